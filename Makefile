@@ -1,0 +1,67 @@
+# The front door. `make` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Where rustup puts cargo, for a shell that has not read its profile since.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# With `sudo make demo` the build still belongs to the person who typed it, whose Rust tools it needs.
+ifneq ($(filter-out root,$(SUDO_USER)),)
+PERSON_HOME := $(shell getent passwd $(SUDO_USER) | cut -d: -f6)
+AS_PERSON := sudo -u $(SUDO_USER) env HOME=$(PERSON_HOME) PATH=$(PERSON_HOME)/.cargo/bin:$(PATH) \
+  $(if $(CARGO_TARGET_DIR),CARGO_TARGET_DIR=$(CARGO_TARGET_DIR))
+endif
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(TARGET_DIR)/tools
+NEXTEST := PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo nextest run --release --locked
+
+.PHONY: help
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+.PHONY: demo
+demo: build ## try it: Jetway, a demo sign-in and Cockpit on this machine; ARGS="--host NAME --address IP", COCKPIT_URL=URL
+	@host/demo.sh $(ARGS)
+
+.PHONY: build
+build: rust-tools ## build target/release/jetway, which carries the module
+	$(AS_PERSON) cargo build --release --locked
+
+.PHONY: test
+test: build nextest ## install the real peers and run every test (root, Debian or Ubuntu)
+	tests/setup.sh
+	$(NEXTEST)
+
+.PHONY: test-core
+test-core: rust-tools nextest ## run the tests that need nothing but Rust
+	$(NEXTEST) --package jetway-core --package jetway-envoy-config --package jetway
+
+.PHONY: bench
+bench: build ## CPU time per request, beside nginx and Envoy
+	tests/setup.sh
+	tests/bench.sh
+
+.PHONY: fmt
+fmt: ## format the source
+	cargo fmt --all
+
+.PHONY: lint
+lint: rust-tools ## formatting, clippy and documentation, with warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --locked
+
+.PHONY: ci
+ci: ## everything that has to pass before a change is taken
+	.ci/run
+
+# Installed when missing; not listed.
+
+.PHONY: rust-tools
+rust-tools:
+	@$(AS_PERSON) host/rust-tools.sh
+
+.PHONY: nextest
+nextest:
+	@command -v cargo-nextest >/dev/null || [ -x $(TOOLS)/bin/cargo-nextest ] || { echo "installing cargo-nextest into $(TOOLS)"; cargo install cargo-nextest --locked --debug --root $(TOOLS); }

@@ -1,0 +1,114 @@
+//! How HTTP is read from a connection (Envoy: HTTP connection manager) and what a request passes through.
+
+use std::time::Duration;
+
+use jetway_core::config::Config;
+use jetway_core::contract::ROUTE_HEADER;
+
+use crate::yaml::Map;
+use crate::{Error, Options, access_log, route, wasm};
+
+/// How long a client may take to send its request headers: slow ones would hold a connection for nothing.
+const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a request may be silent while the module works on it; routes have their own limit. It is longer than the
+/// module's calls to the provider, and the only end of a request whose call came back to a module that had failed.
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection without a request is kept (Pomerium's `timeout_idle`).
+const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Kibibytes of all request headers together: room for a session in several cookies. Envoy's default, said aloud.
+const REQUEST_HEADERS_KIB: u32 = 60;
+
+/// Lines of request headers; Envoy's default, said aloud.
+const REQUEST_HEADERS_COUNT: u32 = 100;
+
+/// Requests at once on one HTTP/2 connection, and what Envoy takes in for one of them and for all before it is read:
+/// the values of Envoy's guide for edge proxies.
+const HTTP2_STREAMS: u32 = 100;
+const HTTP2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// The network filter that speaks HTTP.
+pub(crate) fn http_connections(
+    config: &Config,
+    file: &serde_json::Value,
+    options: &Options,
+) -> Result<Map, Error> {
+    let map = Map::typed(
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    )
+    .set("stat_prefix", "jetway")
+    .set("access_log", vec![access_log::stdout()]);
+    let map = limits(clean_paths(client_address(map, config.listener.trusted_hops)))
+        .note("Whether a route takes websockets is known after the module has chosen it; the module refuses them elsewhere.")
+        .set("upgrade_configs", vec![Map::new().set("upgrade_type", "websocket").set("enabled", true)])
+        .set("route_config", route::route_config(config))
+        .set("http_filters", vec![wasm::filter(file, options)?, router()]);
+    Ok(Map::new()
+        .set("name", "envoy.filters.network.http_connection_manager")
+        .set("typed_config", map))
+}
+
+/// Who the client is, and which of its words about that are dropped.
+fn client_address(map: Map, trusted_hops: u32) -> Map {
+    let mut removed = vec![ROUTE_HEADER];
+    if trusted_hops == 0 {
+        removed.extend(["x-forwarded-for", "x-forwarded-host"]);
+    }
+    let removals = removed
+        .into_iter()
+        .map(|name| Map::new().set("remove", name))
+        .collect::<Vec<_>>();
+    let mutation =
+        Map::typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation")
+            .set("mutations", removals);
+    map.note("The address of the connection is the client's, past as many proxies as `xff_num_trusted_hops` says.")
+        .set("use_remote_address", true)
+        .set("xff_num_trusted_hops", trusted_hops)
+        .note("Before anything else: only the module names a route, and only trusted proxies say who they forward for.")
+        .set(
+            "early_header_mutation_extensions",
+            vec![Map::new().set("name", "envoy.http.early_header_mutation.header_mutation").set("typed_config", mutation)],
+        )
+        .note("Answers carry the upstream's name for itself, or none.")
+        .set("server_header_transformation", "PASS_THROUGH")
+}
+
+/// One spelling of path and headers for the policy and for the upstream.
+fn clean_paths(map: Map) -> Map {
+    map.note("The policy and the upstream see one and the same path.")
+        .set("normalize_path", true)
+        .set("merge_slashes", true)
+        .set("path_with_escaped_slashes_action", "REJECT_REQUEST")
+}
+
+fn limits(map: Map) -> Map {
+    let common = Map::new()
+        .set("idle_timeout", CONNECTION_IDLE_TIMEOUT)
+        .set("max_headers_count", REQUEST_HEADERS_COUNT)
+        .note("Many upstreams take `x_pomerium_claim_email` for `x-pomerium-claim-email`.")
+        .set("headers_with_underscores_action", "REJECT_REQUEST");
+    let http2 = Map::new()
+        .set("max_concurrent_streams", HTTP2_STREAMS)
+        .set("initial_stream_window_size", HTTP2_STREAM_WINDOW_BYTES)
+        .set(
+            "initial_connection_window_size",
+            HTTP2_CONNECTION_WINDOW_BYTES,
+        );
+    map.set("common_http_protocol_options", common)
+        .set("http2_protocol_options", http2)
+        .set("max_request_headers_kb", REQUEST_HEADERS_KIB)
+        .set("request_headers_timeout", REQUEST_HEADERS_TIMEOUT)
+        .note("Ends a request that the module forgot; each route has its own `idle_timeout` once it is chosen.")
+        .set("stream_idle_timeout", STREAM_IDLE_TIMEOUT)
+}
+
+fn router() -> Map {
+    let config = Map::typed("envoy.extensions.filters.http.router.v3.Router")
+        .set("suppress_envoy_headers", true);
+    Map::new()
+        .set("name", "envoy.filters.http.router")
+        .set("typed_config", config)
+}

@@ -1,0 +1,104 @@
+//! Where clients connect.
+
+use std::net::IpAddr;
+
+use jetway_core::config::{Config, Listener};
+
+use crate::yaml::Map;
+use crate::{Error, Options, connection, tls};
+
+/// Bytes that Envoy keeps for one connection before it stops reading: the value of Envoy's guide for edge proxies. Larger
+/// bodies are streamed, so it does not limit them.
+const CONNECTION_BUFFER_BYTES: u32 = 32 * 1024;
+
+/// The one listener, with everything that handles its connections.
+pub(crate) fn listener(
+    config: &Config,
+    file: &serde_json::Value,
+    options: &Options,
+) -> Result<Map, Error> {
+    let (ip, port) = address(&config.listener.address)?;
+    let socket = Map::new()
+        .set("address", ip.to_string())
+        .set("port_value", port)
+        .set_some("ipv4_compat", (ip == IpAddr::from([0; 16])).then_some(true));
+    let chain = Map::new()
+        .set_some("transport_socket", transport_socket(&config.listener)?)
+        .set(
+            "filters",
+            vec![connection::http_connections(config, file, options)?],
+        );
+    Ok(Map::new()
+        .set("name", "jetway")
+        .set("address", Map::new().set("socket_address", socket))
+        .note("Bodies are streamed; this is what one slow peer can make Envoy keep.")
+        .set("per_connection_buffer_limit_bytes", CONNECTION_BUFFER_BYTES)
+        .set("filter_chains", vec![chain]))
+}
+
+fn transport_socket(listener: &Listener) -> Result<Option<Map>, Error> {
+    if listener.insecure {
+        return Ok(None);
+    }
+    if listener.certificates.is_empty() {
+        return Err(Error::NoCertificate);
+    }
+    Ok(Some(tls::downstream(&listener.certificates)))
+}
+
+/// Reads `host:port` or `:port` as the bundled host does, names excepted.
+fn address(text: &str) -> Result<(IpAddr, u16), Error> {
+    let wrong = || Error::ListenAddress(text.to_owned());
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let ip = match host {
+        "" => IpAddr::from([0; 4]),
+        "localhost" => IpAddr::from([127, 0, 0, 1]),
+        _ => match host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+        {
+            Some(inner) => IpAddr::V6(inner.parse().map_err(|_| wrong())?),
+            None => IpAddr::V4(host.parse().map_err(|_| wrong())?),
+        },
+    };
+    Ok((ip, port.parse().map_err(|_| wrong())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_in_go() {
+        for (text, ip, port) in [
+            (":443", "0.0.0.0", 443),
+            ("127.0.0.1:8443", "127.0.0.1", 8443),
+            ("localhost:8443", "127.0.0.1", 8443),
+            ("[::]:443", "::", 443),
+            ("[2001:db8::1]:1", "2001:db8::1", 1),
+        ] {
+            assert_eq!(address(text), Ok((ip.parse().unwrap(), port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_half_addresses_are_refused() {
+        for text in [
+            "",
+            "443",
+            "example.com:443",
+            "::1:443",
+            "127.0.0.1",
+            "127.0.0.1:",
+            ":65536",
+            "[127.0.0.1]:1",
+            ":443x",
+        ] {
+            assert_eq!(
+                address(text),
+                Err(Error::ListenAddress(text.to_owned())),
+                "{text}"
+            );
+        }
+    }
+}

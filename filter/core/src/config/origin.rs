@@ -1,0 +1,57 @@
+//! Scheme, host and port of a server (RFC 6454).
+
+use std::fmt;
+
+/// An `http` or `https` origin. Prints without the scheme's default port: `https://idp.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Whether the scheme is `https`.
+    pub tls: bool,
+    /// Host in lower case; IPv6 addresses in brackets.
+    pub host: String,
+    /// Port, the scheme's default included.
+    pub port: u16,
+}
+
+impl Origin {
+    /// The origin of a URL, or `None` for other schemes, a URL without a host, or one with a user name in it.
+    #[must_use]
+    pub fn of(url: &url::Url) -> Option<Self> {
+        let tls = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return None;
+        }
+        let host = url.host_str()?.to_ascii_lowercase();
+        Some(Self {
+            tls,
+            host,
+            port: url.port_or_known_default()?,
+        })
+    }
+
+    /// `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    /// `host[:port]` as in a `Host` header: the default port is left out.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.port == if self.tls { 443 } else { 80 } {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme(), self.authority())
+    }
+}

@@ -1,0 +1,20 @@
+//! What the module and the proxy that hosts it agree on, beside the proxy-wasm ABI itself.
+
+/// Request header in which the module names the route that it chose and permitted, by [`crate::config::Route::id`].
+///
+/// The body forwards by this header alone and removes it before the upstream sees the request; a request that comes out
+/// of the module without it, or with an unknown id, is refused. The module drops whatever a client sent under this name.
+pub const ROUTE_HEADER: &str = "x-jetway-route";
+
+/// Environment variables from which the module takes secrets, by configuration key. A body passes them to the plugin's
+/// environment (Envoy: `host_env_keys`), so that no secret has to stand in a configuration that an admin port shows.
+pub const SECRET_VARIABLES: [(&str, &str); 2] = [
+    ("cookie_secret", "COOKIE_SECRET"),
+    ("idp_client_secret", "IDP_CLIENT_SECRET"),
+];
+
+/// Everything below this path, on each route's host, belongs to Jetway and never reaches an upstream.
+pub const OWN_PREFIX: &str = "/.pomerium";
+
+/// Where the provider sends the browser back to (OpenID Connect redirect URI), on the route's own host.
+pub const CALLBACK_PATH: &str = "/.pomerium/callback";

@@ -1,0 +1,57 @@
+//! What a decision may not fetch for itself: the time and random bytes.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Whole seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// This many seconds later; stops at the end of time.
+    #[must_use]
+    pub const fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds since `earlier`, zero when that lies in the future.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The random source failed; whatever needed it must be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the random source failed")]
+pub struct NoRandomness;
+
+/// Fills a slice with cryptographically secure random bytes.
+pub type Random<'a> = dyn FnMut(&mut [u8]) -> Result<(), NoRandomness> + 'a;
+
+/// Time and randomness of one decision.
+pub struct Env<'a> {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// The random source.
+    pub random: &'a mut Random<'a>,
+}
+
+impl Env<'_> {
+    /// Random bytes.
+    ///
+    /// # Errors
+    /// When the source fails.
+    pub fn bytes<const N: usize>(&mut self) -> Result<[u8; N], NoRandomness> {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// `N` random bytes as unpadded base64url text: fit for URLs, cookie values and cookie names.
+    ///
+    /// # Errors
+    /// When the source fails.
+    pub fn token<const N: usize>(&mut self) -> Result<String, NoRandomness> {
+        Ok(URL_SAFE_NO_PAD.encode(self.bytes::<N>()?))
+    }
+}

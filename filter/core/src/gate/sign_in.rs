@@ -1,0 +1,137 @@
+//! Beginning a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
+
+use super::{Gate, line};
+use crate::contract::CALLBACK_PATH;
+use crate::cookie;
+use crate::env::{Env, Timestamp};
+use crate::oidc::attempt::Attempt;
+use crate::oidc::metadata::Metadata;
+use crate::oidc::provider::Provider;
+use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
+use crate::refusal::Refusal;
+use crate::reply::{Audience, Extras, redirect, refuse};
+use crate::request::Parsed;
+use crate::seal::Sealer;
+use crate::step::{Reply, Step};
+
+/// How long a request waits for the provider's metadata, in seconds. A person waits about so long before reloading.
+const HOLD: u64 = 10;
+
+impl Gate {
+    /// Sends a person to the provider, tells anything else that nobody is signed in.
+    pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
+        if !request.is_navigation() {
+            return Step::Reply(unauthenticated(request));
+        }
+        let Some((provider, metadata)) = self.known_provider() else {
+            return hold(env.now);
+        };
+        let Some(sealer) = &self.sealer else {
+            return self.refuse(request, Refusal::Internal);
+        };
+        let begun = Attempt::begin(return_to, env)
+            .and_then(|attempt| Ok((attempt.seal(sealer, &request.authority.host, env)?, attempt)));
+        let Ok((sealed, attempt)) = begun else {
+            return self.refuse(request, Refusal::Internal);
+        };
+        let location = authorization_address(request, provider, &metadata, &attempt);
+        let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
+        for id in self.surplus_attempts(request, sealer, env.now) {
+            reply
+                .headers
+                .push(("set-cookie", cookie::clear(&self.cookies.attempt(&id))));
+        }
+        let name = self.cookies.attempt(attempt.id());
+        reply
+            .headers
+            .push(("set-cookie", cookie::set(&name, &sealed, ATTEMPT_LIFETIME)));
+        Step::Reply(reply)
+    }
+
+    /// Attempts to forget: those that are over or not ours, and the oldest when one more would be too many.
+    fn surplus_attempts(
+        &self,
+        request: &Parsed<'_>,
+        sealer: &Sealer,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let host = &request.authority.host;
+        let (mut live, mut surplus) = (Vec::new(), Vec::new());
+        for (id, sealed) in request.own_cookies(&self.cookies).attempts {
+            match Attempt::open(sealer, host, id, sealed, now) {
+                Some(attempt) => live.push(attempt),
+                None if is_attempt_name(id) => surplus.push(id.to_owned()),
+                // A name that we never give is not repeated in an answer.
+                None => {}
+            }
+        }
+        live.sort_by_key(|attempt| std::cmp::Reverse(attempt.begun_at()));
+        surplus.extend(
+            live.iter()
+                .skip(MAX_ATTEMPTS - 1)
+                .map(|attempt| attempt.id().to_owned()),
+        );
+        surplus
+    }
+}
+
+/// Waits for the provider's metadata, for a bounded time.
+pub(super) fn hold(now: Timestamp) -> Step {
+    Step::Hold {
+        until: now.plus(HOLD),
+    }
+}
+
+fn is_attempt_name(id: &str) -> bool {
+    id.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn authorization_address(
+    request: &Parsed<'_>,
+    provider: &Provider,
+    metadata: &Metadata,
+    attempt: &Attempt,
+) -> String {
+    let settings = provider.settings();
+    let mut address = metadata.discovered.authorization_endpoint.clone();
+    let mut query = address.query_pairs_mut();
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &settings.client_id)
+        .append_pair("redirect_uri", &redirect_uri(request))
+        .append_pair("scope", &settings.scopes.join(" "))
+        .append_pair("state", &attempt.state())
+        .append_pair("nonce", &attempt.nonce())
+        .append_pair("code_challenge", &attempt.challenge())
+        .append_pair("code_challenge_method", "S256");
+    for (name, value) in &settings.request_params {
+        query.append_pair(name, value);
+    }
+    drop(query);
+    address.into()
+}
+
+/// Where the provider sends the browser back to: this host, by the port that the browser used.
+pub(super) fn redirect_uri(request: &Parsed<'_>) -> String {
+    format!("{}{CALLBACK_PATH}", request.authority.origin())
+}
+
+/// A program or a script gets a clear answer instead of a redirect that it could not follow.
+fn unauthenticated(request: &Parsed<'_>) -> Reply {
+    let refusal = Refusal::Unauthenticated;
+    let mut reply = refuse(
+        refusal,
+        Extras::default(),
+        &Audience::default(),
+        line(refusal),
+    );
+    let answer = serde_json::json!({
+        "error": refusal.word(),
+        "message": refusal.explanation(),
+        "sign_in_url": format!("{}/.pomerium/sign_in", request.authority.origin()),
+        "request_id": request.request_id.unwrap_or_default(),
+    });
+    reply.body = answer.to_string();
+    reply
+}

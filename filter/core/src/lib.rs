@@ -1,0 +1,28 @@
+//! Every decision Jetway makes, as plain functions of a request, the time and random bytes.
+//!
+//! Nothing here does I/O, reads a clock, draws randomness, writes a log or knows a proxy's types. A body (Envoy with the
+//! module, or the bundled host with the module) builds a [`request::Request`], calls [`gate::Gate::begin`] and performs
+//! the [`step::Step`] that comes back.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod contract;
+pub mod cookie;
+pub mod env;
+pub mod gate;
+pub mod header;
+pub mod json;
+pub mod oidc;
+pub mod path;
+pub mod policy;
+pub mod refusal;
+mod reply;
+pub mod request;
+pub mod seal;
+pub mod session;
+pub mod step;
+mod used;
+pub mod waiting;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,21 @@
+//! Signing in with an OpenID Connect provider: authorization code flow with PKCE (RFC 6749, RFC 7636, OpenID Connect
+//! Core 1.0).
+
+pub mod attempt;
+pub mod claims;
+pub mod keys;
+pub mod metadata;
+pub mod provider;
+pub mod token;
+
+/// Tolerated difference between our clock and the provider's, in seconds.
+pub const LEEWAY: u64 = 60;
+
+/// How many sign-ins one browser may have open: one per tab, the oldest gives way.
+pub const MAX_ATTEMPTS: usize = 5;
+
+/// How long a person may take at the provider, in seconds.
+pub const ATTEMPT_LIFETIME: u64 = 600;
+
+/// How long one call to the provider may take, in milliseconds.
+pub const CALL_TIMEOUT_MS: u32 = 10_000;

@@ -1,0 +1,242 @@
+//! From an ID token to an identity (OpenID Connect Core 1.0 section 3.1.3.7, RFC 8725).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jwt_simple::prelude::{Duration, UnixTimeStamp, VerificationOptions};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use super::LEEWAY;
+use super::keys::KeySet;
+use crate::config::EmailVerification;
+use crate::env::Timestamp;
+use crate::refusal::TokenProblem;
+use crate::session::Identity;
+
+/// Longest ID token that is looked at.
+const MAX_TOKEN: usize = 64 * 1024;
+/// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
+const MAX_AGE: u64 = 600;
+/// Longest `sub` (OpenID Connect Core 1.0 section 2).
+const MAX_SUBJECT: usize = 255;
+/// Longest address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
+const MAX_EMAIL: usize = 320;
+
+/// What a token must agree with.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    /// The provider's issuer, as its discovery document writes it.
+    pub issuer: &'a str,
+    /// Our client id.
+    pub client_id: &'a str,
+    /// The attempt's nonce.
+    pub nonce: &'a str,
+    /// The access token of the same answer, for `at_hash`.
+    pub access_token: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The claims of an ID token or a UserInfo answer that could be believed.
+pub type Claims = Map<String, Value>;
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    crit: Option<Value>,
+}
+
+/// Verifies an ID token and returns its claims.
+///
+/// # Errors
+/// The first thing that is wrong. [`TokenProblem::UnknownKey`] may pass once the keys are fetched again.
+pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
+    let (header, claims) = dissect(token)?;
+    let mut known = false;
+    let verified = keys
+        .candidates(&header.alg, header.kid.as_deref())
+        .any(|key| {
+            known = true;
+            key.verifies(token, times(expected.now))
+        });
+    if !known {
+        return Err(TokenProblem::UnknownKey);
+    }
+    check_times(&claims, expected.now)?;
+    if !verified {
+        return Err(TokenProblem::Signature);
+    }
+    check_parties(&claims, expected)?;
+    check_access_token(&claims, &header.alg, expected.access_token)?;
+    Ok(claims)
+}
+
+/// Header and payload, not believed yet: compact form only, exact base64url, no repeated keys.
+fn dissect(token: &str) -> Result<(Header, Claims), TokenProblem> {
+    let malformed = TokenProblem::Malformed;
+    if token.len() > MAX_TOKEN {
+        return Err(malformed);
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed);
+    };
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| malformed)?;
+    let header: Header = serde_json::from_slice(&header).map_err(|_| malformed)?;
+    // A token of another kind (`at+jwt`, `logout+jwt`) is no ID token (RFC 8725 section 3.11).
+    if header.crit.is_some()
+        || header
+            .typ
+            .as_ref()
+            .is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT"))
+    {
+        return Err(malformed);
+    }
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| malformed)?;
+    match crate::json::parse(&payload) {
+        Ok(Value::Object(claims)) => Ok((header, claims)),
+        _ => Err(malformed),
+    }
+}
+
+/// jwt-simple checks times by our clock, with our leeway, instead of by a clock of its own.
+fn times(now: Timestamp) -> VerificationOptions {
+    VerificationOptions {
+        time_tolerance: Some(Duration::from_secs(LEEWAY)),
+        artificial_time: Some(UnixTimeStamp::from_secs(now.0)),
+        max_token_length: Some(MAX_TOKEN),
+        ..VerificationOptions::default()
+    }
+}
+
+fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenProblem> {
+    let expiry = seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
+    if now.0 >= expiry.saturating_add(LEEWAY) {
+        return Err(TokenProblem::Expired);
+    }
+    let issued = seconds(claims.get("iat")).ok_or(TokenProblem::IssuedAt)?;
+    if issued > now.0 + LEEWAY || now.0.saturating_sub(issued) > MAX_AGE + LEEWAY {
+        return Err(TokenProblem::IssuedAt);
+    }
+    match claims.get("nbf") {
+        None => Ok(()),
+        Some(value) if seconds(Some(value)).is_some_and(|from| from <= now.0 + LEEWAY) => Ok(()),
+        Some(_) => Err(TokenProblem::IssuedAt),
+    }
+}
+
+/// A NumericDate (RFC 7519 section 2), whole seconds; texts are not dates.
+fn seconds(value: Option<&Value>) -> Option<u64> {
+    /// Dates beyond this many seconds (2^53) are not exact in JSON.
+    const LAST: f64 = 9_007_199_254_740_992.0;
+    let number = value?
+        .as_f64()
+        .filter(|number| (0.0..LAST).contains(number))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to lie in 0..2^53"
+    )]
+    Some(number as u64)
+}
+
+fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(expected.issuer) {
+        return Err(TokenProblem::Issuer);
+    }
+    let (for_us, for_others) = match claims.get("aud") {
+        Some(Value::String(audience)) => (audience == expected.client_id, false),
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => (
+            list.iter().any(|audience| audience == expected.client_id),
+            list.len() > 1,
+        ),
+        _ => (false, false),
+    };
+    let party_fits = match claims.get("azp") {
+        None => !for_others,
+        Some(party) => party == expected.client_id,
+    };
+    if !for_us || !party_fits {
+        return Err(TokenProblem::Audience);
+    }
+    if text("nonce") != Some(expected.nonce) {
+        return Err(TokenProblem::Nonce);
+    }
+    if text("sub").is_none_or(|sub| sub.is_empty() || sub.len() > MAX_SUBJECT || has_control(sub)) {
+        return Err(TokenProblem::Subject);
+    }
+    Ok(())
+}
+
+/// `at_hash` is optional in the code flow, and must fit when it is there.
+fn check_access_token(
+    claims: &Claims,
+    algorithm: &str,
+    access_token: Option<&str>,
+) -> Result<(), TokenProblem> {
+    let (Some(stated), Some(access_token)) = (claims.get("at_hash"), access_token) else {
+        return Ok(());
+    };
+    let hash = match algorithm.get(2..) {
+        Some("384") => Sha384::digest(access_token.as_bytes()).to_vec(),
+        // Ed25519 signs with SHA-512 inside.
+        Some("512" | "DSA") => Sha512::digest(access_token.as_bytes()).to_vec(),
+        _ => Sha256::digest(access_token.as_bytes()).to_vec(),
+    };
+    let half = hash.get(..hash.len() / 2).unwrap_or_default();
+    if *stated == URL_SAFE_NO_PAD.encode(half) {
+        Ok(())
+    } else {
+        Err(TokenProblem::AccessToken)
+    }
+}
+
+/// Who the claims say it is.
+#[must_use]
+pub fn identity(claims: &Claims, verification: EmailVerification) -> Option<Identity> {
+    let subject = claims.get("sub")?.as_str()?.to_owned();
+    let email = claims
+        .get("email")
+        .and_then(Value::as_str)
+        .filter(|email| is_plausible(email))
+        .map(str::to_owned);
+    let email_verified = match (verification, claims.get("email_verified")) {
+        (EmailVerification::Off, _) | (_, Some(Value::Bool(true))) => true,
+        (EmailVerification::UnlessDenied, None) => true,
+        (EmailVerification::UnlessDenied, Some(Value::String(word))) => word == "true",
+        _ => false,
+    };
+    Some(Identity {
+        subject,
+        email,
+        email_verified,
+    })
+}
+
+/// An address as policies can rely on it: one `@`, ASCII, nothing that could end a line or a list.
+fn is_plausible(email: &str) -> bool {
+    let fit = |byte: u8| {
+        byte.is_ascii_graphic() && !matches!(byte, b',' | b'"' | b'<' | b'>' | b'(' | b')' | b';')
+    };
+    let parts = email.split_once('@');
+    email.len() <= MAX_EMAIL
+        && email.bytes().all(fit)
+        && parts.is_some_and(|(local, domain)| {
+            !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && !domain.ends_with('.')
+        })
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests;

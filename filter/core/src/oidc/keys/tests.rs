@@ -1,0 +1,101 @@
+use serde_json::json;
+
+use super::*;
+use crate::testing::FakeProvider;
+
+fn es256(id: Option<&str>) -> Value {
+    let jwks: Value = serde_json::from_str(&FakeProvider::new().jwks()).unwrap();
+    let mut jwk = jwks["keys"][0].clone();
+    match id {
+        Some(id) => jwk["kid"] = id.into(),
+        None => {
+            jwk.as_object_mut().unwrap().remove("kid");
+        }
+    }
+    jwk
+}
+
+fn with(mut jwk: Value, name: &str, value: Value) -> Value {
+    jwk.as_object_mut().unwrap().insert(name.to_owned(), value);
+    jwk
+}
+
+fn set(keys: &[Value]) -> Result<KeySet, BadKeySet> {
+    KeySet::read(json!({ "keys": keys }).to_string().as_bytes())
+}
+
+fn rsa_key(bytes: usize, exponent: &[u8]) -> Value {
+    let mut modulus = vec![0xc5; bytes];
+    modulus[bytes - 1] = 0xc3;
+    json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": URL_SAFE_NO_PAD.encode(exponent)})
+}
+
+#[test]
+fn useless_keys_are_skipped() {
+    let good = es256(Some("good"));
+    for bad in [
+        json!({"kty": "oct", "k": "AAAA"}),
+        json!({"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"}),
+        json!({}),
+        json!(5),
+        with(es256(None), "use", json!("enc")),
+        with(es256(None), "key_ops", json!(["encrypt"])),
+        with(es256(None), "alg", json!("ES384")),
+        with(es256(None), "x", json!("AAAA")),
+        with(es256(None), "y", good["x"].clone()),
+        rsa_key(128, &[1, 0, 1]),
+        rsa_key(2000, &[1, 0, 1]),
+        rsa_key(256, &[1]),
+        rsa_key(256, &[2]),
+    ] {
+        let set = set(&[bad.clone(), good.clone()]).unwrap();
+        assert_eq!(set.keys.len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn bad_sets_are_refused_whole() {
+    assert_eq!(set(&[]).unwrap_err(), BadKeySet::Empty);
+    assert_eq!(
+        set(&[es256(Some("k")), es256(Some("k"))]).unwrap_err(),
+        BadKeySet::RepeatedId
+    );
+    assert_eq!(
+        set(&vec![json!({}); MAX_KEYS + 1]).unwrap_err(),
+        BadKeySet::Malformed
+    );
+    for body in [
+        "",
+        "<html>",
+        "{}",
+        r#"{"keys":{}}"#,
+        r#"{"keys":[],"keys":[]}"#,
+    ] {
+        assert_eq!(
+            KeySet::read(body.as_bytes()).unwrap_err(),
+            BadKeySet::Malformed,
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn candidates_by_name_and_algorithm() {
+    let set = set(&[es256(Some("a")), es256(None), rsa_key(256, &[1, 0, 1])]).unwrap();
+    assert_eq!(
+        set.candidates("ES256", Some("a")).count(),
+        2,
+        "a key without a name may be meant"
+    );
+    assert_eq!(set.candidates("ES256", Some("b")).count(), 1);
+    assert_eq!(set.candidates("ES256", None).count(), 2);
+    assert_eq!(
+        set.candidates("RS256", None).count(),
+        1,
+        "RS256 is meant when a key does not say"
+    );
+    assert_eq!(
+        set.candidates("HS256", None).count() + set.candidates("none", None).count(),
+        0
+    );
+}

@@ -1,0 +1,134 @@
+//! What discovery tells about a provider (OpenID Connect Discovery 1.0).
+
+use serde_json::Value;
+use url::Url;
+
+use super::keys::KeySet;
+use crate::config::{Origin, ProviderSettings};
+
+/// A provider that can be used: endpoints checked, keys loaded.
+#[derive(Debug)]
+pub struct Metadata {
+    /// Endpoints and abilities.
+    pub discovered: Discovered,
+    /// Keys that ID tokens are verified with.
+    pub keys: KeySet,
+}
+
+/// The discovery document, as far as it is used.
+#[derive(Clone, Debug)]
+pub struct Discovered {
+    /// The issuer exactly as the provider writes it: ID tokens must say the same.
+    pub issuer: String,
+    /// Where browsers are sent.
+    pub authorization_endpoint: Url,
+    /// Where codes are redeemed.
+    pub token_endpoint: Endpoint,
+    /// Where the keys are.
+    pub jwks_uri: Endpoint,
+    /// Where claims are that the ID token lacks.
+    pub userinfo_endpoint: Option<Endpoint>,
+    /// Where browsers are sent to sign out.
+    pub end_session_endpoint: Option<Url>,
+    /// The provider accepts the client secret in an `Authorization` header (the default when it does not say).
+    pub accepts_basic: bool,
+    /// Authorization responses carry `iss` (RFC 9207).
+    pub sends_issuer: bool,
+}
+
+/// An address of the provider that we call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Upstream name of the call.
+    pub origin: Origin,
+    /// Path and query.
+    pub path: String,
+}
+
+/// Why a discovery document is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadDiscovery {
+    /// Not a JSON object, or a needed member is missing.
+    #[error("the discovery document is not usable")]
+    Malformed,
+    /// The document is about another issuer.
+    #[error("the discovery document names another issuer")]
+    Issuer,
+    /// An endpoint is on an origin that is neither the issuer's nor in `idp_extra_origins`, or is not an https address.
+    #[error("an endpoint is on an origin that is not allowed, see `idp_extra_origins`")]
+    Endpoint,
+}
+
+impl Endpoint {
+    /// An address on an allowed origin (no other is ever called, whatever the provider says).
+    fn read(text: &str, settings: &ProviderSettings) -> Result<Self, BadDiscovery> {
+        let url = Url::parse(text).map_err(|_| BadDiscovery::Endpoint)?;
+        let origin = Origin::of(&url).filter(|origin| settings.origins().contains(&origin));
+        let origin = origin.ok_or(BadDiscovery::Endpoint)?;
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Ok(Self { origin, path })
+    }
+
+    /// The discovery document's own address.
+    #[must_use]
+    pub fn discovery(settings: &ProviderSettings) -> Self {
+        let path = Url::parse(&settings.issuer)
+            .map_or_else(|_| String::new(), |url| url.path().to_owned());
+        let path = format!(
+            "{}/.well-known/openid-configuration",
+            path.trim_end_matches('/')
+        );
+        Self {
+            origin: settings.origin.clone(),
+            path,
+        }
+    }
+}
+
+impl Discovered {
+    /// Reads a discovery document.
+    ///
+    /// # Errors
+    /// See [`BadDiscovery`].
+    pub fn read(body: &[u8], settings: &ProviderSettings) -> Result<Self, BadDiscovery> {
+        let document = crate::json::parse(body).map_err(|_| BadDiscovery::Malformed)?;
+        let text = |key: &str| document.get(key).and_then(Value::as_str);
+        let needed = |key: &str| text(key).ok_or(BadDiscovery::Malformed);
+        let issuer = needed("issuer")?;
+        // Some providers write the slash at the end and people leave it out, or the other way round.
+        if issuer.trim_end_matches('/') != settings.issuer.trim_end_matches('/') {
+            return Err(BadDiscovery::Issuer);
+        }
+        let endpoint = |text: &str| Endpoint::read(text, settings);
+        let methods = document
+            .get("token_endpoint_auth_methods_supported")
+            .and_then(Value::as_array);
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            authorization_endpoint: browser_address(needed("authorization_endpoint")?, settings)?,
+            token_endpoint: endpoint(needed("token_endpoint")?)?,
+            jwks_uri: endpoint(needed("jwks_uri")?)?,
+            userinfo_endpoint: text("userinfo_endpoint").map(endpoint).transpose()?,
+            end_session_endpoint: text("end_session_endpoint")
+                .and_then(|text| browser_address(text, settings).ok()),
+            accepts_basic: methods
+                .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
+            sends_issuer: document.get("authorization_response_iss_parameter_supported")
+                == Some(&Value::Bool(true)),
+        })
+    }
+}
+
+/// An address for browsers: `https`, or on an allowed origin (which may be plain http on this machine).
+fn browser_address(text: &str, settings: &ProviderSettings) -> Result<Url, BadDiscovery> {
+    let url = Url::parse(text).map_err(|_| BadDiscovery::Endpoint)?;
+    let origin = Origin::of(&url).ok_or(BadDiscovery::Endpoint)?;
+    if origin.tls || settings.origins().contains(&&origin) {
+        Ok(url)
+    } else {
+        Err(BadDiscovery::Endpoint)
+    }
+}

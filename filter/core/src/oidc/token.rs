@@ -1,0 +1,211 @@
+//! Redeeming a code at the token endpoint (RFC 6749 section 4.1.3).
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::CALL_TIMEOUT_MS;
+use super::attempt::Attempt;
+use super::metadata::{Discovered, Endpoint};
+use crate::config::ProviderSettings;
+use crate::refusal::SignInProblem;
+use crate::step::{ProviderCall, ProviderReply};
+
+/// Longest access token that is used for UserInfo.
+const MAX_ACCESS_TOKEN: usize = 16 * 1024;
+
+/// What a token endpoint answered.
+pub struct Tokens {
+    /// The ID token, not verified yet.
+    pub id_token: String,
+    /// The access token, for UserInfo.
+    pub access_token: Option<String>,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens(..)")
+    }
+}
+
+/// The call that redeems `code`.
+#[must_use]
+pub fn redeem(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    attempt: &Attempt,
+    code: &str,
+    redirect_uri: &str,
+) -> ProviderCall {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", code)
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("code_verifier", &attempt.verifier());
+    let mut headers = vec![
+        (
+            "content-type",
+            "application/x-www-form-urlencoded".to_owned(),
+        ),
+        ("accept", "application/json".to_owned()),
+    ];
+    let secret = String::from_utf8_lossy(settings.client_secret.expose());
+    if secret.is_empty() {
+        form.append_pair("client_id", &settings.client_id);
+    } else if discovered.accepts_basic {
+        headers.push(("authorization", basic(&settings.client_id, &secret)));
+    } else {
+        form.append_pair("client_id", &settings.client_id)
+            .append_pair("client_secret", &secret);
+    }
+    call("POST", &discovered.token_endpoint, headers, form.finish())
+}
+
+/// The call that asks UserInfo (OpenID Connect Core 1.0 section 5.3.1).
+#[must_use]
+pub fn ask_userinfo(endpoint: &Endpoint, access_token: &str) -> ProviderCall {
+    let headers = vec![
+        ("authorization", format!("Bearer {access_token}")),
+        ("accept", "application/json".to_owned()),
+    ];
+    call("GET", endpoint, headers, String::new())
+}
+
+/// A plain `GET`, for discovery and keys.
+#[must_use]
+pub fn fetch(endpoint: &Endpoint) -> ProviderCall {
+    call(
+        "GET",
+        endpoint,
+        vec![("accept", "application/json".to_owned())],
+        String::new(),
+    )
+}
+
+fn call(
+    method: &'static str,
+    endpoint: &Endpoint,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+) -> ProviderCall {
+    ProviderCall {
+        upstream: endpoint.origin.to_string(),
+        method,
+        authority: endpoint.origin.authority(),
+        path: endpoint.path.clone(),
+        headers,
+        body,
+        timeout_ms: CALL_TIMEOUT_MS,
+    }
+}
+
+/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1), so that a colon in them is no border.
+fn basic(client_id: &str, secret: &str) -> String {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    format!(
+        "Basic {}",
+        STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)))
+    )
+}
+
+/// Reads the token endpoint's answer.
+///
+/// # Errors
+/// [`SignInProblem::CodeRefused`] when the provider says so, otherwise [`SignInProblem::ProviderAnswer`].
+pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
+    let Some(body) = reply.success() else {
+        let refused = matches!(reply.status, 400 | 401 | 403)
+            && error_word(reply.body) == Some(Refused::Grant);
+        return Err(if refused {
+            SignInProblem::CodeRefused
+        } else {
+            SignInProblem::ProviderAnswer
+        });
+    };
+    let answer = crate::json::parse(body).map_err(|_| SignInProblem::ProviderAnswer)?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+    let access_token = text("access_token").filter(|token| {
+        token.len() <= MAX_ACCESS_TOKEN
+            && !token.is_empty()
+            && token.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    Ok(Tokens {
+        id_token: text("id_token").ok_or(SignInProblem::ProviderAnswer)?,
+        access_token,
+    })
+}
+
+#[derive(PartialEq, Eq)]
+enum Refused {
+    Grant,
+    Other,
+}
+
+/// `invalid_grant` of RFC 6749, and `invalid_code` as Glewlwyd writes it.
+fn error_word(body: &[u8]) -> Option<Refused> {
+    let answer = crate::json::parse(body).ok()?;
+    match answer.get("error").and_then(Value::as_str)? {
+        "invalid_grant" | "invalid_code" => Some(Refused::Grant),
+        _ => Some(Refused::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(status: u16, body: &str) -> Option<SignInProblem> {
+        read_answer(&ProviderReply {
+            status,
+            body: body.as_bytes(),
+        })
+        .err()
+    }
+
+    #[test]
+    fn answers() {
+        assert_eq!(
+            problem(200, r#"{"id_token":"a.b.c","access_token":"x"}"#),
+            None
+        );
+        assert_eq!(
+            problem(400, r#"{"error":"invalid_grant"}"#),
+            Some(SignInProblem::CodeRefused)
+        );
+        assert_eq!(
+            problem(403, r#"{"error":"invalid_code"}"#),
+            Some(SignInProblem::CodeRefused)
+        );
+        assert_eq!(
+            problem(401, r#"{"error":"invalid_client"}"#),
+            Some(SignInProblem::ProviderAnswer)
+        );
+        for (status, body) in [
+            (200, "{}"),
+            (200, "<html>"),
+            (200, "[]"),
+            (302, ""),
+            (503, "no"),
+            (0, ""),
+        ] {
+            assert_eq!(
+                problem(status, body),
+                Some(SignInProblem::ProviderAnswer),
+                "{status} {body}"
+            );
+        }
+        assert_eq!(
+            problem(200, &"x".repeat(300 * 1024)),
+            Some(SignInProblem::ProviderAnswer)
+        );
+    }
+
+    #[test]
+    fn credentials_are_encoded_before_they_are_joined() {
+        let header = basic("a:b", "p+%\u{e9} x");
+        let decoded = STANDARD
+            .decode(header.strip_prefix("Basic ").unwrap())
+            .unwrap();
+        assert_eq!(decoded, b"a%3Ab:p%2B%25%C3%A9+x");
+    }
+}

@@ -1,0 +1,228 @@
+//! One form of a request's path, used by routes, policies and upstreams alike.
+
+use std::borrow::Cow;
+
+/// Longest `:path` that is looked at; browsers and servers agree on far less.
+pub const MAX_PATH: usize = 16 * 1024;
+
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPath {
+    /// Empty, longer than [`MAX_PATH`], or not beginning with a slash.
+    Shape,
+    /// A control character, a space, `#` or a byte above 0x7e that is not percent-encoded.
+    Character,
+    /// `%` without two hexadecimal digits, or escapes that are not UTF-8.
+    Escape,
+    /// An encoded slash, backslash or control character: servers disagree about its meaning.
+    Ambiguous,
+}
+
+/// The canonical form of `:path`: dot segments resolved, repeated slashes merged, backslashes read as slashes, escapes of
+/// unreserved characters decoded and other escapes in upper case (RFC 3986 section 6.2.2). The query is kept as it is.
+///
+/// # Errors
+/// When the path has no single meaning, see [`BadPath`].
+pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
+    if raw.len() > MAX_PATH || !raw.starts_with('/') {
+        return Err(BadPath::Shape);
+    }
+    if raw
+        .bytes()
+        .any(|byte| !(0x21..=0x7e).contains(&byte) || byte == b'#')
+    {
+        return Err(BadPath::Character);
+    }
+    let (path, query) = split_query(raw);
+    if is_plain(path) {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let mut canonical = resolve(&unescape(path)?);
+    if let Some(query) = query {
+        canonical.push('?');
+        canonical.push_str(query);
+    }
+    Ok(Cow::Owned(canonical))
+}
+
+/// Path and query of `:path`; the query without its `?`.
+#[must_use]
+pub fn split_query(raw: &str) -> (&str, Option<&str>) {
+    match raw.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (raw, None),
+    }
+}
+
+/// Whether nothing in the path could change; true for nearly every request.
+fn is_plain(path: &str) -> bool {
+    let mut previous = 0;
+    for byte in path.bytes() {
+        let suspicious =
+            matches!(byte, b'%' | b'\\') || (previous == b'/' && matches!(byte, b'/' | b'.'));
+        if suspicious {
+            return false;
+        }
+        previous = byte;
+    }
+    true
+}
+
+/// Decodes what may be decoded without changing the meaning. The result is ASCII.
+fn unescape(path: &str) -> Result<String, BadPath> {
+    let mut text = String::with_capacity(path.len());
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let value = hex(bytes.next())? << 4 | hex(bytes.next())?;
+                decoded.push(value);
+                push_escape(&mut text, value)?;
+            }
+            b'\\' => {
+                decoded.push(b'/');
+                text.push('/');
+            }
+            other => {
+                decoded.push(other);
+                text.push(char::from(other));
+            }
+        }
+    }
+    if std::str::from_utf8(&decoded).is_err() {
+        return Err(BadPath::Escape);
+    }
+    Ok(text)
+}
+
+fn push_escape(text: &mut String, value: u8) -> Result<(), BadPath> {
+    match value {
+        b'/' | b'\\' | 0x00..=0x1f | 0x7f => Err(BadPath::Ambiguous),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            text.push(char::from(value));
+            Ok(())
+        }
+        other => {
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            text.push('%');
+            text.push(char::from(DIGITS[usize::from(other >> 4)]));
+            text.push(char::from(DIGITS[usize::from(other & 0xf)]));
+            Ok(())
+        }
+    }
+}
+
+fn hex(digit: Option<u8>) -> Result<u8, BadPath> {
+    match digit {
+        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
+        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
+        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
+        _ => Err(BadPath::Escape),
+    }
+}
+
+/// Removes dot segments and empty segments (RFC 3986 section 5.2.4).
+fn resolve(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut directory = false;
+    for segment in path.split('/') {
+        directory = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            name => kept.push(name),
+        }
+    }
+    let mut resolved = String::with_capacity(path.len());
+    for segment in &kept {
+        resolved.push('/');
+        resolved.push_str(segment);
+    }
+    if directory || kept.is_empty() {
+        resolved.push('/');
+    }
+    resolved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn plain_paths_are_borrowed() {
+        for path in ["/", "/a/b.c?x=//../%zz", "/cockpit/@localhost/a..b"] {
+            assert!(
+                matches!(canonical(path), Ok(Cow::Borrowed(same)) if same == path),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_form() {
+        for (raw, expected) in [
+            ("/public/../admin", "/admin"),
+            ("/./admin", "/admin"),
+            ("//admin", "/admin"),
+            ("/public//../admin", "/admin"),
+            ("/public/%2e%2e/admin", "/admin"),
+            ("/public/.%2E/admin?q=%2e", "/admin?q=%2e"),
+            ("/%61dmin", "/admin"),
+            ("/a\\..\\b", "/b"),
+            ("/..", "/"),
+            ("/a/.", "/a/"),
+            ("/a/..", "/"),
+            ("/%c3%a9", "/%C3%A9"),
+            ("/%252e%252e/admin", "/%252e%252e/admin"),
+            ("/public/..;/admin", "/public/..;/admin"),
+        ] {
+            assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for (raw, why) in [
+            ("", BadPath::Shape),
+            ("*", BadPath::Shape),
+            ("admin", BadPath::Shape),
+            ("/a b", BadPath::Character),
+            ("/a#b", BadPath::Character),
+            ("/\u{e9}", BadPath::Character),
+            ("/%zz", BadPath::Escape),
+            ("/%", BadPath::Escape),
+            ("/%c0%ae%c0%ae/", BadPath::Escape),
+            ("/a%2fb", BadPath::Ambiguous),
+            ("/a%5Cb", BadPath::Ambiguous),
+            ("/admin%00", BadPath::Ambiguous),
+        ] {
+            assert_eq!(canonical(raw), Err(why), "{raw}");
+        }
+        assert_eq!(
+            canonical(&format!("/{}", "a".repeat(MAX_PATH))),
+            Err(BadPath::Shape)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_is_stable(raw in "/[a-z%/.\\\\2eEfF;?]{0,40}") {
+            if let Ok(once) = canonical(&raw) {
+                let twice = canonical(&once).map(Cow::into_owned);
+                prop_assert_eq!(twice.as_deref(), Ok(&*once));
+                let (path, _) = split_query(&once);
+                prop_assert!(path.starts_with('/') && !path.contains("//") && !path.contains('\\'));
+                prop_assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
+            }
+        }
+
+        #[test]
+        fn anything_is_survived(raw in ".{0,60}") {
+            let _ = canonical(&raw);
+        }
+    }
+}

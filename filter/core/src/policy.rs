@@ -1,0 +1,136 @@
+//! The policy language (Pomerium's PPL), compiled once when the file is read and evaluated without allocation.
+
+mod criterion;
+mod matcher;
+mod read;
+mod reason;
+
+pub use criterion::{Criterion, Facts};
+pub use matcher::StringMatcher;
+pub use reason::{Reason, Reasons};
+
+/// Who may use a route.
+///
+/// `allow` and `deny` are each true when one of their terms is. Nothing is allowed by being left out: no terms, no truth.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    allow: Vec<Term>,
+    deny: Vec<Term>,
+}
+
+/// One operator with its criteria; never empty, because an empty list contributes no term.
+#[derive(Clone, Debug, PartialEq)]
+struct Term {
+    operator: Operator,
+    criteria: Vec<Criterion>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    /// All hold.
+    And,
+    /// At least one holds.
+    Or,
+    /// None holds.
+    Not,
+    /// At least one does not hold.
+    Nor,
+}
+
+/// Proof that a policy allowed one request. Only [`Policy::decide`] makes it, and nothing is forwarded without it.
+#[derive(Debug)]
+pub struct Permit(());
+
+/// What a policy says of a request.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    /// The upstream may see it.
+    Allow(Permit),
+    /// It depends on who asks, and nobody is signed in.
+    SignIn(Reasons),
+    /// No, and signing in again would not change it.
+    Deny(Reasons),
+}
+
+/// A truth value with the reasons that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Verdict {
+    holds: bool,
+    reasons: Reasons,
+}
+
+impl Policy {
+    /// Judges a request.
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let allow = any(self.allow.iter().map(|term| term.judge(facts)));
+        let deny = any(self.deny.iter().map(|term| term.judge(facts)));
+        let reasons = allow.reasons.and(deny.reasons);
+        if reasons.contains(Reason::UserUnauthenticated) {
+            Decision::SignIn(reasons)
+        } else if deny.holds {
+            Decision::Deny(deny.reasons)
+        } else if allow.holds {
+            Decision::Allow(Permit(()))
+        } else {
+            Decision::Deny(allow.reasons)
+        }
+    }
+
+    /// Whether any criterion asks who the visitor is, so that a provider and a session are needed.
+    #[must_use]
+    pub fn asks_for_identity(&self) -> bool {
+        self.allow
+            .iter()
+            .chain(&self.deny)
+            .flat_map(|term| &term.criteria)
+            .any(Criterion::asks_for_identity)
+    }
+}
+
+impl Term {
+    fn judge(&self, facts: &Facts<'_>) -> Verdict {
+        let results = self.criteria.iter().map(|criterion| criterion.judge(facts));
+        match self.operator {
+            Operator::And => all(results),
+            Operator::Or => any(results),
+            Operator::Not => all(results.map(Verdict::flip)),
+            Operator::Nor => any(results.map(Verdict::flip)),
+        }
+    }
+}
+
+impl Verdict {
+    /// The opposite for the same reasons.
+    fn flip(self) -> Self {
+        Self {
+            holds: !self.holds,
+            ..self
+        }
+    }
+}
+
+/// True with the reasons of the true ones, or false with the reasons of all.
+fn any(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let (mut holding, mut failing, mut holds) = (Reasons::NONE, Reasons::NONE, false);
+    for verdict in verdicts {
+        if verdict.holds {
+            holds = true;
+            holding = holding.and(verdict.reasons);
+        } else {
+            failing = failing.and(verdict.reasons);
+        }
+    }
+    Verdict {
+        holds,
+        reasons: if holds { holding } else { failing },
+    }
+}
+
+/// True with the reasons of all, or false with the reasons of the false ones.
+fn all(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    any(verdicts.map(Verdict::flip)).flip()
+}
+
+#[cfg(test)]
+mod tests;

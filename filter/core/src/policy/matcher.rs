@@ -1,0 +1,74 @@
+//! Comparing one text with constants of the policy.
+
+/// Conditions on a text; all of them must hold. With no condition every text fits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StringMatcher {
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// One condition of a [`StringMatcher`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Condition {
+    /// Equal to this text.
+    Is(String),
+    /// Different from this text.
+    Not(String),
+    /// Equal to something that is not a text, which no text is: `false`, or with `not`, `true`.
+    Never,
+    /// Begins with this text.
+    StartsWith(String),
+    /// Ends with this text.
+    EndsWith(String),
+    /// Has this text in it.
+    Contains(String),
+    /// One of these.
+    In(Vec<String>),
+    /// None of these.
+    NotIn(Vec<String>),
+}
+
+impl StringMatcher {
+    /// Fits one text only.
+    pub(super) fn is(text: String) -> Self {
+        Self {
+            conditions: vec![Condition::Is(text)],
+        }
+    }
+
+    /// Whether `text` fits, byte for byte.
+    #[must_use]
+    pub fn fits(&self, text: &str) -> bool {
+        self.conditions
+            .iter()
+            .all(|condition| condition.holds(text))
+    }
+}
+
+impl Condition {
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::Is(constant) => text == constant,
+            Self::Not(constant) => text != constant,
+            Self::Never => false,
+            Self::StartsWith(constant) => text.starts_with(constant.as_str()),
+            Self::EndsWith(constant) => text.ends_with(constant.as_str()),
+            Self::Contains(constant) => text.contains(constant.as_str()),
+            Self::In(constants) => constants.iter().any(|constant| constant == text),
+            Self::NotIn(constants) => constants.iter().all(|constant| constant != text),
+        }
+    }
+
+    /// Applies `fold` to each constant.
+    pub(super) fn map(self, fold: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Is(constant) => Self::Is(fold(constant)),
+            Self::Not(constant) => Self::Not(fold(constant)),
+            Self::Never => Self::Never,
+            Self::StartsWith(constant) => Self::StartsWith(fold(constant)),
+            Self::EndsWith(constant) => Self::EndsWith(fold(constant)),
+            Self::Contains(constant) => Self::Contains(fold(constant)),
+            Self::In(constants) => Self::In(constants.into_iter().map(fold).collect()),
+            Self::NotIn(constants) => Self::NotIn(constants.into_iter().map(fold).collect()),
+        }
+    }
+}

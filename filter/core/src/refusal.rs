@@ -1,0 +1,224 @@
+//! Every way in which a visitor is told no, in one closed list.
+
+/// Why a request is not forwarded. One table each maps it to a status, a title and a word for logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request has no single meaning.
+    BadRequest(BadRequest),
+    /// `TRACE`, `CONNECT`, or a method that one of our own endpoints does not have.
+    MethodNotAllowed,
+    /// No route has this host and path, or no endpoint of ours has this name.
+    NotFound,
+    /// Nobody is signed in, and a redirect would not help this client.
+    Unauthenticated,
+    /// The policy says no.
+    Forbidden,
+    /// The route does not pass websockets on (`allow_websockets`), or the upgrade is to something else.
+    UpgradeNotAllowed,
+    /// A websocket opened, or a form sent, by a page of another origin.
+    ForeignOrigin,
+    /// A sign-in ended without an identity.
+    SignIn(SignInProblem),
+    /// The provider's addresses and keys are not known, so nobody can sign in now.
+    ProviderUnavailable,
+    /// Something that must not fail did, such as the random source.
+    Internal,
+}
+
+/// What makes a request unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRequest {
+    /// No host, two hosts, or not a host.
+    Host,
+    /// Not a method.
+    Method,
+    /// Two `Origin` headers.
+    Origin,
+    /// A path that servers read in different ways.
+    Path,
+    /// Two `Upgrade` headers.
+    Upgrade,
+}
+
+/// How a sign-in can end without an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInProblem {
+    /// The callback does not belong to an attempt that this browser began, or the attempt is over.
+    UnknownAttempt,
+    /// The callback's parameters contradict each other.
+    BadCallback,
+    /// The callback names another issuer than the configured one (RFC 9207).
+    WrongIssuer,
+    /// The person or the provider declined (`access_denied` and the like).
+    Declined,
+    /// The provider does not accept the code: it was used, is too old, or is not for this client.
+    CodeRefused,
+    /// The provider's answer cannot be used: not the protocol, too long, or an error of its own.
+    ProviderAnswer,
+    /// The ID token does not hold.
+    Token(TokenProblem),
+}
+
+/// What is wrong with an ID token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenProblem {
+    /// Not a signed JWT, or one with parts that are not accepted.
+    Malformed,
+    /// No usable key of the provider has this name and algorithm.
+    UnknownKey,
+    /// The signature does not fit.
+    Signature,
+    /// Another issuer.
+    Issuer,
+    /// Another audience or authorized party.
+    Audience,
+    /// Over, or without an end.
+    Expired,
+    /// From the future, too old, or without a date.
+    IssuedAt,
+    /// Not for this attempt.
+    Nonce,
+    /// No `sub`, or not a text of 1 to 255 characters.
+    Subject,
+    /// `at_hash` does not fit the access token.
+    AccessToken,
+}
+
+impl Refusal {
+    /// HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::MethodNotAllowed => 405,
+            Self::NotFound => 404,
+            Self::Unauthenticated => 401,
+            Self::Forbidden | Self::UpgradeNotAllowed | Self::ForeignOrigin => 403,
+            Self::SignIn(SignInProblem::Declined) => 403,
+            Self::SignIn(SignInProblem::ProviderAnswer) => 502,
+            Self::SignIn(_) => 400,
+            Self::ProviderUnavailable => 503,
+            Self::Internal => 500,
+        }
+    }
+
+    /// One word for logs, metrics and JSON answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::BadRequest(BadRequest::Host) => "bad-host",
+            Self::BadRequest(BadRequest::Method) => "bad-method",
+            Self::BadRequest(BadRequest::Origin) => "bad-origin",
+            Self::BadRequest(BadRequest::Path) => "bad-path",
+            Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::NotFound => "route-not-found",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::UpgradeNotAllowed => "upgrade-not-allowed",
+            Self::ForeignOrigin => "foreign-origin",
+            Self::SignIn(problem) => problem.word(),
+            Self::ProviderUnavailable => "provider-unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Title of the page.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "This request cannot be understood",
+            Self::MethodNotAllowed => "This method is not allowed here",
+            Self::NotFound => "There is nothing at this address",
+            Self::Unauthenticated => "Please sign in",
+            Self::Forbidden => "You do not have access",
+            Self::UpgradeNotAllowed => "This connection is not allowed here",
+            Self::ForeignOrigin => "This came from another site",
+            Self::SignIn(_) => "Signing in did not work",
+            Self::ProviderUnavailable => "Signing in is not possible right now",
+            Self::Internal => "Something went wrong",
+        }
+    }
+
+    /// One sentence for the visitor.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
+            Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
+            Self::NotFound => "Check the address, or ask whoever gave it to you.",
+            Self::Unauthenticated => "You are not signed in, or your session is over.",
+            Self::Forbidden => {
+                "You are signed in, but the policy of this application does not let this account in."
+            }
+            Self::UpgradeNotAllowed => {
+                "The operator has not allowed websockets for this application."
+            }
+            Self::ForeignOrigin => {
+                "A page of another site tried to act here in your name. Nothing was done."
+            }
+            Self::SignIn(problem) => problem.explanation(),
+            Self::ProviderUnavailable => {
+                "The identity provider does not answer. Try again in a moment; whoever is signed in stays signed in."
+            }
+            Self::Internal => "Try again. If it happens again, tell the operator the request id.",
+        }
+    }
+}
+
+impl SignInProblem {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::UnknownAttempt => "sign-in-unknown-attempt",
+            Self::BadCallback => "sign-in-bad-callback",
+            Self::WrongIssuer => "sign-in-wrong-issuer",
+            Self::Declined => "sign-in-declined",
+            Self::CodeRefused => "sign-in-code-refused",
+            Self::ProviderAnswer => "sign-in-provider-answer",
+            Self::Token(problem) => problem.word(),
+        }
+    }
+
+    const fn explanation(self) -> &'static str {
+        match self {
+            Self::UnknownAttempt => {
+                "This sign-in was not begun in this browser, took too long, or is already done. Cookies must be allowed."
+            }
+            Self::BadCallback => "The identity provider's answer contradicts itself.",
+            Self::WrongIssuer => {
+                "The answer comes from another identity provider than the one that was asked."
+            }
+            Self::Declined => {
+                "The identity provider did not confirm who you are, or you cancelled."
+            }
+            Self::CodeRefused => {
+                "The identity provider does not accept this sign-in any more. Begin again."
+            }
+            Self::ProviderAnswer => "The identity provider's answer cannot be used.",
+            Self::Token(_) => "What the identity provider said about you could not be verified.",
+        }
+    }
+}
+
+impl TokenProblem {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "token-malformed",
+            Self::UnknownKey => "token-unknown-key",
+            Self::Signature => "token-signature",
+            Self::Issuer => "token-issuer",
+            Self::Audience => "token-audience",
+            Self::Expired => "token-expired",
+            Self::IssuedAt => "token-issued-at",
+            Self::Nonce => "token-nonce",
+            Self::Subject => "token-subject",
+            Self::AccessToken => "token-access-token",
+        }
+    }
+}
+
+impl From<TokenProblem> for SignInProblem {
+    fn from(problem: TokenProblem) -> Self {
+        Self::Token(problem)
+    }
+}

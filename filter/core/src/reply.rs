@@ -1,0 +1,179 @@
+//! Answers of our own: pages for people, JSON for programs, redirects.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha2::{Digest as _, Sha256};
+
+use crate::refusal::Refusal;
+use crate::request::Parsed;
+use crate::step::Reply;
+
+/// The pages' only style sheet, allowed by its hash.
+const STYLE: &str = include_str!("../templates/style.css");
+
+/// For whom an answer is made, kept while a sign-in waits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Audience {
+    html: bool,
+    request_id: String,
+}
+
+impl Audience {
+    pub(crate) fn of(request: &Parsed<'_>) -> Self {
+        Self {
+            html: request.client.wants_html(),
+            request_id: request.request_id.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// What a page shows beside its title and text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extras<'a> {
+    /// The account that is signed in; its page offers to sign out.
+    pub(crate) account: Option<&'a str>,
+    /// Where to begin again: address and text of a link.
+    pub(crate) link: Option<(&'a str, &'a str)>,
+    /// Offers a button that signs out.
+    pub(crate) sign_out: bool,
+    /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
+    pub(crate) form_target: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    style: &'a str,
+    title: &'a str,
+    text: &'a str,
+    account: &'a str,
+    sign_out: bool,
+    link: &'a str,
+    link_text: &'a str,
+    request_id: &'a str,
+}
+
+/// A page with a title and a sentence.
+pub(crate) fn page(
+    status: u16,
+    title: &str,
+    text: &str,
+    extras: Extras<'_>,
+    audience: &Audience,
+) -> Reply {
+    let (link, link_text) = extras.link.unwrap_or_default();
+    let page = Page {
+        style: STYLE,
+        title,
+        text,
+        account: extras.account.unwrap_or_default(),
+        sign_out: extras.sign_out,
+        link,
+        link_text,
+        request_id: &audience.request_id,
+    };
+    // Rendering into a string fails only for templates that call fallible code; ours does not.
+    let body = page.render().unwrap_or_default();
+    // Browsers tell our own forms' origin only under this policy; other sites still learn nothing.
+    let mut headers = own_headers("text/html; charset=utf-8", "same-origin");
+    headers.push((
+        "content-security-policy",
+        content_security_policy(extras.form_target),
+    ));
+    headers.push(("x-frame-options", "DENY".to_owned()));
+    Reply {
+        status,
+        headers,
+        body,
+        event: Cow::Borrowed("page"),
+    }
+}
+
+/// A refusal, as a page or as JSON.
+pub(crate) fn refuse(
+    refusal: Refusal,
+    extras: Extras<'_>,
+    audience: &Audience,
+    event: String,
+) -> Reply {
+    let mut reply = if audience.html {
+        page(
+            refusal.status(),
+            refusal.title(),
+            refusal.explanation(),
+            extras,
+            audience,
+        )
+    } else {
+        json(refusal, extras.account, audience)
+    };
+    match refusal {
+        Refusal::ProviderUnavailable => reply.headers.push(("retry-after", "5".to_owned())),
+        Refusal::MethodNotAllowed => reply.headers.push(("allow", "GET, POST".to_owned())),
+        _ => {}
+    }
+    reply.event = Cow::Owned(event);
+    reply
+}
+
+fn json(refusal: Refusal, account: Option<&str>, audience: &Audience) -> Reply {
+    let mut answer = serde_json::json!({
+        "error": refusal.word(),
+        "message": refusal.explanation(),
+        "request_id": audience.request_id,
+    });
+    if let (Some(account), Some(object)) = (account, answer.as_object_mut()) {
+        object.insert("account".to_owned(), account.into());
+    }
+    Reply {
+        status: refusal.status(),
+        headers: own_headers("application/json", "no-referrer"),
+        body: answer.to_string(),
+        event: Cow::Borrowed("json"),
+    }
+}
+
+/// A redirect that a browser follows with `GET`, whatever it sent before: a body never reaches the target.
+pub(crate) fn redirect(location: String, event: String) -> Reply {
+    let mut headers = own_headers("text/plain", "no-referrer");
+    headers.push(("location", location));
+    Reply {
+        status: 303,
+        headers,
+        body: String::new(),
+        event: Cow::Owned(event),
+    }
+}
+
+/// A plain text.
+pub(crate) fn text(body: &str, event: &'static str) -> Reply {
+    Reply {
+        status: 200,
+        headers: own_headers("text/plain", "no-referrer"),
+        body: body.to_owned(),
+        event: Cow::Borrowed(event),
+    }
+}
+
+/// What every answer of ours carries: nothing of it is stored, guessed at or told to other sites.
+fn own_headers(content_type: &str, referrer: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("content-type", content_type.to_owned()),
+        ("cache-control", "no-store".to_owned()),
+        ("referrer-policy", referrer.to_owned()),
+        ("x-content-type-options", "nosniff".to_owned()),
+    ]
+}
+
+fn content_security_policy(form_target: Option<&str>) -> String {
+    let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    let target = form_target
+        .map(|target| format!(" {target}"))
+        .unwrap_or_default();
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'{target}; frame-ancestors 'none'; \
+         base-uri 'none'"
+    )
+}

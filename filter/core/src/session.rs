@@ -1,0 +1,274 @@
+//! A visitor's session: what the provider said about them, sealed into a cookie.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::env::Timestamp;
+use crate::seal::{Purpose, Sealer};
+
+/// Who is signed in, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Random name of this session, 128 bits.
+    #[serde(rename = "i")]
+    pub id: String,
+    /// The provider's stable name for the person (`sub`).
+    #[serde(rename = "s")]
+    pub subject: String,
+    /// The address as the provider gave it, its domain in lower case. For pages; policies use [`Session::email`].
+    #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
+    stated_email: Option<String>,
+    /// Whether policies may rely on the address.
+    #[serde(rename = "v")]
+    email_verified: bool,
+    /// When the sign-in ended, Unix seconds.
+    #[serde(rename = "a")]
+    signed_in_at: u64,
+    /// First second at which the session is over, Unix seconds.
+    #[serde(rename = "x")]
+    expires_at: u64,
+}
+
+impl Session {
+    /// A session that begins at `now`.
+    #[must_use]
+    pub fn new(id: String, identity: Identity, now: Timestamp, lifetime_seconds: u64) -> Self {
+        Self {
+            id,
+            subject: identity.subject,
+            stated_email: identity.email.map(lower_case_domain),
+            email_verified: identity.email_verified,
+            signed_in_at: now.0,
+            expires_at: now.plus(lifetime_seconds).0,
+        }
+    }
+
+    /// The address that policies may rely on: none when the provider did not verify it.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        if self.email_verified {
+            self.stated_email.as_deref()
+        } else {
+            None
+        }
+    }
+
+    /// What to call the person on a page: the address they signed in with, else the provider's name for them.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.stated_email.as_deref().unwrap_or(&self.subject)
+    }
+
+    /// When the session ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp(self.expires_at)
+    }
+
+    /// Whether the session is good at `now`: not from the future beyond `leeway`, and before its end.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now.0 < self.expires_at && self.signed_in_at <= now.plus(crate::oidc::LEEWAY).0
+    }
+}
+
+/// What a verified sign-in says about a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `sub`.
+    pub subject: String,
+    /// `email`, when it is a plausible text.
+    pub email: Option<String>,
+    /// Whether the configuration's rule on `email_verified` holds.
+    pub email_verified: bool,
+}
+
+/// Host names are equal without regard to case; local parts are the mail server's business.
+#[must_use]
+pub fn lower_case_domain(email: String) -> String {
+    match email.rsplit_once('@') {
+        Some((local, domain)) if domain.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            format!("{local}@{}", domain.to_ascii_lowercase())
+        }
+        _ => email,
+    }
+}
+
+/// How many opened sessions one module instance remembers: at about 1 KB each, a megabyte.
+const CACHED_SESSIONS: usize = 1024;
+
+/// Opens session cookies, remembering those it has opened: a visitor's browser sends the same value with every request.
+///
+/// A table with one place per slot needs no bookkeeping and cannot grow; two sessions that share a slot only cost an
+/// opening each time they alternate. The slot comes from the value's end, which is an authentication tag and so random.
+#[derive(Debug)]
+pub struct SessionReader {
+    slots: RefCell<Vec<Option<Opened>>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    host: Box<str>,
+    sealed: Box<[u8]>,
+    session: Rc<Session>,
+}
+
+impl Default for SessionReader {
+    fn default() -> Self {
+        Self {
+            slots: RefCell::new(
+                std::iter::repeat_with(|| None)
+                    .take(CACHED_SESSIONS)
+                    .collect(),
+            ),
+        }
+    }
+}
+
+impl SessionReader {
+    /// The session in a sealed value, when it was sealed for this host and is live.
+    #[must_use]
+    pub fn open(
+        &self,
+        sealer: &Sealer,
+        host: &str,
+        sealed: &[u8],
+        now: Timestamp,
+    ) -> Option<Rc<Session>> {
+        let session = self.remembered(host, sealed).or_else(|| {
+            let plaintext = sealer.open(Purpose::Session, host, sealed)?;
+            let session = Rc::new(serde_json::from_slice::<Session>(&plaintext).ok()?);
+            self.remember(host, sealed, &session);
+            Some(session)
+        })?;
+        session.is_live(now).then_some(session)
+    }
+
+    fn remembered(&self, host: &str, sealed: &[u8]) -> Option<Rc<Session>> {
+        let slots = self.slots.borrow();
+        let opened = slots.get(slot(sealed))?.as_ref()?;
+        let same = same_bytes(&opened.sealed, sealed) && &*opened.host == host;
+        same.then(|| Rc::clone(&opened.session))
+    }
+
+    fn remember(&self, host: &str, sealed: &[u8], session: &Rc<Session>) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(sealed)) {
+            *slot = Some(Opened {
+                host: host.into(),
+                sealed: sealed.into(),
+                session: Rc::clone(session),
+            });
+        }
+    }
+}
+
+fn slot(sealed: &[u8]) -> usize {
+    let tail = sealed
+        .get(sealed.len().saturating_sub(8)..)
+        .unwrap_or_default();
+    let mixed = tail.iter().fold(0_usize, |mixed, &byte| {
+        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
+    });
+    mixed % CACHED_SESSIONS
+}
+
+/// Compares without stopping at the first difference, so that timing says nothing about a remembered value.
+fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (left_words, left_rest) = left.as_chunks::<8>();
+    let (right_words, right_rest) = right.as_chunks::<8>();
+    let words = left_words
+        .iter()
+        .zip(right_words)
+        .fold(0, |difference, (l, r)| {
+            difference | (u64::from_ne_bytes(*l) ^ u64::from_ne_bytes(*r))
+        });
+    let rest = left_rest
+        .iter()
+        .zip(right_rest)
+        .fold(0, |difference, (l, r)| difference | (l ^ r));
+    words == 0 && rest == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+    use crate::testing::Fixture;
+
+    fn session(now: Timestamp) -> Session {
+        let identity = Identity {
+            subject: "s1".to_owned(),
+            email: Some("Alice@EXAMPLE.com".to_owned()),
+            email_verified: true,
+        };
+        Session::new("id".to_owned(), identity, now, 100)
+    }
+
+    #[test]
+    fn expires_to_the_second() {
+        let session = session(Timestamp(1000));
+        assert!(session.is_live(Timestamp(1099)));
+        assert!(!session.is_live(Timestamp(1100)));
+        assert!(session.is_live(Timestamp(1000 - crate::oidc::LEEWAY)));
+        assert!(!session.is_live(Timestamp(999 - crate::oidc::LEEWAY)));
+    }
+
+    #[test]
+    fn unverified_addresses_are_named_but_not_relied_on() {
+        let mut session = session(Timestamp(0));
+        assert_eq!(session.email(), Some("Alice@example.com"));
+        session.email_verified = false;
+        assert_eq!(
+            (session.email(), session.account()),
+            (None, "Alice@example.com")
+        );
+    }
+
+    #[test]
+    fn remembered_sessions_still_expire_and_stay_on_their_host() {
+        let mut fixture = Fixture::new();
+        let sealer = Sealer::new(&Secret::new(vec![7; 32]));
+        let begun = fixture.now;
+        let plaintext = serde_json::to_vec(&session(begun)).unwrap();
+        let sealed = sealer
+            .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())
+            .unwrap();
+        let reader = SessionReader::default();
+        let open = |host, now| reader.open(&sealer, host, sealed.as_bytes(), now);
+        assert!(open("app.test", begun).is_some());
+        assert!(open("app.test", begun.plus(99)).is_some(), "remembered");
+        assert!(open("b.test", begun).is_none());
+        assert!(open("app.test", begun.plus(100)).is_none());
+    }
+
+    #[test]
+    fn any_changed_byte_is_refused_beside_a_remembered_session() {
+        let mut fixture = Fixture::new();
+        let sealer = Sealer::new(&Secret::new(vec![7; 32]));
+        let plaintext = serde_json::to_vec(&session(fixture.now)).unwrap();
+        let sealed = sealer
+            .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())
+            .unwrap();
+        let reader = SessionReader::default();
+        assert!(
+            reader
+                .open(&sealer, "app.test", sealed.as_bytes(), fixture.now)
+                .is_some()
+        );
+        for place in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+            assert!(
+                reader
+                    .open(&sealer, "app.test", &changed, fixture.now)
+                    .is_none(),
+                "place {place}"
+            );
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What to do next with a request.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::env::Timestamp;
+use crate::policy::Permit;
+use crate::waiting::Waiting;
+
+/// The answer to [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// Let the request through with these edits.
+    Forward(Forward),
+    /// Answer the client; the upstream never sees the request.
+    Reply(Reply),
+    /// Send this to the identity provider, keep the request waiting, then call [`Waiting::resume`].
+    Call(ProviderCall, Waiting),
+    /// The provider's metadata is not there yet: begin again when it changed, and at the latest when the time is over
+    /// answer with [`crate::gate::Gate::unavailable`].
+    Hold {
+        /// End of the wait.
+        until: Timestamp,
+    },
+}
+
+/// Permission to forward a request. It exists only where a policy made a [`Permit`].
+#[derive(Debug)]
+pub struct Forward {
+    _permit: Permit,
+    edits: Vec<Edit>,
+}
+
+impl Forward {
+    pub(crate) const fn new(permit: Permit, edits: Vec<Edit>) -> Self {
+        Self {
+            _permit: permit,
+            edits,
+        }
+    }
+
+    /// Header edits, to be done in this order.
+    #[must_use]
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+}
+
+/// One change of the request headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Remove every header of this name.
+    Remove(String),
+    /// Replace every header of this name by one.
+    Set(&'static str, Vec<u8>),
+}
+
+/// An answer of our own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines; `set-cookie` may repeat.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body; empty for redirects.
+    pub body: String,
+    /// What happened, for the log: one line without secrets.
+    pub event: Cow<'static, str>,
+}
+
+impl fmt::Debug for Reply {
+    /// Headers and body may hold sealed values and addresses with secrets in them: only the outline is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    /// The first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A request to the provider.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProviderCall {
+    /// Upstream name of the proxy-wasm call: one of [`crate::config::ProviderSettings::origins`] as text.
+    pub upstream: String,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Value of `:authority`.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body, form-encoded for `POST`.
+    pub body: String,
+    /// After this the call has failed.
+    pub timeout_ms: u32,
+}
+
+impl fmt::Debug for ProviderCall {
+    /// Body and headers hold codes, tokens and the client secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ProviderCall({} {}{})",
+            self.method,
+            self.upstream,
+            self.path.split('?').next().unwrap_or_default()
+        )
+    }
+}
+
+/// What came back. A call that failed has a status of its own making (503, 504) or none.
+#[derive(Clone, Copy)]
+pub struct ProviderReply<'a> {
+    /// HTTP status, 0 when there was no answer at all.
+    pub status: u16,
+    /// The body, cut at [`MAX_PROVIDER_BODY`] bytes plus one.
+    pub body: &'a [u8],
+}
+
+/// Longest body of a provider that is read. Key sets and token responses stay far below.
+pub const MAX_PROVIDER_BODY: usize = 256 * 1024;
+
+impl fmt::Debug for ProviderReply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ProviderReply({}, {} bytes)",
+            self.status,
+            self.body.len()
+        )
+    }
+}
+
+impl<'a> ProviderReply<'a> {
+    /// The body of a 200 answer of tolerable length.
+    #[must_use]
+    pub fn success(&self) -> Option<&'a [u8]> {
+        (self.status == 200 && self.body.len() <= MAX_PROVIDER_BODY).then_some(self.body)
+    }
+}

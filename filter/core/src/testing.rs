@@ -1,0 +1,133 @@
+//! What unit tests of several modules share.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use serde_json::Value;
+
+use crate::config::{Config, ProviderSettings};
+use crate::env::{Env, Random, Timestamp};
+
+/// A virtual clock and a random source that repeats from run to run.
+pub(crate) struct Fixture {
+    pub(crate) now: Timestamp,
+    random: Box<Random<'static>>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let random = move |into: &mut [u8]| {
+            for byte in into {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                *byte = (state >> 56) as u8;
+            }
+            Ok(())
+        };
+        Self {
+            now: Timestamp(1_800_000_000),
+            random: Box::new(random),
+        }
+    }
+
+    pub(crate) fn env(&mut self) -> Env<'_> {
+        Env {
+            now: self.now,
+            random: &mut *self.random,
+        }
+    }
+}
+
+/// The provider's issuer in tests.
+pub(crate) const ISSUER: &str = "https://op.test";
+/// Our client id in tests.
+pub(crate) const CLIENT: &str = "rp";
+
+pub(crate) fn provider_settings() -> ProviderSettings {
+    config(&serde_json::json!({})).provider.unwrap()
+}
+
+/// A file with two routes, changed at its top level by `changes`.
+pub(crate) fn config(changes: &Value) -> Config {
+    let mut file = serde_json::json!({
+        "idp_provider": "oidc",
+        "idp_provider_url": ISSUER,
+        "idp_client_id": CLIENT,
+        "idp_client_secret": "the-client-secret",
+        "cookie_secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "routes": [
+            {"from": "https://app.test", "to": "http://a", "allow_websockets": true,
+             "policy": {"allow": {"or": [{"email": "alice@corp.test"}, {"email": "bob@corp.test"}]}}},
+            {"from": "https://b.test", "to": "http://b", "prefix": "/open",
+             "policy": {"allow": {"or": [{"accept": true}]}}},
+            {"from": "https://b.test", "to": "http://b",
+             "policy": {"allow": {"or": [{"domain": "corp.test"}]}}},
+        ],
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        file[key] = value.clone();
+    }
+    Config::read(&file, &|_| None).unwrap().config
+}
+
+/// The signing side of a provider.
+pub(crate) struct FakeProvider {
+    key: SigningKey,
+    id: &'static str,
+}
+
+impl FakeProvider {
+    pub(crate) fn new() -> Self {
+        Self::with_key(1, "k1")
+    }
+
+    /// A provider with another key, under the same name or another.
+    pub(crate) fn with_key(seed: u8, id: &'static str) -> Self {
+        Self {
+            key: SigningKey::from_slice(&[seed; 32]).unwrap(),
+            id,
+        }
+    }
+
+    pub(crate) fn discovery(&self) -> String {
+        serde_json::json!({
+            "issuer": ISSUER,
+            "authorization_endpoint": format!("{ISSUER}/authorize"),
+            "token_endpoint": format!("{ISSUER}/token"),
+            "jwks_uri": format!("{ISSUER}/jwks"),
+            "userinfo_endpoint": format!("{ISSUER}/me"),
+            "end_session_endpoint": format!("{ISSUER}/logout"),
+            "authorization_response_iss_parameter_supported": true,
+        })
+        .to_string()
+    }
+
+    pub(crate) fn jwks(&self) -> String {
+        let point = self.key.verifying_key().to_sec1_point(false);
+        let coordinate = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (x, y) = point.as_bytes()[1..].split_at(32);
+        let jwk = serde_json::json!({
+            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id,
+            "x": coordinate(x), "y": coordinate(y),
+        });
+        serde_json::json!({ "keys": [jwk] }).to_string()
+    }
+
+    pub(crate) fn sign(&self, claims: &Value) -> String {
+        self.sign_text(&claims.to_string())
+    }
+
+    /// Signs any text, so that tests can make tokens that a library would refuse to make.
+    pub(crate) fn sign_text(&self, payload: &str) -> String {
+        let header = serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": self.id}).to_string();
+        let input = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        );
+        let signature: Signature = self.key.sign(input.as_bytes());
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    }
+}

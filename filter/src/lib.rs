@@ -1,0 +1,22 @@
+//! The proxy-wasm face of Jetway: it builds requests from header maps, asks the core, and performs the answer.
+//!
+//! No decision is made here. Header values are taken as bytes everywhere: the text accessors of the SDK abort the module
+//! on a value that is not UTF-8, which any client can send.
+
+#![expect(
+    missing_docs,
+    reason = "the only public item is the entry point that the SDK generates"
+)]
+
+mod http;
+mod perform;
+mod plugin;
+mod root;
+
+use proxy_wasm::traits::RootContext;
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::<root::Root>::default() });
+}}

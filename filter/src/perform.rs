@@ -1,0 +1,173 @@
+//! Doing what the core decided, for the request that is in effect.
+
+use std::time::Duration;
+
+use jetway_core::env::Timestamp;
+use jetway_core::gate::Gate;
+use jetway_core::request::Request;
+use jetway_core::step::{
+    Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
+};
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{Action, BufferType, MapType, Status};
+
+use crate::plugin::{BUSY_TICK, Held, MAX_HELD, Pending, Plugin, Stream, with_env};
+
+/// Whether the request has to be let go by a call, because its callback returned long ago.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// In the request's own headers callback.
+    Headers,
+    /// Afterwards: the request is paused.
+    Paused,
+}
+
+/// Reads the request in effect and decides about it from the beginning.
+pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
+    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+        return Action::Pause;
+    };
+    let step = with_env(|env| plugin.gate.begin(&Request::new(&headers), env));
+    perform(plugin, stream, phase, step, &headers)
+}
+
+/// Goes on with a sign-in whose call was answered.
+pub(crate) fn resume(plugin: &Plugin, stream: &Stream, step: Step) {
+    perform(plugin, stream, Phase::Paused, step, &[]);
+}
+
+/// Answers a request that waited too long.
+pub(crate) fn give_up(gate: &Gate, stream: &Stream) {
+    if let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
+        reply(stream, &gate.unavailable(&Request::new(&headers)));
+    }
+}
+
+fn perform(
+    plugin: &Plugin,
+    stream: &Stream,
+    phase: Phase,
+    mut step: Step,
+    headers: &[(String, Vec<u8>)],
+) -> Action {
+    // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, so this ends.
+    loop {
+        match step {
+            Step::Forward(forward) => return let_through(&forward, phase),
+            Step::Reply(answer) => return reply(stream, &answer),
+            Step::Hold { until } => return hold(plugin, stream, until, headers),
+            Step::Call(call, waiting) => match send(&call) {
+                Ok(token) => {
+                    plugin
+                        .calls
+                        .borrow_mut()
+                        .insert(token, Pending::SignIn(stream.clone(), waiting));
+                    return Action::Pause;
+                }
+                Err(status) => {
+                    log::warn!("{call:?} could not be sent: {status:?}");
+                    let nothing = ProviderReply {
+                        status: 0,
+                        body: &[],
+                    };
+                    step = with_env(|env| waiting.resume(&plugin.gate, &nothing, env));
+                }
+            },
+        }
+    }
+}
+
+fn let_through(forward: &Forward, phase: Phase) -> Action {
+    for edit in forward.edits() {
+        let done = match edit {
+            Edit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
+            Edit::Set(name, value) => {
+                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
+            }
+        };
+        if done.is_err() {
+            // Without the edit the upstream would see what it must not: the request stays where it is.
+            return Action::Pause;
+        }
+    }
+    if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
+        return Action::Pause;
+    }
+    Action::Continue
+}
+
+fn reply(stream: &Stream, reply: &Reply) -> Action {
+    log::info!("{} status={}", reply.event, reply.status);
+    stream.replied.set(true);
+    let headers: Vec<(&str, &str)> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let body = Some(reply.body.as_bytes()).filter(|body| !body.is_empty());
+    if hostcalls::send_http_response(u32::from(reply.status), headers, body).is_err() {
+        log::warn!("the answer could not be sent");
+    }
+    Action::Pause
+}
+
+fn hold(
+    plugin: &Plugin,
+    stream: &Stream,
+    until: Timestamp,
+    headers: &[(String, Vec<u8>)],
+) -> Action {
+    if plugin.held.borrow().len() >= MAX_HELD {
+        return reply(stream, &plugin.gate.unavailable(&Request::new(headers)));
+    }
+    plugin.held.borrow_mut().push(Held {
+        stream: stream.clone(),
+        until,
+    });
+    if hostcalls::set_tick_period(BUSY_TICK).is_err() {
+        log::warn!("the timer could not be set");
+    }
+    Action::Pause
+}
+
+/// Sends a call to the provider.
+pub(crate) fn send(call: &ProviderCall) -> Result<u32, Status> {
+    let mut headers = vec![
+        (":method", call.method),
+        (":path", &call.path),
+        (":authority", &call.authority),
+        (
+            ":scheme",
+            if call.upstream.starts_with("https:") {
+                "https"
+            } else {
+                "http"
+            },
+        ),
+    ];
+    headers.extend(
+        call.headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str())),
+    );
+    let body = Some(call.body.as_bytes()).filter(|body| !body.is_empty());
+    let timeout = Duration::from_millis(u64::from(call.timeout_ms));
+    hostcalls::dispatch_http_call(&call.upstream, headers, body, Vec::new(), timeout)
+}
+
+/// Reads the answer of the call whose callback is running and passes it to `take`.
+pub(crate) fn with_answer<T>(take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status")
+        .ok()
+        .flatten();
+    let status = status
+        .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok())
+        .unwrap_or_default();
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, MAX_PROVIDER_BODY + 1)
+        .ok()
+        .flatten();
+    take(&ProviderReply {
+        status,
+        body: &body.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,85 @@
+//! What all requests of one plugin share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use jetway_core::env::{Env, NoRandomness, Timestamp};
+use jetway_core::gate::Gate;
+use jetway_core::waiting::Waiting;
+use proxy_wasm::hostcalls;
+
+/// How often to look after held requests and the provider, while there are held requests.
+pub(crate) const BUSY_TICK: Duration = Duration::from_millis(50);
+/// How often to look after the provider otherwise.
+pub(crate) const IDLE_TICK: Duration = Duration::from_secs(5);
+/// How many requests may wait for the provider's metadata; further ones are answered at once. A held request costs the
+/// body its connection and headers, so the number bounds what an unreachable provider can pile up.
+pub(crate) const MAX_HELD: usize = 1024;
+
+/// One configured plugin.
+pub(crate) struct Plugin {
+    pub(crate) gate: Gate,
+    /// Calls to the provider that are out, by token.
+    pub(crate) calls: RefCell<HashMap<u32, Pending>>,
+    /// Requests that wait for the provider's metadata.
+    pub(crate) held: RefCell<Vec<Held>>,
+}
+
+/// For what a call is out.
+pub(crate) enum Pending {
+    /// Metadata and keys, for everybody.
+    Provider,
+    /// One visitor's sign-in.
+    SignIn(Stream, Waiting),
+}
+
+/// A request that is held.
+pub(crate) struct Held {
+    pub(crate) stream: Stream,
+    pub(crate) until: Timestamp,
+}
+
+/// One request, as other contexts know it.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    pub(crate) id: u32,
+    /// Whether the answer is our own: its cookies are ours to set.
+    pub(crate) replied: Rc<Cell<bool>>,
+}
+
+impl Plugin {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self {
+            gate,
+            calls: RefCell::default(),
+            held: RefCell::default(),
+        }
+    }
+
+    /// Forgets everything that waits for a request that is over.
+    pub(crate) fn forget(&self, id: u32) {
+        self.held.borrow_mut().retain(|held| held.stream.id != id);
+        self.calls
+            .borrow_mut()
+            .retain(|_, pending| !matches!(pending, Pending::SignIn(stream, _) if stream.id == id));
+    }
+}
+
+/// The wall clock of the body. A clock before 1970 or beyond all bounds reads as zero, at which nothing is live.
+pub(crate) fn now() -> Timestamp {
+    let since = hostcalls::get_current_time()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+/// Calls `decide` with the time and the body's random source.
+pub(crate) fn with_env<T>(decide: impl FnOnce(&mut Env<'_>) -> T) -> T {
+    let mut random = |into: &mut [u8]| getrandom::fill(into).map_err(|_| NoRandomness);
+    decide(&mut Env {
+        now: now(),
+        random: &mut random,
+    })
+}

@@ -1,0 +1,105 @@
+//! The plugin's place without a plugin: each request is let through at once, and nothing is asked or told.
+
+#[path = "../../src/wasm/calls.rs"]
+mod calls;
+#[path = "../../src/wasm/head.rs"]
+mod head;
+#[path = "../../src/wasm/settings.rs"]
+mod settings;
+
+pub(crate) use calls::{CallFuture, CallReply, Callouts};
+pub(crate) use head::{ConnectionFacts, LocalReply, RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict};
+pub(crate) use settings::PluginSettings;
+
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::ensure;
+use http::{HeaderName, HeaderValue};
+use jetway_core::contract::ROUTE_HEADER;
+
+static ROUTE: OnceLock<HeaderValue> = OnceLock::new();
+
+/// Chooses the route that every request gets.
+pub(crate) fn permit_everything_for(route: &str) -> anyhow::Result<()> {
+    let id = HeaderValue::from_str(route)?;
+    ensure!(ROUTE.set(id).is_ok(), "the route was chosen before");
+    Ok(())
+}
+
+#[derive(Clone)]
+pub(crate) struct Module;
+
+impl Module {
+    pub(crate) fn compile(_: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+}
+
+pub(crate) struct Shared;
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+}
+
+pub(crate) struct Worker;
+
+impl Worker {
+    pub(crate) fn start(
+        _: &Module,
+        _: Rc<PluginSettings>,
+        _: Arc<Shared>,
+        _: Rc<dyn Callouts>,
+    ) -> anyhow::Result<Rc<Self>> {
+        Ok(Rc::new(Self))
+    }
+
+    pub(crate) fn request(
+        self: &Rc<Self>,
+        mut head: RequestHead,
+        _: bool,
+        _: StreamFacts,
+    ) -> (Stream, Verdict<RequestHead>) {
+        match ROUTE.get() {
+            Some(route) => {
+                head.headers.insert(HeaderName::from_static(ROUTE_HEADER), route.clone());
+                (Stream, Verdict::Continue(head))
+            }
+            None => (Stream, Verdict::Failed),
+        }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        true
+    }
+
+    pub(crate) async fn shutdown(&self) {}
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Closed,
+    Lost,
+}
+
+pub(crate) struct Stream;
+
+impl Stream {
+    pub(crate) async fn resumed(&mut self) -> Verdict<RequestHead> {
+        Verdict::Failed
+    }
+
+    pub(crate) fn response(&mut self, head: ResponseHead, _: bool) -> Verdict<ResponseHead> {
+        Verdict::Continue(head)
+    }
+
+    pub(crate) async fn response_resumed(&mut self) -> Verdict<ResponseHead> {
+        Verdict::Failed
+    }
+
+    pub(crate) async fn closed(&mut self) -> Ended {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,101 @@
+//! Builds the proxy-wasm module for `wasm32-wasip1` and tells the binary where it is.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip1";
+const PACKAGE: &str = "jetway-filter";
+const PROFILE: &str = "module";
+/// Set to the path of a ready-made module to use that instead (packagers, CI).
+const OVERRIDE: &str = "JETWAY_FILTER_WASM";
+
+fn main() {
+    if let Err(error) = prepare() {
+        println!("cargo::error={error}");
+        std::process::exit(1);
+    }
+}
+
+fn prepare() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed={OVERRIDE}");
+    println!("cargo::rerun-if-env-changed=CARGO_TARGET_DIR");
+    let module = match std::env::var_os(OVERRIDE) {
+        Some(path) => std::path::absolute(path)?,
+        None => build()?,
+    };
+    println!("cargo::rerun-if-changed={}", module.display());
+    if !module.is_file() {
+        return Err(format!("there is no module at `{}`", module.display()).into());
+    }
+    println!("cargo::rustc-env=JETWAY_FILTER_MODULE={}", module.display());
+    Ok(())
+}
+
+fn build() -> Result<PathBuf, Box<dyn Error>> {
+    let host = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not say where the package is")?);
+    let workspace = host.parent().ok_or("the package has no parent folder")?;
+    watch(workspace);
+    let target_dir = target_dir(workspace);
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace).args(["build", "--package", PACKAGE, "--target", TARGET, "--profile", PROFILE, "--locked"]);
+    cargo.arg("--target-dir").arg(&target_dir);
+    clean_environment(&mut cargo);
+    let output = cargo.output().map_err(|error| format!("cannot run cargo for the module: {error}"))?;
+    if !output.status.success() {
+        return Err(explain(&String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(target_dir.join(TARGET).join(PROFILE).join("jetway_filter.wasm"))
+}
+
+/// The module's own target folder: in the outer one, the inner cargo would wait for ever for the outer one's lock.
+fn target_dir(workspace: &Path) -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(outer) => workspace.join(outer).join("module"),
+        None => workspace.join("target").join("module"),
+    }
+}
+
+/// The outer build's settings are for the outer target.
+fn clean_environment(cargo: &mut Command) {
+    const KEPT: [&str; 3] = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_TERM_COLOR"];
+    const DROPPED: [&str; 8] = [
+        "RUSTFLAGS",
+        "RUSTDOCFLAGS",
+        "RUSTC",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "TARGET",
+        "CLIPPY_ARGS",
+        "CLIPPY_CONF_DIR",
+    ];
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        let of_cargo = name.starts_with("CARGO_") && !KEPT.contains(&name) && !name.starts_with("CARGO_REGISTRIES_");
+        if of_cargo || DROPPED.contains(&name) {
+            cargo.env_remove(name);
+        }
+    }
+}
+
+/// Everything that the module is made from.
+fn watch(workspace: &Path) {
+    for path in
+        ["filter/src", "filter/Cargo.toml", "filter/core/src", "filter/core/templates", "filter/core/Cargo.toml", "Cargo.toml", "Cargo.lock"]
+    {
+        let path = workspace.join(path);
+        // Watching a path that does not exist would rebuild every time.
+        if path.exists() {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+    }
+}
+
+fn explain(output: &str) -> String {
+    if output.contains("target may not be installed") || output.contains("can't find crate for `core`") {
+        return format!("the Rust target {TARGET} is missing: run `rustup target add {TARGET}`");
+    }
+    let lines: Vec<&str> = output.lines().collect();
+    let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
+    format!("building the module failed: {}", last.join("\ncargo::error="))
+}

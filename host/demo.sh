@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# `make demo`: finds or starts Cockpit, then runs `jetway demo` with the arguments given. Ctrl-C or SIGTERM stops whatever
+# was started. COCKPIT_URL=URL names a Cockpit, and then nothing is installed or started beside Jetway.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+jetway=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/jetway
+usual=http://localhost:9090
+packages=(cockpit-ws cockpit-bridge cockpit-system)
+cockpit_ws=/usr/lib/cockpit/cockpit-ws
+cockpit_session=/usr/lib/cockpit/cockpit-session
+
+folder=
+cockpit_pid=
+jetway_pid=
+
+say() {
+  printf 'demo: %s\n' "$@"
+}
+
+give_up() {
+  printf 'demo: %s\n' "$@" >&2
+  exit 1
+}
+
+# Everybody below a process, itself included.
+family() {
+  local child
+  printf '%s\n' "$1"
+  for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+    family "$child"
+  done
+}
+
+# Everybody in the session that a process began with setsid.
+session() {
+  local stat fields
+  for stat in /proc/[0-9]*/stat; do
+    # After the name, which may hold anything: state, parent, group, session.
+    read -r -a fields < <(sed 's/.*) //' "$stat" 2>/dev/null) || continue
+    [ "${fields[3]:-}" != "$1" ] || printf '%s\n' "$(basename "$(dirname "$stat")")"
+  done
+}
+
+# Terminals have sessions of their own, and Cockpit leaves the message buses of its logins behind: whoever was below it or
+# in its session goes with it.
+stop_cockpit() {
+  local pid below
+  below=$(family "$cockpit_pid")
+  kill "$cockpit_pid" 2>/dev/null || true
+  wait "$cockpit_pid" 2>/dev/null || true
+  for pid in $below $(session "$cockpit_pid"); do
+    kill "$pid" 2>/dev/null || true
+  done
+}
+
+stop_all() {
+  trap '' INT TERM
+  if [ -n "$jetway_pid" ]; then
+    kill "$jetway_pid" 2>/dev/null || true
+    wait "$jetway_pid" 2>/dev/null || true
+  fi
+  [ -z "$cockpit_pid" ] || stop_cockpit
+  [ -z "$folder" ] || rm -rf "$folder"
+}
+trap stop_all EXIT
+trap 'exit 0' INT TERM
+
+# What `jetway demo` would find at a URL: ready, refuses, unknown or silent.
+state_of() {
+  local answer
+  answer=$("$jetway" demo "${arguments[@]}" --upstream "$1" --probe) || exit 1
+  printf '%s' "${answer%%$'\n'*}"
+}
+
+runs_systemd() {
+  [ -d /run/systemd/system ]
+}
+
+installed() {
+  local name
+  for name in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f '${Status}' "$name" 2>/dev/null)" = 'install ok installed' ] || return 1
+  done
+}
+
+install_cockpit() {
+  local command="apt-get install --no-install-recommends ${packages[*]}"
+  command -v apt-get >/dev/null || give_up \
+    'nothing answers at '"$usual"', and this system has no apt-get to install Cockpit with' \
+    'install and start Cockpit, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
+  [ "$(id -u)" = 0 ] || give_up \
+    'Cockpit is not installed on this machine. Either install it:' \
+    "    sudo $command" \
+    'or let this script do it: sudo make demo' \
+    'or name a Cockpit elsewhere: COCKPIT_URL=http://host:9090 make demo'
+  say "installing Cockpit from the distribution: $command"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
+
+free_port() {
+  local port
+  for port in $(seq 9091 9199); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
+  done
+  give_up 'there is no free port between 9091 and 9199 for a Cockpit of our own'
+}
+
+# Since version 330 logins go through units of systemd, and the account exists only while they run.
+can_start_cockpit() {
+  [ "$(id -u)" = 0 ] && getent passwd cockpit-wsinstance >/dev/null && [ -u "$cockpit_session" ]
+}
+
+# A web service of our own on loopback, with a configuration that fits; the machine's own configuration stays as it is.
+start_cockpit() {
+  local port=$1 tries
+  [ "$(id -u)" = 0 ] || give_up "starting Cockpit's web service needs root: sudo make demo" \
+    'or name one that runs: COCKPIT_URL=http://host:9090 make demo'
+  can_start_cockpit || give_up \
+    "this Cockpit ($(dpkg-query -W -f '${Version}' cockpit-ws)) can only be started by systemd" \
+    'start it with systemctl start cockpit.socket, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
+  folder=$(mktemp -d)
+  mkdir "$folder/cockpit"
+  # The first line is the finding, the rest is for cockpit.conf.
+  "$jetway" demo "${arguments[@]}" --upstream "http://localhost:$port" --probe | tail -n +2 >"$folder/cockpit/cockpit.conf"
+  chmod -R a+rX "$folder"
+  say "starting Cockpit's web service on 127.0.0.1:$port with a configuration of its own"
+  # A session of its own, so that Ctrl-C reaches it through this script only.
+  (cd / && exec setsid setpriv --reuid cockpit-wsinstance --regid cockpit-wsinstance --clear-groups \
+    env XDG_CONFIG_DIRS="$folder" "$cockpit_ws" --no-tls --address 127.0.0.1 --port "$port") \
+    >"$folder/log" 2>&1 </dev/null &
+  cockpit_pid=$!
+  COCKPIT_URL=http://localhost:$port
+  for tries in $(seq 100); do
+    [ "$(state_of "$COCKPIT_URL")" != ready ] || return 0
+    kill -0 "$cockpit_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  cat "$folder/log" >&2
+  give_up "Cockpit's web service did not start"
+}
+
+# Sets COCKPIT_URL to a Cockpit that is ready, starting one where necessary.
+find_cockpit() {
+  local state
+  state=$(state_of "$usual")
+  if [ "$state" = silent ]; then
+    installed || install_cockpit
+    if runs_systemd && [ "$(id -u)" = 0 ]; then
+      say 'starting Cockpit: systemctl start cockpit.socket (it stays on, as the package means it to)'
+      systemctl start cockpit.socket
+      state=$(state_of "$usual")
+    fi
+  fi
+  case $state in
+    ready)
+      COCKPIT_URL=$usual
+      ;;
+    silent)
+      start_cockpit 9090
+      ;;
+    refuses)
+      # With TLS, Cockpit compares the browser's origin with the public host name, which Jetway then passes on.
+      if [ "$(state_of https://localhost:9090)" = ready ]; then
+        COCKPIT_URL=https://localhost:9090
+        say "$usual would refuse our address, https://localhost:9090 takes it: using that"
+      elif ! can_start_cockpit; then
+        # Jetway prints what that Cockpit needs.
+        COCKPIT_URL=$usual
+      else
+        say "the Cockpit at $usual would refuse our address: it stays as it is"
+        start_cockpit "$(free_port)"
+      fi
+      ;;
+    unknown)
+      say "what answers at $usual is not a Cockpit that can be used"
+      installed || install_cockpit
+      start_cockpit "$(free_port)"
+      ;;
+    *)
+      give_up "jetway demo --probe says \`$state\`"
+      ;;
+  esac
+}
+
+arguments=("$@")
+[ -x "$jetway" ] || give_up "\`$jetway\` is missing: run make demo, which builds it"
+[ -n "${COCKPIT_URL:-}" ] || find_cockpit
+export COCKPIT_URL
+
+"$jetway" demo "${arguments[@]}" </dev/null &
+jetway_pid=$!
+wait "$jetway_pid"

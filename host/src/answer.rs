@@ -1,0 +1,217 @@
+//! The proxy's own error answers: one table, one page.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+/// Why the proxy itself refuses or cannot complete a request. What the plugin refuses is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// HTTP/1.0 or older.
+    OldVersion,
+    /// A method that is never forwarded.
+    Method,
+    /// Something about the request that is ambiguous or invalid; the text says what.
+    Malformed(&'static str),
+    /// More header fields than are allowed.
+    TooManyHeaders,
+    /// An `Expect` other than `100-continue`.
+    Expectation,
+    /// A websocket version other than 13.
+    WebsocketVersion,
+    /// A websocket on a route without `allow_websockets`.
+    WebsocketForbidden,
+    /// The client stopped sending its request.
+    SlowClient,
+    /// The client broke off its request.
+    BrokenClient,
+    /// The plugin could not decide.
+    Undecided,
+    /// The plugin permitted the request without naming a route that exists.
+    NoRoute,
+    /// There is no connection to the upstream.
+    Unreachable,
+    /// The upstream broke off, or what it sent is no HTTP.
+    BadAnswer,
+    /// The upstream agreed to an upgrade that nobody asked for, or wrongly.
+    BadUpgrade,
+    /// The connection to the upstream took too long.
+    SlowConnect,
+    /// The upstream did not begin its answer in time.
+    SlowUpstream,
+}
+
+impl Fault {
+    /// The answer's status.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::OldVersion | Self::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Malformed(_) | Self::BrokenClient => StatusCode::BAD_REQUEST,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::WebsocketForbidden => StatusCode::FORBIDDEN,
+            Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
+            Self::Undecided | Self::NoRoute => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::BadAnswer | Self::BadUpgrade => StatusCode::BAD_GATEWAY,
+            Self::SlowConnect | Self::SlowUpstream => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// What the visitor reads; nothing in it comes from the request or the upstream.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::OldVersion => "HTTP/1.1 or HTTP/2 is needed here",
+            Self::Method => "this method is not allowed here",
+            Self::Malformed(text) => text,
+            Self::TooManyHeaders => "the request has too many header fields",
+            Self::Expectation => "this expectation cannot be met",
+            Self::WebsocketVersion => "version 13 of the websocket protocol is needed here",
+            Self::WebsocketForbidden => "websockets are not allowed here",
+            Self::SlowClient => "the request did not arrive in time",
+            Self::BrokenClient => "the request did not arrive completely",
+            Self::Undecided => "access cannot be decided right now, try again in a moment",
+            Self::NoRoute => "the proxy has no way to the application, its log says more",
+            Self::Unreachable => "the application cannot be reached",
+            Self::BadAnswer | Self::BadUpgrade => "the application did not answer properly",
+            Self::SlowConnect | Self::SlowUpstream => "the application did not answer in time",
+        }
+    }
+
+    /// Whether the connection can no longer be trusted to be in step.
+    fn closes(self) -> bool {
+        matches!(self, Self::OldVersion | Self::Malformed(_) | Self::TooManyHeaders | Self::SlowClient | Self::BrokenClient)
+    }
+}
+
+/// Head and body of an error answer.
+pub(crate) struct FaultAnswer {
+    /// Header fields.
+    pub(crate) headers: HeaderMap,
+    /// The page, or JSON.
+    pub(crate) body: Bytes,
+}
+
+/// What of a request decides how an error is answered.
+pub(crate) struct Asked {
+    html: bool,
+    http2: bool,
+}
+
+impl Asked {
+    /// Looks at a request.
+    pub(crate) fn of(request: &http::request::Parts) -> Self {
+        let accepts = |value: &HeaderValue| value.as_bytes().windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html"));
+        let html = request.headers.get_all(header::ACCEPT).iter().any(accepts);
+        Self { html, http2: request.version == http::Version::HTTP_2 }
+    }
+}
+
+/// Writes the answer to a fault: a page for those who accept HTML, JSON for everyone else.
+pub(crate) fn fault(fault: Fault, asked: &Asked, request_id: &HeaderValue) -> FaultAnswer {
+    let id = request_id.to_str().unwrap_or_default();
+    let (kind, body) = if asked.html {
+        ("text/html; charset=utf-8", page(fault, id))
+    } else {
+        ("application/json", json(fault, id))
+    };
+    FaultAnswer { headers: headers(fault, asked, kind), body: body.into() }
+}
+
+fn headers(fault: Fault, asked: &Asked, kind: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    if fault.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    match fault {
+        Fault::WebsocketVersion => {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        Fault::Method => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        _ => {}
+    }
+    // Connection fields do not exist in HTTP/2 (RFC 9113, 8.2.2).
+    if fault.closes() && !asked.http2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers
+}
+
+fn page(fault: Fault, id: &str) -> String {
+    let status = fault.status();
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let (code, text, id) = (status.as_u16(), capitalised(fault.text()), escaped(id));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{code} {reason}</title>\n<h1>{reason}</h1>\n<p>{text}.</p>\n<p><small>Request {id}</small></p>\n</html>\n"
+    )
+}
+
+fn json(fault: Fault, id: &str) -> String {
+    let value = serde_json::json!({"status": fault.status().as_u16(), "error": fault.text(), "request_id": id});
+    format!("{value}\n")
+}
+
+/// All texts are ASCII.
+fn capitalised(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
+/// A request id may come from a trusted proxy.
+fn escaped(id: &str) -> String {
+    id.chars().filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect()
+}
+
+/// Methods that are never forwarded: tunnels to anywhere (`CONNECT`) and echoes of a request's secrets (`TRACE`).
+pub(crate) fn is_refused_method(method: &Method) -> bool {
+    *method == Method::CONNECT || *method == Method::TRACE || method.as_str() == "TRACK"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(accept: &'static str) -> Asked {
+        let request = http::Request::builder().header("accept", accept).body(()).unwrap();
+        Asked::of(&request.into_parts().0)
+    }
+
+    #[test]
+    fn browsers_get_a_page_and_others_json() {
+        let id = HeaderValue::from_static("id-1");
+        let page = fault(Fault::Unreachable, &asked("text/html,*/*"), &id);
+        assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(text.contains("The application cannot be reached.") && text.contains("id-1"), "{text}");
+        let json = fault(Fault::Unreachable, &asked("*/*"), &id);
+        let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
+        assert_eq!(value["status"], 502);
+        assert_eq!(value["request_id"], "id-1");
+    }
+
+    #[test]
+    fn no_error_is_stored_and_a_broken_request_closes() {
+        let id = HeaderValue::from_static("id-1");
+        let answer = fault(Fault::Malformed("the Host header is missing"), &asked("*/*"), &id);
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(answer.headers[header::CONNECTION], "close");
+        assert!(!fault(Fault::Unreachable, &asked("*/*"), &id).headers.contains_key(header::CONNECTION));
+    }
+
+    #[test]
+    fn an_id_cannot_become_markup() {
+        let id = HeaderValue::from_static("<script>");
+        let page = fault(Fault::Undecided, &asked("text/html"), &id);
+        assert!(!String::from_utf8(page.body.to_vec()).unwrap().contains("<script>"));
+    }
+}

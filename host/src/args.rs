@@ -1,0 +1,48 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{check, cockpit_conf, demo, envoy_config, filter, keygen, run};
+use crate::log::LogArgs;
+
+/// Identity-aware access proxy for Cockpit and other web applications.
+///
+/// Visitors sign in with an OpenID Connect provider; each route's policy says who may pass.
+#[derive(Debug, Parser)]
+#[command(name = "jetway", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the proxy with a configuration file.
+    Run(run::RunArgs),
+    /// Try Jetway in front of Cockpit with made-up accounts. Not for production.
+    Demo(demo::DemoArgs),
+    /// Check a configuration file and say what is wrong with it.
+    Check(check::CheckArgs),
+    /// Make the secrets that a configuration needs.
+    Keygen(keygen::KeygenArgs),
+    /// Write the proxy-wasm module, for Envoy, to standard output.
+    Filter(filter::FilterArgs),
+    /// Print the section of cockpit.conf that lets Cockpit work behind this proxy.
+    CockpitConf(cockpit_conf::CockpitConfArgs),
+    /// Print an Envoy bootstrap that does the same with the same module.
+    EnvoyConfig(envoy_config::EnvoyConfigArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

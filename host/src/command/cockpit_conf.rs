@@ -1,0 +1,165 @@
+//! `jetway cockpit-conf`: what Cockpit has to know to work behind the proxy.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use jetway_core::config::{Config, Route};
+
+use crate::config;
+
+/// Port of Cockpit's web service.
+const COCKPIT_PORT: u16 = 9090;
+/// Default port of the public addresses.
+const HTTPS_PORT: u16 = 443;
+
+/// Print the section of cockpit.conf that fits the routes.
+///
+/// Routes are taken that lead to port 9090 or have `cockpit` in their name or host; choose others with --route.
+#[derive(Args, Debug)]
+pub(crate) struct CockpitConfArgs {
+    /// Configuration file (YAML or JSON).
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Only this route, by its name or its public host; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    route: Vec<String>,
+}
+
+/// Prints the section.
+///
+/// # Errors
+/// A file that cannot be used, or no such route.
+pub(crate) fn run(args: &CockpitConfArgs) -> anyhow::Result<()> {
+    let loaded = config::load_and_warn(&args.config)?;
+    let routes = chosen(&loaded.config, &args.route)?;
+    super::print(section(&loaded.config, &routes)?.as_bytes())
+}
+
+fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
+    let fits = |route: &&Route, name: &String| route.name == *name || route.from.host.eq_ignore_ascii_case(name);
+    if let Some(unknown) = names.iter().find(|name| !config.routes.iter().any(|route| fits(&route, name))) {
+        bail!("there is no route `{unknown}`; the routes are {}", listed(config));
+    }
+    let wanted = |route: &&Route| {
+        if names.is_empty() { looks_like_cockpit(route) } else { names.iter().any(|name| fits(route, name)) }
+    };
+    let routes: Vec<&Route> = config.routes.iter().filter(wanted).collect();
+    if routes.is_empty() {
+        bail!("no route looks like Cockpit: choose with --route from {}", listed(config));
+    }
+    Ok(routes)
+}
+
+fn looks_like_cockpit(route: &Route) -> bool {
+    route.upstream.origin.port == COCKPIT_PORT
+        || route.from.host.contains("cockpit")
+        || route.name.to_ascii_lowercase().contains("cockpit")
+}
+
+fn listed(config: &Config) -> String {
+    config.routes.iter().map(|route| format!("`{}`", route.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Browsers send the page's origin on every websocket handshake, which Cockpit compares with this list, port included.
+fn origin(config: &Config, route: &Route) -> String {
+    // Without a port in `from`, visitors use the one that the listener has, unless something in front maps another.
+    let listening = config.listener.address.rsplit(':').next().and_then(|port| port.parse().ok());
+    let port = route.from.port.or(if config.listener.insecure { None } else { listening }).unwrap_or(HTTPS_PORT);
+    if port == HTTPS_PORT { format!("https://{}", route.from.host) } else { format!("https://{}:{port}", route.from.host) }
+}
+
+/// The section for these routes.
+pub(super) fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
+    let mut origins: Vec<String> = Vec::new();
+    for route in routes {
+        let origin = origin(config, route);
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    let mut text = String::from(
+        "# For /etc/cockpit/cockpit.conf on the machine that runs Cockpit; then: systemctl restart cockpit\n\
+         # Origins replaces Cockpit's own default: add the addresses at which Cockpit is still opened directly.\n",
+    );
+    for route in routes.iter().filter(|route| !route.allow_websockets) {
+        writeln!(text, "# Note: Cockpit needs `allow_websockets: true` on the route `{}`.", one_line(&route.name))?;
+    }
+    writeln!(text, "[WebService]\nOrigins = {}\nProtocolHeader = X-Forwarded-Proto", origins.join(" "))?;
+    Ok(text)
+}
+
+/// A name within a comment must not end it.
+fn one_line(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn config(routes: Value, address: &str) -> Config {
+        let value = json!({
+            "address": address,
+            "idp_provider": "oidc",
+            "idp_provider_url": "https://idp.example.com",
+            "idp_client_id": "jetway",
+            "idp_client_secret": "secret",
+            "cookie_secret": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+            "insecure_server": true,
+            "routes": routes,
+        });
+        Config::read(&value, &|_| None).unwrap().config
+    }
+
+    fn route(from: &str, to: &str) -> Value {
+        json!({"from": from, "to": to, "allow_websockets": true,
+            "policy": [{"allow": {"or": [{"email": {"is": "alice@example.com"}}]}}]})
+    }
+
+    fn conf(config: &Config, names: &[&str]) -> anyhow::Result<String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        section(config, &chosen(config, &names)?)
+    }
+
+    #[test]
+    fn the_origin_has_the_port_that_browsers_see() {
+        let config = config(json!([route("https://cockpit.localhost:8443", "http://localhost:9090")]), ":8443");
+        let text = conf(&config, &[]).unwrap();
+        let end = "\n[WebService]\nOrigins = https://cockpit.localhost:8443\nProtocolHeader = X-Forwarded-Proto\n";
+        assert!(text.ends_with(end), "{text}");
+        assert!(!text.contains("wss:"), "{text}");
+        assert!(text.contains("systemctl restart cockpit"), "{text}");
+    }
+
+    #[test]
+    fn several_routes_make_several_origins() {
+        let routes = json!([
+            route("https://one.example.com", "http://10.0.0.1:9090"),
+            route("https://wiki.example.com", "http://10.0.0.1:80"),
+            route("https://cockpit-two.example.com", "https://10.0.0.2:443"),
+        ]);
+        let config = config(routes, ":443");
+        let all = conf(&config, &[]).unwrap();
+        assert!(all.contains("Origins = https://one.example.com https://cockpit-two.example.com\n"), "{all}");
+        let chosen = conf(&config, &["wiki.example.com"]).unwrap();
+        assert!(chosen.contains("Origins = https://wiki.example.com\n"), "{chosen}");
+        assert!(conf(&config, &["no.example.com"]).unwrap_err().to_string().contains("`no.example.com`"));
+    }
+
+    #[test]
+    fn a_route_without_websockets_is_noted() {
+        let mut without = route("https://cockpit.example.com", "http://localhost:9090");
+        without["allow_websockets"] = json!(false);
+        let text = conf(&config(json!([without]), ":443"), &[]).unwrap();
+        assert!(text.contains("allow_websockets: true"), "{text}");
+    }
+
+    #[test]
+    fn no_cockpit_is_an_error() {
+        let config = config(json!([route("https://wiki.example.com", "http://10.0.0.1:80")]), ":443");
+        assert!(conf(&config, &[]).unwrap_err().to_string().contains("--route"));
+    }
+}

@@ -1,0 +1,47 @@
+//! `jetway run`: the proxy with an operator's configuration.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::callouts::ProviderAccess;
+use crate::config;
+use crate::module;
+use crate::serve::{self, Settings};
+use crate::tls::Certificates;
+
+/// Run the proxy with a configuration file until it is told to stop (SIGTERM or Ctrl-C).
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// Configuration file (YAML or JSON).
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Threads that serve requests [default: one per processor].
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Listen here (`host:port` or `:port`) instead of at the file's `address`.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// A file, certificate, address or plugin that cannot be used.
+pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
+    let loaded = config::load_and_warn(&args.config)?;
+    let listener = &loaded.config.listener;
+    let certificates = Certificates::read(listener)?;
+    let addresses = serve::addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
+    let settings = Settings {
+        config: loaded.config,
+        file: loaded.file,
+        certificates,
+        addresses,
+        workers: args.workers.unwrap_or_else(serve::default_workers),
+        module: module::FILTER,
+        provider_access: ProviderAccess::default(),
+    };
+    serve::run(settings, |running| super::print(format!("listening on {}\n", running.urls()).as_bytes()))
+}

@@ -1,0 +1,149 @@
+//! What `jetway demo` tells the person who started it.
+
+use super::{ACCOUNTS, Finding, Place, Upstream};
+
+/// What the text is about.
+pub(crate) struct Introduction<'a> {
+    /// Names and addresses.
+    pub(crate) place: &'a Place,
+    /// Where Cockpit answers.
+    pub(crate) upstream: &'a Upstream,
+    /// What was found there.
+    pub(crate) finding: &'a Finding,
+    /// What Cockpit needs in its configuration.
+    pub(crate) cockpit_conf: &'a str,
+    /// SHA-256 of the certificate.
+    pub(crate) fingerprint: &'a str,
+}
+
+impl Introduction<'_> {
+    /// The whole text, with a line end.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::from("\nJetway demo, not for production\n\n");
+        let mut paragraph = |title: &str, lines: Vec<String>| {
+            for (index, line) in lines.iter().enumerate() {
+                let title = if index == 0 { title } else { "" };
+                text.push_str(format!("  {title:<10} {line}").trim_end());
+                text.push('\n');
+            }
+        };
+        paragraph("Open", vec![self.place.application()]);
+        paragraph("Sign in", self.accounts());
+        paragraph("Expect", self.expectations());
+        paragraph("Cockpit", self.cockpit());
+        paragraph("Careful", self.warnings());
+        paragraph("Stop", vec!["Ctrl-C".to_owned()]);
+        text.push('\n');
+        text
+    }
+
+    fn accounts(&self) -> Vec<String> {
+        let account = |account: &super::Account| format!("{:<20} {}", account.email, account.outcome);
+        let mut lines: Vec<String> = ACCOUNTS.iter().map(account).collect();
+        lines.push(format!("at the demo provider {}, without a password", self.place.issuer()));
+        lines
+    }
+
+    fn expectations(&self) -> Vec<String> {
+        vec![
+            "a warning about the certificate, for the application and for the demo provider:".to_owned(),
+            "it was made a moment ago and nothing vouches for it; its SHA-256 fingerprint is".to_owned(),
+            self.fingerprint.to_owned(),
+            "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit".to_owned(),
+        ]
+    }
+
+    fn cockpit(&self) -> Vec<String> {
+        let upstream = self.upstream.origin();
+        match self.finding {
+            Finding::Ready => vec![format!("{upstream} answers and accepts {}", self.place.application())],
+            Finding::RefusesOrigin => {
+                let mut lines = vec![
+                    format!("{upstream} answers but would refuse the websockets of {}:", self.place.application()),
+                    "the login succeeds and then the page says \"Connection failed\". It needs this:".to_owned(),
+                    String::new(),
+                ];
+                lines.extend(self.cockpit_conf.lines().map(ToOwned::to_owned));
+                lines.push(String::new());
+                lines.extend(self.way_around());
+                lines
+            }
+            Finding::Unknown(what) => vec![format!("{upstream} answers, but {what}")],
+            Finding::Silent(error) => vec![
+                format!("nothing answers at {upstream}: {error:#}"),
+                "until something does, visitors who are let through see an error page. Start Cockpit with".to_owned(),
+                "`systemctl start cockpit.socket`, or name another with COCKPIT_URL=http://host:9090".to_owned(),
+            ],
+        }
+    }
+
+    /// A Cockpit with TLS of its own needs no configuration, and its socket takes both.
+    fn way_around(&self) -> Vec<String> {
+        let origin = self.upstream.origin();
+        if origin.tls {
+            return Vec::new();
+        }
+        let secure = format!("https://{}:{}", origin.host, origin.port);
+        vec![format!("or, when systemd runs it, none of that but COCKPIT_URL={secure}")]
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let place = self.place;
+        let mut lines = Vec::new();
+        if place.is_open_to_others() {
+            lines.push(format!("EVERYBODY who reaches {} can sign in as alice: the demo provider asks", place.listen()));
+            lines.push("for no password. Only Cockpit's own login stands behind it. Stop it when you are done.".to_owned());
+        }
+        if place.is_open_to_others() && place.has_local_name() {
+            lines.push("names under .localhost lead each browser to its own machine: add --host NAME".to_owned());
+        }
+        if !place.is_open_to_others() && !place.has_local_name() {
+            lines.push("only this machine can connect: add --address 0.0.0.0 to let others in".to_owned());
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Introduction;
+    use crate::demo::{Finding, Place, Upstream};
+
+    fn text(host: &str, address: &str, finding: &Finding) -> String {
+        let place = Place::new(host, address.parse().unwrap(), 8444);
+        let upstream: Upstream = "http://localhost:9090".parse().unwrap();
+        let cockpit_conf = "[WebService]\nOrigins = https://cockpit.localhost:8443\n";
+        Introduction { place: &place, upstream: &upstream, finding, cockpit_conf, fingerprint: "AB:CD" }.text()
+    }
+
+    #[test]
+    fn it_names_the_address_the_accounts_and_the_way_out() {
+        let text = text("cockpit.localhost", "127.0.0.1:8443", &Finding::Ready);
+        for part in [
+            "https://cockpit.localhost:8443\n",
+            "alice@example.com",
+            "mallory@example.com",
+            "https://idp.localhost:8444",
+            "AB:CD",
+            "Ctrl-C",
+            "not for production",
+        ] {
+            assert!(text.contains(part), "`{part}` in {text}");
+        }
+        assert!(!text.contains("Careful"), "{text}");
+    }
+
+    #[test]
+    fn a_cockpit_that_would_refuse_is_told_with_the_lines_to_add() {
+        let text = text("cockpit.localhost", "127.0.0.1:8443", &Finding::RefusesOrigin);
+        assert!(text.contains("Origins = https://cockpit.localhost:8443\n"), "{text}");
+        assert!(text.contains("COCKPIT_URL=https://localhost:9090"), "{text}");
+    }
+
+    #[test]
+    fn being_open_to_others_is_told_loudly() {
+        assert!(text("server.example", "0.0.0.0:8443", &Finding::Ready).contains("EVERYBODY"));
+        assert!(text("cockpit.localhost", "0.0.0.0:8443", &Finding::Ready).contains("--host NAME"));
+        assert!(text("server.example", "127.0.0.1:8443", &Finding::Ready).contains("--address 0.0.0.0"));
+    }
+}

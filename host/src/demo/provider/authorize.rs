@@ -1,0 +1,198 @@
+//! The authorization endpoint: checks the request, shows the accounts, sends a code back (RFC 6749 section 4.1,
+//! RFC 7636, OpenID Connect Core section 3.1.2).
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::account::Account;
+use super::parameters::Parameters;
+use super::{Asked, NoRandomness, Provider, SIGN_IN_LIFETIME, pages, reply, unguessable};
+
+/// Where the endpoint is.
+pub(super) const PATH: &str = "/authorize";
+/// Ties the form to the browser that asked for it. Browsers send cookies to every port of a host; the path keeps this one
+/// away from the application when both have the same host.
+const COOKIE: &str = "__Secure-jetway-demo-sign-in";
+/// Length of an S256 challenge and of [`unguessable`]: 32 bytes in base64url.
+const DIGEST_CHARACTERS: usize = 43;
+
+/// A sign-in whose visitor is looking at the accounts.
+pub(super) struct Pending {
+    browser: String,
+    request: AuthorizationRequest,
+}
+
+/// What a code stands for.
+pub(super) struct Grant {
+    pub(super) account: &'static Account,
+    pub(super) request: AuthorizationRequest,
+}
+
+/// A request that passed every check.
+pub(super) struct AuthorizationRequest {
+    pub(super) redirect_uri: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) nonce: String,
+    pub(super) code_challenge: String,
+    state: String,
+}
+
+/// An error that the client is told about by redirect (RFC 6749 section 4.1.2.1).
+struct Refused {
+    code: &'static str,
+    description: &'static str,
+}
+
+impl Provider {
+    /// Answers an authorization request with the sign-in page.
+    pub(super) fn begin_sign_in(&mut self, asked: &Asked<'_>) -> Result<Response<Bytes>, NoRandomness> {
+        let parameters = match Parameters::parse(asked.query.as_bytes()) {
+            Ok(parameters) => parameters,
+            Err(error) => return Ok(pages::problem(StatusCode::BAD_REQUEST, &error.to_string())),
+        };
+        // Until client and redirect URI are known to be ours, nobody is redirected anywhere.
+        if !parameters.is("client_id", self.client.id()) {
+            return Ok(pages::problem(StatusCode::BAD_REQUEST, "the client is not registered"));
+        }
+        if !parameters.is("redirect_uri", self.client.redirect_uri()) {
+            return Ok(pages::problem(StatusCode::BAD_REQUEST, "the redirect URI is not registered for this client"));
+        }
+        match check(&parameters, self.client.redirect_uri()) {
+            Err(refused) => Ok(self.send_back_error(parameters.value("state"), &refused)),
+            Ok(request) => self.show_accounts(request, asked),
+        }
+    }
+
+    /// Answers the form of the sign-in page with a code for the client.
+    pub(super) fn finish_sign_in(&mut self, asked: &Asked<'_>) -> Result<Response<Bytes>, NoRandomness> {
+        let form = match Parameters::parse(asked.body) {
+            Ok(form) => form,
+            Err(error) => return Ok(pages::problem(StatusCode::BAD_REQUEST, &error.to_string())),
+        };
+        let name = form.value("request").unwrap_or_default();
+        let browser = browser_of(asked.headers);
+        let known = self.pending.find(name, asked.now);
+        if known.is_none_or(|pending| Some(pending.browser.as_str()) != browser) {
+            return Ok(pages::problem(
+                StatusCode::BAD_REQUEST,
+                "this sign-in has ended, or it was begun in another browser: open the application again",
+            ));
+        }
+        let account = form.value("account").and_then(Account::named);
+        let cancelled = form.value("cancel").is_some();
+        if account.is_none() && !cancelled {
+            return Ok(pages::problem(StatusCode::BAD_REQUEST, "there is no such demo account"));
+        }
+        let Some(pending) = self.pending.take(name, asked.now) else {
+            return Ok(pages::problem(StatusCode::BAD_REQUEST, "this sign-in has ended: open the application again"));
+        };
+        match account {
+            Some(account) if !cancelled => self.send_back_code(account, pending.request, asked.now),
+            _ => {
+                let refused = Refused { code: "access_denied", description: "the visitor cancelled the sign-in" };
+                Ok(self.send_back_error(Some(&pending.request.state), &refused))
+            }
+        }
+    }
+
+    fn show_accounts(
+        &mut self,
+        request: AuthorizationRequest,
+        asked: &Asked<'_>,
+    ) -> Result<Response<Bytes>, NoRandomness> {
+        // A browser keeps its value, so that sign-ins in two tabs do not undo each other.
+        let browser = match browser_of(asked.headers) {
+            Some(value) if is_digest(value) => value.to_owned(),
+            _ => unguessable()?,
+        };
+        let cookie = format!("{COOKIE}={browser}; Path={PATH}; Max-Age={SIGN_IN_LIFETIME}; Secure; HttpOnly; SameSite=Lax");
+        let name = self.pending.keep(Pending { browser, request }, asked.now)?;
+        let mut answer = pages::sign_in(&self.client.origin(), &name);
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+        Ok(answer)
+    }
+
+    fn send_back_code(
+        &mut self,
+        account: &'static Account,
+        request: AuthorizationRequest,
+        now: u64,
+    ) -> Result<Response<Bytes>, NoRandomness> {
+        let state = request.state.clone();
+        let code = self.grants.keep(Grant { account, request }, now)?;
+        Ok(self.send_back(&[("code", &code), ("state", &state)]))
+    }
+
+    fn send_back_error(&self, state: Option<&str>, refused: &Refused) -> Response<Bytes> {
+        let mut parameters = vec![("error", refused.code), ("error_description", refused.description)];
+        parameters.extend(state.map(|state| ("state", state)));
+        self.send_back(&parameters)
+    }
+
+    /// Redirects to the client, naming the issuer (RFC 9207).
+    fn send_back(&self, parameters: &[(&str, &str)]) -> Response<Bytes> {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .append_pair("iss", &self.issuer)
+            .finish();
+        reply::see_other(&format!("{}?{query}", self.client.redirect_uri()))
+    }
+}
+
+/// Checks everything about a request but its client.
+fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationRequest, Refused> {
+    let refuse = |code, description| Err(Refused { code, description });
+    if !parameters.is("response_type", "code") {
+        return refuse("unsupported_response_type", "only response_type=code is offered");
+    }
+    if parameters.value("response_mode").is_some_and(|mode| mode != "query") {
+        return refuse("invalid_request", "only response_mode=query is offered");
+    }
+    if parameters.value("request").is_some() || parameters.value("request_uri").is_some() {
+        return refuse("request_not_supported", "request objects are not offered");
+    }
+    if parameters.is("prompt", "none") {
+        return refuse("login_required", "the visitor has to choose an account");
+    }
+    let scopes: Vec<String> =
+        parameters.value("scope").unwrap_or_default().split(' ').map(ToOwned::to_owned).collect();
+    if !scopes.iter().any(|scope| scope == "openid") {
+        return refuse("invalid_scope", "the scope has to contain openid");
+    }
+    let Some(state) = parameters.value("state") else {
+        return refuse("invalid_request", "a state is required");
+    };
+    let Some(nonce) = parameters.value("nonce") else {
+        return refuse("invalid_request", "a nonce is required");
+    };
+    let challenge = parameters.value("code_challenge").filter(|challenge| is_digest(challenge));
+    let Some(code_challenge) = challenge.filter(|_| parameters.is("code_challenge_method", "S256")) else {
+        return refuse("invalid_request", "a code_challenge with code_challenge_method=S256 is required");
+    };
+    Ok(AuthorizationRequest {
+        redirect_uri: redirect_uri.to_owned(),
+        scopes,
+        nonce: nonce.to_owned(),
+        code_challenge: code_challenge.to_owned(),
+        state: state.to_owned(),
+    })
+}
+
+/// 32 bytes in base64url, by shape.
+fn is_digest(text: &str) -> bool {
+    text.len() == DIGEST_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// The value of our cookie; the first one when there are several.
+fn browser_of(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
+}

@@ -1,0 +1,94 @@
+//! The few pages that a visitor of the demo provider sees.
+
+use askama::Template;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use jetway_core::config::Origin;
+
+use super::ACCOUNTS;
+use super::account::Account;
+use super::reply;
+
+/// Where the style sheet is: a file of its own, so that the policy can forbid inline styles.
+pub(super) const STYLE_PATH: &str = "/style.css";
+const STYLE: &str = include_str!("../../../templates/demo/style.css");
+
+#[derive(Template)]
+#[template(path = "demo/sign_in.html")]
+struct SignIn<'a> {
+    application: &'a str,
+    request: &'a str,
+    accounts: &'a [Account],
+}
+
+#[derive(Template)]
+#[template(path = "demo/message.html")]
+struct Message<'a> {
+    title: &'a str,
+    text: &'a str,
+    /// Where to go from here, if anywhere.
+    onward: Option<&'a str>,
+}
+
+/// The list of accounts. `request` names the sign-in that is under way.
+pub(super) fn sign_in(application: &str, request: &str) -> Response<Bytes> {
+    let page = SignIn { application, request, accounts: &ACCOUNTS };
+    html(StatusCode::OK, page.render(), Some(application))
+}
+
+/// What a visitor sees at the provider's own address.
+pub(super) fn front(application: &str) -> Response<Bytes> {
+    let text = "This is the demo provider. Nobody starts here: open the application instead.";
+    message(StatusCode::OK, "Demo provider", text, Some(application))
+}
+
+/// After signing out, when no address to return to was given.
+pub(super) fn signed_out(application: &str) -> Response<Bytes> {
+    message(StatusCode::OK, "Signed out", "The demo provider keeps no session of its own.", Some(application))
+}
+
+/// Something is wrong with the request, and there is nobody to send the visitor back to.
+pub(super) fn problem(status: StatusCode, text: &str) -> Response<Bytes> {
+    message(status, "This does not work", text, None)
+}
+
+/// The style sheet.
+pub(super) fn style() -> Response<Bytes> {
+    reply::plain(StatusCode::OK, "text/css; charset=utf-8", STYLE.to_owned())
+}
+
+fn message(status: StatusCode, title: &str, text: &str, onward: Option<&str>) -> Response<Bytes> {
+    html(status, Message { title, text, onward }.render(), None)
+}
+
+fn html(status: StatusCode, page: askama::Result<String>, form_leads_to: Option<&str>) -> Response<Bytes> {
+    let Ok(page) = page else {
+        return reply::plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the page could not be made".to_owned());
+    };
+    let mut answer = reply::plain(status, "text/html; charset=utf-8", page);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(form_leads_to));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    answer
+}
+
+/// Forbids everything but the style sheet and the form. Browsers apply `form-action` to the redirect that answers a form
+/// as well, so the application is named there.
+fn content_security_policy(form_leads_to: Option<&str>) -> HeaderValue {
+    let form_action = match form_leads_to {
+        Some(application) => format!("'self' {}", source(application)),
+        None => "'none'".to_owned(),
+    };
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src data:; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// The address as a source of a content security policy, whose grammar has no IPv6 addresses (CSP 3 section 2.3.1).
+fn source(application: &str) -> String {
+    match url::Url::parse(application).ok().as_ref().and_then(Origin::of) {
+        Some(origin) if !origin.host.starts_with('[') => origin.to_string(),
+        _ => "https:".to_owned(),
+    }
+}

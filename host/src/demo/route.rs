@@ -1,0 +1,136 @@
+//! The demo's configuration: one provider, one route.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use jetway_core::config::Origin;
+use serde_json::{Value, json};
+
+use super::{Client, Place};
+
+/// Where Cockpit answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upstream(Origin);
+
+impl Upstream {
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.0
+    }
+
+    /// Whether the upstream sees the public host name. A Cockpit that serves TLS itself compares the browser's `Origin`
+    /// with the host name it sees, so it works without a change of its configuration.
+    pub(crate) fn sees_public_host(&self) -> bool {
+        self.0.tls
+    }
+
+    /// Whether the certificate is not checked: Cockpit makes its own on each machine, and nobody is between this
+    /// machine and itself.
+    pub(crate) fn is_trusted_blindly(&self) -> bool {
+        let host = self.0.host.trim_start_matches('[').trim_end_matches(']');
+        self.0.tls && (host == "localhost" || IpAddr::from_str(host).is_ok_and(|ip| ip.is_loopback()))
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let help = "write scheme, host and port, such as `http://localhost:9090`";
+        let url = url::Url::parse(text).with_context(|| format!("`{text}` is no URL: {help}"))?;
+        let Some(origin) = Origin::of(&url) else {
+            bail!("`{text}` cannot be proxied to: {help}");
+        };
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            bail!("`{text}` has more than an origin: {help}");
+        }
+        Ok(Self(origin))
+    }
+}
+
+/// The configuration as an operator would write it. Holds the secrets.
+pub(crate) fn configuration(place: &Place, client: &Client, upstream: &Upstream, cookie_secret: &str) -> Value {
+    let mut route = json!({
+        "from": place.application(),
+        "to": upstream.origin().to_string(),
+        "allow_websockets": true,
+        "policy": [{
+            "allow": {
+                "or": [
+                    { "email": { "is": "alice@example.com" } },
+                    { "email": { "is": "bob@example.com" } },
+                ],
+            },
+        }],
+    });
+    if upstream.sees_public_host() {
+        route["preserve_host_header"] = json!(true);
+    }
+    if upstream.is_trusted_blindly() {
+        route["tls_skip_verify"] = json!(true);
+    }
+    json!({
+        "address": place.listen().to_string(),
+        "idp_provider": "oidc",
+        "idp_provider_url": place.issuer().to_string(),
+        "idp_client_id": client.id(),
+        "idp_client_secret": client.secret(),
+        "cookie_secret": cookie_secret,
+        "routes": [route],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jetway_core::config::Config;
+
+    use super::{Upstream, configuration};
+    use crate::demo::{Client, Place};
+
+    const COOKIE_SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+    fn read(upstream: &str) -> Config {
+        let place = Place::new("cockpit.localhost", "127.0.0.1:8443".parse().unwrap(), 8444);
+        let client = Client::register(&place.application()).unwrap();
+        let value = configuration(&place, &client, &upstream.parse().unwrap(), COOKIE_SECRET);
+        let loaded = Config::read(&value, &|_| None).unwrap();
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        loaded.config
+    }
+
+    #[test]
+    fn the_route_is_the_one_of_the_guide() {
+        let config = read("http://localhost:9090");
+        let [route] = config.routes.as_slice() else { panic!("one route") };
+        assert_eq!(route.from.authority(), "cockpit.localhost:8443");
+        assert_eq!(route.upstream.origin.to_string(), "http://localhost:9090");
+        assert!(route.allow_websockets);
+        assert!(!route.preserve_host_header);
+        assert!(!route.upstream.tls_skip_verify);
+        assert_eq!(config.provider.unwrap().issuer, "https://idp.localhost:8444");
+    }
+
+    #[test]
+    fn a_cockpit_with_tls_on_this_machine_needs_no_configuration() {
+        let config = read("https://localhost:9090");
+        let [route] = config.routes.as_slice() else { panic!("one route") };
+        assert!(route.preserve_host_header);
+        assert!(route.upstream.tls_skip_verify);
+    }
+
+    #[test]
+    fn a_certificate_of_another_machine_is_checked() {
+        let config = read("https://server.example:9090");
+        let [route] = config.routes.as_slice() else { panic!("one route") };
+        assert!(!route.upstream.tls_skip_verify);
+    }
+
+    #[test]
+    fn an_upstream_is_an_origin() {
+        for wrong in ["localhost:9090", "ftp://localhost", "http://localhost:9090/cockpit", "http://a@localhost", "http://"] {
+            assert!(wrong.parse::<Upstream>().is_err(), "{wrong}");
+        }
+        assert_eq!("http://localhost:9090/".parse::<Upstream>().unwrap().origin().port, 9090);
+    }
+}

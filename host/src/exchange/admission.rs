@@ -1,0 +1,281 @@
+//! What a request must be before anyone judges it: unambiguous. The HTTP library lets more through than may pass here.
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Version};
+
+use crate::answer::{Fault, is_refused_method};
+use crate::limits;
+
+/// Which host and path a request is for; from here on the only word on both.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The value of `Host`, checked to be `host[:port]`.
+    pub(super) authority: HeaderValue,
+    /// Path and query.
+    pub(super) path: PathAndQuery,
+}
+
+/// Checks a request's head, removes `Host` and `Expect` and joins its cookies.
+///
+/// # Errors
+/// What is wrong with the request.
+pub(super) fn admit(request: &mut Parts) -> Result<Target, Fault> {
+    version(request.version)?;
+    method(&request.method)?;
+    fields(&request.headers)?;
+    transfer_encoding(request)?;
+    expectation(&mut request.headers)?;
+    let authority = authority(request)?;
+    let path = path(request)?;
+    join_cookies(&mut request.headers);
+    Ok(Target { authority, path })
+}
+
+fn version(version: Version) -> Result<(), Fault> {
+    // As Envoy does. HTTP/1.0 has neither Host nor chunked bodies.
+    if version == Version::HTTP_11 || version == Version::HTTP_2 { Ok(()) } else { Err(Fault::OldVersion) }
+}
+
+fn method(method: &Method) -> Result<(), Fault> {
+    if is_refused_method(method) {
+        return Err(Fault::Method);
+    }
+    let text = method.as_str();
+    // Methods are case-sensitive: `get` is not GET, but some applications think so.
+    if text.len() > limits::METHOD_BYTES || text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Fault::Malformed("the method is unknown"));
+    }
+    Ok(())
+}
+
+fn fields(headers: &HeaderMap) -> Result<(), Fault> {
+    if headers.len() > limits::REQUEST_HEADERS {
+        return Err(Fault::TooManyHeaders);
+    }
+    // Many servers take `x_email` for `x-email`, so that it would pass every check of the latter.
+    if headers.keys().any(|name| name.as_str().contains('_')) {
+        return Err(Fault::Malformed("a header name contains an underscore"));
+    }
+    Ok(())
+}
+
+fn transfer_encoding(request: &Parts) -> Result<(), Fault> {
+    let mut values = request.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !is_chunked || values.next().is_some() || request.headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(Fault::Malformed("the transfer encoding is not supported"));
+    }
+    Ok(())
+}
+
+/// `100-continue` is answered by the HTTP library when the body is first read, which is after the request was permitted.
+fn expectation(headers: &mut HeaderMap) -> Result<(), Fault> {
+    match headers.remove(header::EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Fault::Expectation),
+        _ => Ok(()),
+    }
+}
+
+fn authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(Fault::Malformed("there is more than one Host header"));
+    }
+    let of_uri = request.uri.authority().map(Authority::as_str);
+    match (host, of_uri) {
+        (Some(host), Some(uri)) if !host.as_bytes().eq_ignore_ascii_case(uri.as_bytes()) => {
+            return Err(Fault::Malformed("the Host header and the address differ"));
+        }
+        // In HTTP/1.1 the header is required even with an absolute address (RFC 9112, 3.2).
+        (None, Some(_)) if request.version != Version::HTTP_2 => return Err(Fault::Malformed("the Host header is missing")),
+        (None, None) => return Err(Fault::Malformed("the Host header is missing")),
+        _ => {}
+    }
+    let authority = match request.headers.remove(header::HOST) {
+        Some(host) => host,
+        None => HeaderValue::from_str(of_uri.unwrap_or_default()).map_err(|_| Fault::Malformed(BAD_HOST))?,
+    };
+    if !is_host_and_port(authority.as_bytes()) {
+        return Err(Fault::Malformed(BAD_HOST));
+    }
+    Ok(authority)
+}
+
+const BAD_HOST: &str = "the Host header is not a host name";
+
+/// `name`, `name:port`, `[ipv6]` or `[ipv6]:port`; no user name, no list, nothing else.
+fn is_host_and_port(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    let (host_is_good, rest) = match text.strip_prefix('[').map(|text| text.split_once(']')) {
+        Some(Some((address, rest))) => (address.parse::<std::net::Ipv6Addr>().is_ok(), rest),
+        Some(None) => return false,
+        None => {
+            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            (!host.is_empty() && host.bytes().all(good), rest)
+        }
+    };
+    let port_is_good = rest.is_empty()
+        || rest.strip_prefix(':').is_some_and(|port| {
+            port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+    host_is_good && port_is_good
+}
+
+fn path(request: &Parts) -> Result<PathAndQuery, Fault> {
+    if request.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(Fault::Malformed("the scheme is unknown"));
+    }
+    match request.uri.path_and_query() {
+        Some(path) if path.as_str().starts_with('/') => Ok(path.clone()),
+        // `OPTIONS *` asks about the server as a whole, which is not ours to answer.
+        _ => Err(Fault::Malformed("the path is not valid")),
+    }
+}
+
+/// HTTP/2 clients may split their cookies over several fields (RFC 9113, 8.2.3), HTTP/1.1 servers expect one.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut fields = headers.get_all(header::COOKIE).iter();
+    if fields.next().is_none() || fields.next().is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(mut joined) = HeaderValue::from_bytes(&all.join(b"; ".as_slice())) {
+        joined.set_sensitive(true);
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn request(uri: &str, fields: &[(&str, &[u8])]) -> Parts {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn admitted(mut parts: Parts) -> Result<(String, String), Fault> {
+        let target = admit(&mut parts)?;
+        assert!(!parts.headers.contains_key("host"));
+        Ok((target.authority.to_str().unwrap().to_owned(), target.path.as_str().to_owned()))
+    }
+
+    fn http2(mut parts: Parts) -> Parts {
+        parts.version = Version::HTTP_2;
+        parts
+    }
+
+    fn is_malformed(result: Result<(String, String), Fault>) -> bool {
+        matches!(result, Err(Fault::Malformed(_)))
+    }
+
+    #[test]
+    fn a_plain_request_passes() {
+        let target = admitted(request("/a?b=c", &[("host", b"app.test:8443")])).unwrap();
+        assert_eq!(target, ("app.test:8443".to_owned(), "/a?b=c".to_owned()));
+        let target = admitted(http2(request("https://app.test/a", &[]))).unwrap();
+        assert_eq!(target, ("app.test".to_owned(), "/a".to_owned()));
+        let target = admitted(request("http://app.test/a", &[("host", b"APP.test")])).unwrap();
+        assert_eq!(target, ("APP.test".to_owned(), "/a".to_owned()));
+    }
+
+    #[test]
+    fn one_host_and_one_only() {
+        assert!(is_malformed(admitted(request("/", &[]))));
+        assert!(is_malformed(admitted(request("/", &[("host", b"app.test"), ("host", b"app.test")]))));
+        assert!(is_malformed(admitted(request("http://evil.test/", &[("host", b"app.test")]))));
+        assert!(is_malformed(admitted(request("http://app.test/", &[]))));
+        assert!(is_malformed(admitted(http2(request("https://app.test/", &[("host", b"evil.test")])))));
+    }
+
+    #[test]
+    fn a_host_is_a_name_and_a_port() {
+        for good in ["a", "a.b-c.d", "a_b.c", "A.B.", "1.2.3.4:80", "[::1]", "[::1]:443"] {
+            assert!(is_host_and_port(good.as_bytes()), "{good}");
+        }
+        for bad in ["", ":80", "u@h", "a,b", "a b", "a/b", "a:", "a:0", "a:99999", "a:+1", "a:1:2", "[::1", "[x]", "[::1]x", "ä"] {
+            assert!(!is_host_and_port(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn methods() {
+        for (method, expected) in [
+            ("GET", None),
+            ("PROPFIND", None),
+            ("TRACE", Some(405)),
+            ("TRACK", Some(405)),
+            ("CONNECT", Some(405)),
+            ("get", Some(400)),
+            (&"A".repeat(100), Some(400)),
+        ] {
+            let mut parts = request("/", &[("host", b"app.test")]);
+            parts.method = Method::from_bytes(method.as_bytes()).unwrap();
+            let status = admitted(parts).err().map(|fault| fault.status().as_u16());
+            assert_eq!(status, expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn old_versions_are_refused() {
+        let mut parts = request("/", &[("host", b"app.test")]);
+        parts.version = Version::HTTP_10;
+        assert_eq!(admitted(parts), Err(Fault::OldVersion));
+    }
+
+    #[test]
+    fn names_with_underscores_are_refused() {
+        assert!(is_malformed(admitted(request("/", &[("host", b"app.test"), ("x_email", b"evil")]))));
+    }
+
+    #[test]
+    fn too_many_headers_are_refused() {
+        let mut parts = request("/", &[("host", b"app.test")]);
+        for index in 0..limits::REQUEST_HEADERS {
+            parts.headers.append("x-a", HeaderValue::from(index));
+        }
+        assert_eq!(admitted(parts), Err(Fault::TooManyHeaders));
+    }
+
+    #[test]
+    fn only_plain_chunked_is_understood() {
+        let encoded = |value: &[u8]| admitted(request("/", &[("host", b"app.test"), ("transfer-encoding", value)]));
+        assert!(encoded(b"chunKed").is_ok());
+        assert!(is_malformed(encoded(b"gzip, chunked")));
+        let twice = [("host", b"a".as_slice()), ("transfer-encoding", b"chunked"), ("transfer-encoding", b"chunked")];
+        assert!(is_malformed(admitted(request("/", &twice))));
+        let both = [("host", b"a".as_slice()), ("transfer-encoding", b"chunked"), ("content-length", b"3")];
+        assert!(is_malformed(admitted(request("/", &both))));
+    }
+
+    #[test]
+    fn expectations() {
+        assert!(admitted(request("/", &[("host", b"a"), ("expect", b"100-Continue")])).is_ok());
+        assert_eq!(admitted(request("/", &[("host", b"a"), ("expect", b"bogus")])), Err(Fault::Expectation));
+    }
+
+    #[test]
+    fn only_paths_are_asked_for() {
+        let mut parts = request("*", &[("host", b"a")]);
+        parts.method = Method::OPTIONS;
+        assert!(is_malformed(admitted(parts)));
+        assert!(is_malformed(admitted(http2(request("evil://a/", &[])))));
+    }
+
+    #[test]
+    fn cookies_are_joined_bytes_and_all() {
+        let mut parts = request("/", &[("host", b"a"), ("cookie", b"a=1"), ("cookie", b"b=\xff")]);
+        admit(&mut parts).unwrap();
+        let cookies: Vec<&[u8]> = parts.headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(cookies, [b"a=1; b=\xff"]);
+    }
+}

@@ -1,0 +1,90 @@
+//! Header fields that belong to one connection only (RFC 9110, 7.6.1).
+
+use http::header::{self, HeaderMap, HeaderName};
+
+/// Fields that are about the connection even when `Connection` does not name them.
+const ALWAYS: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Removes the connection's own fields and every field that `Connection` names.
+///
+/// In a request this happens before the plugin sees it: a client that writes `Connection: x-identity` must not be able to
+/// remove what the plugin sets (the mistake behind CVE-2025-48865).
+pub(super) fn remove(headers: &mut HeaderMap) {
+    for name in named(headers) {
+        headers.remove(name);
+    }
+    for name in &ALWAYS {
+        headers.remove(name);
+    }
+}
+
+fn named(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().map(|value| value.as_bytes());
+    values.flat_map(tokens).filter_map(|token| HeaderName::from_bytes(token).ok()).collect()
+}
+
+/// The tokens of a list such as `keep-alive, Upgrade`.
+pub(super) fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn what_connection_names_is_removed() {
+        let mut headers = headers(&[
+            ("connection", "close, X-Email"),
+            ("connection", "cookie ,x-forwarded-for,, b@d"),
+            ("x-email", "evil"),
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-kept", "1"),
+        ]);
+        remove(&mut headers);
+        assert_eq!(names(&headers), ["x-kept"]);
+    }
+
+    #[test]
+    fn connection_fields_are_removed_unnamed() {
+        let mut headers = headers(&[
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+            ("proxy-authorization", "x"),
+            ("proxy-connection", "x"),
+            ("accept", "*/*"),
+        ]);
+        remove(&mut headers);
+        assert_eq!(names(&headers), ["accept", "http2-settings"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! Every limit of the proxy in one place, each with its reason.
+
+use std::time::Duration;
+
+/// Header fields of one request; more is answered with 431. Browsers send about twenty, Cockpit's own limit is lower still.
+pub(crate) const REQUEST_HEADERS: usize = 100;
+
+/// Bytes of one request's head, request line included; more is answered with 431. Room for the largest cookie jar that
+/// browsers send to one host (some 40 KiB) beside the rest.
+pub(crate) const REQUEST_HEAD_BYTES: usize = 60 * 1024;
+
+/// Bytes of one upstream answer's head: generous, because applications set large policies and many cookies.
+pub(crate) const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
+
+/// Read buffer of one HTTP/1 connection. Must be above [`REQUEST_HEAD_BYTES`], or the head limit is never seen.
+pub(crate) const CONNECTION_BUFFER: usize = 64 * 1024;
+
+/// Longest request method: the longest registered one has 17 letters.
+pub(crate) const METHOD_BYTES: usize = 32;
+
+/// Connections of one worker, tunnels included. Past it the kernel's accept queue holds new ones back.
+pub(crate) const WORKER_CONNECTIONS: u32 = 8_192;
+
+/// Concurrent requests on one HTTP/2 connection: the least that RFC 9113 6.5.2 recommends, and what browsers use.
+pub(crate) const HTTP2_STREAMS: u32 = 100;
+
+/// How long a TLS handshake may take: several round trips on the worst mobile network.
+pub(crate) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long one HTTP/1 request head may take to arrive. The same clock runs while a kept connection is idle.
+pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(30);
+
+/// How long a client may be silent within a request body before the request is given up with 408.
+pub(crate) const REQUEST_BODY_SILENCE: Duration = Duration::from_secs(60);
+
+/// How long a connection without a request in progress is kept (HTTP/2; HTTP/1 ends earlier, see [`REQUEST_HEAD`]).
+pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(120);
+
+/// How long a connection that was asked to end may still take to flush what it holds.
+pub(crate) const CONNECTION_FLUSH: Duration = Duration::from_secs(5);
+
+/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+pub(crate) const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
+/// Silence after which the kernel asks a TCP peer whether it is still there: ends tunnels to machines that vanished.
+pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// How long requests in flight may take to end after the order to stop. Service supervisors kill after 30 to 90 seconds.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a connection to an upstream or provider may take to be made, TLS included.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long one of several addresses of a name is tried before the next one.
+pub(crate) const CONNECT_ADDRESS: Duration = Duration::from_secs(4);
+
+/// Idle connections kept per upstream and worker: enough for a browser's burst, few enough to be no burden.
+pub(crate) const POOL_IDLE: usize = 32;
+
+/// How long an idle upstream connection is kept. Shorter than what common servers keep (60 s and more).
+pub(crate) const POOL_AGE: Duration = Duration::from_secs(50);
+
+/// How often idle upstream connections past their age are looked for.
+pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(15);
+
+/// Bytes of a provider's answer: the largest JWKS documents in use are below 100 KiB.
+pub(crate) const PROVIDER_ANSWER: usize = 1024 * 1024;
+
+/// Buffer of each direction of a tunnel: one full TLS record.
+pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
+
+/// Bytes of a configuration file: thousands of routes need less than one.
+pub(crate) const CONFIG_FILE: u64 = 10 * 1024 * 1024;
+
+/// Bytes of a file that holds one secret.
+pub(crate) const SECRET_FILE: u64 = 64 * 1024;
+
+/// Bytes of a PEM file: a bundle of all public authorities has about 230 KiB.
+pub(crate) const PEM_FILE: u64 = 4 * 1024 * 1024;
+
+/// Connections that the kernel holds for one listener until it is accepted.
+pub(crate) const ACCEPT_QUEUE: i32 = 1_024;
+
+/// Pause after a failed accept (out of file descriptors): without it the loop would spin.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

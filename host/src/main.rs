@@ -1,0 +1,69 @@
+//! `jetway`: an identity-aware access proxy for Cockpit and other web applications.
+#![forbid(unsafe_code)]
+
+mod access;
+mod answer;
+mod args;
+mod body;
+mod callouts;
+mod command;
+mod config;
+mod connection;
+mod demo;
+mod exchange;
+mod file;
+mod limits;
+mod log;
+mod module;
+mod serve;
+mod tls;
+mod transport;
+mod tunnel;
+mod upstream;
+mod wasm;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = log::start(&args.log).and_then(|()| run(args.command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(args) => command::run::run(args),
+        Command::Demo(args) => command::demo::run(args),
+        Command::Check(args) => command::check::run(&args),
+        Command::Keygen(args) => command::keygen::run(&args),
+        Command::Filter(args) => command::filter::run(&args),
+        Command::CockpitConf(args) => command::cockpit_conf::run(&args),
+        Command::EnvoyConfig(args) => command::envoy_config::run(&args),
+    }
+}
+
+/// A reader that went away (`jetway filter | head -c 8`) is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.into_iter().any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn report(error: &anyhow::Error) {
+    // A configuration report is complete in itself. A terminal that is gone cannot be told.
+    let _ = match error.downcast_ref::<config::Unusable>() {
+        Some(unusable) => writeln!(std::io::stderr(), "{unusable}"),
+        None => writeln!(std::io::stderr(), "error: {error:#}"),
+    };
+}

@@ -1,0 +1,12 @@
+//! The proxy-wasm module that this binary carries.
+
+/// The module, built from `filter/` by the build script. Every live request is decided by it, here and in Envoy.
+pub(crate) const FILTER: &[u8] = include_bytes!(env!("JETWAY_FILTER_MODULE"));
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_is_a_wasm_module() {
+        assert_eq!(super::FILTER.get(..4), Some(b"\0asm".as_slice()));
+    }
+}

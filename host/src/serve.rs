@@ -1,0 +1,127 @@
+//! The proxy as a whole: listeners, workers, start and stop.
+
+mod common;
+mod listen;
+mod proxy;
+mod stop;
+mod worker;
+
+pub(crate) use common::Settings;
+pub(crate) use listen::addresses;
+pub(crate) use proxy::Proxy;
+pub(crate) use stop::{Stop, interrupted};
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, anyhow};
+use tokio::sync::mpsc;
+
+use common::Common;
+
+/// One worker per processor that this process may use.
+pub(crate) fn default_workers() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Serves until SIGTERM or SIGINT; calls `announce` when connections are accepted.
+///
+/// # Errors
+/// Settings that cannot be used, or a worker that ended by itself.
+pub(crate) fn run(
+    settings: Settings,
+    announce: impl FnOnce(&Running) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Before the workers, so that an early signal is not lost.
+        let interrupted = interrupted()?;
+        let mut running = start(settings)?;
+        announce(&running)?;
+        let result = tokio::select! {
+            () = interrupted => {
+                tracing::info!("stopping: requests in flight may end");
+                Ok(())
+            }
+            failure = running.failed() => Err(failure),
+        };
+        running.stop();
+        result
+    })
+}
+
+/// Starts a proxy and returns when it accepts connections. Blocks meanwhile (a second, to compile the module).
+///
+/// # Errors
+/// Addresses, certificates or a plugin that cannot be used.
+pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
+    let workers = settings.workers.get();
+    let secure = settings.certificates.is_secure();
+    // Addresses first: an address in use is the commonest mistake and quickly told.
+    let listeners = listen::bind_all(&settings.addresses, workers)?;
+    let addresses = listen::local_addresses(&listeners)?;
+    let common = Arc::new(Common::prepare(settings)?);
+    let stop = Stop::default();
+    let (ready_sender, ready) = std::sync::mpsc::channel();
+    let (failure_sender, failures) = mpsc::unbounded_channel();
+    let mut running = Running { addresses, secure, stop: stop.clone(), threads: Vec::new(), failures };
+    for (index, listeners) in listeners.into_iter().enumerate() {
+        let start = worker::Start {
+            listeners,
+            common: Arc::clone(&common),
+            stop: stop.clone(),
+            ready: ready_sender.clone(),
+            failures: failure_sender.clone(),
+        };
+        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        running.threads.push(thread.spawn(move || worker::run(start)).context("cannot start a worker thread")?);
+    }
+    drop(ready_sender);
+    for _ in 0..workers {
+        ready.recv().context("a worker ended before it was ready")??;
+    }
+    Ok(running)
+}
+
+/// A proxy that accepts connections. Dropping it stops it.
+pub(crate) struct Running {
+    addresses: Vec<SocketAddr>,
+    secure: bool,
+    stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+    failures: mpsc::UnboundedReceiver<anyhow::Error>,
+}
+
+impl Running {
+    /// Where it listens, ports chosen by the system included, as URLs.
+    pub(crate) fn urls(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        self.addresses.iter().map(|address| format!("{scheme}://{address}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Completes when a worker ended although nobody asked it to. Cancel safe.
+    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+        self.failures.recv().await.unwrap_or_else(|| anyhow!("all workers ended"))
+    }
+
+    /// Stops accepting, lets requests in flight end for up to ten seconds, closes tunnels and returns.
+    pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.order();
+        for thread in self.threads.drain(..) {
+            // A panic was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,141 @@
+//! What all workers are made from.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jetway_core::config::{Config, Secret};
+use jetway_core::contract::SECRET_VARIABLES;
+use rustls::ServerConfig;
+use serde_json::Value;
+
+use crate::callouts::ProviderAccess;
+use crate::tls::Certificates;
+use crate::wasm::{Module, PluginSettings, Shared};
+
+/// What a proxy is started with.
+pub(crate) struct Settings {
+    /// The configuration, as [`Config::read`] returned it.
+    pub(crate) config: Config,
+    /// The file that `config` was read from, as JSON: the plugin's configuration. Secrets in it are not passed on from
+    /// here; the plugin gets them from `config`, as environment variables.
+    pub(crate) file: Value,
+    /// Certificates of the listener, or plain HTTP.
+    pub(crate) certificates: Certificates,
+    /// Where to listen; port 0 lets the system choose. [`super::addresses`] makes them from text.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// Threads, each with its own listener, plugin instance and upstream connections.
+    pub(crate) workers: NonZeroUsize,
+    /// The module: [`crate::module::FILTER`].
+    pub(crate) module: &'static [u8],
+    /// How the plugin's calls reach the provider.
+    pub(crate) provider_access: ProviderAccess,
+}
+
+/// Immutable, shared by all workers.
+pub(super) struct Common {
+    pub(super) config: Config,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) module: Module,
+    pub(super) shared: Arc<Shared>,
+    pub(super) provider_access: ProviderAccess,
+    plugin_configuration: Vec<u8>,
+    plugin_variables: Vec<(String, Secret)>,
+}
+
+impl Common {
+    /// Does everything that is done once: certificates, the module's compilation.
+    pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let tls = settings.certificates.server_config()?;
+        let module = Module::compile(settings.module).context("cannot compile the module")?;
+        Ok(Self {
+            tls,
+            module,
+            shared: Arc::new(Shared::new()),
+            provider_access: settings.provider_access,
+            plugin_configuration: plugin_configuration(settings.file)?,
+            plugin_variables: plugin_variables(&settings.config),
+            config: settings.config,
+        })
+    }
+
+    /// What one worker's plugin is told.
+    pub(super) fn plugin(&self) -> PluginSettings {
+        PluginSettings {
+            name: "jetway".to_owned(),
+            root_id: "jetway".to_owned(),
+            vm_id: "jetway".to_owned(),
+            configuration: self.plugin_configuration.clone(),
+            variables: self.plugin_variables.clone(),
+        }
+    }
+}
+
+/// The file without its secrets.
+fn plugin_configuration(mut file: Value) -> anyhow::Result<Vec<u8>> {
+    if let Value::Object(keys) = &mut file {
+        keys.retain(|key, _| !SECRET_VARIABLES.iter().any(|(secret, _)| key.eq_ignore_ascii_case(secret)));
+    }
+    Ok(serde_json::to_vec(&file)?)
+}
+
+/// The plugin's environment: the secrets, as the configuration has them.
+fn plugin_variables(config: &Config) -> Vec<(String, Secret)> {
+    let present = SECRET_VARIABLES.into_iter().filter_map(|(key, variable)| Some((variable, secret(config, key)?)));
+    present.map(|(variable, secret)| (variable.to_owned(), secret)).collect()
+}
+
+fn secret(config: &Config, key: &str) -> Option<Secret> {
+    match key {
+        "cookie_secret" => {
+            let bytes = config.session.secret.as_ref()?;
+            Some(Secret::new(STANDARD.encode(bytes.expose()).into_bytes()))
+        }
+        "idp_client_secret" => {
+            config.provider.as_ref().map(|provider| provider.client_secret.clone()).filter(|secret| !secret.is_empty())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn file() -> Value {
+        json!({
+            "idp_provider": "oidc",
+            "idp_provider_url": "https://idp.example.com",
+            "idp_client_id": "jetway",
+            "idp_client_secret": "client-s3cret",
+            "Cookie_Secret": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+            "insecure_server": true,
+            "routes": [{"from": "https://a.example.com", "to": "http://127.0.0.1:1",
+                "policy": [{"allow": {"or": [{"email": {"is": "alice@example.com"}}]}}]}],
+        })
+    }
+
+    #[test]
+    fn the_plugin_configuration_has_no_secret() {
+        let text = String::from_utf8(plugin_configuration(file()).unwrap()).unwrap();
+        assert!(text.contains("idp.example.com"));
+        assert!(!text.contains("s3cret") && !text.contains("AQEB"), "{text}");
+    }
+
+    #[test]
+    fn the_plugin_gets_secrets_as_variables() {
+        let config = Config::read(&file(), &|_| None).unwrap().config;
+        let variables = plugin_variables(&config);
+        let shown: Vec<(&str, &[u8])> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        let expected: [(&str, &[u8]); 2] = [
+            ("COOKIE_SECRET", b"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
+            ("IDP_CLIENT_SECRET", b"client-s3cret"),
+        ];
+        assert_eq!(shown, expected);
+    }
+}

@@ -1,0 +1,129 @@
+//! Listening sockets: one per worker and address, the kernel spreads connections over them (`SO_REUSEPORT`).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+
+use anyhow::Context as _;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::limits;
+
+/// The addresses that a text such as `:443`, `127.0.0.1:8443` or `localhost:8443` means.
+///
+/// # Errors
+/// Text of another form, or a name that cannot be resolved.
+pub(crate) fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    if let Some(port) = text.strip_prefix(':') {
+        let port = port.parse().with_context(|| format!("`{text}` is no listening address: use `host:port` or `:port`"))?;
+        // All addresses of both families.
+        return Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]);
+    }
+    let found = text
+        .to_socket_addrs()
+        .with_context(|| format!("`{text}` is no listening address: use `host:port` or `:port`"))?;
+    Ok(found.collect())
+}
+
+/// Binds every address once per worker; the result has one entry per worker.
+pub(super) fn bind_all(addresses: &[SocketAddr], workers: usize) -> anyhow::Result<Vec<Vec<TcpListener>>> {
+    let mut listeners: Vec<Vec<TcpListener>> = std::iter::repeat_with(Vec::new).take(workers).collect();
+    for &address in addresses {
+        refuse_if_taken(address).with_context(|| format!("cannot listen on {address}"))?;
+        let mut address = address;
+        for own in &mut listeners {
+            let listener = bind(address).with_context(|| format!("cannot listen on {address}"))?;
+            // A port that the system chose for the first worker is everybody's.
+            address = listener.local_addr()?;
+            own.push(listener);
+        }
+    }
+    Ok(listeners)
+}
+
+/// Where the listeners are in fact.
+pub(super) fn local_addresses(listeners: &[Vec<TcpListener>]) -> anyhow::Result<Vec<SocketAddr>> {
+    let own = listeners.first().context("there is no worker")?;
+    Ok(own.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match bind_exactly(address) {
+        // A machine without IPv6.
+        Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => {
+            bind_exactly(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
+        }
+        result => result,
+    }
+}
+
+fn is_any_ipv6(address: SocketAddr) -> bool {
+    address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no `ErrorKind` of its own.
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// With `SO_REUSEPORT` a second proxy of the same user would silently take a share of the first one's connections: a
+/// socket without it is refused by the kernel instead.
+fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
+    match socket(address).and_then(|socket| socket.bind(&address.into())) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if is_any_ipv6(address) {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+fn bind_exactly(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(limits::ACCEPT_QUEUE)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_from_text() {
+        assert_eq!(addresses("127.0.0.1:80").unwrap(), ["127.0.0.1:80".parse().unwrap()]);
+        assert_eq!(addresses(":443").unwrap(), ["[::]:443".parse().unwrap()]);
+        assert!(addresses("localhost:1").unwrap().iter().all(|address| address.ip().is_loopback()));
+        assert!(addresses("no port").unwrap_err().to_string().contains("`no port`"));
+        assert!(addresses(":x").is_err());
+    }
+
+    #[test]
+    fn workers_share_one_chosen_port() {
+        let listeners = bind_all(&["127.0.0.1:0".parse().unwrap()], 3).unwrap();
+        let ports: Vec<u16> = listeners.iter().map(|own| own[0].local_addr().unwrap().port()).collect();
+        assert_ne!(ports[0], 0);
+        assert_eq!(ports, [ports[0]; 3]);
+    }
+
+    #[test]
+    fn a_port_that_another_proxy_listens_on_is_refused() {
+        let first = bind_all(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
+        let address = local_addresses(&first).unwrap()[0];
+        assert!(bind_all(&[address], 1).unwrap_err().to_string().contains("cannot listen"));
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_is_named() {
+        let refused = bind_all(&["192.0.2.1:1".parse().unwrap()], 1).unwrap_err().to_string();
+        assert!(refused.contains("192.0.2.1:1"), "{refused}");
+    }
+}

@@ -1,0 +1,58 @@
+//! One worker's own copy of everything that a request needs: nothing in it is shared between threads.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
+
+use super::Stop;
+use super::common::Common;
+use crate::callouts::Providers;
+use crate::exchange::RequestIds;
+use crate::tls::Roots;
+use crate::upstream::Routes;
+use crate::wasm;
+
+/// The proxy as one worker has it.
+pub(crate) struct Proxy {
+    /// The plugin instance that decides.
+    pub(crate) plugin: Rc<wasm::Worker>,
+    /// Where permitted requests go.
+    pub(crate) routes: Routes,
+    /// How many proxies in front are believed.
+    pub(crate) trusted_hops: usize,
+    /// TLS of the listener; `None` for plain HTTP.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// The order to stop.
+    pub(crate) stop: Stop,
+    /// Source of request ids.
+    pub(crate) request_ids: RequestIds,
+    providers: Rc<Providers>,
+}
+
+impl Proxy {
+    /// Builds a worker's proxy; must run within the worker's `LocalSet`.
+    pub(super) fn build(common: &Common, stop: Stop) -> anyhow::Result<Rc<Self>> {
+        let roots = Roots::default();
+        let config = &common.config;
+        let providers = Rc::new(Providers::new(config.provider.as_ref(), &common.provider_access, &roots)?);
+        let callouts: Rc<dyn wasm::Callouts> = Rc::<Providers>::clone(&providers);
+        let plugin = wasm::Worker::start(&common.module, Rc::new(common.plugin()), Arc::clone(&common.shared), callouts)?;
+        Ok(Rc::new(Self {
+            plugin,
+            routes: Routes::new(&config.routes, &roots)?,
+            trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
+            tls: common.tls.clone().map(|config: Arc<ServerConfig>| TlsAcceptor::from(config)),
+            stop,
+            request_ids: RequestIds::default(),
+            providers,
+        }))
+    }
+
+    /// Ends idle connections that are past their age.
+    pub(super) fn sweep(&self) {
+        self.routes.sweep();
+        self.providers.sweep();
+    }
+}

@@ -1,0 +1,9 @@
+//! Where permitted requests go: the routes' upstreams, with a few idle connections to each.
+
+mod connect;
+mod pool;
+mod route;
+
+pub(crate) use connect::{ConnectFault, Connector, prepare};
+pub(crate) use pool::{Lease, Pool, SendFault};
+pub(crate) use route::{Destination, Routes};

@@ -1,0 +1,287 @@
+//! HTTP/1.1 connections to one server: made when needed, kept for a while when idle.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::{Method, Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use super::{ConnectFault, Connector};
+use crate::body::RequestBody;
+use crate::limits;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendFault {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectFault),
+    /// The connection broke, or what came over it is no HTTP.
+    #[error("no usable answer")]
+    Exchange(#[from] hyper::Error),
+}
+
+/// Connections to one server, of one worker.
+pub(crate) struct Pool {
+    connector: Connector,
+    idle: RefCell<Vec<Idle>>,
+}
+
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+/// A connection in use; give it back with [`Lease::release`] when the answer is complete, or drop it to close it.
+pub(crate) struct Lease {
+    /// Where it goes back to; `None` for a connection that is used once.
+    pool: Option<Rc<Pool>>,
+    sender: SendRequest<RequestBody>,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub(crate) fn new(connector: Connector) -> Rc<Self> {
+        Rc::new(Self { connector, idle: RefCell::default() })
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// An idle connection may have been closed by the server at this very moment: then the request is sent once more on a
+    /// new one, if it was not sent at all or can be repeated without harm.
+    pub(crate) async fn send(
+        self: &Rc<Self>,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        if let Some(mut sender) = self.take_idle() {
+            let copy = repeatable(&request);
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, self.lease(sender))),
+                Err(mut fault) => {
+                    let unsent = fault.take_message();
+                    let copy = copy.filter(|_| !fault.error().is_parse());
+                    request = unsent.or(copy).ok_or_else(|| fault.into_error())?;
+                }
+            }
+        }
+        let mut sender = self.connect().await?;
+        let response = sender.send_request(request).await?;
+        Ok((response, self.lease(sender)))
+    }
+
+    /// Sends a request on a connection that nobody else has used or will use, for upgrades.
+    pub(crate) async fn send_apart(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        let mut sender = self.connect().await?;
+        let response = sender.send_request(request).await?;
+        Ok((response, Lease { pool: None, sender }))
+    }
+
+    /// Closes idle connections that are past their age.
+    pub(crate) fn sweep(&self) {
+        self.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE);
+    }
+
+    fn lease(self: &Rc<Self>, sender: SendRequest<RequestBody>) -> Lease {
+        Lease { pool: Some(Rc::clone(self)), sender }
+    }
+
+    /// The idle connection that was used last: the others may grow old and be closed.
+    fn take_idle(&self) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.idle.borrow_mut();
+        // One that is not ready is still sending a body that its server did not wait for.
+        let position = idle.iter().rposition(|idle| idle.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE)?;
+        Some(idle.remove(position).sender)
+    }
+
+    async fn connect(&self) -> Result<SendRequest<RequestBody>, SendFault> {
+        let transport = self.connector.connect().await?;
+        let (sender, connection) = http1::Builder::new()
+            .max_header_size(limits::RESPONSE_HEAD_BYTES)
+            .max_buf_size(limits::RESPONSE_HEAD_BYTES)
+            .handshake(TokioIo::new(transport))
+            .await?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "an upstream connection ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+impl Lease {
+    /// Makes the connection available to the next request.
+    pub(crate) fn release(self) {
+        let Some(pool) = self.pool.filter(|_| !self.sender.is_closed()) else { return };
+        let mut idle = pool.idle.borrow_mut();
+        if idle.len() >= limits::POOL_IDLE {
+            idle.remove(0);
+        }
+        idle.push(Idle { sender: self.sender, since: Instant::now() });
+    }
+}
+
+/// A copy of a request that changes nothing (RFC 9110, 9.2.1) and has no body.
+fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{Roots, Trust};
+    use http_body_util::BodyExt as _;
+    use jetway_core::config::Origin;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::LocalSet;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    async fn listen() -> (TcpListener, Rc<Pool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let origin = Origin { tls: false, host: "127.0.0.1".to_owned(), port };
+        (listener, Pool::new(Connector::new(&origin, &Trust::System, &Roots::default()).unwrap()))
+    }
+
+    async fn read_head(stream: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    fn request(method: Method) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::empty());
+        *request.method_mut() = method;
+        request.headers_mut().insert("host", http::HeaderValue::from_static("a.test"));
+        request
+    }
+
+    async fn send(pool: &Rc<Pool>, method: Method) -> Result<String, SendFault> {
+        let (response, lease) = pool.send(request(method)).await?;
+        let body = response.into_body().collect().await?.to_bytes();
+        lease.release();
+        Ok(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again() {
+        LocalSet::new()
+            .run_until(async {
+                let (listener, pool) = listen().await;
+                let server = async {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    for _ in 0..3 {
+                        read_head(&mut stream).await;
+                        stream.write_all(ANSWER).await.unwrap();
+                    }
+                };
+                let client = async {
+                    for _ in 0..3 {
+                        assert_eq!(send(&pool, Method::GET).await.unwrap(), "ok");
+                    }
+                };
+                tokio::join!(server, client);
+            })
+            .await;
+    }
+
+    /// The server reads the second request on a kept connection and closes without an answer.
+    async fn second_on_closing_connection(method: Method) -> Result<String, SendFault> {
+        LocalSet::new()
+            .run_until(async {
+                let (listener, pool) = listen().await;
+                let server = async {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    read_head(&mut stream).await;
+                    stream.write_all(ANSWER).await.unwrap();
+                    read_head(&mut stream).await;
+                    drop(stream);
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    read_head(&mut stream).await;
+                    stream.write_all(ANSWER).await.unwrap();
+                    std::future::pending::<()>().await;
+                };
+                let client = async {
+                    send(&pool, Method::GET).await.unwrap();
+                    send(&pool, method).await
+                };
+                tokio::select! {
+                    () = server => unreachable!(),
+                    result = client => result,
+                }
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_safe_request_is_repeated_on_a_new_connection() {
+        assert_eq!(second_on_closing_connection(Method::GET).await.unwrap(), "ok");
+    }
+
+    #[tokio::test]
+    async fn an_unsafe_request_is_never_sent_twice() {
+        assert!(second_on_closing_connection(Method::POST).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_incomplete_answer_closes_the_connection() {
+        LocalSet::new()
+            .run_until(async {
+                let (listener, pool) = listen().await;
+                let server = async {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    read_head(&mut stream).await;
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok").await.unwrap();
+                    stream
+                };
+                let (mut stream, answer) = tokio::join!(server, pool.send(request(Method::GET)));
+                drop(answer);
+                let closed = tokio::time::timeout(limits::CONNECT, stream.read_u8()).await.unwrap();
+                assert!(closed.is_err());
+                assert!(pool.idle.borrow().is_empty());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_limited_and_grow_old() {
+        LocalSet::new()
+            .run_until(async {
+                let (listener, pool) = listen().await;
+                let mut streams = Vec::new();
+                for _ in 0..limits::POOL_IDLE + 2 {
+                    let (accepted, sender) = tokio::join!(listener.accept(), pool.connect());
+                    streams.push(accepted.unwrap());
+                    pool.lease(sender.unwrap()).release();
+                }
+                assert_eq!(pool.idle.borrow().len(), limits::POOL_IDLE);
+                let old = Instant::now().checked_sub(limits::POOL_AGE).unwrap();
+                for idle in pool.idle.borrow_mut().iter_mut() {
+                    idle.since = old;
+                }
+                assert!(pool.take_idle().is_none());
+                pool.sweep();
+                assert!(pool.idle.borrow().is_empty());
+            })
+            .await;
+    }
+}

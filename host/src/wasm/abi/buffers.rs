@@ -1,0 +1,99 @@
+//! Reading buffers: the plugin's configuration and the bodies of replies to its HTTP calls. Bodies of requests and
+//! responses stream past the plugin and read as empty.
+
+use wasmtime::Caller;
+
+use super::Imports;
+use crate::wasm::guest::{self, Slots, parts, put_u32};
+use crate::wasm::state::State;
+use crate::wasm::status::{Failure, Status, code, code_or_trap};
+
+/// Body of the reply to the plugin's HTTP call.
+const CALL_REPLY_BODY: u32 = 4;
+/// The plugin's configuration.
+const PLUGIN_CONFIGURATION: u32 = 7;
+/// The last buffer of the ABI.
+const LAST: u32 = 8;
+
+pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
+    imports.env(
+        "proxy_get_buffer_bytes",
+        |mut caller: Caller<'_, State>,
+         buffer: u32,
+         start: u32,
+         most: u32,
+         data: u32,
+         size: u32| {
+            code_or_trap(bytes(
+                &mut caller,
+                buffer,
+                (start, most),
+                Slots { data, size },
+            ))
+        },
+    )?;
+    imports.env(
+        "proxy_get_buffer_status",
+        |mut caller: Caller<'_, State>, buffer: u32, length: u32, flags: u32| {
+            code(length_of(&mut caller, buffer, length, flags))
+        },
+    )?;
+    imports.env(
+        "proxy_set_buffer_bytes",
+        |_: Caller<'_, State>, _: u32, _: u32, _: u32, _: u32, _: u32| {
+            code(Err(Status::BadArgument))
+        },
+    )
+}
+
+fn buffer(state: &State, number: u32) -> Result<&[u8], Status> {
+    match number {
+        CALL_REPLY_BODY => state
+            .calls
+            .reply
+            .as_ref()
+            .map(|reply| &*reply.body)
+            .ok_or(Status::NotFound),
+        PLUGIN_CONFIGURATION => Ok(&state.surroundings.settings.configuration),
+        0..=LAST => Ok(&[]),
+        _ => Err(Status::BadArgument),
+    }
+}
+
+/// The part of a buffer that begins at `start`, `most` bytes or as many as there are.
+fn part(state: &State, number: u32, (start, most): (u32, u32)) -> Result<&[u8], Status> {
+    let rest = usize::try_from(start).ok().and_then(|start| {
+        buffer(state, number)
+            .map(|all| all.get(start..))
+            .transpose()
+    });
+    let rest = rest.transpose()?.unwrap_or_default();
+    Ok(usize::try_from(most)
+        .ok()
+        .and_then(|most| rest.get(..most))
+        .unwrap_or(rest))
+}
+
+fn bytes(
+    caller: &mut Caller<'_, State>,
+    number: u32,
+    range: (u32, u32),
+    slots: Slots,
+) -> Result<(), Failure> {
+    let size = part(caller.data(), number, range)?.len();
+    guest::give(caller, slots, size, |space, state| {
+        guest::copy(space, part(state, number, range).ok()?)
+    })
+}
+
+fn length_of(
+    caller: &mut Caller<'_, State>,
+    number: u32,
+    length: u32,
+    flags: u32,
+) -> Result<(), Status> {
+    let (memory, state) = parts(caller)?;
+    let size = u32::try_from(buffer(state, number)?.len()).unwrap_or(u32::MAX);
+    put_u32(memory, length, size)?;
+    put_u32(memory, flags, 0)
+}

@@ -1,0 +1,157 @@
+//! `proxy_http_call`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use wasmtime::Caller;
+
+use super::Imports;
+use crate::wasm::guest::{Span, parts, put_u32};
+use crate::wasm::maps;
+use crate::wasm::pairs;
+use crate::wasm::state::{Calls, State};
+use crate::wasm::status::{Status, code};
+use crate::wasm::worker;
+
+/// Most calls of one instance at a time. A plugin that shares the provider's answers needs a few; one that does not
+/// must not open connections without end.
+const CALLS_LIMIT: usize = 256;
+/// Most bytes of a call's body, which we hold until it is sent.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// Longest time for a call, also for one without a timeout: a call that never ends would hold its place for ever.
+const TIMEOUT_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the plugin passes.
+struct Arguments {
+    upstream: Span,
+    headers: Span,
+    body: Span,
+    trailers: Span,
+    timeout: u32,
+    id: u32,
+}
+
+pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
+    imports.env(
+        "proxy_http_call",
+        |mut caller: Caller<'_, State>,
+         upstream: u32,
+         upstream_size: u32,
+         headers: u32,
+         headers_size: u32,
+         body: u32,
+         body_size: u32,
+         trailers: u32,
+         trailers_size: u32,
+         timeout: u32,
+         id: u32| {
+            let arguments = Arguments {
+                upstream: Span {
+                    address: upstream,
+                    size: upstream_size,
+                },
+                headers: Span {
+                    address: headers,
+                    size: headers_size,
+                },
+                body: Span {
+                    address: body,
+                    size: body_size,
+                },
+                trailers: Span {
+                    address: trailers,
+                    size: trailers_size,
+                },
+                timeout,
+                id,
+            };
+            code(call(&mut caller, &arguments))
+        },
+    )
+}
+
+fn call(caller: &mut Caller<'_, State>, arguments: &Arguments) -> Result<(), Status> {
+    let (memory, state) = parts(caller)?;
+    put_u32(memory, arguments.id, 0)?;
+    let upstream =
+        std::str::from_utf8(arguments.upstream.of(memory)?).map_err(|_| Status::BadArgument)?;
+    let (headers, body) = (arguments.headers.of(memory)?, arguments.body.of(memory)?);
+    let trailers = arguments.trailers.of(memory)?;
+    let timeout = timeout(arguments.timeout)?;
+    let headers = pairs::parse(headers).ok_or(Status::BadArgument)?;
+    // Trailers are not sent; leaving them out unnoticed would be worse than refusing.
+    let trailers = pairs::parse(trailers).ok_or(Status::BadArgument)?;
+    if !trailers.is_empty() || body.len() > BODY_LIMIT {
+        return Err(Status::BadArgument);
+    }
+    if state.calls.pending.len() >= CALLS_LIMIT {
+        tracing::warn!("the plugin has too many HTTP calls under way; one more was refused");
+        return Err(Status::InternalFailure);
+    }
+    let request = request(&headers, body)?;
+    let call = state
+        .surroundings
+        .callouts
+        .send(upstream, request, timeout)
+        .ok_or(Status::BadArgument)?;
+    let id = next_id(&mut state.calls);
+    state
+        .calls
+        .pending
+        .insert(id, worker::spawn_call(state.link.clone(), id, call));
+    put_u32(memory, arguments.id, id)
+}
+
+/// A number that no other call has: a multiple of four, as in Envoy, where the low bits tell HTTP calls from gRPC ones.
+fn next_id(calls: &mut Calls) -> u32 {
+    loop {
+        calls.last = calls.last.wrapping_add(4).max(4);
+        if !calls.pending.contains_key(&calls.last) {
+            return calls.last;
+        }
+    }
+}
+
+fn timeout(milliseconds: u32) -> Result<Duration, Status> {
+    match milliseconds {
+        0 => Ok(TIMEOUT_LIMIT),
+        // Negative in the ABI.
+        0x8000_0000.. => Err(Status::BadArgument),
+        _ => Ok(Duration::from_millis(milliseconds.into()).min(TIMEOUT_LIMIT)),
+    }
+}
+
+/// The request in origin form with a `host` field. Everything in it is valid in HTTP.
+fn request(pairs: &[(&[u8], &[u8])], body: &[u8]) -> Result<Request<Bytes>, Status> {
+    let invalid = |_| Status::BadArgument;
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    let (mut method, mut path) = (None, None);
+    for (name, value) in pairs {
+        match *name {
+            b":method" => {
+                method = Some(Method::from_bytes(value).map_err(|_| Status::BadArgument)?)
+            }
+            b":path" => path = Some(maps::path(value).map_err(invalid)?),
+            b":authority" => {
+                let authority = HeaderValue::from_bytes(value).map_err(|_| Status::BadArgument)?;
+                headers.insert(header::HOST, authority);
+            }
+            // The upstream's own address says it.
+            b":scheme" => {}
+            _ => {
+                let (name, value) = maps::line(name, value).map_err(invalid)?;
+                maps::append(&mut headers, name, value).map_err(invalid)?;
+            }
+        }
+    }
+    let (Some(method), Some(path), true) = (method, path, headers.contains_key(header::HOST))
+    else {
+        return Err(Status::BadArgument);
+    };
+    let mut request = Request::new(Bytes::copy_from_slice(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from(path);
+    *request.headers_mut() = headers;
+    Ok(request)
+}

@@ -1,0 +1,213 @@
+//! Continuing, resetting and answering streams, and choosing the stream that calls act on. All of it is only noted here
+//! and done after the callback has returned.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use wasmtime::Caller;
+
+use super::Imports;
+use crate::wasm::LocalReply;
+use crate::wasm::context::{Asked, Phase, ROOT};
+use crate::wasm::guest::{Span, parts, put_u32};
+use crate::wasm::maps;
+use crate::wasm::pairs;
+use crate::wasm::state::{RootEnd, State};
+use crate::wasm::status::{Status, code};
+
+/// Most bytes of a local reply's body: pages are far smaller, and many replies may wait for slow clients.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// Longest reason for a local reply.
+const DETAILS_LIMIT: usize = 256;
+
+/// Stream type of a request.
+const REQUEST: u32 = 0;
+/// Stream type of a response.
+const RESPONSE: u32 = 1;
+/// The last stream type of the ABI.
+const LAST: u32 = 3;
+
+pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
+    imports.env(
+        "proxy_continue_stream",
+        |mut caller: Caller<'_, State>, kind: u32| code(resume(caller.data_mut(), kind)),
+    )?;
+    imports.env(
+        "proxy_close_stream",
+        |mut caller: Caller<'_, State>, kind: u32| code(close(caller.data_mut(), kind)),
+    )?;
+    imports.env(
+        "proxy_send_local_response",
+        |mut caller: Caller<'_, State>,
+         status: u32,
+         details: u32,
+         details_size: u32,
+         body: u32,
+         body_size: u32,
+         headers: u32,
+         headers_size: u32,
+         _grpc_status: u32| {
+            let details = Span {
+                address: details,
+                size: details_size,
+            };
+            let body = Span {
+                address: body,
+                size: body_size,
+            };
+            code(answer(
+                &mut caller,
+                status,
+                details,
+                body,
+                Span {
+                    address: headers,
+                    size: headers_size,
+                },
+            ))
+        },
+    )?;
+    imports.env(
+        "proxy_set_effective_context",
+        |mut caller: Caller<'_, State>, id: u32| code(choose(caller.data_mut(), id)),
+    )?;
+    imports.env("proxy_done", |mut caller: Caller<'_, State>| {
+        finish(caller.data_mut());
+        code(Ok(()))
+    })?;
+    imports.env(
+        "proxy_get_status",
+        |mut caller: Caller<'_, State>, status: u32, data: u32, size: u32| {
+            code(parts(&mut caller).and_then(|(memory, _)| {
+                [status, data, size]
+                    .iter()
+                    .try_for_each(|slot| put_u32(memory, *slot, 0))
+            }))
+        },
+    )
+}
+
+/// Notes a wish for the stream that calls act on. Without one there is nobody to do it for, which is no failure.
+fn ask(state: &mut State, note: impl FnOnce(&Phase, &mut Asked)) {
+    let id = state.effective;
+    if let Some(stream) = state.stream_mut() {
+        note(&stream.phase, &mut stream.asked);
+        state.contexts.touch(id);
+    }
+}
+
+fn resume(state: &mut State, kind: u32) -> Result<(), Status> {
+    if kind > LAST {
+        return Err(Status::BadArgument);
+    }
+    ask(state, |phase, asked| {
+        asked.resume |= matches!(
+            (kind, phase),
+            (REQUEST, Phase::Request(_)) | (RESPONSE, Phase::Response(_))
+        );
+    });
+    Ok(())
+}
+
+fn close(state: &mut State, kind: u32) -> Result<(), Status> {
+    if kind > LAST {
+        return Err(Status::BadArgument);
+    }
+    ask(state, |_, asked| asked.close = true);
+    Ok(())
+}
+
+fn answer(
+    caller: &mut Caller<'_, State>,
+    status: u32,
+    details: Span,
+    body: Span,
+    headers: Span,
+) -> Result<(), Status> {
+    let (memory, state) = parts(caller)?;
+    let (details, body) = (details.of(memory)?, body.of(memory)?);
+    let pairs = pairs::parse(headers.of(memory)?).unwrap_or_default();
+    ask(state, |phase, asked| {
+        if asked.reply.is_none() && !matches!(phase, Phase::Over) {
+            asked.reply = Some(reply(status, details, body, &pairs));
+        }
+    });
+    Ok(())
+}
+
+fn reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])]) -> LocalReply {
+    let (status, body) = match final_status(status) {
+        Some(status) if body.len() <= BODY_LIMIT => (status, body),
+        _ => {
+            tracing::warn!(
+                "the plugin's reply has no valid status or too long a body; 500 is sent instead"
+            );
+            (StatusCode::INTERNAL_SERVER_ERROR, &b""[..])
+        }
+    };
+    let bodiless = matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let body = if bodiless {
+        Bytes::new()
+    } else {
+        Bytes::copy_from_slice(body)
+    };
+    let mut headers = reply_headers(pairs);
+    if !body.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    }
+    let details = details.get(..DETAILS_LIMIT).unwrap_or(details);
+    LocalReply {
+        status,
+        headers,
+        body,
+        details: String::from_utf8_lossy(details).into_owned(),
+    }
+}
+
+/// A status that ends a request.
+fn final_status(status: u32) -> Option<StatusCode> {
+    let status = u16::try_from(status)
+        .ok()
+        .filter(|status| (200..600).contains(status))?;
+    StatusCode::from_u16(status).ok()
+}
+
+/// The fields of a reply. Those that frame a message are the proxy's own.
+fn reply_headers(pairs: &[(&[u8], &[u8])]) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(pairs.len().saturating_add(1));
+    for (name, value) in pairs.iter().filter(|(name, _)| !name.starts_with(b":")) {
+        let added = maps::line(name, value)
+            .and_then(|(name, value)| maps::append(&mut headers, name, value));
+        if added.is_err() {
+            tracing::warn!(
+                "the plugin's reply has a header field that is invalid in HTTP; it is left out"
+            );
+        }
+    }
+    for name in [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+    ] {
+        headers.remove(name);
+    }
+    headers
+}
+
+fn choose(state: &mut State, id: u32) -> Result<(), Status> {
+    if id != ROOT && state.contexts.find(id).is_none() {
+        return Err(Status::BadArgument);
+    }
+    state.effective = id;
+    Ok(())
+}
+
+fn finish(state: &mut State) {
+    if let RootEnd::Waiting(waker) = &mut state.root_end {
+        let waker = waker.take();
+        state.root_end = RootEnd::Done;
+        waker.into_iter().for_each(std::task::Waker::wake);
+    }
+}

@@ -1,0 +1,50 @@
+//! How long to wait before an instance that died is replaced.
+
+use std::time::Duration;
+
+/// Wait before the second rebuild in a row. Short, as nobody is served meanwhile; the first rebuild is immediate.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Longest wait: a plugin that dies again and again must not keep the worker busy with its start.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// An instance that lived so long was healthy: its death is the first one again.
+pub(super) const HEALTHY_AGE: Duration = Duration::from_secs(60);
+
+/// Counts deaths in a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Backoff {
+    deaths: u32,
+}
+
+impl Backoff {
+    /// Notes one more death after `age` and returns how long to wait.
+    pub(super) fn next_wait(&mut self, age: Duration) -> Duration {
+        if age >= HEALTHY_AGE {
+            self.deaths = 0;
+        }
+        let doublings = self.deaths.checked_sub(1);
+        self.deaths = self.deaths.saturating_add(1);
+        doublings.map_or(Duration::ZERO, |doublings| {
+            FIRST_WAIT
+                .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
+                .min(LONGEST_WAIT)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_cap_and_start_over_after_a_healthy_life() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..9)
+            .map(|_| backoff.next_wait(Duration::ZERO).as_millis())
+            .collect();
+        assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        for _ in 0..100 {
+            assert_eq!(backoff.next_wait(Duration::ZERO), LONGEST_WAIT);
+        }
+        assert_eq!(backoff.next_wait(HEALTHY_AGE), Duration::ZERO);
+    }
+}

@@ -1,0 +1,65 @@
+//! HTTP calls that the plugin makes through the proxy.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+
+/// A call under way. It is polled as a local task of its own and dropped when the instance that made it dies.
+pub(crate) type CallFuture = Pin<Box<dyn Future<Output = CallReply>>>;
+
+/// Performs the plugin's HTTP calls; implemented by the proxy.
+pub(crate) trait Callouts {
+    /// Prepares a call to the upstream of that name, or returns `None` when there is no such upstream.
+    ///
+    /// Called while the plugin runs: it must not touch the [`super::Worker`] and should only build the future. The
+    /// request's URI is in origin form (`/path?query`), its `host` field is the `:authority` that the plugin gave, and
+    /// `content-length` is left to the implementation. The implementation bounds the body of the reply, keeps the
+    /// timeout and turns every failure into a reply as Envoy does: [`CallReply::unreachable`], [`CallReply::timed_out`].
+    fn send(
+        &self,
+        upstream: &str,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> Option<CallFuture>;
+}
+
+/// The whole answer to a call.
+#[derive(Debug)]
+pub(crate) struct CallReply {
+    /// Status code.
+    pub status: StatusCode,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl CallReply {
+    /// What the plugin sees when the upstream cannot be reached or breaks off: 503, as in Envoy.
+    pub(crate) fn unreachable() -> Self {
+        Self::synthetic(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream connect error or disconnect/reset before headers",
+        )
+    }
+
+    /// What the plugin sees when no whole answer came in time: 504, as in Envoy.
+    pub(crate) fn timed_out() -> Self {
+        Self::synthetic(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout")
+    }
+
+    fn synthetic(status: StatusCode, reason: &'static str) -> Self {
+        let mut headers = HeaderMap::with_capacity(1);
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("text/plain"),
+        );
+        Self {
+            status,
+            headers,
+            body: Bytes::from_static(reason.as_bytes()),
+        }
+    }
+}

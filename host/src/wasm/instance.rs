@@ -1,0 +1,455 @@
+//! One instance of the plugin: its callbacks, and what is done with what it asked for.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::Instant;
+use wasmtime::{Store, Trap};
+
+use super::callbacks::{Callbacks, function};
+use super::context::{Asked, Phase, ROOT, StreamContext};
+use super::engine::{EPOCH, describe};
+use super::state::{LastLine, Link, RootEnd, State, Surroundings};
+use super::{CallReply, LocalReply, Module, RequestHead, ResponseHead, StreamFacts, Verdict};
+
+/// Name under which a module exports its memory.
+pub(super) const MEMORY: &str = "memory";
+/// Names under which a module exports its allocator, in the order in which Envoy looks for them.
+pub(super) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
+
+/// Time for one callback. A signed-in request takes microseconds and a sign-in a few milliseconds; what is not finished
+/// after so long is stuck, and everybody on this worker waits for it. Generous, since missing it ends every stream of
+/// the instance and a busy machine may not run us for a while.
+const CALLBACK_TIME: Duration = Duration::from_millis(500);
+/// Time for the start, in which the plugin reads its whole configuration and derives its keys.
+const START_TIME: Duration = Duration::from_secs(10);
+
+/// Pseudo headers of a request, of a response.
+const REQUEST_PSEUDO: usize = 4;
+const RESPONSE_PSEUDO: usize = 1;
+
+/// A running plugin.
+pub(super) struct Instance {
+    store: Store<State>,
+    callbacks: Callbacks,
+    /// Which of the worker's instances it is.
+    pub generation: u64,
+    /// When it had started.
+    pub born: Instant,
+}
+
+impl Instance {
+    /// Instantiates the module and starts the plugin with its configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin traps, takes too long or refuses its configuration. The error has the plugin's last log line.
+    pub(super) fn start(
+        module: &Module,
+        surroundings: Rc<Surroundings>,
+        link: Link,
+    ) -> anyhow::Result<Self> {
+        let generation = link.generation;
+        let mut store = Store::new(
+            module.instantiable().module().engine(),
+            State::new(surroundings, link),
+        );
+        store.limiter(|state| &mut state.limits);
+        match start_in(module, &mut store) {
+            Ok(callbacks) => {
+                store.data_mut().last_line = LastLine::Ignored;
+                Ok(Self {
+                    store,
+                    callbacks,
+                    generation,
+                    born: Instant::now(),
+                })
+            }
+            Err(error) => Err(match &mut store.data_mut().last_line {
+                LastLine::Kept(Some(line)) => error.context(std::mem::take(line)),
+                _ => error,
+            }),
+        }
+    }
+
+    /// A stream's context, for those who wait.
+    pub(super) fn stream(&mut self, id: u32) -> Option<&mut StreamContext> {
+        self.store.data_mut().contexts.find_mut(id)
+    }
+
+    /// Shows a request to the plugin in a new context.
+    pub(super) fn request(
+        &mut self,
+        head: RequestHead,
+        end_of_stream: bool,
+        facts: StreamFacts,
+    ) -> wasmtime::Result<(u32, Verdict<RequestHead>)> {
+        let count = field_count(head.headers.len(), REQUEST_PSEUDO);
+        let id = self
+            .store
+            .data_mut()
+            .contexts
+            .open(StreamContext::new(head, facts));
+        self.enter(id);
+        if let Some(create) = &self.callbacks.context_create {
+            create.call(&mut self.store, (id, ROOT))?;
+        }
+        self.enter(id);
+        let action = match &self.callbacks.request_headers {
+            Some(headers) => headers.call(&mut self.store, (id, count, end_of_stream.into()))?,
+            None => 0,
+        };
+        self.act(id, action)?;
+        let verdict = self
+            .stream(id)
+            .and_then(StreamContext::take_request_verdict);
+        Ok((id, verdict.unwrap_or(Verdict::Paused)))
+    }
+
+    /// Shows a response to the plugin.
+    pub(super) fn response(
+        &mut self,
+        id: u32,
+        head: ResponseHead,
+        end_of_stream: bool,
+    ) -> wasmtime::Result<Verdict<ResponseHead>> {
+        let Some(stream) = self
+            .stream(id)
+            .filter(|stream| matches!(stream.phase, Phase::Passing))
+        else {
+            return Ok(Verdict::Failed);
+        };
+        stream.phase = Phase::Response(head);
+        let action = self.show_response(id, end_of_stream)?;
+        self.act(id, action)?;
+        let verdict = self
+            .stream(id)
+            .and_then(StreamContext::take_response_verdict);
+        Ok(verdict.unwrap_or(Verdict::Paused))
+    }
+
+    /// Ends a stream: log, done, delete.
+    pub(super) fn end(&mut self, id: u32) -> wasmtime::Result<()> {
+        let Some(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        stream.phase = Phase::Over;
+        self.enter(id);
+        if let Some(log) = &self.callbacks.log {
+            log.call(&mut self.store, id)?;
+        }
+        self.enter(id);
+        if let Some(done) = &self.callbacks.done {
+            done.call(&mut self.store, id)?;
+        }
+        self.enter(id);
+        if let Some(delete) = &self.callbacks.delete {
+            delete.call(&mut self.store, id)?;
+        }
+        self.store.data_mut().contexts.close(id);
+        self.settle()
+    }
+
+    /// Gives the plugin the reply to its HTTP call.
+    pub(super) fn call_reply(&mut self, id: u32, reply: CallReply) -> wasmtime::Result<()> {
+        let Some(callback) = &self.callbacks.http_call_response else {
+            return Ok(());
+        };
+        let state = self.store.data_mut();
+        if state.calls.pending.remove(&id).is_none() {
+            return Ok(());
+        }
+        let fields = field_count(reply.headers.len(), RESPONSE_PSEUDO);
+        let body = u32::try_from(reply.body.len()).unwrap_or(u32::MAX);
+        state.calls.reply = Some(reply);
+        prepare(&mut self.store, ROOT, CALLBACK_TIME);
+        callback.call(&mut self.store, (ROOT, id, fields, body, 0))?;
+        self.store.data_mut().calls.reply = None;
+        self.settle()
+    }
+
+    /// Tells the plugin that its tick period has passed.
+    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
+        self.enter(ROOT);
+        if let Some(tick) = &self.callbacks.tick {
+            tick.call(&mut self.store, ROOT)?;
+        }
+        self.settle()
+    }
+
+    /// Asks the plugin to end. `false`: it will call `proxy_done` when it has.
+    pub(super) fn end_root(&mut self) -> wasmtime::Result<bool> {
+        self.enter(ROOT);
+        let done = match &self.callbacks.done {
+            Some(done) => done.call(&mut self.store, ROOT)? != 0,
+            None => true,
+        };
+        self.store.data_mut().root_end = if done {
+            RootEnd::Done
+        } else {
+            RootEnd::Waiting(None)
+        };
+        self.settle()?;
+        Ok(done)
+    }
+
+    /// How far the plugin's end is.
+    pub(super) fn root_end(&mut self) -> &mut RootEnd {
+        &mut self.store.data_mut().root_end
+    }
+
+    /// Deletes the plugin's root context, after which nothing may be called any more.
+    pub(super) fn delete_root(&mut self) -> wasmtime::Result<()> {
+        self.enter(ROOT);
+        match &self.callbacks.delete {
+            Some(delete) => delete.call(&mut self.store, ROOT),
+            None => Ok(()),
+        }
+    }
+
+    /// Wakes everybody who waits for this instance, which is gone before they look.
+    pub(super) fn abandon(&mut self) {
+        self.store.data_mut().contexts.wake_all();
+    }
+
+    fn enter(&mut self, context: u32) {
+        prepare(&mut self.store, context, CALLBACK_TIME);
+    }
+
+    fn show_response(&mut self, id: u32, end_of_stream: bool) -> wasmtime::Result<u32> {
+        let Some(stream) = self.stream(id) else {
+            return Ok(0);
+        };
+        let Phase::Response(head) = &stream.phase else {
+            return Ok(0);
+        };
+        let count = field_count(head.headers.len(), RESPONSE_PSEUDO);
+        stream.broken = false;
+        self.enter(id);
+        match &self.callbacks.response_headers {
+            Some(headers) => headers.call(&mut self.store, (id, count, end_of_stream.into())),
+            None => Ok(0),
+        }
+    }
+
+    /// Does what the action says that a headers callback returned, and what the plugin asked for beside it.
+    fn act(&mut self, id: u32, action: u32) -> wasmtime::Result<()> {
+        // 2 is `ContinueAndEndStream`, which Envoy treats as `Continue`; everything else pauses.
+        if matches!(action, 0 | 2)
+            && let Some(stream) = self.stream(id)
+        {
+            stream.asked.resume = true;
+        }
+        self.settle_stream(id)?;
+        self.settle()
+    }
+
+    /// Does what the plugin asked for during the callback that has just returned.
+    fn settle(&mut self) -> wasmtime::Result<()> {
+        while let Some(id) = self.store.data_mut().contexts.take_touched() {
+            self.settle_stream(id)?;
+        }
+        Ok(())
+    }
+
+    fn settle_stream(&mut self, id: u32) -> wasmtime::Result<()> {
+        let Some(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        let asked = std::mem::take(&mut stream.asked);
+        match &stream.phase {
+            Phase::Request(_) => self.settle_request(id, asked),
+            Phase::Response(_) => {
+                settle_response(stream, asked);
+                Ok(())
+            }
+            Phase::Passing => {
+                // Its head is on its way, so that an answer cannot be given any more.
+                if asked.close || asked.reply.is_some() {
+                    stream.closed = true;
+                    stream.wake();
+                }
+                Ok(())
+            }
+            Phase::RequestDecided(_) | Phase::ResponseDecided(_) | Phase::Over => Ok(()),
+        }
+    }
+
+    fn settle_request(&mut self, id: u32, asked: Asked) -> wasmtime::Result<()> {
+        let shown = match asked.reply {
+            Some(reply) if !asked.close => Some(self.show_reply(id, reply)?),
+            _ => None,
+        };
+        if let Some(stream) = self.stream(id) {
+            let verdict = match shown {
+                Some(verdict) => verdict,
+                None if asked.close => Verdict::Closed,
+                None if asked.resume => stream.take_request_head(),
+                None => return Ok(()),
+            };
+            stream.phase = Phase::RequestDecided(verdict);
+            stream.wake();
+        }
+        Ok(())
+    }
+
+    /// Shows the plugin its own reply, as Envoy does. It may edit it or give another one, but not pause it.
+    fn show_reply(&mut self, id: u32, reply: LocalReply) -> wasmtime::Result<Verdict<RequestHead>> {
+        let LocalReply {
+            status,
+            headers,
+            body,
+            details,
+        } = reply;
+        let Some(stream) = self.stream(id) else {
+            return Ok(Verdict::Failed);
+        };
+        stream.phase = Phase::Response(ResponseHead { status, headers });
+        stream.details = Some(details.clone());
+        self.show_response(id, body.is_empty())?;
+        let Some(stream) = self.stream(id) else {
+            return Ok(Verdict::Failed);
+        };
+        let asked = std::mem::take(&mut stream.asked);
+        if asked.close {
+            return Ok(Verdict::Closed);
+        }
+        if let Some(other) = asked.reply {
+            stream.note_reply(&other);
+            return Ok(Verdict::Reply(other));
+        }
+        Ok(match stream.take_response_head() {
+            Verdict::Continue(ResponseHead { status, headers }) => {
+                stream.status = Some(status);
+                Verdict::Reply(LocalReply {
+                    status,
+                    headers,
+                    body,
+                    details,
+                })
+            }
+            _ => Verdict::Failed,
+        })
+    }
+}
+
+fn settle_response(stream: &mut StreamContext, asked: Asked) {
+    let verdict = if asked.close {
+        Verdict::Closed
+    } else if let Some(reply) = asked.reply {
+        stream.note_reply(&reply);
+        Verdict::Reply(reply)
+    } else if asked.resume {
+        stream.take_response_head()
+    } else {
+        return;
+    };
+    stream.phase = Phase::ResponseDecided(verdict);
+    stream.wake();
+}
+
+/// Sets the deadline of the next callback and the context on which host calls act.
+fn prepare(store: &mut Store<State>, context: u32, time: Duration) {
+    store.set_epoch_deadline(epochs(time));
+    store.data_mut().effective = context;
+}
+
+/// How many steps of the clock make up a time. One more, as the current step is already partly over.
+const fn epochs(time: Duration) -> u64 {
+    // Both are small constants.
+    (time.as_millis() / EPOCH.as_millis()) as u64 + 1
+}
+
+fn field_count(headers: usize, pseudo: usize) -> u32 {
+    u32::try_from(headers.saturating_add(pseudo)).unwrap_or(u32::MAX)
+}
+
+fn start_in(module: &Module, store: &mut Store<State>) -> anyhow::Result<Callbacks> {
+    prepare(store, 0, START_TIME);
+    let instance = module
+        .instantiable()
+        .instantiate(&mut *store)
+        .map_err(fault)
+        .context("the plugin cannot be instantiated")?;
+    let memory = instance.get_memory(&mut *store, MEMORY);
+    let memory = memory.context("the plugin's export `memory` is not a memory")?;
+    let mut allocator = None;
+    for name in ALLOCATORS {
+        if allocator.is_none() {
+            allocator = function(&instance, store, name)?;
+        }
+    }
+    store.data_mut().memory = Some(memory);
+    store.data_mut().allocator = allocator.map(Rc::new);
+    initialise(&instance, store)?;
+    let callbacks = Callbacks::of(&instance, &mut *store)?;
+    configure(&callbacks, store)?;
+    Ok(callbacks)
+}
+
+/// Runs the module's own start: `_initialize` and its `main`, or `_start`.
+fn initialise(instance: &wasmtime::Instance, store: &mut Store<State>) -> anyhow::Result<()> {
+    let Some(initialise) = function::<(), ()>(instance, store, "_initialize")? else {
+        return match function::<(), ()>(instance, store, "_start")? {
+            Some(start) => start
+                .call(&mut *store, ())
+                .map_err(fault)
+                .context("the plugin failed in `_start`"),
+            None => Ok(()),
+        };
+    };
+    initialise
+        .call(&mut *store, ())
+        .map_err(fault)
+        .context("the plugin failed in `_initialize`")?;
+    if let Some(main) = function::<(u32, u32), u32>(instance, store, "main")? {
+        main.call(&mut *store, (0, 0))
+            .map_err(fault)
+            .context("the plugin failed in `main`")?;
+    } else if let Some(main) = function::<(), u32>(instance, store, "__main_void")? {
+        main.call(&mut *store, ())
+            .map_err(fault)
+            .context("the plugin failed in `__main_void`")?;
+    }
+    Ok(())
+}
+
+/// Creates the root context and gives the plugin its configuration.
+fn configure(callbacks: &Callbacks, store: &mut Store<State>) -> anyhow::Result<()> {
+    let size = u32::try_from(store.data().surroundings.settings.configuration.len());
+    let size = size.context("the plugin's configuration is too large")?;
+    if let Some(create) = &callbacks.context_create {
+        prepare(store, ROOT, START_TIME);
+        create
+            .call(&mut *store, (ROOT, 0))
+            .map_err(fault)
+            .context("the plugin failed to create its root context")?;
+    }
+    if let Some(start) = &callbacks.vm_start {
+        prepare(store, ROOT, START_TIME);
+        let accepted = start
+            .call(&mut *store, (ROOT, 0))
+            .map_err(fault)
+            .context("the plugin failed to start")?;
+        anyhow::ensure!(accepted != 0, "the plugin refused to start");
+    }
+    if let Some(configure) = &callbacks.configure {
+        prepare(store, ROOT, START_TIME);
+        let accepted = configure
+            .call(&mut *store, (ROOT, size))
+            .map_err(fault)
+            .context("the plugin failed to read its configuration")?;
+        anyhow::ensure!(accepted != 0, "the plugin refused its configuration");
+    }
+    Ok(())
+}
+
+/// Why the plugin stopped, in one line.
+pub(super) fn fault(error: wasmtime::Error) -> anyhow::Error {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => anyhow::Error::msg("it missed its deadline"),
+        Some(trap) => anyhow::Error::msg(trap.to_string()),
+        None => describe(error),
+    }
+}

@@ -1,0 +1,108 @@
+//! The plugin's log lines.
+
+use std::fmt;
+
+use super::state::{LastLine, State};
+
+/// Longest line that is taken from the plugin; longer ones are cut.
+const LINE_LIMIT: usize = 4096;
+
+/// Level of a line, by its number in the ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Finest.
+    Trace,
+    /// For developers.
+    Debug,
+    /// Normal events.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl Level {
+    /// The level of that number in the ABI; critical is an error here.
+    pub(super) fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Trace),
+            1 => Some(Self::Debug),
+            2 => Some(Self::Info),
+            3 => Some(Self::Warn),
+            4 | 5 => Some(Self::Error),
+            _ => None,
+        }
+    }
+
+    /// The number in the ABI of the finest level that is logged.
+    pub(super) fn finest() -> u32 {
+        use tracing::level_filters::LevelFilter;
+        match LevelFilter::current() {
+            LevelFilter::TRACE => 0,
+            LevelFilter::DEBUG => 1,
+            LevelFilter::INFO => 2,
+            LevelFilter::WARN => 3,
+            LevelFilter::ERROR => 4,
+            _ => 5,
+        }
+    }
+}
+
+/// Writes one line of the plugin to the log, and keeps it while the plugin starts.
+pub(super) fn write(state: &mut State, level: Level, text: &[u8]) {
+    let line = Line(text);
+    if let LastLine::Kept(last) = &mut state.last_line {
+        *last = Some(line.to_string());
+    }
+    match level {
+        Level::Trace => tracing::trace!(target: "plugin", "{line}"),
+        Level::Debug => tracing::debug!(target: "plugin", "{line}"),
+        Level::Info => tracing::info!(target: "plugin", "{line}"),
+        Level::Warn => tracing::warn!(target: "plugin", "{line}"),
+        Level::Error => tracing::error!(target: "plugin", "{line}"),
+    }
+}
+
+/// Shows a text as one line of bounded length: what a client sent may be in it, so control characters are escaped.
+struct Line<'a>(&'a [u8]);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.0.get(..LINE_LIMIT);
+        for chunk in cut.unwrap_or(self.0).trim_ascii_end().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() {
+                    write!(f, "{}", character.escape_default())?;
+                } else {
+                    fmt::Write::write_char(f, character)?;
+                }
+            }
+            if !chunk.invalid().is_empty() {
+                fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        if cut.is_some() {
+            f.write_str("…")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_of_bounded_length() {
+        assert_eq!(Line(b"a\nb\x1b[0m\r\n").to_string(), r"a\nb\u{1b}[0m");
+        assert_eq!(
+            Line("grün \u{fffd}".as_bytes()).to_string(),
+            "grün \u{fffd}"
+        );
+        assert_eq!(Line(b"x\xffy").to_string(), "x\u{fffd}y");
+        let long = Line(&[b'a'; LINE_LIMIT * 2]).to_string();
+        assert_eq!(long.chars().count(), LINE_LIMIT + 1);
+    }
+}

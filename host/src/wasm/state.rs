@@ -1,0 +1,135 @@
+//! What the host keeps for one instance of the plugin: the data of its wasmtime store.
+
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::Waker;
+
+use tokio::task::AbortHandle;
+use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
+
+use super::context::{Contexts, StreamContext};
+use super::worker::Worker;
+use super::{CallReply, Callouts, PluginSettings, Shared};
+
+/// Memory of one instance. The plugin needs a few MiB; growth beyond this is refused, which aborts the plugin rather
+/// than the machine. Every worker has one instance.
+const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
+/// Entries of the plugin's function table: far above what compilers produce, and it bounds `table.grow`.
+const TABLE_LIMIT: usize = 100_000;
+
+/// What every instance of one worker is made with.
+pub(super) struct Surroundings {
+    /// What the plugin is told at its start.
+    pub settings: Rc<PluginSettings>,
+    /// State of all workers.
+    pub shared: Arc<Shared>,
+    /// Performs HTTP calls.
+    pub callouts: Rc<dyn Callouts>,
+}
+
+/// How a local task finds the instance that it works for, if that is still the one which lives.
+#[derive(Clone)]
+pub(super) struct Link {
+    /// The worker.
+    pub worker: Weak<Worker>,
+    /// Which of the worker's instances.
+    pub generation: u64,
+}
+
+/// Data of an instance's store.
+pub(super) struct State {
+    /// The plugin's memory, once it is instantiated.
+    pub memory: Option<Memory>,
+    /// The plugin's allocator, once it is instantiated. `Rc`, as cloning the function itself costs more than a call.
+    pub allocator: Option<Rc<TypedFunc<u32, u32>>>,
+    /// Limits that wasmtime enforces.
+    pub limits: StoreLimits,
+    /// What the instance was made with.
+    pub surroundings: Rc<Surroundings>,
+    /// How tasks find back.
+    pub link: Link,
+    /// The streams.
+    pub contexts: Contexts,
+    /// The context on which host calls act: a stream's or the root's.
+    pub effective: u32,
+    /// HTTP calls under way.
+    pub calls: Calls,
+    /// The task that calls `proxy_on_tick`.
+    pub tick: Option<AbortOnDrop>,
+    /// The plugin's last log line while it starts, to tell why it did not; empty afterwards.
+    pub last_line: LastLine,
+    /// How far the root context's end is.
+    pub root_end: RootEnd,
+}
+
+impl State {
+    /// State of an instance that is about to start.
+    pub(super) fn new(surroundings: Rc<Surroundings>, link: Link) -> Self {
+        Self {
+            memory: None,
+            allocator: None,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(MEMORY_LIMIT)
+                .table_elements(TABLE_LIMIT)
+                .instances(1)
+                .build(),
+            surroundings,
+            link,
+            contexts: Contexts::default(),
+            effective: 0,
+            calls: Calls::default(),
+            tick: None,
+            last_line: LastLine::Kept(None),
+            root_end: RootEnd::Open,
+        }
+    }
+
+    /// The stream on which host calls act, unless they act on the root context.
+    pub(super) fn stream(&self) -> Option<&StreamContext> {
+        self.contexts.find(self.effective)
+    }
+
+    /// The stream on which host calls act, unless they act on the root context.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut StreamContext> {
+        self.contexts.find_mut(self.effective)
+    }
+}
+
+/// HTTP calls of an instance. Dropping them drops the calls.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// The tasks, by the plugin's number for the call.
+    pub pending: HashMap<u32, AbortOnDrop>,
+    /// The last number given.
+    pub last: u32,
+    /// The reply that the plugin is looking at.
+    pub reply: Option<CallReply>,
+}
+
+/// A local task that ends with its owner.
+pub(super) struct AbortOnDrop(pub AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The last line the plugin logged.
+pub(super) enum LastLine {
+    /// Lines are kept.
+    Kept(Option<String>),
+    /// The plugin has started.
+    Ignored,
+}
+
+/// The end of the root context, `proxy_on_done` to `proxy_on_delete`.
+pub(super) enum RootEnd {
+    /// Nobody asked for it.
+    Open,
+    /// The plugin answered that it will call `proxy_done`; this wakes the one who waits.
+    Waiting(Option<Waker>),
+    /// It may be deleted.
+    Done,
+}

@@ -1,0 +1,138 @@
+//! One request's way through the plugin, as the proxy holds it.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::context::{Phase, StreamContext};
+use super::worker::Worker;
+use super::{RequestHead, ResponseHead, Verdict};
+
+/// Longest time for which the plugin may keep a message paused. It waits for a few calls with timeouts of their own;
+/// one that is still paused after so long was forgotten, and nobody else would end it.
+const PAUSE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why a stream has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The plugin reset it.
+    Closed,
+    /// The instance that knew it is gone, so nobody watches over it any more.
+    Lost,
+}
+
+/// One request's context in the plugin. Dropping it tells the plugin that the request is over: log, done, delete.
+pub(crate) struct Stream {
+    worker: Rc<Worker>,
+    id: u32,
+    generation: u64,
+}
+
+impl Stream {
+    /// The stream of that context in that instance. No instance has generation 0.
+    pub(super) fn new(worker: Rc<Worker>, id: u32, generation: u64) -> Self {
+        Self {
+            worker,
+            id,
+            generation,
+        }
+    }
+
+    /// Waits for the decision about a paused request. Never `Paused`. Cancel safe.
+    pub(crate) async fn resumed(&mut self) -> Verdict<RequestHead> {
+        let verdict = poll_fn(|context| {
+            self.poll(context, |stream| match stream.phase {
+                Phase::Request(_) => None,
+                _ => Some(stream.take_request_verdict().unwrap_or(Verdict::Failed)),
+            })
+        });
+        within_limit(verdict).await
+    }
+
+    /// Shows a response's head to the plugin: the upstream's, or one that the proxy made itself, but not a local reply.
+    pub(crate) fn response(
+        &mut self,
+        head: ResponseHead,
+        end_of_stream: bool,
+    ) -> Verdict<ResponseHead> {
+        let id = self.id;
+        let verdict = self.worker.enter(Some(self.generation), |instance| {
+            instance.response(id, head, end_of_stream)
+        });
+        verdict.unwrap_or(Verdict::Failed)
+    }
+
+    /// Waits for the decision about a paused response. Never `Paused`. Cancel safe.
+    pub(crate) async fn response_resumed(&mut self) -> Verdict<ResponseHead> {
+        let verdict = poll_fn(|context| {
+            self.poll(context, |stream| match stream.phase {
+                Phase::Response(_) => None,
+                _ => Some(stream.take_response_verdict().unwrap_or(Verdict::Failed)),
+            })
+        });
+        within_limit(verdict).await
+    }
+
+    /// Completes when a stream whose heads have passed has to end, e.g. a websocket of a visitor who signed out.
+    /// Cancel safe.
+    pub(crate) async fn closed(&mut self) -> Ended {
+        poll_fn(|context| {
+            let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
+            poll.map(|ended| ended.unwrap_or(Ended::Lost))
+        })
+        .await
+    }
+
+    /// Waits until `decide` has a verdict. There is none to come when the instance is gone.
+    fn poll<Head>(
+        &self,
+        context: &Context<'_>,
+        decide: impl FnOnce(&mut StreamContext) -> Option<Verdict<Head>>,
+    ) -> Poll<Verdict<Head>> {
+        self.look(context, decide)
+            .map(|verdict| verdict.unwrap_or(Verdict::Failed))
+    }
+
+    /// Waits until `find` finds something. `None` when the instance is gone.
+    fn look<T>(
+        &self,
+        context: &Context<'_>,
+        find: impl FnOnce(&mut StreamContext) -> Option<T>,
+    ) -> Poll<Option<T>> {
+        let found = self.worker.stream(self.generation, self.id, |stream| {
+            let found = find(stream);
+            if found.is_none() {
+                stream.waker = Some(context.waker().clone());
+            }
+            found
+        });
+        match found {
+            Some(None) => Poll::Pending,
+            Some(found) => Poll::Ready(found),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+/// A stream that stays paused for too long is refused.
+async fn within_limit<Head>(verdict: impl Future<Output = Verdict<Head>>) -> Verdict<Head> {
+    timeout(PAUSE_LIMIT, verdict).await.unwrap_or_else(|_| {
+        tracing::error!("the plugin kept a message paused for too long; it was refused");
+        Verdict::Failed
+    })
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Outside of the runtime, that is after its end, the plugin could start nothing and nobody wants its log.
+        if self.generation != 0 && Handle::try_current().is_ok() {
+            let id = self.id;
+            self.worker
+                .enter(Some(self.generation), |instance| instance.end(id));
+        }
+    }
+}

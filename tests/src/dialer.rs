@@ -1,0 +1,265 @@
+//! One connection, one request: the transport under [`crate::Visitor`].
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use crate::within;
+
+/// How long one answer may take: longer than the proxy holds a request whose provider is down.
+const ANSWER: Duration = Duration::from_secs(40);
+
+/// A byte stream, encrypted or not.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The body as text, with replacements where it is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The first value of a header, as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("the body is not JSON: {}", self.text()))
+    }
+
+    /// Checks the status.
+    ///
+    /// # Errors
+    /// When it is another one, with the headers and the body.
+    pub fn expect(self, status: u16) -> Result<Self> {
+        ensure!(
+            self.status.as_u16() == status,
+            "status {} instead of {status}\n{:#?}\n{}",
+            self.status,
+            self.headers,
+            self.text()
+        );
+        Ok(self)
+    }
+}
+
+/// Connects to loopback whatever the URL's host is, trusting one authority.
+#[derive(Clone)]
+pub struct Dialer {
+    authority: CertificateDer<'static>,
+    /// Dial this port instead of the URL's, for `https` URLs.
+    detour: Option<u16>,
+}
+
+impl Dialer {
+    /// Trusts certificates of this authority.
+    #[must_use]
+    pub fn new(authority: CertificateDer<'static>) -> Self {
+        Self {
+            authority,
+            detour: None,
+        }
+    }
+
+    /// The same, but `https` URLs are dialled at this port while they keep their name and their `Host`.
+    #[must_use]
+    pub fn detour(&self, port: u16) -> Self {
+        Self {
+            detour: Some(port),
+            ..self.clone()
+        }
+    }
+
+    /// Sends a request and reads the whole answer. The request has a path as its target, and a `Host` only if it
+    /// differs from the URL's.
+    ///
+    /// # Errors
+    /// When the connection or the exchange fails, or takes longer than 40 seconds.
+    pub async fn exchange(&self, url: &Url, request: http::Request<Bytes>) -> Result<Response> {
+        let what = format!("{} {}", request.method(), url);
+        within(&what, ANSWER, async {
+            match request.version() {
+                Version::HTTP_2 => self.exchange_h2(url, request).await,
+                _ => self.exchange_h1(url, request).await,
+            }
+        })
+        .await
+    }
+
+    /// Opens a connection to the URL's server, offering one application protocol.
+    ///
+    /// # Errors
+    /// When nothing listens or TLS fails.
+    pub async fn open(&self, url: &Url, protocol: &str) -> Result<Box<dyn Stream>> {
+        let host = url.host_str().context("the URL has a host")?;
+        let port = url.port_or_known_default().context("the URL has a port")?;
+        let tls = url.scheme() == "https";
+        let port = self.detour.filter(|_| tls).unwrap_or(port);
+        let tcp = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+        tcp.set_nodelay(true)?;
+        if !tls {
+            return Ok(Box::new(tcp));
+        }
+        let name = ServerName::try_from(host.to_owned())?;
+        let stream = TlsConnector::from(Arc::new(self.tls(protocol)?))
+            .connect(name, tcp)
+            .await?;
+        Ok(Box::new(stream))
+    }
+
+    /// Sends these bytes as they are over HTTP/1.1 and reads one answer.
+    ///
+    /// # Errors
+    /// When the connection fails or ends without an answer.
+    pub async fn raw(&self, url: &Url, bytes: &[u8]) -> Result<Response> {
+        within("raw request", ANSWER, async {
+            let mut stream = self.open(url, "http/1.1").await?;
+            stream.write_all(bytes).await?;
+            read_response(&mut stream).await
+        })
+        .await
+    }
+
+    async fn exchange_h1(&self, url: &Url, mut request: http::Request<Bytes>) -> Result<Response> {
+        if !request.headers().contains_key(http::header::HOST) {
+            request
+                .headers_mut()
+                .insert(http::header::HOST, authority_of(url)?.parse()?);
+        }
+        let stream = TokioIo::new(self.open(url, "http/1.1").await?);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request.map(Full::new)).await?;
+        let response = whole(response).await;
+        driver.abort();
+        response
+    }
+
+    async fn exchange_h2(&self, url: &Url, mut request: http::Request<Bytes>) -> Result<Response> {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned();
+        *request.uri_mut() = format!("{}://{}{path}", url.scheme(), authority_of(url)?).parse()?;
+        let stream = TokioIo::new(self.open(url, "h2").await?);
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request.map(Full::new)).await?;
+        let response = whole(response).await;
+        driver.abort();
+        response
+    }
+
+    fn tls(&self, protocol: &str) -> Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        Ok(config)
+    }
+}
+
+/// `host[:port]` as a browser writes it into `Host`.
+fn authority_of(url: &Url) -> Result<String> {
+    let host = url.host_str().context("the URL has a host")?;
+    Ok(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
+}
+
+async fn whole(response: http::Response<hyper::body::Incoming>) -> Result<Response> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    Ok(Response {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
+}
+
+/// Reads a head and, as far as its length is announced or the connection ends, its body.
+async fn read_response(stream: &mut Box<dyn Stream>) -> Result<Response> {
+    let mut buffer = Vec::new();
+    let (mut response, start) = loop {
+        if let Some(parsed) = parse_head(&buffer)? {
+            break parsed;
+        }
+        ensure!(
+            stream.read_buf(&mut buffer).await? > 0,
+            "the connection ended without an answer"
+        );
+    };
+    let announced = response
+        .header("content-length")
+        .and_then(|length| length.parse::<usize>().ok());
+    while announced.is_none_or(|length| buffer.len() < start + length) {
+        // A server that has refused a request may reset the connection: what came before counts.
+        if !matches!(stream.read_buf(&mut buffer).await, Ok(count) if count > 0) {
+            break;
+        }
+    }
+    response.body = Bytes::copy_from_slice(&buffer[start..]);
+    Ok(response)
+}
+
+fn parse_head(buffer: &[u8]) -> Result<Option<(Response, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(start) = head.parse(buffer)? else {
+        return Ok(None);
+    };
+    let mut map = HeaderMap::new();
+    for header in head.headers.iter() {
+        map.append(
+            http::HeaderName::from_bytes(header.name.as_bytes())?,
+            http::HeaderValue::from_bytes(header.value)?,
+        );
+    }
+    let status = StatusCode::from_u16(head.code.context("a complete head has a status")?)?;
+    Ok(Some((
+        Response {
+            status,
+            headers: map,
+            body: Bytes::new(),
+        },
+        start,
+    )))
+}

@@ -1,0 +1,82 @@
+//! Where the built programs and the installed peers are.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Programs that the scenarios run.
+#[derive(Debug)]
+pub struct Installed {
+    jetway: PathBuf,
+    /// Envoy.
+    pub envoy: PathBuf,
+    /// Node.js.
+    pub node: PathBuf,
+    /// The folder with the packages of `tests/peers/package.json`.
+    pub node_modules: PathBuf,
+    /// Chromium.
+    pub chromium: PathBuf,
+}
+
+impl Installed {
+    /// Finds everything.
+    ///
+    /// # Errors
+    /// When something is missing, with the command that makes it.
+    pub fn locate() -> Result<Self> {
+        let target = target_folder()?;
+        let file = target.join("peers/env");
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("`{}` is missing: run tests/setup.sh", file.display()))?;
+        let peers: HashMap<&str, &str> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .collect();
+        let peer = |name: &str| -> Result<PathBuf> {
+            let path = peers.get(name).map(PathBuf::from);
+            match path {
+                Some(path) if path.exists() => Ok(path),
+                _ => bail!("the peer `{name}` is not installed: run tests/setup.sh"),
+            }
+        };
+        let jetway = match std::env::var_os("JETWAY_BIN") {
+            Some(path) => PathBuf::from(path),
+            None => target.join("release/jetway"),
+        };
+        Ok(Self {
+            jetway,
+            envoy: peer("ENVOY")?,
+            node: peer("NODE")?,
+            node_modules: peer("NODE_MODULES")?,
+            chromium: peer("CHROMIUM")?,
+        })
+    }
+
+    /// The binary under test: `JETWAY_BIN`, or the release build.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn jetway(&self) -> Result<&Path> {
+        if !self.jetway.exists() {
+            let path = self.jetway.display();
+            bail!(
+                "`{path}` is missing: run `cargo build --release`, or name another with JETWAY_BIN"
+            );
+        }
+        Ok(&self.jetway)
+    }
+}
+
+/// The build folder, found from the running test, which is `TARGET/PROFILE/deps/TEST`.
+///
+/// # Errors
+/// When the running program is somewhere else.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("the running test has no path")?;
+    let folder = test
+        .ancestors()
+        .nth(3)
+        .context("the running test is not in a build folder")?;
+    Ok(folder.to_path_buf())
+}

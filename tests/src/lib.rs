@@ -1,0 +1,62 @@
+//! Whole-system tests: built programs and real peers, driven over the network as a visitor would.
+//!
+//! A scenario is a function `async fn name(scene: &mut Scene) -> anyhow::Result<()>`, written once.
+//! [`on_both_bodies!`] runs it against the bundled host and against Envoy, from the same configuration file. A [`Scene`]
+//! owns what a scenario needs (folder, ports, certificate, OpenID provider); whatever it starts, it stops.
+//! `tests/setup.sh` installs the peers.
+
+mod body;
+mod browser;
+mod certificate;
+mod cockpit;
+mod deadline;
+mod dialer;
+mod installed;
+mod port;
+mod process;
+mod provider;
+mod run;
+mod scene;
+mod settings;
+mod socket;
+mod unix_user;
+mod upstream;
+mod visitor;
+
+pub use body::{Body, Proxy};
+pub use browser::{Browser, Task};
+pub use certificate::Certificate;
+pub use cockpit::Cockpit;
+pub use deadline::{eventually, within};
+pub use dialer::{Dialer, Response, Stream};
+pub use installed::Installed;
+pub use port::Port;
+pub use process::{Process, output_of};
+pub use provider::Provider;
+pub use run::run;
+pub use scene::{APP, COCKPIT, HOSTS, OTHER, Scene};
+pub use settings::{Placement, Route, Secrets, Settings};
+pub use socket::{Channel, Upgrade};
+pub use unix_user::UnixUser;
+pub use upstream::{Seen, Upstream};
+pub use visitor::{ALICE, BOB, MALLORY, Visitor};
+
+/// Makes two tests of each scenario, `NAME::host` and `NAME::envoy`.
+#[macro_export]
+macro_rules! on_both_bodies {
+    ($($scenario:ident),+ $(,)?) => {
+        $(
+            mod $scenario {
+                #[test]
+                fn host() -> anyhow::Result<()> {
+                    jetway_tests::run(stringify!($scenario), jetway_tests::Body::Host, super::$scenario)
+                }
+
+                #[test]
+                fn envoy() -> anyhow::Result<()> {
+                    jetway_tests::run(stringify!($scenario), jetway_tests::Body::Envoy, super::$scenario)
+                }
+            }
+        )+
+    };
+}

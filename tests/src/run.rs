@@ -1,0 +1,44 @@
+//! Runs a scenario from beginning to end.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{Body, Scene};
+
+/// No scenario takes longer; it is ended then, so that its logs are kept. The test runner's own limit is above this.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Runs a scenario with a provider that is up. Logs stay in `target/test-logs` if it fails.
+///
+/// # Errors
+/// The scenario's, after printing the ends of the logs.
+pub fn run(
+    name: &str,
+    body: Body,
+    scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
+) -> Result<()> {
+    let mut scene = Scene::new(name, body)?;
+    let result = in_runtime(async {
+        scene.provider.start(&scene.installed).await?;
+        scenario(&mut scene).await
+    });
+    if result.is_err() {
+        eprintln!("{}", scene.keep_logs());
+    }
+    result
+}
+
+/// One thread for everything: programs are bound to the life of the thread that starts them, see [`crate::Process`].
+fn in_runtime(scenario: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(async {
+        match tokio::time::timeout(LIMIT, scenario).await {
+            Ok(result) => result,
+            Err(_) => bail!("the scenario did not end within {LIMIT:?}"),
+        }
+    })
+}

@@ -1,0 +1,205 @@
+//! What one scenario has to itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::body::Start;
+use crate::installed::target_folder;
+use crate::{
+    Body, Certificate, Dialer, Installed, Port, Provider, Proxy, Route, Secrets, Settings, Visitor,
+    output_of,
+};
+
+/// Public host of most scenarios.
+pub const APP: &str = "app.localhost";
+/// A second public host, for what one host must not have from another.
+pub const OTHER: &str = "other.localhost";
+/// Public host of Cockpit.
+pub const COCKPIT: &str = "cockpit.localhost";
+/// Every host for which there is a certificate and a redirect URI at the provider.
+pub const HOSTS: [&str; 3] = [APP, OTHER, COCKPIT];
+
+/// Folder, logs, certificate, secrets, public port and provider of one scenario.
+pub struct Scene {
+    /// The body that the scenario is about.
+    pub body: Body,
+    /// The programs.
+    pub installed: Installed,
+    /// The OpenID provider; running, unless the scenario stops it.
+    pub provider: Provider,
+    /// Secrets of the proxy.
+    pub secrets: Secrets,
+    /// How visitors connect.
+    pub dialer: Dialer,
+    public: Port,
+    certificate: Certificate,
+    folder: TempDir,
+    logs: PathBuf,
+    keep_logs: bool,
+}
+
+impl Scene {
+    /// Prepares everything; only the provider's start is left.
+    ///
+    /// # Errors
+    /// When a peer or a built program is missing.
+    pub fn new(name: &str, body: Body) -> Result<Self> {
+        let installed = Installed::locate()?;
+        let folder = tempfile::Builder::new().prefix("jetway-test-").tempdir()?;
+        let logs = log_folder(&format!("{name}-{}", body.name()))?;
+        let certificate = Certificate::create(folder.path(), &HOSTS)?;
+        let dialer = Dialer::new(certificate.authority.clone());
+        let secrets = Secrets::draw()?;
+        let public = Port::reserve()?;
+        let redirect_uris = HOSTS
+            .iter()
+            .map(|host| format!("https://{host}:{}/.pomerium/callback", public.number()))
+            .collect();
+        let provider = Provider::prepare(
+            folder.path(),
+            &logs,
+            &installed,
+            dialer.clone(),
+            &secrets.client,
+            redirect_uris,
+        )?;
+        Ok(Self {
+            body,
+            installed,
+            provider,
+            secrets,
+            dialer,
+            public,
+            certificate,
+            folder,
+            logs,
+            keep_logs: false,
+        })
+    }
+
+    /// Starts the scene's body with these routes on the public port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn serve(&self, routes: &[Route]) -> Result<Proxy> {
+        self.serve_at(self.body, self.public.number(), routes).await
+    }
+
+    /// Starts a body with these routes on some port; the public addresses keep the public port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn serve_at(&self, body: Body, listen: u16, routes: &[Route]) -> Result<Proxy> {
+        let folder = self.folder.path().join(format!("{}-{listen}", body.name()));
+        std::fs::create_dir_all(&folder)?;
+        let file = self.write_file(&folder, listen, routes)?;
+        let start = Start {
+            installed: &self.installed,
+            folder: &folder,
+            logs: &self.logs,
+            file: &file,
+            secrets: &self.secrets,
+            dialer: &self.dialer,
+            listen,
+        };
+        body.start(&start).await
+    }
+
+    /// What `jetway COMMAND -c FILE` prints for these routes.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn jetway(&self, command: &str, routes: &[Route]) -> Result<String> {
+        let file = self.write_file(self.folder.path(), self.public.number(), routes)?;
+        let mut program = Command::new(self.installed.jetway()?);
+        program
+            .args([command, "-c"])
+            .arg(file)
+            .envs(self.secrets.variables());
+        Ok(String::from_utf8(output_of(&mut program)?)?)
+    }
+
+    /// An address on a public host.
+    ///
+    /// # Errors
+    /// When the path cannot stand in a URL.
+    pub fn url(&self, host: &str, path: &str) -> Result<Url> {
+        Url::parse(&format!("https://{host}:{}{path}", self.public.number())).context("not a URL")
+    }
+
+    /// Somebody who has never been here.
+    #[must_use]
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(self.dialer.clone())
+    }
+
+    /// The scenario's own folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where logs go.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Leaves the logs in the build folder when the scene ends, and returns where and what they are.
+    pub(crate) fn keep_logs(&mut self) -> String {
+        self.keep_logs = true;
+        let mut text = format!("logs are kept in `{}`\n", self.logs.display());
+        for entry in std::fs::read_dir(&self.logs)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let log = String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap_or_default())
+                .into_owned();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(40)..].join("\n");
+            text.push_str(&format!(
+                "--- the end of {}\n{last}\n",
+                entry.file_name().display()
+            ));
+        }
+        text
+    }
+
+    fn write_file(&self, folder: &Path, listen: u16, routes: &[Route]) -> Result<PathBuf> {
+        let file = folder.join("jetway.yaml");
+        let settings = Settings {
+            listen,
+            public: self.public.number(),
+            certificate: &self.certificate,
+            issuer: &self.provider.issuer(),
+            client_id: self.provider.client_id(),
+            routes,
+        };
+        std::fs::write(&file, self.secrets.yaml(folder)? + &settings.yaml()?)?;
+        Ok(file)
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.provider.stop();
+        if !self.keep_logs && !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.logs);
+        }
+    }
+}
+
+/// An empty folder for one scenario's logs.
+fn log_folder(name: &str) -> Result<PathBuf> {
+    let folder = target_folder()?.join("test-logs").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

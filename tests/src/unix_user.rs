@@ -1,0 +1,155 @@
+//! Unix accounts that live as long as a scenario.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+
+use crate::output_of;
+
+/// Beginning of every such account's name; the process id of the test that made it follows.
+const PREFIX: &str = "jetway-t";
+
+/// An account with a random name and password. Dropping it ends its processes and removes it.
+#[derive(Debug)]
+pub struct UnixUser {
+    /// Account name.
+    pub name: String,
+    /// Password.
+    pub password: String,
+}
+
+impl UnixUser {
+    /// Makes an account, after removing those that killed tests have left behind.
+    ///
+    /// # Errors
+    /// When this is not root, or the account cannot be made.
+    pub fn create() -> Result<Self> {
+        ensure!(
+            geteuid().is_root(),
+            "Cockpit needs Unix accounts, and only root can make them: run the tests as root"
+        );
+        remove_abandoned()?;
+        let mut random = [0; 18];
+        getrandom::fill(&mut random)?;
+        let suffix: String = random[..3]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let user = Self {
+            name: format!("{PREFIX}{}-{suffix}", std::process::id()),
+            password: BASE64_URL_SAFE_NO_PAD.encode(random),
+        };
+        output_of(Command::new("useradd").args([
+            "--create-home",
+            "--shell",
+            "/bin/bash",
+            "--no-log-init",
+            &user.name,
+        ]))?;
+        user.set_password()?;
+        Ok(user)
+    }
+
+    /// The password goes through a pipe: arguments can be read by everybody on the machine.
+    fn set_password(&self) -> Result<()> {
+        let mut child = Command::new("chpasswd")
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("chpasswd cannot be started")?;
+        let mut input = child.stdin.take().context("chpasswd has an input")?;
+        writeln!(input, "{}:{}", self.name, self.password)?;
+        drop(input);
+        if !child.wait()?.success() {
+            bail!("chpasswd refuses the password of `{}`", self.name);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for UnixUser {
+    fn drop(&mut self) {
+        remove(&self.name);
+    }
+}
+
+/// Ends what runs under an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` behind) and removes it.
+fn remove(name: &str) {
+    if let Some(uid) = uid_of(name) {
+        end_processes_of(uid);
+        remove_temporary_files_of(uid);
+    }
+    // Failing leaves an account that the next run removes.
+    let _ = Command::new("userdel")
+        .args(["--remove", name])
+        .stderr(Stdio::null())
+        .status();
+}
+
+fn uid_of(name: &str) -> Option<u32> {
+    accounts()
+        .into_iter()
+        .find(|(account, _)| account == name)
+        .map(|(_, uid)| uid)
+}
+
+/// Names and user ids of this machine's accounts.
+fn accounts() -> Vec<(String, u32)> {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?.to_owned();
+            let uid = fields.nth(1)?.parse().ok()?;
+            Some((name, uid))
+        })
+        .collect()
+}
+
+fn end_processes_of(uid: u32) {
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let owner = entry.metadata().map(|metadata| metadata.uid());
+        let id = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .and_then(Pid::from_raw);
+        if let (Ok(owner), Some(id)) = (owner, id)
+            && owner == uid
+        {
+            let _ = kill_process(id, Signal::KILL);
+        }
+    }
+}
+
+/// Killed programs leave their sockets in the folder for temporary files.
+fn remove_temporary_files_of(uid: u32) {
+    for entry in std::fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        if entry.metadata().is_ok_and(|metadata| metadata.uid() == uid) {
+            let path = entry.path();
+            let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+        }
+    }
+}
+
+fn remove_abandoned() -> Result<()> {
+    for (name, _) in accounts() {
+        let owner = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once('-'));
+        if let Some((process, _)) = owner
+            && !std::fs::exists(format!("/proc/{process}"))?
+        {
+            remove(&name);
+        }
+    }
+    Ok(())
+}

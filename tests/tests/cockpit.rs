@@ -1,0 +1,100 @@
+//! Real Cockpit behind the proxy: its own login, its websocket, and its pages in a real browser.
+
+use anyhow::{Context as _, Result, ensure};
+use jetway_tests::{
+    ALICE, Browser, COCKPIT, Cockpit, MALLORY, Port, Proxy, Route, Scene, Task, UnixUser,
+    on_both_bodies,
+};
+
+on_both_bodies!(
+    cockpit_logs_in_and_runs_a_command,
+    a_person_uses_the_terminal_in_a_browser,
+    a_person_without_permission_sees_why,
+);
+
+/// Cockpit configured by `jetway cockpit-conf`, and the proxy in front of it.
+async fn serve_cockpit(scene: &Scene) -> Result<(Cockpit, Proxy)> {
+    let port = Port::reserve()?;
+    let route = Route::new(COCKPIT, &format!("http://127.0.0.1:{}", port.number()))
+        .websockets()
+        .preserve_host();
+    let routes = [route];
+    let conf = scene.jetway("cockpit-conf", &routes)?;
+    let cockpit = Cockpit::start(port, &conf, scene.logs(), &scene.dialer).await?;
+    Ok((cockpit, scene.serve(&routes).await?))
+}
+
+async fn cockpit_logs_in_and_runs_a_command(scene: &mut Scene) -> Result<()> {
+    let user = UnixUser::create()?;
+    let _running = serve_cockpit(scene).await?;
+    let base = scene.url(COCKPIT, "/")?;
+
+    let mut nobody = scene.visitor();
+    let refused = nobody.log_in_to_cockpit(&base, &user).await;
+    assert!(
+        refused.is_err(),
+        "a Unix password alone does not reach Cockpit"
+    );
+
+    let mut alice = scene.visitor();
+    let (_, page) = alice.sign_in(&base, ALICE).await?;
+    let page = page.expect(200)?.text();
+    assert!(
+        page.contains("login-user-input"),
+        "Cockpit's own login page comes next: {page}"
+    );
+    alice.log_in_to_cockpit(&base, &user).await?;
+    let output = alice.run_in_cockpit(&base, "id -un; echo $((6*7))").await?;
+    assert_eq!(output, format!("{}\n42\n", user.name));
+    Ok(())
+}
+
+async fn a_person_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()> {
+    let user = UnixUser::create()?;
+    let _running = serve_cockpit(scene).await?;
+    let url = scene.url(COCKPIT, "/system/terminal")?;
+    let name = format!("terminal-{}", scene.body.name());
+    let report = Browser::perform(scene, &url, Some(ALICE), Task::Terminal(&user), &name).await?;
+    let row = report["row"]
+        .as_str()
+        .context("the report has the terminal's row")?;
+    ensure!(
+        row.starts_with(&format!("OK:{}:", user.name)),
+        "the terminal says `{row}`"
+    );
+
+    let cookies = report["cookies"]
+        .as_array()
+        .context("the report has the cookies")?;
+    let session = cookies.iter().find(|cookie| {
+        cookie["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("__Host-"))
+    });
+    let session = session.context("the browser has a session cookie")?;
+    assert_eq!(
+        (&session["secure"], &session["httpOnly"]),
+        (&true.into(), &true.into()),
+        "{session}"
+    );
+    Ok(())
+}
+
+async fn a_person_without_permission_sees_why(scene: &mut Scene) -> Result<()> {
+    let _running = serve_cockpit(scene).await?;
+    let url = scene.url(COCKPIT, "/")?;
+    let name = format!("refusal-{}", scene.body.name());
+    let report = Browser::perform(scene, &url, Some(MALLORY), Task::Refusal, &name).await?;
+    let text = report["text"]
+        .as_str()
+        .context("the report has the page's text")?;
+    assert!(text.contains(MALLORY), "the page names the account: {text}");
+    let forms = report["forms"]
+        .as_array()
+        .context("the report has the page's forms")?;
+    assert!(
+        forms.iter().any(|form| form["method"] == "post"),
+        "the page offers to sign out: {report}"
+    );
+    Ok(())
+}
