@@ -284,7 +284,7 @@ impl Exchange {
 
     fn finish(mut self, status: StatusCode, lease: Option<Lease>) -> Finish {
         self.entry.status(status);
-        Finish { lease, ..Finish::new(self.entry, self.stream, self.active) }
+        Finish::new(self.entry, lease, self.stream, self.active)
     }
 }
 

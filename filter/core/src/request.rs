@@ -124,7 +124,7 @@ impl Client<'_> {
     }
 
     /// Whether a browser says that another site caused the request.
-    pub(crate) fn from_this_site(&self) -> Option<bool> {
+    pub(crate) fn is_same_site(&self) -> Option<bool> {
         self.fetch_site.map(|site| site == b"same-origin")
     }
 }
@@ -168,11 +168,11 @@ impl<'a> Parsed<'a> {
         let authority = authority
             .or(host)
             .and_then(Authority::read)
-            .ok_or(bad(BadRequest::Host))?;
+            .ok_or(Refusal::BadRequest(BadRequest::Host))?;
         let method = read_method(method)?;
         let raw = raw_target
             .and_then(|raw| std::str::from_utf8(raw).ok())
-            .ok_or(bad(BadRequest::Path))?;
+            .ok_or(Refusal::BadRequest(BadRequest::Path))?;
         let target = canonical(raw).map_err(|_| bad(BadRequest::Path))?;
         Ok(Self {
             headers: request.headers,

@@ -39,9 +39,9 @@ pub(crate) struct Finish {
 }
 
 impl Finish {
-    /// Without an upstream connection.
-    pub(crate) fn new(entry: Entry, stream: Option<wasm::Stream>, active: Active) -> Self {
-        Self { entry, lease: None, stream, _active: active }
+    /// Binds them together.
+    pub(crate) fn new(entry: Entry, lease: Option<Lease>, stream: Option<wasm::Stream>, active: Active) -> Self {
+        Self { entry, lease, stream, _active: active }
     }
 }
 

@@ -151,6 +151,6 @@ fn is_from_here(request: &Parsed<'_>) -> bool {
     match request.origin {
         // A page with `Referrer-Policy: no-referrer`, as ours are, sends `null` and leaves it to `Sec-Fetch-Site`.
         Some(origin) if origin != b"null" => origin == request.authority.origin().as_bytes(),
-        _ => request.client.from_this_site() == Some(true),
+        _ => request.client.is_same_site() == Some(true),
     }
 }

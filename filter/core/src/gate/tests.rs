@@ -733,7 +733,7 @@ fn signing_out_takes_a_form_of_this_site() {
             .unwrap()
             .starts_with("https://op.test/logout?client_id=rp&")
     );
-    let mut jar = jar.clone();
+    let mut jar = jar;
     jar.take(&reply);
     assert!(jar.0.is_empty());
     let page = world.reply(&request(

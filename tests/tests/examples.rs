@@ -1,0 +1,49 @@
+//! Envoy itself accepts the examples that people look at first.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use jetway_tests::{Certificate, Installed, Secrets, output_of};
+
+/// Where the examples expect the module and the certificate.
+const EXPECTED: &str = "/etc/jetway";
+
+#[test]
+fn envoy_accepts_every_example() -> Result<()> {
+    let installed = Installed::locate()?;
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy-config/examples");
+    let mut accepted = 0;
+    for entry in std::fs::read_dir(&examples)? {
+        let path = entry?.path();
+        if path.to_str().is_some_and(|path| path.ends_with(".envoy.yaml")) {
+            validate(&installed, &path).with_context(|| format!("`{}`", path.display()))?;
+            accepted += 1;
+        }
+    }
+    ensure!(accepted > 0, "there are no examples in `{}`", examples.display());
+    Ok(())
+}
+
+/// Loads the module and reads its configuration, as at a start.
+fn validate(installed: &Installed, example: &Path) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("jetway-example-").tempdir()?;
+    let tls = folder.path().join("tls");
+    std::fs::create_dir(&tls)?;
+    let certificate = Certificate::create(folder.path(), &["cockpit.example.com"])?;
+    std::fs::copy(&certificate.chain, tls.join("fullchain.pem"))?;
+    std::fs::copy(&certificate.key, tls.join("privkey.pem"))?;
+    let module = output_of(Command::new(installed.jetway()?).arg("filter"))?;
+    std::fs::write(folder.path().join("jetway.wasm"), module)?;
+
+    let text = std::fs::read_to_string(example)?;
+    let place = folder.path().to_str().context("the folder's name is text")?;
+    ensure!(text.contains(EXPECTED), "the example has other paths than this test replaces");
+    let file = folder.path().join("envoy.yaml");
+    std::fs::write(&file, text.replace(EXPECTED, place))?;
+
+    let mut envoy = Command::new(&installed.envoy);
+    envoy.args(["--mode", "validate", "--log-level", "warn", "--use-dynamic-base-id", "-c"]).arg(&file);
+    output_of(envoy.envs(Secrets::draw()?.variables()))?;
+    Ok(())
+}
