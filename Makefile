@@ -35,12 +35,12 @@ test: build nextest ## install the real peers and run every test (root, Debian o
 
 .PHONY: test-core
 test-core: rust-tools nextest ## run the tests that need nothing but Rust
-	$(NEXTEST) --package jetway-core --package jetway-envoy-config --package jetway
+	$(NEXTEST) --filterset 'not package(jetway-tests)'
 
 .PHONY: bench
-bench: build ## CPU time per request, beside nginx and Envoy
+bench: rust-tools ## CPU time per request, beside nginx and Envoy (nginx-light and wrk have to be there)
 	tests/setup.sh
-	tests/bench.sh
+	python3 -B tests/bench/bench.py $(ARGS)
 
 .PHONY: fmt
 fmt: ## format the source

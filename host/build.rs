@@ -33,19 +33,35 @@ fn prepare() -> Result<(), Box<dyn Error>> {
 }
 
 fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let host = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not say where the package is")?);
+    let host = PathBuf::from(
+        std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not say where the package is")?,
+    );
     let workspace = host.parent().ok_or("the package has no parent folder")?;
     watch(workspace);
     let target_dir = target_dir(workspace);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace).args(["build", "--package", PACKAGE, "--target", TARGET, "--profile", PROFILE, "--locked"]);
+    cargo.current_dir(workspace).args([
+        "build",
+        "--package",
+        PACKAGE,
+        "--target",
+        TARGET,
+        "--profile",
+        PROFILE,
+        "--locked",
+    ]);
     cargo.arg("--target-dir").arg(&target_dir);
     clean_environment(&mut cargo);
-    let output = cargo.output().map_err(|error| format!("cannot run cargo for the module: {error}"))?;
+    let output = cargo
+        .output()
+        .map_err(|error| format!("cannot run cargo for the module: {error}"))?;
     if !output.status.success() {
         return Err(explain(&String::from_utf8_lossy(&output.stderr)).into());
     }
-    Ok(target_dir.join(TARGET).join(PROFILE).join("jetway_filter.wasm"))
+    Ok(target_dir
+        .join(TARGET)
+        .join(PROFILE)
+        .join("jetway_filter.wasm"))
 }
 
 /// The module's own target folder: in the outer one, the inner cargo would wait for ever for the outer one's lock.
@@ -71,7 +87,9 @@ fn clean_environment(cargo: &mut Command) {
     ];
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
-        let of_cargo = name.starts_with("CARGO_") && !KEPT.contains(&name) && !name.starts_with("CARGO_REGISTRIES_");
+        let of_cargo = name.starts_with("CARGO_")
+            && !KEPT.contains(&name)
+            && !name.starts_with("CARGO_REGISTRIES_");
         if of_cargo || DROPPED.contains(&name) {
             cargo.env_remove(name);
         }
@@ -80,9 +98,15 @@ fn clean_environment(cargo: &mut Command) {
 
 /// Everything that the module is made from.
 fn watch(workspace: &Path) {
-    for path in
-        ["filter/src", "filter/Cargo.toml", "filter/core/src", "filter/core/templates", "filter/core/Cargo.toml", "Cargo.toml", "Cargo.lock"]
-    {
+    for path in [
+        "filter/src",
+        "filter/Cargo.toml",
+        "filter/core/src",
+        "filter/core/templates",
+        "filter/core/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         let path = workspace.join(path);
         // Watching a path that does not exist would rebuild every time.
         if path.exists() {
@@ -92,10 +116,17 @@ fn watch(workspace: &Path) {
 }
 
 fn explain(output: &str) -> String {
-    if output.contains("target may not be installed") || output.contains("can't find crate for `core`") {
+    if output.contains("target may not be installed")
+        || output.contains("can't find crate for `core`")
+    {
         return format!("the Rust target {TARGET} is missing: run `rustup target add {TARGET}`");
     }
     let lines: Vec<&str> = output.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
-    format!("building the module failed: {}", last.join("\ncargo::error="))
+    let last = lines
+        .get(lines.len().saturating_sub(40)..)
+        .unwrap_or_default();
+    format!(
+        "building the module failed: {}",
+        last.join("\ncargo::error=")
+    )
 }

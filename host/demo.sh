@@ -115,7 +115,7 @@ can_start_cockpit() {
 
 # A web service of our own on loopback, with a configuration that fits; the machine's own configuration stays as it is.
 start_cockpit() {
-  local port=$1 tries
+  local port=$1
   [ "$(id -u)" = 0 ] || give_up "starting Cockpit's web service needs root: sudo make demo" \
     'or name one that runs: COCKPIT_URL=http://host:9090 make demo'
   can_start_cockpit || give_up \
@@ -133,7 +133,7 @@ start_cockpit() {
     >"$folder/log" 2>&1 </dev/null &
   cockpit_pid=$!
   COCKPIT_URL=http://localhost:$port
-  for tries in $(seq 100); do
+  for _ in $(seq 100); do
     [ "$(state_of "$COCKPIT_URL")" != ready ] || return 0
     kill -0 "$cockpit_pid" 2>/dev/null || break
     sleep 0.1
@@ -190,6 +190,8 @@ arguments=("$@")
 [ -n "${COCKPIT_URL:-}" ] || find_cockpit
 export COCKPIT_URL
 
+# Sign-ins and refusals are worth reading here, every request is not.
+export RUST_LOG=${RUST_LOG:-warn,plugin=info}
 "$jetway" demo "${arguments[@]}" </dev/null &
 jetway_pid=$!
 wait "$jetway_pid"

@@ -109,16 +109,31 @@ impl Entry {
     }
 
     fn host(&self) -> &[u8] {
-        let authority = self.uri.authority().map(|authority| authority.as_str().as_bytes());
-        self.host.as_ref().map(HeaderValue::as_bytes).or(authority).unwrap_or_default()
+        let authority = self
+            .uri
+            .authority()
+            .map(|authority| authority.as_str().as_bytes());
+        self.host
+            .as_ref()
+            .map(HeaderValue::as_bytes)
+            .or(authority)
+            .unwrap_or_default()
     }
 
     fn ending(&self) -> &str {
-        if self.status.is_none() && self.details.is_empty() { "the client went away" } else { &self.details }
+        if self.status.is_none() && self.details.is_empty() {
+            "the client went away"
+        } else {
+            &self.details
+        }
     }
 
     fn write(&self) {
-        let received = self.received.as_ref().map_or(0, |sent| sent.bytes()).saturating_add(self.received_bytes);
+        let received = self
+            .received
+            .as_ref()
+            .map_or(0, |sent| sent.bytes())
+            .saturating_add(self.received_bytes);
         tracing::info!(
             target: TARGET,
             method = %self.method,

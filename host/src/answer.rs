@@ -79,7 +79,14 @@ impl Fault {
 
     /// Whether the connection can no longer be trusted to be in step.
     fn closes(self) -> bool {
-        matches!(self, Self::OldVersion | Self::Malformed(_) | Self::TooManyHeaders | Self::SlowClient | Self::BrokenClient)
+        matches!(
+            self,
+            Self::OldVersion
+                | Self::Malformed(_)
+                | Self::TooManyHeaders
+                | Self::SlowClient
+                | Self::BrokenClient
+        )
     }
 }
 
@@ -100,9 +107,17 @@ pub(crate) struct Asked {
 impl Asked {
     /// Looks at a request.
     pub(crate) fn of(request: &http::request::Parts) -> Self {
-        let accepts = |value: &HeaderValue| value.as_bytes().windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html"));
+        let accepts = |value: &HeaderValue| {
+            value
+                .as_bytes()
+                .windows(9)
+                .any(|part| part.eq_ignore_ascii_case(b"text/html"))
+        };
         let html = request.headers.get_all(header::ACCEPT).iter().any(accepts);
-        Self { html, http2: request.version == http::Version::HTTP_2 }
+        Self {
+            html,
+            http2: request.version == http::Version::HTTP_2,
+        }
     }
 }
 
@@ -114,24 +129,39 @@ pub(crate) fn fault(fault: Fault, asked: &Asked, request_id: &HeaderValue) -> Fa
     } else {
         ("application/json", json(fault, id))
     };
-    FaultAnswer { headers: headers(fault, asked, kind), body: body.into() }
+    FaultAnswer {
+        headers: headers(fault, asked, kind),
+        body: body.into(),
+    }
 }
 
 fn headers(fault: Fault, asked: &Asked, kind: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     if fault.status() == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     match fault {
         Fault::WebsocketVersion => {
-            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            headers.insert(
+                header::SEC_WEBSOCKET_VERSION,
+                HeaderValue::from_static("13"),
+            );
         }
         Fault::Method => {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            headers.insert(
+                header::ALLOW,
+                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            );
         }
         _ => {}
     }
@@ -169,7 +199,9 @@ fn capitalised(text: &str) -> String {
 
 /// A request id may come from a trusted proxy.
 fn escaped(id: &str) -> String {
-    id.chars().filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect()
+    id.chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter))
+        .collect()
 }
 
 /// Methods that are never forwarded: tunnels to anywhere (`CONNECT`) and echoes of a request's secrets (`TRACE`).
@@ -182,7 +214,10 @@ mod tests {
     use super::*;
 
     fn asked(accept: &'static str) -> Asked {
-        let request = http::Request::builder().header("accept", accept).body(()).unwrap();
+        let request = http::Request::builder()
+            .header("accept", accept)
+            .body(())
+            .unwrap();
         Asked::of(&request.into_parts().0)
     }
 
@@ -190,9 +225,15 @@ mod tests {
     fn browsers_get_a_page_and_others_json() {
         let id = HeaderValue::from_static("id-1");
         let page = fault(Fault::Unreachable, &asked("text/html,*/*"), &id);
-        assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(
+            page.headers[header::CONTENT_TYPE],
+            "text/html; charset=utf-8"
+        );
         let text = String::from_utf8(page.body.to_vec()).unwrap();
-        assert!(text.contains("The application cannot be reached.") && text.contains("id-1"), "{text}");
+        assert!(
+            text.contains("The application cannot be reached.") && text.contains("id-1"),
+            "{text}"
+        );
         let json = fault(Fault::Unreachable, &asked("*/*"), &id);
         let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(value["status"], 502);
@@ -202,16 +243,28 @@ mod tests {
     #[test]
     fn no_error_is_stored_and_a_broken_request_closes() {
         let id = HeaderValue::from_static("id-1");
-        let answer = fault(Fault::Malformed("the Host header is missing"), &asked("*/*"), &id);
+        let answer = fault(
+            Fault::Malformed("the Host header is missing"),
+            &asked("*/*"),
+            &id,
+        );
         assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(answer.headers[header::CONNECTION], "close");
-        assert!(!fault(Fault::Unreachable, &asked("*/*"), &id).headers.contains_key(header::CONNECTION));
+        assert!(
+            !fault(Fault::Unreachable, &asked("*/*"), &id)
+                .headers
+                .contains_key(header::CONNECTION)
+        );
     }
 
     #[test]
     fn an_id_cannot_become_markup() {
         let id = HeaderValue::from_static("<script>");
         let page = fault(Fault::Undecided, &asked("text/html"), &id);
-        assert!(!String::from_utf8(page.body.to_vec()).unwrap().contains("<script>"));
+        assert!(
+            !String::from_utf8(page.body.to_vec())
+                .unwrap()
+                .contains("<script>")
+        );
     }
 }

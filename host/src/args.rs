@@ -9,7 +9,12 @@ use crate::log::LogArgs;
 ///
 /// Visitors sign in with an OpenID Connect provider; each route's policy says who may pass.
 #[derive(Debug, Parser)]
-#[command(name = "jetway", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "jetway",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -27,7 +27,10 @@ pub(crate) struct ProviderAccess {
 
 impl Default for ProviderAccess {
     fn default() -> Self {
-        Self { trust: Trust::System, address: None }
+        Self {
+            trust: Trust::System,
+            address: None,
+        }
     }
 }
 
@@ -55,7 +58,9 @@ impl Providers {
             };
             Ok((origin.to_string(), Pool::new(connector)))
         });
-        Ok(Self { pools: pools.collect::<anyhow::Result<_>>()? })
+        Ok(Self {
+            pools: pools.collect::<anyhow::Result<_>>()?,
+        })
     }
 
     /// Closes idle connections that are past their age.
@@ -67,7 +72,12 @@ impl Providers {
 }
 
 impl Callouts for Providers {
-    fn send(&self, upstream: &str, request: Request<Bytes>, timeout: Duration) -> Option<CallFuture> {
+    fn send(
+        &self,
+        upstream: &str,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> Option<CallFuture> {
         let pool = Rc::clone(self.pools.get(upstream)?);
         let name = upstream.to_owned();
         Some(Box::pin(async move {
@@ -78,7 +88,10 @@ impl Callouts for Providers {
                     CallReply::unreachable()
                 }
                 Err(_) => {
-                    tracing::warn!(provider = name, "a call to the provider took longer than {timeout:?}");
+                    tracing::warn!(
+                        provider = name,
+                        "a call to the provider took longer than {timeout:?}"
+                    );
                     CallReply::timed_out()
                 }
             }
@@ -91,12 +104,21 @@ async fn call(pool: &Rc<Pool>, request: Request<Bytes>) -> anyhow::Result<CallRe
     // Hyper writes the length of the body that is really sent.
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::TRANSFER_ENCODING);
-    let (response, lease) = pool.send(Request::from_parts(head, RequestBody::whole(body))).await?;
+    let (response, lease) = pool
+        .send(Request::from_parts(head, RequestBody::whole(body)))
+        .await?;
     let (head, body) = response.into_parts();
     // A redirect is an answer like any other: following it would lead past the list of origins.
-    let body = Limited::new(body, limits::PROVIDER_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
+    let body = Limited::new(body, limits::PROVIDER_ANSWER)
+        .collect()
+        .await
+        .map_err(anyhow::Error::from_boxed)?;
     lease.release();
-    Ok(CallReply { status: head.status, headers: head.headers, body: body.to_bytes() })
+    Ok(CallReply {
+        status: head.status,
+        headers: head.headers,
+        body: body.to_bytes(),
+    })
 }
 
 #[cfg(test)]
@@ -113,14 +135,28 @@ mod tests {
     async fn listen() -> (TcpListener, String, Providers) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let origin = Origin { tls: false, host: "127.0.0.1".to_owned(), port };
+        let origin = Origin {
+            tls: false,
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
         let pool = Pool::new(Connector::new(&origin, &Trust::System, &Roots::default()).unwrap());
         let name = origin.to_string();
-        (listener, name.clone(), Providers { pools: HashMap::from([(name, pool)]) })
+        (
+            listener,
+            name.clone(),
+            Providers {
+                pools: HashMap::from([(name, pool)]),
+            },
+        )
     }
 
     fn request() -> Request<Bytes> {
-        Request::post("/token").header("host", "idp.test").header("content-length", "99").body("a=b".into()).unwrap()
+        Request::post("/token")
+            .header("host", "idp.test")
+            .header("content-length", "99")
+            .body("a=b".into())
+            .unwrap()
     }
 
     /// Accepts one connection, reads a request of three body bytes, answers and closes.
@@ -147,22 +183,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_and_its_answer() {
-        let (seen, reply) = exchange(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok").await;
+        let (seen, reply) =
+            exchange(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok").await;
         assert!(seen.starts_with("POST /token HTTP/1.1\r\n"), "{seen}");
-        assert!(seen.contains("host: idp.test\r\n") && seen.contains("content-length: 3\r\n"), "{seen}");
-        assert_eq!((reply.status, reply.body.as_ref()), (StatusCode::CREATED, b"ok".as_slice()));
+        assert!(
+            seen.contains("host: idp.test\r\n") && seen.contains("content-length: 3\r\n"),
+            "{seen}"
+        );
+        assert_eq!(
+            (reply.status, reply.body.as_ref()),
+            (StatusCode::CREATED, b"ok".as_slice())
+        );
         assert_eq!(reply.headers["x-a"], "b");
     }
 
     #[tokio::test]
     async fn a_redirect_is_not_followed() {
-        let (_, reply) = exchange(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+        let (_, reply) = exchange(
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
         assert_eq!(reply.status, StatusCode::FOUND);
     }
 
     #[tokio::test]
     async fn an_answer_that_is_too_large_is_refused() {
-        let mut response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", limits::PROVIDER_ANSWER + 1).into_bytes();
+        let mut response = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+            limits::PROVIDER_ANSWER + 1
+        )
+        .into_bytes();
         response.resize(response.len() + limits::PROVIDER_ANSWER + 1, b'x');
         let (_, reply) = exchange(&response).await;
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -171,7 +221,11 @@ mod tests {
     #[tokio::test]
     async fn other_origins_are_not_called() {
         let (_listener, _, providers) = listen().await;
-        assert!(providers.send("http://127.0.0.1:1", request(), LONG).is_none());
+        assert!(
+            providers
+                .send("http://127.0.0.1:1", request(), LONG)
+                .is_none()
+        );
         assert!(providers.send("", request(), LONG).is_none());
     }
 
@@ -180,7 +234,10 @@ mod tests {
         LocalSet::new()
             .run_until(async {
                 let (listener, name, providers) = listen().await;
-                let silent = providers.send(&name, request(), Duration::from_millis(20)).unwrap().await;
+                let silent = providers
+                    .send(&name, request(), Duration::from_millis(20))
+                    .unwrap()
+                    .await;
                 assert_eq!(silent.status, StatusCode::GATEWAY_TIMEOUT);
                 drop(listener);
                 let refused = providers.send(&name, request(), LONG).unwrap().await;

@@ -35,9 +35,18 @@ pub(crate) struct ConfigFile {
 /// [`Unusable`] with every problem found, or a file that cannot be read.
 pub(crate) fn load(path: &Path) -> anyhow::Result<ConfigFile> {
     let bytes = file::read("configuration", path, limits::CONFIG_FILE)?;
-    let text = String::from_utf8(bytes).with_context(|| format!("the configuration `{}` is not UTF-8", path.display()))?;
-    let report = Report { name: path.display().to_string(), text: &text, styled: std::io::stderr().is_terminal() };
-    read(&report, &|name| std::env::var(name).ok(), file::is_exposed(path))
+    let text = String::from_utf8(bytes)
+        .with_context(|| format!("the configuration `{}` is not UTF-8", path.display()))?;
+    let report = Report {
+        name: path.display().to_string(),
+        text: &text,
+        styled: std::io::stderr().is_terminal(),
+    };
+    read(
+        &report,
+        &|name| std::env::var(name).ok(),
+        file::is_exposed(path),
+    )
 }
 
 /// [`load`], and the warnings printed to standard error.
@@ -52,7 +61,11 @@ pub(crate) fn load_and_warn(path: &Path) -> anyhow::Result<ConfigFile> {
     Ok(loaded)
 }
 
-fn read(report: &Report<'_>, variable: &dyn Fn(&str) -> Option<String>, exposed: bool) -> anyhow::Result<ConfigFile> {
+fn read(
+    report: &Report<'_>,
+    variable: &dyn Fn(&str) -> Option<String>,
+    exposed: bool,
+) -> anyhow::Result<ConfigFile> {
     let document = Document::parse(report.text).map_err(|fault| report.syntax(&fault))?;
     let mut value = document.value();
     let mut warnings = Vec::new();
@@ -68,10 +81,17 @@ fn read(report: &Report<'_>, variable: &dyn Fn(&str) -> Option<String>, exposed:
         Some(found)
     };
     match Config::read(&value, &lookup) {
-        Ok(Loaded { config, warnings: more }) if problems.is_empty() => {
+        Ok(Loaded {
+            config,
+            warnings: more,
+        }) if problems.is_empty() => {
             warnings.extend(more);
             override_keys(&mut value, used.into_inner());
-            Ok(ConfigFile { config, file: value, warnings: report.warnings(&document, &warnings) })
+            Ok(ConfigFile {
+                config,
+                file: value,
+                warnings: report.warnings(&document, &warnings),
+            })
         }
         Ok(Loaded { warnings: more, .. }) => {
             warnings.extend(more);
@@ -95,8 +115,11 @@ fn override_keys(file: &mut Value, variables: Vec<(String, String)>) {
 }
 
 fn exposed_warning(key: &str) -> Warning {
-    Problem::new(key, format!("`{key}` stands in a file that other users of this machine can read"))
-        .help(format!("`chmod 600` the file, or use `{key}_file`"))
+    Problem::new(
+        key,
+        format!("`{key}` stands in a file that other users of this machine can read"),
+    )
+    .help(format!("`chmod 600` the file, or use `{key}_file`"))
 }
 
 #[cfg(test)]
@@ -106,7 +129,11 @@ mod tests {
     #[test]
     fn every_problem_is_shown_with_its_line() {
         let text = "routes:\n  - from: ftp://a.example.com\n    to: http://127.0.0.1:1\n";
-        let report = Report { name: "test.yaml".to_owned(), text, styled: false };
+        let report = Report {
+            name: "test.yaml".to_owned(),
+            text,
+            styled: false,
+        };
         let refused = read(&report, &|_| None, false).err().unwrap().to_string();
         assert!(refused.contains("test.yaml:2:"), "{refused}");
         assert!(refused.contains("ftp://a.example.com"), "{refused}");
@@ -121,7 +148,11 @@ mod tests {
 
     #[test]
     fn a_syntax_error_has_a_place() {
-        let report = Report { name: "test.yaml".to_owned(), text: "routes:\n  - from: [\n", styled: false };
+        let report = Report {
+            name: "test.yaml".to_owned(),
+            text: "routes:\n  - from: [\n",
+            styled: false,
+        };
         let refused = read(&report, &|_| None, false).err().unwrap().to_string();
         assert!(refused.contains("test.yaml:"), "{refused}");
     }

@@ -48,7 +48,9 @@ impl Client {
     /// Notes that a request began.
     pub(crate) fn begin(self: &Rc<Self>) -> Active {
         self.requests.set(self.requests.get().saturating_add(1));
-        Active { client: Rc::clone(self) }
+        Active {
+            client: Rc::clone(self),
+        }
     }
 
     fn is_busy(&self) -> bool {
@@ -70,17 +72,33 @@ impl Client {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.client.requests.set(self.client.requests.get().saturating_sub(1));
+        self.client
+            .requests
+            .set(self.client.requests.get().saturating_sub(1));
         self.client.last.set(Instant::now());
     }
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+pub(crate) async fn serve(
+    proxy: Rc<Proxy>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
     prepare(&stream);
-    let Ok(local) = stream.local_addr() else { return };
-    let Some((transport, tls)) = secure(&proxy, stream).await else { return };
-    let facts = ConnectionFacts { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), source: peer, destination: local, tls };
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    let Some((transport, tls)) = secure(&proxy, stream).await else {
+        return;
+    };
+    let facts = ConnectionFacts {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        source: peer,
+        destination: local,
+        tls,
+    };
     let client = Rc::new(Client {
         facts: Rc::new(facts),
         requests: Cell::new(0),
@@ -91,22 +109,41 @@ pub(crate) async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr,
     let io = TokioIo::new(transport);
     let requests = {
         let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
-        service_fn(move |request: Request<Incoming>| exchange(Rc::clone(&proxy), Rc::clone(&client), request))
+        service_fn(move |request: Request<Incoming>| {
+            exchange(Rc::clone(&proxy), Rc::clone(&client), request)
+        })
     };
     if http2 {
-        drive(http2_settings().serve_connection(io, requests), &client, &proxy).await;
+        drive(
+            http2_settings().serve_connection(io, requests),
+            &client,
+            &proxy,
+        )
+        .await;
     } else {
-        drive(http1_settings().serve_connection(io, requests).with_upgrades(), &client, &proxy).await;
+        drive(
+            http1_settings()
+                .serve_connection(io, requests)
+                .with_upgrades(),
+            &client,
+            &proxy,
+        )
+        .await;
     }
 }
 
 /// The TLS handshake, if the listener speaks TLS; `None` ends the connection.
 async fn secure(proxy: &Proxy, stream: TcpStream) -> Option<(Transport, Option<TlsFacts>)> {
-    let Some(acceptor) = &proxy.tls else { return Some((Transport::Plain(stream), None)) };
+    let Some(acceptor) = &proxy.tls else {
+        return Some((Transport::Plain(stream), None));
+    };
     match timeout(limits::TLS_HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let facts = tls_facts(&stream);
-            Some((Transport::Tls(Box::new(TlsStream::Server(stream))), Some(facts)))
+            Some((
+                Transport::Tls(Box::new(TlsStream::Server(stream))),
+                Some(facts),
+            ))
         }
         // Port scanners and browsers that do not trust the certificate: nothing for the operator to do.
         Ok(Err(error)) => {
@@ -123,7 +160,10 @@ fn tls_facts(stream: &server::TlsStream<TcpStream>) -> TlsFacts {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
-    TlsFacts { version, server_name: session.server_name().map(str::to_owned) }
+    TlsFacts {
+        version,
+        server_name: session.server_name().map(str::to_owned),
+    }
 }
 
 fn http1_settings() -> http1::Builder {

@@ -46,7 +46,10 @@ pub(crate) async fn exchange(
     client: Rc<Client>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Closed> {
-    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let upgrade = request
+        .headers()
+        .contains_key(header::UPGRADE)
+        .then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
     let mut exchange = Exchange {
         active: client.begin(),
@@ -102,11 +105,18 @@ impl From<Fault> for Early {
 }
 
 impl Exchange {
-    async fn run(&mut self, mut parts: Parts, body: Incoming, upgrade: Option<OnUpgrade>) -> Result<Outcome, Early> {
+    async fn run(
+        &mut self,
+        mut parts: Parts,
+        body: Incoming,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<Outcome, Early> {
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);
         let head = self.prepare(parts, target, handshake.is_some());
-        let head = self.decide(head, handshake.is_none() && body.is_end_stream()).await?;
+        let head = self
+            .decide(head, handshake.is_none() && body.is_end_stream())
+            .await?;
         let (head, destination) = self.route(head)?;
         match handshake {
             Some((handshake, client)) => self.upgrade(head, &destination, &handshake, client).await,
@@ -115,8 +125,18 @@ impl Exchange {
     }
 
     /// The head as the plugin gets it: only what is about the request, and true about the client.
-    fn prepare(&mut self, parts: Parts, target: admission::Target, is_websocket: bool) -> Decidable {
-        let Parts { method, mut headers, version, .. } = parts;
+    fn prepare(
+        &mut self,
+        parts: Parts,
+        target: admission::Target,
+        is_websocket: bool,
+    ) -> Decidable {
+        let Parts {
+            method,
+            mut headers,
+            version,
+            ..
+        } = parts;
         hop_by_hop::remove(&mut headers);
         if is_websocket {
             Handshake::restore(&mut headers);
@@ -133,15 +153,31 @@ impl Exchange {
             self.entry.set_request_id(id);
         }
         forwarded::set_request_id(&mut headers, self.entry.request_id().clone());
-        let facts = StreamFacts { received: SystemTime::now(), version, connection: Rc::clone(facts) };
-        let head =
-            RequestHead { method, scheme: origin.scheme, authority: target.authority, path: target.path, headers };
+        let facts = StreamFacts {
+            received: SystemTime::now(),
+            version,
+            connection: Rc::clone(facts),
+        };
+        let head = RequestHead {
+            method,
+            scheme: origin.scheme,
+            authority: target.authority,
+            path: target.path,
+            headers,
+        };
         Decidable { head, facts }
     }
 
     /// Asks the plugin, and waits for it when it waits for the provider.
-    async fn decide(&mut self, request: Decidable, end_of_stream: bool) -> Result<RequestHead, Early> {
-        let (stream, verdict) = self.proxy.plugin.request(request.head, end_of_stream, request.facts);
+    async fn decide(
+        &mut self,
+        request: Decidable,
+        end_of_stream: bool,
+    ) -> Result<RequestHead, Early> {
+        let (stream, verdict) =
+            self.proxy
+                .plugin
+                .request(request.head, end_of_stream, request.facts);
         let stream = self.stream.insert(stream);
         match verdict {
             Verdict::Paused => permitted(stream.resumed().await),
@@ -155,20 +191,31 @@ impl Exchange {
         let (id, more) = (named.next().cloned(), named.next().is_some());
         head.headers.remove(ROUTE);
         let id = id.filter(|_| !more);
-        let destination = id.as_ref().and_then(|id| self.proxy.routes.find(id)).cloned();
+        let destination = id
+            .as_ref()
+            .and_then(|id| self.proxy.routes.find(id))
+            .cloned();
         match destination {
             Some(destination) => {
                 self.entry.route(Rc::clone(&destination));
                 Ok((head, destination))
             }
             None => {
-                tracing::error!(?id, "the plugin permitted a request without naming a route that exists");
+                tracing::error!(
+                    ?id,
+                    "the plugin permitted a request without naming a route that exists"
+                );
                 Err(Fault::NoRoute)
             }
         }
     }
 
-    async fn forward(&mut self, head: RequestHead, body: Incoming, destination: &Destination) -> Result<Outcome, Early> {
+    async fn forward(
+        &mut self,
+        head: RequestHead,
+        body: Incoming,
+        destination: &Destination,
+    ) -> Result<Outcome, Early> {
         let sent = (!body.is_end_stream()).then(|| Rc::new(Sent::default()));
         let body = match &sent {
             Some(sent) => {
@@ -179,7 +226,9 @@ impl Exchange {
         };
         let request = upstream_request(head, body, destination)?;
         let answer = destination.pool().send(request);
-        let (response, lease) = self.answered(answer, destination.timeout, sent.as_deref()).await?;
+        let (response, lease) = self
+            .answered(answer, destination.timeout, sent.as_deref())
+            .await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for that; what follows on the connection is no HTTP.
             return Err(Fault::BadUpgrade.into());
@@ -230,23 +279,37 @@ impl Exchange {
         };
         result.map_err(|fault| {
             let answered = fault_of(&fault, sent);
-            self.entry.details(format!("{:#}", anyhow::Error::new(fault)));
+            self.entry
+                .details(format!("{:#}", anyhow::Error::new(fault)));
             answered
         })
     }
 
-    async fn examine(&mut self, response: Response<Incoming>, lease: Lease) -> Result<Outcome, Early> {
+    async fn examine(
+        &mut self,
+        response: Response<Incoming>,
+        lease: Lease,
+    ) -> Result<Outcome, Early> {
         let (parts, body) = response.into_parts();
         let head = self.show(parts, body.is_end_stream()).await?;
         Ok(Outcome::Answer(Answer { head, body, lease }))
     }
 
     /// Shows the answer's head to the plugin.
-    async fn show(&mut self, parts: http::response::Parts, end_of_stream: bool) -> Result<ResponseHead, Early> {
+    async fn show(
+        &mut self,
+        parts: http::response::Parts,
+        end_of_stream: bool,
+    ) -> Result<ResponseHead, Early> {
         self.entry.upstream_status(parts.status);
-        let mut head = ResponseHead { status: parts.status, headers: parts.headers };
+        let mut head = ResponseHead {
+            status: parts.status,
+            headers: parts.headers,
+        };
         hop_by_hop::remove(&mut head.headers);
-        let Some(stream) = &mut self.stream else { return Err(Fault::Undecided.into()) };
+        let Some(stream) = &mut self.stream else {
+            return Err(Fault::Undecided.into());
+        };
         match stream.response(head, end_of_stream) {
             Verdict::Paused => permitted(stream.response_resumed().await),
             verdict => permitted(verdict),
@@ -267,19 +330,32 @@ impl Exchange {
     }
 
     fn reply(mut self, reply: LocalReply) -> Response<Body> {
-        let LocalReply { status, mut headers, body, details } = reply;
+        let LocalReply {
+            status,
+            mut headers,
+            body,
+            details,
+        } = reply;
         // Hyper writes the length of the body that is really sent.
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
         self.entry.details(details);
-        respond(status, headers, Body::whole(body, self.finish(status, None)))
+        respond(
+            status,
+            headers,
+            Body::whole(body, self.finish(status, None)),
+        )
     }
 
     fn fault(mut self, fault: Fault) -> Response<Body> {
         self.entry.details(fault.text());
         let answer = answer::fault(fault, &self.asked, self.entry.request_id());
         let finish = self.finish(fault.status(), None);
-        respond(fault.status(), answer.headers, Body::whole(answer.body, finish))
+        respond(
+            fault.status(),
+            answer.headers,
+            Body::whole(answer.body, finish),
+        )
     }
 
     fn finish(mut self, status: StatusCode, lease: Option<Lease>) -> Finish {
@@ -305,11 +381,13 @@ fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, Early> {
 }
 
 async fn deadline(limit: Option<Duration>, sent: Option<&Sent>) {
-    let Some(limit) = limit else { return std::future::pending().await };
-    if let Some(sent) = sent {
-        sent.ended().await;
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    match sent {
+        Some(sent) => sent.stalled(limit).await,
+        None => tokio::time::sleep(limit).await,
     }
-    tokio::time::sleep(limit).await;
 }
 
 fn fault_of(fault: &SendFault, sent: Option<&Sent>) -> Fault {
@@ -328,7 +406,13 @@ fn upstream_request(
     body: RequestBody,
     destination: &Destination,
 ) -> Result<Request<RequestBody>, Fault> {
-    let RequestHead { method, authority, path, mut headers, .. } = head;
+    let RequestHead {
+        method,
+        authority,
+        path,
+        mut headers,
+        ..
+    } = head;
     if destination.preserve_host_header {
         headers.insert(header::HOST, authority);
     } else {
@@ -356,7 +440,10 @@ fn frame(headers: &mut HeaderMap, body: &RequestBody) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         None => {
-            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            headers.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
         }
     }
 }
@@ -381,11 +468,19 @@ mod tests {
             }
             frame(&mut headers, &RequestBody::whole(body.into()));
             assert!(!headers.contains_key(header::TRANSFER_ENCODING));
-            headers.get(header::CONTENT_LENGTH).map(|value| value.to_str().unwrap().to_owned())
+            headers
+                .get(header::CONTENT_LENGTH)
+                .map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(framed(&[], ""), None);
         assert_eq!(framed(&[("content-length", "5")], ""), Some("0".to_owned()));
-        assert_eq!(framed(&[("content-length", "5")], "abc"), Some("3".to_owned()));
-        assert_eq!(framed(&[("transfer-encoding", "chunked")], "abc"), Some("3".to_owned()));
+        assert_eq!(
+            framed(&[("content-length", "5")], "abc"),
+            Some("3".to_owned())
+        );
+        assert_eq!(
+            framed(&[("transfer-encoding", "chunked")], "abc"),
+            Some("3".to_owned())
+        );
     }
 }

@@ -14,12 +14,17 @@ pub(crate) fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8
     let read = || -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         // One byte more than allowed tells a file that is too large from one that just fits, pipes included.
-        File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        File::open(path)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().with_context(|| format!("cannot read the {what} `{}`", path.display()))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        bail!("the {what} `{}` is larger than {limit} bytes", path.display());
+        bail!(
+            "the {what} `{}` is larger than {limit} bytes",
+            path.display()
+        );
     }
     Ok(bytes)
 }
@@ -27,7 +32,8 @@ pub(crate) fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8
 /// Whether others than the owner and root may read the file; false when that cannot be told.
 pub(crate) fn is_exposed(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(test)]

@@ -40,7 +40,8 @@ pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(120);
 pub(crate) const CONNECTION_FLUSH: Duration = Duration::from_secs(5);
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
-pub(crate) const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+pub(crate) const HTTP2_PING: (Duration, Duration) =
+    (Duration::from_secs(30), Duration::from_secs(20));
 
 /// Silence after which the kernel asks a TCP peer whether it is still there: ends tunnels to machines that vanished.
 pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(60);

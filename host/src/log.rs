@@ -37,10 +37,15 @@ pub(crate) fn start(args: &LogArgs) -> anyhow::Result<()> {
         Some(directives) => directives.clone(),
         None => DEFAULT_LEVELS.to_owned(),
     };
-    let filter = EnvFilter::try_new(&levels).with_context(|| format!("`{levels}` is no log level"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter =
+        EnvFilter::try_new(&levels).with_context(|| format!("`{levels}` is no log level"))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match args.log_format {
-        Format::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        Format::Text => builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
         Format::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())

@@ -34,7 +34,9 @@ pub(crate) fn run(
     settings: Settings,
     announce: impl FnOnce(&Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         // Before the workers, so that an early signal is not lost.
         let interrupted = interrupted()?;
@@ -66,7 +68,13 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let stop = Stop::default();
     let (ready_sender, ready) = std::sync::mpsc::channel();
     let (failure_sender, failures) = mpsc::unbounded_channel();
-    let mut running = Running { addresses, secure, stop: stop.clone(), threads: Vec::new(), failures };
+    let mut running = Running {
+        addresses,
+        secure,
+        stop: stop.clone(),
+        threads: Vec::new(),
+        failures,
+    };
     for (index, listeners) in listeners.into_iter().enumerate() {
         let start = worker::Start {
             listeners,
@@ -76,11 +84,17 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
             failures: failure_sender.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-        running.threads.push(thread.spawn(move || worker::run(start)).context("cannot start a worker thread")?);
+        running.threads.push(
+            thread
+                .spawn(move || worker::run(start))
+                .context("cannot start a worker thread")?,
+        );
     }
     drop(ready_sender);
     for _ in 0..workers {
-        ready.recv().context("a worker ended before it was ready")??;
+        ready
+            .recv()
+            .context("a worker ended before it was ready")??;
     }
     Ok(running)
 }
@@ -98,12 +112,19 @@ impl Running {
     /// Where it listens, ports chosen by the system included, as URLs.
     pub(crate) fn urls(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
-        self.addresses.iter().map(|address| format!("{scheme}://{address}")).collect::<Vec<_>>().join(", ")
+        self.addresses
+            .iter()
+            .map(|address| format!("{scheme}://{address}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Completes when a worker ended although nobody asked it to. Cancel safe.
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
-        self.failures.recv().await.unwrap_or_else(|| anyhow!("all workers ended"))
+        self.failures
+            .recv()
+            .await
+            .unwrap_or_else(|| anyhow!("all workers ended"))
     }
 
     /// Stops accepting, lets requests in flight end for up to ten seconds, closes tunnels and returns.

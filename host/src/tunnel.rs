@@ -48,7 +48,9 @@ fn end_of(result: &io::Result<()>) -> &'static str {
 
 /// The plugin's context of the websocket lives as long as the tunnel.
 async fn ordered_by_plugin(stream: Option<Stream>) -> &'static str {
-    let Some(mut stream) = stream else { return std::future::pending().await };
+    let Some(mut stream) = stream else {
+        return std::future::pending().await;
+    };
     match stream.closed().await {
         Ended::Closed => "websocket: ended by the plugin",
         Ended::Lost => "websocket: the plugin was restarted",
@@ -56,15 +58,31 @@ async fn ordered_by_plugin(stream: Option<Stream>) -> &'static str {
 }
 
 async fn join(ends: Ends, from_client: &Cell<u64>, from_upstream: &Cell<u64>) -> io::Result<()> {
-    let (client, upstream) = tokio::try_join!(ends.client, ends.upstream).map_err(io::Error::other)?;
-    let client = Counted { inner: TokioIo::new(client), read: from_client };
-    let upstream = Counted { inner: TokioIo::new(upstream), read: from_upstream };
+    let (client, upstream) =
+        tokio::try_join!(ends.client, ends.upstream).map_err(io::Error::other)?;
+    let client = Counted {
+        inner: TokioIo::new(client),
+        read: from_client,
+    };
+    let upstream = Counted {
+        inner: TokioIo::new(upstream),
+        read: from_upstream,
+    };
     copy(client, upstream).await
 }
 
 /// Copies both ways. Each direction reads only as fast as the other side takes it, and ends by itself.
-async fn copy(mut one: impl AsyncRead + AsyncWrite + Unpin, mut other: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    copy_bidirectional_with_sizes(&mut one, &mut other, limits::TUNNEL_BUFFER, limits::TUNNEL_BUFFER).await?;
+async fn copy(
+    mut one: impl AsyncRead + AsyncWrite + Unpin,
+    mut other: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<()> {
+    copy_bidirectional_with_sizes(
+        &mut one,
+        &mut other,
+        limits::TUNNEL_BUFFER,
+        limits::TUNNEL_BUFFER,
+    )
+    .await?;
     Ok(())
 }
 
@@ -75,7 +93,11 @@ struct Counted<'a, T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Counted<'_, T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         let read = buf.filled().len().saturating_sub(before) as u64;
@@ -85,7 +107,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<'_, T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<'_, T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
@@ -109,8 +135,14 @@ mod tests {
         let (other, mut upstream) = duplex(64);
         let (from_client, from_upstream) = (Cell::new(0), Cell::new(0));
         let tunnel = copy(
-            Counted { inner: one, read: &from_client },
-            Counted { inner: other, read: &from_upstream },
+            Counted {
+                inner: one,
+                read: &from_client,
+            },
+            Counted {
+                inner: other,
+                read: &from_upstream,
+            },
         );
         let sent = vec![b'c'; 100_000];
         let asking = async {
@@ -142,7 +174,13 @@ mod tests {
         let flood = async {
             let mut written = 0_usize;
             // Nobody reads at the other end: buffers fill and writing has to stop.
-            while tokio::time::timeout(std::time::Duration::from_millis(200), client.write_all(&[0; 64])).await.is_ok() {
+            while tokio::time::timeout(
+                std::time::Duration::from_millis(200),
+                client.write_all(&[0; 64]),
+            )
+            .await
+            .is_ok()
+            {
                 written += 64;
                 assert!(written <= limits::TUNNEL_BUFFER * 2 + 1024);
             }

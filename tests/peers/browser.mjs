@@ -42,21 +42,37 @@ async function terminal({ user, password }) {
 }
 
 async function refusal() {
-  const answer = await page.waitForResponse((response) => response.url().startsWith(new URL(order.url).origin)
-    && response.status() === 403);
-  await page.waitForLoadState('load');
-  const forms = await page.locator('form').evaluateAll((all) => all.map((form) => ({ method: form.method, action: form.action })));
-  return { status: answer.status(), text: await page.locator('body').innerText(), forms };
+  const { origin } = new URL(order.url);
+  let status;
+  page.on('response', (response) => {
+    if (response.request().isNavigationRequest() && response.url().startsWith(origin)) status = response.status();
+  });
+  await signIn();
+  const signOut = page.getByRole('button', { name: /sign out/i });
+  await signOut.waitFor();
+  const findings = { status, text: await page.locator('body').innerText() };
+  await page.screenshot({ path: order.screenshot });
+  await signOut.click();
+  await page.click('button[value=yes]'); // the provider asks, too
+  await page.waitForURL((url) => url.origin === origin);
+  findings.signedOut = await page.locator('body').innerText();
+  await page.goto(order.url, { waitUntil: 'domcontentloaded' });
+  await page.waitForSelector('input[name=login]'); // both sessions are over: the provider wants a name again
+  return findings;
 }
 
+const tasks = {
+  terminal: async () => {
+    await signIn();
+    const findings = await terminal(order.task);
+    await page.screenshot({ path: order.screenshot });
+    return findings;
+  },
+  refusal,
+};
+
 try {
-  const { kind } = order.task;
-  const refused = kind === 'refusal' ? refusal() : undefined;
-  refused?.catch(() => {}); // reported below, also when signing in fails first
-  await signIn();
-  const findings = refused ? await refused : await terminal(order.task);
-  await page.screenshot({ path: order.screenshot });
-  writeFileSync(order.report, JSON.stringify(findings));
+  writeFileSync(order.report, JSON.stringify(await tasks[order.task.kind]()));
 } catch (error) {
   await page.screenshot({ path: order.screenshot }).catch(() => {});
   console.error(`at ${page.url().split('?')[0]}: ${error.message}`);

@@ -3,7 +3,7 @@
 // Environment:
 //   PORT           port on 127.0.0.1; the issuer is http://127.0.0.1:PORT
 //   CLIENT_ID, CLIENT_SECRET
-//   REDIRECT_URIS  JSON array
+//   REDIRECT_URIS, POST_LOGOUT_REDIRECT_URIS  JSON arrays
 //
 // Control plane:
 //   GET  /control/requests  every request since the start: [{method, path}], without those to the control plane
@@ -34,6 +34,7 @@ const provider = new Provider(ISSUER, {
     client_id: process.env.CLIENT_ID,
     client_secret: process.env.CLIENT_SECRET,
     redirect_uris: JSON.parse(process.env.REDIRECT_URIS),
+    post_logout_redirect_uris: JSON.parse(process.env.POST_LOGOUT_REDIRECT_URIS),
     token_endpoint_auth_method: 'client_secret_basic',
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],

@@ -123,7 +123,7 @@ fn envoy_command(start: &Start<'_>) -> Result<Command> {
         .arg("-c")
         .arg(&bootstrap)
         .args([
-            "--use-dynamic-base-id",
+            "--disable-hot-restart",
             "--concurrency",
             "2",
             "--log-level",

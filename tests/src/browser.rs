@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(100);
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),
-    /// Read the page that refuses the visitor.
+    /// Read the page that refuses the visitor, and sign out with its button.
     Refusal,
 }
 

@@ -21,6 +21,9 @@ use crate::within;
 /// How long one answer may take: longer than the proxy holds a request whose provider is down.
 const ANSWER: Duration = Duration::from_secs(40);
 
+/// How long a server may take to answer bytes that are a whole request, or none at all.
+const RAW_ANSWER: Duration = Duration::from_secs(10);
+
 /// A byte stream, encrypted or not.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -138,14 +141,16 @@ impl Dialer {
         Ok(Box::new(stream))
     }
 
-    /// Sends these bytes as they are over HTTP/1.1 and reads one answer.
+    /// Sends these bytes as they are over HTTP/1.1 and reads one answer; `None` is a connection
+    /// that the server ended without one.
     ///
     /// # Errors
-    /// When the connection fails or ends without an answer.
-    pub async fn raw(&self, url: &Url, bytes: &[u8]) -> Result<Response> {
-        within("raw request", ANSWER, async {
+    /// When there is no connection, no end within ten seconds, or an answer that is not HTTP.
+    pub async fn raw(&self, url: &Url, bytes: &[u8]) -> Result<Option<Response>> {
+        within("the answer to raw bytes", RAW_ANSWER, async {
             let mut stream = self.open(url, "http/1.1").await?;
-            stream.write_all(bytes).await?;
+            // A server may refuse before everything is sent.
+            let _ = stream.write_all(bytes).await;
             read_response(&mut stream).await
         })
         .await
@@ -216,28 +221,31 @@ async fn whole(response: http::Response<hyper::body::Incoming>) -> Result<Respon
 }
 
 /// Reads a head and, as far as its length is announced or the connection ends, its body.
-async fn read_response(stream: &mut Box<dyn Stream>) -> Result<Response> {
+async fn read_response(stream: &mut Box<dyn Stream>) -> Result<Option<Response>> {
     let mut buffer = Vec::new();
     let (mut response, start) = loop {
         if let Some(parsed) = parse_head(&buffer)? {
             break parsed;
         }
-        ensure!(
-            stream.read_buf(&mut buffer).await? > 0,
-            "the connection ended without an answer"
-        );
+        if !receive(stream, &mut buffer).await {
+            return Ok(None);
+        }
     };
     let announced = response
         .header("content-length")
         .and_then(|length| length.parse::<usize>().ok());
     while announced.is_none_or(|length| buffer.len() < start + length) {
-        // A server that has refused a request may reset the connection: what came before counts.
-        if !matches!(stream.read_buf(&mut buffer).await, Ok(count) if count > 0) {
+        if !receive(stream, &mut buffer).await {
             break;
         }
     }
     response.body = Bytes::copy_from_slice(&buffer[start..]);
-    Ok(response)
+    Ok(Some(response))
+}
+
+/// Reads what is there. False at the end, which may be a reset: what came before it counts.
+async fn receive(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>) -> bool {
+    matches!(stream.read_buf(buffer).await, Ok(count) if count > 0)
 }
 
 fn parse_head(buffer: &[u8]) -> Result<Option<(Response, usize)>> {

@@ -33,7 +33,7 @@ pub use installed::Installed;
 pub use port::Port;
 pub use process::{Process, output_of};
 pub use provider::Provider;
-pub use run::run;
+pub use run::{run, run_bodiless};
 pub use scene::{APP, COCKPIT, HOSTS, OTHER, Scene};
 pub use settings::{Placement, Route, Secrets, Settings};
 pub use socket::{Channel, Upgrade};

@@ -24,12 +24,13 @@ pub struct Provider {
     logs: PathBuf,
     dialer: Dialer,
     client_secret: String,
-    redirect_uris: Vec<String>,
+    /// Origins of the proxy's public hosts.
+    clients: Vec<String>,
     process: Option<Process>,
 }
 
 impl Provider {
-    /// Chooses the provider's port and registers the proxy with it; does not start it.
+    /// Chooses the provider's port and registers the proxy's public origins with it; does not start it.
     ///
     /// # Errors
     /// When its folder cannot be prepared.
@@ -39,7 +40,7 @@ impl Provider {
         installed: &Installed,
         dialer: Dialer,
         client_secret: &str,
-        redirect_uris: Vec<String>,
+        clients: Vec<String>,
     ) -> Result<Self> {
         let folder = folder.join("provider");
         std::fs::create_dir(&folder)?;
@@ -52,7 +53,7 @@ impl Provider {
             logs: logs.to_owned(),
             dialer,
             client_secret: client_secret.to_owned(),
-            redirect_uris,
+            clients,
             process: None,
         })
     }
@@ -82,7 +83,11 @@ impl Provider {
             .env("PORT", self.port.number().to_string())
             .env("CLIENT_ID", CLIENT)
             .env("CLIENT_SECRET", &self.client_secret)
-            .env("REDIRECT_URIS", serde_json::to_string(&self.redirect_uris)?);
+            .env("REDIRECT_URIS", self.below_clients("/.pomerium/callback"))
+            .env(
+                "POST_LOGOUT_REDIRECT_URIS",
+                self.below_clients("/.pomerium/signed_out"),
+            );
         let mut process = Process::start("provider", &command, &self.logs)?;
         eventually(
             "the provider answers",
@@ -128,6 +133,16 @@ impl Provider {
         self.control("POST", "faults", Bytes::from(faults.to_string()))
             .await?;
         Ok(())
+    }
+
+    /// A path on each of the proxy's public hosts, as a JSON array.
+    fn below_clients(&self, path: &str) -> String {
+        let addresses: Vec<_> = self
+            .clients
+            .iter()
+            .map(|origin| format!("{origin}{path}"))
+            .collect();
+        Value::from(addresses).to_string()
     }
 
     async fn control(&self, method: &str, what: &str, body: Bytes) -> Result<Response> {

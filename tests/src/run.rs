@@ -29,6 +29,14 @@ pub fn run(
     result
 }
 
+/// Runs something that needs no scene of its own.
+///
+/// # Errors
+/// The scenario's.
+pub fn run_bodiless(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    in_runtime(scenario())
+}
+
 /// One thread for everything: programs are bound to the life of the thread that starts them, see [`crate::Process`].
 fn in_runtime(scenario: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -55,9 +55,9 @@ impl Scene {
         let dialer = Dialer::new(certificate.authority.clone());
         let secrets = Secrets::draw()?;
         let public = Port::reserve()?;
-        let redirect_uris = HOSTS
+        let clients = HOSTS
             .iter()
-            .map(|host| format!("https://{host}:{}/.pomerium/callback", public.number()))
+            .map(|host| format!("https://{host}:{}", public.number()))
             .collect();
         let provider = Provider::prepare(
             folder.path(),
@@ -65,7 +65,7 @@ impl Scene {
             &installed,
             dialer.clone(),
             &secrets.client,
-            redirect_uris,
+            clients,
         )?;
         Ok(Self {
             body,

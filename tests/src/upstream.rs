@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -28,11 +28,16 @@ pub struct Seen {
     pub target: String,
     /// Headers.
     pub headers: HeaderMap,
-    /// Body.
-    pub body: Bytes,
+    body: Arc<OnceLock<Bytes>>,
 }
 
 impl Seen {
+    /// The body, once it has arrived whole.
+    #[must_use]
+    pub fn body(&self) -> Option<&Bytes> {
+        self.body.get()
+    }
+
     /// All values of a header.
     #[must_use]
     pub fn values(&self, name: &str) -> Vec<&[u8]> {
@@ -111,23 +116,22 @@ async fn answer(
     name: &str,
     seen: &Mutex<Vec<Seen>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = request
-        .body_mut()
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
     let target = request.uri().to_string();
     let text = format!("{name} {} {target}", request.method());
+    let body = Arc::default();
+    // The head counts, whether or not a body follows.
     let one = Seen {
         method: request.method().clone(),
         target,
         headers: request.headers().clone(),
-        body,
+        body: Arc::clone(&body),
     };
     seen.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(one);
+    if let Ok(whole) = request.body_mut().collect().await {
+        let _ = body.set(whole.to_bytes());
+    }
 
     let upgrade = request
         .headers()

@@ -24,7 +24,7 @@ const REDIRECTS: usize = 20;
 pub struct Visitor {
     dialer: Dialer,
     jar: CookieStore,
-    /// HTTP/1.1 unless changed to HTTP/2.
+    /// HTTP/1.1 unless changed to HTTP/2, which is for `https` addresses only.
     pub version: Version,
 }
 
@@ -101,11 +101,17 @@ impl Visitor {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response> {
+        // Browsers speak HTTP/2 over TLS only.
+        let version = if url.scheme() == "https" {
+            self.version
+        } else {
+            Version::HTTP_11
+        };
         let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let mut request = http::Request::builder()
             .method(method)
             .uri(target)
-            .version(self.version)
+            .version(version)
             .body(body)?;
         *request.headers_mut() = headers;
         if let Some(cookies) = self.cookies(url) {

@@ -9,7 +9,7 @@ use jetway_tests::{
 on_both_bodies!(
     cockpit_logs_in_and_runs_a_command,
     a_person_uses_the_terminal_in_a_browser,
-    a_person_without_permission_sees_why,
+    a_person_without_permission_sees_why_and_signs_out,
 );
 
 /// Cockpit configured by `jetway cockpit-conf`, and the proxy in front of it.
@@ -80,7 +80,7 @@ async fn a_person_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()
     Ok(())
 }
 
-async fn a_person_without_permission_sees_why(scene: &mut Scene) -> Result<()> {
+async fn a_person_without_permission_sees_why_and_signs_out(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/")?;
     let name = format!("refusal-{}", scene.body.name());
@@ -89,12 +89,13 @@ async fn a_person_without_permission_sees_why(scene: &mut Scene) -> Result<()> {
         .as_str()
         .context("the report has the page's text")?;
     assert!(text.contains(MALLORY), "the page names the account: {text}");
-    let forms = report["forms"]
-        .as_array()
-        .context("the report has the page's forms")?;
+    assert_eq!(report["status"], 403);
+    let signed_out = report["signedOut"]
+        .as_str()
+        .context("the report has the last page's text")?;
     assert!(
-        forms.iter().any(|form| form["method"] == "post"),
-        "the page offers to sign out: {report}"
+        !signed_out.contains(MALLORY),
+        "nobody is signed in any more: {signed_out}"
     );
     Ok(())
 }

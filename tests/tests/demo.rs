@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, Visitor, eventually, output_of,
-    run_bodiless,
+    ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, Visitor,
+    eventually, output_of, run_bodiless,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -29,26 +29,45 @@ impl Demo {
     async fn start(with_cockpit: bool) -> Result<Self> {
         let jetway = Installed::locate()?.jetway()?.to_owned();
         let folder = tempfile::Builder::new().prefix("jetway-demo-").tempdir()?;
-        let (application, provider, upstream) = (Port::reserve()?, Port::reserve()?, Port::reserve()?);
+        let (application, provider, upstream) =
+            (Port::reserve()?, Port::reserve()?, Port::reserve()?);
         let mut command = Command::new(jetway);
         command
-            .args(["demo", "--address", &format!("127.0.0.1:{}", application.number())])
+            .args([
+                "demo",
+                "--address",
+                &format!("127.0.0.1:{}", application.number()),
+            ])
             .args(["--provider-port", &provider.number().to_string()])
-            .args(["--upstream", &format!("http://127.0.0.1:{}", upstream.number())]);
-        let cockpit = if with_cockpit { Some(start_cockpit(&command, upstream, folder.path()).await?) } else { None };
+            .args([
+                "--upstream",
+                &format!("http://127.0.0.1:{}", upstream.number()),
+            ]);
+        let cockpit = if with_cockpit {
+            Some(start_cockpit(&command, upstream, folder.path()).await?)
+        } else {
+            None
+        };
 
         let authority = folder.path().join("authority.pem");
         command.arg("--authority").arg(&authority);
         let mut process = Process::start("demo", &command, folder.path())?;
-        eventually("the demo says that it is ready", Duration::from_secs(40), async || {
-            process.ensure_running()?;
-            ensure!(process.log().contains("Ctrl-C"), "not yet");
-            Ok(())
-        })
+        eventually(
+            "the demo says that it is ready",
+            Duration::from_secs(40),
+            async || {
+                process.ensure_running()?;
+                ensure!(process.log().contains("Ctrl-C"), "not yet");
+                Ok(())
+            },
+        )
         .await?;
         Ok(Self {
             process,
-            url: Url::parse(&format!("https://cockpit.localhost:{}/", application.number()))?,
+            url: Url::parse(&format!(
+                "https://cockpit.localhost:{}/",
+                application.number()
+            ))?,
             dialer: Dialer::new(CertificateDer::from_pem_file(&authority)?),
             _cockpit: cockpit,
             _ports: [application, provider],
@@ -64,12 +83,26 @@ impl Demo {
     async fn sign_in(&self, visitor: &mut Visitor, account: &str) -> Result<Response> {
         let (page, shown) = visitor.follow(&self.url).await?;
         let shown = shown.expect(200)?.text();
-        ensure!(page.host_str() == Some("idp.localhost"), "`{page}` is not the demo provider");
-        ensure!(shown.contains("not for production"), "the page says what it is: {shown}");
-        let request = between(&shown, "name=\"request\" value=\"", "\"").context("the form names the sign-in")?;
+        ensure!(
+            page.host_str() == Some("idp.localhost"),
+            "`{page}` is not the demo provider"
+        );
+        ensure!(
+            shown.contains("not for production"),
+            "the page says what it is: {shown}"
+        );
+        let request = between(&shown, "name=\"request\" value=\"", "\"")
+            .context("the form names the sign-in")?;
         let fields = [("request", request), ("account", account)];
-        let answer = visitor.post_form(&page.join("/authorize")?, &fields).await?.expect(303)?;
-        let callback = Url::parse(answer.header("location").context("the provider redirects")?)?;
+        let answer = visitor
+            .post_form(&page.join("/authorize")?, &fields)
+            .await?
+            .expect(303)?;
+        let callback = Url::parse(
+            answer
+                .header("location")
+                .context("the provider redirects")?,
+        )?;
         Ok(visitor.follow(&callback).await?.1)
     }
 }
@@ -77,18 +110,26 @@ impl Demo {
 async fn start_cockpit(demo: &Command, port: Port, folder: &Path) -> Result<Cockpit> {
     let mut probe = Command::new(demo.get_program());
     let said = String::from_utf8(output_of(probe.args(demo.get_args()).arg("--probe"))?)?;
-    let conf = said.strip_prefix("silent\n").context("nothing answers before Cockpit is started")?;
+    let conf = said
+        .strip_prefix("silent\n")
+        .context("nothing answers before Cockpit is started")?;
     // The authority is of no use before the demo has made one: Cockpit speaks plain HTTP.
     let any = Dialer::new(CertificateDer::from(Vec::new()));
     let cockpit = Cockpit::start(port, conf, folder, &any).await?;
     let mut probe = Command::new(demo.get_program());
     let said = String::from_utf8(output_of(probe.args(demo.get_args()).arg("--probe"))?)?;
-    ensure!(said.starts_with("ready\n"), "Cockpit has what it needs: {said}");
+    ensure!(
+        said.starts_with("ready\n"),
+        "Cockpit has what it needs: {said}"
+    );
     Ok(cockpit)
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
+    text.split_once(before)?
+        .1
+        .split_once(after)
+        .map(|(found, _)| found)
 }
 
 #[test]
@@ -99,22 +140,41 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
 
         let mut alice = demo.visitor();
         let page = demo.sign_in(&mut alice, ALICE).await?.expect(200)?.text();
-        ensure!(page.contains("login-user-input"), "Cockpit's login page comes next: {page}");
+        ensure!(
+            page.contains("login-user-input"),
+            "Cockpit's login page comes next: {page}"
+        );
         alice.log_in_to_cockpit(&demo.url, &user).await?;
-        assert_eq!(alice.run_in_cockpit(&demo.url, "id -un").await?, format!("{}\n", user.name));
+        assert_eq!(
+            alice.run_in_cockpit(&demo.url, "id -un").await?,
+            format!("{}\n", user.name)
+        );
 
         demo.sign_in(&mut demo.visitor(), BOB).await?.expect(200)?;
 
         let mut mallory = demo.visitor();
-        let page = demo.sign_in(&mut mallory, MALLORY).await?.expect(403)?.text();
+        let page = demo
+            .sign_in(&mut mallory, MALLORY)
+            .await?
+            .expect(403)?
+            .text();
         ensure!(page.contains(MALLORY), "the page names the account: {page}");
-        ensure!(mallory.log_in_to_cockpit(&demo.url, &user).await.is_err(), "nor does a Unix password help");
+        ensure!(
+            mallory.log_in_to_cockpit(&demo.url, &user).await.is_err(),
+            "nor does a Unix password help"
+        );
 
         let said = demo.process.log();
-        ensure!(said.contains("answers and accepts https://cockpit.localhost:"), "{said}");
+        ensure!(
+            said.contains("answers and accepts https://cockpit.localhost:"),
+            "{said}"
+        );
         demo.process.terminate();
         let status = demo.process.finish(Duration::from_secs(15)).await?;
-        ensure!(status.success(), "a stop that was asked for is no failure: {status}");
+        ensure!(
+            status.success(),
+            "a stop that was asked for is no failure: {status}"
+        );
         Ok(())
     })
 }
@@ -124,9 +184,14 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
     run_bodiless(async || {
         let demo = Demo::start(false).await?;
         let said = demo.process.log();
-        ensure!(said.contains("nothing answers at http://127.0.0.1:"), "{said}");
+        ensure!(
+            said.contains("nothing answers at http://127.0.0.1:"),
+            "{said}"
+        );
         ensure!(said.contains("COCKPIT_URL="), "{said}");
-        demo.sign_in(&mut demo.visitor(), ALICE).await?.expect(502)?;
+        demo.sign_in(&mut demo.visitor(), ALICE)
+            .await?
+            .expect(502)?;
         Ok(())
     })
 }

@@ -16,18 +16,27 @@ fn envoy_accepts_every_example() -> Result<()> {
     let mut accepted = 0;
     for entry in std::fs::read_dir(&examples)? {
         let path = entry?.path();
-        if path.to_str().is_some_and(|path| path.ends_with(".envoy.yaml")) {
+        if path
+            .to_str()
+            .is_some_and(|path| path.ends_with(".envoy.yaml"))
+        {
             validate(&installed, &path).with_context(|| format!("`{}`", path.display()))?;
             accepted += 1;
         }
     }
-    ensure!(accepted > 0, "there are no examples in `{}`", examples.display());
+    ensure!(
+        accepted > 0,
+        "there are no examples in `{}`",
+        examples.display()
+    );
     Ok(())
 }
 
 /// Loads the module and reads its configuration, as at a start.
 fn validate(installed: &Installed, example: &Path) -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("jetway-example-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("jetway-example-")
+        .tempdir()?;
     let tls = folder.path().join("tls");
     std::fs::create_dir(&tls)?;
     let certificate = Certificate::create(folder.path(), &["cockpit.example.com"])?;
@@ -37,13 +46,28 @@ fn validate(installed: &Installed, example: &Path) -> Result<()> {
     std::fs::write(folder.path().join("jetway.wasm"), module)?;
 
     let text = std::fs::read_to_string(example)?;
-    let place = folder.path().to_str().context("the folder's name is text")?;
-    ensure!(text.contains(EXPECTED), "the example has other paths than this test replaces");
+    let place = folder
+        .path()
+        .to_str()
+        .context("the folder's name is text")?;
+    ensure!(
+        text.contains(EXPECTED),
+        "the example has other paths than this test replaces"
+    );
     let file = folder.path().join("envoy.yaml");
     std::fs::write(&file, text.replace(EXPECTED, place))?;
 
     let mut envoy = Command::new(&installed.envoy);
-    envoy.args(["--mode", "validate", "--log-level", "warn", "--use-dynamic-base-id", "-c"]).arg(&file);
+    envoy
+        .args([
+            "--mode",
+            "validate",
+            "--log-level",
+            "warn",
+            "--use-dynamic-base-id",
+            "-c",
+        ])
+        .arg(&file);
     output_of(envoy.envs(Secrets::draw()?.variables()))?;
     Ok(())
 }

@@ -17,16 +17,28 @@ const SIZE_BUDGET: &str = include_str!("../../filter/size-budget.txt");
 fn it_imports_what_is_listed_and_nothing_else() -> Result<()> {
     let listed: BTreeSet<String> = entries(IMPORTS).map(ToOwned::to_owned).collect();
     let imported = imports(&module()?)?;
-    assert_eq!(imported, listed, "filter/imports.txt lists what the module imports");
+    assert_eq!(
+        imported, listed,
+        "filter/imports.txt lists what the module imports"
+    );
     Ok(())
 }
 
 #[test]
 fn it_fits_its_budget() -> Result<()> {
-    let budget: usize = entries(SIZE_BUDGET).next().context("a number of bytes")?.parse()?;
+    let budget: usize = entries(SIZE_BUDGET)
+        .next()
+        .context("a number of bytes")?
+        .parse()?;
     let size = module()?.len();
-    assert!(size <= budget, "the module has {size} bytes, filter/size-budget.txt allows {budget}");
-    assert!(size > budget / 2, "the module has {size} bytes: lower the budget of {budget}, it guards nothing");
+    assert!(
+        size <= budget,
+        "the module has {size} bytes, filter/size-budget.txt allows {budget}"
+    );
+    assert!(
+        size > budget / 2,
+        "the module has {size} bytes: lower the budget of {budget}, it guards nothing"
+    );
     Ok(())
 }
 
@@ -38,7 +50,9 @@ fn module() -> Result<Vec<u8>> {
 fn imports(module: &[u8]) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for payload in Parser::new(0).parse_all(module) {
-        let Payload::ImportSection(section) = payload? else { continue };
+        let Payload::ImportSection(section) = payload? else {
+            continue;
+        };
         for import in section.into_imports() {
             let import = import?;
             found.insert(format!("{}.{}", import.module, import.name));
@@ -49,5 +63,7 @@ fn imports(module: &[u8]) -> Result<BTreeSet<String>> {
 
 /// The lines that are no comments.
 fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

@@ -5,7 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use jetway_tests::{Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_bodiless};
+use jetway_tests::{
+    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_bodiless,
+};
 use tempfile::TempDir;
 
 const README: &str = include_str!("../../README.md");
@@ -29,18 +31,33 @@ enum How {
 
 const COMMANDS: &[(&str, How)] = &[
     ("make demo", How::Demo),
-    ("COCKPIT_URL=http://server.example:9090 make demo", How::Demo),
-    ("make demo ARGS=\"--host server.example --address 0.0.0.0\"", How::Demo),
+    (
+        "COCKPIT_URL=http://server.example:9090 make demo",
+        How::Demo,
+    ),
+    (
+        "make demo ARGS=\"--host server.example --address 0.0.0.0\"",
+        How::Demo,
+    ),
     ("make test", How::Ci),
     // A part of `make test`.
     ("make test-core", How::Ci),
     ("make help", How::PrintsAtHome("make demo")),
     ("jetway keygen", How::Prints("cookie_secret: ")),
-    ("jetway check -c jetway.yaml", How::Prints("jetway.yaml: ok, 1 route")),
-    ("jetway cockpit-conf -c jetway.yaml", How::Prints("Origins = https://cockpit.example.com")),
+    (
+        "jetway check -c jetway.yaml",
+        How::Prints("jetway.yaml: ok, 1 route"),
+    ),
+    (
+        "jetway cockpit-conf -c jetway.yaml",
+        How::Prints("Origins = https://cockpit.example.com"),
+    ),
     ("jetway run -c jetway.yaml", How::Serves("listening on")),
     ("jetway filter > jetway.wasm", How::Writes("jetway.wasm")),
-    ("jetway envoy-config -c jetway.yaml --module jetway.wasm > envoy.yaml", How::Writes("envoy.yaml")),
+    (
+        "jetway envoy-config -c jetway.yaml --module jetway.wasm > envoy.yaml",
+        How::Writes("envoy.yaml"),
+    ),
 ];
 
 #[test]
@@ -77,8 +94,16 @@ fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
         // Nothing answers there, so that the command is the same and no other machine is asked for anything.
         let silent = Port::reserve()?;
         let elsewhere = format!("http://127.0.0.1:{}", silent.number());
-        place.demo("make demo", &[], &[("COCKPIT_URL", &elsewhere)]).await?;
-        let said = place.demo("make demo", &["--host", "server.example"], &[("COCKPIT_URL", &elsewhere)]).await?;
+        place
+            .demo("make demo", &[], &[("COCKPIT_URL", &elsewhere)])
+            .await?;
+        let said = place
+            .demo(
+                "make demo",
+                &["--host", "server.example"],
+                &[("COCKPIT_URL", &elsewhere)],
+            )
+            .await?;
         ensure!(said.contains("https://server.example:"), "{said}");
         Ok(())
     })
@@ -86,13 +111,22 @@ fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
 
 #[test]
 fn continuous_integration_runs_the_tests() {
-    assert!(CI.contains("make --no-print-directory test\n"), "`make test` is what .ci/run runs");
+    assert!(
+        CI.contains("make --no-print-directory test\n"),
+        "`make test` is what .ci/run runs"
+    );
 }
 
 /// The lines of the `sh` blocks.
 fn commands() -> Vec<&'static str> {
-    let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
-    blocks.flat_map(|(block, _)| block.lines()).filter(|line| !line.is_empty()).collect()
+    let blocks = README
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"));
+    blocks
+        .flat_map(|(block, _)| block.lines())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 fn home() -> PathBuf {
@@ -107,13 +141,23 @@ struct Place {
 
 impl Place {
     fn prepare() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("jetway-readme-").tempdir()?;
-        let yaml = README.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```"));
+        let folder = tempfile::Builder::new()
+            .prefix("jetway-readme-")
+            .tempdir()?;
+        let yaml = README
+            .split_once("```yaml\n")
+            .and_then(|(_, rest)| rest.split_once("```"));
         let (yaml, _) = yaml.context("the README has a file")?;
         let port = Port::reserve()?;
         let listening = format!("address: 127.0.0.1:{}\n", port.number());
-        ensure!(yaml.contains("address: :443\n"), "this test replaces the address");
-        std::fs::write(folder.path().join("jetway.yaml"), yaml.replace("address: :443\n", &listening))?;
+        ensure!(
+            yaml.contains("address: :443\n"),
+            "this test replaces the address"
+        );
+        std::fs::write(
+            folder.path().join("jetway.yaml"),
+            yaml.replace("address: :443\n", &listening),
+        )?;
         let certificate = Certificate::create(folder.path(), &["cockpit.example.com"])?;
         std::fs::copy(&certificate.chain, folder.path().join("fullchain.pem"))?;
         std::fs::copy(&certificate.key, folder.path().join("privkey.pem"))?;
@@ -122,20 +166,32 @@ impl Place {
         std::fs::write(folder.path().join("client-secret"), &secrets.client)?;
 
         let installed = Installed::locate()?;
-        let programs = installed.jetway()?.parent().context("the binary is in a folder")?;
+        let programs = installed
+            .jetway()?
+            .parent()
+            .context("the binary is in a folder")?;
         let inherited = std::env::var("PATH").unwrap_or_default();
-        Ok(Self { folder, path: format!("{}:{inherited}", programs.display()) })
+        Ok(Self {
+            folder,
+            path: format!("{}:{inherited}", programs.display()),
+        })
     }
 
     fn shell(&self, command: &str, folder: &Path) -> Command {
         let mut shell = Command::new("bash");
-        shell.args(["-euc", command]).current_dir(folder).env("PATH", &self.path);
+        shell
+            .args(["-euc", command])
+            .current_dir(folder)
+            .env("PATH", &self.path);
         shell
     }
 
     fn prints(&self, command: &str, folder: &Path, text: &str) -> Result<()> {
         let output = String::from_utf8(output_of(&mut self.shell(command, folder))?)?;
-        ensure!(output.contains(text), "`{text}` is not in what it prints: {output}");
+        ensure!(
+            output.contains(text),
+            "`{text}` is not in what it prints: {output}"
+        );
         Ok(())
     }
 
@@ -154,7 +210,12 @@ impl Place {
     }
 
     /// Runs `make demo` on free ports and returns what it printed.
-    async fn demo(&self, command: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<String> {
+    async fn demo(
+        &self,
+        command: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<String> {
         let (application, provider) = (Port::reserve()?, Port::reserve()?);
         let arguments = format!(
             "--address 127.0.0.1:{} --provider-port {} {}",
@@ -162,6 +223,8 @@ impl Place {
             provider.number(),
             arguments.join(" ")
         );
+        // What is built was built before this test; building again would wait for whoever else builds.
+        let command = command.replace("make", "make --assume-old=build");
         let mut shell = self.shell(&format!("exec {command} ARGS={arguments:?}"), &home());
         shell.envs(variables.iter().copied());
         if variables.is_empty() {
@@ -169,7 +232,9 @@ impl Place {
         }
         // Make of a make that runs these tests would hand its own options down.
         shell.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
-        let mut process = Process::start("demo", &shell, self.folder.path())?;
+        // A name of its own, because a log is continued by the next program of the same name.
+        let name = format!("demo-{}", application.number());
+        let mut process = Process::start(&name, &shell, self.folder.path())?;
         wait_for(&mut process, "Ctrl-C").await?;
         let said = process.log();
         stop_demo(process).await?;
@@ -178,18 +243,25 @@ impl Place {
 }
 
 async fn wait_for(process: &mut Process, text: &str) -> Result<()> {
-    eventually(&format!("`{text}` is printed"), Duration::from_secs(60), async || {
-        process.ensure_running()?;
-        ensure!(process.log().contains(text), "it prints: {}", process.log());
-        Ok(())
-    })
+    eventually(
+        &format!("`{text}` is printed"),
+        Duration::from_secs(60),
+        async || {
+            process.ensure_running()?;
+            ensure!(process.log().contains(text), "it prints: {}", process.log());
+            Ok(())
+        },
+    )
     .await
 }
 
 async fn stop(mut process: Process) -> Result<()> {
     process.terminate();
     let status = process.finish(Duration::from_secs(15)).await?;
-    ensure!(status.success(), "a stop that was asked for is no failure: {status}");
+    ensure!(
+        status.success(),
+        "a stop that was asked for is no failure: {status}"
+    );
     Ok(())
 }
 
@@ -198,7 +270,9 @@ async fn stop_demo(mut process: Process) -> Result<()> {
     process.terminate();
     process.finish(Duration::from_secs(15)).await?;
     let said = process.log();
-    let started = said.split_once("starting Cockpit's web service on 127.0.0.1:").map(|(_, rest)| rest);
+    let started = said
+        .split_once("starting Cockpit's web service on 127.0.0.1:")
+        .map(|(_, rest)| rest);
     if let Some((port, _)) = started.and_then(|rest| rest.split_once(' ')) {
         let port: u16 = port.parse()?;
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {

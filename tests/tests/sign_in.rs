@@ -40,10 +40,8 @@ async fn permitted_visitors_reach_the_application(scene: &mut Scene) -> Result<(
             .take()
             .pop()
             .context("the upstream saw the request")?;
-        assert_eq!(
-            (seen.method, seen.target.as_str(), seen.body),
-            (Method::PUT, path, body)
-        );
+        assert_eq!(seen.body(), Some(&body));
+        assert_eq!((seen.method, seen.target.as_str()), (Method::PUT, path));
     }
     Ok(())
 }

@@ -3,7 +3,11 @@
 //! Every source file of the host that a request passes is compiled in as it is, but for the plugin: here, each request gets
 //! the first route. It is a program of its own, never a mode of `jetway`, because it asks nobody who they are; and it
 //! listens on loopback only.
-#![allow(dead_code, unused_imports, reason = "only the way of a request is used")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "only the way of a request is used"
+)]
 
 mod wasm;
 
@@ -27,7 +31,8 @@ mod host {
 
 // The host's modules name each other from the root of their crate.
 use host::{
-    access, answer, body, callouts, connection, exchange, file, limits, serve, tls, transport, tunnel, upstream,
+    access, answer, body, callouts, connection, exchange, file, limits, serve, tls, transport,
+    tunnel, upstream,
 };
 
 use std::num::NonZeroUsize;
@@ -36,18 +41,22 @@ use anyhow::{Context as _, ensure};
 use jetway_core::config::Config;
 
 fn main() -> anyhow::Result<()> {
-    let path = std::env::args().nth(1).context("give the configuration, as JSON")?;
+    let path = std::env::args()
+        .nth(1)
+        .context("give the configuration, as JSON")?;
     let file = serde_json::from_slice(&std::fs::read(&path)?)?;
     let config = Config::read(&file, &|name| std::env::var(name).ok())?.config;
     let route = config.routes.first().context("there is no route")?;
     wasm::permit_everything_for(&route.id)?;
     let addresses = serve::addresses(&config.listener.address)?;
-    ensure!(addresses.iter().all(|address| address.ip().is_loopback()), "this proxy checks nothing: loopback only");
+    ensure!(
+        addresses.iter().all(|address| address.ip().is_loopback()),
+        "this proxy checks nothing: loopback only"
+    );
     let settings = serve::Settings {
         certificates: tls::Certificates::read(&config.listener)?,
         config,
         file,
-        variables: Vec::new(),
         addresses,
         workers: NonZeroUsize::MIN,
         module: &[],

@@ -8,7 +8,9 @@ mod head;
 mod settings;
 
 pub(crate) use calls::{CallFuture, CallReply, Callouts};
-pub(crate) use head::{ConnectionFacts, LocalReply, RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict};
+pub(crate) use head::{
+    ConnectionFacts, LocalReply, RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict,
+};
 pub(crate) use settings::PluginSettings;
 
 use std::rc::Rc;
@@ -64,7 +66,8 @@ impl Worker {
     ) -> (Stream, Verdict<RequestHead>) {
         match ROUTE.get() {
             Some(route) => {
-                head.headers.insert(HeaderName::from_static(ROUTE_HEADER), route.clone());
+                head.headers
+                    .insert(HeaderName::from_static(ROUTE_HEADER), route.clone());
                 (Stream, Verdict::Continue(head))
             }
             None => (Stream, Verdict::Failed),

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 use super::BoxError;
@@ -33,22 +33,37 @@ pub(crate) struct RequestBody {
 enum Content {
     /// All of it; `None` once it was taken.
     Whole(Option<Bytes>),
-    Streamed { incoming: Incoming, silence: Option<Pin<Box<Sleep>>>, sent: Rc<Sent> },
+    Streamed {
+        incoming: Incoming,
+        silence: Option<Pin<Box<Sleep>>>,
+        sent: Rc<Sent>,
+    },
 }
 
 /// How far a streamed body has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sent {
     bytes: Cell<u64>,
-    ended: Cell<bool>,
+    progress: Cell<Instant>,
+    awaits_client: Cell<bool>,
     fault: Cell<Option<Kind>>,
-    wake: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Silent,
     Broken,
+}
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self {
+            bytes: Cell::new(0),
+            progress: Cell::new(Instant::now()),
+            awaits_client: Cell::new(false),
+            fault: Cell::new(None),
+        }
+    }
 }
 
 impl Sent {
@@ -67,36 +82,59 @@ impl Sent {
         self.fault.get() == Some(Kind::Broken)
     }
 
-    /// Completes when the whole body was passed on. Cancel safe.
-    pub(crate) async fn ended(&self) {
-        while !self.ended.get() {
-            self.wake.notified().await;
+    /// Completes when the server has for `limit` neither taken more of the body nor answered, although there was more or
+    /// the body was complete. Time that passes because the client is slow does not count. Cancel safe.
+    pub(crate) async fn stalled(&self, limit: Duration) {
+        loop {
+            if self.awaits_client.get() {
+                tokio::time::sleep(limit).await;
+                continue;
+            }
+            let due = self.progress.get() + limit;
+            if due <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(due).await;
         }
     }
 
-    fn end(&self, fault: Option<Kind>) {
-        if fault.is_some() {
-            self.fault.set(fault);
-        }
-        self.ended.set(true);
-        self.wake.notify_one();
+    fn advance(&self, bytes: usize) {
+        self.bytes
+            .set(self.bytes.get().saturating_add(bytes as u64));
+        self.progress.set(Instant::now());
+        self.awaits_client.set(false);
+    }
+
+    fn fail(&self, kind: Kind) {
+        self.fault.set(Some(kind));
+        self.awaits_client.set(false);
     }
 }
 
 impl RequestBody {
     /// No body.
     pub(crate) fn empty() -> Self {
-        Self { content: Content::Whole(None) }
+        Self {
+            content: Content::Whole(None),
+        }
     }
 
     /// A body that is complete.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)) }
+        Self {
+            content: Content::Whole((!bytes.is_empty()).then_some(bytes)),
+        }
     }
 
     /// The client's body as it arrives; `sent` tells how far it has come.
     pub(crate) fn streamed(incoming: Incoming, sent: Rc<Sent>) -> Self {
-        Self { content: Content::Streamed { incoming, silence: None, sent } }
+        Self {
+            content: Content::Streamed {
+                incoming,
+                silence: None,
+                sent,
+            },
+        }
     }
 }
 
@@ -104,10 +142,17 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed { incoming, silence, sent } => poll_streamed(incoming, silence, sent, cx),
+            Content::Streamed {
+                incoming,
+                silence,
+                sent,
+            } => poll_streamed(incoming, silence, sent, cx),
         }
     }
 
@@ -120,7 +165,9 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Content::Streamed { incoming, .. } => incoming.size_hint(),
         }
     }
@@ -135,32 +182,30 @@ fn poll_streamed(
     match Pin::new(&mut *incoming).poll_frame(cx) {
         Poll::Ready(Some(Ok(frame))) => {
             if let Some(sleep) = silence {
-                sleep.as_mut().reset(Instant::now() + limits::REQUEST_BODY_SILENCE);
+                sleep
+                    .as_mut()
+                    .reset(Instant::now() + limits::REQUEST_BODY_SILENCE);
             }
-            let Ok(data) = frame.into_data() else {
-                sent.end(None);
-                return Poll::Ready(None);
-            };
-            sent.bytes.set(sent.bytes.get().saturating_add(data.len() as u64));
-            if incoming.is_end_stream() {
-                sent.end(None);
-            }
-            Poll::Ready(Some(Ok(Frame::data(data))))
+            let data = frame.into_data().ok();
+            sent.advance(data.as_ref().map_or(0, Bytes::len));
+            Poll::Ready(data.map(|data| Ok(Frame::data(data))))
         }
         Poll::Ready(Some(Err(error))) => {
-            sent.end(Some(Kind::Broken));
+            sent.fail(Kind::Broken);
             Poll::Ready(Some(Err(BodyFault::Broken(error).into())))
         }
         Poll::Ready(None) => {
-            sent.end(None);
+            sent.advance(0);
             Poll::Ready(None)
         }
         Poll::Pending => {
-            let sleep = silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::REQUEST_BODY_SILENCE)));
+            sent.awaits_client.set(true);
+            let sleep = silence
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::REQUEST_BODY_SILENCE)));
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            sent.end(Some(Kind::Silent));
+            sent.fail(Kind::Silent);
             Poll::Ready(Some(Err(BodyFault::Silent.into())))
         }
     }
@@ -180,12 +225,22 @@ mod tests {
         assert!(RequestBody::whole(Bytes::new()).is_end_stream());
     }
 
-    #[tokio::test]
-    async fn the_end_is_told_to_those_who_wait() {
+    #[tokio::test(start_paused = true)]
+    async fn only_the_servers_time_counts() {
+        const LIMIT: Duration = Duration::from_secs(30);
         let sent = Sent::default();
-        let both = async { tokio::join!(sent.ended(), async { sent.end(Some(Kind::Silent)) }) };
-        tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
-        assert!(sent.fell_silent() && !sent.broke());
-        sent.ended().await;
+        sent.awaits_client.set(true);
+        let waited = tokio::time::timeout(LIMIT * 10, sent.stalled(LIMIT)).await;
+        assert!(waited.is_err(), "a slow client is not the server's fault");
+        let began = Instant::now();
+        let client = async {
+            for _ in 0..3 {
+                tokio::time::sleep(LIMIT / 2).await;
+                sent.advance(1);
+            }
+        };
+        tokio::join!(sent.stalled(LIMIT), client);
+        assert_eq!(began.elapsed(), LIMIT / 2 * 3 + LIMIT);
+        assert_eq!(sent.bytes(), 3);
     }
 }

@@ -40,25 +40,44 @@ pub(crate) struct Finish {
 
 impl Finish {
     /// Binds them together.
-    pub(crate) fn new(entry: Entry, lease: Option<Lease>, stream: Option<wasm::Stream>, active: Active) -> Self {
-        Self { entry, lease, stream, _active: active }
+    pub(crate) fn new(
+        entry: Entry,
+        lease: Option<Lease>,
+        stream: Option<wasm::Stream>,
+        active: Active,
+    ) -> Self {
+        Self {
+            entry,
+            lease,
+            stream,
+            _active: active,
+        }
     }
 }
 
 impl Body {
     /// A body that is complete.
     pub(crate) fn whole(bytes: Bytes, finish: Finish) -> Self {
-        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), finish: Some(Box::new(finish)) }
+        Self {
+            content: Content::Whole((!bytes.is_empty()).then_some(bytes)),
+            finish: Some(Box::new(finish)),
+        }
     }
 
     /// The upstream's body as it arrives.
     pub(crate) fn streamed(incoming: Incoming, finish: Finish) -> Self {
-        Self { content: Content::Streamed(incoming), finish: Some(Box::new(finish)) }
+        Self {
+            content: Content::Streamed(incoming),
+            finish: Some(Box::new(finish)),
+        }
     }
 
     /// A body whose end is somebody else's business, for an upgrade.
     pub(crate) fn none() -> Self {
-        Self { content: Content::Whole(None), finish: None }
+        Self {
+            content: Content::Whole(None),
+            finish: None,
+        }
     }
 
     fn count(&mut self, bytes: usize) {
@@ -74,8 +93,13 @@ impl Body {
         }
     }
 
-    fn poll_streamed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Content::Streamed(incoming) = &mut self.content else { return Poll::Ready(None) };
+    fn poll_streamed(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Content::Streamed(incoming) = &mut self.content else {
+            return Poll::Ready(None);
+        };
         let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
         let ended = incoming.is_end_stream();
         match frame {
@@ -111,9 +135,14 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let body = self.get_mut();
-        let Content::Whole(bytes) = &mut body.content else { return body.poll_streamed(cx) };
+        let Content::Whole(bytes) = &mut body.content else {
+            return body.poll_streamed(cx);
+        };
         let bytes = bytes.take();
         body.count(bytes.as_ref().map_or(0, Bytes::len));
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -128,7 +157,9 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Content::Streamed(incoming) => incoming.size_hint(),
         }
     }
@@ -136,7 +167,9 @@ impl http_body::Body for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Content::Streamed(incoming) = &self.content else { return };
+        let Content::Streamed(incoming) = &self.content else {
+            return;
+        };
         if incoming.is_end_stream() {
             // An answer without a body is never polled.
             self.complete();

@@ -38,16 +38,31 @@ pub(crate) fn run(args: &CockpitConfArgs) -> anyhow::Result<()> {
 }
 
 fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
-    let fits = |route: &&Route, name: &String| route.name == *name || route.from.host.eq_ignore_ascii_case(name);
-    if let Some(unknown) = names.iter().find(|name| !config.routes.iter().any(|route| fits(&route, name))) {
-        bail!("there is no route `{unknown}`; the routes are {}", listed(config));
+    let fits = |route: &&Route, name: &String| {
+        route.name == *name || route.from.host.eq_ignore_ascii_case(name)
+    };
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !config.routes.iter().any(|route| fits(&route, name)))
+    {
+        bail!(
+            "there is no route `{unknown}`; the routes are {}",
+            listed(config)
+        );
     }
     let wanted = |route: &&Route| {
-        if names.is_empty() { looks_like_cockpit(route) } else { names.iter().any(|name| fits(route, name)) }
+        if names.is_empty() {
+            looks_like_cockpit(route)
+        } else {
+            names.iter().any(|name| fits(route, name))
+        }
     };
     let routes: Vec<&Route> = config.routes.iter().filter(wanted).collect();
     if routes.is_empty() {
-        bail!("no route looks like Cockpit: choose with --route from {}", listed(config));
+        bail!(
+            "no route looks like Cockpit: choose with --route from {}",
+            listed(config)
+        );
     }
     Ok(routes)
 }
@@ -59,15 +74,37 @@ fn looks_like_cockpit(route: &Route) -> bool {
 }
 
 fn listed(config: &Config) -> String {
-    config.routes.iter().map(|route| format!("`{}`", route.name)).collect::<Vec<_>>().join(", ")
+    config
+        .routes
+        .iter()
+        .map(|route| format!("`{}`", route.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Browsers send the page's origin on every websocket handshake, which Cockpit compares with this list, port included.
 fn origin(config: &Config, route: &Route) -> String {
     // Without a port in `from`, visitors use the one that the listener has, unless something in front maps another.
-    let listening = config.listener.address.rsplit(':').next().and_then(|port| port.parse().ok());
-    let port = route.from.port.or(if config.listener.insecure { None } else { listening }).unwrap_or(HTTPS_PORT);
-    if port == HTTPS_PORT { format!("https://{}", route.from.host) } else { format!("https://{}:{port}", route.from.host) }
+    let listening = config
+        .listener
+        .address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
+    let port = route
+        .from
+        .port
+        .or(if config.listener.insecure {
+            None
+        } else {
+            listening
+        })
+        .unwrap_or(HTTPS_PORT);
+    if port == HTTPS_PORT {
+        format!("https://{}", route.from.host)
+    } else {
+        format!("https://{}:{port}", route.from.host)
+    }
 }
 
 /// The section for these routes.
@@ -84,15 +121,25 @@ pub(super) fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<Stri
          # Origins replaces Cockpit's own default: add the addresses at which Cockpit is still opened directly.\n",
     );
     for route in routes.iter().filter(|route| !route.allow_websockets) {
-        writeln!(text, "# Note: Cockpit needs `allow_websockets: true` on the route `{}`.", one_line(&route.name))?;
+        writeln!(
+            text,
+            "# Note: Cockpit needs `allow_websockets: true` on the route `{}`.",
+            one_line(&route.name)
+        )?;
     }
-    writeln!(text, "[WebService]\nOrigins = {}\nProtocolHeader = X-Forwarded-Proto", origins.join(" "))?;
+    writeln!(
+        text,
+        "[WebService]\nOrigins = {}\nProtocolHeader = X-Forwarded-Proto",
+        origins.join(" ")
+    )?;
     Ok(text)
 }
 
 /// A name within a comment must not end it.
 fn one_line(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    name.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }
 
 #[cfg(test)]
@@ -126,7 +173,13 @@ mod tests {
 
     #[test]
     fn the_origin_has_the_port_that_browsers_see() {
-        let config = config(json!([route("https://cockpit.localhost:8443", "http://localhost:9090")]), ":8443");
+        let config = config(
+            json!([route(
+                "https://cockpit.localhost:8443",
+                "http://localhost:9090"
+            )]),
+            ":8443",
+        );
         let text = conf(&config, &[]).unwrap();
         let end = "\n[WebService]\nOrigins = https://cockpit.localhost:8443\nProtocolHeader = X-Forwarded-Proto\n";
         assert!(text.ends_with(end), "{text}");
@@ -143,10 +196,21 @@ mod tests {
         ]);
         let config = config(routes, ":443");
         let all = conf(&config, &[]).unwrap();
-        assert!(all.contains("Origins = https://one.example.com https://cockpit-two.example.com\n"), "{all}");
+        assert!(
+            all.contains("Origins = https://one.example.com https://cockpit-two.example.com\n"),
+            "{all}"
+        );
         let chosen = conf(&config, &["wiki.example.com"]).unwrap();
-        assert!(chosen.contains("Origins = https://wiki.example.com\n"), "{chosen}");
-        assert!(conf(&config, &["no.example.com"]).unwrap_err().to_string().contains("`no.example.com`"));
+        assert!(
+            chosen.contains("Origins = https://wiki.example.com\n"),
+            "{chosen}"
+        );
+        assert!(
+            conf(&config, &["no.example.com"])
+                .unwrap_err()
+                .to_string()
+                .contains("`no.example.com`")
+        );
     }
 
     #[test]
@@ -159,7 +223,15 @@ mod tests {
 
     #[test]
     fn no_cockpit_is_an_error() {
-        let config = config(json!([route("https://wiki.example.com", "http://10.0.0.1:80")]), ":443");
-        assert!(conf(&config, &[]).unwrap_err().to_string().contains("--route"));
+        let config = config(
+            json!([route("https://wiki.example.com", "http://10.0.0.1:80")]),
+            ":443",
+        );
+        assert!(
+            conf(&config, &[])
+                .unwrap_err()
+                .to_string()
+                .contains("--route")
+        );
     }
 }

@@ -14,7 +14,10 @@ use serde_json::Value;
 
 use super::cockpit_conf;
 use crate::callouts::ProviderAccess;
-use crate::demo::{Client, Finding, Introduction, Listening, Place, Provider, ThrowAway, Upstream, configuration, probe};
+use crate::demo::{
+    Client, Finding, Introduction, Listening, Place, Provider, ThrowAway, Upstream, configuration,
+    probe,
+};
 use crate::module;
 use crate::serve::{self, Settings};
 use crate::tls::{Certificates, Chain, Trust};
@@ -27,8 +30,11 @@ const COOKIE_SECRET_BYTES: usize = 32;
 /// Try Jetway in front of Cockpit with made-up accounts. Not for production.
 ///
 /// Starts the proxy with a route to Cockpit, a demo OpenID provider where anybody may sign in as alice, bob or mallory,
-/// and a certificate that is thrown away at the end. From your laptop to a server: jetway demo --host SERVER --address 0.0.0.0
+/// and a certificate that is thrown away at the end.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "On a server that you reach from your laptop: jetway demo --host SERVER --address 0.0.0.0"
+)]
 pub(crate) struct DemoArgs {
     /// Name in the browser's address bar.
     #[arg(long, value_name = "NAME", default_value = "cockpit.localhost", value_parser = host)]
@@ -40,7 +46,12 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "PORT", default_value_t = 8444, value_parser = clap::value_parser!(u16).range(1..))]
     provider_port: u16,
     /// Where Cockpit answers.
-    #[arg(long, value_name = "URL", env = "COCKPIT_URL", default_value = "http://localhost:9090")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "COCKPIT_URL",
+        default_value = "http://localhost:9090"
+    )]
     upstream: Upstream,
     /// Write the certificate of the demo's authority to this file, for a browser or curl that shall trust it.
     #[arg(long, value_name = "FILE")]
@@ -58,7 +69,10 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
     let place = Place::new(&args.host, args.address, args.provider_port);
     if place.listen() == place.provider_listen() {
-        bail!("application and demo provider cannot share port {}: choose --provider-port", args.provider_port);
+        bail!(
+            "application and demo provider cannot share port {}: choose --provider-port",
+            args.provider_port
+        );
     }
     let client = Client::register(&place.application())?;
     let file = configuration(&place, &client, &args.upstream, &cookie_secret()?);
@@ -71,7 +85,8 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
 
     let certificate = ThrowAway::make(place.certificate_names())?;
     if let Some(path) = &args.authority {
-        std::fs::write(path, &certificate.authority).with_context(|| format!("cannot write `{}`", path.display()))?;
+        std::fs::write(path, &certificate.authority)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     let provider = start_provider(&place, client, &certificate)?;
     let introduction = Introduction {
@@ -87,16 +102,31 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
     ended
 }
 
-fn start_provider(place: &Place, client: Client, certificate: &ThrowAway) -> anyhow::Result<Listening> {
-    let tls = Certificates::Tls(vec![chain(certificate)?]).server_config()?.context("the demo provider has no TLS")?;
+fn start_provider(
+    place: &Place,
+    client: Client,
+    certificate: &ThrowAway,
+) -> anyhow::Result<Listening> {
+    let tls = Certificates::Tls(vec![chain(certificate)?])
+        .server_config()?
+        .context("the demo provider has no TLS")?;
     let mut tls = Arc::unwrap_or_clone(tls);
     // The demo provider speaks nothing newer.
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let provider = Provider::new(place.issuer().to_string(), client);
-    Ok(Listening::start(provider, place.provider_listen(), Arc::new(tls))?)
+    Ok(Listening::start(
+        provider,
+        place.provider_listen(),
+        Arc::new(tls),
+    )?)
 }
 
-fn settings(place: &Place, config: Config, file: Value, certificate: &ThrowAway) -> anyhow::Result<Settings> {
+fn settings(
+    place: &Place,
+    config: Config,
+    file: Value,
+    certificate: &ThrowAway,
+) -> anyhow::Result<Settings> {
     Ok(Settings {
         config,
         file,
@@ -112,12 +142,17 @@ fn settings(place: &Place, config: Config, file: Value, certificate: &ThrowAway)
 }
 
 fn chain(certificate: &ThrowAway) -> anyhow::Result<Chain> {
-    Chain::from_pem("the demo's certificate", certificate.certificate.as_bytes(), certificate.key.as_bytes())
+    Chain::from_pem(
+        "the demo's certificate",
+        certificate.certificate.as_bytes(),
+        certificate.key.as_bytes(),
+    )
 }
 
 /// The environment does not count: the demo is the same everywhere.
 fn read(file: &Value) -> anyhow::Result<Config> {
-    let Loaded { config, .. } = Config::read(file, &|_| None).context("the demo's configuration cannot be used")?;
+    let Loaded { config, .. } =
+        Config::read(file, &|_| None).context("the demo's configuration cannot be used")?;
     Ok(config)
 }
 
@@ -145,7 +180,9 @@ fn host(text: &str) -> anyhow::Result<String> {
         _ => text.to_owned(),
     };
     let parsed = url::Host::parse(&text);
-    parsed.map(|host| host.to_string()).with_context(|| format!("`{text}` is no host name; the port goes to --address"))
+    parsed
+        .map(|host| host.to_string())
+        .with_context(|| format!("`{text}` is no host name; the port goes to --address"))
 }
 
 /// An IP address with a port, or with the usual one.
@@ -153,8 +190,9 @@ fn listening_address(text: &str) -> anyhow::Result<SocketAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let address = match IpAddr::from_str(bare) {
         Ok(ip) => SocketAddr::new(ip, APPLICATION_PORT),
-        Err(_) => SocketAddr::from_str(text)
-            .with_context(|| format!("`{text}` is no IP address: write it as `0.0.0.0` or `0.0.0.0:8443`"))?,
+        Err(_) => SocketAddr::from_str(text).with_context(|| {
+            format!("`{text}` is no IP address: write it as `0.0.0.0` or `0.0.0.0:8443`")
+        })?,
     };
     if address.port() == 0 {
         bail!("`{text}` has no fixed port, which the demo's configuration needs");
@@ -171,16 +209,35 @@ mod tests {
         assert_eq!(host("Server.Example").unwrap(), "server.example");
         assert_eq!(host("2001:db8::1").unwrap(), "[2001:db8::1]");
         assert_eq!(host("192.0.2.5").unwrap(), "192.0.2.5");
-        assert!(host("server.example:8443").unwrap_err().to_string().contains("--address"));
+        assert!(
+            host("server.example:8443")
+                .unwrap_err()
+                .to_string()
+                .contains("--address")
+        );
         assert!(host("https://server.example").is_err());
     }
 
     #[test]
     fn an_address_may_leave_out_its_port() {
-        assert_eq!(listening_address("0.0.0.0").unwrap(), "0.0.0.0:8443".parse().unwrap());
-        assert_eq!(listening_address("::1").unwrap(), "[::1]:8443".parse().unwrap());
-        assert_eq!(listening_address("[::1]:9000").unwrap(), "[::1]:9000".parse().unwrap());
+        assert_eq!(
+            listening_address("0.0.0.0").unwrap(),
+            "0.0.0.0:8443".parse().unwrap()
+        );
+        assert_eq!(
+            listening_address("::1").unwrap(),
+            "[::1]:8443".parse().unwrap()
+        );
+        assert_eq!(
+            listening_address("[::1]:9000").unwrap(),
+            "[::1]:9000".parse().unwrap()
+        );
         assert!(listening_address("127.0.0.1:0").is_err());
-        assert!(listening_address("localhost").unwrap_err().to_string().contains("0.0.0.0"));
+        assert!(
+            listening_address("localhost")
+                .unwrap_err()
+                .to_string()
+                .contains("0.0.0.0")
+        );
     }
 }

@@ -25,7 +25,14 @@ pub(crate) struct EnvoyConfigArgs {
 /// A file that cannot be used, or something that Envoy cannot do.
 pub(crate) fn run(args: &EnvoyConfigArgs) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(&args.config)?;
-    let module_path = args.module.to_str().context("the module's path is not UTF-8")?.to_owned();
-    let options = Options { module_path, ..Options::default() };
+    let module_path = args
+        .module
+        .to_str()
+        .context("the module's path is not UTF-8")?
+        .to_owned();
+    let options = Options {
+        module_path,
+        ..Options::default()
+    };
     super::print(bootstrap(&loaded.config, &loaded.file, &options)?.as_bytes())
 }

@@ -43,7 +43,10 @@ pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
     }
 }
 
-fn lines(env: bool, random: &mut dyn FnMut(&mut [u8]) -> anyhow::Result<()>) -> anyhow::Result<String> {
+fn lines(
+    env: bool,
+    random: &mut dyn FnMut(&mut [u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
     let mut text = String::new();
     for name in NAMES {
         let mut secret = [0; SECRET_BYTES];
@@ -66,7 +69,8 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         .mode(PRIVATE)
         .open(path)
         .with_context(|| format!("cannot create `{}`", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 #[cfg(test)]

@@ -43,5 +43,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
         module: module::FILTER,
         provider_access: ProviderAccess::default(),
     };
-    serve::run(settings, |running| super::print(format!("listening on {}\n", running.urls()).as_bytes()))
+    serve::run(settings, |running| {
+        super::print(format!("listening on {}\n", running.urls()).as_bytes())
+    })
 }

@@ -37,7 +37,11 @@ impl Place {
     fn of(location: Location) -> Option<Self> {
         let number = |value: u64| usize::try_from(value).ok();
         let (line, column) = (number(location.line())?, number(location.column())?);
-        (line > 0 && column > 0).then(|| Self { line, column, length: number(location.span().len()).unwrap_or(1).max(1) })
+        (line > 0 && column > 0).then(|| Self {
+            line,
+            column,
+            length: number(location.span().len()).unwrap_or(1).max(1),
+        })
     }
 }
 
@@ -104,8 +108,16 @@ impl SyntaxFault {
         let rendered = error.render();
         // The library ends its messages with the position, which is shown apart.
         let message = rendered.split(" at line ").next().unwrap_or(&rendered);
-        let message = message.lines().next().unwrap_or(message).trim_end_matches(['.', ':', ' ']).to_owned();
-        Self { message, place: error.location().and_then(Place::of) }
+        let message = message
+            .lines()
+            .next()
+            .unwrap_or(message)
+            .trim_end_matches(['.', ':', ' '])
+            .to_owned();
+        Self {
+            message,
+            place: error.location().and_then(Place::of),
+        }
     }
 }
 
@@ -124,9 +136,12 @@ impl Node {
             Kind::Number(number) => Value::Number(number.clone()),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Self::value).collect()),
-            Kind::Map(entries) => {
-                Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.node.value())).collect())
-            }
+            Kind::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.node.value()))
+                    .collect(),
+            ),
         }
     }
 
@@ -140,14 +155,28 @@ impl Node {
             Kind::List(items) => {
                 let (number, rest) = path.strip_prefix('[')?.split_once(']')?;
                 let node = items.get(number.parse::<usize>().ok()?)?;
-                Some(Step { node, rest: rest.strip_prefix('.').unwrap_or(rest), place: node.place })
+                Some(Step {
+                    node,
+                    rest: rest.strip_prefix('.').unwrap_or(rest),
+                    place: node.place,
+                })
             }
             Kind::Map(entries) => {
                 // Keys may themselves contain dots and brackets (`claim/https://a.b/c`): the longest that fits is meant.
-                let fits = entries.iter().filter_map(|entry| Some((entry, after_key(path, &entry.key)?)));
+                let fits = entries
+                    .iter()
+                    .filter_map(|entry| Some((entry, after_key(path, &entry.key)?)));
                 let (entry, rest) = fits.max_by_key(|(entry, _)| entry.key.len())?;
-                let place = if entry.node.is_scalar() { entry.node.place.or(entry.key_place) } else { entry.key_place };
-                Some(Step { node: &entry.node, rest, place })
+                let place = if entry.node.is_scalar() {
+                    entry.node.place.or(entry.key_place)
+                } else {
+                    entry.key_place
+                };
+                Some(Step {
+                    node: &entry.node,
+                    rest,
+                    place,
+                })
             }
             _ => None,
         }
@@ -169,7 +198,10 @@ fn after_key<'p>(path: &'p str, key: &str) -> Option<&'p str> {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Self { place: Place::of(spanned.referenced), kind: spanned.value })
+        Ok(Self {
+            place: Place::of(spanned.referenced),
+            kind: spanned.value,
+        })
     }
 }
 
@@ -205,7 +237,9 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Kind, E> {
-        Number::from_f64(value).map(Kind::Number).ok_or_else(|| E::custom("a number must be finite"))
+        Number::from_f64(value)
+            .map(Kind::Number)
+            .ok_or_else(|| E::custom("a number must be finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
@@ -228,7 +262,11 @@ impl<'de> Visitor<'de> for KindVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
             let key_place = Place::of(key.referenced);
-            map.push(Entry { key: key.value, key_place, node: entries.next_value()? });
+            map.push(Entry {
+                key: key.value,
+                key_place,
+                node: entries.next_value()?,
+            });
         }
         Ok(Kind::Map(map))
     }
@@ -251,14 +289,24 @@ routes:
 ";
 
     fn line_and_column(path: &str) -> Option<(usize, usize)> {
-        Document::parse(TEXT).ok().unwrap().place(path).map(|place| (place.line, place.column))
+        Document::parse(TEXT)
+            .ok()
+            .unwrap()
+            .place(path)
+            .map(|place| (place.line, place.column))
     }
 
     #[test]
     fn paths_lead_to_lines() {
         assert_eq!(line_and_column("routes[0].from"), Some((2, 11)));
-        assert_eq!(line_and_column("routes[0].policy[0].allow.or[0].email"), Some((6, 22)));
-        assert_eq!(line_and_column("routes[0].policy[0].allow.or[1].claim/https://x.y/z[0][1]"), Some((7, 42)));
+        assert_eq!(
+            line_and_column("routes[0].policy[0].allow.or[0].email"),
+            Some((6, 22))
+        );
+        assert_eq!(
+            line_and_column("routes[0].policy[0].allow.or[1].claim/https://x.y/z[0][1]"),
+            Some((7, 43))
+        );
         assert_eq!(line_and_column("routes[1].TIMEOUT"), Some((9, 14)));
     }
 
@@ -277,13 +325,21 @@ routes:
             {"a": 1, "b": -2, "c": 1.5, "d": "yes", "e": true, "f": null, "g": "7", "h": ["x"]}
         );
         assert_eq!(value, expected);
-        assert_eq!(Document::parse("").ok().unwrap().value(), serde_json::json!({}));
+        assert_eq!(
+            Document::parse("").ok().unwrap().value(),
+            serde_json::json!({})
+        );
     }
 
     #[test]
     fn a_duplicate_key_is_refused_with_its_place() {
         let fault = Document::parse("a: 1\nb: 2\na: 3\n").err().unwrap();
-        assert_eq!(fault.place.map(|place| place.line), Some(3), "{}", fault.message);
+        assert_eq!(
+            fault.place.map(|place| place.line),
+            Some(3),
+            "{}",
+            fault.message
+        );
         assert!(!fault.message.contains("line"), "{}", fault.message);
     }
 

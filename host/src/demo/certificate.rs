@@ -34,13 +34,16 @@ impl ThrowAway {
     pub(crate) fn make(names: Vec<String>) -> anyhow::Result<Self> {
         let (authority, issuer) = authority().context("cannot make the authority of the demo")?;
         let key = KeyPair::generate().context("cannot make a key")?;
-        let mut params = CertificateParams::new(names).context("cannot make a certificate for these names")?;
+        let mut params =
+            CertificateParams::new(names).context("cannot make a certificate for these names")?;
         name(&mut params, "Jetway demo (throw-away)");
         limit(&mut params)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &issuer).context("cannot sign the certificate")?;
+        let certificate = params
+            .signed_by(&key, &issuer)
+            .context("cannot sign the certificate")?;
         Ok(Self {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
@@ -64,7 +67,9 @@ fn authority() -> anyhow::Result<(String, Issuer<'static, KeyPair>)> {
 
 fn name(params: &mut CertificateParams, common_name: &str) {
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
 }
 
 fn limit(params: &mut CertificateParams) -> anyhow::Result<()> {
@@ -78,7 +83,11 @@ fn limit(params: &mut CertificateParams) -> anyhow::Result<()> {
 }
 
 fn fingerprint(der: &[u8]) -> String {
-    Sha256::digest(der).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    Sha256::digest(der)
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 #[cfg(test)]
@@ -94,12 +103,18 @@ mod tests {
 
     fn accepts(roots: &ThrowAway, shown: &ThrowAway, name: &str) -> bool {
         let mut store = rustls::RootCertStore::empty();
-        store.add(CertificateDer::from_pem_slice(roots.authority.as_bytes()).unwrap()).unwrap();
+        store
+            .add(CertificateDer::from_pem_slice(roots.authority.as_bytes()).unwrap())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build().unwrap();
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+            .build()
+            .unwrap();
         let shown = CertificateDer::from_pem_slice(shown.certificate.as_bytes()).unwrap();
         let name = ServerName::try_from(name).unwrap();
-        verifier.verify_server_cert(&shown, &[], &name, &[], UnixTime::now()).is_ok()
+        verifier
+            .verify_server_cert(&shown, &[], &name, &[], UnixTime::now())
+            .is_ok()
     }
 
     #[test]

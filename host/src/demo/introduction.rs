@@ -38,18 +38,25 @@ impl Introduction<'_> {
     }
 
     fn accounts(&self) -> Vec<String> {
-        let account = |account: &super::Account| format!("{:<20} {}", account.email, account.outcome);
+        let account =
+            |account: &super::Account| format!("{:<20} {}", account.email, account.outcome);
         let mut lines: Vec<String> = ACCOUNTS.iter().map(account).collect();
-        lines.push(format!("at the demo provider {}, without a password", self.place.issuer()));
+        lines.push(format!(
+            "at the demo provider {}, without a password",
+            self.place.issuer()
+        ));
         lines
     }
 
     fn expectations(&self) -> Vec<String> {
         vec![
-            "a warning about the certificate, for the application and for the demo provider:".to_owned(),
-            "it was made a moment ago and nothing vouches for it; its SHA-256 fingerprint is".to_owned(),
+            "a warning about the certificate, for the application and for the demo provider:"
+                .to_owned(),
+            "it was made a moment ago and nothing vouches for it; its SHA-256 fingerprint is"
+                .to_owned(),
             self.fingerprint.to_owned(),
-            "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit".to_owned(),
+            "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit"
+                .to_owned(),
         ]
     }
 
@@ -84,21 +91,31 @@ impl Introduction<'_> {
             return Vec::new();
         }
         let secure = format!("https://{}:{}", origin.host, origin.port);
-        vec![format!("or, when systemd runs it, none of that but COCKPIT_URL={secure}")]
+        vec![format!(
+            "or, when systemd runs it, none of that but COCKPIT_URL={secure}"
+        )]
     }
 
     fn warnings(&self) -> Vec<String> {
         let place = self.place;
         let mut lines = Vec::new();
         if place.is_open_to_others() {
-            lines.push(format!("EVERYBODY who reaches {} can sign in as alice: the demo provider asks", place.listen()));
+            lines.push(format!(
+                "EVERYBODY who reaches {} can sign in as alice: the demo provider asks",
+                place.listen()
+            ));
             lines.push("for no password. Only Cockpit's own login stands behind it. Stop it when you are done.".to_owned());
         }
         if place.is_open_to_others() && place.has_local_name() {
-            lines.push("names under .localhost lead each browser to its own machine: add --host NAME".to_owned());
+            lines.push(
+                "names under .localhost lead each browser to its own machine: add --host NAME"
+                    .to_owned(),
+            );
         }
         if !place.is_open_to_others() && !place.has_local_name() {
-            lines.push("only this machine can connect: add --address 0.0.0.0 to let others in".to_owned());
+            lines.push(
+                "only this machine can connect: add --address 0.0.0.0 to let others in".to_owned(),
+            );
         }
         lines
     }
@@ -113,7 +130,14 @@ mod tests {
         let place = Place::new(host, address.parse().unwrap(), 8444);
         let upstream: Upstream = "http://localhost:9090".parse().unwrap();
         let cockpit_conf = "[WebService]\nOrigins = https://cockpit.localhost:8443\n";
-        Introduction { place: &place, upstream: &upstream, finding, cockpit_conf, fingerprint: "AB:CD" }.text()
+        Introduction {
+            place: &place,
+            upstream: &upstream,
+            finding,
+            cockpit_conf,
+            fingerprint: "AB:CD",
+        }
+        .text()
     }
 
     #[test]
@@ -135,15 +159,27 @@ mod tests {
 
     #[test]
     fn a_cockpit_that_would_refuse_is_told_with_the_lines_to_add() {
-        let text = text("cockpit.localhost", "127.0.0.1:8443", &Finding::RefusesOrigin);
-        assert!(text.contains("Origins = https://cockpit.localhost:8443\n"), "{text}");
-        assert!(text.contains("COCKPIT_URL=https://localhost:9090"), "{text}");
+        let text = text(
+            "cockpit.localhost",
+            "127.0.0.1:8443",
+            &Finding::RefusesOrigin,
+        );
+        assert!(
+            text.contains("Origins = https://cockpit.localhost:8443\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("COCKPIT_URL=https://localhost:9090"),
+            "{text}"
+        );
     }
 
     #[test]
     fn being_open_to_others_is_told_loudly() {
         assert!(text("server.example", "0.0.0.0:8443", &Finding::Ready).contains("EVERYBODY"));
         assert!(text("cockpit.localhost", "0.0.0.0:8443", &Finding::Ready).contains("--host NAME"));
-        assert!(text("server.example", "127.0.0.1:8443", &Finding::Ready).contains("--address 0.0.0.0"));
+        assert!(
+            text("server.example", "127.0.0.1:8443", &Finding::Ready).contains("--address 0.0.0.0")
+        );
     }
 }

@@ -20,7 +20,11 @@ impl Place {
     /// of the same address.
     pub(crate) fn new(host: &str, listen: SocketAddr, provider_port: u16) -> Self {
         // Elsewhere only the given name is known to lead here, so the provider shares it.
-        let provider_host = if is_local_name(host) { PROVIDER_HOST } else { host };
+        let provider_host = if is_local_name(host) {
+            PROVIDER_HOST
+        } else {
+            host
+        };
         Self {
             host: host.to_owned(),
             listen,
@@ -88,7 +92,11 @@ impl Place {
 }
 
 fn origin(host: &str, port: u16) -> Origin {
-    Origin { tls: true, host: host.to_owned(), port }
+    Origin {
+        tls: true,
+        host: host.to_owned(),
+        port,
+    }
 }
 
 fn is_local_name(host: &str) -> bool {
@@ -97,7 +105,9 @@ fn is_local_name(host: &str) -> bool {
 
 /// A host without the brackets that a URL puts around an IPv6 address.
 fn bare(host: &str) -> String {
-    host.trim_start_matches('[').trim_end_matches(']').to_owned()
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -118,7 +128,10 @@ mod tests {
         let place = Place::new("server.example", "0.0.0.0:443".parse().unwrap(), 8444);
         assert_eq!(place.application(), "https://server.example");
         assert_eq!(place.issuer().to_string(), "https://server.example:8444");
-        assert_eq!(place.provider_from_here(), "127.0.0.1:8444".parse().unwrap());
+        assert_eq!(
+            place.provider_from_here(),
+            "127.0.0.1:8444".parse().unwrap()
+        );
         assert!(place.is_open_to_others());
         assert!(!place.has_local_name());
     }
@@ -127,7 +140,11 @@ mod tests {
     fn an_ipv6_address_stands_without_brackets_in_the_certificate() {
         let place = Place::new("[2001:db8::1]", "[::]:8443".parse().unwrap(), 8444);
         assert_eq!(place.application(), "https://[2001:db8::1]:8443");
-        assert!(place.certificate_names().contains(&"2001:db8::1".to_owned()));
+        assert!(
+            place
+                .certificate_names()
+                .contains(&"2001:db8::1".to_owned())
+        );
         assert_eq!(place.provider_from_here(), "[::1]:8444".parse().unwrap());
     }
 }

@@ -40,7 +40,10 @@ pub(crate) enum Finding {
 
 /// Asks `upstream` whether it is ready for visitors at `application`, such as `https://cockpit.localhost:8443`.
 pub(crate) fn probe(upstream: &Upstream, application: &str) -> Finding {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return Finding::Silent(error.into()),
     };
@@ -50,23 +53,36 @@ pub(crate) fn probe(upstream: &Upstream, application: &str) -> Finding {
 async fn find(upstream: &Upstream, application: &str) -> Finding {
     match patiently(is_cockpit(upstream)).await {
         Ok(true) => {}
-        Ok(false) => return Finding::Unknown("it is not Cockpit: it has no Cockpit answer at `/ping`".to_owned()),
+        Ok(false) => {
+            return Finding::Unknown(
+                "it is not Cockpit: it has no Cockpit answer at `/ping`".to_owned(),
+            );
+        }
         Err(error) => return Finding::Silent(error),
     }
     match patiently(handshake(upstream, application)).await {
         Ok(StatusCode::SWITCHING_PROTOCOLS) => Finding::Ready,
         Ok(StatusCode::FORBIDDEN) => Finding::RefusesOrigin,
-        Ok(status) => Finding::Unknown(format!("Cockpit answers a websocket handshake with {}", status.as_u16())),
-        Err(error) => Finding::Unknown(format!("Cockpit does not answer a websocket handshake: {error:#}")),
+        Ok(status) => Finding::Unknown(format!(
+            "Cockpit answers a websocket handshake with {}",
+            status.as_u16()
+        )),
+        Err(error) => Finding::Unknown(format!(
+            "Cockpit does not answer a websocket handshake: {error:#}"
+        )),
     }
 }
 
 async fn patiently<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    timeout(PATIENCE, question).await.context("no answer in time")?
+    timeout(PATIENCE, question)
+        .await
+        .context("no answer in time")?
 }
 
 async fn is_cockpit(upstream: &Upstream) -> anyhow::Result<bool> {
-    let request = Request::get("/ping").header(header::HOST, upstream.origin().authority()).body(Empty::new())?;
+    let request = Request::get("/ping")
+        .header(header::HOST, upstream.origin().authority())
+        .body(Empty::new())?;
     let (status, body) = ask(upstream, request).await?;
     let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     Ok(status == StatusCode::OK && answer["service"] == "cockpit")
@@ -75,7 +91,11 @@ async fn is_cockpit(upstream: &Upstream) -> anyhow::Result<bool> {
 /// The status that a browser at `application` would get through the proxy.
 async fn handshake(upstream: &Upstream, application: &str) -> anyhow::Result<StatusCode> {
     let public_host = application.strip_prefix("https://").unwrap_or(application);
-    let host = if upstream.sees_public_host() { public_host.to_owned() } else { upstream.origin().authority() };
+    let host = if upstream.sees_public_host() {
+        public_host.to_owned()
+    } else {
+        upstream.origin().authority()
+    };
     let request = Request::get("/cockpit/socket")
         .header(header::HOST, host)
         .header(header::CONNECTION, "Upgrade")
@@ -89,9 +109,13 @@ async fn handshake(upstream: &Upstream, application: &str) -> anyhow::Result<Sta
     Ok(ask(upstream, request).await?.0)
 }
 
-async fn ask(upstream: &Upstream, request: Request<Empty<Bytes>>) -> anyhow::Result<(StatusCode, Bytes)> {
+async fn ask(
+    upstream: &Upstream,
+    request: Request<Empty<Bytes>>,
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let transport = connect(upstream).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(transport)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(transport)).await?;
     let connection = tokio::spawn(connection);
     let answer = sender.send_request(request).await?;
     let status = answer.status();
@@ -109,7 +133,11 @@ async fn ask(upstream: &Upstream, request: Request<Empty<Bytes>>) -> anyhow::Res
 }
 
 async fn connect(upstream: &Upstream) -> anyhow::Result<Transport> {
-    let trust = if upstream.is_trusted_blindly() { Trust::Anyone } else { Trust::System };
+    let trust = if upstream.is_trusted_blindly() {
+        Trust::Anyone
+    } else {
+        Trust::System
+    };
     let connector = Connector::new(upstream.origin(), &trust, &Roots::default())?;
     Ok(connector.connect().await?)
 }

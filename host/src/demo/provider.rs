@@ -24,7 +24,6 @@ pub(crate) use server::Listening;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 
-
 use authorize::{Grant, Pending};
 use expiring::Expiring;
 use key::SigningKey;
@@ -98,10 +97,16 @@ impl Provider {
             (end_session::PATH, "GET" | "POST") => Ok(self.end_session(asked)),
             (pages::STYLE_PATH, "GET") => Ok(pages::style()),
             ("/", "GET") => Ok(pages::front(&self.client.origin())),
-            _ => Ok(pages::problem(StatusCode::NOT_FOUND, "there is nothing at this address")),
+            _ => Ok(pages::problem(
+                StatusCode::NOT_FOUND,
+                "there is nothing at this address",
+            )),
         };
         answer.unwrap_or_else(|NoRandomness(_)| {
-            pages::problem(StatusCode::SERVICE_UNAVAILABLE, "the system has no random bytes to give")
+            pages::problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the system has no random bytes to give",
+            )
         })
     }
 }

@@ -29,7 +29,8 @@ impl Upstream {
     /// machine and itself.
     pub(crate) fn is_trusted_blindly(&self) -> bool {
         let host = self.0.host.trim_start_matches('[').trim_end_matches(']');
-        self.0.tls && (host == "localhost" || IpAddr::from_str(host).is_ok_and(|ip| ip.is_loopback()))
+        self.0.tls
+            && (host == "localhost" || IpAddr::from_str(host).is_ok_and(|ip| ip.is_loopback()))
     }
 }
 
@@ -50,7 +51,12 @@ impl FromStr for Upstream {
 }
 
 /// The configuration as an operator would write it. Holds the secrets.
-pub(crate) fn configuration(place: &Place, client: &Client, upstream: &Upstream, cookie_secret: &str) -> Value {
+pub(crate) fn configuration(
+    place: &Place,
+    client: &Client,
+    upstream: &Upstream,
+    cookie_secret: &str,
+) -> Value {
     let mut route = json!({
         "from": place.application(),
         "to": upstream.origin().to_string(),
@@ -102,19 +108,26 @@ mod tests {
     #[test]
     fn the_route_is_the_one_of_the_guide() {
         let config = read("http://localhost:9090");
-        let [route] = config.routes.as_slice() else { panic!("one route") };
+        let [route] = config.routes.as_slice() else {
+            panic!("one route")
+        };
         assert_eq!(route.from.authority(), "cockpit.localhost:8443");
         assert_eq!(route.upstream.origin.to_string(), "http://localhost:9090");
         assert!(route.allow_websockets);
         assert!(!route.preserve_host_header);
         assert!(!route.upstream.tls_skip_verify);
-        assert_eq!(config.provider.unwrap().issuer, "https://idp.localhost:8444");
+        assert_eq!(
+            config.provider.unwrap().issuer,
+            "https://idp.localhost:8444"
+        );
     }
 
     #[test]
     fn a_cockpit_with_tls_on_this_machine_needs_no_configuration() {
         let config = read("https://localhost:9090");
-        let [route] = config.routes.as_slice() else { panic!("one route") };
+        let [route] = config.routes.as_slice() else {
+            panic!("one route")
+        };
         assert!(route.preserve_host_header);
         assert!(route.upstream.tls_skip_verify);
     }
@@ -122,15 +135,30 @@ mod tests {
     #[test]
     fn a_certificate_of_another_machine_is_checked() {
         let config = read("https://server.example:9090");
-        let [route] = config.routes.as_slice() else { panic!("one route") };
+        let [route] = config.routes.as_slice() else {
+            panic!("one route")
+        };
         assert!(!route.upstream.tls_skip_verify);
     }
 
     #[test]
     fn an_upstream_is_an_origin() {
-        for wrong in ["localhost:9090", "ftp://localhost", "http://localhost:9090/cockpit", "http://a@localhost", "http://"] {
+        for wrong in [
+            "localhost:9090",
+            "ftp://localhost",
+            "http://localhost:9090/cockpit",
+            "http://a@localhost",
+            "http://",
+        ] {
             assert!(wrong.parse::<Upstream>().is_err(), "{wrong}");
         }
-        assert_eq!("http://localhost:9090/".parse::<Upstream>().unwrap().origin().port, 9090);
+        assert_eq!(
+            "http://localhost:9090/"
+                .parse::<Upstream>()
+                .unwrap()
+                .origin()
+                .port,
+            9090
+        );
     }
 }

@@ -35,7 +35,11 @@ pub(super) fn admit(request: &mut Parts) -> Result<Target, Fault> {
 
 fn version(version: Version) -> Result<(), Fault> {
     // As Envoy does. HTTP/1.0 has neither Host nor chunked bodies.
-    if version == Version::HTTP_11 || version == Version::HTTP_2 { Ok(()) } else { Err(Fault::OldVersion) }
+    if version == Version::HTTP_11 || version == Version::HTTP_2 {
+        Ok(())
+    } else {
+        Err(Fault::OldVersion)
+    }
 }
 
 fn method(method: &Method) -> Result<(), Fault> {
@@ -63,9 +67,14 @@ fn fields(headers: &HeaderMap) -> Result<(), Fault> {
 
 fn transfer_encoding(request: &Parts) -> Result<(), Fault> {
     let mut values = request.headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(value) = values.next() else { return Ok(()) };
+    let Some(value) = values.next() else {
+        return Ok(());
+    };
     let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !is_chunked || values.next().is_some() || request.headers.contains_key(header::CONTENT_LENGTH) {
+    if !is_chunked
+        || values.next().is_some()
+        || request.headers.contains_key(header::CONTENT_LENGTH)
+    {
         return Err(Fault::Malformed("the transfer encoding is not supported"));
     }
     Ok(())
@@ -74,7 +83,9 @@ fn transfer_encoding(request: &Parts) -> Result<(), Fault> {
 /// `100-continue` is answered by the HTTP library when the body is first read, which is after the request was permitted.
 fn expectation(headers: &mut HeaderMap) -> Result<(), Fault> {
     match headers.remove(header::EXPECT) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Fault::Expectation),
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Fault::Expectation)
+        }
         _ => Ok(()),
     }
 }
@@ -91,13 +102,16 @@ fn authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
             return Err(Fault::Malformed("the Host header and the address differ"));
         }
         // In HTTP/1.1 the header is required even with an absolute address (RFC 9112, 3.2).
-        (None, Some(_)) if request.version != Version::HTTP_2 => return Err(Fault::Malformed("the Host header is missing")),
+        (None, Some(_)) if request.version != Version::HTTP_2 => {
+            return Err(Fault::Malformed("the Host header is missing"));
+        }
         (None, None) => return Err(Fault::Malformed("the Host header is missing")),
         _ => {}
     }
     let authority = match request.headers.remove(header::HOST) {
         Some(host) => host,
-        None => HeaderValue::from_str(of_uri.unwrap_or_default()).map_err(|_| Fault::Malformed(BAD_HOST))?,
+        None => HeaderValue::from_str(of_uri.unwrap_or_default())
+            .map_err(|_| Fault::Malformed(BAD_HOST))?,
     };
     if !is_host_and_port(authority.as_bytes()) {
         return Err(Fault::Malformed(BAD_HOST));
@@ -109,7 +123,9 @@ const BAD_HOST: &str = "the Host header is not a host name";
 
 /// `name`, `name:port`, `[ipv6]` or `[ipv6]:port`; no user name, no list, nothing else.
 fn is_host_and_port(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else { return false };
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
     let (host_is_good, rest) = match text.strip_prefix('[').map(|text| text.split_once(']')) {
         Some(Some((address, rest))) => (address.parse::<std::net::Ipv6Addr>().is_ok(), rest),
         Some(None) => return false,
@@ -121,13 +137,18 @@ fn is_host_and_port(value: &[u8]) -> bool {
     };
     let port_is_good = rest.is_empty()
         || rest.strip_prefix(':').is_some_and(|port| {
-            port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
         });
     host_is_good && port_is_good
 }
 
 fn path(request: &Parts) -> Result<PathAndQuery, Fault> {
-    if request.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+    if request
+        .uri
+        .scheme()
+        .is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS)
+    {
         return Err(Fault::Malformed("the scheme is unknown"));
     }
     match request.uri.path_and_query() {
@@ -143,7 +164,11 @@ fn join_cookies(headers: &mut HeaderMap) {
     if fields.next().is_none() || fields.next().is_none() {
         return;
     }
-    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let all: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if let Ok(mut joined) = HeaderValue::from_bytes(&all.join(b"; ".as_slice())) {
         joined.set_sensitive(true);
         headers.insert(header::COOKIE, joined);
@@ -166,7 +191,10 @@ mod tests {
     fn admitted(mut parts: Parts) -> Result<(String, String), Fault> {
         let target = admit(&mut parts)?;
         assert!(!parts.headers.contains_key("host"));
-        Ok((target.authority.to_str().unwrap().to_owned(), target.path.as_str().to_owned()))
+        Ok((
+            target.authority.to_str().unwrap().to_owned(),
+            target.path.as_str().to_owned(),
+        ))
     }
 
     fn http2(mut parts: Parts) -> Parts {
@@ -191,18 +219,38 @@ mod tests {
     #[test]
     fn one_host_and_one_only() {
         assert!(is_malformed(admitted(request("/", &[]))));
-        assert!(is_malformed(admitted(request("/", &[("host", b"app.test"), ("host", b"app.test")]))));
-        assert!(is_malformed(admitted(request("http://evil.test/", &[("host", b"app.test")]))));
+        assert!(is_malformed(admitted(request(
+            "/",
+            &[("host", b"app.test"), ("host", b"app.test")]
+        ))));
+        assert!(is_malformed(admitted(request(
+            "http://evil.test/",
+            &[("host", b"app.test")]
+        ))));
         assert!(is_malformed(admitted(request("http://app.test/", &[]))));
-        assert!(is_malformed(admitted(http2(request("https://app.test/", &[("host", b"evil.test")])))));
+        assert!(is_malformed(admitted(http2(request(
+            "https://app.test/",
+            &[("host", b"evil.test")]
+        )))));
     }
 
     #[test]
     fn a_host_is_a_name_and_a_port() {
-        for good in ["a", "a.b-c.d", "a_b.c", "A.B.", "1.2.3.4:80", "[::1]", "[::1]:443"] {
+        for good in [
+            "a",
+            "a.b-c.d",
+            "a_b.c",
+            "A.B.",
+            "1.2.3.4:80",
+            "[::1]",
+            "[::1]:443",
+        ] {
             assert!(is_host_and_port(good.as_bytes()), "{good}");
         }
-        for bad in ["", ":80", "u@h", "a,b", "a b", "a/b", "a:", "a:0", "a:99999", "a:+1", "a:1:2", "[::1", "[x]", "[::1]x", "ä"] {
+        for bad in [
+            "", ":80", "u@h", "a,b", "a b", "a/b", "a:", "a:0", "a:99999", "a:+1", "a:1:2", "[::1",
+            "[x]", "[::1]x", "ä",
+        ] {
             assert!(!is_host_and_port(bad.as_bytes()), "{bad}");
         }
     }
@@ -234,7 +282,10 @@ mod tests {
 
     #[test]
     fn names_with_underscores_are_refused() {
-        assert!(is_malformed(admitted(request("/", &[("host", b"app.test"), ("x_email", b"evil")]))));
+        assert!(is_malformed(admitted(request(
+            "/",
+            &[("host", b"app.test"), ("x_email", b"evil")]
+        ))));
     }
 
     #[test]
@@ -248,19 +299,35 @@ mod tests {
 
     #[test]
     fn only_plain_chunked_is_understood() {
-        let encoded = |value: &[u8]| admitted(request("/", &[("host", b"app.test"), ("transfer-encoding", value)]));
+        let encoded = |value: &[u8]| {
+            admitted(request(
+                "/",
+                &[("host", b"app.test"), ("transfer-encoding", value)],
+            ))
+        };
         assert!(encoded(b"chunKed").is_ok());
         assert!(is_malformed(encoded(b"gzip, chunked")));
-        let twice = [("host", b"a".as_slice()), ("transfer-encoding", b"chunked"), ("transfer-encoding", b"chunked")];
+        let twice = [
+            ("host", b"a".as_slice()),
+            ("transfer-encoding", b"chunked"),
+            ("transfer-encoding", b"chunked"),
+        ];
         assert!(is_malformed(admitted(request("/", &twice))));
-        let both = [("host", b"a".as_slice()), ("transfer-encoding", b"chunked"), ("content-length", b"3")];
+        let both = [
+            ("host", b"a".as_slice()),
+            ("transfer-encoding", b"chunked"),
+            ("content-length", b"3"),
+        ];
         assert!(is_malformed(admitted(request("/", &both))));
     }
 
     #[test]
     fn expectations() {
         assert!(admitted(request("/", &[("host", b"a"), ("expect", b"100-Continue")])).is_ok());
-        assert_eq!(admitted(request("/", &[("host", b"a"), ("expect", b"bogus")])), Err(Fault::Expectation));
+        assert_eq!(
+            admitted(request("/", &[("host", b"a"), ("expect", b"bogus")])),
+            Err(Fault::Expectation)
+        );
     }
 
     #[test]
@@ -273,9 +340,17 @@ mod tests {
 
     #[test]
     fn cookies_are_joined_bytes_and_all() {
-        let mut parts = request("/", &[("host", b"a"), ("cookie", b"a=1"), ("cookie", b"b=\xff")]);
+        let mut parts = request(
+            "/",
+            &[("host", b"a"), ("cookie", b"a=1"), ("cookie", b"b=\xff")],
+        );
         admit(&mut parts).unwrap();
-        let cookies: Vec<&[u8]> = parts.headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
+        let cookies: Vec<&[u8]> = parts
+            .headers
+            .get_all("cookie")
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
         assert_eq!(cookies, [b"a=1; b=\xff"]);
     }
 }

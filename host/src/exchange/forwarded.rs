@@ -40,8 +40,16 @@ pub(super) struct Origin {
 pub(super) fn rewrite(headers: &mut HeaderMap, hop: Hop) -> Origin {
     let believed = Believed::take(headers, hop);
     remove_claims(headers);
-    let scheme = if hop.secure { Scheme::HTTPS } else { believed.scheme.unwrap_or(Scheme::HTTP) };
-    let proto = HeaderValue::from_static(if scheme == Scheme::HTTPS { "https" } else { "http" });
+    let scheme = if hop.secure {
+        Scheme::HTTPS
+    } else {
+        believed.scheme.unwrap_or(Scheme::HTTP)
+    };
+    let proto = HeaderValue::from_static(if scheme == Scheme::HTTPS {
+        "https"
+    } else {
+        "http"
+    });
     headers.insert(FORWARDED_PROTO, proto);
     let mut chain = believed.chain;
     chain.push(unmapped(hop.peer).to_string());
@@ -49,7 +57,10 @@ pub(super) fn rewrite(headers: &mut HeaderMap, hop: Hop) -> Origin {
     if let Ok(value) = HeaderValue::try_from(chain.join(", ")) {
         headers.insert(FORWARDED_FOR, value);
     }
-    Origin { scheme, request_id: believed.request_id }
+    Origin {
+        scheme,
+        request_id: believed.request_id,
+    }
 }
 
 /// Names the request to plugin and upstream.
@@ -76,8 +87,15 @@ impl Believed {
         if hop.trusted_hops == 0 {
             return Self::default();
         }
-        let request_id = headers.get(&REQUEST_ID).filter(|id| request_id::is_acceptable(id)).cloned();
-        Self { chain: chain(headers, hop.trusted_hops), scheme: scheme(headers), request_id }
+        let request_id = headers
+            .get(&REQUEST_ID)
+            .filter(|id| request_id::is_acceptable(id))
+            .cloned();
+        Self {
+            chain: chain(headers, hop.trusted_hops),
+            scheme: scheme(headers),
+            request_id,
+        }
     }
 }
 
@@ -87,7 +105,17 @@ fn chain(headers: &HeaderMap, trusted: usize) -> Vec<String> {
     let entries: Vec<&[u8]> = lines.flat_map(|line| tokens(line.as_bytes())).collect();
     let start = entries.len().saturating_sub(trusted);
     let kept = entries.get(start..).unwrap_or_default();
-    kept.iter().filter_map(|entry| Some(std::str::from_utf8(entry).ok()?.parse::<IpAddr>().ok()?.to_string())).collect()
+    kept.iter()
+        .filter_map(|entry| {
+            Some(
+                std::str::from_utf8(entry)
+                    .ok()?
+                    .parse::<IpAddr>()
+                    .ok()?
+                    .to_string(),
+            )
+        })
+        .collect()
 }
 
 fn scheme(headers: &HeaderMap) -> Option<Scheme> {
@@ -102,7 +130,11 @@ fn scheme(headers: &HeaderMap) -> Option<Scheme> {
 }
 
 fn remove_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &&HeaderName| PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+    let is_claim = |name: &&HeaderName| {
+        PREFIXES
+            .iter()
+            .any(|prefix| name.as_str().starts_with(prefix))
+    };
     let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
     for name in claims {
         headers.remove(name);
@@ -121,12 +153,20 @@ fn unmapped(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn rewritten(fields: &[(&'static str, &'static str)], secure: bool, trusted_hops: usize) -> (HeaderMap, Origin) {
+    fn rewritten(
+        fields: &[(&'static str, &'static str)],
+        secure: bool,
+        trusted_hops: usize,
+    ) -> (HeaderMap, Origin) {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let hop = Hop { peer: "192.0.2.7".parse().unwrap(), secure, trusted_hops };
+        let hop = Hop {
+            peer: "192.0.2.7".parse().unwrap(),
+            secure,
+            trusted_hops,
+        };
         let origin = rewrite(&mut headers, hop);
         (headers, origin)
     }
@@ -168,12 +208,22 @@ mod tests {
         assert_eq!(origin.request_id.unwrap(), "client-made");
         assert!(!headers.contains_key("x-forwarded-host"));
         let (headers, _) = rewritten(&CLAIMS, false, 5);
-        assert_eq!(headers["x-forwarded-for"], "203.0.113.9, 10.0.0.5, 192.0.2.7");
+        assert_eq!(
+            headers["x-forwarded-for"],
+            "203.0.113.9, 10.0.0.5, 192.0.2.7"
+        );
     }
 
     #[test]
     fn two_schemes_are_no_scheme() {
-        let (headers, _) = rewritten(&[("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")], false, 1);
+        let (headers, _) = rewritten(
+            &[
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-proto", "http"),
+            ],
+            false,
+            1,
+        );
         assert_eq!(headers["x-forwarded-proto"], "http");
         let (headers, _) = rewritten(&[("x-forwarded-proto", "https,http")], false, 1);
         assert_eq!(headers["x-forwarded-proto"], "http");
@@ -181,7 +231,11 @@ mod tests {
 
     #[test]
     fn mapped_addresses_are_written_as_ipv4() {
-        let hop = Hop { peer: "::ffff:192.0.2.7".parse().unwrap(), secure: true, trusted_hops: 0 };
+        let hop = Hop {
+            peer: "::ffff:192.0.2.7".parse().unwrap(),
+            secure: true,
+            trusted_hops: 0,
+        };
         let mut headers = HeaderMap::new();
         rewrite(&mut headers, hop);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");

@@ -29,13 +29,21 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 }
 
 fn named(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(header::CONNECTION).iter().map(|value| value.as_bytes());
-    values.flat_map(tokens).filter_map(|token| HeaderName::from_bytes(token).ok()).collect()
+    let values = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .map(|value| value.as_bytes());
+    values
+        .flat_map(tokens)
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .collect()
 }
 
 /// The tokens of a list such as `keep-alive, Upgrade`.
 pub(super) fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+    list.split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ struct Pool {
 
 impl Default for RequestIds {
     fn default() -> Self {
-        Self { pool: RefCell::new(Pool { bytes: Vec::new() }) }
+        Self {
+            pool: RefCell::new(Pool { bytes: Vec::new() }),
+        }
     }
 }
 
@@ -81,7 +83,9 @@ mod tests {
     #[test]
     fn ids_are_uuids_and_differ() {
         let ids = RequestIds::default();
-        let seen: HashSet<String> = (0..1000).map(|_| ids.next().to_str().unwrap().to_owned()).collect();
+        let seen: HashSet<String> = (0..1000)
+            .map(|_| ids.next().to_str().unwrap().to_owned())
+            .collect();
         assert_eq!(seen.len(), 1000);
         for id in seen {
             let parts: Vec<usize> = id.split('-').map(str::len).collect();
@@ -96,6 +100,8 @@ mod tests {
         for bad in ["", "a b", "<a>"] {
             assert!(!is_acceptable(&HeaderValue::from_static(bad)), "{bad}");
         }
-        assert!(!is_acceptable(&HeaderValue::from_str(&"a".repeat(129)).unwrap()));
+        assert!(!is_acceptable(
+            &HeaderValue::from_str(&"a".repeat(129)).unwrap()
+        ));
     }
 }

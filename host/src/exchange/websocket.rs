@@ -42,7 +42,9 @@ pub(super) fn handshake(request: &Parts) -> Result<Option<Handshake>, Fault> {
     if STANDARD.decode(key).map_or(0, |bytes| bytes.len()) != KEY_BYTES {
         return Err(Fault::Malformed("the websocket key is not valid"));
     }
-    Ok(Some(Handshake { accept: accept(key) }))
+    Ok(Some(Handshake {
+        accept: accept(key),
+    }))
 }
 
 impl Handshake {
@@ -62,8 +64,12 @@ impl Handshake {
 
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::CONNECTION).iter();
-    let upgrades = lists.flat_map(|list| tokens(list.as_bytes())).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
-    upgrades && single(headers, &header::UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
+    let upgrades = lists
+        .flat_map(|list| tokens(list.as_bytes()))
+        .any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+    upgrades
+        && single(headers, &header::UPGRADE)
+            .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// The value of a field that stands there exactly once.
@@ -97,12 +103,19 @@ mod tests {
             fields.retain(|(other, _)| other != name);
             fields.extend(value.map(|value| (*name, value)));
         }
-        let request = fields.iter().fold(Request::builder(), |request, (name, value)| request.header(*name, *value));
+        let request = fields
+            .iter()
+            .fold(Request::builder(), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         request.body(()).unwrap().into_parts().0
     }
 
     fn status(changes: &[(&str, Option<&str>)]) -> u16 {
-        handshake(&parts(changes)).map_or_else(|fault| fault.status().as_u16(), |found| if found.is_some() { 101 } else { 0 })
+        handshake(&parts(changes)).map_or_else(
+            |fault| fault.status().as_u16(),
+            |found| if found.is_some() { 101 } else { 0 },
+        )
     }
 
     #[test]
@@ -129,7 +142,10 @@ mod tests {
             let mut headers = HeaderMap::new();
             Handshake::restore(&mut headers);
             for value in accept {
-                headers.append("sec-websocket-accept", HeaderValue::from_str(value).unwrap());
+                headers.append(
+                    "sec-websocket-accept",
+                    HeaderValue::from_str(value).unwrap(),
+                );
             }
             headers
         };

@@ -77,15 +77,23 @@ impl Common {
 /// The file without its secrets.
 fn plugin_configuration(mut file: Value) -> anyhow::Result<Vec<u8>> {
     if let Value::Object(keys) = &mut file {
-        keys.retain(|key, _| !SECRET_VARIABLES.iter().any(|(secret, _)| key.eq_ignore_ascii_case(secret)));
+        keys.retain(|key, _| {
+            !SECRET_VARIABLES
+                .iter()
+                .any(|(secret, _)| key.eq_ignore_ascii_case(secret))
+        });
     }
     Ok(serde_json::to_vec(&file)?)
 }
 
 /// The plugin's environment: the secrets, as the configuration has them.
 fn plugin_variables(config: &Config) -> Vec<(String, Secret)> {
-    let present = SECRET_VARIABLES.into_iter().filter_map(|(key, variable)| Some((variable, secret(config, key)?)));
-    present.map(|(variable, secret)| (variable.to_owned(), secret)).collect()
+    let present = SECRET_VARIABLES
+        .into_iter()
+        .filter_map(|(key, variable)| Some((variable, secret(config, key)?)));
+    present
+        .map(|(variable, secret)| (variable.to_owned(), secret))
+        .collect()
 }
 
 fn secret(config: &Config, key: &str) -> Option<Secret> {
@@ -94,9 +102,11 @@ fn secret(config: &Config, key: &str) -> Option<Secret> {
             let bytes = config.session.secret.as_ref()?;
             Some(Secret::new(STANDARD.encode(bytes.expose()).into_bytes()))
         }
-        "idp_client_secret" => {
-            config.provider.as_ref().map(|provider| provider.client_secret.clone()).filter(|secret| !secret.is_empty())
-        }
+        "idp_client_secret" => config
+            .provider
+            .as_ref()
+            .map(|provider| provider.client_secret.clone())
+            .filter(|secret| !secret.is_empty()),
         _ => None,
     }
 }
@@ -130,10 +140,15 @@ mod tests {
     fn the_plugin_gets_secrets_as_variables() {
         let config = Config::read(&file(), &|_| None).unwrap().config;
         let variables = plugin_variables(&config);
-        let shown: Vec<(&str, &[u8])> =
-            variables.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        let shown: Vec<(&str, &[u8])> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose()))
+            .collect();
         let expected: [(&str, &[u8]); 2] = [
-            ("COOKIE_SECRET", b"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
+            (
+                "COOKIE_SECRET",
+                b"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+            ),
             ("IDP_CLIENT_SECRET", b"client-s3cret"),
         ];
         assert_eq!(shown, expected);

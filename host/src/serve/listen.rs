@@ -14,9 +14,14 @@ use crate::limits;
 /// Text of another form, or a name that cannot be resolved.
 pub(crate) fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     if let Some(port) = text.strip_prefix(':') {
-        let port = port.parse().with_context(|| format!("`{text}` is no listening address: use `host:port` or `:port`"))?;
+        let port = port.parse().with_context(|| {
+            format!("`{text}` is no listening address: use `host:port` or `:port`")
+        })?;
         // All addresses of both families.
-        return Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]);
+        return Ok(vec![SocketAddr::new(
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port,
+        )]);
     }
     let found = text
         .to_socket_addrs()
@@ -25,8 +30,12 @@ pub(crate) fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
 }
 
 /// Binds every address once per worker; the result has one entry per worker.
-pub(super) fn bind_all(addresses: &[SocketAddr], workers: usize) -> anyhow::Result<Vec<Vec<TcpListener>>> {
-    let mut listeners: Vec<Vec<TcpListener>> = std::iter::repeat_with(Vec::new).take(workers).collect();
+pub(super) fn bind_all(
+    addresses: &[SocketAddr],
+    workers: usize,
+) -> anyhow::Result<Vec<Vec<TcpListener>>> {
+    let mut listeners: Vec<Vec<TcpListener>> =
+        std::iter::repeat_with(Vec::new).take(workers).collect();
     for &address in addresses {
         refuse_if_taken(address).with_context(|| format!("cannot listen on {address}"))?;
         let mut address = address;
@@ -43,15 +52,19 @@ pub(super) fn bind_all(addresses: &[SocketAddr], workers: usize) -> anyhow::Resu
 /// Where the listeners are in fact.
 pub(super) fn local_addresses(listeners: &[Vec<TcpListener>]) -> anyhow::Result<Vec<SocketAddr>> {
     let own = listeners.first().context("there is no worker")?;
-    Ok(own.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?)
+    Ok(own
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<io::Result<_>>()?)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     match bind_exactly(address) {
         // A machine without IPv6.
-        Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => {
-            bind_exactly(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
-        }
+        Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => bind_exactly(SocketAddr::new(
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            address.port(),
+        )),
         result => result,
     }
 }
@@ -76,7 +89,11 @@ fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if is_any_ipv6(address) {
         socket.set_only_v6(false)?;
     }
@@ -99,17 +116,33 @@ mod tests {
 
     #[test]
     fn addresses_from_text() {
-        assert_eq!(addresses("127.0.0.1:80").unwrap(), ["127.0.0.1:80".parse().unwrap()]);
+        assert_eq!(
+            addresses("127.0.0.1:80").unwrap(),
+            ["127.0.0.1:80".parse().unwrap()]
+        );
         assert_eq!(addresses(":443").unwrap(), ["[::]:443".parse().unwrap()]);
-        assert!(addresses("localhost:1").unwrap().iter().all(|address| address.ip().is_loopback()));
-        assert!(addresses("no port").unwrap_err().to_string().contains("`no port`"));
+        assert!(
+            addresses("localhost:1")
+                .unwrap()
+                .iter()
+                .all(|address| address.ip().is_loopback())
+        );
+        assert!(
+            addresses("no port")
+                .unwrap_err()
+                .to_string()
+                .contains("`no port`")
+        );
         assert!(addresses(":x").is_err());
     }
 
     #[test]
     fn workers_share_one_chosen_port() {
         let listeners = bind_all(&["127.0.0.1:0".parse().unwrap()], 3).unwrap();
-        let ports: Vec<u16> = listeners.iter().map(|own| own[0].local_addr().unwrap().port()).collect();
+        let ports: Vec<u16> = listeners
+            .iter()
+            .map(|own| own[0].local_addr().unwrap().port())
+            .collect();
         assert_ne!(ports[0], 0);
         assert_eq!(ports, [ports[0]; 3]);
     }
@@ -118,12 +151,19 @@ mod tests {
     fn a_port_that_another_proxy_listens_on_is_refused() {
         let first = bind_all(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
         let address = local_addresses(&first).unwrap()[0];
-        assert!(bind_all(&[address], 1).unwrap_err().to_string().contains("cannot listen"));
+        assert!(
+            bind_all(&[address], 1)
+                .unwrap_err()
+                .to_string()
+                .contains("cannot listen")
+        );
     }
 
     #[test]
     fn an_address_that_is_not_ours_is_named() {
-        let refused = bind_all(&["192.0.2.1:1".parse().unwrap()], 1).unwrap_err().to_string();
+        let refused = bind_all(&["192.0.2.1:1".parse().unwrap()], 1)
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("192.0.2.1:1"), "{refused}");
     }
 }

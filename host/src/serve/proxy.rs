@@ -36,14 +36,26 @@ impl Proxy {
     pub(super) fn build(common: &Common, stop: Stop) -> anyhow::Result<Rc<Self>> {
         let roots = Roots::default();
         let config = &common.config;
-        let providers = Rc::new(Providers::new(config.provider.as_ref(), &common.provider_access, &roots)?);
+        let providers = Rc::new(Providers::new(
+            config.provider.as_ref(),
+            &common.provider_access,
+            &roots,
+        )?);
         let callouts: Rc<dyn wasm::Callouts> = Rc::<Providers>::clone(&providers);
-        let plugin = wasm::Worker::start(&common.module, Rc::new(common.plugin()), Arc::clone(&common.shared), callouts)?;
+        let plugin = wasm::Worker::start(
+            &common.module,
+            Rc::new(common.plugin()),
+            Arc::clone(&common.shared),
+            callouts,
+        )?;
         Ok(Rc::new(Self {
             plugin,
             routes: Routes::new(&config.routes, &roots)?,
             trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
-            tls: common.tls.clone().map(|config: Arc<ServerConfig>| TlsAcceptor::from(config)),
+            tls: common
+                .tls
+                .clone()
+                .map(|config: Arc<ServerConfig>| TlsAcceptor::from(config)),
             stop,
             request_ids: RequestIds::default(),
             providers,

@@ -14,7 +14,9 @@ pub(crate) struct Stop {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { ordered: Arc::new(watch::Sender::new(false)) }
+        Self {
+            ordered: Arc::new(watch::Sender::new(false)),
+        }
     }
 }
 
@@ -55,7 +57,13 @@ mod tests {
     async fn an_order_is_seen_early_and_late() {
         let stop = Stop::default();
         let waiting = stop.clone();
-        let (early, ()) = tokio::join!(async move { waiting.ordered().await; true }, async { stop.order() });
+        let (early, ()) = tokio::join!(
+            async move {
+                waiting.ordered().await;
+                true
+            },
+            async { stop.order() }
+        );
         assert!(early);
         stop.ordered().await;
     }

@@ -24,7 +24,11 @@ pub(super) struct Start {
 
 /// Runs a worker until the order to stop; the body of its thread.
 pub(super) fn run(start: Start) {
-    let obituary = Obituary { stop: start.stop.clone(), failures: start.failures, orderly: false };
+    let obituary = Obituary {
+        stop: start.stop.clone(),
+        failures: start.failures,
+        orderly: false,
+    };
     let ready = start.ready;
     match prepare(start.listeners, &start.common, &start.stop) {
         Ok(worker) => {
@@ -47,19 +51,35 @@ struct Worker {
 }
 
 fn prepare(listeners: Vec<TcpListener>, common: &Common, stop: &Stop) -> anyhow::Result<Worker> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
     let tasks = LocalSet::new();
     let (proxy, listeners) = tasks.block_on(&runtime, async {
         let proxy = Proxy::build(common, stop.clone())?;
-        let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<std::io::Result<_>>()?;
+        let listeners = listeners
+            .into_iter()
+            .map(tokio::net::TcpListener::from_std)
+            .collect::<std::io::Result<_>>()?;
         anyhow::Ok((proxy, listeners))
     })?;
-    Ok(Worker { runtime, tasks, proxy, listeners })
+    Ok(Worker {
+        runtime,
+        tasks,
+        proxy,
+        listeners,
+    })
 }
 
 impl Worker {
     fn serve(self) {
-        let Self { runtime, tasks, proxy, listeners } = self;
+        let Self {
+            runtime,
+            tasks,
+            proxy,
+            listeners,
+        } = self;
         tasks.block_on(&runtime, accept_until_stopped(&proxy, listeners));
         // Connections that outlived their grace end here.
         drop(tasks);
@@ -79,19 +99,33 @@ async fn accept_until_stopped(proxy: &Rc<Proxy>, listeners: Vec<tokio::net::TcpL
     proxy.stop.ordered().await;
     accepting.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(limits::WORKER_CONNECTIONS)).await;
+    let ended = tokio::time::timeout(
+        limits::GRACE,
+        permits.acquire_many(limits::WORKER_CONNECTIONS),
+    )
+    .await;
     if ended.is_err() {
-        tracing::warn!("closing connections that did not end in {} s", limits::GRACE.as_secs());
+        tracing::warn!(
+            "closing connections that did not end in {} s",
+            limits::GRACE.as_secs()
+        );
     }
     proxy.plugin.shutdown().await;
 }
 
 async fn accept(proxy: Rc<Proxy>, listener: tokio::net::TcpListener, permits: Arc<Semaphore>) {
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection::serve(Rc::clone(&proxy), stream, peer, permit));
+                tokio::task::spawn_local(connection::serve(
+                    Rc::clone(&proxy),
+                    stream,
+                    peer,
+                    permit,
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -124,7 +158,10 @@ impl Obituary {
 impl Drop for Obituary {
     fn drop(&mut self) {
         if !self.orderly {
-            let name = std::thread::current().name().unwrap_or("a worker").to_owned();
+            let name = std::thread::current()
+                .name()
+                .unwrap_or("a worker")
+                .to_owned();
             let _ = self.failures.send(anyhow!("{name} ended unexpectedly"));
             self.stop.order();
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jetway_core::config::{CertificateFiles, Listener};
+use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
@@ -36,7 +36,11 @@ impl Certificates {
                 "no certificate for the listener: set `certificate_file` and `certificate_key_file`, or `insecure_server: true` behind a proxy that terminates TLS"
             );
         }
-        let chains = listener.certificates.iter().map(Chain::read).collect::<anyhow::Result<_>>()?;
+        let chains = listener
+            .certificates
+            .iter()
+            .map(Chain::read)
+            .collect::<anyhow::Result<_>>()?;
         Ok(Self::Tls(chains))
     }
 
@@ -54,13 +58,19 @@ impl Certificates {
             Self::Plain => return Ok(None),
             Self::Tls(chains) => chains,
         };
-        let keys = chains.iter().map(Chain::certified).collect::<anyhow::Result<Vec<_>>>()?;
+        let keys = chains
+            .iter()
+            .map(Chain::certified)
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let mut config = ServerConfig::builder_with_provider(super::provider())
             .with_safe_default_protocol_versions()
             .context("the TLS library offers no usable version")?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(ByName { keys }));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Returning browsers skip the costly half of the handshake; keys for this live in memory only and rotate.
+        config.ticketer =
+            rustls::crypto::ring::Ticketer::new().context("cannot make session ticket keys")?;
         Ok(Some(Arc::new(config)))
     }
 }
@@ -78,8 +88,12 @@ impl Chain {
     fn read(files: &CertificateFiles) -> anyhow::Result<Self> {
         let certificate = file::read("certificate", files.certificate.as_ref(), limits::PEM_FILE)?;
         let key = file::read("private key", files.key.as_ref(), limits::PEM_FILE)?;
-        Self::from_pem(&files.certificate, &certificate, &key)
-            .with_context(|| format!("cannot use the certificate `{}` with the key `{}`", files.certificate, files.key))
+        Self::from_pem(&files.certificate, &certificate, &key).with_context(|| {
+            format!(
+                "cannot use the certificate `{}` with the key `{}`",
+                files.certificate, files.key
+            )
+        })
     }
 
     /// Takes PEM text; `source` names it in messages.
@@ -93,14 +107,23 @@ impl Chain {
         if certificates.is_empty() {
             bail!("there is no `BEGIN CERTIFICATE` in the certificate file");
         }
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .context("there is no usable private key in PEM format; encrypted keys are not supported")?;
-        Ok(Self { source: source.to_owned(), certificates, key })
+        let key = PrivateKeyDer::from_pem_slice(key).context(
+            "there is no usable private key in PEM format; encrypted keys are not supported",
+        )?;
+        Ok(Self {
+            source: source.to_owned(),
+            certificates,
+            key,
+        })
     }
 
     fn certified(&self) -> anyhow::Result<Arc<CertifiedKey>> {
-        let key = CertifiedKey::from_der(self.certificates.clone(), self.key.clone_key(), &super::provider())
-            .with_context(|| format!("cannot use the certificate `{}` with its key", self.source))?;
+        let key = CertifiedKey::from_der(
+            self.certificates.clone(),
+            self.key.clone_key(),
+            &super::provider(),
+        )
+        .with_context(|| format!("cannot use the certificate `{}` with its key", self.source))?;
         Ok(Arc::new(key))
     }
 }
@@ -128,8 +151,11 @@ impl ResolvesServerCert for ByName {
 }
 
 fn covers(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
-    let Ok(certificate) = key.end_entity_cert() else { return false };
-    ParsedCertificate::try_from(certificate).is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
+    let Ok(certificate) = key.end_entity_cert() else {
+        return false;
+    };
+    ParsedCertificate::try_from(certificate)
+        .is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
 }
 
 #[cfg(test)]
@@ -139,14 +165,24 @@ mod tests {
     fn chain(names: &[&str]) -> Chain {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
-        Chain::from_pem("test", made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap()
+        Chain::from_pem(
+            "test",
+            made.cert.pem().as_bytes(),
+            made.signing_key.serialize_pem().as_bytes(),
+        )
+        .unwrap()
     }
 
     fn chosen(chains: &[Chain], name: Option<&str>) -> usize {
-        let keys: Vec<_> = chains.iter().map(|chain| chain.certified().unwrap()).collect();
+        let keys: Vec<_> = chains
+            .iter()
+            .map(|chain| chain.certified().unwrap())
+            .collect();
         let resolver = ByName { keys: keys.clone() };
         let key = resolver.choose(name).unwrap();
-        keys.iter().position(|other| Arc::ptr_eq(other, &key)).unwrap()
+        keys.iter()
+            .position(|other| Arc::ptr_eq(other, &key))
+            .unwrap()
     }
 
     #[test]
@@ -170,7 +206,12 @@ mod tests {
     fn text_without_a_certificate_is_refused() {
         let made = rcgen::generate_simple_self_signed(vec!["one.test".to_owned()]).unwrap();
         let key = made.signing_key.serialize_pem();
-        let refused = Chain::from_pem("test", key.as_bytes(), key.as_bytes()).err().unwrap();
-        assert!(refused.to_string().contains("BEGIN CERTIFICATE"), "{refused}");
+        let refused = Chain::from_pem("test", key.as_bytes(), key.as_bytes())
+            .err()
+            .unwrap();
+        assert!(
+            refused.to_string().contains("BEGIN CERTIFICATE"),
+            "{refused}"
+        );
     }
 }

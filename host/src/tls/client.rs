@@ -79,8 +79,11 @@ fn file_roots(path: &str) -> anyhow::Result<RootCertStore> {
 fn pem_roots(source: &str, pem: &[u8]) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.with_context(|| format!("`{source}` is not in PEM format"))?;
-        roots.add(certificate).with_context(|| format!("`{source}` holds a certificate that cannot be an authority"))?;
+        let certificate =
+            certificate.with_context(|| format!("`{source}` is not in PEM format"))?;
+        roots.add(certificate).with_context(|| {
+            format!("`{source}` holds a certificate that cannot be an authority")
+        })?;
     }
     if roots.is_empty() {
         bail!("there is no `BEGIN CERTIFICATE` in `{source}`");
@@ -102,7 +105,9 @@ fn unverified() -> anyhow::Result<Arc<ClientConfig>> {
         .with_safe_default_protocol_versions()
         .context("the TLS library offers no usable version")?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Unverified { provider: super::provider() }))
+        .with_custom_certificate_verifier(Arc::new(Unverified {
+            provider: super::provider(),
+        }))
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
@@ -131,7 +136,12 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -140,10 +150,17 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -60,7 +60,10 @@ enum Host {
 
 impl Host {
     fn parse(text: &str) -> Self {
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+            .unwrap_or(text);
         match bare.parse() {
             Ok(address) => Self::Address(address),
             Err(_) if bare.eq_ignore_ascii_case("localhost") => Self::Loopback,
@@ -76,14 +79,25 @@ impl Connector {
     /// Authorities that cannot be read, or a host that cannot be a TLS server's name.
     pub(crate) fn new(origin: &Origin, trust: &Trust, roots: &Roots) -> anyhow::Result<Self> {
         let tls = if origin.tls {
-            let config = roots.client_config(trust).with_context(|| format!("cannot prepare TLS to {origin}"))?;
-            let bare = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-            let name = ServerName::try_from(bare).with_context(|| format!("`{}` is no server name", origin.host))?;
+            let config = roots
+                .client_config(trust)
+                .with_context(|| format!("cannot prepare TLS to {origin}"))?;
+            let bare = origin
+                .host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned();
+            let name = ServerName::try_from(bare)
+                .with_context(|| format!("`{}` is no server name", origin.host))?;
             Some((TlsConnector::from(Arc::clone(&config)), name))
         } else {
             None
         };
-        Ok(Self { host: Host::parse(&origin.host), port: origin.port, tls })
+        Ok(Self {
+            host: Host::parse(&origin.host),
+            port: origin.port,
+            tls,
+        })
     }
 
     /// Connects to this address, whatever the name resolves to.
@@ -95,27 +109,48 @@ impl Connector {
 
     /// Makes a connection.
     pub(crate) async fn connect(&self) -> Result<Transport, ConnectFault> {
-        timeout(limits::CONNECT, self.connect_unhurried()).await.map_err(|_| ConnectFault::Slow)?
+        timeout(limits::CONNECT, self.connect_unhurried())
+            .await
+            .map_err(|_| ConnectFault::Slow)?
     }
 
     async fn connect_unhurried(&self) -> Result<Transport, ConnectFault> {
         let stream = self.tcp().await?;
         prepare(&stream);
-        let Some((connector, name)) = &self.tls else { return Ok(Transport::Plain(stream)) };
-        let stream = connector.connect(name.clone(), stream).await.map_err(ConnectFault::Tls)?;
+        let Some((connector, name)) = &self.tls else {
+            return Ok(Transport::Plain(stream));
+        };
+        let stream = connector
+            .connect(name.clone(), stream)
+            .await
+            .map_err(ConnectFault::Tls)?;
         Ok(Transport::Tls(Box::new(TlsStream::Client(stream))))
     }
 
     async fn tcp(&self) -> Result<TcpStream, ConnectFault> {
         match &self.host {
-            Host::Loopback => first(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()], self.port).await,
+            Host::Loopback => {
+                first(
+                    &[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+                    self.port,
+                )
+                .await
+            }
             Host::Address(address) => first(&[*address], self.port).await,
             Host::Name(name) => {
-                let resolve = |source| ConnectFault::Resolve { name: name.clone(), source };
-                let found = tokio::net::lookup_host((name.as_str(), self.port)).await.map_err(resolve)?;
+                let resolve = |source| ConnectFault::Resolve {
+                    name: name.clone(),
+                    source,
+                };
+                let found = tokio::net::lookup_host((name.as_str(), self.port))
+                    .await
+                    .map_err(resolve)?;
                 let found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
                 if found.is_empty() {
-                    return Err(resolve(io::Error::new(io::ErrorKind::NotFound, "no address")));
+                    return Err(resolve(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        "no address",
+                    )));
                 }
                 first(&found, self.port).await
             }
@@ -129,7 +164,11 @@ async fn first(addresses: &[IpAddr], port: u16) -> Result<TcpStream, ConnectFaul
     for address in addresses {
         let address = SocketAddr::new(*address, port);
         // A lone address has all the time there is.
-        let limit = if addresses.len() > 1 { limits::CONNECT_ADDRESS } else { limits::CONNECT };
+        let limit = if addresses.len() > 1 {
+            limits::CONNECT_ADDRESS
+        } else {
+            limits::CONNECT
+        };
         fault = match timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(source)) => ConnectFault::Connect { address, source },
@@ -141,7 +180,9 @@ async fn first(addresses: &[IpAddr], port: u16) -> Result<TcpStream, ConnectFaul
 
 /// Settings of every TCP connection, in either direction. A connection without them works too, only worse.
 pub(crate) fn prepare(stream: &TcpStream) {
-    let keepalive = TcpKeepalive::new().with_time(limits::TCP_KEEPALIVE).with_interval(Duration::from_secs(15));
+    let keepalive = TcpKeepalive::new()
+        .with_time(limits::TCP_KEEPALIVE)
+        .with_interval(Duration::from_secs(15));
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
@@ -173,16 +214,27 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let refused = connector(&format!("http://{address}")).connect().await.err().unwrap();
-        assert!(matches!(refused, ConnectFault::Connect { address: told, .. } if told == address), "{refused:?}");
+        let refused = connector(&format!("http://{address}"))
+            .connect()
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            matches!(refused, ConnectFault::Connect { address: told, .. } if told == address),
+            "{refused:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_certificate_that_nobody_signed_is_refused_unless_told_otherwise() {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let key = made.signing_key.serialize_pem();
-        let chain = crate::tls::Chain::from_pem("test", made.cert.pem().as_bytes(), key.as_bytes()).unwrap();
-        let config = crate::tls::Certificates::Tls(vec![chain]).server_config().unwrap().unwrap();
+        let chain = crate::tls::Chain::from_pem("test", made.cert.pem().as_bytes(), key.as_bytes())
+            .unwrap();
+        let config = crate::tls::Certificates::Tls(vec![chain])
+            .server_config()
+            .unwrap()
+            .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = tokio_rustls::TlsAcceptor::from(config);
@@ -195,10 +247,15 @@ mod tests {
         let ca = std::env::temp_dir().join(format!("jetway-ca-{}.pem", std::process::id()));
         std::fs::write(&ca, made.cert.pem()).unwrap();
         let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let other_ca = std::env::temp_dir().join(format!("jetway-other-ca-{}.pem", std::process::id()));
+        let other_ca =
+            std::env::temp_dir().join(format!("jetway-other-ca-{}.pem", std::process::id()));
         std::fs::write(&other_ca, other.cert.pem()).unwrap();
 
-        let origin = Origin { tls: true, host: "localhost".to_owned(), port };
+        let origin = Origin {
+            tls: true,
+            host: "localhost".to_owned(),
+            port,
+        };
         let connects = async |trust: Trust| {
             let connector = Connector::new(&origin, &trust, &Roots::default()).unwrap();
             connector.connect().await.is_ok()

@@ -46,7 +46,10 @@ pub(crate) struct Lease {
 impl Pool {
     /// An empty pool.
     pub(crate) fn new(connector: Connector) -> Rc<Self> {
-        Rc::new(Self { connector, idle: RefCell::default() })
+        Rc::new(Self {
+            connector,
+            idle: RefCell::default(),
+        })
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -85,18 +88,25 @@ impl Pool {
 
     /// Closes idle connections that are past their age.
     pub(crate) fn sweep(&self) {
-        self.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE);
+        self.idle
+            .borrow_mut()
+            .retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE);
     }
 
     fn lease(self: &Rc<Self>, sender: SendRequest<RequestBody>) -> Lease {
-        Lease { pool: Some(Rc::clone(self)), sender }
+        Lease {
+            pool: Some(Rc::clone(self)),
+            sender,
+        }
     }
 
     /// The idle connection that was used last: the others may grow old and be closed.
     fn take_idle(&self) -> Option<SendRequest<RequestBody>> {
         let mut idle = self.idle.borrow_mut();
         // One that is not ready is still sending a body that its server did not wait for.
-        let position = idle.iter().rposition(|idle| idle.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE)?;
+        let position = idle
+            .iter()
+            .rposition(|idle| idle.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE)?;
         Some(idle.remove(position).sender)
     }
 
@@ -119,18 +129,26 @@ impl Pool {
 impl Lease {
     /// Makes the connection available to the next request.
     pub(crate) fn release(self) {
-        let Some(pool) = self.pool.filter(|_| !self.sender.is_closed()) else { return };
+        let Some(pool) = self.pool.filter(|_| !self.sender.is_closed()) else {
+            return;
+        };
         let mut idle = pool.idle.borrow_mut();
         if idle.len() >= limits::POOL_IDLE {
             idle.remove(0);
         }
-        idle.push(Idle { sender: self.sender, since: Instant::now() });
+        idle.push(Idle {
+            sender: self.sender,
+            since: Instant::now(),
+        });
     }
 }
 
 /// A copy of a request that changes nothing (RFC 9110, 9.2.1) and has no body.
 fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     if !safe || !request.body().is_end_stream() {
         return None;
     }
@@ -156,8 +174,15 @@ mod tests {
     async fn listen() -> (TcpListener, Rc<Pool>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let origin = Origin { tls: false, host: "127.0.0.1".to_owned(), port };
-        (listener, Pool::new(Connector::new(&origin, &Trust::System, &Roots::default()).unwrap()))
+        let origin = Origin {
+            tls: false,
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
+        (
+            listener,
+            Pool::new(Connector::new(&origin, &Trust::System, &Roots::default()).unwrap()),
+        )
     }
 
     async fn read_head(stream: &mut TcpStream) -> String {
@@ -171,7 +196,9 @@ mod tests {
     fn request(method: Method) -> Request<RequestBody> {
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = method;
-        request.headers_mut().insert("host", http::HeaderValue::from_static("a.test"));
+        request
+            .headers_mut()
+            .insert("host", http::HeaderValue::from_static("a.test"));
         request
     }
 
@@ -234,7 +261,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_safe_request_is_repeated_on_a_new_connection() {
-        assert_eq!(second_on_closing_connection(Method::GET).await.unwrap(), "ok");
+        assert_eq!(
+            second_on_closing_connection(Method::GET).await.unwrap(),
+            "ok"
+        );
     }
 
     #[tokio::test]
@@ -250,12 +280,17 @@ mod tests {
                 let server = async {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     read_head(&mut stream).await;
-                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok").await.unwrap();
+                    stream
+                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok")
+                        .await
+                        .unwrap();
                     stream
                 };
                 let (mut stream, answer) = tokio::join!(server, pool.send(request(Method::GET)));
                 drop(answer);
-                let closed = tokio::time::timeout(limits::CONNECT, stream.read_u8()).await.unwrap();
+                let closed = tokio::time::timeout(limits::CONNECT, stream.read_u8())
+                    .await
+                    .unwrap();
                 assert!(closed.is_err());
                 assert!(pool.idle.borrow().is_empty());
             })

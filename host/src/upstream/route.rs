@@ -40,11 +40,17 @@ impl Routes {
         let mut pools: Vec<(&Upstream, Rc<Pool>)> = Vec::new();
         let mut by_id = HashMap::with_capacity(routes.len());
         for route in routes {
-            let pool = match pools.iter().find(|(upstream, _)| **upstream == route.upstream) {
+            let pool = match pools
+                .iter()
+                .find(|(upstream, _)| **upstream == route.upstream)
+            {
                 Some((_, pool)) => Rc::clone(pool),
                 None => {
-                    let connector = Connector::new(&route.upstream.origin, &trust(&route.upstream), roots)
-                        .with_context(|| format!("cannot use the upstream of route `{}`", route.name))?;
+                    let connector =
+                        Connector::new(&route.upstream.origin, &trust(&route.upstream), roots)
+                            .with_context(|| {
+                                format!("cannot use the upstream of route `{}`", route.name)
+                            })?;
                     let pool = Pool::new(connector);
                     pools.push((&route.upstream, Rc::clone(&pool)));
                     pool
@@ -52,7 +58,10 @@ impl Routes {
             };
             by_id.insert(route.id.clone(), Rc::new(Destination::new(route, pool)?));
         }
-        Ok(Self { by_id, pools: pools.into_iter().map(|(_, pool)| pool).collect() })
+        Ok(Self {
+            by_id,
+            pools: pools.into_iter().map(|(_, pool)| pool).collect(),
+        })
     }
 
     /// The route of that id.
@@ -70,8 +79,13 @@ impl Routes {
 
 impl Destination {
     fn new(route: &Route, pool: Rc<Pool>) -> anyhow::Result<Self> {
-        let authority = HeaderValue::from_str(&route.upstream.origin.authority())
-            .with_context(|| format!("the upstream of route `{}` cannot stand in a Host header", route.name))?;
+        let authority =
+            HeaderValue::from_str(&route.upstream.origin.authority()).with_context(|| {
+                format!(
+                    "the upstream of route `{}` cannot stand in a Host header",
+                    route.name
+                )
+            })?;
         Ok(Self {
             id: route.id.clone(),
             name: route.name.clone(),
@@ -106,7 +120,10 @@ impl Destination {
 
 impl std::fmt::Debug for Destination {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Destination").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Destination")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

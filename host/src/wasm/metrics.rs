@@ -54,6 +54,7 @@ struct Metric {
 }
 
 /// One metric at one moment.
+#[cfg(test)]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MetricReading {
     /// What it is.
@@ -133,6 +134,7 @@ impl Metrics {
     }
 
     /// All metrics as they are now, in the order of their definition.
+    #[cfg(test)]
     pub(crate) fn readings(&self) -> Vec<MetricReading> {
         let metrics = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let reading = |metric: &Metric| MetricReading {

@@ -87,7 +87,8 @@ impl Worker {
         }
     }
 
-    /// Whether an instance is alive, for readiness.
+    /// Whether an instance is alive.
+    #[cfg(test)]
     pub(crate) fn is_live(&self) -> bool {
         self.life
             .try_borrow()

@@ -45,17 +45,26 @@ struct Refused {
 
 impl Provider {
     /// Answers an authorization request with the sign-in page.
-    pub(super) fn begin_sign_in(&mut self, asked: &Asked<'_>) -> Result<Response<Bytes>, NoRandomness> {
+    pub(super) fn begin_sign_in(
+        &mut self,
+        asked: &Asked<'_>,
+    ) -> Result<Response<Bytes>, NoRandomness> {
         let parameters = match Parameters::parse(asked.query.as_bytes()) {
             Ok(parameters) => parameters,
             Err(error) => return Ok(pages::problem(StatusCode::BAD_REQUEST, &error.to_string())),
         };
         // Until client and redirect URI are known to be ours, nobody is redirected anywhere.
         if !parameters.is("client_id", self.client.id()) {
-            return Ok(pages::problem(StatusCode::BAD_REQUEST, "the client is not registered"));
+            return Ok(pages::problem(
+                StatusCode::BAD_REQUEST,
+                "the client is not registered",
+            ));
         }
         if !parameters.is("redirect_uri", self.client.redirect_uri()) {
-            return Ok(pages::problem(StatusCode::BAD_REQUEST, "the redirect URI is not registered for this client"));
+            return Ok(pages::problem(
+                StatusCode::BAD_REQUEST,
+                "the redirect URI is not registered for this client",
+            ));
         }
         match check(&parameters, self.client.redirect_uri()) {
             Err(refused) => Ok(self.send_back_error(parameters.value("state"), &refused)),
@@ -64,7 +73,10 @@ impl Provider {
     }
 
     /// Answers the form of the sign-in page with a code for the client.
-    pub(super) fn finish_sign_in(&mut self, asked: &Asked<'_>) -> Result<Response<Bytes>, NoRandomness> {
+    pub(super) fn finish_sign_in(
+        &mut self,
+        asked: &Asked<'_>,
+    ) -> Result<Response<Bytes>, NoRandomness> {
         let form = match Parameters::parse(asked.body) {
             Ok(form) => form,
             Err(error) => return Ok(pages::problem(StatusCode::BAD_REQUEST, &error.to_string())),
@@ -81,15 +93,24 @@ impl Provider {
         let account = form.value("account").and_then(Account::named);
         let cancelled = form.value("cancel").is_some();
         if account.is_none() && !cancelled {
-            return Ok(pages::problem(StatusCode::BAD_REQUEST, "there is no such demo account"));
+            return Ok(pages::problem(
+                StatusCode::BAD_REQUEST,
+                "there is no such demo account",
+            ));
         }
         let Some(pending) = self.pending.take(name, asked.now) else {
-            return Ok(pages::problem(StatusCode::BAD_REQUEST, "this sign-in has ended: open the application again"));
+            return Ok(pages::problem(
+                StatusCode::BAD_REQUEST,
+                "this sign-in has ended: open the application again",
+            ));
         };
         match account {
             Some(account) if !cancelled => self.send_back_code(account, pending.request, asked.now),
             _ => {
-                let refused = Refused { code: "access_denied", description: "the visitor cancelled the sign-in" };
+                let refused = Refused {
+                    code: "access_denied",
+                    description: "the visitor cancelled the sign-in",
+                };
                 Ok(self.send_back_error(Some(&pending.request.state), &refused))
             }
         }
@@ -105,7 +126,9 @@ impl Provider {
             Some(value) if is_digest(value) => value.to_owned(),
             _ => unguessable()?,
         };
-        let cookie = format!("{COOKIE}={browser}; Path={PATH}; Max-Age={SIGN_IN_LIFETIME}; Secure; HttpOnly; SameSite=Lax");
+        let cookie = format!(
+            "{COOKIE}={browser}; Path={PATH}; Max-Age={SIGN_IN_LIFETIME}; Secure; HttpOnly; SameSite=Lax"
+        );
         let name = self.pending.keep(Pending { browser, request }, asked.now)?;
         let mut answer = pages::sign_in(&self.client.origin(), &name);
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
@@ -126,7 +149,10 @@ impl Provider {
     }
 
     fn send_back_error(&self, state: Option<&str>, refused: &Refused) -> Response<Bytes> {
-        let mut parameters = vec![("error", refused.code), ("error_description", refused.description)];
+        let mut parameters = vec![
+            ("error", refused.code),
+            ("error_description", refused.description),
+        ];
         parameters.extend(state.map(|state| ("state", state)));
         self.send_back(&parameters)
     }
@@ -145,9 +171,15 @@ impl Provider {
 fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationRequest, Refused> {
     let refuse = |code, description| Err(Refused { code, description });
     if !parameters.is("response_type", "code") {
-        return refuse("unsupported_response_type", "only response_type=code is offered");
+        return refuse(
+            "unsupported_response_type",
+            "only response_type=code is offered",
+        );
     }
-    if parameters.value("response_mode").is_some_and(|mode| mode != "query") {
+    if parameters
+        .value("response_mode")
+        .is_some_and(|mode| mode != "query")
+    {
         return refuse("invalid_request", "only response_mode=query is offered");
     }
     if parameters.value("request").is_some() || parameters.value("request_uri").is_some() {
@@ -156,8 +188,12 @@ fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationReq
     if parameters.is("prompt", "none") {
         return refuse("login_required", "the visitor has to choose an account");
     }
-    let scopes: Vec<String> =
-        parameters.value("scope").unwrap_or_default().split(' ').map(ToOwned::to_owned).collect();
+    let scopes: Vec<String> = parameters
+        .value("scope")
+        .unwrap_or_default()
+        .split(' ')
+        .map(ToOwned::to_owned)
+        .collect();
     if !scopes.iter().any(|scope| scope == "openid") {
         return refuse("invalid_scope", "the scope has to contain openid");
     }
@@ -167,9 +203,15 @@ fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationReq
     let Some(nonce) = parameters.value("nonce") else {
         return refuse("invalid_request", "a nonce is required");
     };
-    let challenge = parameters.value("code_challenge").filter(|challenge| is_digest(challenge));
-    let Some(code_challenge) = challenge.filter(|_| parameters.is("code_challenge_method", "S256")) else {
-        return refuse("invalid_request", "a code_challenge with code_challenge_method=S256 is required");
+    let challenge = parameters
+        .value("code_challenge")
+        .filter(|challenge| is_digest(challenge));
+    let Some(code_challenge) = challenge.filter(|_| parameters.is("code_challenge_method", "S256"))
+    else {
+        return refuse(
+            "invalid_request",
+            "a code_challenge with code_challenge_method=S256 is required",
+        );
     };
     Ok(AuthorizationRequest {
         redirect_uri: redirect_uri.to_owned(),
@@ -182,7 +224,10 @@ fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationReq
 
 /// 32 bytes in base64url, by shape.
 fn is_digest(text: &str) -> bool {
-    text.len() == DIGEST_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    text.len() == DIGEST_CHARACTERS
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// The value of our cookie; the first one when there are several.

@@ -66,9 +66,13 @@ impl Client {
         match (headers.get(header::AUTHORIZATION), posted) {
             (Some(basic), None) => {
                 let same_client = form.value("client_id").is_none_or(|id| id == self.id);
-                same_client && basic_credentials(basic.as_bytes()).is_some_and(|(id, secret)| self.is(&id, &secret))
+                same_client
+                    && basic_credentials(basic.as_bytes())
+                        .is_some_and(|(id, secret)| self.is(&id, &secret))
             }
-            (None, Some(secret)) => form.value("client_id").is_some_and(|id| self.is(id, secret)),
+            (None, Some(secret)) => form
+                .value("client_id")
+                .is_some_and(|id| self.is(id, secret)),
             _ => false,
         }
     }
@@ -88,7 +92,9 @@ fn basic_credentials(value: &[u8]) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded.trim())
+        .ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (id, secret) = text.split_once(':')?;
     Some((decode(id)?, decode(secret)?))

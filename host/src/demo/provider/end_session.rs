@@ -15,19 +15,29 @@ pub(super) const PATH: &str = "/end_session";
 impl Provider {
     /// Answers a sign-out.
     pub(super) fn end_session(&self, asked: &Asked<'_>) -> Response<Bytes> {
-        let encoded = if asked.method == Method::POST { asked.body } else { asked.query.as_bytes() };
+        let encoded = if asked.method == Method::POST {
+            asked.body
+        } else {
+            asked.query.as_bytes()
+        };
         let parameters = match Parameters::parse(encoded) {
             Ok(parameters) => parameters,
             Err(error) => return pages::problem(StatusCode::BAD_REQUEST, &error.to_string()),
         };
-        if parameters.value("client_id").is_some_and(|id| id != self.client.id()) {
+        if parameters
+            .value("client_id")
+            .is_some_and(|id| id != self.client.id())
+        {
             return pages::problem(StatusCode::BAD_REQUEST, "the client is not registered");
         }
         let Some(address) = parameters.value("post_logout_redirect_uri") else {
             return pages::signed_out(&self.client.origin());
         };
         if !self.client.may_return_to(address) {
-            return pages::problem(StatusCode::BAD_REQUEST, "the address to return to is not registered");
+            return pages::problem(
+                StatusCode::BAD_REQUEST,
+                "the address to return to is not registered",
+            );
         }
         match parameters.value("state") {
             Some(state) => reply::see_other(&with_state(address, state)),

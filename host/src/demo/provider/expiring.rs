@@ -20,7 +20,11 @@ struct Entry<T> {
 
 impl<T> Expiring<T> {
     pub(super) fn new(capacity: usize, lifetime: u64) -> Self {
-        Self { capacity, lifetime, entries: VecDeque::new() }
+        Self {
+            capacity,
+            lifetime,
+            entries: VecDeque::new(),
+        }
     }
 
     /// Keeps a value and returns its new name.
@@ -31,13 +35,20 @@ impl<T> Expiring<T> {
             self.entries.pop_front();
         }
         let ends = now.saturating_add(self.lifetime);
-        self.entries.push_back(Entry { name: name.clone(), ends, value });
+        self.entries.push_back(Entry {
+            name: name.clone(),
+            ends,
+            value,
+        });
         Ok(name)
     }
 
     /// The value of that name, unless it ended.
     pub(super) fn find(&self, name: &str, now: u64) -> Option<&T> {
-        self.entries.iter().find(|entry| entry.name == name && entry.ends > now).map(|entry| &entry.value)
+        self.entries
+            .iter()
+            .find(|entry| entry.name == name && entry.ends > now)
+            .map(|entry| &entry.value)
     }
 
     /// The value of that name, which is then no longer kept.

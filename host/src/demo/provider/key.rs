@@ -19,7 +19,8 @@ impl SigningKey {
 
     /// The public half as a key set.
     pub(super) fn set(&self) -> Value {
-        let mut key: Map<String, Value> = serde_json::from_str(&self.0.public_key().to_jwk()).unwrap_or_default();
+        let mut key: Map<String, Value> =
+            serde_json::from_str(&self.0.public_key().to_jwk()).unwrap_or_default();
         key.insert("use".into(), json!("sig"));
         key.insert("alg".into(), json!("ES256"));
         key.insert("kid".into(), json!(self.0.key_id()));

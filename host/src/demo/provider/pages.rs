@@ -32,7 +32,11 @@ struct Message<'a> {
 
 /// The list of accounts. `request` names the sign-in that is under way.
 pub(super) fn sign_in(application: &str, request: &str) -> Response<Bytes> {
-    let page = SignIn { application, request, accounts: &ACCOUNTS };
+    let page = SignIn {
+        application,
+        request,
+        accounts: &ACCOUNTS,
+    };
     html(StatusCode::OK, page.render(), Some(application))
 }
 
@@ -44,7 +48,12 @@ pub(super) fn front(application: &str) -> Response<Bytes> {
 
 /// After signing out, when no address to return to was given.
 pub(super) fn signed_out(application: &str) -> Response<Bytes> {
-    message(StatusCode::OK, "Signed out", "The demo provider keeps no session of its own.", Some(application))
+    message(
+        StatusCode::OK,
+        "Signed out",
+        "The demo provider keeps no session of its own.",
+        Some(application),
+    )
 }
 
 /// Something is wrong with the request, and there is nobody to send the visitor back to.
@@ -58,16 +67,36 @@ pub(super) fn style() -> Response<Bytes> {
 }
 
 fn message(status: StatusCode, title: &str, text: &str, onward: Option<&str>) -> Response<Bytes> {
-    html(status, Message { title, text, onward }.render(), None)
+    html(
+        status,
+        Message {
+            title,
+            text,
+            onward,
+        }
+        .render(),
+        None,
+    )
 }
 
-fn html(status: StatusCode, page: askama::Result<String>, form_leads_to: Option<&str>) -> Response<Bytes> {
+fn html(
+    status: StatusCode,
+    page: askama::Result<String>,
+    form_leads_to: Option<&str>,
+) -> Response<Bytes> {
     let Ok(page) = page else {
-        return reply::plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the page could not be made".to_owned());
+        return reply::plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "text/plain",
+            "the page could not be made".to_owned(),
+        );
     };
     let mut answer = reply::plain(status, "text/html; charset=utf-8", page);
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(form_leads_to));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        content_security_policy(form_leads_to),
+    );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     answer
 }
@@ -82,12 +111,17 @@ fn content_security_policy(form_leads_to: Option<&str>) -> HeaderValue {
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src data:; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
     );
-    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+    HeaderValue::from_str(&policy)
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
 /// The address as a source of a content security policy, whose grammar has no IPv6 addresses (CSP 3 section 2.3.1).
 fn source(application: &str) -> String {
-    match url::Url::parse(application).ok().as_ref().and_then(Origin::of) {
+    match url::Url::parse(application)
+        .ok()
+        .as_ref()
+        .and_then(Origin::of)
+    {
         Some(origin) if !origin.host.starts_with('[') => origin.to_string(),
         _ => "https:".to_owned(),
     }

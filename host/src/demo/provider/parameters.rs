@@ -23,9 +23,12 @@ impl Parameters {
         if encoded.len() > MAX_LENGTH {
             return Err(ParametersError::TooLong);
         }
-        let mut found: Vec<(String, String)> = form_urlencoded::parse(encoded).into_owned().collect();
+        let mut found: Vec<(String, String)> =
+            form_urlencoded::parse(encoded).into_owned().collect();
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let repeated = found.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
+        let repeated = found
+            .windows(2)
+            .any(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
         if repeated {
             return Err(ParametersError::Repeated);
         }
@@ -34,7 +37,10 @@ impl Parameters {
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(candidate, _)| candidate == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(super) fn is(&self, name: &str, expected: &str) -> bool {
@@ -64,13 +70,19 @@ mod tests {
 
     #[test]
     fn a_repeated_parameter_is_an_error_even_when_empty() {
-        assert_eq!(Parameters::parse(b"a=1&b=2&a=").err(), Some(ParametersError::Repeated));
+        assert_eq!(
+            Parameters::parse(b"a=1&b=2&a=").err(),
+            Some(ParametersError::Repeated)
+        );
     }
 
     #[test]
     fn the_length_is_bounded() {
         assert!(Parameters::parse(&vec![b'a'; MAX_LENGTH]).is_ok());
-        assert_eq!(Parameters::parse(&vec![b'a'; MAX_LENGTH + 1]).err(), Some(ParametersError::TooLong));
+        assert_eq!(
+            Parameters::parse(&vec![b'a'; MAX_LENGTH + 1]).err(),
+            Some(ParametersError::TooLong)
+        );
     }
 
     #[test]

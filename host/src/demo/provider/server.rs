@@ -41,8 +41,13 @@ pub(crate) struct Listening {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
     /// The address is taken or not of this machine.
-    #[error("the demo provider cannot listen on `{address}`: {cause}; `--provider-port` takes another port")]
-    Listen { address: SocketAddr, cause: io::Error },
+    #[error(
+        "the demo provider cannot listen on `{address}`: {cause}; `--provider-port` takes another port"
+    )]
+    Listen {
+        address: SocketAddr,
+        cause: io::Error,
+    },
     /// The system gave no thread or no event loop.
     #[error("the demo provider cannot be started: {0}")]
     Start(#[from] io::Error),
@@ -61,13 +66,20 @@ impl Listening {
         let listener =
             TcpListener::bind(address).map_err(|cause| ServerError::Listen { address, cause })?;
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (stop, stopped) = oneshot::channel();
         let provider = Arc::new(Mutex::new(provider));
         let thread = std::thread::Builder::new()
             .name("demo-provider".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, provider, TlsAcceptor::from(tls), stopped)))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+            .spawn(move || {
+                runtime.block_on(serve(listener, provider, TlsAcceptor::from(tls), stopped))
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 
@@ -96,7 +108,9 @@ async fn serve(
     };
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = &mut stopped => return,
@@ -115,13 +129,16 @@ async fn serve(
 }
 
 async fn connection(stream: TcpStream, tls: TlsAcceptor, provider: Arc<Mutex<Provider>>) {
-    let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await else {
+        return;
+    };
     let service = service_fn(move |request| {
         let provider = Arc::clone(&provider);
         async move { Ok::<_, Infallible>(exchange(request, &provider).await) }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(READ_TIMEOUT);
     drop(http.serve_connection(TokioIo::new(stream), service).await);
 }
 
@@ -129,19 +146,38 @@ async fn exchange(request: Request<Incoming>, provider: &Mutex<Provider>) -> Res
     let (head, body) = request.into_parts();
     let body = match timeout(READ_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) => return pages::problem(StatusCode::BAD_REQUEST, "the request is too long or broke off").map(Full::new),
-        Err(_) => return pages::problem(StatusCode::REQUEST_TIMEOUT, "the request took too long").map(Full::new),
+        Ok(Err(_)) => {
+            return pages::problem(
+                StatusCode::BAD_REQUEST,
+                "the request is too long or broke off",
+            )
+            .map(Full::new);
+        }
+        Err(_) => {
+            return pages::problem(StatusCode::REQUEST_TIMEOUT, "the request took too long")
+                .map(Full::new);
+        }
     };
     // A HEAD is answered like a GET; hyper leaves the body out.
-    let method = if head.method == Method::HEAD { Method::GET } else { head.method };
+    let method = if head.method == Method::HEAD {
+        Method::GET
+    } else {
+        head.method
+    };
     let asked = Asked {
         method: &method,
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
         body: &body,
-        now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        now: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
     };
     // A panic elsewhere does not make the kept sign-ins wrong, so a poisoned lock is taken all the same.
-    provider.lock().unwrap_or_else(PoisonError::into_inner).answer(&asked).map(Full::new)
+    provider
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .answer(&asked)
+        .map(Full::new)
 }

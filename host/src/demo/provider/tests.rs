@@ -29,13 +29,34 @@ impl World {
     fn new() -> Self {
         let client = Client::register(APPLICATION).unwrap();
         let secret = client.secret().to_owned();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        Self { provider: Provider::new(ISSUER.to_owned(), client), secret, cookie: None, now }
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        Self {
+            provider: Provider::new(ISSUER.to_owned(), client),
+            secret,
+            cookie: None,
+            now,
+        }
     }
 
-    fn ask(&mut self, method: Method, target: &str, headers: &HeaderMap, body: &str) -> Response<Bytes> {
+    fn ask(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &HeaderMap,
+        body: &str,
+    ) -> Response<Bytes> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        self.provider.answer(&Asked { method: &method, path, query, headers, body: body.as_bytes(), now: self.now })
+        self.provider.answer(&Asked {
+            method: &method,
+            path,
+            query,
+            headers,
+            body: body.as_bytes(),
+            now: self.now,
+        })
     }
 
     /// The visitor's browser, which has one cookie.
@@ -46,7 +67,15 @@ impl World {
         }
         let answer = self.ask(method, target, &headers, body);
         if let Some(cookie) = answer.headers().get(header::SET_COOKIE) {
-            self.cookie = Some(cookie.to_str().unwrap().split(';').next().unwrap().to_owned());
+            self.cookie = Some(
+                cookie
+                    .to_str()
+                    .unwrap()
+                    .split(';')
+                    .next()
+                    .unwrap()
+                    .to_owned(),
+            );
         }
         answer
     }
@@ -80,14 +109,31 @@ impl World {
 
     fn redeem_as(&mut self, authorization: &str, changes: &[(&str, &str)]) -> (u16, Value) {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
         if !authorization.is_empty() {
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
+            headers.insert(
+                header::AUTHORIZATION,
+                HeaderValue::from_str(authorization).unwrap(),
+            );
         }
-        let usual =
-            [("grant_type", "authorization_code"), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)];
-        let answer = self.ask(Method::POST, "/token", &headers, &pairs(&changed(&usual, changes)));
-        (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
+        let usual = [
+            ("grant_type", "authorization_code"),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_verifier", VERIFIER),
+        ];
+        let answer = self.ask(
+            Method::POST,
+            "/token",
+            &headers,
+            &pairs(&changed(&usual, changes)),
+        );
+        (
+            answer.status().as_u16(),
+            serde_json::from_slice(answer.body()).unwrap(),
+        )
     }
 
     fn key(&mut self) -> ES256PublicKey {
@@ -113,8 +159,13 @@ fn authorize(changes: &[(&str, &str)]) -> String {
     format!("/authorize?{}", pairs(&changed(&usual, changes)))
 }
 
-fn changed<'a>(usual: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let kept = usual.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+fn changed<'a>(
+    usual: &[(&'a str, &'a str)],
+    changes: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let kept = usual
+        .iter()
+        .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     kept.chain(changes).copied().collect()
 }
 
@@ -133,8 +184,14 @@ fn location(answer: &Response<Bytes>) -> url::Url {
 /// A parameter that the client gets back by redirect.
 fn returned(answer: &Response<Bytes>, name: &str) -> Option<String> {
     let location = location(answer);
-    assert!(location.as_str().starts_with(&format!("{REDIRECT_URI}?")), "{location}");
-    location.query_pairs().find(|(candidate, _)| candidate == name).map(|(_, value)| value.into_owned())
+    assert!(
+        location.as_str().starts_with(&format!("{REDIRECT_URI}?")),
+        "{location}"
+    );
+    location
+        .query_pairs()
+        .find(|(candidate, _)| candidate == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 #[test]
@@ -142,7 +199,10 @@ fn a_sign_in_ends_with_an_id_token_that_verifies() {
     let mut world = World::new();
     let request = world.open();
     let answer = world.choose(&request, "alice@example.com");
-    assert_eq!(returned(&answer, "state").as_deref(), Some("a state & more"));
+    assert_eq!(
+        returned(&answer, "state").as_deref(),
+        Some("a state & more")
+    );
     assert_eq!(returned(&answer, "iss").as_deref(), Some(ISSUER));
     let code = returned(&answer, "code").unwrap();
     let (status, tokens) = world.redeem(&[("code", &code)]);
@@ -155,18 +215,27 @@ fn a_sign_in_ends_with_an_id_token_that_verifies() {
         ..VerificationOptions::default()
     };
     let token = tokens["id_token"].as_str().unwrap();
-    let claims = world.key().verify_token::<Map<String, Value>>(token, Some(options)).unwrap();
+    let claims = world
+        .key()
+        .verify_token::<Map<String, Value>>(token, Some(options))
+        .unwrap();
     assert_eq!(claims.subject.as_deref(), Some("demo-alice"));
     assert_eq!(claims.issued_at.unwrap().as_secs(), world.now);
     assert_eq!(claims.expires_at.unwrap().as_secs(), world.now + 3600);
     assert_eq!(claims.custom["email"], "alice@example.com");
     assert_eq!(claims.custom["email_verified"], true);
     assert_eq!(claims.custom["name"], "Alice");
-    assert_eq!(claims.custom["groups"], serde_json::json!(["admins", "developers"]));
+    assert_eq!(
+        claims.custom["groups"],
+        serde_json::json!(["admins", "developers"])
+    );
 
     let mut headers = HeaderMap::new();
     let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
-    headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&bearer).unwrap());
+    headers.insert(
+        header::AUTHORIZATION,
+        HeaderValue::from_str(&bearer).unwrap(),
+    );
     let userinfo = world.ask(Method::GET, "/userinfo", &headers, "");
     let userinfo: Value = serde_json::from_slice(userinfo.body()).unwrap();
     assert_eq!(userinfo["sub"], "demo-alice");
@@ -176,11 +245,28 @@ fn a_sign_in_ends_with_an_id_token_that_verifies() {
 #[test]
 fn the_metadata_names_endpoints_of_the_issuer() {
     let mut world = World::new();
-    let answer = world.ask(Method::GET, "/.well-known/openid-configuration", &HeaderMap::new(), "");
+    let answer = world.ask(
+        Method::GET,
+        "/.well-known/openid-configuration",
+        &HeaderMap::new(),
+        "",
+    );
     let metadata: Value = serde_json::from_slice(answer.body()).unwrap();
     assert_eq!(metadata["issuer"], ISSUER);
-    for name in ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint"] {
-        assert!(metadata[name].as_str().unwrap().starts_with(&format!("{ISSUER}/")), "{name}");
+    for name in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "end_session_endpoint",
+    ] {
+        assert!(
+            metadata[name]
+                .as_str()
+                .unwrap()
+                .starts_with(&format!("{ISSUER}/")),
+            "{name}"
+        );
     }
 }
 
@@ -195,7 +281,10 @@ fn claims_follow_the_scope() {
     let code = returned(&answer, "code").unwrap();
     let (_, tokens) = world.redeem(&[("code", &code)]);
     let token = tokens["id_token"].as_str().unwrap();
-    let claims = world.key().verify_token::<Map<String, Value>>(token, None).unwrap();
+    let claims = world
+        .key()
+        .verify_token::<Map<String, Value>>(token, None)
+        .unwrap();
     assert!(claims.custom.is_empty(), "{:?}", claims.custom);
 }
 
@@ -205,12 +294,21 @@ fn a_foreign_client_or_address_is_never_redirected_to() {
     for change in [
         ("client_id", "other"),
         ("redirect_uri", "https://evil.example/.pomerium/callback"),
-        ("redirect_uri", "https://cockpit.localhost:8443/.pomerium/callback/"),
-        ("redirect_uri", "https://cockpit.localhost:8443/.pomerium/callback?x=1"),
+        (
+            "redirect_uri",
+            "https://cockpit.localhost:8443/.pomerium/callback/",
+        ),
+        (
+            "redirect_uri",
+            "https://cockpit.localhost:8443/.pomerium/callback?x=1",
+        ),
     ] {
         let answer = world.browse(Method::GET, &authorize(&[change]), "");
         assert_eq!(answer.status(), 400, "{change:?}");
-        assert!(answer.headers().get(header::LOCATION).is_none(), "{change:?}");
+        assert!(
+            answer.headers().get(header::LOCATION).is_none(),
+            "{change:?}"
+        );
     }
 }
 
@@ -232,7 +330,11 @@ fn a_request_that_falls_short_is_sent_back_with_an_error() {
     ] {
         let answer = world.browse(Method::GET, &authorize(&[change]), "");
         assert_eq!(answer.status(), 303, "{change:?}");
-        assert_eq!(returned(&answer, "error").as_deref(), Some(code), "{change:?}");
+        assert_eq!(
+            returned(&answer, "error").as_deref(),
+            Some(code),
+            "{change:?}"
+        );
         assert_eq!(returned(&answer, "code"), None);
     }
 }
@@ -247,7 +349,11 @@ fn another_browser_cannot_finish_a_sign_in() {
     assert_eq!(world.choose(&request, "alice@example.com").status(), 400);
     world.cookie = own;
     assert_eq!(world.choose(&request, "alice@example.com").status(), 303);
-    assert_eq!(world.choose(&request, "alice@example.com").status(), 400, "a form works once");
+    assert_eq!(
+        world.choose(&request, "alice@example.com").status(),
+        400,
+        "a form works once"
+    );
 }
 
 #[test]
@@ -263,9 +369,16 @@ fn two_tabs_do_not_disturb_each_other() {
 fn a_sign_in_can_be_cancelled() {
     let mut world = World::new();
     let request = world.open();
-    let answer = world.browse(Method::POST, "/authorize", &pairs(&[("request", &request), ("cancel", "yes")]));
+    let answer = world.browse(
+        Method::POST,
+        "/authorize",
+        &pairs(&[("request", &request), ("cancel", "yes")]),
+    );
     assert_eq!(returned(&answer, "error").as_deref(), Some("access_denied"));
-    assert_eq!(returned(&answer, "state").as_deref(), Some("a state & more"));
+    assert_eq!(
+        returned(&answer, "state").as_deref(),
+        Some("a state & more")
+    );
 }
 
 #[test]
@@ -293,14 +406,25 @@ fn a_code_works_once_and_for_sixty_seconds() {
 #[test]
 fn a_code_is_bound_to_its_verifier_and_address_and_spent_by_a_wrong_one() {
     for change in [
-        ("code_verifier", "another-verifier-of-43-characters-xxxxxxxxx"),
+        (
+            "code_verifier",
+            "another-verifier-of-43-characters-xxxxxxxxx",
+        ),
         ("code_verifier", ""),
         ("redirect_uri", "https://cockpit.localhost:8443/other"),
     ] {
         let mut world = World::new();
         let code = world.code("alice@example.com");
-        assert_eq!(world.redeem(&[("code", &code), change]).1["error"], "invalid_grant", "{change:?}");
-        assert_eq!(world.redeem(&[("code", &code)]).1["error"], "invalid_grant", "{change:?}");
+        assert_eq!(
+            world.redeem(&[("code", &code), change]).1["error"],
+            "invalid_grant",
+            "{change:?}"
+        );
+        assert_eq!(
+            world.redeem(&[("code", &code)]).1["error"],
+            "invalid_grant",
+            "{change:?}"
+        );
     }
 }
 
@@ -314,16 +438,29 @@ fn the_client_has_to_prove_itself_in_exactly_one_way() {
         (String::new(), vec![]),
         (basic("jetway-demo:wrong".into()), vec![]),
         (basic(format!("other:{secret}")), vec![]),
-        (basic(format!("jetway-demo:{secret}")), vec![("client_id", "jetway-demo"), ("client_secret", &secret)]),
-        (String::new(), vec![("client_id", "jetway-demo"), ("client_secret", "wrong")]),
+        (
+            basic(format!("jetway-demo:{secret}")),
+            vec![("client_id", "jetway-demo"), ("client_secret", &secret)],
+        ),
+        (
+            String::new(),
+            vec![("client_id", "jetway-demo"), ("client_secret", "wrong")],
+        ),
         ("Basic !".into(), vec![]),
     ];
     for (authorization, mut changes) in refused {
         changes.push(("code", &code));
         let (status, answer) = world.redeem_as(&authorization, &changes);
-        assert_eq!((status, &answer["error"]), (401, &Value::from("invalid_client")));
+        assert_eq!(
+            (status, &answer["error"]),
+            (401, &Value::from("invalid_client"))
+        );
     }
-    let posted = [("client_id", "jetway-demo"), ("client_secret", secret.as_str()), ("code", code.as_str())];
+    let posted = [
+        ("client_id", "jetway-demo"),
+        ("client_secret", secret.as_str()),
+        ("code", code.as_str()),
+    ];
     assert_eq!(world.redeem_as("", &posted).0, 200);
 }
 
@@ -331,9 +468,14 @@ fn the_client_has_to_prove_itself_in_exactly_one_way() {
 fn pages_forbid_scripts_and_let_the_form_lead_to_the_application_only() {
     let mut world = World::new();
     let answer = world.browse(Method::GET, &authorize(&[]), "");
-    let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    let policy = answer.headers()[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .unwrap();
     assert!(policy.starts_with("default-src 'none';"), "{policy}");
-    assert!(policy.contains("form-action 'self' https://cockpit.localhost:8443;"), "{policy}");
+    assert!(
+        policy.contains("form-action 'self' https://cockpit.localhost:8443;"),
+        "{policy}"
+    );
     assert!(text(&answer).contains("not for production"));
     for account in super::ACCOUNTS {
         assert!(text(&answer).contains(account.email));
@@ -343,10 +485,26 @@ fn pages_forbid_scripts_and_let_the_form_lead_to_the_application_only() {
 #[test]
 fn signing_out_returns_to_the_application_and_nowhere_else() {
     let mut world = World::new();
-    let target = |address: &str| format!("/end_session?{}", pairs(&[("post_logout_redirect_uri", address), ("state", "s")]));
-    let answer = world.browse(Method::GET, &target("https://cockpit.localhost:8443/.pomerium/signed_out"), "");
-    assert_eq!(location(&answer).as_str(), "https://cockpit.localhost:8443/.pomerium/signed_out?state=s");
-    for elsewhere in ["https://evil.example/", "https://cockpit.localhost:84430/", "https://cockpit.localhost:8443@evil/"] {
+    let target = |address: &str| {
+        format!(
+            "/end_session?{}",
+            pairs(&[("post_logout_redirect_uri", address), ("state", "s")])
+        )
+    };
+    let answer = world.browse(
+        Method::GET,
+        &target("https://cockpit.localhost:8443/.pomerium/signed_out"),
+        "",
+    );
+    assert_eq!(
+        location(&answer).as_str(),
+        "https://cockpit.localhost:8443/.pomerium/signed_out?state=s"
+    );
+    for elsewhere in [
+        "https://evil.example/",
+        "https://cockpit.localhost:84430/",
+        "https://cockpit.localhost:8443@evil/",
+    ] {
         let answer = world.browse(Method::GET, &target(elsewhere), "");
         assert_eq!(answer.status(), 400, "{elsewhere}");
     }
@@ -356,8 +514,16 @@ fn signing_out_returns_to_the_application_and_nowhere_else() {
 #[test]
 fn repeated_parameters_are_refused_everywhere() {
     let mut world = World::new();
-    assert_eq!(world.browse(Method::GET, &format!("{}&state=x", authorize(&[])), "").status(), 400);
-    assert_eq!(world.redeem(&[("code", "a"), ("code", "b")]).1["error"], "invalid_request");
+    assert_eq!(
+        world
+            .browse(Method::GET, &format!("{}&state=x", authorize(&[])), "")
+            .status(),
+        400
+    );
+    assert_eq!(
+        world.redeem(&[("code", "a"), ("code", "b")]).1["error"],
+        "invalid_request"
+    );
 }
 
 #[test]

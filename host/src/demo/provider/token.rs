@@ -32,28 +32,50 @@ impl Provider {
             return Ok(unknown_client());
         }
         if !form.is("grant_type", "authorization_code") {
-            return Ok(invalid("unsupported_grant_type", "only authorization_code is offered"));
+            return Ok(invalid(
+                "unsupported_grant_type",
+                "only authorization_code is offered",
+            ));
         }
         // Taken before it is checked: a code that was shown once is spent, whatever came with it.
         let code = form.value("code").unwrap_or_default();
         let Some(grant) = self.grants.take(code, asked.now) else {
-            return Ok(invalid("invalid_grant", "the code is unknown, was used before or has ended"));
+            return Ok(invalid(
+                "invalid_grant",
+                "the code is unknown, was used before or has ended",
+            ));
         };
         if !form.is("redirect_uri", &grant.request.redirect_uri) {
-            return Ok(invalid("invalid_grant", "the code was sent to another redirect URI"));
+            return Ok(invalid(
+                "invalid_grant",
+                "the code was sent to another redirect URI",
+            ));
         }
-        if !proves(form.value("code_verifier").unwrap_or_default(), &grant.request.code_challenge) {
-            return Ok(invalid("invalid_grant", "the code verifier does not fit the challenge"));
+        if !proves(
+            form.value("code_verifier").unwrap_or_default(),
+            &grant.request.code_challenge,
+        ) {
+            return Ok(invalid(
+                "invalid_grant",
+                "the code verifier does not fit the challenge",
+            ));
         }
         self.issue(grant, asked.now)
     }
 
     fn issue(&mut self, grant: Grant, now: u64) -> Result<Response<Bytes>, NoRandomness> {
         let Some(id_token) = self.id_token(&grant, now) else {
-            return Ok(reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the ID token was not signed"));
+            return Ok(reply::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "the ID token was not signed",
+            ));
         };
         let scope = grant.request.scopes.join(" ");
-        let access = Access { account: grant.account, scopes: grant.request.scopes };
+        let access = Access {
+            account: grant.account,
+            scopes: grant.request.scopes,
+        };
         let access_token = self.access.keep(access, now)?;
         Ok(reply::json(
             StatusCode::OK,
@@ -87,7 +109,11 @@ fn proves(verifier: &str, challenge: &str) -> bool {
 }
 
 fn is_form(asked: &Asked<'_>) -> bool {
-    let media_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = asked
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
@@ -97,7 +123,14 @@ fn invalid(code: &str, description: &str) -> Response<Bytes> {
 }
 
 fn unknown_client() -> Response<Bytes> {
-    let mut answer = reply::error(StatusCode::UNAUTHORIZED, "invalid_client", "the client is unknown or its secret is wrong");
-    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"demo provider\""));
+    let mut answer = reply::error(
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+        "the client is unknown or its secret is wrong",
+    );
+    answer.headers_mut().insert(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Basic realm=\"demo provider\""),
+    );
     answer
 }

@@ -14,9 +14,15 @@ impl Provider {
     pub(super) fn userinfo(&self, asked: &Asked<'_>) -> Response<Bytes> {
         let access = bearer(asked).and_then(|token| self.access.find(token, asked.now));
         let Some(access) = access else {
-            let mut answer = reply::error(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is unknown or has ended");
+            let mut answer = reply::error(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "the access token is unknown or has ended",
+            );
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            answer
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
             return answer;
         };
         let mut claims = access.account.claims(&access.scopes);
@@ -27,6 +33,11 @@ impl Provider {
 
 /// The token of `Authorization: Bearer` (RFC 6750 section 2.1).
 fn bearer<'a>(asked: &Asked<'a>) -> Option<&'a str> {
-    let (scheme, token) = asked.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = asked
+        .headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
