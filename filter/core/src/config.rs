@@ -77,7 +77,7 @@ pub struct ProviderSettings {
 
 impl ProviderSettings {
     /// Every origin that the module may call, the issuer's first. A body gives each a cluster (Envoy) or an allow-list
-    /// entry (host) under the name [`Origin::to_string`] prints, e.g. `https://idp.example.com`.
+    /// entry (host) under the name that [`Origin`] prints, e.g. `https://idp.example.com`.
     #[must_use]
     pub fn origins(&self) -> Vec<&Origin> {
         std::iter::once(&self.origin)

@@ -63,12 +63,8 @@ impl Gate {
         let request = match Parsed::read(request) {
             Ok(request) => request,
             Err(refusal) => {
-                return Step::Reply(refuse(
-                    refusal,
-                    Extras::default(),
-                    &Audience::default(),
-                    line(refusal),
-                ));
+                let audience = Audience::of_unreadable(request);
+                return Step::Reply(refuse(refusal, Extras::default(), &audience, line(refusal)));
             }
         };
         if !self.routes_by_host.contains_key(&*request.authority.host) {
@@ -107,7 +103,7 @@ impl Gate {
             Err(_) => refuse(
                 refusal,
                 Extras::default(),
-                &Audience::default(),
+                &Audience::of_unreadable(request),
                 line(refusal),
             ),
         }

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use crate::refusal::Refusal;
-use crate::request::Parsed;
+use crate::request::{Parsed, Request};
 use crate::step::Reply;
 
 /// The pages' only style sheet, allowed by its hash.
@@ -21,6 +21,14 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
+    /// For a request that could not be read: what can still be told from single headers.
+    pub(crate) fn of_unreadable(request: &Request<'_>) -> Self {
+        Self {
+            html: request.client().wants_html(),
+            request_id: request.id().unwrap_or_default().to_owned(),
+        }
+    }
+
     pub(crate) fn of(request: &Parsed<'_>) -> Self {
         Self {
             html: request.client.wants_html(),

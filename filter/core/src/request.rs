@@ -26,6 +26,26 @@ impl<'a> Request<'a> {
     }
 }
 
+impl<'a> Request<'a> {
+    /// What single headers tell about the client, whatever else is wrong with the request.
+    pub(crate) fn client(&self) -> Client<'a> {
+        Client {
+            accept: self.first("accept"),
+            ..Client::default()
+        }
+    }
+
+    /// The request id.
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        self.first("x-request-id").and_then(readable_id)
+    }
+
+    fn first(&self, name: &str) -> Option<&'a [u8]> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_slice())
+    }
+}
+
 /// Scheme-less address of a request: `Host` or `:authority`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority<'a> {

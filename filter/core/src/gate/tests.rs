@@ -804,6 +804,20 @@ fn pages_carry_the_request_id_and_escape_what_they_show() {
 }
 
 #[test]
+fn unreadable_requests_get_their_page_and_id_as_well() {
+    let mut world = World::new();
+    let reply = world.reply(&request(
+        "GET",
+        "app.test",
+        "/%2f",
+        &[HTML, ("x-request-id", b"id-7")],
+    ));
+    assert!(
+        reply.status == 400 && reply.body.contains("id-7") && reply.body.starts_with("<!doctype")
+    );
+}
+
+#[test]
 fn without_randomness_nobody_signs_in() {
     let mut world = World::new();
     let mut broken = |_: &mut [u8]| Err(crate::env::NoRandomness);
