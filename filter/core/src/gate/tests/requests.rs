@@ -1,0 +1,294 @@
+//! Single requests: what is forwarded, what is answered here, and that nothing gets through by accident.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::world::{HTML, Headers, World, request, status};
+use crate::testing::{Fixture, config};
+
+#[test]
+fn nobody() {
+    let mut world = World::new();
+    let mut code = |headers: Headers| world.reply(&headers).status;
+    assert_eq!(code(request("GET", "app.test", "/", &[HTML])), 303);
+    assert_eq!(
+        code(request("GET", "app.test", "/", &[("accept", b"*/*")])),
+        401
+    );
+    assert_eq!(code(request("POST", "app.test", "/", &[HTML])), 401);
+    assert_eq!(
+        code(request(
+            "GET",
+            "app.test",
+            "/",
+            &[HTML, ("upgrade", b"websocket")]
+        )),
+        401
+    );
+    assert_eq!(code(request("GET", "other.test", "/", &[HTML])), 404);
+    assert_eq!(code(request("GET", "app.test", "/%2f", &[HTML])), 400);
+    let reply = world.reply(&request("POST", "app.test", "/", &[]));
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert!(serde_json::from_str::<Value>(&reply.body).unwrap()["sign_in_url"].is_string());
+}
+
+#[test]
+fn what_the_upstream_gets() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    let session = jar.header();
+    let headers = request(
+        "GET",
+        "app.test",
+        "/x/../y?q",
+        &[
+            ("cookie", b"a=\xff; cockpit=\"x\""),
+            ("cookie", session.as_bytes()),
+            ("x-pomerium-claim-email", b"evil"),
+            ("x_pomerium_jwt_assertion", b"evil"),
+            ("x-jetway-route", b"0123456789abcdef"),
+        ],
+    );
+    let step = world.begin(&headers);
+    let Step::Forward(forward) = step else {
+        panic!("{step:?}")
+    };
+    let route = world.gate.config.routes[0].id.clone().into_bytes();
+    assert_eq!(
+        forward.edits(),
+        [
+            Edit::Remove("x-pomerium-claim-email".to_owned()),
+            Edit::Remove("x_pomerium_jwt_assertion".to_owned()),
+            Edit::Remove("x-jetway-route".to_owned()),
+            Edit::Set(":path", b"/y?q".to_vec()),
+            Edit::Set("cookie", b"a=\xff; cockpit=\"x\"".to_vec()),
+            Edit::Set(ROUTE_HEADER, route),
+        ]
+    );
+}
+
+#[test]
+fn routes_by_path_in_file_order() {
+    let mut world = World::new();
+    assert_eq!(
+        status(&world.begin(&request("GET", "b.test", "/open/x", &[]))),
+        200,
+        "public"
+    );
+    assert_eq!(
+        status(&world.begin(&request("GET", "b.test", "/open/../closed", &[]))),
+        401
+    );
+    assert_eq!(
+        status(&world.begin(&request("GET", "B.test", "/OPEN/x", &[]))),
+        401,
+        "paths have a case"
+    );
+}
+
+#[test]
+fn websockets() {
+    let mut world = World::new();
+    let app = world.sign_in("app.test", "/", "alice@corp.test").header();
+    let b = world.sign_in("b.test", "/", "alice@corp.test").header();
+    let mut code = |host: &str, cookie: &str, extra: &[(&str, &[u8])]| {
+        let mut all = vec![("cookie", cookie.as_bytes())];
+        all.extend_from_slice(extra);
+        status(&world.begin(&request("GET", host, "/socket", &all)))
+    };
+    let upgrade: (&str, &[u8]) = ("upgrade", b"WebSocket");
+    assert_eq!(
+        code(
+            "app.test",
+            &app,
+            &[upgrade, ("origin", b"https://app.test")]
+        ),
+        200
+    );
+    assert_eq!(code("app.test", &app, &[upgrade]), 200, "not a browser");
+    for origin in [
+        "https://app.test.evil",
+        "http://app.test",
+        "https://app.test:444",
+        "null",
+    ] {
+        assert_eq!(
+            code("app.test", &app, &[upgrade, ("origin", origin.as_bytes())]),
+            403,
+            "{origin}"
+        );
+    }
+    assert_eq!(code("app.test", &app, &[("upgrade", b"h2c")]), 403);
+    assert_eq!(
+        code("b.test", &b, &[upgrade, ("origin", b"https://b.test")]),
+        403,
+        "allow_websockets is off"
+    );
+}
+
+#[test]
+fn signing_out_takes_a_form_of_this_site() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    let cookie = jar.header();
+    let mut post = |extra: &[(&str, &[u8])]| {
+        let mut all = vec![HTML, ("cookie", cookie.as_bytes())];
+        all.extend_from_slice(extra);
+        world.reply(&request("POST", "app.test", "/.pomerium/sign_out", &all))
+    };
+    assert_eq!(post(&[]).status, 403);
+    assert_eq!(post(&[("origin", b"https://evil.test")]).status, 403);
+    assert_eq!(
+        post(&[("origin", b"null"), ("sec-fetch-site", b"cross-site")]).status,
+        403
+    );
+    assert!(
+        post(&[
+            ("origin", b"https://evil.test"),
+            ("sec-fetch-site", b"same-origin")
+        ])
+        .status
+            == 403
+    );
+    let reply = post(&[("origin", b"https://app.test")]);
+    assert_eq!(reply.status, 303);
+    assert!(
+        reply
+            .header("location")
+            .unwrap()
+            .starts_with("https://op.test/logout?client_id=rp&")
+    );
+    let mut jar = jar;
+    jar.take(&reply);
+    assert!(jar.0.is_empty());
+    let page = world.reply(&request(
+        "GET",
+        "app.test",
+        "/.pomerium/sign_out",
+        &[HTML, ("cookie", cookie.as_bytes())],
+    ));
+    assert!(
+        page.status == 200 && page.header("set-cookie").is_none(),
+        "a link only asks"
+    );
+}
+
+#[test]
+fn own_addresses_never_reach_the_upstream() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    for (path, expected) in [
+        ("/.pomerium/", 200),
+        ("/.pomerium/x", 404),
+        ("/.pomerium/../.pomerium/x", 404),
+        ("/%2epomerium/x", 404),
+        ("/ping", 200),
+        ("/.pomeriumx", 200),
+        ("/x/.pomerium/callback", 200),
+    ] {
+        let step = world.visit("app.test", path, &jar);
+        assert_eq!(status(&step), expected, "{path}");
+        let ours = !matches!(path, "/.pomeriumx" | "/x/.pomerium/callback");
+        assert_eq!(matches!(step, Step::Reply(_)), ours, "{path}");
+    }
+}
+
+#[test]
+fn pages_carry_the_request_id_and_escape_what_they_show() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", "m&m@corp.test").header();
+    let headers = request(
+        "GET",
+        "app.test",
+        "/",
+        &[
+            HTML,
+            ("cookie", jar.as_bytes()),
+            ("x-request-id", b"abc-123"),
+        ],
+    );
+    let reply = world.reply(&headers);
+    assert!(
+        reply.body.contains("m&#38;m@corp.test") && reply.body.contains("abc-123"),
+        "{}",
+        reply.body
+    );
+    assert!(
+        reply
+            .header("content-security-policy")
+            .unwrap()
+            .contains("form-action 'self' https://op.test;")
+    );
+    let odd = request(
+        "GET",
+        "app.test",
+        "/",
+        &[HTML, ("cookie", jar.as_bytes()), ("x-request-id", b"<b>")],
+    );
+    assert!(!world.reply(&odd).body.contains("<b>"));
+}
+
+#[test]
+fn unreadable_requests_get_their_page_and_id_as_well() {
+    let mut world = World::new();
+    let reply = world.reply(&request(
+        "GET",
+        "app.test",
+        "/%2f",
+        &[HTML, ("x-request-id", b"id-7")],
+    ));
+    assert!(
+        reply.status == 400 && reply.body.contains("id-7") && reply.body.starts_with("<!doctype")
+    );
+}
+
+fn any_headers() -> impl Strategy<Value = Headers> {
+    let name = prop_oneof![
+        Just(":path"),
+        Just(":method"),
+        Just(":authority"),
+        Just("host"),
+        Just("cookie"),
+        Just("accept"),
+        Just("origin"),
+        Just("upgrade"),
+        Just("x-request-id"),
+        Just("sec-fetch-mode"),
+        Just("x-pomerium-claim-email"),
+    ];
+    let value = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        Just(b"/".to_vec()),
+        Just(b"/.pomerium/callback?code=a&state=b.c".to_vec()),
+        Just(b"GET".to_vec()),
+        Just(b"app.test".to_vec()),
+        Just(b"b.test".to_vec()),
+        Just(b"text/html".to_vec()),
+        Just(b"websocket".to_vec()),
+        Just(b"__Host-_pomerium=AQAAAAAA; __Host-_pomerium_attempt_b=x".to_vec()),
+    ];
+    proptest::collection::vec((name, value), 0..8).prop_map(|pairs| {
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// Whatever is sent: no panic, and nothing of a route that asks who it is gets through without a session.
+    #[test]
+    fn no_input_without_a_session_is_forwarded(pairs in any_headers(), host in "app|b") {
+        let mut headers = request("GET", &format!("{host}.test"), "/closed", &[]);
+        headers.retain(|(name, _)| !pairs.iter().any(|(other, _)| other == name));
+        headers.extend(pairs);
+        let gate = Gate::new(config(&json!({})));
+        if let Step::Forward(forward) = gate.begin(&Request::new(&headers), &mut Fixture::new().env()) {
+            let public = gate.config.routes[1].id.clone().into_bytes();
+            prop_assert_eq!(forward.edits().last(), Some(&Edit::Set(ROUTE_HEADER, public)));
+        }
+    }
+}
