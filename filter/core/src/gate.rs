@@ -12,9 +12,10 @@ use crate::config::{Config, Route};
 use crate::contract::{OWN_PREFIX, ROUTE_HEADER};
 use crate::cookie::{CookieNames, Stripped};
 use crate::env::{Env, Timestamp};
+use crate::needs::ClaimNeeds;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider};
-use crate::policy::{Decision, Facts, Permit, Reasons};
+use crate::policy::{ClientCertificate, Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
@@ -34,6 +35,8 @@ pub struct Gate {
     sessions: SessionReader,
     provider: Option<Provider>,
     used: RefCell<UsedAttempts>,
+    needs: ClaimNeeds,
+    asks_for_address: bool,
 }
 
 impl Gate {
@@ -54,8 +57,20 @@ impl Gate {
             sessions: SessionReader::default(),
             provider: config.provider.take().map(Provider::new),
             used: RefCell::default(),
+            needs: ClaimNeeds::of(config.routes.iter().map(|route| &route.policy)),
+            asks_for_address: config
+                .routes
+                .iter()
+                .map(|route| &route.policy)
+                .any(Policy::asks_for_address),
             config,
         }
+    }
+
+    /// Whether any policy asks where a client comes from, so that a body has to find out ([`Request::from`]).
+    #[must_use]
+    pub const fn asks_for_address(&self) -> bool {
+        self.asks_for_address
     }
 
     /// Decides about a request.
@@ -77,9 +92,17 @@ impl Gate {
             return self.refuse(&request, Refusal::NotFound);
         };
         let session = self.session(&request, env.now);
-        match route.policy.decide(&Facts {
+        let path = request.decoded_path();
+        let facts = Facts {
             session: session.as_deref(),
-        }) {
+            method: request.method,
+            path: &path,
+            preflight: request.preflight,
+            source: request.source,
+            now: env.now,
+            certificate: ClientCertificate::NotAsked,
+        };
+        match route.policy.decide(&facts) {
             Decision::Allow(permit) => self.forward(&request, route, permit),
             Decision::Deny(reasons) => {
                 Step::Reply(self.forbid(&request, route, session.as_deref(), reasons))
@@ -229,9 +252,21 @@ impl Gate {
         reasons: Reasons,
     ) -> Reply {
         let account = session.map(Session::account);
+        let certificate = [
+            Reason::ClientCertificateRequired,
+            Reason::InvalidClientCertificate,
+        ];
+        let refusal = if certificate
+            .into_iter()
+            .any(|reason| reasons.contains(reason))
+        {
+            Refusal::ClientCertificate
+        } else {
+            Refusal::Forbidden
+        };
         let event = format!(
             "refused: {} route={:?} account={:?} reasons={reasons}",
-            Refusal::Forbidden.word(),
+            refusal.word(),
             route.name,
             account.unwrap_or_default(),
         );
@@ -242,7 +277,7 @@ impl Gate {
             form_target: target.as_deref(),
             ..Extras::default()
         };
-        refuse(Refusal::Forbidden, extras, &Audience::of(request), event)
+        refuse(refusal, extras, &Audience::of(request), event)
     }
 
     fn refuse(&self, request: &Parsed<'_>, refusal: Refusal) -> Step {

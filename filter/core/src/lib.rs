@@ -12,6 +12,7 @@ pub mod env;
 pub mod gate;
 pub mod header;
 pub mod json;
+pub mod needs;
 pub mod oidc;
 pub mod path;
 pub mod policy;

@@ -59,6 +59,27 @@ pub fn split_query(raw: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Percent-decodes a canonical path. What [`canonical`] lets through is UTF-8.
+#[must_use]
+pub fn decode(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let value = match byte {
+            b'%' => match (hex(bytes.next()), hex(bytes.next())) {
+                (Ok(high), Ok(low)) => high << 4 | low,
+                _ => b'%',
+            },
+            other => other,
+        };
+        decoded.push(value);
+    }
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+}
+
 /// Whether nothing in the path could change; true for nearly every request.
 fn is_plain(path: &str) -> bool {
     let mut previous = 0;
@@ -192,6 +213,13 @@ mod tests {
             ("/%252e%252e/admin", "/%252e%252e/admin"),
         ] {
             assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn decoded() {
+        for (path, expected) in [("/a", "/a"), ("/a%20b", "/a b"), ("/%C3%A9%25", "/\u{e9}%")] {
+            assert_eq!(decode(path), expected);
         }
     }
 

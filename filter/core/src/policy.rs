@@ -1,13 +1,20 @@
 //! The policy language (Pomerium's PPL), compiled once when the file is read and evaluated without allocation.
 
+mod address;
+mod certificate;
 mod criterion;
+mod list;
 mod matcher;
 mod read;
 mod reason;
+mod time;
 
+pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
 pub use criterion::{Criterion, Facts};
+pub use list::ListMatcher;
 pub use matcher::StringMatcher;
 pub use reason::{Reason, Reasons};
+pub use time::{DateWindow, TimeWindow, Weekdays};
 
 /// Who may use a route.
 ///
@@ -66,6 +73,12 @@ impl Policy {
         let allow = any(self.allow.iter().map(|term| term.judge(facts)));
         let deny = any(self.deny.iter().map(|term| term.judge(facts)));
         let reasons = allow.reasons.and(deny.reasons);
+        // Signing in does not help a client that lacks its certificate.
+        if deny.reasons.contains(Reason::ClientCertificateRequired)
+            || deny.reasons.contains(Reason::InvalidClientCertificate)
+        {
+            return Decision::Deny(deny.reasons);
+        }
         if reasons.contains(Reason::UserUnauthenticated) {
             Decision::SignIn(reasons)
         } else if deny.holds {
@@ -77,14 +90,29 @@ impl Policy {
         }
     }
 
-    /// Whether any criterion asks who the visitor is, so that a provider and a session are needed.
+    /// The claims that the policy asks for, each with what it asks.
+    pub fn claims(&self) -> impl Iterator<Item = (&str, &ListMatcher)> {
+        self.criteria().filter_map(Criterion::claim)
+    }
+
+    /// Whether any criterion asks where the client comes from.
     #[must_use]
-    pub fn asks_for_identity(&self) -> bool {
+    pub fn asks_for_address(&self) -> bool {
+        self.criteria()
+            .any(|criterion| matches!(criterion, Criterion::SourceIp(_)))
+    }
+
+    fn criteria(&self) -> impl Iterator<Item = &Criterion> {
         self.allow
             .iter()
             .chain(&self.deny)
             .flat_map(|term| &term.criteria)
-            .any(Criterion::asks_for_identity)
+    }
+
+    /// Whether any criterion asks who the visitor is, so that a provider and a session are needed.
+    #[must_use]
+    pub fn asks_for_identity(&self) -> bool {
+        self.criteria().any(Criterion::asks_for_identity)
     }
 }
 

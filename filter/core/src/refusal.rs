@@ -13,6 +13,8 @@ pub enum Refusal {
     Unauthenticated,
     /// The policy says no.
     Forbidden,
+    /// The policy asks for a client certificate, and there is no valid one. Status 495, as nginx and Pomerium have it.
+    ClientCertificate,
     /// The route does not pass websockets on (`allow_websockets`), or the upgrade is to something else.
     UpgradeNotAllowed,
     /// A websocket opened, or a form sent, by a page of another origin.
@@ -97,6 +99,7 @@ impl Refusal {
             Self::SignIn(SignInProblem::Declined) => 403,
             Self::SignIn(SignInProblem::ProviderAnswer) => 502,
             Self::SignIn(_) => 400,
+            Self::ClientCertificate => 495,
             Self::ProviderUnavailable => 503,
             Self::Internal => 500,
         }
@@ -114,6 +117,7 @@ impl Refusal {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
             Self::Unauthenticated => "unauthenticated",
+            Self::ClientCertificate => "client-certificate",
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
             Self::ForeignOrigin => "foreign-origin",
@@ -131,6 +135,7 @@ impl Refusal {
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::NotFound => "There is nothing at this address",
             Self::Unauthenticated => "Please sign in",
+            Self::ClientCertificate => "A client certificate is needed",
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
             Self::ForeignOrigin => "This came from another site",
@@ -148,6 +153,9 @@ impl Refusal {
             Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
             Self::Unauthenticated => "You are not signed in, or your session is over.",
+            Self::ClientCertificate => {
+                "Your browser has shown no certificate, or one that is not valid here."
+            }
             Self::Forbidden => {
                 "You are signed in, but the policy of this application does not let this account in."
             }

@@ -1,22 +1,35 @@
 //! A request as the core sees it: read once from the headers, by bytes.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::cookie::{CookieNames, OwnCookies};
-use crate::path::{canonical, split_query};
+use crate::path::{canonical, decode, split_query};
 use crate::refusal::{BadRequest, Refusal};
 
 /// The headers of a request as proxy-wasm gives them, pseudo headers (`:method`, `:path`, `:authority`) among them.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
+    source: Option<IpAddr>,
 }
 
 impl<'a> Request<'a> {
     /// Names are in lower case; values may be any bytes.
     #[must_use]
     pub const fn new(headers: &'a [(String, Vec<u8>)]) -> Self {
-        Self { headers }
+        Self {
+            headers,
+            source: None,
+        }
+    }
+
+    /// The same request with the address that the body trusts to be the client's. Only policies with `source_ip` ask for
+    /// it, see [`crate::gate::Gate::asks_for_address`].
+    #[must_use]
+    pub const fn from(mut self, source: Option<IpAddr>) -> Self {
+        self.source = source;
+        self
     }
 
     /// The headers.
@@ -110,6 +123,10 @@ pub(crate) struct Parsed<'a> {
     pub(crate) upgrade: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
     pub(crate) request_id: Option<&'a str>,
+    /// A CORS preflight (Fetch standard).
+    pub(crate) preflight: bool,
+    /// The client's address, when it was asked for.
+    pub(crate) source: Option<IpAddr>,
     cookies: Vec<&'a [u8]>,
     /// A header among them is the proxy's to make and came from the client.
     pub(crate) spoofed: bool,
@@ -171,6 +188,7 @@ impl<'a> Parsed<'a> {
                 "sec-fetch-mode" => parsed.client.fetch_mode = Some(value),
                 "sec-fetch-dest" => parsed.client.fetch_dest = Some(value),
                 "sec-fetch-site" => parsed.client.fetch_site = Some(value),
+                "access-control-request-method" => parsed.cors_method = !value.is_empty(),
                 "x-requested-with" => parsed.client.requested_with = true,
                 "sec-purpose" | "purpose" | "x-moz" => {
                     parsed.client.prefetch |= contains(value, b"prefetch")
@@ -204,6 +222,10 @@ impl<'a> Parsed<'a> {
             upgrade: parsed.upgrade,
             origin: parsed.origin,
             request_id: parsed.request_id,
+            preflight: method == "OPTIONS"
+                && parsed.cors_method
+                && parsed.origin.is_some_and(|origin| !origin.is_empty()),
+            source: request.source,
             cookies: parsed.cookies,
             spoofed: parsed.spoofed,
         })
@@ -212,6 +234,11 @@ impl<'a> Parsed<'a> {
     /// The path without its query.
     pub(crate) fn path(&self) -> &str {
         split_query(&self.target).0
+    }
+
+    /// The path without its query, percent-decoded: what policies compare.
+    pub(crate) fn decoded_path(&self) -> Cow<'_, str> {
+        decode(self.path())
     }
 
     /// The query.
@@ -246,6 +273,7 @@ struct Scan<'a> {
     origin: Option<&'a [u8]>,
     request_id: Option<&'a str>,
     cookies: Vec<&'a [u8]>,
+    cors_method: bool,
     spoofed: bool,
 }
 

@@ -1,9 +1,11 @@
 //! A visitor's session: what the provider said about them, sealed into a cookie.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::env::Timestamp;
 use crate::seal::{Purpose, Sealer};
@@ -29,6 +31,9 @@ pub struct Session {
     /// First second at which the session is over, Unix seconds.
     #[serde(rename = "x")]
     expires_at: u64,
+    /// The claims that the file's policies ask for, each with all its values.
+    #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
+    claims: BTreeMap<String, Vec<Value>>,
 }
 
 impl Session {
@@ -41,6 +46,7 @@ impl Session {
             stated_email: identity.email.map(lower_case_domain),
             email_verified: identity.email_verified,
             signed_in_at: now.0,
+            claims: identity.claims,
             expires_at: now.plus(lifetime_seconds).0,
         }
     }
@@ -53,6 +59,19 @@ impl Session {
         } else {
             None
         }
+    }
+
+    /// All values of a claim: looked up by its exact name, then without regard to case; none when it is missing.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> &[Value] {
+        let exact = self.claims.get(name);
+        let found = exact.or_else(|| {
+            self.claims
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, values)| values)
+        });
+        found.map_or(&[], Vec::as_slice)
     }
 
     /// What to call the person on a page: the address they signed in with, else the provider's name for them.
@@ -83,6 +102,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// Whether the configuration's rule on `email_verified` holds.
     pub email_verified: bool,
+    /// Further claims, flattened: nested names joined by dots, every value in a list.
+    pub claims: BTreeMap<String, Vec<Value>>,
 }
 
 /// Host names are equal without regard to case; local parts are the mail server's business.
@@ -205,6 +226,7 @@ mod tests {
             subject: "s1".to_owned(),
             email: Some("Alice@EXAMPLE.com".to_owned()),
             email_verified: true,
+            claims: BTreeMap::new(),
         };
         Session::new("id".to_owned(), identity, now, 100)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -86,7 +86,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Route {
     /// Reads one entry of `routes`.
-    pub(super) fn read(value: &Value, place: &Place, findings: &mut Findings) -> Option<Self> {
+    pub(crate) fn read(value: &Value, place: &Place, findings: &mut Findings) -> Option<Self> {
         let Value::Object(map) = value else {
             findings
                 .problem(place, "a route must be an object")
@@ -266,14 +266,16 @@ impl Upstream {
     }
 }
 
-/// The route's own policy, with the older keys as one more `allow` rule (`ppl.md` of Pomerium calls them legacy).
+/// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
 fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Policy {
     let public = object.flag("allow_public_unauthenticated_access", findings);
     let anybody = object.flag("allow_any_authenticated_user", findings);
     let domains = object
         .texts("allowed_domains", findings)
         .unwrap_or_default();
-    if public && (anybody || !domains.is_empty()) {
+    let users = object.texts("allowed_users", findings).unwrap_or_default();
+    let listed = !domains.is_empty() || !users.is_empty();
+    if public && (anybody || listed) {
         findings
             .problem(
                 &object.place_of("allow_public_unauthenticated_access"),
@@ -281,7 +283,7 @@ fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Policy {
             )
             .help("keep one of the two");
     }
-    if anybody && !domains.is_empty() {
+    if anybody && listed {
         findings
             .problem(
                 &object.place_of("allow_any_authenticated_user"),
@@ -295,8 +297,19 @@ fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Policy {
     };
     let mut criteria = Vec::new();
     criteria.extend(public.then_some(Criterion::Accept));
+    criteria.extend(
+        object
+            .flag("cors_allow_preflight", findings)
+            .then_some(Criterion::CorsPreflight),
+    );
     criteria.extend(anybody.then_some(Criterion::AuthenticatedUser));
     criteria.extend(domains.iter().map(|domain| Criterion::domain_is(domain)));
+    criteria.extend(read_idp_claims(object, findings));
+    criteria.extend(
+        users
+            .iter()
+            .flat_map(|user| [Criterion::user_is(user), Criterion::email_is(user)]),
+    );
     policy.allow_any_of(criteria);
     if policy == Policy::default() {
         findings
@@ -304,6 +317,45 @@ fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Policy {
             .help("add `policy:` with an `allow` rule");
     }
     policy
+}
+
+/// `allowed_idp_claims`: names with a value, a list of values, or further names below them. Any one of them is enough.
+fn read_idp_claims(object: &Object<'_>, findings: &mut Findings) -> Vec<Criterion> {
+    let mut criteria = Vec::new();
+    match object.value("allowed_idp_claims") {
+        None => {}
+        Some(Value::Object(claims)) => collect_claims("", claims, &mut criteria),
+        Some(_) => {
+            findings
+                .problem(
+                    &object.place_of("allowed_idp_claims"),
+                    "`allowed_idp_claims` takes an object",
+                )
+                .help("write `{groups: [admins, staff]}`");
+        }
+    }
+    criteria
+}
+
+fn collect_claims(prefix: &str, claims: &Map<String, Value>, criteria: &mut Vec<Criterion>) {
+    for (key, value) in claims {
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Object(nested) => collect_claims(&name, nested, criteria),
+            Value::Array(values) => {
+                criteria.extend(
+                    values
+                        .iter()
+                        .map(|value| Criterion::claim_has(&name, value)),
+                );
+            }
+            single => criteria.push(Criterion::claim_has(&name, single)),
+        }
+    }
 }
 
 /// Sixteen hexadecimal digits of what the route matches and where it leads.

@@ -194,7 +194,7 @@ impl Gate {
         env: &mut Env<'_>,
     ) -> Option<Reply> {
         let settings = self.provider.as_ref()?.settings();
-        let identity = claims::identity(claims, settings.email_verification)?;
+        let identity = claims::identity(claims, settings.email_verification, &self.needs)?;
         let lifetime = self.config.session.lifetime.as_secs();
         let session = Session::new(env.token::<16>().ok()?, identity, env.now, lifetime);
         let plaintext = serde_json::to_vec(&session).ok()?;

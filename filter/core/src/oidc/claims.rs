@@ -10,6 +10,7 @@ use super::LEEWAY;
 use super::keys::KeySet;
 use crate::config::EmailVerification;
 use crate::env::Timestamp;
+use crate::needs::ClaimNeeds;
 use crate::refusal::TokenProblem;
 use crate::session::Identity;
 
@@ -196,9 +197,13 @@ fn check_access_token(
     }
 }
 
-/// Who the claims say it is.
+/// Who the claims say it is, with those further claims that `needs` names.
 #[must_use]
-pub fn identity(claims: &Claims, verification: EmailVerification) -> Option<Identity> {
+pub fn identity(
+    claims: &Claims,
+    verification: EmailVerification,
+    needs: &ClaimNeeds,
+) -> Option<Identity> {
     let subject = claims.get("sub")?.as_str()?.to_owned();
     let email = claims
         .get("email")
@@ -211,10 +216,16 @@ pub fn identity(claims: &Claims, verification: EmailVerification) -> Option<Iden
         (EmailVerification::UnlessDenied, Some(Value::String(word))) => word == "true",
         _ => false,
     };
+    let mut kept = needs.select(claims);
+    if !email_verified {
+        // An address that is not verified is no address by this way, either.
+        kept.retain(|name, _| !name.eq_ignore_ascii_case("email"));
+    }
     Some(Identity {
         subject,
         email,
         email_verified,
+        claims: kept,
     })
 }
 

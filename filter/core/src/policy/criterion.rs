@@ -1,6 +1,14 @@
 //! The single questions that a policy asks.
 
-use super::{Reason, Reasons, StringMatcher, Verdict};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::certificate::{CertificateMatcher, ClientCertificate};
+use super::list::ListMatcher;
+use super::time::{DateWindow, TimeWindow, Weekdays};
+use super::{Reason, Reasons, StringMatcher, Verdict, address};
+use crate::env::Timestamp;
 use crate::session::Session;
 
 /// What criteria may look at.
@@ -8,6 +16,18 @@ use crate::session::Session;
 pub struct Facts<'a> {
     /// The live session, if there is one.
     pub session: Option<&'a Session>,
+    /// HTTP method, as received.
+    pub method: &'a str,
+    /// The canonical path, percent-decoded, without its query.
+    pub path: &'a str,
+    /// Whether this is a CORS preflight (Fetch standard): `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+    pub preflight: bool,
+    /// The client's address as far as the proxy trusts it; `None` when it has none.
+    pub source: Option<IpAddr>,
+    /// Now.
+    pub now: Timestamp,
+    /// The client's certificate.
+    pub certificate: ClientCertificate<'a>,
 }
 
 /// One question.
@@ -24,6 +44,32 @@ pub enum Criterion {
     Email(StringMatcher),
     /// What follows the only `@` of the verified address.
     Domain(StringMatcher),
+    /// The provider's name for the visitor (`sub`).
+    User(StringMatcher),
+    /// The values of one claim.
+    Claim(String, ListMatcher),
+    /// The values of the claim that names the visitor's groups.
+    Groups(String, ListMatcher),
+    /// The method.
+    HttpMethod(StringMatcher),
+    /// The decoded path without its query.
+    HttpPath(StringMatcher),
+    /// A CORS preflight.
+    CorsPreflight,
+    /// The client's address is in one of these networks.
+    SourceIp(Vec<IpNet>),
+    /// The client's valid certificate.
+    ClientCertificate(CertificateMatcher),
+    /// A certificate is asked for, and there is no valid one.
+    InvalidClientCertificate,
+    /// Now is within this span.
+    Date(DateWindow),
+    /// Today is one of these days.
+    DayOfWeek(Weekdays),
+    /// Now is within this part of the day.
+    TimeOfDay(TimeWindow),
+    /// Pomerium's own pages, which are never judged by a policy: never.
+    PomeriumRoutes,
 }
 
 impl Criterion {
@@ -33,17 +79,36 @@ impl Criterion {
         Self::Domain(StringMatcher::is(domain.to_ascii_lowercase()))
     }
 
+    /// `user: {is: …}`.
+    #[must_use]
+    pub(crate) fn user_is(user: &str) -> Self {
+        Self::User(StringMatcher::is(user.to_owned()))
+    }
+
+    /// `email: {is: …}`.
+    #[must_use]
+    pub(crate) fn email_is(email: &str) -> Self {
+        Self::Email(StringMatcher::is(crate::session::lower_case_domain(
+            email.to_owned(),
+        )))
+    }
+
+    /// `claim/NAME: {has: …}`.
+    #[must_use]
+    pub(crate) fn claim_has(name: &str, value: &serde_json::Value) -> Self {
+        Self::Claim(name.to_owned(), ListMatcher::has(value.clone()))
+    }
+
     pub(super) fn judge(&self, facts: &Facts<'_>) -> Verdict {
+        use Reason as R;
         match self {
-            Self::Accept => verdict(true, Reason::Accept),
-            Self::Reject => verdict(false, Reason::Reject),
-            Self::AuthenticatedUser => {
-                of_user(facts, |_| true, Reason::UserOk, Reason::UserUnauthorized)
-            }
+            Self::Accept => verdict(true, R::Accept, R::Accept),
+            Self::Reject => verdict(false, R::Reject, R::Reject),
+            Self::AuthenticatedUser => of_user(facts, |_| true, R::UserOk, R::UserUnauthorized),
             Self::Email(matcher) => {
-                let fits =
-                    |session: &Session| session.email().is_some_and(|email| matcher.fits(email));
-                of_user(facts, fits, Reason::EmailOk, Reason::EmailUnauthorized)
+                // Somebody without an address has an empty one, as in Pomerium.
+                let fits = |session: &Session| matcher.fits(session.email().unwrap_or_default());
+                of_user(facts, fits, R::EmailOk, R::EmailUnauthorized)
             }
             Self::Domain(matcher) => {
                 let fits = |session: &Session| {
@@ -52,20 +117,109 @@ impl Criterion {
                         .and_then(domain)
                         .is_some_and(|domain| matcher.fits(domain))
                 };
-                of_user(facts, fits, Reason::DomainOk, Reason::DomainUnauthorized)
+                of_user(facts, fits, R::DomainOk, R::DomainUnauthorized)
             }
+            Self::User(matcher) => of_user(
+                facts,
+                |session| matcher.fits(&session.subject),
+                R::UserOk,
+                R::UserUnauthorized,
+            ),
+            Self::Claim(name, matcher) => of_user(
+                facts,
+                |session| matcher.fits(session.claim(name)),
+                R::ClaimOk,
+                R::ClaimUnauthorized,
+            ),
+            Self::Groups(name, matcher) => of_user(
+                facts,
+                |session| matcher.fits(session.claim(name)),
+                R::GroupsOk,
+                R::GroupsUnauthorized,
+            ),
+            Self::HttpMethod(matcher) => verdict(
+                matcher.fits(facts.method),
+                R::HttpMethodOk,
+                R::HttpMethodUnauthorized,
+            ),
+            Self::HttpPath(matcher) => verdict(
+                matcher.fits(facts.path),
+                R::HttpPathOk,
+                R::HttpPathUnauthorized,
+            ),
+            Self::CorsPreflight => verdict(facts.preflight, R::CorsRequest, R::NonCorsRequest),
+            Self::SourceIp(networks) => {
+                let inside = facts
+                    .source
+                    .is_some_and(|source| address::holds(networks, source));
+                verdict(inside, R::SourceIpOk, R::SourceIpUnauthorized)
+            }
+            Self::ClientCertificate(matcher) => {
+                let fits = matches!(facts.certificate, ClientCertificate::Valid(shown) if matcher.fits(shown));
+                verdict(
+                    fits,
+                    R::ClientCertificateOk,
+                    R::ClientCertificateUnauthorized,
+                )
+            }
+            Self::InvalidClientCertificate => match facts.certificate {
+                ClientCertificate::Missing => verdict(
+                    true,
+                    R::ClientCertificateRequired,
+                    R::ValidClientCertificate,
+                ),
+                ClientCertificate::Invalid => {
+                    verdict(true, R::InvalidClientCertificate, R::ValidClientCertificate)
+                }
+                ClientCertificate::NotAsked | ClientCertificate::Valid(_) => verdict(
+                    false,
+                    R::InvalidClientCertificate,
+                    R::ValidClientCertificate,
+                ),
+            },
+            Self::Date(window) => verdict(window.holds(facts.now), R::DateOk, R::DateUnauthorized),
+            Self::DayOfWeek(days) => verdict(
+                days.holds(facts.now),
+                R::DayOfWeekOk,
+                R::DayOfWeekUnauthorized,
+            ),
+            Self::TimeOfDay(window) => verdict(
+                window.holds(facts.now),
+                R::TimeOfDayOk,
+                R::TimeOfDayUnauthorized,
+            ),
+            Self::PomeriumRoutes => verdict(false, R::PomeriumRoute, R::NonPomeriumRoute),
         }
     }
 
+    /// Whether the question is about the visitor.
     pub(super) const fn asks_for_identity(&self) -> bool {
-        !matches!(self, Self::Accept | Self::Reject)
+        matches!(
+            self,
+            Self::AuthenticatedUser
+                | Self::Email(_)
+                | Self::Domain(_)
+                | Self::User(_)
+                | Self::Claim(..)
+                | Self::Groups(..)
+        )
+    }
+
+    /// The claim that the question is about.
+    pub(super) const fn claim(&self) -> Option<(&str, &ListMatcher)> {
+        match self {
+            Self::Claim(name, matcher) | Self::Groups(name, matcher) => {
+                Some((name.as_str(), matcher))
+            }
+            _ => None,
+        }
     }
 }
 
-const fn verdict(holds: bool, reason: Reason) -> Verdict {
+const fn verdict(holds: bool, yes: Reason, no: Reason) -> Verdict {
     Verdict {
         holds,
-        reasons: Reasons::one(reason),
+        reasons: Reasons::one(if holds { yes } else { no }),
     }
 }
 
@@ -77,9 +231,8 @@ fn of_user(
     no: Reason,
 ) -> Verdict {
     match facts.session {
-        None => verdict(false, Reason::UserUnauthenticated),
-        Some(session) if fits(session) => verdict(true, yes),
-        Some(_) => verdict(false, no),
+        None => verdict(false, yes, Reason::UserUnauthenticated),
+        Some(session) => verdict(fits(session), yes, no),
     }
 }
 

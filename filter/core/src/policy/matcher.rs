@@ -35,6 +35,14 @@ impl StringMatcher {
         }
     }
 
+    /// Whether each condition is met by one of the texts, not necessarily by the same one.
+    #[must_use]
+    pub(super) fn fits_across(&self, texts: &[String]) -> bool {
+        self.conditions
+            .iter()
+            .all(|condition| texts.iter().any(|text| condition.holds(text)))
+    }
+
     /// Whether `text` fits, byte for byte.
     #[must_use]
     pub fn fits(&self, text: &str) -> bool {

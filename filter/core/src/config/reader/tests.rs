@@ -169,8 +169,8 @@ fn single_problems() {
         ),
         (
             "/routes/0/policy",
-            json!({"allow": {"or": [{"groups": {"has": "x"}}]}}),
-            "not supported",
+            json!({"allow": {"or": [{"device": {"is": "x"}}]}}),
+            "cannot be judged",
         ),
         (
             "/routes/0/pass_identity_headers",

@@ -225,8 +225,14 @@ fn repeated_claims() {
 
 #[test]
 fn identities() {
-    let of =
-        |claims: Value, verification| identity(claims.as_object().unwrap(), verification).unwrap();
+    let of = |claims: Value, verification| {
+        identity(
+            claims.as_object().unwrap(),
+            verification,
+            &ClaimNeeds::default(),
+        )
+        .unwrap()
+    };
     let verified = |value: Option<Value>, verification| {
         let mut claims = json!({"sub": "s", "email": "a@b.test"});
         if let Some(value) = value {

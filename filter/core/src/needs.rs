@@ -1,0 +1,138 @@
+//! Which claims a session has to keep: only what the policies of the file ask for.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::policy::{ListMatcher, Policy};
+
+/// How deep nested claims are followed; deeper ones keep no name that a policy could write.
+const MAX_DEPTH: usize = 8;
+
+/// The claims that policies name, and which of their values can make a difference.
+#[derive(Debug, Default)]
+pub struct ClaimNeeds {
+    by_name: BTreeMap<String, Values>,
+}
+
+/// Which values of a claim are kept.
+#[derive(Debug)]
+enum Values {
+    /// All: a policy asks how many there are.
+    All,
+    /// Those that a policy names. A list of four hundred groups shrinks to the two that matter.
+    Named(Vec<Value>),
+}
+
+impl ClaimNeeds {
+    /// The needs of several policies.
+    pub fn of<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
+        let mut needs = Self::default();
+        for (name, matcher) in policies.flat_map(Policy::claims) {
+            needs.add(name, matcher);
+        }
+        needs
+    }
+
+    fn add(&mut self, name: &str, matcher: &ListMatcher) {
+        let values = self
+            .by_name
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| Values::Named(Vec::new()));
+        match (matcher.named_values(), values) {
+            (Some(named), Values::Named(known)) => known.extend(named.cloned()),
+            (Some(_), Values::All) => {}
+            (None, values) => *values = Values::All,
+        }
+    }
+
+    /// The needed claims of a provider's answer, flattened as Pomerium does: nested names are joined by dots, and every
+    /// value becomes a list.
+    #[must_use]
+    pub fn select(&self, claims: &Map<String, Value>) -> BTreeMap<String, Vec<Value>> {
+        let mut kept = BTreeMap::new();
+        if !self.by_name.is_empty() {
+            self.walk("", claims, 0, &mut kept);
+        }
+        kept
+    }
+
+    fn walk(
+        &self,
+        prefix: &str,
+        claims: &Map<String, Value>,
+        depth: usize,
+        kept: &mut BTreeMap<String, Vec<Value>>,
+    ) {
+        for (key, value) in claims {
+            let name = if prefix.is_empty() {
+                key.clone()
+            } else {
+                format!("{prefix}.{key}")
+            };
+            match value {
+                Value::Object(nested) if depth < MAX_DEPTH => {
+                    self.walk(&name, nested, depth + 1, kept)
+                }
+                Value::Array(values) => self.keep(name, values, kept),
+                single => self.keep(name, std::slice::from_ref(single), kept),
+            }
+        }
+    }
+
+    fn keep(&self, name: String, values: &[Value], kept: &mut BTreeMap<String, Vec<Value>>) {
+        let Some(needed) = self.by_name.get(&name.to_ascii_lowercase()) else {
+            return;
+        };
+        let values = match needed {
+            Values::All => values.to_vec(),
+            Values::Named(named) => values
+                .iter()
+                .filter(|value| named.iter().any(|known| ListMatcher::same(known, value)))
+                .cloned()
+                .collect(),
+        };
+        kept.insert(name, values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Findings, Place};
+    use serde_json::json;
+
+    fn select(policy: &Value, claims: &Value) -> Value {
+        let policy = Policy::read(policy, &Place::root(), &mut Findings::default());
+        let kept = ClaimNeeds::of(std::iter::once(&policy)).select(claims.as_object().unwrap());
+        json!(kept)
+    }
+
+    #[test]
+    fn only_what_can_matter_is_kept() {
+        let claims = json!({"groups": ["a", "b", "c"], "org": {"Unit": {"id": 5}, "x": 1}, "level": 5, "other": "y"});
+        for (criterion, kept) in [
+            (json!({"groups": "a"}), json!({"groups": ["a"]})),
+            (
+                json!({"groups": {"exclude": "b", "has": "z"}}),
+                json!({"groups": ["b"]}),
+            ),
+            (
+                json!({"groups": {"is": "a"}}),
+                json!({"groups": ["a", "b", "c"]}),
+            ),
+            (
+                json!({"claim/org.unit.id": 5.0}),
+                json!({"org.Unit.id": [5]}),
+            ),
+            (json!({"claim/LEVEL": {}}), json!({"level": []})),
+            (json!({"email": "x"}), json!({})),
+        ] {
+            assert_eq!(
+                select(&json!({"allow": {"or": [criterion]}}), &claims),
+                kept,
+                "{criterion}"
+            );
+        }
+    }
+}
