@@ -2,19 +2,28 @@
 
 mod error;
 mod findings;
+pub mod key;
 mod keys;
 mod object;
 mod origin;
+mod pem;
 mod reader;
 mod route;
 
 pub use error::{ConfigError, Loaded, Problem, Warning};
 pub use origin::Origin;
-pub use route::{From, PathMatch, Route, Upstream};
+pub use pem::Pem;
+pub use route::{
+    Endpoint, FixedResponse, From, HeaderRewrite, HostHeader, PathMatch, PathRewrite, Redirect,
+    RedirectPath, RequestHeaders, ResponseHeaders, Route, Substitution, Target, UpstreamTls,
+    Upstreams,
+};
 
 pub(crate) use findings::{Findings, Place, nearest};
 
 use std::time::Duration;
+
+use crate::assertion::AssertionKey;
 
 /// A whole configuration file.
 #[derive(Debug)]
@@ -28,6 +37,30 @@ pub struct Config {
     pub provider: Option<ProviderSettings>,
     /// How sessions are kept.
     pub session: SessionSettings,
+    /// How upstreams are told who the visitor is.
+    pub identity: IdentitySettings,
+}
+
+/// What upstreams are told about the visitor, on routes with `pass_identity_headers`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IdentitySettings {
+    /// Signs assertions (`signing_key`, else derived from `cookie_secret`). Absent only when no route needs it.
+    pub signing_key: Option<AssertionKey>,
+    /// Lower-case header names and the claims that they carry (`jwt_claims_headers`).
+    pub claim_headers: Vec<(String, String)>,
+    /// What stands as `iss` (`jwt_issuer_format`).
+    pub issuer_format: IssuerFormat,
+}
+
+/// The issuer of assertions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IssuerFormat {
+    /// The public host (`IssuerHostOnly`).
+    #[default]
+    HostOnly,
+    /// `https://HOST/` (`IssuerURI`).
+    Uri,
 }
 
 /// Listening address and certificates.
@@ -38,19 +71,38 @@ pub struct Listener {
     pub address: String,
     /// Plain HTTP instead of TLS, for a listener behind something that terminates TLS (`insecure_server`).
     pub insecure: bool,
-    /// Certificate chains and keys (PEM files), the first is the default for names that fit none.
-    pub certificates: Vec<CertificateFiles>,
+    /// Certificate chains and keys, the first is the default for names that fit none.
+    pub certificates: Vec<ServerCertificate>,
     /// How many proxies in front may be believed about `X-Forwarded-For` and `X-Forwarded-Proto` (`xff_num_trusted_hops`).
     pub trusted_hops: u32,
+    /// Whether each connection begins with a PROXY protocol header, version 1 or 2 (`use_proxy_protocol`).
+    pub proxy_protocol: bool,
+    /// How long a connection without a request is kept (`timeout_idle`, default five minutes).
+    pub idle_timeout: Duration,
+    /// Whether and how clients' certificates are asked for (`downstream_mtls`).
+    pub client_authority: Option<ClientAuthority>,
 }
 
-/// One certificate chain and its private key, both PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// Path of the chain.
-    pub certificate: String,
-    /// Path of the key.
-    pub key: String,
+/// One certificate chain and its private key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerCertificate {
+    /// The chain.
+    pub certificate: Pem,
+    /// The key.
+    pub key: Pem,
+}
+
+/// Client certificates (`downstream_mtls`): they are asked for, and one that these authorities did not sign ends the
+/// handshake. Whether one is needed is the policies' business, unless `required`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ClientAuthority {
+    /// Certificates of the authorities (`ca`, `ca_file`).
+    pub authorities: Pem,
+    /// Revocation lists (`crl`, `crl_file`).
+    pub revoked: Option<Pem>,
+    /// Whether a connection without a certificate is refused (`enforcement: reject_connection`).
+    pub required: bool,
 }
 
 /// The OpenID Connect provider and this proxy's registration with it.

@@ -18,3 +18,8 @@ pub const OWN_PREFIX: &str = "/.pomerium";
 
 /// Where the provider sends the browser back to (OpenID Connect redirect URI), on the route's own host.
 pub const CALLBACK_PATH: &str = "/.pomerium/callback";
+
+/// Request header in which a body tells the certificate that a client has shown, in Envoy's format with the member
+/// `Cert` (URL-encoded PEM). Only the body writes it, and only when the certificate is valid; what a client sent under
+/// this name is dropped before the module sees the request. The module removes it.
+pub const CLIENT_CERTIFICATE_HEADER: &str = "x-forwarded-client-cert";

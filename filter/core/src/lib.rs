@@ -5,10 +5,12 @@
 //! the [`step::Step`] that comes back.
 #![forbid(unsafe_code)]
 
+pub mod assertion;
 pub mod config;
 pub mod contract;
 pub mod cookie;
 pub mod env;
+pub mod explain;
 pub mod gate;
 pub mod header;
 pub mod json;
@@ -22,6 +24,7 @@ pub mod request;
 pub mod seal;
 pub mod session;
 pub mod step;
+pub mod template;
 mod used;
 pub mod waiting;
 

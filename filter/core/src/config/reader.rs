@@ -9,8 +9,8 @@ use url::Url;
 use super::findings::{Findings, Place};
 use super::object::Object;
 use super::{
-    CertificateFiles, Config, ConfigError, EmailVerification, Listener, Loaded, Origin,
-    ProviderSettings, Route, Secret, SessionSettings, keys,
+    Config, ConfigError, EmailVerification, IdentitySettings, IssuerFormat, Listener, Loaded,
+    Origin, Pem, ProviderSettings, Route, Secret, ServerCertificate, SessionSettings, keys,
 };
 
 /// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
@@ -83,6 +83,11 @@ fn read_file(
         routes,
         provider,
         session,
+        identity: IdentitySettings {
+            signing_key: None,
+            claim_headers: Vec::new(),
+            issuer_format: IssuerFormat::default(),
+        },
     })
 }
 
@@ -122,16 +127,22 @@ fn read_listener(file: &Object<'_>, findings: &mut Findings) -> Listener {
         trusted_hops: file
             .number("xff_num_trusted_hops", MAX_TRUSTED_HOPS, findings)
             .unwrap_or_default(),
+        proxy_protocol: false,
+        idle_timeout: Duration::from_secs(300),
+        client_authority: None,
     }
 }
 
-fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<CertificateFiles> {
+fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
     let mut certificates = Vec::new();
     match (
         file.text("certificate_file", findings),
         file.text("certificate_key_file", findings),
     ) {
-        (Some(certificate), Some(key)) => certificates.push(CertificateFiles { certificate, key }),
+        (Some(certificate), Some(key)) => certificates.push(ServerCertificate {
+            certificate: Pem::File(certificate),
+            key: Pem::File(key),
+        }),
         (Some(_), None) => {
             findings
                 .problem(
@@ -157,9 +168,10 @@ fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<Certific
     for (index, entry) in listed.as_array().into_iter().flatten().enumerate() {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
         match (text("cert"), text("key")) {
-            (Some(certificate), Some(key)) => {
-                certificates.push(CertificateFiles { certificate, key })
-            }
+            (Some(certificate), Some(key)) => certificates.push(ServerCertificate {
+                certificate: Pem::File(certificate),
+                key: Pem::File(key),
+            }),
             _ => findings
                 .problem(&place.item(index), "an entry needs `cert` and `key`")
                 .help("name two PEM files"),

@@ -52,7 +52,12 @@ fn the_guide_is_read() {
         (route.from.authority().as_str(), route.from.port),
         ("cockpit.localhost:8443", Some(8443))
     );
-    assert_eq!(route.upstream.origin.to_string(), "http://localhost:9090");
+    assert_eq!(
+        route.target.upstreams().unwrap().endpoints[0]
+            .origin
+            .to_string(),
+        "http://localhost:9090"
+    );
     assert_eq!((route.path.clone(), route.timeout), (PathMatch::Any, None));
     assert_eq!(route.id.len(), 16);
     assert_eq!(config.session.cookie_name, "__Host-_pomerium");

@@ -1,0 +1,95 @@
+//! What is known of each key of the file: the one table from which reading, reports, the reference and the schema come.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name, lower-case.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What becomes of it.
+    pub treatment: Treatment,
+    /// What it does, in one sentence without final period; empty for keys that are refused.
+    pub about: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A text that must not be shown.
+    Secret,
+    /// Path of a file.
+    File,
+    /// Certificates or a key: PEM text in base64.
+    Pem,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Number,
+    /// A duration as in Go, such as `1h30m`.
+    Duration,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A list of texts, or one text with commas.
+    Texts,
+    /// Names and texts.
+    TextMap,
+    /// An object with these keys.
+    Object(&'static [Key]),
+    /// A list of objects with these keys.
+    Objects(&'static [Key]),
+    /// Upstream addresses, each with a weight after a comma if they are several.
+    Upstreams,
+    /// A policy (PPL).
+    Policy,
+    /// Anything: keys that are not honoured.
+    Any,
+}
+
+/// What becomes of a key that Pomerium has or that is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// It does what Pomerium's documentation says.
+    Honoured(By),
+    /// It means the same as something else here, which this text names.
+    Translated(By, &'static str),
+    /// It has no effect here, and nothing is lost by that; the text says why.
+    Ignored(&'static str),
+    /// It would change who gets in or what an upstream sees, and it is not there; the text says why and what to write instead.
+    Refused(&'static str),
+}
+
+/// Which parts honour a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The module, in every body.
+    pub filter: bool,
+    /// The bundled host.
+    pub host: bool,
+    /// The generator of Envoy's configuration.
+    pub envoy: bool,
+}
+
+impl By {
+    /// The module alone: so it is the same in every body.
+    pub const FILTER: Self = Self {
+        filter: true,
+        host: false,
+        envoy: false,
+    };
+    /// Both bodies, each in its own way.
+    pub const BODIES: Self = Self {
+        filter: false,
+        host: true,
+        envoy: true,
+    };
+    /// The module and both bodies.
+    pub const ALL: Self = Self {
+        filter: true,
+        host: true,
+        envoy: true,
+    };
+}

@@ -1,0 +1,99 @@
+//! Who may use a route: its policy, with Pomerium's older keys.
+
+use serde_json::{Map, Value};
+
+use super::super::findings::Findings;
+use super::super::object::Object;
+use crate::policy::{Criterion, Policy};
+
+/// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
+pub(super) fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Policy {
+    let public = object.flag("allow_public_unauthenticated_access", findings);
+    let anybody = object.flag("allow_any_authenticated_user", findings);
+    let domains = object
+        .texts("allowed_domains", findings)
+        .unwrap_or_default();
+    let users = object.texts("allowed_users", findings).unwrap_or_default();
+    let listed = !domains.is_empty() || !users.is_empty();
+    if public && (anybody || listed) {
+        findings
+            .problem(
+                &object.place_of("allow_public_unauthenticated_access"),
+                "a public route with a list of who may enter",
+            )
+            .help("keep one of the two");
+    }
+    if anybody && listed {
+        findings
+            .problem(
+                &object.place_of("allow_any_authenticated_user"),
+                "a route for anybody with a list of who may enter",
+            )
+            .help("keep one of the two");
+    }
+    let mut policy = match object.value("policy") {
+        Some(value) => Policy::read(value, &object.place_of("policy"), findings),
+        None => Policy::default(),
+    };
+    let mut criteria = Vec::new();
+    criteria.extend(public.then_some(Criterion::Accept));
+    criteria.extend(
+        object
+            .flag("cors_allow_preflight", findings)
+            .then_some(Criterion::CorsPreflight),
+    );
+    criteria.extend(anybody.then_some(Criterion::AuthenticatedUser));
+    criteria.extend(domains.iter().map(|domain| Criterion::domain_is(domain)));
+    criteria.extend(read_idp_claims(object, findings));
+    criteria.extend(
+        users
+            .iter()
+            .flat_map(|user| [Criterion::user_is(user), Criterion::email_is(user)]),
+    );
+    policy.allow_any_of(criteria);
+    if policy == Policy::default() {
+        findings
+            .warning(object.place(), "no policy: nobody may use this route")
+            .help("add `policy:` with an `allow` rule");
+    }
+    policy
+}
+
+/// `allowed_idp_claims`: names with a value, a list of values, or further names below them. Any one of them is enough.
+fn read_idp_claims(object: &Object<'_>, findings: &mut Findings) -> Vec<Criterion> {
+    let mut criteria = Vec::new();
+    match object.value("allowed_idp_claims") {
+        None => {}
+        Some(Value::Object(claims)) => collect_claims("", claims, &mut criteria),
+        Some(_) => {
+            findings
+                .problem(
+                    &object.place_of("allowed_idp_claims"),
+                    "`allowed_idp_claims` takes an object",
+                )
+                .help("write `{groups: [admins, staff]}`");
+        }
+    }
+    criteria
+}
+
+fn collect_claims(prefix: &str, claims: &Map<String, Value>, criteria: &mut Vec<Criterion>) {
+    for (key, value) in claims {
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Object(nested) => collect_claims(&name, nested, criteria),
+            Value::Array(values) => {
+                criteria.extend(
+                    values
+                        .iter()
+                        .map(|value| Criterion::claim_has(&name, value)),
+                );
+            }
+            single => criteria.push(Criterion::claim_has(&name, single)),
+        }
+    }
+}
