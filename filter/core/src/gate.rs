@@ -2,6 +2,7 @@
 
 mod callback;
 mod endpoints;
+mod explain;
 mod sign_in;
 
 use std::cell::RefCell;
@@ -82,7 +83,7 @@ impl Gate {
                 return Step::Reply(refuse(refusal, Extras::default(), &audience, line(refusal)));
             }
         };
-        if !self.routes_by_host.contains_key(&*request.authority.host) {
+        if !self.serves(&request) {
             return self.refuse(&request, Refusal::NotFound);
         }
         if is_own(request.path()) {
@@ -161,6 +162,11 @@ impl Gate {
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {
         let provider = self.provider.as_ref()?;
         provider.metadata().map(|metadata| (provider, metadata))
+    }
+
+    /// Whether any route has the request's host.
+    fn serves(&self, request: &Parsed<'_>) -> bool {
+        self.routes_by_host.contains_key(&*request.authority.host)
     }
 
     fn route(&self, request: &Parsed<'_>) -> Option<&Route> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{ClientCertificate, Criterion, Facts, Policy, Reasons, Term};
+use super::{ClientCertificate, Criterion, Facts, Policy, Reasons, Term, any};
 use crate::session::Session;
 
 /// What every part of a policy said about one request.
@@ -16,6 +16,8 @@ pub struct Trace {
     pub allow: Vec<TermTrace>,
     /// The terms of `deny`.
     pub deny: Vec<TermTrace>,
+    /// Why `allow` holds, or why it does not.
+    pub reasons: Reasons,
 }
 
 /// What one operator said.
@@ -54,6 +56,7 @@ impl Policy {
         Trace {
             allow: terms(&self.allow),
             deny: terms(&self.deny),
+            reasons: any(self.allow.iter().map(|term| term.judge(facts))).reasons,
         }
     }
 }
