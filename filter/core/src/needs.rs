@@ -13,6 +13,8 @@ const MAX_DEPTH: usize = 8;
 #[derive(Debug, Default)]
 pub struct ClaimNeeds {
     by_name: BTreeMap<String, Values>,
+    /// Whether every claim is kept with all its values.
+    everything: bool,
 }
 
 /// Which values of a claim are kept.
@@ -41,6 +43,15 @@ impl ClaimNeeds {
         }
     }
 
+    /// Every claim with all its values, for telling people what a provider says.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, name: &str, matcher: &ListMatcher) {
         let values = self
             .by_name
@@ -58,7 +69,7 @@ impl ClaimNeeds {
     #[must_use]
     pub fn select(&self, claims: &Map<String, Value>) -> BTreeMap<String, Vec<Value>> {
         let mut kept = BTreeMap::new();
-        if !self.by_name.is_empty() {
+        if self.everything || !self.by_name.is_empty() {
             self.walk("", claims, 0, &mut kept);
         }
         kept
@@ -88,6 +99,10 @@ impl ClaimNeeds {
     }
 
     fn keep(&self, name: String, values: &[Value], kept: &mut BTreeMap<String, Vec<Value>>) {
+        if self.everything {
+            kept.insert(name, values.to_vec());
+            return;
+        }
         let Some(needed) = self.by_name.get(&name.to_ascii_lowercase()) else {
             return;
         };

@@ -5,9 +5,12 @@ mod certificate;
 mod criterion;
 mod list;
 mod matcher;
+mod print;
 mod read;
 mod reason;
 mod time;
+mod trace;
+pub mod words;
 
 pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
 pub use criterion::{Criterion, Facts};
@@ -15,6 +18,7 @@ pub use list::ListMatcher;
 pub use matcher::StringMatcher;
 pub use reason::{Reason, Reasons};
 pub use time::{DateWindow, TimeWindow, Weekdays};
+pub use trace::{CriterionTrace, TermTrace, Trace};
 
 /// Who may use a route.
 ///
