@@ -1,4 +1,4 @@
-//! Header names that a client may not bring to an upstream.
+//! Header names that a client may not bring to an upstream, and bytes that a header value may not have.
 
 use crate::contract::ROUTE_HEADER;
 
@@ -34,6 +34,17 @@ pub fn is_spoofable(name: &str) -> bool {
     has_alias_prefix(name, "x-pomerium-")
         || is_alias(name, ROUTE_HEADER)
         || SPOOFABLE.iter().any(|spoofable| is_alias(name, spoofable))
+}
+
+/// A header value without what is not allowed in one (RFC 9110 section 5.5): control characters, and space at its ends.
+pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
+    value.retain(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f));
+    let trimmed = value.trim_ascii();
+    if trimmed.len() == value.len() {
+        value
+    } else {
+        trimmed.to_vec()
+    }
 }
 
 fn is_alias(name: &str, canonical: &str) -> bool {
