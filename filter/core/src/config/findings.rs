@@ -246,7 +246,14 @@ mod tests {
             findings.problem(&place, "x");
         }
         findings.sort();
-        let paths: Vec<&str> = findings.problems().iter().map(|p| p.path.as_str()).collect();
-        assert_eq!(paths, ["", "address", "routes[9]", "routes[9].to", "routes[10].to"]);
+        let paths: Vec<&str> = findings
+            .problems()
+            .iter()
+            .map(|p| p.path.as_str())
+            .collect();
+        assert_eq!(
+            paths,
+            ["", "address", "routes[9]", "routes[9].to", "routes[10].to"]
+        );
     }
 }

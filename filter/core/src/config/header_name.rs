@@ -83,10 +83,7 @@ fn objection(name: &str, wish: Wish) -> Option<(&'static str, &'static str)> {
         ));
     }
     if name.starts_with("x-jetway-") {
-        return Some((
-            "is between the proxy and its module",
-            "choose another name",
-        ));
+        return Some(("is between the proxy and its module", "choose another name"));
     }
     match name {
         "host" if request => Some((
@@ -181,12 +178,20 @@ mod tests {
             ("Connection", RemoveRequest, "belongs to the connection"),
             ("Upgrade", RemoveRequest, "belongs to the connection"),
             ("Content-Length", SetResponse, "belongs to the connection"),
-            ("transfer-encoding", RewriteResponse, "belongs to the connection"),
+            (
+                "transfer-encoding",
+                RewriteResponse,
+                "belongs to the connection",
+            ),
             ("X-Jetway-Route", SetRequest, "between the proxy"),
             ("X-Forwarded-Client-Cert", SetRequest, "between the proxy"),
             ("X-Forwarded-Host", SetRequest, "public host"),
             ("X-Envoy-Upstream-Rq-Timeout-Ms", SetRequest, "instruction"),
-            ("X-Pomerium-Jwt-Assertion", CarryClaim, "carries the assertion"),
+            (
+                "X-Pomerium-Jwt-Assertion",
+                CarryClaim,
+                "carries the assertion",
+            ),
             ("Set-Cookie", SetResponse, "replace the cookies"),
         ] {
             let refused = read(name, wish).unwrap_err();
@@ -201,7 +206,13 @@ mod tests {
         for text in ["", "a b\tc", "é"] {
             assert!(fits(text), "{text:?}");
         }
-        for text in ["a\r\nb", "\0", "\u{7f}", "\u{85}", &"a".repeat(MAX_VALUE + 1)] {
+        for text in [
+            "a\r\nb",
+            "\0",
+            "\u{7f}",
+            "\u{85}",
+            &"a".repeat(MAX_VALUE + 1),
+        ] {
             assert!(!fits(text), "{text:?}");
         }
     }

@@ -71,8 +71,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
         issuer_format: super::IssuerFormat::read(&file, findings).unwrap_or_default(),
         response_headers: ResponseHeaders::common(&file, certified, findings),
         certificates_asked: listener.client_authority.is_some(),
-        deny_uncertified: listener.client_authority.is_some()
-            && enforcement != Enforcement::Policy,
+        deny_uncertified: listener.client_authority.is_some() && enforcement != Enforcement::Policy,
         timeout: file
             .duration("default_upstream_timeout", findings)
             .unwrap_or_else(|| Common::default().timeout),

@@ -127,8 +127,7 @@ impl Route {
         let own_rewrite = PathRewrite::read(&object, findings);
         let host = HostHeader::read(&object, findings);
         let request_headers = RequestHeaders::read(&object, findings);
-        let response_headers =
-            ResponseHeaders::read(&object, &common.response_headers, findings);
+        let response_headers = ResponseHeaders::read(&object, &common.response_headers, findings);
         let policy = read_policy(&object, common, findings);
         let allow_websockets = read_websockets(&object, findings);
         let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::Warning;
 use super::findings::{Findings, Place};
 use super::key::{Key, Kind, Treatment};
 use super::keys::GLOBAL;
-use super::Warning;
 
 /// Pomerium's names of variables that are not those of their keys.
 const OTHER_NAMES: [(&str, &str); 1] = [("set_response_headers", "HEADERS")];
@@ -56,7 +56,10 @@ fn override_object(
             findings
                 .warning(
                     &place,
-                    format!("the environment variable `{name}` is used as `{}`", key.name),
+                    format!(
+                        "the environment variable `{name}` is used as `{}`",
+                        key.name
+                    ),
                 )
                 .help("unset it if that is not meant");
         }
@@ -183,17 +186,26 @@ mod tests {
 
     #[test]
     fn objects_get_their_parts() {
-        let variables = [("DOWNSTREAM_MTLS_CA", "b"), ("DOWNSTREAM_MTLS_ENFORCEMENT", "policy")];
+        let variables = [
+            ("DOWNSTREAM_MTLS_CA", "b"),
+            ("DOWNSTREAM_MTLS_ENFORCEMENT", "policy"),
+        ];
         let expected = json!({"ca": "b", "enforcement": "policy"});
         let (file, warnings) = overridden(json!({}), &variables);
         assert_eq!(file["downstream_mtls"], expected);
-        assert_eq!(warnings, ["downstream_mtls.ca", "downstream_mtls.enforcement"]);
+        assert_eq!(
+            warnings,
+            ["downstream_mtls.ca", "downstream_mtls.enforcement"]
+        );
         let (file, _) = overridden(
             json!({"Downstream_MTLS": {"CA_file": "a", "Enforcement": "policy"}}),
             &variables,
         );
         assert_eq!(file["Downstream_MTLS"], expected);
-        assert_eq!(overridden(json!({"downstream_mtls": 1}), &variables).0["downstream_mtls"], 1);
+        assert_eq!(
+            overridden(json!({"downstream_mtls": 1}), &variables).0["downstream_mtls"],
+            1
+        );
         assert_eq!(overridden(json!([]), &variables).0, json!([]));
     }
 }

@@ -20,8 +20,7 @@ const ONE_SECRET: &str =
 const ONLY_WEB: &str = "only web applications are served here";
 const REMOVED_CLIENT_CA: &str =
     "Pomerium has removed it: write `downstream_mtls` with `ca_file` or `ca` below it";
-const REMOVED_DIRECTORY: &str =
-    "Pomerium has removed it: policies see the claims of the sign-in, so write `groups` or `claim/NAME` in them";
+const REMOVED_DIRECTORY: &str = "Pomerium has removed it: policies see the claims of the sign-in, so write `groups` or `claim/NAME` in them";
 const REMOVED_TRACING: &str = "Pomerium has removed it, and there is no tracing here: take it out";
 const UPSTREAM_AUTHORITIES: &str = "authorities are trusted one purpose at a time: write `tls_custom_ca_file` on the routes whose upstreams need it, and install the provider's authority on the machine";
 
@@ -108,13 +107,22 @@ pub const GLOBAL: &[Key] = &[
         By::BODIES,
         "How long a connection without a request is kept; five minutes by default",
     ),
-    Key::ignored("timeout_read", "requests are bounded by the routes' `timeout` and `idle_timeout`, so that long uploads pass"),
-    Key::ignored("timeout_write", "answers are bounded by the routes' `timeout` and `idle_timeout`"),
+    Key::ignored(
+        "timeout_read",
+        "requests are bounded by the routes' `timeout` and `idle_timeout`, so that long uploads pass",
+    ),
+    Key::ignored(
+        "timeout_write",
+        "answers are bounded by the routes' `timeout` and `idle_timeout`",
+    ),
     Key::ignored(
         "http_redirect_addr",
         "nothing listens there: let what is in front redirect to https, or publish https addresses only",
     ),
-    Key::ignored("codec_type", "HTTP/1.1 and HTTP/2 are spoken, as the client asks"),
+    Key::ignored(
+        "codec_type",
+        "HTTP/1.1 and HTTP/2 are spoken, as the client asks",
+    ),
     Key::refused(
         "skip_xff_append",
         "upstreams are always told the client's address: write `remove_request_headers: [x-forwarded-for]` on routes where they must not be",
@@ -195,7 +203,10 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::refused("idp_access_token_allowed_audiences", ANY_PROGRAM),
     Key::refused("bearer_token_format", ANY_PROGRAM),
-    Key::refused("identity_providers", "there is one provider: name it in `idp_provider`, `idp_provider_url` and `idp_client_id`"),
+    Key::refused(
+        "identity_providers",
+        "there is one provider: name it in `idp_provider`, `idp_provider_url` and `idp_client_id`",
+    ),
     Key::refused("idp_service_account", REMOVED_DIRECTORY),
     Key::refused("idp_refresh_directory_*", REMOVED_DIRECTORY),
     Key::refused("idp_qps", REMOVED_DIRECTORY),
@@ -228,14 +239,20 @@ pub const GLOBAL: &[Key] = &[
         "cookie_domain",
         "a session is good for one host only, so that no other application can use it: take it out, and visitors sign in once per host",
     ),
-    Key::ignored("cookie_same_site", "session cookies are always SameSite=Lax"),
+    Key::ignored(
+        "cookie_same_site",
+        "session cookies are always SameSite=Lax",
+    ),
     Key::ignored("cookie_http_only", "session cookies are always HttpOnly"),
     Key::ignored("shared_secret", ONE_SECRET),
     Key::ignored("shared_secret_file", ONE_SECRET),
     Key::ignored("authenticate_service_url", ONE_HOST),
     Key::ignored("authenticate_internal_service_url", ONE_HOST),
     Key::ignored("authenticate_callback_path", ONE_HOST),
-    Key::ignored("signout_redirect_url", "who has signed out sees `/.pomerium/signed_out`"),
+    Key::ignored(
+        "signout_redirect_url",
+        "who has signed out sees `/.pomerium/signed_out`",
+    ),
     Key::refused(
         "programmatic_redirect_domain_whitelist",
         "programs cannot sign in through somebody's browser here: let them in by `source_ip` or `client_certificate`",
@@ -290,8 +307,14 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::refused("certificate_authority", UPSTREAM_AUTHORITIES),
     Key::refused("certificate_authority_file", UPSTREAM_AUTHORITIES),
-    Key::ignored("circuit_breaker_thresholds", "upstreams are protected by fixed limits"),
-    Key::ignored("dns_*", "names are looked up as the machine does, or as Envoy does by default"),
+    Key::ignored(
+        "circuit_breaker_thresholds",
+        "upstreams are protected by fixed limits",
+    ),
+    Key::ignored(
+        "dns_*",
+        "names are looked up as the machine does, or as Envoy does by default",
+    ),
     Key::ignored("merge_slashes", ONE_FORM),
     Key::ignored("normalize_path", ONE_FORM),
     Key::ignored("path_with_escaped_slashes_action", ONE_FORM),
@@ -312,8 +335,14 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("otel_*", "there is no tracing here"),
     Key::refused("tracing_*", REMOVED_TRACING),
     Key::ignored("debug_address", "there is no listener for debugging"),
-    Key::ignored("health_check_addr", "there is no listener for probes: `/ping` and `/healthz` answer on each route's host"),
-    Key::ignored("health_check_systemd_disabled", "systemd is not told anything"),
+    Key::ignored(
+        "health_check_addr",
+        "there is no listener for probes: `/ping` and `/healthz` answer on each route's host",
+    ),
+    Key::ignored(
+        "health_check_systemd_disabled",
+        "systemd is not told anything",
+    ),
     Key::ignored("primary_color", BRANDING),
     Key::ignored("secondary_color", BRANDING),
     Key::ignored("darkmode_primary_color", BRANDING),
@@ -321,7 +350,10 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("logo_url", BRANDING),
     Key::ignored("favicon_url", BRANDING),
     Key::ignored("error_message_first_paragraph", BRANDING),
-    Key::ignored("runtime_flags", "they switch Pomerium's inner parts; write the port in `from` where a route must not serve every port"),
+    Key::ignored(
+        "runtime_flags",
+        "they switch Pomerium's inner parts; write the port in `from` where a route must not serve every port",
+    ),
     Key::ignored("installation_id", OTHER_SERVICES),
     Key::ignored("services", OTHER_SERVICES),
     Key::ignored("databroker_*", OTHER_SERVICES),

@@ -32,7 +32,12 @@ pub const DOWNSTREAM_MTLS: &[Key] = &[
         By::BODIES,
         "The authorities that sign clients' certificates",
     ),
-    Key::honoured("ca_file", Kind::File, By::BODIES, "File of these authorities"),
+    Key::honoured(
+        "ca_file",
+        Kind::File,
+        By::BODIES,
+        "File of these authorities",
+    ),
     Key::honoured(
         "crl",
         Kind::Pem,
@@ -120,10 +125,5 @@ pub const HEADER_REWRITE: &[Key] = &[
         By::FILTER,
         "What its value must begin with",
     ),
-    Key::honoured(
-        "value",
-        Kind::Text,
-        By::FILTER,
-        "What stands there instead",
-    ),
+    Key::honoured("value", Kind::Text, By::FILTER, "What stands there instead"),
 ];

@@ -8,10 +8,10 @@ const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
 const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";
 const NO_PORTAL: &str = "there is no list of routes for visitors";
 const ONLY_POLICIES: &str = "it is a rule in another language: write what it means in `policy`";
-const ONE_CLIENT: &str = "every route signs in with the same client: take it out, or run a second Jetway for this route";
+const ONE_CLIENT: &str =
+    "every route signs in with the same client: take it out, or run a second Jetway for this route";
 const CLIENT_AUTHORITY: &str = "clients' certificates are asked for before the route is known: write `downstream_mtls` at the top of the file, and `client_certificate` in this route's policy";
-const REMOVED_GROUPS: &str =
-    "Pomerium has removed it: write `policy` with `groups: {has: NAME}`";
+const REMOVED_GROUPS: &str = "Pomerium has removed it: write `policy` with `groups: {has: NAME}`";
 
 /// Keys of a route.
 pub const ROUTE: &[Key] = &[
@@ -273,7 +273,10 @@ pub const ROUTE: &[Key] = &[
     Key::ignored("health_checks", BY_WEIGHT),
     Key::ignored("outlier_detection", BY_WEIGHT),
     Key::ignored("healthy_panic_threshold", BY_WEIGHT),
-    Key::ignored("circuit_breaker_thresholds", "upstreams are protected by fixed limits"),
+    Key::ignored(
+        "circuit_breaker_thresholds",
+        "upstreams are protected by fixed limits",
+    ),
     // Who may use it.
     Key::honoured(
         "policy",
@@ -325,9 +328,21 @@ pub const ROUTE: &[Key] = &[
     Key::refused("idp_access_token_allowed_audiences", ANY_PROGRAM),
     Key::refused("bearer_token_format", ANY_PROGRAM),
     Key::refused("identity_providers", ONE_CLIENT),
-    Key::ignored("depends_on", "each host signs in for itself, which takes no second password at the provider"),
+    Key::ignored(
+        "depends_on",
+        "each host signs in for itself, which takes no second password at the provider",
+    ),
     // Other things than web applications.
-    Key::refused("mcp", "there is no authorization server for MCP: let the application be its own"),
-    Key::refused("upstream_tunnel", "only web applications are served here: take the route out"),
-    Key::refused("session_recording", "SSH sessions are not served here: take the route out"),
+    Key::refused(
+        "mcp",
+        "there is no authorization server for MCP: let the application be its own",
+    ),
+    Key::refused(
+        "upstream_tunnel",
+        "only web applications are served here: take the route out",
+    ),
+    Key::refused(
+        "session_recording",
+        "SSH sessions are not served here: take the route out",
+    ),
 ];

@@ -65,7 +65,9 @@ impl<'v> Object<'v> {
         findings: &mut Findings,
     ) -> Option<u32> {
         let number = match self.value(key)? {
-            Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+            Value::Number(number) => number
+                .as_u64()
+                .and_then(|number| u32::try_from(number).ok()),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };

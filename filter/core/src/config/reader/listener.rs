@@ -68,9 +68,17 @@ fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCe
     let key = Pem::read(file, "certificate_key", Content::PrivateKey, findings);
     if certificate.is_some() != key.is_some() && findings.problem_count() == before {
         let (given, what, missing) = if certificate.is_some() {
-            ("certificate", "a certificate without its key", "certificate_key")
+            (
+                "certificate",
+                "a certificate without its key",
+                "certificate_key",
+            )
         } else {
-            ("certificate_key", "a key without its certificate", "certificate")
+            (
+                "certificate_key",
+                "a key without its certificate",
+                "certificate",
+            )
         };
         let file_key = format!("{given}_file");
         let written = if file.has(given) { given } else { &file_key };

@@ -135,7 +135,10 @@ fn read_issuer(issuer: &str, place: &Place, findings: &mut Findings) -> Option<O
     let plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
     let Some(origin) = origin.filter(|_| plain) else {
         findings
-            .problem(place, format!("{} is not an issuer address", quoted(issuer)))
+            .problem(
+                place,
+                format!("{} is not an issuer address", quoted(issuer)),
+            )
             .help("write for example `https://idp.example.com`");
         return None;
     };
@@ -244,7 +247,10 @@ fn check_kind(kind: &str, place: &Place, findings: &mut Findings) {
     if lower == "oidc" {
         return;
     }
-    let note = findings.problem(place, format!("{} is not a kind of provider here", quoted(kind)));
+    let note = findings.problem(
+        place,
+        format!("{} is not a kind of provider here", quoted(kind)),
+    );
     match KINDS.iter().find(|(known, _)| *known == lower) {
         Some((_, help)) => note.help(*help),
         None => note.help_near(

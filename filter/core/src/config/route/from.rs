@@ -149,7 +149,11 @@ mod tests {
             ("https://App.Example.com", "app.example.com", None),
             ("https://app.example.com/", "app.example.com", None),
             ("https://app.example.com:443", "app.example.com", Some(443)),
-            ("https://app.example.com:8443", "app.example.com", Some(8443)),
+            (
+                "https://app.example.com:8443",
+                "app.example.com",
+                Some(8443),
+            ),
             ("https://[2001:DB8::443]", "[2001:db8::443]", None),
             ("https://[::1]:443", "[::1]", Some(443)),
             ("https://*.example.com", "*.example.com", None),
@@ -198,7 +202,10 @@ mod tests {
 
     #[test]
     fn ports_must_match_when_written() {
-        let (any, own) = (from("https://a.test").unwrap(), from("https://a.test:443").unwrap());
+        let (any, own) = (
+            from("https://a.test").unwrap(),
+            from("https://a.test:443").unwrap(),
+        );
         assert!(any.serves("a.test", 8443) && !any.serves("b.test", 443));
         assert!(own.serves("a.test", 443) && !own.serves("a.test", 8443));
     }

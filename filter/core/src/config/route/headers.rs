@@ -79,7 +79,10 @@ fn check_references(template: &Template, place: &Place, findings: &mut Findings)
             findings
                 .warning(
                     place,
-                    format!("nothing is called {}, so it stands for the empty text", quoted(name)),
+                    format!(
+                        "nothing is called {}, so it stands for the empty text",
+                        quoted(name)
+                    ),
                 )
                 .help("write for example `${pomerium.jwt}`, or `$$` for a dollar sign");
         }

@@ -83,7 +83,15 @@ mod tests {
 
     #[test]
     fn others_are_problems() {
-        for pattern in ["(", "a)(b", "(?=a)", "(?x)a # b", "((a{100}){100}){100}", r"\pL", "a**"] {
+        for pattern in [
+            "(",
+            "a)(b",
+            "(?=a)",
+            "(?x)a # b",
+            "((a{100}){100}){100}",
+            r"\pL",
+            "a**",
+        ] {
             match whole(pattern) {
                 Ok(_) => panic!("{pattern}"),
                 Err(problem) => assert!(!problem.contains('\n'), "{problem}"),

@@ -8,11 +8,7 @@ use super::Common;
 use crate::policy::{Criterion, Policy};
 
 /// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
-pub(super) fn read_policy(
-    object: &Object<'_>,
-    common: &Common,
-    findings: &mut Findings,
-) -> Policy {
+pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut Findings) -> Policy {
     let public = object.flag("allow_public_unauthenticated_access", findings);
     let anybody = object.flag("allow_any_authenticated_user", findings);
     let domains = object

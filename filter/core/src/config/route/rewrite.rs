@@ -76,9 +76,7 @@ impl PathRewrite {
                 )
                 .help("keep `prefix_rewrite` or `regex_rewrite_pattern`");
         }
-        prefix
-            .map(Self::Prefix)
-            .or_else(|| regex.map(Self::Regex))
+        prefix.map(Self::Prefix).or_else(|| regex.map(Self::Regex))
     }
 }
 
@@ -126,7 +124,9 @@ fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
             '\\' => match chars.next() {
                 Some('\\') => replacement.push('\\'),
                 Some(digit @ '0'..='9') => {
-                    let group = digit.to_digit(10).and_then(|group| usize::try_from(group).ok());
+                    let group = digit
+                        .to_digit(10)
+                        .and_then(|group| usize::try_from(group).ok());
                     if group.is_none_or(|group| group >= groups) {
                         return Err("names a group that the pattern does not have");
                     }
@@ -144,11 +144,7 @@ fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
 }
 
 /// A path that stands for another one: in plain form and without a query, because the request's own is kept.
-pub(super) fn read_path(
-    object: &Object<'_>,
-    key: &str,
-    findings: &mut Findings,
-) -> Option<String> {
+pub(super) fn read_path(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let text = object.some_text(key, findings)?;
     is_plain(&text, &object.place_of(key), findings).then_some(text)
 }
@@ -224,7 +220,16 @@ mod tests {
         for text in ["app", "app.internal:8080", "[::1]:80", "10.0.0.1"] {
             assert!(is_authority(text), "{text}");
         }
-        for text in ["", "https://app", "app/x", "u@app", "a b", "app:x", "app:99999", "é"] {
+        for text in [
+            "",
+            "https://app",
+            "app/x",
+            "u@app",
+            "a b",
+            "app:x",
+            "app:99999",
+            "é",
+        ] {
             assert!(!is_authority(text), "{text}");
         }
     }

@@ -16,7 +16,12 @@ pub(super) fn identify(from: &From, path: &PathMatch, read: &ReadTarget) -> Stri
     let mut text = matched(from, path);
     let written = match &read.target {
         Target::Upstreams(upstreams) => upstreams.endpoints.iter().try_for_each(|endpoint| {
-            write!(text, " to {:?} {}", endpoint.origin.to_string(), endpoint.weight)
+            write!(
+                text,
+                " to {:?} {}",
+                endpoint.origin.to_string(),
+                endpoint.weight
+            )
         }),
         Target::Redirect(redirect) => write_redirect(&mut text, redirect),
         Target::Response(response) => {

@@ -49,7 +49,11 @@ impl Redirect {
             .and_then(|port| u16::try_from(port).ok())
             .filter(|port| *port != 0);
         let redirect = Self {
-            scheme: if https { Some("https".to_owned()) } else { scheme },
+            scheme: if https {
+                Some("https".to_owned())
+            } else {
+                scheme
+            },
             host: read_host(&object, findings),
             port,
             path: RedirectPath::read(&object, findings),
@@ -59,7 +63,10 @@ impl Redirect {
         let elsewhere = redirect.host.is_some()
             || redirect.port.is_some()
             || redirect.path != RedirectPath::Keep
-            || redirect.scheme.as_ref().is_some_and(|scheme| scheme != "https");
+            || redirect
+                .scheme
+                .as_ref()
+                .is_some_and(|scheme| scheme != "https");
         if !elsewhere {
             findings
                 .warning(
@@ -80,7 +87,10 @@ impl RedirectPath {
             let place = object.place_of("path_redirect");
             let fits = is_plain(path, &place, findings);
             let query = query.unwrap_or_default();
-            if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            if !query
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+            {
                 findings
                     .problem(&place, format!("{} is not a query", quoted(query)))
                     .help("write `%20` for a space, and so on");

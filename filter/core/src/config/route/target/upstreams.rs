@@ -103,9 +103,9 @@ fn flatten(value: &Value, place: &Place, texts: &mut Vec<Written>, findings: &mu
                 flatten(item, &place.item(index), texts, findings);
             }
         }
-        _ => findings
-            .problem(place, "an upstream is a text")
-            .help("write for example `http://10.0.0.1:9090`, or `http://10.0.0.1:9090,3` with a weight"),
+        _ => findings.problem(place, "an upstream is a text").help(
+            "write for example `http://10.0.0.1:9090`, or `http://10.0.0.1:9090,3` with a weight",
+        ),
     }
 }
 
@@ -231,7 +231,10 @@ fn check_schemes(
                 &other.place,
                 "the upstreams of a route must be all `http` or all `https`",
             )
-            .help(format!("write `{}://`, or a second route", first.origin.scheme()));
+            .help(format!(
+                "write `{}://`, or a second route",
+                first.origin.scheme()
+            ));
     } else if !first.origin.tls && *tls != UpstreamTls::default() {
         let keys = [
             "tls_skip_verify",
