@@ -164,7 +164,7 @@ pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> O
     let name = name.to_ascii_lowercase();
     known
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= EDITS)
-        .map(|candidate| (distance(&name, candidate), candidate))
+        .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(edits, candidate)| *edits <= EDITS && *edits * 2 < candidate.len())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)

@@ -147,11 +147,14 @@ impl<'v> Object<'v> {
         findings: &mut Findings,
     ) -> Option<T> {
         let text = self.some_text(key, findings)?;
-        let lower = text.to_ascii_lowercase();
-        let bare = lower.strip_prefix(beginning).unwrap_or(&lower);
-        let found = words
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(bare));
+        let bare = |word: &str| {
+            let word = word.to_ascii_lowercase();
+            word.strip_prefix(beginning)
+                .map(str::to_owned)
+                .unwrap_or(word)
+        };
+        let written = bare(&text);
+        let found = words.iter().find(|(word, _)| bare(word) == written);
         if found.is_none() {
             let listed = words
                 .iter()
@@ -164,7 +167,7 @@ impl<'v> Object<'v> {
                     format!("{} is no value of `{key}`", quoted(&text)),
                 )
                 .help_near(
-                    bare,
+                    &text,
                     words.iter().map(|(word, _)| *word),
                     &format!("write one of {listed}"),
                 );
@@ -211,10 +214,10 @@ impl<'v> Object<'v> {
         key: &str,
         table: &'static [Key],
         findings: &mut Findings,
-    ) -> Option<Object<'v>> {
+    ) -> Option<Self> {
         let place = self.place_of(key);
         match self.value(key)? {
-            Value::Object(map) => Some(Object::open(map, place, table, findings)),
+            Value::Object(map) => Some(Self::open(map, place, table, findings)),
             _ => {
                 findings
                     .problem(&place, format!("`{key}` takes an object"))
@@ -230,7 +233,7 @@ impl<'v> Object<'v> {
         key: &str,
         table: &'static [Key],
         findings: &mut Findings,
-    ) -> Vec<Object<'v>> {
+    ) -> Vec<Self> {
         let Some(value) = self.value(key) else {
             return Vec::new();
         };
@@ -245,7 +248,7 @@ impl<'v> Object<'v> {
         for (index, item) in list.iter().enumerate() {
             let place = place.item(index);
             match item {
-                Value::Object(map) => objects.push(Object::open(map, place, table, findings)),
+                Value::Object(map) => objects.push(Self::open(map, place, table, findings)),
                 _ => findings
                     .problem(&place, format!("an entry of `{key}` must be an object"))
                     .help(members(table)),

@@ -18,8 +18,8 @@ const MAX_CLAIM_HEADERS: usize = 64;
 const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
 
 const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
-    ("HostOnly", IssuerFormat::HostOnly),
-    ("URI", IssuerFormat::Uri),
+    ("IssuerHostOnly", IssuerFormat::HostOnly),
+    ("IssuerURI", IssuerFormat::Uri),
 ];
 
 impl IssuerFormat {

@@ -1,6 +1,13 @@
+mod bounds;
+mod changes;
+mod identity;
+mod keys;
+mod listener;
+mod routes;
+
 use serde_json::{Value, json};
 
-use crate::config::{Config, ConfigError, EmailVerification, Loaded, PathMatch};
+use crate::config::{Config, ConfigError, EmailVerification, Loaded, PathMatch, Route};
 
 const SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -34,6 +41,39 @@ fn with(pointer: &str, value: Value) -> Value {
         .unwrap()
         .insert(key.to_owned(), value);
     file
+}
+
+/// The guide's file with further keys in its route.
+fn merged(keys: Value) -> Value {
+    let mut file = guide();
+    let Value::Object(keys) = keys else {
+        return file;
+    };
+    file["routes"][0].as_object_mut().unwrap().extend(keys);
+    file
+}
+
+/// The guide's route with further keys.
+fn route(keys: Value) -> Result<Route, ConfigError> {
+    read(&merged(keys)).map(|mut loaded| loaded.config.routes.remove(0))
+}
+
+/// A key of a route, a value that it does not take, and what the problem says.
+type Case = (&'static str, Value, &'static str);
+
+/// Each value alone makes one problem, below its key and with help.
+fn all_fail(cases: &[Case]) {
+    for (key, value, message) in cases {
+        let error = read(&merged(json!({*key: value}))).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{key} {value}: {error}");
+        let problem = &error.problems[0];
+        assert!(problem.message.contains(message), "{key} {value}: {error}");
+        assert!(
+            problem.path.starts_with(&format!("routes[0].{key}")),
+            "{error}"
+        );
+        assert!(problem.help.is_some(), "{error}");
+    }
 }
 
 fn without(key: &str) -> Value {
