@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::LIFETIME;
-use crate::config::{IdentitySettings, IssuerFormat};
+use super::{LIFETIME, Party};
+use crate::config::IssuerFormat;
 use crate::env::Timestamp;
 use crate::session::Session;
 
@@ -17,12 +17,13 @@ pub(super) const BASE: [&str; 12] = [
 /// Only an address that policies may rely on is stated: upstreams do, too.
 pub(super) fn of(
     session: Option<&Session>,
-    host: &str,
-    settings: &IdentitySettings,
+    party: Party<'_>,
+    claim_headers: &[(String, String)],
     id: [u8; 16],
     now: Timestamp,
 ) -> Map<String, Value> {
-    let issuer = match settings.issuer_format {
+    let host = party.host;
+    let issuer = match party.issuer_format {
         IssuerFormat::HostOnly => host.to_owned(),
         IssuerFormat::Uri => format!("https://{host}/"),
     };
@@ -52,7 +53,7 @@ pub(super) fn of(
     ] {
         claims.insert(name.to_owned(), value);
     }
-    for (_, name) in &settings.claim_headers {
+    for (_, name) in claim_headers {
         let has = session.is_some_and(|session| session.has_claim(name));
         if has && !BASE.contains(&name.as_str()) {
             claims.insert(name.clone(), joined(claim(name)).into());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::plan::{Plan, Value};
 use super::{Chosen, Gate, rewrite};
-use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions};
+use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, Party};
 use crate::contract::ROUTE_HEADER;
 use crate::cookie::Stripped;
 use crate::env::Env;
@@ -43,8 +43,11 @@ impl Gate {
         }
         edits.extend(self.cookie_edit(request.cookies()));
         let assertion = if plan.needs_assertion {
-            let (host, settings) = (&request.authority.host, &self.config.identity);
-            let assertion = told.about(facts.session, host, settings, env);
+            let party = Party {
+                host: &request.authority.host,
+                issuer_format: chosen.route.issuer_format,
+            };
+            let assertion = told.about(facts.session, party, &self.config.identity, env);
             // An upstream that expects to be told must not take silence for anything.
             Some(assertion.ok_or(Refusal::Internal)?)
         } else {
