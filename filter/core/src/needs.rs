@@ -1,4 +1,4 @@
-//! Which claims a session has to keep: only what the policies of the file ask for.
+//! Which claims a session has to keep: only what the policies of the file ask for, and what upstreams are told.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct ClaimNeeds {
 /// Which values of a claim are kept.
 #[derive(Debug)]
 enum Values {
-    /// All: a policy asks how many there are.
+    /// All: a policy asks how many there are, or upstreams are told.
     All,
     /// Those that a policy names. A list of four hundred groups shrinks to the two that matter.
     Named(Vec<Value>),
@@ -42,6 +42,13 @@ impl ClaimNeeds {
         Self {
             everything: true,
             ..Self::default()
+        }
+    }
+
+    /// Adds claims that upstreams are told, with all their values.
+    pub(crate) fn tell<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.by_name.insert(name.to_ascii_lowercase(), Values::All);
         }
     }
 

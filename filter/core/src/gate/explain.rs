@@ -1,7 +1,8 @@
 //! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
-use super::{Gate, is_own};
+use super::{Chosen, Found, Gate, refusal_for};
 use crate::config::{EmailVerification, Route, Target};
+use crate::env::Env;
 use crate::explain::{
     ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation, Question,
 };
@@ -30,19 +31,14 @@ impl Gate {
     #[must_use]
     pub fn explain(&self, question: &Question<'_>) -> Explanation {
         let request = Request::new(question.headers).from(question.source);
-        let request = match Parsed::read(&request) {
+        let request = match self.read(&request) {
             Ok(request) => request,
             Err(refusal) => return Explanation::before_any_route(refusal),
         };
-        if !self.serves(&request) {
-            return Explanation::before_any_route(Refusal::NotFound);
-        }
-        if is_own(request.path()) {
-            return Explanation::own_page();
-        }
-        match self.route(&request) {
-            Some(route) => self.explain_route(question, &request, route),
-            None => Explanation::before_any_route(Refusal::NotFound),
+        match self.find(&request) {
+            Found::Route(chosen) => self.explain_route(question, &request, &chosen),
+            Found::Own => Explanation::own_page(),
+            Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
         }
     }
 
@@ -50,24 +46,17 @@ impl Gate {
         &self,
         question: &Question<'_>,
         request: &Parsed<'_>,
-        route: &Route,
+        chosen: &Chosen<'_>,
     ) -> Explanation {
         let decisive = self.imagine(question, &self.needs);
         let shown = self.imagine(question, &ClaimNeeds::everything());
         let path = request.decoded_path();
-        let facts = Facts {
-            session: decisive.as_ref(),
-            method: request.method,
-            path: &path,
-            preflight: request.preflight,
-            source: request.source,
-            now: question.now,
-            certificate: question.certificate,
-        };
-        let trace = route.policy.trace(&facts, shown.as_ref());
-        let outcome = self.outcome(request, route, &facts, trace.reasons);
+        let session = decisive.as_ref();
+        let facts = request.facts(&path, session, question.certificate, question.now);
+        let trace = chosen.route.policy.trace(&facts, shown.as_ref());
+        let outcome = self.outcome(request, chosen, &facts, trace.reasons);
         Explanation {
-            route: Some(self.name(route)),
+            route: Some(name(chosen)),
             decision: outcome.decision,
             status: outcome.status,
             reasons: outcome.reasons.iter().map(Reason::word).collect(),
@@ -98,16 +87,26 @@ impl Gate {
     fn outcome(
         &self,
         request: &Parsed<'_>,
-        route: &Route,
+        chosen: &Chosen<'_>,
         facts: &Facts<'_>,
         allowing: Reasons,
     ) -> Outcome {
-        match route.policy.decide(facts) {
+        match chosen.route.policy.decide(facts) {
             Decision::Allow(permit) => {
-                permitted(route, self.forward(request, route, permit), allowing)
+                let mut nothing = |into: &mut [u8]| {
+                    into.fill(0);
+                    Ok(())
+                };
+                // What is made with these bytes, an assertion's name, is thrown away with the step.
+                let mut env = Env {
+                    now: facts.now,
+                    random: &mut nothing,
+                };
+                let step = self.fulfil(request, chosen, facts, permit, &mut env);
+                permitted(chosen.route, step, allowing)
             }
             Decision::Deny(reasons) => {
-                let status = self.forbid(request, route, facts.session, reasons).status;
+                let status = refusal_for(reasons).status();
                 Outcome {
                     decision: ExplainedDecision::Deny,
                     status,
@@ -118,15 +117,15 @@ impl Gate {
             Decision::SignIn(reasons) => to_sign_in(request, reasons),
         }
     }
+}
 
-    fn name(&self, route: &Route) -> ExplainedRoute {
-        let same = |other: &Route| std::ptr::eq(other, route);
-        ExplainedRoute {
-            name: route.name.clone(),
-            id: route.id.clone(),
-            from: format!("https://{}", route.from.authority()),
-            index: self.config.routes.iter().position(same).unwrap_or_default(),
-        }
+fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
+    let route = chosen.route;
+    ExplainedRoute {
+        name: route.name.clone(),
+        id: route.id.clone(),
+        from: format!("https://{}", route.from.authority()),
+        index: chosen.number.0,
     }
 }
 

@@ -1,0 +1,148 @@
+use base64::engine::general_purpose::STANDARD;
+use p256::ecdsa::VerifyingKey;
+use p256::ecdsa::signature::Verifier as _;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+
+use super::*;
+
+/// As OpenSSL makes one, with the curve's parameters in front.
+const BY_OPENSSL: &str = "\
+-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEICzGB76yAfUH5asDS8Wt97mLSQMYagZcYmtxLuJgDWWboAoGCCqGSM49
+AwEHoUQDQgAEtytUi/NlGf715mvXbZ75CfjSPf9BykF1QuwgnVLlSE9rI5eoA0dS
+IHU34/eOYageHK+pEJlz2n8lZXif+Ga7Bg==
+-----END EC PRIVATE KEY-----
+";
+
+fn secret_key() -> SecretKey {
+    SecretKey::from_slice(&[7; 32]).unwrap()
+}
+
+fn error(text: &[u8]) -> String {
+    AssertionKey::from_pem(text).unwrap_err()
+}
+
+#[test]
+fn keys_in_every_form_are_the_same_key() {
+    let key = secret_key();
+    let expected = AssertionKey::new(SigningKey::from(key.clone()));
+    let pkcs8 = key.to_pkcs8_pem(LineEnding::LF).unwrap();
+    let crlf = key.to_pkcs8_pem(LineEnding::CRLF).unwrap();
+    let sec1 = key.to_sec1_pem(LineEnding::LF).unwrap();
+    let packed = STANDARD.encode(pkcs8.as_bytes());
+    let wrapped = format!("{}\n{}\n", &packed[..76], &packed[76..]);
+    let indented = format!("  \n{}\n\n", pkcs8.as_str());
+    for text in [
+        pkcs8.as_str(),
+        crlf.as_str(),
+        sec1.as_str(),
+        &packed,
+        &wrapped,
+        &indented,
+    ] {
+        let read = AssertionKey::from_pem(text.as_bytes()).unwrap();
+        assert_eq!(read.id(), expected.id(), "{text}");
+    }
+    assert!(AssertionKey::from_pem(BY_OPENSSL.as_bytes()).is_ok());
+}
+
+#[test]
+fn other_texts_are_refused_with_what_to_write() {
+    let other_curve = jwt_simple::prelude::ES384KeyPair::generate()
+        .to_pem()
+        .unwrap();
+    for (text, problem) in [
+        ("", "not in PEM"),
+        ("not base64!", "not in PEM"),
+        ("AAAA", "not in PEM"),
+        (&other_curve, "not one on the curve P-256"),
+        ("-----BEGIN RSA PRIVATE KEY-----\n", "an RSA key"),
+        (
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+            "an encrypted key",
+        ),
+        ("-----BEGIN PUBLIC KEY-----\n", "a public key"),
+        ("-----BEGIN CERTIFICATE-----\n", "a certificate"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "no private key"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            "not one on the curve P-256",
+        ),
+    ] {
+        let error = error(text.as_bytes());
+        assert!(
+            error.contains(problem) && error.contains("openssl"),
+            "{text}: {error}"
+        );
+    }
+    assert!(error(&[0xff; 10]).contains("not in PEM"));
+    assert!(error(&[b'A'; MAX_PEM + 1]).contains("longer"));
+}
+
+#[test]
+fn derived_keys_follow_from_the_secret_alone() {
+    let derived = |byte| AssertionKey::derived(&Secret::new(vec![byte; 32]));
+    assert_eq!(derived(1).key_set(), derived(1).key_set());
+    assert_ne!(derived(1).id(), derived(2).id());
+}
+
+/// Verified by what a receiver has: the key set, and ECDSA.
+#[test]
+fn tokens_hold_with_the_published_key() {
+    let key = AssertionKey::derived(&Secret::new(vec![1; 32]));
+    let set: Value = serde_json::from_str(&key.key_set()).unwrap();
+    let jwk = &set["keys"][0];
+    assert_eq!(
+        (&jwk["kty"], &jwk["crv"], &jwk["alg"], &jwk["use"]),
+        (
+            &json!("EC"),
+            &json!("P-256"),
+            &json!("ES256"),
+            &json!("sig")
+        )
+    );
+    let mut point = vec![4];
+    for coordinate in ["x", "y"] {
+        point.extend(
+            URL_SAFE_NO_PAD
+                .decode(jwk[coordinate].as_str().unwrap())
+                .unwrap(),
+        );
+    }
+    let public = VerifyingKey::from_sec1_bytes(&point).unwrap();
+    let token = key.sign(&json!({"sub": "s"}));
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+    public.verify(signed.as_bytes(), &signature).unwrap();
+    let (header, claims) = signed.split_once('.').unwrap();
+    let read = |part: &str| -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    assert_eq!(
+        read(header),
+        json!({"alg": "ES256", "typ": "JWT", "kid": jwk["kid"]})
+    );
+    assert_eq!(read(claims), json!({"sub": "s"}));
+    let other = key.sign(&json!({"sub": "t"}));
+    let (other, _) = other.rsplit_once('.').unwrap();
+    assert!(public.verify(other.as_bytes(), &signature).is_err());
+}
+
+/// The key of RFC 7515 appendix A.3 has a thumbprint that others have computed, too.
+#[test]
+fn the_name_is_the_thumbprint() {
+    let scalar = URL_SAFE_NO_PAD
+        .decode("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")
+        .unwrap();
+    let key = AssertionKey::new(SigningKey::from_slice(&scalar).unwrap());
+    assert_eq!(key.id(), "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U");
+}
+
+#[test]
+fn debug_shows_nothing() {
+    let key = AssertionKey::derived(&Secret::new(vec![1; 32]));
+    assert_eq!(format!("{key:?}"), "AssertionKey(..)");
+}

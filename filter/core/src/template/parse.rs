@@ -1,0 +1,98 @@
+//! The grammar of templates.
+//!
+//! ```text
+//! template   = *( variable / text )
+//! variable   = "$$" / "$" name *( "." name ) / "${" ws name *( ws ( "." ws name / "[" ws string ws "]" ) ) ws "}"
+//! name       = 1*( letter / digit / "_" / "-" )
+//! string     = <"> *( "\" any / any but <"> ) <">
+//! ws         = *( space / tab )
+//! ```
+
+use super::{Part, Reference};
+
+/// Cuts a template into its parts.
+pub(super) fn parts(template: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some(dollar) = rest.find('$') {
+        let (before, variable) = rest.split_at(dollar);
+        text.push_str(before);
+        let after = variable.strip_prefix('$').unwrap_or(variable);
+        rest = if let Some(after) = after.strip_prefix('$') {
+            text.push('$');
+            after
+        } else if let Some((path, after)) = braced(after).or_else(|| plain(after)) {
+            if !text.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut text)));
+            }
+            parts.push(Part::Reference(Reference::of(&path)));
+            after
+        } else {
+            text.push('$');
+            after
+        };
+    }
+    text.push_str(rest);
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    parts
+}
+
+/// `a.b`, and what follows it.
+fn plain(text: &str) -> Option<(Vec<String>, &str)> {
+    let (first, mut rest) = name(text)?;
+    let mut path = vec![first];
+    while let Some(after) = rest.strip_prefix('.') {
+        let (next, after) = name(after)?;
+        path.push(next);
+        rest = after;
+    }
+    Some((path, rest))
+}
+
+/// `{ a.b["c"] }`, and what follows it.
+fn braced(text: &str) -> Option<(Vec<String>, &str)> {
+    let (first, rest) = name(skip_space(text.strip_prefix('{')?))?;
+    let mut path = vec![first];
+    let mut rest = skip_space(rest);
+    loop {
+        let (next, after) = if let Some(after) = rest.strip_prefix('.') {
+            name(skip_space(after))?
+        } else if let Some(after) = rest.strip_prefix('[') {
+            let (string, after) = quoted(skip_space(after))?;
+            (string, skip_space(after).strip_prefix(']')?)
+        } else {
+            return rest.strip_prefix('}').map(|after| (path, after));
+        };
+        path.push(next);
+        rest = skip_space(after);
+    }
+}
+
+fn name(text: &str) -> Option<(String, &str)> {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let end = text
+        .bytes()
+        .position(|byte| !fit(byte))
+        .unwrap_or(text.len());
+    let (name, rest) = text.split_at_checked(end)?;
+    (!name.is_empty()).then(|| (name.to_owned(), rest))
+}
+
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut string = String::new();
+    let mut characters = text.strip_prefix('"')?.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((string, characters.as_str())),
+            '\\' => string.push(characters.next()?),
+            other => string.push(other),
+        }
+    }
+}
+
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
