@@ -1,25 +1,29 @@
 //! What the operator wrote, checked once and then valid by construction.
 
+mod duration;
 mod error;
 mod findings;
+mod header_name;
 pub mod key;
-mod keys;
+pub mod keys;
 mod object;
 mod origin;
 mod pem;
 mod reader;
 mod route;
+mod variables;
 
 pub use error::{ConfigError, Loaded, Problem, Warning};
 pub use origin::Origin;
 pub use pem::Pem;
 pub use route::{
-    Endpoint, FixedResponse, From, HeaderRewrite, HostHeader, PathMatch, PathRewrite, Redirect,
-    RedirectPath, RequestHeaders, ResponseHeaders, Route, Substitution, Target, UpstreamTls,
-    Upstreams,
+    Endpoint, FixedResponse, From, HeaderRewrite, HostHeader, PathMatch, PathPattern, PathRewrite,
+    Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route, Substitution, Target,
+    UpstreamTls, Upstreams,
 };
+pub use variables::override_by_variables;
 
-pub(crate) use findings::{Findings, Place, nearest};
+pub(crate) use findings::{Findings, Place, nearest, quoted};
 
 use std::time::Duration;
 

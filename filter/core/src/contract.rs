@@ -8,9 +8,10 @@ pub const ROUTE_HEADER: &str = "x-jetway-route";
 
 /// Environment variables from which the module takes secrets, by configuration key. A body passes them to the plugin's
 /// environment (Envoy: `host_env_keys`), so that no secret has to stand in a configuration that an admin port shows.
-pub const SECRET_VARIABLES: [(&str, &str); 2] = [
+pub const SECRET_VARIABLES: [(&str, &str); 3] = [
     ("cookie_secret", "COOKIE_SECRET"),
     ("idp_client_secret", "IDP_CLIENT_SECRET"),
+    ("signing_key", "SIGNING_KEY"),
 ];
 
 /// Everything below this path, on each route's host, belongs to Jetway and never reaches an upstream.

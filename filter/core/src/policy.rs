@@ -116,6 +116,17 @@ impl Policy {
         }
     }
 
+    /// Whether any criterion asks for the client's certificate.
+    #[must_use]
+    pub fn asks_for_certificate(&self) -> bool {
+        self.criteria().any(|criterion| {
+            matches!(
+                criterion,
+                Criterion::ClientCertificate(_) | Criterion::InvalidClientCertificate
+            )
+        })
+    }
+
     fn criteria(&self) -> impl Iterator<Item = &Criterion> {
         self.allow
             .iter()

@@ -1,6 +1,7 @@
 //! Problems and warnings of a configuration, each with the place it is about.
 
 use super::Config;
+use super::findings::one_line;
 
 /// One thing that is wrong, in the operator's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{}: ", one_line(self.path.clone()))?;
         }
         f.write_str(&self.message)?;
         if let Some(help) = &self.help {

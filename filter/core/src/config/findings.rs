@@ -1,5 +1,7 @@
 //! Collecting every problem of a file, each with its place.
 
+use std::cmp::Ordering;
+
 use super::{Problem, Warning};
 
 /// A place in the file, such as `routes[0].policy[0].allow`.
@@ -22,34 +24,34 @@ impl Place {
     pub(crate) fn item(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))
     }
+
+    /// As it is written in findings.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How many findings are kept: a hopeless file is clear long before that.
 const MAX_FINDINGS: usize = 200;
+/// Longest piece of the operator's own text that a message repeats, in characters: enough to find it again.
+const MAX_QUOTED: usize = 120;
 
 /// What is wrong, and what is odd.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Warning>,
-    dropped: Problem,
-}
-
-impl Default for Problem {
-    fn default() -> Self {
-        Self::new("", "")
-    }
 }
 
 impl Findings {
     /// Notes a problem; the help may be added to what is returned.
     pub(crate) fn problem(&mut self, place: &Place, message: impl Into<String>) -> Note<'_> {
-        note(&mut self.problems, &mut self.dropped, place, message)
+        note(&mut self.problems, place, message)
     }
 
     /// Notes a warning; the help may be added to what is returned.
     pub(crate) fn warning(&mut self, place: &Place, message: impl Into<String>) -> Note<'_> {
-        note(&mut self.warnings, &mut self.dropped, place, message)
+        note(&mut self.warnings, place, message)
     }
 
     #[cfg(test)]
@@ -65,30 +67,90 @@ impl Findings {
     pub(crate) fn problem_count(&self) -> usize {
         self.problems.len()
     }
+
+    /// Sorts by place: lists in their order, keys as JSON gives them.
+    pub(super) fn sort(&mut self) {
+        self.problems.sort_by(|a, b| by_place(&a.path, &b.path));
+        self.warnings.sort_by(|a, b| by_place(&a.path, &b.path));
+    }
 }
 
-/// A finding that may still get its help.
-pub(crate) struct Note<'a>(&'a mut Problem);
+/// A finding that may still get its help; none when there are too many findings already.
+pub(crate) struct Note<'a>(Option<&'a mut Problem>);
 
 impl Note<'_> {
     pub(crate) fn help(self, help: impl Into<String>) {
-        self.0.help = Some(help.into());
+        if let Some(problem) = self.0 {
+            problem.help = Some(one_line(help.into()));
+        }
+    }
+
+    /// The help `did you mean` with the known name that is close, else the other text, if it is not empty.
+    pub(crate) fn help_near<'k>(
+        self,
+        name: &str,
+        known: impl Iterator<Item = &'k str>,
+        otherwise: &str,
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        match nearest(name, known) {
+            Some(close) => self.help(format!("did you mean `{close}`?")),
+            None if otherwise.is_empty() => {}
+            None => self.help(otherwise),
+        }
     }
 }
 
-fn note<'a>(
-    list: &'a mut Vec<Problem>,
-    dropped: &'a mut Problem,
-    place: &Place,
-    message: impl Into<String>,
-) -> Note<'a> {
+fn note<'a>(list: &'a mut Vec<Problem>, place: &Place, message: impl Into<String>) -> Note<'a> {
     if list.len() >= MAX_FINDINGS {
-        return Note(dropped);
+        return Note(None);
     }
-    list.push(Problem::new(place.0.clone(), message));
-    match list.last_mut() {
-        Some(problem) => Note(problem),
-        None => Note(dropped),
+    list.push(Problem::new(place.0.clone(), one_line(message.into())));
+    Note(list.last_mut())
+}
+
+/// The text with control characters as escapes, so that a finding stays on its line.
+pub(super) fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// The operator's own text as messages repeat it: in backticks, and not all of it when it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
+        None => format!("`{text}`"),
+    }
+}
+
+/// Compares two places piece by piece, places in lists as numbers.
+fn by_place(left: &str, right: &str) -> Ordering {
+    let pieces = |text| str::split(text, ['.', '[', ']']).map(Piece::of);
+    pieces(left).cmp(pieces(right))
+}
+
+/// A piece of a place.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Piece<'a> {
+    Number(usize),
+    Key(&'a str),
+}
+
+impl<'a> Piece<'a> {
+    fn of(text: &'a str) -> Self {
+        text.parse().map_or(Self::Key(text), Self::Number)
     }
 }
 
@@ -101,6 +163,7 @@ pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> O
     }
     let name = name.to_ascii_lowercase();
     known
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= EDITS)
         .map(|candidate| (distance(&name, candidate), candidate))
         .filter(|(edits, candidate)| *edits <= EDITS && *edits * 2 < candidate.len())
         .min_by_key(|(edits, _)| *edits)
@@ -156,5 +219,41 @@ mod tests {
             findings.problem(&Place::root(), "x").help("y");
         }
         assert_eq!(findings.problem_count(), MAX_FINDINGS);
+    }
+
+    #[test]
+    fn findings_stay_on_their_line() {
+        let mut findings = Findings::default();
+        findings
+            .problem(&Place::root(), format!("{} is wrong", quoted("a\nb")))
+            .help("no\ttabs");
+        assert_eq!(findings.problems()[0].message, "`a\\nb` is wrong");
+        assert_eq!(findings.problems()[0].help.as_deref(), Some("no\\ttabs"));
+        assert_eq!(quoted(&"é".repeat(500)).chars().count(), MAX_QUOTED + 3);
+    }
+
+    #[test]
+    fn findings_are_sorted_by_place() {
+        let mut findings = Findings::default();
+        let routes = Place::root().key("routes");
+        for place in [
+            routes.item(10).key("to"),
+            routes.item(9).key("to"),
+            Place::root().key("address"),
+            routes.item(9),
+            Place::root(),
+        ] {
+            findings.problem(&place, "x");
+        }
+        findings.sort();
+        let paths: Vec<&str> = findings
+            .problems()
+            .iter()
+            .map(|p| p.path.as_str())
+            .collect();
+        assert_eq!(
+            paths,
+            ["", "address", "routes[9]", "routes[9].to", "routes[10].to"]
+        );
     }
 }

@@ -3,14 +3,80 @@
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name, lower-case.
+    /// Its name, lower-case. One that ends with `*` stands for every name with that beginning.
     pub name: &'static str,
     /// What it takes.
     pub kind: Kind,
     /// What becomes of it.
     pub treatment: Treatment,
-    /// What it does, in one sentence without final period; empty for keys that are refused.
+    /// What it does, in one sentence without final period; empty for keys that are ignored or refused.
     pub about: &'static str,
+}
+
+impl Key {
+    /// A key that does what Pomerium's documentation says.
+    pub(super) const fn honoured(
+        name: &'static str,
+        kind: Kind,
+        by: By,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            treatment: Treatment::Honoured(by),
+            about,
+        }
+    }
+
+    /// A key that means the same as something else here.
+    pub(super) const fn translated(
+        name: &'static str,
+        kind: Kind,
+        by: By,
+        to: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            treatment: Treatment::Translated(by, to),
+            about,
+        }
+    }
+
+    /// A key without effect.
+    pub(super) const fn ignored(name: &'static str, why: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Any,
+            treatment: Treatment::Ignored(why),
+            about: "",
+        }
+    }
+
+    /// A key that is an error.
+    pub(super) const fn refused(name: &'static str, why: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Any,
+            treatment: Treatment::Refused(why),
+            about: "",
+        }
+    }
+
+    /// The key of a table that a name in lower case means: an exact one before a beginning.
+    #[must_use]
+    pub fn find(table: &'static [Self], name: &str) -> Option<&'static Self> {
+        let beginning = |key: &&Self| {
+            let beginning = key.name.strip_suffix('*');
+            beginning.is_some_and(|beginning| name.starts_with(beginning))
+        };
+        table
+            .iter()
+            .find(|key| key.name == name)
+            .or_else(|| table.iter().find(beginning))
+    }
 }
 
 /// What a key takes.

@@ -1,6 +1,10 @@
 //! Certificates and keys of the file.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::Secret;
+use super::findings::Findings;
+use super::object::Object;
 
 /// PEM text, or the file that holds it.
 #[derive(Clone, Debug)]
@@ -17,6 +21,127 @@ impl PartialEq for Pem {
             (Self::File(left), Self::File(right)) => left == right,
             (Self::Text(left), Self::Text(right)) => left.expose() == right.expose(),
             _ => false,
+        }
+    }
+}
+
+/// What a PEM text holds (RFC 7468).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Certificates,
+    PrivateKey,
+    RevocationLists,
+}
+
+impl Content {
+    /// How the label of such a block ends.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Certificates => "CERTIFICATE-----",
+            Self::PrivateKey => "PRIVATE KEY-----",
+            Self::RevocationLists => "X509 CRL-----",
+        }
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Certificates => "a certificate",
+            Self::PrivateKey => "a private key",
+            Self::RevocationLists => "a revocation list",
+        }
+    }
+}
+
+impl Pem {
+    /// Reads a key such as `tls_custom_ca`, or the file that the same key with `_file` behind it names.
+    pub(super) fn read(
+        object: &Object<'_>,
+        key: &str,
+        content: Content,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let file_key = format!("{key}_file");
+        let inline = object.some_text(key, findings);
+        let file = object.some_text(&file_key, findings);
+        if inline.is_some() && file.is_some() {
+            findings
+                .problem(
+                    &object.place_of(&file_key),
+                    format!("both `{key}` and `{file_key}` are given"),
+                )
+                .help("keep one of them");
+            return None;
+        }
+        match (inline, file) {
+            (Some(inline), _) => {
+                let text = pem_text(&inline).filter(|text| holds(text, content));
+                if text.is_none() {
+                    not_pem(object, key, content, findings);
+                }
+                text.map(|text| Self::Text(Secret::new(text)))
+            }
+            (None, file) => file.map(Self::File),
+        }
+    }
+
+    /// Reads a key that takes a file or the text, as `cert` of `certificates`.
+    pub(super) fn read_either(
+        object: &Object<'_>,
+        key: &str,
+        content: Content,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let written = object.some_text(key, findings)?;
+        match pem_text(&written) {
+            None => Some(Self::File(written)),
+            Some(text) if holds(&text, content) => Some(Self::Text(Secret::new(text))),
+            Some(_) => {
+                not_pem(object, key, content, findings);
+                None
+            }
+        }
+    }
+}
+
+/// PEM text from itself or from its base64; `None` for anything else.
+pub(super) fn pem_text(written: &str) -> Option<Vec<u8>> {
+    const BEGINNING: &str = "-----BEGIN ";
+    if written.contains(BEGINNING) {
+        return Some(written.as_bytes().to_vec());
+    }
+    let compact: String = written.split_ascii_whitespace().collect();
+    let text = STANDARD.decode(compact).ok()?;
+    std::str::from_utf8(&text)
+        .is_ok_and(|text| text.contains(BEGINNING))
+        .then_some(text)
+}
+
+fn holds(text: &[u8], content: Content) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.contains(content.label()))
+}
+
+fn not_pem(object: &Object<'_>, key: &str, content: Content, findings: &mut Findings) {
+    findings
+        .problem(
+            &object.place_of(key),
+            format!("`{key}` is not {} as PEM text in base64", content.noun()),
+        )
+        .help("write what `base64 -w0 FILE.pem` prints, or name the file");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pem_is_found_in_base64_and_as_it_is() {
+        let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        let mut coded = STANDARD.encode(pem);
+        coded.insert(10, '\n');
+        assert_eq!(pem_text(pem).unwrap(), pem.as_bytes());
+        assert_eq!(pem_text(&coded).unwrap(), pem.as_bytes());
+        for other in ["", "/etc/tls.pem", "c2hvcnQ="] {
+            assert_eq!(pem_text(other), None, "{other}");
         }
     }
 }

@@ -1,25 +1,28 @@
 //! One route: what it matches, where it leads and who may use it.
 
 mod from;
+mod headers;
 mod path;
+mod pattern;
 mod policy;
 mod rewrite;
 mod target;
+mod unique;
 
 pub use from::From;
-pub use path::PathMatch;
-pub use rewrite::{
-    HeaderRewrite, HostHeader, PathRewrite, RequestHeaders, ResponseHeaders, Substitution,
-};
+pub use headers::{HeaderRewrite, RequestHeaders, ResponseHeaders};
+pub use path::{PathMatch, PathPattern};
+pub use rewrite::{HostHeader, PathRewrite, Substitution};
 pub use target::{Endpoint, FixedResponse, Redirect, RedirectPath, Target, UpstreamTls, Upstreams};
+pub(super) use unique::Known;
 
 use std::time::Duration;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
+use super::IssuerFormat;
 use super::findings::{Findings, Place};
-use super::keys;
+use super::keys::ROUTE;
 use super::object::Object;
 use crate::policy::Policy;
 use policy::read_policy;
@@ -51,6 +54,8 @@ pub struct Route {
     pub allow_websockets: bool,
     /// Whether the upstream is told who the visitor is (`pass_identity_headers`).
     pub pass_identity_headers: bool,
+    /// What stands as `iss` of assertions (`jwt_issuer_format`).
+    pub issuer_format: IssuerFormat,
     /// Whether a refusal says why (`show_error_details`).
     pub show_error_details: bool,
     /// Who may use it.
@@ -68,60 +73,165 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request may be silent when the file does not say, as in Pomerium.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// What the top of the file says for all routes.
+#[derive(Debug)]
+pub(super) struct Common {
+    /// `default_upstream_timeout`.
+    pub(super) timeout: Duration,
+    pub(super) pass_identity_headers: bool,
+    pub(super) issuer_format: IssuerFormat,
+    pub(super) response_headers: ResponseHeaders,
+    /// Whether clients are asked for certificates.
+    pub(super) certificates_asked: bool,
+    /// Whether requests without a valid certificate are refused on every route.
+    pub(super) deny_uncertified: bool,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            timeout: DEFAULT_TIMEOUT,
+            pass_identity_headers: false,
+            issuer_format: IssuerFormat::default(),
+            response_headers: ResponseHeaders::default(),
+            certificates_asked: false,
+            deny_uncertified: false,
+        }
+    }
+}
+
 impl Route {
-    /// Reads one entry of `routes`.
+    /// Reads an entry of a file that has nothing else.
+    #[cfg(test)]
     pub(crate) fn read(value: &Value, place: &Place, findings: &mut Findings) -> Option<Self> {
+        Self::read_with(value, place, &Common::default(), findings)
+    }
+
+    /// Reads one entry of `routes`.
+    pub(super) fn read_with(
+        value: &Value,
+        place: &Place,
+        common: &Common,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let Value::Object(map) = value else {
             findings
                 .problem(place, "a route must be an object")
                 .help("write `from`, `to` and `policy`");
             return None;
         };
-        let object = Object::open(map, place.clone(), keys::ROUTE, findings);
+        let object = Object::open(map, place.clone(), ROUTE, findings);
         let from = From::read(&object, findings);
         let path = PathMatch::read(&object, findings);
-        let target = Target::read(&object, findings);
-        let policy = read_policy(&object, findings);
-        let allow_websockets = object.flag("allow_websockets", findings);
-        let timeout = match object.duration("timeout", findings) {
-            Some(Duration::ZERO) => None,
-            Some(timeout) => Some(timeout),
-            None if allow_websockets => None,
-            None => Some(DEFAULT_TIMEOUT),
-        };
-        let name = object.text("name", findings);
-        let host = if object.flag("preserve_host_header", findings) {
-            HostHeader::Preserve
-        } else {
-            HostHeader::Upstream
-        };
-        let (from, path, target) = (from?, path?, target?);
+        let read = Target::read(&object, findings);
+        let own_rewrite = PathRewrite::read(&object, findings);
+        let host = HostHeader::read(&object, findings);
+        let request_headers = RequestHeaders::read(&object, findings);
+        let response_headers = ResponseHeaders::read(&object, &common.response_headers, findings);
+        let policy = read_policy(&object, common, findings);
+        let allow_websockets = read_websockets(&object, findings);
+        let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);
+        let pass_identity_headers = object.maybe_flag("pass_identity_headers", findings);
+        let issuer_format = IssuerFormat::read(&object, findings);
+        let show_error_details = object.flag("show_error_details", findings);
+        let name = object.some_text("name", findings);
+        let (from, path, read) = (from?, path?, read?);
+        let rewrite = own_rewrite.or_else(|| read.path.clone().map(PathRewrite::Prefix));
+        warn_of_slashes(&path, rewrite.as_ref(), &object, findings);
         Some(Self {
-            id: identify(&from, &path, &target),
+            id: unique::identify(&from, &path, &read),
             name: name.unwrap_or_else(|| from.authority()),
             from,
             path,
-            target,
+            target: read.target,
             host,
-            rewrite: None,
-            request_headers: RequestHeaders::default(),
-            response_headers: ResponseHeaders::default(),
-            policy,
+            rewrite,
+            request_headers,
+            response_headers,
             allow_websockets,
-            pass_identity_headers: false,
-            show_error_details: false,
+            pass_identity_headers: pass_identity_headers.unwrap_or(common.pass_identity_headers),
+            issuer_format: issuer_format.unwrap_or(common.issuer_format),
+            show_error_details,
+            policy,
             timeout,
-            idle_timeout: (!allow_websockets).then_some(DEFAULT_IDLE_TIMEOUT),
+            idle_timeout,
         })
     }
 }
 
-/// Sixteen hexadecimal digits of what the route matches and where it leads.
-fn identify(from: &From, path: &PathMatch, target: &Target) -> String {
-    let text = format!("{from:?}\n{path:?}\n{target:?}");
-    Sha256::digest(text.as_bytes())
+/// `allow_websockets`, or `allow_upgrades` that lists only `websocket`.
+fn read_websockets(object: &Object<'_>, findings: &mut Findings) -> bool {
+    let mut allowed = object.flag("allow_websockets", findings);
+    let place = object.place_of("allow_upgrades");
+    for (index, protocol) in object
+        .texts("allow_upgrades", findings)
+        .unwrap_or_default()
         .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .enumerate()
+    {
+        if protocol.eq_ignore_ascii_case("websocket") {
+            allowed = true;
+        } else {
+            findings
+                .problem(
+                    &place.item(index),
+                    format!("upgrades to {} cannot be allowed", super::quoted(protocol)),
+                )
+                .help("only `websocket` is passed on; take the others out");
+        }
+    }
+    allowed
+}
+
+/// `timeout` and `idle_timeout`, without limit where they are zero.
+fn read_timeouts(
+    object: &Object<'_>,
+    common: &Common,
+    websockets: bool,
+    findings: &mut Findings,
+) -> (Option<Duration>, Option<Duration>) {
+    let mut read = |key, default| {
+        let limit = match object.duration(key, findings) {
+            Some(limit) => limit,
+            None if websockets => Duration::ZERO,
+            None => default,
+        };
+        (!limit.is_zero()).then_some(limit)
+    };
+    (
+        read("timeout", common.timeout),
+        read("idle_timeout", DEFAULT_IDLE_TIMEOUT),
+    )
+}
+
+/// A rewritten path is what was matched, replaced, and the rest: nothing adds a slash between them or takes one out.
+fn warn_of_slashes(
+    path: &PathMatch,
+    rewrite: Option<&PathRewrite>,
+    object: &Object<'_>,
+    findings: &mut Findings,
+) {
+    let Some(PathRewrite::Prefix(replacement)) = rewrite else {
+        return;
+    };
+    let matched = match path {
+        PathMatch::Any => "/",
+        PathMatch::Prefix(prefix) => prefix,
+        PathMatch::Exact(_) | PathMatch::Regex(_) => return,
+    };
+    if matched.ends_with('/') == replacement.ends_with('/') {
+        return;
+    }
+    let rest = if matched.ends_with('/') { "x" } else { "/x" };
+    let key = if object.has("prefix_rewrite") {
+        "prefix_rewrite"
+    } else {
+        "to"
+    };
+    findings
+        .warning(
+            &object.place_of(key),
+            format!("the path `{matched}{rest}` becomes `{replacement}{rest}`"),
+        )
+        .help("end both `prefix` and what replaces it with a slash, or neither");
 }

@@ -41,6 +41,16 @@ impl Policy {
         }
     }
 
+    /// Adds an `or` term of criteria to `deny`.
+    pub(crate) fn deny_any_of(&mut self, criteria: Vec<Criterion>) {
+        if !criteria.is_empty() {
+            self.deny.push(Term {
+                operator: Operator::Or,
+                criteria,
+            });
+        }
+    }
+
     fn read_rules(&mut self, value: &Value, place: &Place, findings: &mut Findings) {
         let Value::Object(rules) = value else {
             findings

@@ -121,15 +121,14 @@ fn every_problem_is_told_at_once() {
         paths,
         [
             "address",
+            "cookie_expire",
+            "idp_client_id",
+            "idp_provider",
+            "idp_provider_url",
             "routes[0].from",
             "routes[1].from",
             "routes[1].to",
             "routes[2].from",
-            "routes[2].to",
-            "idp_provider",
-            "idp_provider_url",
-            "idp_client_id",
-            "cookie_expire"
         ]
     );
     assert!(
@@ -145,23 +144,13 @@ fn single_problems() {
     for (pointer, value, message) in [
         (
             "/routes/0/from",
-            json!("https://*.example.com"),
-            "wildcards",
-        ),
-        (
-            "/routes/0/from",
             json!("cockpit.example.com"),
             "not a web address",
         ),
         (
             "/routes/0/from",
-            json!("https://a.test/"),
+            json!("https://a.test/x"),
             "must not have a path",
-        ),
-        (
-            "/routes/0/to",
-            json!(["http://a", "http://b"]),
-            "several upstreams",
         ),
         ("/routes/0/to", json!("https://u:p@a"), "not an address"),
         ("/routes/0/path", json!("/a/../b"), "plain form"),
@@ -176,11 +165,6 @@ fn single_problems() {
             "/routes/0/policy",
             json!({"allow": {"or": [{"device": {"is": "x"}}]}}),
             "cannot be judged",
-        ),
-        (
-            "/routes/0/pass_identity_headers",
-            json!(true),
-            "not supported",
         ),
         (
             "/routes/0/allow_public_unauthenticated_access",
@@ -215,7 +199,7 @@ fn single_problems() {
             "takes `strict` or `off`",
         ),
         ("/certificate_file", json!("x.pem"), "without its key"),
-        ("/downstream_mtls", json!({}), "not supported"),
+        ("/downstream_mtls", json!({}), "which authorities"),
         ("/xff_num_trusted_hops", json!(-1), "whole number"),
     ] {
         let error = read(&with(pointer, value.clone())).unwrap_err();

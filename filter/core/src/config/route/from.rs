@@ -3,8 +3,11 @@
 use url::Url;
 
 use super::super::Origin;
-use super::super::findings::Findings;
+use super::super::findings::{Findings, Place, quoted};
 use super::super::object::Object;
+
+/// Longest host: DNS knows no longer names, and a wildcard adds little.
+const MAX_HOST: usize = 255;
 
 /// Public address of a route (`from`), always `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,65 +27,194 @@ impl From {
             _ => self.host.clone(),
         }
     }
-}
 
-impl From {
+    /// Whether the host stands for more than one.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.host.contains('*')
+    }
+
+    /// Whether a request for this host, in lower case, and port is meant. Takes time in proportion to their lengths.
+    #[must_use]
+    pub fn serves(&self, host: &str, port: u16) -> bool {
+        self.port.is_none_or(|own| own == port) && fits(&self.host, host)
+    }
+
     pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
         let place = object.place_of("from");
-        let Some(text) = object.text("from", findings) else {
-            findings
-                .problem(&place, "`from` is missing")
-                .help("write for example `from: https://app.example.com`");
+        let Some(text) = object.some_text("from", findings) else {
+            if !object.has("from") {
+                findings
+                    .problem(&place, "`from` is missing")
+                    .help("write for example `from: https://app.example.com`");
+            }
             return None;
         };
-        if text.contains('*') {
-            findings
-                .problem(
-                    &place,
-                    "wildcards in `from` are not supported by this version",
-                )
-                .help("write one route per host");
+        let (scheme, _) = text.split_once("://").unwrap_or_default();
+        if let Some((problem, help)) = objection(&scheme.to_ascii_lowercase()) {
+            findings.problem(&place, problem).help(help);
             return None;
         }
-        let Some((url, origin)) = Url::parse(&text)
+        Self::parse(&text, &place, findings)
+    }
+
+    fn parse(text: &str, place: &Place, findings: &mut Findings) -> Option<Self> {
+        let parsed = Url::parse(text)
             .ok()
-            .and_then(|url| Origin::of(&url).map(|origin| (url, origin)))
-        else {
+            .and_then(|url| Origin::of(&url).map(|origin| (url, origin)));
+        let Some((url, origin)) = parsed.filter(|(_, origin)| origin.host.len() <= MAX_HOST) else {
             findings
-                .problem(&place, format!("`{text}` is not a web address"))
+                .problem(place, format!("{} is not a web address", quoted(text)))
                 .help("write for example `https://app.example.com`");
             return None;
         };
         if !origin.tls {
             findings
                 .problem(
-                    &place,
+                    place,
                     "`from` must be an `https://` address: session cookies are only safe there",
                 )
-                .help(format!("write `https://{}`", origin.authority()));
+                .help(format!("write `https://{}`", origin.host));
             return None;
         }
-        if url.path() != "/"
-            || text.ends_with('/')
-            || url.query().is_some()
-            || url.fragment().is_some()
-        {
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             findings
-                .problem(&place, "`from` must not have a path, a query or a fragment")
+                .problem(place, "`from` must not have a path, a query or a fragment")
                 .help(format!(
                     "write `{origin}`, and the path as `path` or `prefix`"
                 ));
             return None;
         }
         Some(Self {
+            port: written_port(text, origin.port),
             host: origin.host,
-            port: url.port(),
         })
     }
+}
 
-    /// Whether a request for this host and port is meant.
-    #[must_use]
-    pub fn serves(&self, host: &str, port: u16) -> bool {
-        self.host == host && self.port.is_none_or(|own| own == port)
+/// Why a scheme cannot be served, and what to write instead.
+fn objection(scheme: &str) -> Option<(&'static str, &'static str)> {
+    match scheme {
+        "tcp+https" | "udp+https" => Some((
+            "tunnels for other protocols need a client program, and only web applications are served here",
+            "take the route out",
+        )),
+        "ssh" => Some((
+            "SSH is not spoken here: only web applications are served",
+            "take the route out",
+        )),
+        _ => None,
+    }
+}
+
+/// The port, if the text names one: the URL does not tell whether `:443` was written.
+fn written_port(text: &str, port: u16) -> Option<u16> {
+    let after = text.split_once("://").map_or(text, |(_, after)| after);
+    let authority = after.split(['/', '\\', '?', '#']).next().unwrap_or(after);
+    let digits = authority.rsplit(':').next().unwrap_or_default();
+    let written = authority.contains(':') && digits.parse() == Ok(port);
+    written.then_some(port)
+}
+
+/// Whether a pattern whose `*` stand for any text means a host. Each piece is looked for once, after the one before.
+fn fits(pattern: &str, host: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| host.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn from(text: &str) -> Option<From> {
+        From::parse(text, &Place::root(), &mut Findings::default())
+    }
+
+    #[test]
+    fn addresses() {
+        for (text, host, port) in [
+            ("https://App.Example.com", "app.example.com", None),
+            ("https://app.example.com/", "app.example.com", None),
+            ("https://app.example.com:443", "app.example.com", Some(443)),
+            (
+                "https://app.example.com:8443",
+                "app.example.com",
+                Some(8443),
+            ),
+            ("https://[2001:DB8::443]", "[2001:db8::443]", None),
+            ("https://[::1]:443", "[::1]", Some(443)),
+            ("https://*.example.com", "*.example.com", None),
+            ("https://a-*.*.example.com:1", "a-*.*.example.com", Some(1)),
+            ("https://*", "*", None),
+        ] {
+            let from = from(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((from.host.as_str(), from.port), (host, port), "{text}");
+        }
+        for text in [
+            "https://",
+            "app.example.com",
+            "https://a b",
+            "https://u@a",
+            "https://a/b",
+            "https://a?b",
+            "http://a",
+            "https://a:70000",
+        ] {
+            assert!(from(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn wildcards_stand_for_any_text() {
+        for (pattern, host, expected) in [
+            ("*.example.com", "a.example.com", true),
+            ("*.example.com", "a.b.example.com", true),
+            ("*.example.com", ".example.com", true),
+            ("*.example.com", "example.com", false),
+            ("*.example.com", "a.example.com.evil", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "acb", false),
+            ("*b*b*", "b", false),
+            ("*b*b*", "abab", true),
+            ("**", "", true),
+            ("*", "anything", true),
+            ("plain", "plain", true),
+            ("plain", "plainer", false),
+        ] {
+            assert_eq!(fits(pattern, host), expected, "{pattern} {host}");
+        }
+    }
+
+    #[test]
+    fn ports_must_match_when_written() {
+        let (any, own) = (
+            from("https://a.test").unwrap(),
+            from("https://a.test:443").unwrap(),
+        );
+        assert!(any.serves("a.test", 8443) && !any.serves("b.test", 443));
+        assert!(own.serves("a.test", 443) && !own.serves("a.test", 8443));
+    }
+
+    proptest! {
+        #[test]
+        fn wildcards_agree_with_a_regular_expression(pattern in "[ab*]{0,8}", host in "[ab]{0,10}") {
+            let regex = regex_lite::Regex::new(&format!("^{}$", pattern.replace('*', ".*"))).unwrap();
+            prop_assert_eq!(fits(&pattern, &host), regex.is_match(&host));
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Which paths a route serves.
 
-use super::super::findings::Findings;
+use regex_lite::Regex;
+
+use super::super::findings::{Findings, quoted};
 use super::super::object::Object;
+use super::pattern::compile_whole;
 use crate::path::canonical;
 
 /// Which paths a route serves.
@@ -13,24 +16,44 @@ pub enum PathMatch {
     Exact(String),
     /// Paths that begin with this text (`prefix`).
     Prefix(String),
+    /// Paths that a regular expression matches as a whole (`regex`).
+    Regex(PathPattern),
 }
 
+/// A regular expression for whole paths.
+#[derive(Clone, Debug)]
+pub struct PathPattern {
+    regex: Regex,
+    written: String,
+}
+
+impl PathPattern {
+    /// As it is written in the file.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+}
+
+impl PartialEq for PathPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for PathPattern {}
+
 impl PathMatch {
+    /// `regex` wins over `path`, and `path` over `prefix`, as in Pomerium.
     pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
         let before = findings.problem_count();
-        let exact = object.text("path", findings);
-        let prefix = object.text("prefix", findings);
-        for (key, text) in [("path", &exact), ("prefix", &prefix)] {
-            if let Some(text) = text
-                && canonical(text).as_deref() != Ok(text.as_str())
-            {
-                findings
-                    .problem(
-                        &object.place_of(key),
-                        format!("`{text}` is not a path in its plain form, so it never matches"),
-                    )
-                    .help("begin with `/`, without `.` segments, `//`, `?` or needless escapes");
-            }
+        let regex = object.some_text("regex", findings);
+        let exact = read_plain(object, "path", findings);
+        let prefix = read_plain(object, "prefix", findings);
+        warn_of_several(object, findings);
+        if let Some(written) = regex {
+            let regex = compile_whole(&written, &object.place_of("regex"), findings)?;
+            return Some(Self::Regex(PathPattern { regex, written }));
         }
         if findings.problem_count() > before {
             return None;
@@ -49,6 +72,40 @@ impl PathMatch {
             Self::Any => true,
             Self::Exact(exact) => path == exact,
             Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
+            Self::Regex(pattern) => pattern.regex.is_match(path),
         }
+    }
+}
+
+/// A path in the form that requests' paths are brought into; in another one it would never match.
+fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = object.some_text(key, findings)?;
+    if canonical(&text).as_deref() == Ok(text.as_str()) && !text.contains('?') {
+        return Some(text);
+    }
+    findings
+        .problem(
+            &object.place_of(key),
+            format!(
+                "{} is not a path in its plain form, so it never matches",
+                quoted(&text)
+            ),
+        )
+        .help("begin with `/`, without `.` segments, `//`, `?` or needless escapes");
+    None
+}
+
+fn warn_of_several(object: &Object<'_>, findings: &mut Findings) {
+    let mut given = ["regex", "path", "prefix"]
+        .into_iter()
+        .filter(|key| object.has(key));
+    let Some(winner) = given.next() else { return };
+    for loser in given {
+        findings
+            .warning(
+                &object.place_of(loser),
+                format!("`{loser}` has no effect beside `{winner}`"),
+            )
+            .help("keep one of them");
     }
 }

@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 
 use super::super::findings::Findings;
 use super::super::object::Object;
+use super::Common;
 use crate::policy::{Criterion, Policy};
 
 /// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
-pub(super) fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Policy {
+pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut Findings) -> Policy {
     let public = object.flag("allow_public_unauthenticated_access", findings);
     let anybody = object.flag("allow_any_authenticated_user", findings);
     let domains = object
@@ -56,7 +57,29 @@ pub(super) fn read_policy(object: &Object<'_>, findings: &mut Findings) -> Polic
             .warning(object.place(), "no policy: nobody may use this route")
             .help("add `policy:` with an `allow` rule");
     }
+    judge_certificates(&mut policy, object, common, findings);
     policy
+}
+
+/// Where clients are asked for certificates, a rule refuses those without a valid one, as in Pomerium; where they are not,
+/// rules about certificates say nothing.
+fn judge_certificates(
+    policy: &mut Policy,
+    object: &Object<'_>,
+    common: &Common,
+    findings: &mut Findings,
+) {
+    if policy.asks_for_certificate() && !common.certificates_asked {
+        findings
+            .warning(
+                &object.place_of("policy"),
+                "the policy asks for client certificates, and clients are never asked for one",
+            )
+            .help("add `downstream_mtls` with `ca_file` at the top of the file");
+    }
+    if common.deny_uncertified {
+        policy.deny_any_of(vec![Criterion::InvalidClientCertificate]);
+    }
 }
 
 /// `allowed_idp_claims`: names with a value, a list of values, or further names below them. Any one of them is enough.

@@ -1,8 +1,12 @@
-//! What is changed about a request and its answer on the way. The module does it, the same in every body.
+//! What becomes of the host and of the path on the way to the upstream.
 
 use regex_lite::Regex;
 
-use crate::template::Template;
+use super::super::findings::{Findings, Place, quoted};
+use super::super::header_name::{Wish, read_name};
+use super::super::object::Object;
+use super::pattern::compile;
+use crate::path::canonical;
 
 /// The `Host` that an upstream sees.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +18,7 @@ pub enum HostHeader {
     Preserve,
     /// This text (`host_rewrite`).
     Literal(String),
-    /// The value of this request header, when there is one (`host_rewrite_header`).
+    /// The value of this request header, in lower case, when there is one (`host_rewrite_header`).
     Header(String),
     /// The path with each match of a pattern replaced (`host_path_regex_rewrite_pattern`, `…_substitution`).
     PathRegex(Substitution),
@@ -29,44 +33,204 @@ pub enum PathRewrite {
     Regex(Substitution),
 }
 
-/// A regular expression and what stands for each of its matches, RE2's `\\1` being the first group.
+/// A regular expression and what stands for each of its matches.
 #[derive(Clone, Debug)]
 pub struct Substitution {
     /// The pattern.
     pub pattern: Regex,
-    /// The replacement, in the syntax of [`Regex::replace_all`].
+    /// The replacement, in the syntax of [`Regex::replace_all`]: RE2's `\1` has become `${1}`.
     pub replacement: String,
 }
 
-/// Changes of the headers that the upstream sees.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct RequestHeaders {
-    /// Set, in lower-case names; wins over `remove` (`set_request_headers`).
-    pub set: Vec<(String, Template)>,
-    /// Removed, in lower-case names (`remove_request_headers`).
-    pub remove: Vec<String>,
+impl HostHeader {
+    /// The first that is set wins, as in Pomerium: a text, a header, a pattern, the public host.
+    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
+        let literal = read_host(object, "host_rewrite", findings);
+        let header = object.some_text("host_rewrite_header", findings);
+        let header = header.and_then(|name| {
+            let place = object.place_of("host_rewrite_header");
+            read_name(&name, Wish::ReadRequest, &place, findings)
+        });
+        let pattern = Substitution::read(object, "host_path_regex_rewrite", findings);
+        let preserve = object.flag("preserve_host_header", findings);
+        match (literal, header, pattern) {
+            (Some(literal), ..) => Self::Literal(literal),
+            (None, Some(header), _) => Self::Header(header),
+            (None, None, Some(substitution)) => Self::PathRegex(substitution),
+            (None, None, None) if preserve => Self::Preserve,
+            (None, None, None) => Self::Upstream,
+        }
+    }
 }
 
-/// Changes of the headers of the upstream's answer.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ResponseHeaders {
-    /// Set, in lower-case names (`set_response_headers`, the route's over the file's).
-    pub set: Vec<(String, String)>,
-    /// Set when the upstream did not, in lower-case names: Pomerium's defaults when the file says nothing.
-    pub defaults: Vec<(String, String)>,
-    /// Beginnings of values that are replaced (`rewrite_response_headers`).
-    pub rewrite: Vec<HeaderRewrite>,
+impl PathRewrite {
+    /// `prefix_rewrite` or `regex_rewrite_pattern`, but not both.
+    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+        let prefix = read_path(object, "prefix_rewrite", findings);
+        let regex = Substitution::read(object, "regex_rewrite", findings);
+        if object.has("prefix_rewrite") && object.has("regex_rewrite_pattern") {
+            findings
+                .problem(
+                    &object.place_of("regex_rewrite_pattern"),
+                    "the path is rewritten twice",
+                )
+                .help("keep `prefix_rewrite` or `regex_rewrite_pattern`");
+        }
+        prefix.map(Self::Prefix).or_else(|| regex.map(Self::Regex))
+    }
 }
 
-/// If a header's value begins with a text, that part of it is replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderRewrite {
-    /// Lower-case name.
-    pub header: String,
-    /// The beginning.
-    pub prefix: String,
-    /// What stands there instead.
-    pub value: String,
+impl Substitution {
+    /// Reads `NAME_pattern` and `NAME_substitution`.
+    fn read(object: &Object<'_>, name: &str, findings: &mut Findings) -> Option<Self> {
+        let (pattern_key, replacement_key) =
+            (format!("{name}_pattern"), format!("{name}_substitution"));
+        let pattern = object.some_text(&pattern_key, findings);
+        let replacement = object.text(&replacement_key, findings);
+        let Some(pattern) = pattern else {
+            if replacement.is_some_and(|text| !text.is_empty()) {
+                findings
+                    .warning(
+                        &object.place_of(&replacement_key),
+                        format!("`{replacement_key}` has no effect without `{pattern_key}`"),
+                    )
+                    .help(format!("add `{pattern_key}`"));
+            }
+            return None;
+        };
+        let pattern = compile(&pattern, &object.place_of(&pattern_key), findings)?;
+        let place = object.place_of(&replacement_key);
+        let written = replacement.unwrap_or_default();
+        let replacement = translate(&written, pattern.captures_len());
+        if let Err(reason) = &replacement {
+            findings
+                .problem(&place, format!("{} {reason}", quoted(&written)))
+                .help("write `\\1` for the first group, `\\0` for the whole match, and `\\\\` for a backslash");
+        }
+        Some(Self {
+            pattern,
+            replacement: replacement.ok()?,
+        })
+    }
+}
+
+/// RE2's replacement syntax in that of [`Regex::replace_all`]. `groups` counts the whole match as one.
+fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
+    let mut replacement = String::with_capacity(written.len());
+    let mut chars = written.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '$' => replacement.push_str("$$"),
+            '\\' => match chars.next() {
+                Some('\\') => replacement.push('\\'),
+                Some(digit @ '0'..='9') => {
+                    let group = digit
+                        .to_digit(10)
+                        .and_then(|group| usize::try_from(group).ok());
+                    if group.is_none_or(|group| group >= groups) {
+                        return Err("names a group that the pattern does not have");
+                    }
+                    replacement.push_str("${");
+                    replacement.push(digit);
+                    replacement.push('}');
+                }
+                _ => return Err("has a backslash before something else than a digit"),
+            },
+            c if c.is_control() => return Err("has a line break or another control character"),
+            c => replacement.push(c),
+        }
+    }
+    Ok(replacement)
+}
+
+/// A path that stands for another one: in plain form and without a query, because the request's own is kept.
+pub(super) fn read_path(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = object.some_text(key, findings)?;
+    is_plain(&text, &object.place_of(key), findings).then_some(text)
+}
+
+/// Whether a path is in its plain form; a problem if not.
+pub(super) fn is_plain(text: &str, place: &Place, findings: &mut Findings) -> bool {
+    let plain = canonical(text).as_deref() == Ok(text) && !text.contains('?');
+    if !plain {
+        findings
+            .problem(
+                place,
+                format!("{} is not a path in its plain form", quoted(text)),
+            )
+            .help("begin with `/`, without `.` segments, `//`, `?` or needless escapes");
+    }
+    plain
+}
+
+/// A host, with a port if one is written, as it may stand in a `Host` header.
+fn read_host(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = object.some_text(key, findings)?;
+    let fits = is_authority(&text);
+    if !fits {
+        findings
+            .problem(
+                &object.place_of(key),
+                format!("{} is not a host", quoted(&text)),
+            )
+            .help("write for example `app.internal` or `app.internal:8080`");
+    }
+    fits.then_some(text)
+}
+
+/// Whether a text is a host with perhaps a port: no scheme, path or user.
+pub(super) fn is_authority(text: &str) -> bool {
+    const LONGEST: usize = 255 + 6;
+    text.len() <= LONGEST
+        && !text.contains(['/', '\\', '@', '?', '#', '*'])
+        && url::Url::parse(&format!("https://{text}")).is_ok()
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacements_are_translated() {
+        for (written, groups, expected) in [
+            ("", 1, Ok("")),
+            ("/new", 1, Ok("/new")),
+            (r"/\1x\2", 3, Ok("/${1}x${2}")),
+            (r"\0", 1, Ok("${0}")),
+            ("$1${1}", 2, Ok("$$1$${1}")),
+            (r"a\\1", 2, Ok(r"a\1")),
+        ] {
+            assert_eq!(translate(written, groups).as_deref(), expected, "{written}");
+        }
+        for (written, groups) in [(r"\2", 2), (r"\n", 1), ("a\\", 1), ("a\nb", 1)] {
+            assert!(translate(written, groups).is_err(), "{written}");
+        }
+    }
+
+    #[test]
+    fn translated_replacements_mean_the_same() {
+        let pattern = Regex::new("^/a/([^/]+)/(.*)").unwrap();
+        let replacement = translate(r"/\2-$1-\1", pattern.captures_len()).unwrap();
+        assert_eq!(pattern.replace_all("/a/x/y/z", &replacement), "/y/z-$1-x");
+    }
+
+    #[test]
+    fn hosts() {
+        for text in ["app", "app.internal:8080", "[::1]:80", "10.0.0.1"] {
+            assert!(is_authority(text), "{text}");
+        }
+        for text in [
+            "",
+            "https://app",
+            "app/x",
+            "u@app",
+            "a b",
+            "app:x",
+            "app:99999",
+            "é",
+        ] {
+            assert!(!is_authority(text), "{text}");
+        }
+    }
 }

@@ -1,0 +1,373 @@
+//! Keys at the top of the file.
+
+use super::super::key::{By, Key, Kind};
+use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
+use super::route::ROUTE;
+
+const ANY_PROGRAM: &str = "no other token than this proxy's own session says who somebody is: let programs in by `source_ip` or `client_certificate`";
+const AUTOCERT: &str = "it belongs to `autocert`, which is not there";
+const BRANDING: &str = "the pages look the same everywhere";
+const ENVOYS_OWN: &str =
+    "Jetway's own proxy has no such setting, and `jetway envoy-config` writes Envoy's";
+const OTHER_SERVICES: &str = "there is one process here, without Pomerium's other services";
+const OWN_LOGS: &str = "logs are configured on the command line";
+const OWN_METRICS: &str = "there is no metrics listener";
+const ONE_FORM: &str =
+    "paths and header names are always brought into one form, and ambiguous ones are refused";
+const ONE_HOST: &str = "each route signs in on its own host: register `https://HOST/.pomerium/callback` with the provider";
+const ONE_SECRET: &str =
+    "`cookie_secret` seals everything here, and assertions are signed with `signing_key`";
+const ONLY_WEB: &str = "only web applications are served here";
+const REMOVED_CLIENT_CA: &str =
+    "Pomerium has removed it: write `downstream_mtls` with `ca_file` or `ca` below it";
+const REMOVED_DIRECTORY: &str = "Pomerium has removed it: policies see the claims of the sign-in, so write `groups` or `claim/NAME` in them";
+const REMOVED_TRACING: &str = "Pomerium has removed it, and there is no tracing here: take it out";
+const UPSTREAM_AUTHORITIES: &str = "authorities are trusted one purpose at a time: write `tls_custom_ca_file` on the routes whose upstreams need it, and install the provider's authority on the machine";
+
+/// Keys at the top of the file.
+pub const GLOBAL: &[Key] = &[
+    // Routes.
+    Key::honoured(
+        "routes",
+        Kind::Objects(ROUTE),
+        By::ALL,
+        "The routes: the first that matches a request is used, one with an exact host before one with a wildcard",
+    ),
+    Key::translated(
+        "policy",
+        Kind::Objects(ROUTE),
+        By::ALL,
+        "`routes`",
+        "An older name of `routes`; if both are there, its entries come first",
+    ),
+    // Listening.
+    Key::honoured(
+        "address",
+        Kind::Text,
+        By::BODIES,
+        "Where to listen, such as `:443` (the default) or `127.0.0.1:8443`",
+    ),
+    Key::honoured(
+        "insecure_server",
+        Kind::Flag,
+        By::BODIES,
+        "Speaks plain HTTP, for a listener behind something that terminates TLS",
+    ),
+    Key::honoured(
+        "certificate",
+        Kind::Pem,
+        By::BODIES,
+        "The server's certificate chain",
+    ),
+    Key::honoured(
+        "certificate_key",
+        Kind::Secret,
+        By::BODIES,
+        "The private key of `certificate`, PEM text in base64",
+    ),
+    Key::honoured(
+        "certificate_file",
+        Kind::File,
+        By::BODIES,
+        "File of the server's certificate chain",
+    ),
+    Key::honoured(
+        "certificate_key_file",
+        Kind::File,
+        By::BODIES,
+        "File of the private key of `certificate_file`",
+    ),
+    Key::honoured(
+        "certificates",
+        Kind::Objects(CERTIFICATE),
+        By::BODIES,
+        "Further certificates, chosen by the name that a client asks for",
+    ),
+    Key::honoured(
+        "downstream_mtls",
+        Kind::Object(DOWNSTREAM_MTLS),
+        By::ALL,
+        "Asks clients for certificates",
+    ),
+    Key::honoured(
+        "xff_num_trusted_hops",
+        Kind::Number,
+        By::BODIES,
+        "How many proxies in front are believed about the client's address and scheme; 0 by default",
+    ),
+    Key::honoured(
+        "use_proxy_protocol",
+        Kind::Flag,
+        By::BODIES,
+        "Each connection begins with a PROXY protocol header, version 1 or 2, that names the client's address",
+    ),
+    Key::honoured(
+        "timeout_idle",
+        Kind::Duration,
+        By::BODIES,
+        "How long a connection without a request is kept; five minutes by default",
+    ),
+    Key::ignored(
+        "timeout_read",
+        "requests are bounded by the routes' `timeout` and `idle_timeout`, so that long uploads pass",
+    ),
+    Key::ignored(
+        "timeout_write",
+        "answers are bounded by the routes' `timeout` and `idle_timeout`",
+    ),
+    Key::ignored(
+        "http_redirect_addr",
+        "nothing listens there: let what is in front redirect to https, or publish https addresses only",
+    ),
+    Key::ignored(
+        "codec_type",
+        "HTTP/1.1 and HTTP/2 are spoken, as the client asks",
+    ),
+    Key::refused(
+        "skip_xff_append",
+        "upstreams are always told the client's address: write `remove_request_headers: [x-forwarded-for]` on routes where they must not be",
+    ),
+    Key::refused(
+        "allow_upgrades",
+        "`websocket` alone can be allowed, and route by route: write `allow_websockets: true` there",
+    ),
+    Key::refused(
+        "autocert",
+        "certificates are not fetched here: let an ACME client do it and name its files in `certificate_file` and `certificate_key_file`",
+    ),
+    Key::ignored("autocert_ca", AUTOCERT),
+    Key::ignored("autocert_email", AUTOCERT),
+    Key::ignored("autocert_use_staging", AUTOCERT),
+    Key::ignored("autocert_eab_key_id", AUTOCERT),
+    Key::ignored("autocert_eab_mac_key", AUTOCERT),
+    Key::ignored("autocert_must_staple", AUTOCERT),
+    Key::ignored("autocert_dir", AUTOCERT),
+    Key::ignored("autocert_trusted_ca", AUTOCERT),
+    Key::ignored("autocert_trusted_ca_file", AUTOCERT),
+    Key::refused("client_ca", REMOVED_CLIENT_CA),
+    Key::refused("client_ca_file", REMOVED_CLIENT_CA),
+    // Identity provider.
+    Key::honoured(
+        "idp_provider",
+        Kind::Word(&["oidc"]),
+        By::FILTER,
+        "The kind of identity provider: `oidc`, which nearly all of them speak",
+    ),
+    Key::honoured(
+        "idp_provider_url",
+        Kind::Text,
+        By::ALL,
+        "The provider's issuer, as in its discovery document",
+    ),
+    Key::honoured(
+        "idp_client_id",
+        Kind::Text,
+        By::FILTER,
+        "The client id that the provider gave this proxy",
+    ),
+    Key::honoured(
+        "idp_client_secret",
+        Kind::Secret,
+        By::FILTER,
+        "The client secret that the provider gave this proxy; none for a public client",
+    ),
+    Key::honoured(
+        "idp_client_secret_file",
+        Kind::File,
+        By::BODIES,
+        "File of the client secret; a line break at its end does not count",
+    ),
+    Key::honoured(
+        "idp_scopes",
+        Kind::Texts,
+        By::FILTER,
+        "Scopes of the sign-in; `openid`, `profile` and `email` by default",
+    ),
+    Key::honoured(
+        "idp_request_params",
+        Kind::TextMap,
+        By::FILTER,
+        "Further parameters of the sign-in, such as `prompt`",
+    ),
+    Key::honoured(
+        "idp_extra_origins",
+        Kind::Texts,
+        By::ALL,
+        "Jetway's own: further origins on which the provider's endpoints may be; endpoints elsewhere than at the issuer or there are refused",
+    ),
+    Key::honoured(
+        "require_email_verified",
+        Kind::Word(&["strict", "off"]),
+        By::FILTER,
+        "Jetway's own: `strict` relies only on addresses that the provider calls verified, `off` on all; by default those that it calls unverified do not count",
+    ),
+    Key::refused("idp_access_token_allowed_audiences", ANY_PROGRAM),
+    Key::refused("bearer_token_format", ANY_PROGRAM),
+    Key::refused(
+        "identity_providers",
+        "there is one provider: name it in `idp_provider`, `idp_provider_url` and `idp_client_id`",
+    ),
+    Key::refused("idp_service_account", REMOVED_DIRECTORY),
+    Key::refused("idp_refresh_directory_*", REMOVED_DIRECTORY),
+    Key::refused("idp_qps", REMOVED_DIRECTORY),
+    // Sign-in and sessions.
+    Key::honoured(
+        "cookie_secret",
+        Kind::Secret,
+        By::FILTER,
+        "32 random bytes in base64 that seal sessions, as `jetway keygen` prints them",
+    ),
+    Key::honoured(
+        "cookie_secret_file",
+        Kind::File,
+        By::BODIES,
+        "File of `cookie_secret`",
+    ),
+    Key::honoured(
+        "cookie_name",
+        Kind::Text,
+        By::FILTER,
+        "Name of the session cookie, to which `__Host-` is prefixed; `_pomerium` by default",
+    ),
+    Key::honoured(
+        "cookie_expire",
+        Kind::Duration,
+        By::FILTER,
+        "How long a session lasts after the sign-in; 14 hours by default",
+    ),
+    Key::refused(
+        "cookie_domain",
+        "a session is good for one host only, so that no other application can use it: take it out, and visitors sign in once per host",
+    ),
+    Key::ignored(
+        "cookie_same_site",
+        "session cookies are always SameSite=Lax",
+    ),
+    Key::ignored("cookie_http_only", "session cookies are always HttpOnly"),
+    Key::ignored("shared_secret", ONE_SECRET),
+    Key::ignored("shared_secret_file", ONE_SECRET),
+    Key::ignored("authenticate_service_url", ONE_HOST),
+    Key::ignored("authenticate_internal_service_url", ONE_HOST),
+    Key::ignored("authenticate_callback_path", ONE_HOST),
+    Key::ignored(
+        "signout_redirect_url",
+        "who has signed out sees `/.pomerium/signed_out`",
+    ),
+    Key::refused(
+        "programmatic_redirect_domain_whitelist",
+        "programs cannot sign in through somebody's browser here: let them in by `source_ip` or `client_certificate`",
+    ),
+    // What upstreams are told.
+    Key::honoured(
+        "pass_identity_headers",
+        Kind::Flag,
+        By::FILTER,
+        "Tells upstreams who the visitor is: a signed assertion and the headers of `jwt_claims_headers`; each route may say otherwise",
+    ),
+    Key::honoured(
+        "signing_key",
+        Kind::Secret,
+        By::FILTER,
+        "The private key that signs assertions, EC P-256 or RSA, as PEM text or as that in base64; by default one is derived from `cookie_secret`",
+    ),
+    Key::honoured(
+        "signing_key_file",
+        Kind::File,
+        By::BODIES,
+        "File of `signing_key`",
+    ),
+    Key::honoured(
+        "jwt_claims_headers",
+        Kind::TextMap,
+        By::FILTER,
+        "Headers that carry claims: names of headers with names of claims, or a list of claims for `x-pomerium-claim-NAME`",
+    ),
+    Key::honoured(
+        "jwt_issuer_format",
+        Kind::Word(ISSUER_FORMATS),
+        By::FILTER,
+        "The issuer of assertions: the route's host (`IssuerHostOnly`, the default) or `https://HOST/` (`IssuerURI`)",
+    ),
+    Key::refused(
+        "jwt_groups_filter",
+        "assertions name all groups of a visitor: let the provider name fewer",
+    ),
+    // Upstreams and answers.
+    Key::honoured(
+        "default_upstream_timeout",
+        Kind::Duration,
+        By::BODIES,
+        "The `timeout` of routes that have none; 30 seconds by default, 0 for none",
+    ),
+    Key::honoured(
+        "set_response_headers",
+        Kind::TextMap,
+        By::FILTER,
+        "Headers of every answer; replaces the defaults X-Frame-Options and Strict-Transport-Security (X-XSS-Protection, which browsers have dropped, is not sent); `disable: true` clears all",
+    ),
+    Key::refused("certificate_authority", UPSTREAM_AUTHORITIES),
+    Key::refused("certificate_authority_file", UPSTREAM_AUTHORITIES),
+    Key::ignored(
+        "circuit_breaker_thresholds",
+        "upstreams are protected by fixed limits",
+    ),
+    Key::ignored(
+        "dns_*",
+        "names are looked up as the machine does, or as Envoy does by default",
+    ),
+    Key::ignored("merge_slashes", ONE_FORM),
+    Key::ignored("normalize_path", ONE_FORM),
+    Key::ignored("path_with_escaped_slashes_action", ONE_FORM),
+    Key::ignored("headers_with_underscores_action", ONE_FORM),
+    // Operation.
+    Key::ignored("log_level", OWN_LOGS),
+    Key::ignored("proxy_log_level", OWN_LOGS),
+    Key::ignored("access_log_fields", OWN_LOGS),
+    Key::ignored("authorize_log_fields", OWN_LOGS),
+    Key::ignored("metrics_address", OWN_METRICS),
+    Key::ignored("metrics_basic_auth", OWN_METRICS),
+    Key::ignored("metrics_certificate", OWN_METRICS),
+    Key::ignored("metrics_certificate_key", OWN_METRICS),
+    Key::ignored("metrics_certificate_file", OWN_METRICS),
+    Key::ignored("metrics_certificate_key_file", OWN_METRICS),
+    Key::ignored("metrics_client_ca", OWN_METRICS),
+    Key::ignored("metrics_client_ca_file", OWN_METRICS),
+    Key::ignored("otel_*", "there is no tracing here"),
+    Key::refused("tracing_*", REMOVED_TRACING),
+    Key::ignored("debug_address", "there is no listener for debugging"),
+    Key::ignored(
+        "health_check_addr",
+        "there is no listener for probes: `/ping` and `/healthz` answer on each route's host",
+    ),
+    Key::ignored(
+        "health_check_systemd_disabled",
+        "systemd is not told anything",
+    ),
+    Key::ignored("primary_color", BRANDING),
+    Key::ignored("secondary_color", BRANDING),
+    Key::ignored("darkmode_primary_color", BRANDING),
+    Key::ignored("darkmode_secondary_color", BRANDING),
+    Key::ignored("logo_url", BRANDING),
+    Key::ignored("favicon_url", BRANDING),
+    Key::ignored("error_message_first_paragraph", BRANDING),
+    Key::ignored(
+        "runtime_flags",
+        "they switch Pomerium's inner parts; write the port in `from` where a route must not serve every port",
+    ),
+    Key::ignored("installation_id", OTHER_SERVICES),
+    Key::ignored("services", OTHER_SERVICES),
+    Key::ignored("databroker_*", OTHER_SERVICES),
+    Key::ignored("grpc_client_timeout", OTHER_SERVICES),
+    Key::ignored("grpc_*", OTHER_SERVICES),
+    Key::ignored("authorize_*", OTHER_SERVICES),
+    Key::ignored("tls_derive", OTHER_SERVICES),
+    Key::ignored("override_certificate_name", OTHER_SERVICES),
+    Key::ignored("envoy_*", ENVOYS_OWN),
+    Key::ignored("ssh_*", ONLY_WEB),
+    Key::ignored("blob_storage", ONLY_WEB),
+    Key::ignored("mcp_*", ONLY_WEB),
+    Key::ignored(
+        "google_cloud_serverless_*",
+        "it belongs to `enable_google_cloud_serverless_authentication`, which is not there",
+    ),
+];

@@ -1,0 +1,129 @@
+//! Keys of the objects within the file and within a route, and the words that some keys take.
+
+use super::super::key::{By, Key, Kind};
+
+/// What `jwt_issuer_format` takes.
+pub const ISSUER_FORMATS: &[&str] = &["IssuerHostOnly", "IssuerURI", "hostOnly", "uri"];
+
+/// What `enforcement` of `downstream_mtls` takes.
+pub const MTLS_ENFORCEMENTS: &[&str] = &["policy_with_default_deny", "policy", "reject_connection"];
+
+/// An entry of `certificates`.
+pub const CERTIFICATE: &[Key] = &[
+    Key::honoured(
+        "cert",
+        Kind::Text,
+        By::BODIES,
+        "File of a certificate chain, or the chain as PEM text in base64",
+    ),
+    Key::honoured(
+        "key",
+        Kind::Secret,
+        By::BODIES,
+        "File of its private key, or the key as PEM text in base64",
+    ),
+];
+
+/// `downstream_mtls`.
+pub const DOWNSTREAM_MTLS: &[Key] = &[
+    Key::honoured(
+        "ca",
+        Kind::Pem,
+        By::BODIES,
+        "The authorities that sign clients' certificates",
+    ),
+    Key::honoured(
+        "ca_file",
+        Kind::File,
+        By::BODIES,
+        "File of these authorities",
+    ),
+    Key::honoured(
+        "crl",
+        Kind::Pem,
+        By::BODIES,
+        "The authorities' revocation lists",
+    ),
+    Key::honoured("crl_file", Kind::File, By::BODIES, "File of these lists"),
+    Key::honoured(
+        "enforcement",
+        Kind::Word(MTLS_ENFORCEMENTS),
+        By::ALL,
+        "`policy_with_default_deny` (the default) refuses requests without a valid certificate on every route, `policy` leaves it to the policies, `reject_connection` ends such connections",
+    ),
+    Key::refused(
+        "match_subject_alt_names",
+        "names in certificates are judged by policies: write `client_certificate` with `san_dns`, `san_email` or `san_uri` there",
+    ),
+    Key::honoured(
+        "max_verify_depth",
+        Kind::Number,
+        By::BODIES,
+        "1, the default and the only value: the authorities sign clients' certificates themselves",
+    ),
+];
+
+/// `redirect` of a route.
+pub const REDIRECT: &[Key] = &[
+    Key::honoured(
+        "https_redirect",
+        Kind::Flag,
+        By::FILTER,
+        "To `https`; wins over `scheme_redirect`",
+    ),
+    Key::honoured(
+        "scheme_redirect",
+        Kind::Text,
+        By::FILTER,
+        "To another scheme",
+    ),
+    Key::honoured("host_redirect", Kind::Text, By::FILTER, "To another host"),
+    Key::honoured("port_redirect", Kind::Number, By::FILTER, "To another port"),
+    Key::honoured(
+        "path_redirect",
+        Kind::Text,
+        By::FILTER,
+        "To another path; one with a query replaces that of the request; wins over `prefix_rewrite`",
+    ),
+    Key::honoured(
+        "prefix_rewrite",
+        Kind::Text,
+        By::FILTER,
+        "What the route's `prefix` or `path` matched becomes this",
+    ),
+    Key::honoured(
+        "response_code",
+        Kind::Number,
+        By::FILTER,
+        "301 (the default), 302, 303, 307 or 308",
+    ),
+    Key::honoured(
+        "strip_query",
+        Kind::Flag,
+        By::FILTER,
+        "Drops the request's query",
+    ),
+];
+
+/// `response` of a route.
+pub const RESPONSE: &[Key] = &[
+    Key::honoured(
+        "status",
+        Kind::Number,
+        By::FILTER,
+        "The HTTP status, 200 to 599; 200 by default",
+    ),
+    Key::honoured("body", Kind::Text, By::FILTER, "The body, plain text"),
+];
+
+/// An entry of `rewrite_response_headers`.
+pub const HEADER_REWRITE: &[Key] = &[
+    Key::honoured("header", Kind::Text, By::FILTER, "Name of the header"),
+    Key::honoured(
+        "prefix",
+        Kind::Text,
+        By::FILTER,
+        "What its value must begin with",
+    ),
+    Key::honoured("value", Kind::Text, By::FILTER, "What stands there instead"),
+];

@@ -1,0 +1,348 @@
+//! Keys of a route.
+
+use super::super::key::{By, Key, Kind};
+use super::nested::{HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
+
+const ANY_PROGRAM: &str = "no other token than this proxy's own session says who somebody is: let programs in by `source_ip` or `client_certificate`";
+const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
+const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";
+const NO_PORTAL: &str = "there is no list of routes for visitors";
+const ONLY_POLICIES: &str = "it is a rule in another language: write what it means in `policy`";
+const ONE_CLIENT: &str =
+    "every route signs in with the same client: take it out, or run a second Jetway for this route";
+const CLIENT_AUTHORITY: &str = "clients' certificates are asked for before the route is known: write `downstream_mtls` at the top of the file, and `client_certificate` in this route's policy";
+const REMOVED_GROUPS: &str = "Pomerium has removed it: write `policy` with `groups: {has: NAME}`";
+
+/// Keys of a route.
+pub const ROUTE: &[Key] = &[
+    // What it is called.
+    Key::honoured(
+        "name",
+        Kind::Text,
+        By::ALL,
+        "What the route is called in logs and pages; by default the host of `from`",
+    ),
+    Key::ignored("description", NO_PORTAL),
+    Key::ignored("logo_url", NO_PORTAL),
+    // What it matches.
+    Key::honoured(
+        "from",
+        Kind::Text,
+        By::FILTER,
+        "The public address, such as `https://app.example.com`; a port in it must match, and each `*` in the host stands for any text",
+    ),
+    Key::honoured(
+        "prefix",
+        Kind::Text,
+        By::FILTER,
+        "Only paths that begin with this text, such as `/admin/`",
+    ),
+    Key::honoured(
+        "path",
+        Kind::Text,
+        By::FILTER,
+        "Only this path; wins over `prefix`",
+    ),
+    Key::honoured(
+        "regex",
+        Kind::Text,
+        By::FILTER,
+        "Only paths that a regular expression matches as a whole; wins over `path` and `prefix`",
+    ),
+    Key::ignored("regex_priority_order", "the order of the file counts"),
+    // Where it leads.
+    Key::honoured(
+        "to",
+        Kind::Upstreams,
+        By::BODIES,
+        "The upstream, `http` or `https`, or a list of them with weights, such as `http://10.0.0.1:9090,3`; a path in it is a `prefix_rewrite`",
+    ),
+    Key::honoured(
+        "redirect",
+        Kind::Object(REDIRECT),
+        By::FILTER,
+        "Sends visitors whom the policy permits elsewhere; instead of `to`",
+    ),
+    Key::honoured(
+        "response",
+        Kind::Object(RESPONSE),
+        By::FILTER,
+        "Gives visitors whom the policy permits a fixed answer; instead of `to`",
+    ),
+    // What the upstream sees.
+    Key::honoured(
+        "prefix_rewrite",
+        Kind::Text,
+        By::FILTER,
+        "What `prefix` or `path` matched becomes this",
+    ),
+    Key::honoured(
+        "regex_rewrite_pattern",
+        Kind::Text,
+        By::FILTER,
+        "Each match of this regular expression in the path becomes `regex_rewrite_substitution`",
+    ),
+    Key::honoured(
+        "regex_rewrite_substitution",
+        Kind::Text,
+        By::FILTER,
+        "What stands for a match of `regex_rewrite_pattern`; `\\1` is its first group",
+    ),
+    Key::honoured(
+        "host_rewrite",
+        Kind::Text,
+        By::ALL,
+        "The `Host` that the upstream sees; by default host and port of `to`",
+    ),
+    Key::honoured(
+        "host_rewrite_header",
+        Kind::Text,
+        By::ALL,
+        "The request header whose value becomes the `Host` that the upstream sees",
+    ),
+    Key::honoured(
+        "host_path_regex_rewrite_pattern",
+        Kind::Text,
+        By::ALL,
+        "The path, with matches of this regular expression replaced, becomes the `Host` that the upstream sees",
+    ),
+    Key::honoured(
+        "host_path_regex_rewrite_substitution",
+        Kind::Text,
+        By::ALL,
+        "What stands for a match of `host_path_regex_rewrite_pattern`",
+    ),
+    Key::honoured(
+        "preserve_host_header",
+        Kind::Flag,
+        By::ALL,
+        "The upstream sees the public `Host`",
+    ),
+    Key::honoured(
+        "set_request_headers",
+        Kind::TextMap,
+        By::FILTER,
+        "Headers that the upstream gets, with references such as `${pomerium.jwt}`",
+    ),
+    Key::honoured(
+        "remove_request_headers",
+        Kind::Texts,
+        By::FILTER,
+        "Headers that the upstream does not get",
+    ),
+    Key::honoured(
+        "pass_identity_headers",
+        Kind::Flag,
+        By::FILTER,
+        "Tells the upstream who the visitor is; by default as at the top of the file",
+    ),
+    Key::honoured(
+        "jwt_issuer_format",
+        Kind::Word(ISSUER_FORMATS),
+        By::FILTER,
+        "The issuer of assertions on this route; by default as at the top of the file",
+    ),
+    Key::refused(
+        "jwt_groups_filter",
+        "assertions name all groups of a visitor: let the provider name fewer",
+    ),
+    Key::refused("kubernetes_service_account_token", KUBERNETES),
+    Key::refused("kubernetes_service_account_token_file", KUBERNETES),
+    Key::refused(
+        "enable_google_cloud_serverless_authentication",
+        "no tokens are fetched from Google Cloud: let the upstream check the assertion of `pass_identity_headers`",
+    ),
+    Key::refused(
+        "set_authorization_header",
+        "Pomerium has removed it: write `set_request_headers: {Authorization: \"Bearer ${pomerium.jwt}\"}`",
+    ),
+    // What the visitor sees.
+    Key::honoured(
+        "set_response_headers",
+        Kind::TextMap,
+        By::FILTER,
+        "Headers of every answer, over those at the top of the file; `disable: true` clears all",
+    ),
+    Key::honoured(
+        "rewrite_response_headers",
+        Kind::Objects(HEADER_REWRITE),
+        By::FILTER,
+        "Replaces the beginning of headers' values, such as the address in `Location`",
+    ),
+    Key::honoured(
+        "show_error_details",
+        Kind::Flag,
+        By::FILTER,
+        "Tells who is refused which criteria did not hold",
+    ),
+    Key::honoured(
+        "allow_websockets",
+        Kind::Flag,
+        By::ALL,
+        "Lets `Upgrade: websocket` pass, and by default sets no `timeout` and no `idle_timeout`",
+    ),
+    Key::translated(
+        "allow_upgrades",
+        Kind::Texts,
+        By::ALL,
+        "`allow_websockets: true`",
+        "A list of protocols of which only `websocket` can be allowed",
+    ),
+    Key::refused(
+        "allow_spdy",
+        "SPDY is not spoken: take it out; clients of Kubernetes use websockets since version 1.31",
+    ),
+    // How the upstream is reached.
+    Key::honoured(
+        "timeout",
+        Kind::Duration,
+        By::BODIES,
+        "How long the upstream may take to begin its answer; by default `default_upstream_timeout`, 0 for ever",
+    ),
+    Key::honoured(
+        "idle_timeout",
+        Kind::Duration,
+        By::BODIES,
+        "How long a request and its answer may be silent; five minutes by default, 0 for ever",
+    ),
+    Key::honoured(
+        "tls_skip_verify",
+        Kind::Flag,
+        By::BODIES,
+        "Believes any certificate of the upstream",
+    ),
+    Key::honoured(
+        "tls_server_name",
+        Kind::Text,
+        By::BODIES,
+        "The name that the upstream is asked for and whose certificate it must have; by default the host of `to`",
+    ),
+    Key::honoured(
+        "tls_upstream_server_name",
+        Kind::Text,
+        By::BODIES,
+        "The same; wins over `tls_server_name`",
+    ),
+    Key::honoured(
+        "tls_custom_ca",
+        Kind::Pem,
+        By::BODIES,
+        "The only authorities that may sign the upstream's certificate",
+    ),
+    Key::honoured(
+        "tls_custom_ca_file",
+        Kind::File,
+        By::BODIES,
+        "File of these authorities",
+    ),
+    Key::honoured(
+        "tls_client_cert",
+        Kind::Pem,
+        By::BODIES,
+        "The certificate chain that the upstream is shown",
+    ),
+    Key::honoured(
+        "tls_client_key",
+        Kind::Secret,
+        By::BODIES,
+        "The private key of `tls_client_cert`, PEM text in base64",
+    ),
+    Key::honoured(
+        "tls_client_cert_file",
+        Kind::File,
+        By::BODIES,
+        "File of the certificate chain that the upstream is shown",
+    ),
+    Key::honoured(
+        "tls_client_key_file",
+        Kind::File,
+        By::BODIES,
+        "File of the private key of `tls_client_cert_file`",
+    ),
+    Key::refused(
+        "tls_upstream_allow_renegotiation",
+        "renegotiation is not spoken, because it is not safe: let the upstream ask for certificates in the handshake",
+    ),
+    Key::refused(
+        "tls_downstream_server_name",
+        "a route has one public name: write a second route with this name in `from`",
+    ),
+    Key::refused("tls_downstream_client_ca", CLIENT_AUTHORITY),
+    Key::refused("tls_downstream_client_ca_file", CLIENT_AUTHORITY),
+    Key::ignored("load_balancing_policy", BY_WEIGHT),
+    Key::ignored("health_checks", BY_WEIGHT),
+    Key::ignored("outlier_detection", BY_WEIGHT),
+    Key::ignored("healthy_panic_threshold", BY_WEIGHT),
+    Key::ignored(
+        "circuit_breaker_thresholds",
+        "upstreams are protected by fixed limits",
+    ),
+    // Who may use it.
+    Key::honoured(
+        "policy",
+        Kind::Policy,
+        By::FILTER,
+        "Who may use the route; without it and the keys below nobody may",
+    ),
+    Key::honoured(
+        "allow_public_unauthenticated_access",
+        Kind::Flag,
+        By::FILTER,
+        "Everybody may, without signing in",
+    ),
+    Key::honoured(
+        "allow_any_authenticated_user",
+        Kind::Flag,
+        By::FILTER,
+        "Everybody may who has signed in",
+    ),
+    Key::honoured(
+        "allowed_users",
+        Kind::Texts,
+        By::FILTER,
+        "Who has one of these addresses or user ids may",
+    ),
+    Key::honoured(
+        "allowed_domains",
+        Kind::Texts,
+        By::FILTER,
+        "Who has an address in one of these domains may",
+    ),
+    Key::honoured(
+        "allowed_idp_claims",
+        Kind::Any,
+        By::FILTER,
+        "Who has one of these claims may: names of claims with a value or a list of values",
+    ),
+    Key::honoured(
+        "cors_allow_preflight",
+        Kind::Flag,
+        By::FILTER,
+        "Preflight requests of browsers (CORS) pass without a session",
+    ),
+    Key::refused("allowed_groups", REMOVED_GROUPS),
+    Key::refused("sub_policies", ONLY_POLICIES),
+    Key::refused("rego", ONLY_POLICIES),
+    Key::refused("idp_client_id", ONE_CLIENT),
+    Key::refused("idp_client_secret", ONE_CLIENT),
+    Key::refused("idp_access_token_allowed_audiences", ANY_PROGRAM),
+    Key::refused("bearer_token_format", ANY_PROGRAM),
+    Key::refused("identity_providers", ONE_CLIENT),
+    Key::ignored(
+        "depends_on",
+        "each host signs in for itself, which takes no second password at the provider",
+    ),
+    // Other things than web applications.
+    Key::refused(
+        "mcp",
+        "there is no authorization server for MCP: let the application be its own",
+    ),
+    Key::refused(
+        "upstream_tunnel",
+        "only web applications are served here: take the route out",
+    ),
+    Key::refused(
+        "session_recording",
+        "SSH sessions are not served here: take the route out",
+    ),
+];

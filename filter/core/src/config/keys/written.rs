@@ -1,0 +1,56 @@
+//! The keys that stand in one file.
+
+use serde_json::{Map, Value};
+
+use super::super::findings::Place;
+use super::super::key::{Key, Kind};
+use super::global::GLOBAL;
+
+/// One key as it stands in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    /// Where, such as `routes[0].tls_skip_verify`.
+    pub path: &'a str,
+    /// The key as it is written there.
+    pub name: &'a str,
+    /// What is known of it; `None` for an unknown key.
+    pub key: Option<&'static Key>,
+}
+
+/// Shows each key of a file with what is known of it, in the order of the file as far as JSON keeps it. What stands below
+/// a key that is unknown, ignored or refused is not shown.
+pub fn visit(file: &Value, see: &mut dyn FnMut(Written<'_>)) {
+    if let Value::Object(map) = file {
+        visit_object(map, &Place::root(), GLOBAL, see);
+    }
+}
+
+fn visit_object(
+    map: &Map<String, Value>,
+    place: &Place,
+    table: &'static [Key],
+    see: &mut dyn FnMut(Written<'_>),
+) {
+    for (name, value) in map {
+        let place = place.key(name);
+        let key = Key::find(table, &name.to_ascii_lowercase());
+        see(Written {
+            path: place.text(),
+            name,
+            key,
+        });
+        match (key.map(|key| key.kind), value) {
+            (Some(Kind::Object(table)), Value::Object(map)) => {
+                visit_object(map, &place, table, see);
+            }
+            (Some(Kind::Objects(table)), Value::Array(list)) => {
+                for (index, item) in list.iter().enumerate() {
+                    if let Value::Object(map) = item {
+                        visit_object(map, &place.item(index), table, see);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What upstreams are told about the visitor.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::findings::{Findings, Place, quoted};
+use super::super::header_name::{Wish, read_name};
+use super::super::object::Object;
+use super::super::pem::pem_text;
+use super::super::{IdentitySettings, IssuerFormat, Route, Secret};
+use crate::assertion::AssertionKey;
+use crate::template::Reference;
+
+/// Claims that become headers; more do not fit into a request.
+const MAX_CLAIM_HEADERS: usize = 64;
+/// What stands before a claim's name in a header's, when the file does not name the header.
+const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
+
+const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
+    ("HostOnly", IssuerFormat::HostOnly),
+    ("URI", IssuerFormat::Uri),
+];
+
+impl IssuerFormat {
+    /// `jwt_issuer_format`, at the top of the file or of a route.
+    pub(in super::super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+        object.word("jwt_issuer_format", &ISSUER_FORMATS, "issuer", findings)
+    }
+}
+
+pub(super) fn read_identity(
+    file: &Object<'_>,
+    routes: &[Route],
+    secret: Option<&Secret>,
+    issuer_format: IssuerFormat,
+    findings: &mut Findings,
+) -> IdentitySettings {
+    IdentitySettings {
+        signing_key: read_signing_key(file, routes, secret, findings),
+        claim_headers: read_claim_headers(file, findings),
+        issuer_format,
+    }
+}
+
+fn read_signing_key(
+    file: &Object<'_>,
+    routes: &[Route],
+    secret: Option<&Secret>,
+    findings: &mut Findings,
+) -> Option<AssertionKey> {
+    let place = file.place_of("signing_key");
+    let Some(text) = file.some_text("signing_key", findings) else {
+        let derived = secret.map(AssertionKey::derived);
+        if derived.is_none() && routes.iter().any(signs) && !file.has("cookie_secret") {
+            findings
+                .problem(
+                    &place,
+                    "`signing_key` is missing, and a route tells its upstream who the visitor is",
+                )
+                .help("add `cookie_secret`, from which one is derived: `jetway keygen` prints one");
+        }
+        return derived;
+    };
+    let Some(pem) = pem_text(&text).map(Secret::new) else {
+        findings
+            .problem(&place, "`signing_key` is not a private key as PEM text")
+            .help("write what `base64 -w0 FILE.pem` prints");
+        return None;
+    };
+    match AssertionKey::from_pem(pem.expose()) {
+        Ok(key) => Some(key),
+        Err(reason) => {
+            findings
+                .problem(&place, format!("`signing_key` cannot sign: {reason}"))
+                .help("write an EC P-256 key, such as `openssl ecparam -genkey -name prime256v1 -noout` makes");
+            None
+        }
+    }
+}
+
+/// Whether a route sends the assertion.
+fn signs(route: &Route) -> bool {
+    route.pass_identity_headers
+        || route
+            .request_headers
+            .set
+            .iter()
+            .any(|(_, template)| template.references().any(|part| *part == Reference::Jwt))
+}
+
+/// `jwt_claims_headers`: headers with the claims that they carry, or claims whose headers have the usual names.
+fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+    const KEY: &str = "jwt_claims_headers";
+    let place = file.place_of(KEY);
+    let is_map = match file.value(KEY) {
+        None => return Vec::new(),
+        Some(Value::Object(_)) => true,
+        Some(Value::String(text)) => text.trim_start().starts_with('{'),
+        Some(_) => false,
+    };
+    let named: Vec<(Place, String, String)> = if is_map {
+        file.text_map(KEY, findings)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(header, claim)| (place.key(&header), header, claim))
+            .collect()
+    } else {
+        file.texts(KEY, findings)
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+            .map(|(index, claim)| {
+                let header = format!("{CLAIM_HEADER_PREFIX}{}", claim.replace('_', "-"));
+                (place.item(index), header, claim)
+            })
+            .collect()
+    };
+    if named.len() > MAX_CLAIM_HEADERS {
+        findings
+            .problem(&place, format!("more than {MAX_CLAIM_HEADERS} headers"))
+            .help("upstreams find all claims in the assertion");
+        return Vec::new();
+    }
+    let mut names = BTreeSet::new();
+    named
+        .into_iter()
+        .filter_map(|(place, header, claim)| {
+            let name = read_name(&header, Wish::CarryClaim, &place, findings)?;
+            let problem = if claim.is_empty() {
+                Some(format!("{} carries no claim", quoted(&header)))
+            } else if names.insert(name.clone()) {
+                None
+            } else {
+                Some(format!("two claims for the header {}", quoted(&header)))
+            };
+            match problem {
+                None => Some((name, claim)),
+                Some(problem) => {
+                    findings
+                        .problem(&place, problem)
+                        .help("write one claim for each header, such as `{X-Email: email}`");
+                    None
+                }
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! Where clients connect.
+
+use std::time::Duration;
+
+use super::super::findings::Findings;
+use super::super::keys::CERTIFICATE;
+use super::super::object::Object;
+use super::super::pem::Content;
+use super::super::{ClientAuthority, Listener, Pem, ServerCertificate};
+
+/// More proxies than this in front of one server are a typing error.
+const MAX_TRUSTED_HOPS: u32 = 16;
+/// How long a connection without a request is kept when the file does not say, as in Pomerium.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+pub(super) fn read_listener(
+    file: &Object<'_>,
+    client_authority: Option<ClientAuthority>,
+    findings: &mut Findings,
+) -> Listener {
+    let insecure = file.flag("insecure_server", findings);
+    if insecure && client_authority.is_some() {
+        findings
+            .problem(
+                &file.place_of("downstream_mtls"),
+                "client certificates need TLS, and the listener speaks plain http",
+            )
+            .help("take `insecure_server` or `downstream_mtls` out");
+    }
+    let idle_timeout = file.duration("timeout_idle", findings);
+    Listener {
+        address: read_address(file, findings),
+        insecure,
+        certificates: read_certificates(file, findings),
+        trusted_hops: file
+            .number("xff_num_trusted_hops", 0, MAX_TRUSTED_HOPS, findings)
+            .unwrap_or_default(),
+        proxy_protocol: file.flag("use_proxy_protocol", findings),
+        idle_timeout: idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+        client_authority,
+    }
+}
+
+fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
+    let address = file
+        .some_text("address", findings)
+        .unwrap_or_else(|| ":443".to_owned());
+    let port = address
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok());
+    if port.is_none() {
+        findings
+            .problem(
+                &file.place_of("address"),
+                format!(
+                    "{} is not an address to listen on",
+                    super::super::quoted(&address)
+                ),
+            )
+            .help("write `:8443` or `127.0.0.1:8443`");
+    }
+    address
+}
+
+fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
+    let before = findings.problem_count();
+    let certificate = Pem::read(file, "certificate", Content::Certificates, findings);
+    let key = Pem::read(file, "certificate_key", Content::PrivateKey, findings);
+    if certificate.is_some() != key.is_some() && findings.problem_count() == before {
+        let (given, what, missing) = if certificate.is_some() {
+            (
+                "certificate",
+                "a certificate without its key",
+                "certificate_key",
+            )
+        } else {
+            (
+                "certificate_key",
+                "a key without its certificate",
+                "certificate",
+            )
+        };
+        let file_key = format!("{given}_file");
+        let written = if file.has(given) { given } else { &file_key };
+        findings
+            .problem(&file.place_of(written), what)
+            .help(format!("add `{missing}_file` or `{missing}`"));
+    }
+    let first = certificate
+        .zip(key)
+        .map(|(certificate, key)| ServerCertificate { certificate, key });
+    let listed = file.objects("certificates", CERTIFICATE, findings);
+    let listed = listed.iter().filter_map(|entry| {
+        let certificate = Pem::read_either(entry, "cert", Content::Certificates, findings);
+        let key = Pem::read_either(entry, "key", Content::PrivateKey, findings);
+        if !(entry.has("cert") && entry.has("key")) {
+            findings
+                .problem(entry.place(), "an entry needs `cert` and `key`")
+                .help("name two PEM files");
+        }
+        certificate
+            .zip(key)
+            .map(|(certificate, key)| ServerCertificate { certificate, key })
+    });
+    first.into_iter().chain(listed).collect()
+}

@@ -1,0 +1,262 @@
+//! The identity provider.
+
+use serde_json::Value;
+use url::Url;
+
+use super::super::findings::{Findings, Place, quoted};
+use super::super::object::Object;
+use super::super::{EmailVerification, Origin, ProviderSettings, Secret};
+
+/// Kinds of providers that Pomerium has, and what to write for each.
+const KINDS: [(&str, &str); 11] = [
+    (
+        "auth0",
+        "write `oidc`, and `https://TENANT.auth0.com/` as `idp_provider_url`",
+    ),
+    (
+        "azure",
+        "write `oidc`, and `https://login.microsoftonline.com/TENANT/v2.0` as `idp_provider_url`",
+    ),
+    (
+        "cognito",
+        "write `oidc`, and `https://cognito-idp.REGION.amazonaws.com/POOL` as `idp_provider_url`",
+    ),
+    (
+        "gitlab",
+        "write `oidc`, and `https://gitlab.com` or your own GitLab as `idp_provider_url`",
+    ),
+    (
+        "google",
+        "write `oidc`, and `https://accounts.google.com` as `idp_provider_url`",
+    ),
+    (
+        "okta",
+        "write `oidc`, and your Okta address as `idp_provider_url`",
+    ),
+    (
+        "onelogin",
+        "write `oidc`, and `https://TENANT.onelogin.com/oidc/2` as `idp_provider_url`",
+    ),
+    (
+        "ping",
+        "write `oidc`, and your issuer's address as `idp_provider_url`",
+    ),
+    (
+        "apple",
+        "Apple answers in a way of its own: put a provider that knows it, such as Keycloak or Dex, between",
+    ),
+    (
+        "github",
+        "GitHub does not speak OpenID Connect: put a provider that knows it, such as Keycloak or Dex, between",
+    ),
+    (
+        "hosted",
+        "that is Pomerium's own service: write `oidc`, and the issuer of a provider of yours as `idp_provider_url`",
+    ),
+];
+
+pub(super) fn read_provider(
+    file: &Object<'_>,
+    needed: bool,
+    findings: &mut Findings,
+) -> Option<ProviderSettings> {
+    let kind = file.some_text("idp_provider", findings);
+    let present = kind.is_some()
+        || file.value("idp_provider_url").is_some()
+        || file.value("idp_client_id").is_some();
+    if !present && !needed {
+        return None;
+    }
+    if let Some(kind) = &kind {
+        check_kind(kind, &file.place_of("idp_provider"), findings);
+    }
+    let missing = |key: &str, what: &str, findings: &mut Findings| {
+        findings
+            .problem(
+                &file.place_of(key),
+                format!("`{key}` is missing, and a policy asks who the visitor is"),
+            )
+            .help(what);
+    };
+    if kind.is_none() {
+        missing("idp_provider", "add `idp_provider: oidc`", findings);
+    }
+    let issuer = file.some_text("idp_provider_url", findings);
+    if issuer.is_none() {
+        missing(
+            "idp_provider_url",
+            "add the provider's issuer, for example `https://idp.example.com`",
+            findings,
+        );
+    }
+    let client_id = file.some_text("idp_client_id", findings);
+    if client_id.is_none() {
+        missing(
+            "idp_client_id",
+            "add the client id that the provider gave you",
+            findings,
+        );
+    }
+    let origin = issuer
+        .as_deref()
+        .and_then(|issuer| read_issuer(issuer, &file.place_of("idp_provider_url"), findings));
+    let client_secret = Secret::new(
+        file.some_text("idp_client_secret", findings)
+            .unwrap_or_default()
+            .into_bytes(),
+    );
+    let scopes = file
+        .texts("idp_scopes", findings)
+        .unwrap_or_else(default_scopes);
+    let extra_origins = read_origins(file, findings);
+    let request_params = read_request_params(file, findings);
+    let email_verification = read_email_verification(file, findings);
+    Some(ProviderSettings {
+        issuer: issuer?,
+        origin: origin?,
+        extra_origins,
+        client_id: client_id?,
+        client_secret,
+        scopes,
+        request_params,
+        email_verification,
+    })
+}
+
+fn default_scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
+}
+
+/// An issuer is `https` without query and fragment (OpenID Connect Discovery 1.0, section 2); plain `http` only on this
+/// machine, where nobody can listen in.
+fn read_issuer(issuer: &str, place: &Place, findings: &mut Findings) -> Option<Origin> {
+    let url = Url::parse(issuer).ok();
+    let origin = url.as_ref().and_then(Origin::of);
+    let plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
+    let Some(origin) = origin.filter(|_| plain) else {
+        findings
+            .problem(
+                place,
+                format!("{} is not an issuer address", quoted(issuer)),
+            )
+            .help("write for example `https://idp.example.com`");
+        return None;
+    };
+    if !origin.tls && !is_loopback(&origin.host) {
+        findings
+            .problem(
+                place,
+                "a provider over plain http can be impersonated by anybody on the way",
+            )
+            .help("use its `https://` address");
+        return None;
+    }
+    Some(origin)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let ip = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>();
+    host == "localhost" || host.ends_with(".localhost") || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
+    let mut origins = Vec::new();
+    for (index, text) in file
+        .texts("idp_extra_origins", findings)
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
+        match Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.path(), "" | "/"))
+            .as_ref()
+            .and_then(Origin::of)
+        {
+            Some(origin) if origin.tls || is_loopback(&origin.host) => origins.push(origin),
+            _ => findings
+                .problem(
+                    &file.place_of("idp_extra_origins").item(index),
+                    format!("{} is not an https origin", quoted(text)),
+                )
+                .help("write for example `https://oauth2.example.com`"),
+        }
+    }
+    origins
+}
+
+/// Parameters that the sign-in itself sets: an operator's value would break it or weaken it.
+const OWN_PARAMETERS: [&str; 9] = [
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
+fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+    let place = file.place_of("idp_request_params");
+    let params = file.text_map("idp_request_params", findings);
+    let mut params = params.unwrap_or_default();
+    params.retain(|(name, _)| {
+        let own = OWN_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
+        if own {
+            findings
+                .problem(
+                    &place.key(name),
+                    format!("`{name}` is set by the sign-in itself"),
+                )
+                .help("take it out");
+        }
+        !own
+    });
+    params
+}
+
+fn read_email_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerification {
+    match file.value("require_email_verified") {
+        None => EmailVerification::UnlessDenied,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("strict") => {
+            EmailVerification::Strict
+        }
+        // YAML 1.1 readers make a boolean of `off`.
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("off") => EmailVerification::Off,
+        Some(Value::Bool(false)) => EmailVerification::Off,
+        Some(_) => {
+            findings
+                .problem(
+                    &file.place_of("require_email_verified"),
+                    "`require_email_verified` takes `strict` or `off`",
+                )
+                .help("leave it out to refuse only addresses that the provider calls unverified");
+            EmailVerification::Strict
+        }
+    }
+}
+
+/// One kind is spoken, OpenID Connect, which nearly all of Pomerium's others are too.
+fn check_kind(kind: &str, place: &Place, findings: &mut Findings) {
+    let lower = kind.to_ascii_lowercase();
+    if lower == "oidc" {
+        return;
+    }
+    let note = findings.problem(
+        place,
+        format!("{} is not a kind of provider here", quoted(kind)),
+    );
+    match KINDS.iter().find(|(known, _)| *known == lower) {
+        Some((_, help)) => note.help(*help),
+        None => note.help_near(
+            &lower,
+            std::iter::once("oidc").chain(KINDS.iter().map(|(known, _)| *known)),
+            "write `oidc`, and the provider's issuer address as `idp_provider_url`",
+        ),
+    }
+}

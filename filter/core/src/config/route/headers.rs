@@ -1,0 +1,231 @@
+//! Changes of the headers of a request and of its answer. The module makes them, the same in every body.
+
+use super::super::findings::{Findings, Place, quoted};
+use super::super::header_name::{Wish, check_value, read_name};
+use super::super::keys::HEADER_REWRITE;
+use super::super::object::Object;
+use crate::template::Template;
+
+/// Changes of the headers that the upstream sees.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RequestHeaders {
+    /// Set, in lower-case names; wins over `remove` (`set_request_headers`).
+    pub set: Vec<(String, Template)>,
+    /// Removed, in lower-case names (`remove_request_headers`).
+    pub remove: Vec<String>,
+}
+
+/// Changes of the headers of the upstream's answer.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ResponseHeaders {
+    /// Set, in lower-case names (`set_response_headers`, the route's over the file's).
+    pub set: Vec<(String, String)>,
+    /// Set when the upstream did not, in lower-case names: Pomerium's defaults when the file says nothing.
+    pub defaults: Vec<(String, String)>,
+    /// Beginnings of values that are replaced (`rewrite_response_headers`).
+    pub rewrite: Vec<HeaderRewrite>,
+}
+
+/// If a header's value begins with a text, that part of it is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderRewrite {
+    /// Lower-case name.
+    pub header: String,
+    /// The beginning.
+    pub prefix: String,
+    /// What stands there instead.
+    pub value: String,
+}
+
+impl RequestHeaders {
+    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
+        let set = read_set(object, "set_request_headers", Wish::SetRequest, findings)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| {
+                let template = Template::parse(&value);
+                let place = object.place_of("set_request_headers").key(&name);
+                check_references(&template, &place, findings);
+                (name, template)
+            })
+            .collect();
+        let place = object.place_of("remove_request_headers");
+        let remove = object
+            .texts("remove_request_headers", findings)
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+            .filter_map(|(index, name)| {
+                read_name(name, Wish::RemoveRequest, &place.item(index), findings)
+            })
+            .collect();
+        Self { set, remove }
+    }
+}
+
+/// What nothing is known of stands for the empty text, as in Pomerium; tokens would be missed.
+fn check_references(template: &Template, place: &Place, findings: &mut Findings) {
+    for name in template.unknown_references() {
+        if matches!(name, "pomerium.access_token" | "pomerium.id_token") {
+            findings
+                .problem(
+                    place,
+                    format!("`{name}` is not there: sessions keep no tokens of the provider"),
+                )
+                .help("let the upstream check the assertion, `${pomerium.jwt}`");
+        } else {
+            findings
+                .warning(
+                    place,
+                    format!(
+                        "nothing is called {}, so it stands for the empty text",
+                        quoted(name)
+                    ),
+                )
+                .help("write for example `${pomerium.jwt}`, or `$$` for a dollar sign");
+        }
+    }
+}
+
+impl ResponseHeaders {
+    /// The route's changes over `common`, those at the top of the file.
+    pub(super) fn read(object: &Object<'_>, common: &Self, findings: &mut Findings) -> Self {
+        let own = SetResponse::read(object, findings);
+        let (mut set, mut defaults) = match own {
+            Some(SetResponse::Disable) => (Vec::new(), Vec::new()),
+            _ => (common.set.clone(), common.defaults.clone()),
+        };
+        if let Some(SetResponse::Set(own)) = own {
+            let replaced = |name: &String| own.iter().any(|(known, _)| known == name);
+            set.retain(|(name, _)| !replaced(name));
+            defaults.retain(|(name, _)| !replaced(name));
+            set.extend(own);
+        }
+        Self {
+            set,
+            defaults,
+            rewrite: read_rewrites(object, findings),
+        }
+    }
+
+    /// `set_response_headers` at the top of the file; Pomerium's defaults when it is not there.
+    pub(in super::super) fn common(
+        file: &Object<'_>,
+        certified: bool,
+        findings: &mut Findings,
+    ) -> Self {
+        let mut headers = Self::default();
+        match SetResponse::read(file, findings) {
+            Some(SetResponse::Set(set)) => headers.set = set,
+            Some(SetResponse::Disable) => {}
+            None => headers.defaults = defaults(certified),
+        }
+        headers
+    }
+}
+
+/// Pomerium's defaults. Browsers are told to insist on https only where there is a certificate that they can believe.
+/// X-XSS-Protection is left out: browsers have removed what it switched, which could be used for attacks.
+fn defaults(certified: bool) -> Vec<(String, String)> {
+    let framing = ("x-frame-options", "SAMEORIGIN");
+    let transport = (
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains; preload",
+    );
+    std::iter::once(framing)
+        .chain(certified.then_some(transport))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// `set_response_headers`.
+enum SetResponse {
+    /// None of them, nor those that stand above (`disable: true`).
+    Disable,
+    /// These.
+    Set(Vec<(String, String)>),
+}
+
+impl SetResponse {
+    fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+        const KEY: &str = "set_response_headers";
+        let mut set = read_set(object, KEY, Wish::SetResponse, findings)?;
+        let Some(position) = set.iter().position(|(name, _)| name == "disable") else {
+            return Some(Self::Set(set));
+        };
+        let place = object.place_of(KEY).key("disable");
+        let (_, value) = set.swap_remove(position);
+        if !value.eq_ignore_ascii_case("true") {
+            findings
+                .problem(&place, "`disable` takes `true`")
+                .help("take it out to keep the headers");
+        } else if !set.is_empty() {
+            findings
+                .warning(&place, "`disable` clears the headers beside it too")
+                .help("take them out, or take `disable` out");
+        }
+        Some(Self::Disable)
+    }
+}
+
+fn read_rewrites(object: &Object<'_>, findings: &mut Findings) -> Vec<HeaderRewrite> {
+    object
+        .objects("rewrite_response_headers", HEADER_REWRITE, findings)
+        .iter()
+        .filter_map(|entry| read_rewrite(entry, findings))
+        .collect()
+}
+
+fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRewrite> {
+    let name = entry.some_text("header", findings);
+    if name.is_none() {
+        findings
+            .problem(entry.place(), "an entry needs `header`")
+            .help("write for example `header: Location`");
+    }
+    let place = entry.place_of("header");
+    let header = read_name(&name?, Wish::RewriteResponse, &place, findings);
+    let prefix = entry.text("prefix", findings).unwrap_or_default();
+    let value = entry.text("value", findings).unwrap_or_default();
+    check_value(&value, &entry.place_of("value"), findings);
+    Some(HeaderRewrite {
+        header: header?,
+        prefix,
+        value,
+    })
+}
+
+/// Names and values of headers, each once.
+fn read_set(
+    object: &Object<'_>,
+    key: &str,
+    wish: Wish,
+    findings: &mut Findings,
+) -> Option<Vec<(String, String)>> {
+    let map = object.text_map(key, findings)?;
+    let place = object.place_of(key);
+    let mut set: Vec<(String, String)> = Vec::with_capacity(map.len());
+    let mut names = std::collections::BTreeSet::new();
+    for (written, value) in map {
+        let place = place.key(&written);
+        let Some(name) = read_name(&written, wish, &place, findings) else {
+            continue;
+        };
+        if !check_value(&value, &place, findings) {
+            continue;
+        }
+        if !names.insert(name.clone()) {
+            findings
+                .problem(
+                    &place,
+                    format!("`{written}` stands twice, in different spellings"),
+                )
+                .help("keep one of them");
+            continue;
+        }
+        set.push((name, value));
+    }
+    Some(set)
+}

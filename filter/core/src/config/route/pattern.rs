@@ -1,0 +1,102 @@
+//! Regular expressions of the file. They are RE2's language as far as [`regex_lite`] has it: time in proportion to pattern
+//! and text, no look-around, no back references.
+
+use regex_lite::{Regex, RegexBuilder};
+
+use super::super::findings::{Findings, Place, quoted};
+
+/// Longest pattern; hand-written ones are a line.
+const MAX_PATTERN: usize = 2 * 1024;
+/// Memory of one compiled pattern, which also bounds the work of matching: repetitions such as `(a{99}){99}` grow there.
+const MAX_PROGRAM: usize = 64 * 1024;
+
+/// Compiles a pattern.
+pub(super) fn compile(pattern: &str, place: &Place, findings: &mut Findings) -> Option<Regex> {
+    if pattern.len() > MAX_PATTERN {
+        findings
+            .problem(
+                place,
+                format!("the regular expression is longer than {MAX_PATTERN} bytes"),
+            )
+            .help("write several routes, or a `prefix`");
+        return None;
+    }
+    match build(pattern) {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            findings
+                .problem(
+                    place,
+                    format!("{} is not a regular expression: {error}", quoted(pattern)),
+                )
+                .help(
+                    "write one that RE2 takes, without Unicode classes and without large repetitions",
+                );
+            None
+        }
+    }
+}
+
+/// Compiles a pattern that must match a text as a whole.
+pub(super) fn compile_whole(
+    pattern: &str,
+    place: &Place,
+    findings: &mut Findings,
+) -> Option<Regex> {
+    // The pattern alone first: `a)(b` only seems right between parentheses.
+    compile(pattern, place, findings)?;
+    match build(&format!("^(?:{pattern})$")) {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            findings
+                .problem(
+                    place,
+                    format!("{} cannot match a whole path: {error}", quoted(pattern)),
+                )
+                .help("write it without comments, and not as large");
+            None
+        }
+    }
+}
+
+fn build(pattern: &str) -> Result<Regex, regex_lite::Error> {
+    RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(pattern: &str) -> Result<Regex, String> {
+        let mut findings = Findings::default();
+        compile_whole(pattern, &Place::root(), &mut findings)
+            .ok_or_else(|| findings.problems()[0].to_string())
+    }
+
+    #[test]
+    fn the_whole_text_must_match() {
+        let regex = whole("/a|/b/.*").unwrap();
+        for (path, expected) in [("/a", true), ("/ab", false), ("/b/c", true), ("x/a", false)] {
+            assert_eq!(regex.is_match(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn others_are_problems() {
+        for pattern in [
+            "(",
+            "a)(b",
+            "(?=a)",
+            "(?x)a # b",
+            "((a{100}){100}){100}",
+            r"\pL",
+            "a**",
+        ] {
+            match whole(pattern) {
+                Ok(_) => panic!("{pattern}"),
+                Err(problem) => assert!(!problem.contains('\n'), "{problem}"),
+            }
+        }
+        assert!(whole(&"a".repeat(MAX_PATTERN + 1)).is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! `response` of a route.
+
+use super::super::super::findings::Findings;
+use super::super::super::keys::RESPONSE;
+use super::super::super::object::Object;
+
+/// `response`: a fixed answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedResponse {
+    /// HTTP status, 200 to 599.
+    pub status: u16,
+    /// The body, plain text.
+    pub body: String,
+}
+
+/// Status when the file names none.
+const DEFAULT_STATUS: u16 = 200;
+/// Longest body: it is a notice, and every worker keeps it in memory.
+const MAX_BODY: usize = 64 * 1024;
+
+impl FixedResponse {
+    pub(super) fn read(route: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+        let object = route.object("response", RESPONSE, findings)?;
+        let status = object.number("status", 200, 599, findings);
+        let body = object.text("body", findings).unwrap_or_default();
+        if body.len() > MAX_BODY {
+            findings
+                .problem(
+                    &object.place_of("body"),
+                    format!("the body is longer than {MAX_BODY} bytes"),
+                )
+                .help("let a web server serve it, and name that in `to`");
+        }
+        Some(Self {
+            status: status
+                .and_then(|status| u16::try_from(status).ok())
+                .unwrap_or(DEFAULT_STATUS),
+            body,
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! TLS towards upstreams.
+
+use super::super::super::Pem;
+use super::super::super::findings::{Findings, quoted};
+use super::super::super::object::Object;
+use super::super::super::pem::Content;
+use super::super::rewrite::is_authority;
+
+/// TLS towards upstreams (`tls_*`).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct UpstreamTls {
+    /// Whether the upstream's certificate is not checked (`tls_skip_verify`).
+    pub skip_verify: bool,
+    /// Name that is sent (SNI) and expected in the certificate, instead of the upstream's host
+    /// (`tls_upstream_server_name`, else `tls_server_name`).
+    pub server_name: Option<String>,
+    /// The only authorities that may sign the upstream's certificate (`tls_custom_ca`, `tls_custom_ca_file`).
+    pub authorities: Option<Pem>,
+    /// The certificate chain that is shown to the upstream, and its key (`tls_client_cert`, `tls_client_key`).
+    pub client: Option<(Pem, Pem)>,
+}
+
+impl UpstreamTls {
+    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
+        let skip_verify = object.flag("tls_skip_verify", findings);
+        let wins = read_name(object, "tls_upstream_server_name", findings);
+        let otherwise = read_name(object, "tls_server_name", findings);
+        Self {
+            skip_verify,
+            server_name: wins.or(otherwise),
+            authorities: Pem::read(object, "tls_custom_ca", Content::Certificates, findings),
+            client: read_client(object, findings),
+        }
+    }
+}
+
+fn read_client(object: &Object<'_>, findings: &mut Findings) -> Option<(Pem, Pem)> {
+    let before = findings.problem_count();
+    let certificate = Pem::read(object, "tls_client_cert", Content::Certificates, findings);
+    let key = Pem::read(object, "tls_client_key", Content::PrivateKey, findings);
+    let lonely = match (&certificate, &key) {
+        (Some(_), None) => Some(("tls_client_cert", "tls_client_key")),
+        (None, Some(_)) => Some(("tls_client_key", "tls_client_cert")),
+        _ => None,
+    };
+    if let Some((given, missing)) = lonely
+        && findings.problem_count() == before
+    {
+        let written = [given.to_owned(), format!("{given}_file")];
+        let written = written.iter().find(|key| object.has(key));
+        findings
+            .problem(
+                &object.place_of(written.map_or(given, String::as_str)),
+                "a certificate for the upstream needs its key, and a key its certificate",
+            )
+            .help(format!("add `{missing}_file` or `{missing}`"));
+    }
+    certificate.zip(key)
+}
+
+/// A name as certificates have it: a host without a port.
+fn read_name(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = object.some_text(key, findings)?;
+    let fits = !text.contains([':', '[']) && is_authority(&text);
+    if !fits {
+        findings
+            .problem(
+                &object.place_of(key),
+                format!("{} is not the name of a server", quoted(&text)),
+            )
+            .help("write for example `app.internal`");
+    }
+    fits.then(|| text.to_ascii_lowercase())
+}

@@ -1,0 +1,292 @@
+//! `to` of a route.
+
+use serde_json::Value;
+use url::Url;
+
+use super::super::super::Origin;
+use super::super::super::findings::{Findings, Place, quoted};
+use super::super::super::object::Object;
+use super::UpstreamTls;
+
+/// The upstreams of a route; requests are spread over them by weight.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Upstreams {
+    /// Never empty; all with the same scheme.
+    pub endpoints: Vec<Endpoint>,
+    /// How TLS to them is spoken, where their scheme is `https`.
+    pub tls: UpstreamTls,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Scheme, host and port.
+    pub origin: Origin,
+    /// Its share of the requests, in proportion to the weights of the others; at least 1.
+    pub weight: u32,
+}
+
+/// Upstreams of one route; more are a job for a load balancer.
+const MAX_ENDPOINTS: usize = 256;
+/// Largest weight. The sum of all must fit in 32 bits (Envoy).
+const MAX_WEIGHT: u32 = 1_000_000;
+
+/// One address as it stands in the file.
+struct Address {
+    place: Place,
+    url: Url,
+    origin: Origin,
+    weight: Option<u32>,
+}
+
+impl Upstreams {
+    /// The upstreams, and the path in the first address.
+    pub(super) fn read(
+        object: &Object<'_>,
+        findings: &mut Findings,
+    ) -> Option<(Self, Option<String>)> {
+        let before = findings.problem_count();
+        let place = object.place_of("to");
+        let mut texts = Vec::new();
+        if let Some(value) = object.value("to") {
+            flatten(value, &place, &mut texts, findings);
+        }
+        let tls = UpstreamTls::read(object, findings);
+        let addresses: Vec<Address> = texts
+            .iter()
+            .filter_map(|written| Address::read(written, findings))
+            .collect();
+        check_number(addresses.len(), before, &place, findings);
+        check_weights(&addresses, &place, findings);
+        check_schemes(&addresses, &tls, object, findings);
+        let path = first_path(&addresses, object, findings);
+        let endpoints: Vec<Endpoint> = addresses
+            .into_iter()
+            .map(|address| Endpoint {
+                origin: address.origin,
+                weight: address.weight.unwrap_or(1),
+            })
+            .collect();
+        (!endpoints.is_empty()).then_some((Self { endpoints, tls }, path))
+    }
+}
+
+/// An address and its weight, as texts.
+struct Written {
+    place: Place,
+    address: String,
+    weight: Option<String>,
+}
+
+/// Texts, lists and lists in lists; a number after a comma is the weight of what stands before it.
+fn flatten(value: &Value, place: &Place, texts: &mut Vec<Written>, findings: &mut Findings) {
+    match value {
+        Value::String(text) => {
+            let mut parts = text.split(',').map(str::trim).peekable();
+            while let Some(address) = parts.next() {
+                let is_weight = |part: &&str| {
+                    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
+                };
+                let weight = parts.next_if(is_weight).map(str::to_owned);
+                if !address.is_empty() {
+                    texts.push(Written {
+                        place: place.clone(),
+                        address: address.to_owned(),
+                        weight,
+                    });
+                }
+            }
+        }
+        Value::Array(list) => {
+            for (index, item) in list.iter().enumerate() {
+                flatten(item, &place.item(index), texts, findings);
+            }
+        }
+        _ => findings.problem(place, "an upstream is a text").help(
+            "write for example `http://10.0.0.1:9090`, or `http://10.0.0.1:9090,3` with a weight",
+        ),
+    }
+}
+
+impl Address {
+    fn read(written: &Written, findings: &mut Findings) -> Option<Self> {
+        let (text, place) = (&written.address, &written.place);
+        let (scheme, _) = text.split_once(':').unwrap_or_default();
+        if let Some((problem, help)) = objection(&scheme.to_ascii_lowercase()) {
+            findings.problem(place, problem).help(help);
+            return None;
+        }
+        let parsed = Url::parse(text)
+            .ok()
+            .filter(|_| text.contains("://"))
+            .and_then(|url| Origin::of(&url).map(|origin| (url, origin)))
+            .filter(|(_, origin)| !origin.host.contains('*'));
+        let Some((url, origin)) = parsed else {
+            findings
+                .problem(
+                    place,
+                    format!("{} is not an address of an upstream", quoted(text)),
+                )
+                .help("write for example `http://localhost:9090` or `https://10.0.0.5`");
+            return None;
+        };
+        if url.query().is_some() || url.fragment().is_some() {
+            findings
+                .problem(
+                    place,
+                    "an upstream's address must not have a query or a fragment",
+                )
+                .help(format!("write `{origin}`"));
+            return None;
+        }
+        let weight = match &written.weight {
+            None => None,
+            Some(digits) => Some(read_weight(digits, place, findings)?),
+        };
+        Some(Self {
+            place: place.clone(),
+            url,
+            origin,
+            weight,
+        })
+    }
+}
+
+/// Why a scheme cannot be spoken, and what to write instead.
+fn objection(scheme: &str) -> Option<(&'static str, &'static str)> {
+    match scheme {
+        "h2c" => Some((
+            "HTTP/2 is only spoken to upstreams over TLS",
+            "write `https://` or `http://`",
+        )),
+        "unix" | "http+unix" | "https+unix" => Some((
+            "upstreams are reached by host and port, and not by a socket's path",
+            "let the upstream listen on `127.0.0.1` and write that address",
+        )),
+        "tcp" | "udp" | "ssh" => Some((
+            "upstreams must be web applications: other protocols are not tunnelled",
+            "take the route out",
+        )),
+        _ => None,
+    }
+}
+
+fn read_weight(digits: &str, place: &Place, findings: &mut Findings) -> Option<u32> {
+    let weight = digits.parse().ok().filter(|weight| *weight <= MAX_WEIGHT);
+    match weight {
+        Some(0) => {
+            findings
+                .problem(place, "an upstream of weight 0 would get no requests")
+                .help("take it out, or give it at least 1");
+            None
+        }
+        Some(weight) => Some(weight),
+        None => {
+            findings
+                .problem(place, format!("weights are at most {MAX_WEIGHT}"))
+                .help("only their proportion matters");
+            None
+        }
+    }
+}
+
+fn check_number(count: usize, before: usize, place: &Place, findings: &mut Findings) {
+    if count == 0 && findings.problem_count() == before {
+        findings
+            .problem(place, "`to` names no upstream")
+            .help("write for example `to: http://localhost:9090`");
+    }
+    if count > MAX_ENDPOINTS {
+        findings
+            .problem(
+                place,
+                format!("{count} upstreams are more than {MAX_ENDPOINTS}"),
+            )
+            .help("put a load balancer before them");
+    }
+}
+
+fn check_weights(addresses: &[Address], place: &Place, findings: &mut Findings) {
+    let weighted = addresses.iter().filter(|a| a.weight.is_some()).count();
+    if weighted != 0 && weighted != addresses.len() {
+        findings
+            .problem(place, "some upstreams have a weight and some have none")
+            .help("give each one a weight, or none");
+    }
+}
+
+fn check_schemes(
+    addresses: &[Address],
+    tls: &UpstreamTls,
+    object: &Object<'_>,
+    findings: &mut Findings,
+) {
+    let Some((first, rest)) = addresses.split_first() else {
+        return;
+    };
+    if let Some(other) = rest.iter().find(|a| a.origin.tls != first.origin.tls) {
+        findings
+            .problem(
+                &other.place,
+                "the upstreams of a route must be all `http` or all `https`",
+            )
+            .help(format!(
+                "write `{}://`, or a second route",
+                first.origin.scheme()
+            ));
+    } else if !first.origin.tls && *tls != UpstreamTls::default() {
+        let keys = [
+            "tls_skip_verify",
+            "tls_upstream_server_name",
+            "tls_server_name",
+            "tls_custom_ca",
+            "tls_custom_ca_file",
+            "tls_client_cert",
+            "tls_client_cert_file",
+        ];
+        let key = keys.into_iter().find(|key| object.has(key));
+        let key = key.unwrap_or("tls_skip_verify");
+        findings
+            .warning(
+                &object.place_of(key),
+                format!("`{key}` has no effect on an upstream without TLS"),
+            )
+            .help("write `https://` in `to`, or take it out");
+    }
+}
+
+/// The path in the first address, which stands for `prefix_rewrite`. A single slash is none: that is how people write an
+/// address without a path.
+fn first_path(
+    addresses: &[Address],
+    object: &Object<'_>,
+    findings: &mut Findings,
+) -> Option<String> {
+    let (first, rest) = addresses.split_first()?;
+    if let Some(other) = rest.iter().find(|a| a.url.path() != first.url.path()) {
+        findings
+            .warning(
+                &other.place,
+                "this path has no effect: that of the first upstream counts for all",
+            )
+            .help("write the path as `prefix_rewrite`");
+    }
+    let path = first.url.path();
+    if path == "/" {
+        return None;
+    }
+    let rewritten = ["prefix_rewrite", "regex_rewrite_pattern"]
+        .into_iter()
+        .find(|key| object.has(key));
+    if let Some(key) = rewritten {
+        findings
+            .warning(
+                &first.place,
+                format!("the path in `to` has no effect beside `{key}`"),
+            )
+            .help("keep one of them");
+        return None;
+    }
+    super::super::rewrite::is_plain(path, &first.place, findings).then(|| path.to_owned())
+}

@@ -1,0 +1,211 @@
+//! Environment variables that override keys of the file.
+
+use serde_json::{Map, Value};
+
+use super::Warning;
+use super::findings::{Findings, Place};
+use super::key::{Key, Kind, Treatment};
+use super::keys::GLOBAL;
+
+/// Pomerium's names of variables that are not those of their keys.
+const OTHER_NAMES: [(&str, &str); 1] = [("set_response_headers", "HEADERS")];
+
+/// Writes environment variables into the file, each in the place of the key whose name it has in upper case (`ADDRESS`,
+/// `DOWNSTREAM_MTLS_CA_FILE`). Lists are separated by commas, and maps are JSON text. An empty variable counts as absent.
+///
+/// `POLICY` is left alone: it holds YAML, which the core does not read. Returns a warning for each variable that was used
+/// and is no secret, because one that is there by accident changes what the file says.
+pub fn override_by_variables(
+    file: &mut Value,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Warning> {
+    let mut findings = Findings::default();
+    if let Value::Object(map) = file {
+        override_object(map, &Place::root(), GLOBAL, "", variable, &mut findings);
+    }
+    findings.warnings
+}
+
+fn override_object(
+    map: &mut Map<String, Value>,
+    place: &Place,
+    table: &'static [Key],
+    prefix: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) {
+    for key in table {
+        if !matches!(
+            key.treatment,
+            Treatment::Honoured(_) | Treatment::Translated(..)
+        ) {
+            continue;
+        }
+        let place = place.key(key.name);
+        if let Kind::Object(table) = key.kind {
+            override_below(map, &place, key.name, table, variable, findings);
+            continue;
+        }
+        if !is_overridable(key.kind) {
+            continue;
+        }
+        let Some((name, text)) = find(key.name, prefix, variable) else {
+            continue;
+        };
+        if !is_secret(key.name) {
+            findings
+                .warning(
+                    &place,
+                    format!(
+                        "the environment variable `{name}` is used as `{}`",
+                        key.name
+                    ),
+                )
+                .help("unset it if that is not meant");
+        }
+        replace(map, key.name, Value::String(text));
+    }
+}
+
+/// Overrides keys of an object in the file, which need not be there yet.
+fn override_below(
+    map: &mut Map<String, Value>,
+    place: &Place,
+    name: &'static str,
+    table: &'static [Key],
+    variable: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) {
+    let prefix = format!("{name}_");
+    let written = map.keys().find(|key| key.eq_ignore_ascii_case(name));
+    let written = written.cloned().unwrap_or_else(|| name.to_owned());
+    match map.get_mut(&written) {
+        Some(Value::Object(below)) => {
+            override_object(below, place, table, &prefix, variable, findings);
+        }
+        // What is not an object is a problem, which the reading tells.
+        Some(other) if !other.is_null() => {}
+        _ => {
+            let mut below = Map::new();
+            override_object(&mut below, place, table, &prefix, variable, findings);
+            if !below.is_empty() {
+                map.insert(written, Value::Object(below));
+            }
+        }
+    }
+}
+
+/// The variable for a key, with its value.
+fn find(
+    key: &str,
+    prefix: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<(String, String)> {
+    let own = format!("{prefix}{key}").to_ascii_uppercase();
+    let other = OTHER_NAMES
+        .iter()
+        .find(|(known, _)| prefix.is_empty() && *known == key)
+        .map(|(_, name)| (*name).to_owned());
+    std::iter::once(own).chain(other).find_map(|name| {
+        let text = variable(&name).filter(|text| !text.is_empty())?;
+        Some((name, text))
+    })
+}
+
+/// Puts a value in the place of a key, in whatever case it is written, and of its other form, with or without `_file`.
+fn replace(map: &mut Map<String, Value>, key: &str, value: Value) {
+    let other = match key.strip_suffix("_file") {
+        Some(inline) => inline.to_owned(),
+        None => format!("{key}_file"),
+    };
+    map.retain(|written, _| {
+        !written.eq_ignore_ascii_case(key) && !written.eq_ignore_ascii_case(&other)
+    });
+    map.insert(key.to_owned(), value);
+}
+
+const fn is_overridable(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Text
+            | Kind::Secret
+            | Kind::File
+            | Kind::Pem
+            | Kind::Flag
+            | Kind::Number
+            | Kind::Duration
+            | Kind::Word(_)
+            | Kind::Texts
+            | Kind::TextMap
+    )
+}
+
+/// Whether a key belongs to a secret, whose variable is where it should be.
+fn is_secret(key: &str) -> bool {
+    let inline = key.strip_suffix("_file").unwrap_or(key);
+    crate::contract::SECRET_VARIABLES
+        .iter()
+        .any(|(known, _)| *known == inline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn overridden(mut file: Value, variables: &[(&str, &str)]) -> (Value, Vec<String>) {
+        let lookup = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, text)| (*text).to_owned())
+        };
+        let warnings = override_by_variables(&mut file, &lookup);
+        (file, warnings.into_iter().map(|w| w.path).collect())
+    }
+
+    #[test]
+    fn variables_stand_in_the_places_of_keys() {
+        let (file, warnings) = overridden(
+            json!({"Address": ":1", "cookie_secret_file": "x", "routes": []}),
+            &[
+                ("ADDRESS", ":2"),
+                ("COOKIE_SECRET", "s"),
+                ("HEADERS", "{}"),
+                ("IDP_SCOPES", "a,b"),
+                ("POLICY", "cm91dGVz"),
+                ("ROUTES", "x"),
+                ("AUTOCERT", "true"),
+                ("COOKIE_NAME", ""),
+            ],
+        );
+        assert_eq!(
+            file,
+            json!({"address": ":2", "cookie_secret": "s", "set_response_headers": "{}", "idp_scopes": "a,b", "routes": []})
+        );
+        assert_eq!(warnings, ["address", "idp_scopes", "set_response_headers"]);
+    }
+
+    #[test]
+    fn objects_get_their_parts() {
+        let variables = [
+            ("DOWNSTREAM_MTLS_CA", "b"),
+            ("DOWNSTREAM_MTLS_ENFORCEMENT", "policy"),
+        ];
+        let expected = json!({"ca": "b", "enforcement": "policy"});
+        let (file, warnings) = overridden(json!({}), &variables);
+        assert_eq!(file["downstream_mtls"], expected);
+        assert_eq!(
+            warnings,
+            ["downstream_mtls.ca", "downstream_mtls.enforcement"]
+        );
+        let (file, _) = overridden(
+            json!({"Downstream_MTLS": {"CA_file": "a", "Enforcement": "policy"}}),
+            &variables,
+        );
+        assert_eq!(file["Downstream_MTLS"], expected);
+        assert_eq!(
+            overridden(json!({"downstream_mtls": 1}), &variables).0["downstream_mtls"],
+            1
+        );
+        assert_eq!(overridden(json!([]), &variables).0, json!([]));
+    }
+}
