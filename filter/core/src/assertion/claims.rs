@@ -28,7 +28,10 @@ pub(super) fn of(
     };
     let subject = session.map_or("", |session| session.subject.as_str());
     let claim = |name: &str| session.map_or(&[][..], |session| session.claim(name));
-    let groups: Vec<String> = claim("groups").iter().filter_map(text).collect();
+    let groups: Vec<String> = claim(&settings.groups_claim)
+        .iter()
+        .filter_map(text)
+        .collect();
     let mut claims = Map::new();
     for (name, value) in [
         ("iss", json!(issuer)),

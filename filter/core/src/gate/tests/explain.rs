@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::world::{HTML, World, request, status};
 use crate::explain::{ExplainedDecision, Explanation, Question};
+use crate::policy::ClientCertificate;
 use crate::testing::config;
 
 fn explain(gate: &Gate, method: &str, path: &str, claims: Option<&Value>) -> Explanation {
