@@ -106,8 +106,11 @@ impl AnswerPlan {
         let rewritten = |(name, value): &(String, String)| {
             let rules = headers.rewrite.iter().filter(|rule| rule.header == *name);
             let value = clean(value);
-            let value = rewrite(rules, value.as_bytes()).unwrap_or(value.into_bytes());
-            (name.clone(), String::from_utf8(value).unwrap_or_default())
+            let value = match rewrite(rules, value.as_bytes()) {
+                Some(rewritten) => String::from_utf8_lossy(&rewritten).into_owned(),
+                None => value,
+            };
+            (name.clone(), value)
         };
         let mut rewrites: Vec<(String, Vec<HeaderRewrite>)> = Vec::new();
         for rule in &headers.rewrite {
