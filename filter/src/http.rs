@@ -1,14 +1,15 @@
 //! One request.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
+use jetway_core::gate::Gate;
+use jetway_core::step::RouteNumber;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
-use crate::perform::{Phase, begin};
-use crate::plugin::{Plugin, Stream};
+use crate::perform::{Phase, begin, edit};
+use crate::plugin::{Fate, Plugin, Stream};
 use crate::root::answered;
 
 /// A request's context. It has no plugin when the body runs requests through a module that was never configured.
@@ -23,7 +24,7 @@ impl Http {
             plugin,
             stream: Stream {
                 id,
-                replied: Rc::new(Cell::new(false)),
+                fate: Rc::default(),
             },
         }
     }
@@ -50,7 +51,6 @@ impl HttpContext for Http {
             Some(plugin) => begin(plugin, &self.stream, Phase::Headers),
             None => {
                 log::error!("a request came before the plugin was configured");
-                self.stream.replied.set(true);
                 if hostcalls::send_http_response(503, vec![("cache-control", "no-store")], None)
                     .is_err()
                 {
@@ -63,41 +63,35 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && !self.stream.replied.get()
+            && let Fate::Forwarded(route) = self.stream.fate.get()
         {
-            keep_own_cookies(plugin);
+            edit_answer(&plugin.gate, route);
         }
         Action::Continue
     }
 }
 
-/// Removes `Set-Cookie` lines of an upstream that would replace our cookies.
-fn keep_own_cookies(plugin: &Plugin) {
+/// Edits the headers of an upstream's answer.
+fn edit_answer(gate: &Gate, route: RouteNumber) {
     let map = MapType::HttpResponseHeaders;
-    // Most responses set no cookie, and asking for one header is much cheaper than reading all.
-    let Ok(Some(_)) = hostcalls::get_map_value_bytes(map, "set-cookie") else {
-        return;
+    // Asking for one header is much cheaper than reading all, and most answers set no cookie.
+    let read = gate.reads_answer(route)
+        || matches!(
+            hostcalls::get_map_value_bytes(map, "set-cookie"),
+            Ok(Some(_))
+        );
+    let headers = if read {
+        hostcalls::get_map_bytes(map).unwrap_or_default()
+    } else {
+        Vec::new()
     };
-    let Ok(headers) = hostcalls::get_map_bytes(map) else {
-        return;
-    };
-    let cookies: Vec<&[u8]> = headers
-        .iter()
-        .filter(|(name, _)| name == "set-cookie")
-        .map(|(_, value)| value.as_slice())
-        .collect();
-    if !cookies.iter().any(|cookie| plugin.gate.owns_cookie(cookie)) {
-        return;
+    let answer = gate.edit_answer(route, &headers);
+    if answer.withheld_cookie {
+        log::warn!("the upstream tried to set a cookie of ours");
     }
-    log::warn!("the upstream tried to set a cookie of ours");
-    let mut done = hostcalls::remove_map_value(map, "set-cookie");
-    for cookie in cookies
-        .into_iter()
-        .filter(|cookie| !plugin.gate.owns_cookie(cookie))
-    {
-        done = done.and_then(|()| hostcalls::add_map_value_bytes(map, "set-cookie", cookie));
-    }
-    if done.is_err() {
-        log::warn!("the upstream's cookies could not be set again");
+    for change in &answer.edits {
+        if edit(map, change).is_err() {
+            log::warn!("the headers of an answer could not be edited");
+        }
     }
 }

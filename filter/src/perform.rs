@@ -1,17 +1,18 @@
 //! Doing what the core decided, for the request that is in effect.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jetway_core::env::Timestamp;
 use jetway_core::gate::Gate;
-use jetway_core::request::Request;
+use jetway_core::request::{Request, read_address};
 use jetway_core::step::{
     Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
 };
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
-use crate::plugin::{BUSY_TICK, Held, MAX_HELD, Pending, Plugin, Stream, with_env};
+use crate::plugin::{BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, Stream, with_env};
 
 /// Whether the request has to be let go by a call, because its callback returned long ago.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,8 +28,18 @@ pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return Action::Pause;
     };
-    let step = with_env(|env| plugin.gate.begin(&Request::new(&headers), env));
+    let request = Request::new(&headers).from(source(&plugin.gate));
+    let step = with_env(|env| plugin.gate.begin(&request, env));
     perform(plugin, stream, phase, step, &headers)
+}
+
+/// The client's address as the body trusts it, when a policy asks for it.
+fn source(gate: &Gate) -> Option<IpAddr> {
+    if !gate.asks_for_address() {
+        return None;
+    }
+    let address = hostcalls::get_property(vec!["source", "address"]).ok()??;
+    read_address(&address)
 }
 
 /// Goes on with a sign-in whose call was answered.
@@ -53,7 +64,7 @@ fn perform(
     // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, so this ends.
     loop {
         match step {
-            Step::Forward(forward) => return let_through(&forward, phase),
+            Step::Forward(forward) => return let_through(stream, &forward, phase),
             Step::Reply(answer) => return reply(stream, &answer),
             Step::Hold { until } => return hold(plugin, stream, until, headers),
             Step::Call(call, waiting) => match send(&call) {
@@ -77,32 +88,36 @@ fn perform(
     }
 }
 
-fn let_through(forward: &Forward, phase: Phase) -> Action {
-    for edit in forward.edits() {
-        let done = match edit {
-            Edit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
-            Edit::Set(name, value) => {
-                hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value))
-            }
-        };
-        if done.is_err() {
+fn let_through(stream: &Stream, forward: &Forward, phase: Phase) -> Action {
+    for change in forward.edits() {
+        if edit(MapType::HttpRequestHeaders, change).is_err() {
             // Without the edit the upstream would see what it must not: the request stays where it is.
             return Action::Pause;
         }
     }
+    stream.fate.set(Fate::Forwarded(forward.route()));
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;
     }
     Action::Continue
 }
 
+/// Changes one header.
+pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
+    match change {
+        Edit::Remove(name) => hostcalls::remove_map_value(map, name),
+        Edit::Set(name, value) => hostcalls::set_map_value_bytes(map, name, Some(value)),
+        Edit::Add(name, value) => hostcalls::add_map_value_bytes(map, name, value),
+    }
+}
+
 fn reply(stream: &Stream, reply: &Reply) -> Action {
     log::info!("{} status={}", reply.event, reply.status);
-    stream.replied.set(true);
+    stream.fate.set(Fate::Kept);
     let headers: Vec<(&str, &str)> = reply
         .headers
         .iter()
-        .map(|(name, value)| (*name, value.as_str()))
+        .map(|(name, value)| (&**name, value.as_str()))
         .collect();
     let body = Some(reply.body.as_bytes()).filter(|body| !body.is_empty());
     if hostcalls::send_http_response(u32::from(reply.status), headers, body).is_err() {

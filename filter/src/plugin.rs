@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::gate::Gate;
+use jetway_core::step::RouteNumber;
 use jetway_core::waiting::Waiting;
 use proxy_wasm::hostcalls;
 
@@ -45,8 +46,17 @@ pub(crate) struct Held {
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) id: u32,
-    /// Whether the answer is our own: its cookies are ours to set.
-    pub(crate) replied: Rc<Cell<bool>>,
+    pub(crate) fate: Rc<Cell<Fate>>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Fate {
+    /// Nothing yet, or our own answer, which is right as it is.
+    #[default]
+    Kept,
+    /// It was let through by this route, which has a say in the upstream's answer.
+    Forwarded(RouteNumber),
 }
 
 impl Plugin {

@@ -1,5 +1,34 @@
-//! What upstreams are told about the visitor, signed (`X-Pomerium-Jwt-Assertion`).
+//! What upstreams are told about the visitor: a signed assertion, and claims as plain headers.
 
+mod cache;
+mod claims;
 mod key;
 
+use crate::config::IdentitySettings;
+
+pub(crate) use cache::Assertions;
 pub use key::AssertionKey;
+
+/// Request header with the signed assertion.
+pub const ASSERTION_HEADER: &str = "x-pomerium-jwt-assertion";
+
+/// Lifetime of an assertion in seconds, as in Pomerium.
+const LIFETIME: u64 = 300;
+
+/// What is told about a visitor for about a minute.
+#[derive(Debug)]
+pub(crate) struct Assertion {
+    /// The signed token.
+    pub(crate) token: String,
+    /// The values of the claim headers, in the order of the configuration; each is a valid header value.
+    pub(crate) claim_values: Vec<Vec<u8>>,
+}
+
+/// The names of the claims that a session has to keep for assertions and claim headers.
+pub(crate) fn needed_claims(settings: &IdentitySettings) -> impl Iterator<Item = &str> {
+    let named = settings.claim_headers.iter();
+    named
+        .map(|(_, claim)| claim.as_str())
+        .filter(|claim| !claims::BASE.contains(claim))
+        .chain([settings.groups_claim.as_str(), "name"])
+}

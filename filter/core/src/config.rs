@@ -53,6 +53,8 @@ pub struct IdentitySettings {
     pub signing_key: Option<AssertionKey>,
     /// Lower-case header names and the claims that they carry (`jwt_claims_headers`).
     pub claim_headers: Vec<(String, String)>,
+    /// The claim that names a visitor's groups (`idp_groups_claim`, default `groups`).
+    pub groups_claim: String,
     /// What stands as `iss` (`jwt_issuer_format`).
     pub issuer_format: IssuerFormat,
 }

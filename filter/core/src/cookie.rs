@@ -125,6 +125,15 @@ pub fn set(name: &str, value: &str, seconds: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }
 
+/// Longest name and value together that browsers keep (RFC 6265bis section 5.7).
+const MAX_COOKIE: usize = 4096;
+
+/// Whether browsers keep a cookie of this name and value.
+#[must_use]
+pub fn fits(name: &str, value: &str) -> bool {
+    name.len() + value.len() <= MAX_COOKIE
+}
+
 /// `Set-Cookie` value that removes a cookie; the attributes are the ones it was set with, or browsers keep it.
 #[must_use]
 pub fn clear(name: &str) -> String {

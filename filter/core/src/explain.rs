@@ -1,4 +1,4 @@
-//! What would become of a request, and why: the same decision as [`Gate::begin`], told criterion by criterion.
+//! What would become of a request, and why: questions for [`Gate::explain`](crate::gate::Gate::explain) and its answers.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::env::Timestamp;
-use crate::gate::Gate;
 use crate::policy::ClientCertificate;
 
 /// A request that somebody wonders about.
@@ -20,7 +19,7 @@ pub struct Question<'a> {
     pub source: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
-    /// The client's certificate; `None` asks as if clients' certificates were not asked for.
+    /// The client's certificate.
     pub certificate: ClientCertificate<'a>,
 }
 
@@ -94,20 +93,4 @@ pub struct ExplainedCriterion {
     pub reason: String,
     /// What it looked at, in words: `bob@example.com`, `nobody is signed in`, `10.0.0.7`.
     pub looked_at: String,
-}
-
-impl Gate {
-    /// Tells what would become of a request.
-    #[must_use]
-    pub fn explain(&self, _question: &Question<'_>) -> Explanation {
-        Explanation {
-            route: None,
-            decision: ExplainedDecision::Deny,
-            status: 404,
-            reasons: Vec::new(),
-            summary: String::new(),
-            allow: Vec::new(),
-            deny: Vec::new(),
-        }
-    }
 }

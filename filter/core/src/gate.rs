@@ -1,68 +1,108 @@
 //! The order of decisions about one request.
 
+mod answer;
 mod callback;
 mod endpoints;
+mod explain;
+mod forward;
+mod plan;
+mod rewrite;
+mod routes;
 mod sign_in;
 
+pub use answer::AnswerEdits;
+
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::config::{Config, Route};
-use crate::contract::{OWN_PREFIX, ROUTE_HEADER};
-use crate::cookie::{CookieNames, Stripped};
+use crate::assertion::{Assertions, needed_claims};
+use crate::client_certificate::CertificateReader;
+use crate::config::{Config, Route, Target};
+use crate::cookie::CookieNames;
 use crate::env::{Env, Timestamp};
+use crate::header::Reserved;
 use crate::needs::ClaimNeeds;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider};
-use crate::policy::{ClientCertificate, Decision, Facts, Permit, Policy, Reason, Reasons};
+use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
-use crate::step::{Edit, Forward, ProviderCall, ProviderReply, Reply, Step};
+use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
 use crate::used::UsedAttempts;
+use plan::Plan;
+use routes::RouteIndex;
 
 /// A configuration at work: one per module instance.
 #[derive(Debug)]
 pub struct Gate {
     config: Config,
-    /// Places in `config.routes` by host, so that no request's work grows with the number of hosts.
-    routes_by_host: HashMap<String, Vec<usize>>,
+    index: RouteIndex,
+    /// The header work of each route, in the order of `config.routes`.
+    plans: Vec<Plan>,
+    reserved: Reserved,
     cookies: CookieNames,
     sealer: Option<Sealer>,
     sessions: SessionReader,
+    certificates: CertificateReader,
+    assertions: Assertions,
     provider: Option<Provider>,
     used: RefCell<UsedAttempts>,
+    /// The claims that sessions keep.
     needs: ClaimNeeds,
+    /// Those of them that policies ask for.
+    policy_needs: ClaimNeeds,
     asks_for_address: bool,
+}
+
+/// Where a request leads, before anybody asks who sent it.
+#[derive(Debug)]
+pub(crate) enum Found<'g> {
+    /// To one of our own endpoints.
+    Own,
+    /// To a route.
+    Route(Chosen<'g>),
+    /// To nothing: no route has this host, or none of them this port and path.
+    Nothing,
+}
+
+/// The route of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen<'g> {
+    pub(crate) number: RouteNumber,
+    pub(crate) route: &'g Route,
+    plan: &'g Plan,
 }
 
 impl Gate {
     /// Puts a configuration to work.
     #[must_use]
     pub fn new(mut config: Config) -> Self {
-        let mut routes_by_host: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, route) in config.routes.iter().enumerate() {
-            routes_by_host
-                .entry(route.from.host.clone())
-                .or_default()
-                .push(place);
+        let policies = || config.routes.iter().map(|route| &route.policy);
+        let policy_needs = ClaimNeeds::of(policies());
+        let mut needs = ClaimNeeds::of(policies());
+        let identity = &config.identity;
+        if plan::tells_identity(&config) {
+            needs.tell(needed_claims(identity));
         }
+        let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
+        let plans = config.routes.iter().map(|route| Plan::of(route, identity));
         Self {
-            routes_by_host,
+            index: RouteIndex::new(&config.routes),
+            plans: plans.collect(),
+            reserved: Reserved::new(claim_headers),
             cookies: CookieNames::new(&config.session.cookie_name),
             sealer: config.session.secret.as_ref().map(Sealer::new),
             sessions: SessionReader::default(),
-            provider: config.provider.take().map(Provider::new),
+            certificates: CertificateReader::new(config.listener.client_authority.is_some()),
+            assertions: Assertions::default(),
             used: RefCell::default(),
-            needs: ClaimNeeds::of(config.routes.iter().map(|route| &route.policy)),
-            asks_for_address: config
-                .routes
-                .iter()
-                .map(|route| &route.policy)
-                .any(Policy::asks_for_address),
+            needs,
+            policy_needs,
+            asks_for_address: policies().any(Policy::asks_for_address),
+            provider: config.provider.take().map(Provider::new),
             config,
         }
     }
@@ -75,39 +115,73 @@ impl Gate {
 
     /// Decides about a request.
     pub fn begin(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
-        let request = match Parsed::read(request) {
+        let request = match self.read(request) {
             Ok(request) => request,
-            Err(refusal) => {
-                let audience = Audience::of_unreadable(request);
-                return Step::Reply(refuse(refusal, Extras::default(), &audience, line(refusal)));
-            }
+            Err(refusal) => return Step::Reply(refuse_unreadable(request, refusal)),
         };
-        if !self.routes_by_host.contains_key(&*request.authority.host) {
-            return self.refuse(&request, Refusal::NotFound);
-        }
-        if is_own(request.path()) {
-            return self.answer_own(&request, env);
-        }
-        let Some(route) = self.route(&request) else {
-            return self.refuse(&request, Refusal::NotFound);
+        let chosen = match self.find(&request) {
+            Found::Route(chosen) => chosen,
+            Found::Own => return self.answer_own(&request, env),
+            Found::Nothing => return self.refuse(&request, Refusal::NotFound),
         };
         let session = self.session(&request, env.now);
+        let certificate = self.certificates.read(request.certificate);
         let path = request.decoded_path();
-        let facts = Facts {
-            session: session.as_deref(),
-            method: request.method,
-            path: &path,
-            preflight: request.preflight,
-            source: request.source,
-            now: env.now,
-            certificate: ClientCertificate::NotAsked,
-        };
-        match route.policy.decide(&facts) {
-            Decision::Allow(permit) => self.forward(&request, route, permit),
+        let facts = request.facts(&path, session.as_deref(), certificate.as_fact(), env.now);
+        match chosen.route.policy.decide(&facts) {
+            Decision::Allow(permit) => self.fulfil(&request, &chosen, &facts, permit, env),
             Decision::Deny(reasons) => {
-                Step::Reply(self.forbid(&request, route, session.as_deref(), reasons))
+                Step::Reply(self.forbid(&request, &chosen, facts.session, reasons))
             }
             Decision::SignIn(_) => self.sign_in(&request, request.target.as_ref(), env),
+        }
+    }
+
+    /// Reads a request.
+    pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Parsed<'r>, Refusal> {
+        Parsed::read(request, &self.reserved)
+    }
+
+    /// Finds where a request leads.
+    pub(crate) fn find(&self, request: &Parsed<'_>) -> Found<'_> {
+        let (routes, host) = (&self.config.routes, &*request.authority.host);
+        if endpoints::is_own(request.path()) {
+            return match self.index.knows(routes, host) {
+                true => Found::Own,
+                false => Found::Nothing,
+            };
+        }
+        let port = request.authority.port.unwrap_or(443);
+        let place = self.index.find(routes, host, port, request.path());
+        let chosen = place.and_then(|place| {
+            Some(Chosen {
+                number: RouteNumber(place),
+                route: routes.get(place)?,
+                plan: self.plans.get(place)?,
+            })
+        });
+        chosen.map_or(Found::Nothing, Found::Route)
+    }
+
+    /// What becomes of a request that the policy has permitted.
+    pub(crate) fn fulfil(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        facts: &Facts<'_>,
+        permit: Permit,
+        env: &mut Env<'_>,
+    ) -> Step {
+        if let Some(refusal) = refused_upgrade(request, chosen.route) {
+            return self.refuse(request, refusal);
+        }
+        match &chosen.route.target {
+            Target::Upstreams(_) => match self.edits(request, chosen, facts, env) {
+                Ok(edits) => Step::Forward(Forward::new(permit, chosen.number, edits)),
+                Err(refusal) => self.refuse(request, refusal),
+            },
+            Target::Redirect(to) => self.redirect_away(request, chosen, to, &permit),
+            Target::Response(response) => answer::fixed_answer(chosen, response, &permit),
         }
     }
 
@@ -115,7 +189,7 @@ impl Gate {
     #[must_use]
     pub fn unavailable(&self, request: &Request<'_>) -> Reply {
         let refusal = Refusal::ProviderUnavailable;
-        match Parsed::read(request) {
+        match self.read(request) {
             Ok(request) => {
                 let extras = Extras {
                     link: Some((&request.target, "Try again")),
@@ -123,19 +197,8 @@ impl Gate {
                 };
                 refuse(refusal, extras, &Audience::of(&request), line(refusal))
             }
-            Err(_) => refuse(
-                refusal,
-                Extras::default(),
-                &Audience::of_unreadable(request),
-                line(refusal),
-            ),
+            Err(_) => refuse_unreadable(request, refusal),
         }
-    }
-
-    /// Whether a `Set-Cookie` header of an upstream would set one of our cookies; such a line is removed.
-    #[must_use]
-    pub fn owns_cookie(&self, set_cookie: &[u8]) -> bool {
-        self.cookies.sets_own(set_cookie)
     }
 
     /// The call to the provider that is due, if one is. The answer goes to [`Gate::absorb`].
@@ -163,18 +226,6 @@ impl Gate {
         provider.metadata().map(|metadata| (provider, metadata))
     }
 
-    fn route(&self, request: &Parsed<'_>) -> Option<&Route> {
-        let port = request.authority.port.unwrap_or(443);
-        let places = self.routes_by_host.get(&*request.authority.host)?;
-        places
-            .iter()
-            .filter_map(|&place| self.config.routes.get(place))
-            .find(|route| {
-                route.from.serves(&request.authority.host, port)
-                    && route.path.serves(request.path())
-            })
-    }
-
     fn session(&self, request: &Parsed<'_>, now: Timestamp) -> Option<Rc<Session>> {
         let sealer = self.sealer.as_ref()?;
         let own = request.own_cookies(&self.cookies);
@@ -184,90 +235,19 @@ impl Gate {
         })
     }
 
-    fn forward(&self, request: &Parsed<'_>, route: &Route, permit: Permit) -> Step {
-        if let Some(upgrade) = request.upgrade {
-            if !route.allow_websockets || !upgrade.eq_ignore_ascii_case(b"websocket") {
-                return self.refuse(request, Refusal::UpgradeNotAllowed);
-            }
-            // Browsers let any page open a websocket with this site's cookies (RFC 6455 section 10.2).
-            if request
-                .origin
-                .is_some_and(|origin| origin != request.authority.origin().as_bytes())
-            {
-                return self.refuse(request, Refusal::ForeignOrigin);
-            }
-        }
-        Step::Forward(Forward::new(permit, self.edits(request, route)))
-    }
-
-    fn edits(&self, request: &Parsed<'_>, route: &Route) -> Vec<Edit> {
-        let mut edits = Vec::with_capacity(3);
-        if request.spoofed {
-            let spoofed = request
-                .headers
-                .iter()
-                .filter(|(name, _)| crate::header::is_spoofable(name));
-            edits.extend(spoofed.map(|(name, _)| Edit::Remove(name.clone())));
-        }
-        if request.rewritten {
-            edits.push(Edit::Set(":path", request.target.as_bytes().to_vec()));
-        }
-        edits.extend(self.cookie_edit(request.cookies()));
-        edits.push(Edit::Set(ROUTE_HEADER, route.id.clone().into_bytes()));
-        edits
-    }
-
-    fn cookie_edit(&self, headers: &[&[u8]]) -> Option<Edit> {
-        let stripped: Vec<Stripped> = headers
-            .iter()
-            .map(|header| self.cookies.strip(header))
-            .collect();
-        if stripped.iter().all(|stripped| *stripped == Stripped::Keep) {
-            return None;
-        }
-        let mut kept = Vec::new();
-        for (header, stripped) in headers.iter().zip(&stripped) {
-            let rest = match stripped {
-                Stripped::Keep => header,
-                Stripped::Replace(rest) => rest.as_slice(),
-                Stripped::Remove => continue,
-            };
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(rest);
-        }
-        Some(if kept.is_empty() {
-            Edit::Remove("cookie".to_owned())
-        } else {
-            Edit::Set("cookie", kept)
-        })
-    }
-
     fn forbid(
         &self,
         request: &Parsed<'_>,
-        route: &Route,
+        chosen: &Chosen<'_>,
         session: Option<&Session>,
         reasons: Reasons,
     ) -> Reply {
         let account = session.map(Session::account);
-        let certificate = [
-            Reason::ClientCertificateRequired,
-            Reason::InvalidClientCertificate,
-        ];
-        let refusal = if certificate
-            .into_iter()
-            .any(|reason| reasons.contains(reason))
-        {
-            Refusal::ClientCertificate
-        } else {
-            Refusal::Forbidden
-        };
+        let refusal = refusal_for(reasons);
         let event = format!(
             "refused: {} route={:?} account={:?} reasons={reasons}",
             refusal.word(),
-            route.name,
+            chosen.route.name,
             account.unwrap_or_default(),
         );
         let target = self.end_session_origin();
@@ -275,6 +255,11 @@ impl Gate {
             account,
             sign_out: session.is_some(),
             form_target: target.as_deref(),
+            reasons: if chosen.route.show_error_details {
+                reasons
+            } else {
+                Reasons::NONE
+            },
             ..Extras::default()
         };
         refuse(refusal, extras, &Audience::of(request), event)
@@ -290,10 +275,39 @@ impl Gate {
     }
 }
 
-fn is_own(path: &str) -> bool {
-    let below = path.strip_prefix(OWN_PREFIX);
-    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || matches!(path, "/ping" | "/healthz")
+/// What a visitor is told when a policy says no for these reasons.
+pub(crate) fn refusal_for(reasons: Reasons) -> Refusal {
+    let certificate = [
+        Reason::ClientCertificateRequired,
+        Reason::InvalidClientCertificate,
+    ];
+    if certificate
+        .into_iter()
+        .any(|reason| reasons.contains(reason))
+    {
+        Refusal::ClientCertificate
+    } else {
+        Refusal::Forbidden
+    }
+}
+
+/// Why a permitted request may not change its protocol, when it asks to and may not.
+pub(crate) fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
+    let upgrade = request.upgrade?;
+    if !route.allow_websockets || !upgrade.eq_ignore_ascii_case(b"websocket") {
+        return Some(Refusal::UpgradeNotAllowed);
+    }
+    // Browsers let any page open a websocket with this site's cookies (RFC 6455 section 10.2).
+    let here = request.authority.origin();
+    request
+        .origin
+        .is_some_and(|origin| origin != here.as_bytes())
+        .then_some(Refusal::ForeignOrigin)
+}
+
+fn refuse_unreadable(request: &Request<'_>, refusal: Refusal) -> Reply {
+    let audience = Audience::of_unreadable(request);
+    refuse(refusal, Extras::default(), &audience, line(refusal))
 }
 
 /// The log line of a refusal.

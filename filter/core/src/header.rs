@@ -1,6 +1,6 @@
 //! Header names that a client may not bring to an upstream, and bytes that a header value may not have.
 
-use crate::contract::ROUTE_HEADER;
+use crate::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
 
 /// Claims about the request or the visitor that only a proxy may make, and overrides that would let an upstream serve
 /// another path or method than the one that was judged. `X-Forwarded-For` and `-Proto` are the body's: it has replaced
@@ -23,17 +23,51 @@ const SPOOFABLE: [&str; 15] = [
     "x-rewrite-url",
 ];
 
-/// Whether a header from a client is removed before the upstream sees the request. `_` and `.` count as `-`, because many
-/// servers read them so.
-#[must_use]
-pub fn is_spoofable(name: &str) -> bool {
-    // Nearly every header fails here, at its first byte.
-    if !matches!(name.as_bytes().first(), Some(b'x' | b'X' | b'f' | b'F')) {
-        return false;
+/// Beginning of the names under which upstreams are told who the visitor is.
+const OWN_PREFIX: &str = "x-pomerium-";
+
+/// The names of headers that are removed from every request of a client, because only a proxy may make them.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    /// Names of `jwt_claims_headers`, folded; an application behind may take each for the proxy's word.
+    configured: Vec<String>,
+    /// The first bytes of all reserved names, as bits: nearly every header fails here.
+    first: u128,
+}
+
+impl Reserved {
+    /// The names that are always reserved, and these.
+    pub(crate) fn new<'n>(configured: impl Iterator<Item = &'n str>) -> Self {
+        let mut reserved = Self {
+            configured: configured
+                .filter(|name| !name.starts_with(':'))
+                .map(|name| name.bytes().map(|byte| char::from(fold(byte))).collect())
+                .collect(),
+            first: bit(b'x') | bit(b'f'),
+        };
+        for name in &reserved.configured {
+            reserved.first |= name.bytes().next().map_or(0, bit);
+        }
+        reserved
     }
-    has_alias_prefix(name, "x-pomerium-")
-        || is_alias(name, ROUTE_HEADER)
-        || SPOOFABLE.iter().any(|spoofable| is_alias(name, spoofable))
+
+    /// Whether a header of this name is removed. `_` and `.` count as `-`, because many servers read them so.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        let Some(first) = name.bytes().next() else {
+            return false;
+        };
+        self.first & bit(fold(first)) != 0
+            && (has_alias_prefix(name, OWN_PREFIX)
+                || is_alias(name, ROUTE_HEADER)
+                || is_alias(name, CLIENT_CERTIFICATE_HEADER)
+                || SPOOFABLE.iter().any(|spoofable| is_alias(name, spoofable))
+                || self.configured.iter().any(|own| is_alias(name, own)))
+    }
+}
+
+/// One bit for each ASCII byte, none for others.
+const fn bit(byte: u8) -> u128 {
+    if byte < 128 { 1 << byte } else { 0 }
 }
 
 /// A header value without what is not allowed in one (RFC 9110 section 5.5): control characters, and space at its ends.
@@ -70,6 +104,10 @@ const fn fold(byte: u8) -> u8 {
 mod tests {
     use super::*;
 
+    fn reserved() -> Reserved {
+        Reserved::new(["remote_user", "X-Email", ":path"].into_iter())
+    }
+
     #[test]
     fn every_spelling_is_caught() {
         for name in [
@@ -79,9 +117,15 @@ mod tests {
             "x.jetway_route",
             "X-Forwarded-Host",
             "x_http_method_override",
+            "x-forwarded-client-cert",
+            "x_forwarded_client_cert",
             "forwarded",
+            "remote-user",
+            "Remote_User",
+            "remote.user",
+            "x_email",
         ] {
-            assert!(is_spoofable(name), "{name}");
+            assert!(reserved().covers(name), "{name}");
         }
     }
 
@@ -94,9 +138,25 @@ mod tests {
             "cookie",
             "xpomerium",
             "x-pomerium",
+            "remote-user-agent",
+            "remote",
+            "\u{e9}",
+            ":path",
             "",
         ] {
-            assert!(!is_spoofable(name), "{name}");
+            assert!(!reserved().covers(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_cleaned_of_what_could_end_them() {
+        for (value, clean_value) in [
+            (&b"a\r\nb: c\0"[..], &b"ab: c"[..]),
+            (b" \ta\tb ", b"a\tb"),
+            (b"\xff\x7f", b"\xff"),
+            (b"", b""),
+        ] {
+            assert_eq!(clean(value.to_vec()), clean_value);
         }
     }
 }

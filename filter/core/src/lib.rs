@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assertion;
+mod client_certificate;
 pub mod config;
 pub mod contract;
 pub mod cookie;

@@ -1,4 +1,4 @@
-//! Which claims a session has to keep: only what the policies of the file ask for.
+//! Which claims a session has to keep: only what the policies of the file ask for, and what upstreams are told.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,14 @@ const MAX_DEPTH: usize = 8;
 #[derive(Debug, Default)]
 pub struct ClaimNeeds {
     by_name: BTreeMap<String, Values>,
+    /// Whether every claim is kept with all its values.
+    everything: bool,
 }
 
 /// Which values of a claim are kept.
 #[derive(Debug)]
 enum Values {
-    /// All: a policy asks how many there are.
+    /// All: a policy asks how many there are, or upstreams are told.
     All,
     /// Those that a policy names. A list of four hundred groups shrinks to the two that matter.
     Named(Vec<Value>),
@@ -32,6 +34,22 @@ impl ClaimNeeds {
             needs.add(name, matcher);
         }
         needs
+    }
+
+    /// Every claim with all its values, for telling people what a provider says.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds claims that upstreams are told, with all their values.
+    pub(crate) fn tell<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.by_name.insert(name.to_ascii_lowercase(), Values::All);
+        }
     }
 
     fn add(&mut self, name: &str, matcher: &ListMatcher) {
@@ -51,7 +69,7 @@ impl ClaimNeeds {
     #[must_use]
     pub fn select(&self, claims: &Map<String, Value>) -> BTreeMap<String, Vec<Value>> {
         let mut kept = BTreeMap::new();
-        if !self.by_name.is_empty() {
+        if self.everything || !self.by_name.is_empty() {
             self.walk("", claims, 0, &mut kept);
         }
         kept
@@ -81,6 +99,10 @@ impl ClaimNeeds {
     }
 
     fn keep(&self, name: String, values: &[Value], kept: &mut BTreeMap<String, Vec<Value>>) {
+        if self.everything {
+            kept.insert(name, values.to_vec());
+            return;
+        }
         let Some(needed) = self.by_name.get(&name.to_ascii_lowercase()) else {
             return;
         };

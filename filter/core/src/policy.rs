@@ -5,9 +5,12 @@ mod certificate;
 mod criterion;
 mod list;
 mod matcher;
+mod print;
 mod read;
 mod reason;
 mod time;
+mod trace;
+pub mod words;
 
 pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
 pub use criterion::{Criterion, Facts};
@@ -15,6 +18,7 @@ pub use list::ListMatcher;
 pub use matcher::StringMatcher;
 pub use reason::{Reason, Reasons};
 pub use time::{DateWindow, TimeWindow, Weekdays};
+pub use trace::{CriterionTrace, TermTrace, Trace};
 
 /// Who may use a route.
 ///
@@ -100,6 +104,16 @@ impl Policy {
     pub fn asks_for_address(&self) -> bool {
         self.criteria()
             .any(|criterion| matches!(criterion, Criterion::SourceIp(_)))
+    }
+
+    /// Names the claim in which the provider tells a visitor's groups; `groups` unless it is said.
+    pub(crate) fn set_groups_claim(&mut self, name: &str) {
+        let terms = self.allow.iter_mut().chain(&mut self.deny);
+        for criterion in terms.flat_map(|term| &mut term.criteria) {
+            if let Criterion::Groups(claim, _) = criterion {
+                name.clone_into(claim);
+            }
+        }
     }
 
     /// Whether any criterion asks for the client's certificate.

@@ -38,6 +38,8 @@ pub enum BadRequest {
     Origin,
     /// A path that servers read in different ways.
     Path,
+    /// A path that the route's rewriting turns into none that an upstream could be sent.
+    Rewrite,
     /// Two `Upgrade` headers.
     Upgrade,
 }
@@ -113,6 +115,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::Method) => "bad-method",
             Self::BadRequest(BadRequest::Origin) => "bad-origin",
             Self::BadRequest(BadRequest::Path) => "bad-path",
+            Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",

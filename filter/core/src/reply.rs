@@ -6,6 +6,7 @@ use askama::Template;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
+use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::request::{Parsed, Request};
 use crate::step::Reply;
@@ -48,6 +49,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) sign_out: bool,
     /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
+    /// Why a policy said no, where the route tells.
+    pub(crate) reasons: Reasons,
 }
 
 #[derive(Template)]
@@ -58,6 +61,7 @@ struct Page<'a> {
     text: &'a str,
     account: &'a str,
     sign_out: bool,
+    reasons: &'a str,
     link: &'a str,
     link_text: &'a str,
     request_id: &'a str,
@@ -78,6 +82,7 @@ pub(crate) fn page(
         text,
         account: extras.account.unwrap_or_default(),
         sign_out: extras.sign_out,
+        reasons: &extras.reasons.to_string(),
         link,
         link_text,
         request_id: &audience.request_id,
@@ -87,10 +92,10 @@ pub(crate) fn page(
     // Browsers tell our own forms' origin only under this policy; other sites still learn nothing.
     let mut headers = own_headers("text/html; charset=utf-8", "same-origin");
     headers.push((
-        "content-security-policy",
+        "content-security-policy".into(),
         content_security_policy(extras.form_target),
     ));
-    headers.push(("x-frame-options", "DENY".to_owned()));
+    headers.push(("x-frame-options".into(), "DENY".to_owned()));
     Reply {
         status,
         headers,
@@ -115,25 +120,31 @@ pub(crate) fn refuse(
             audience,
         )
     } else {
-        json(refusal, extras.account, audience)
+        json(refusal, extras, audience)
     };
     match refusal {
-        Refusal::ProviderUnavailable => reply.headers.push(("retry-after", "5".to_owned())),
-        Refusal::MethodNotAllowed => reply.headers.push(("allow", "GET, POST".to_owned())),
+        Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
+        Refusal::MethodNotAllowed => reply.add("allow", "GET, POST".to_owned()),
         _ => {}
     }
     reply.event = Cow::Owned(event);
     reply
 }
 
-fn json(refusal: Refusal, account: Option<&str>, audience: &Audience) -> Reply {
+fn json(refusal: Refusal, extras: Extras<'_>, audience: &Audience) -> Reply {
     let mut answer = serde_json::json!({
         "error": refusal.word(),
         "message": refusal.explanation(),
         "request_id": audience.request_id,
     });
-    if let (Some(account), Some(object)) = (account, answer.as_object_mut()) {
-        object.insert("account".to_owned(), account.into());
+    if let Some(object) = answer.as_object_mut() {
+        if let Some(account) = extras.account {
+            object.insert("account".to_owned(), account.into());
+        }
+        if extras.reasons != Reasons::NONE {
+            let words = extras.reasons.iter().map(Reason::word);
+            object.insert("reasons".to_owned(), words.collect());
+        }
     }
     Reply {
         status: refusal.status(),
@@ -146,7 +157,7 @@ fn json(refusal: Refusal, account: Option<&str>, audience: &Audience) -> Reply {
 /// A redirect that a browser follows with `GET`, whatever it sent before: a body never reaches the target.
 pub(crate) fn redirect(location: String, event: String) -> Reply {
     let mut headers = own_headers("text/plain", "no-referrer");
-    headers.push(("location", location));
+    headers.push(("location".into(), location));
     Reply {
         status: 303,
         headers,
@@ -156,22 +167,37 @@ pub(crate) fn redirect(location: String, event: String) -> Reply {
 }
 
 /// A plain text.
-pub(crate) fn text(body: &str, event: &'static str) -> Reply {
+pub(crate) fn plain(status: u16, body: &str, event: impl Into<Cow<'static, str>>) -> Reply {
+    Reply {
+        status,
+        headers: own_headers("text/plain; charset=utf-8", "no-referrer"),
+        body: body.to_owned(),
+        event: event.into(),
+    }
+}
+
+/// What anybody may read, from any page and for a minute from a cache.
+pub(crate) fn public(body: String, event: &'static str) -> Reply {
     Reply {
         status: 200,
-        headers: own_headers("text/plain", "no-referrer"),
-        body: body.to_owned(),
+        headers: vec![
+            ("content-type".into(), "application/json".to_owned()),
+            ("cache-control".into(), "max-age=60".to_owned()),
+            ("access-control-allow-origin".into(), "*".to_owned()),
+            ("x-content-type-options".into(), "nosniff".to_owned()),
+        ],
+        body,
         event: Cow::Borrowed(event),
     }
 }
 
 /// What every answer of ours carries: nothing of it is stored, guessed at or told to other sites.
-fn own_headers(content_type: &str, referrer: &str) -> Vec<(&'static str, String)> {
+fn own_headers(content_type: &str, referrer: &str) -> Vec<(Cow<'static, str>, String)> {
     vec![
-        ("content-type", content_type.to_owned()),
-        ("cache-control", "no-store".to_owned()),
-        ("referrer-policy", referrer.to_owned()),
-        ("x-content-type-options", "nosniff".to_owned()),
+        ("content-type".into(), content_type.to_owned()),
+        ("cache-control".into(), "no-store".to_owned()),
+        ("referrer-policy".into(), referrer.to_owned()),
+        ("x-content-type-options".into(), "nosniff".to_owned()),
     ]
 }
 

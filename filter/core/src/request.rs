@@ -1,11 +1,16 @@
 //! A request as the core sees it: read once from the headers, by bytes.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use crate::contract::CLIENT_CERTIFICATE_HEADER;
 use crate::cookie::{CookieNames, OwnCookies};
+use crate::env::Timestamp;
+use crate::header::Reserved;
 use crate::path::{canonical, decode, split_query};
+use crate::policy::{ClientCertificate, Facts};
 use crate::refusal::{BadRequest, Refusal};
+use crate::session::Session;
 
 /// The headers of a request as proxy-wasm gives them, pseudo headers (`:method`, `:path`, `:authority`) among them.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +74,8 @@ pub(crate) struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Self> {
+    /// Reads `host` or `host:port`.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         const LONGEST: usize = 255 + 6;
         let text = std::str::from_utf8(bytes)
             .ok()
@@ -96,11 +102,26 @@ impl<'a> Authority<'a> {
 
     /// `https://host[:port]`.
     pub(crate) fn origin(&self) -> String {
+        format!("https://{self}")
+    }
+}
+
+impl std::fmt::Display for Authority<'_> {
+    /// `host[:port]`, the port only when it is not that of `https`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.port {
-            Some(port) if port != 443 => format!("https://{}:{port}", self.host),
-            _ => format!("https://{}", self.host),
+            Some(port) if port != 443 => write!(f, "{}:{port}", self.host),
+            _ => f.write_str(&self.host),
         }
     }
+}
+
+/// An address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
+#[must_use]
+pub fn read_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = text.parse::<SocketAddr>().map(|socket| socket.ip());
+    with_port.or_else(|_| text.parse()).ok()
 }
 
 fn read_port(text: &str) -> Option<u16> {
@@ -127,8 +148,10 @@ pub(crate) struct Parsed<'a> {
     pub(crate) preflight: bool,
     /// The client's address, when it was asked for.
     pub(crate) source: Option<IpAddr>,
+    /// What the body tells about the client's certificate; empty when it tells more than one thing.
+    pub(crate) certificate: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
-    /// A header among them is the proxy's to make and came from the client.
+    /// A header among them is only for proxies to make: it is removed.
     pub(crate) spoofed: bool,
 }
 
@@ -168,7 +191,7 @@ impl Client<'_> {
 
 impl<'a> Parsed<'a> {
     /// Reads the headers in one pass.
-    pub(crate) fn read(request: &Request<'a>) -> Result<Self, Refusal> {
+    pub(crate) fn read(request: &Request<'a>, reserved: &Reserved) -> Result<Self, Refusal> {
         let mut method = None;
         let mut raw_target = None;
         let mut authority = None;
@@ -194,7 +217,8 @@ impl<'a> Parsed<'a> {
                     parsed.client.prefetch |= contains(value, b"prefetch")
                 }
                 "x-request-id" => parsed.request_id = readable_id(value),
-                other => parsed.spoofed |= crate::header::is_spoofable(other),
+                CLIENT_CERTIFICATE_HEADER => parsed.certificate(value),
+                other => parsed.spoofed |= reserved.covers(other),
             }
         }
         let bad = Refusal::BadRequest;
@@ -226,6 +250,7 @@ impl<'a> Parsed<'a> {
                 && parsed.cors_method
                 && parsed.origin.is_some_and(|origin| !origin.is_empty()),
             source: request.source,
+            certificate: parsed.certificate,
             cookies: parsed.cookies,
             spoofed: parsed.spoofed,
         })
@@ -244,6 +269,25 @@ impl<'a> Parsed<'a> {
     /// The query.
     pub(crate) fn query(&self) -> &str {
         split_query(&self.target).1.unwrap_or_default()
+    }
+
+    /// What policies may look at. `path` is [`Parsed::decoded_path`], which the caller keeps.
+    pub(crate) fn facts<'f>(
+        &'f self,
+        path: &'f str,
+        session: Option<&'f Session>,
+        certificate: ClientCertificate<'f>,
+        now: Timestamp,
+    ) -> Facts<'f> {
+        Facts {
+            session,
+            method: self.method,
+            path,
+            preflight: self.preflight,
+            source: self.source,
+            now,
+            certificate,
+        }
     }
 
     /// Our cookies.
@@ -272,9 +316,21 @@ struct Scan<'a> {
     upgrade: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
     request_id: Option<&'a str>,
+    certificate: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
     cors_method: bool,
     spoofed: bool,
+}
+
+impl<'a> Scan<'a> {
+    fn certificate(&mut self, value: &'a [u8]) {
+        self.spoofed = true;
+        self.certificate = Some(if self.certificate.is_none() {
+            value
+        } else {
+            b""
+        });
+    }
 }
 
 fn set_once<'a>(
@@ -335,8 +391,32 @@ mod tests {
             .collect()
     }
 
+    fn read(headers: &[(String, Vec<u8>)]) -> Result<Parsed<'_>, Refusal> {
+        Parsed::read(&Request::new(headers), &Reserved::new(std::iter::empty()))
+    }
+
     fn refusal(headers: &[(String, Vec<u8>)]) -> Option<Refusal> {
-        Parsed::read(&Request::new(headers)).err()
+        read(headers).err()
+    }
+
+    #[test]
+    fn addresses_of_clients() {
+        for (text, address) in [
+            ("192.0.2.1:4711", Some("192.0.2.1")),
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("[2001:db8::1]:0", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[::ffff:192.0.2.1]:1", Some("::ffff:192.0.2.1")),
+            ("", None),
+            ("192.0.2.1:", None),
+            ("192.0.2.1:99999", None),
+            ("app.test:80", None),
+            ("/run/socket", None),
+        ] {
+            let expected = address.map(|address| address.parse().unwrap());
+            assert_eq!(read_address(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(read_address(b"\xff"), None);
     }
 
     #[test]
@@ -346,7 +426,7 @@ mod tests {
             ("cookie", b"b=c"),
             ("x-pomerium-claim-email", b"evil"),
         ]);
-        let parsed = Parsed::read(&Request::new(&headers)).unwrap();
+        let parsed = read(&headers).unwrap();
         assert_eq!(
             parsed.authority,
             Authority {
@@ -396,9 +476,7 @@ mod tests {
     fn only_people_navigate() {
         let navigates = |extra: &[(&str, &[u8])]| {
             let headers = headers(extra);
-            Parsed::read(&Request::new(&headers))
-                .unwrap()
-                .is_navigation()
+            read(&headers).unwrap().is_navigation()
         };
         let html: (&str, &[u8]) = ("accept", b"text/html,*/*;q=0.8");
         let mode: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");

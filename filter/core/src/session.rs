@@ -74,6 +74,13 @@ impl Session {
         found.map_or(&[], Vec::as_slice)
     }
 
+    /// Whether the session keeps a claim of this name, in any case, be it without values.
+    pub(crate) fn has_claim(&self, name: &str) -> bool {
+        self.claims
+            .keys()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     /// What to call the person on a page: the address they signed in with, else the provider's name for them.
     #[must_use]
     pub fn account(&self) -> &str {

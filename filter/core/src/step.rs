@@ -29,31 +29,51 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Forward {
     _permit: Permit,
-    edits: Vec<Edit>,
+    route: RouteNumber,
+    edits: Vec<Edit<'static>>,
 }
 
 impl Forward {
-    pub(crate) const fn new(permit: Permit, edits: Vec<Edit>) -> Self {
+    pub(crate) const fn new(permit: Permit, route: RouteNumber, edits: Vec<Edit<'static>>) -> Self {
         Self {
             _permit: permit,
+            route,
             edits,
         }
     }
 
+    /// The route that was chosen: the upstream's answer is edited by it, see [`crate::gate::Gate::edit_answer`].
+    #[must_use]
+    pub const fn route(&self) -> RouteNumber {
+        self.route
+    }
+
     /// Header edits, to be done in this order.
     #[must_use]
-    pub fn edits(&self) -> &[Edit] {
+    pub fn edits(&self) -> &[Edit<'static>] {
         &self.edits
     }
 }
 
-/// One change of the request headers.
+/// A route of the gate that named it; it means nothing to another gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteNumber(pub(crate) usize);
+
+/// One change of a request's or an answer's headers. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit {
+pub enum Edit<'a> {
     /// Remove every header of this name.
-    Remove(String),
+    Remove(Cow<'a, str>),
     /// Replace every header of this name by one.
-    Set(&'static str, Vec<u8>),
+    Set(Cow<'a, str>, Cow<'a, [u8]>),
+    /// Add a header beside those of this name.
+    Add(Cow<'a, str>, Cow<'a, [u8]>),
+}
+
+impl<'a> Edit<'a> {
+    pub(crate) fn set(name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self::Set(name.into(), value.into())
+    }
 }
 
 /// An answer of our own.
@@ -61,9 +81,9 @@ pub enum Edit {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Header lines; `set-cookie` may repeat.
-    pub headers: Vec<(&'static str, String)>,
-    /// Body; empty for redirects.
+    /// Header lines, names in lower case; `set-cookie` may repeat.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Body; empty for redirects. The body of an answer to `HEAD` is the proxy's to leave out.
     pub body: String,
     /// What happened, for the log: one line without secrets.
     pub event: Cow<'static, str>,
@@ -80,6 +100,10 @@ impl fmt::Debug for Reply {
 }
 
 impl Reply {
+    pub(crate) fn add(&mut self, name: &'static str, value: String) {
+        self.headers.push((Cow::Borrowed(name), value));
+    }
+
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

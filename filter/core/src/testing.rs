@@ -40,6 +40,20 @@ impl Fixture {
     }
 }
 
+/// A client's certificate for `laptop.corp.test` and `*.corp.test`, with an address, a URI and further names.
+pub(crate) const CLIENT_CERTIFICATE: &str = include_str!("testing/client.pem");
+/// Its fingerprint, by OpenSSL.
+pub(crate) const CLIENT_FINGERPRINT: &str =
+    "9df8bcc197cdc22e22dc2bd6106f736d1b8dcd3ca3b61ceb993596f8c1b22f77";
+
+/// The header in which a body tells a certificate.
+pub(crate) fn certificate_header(pem: &str) -> Vec<u8> {
+    let encoded: String = url::form_urlencoded::byte_serialize(pem.as_bytes())
+        .map(|part| part.replace('+', "%20"))
+        .collect();
+    format!("Hash=00;Cert=\"{encoded}\"").into_bytes()
+}
+
 /// The provider's issuer in tests.
 pub(crate) const ISSUER: &str = "https://op.test";
 /// Our client id in tests.

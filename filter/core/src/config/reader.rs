@@ -76,12 +76,15 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
             .duration("default_upstream_timeout", findings)
             .unwrap_or_else(|| Common::default().timeout),
     };
-    let routes = read_routes(&file, &common, findings);
+    let mut routes = read_routes(&file, &common, findings);
     let asks = routes.iter().any(|route| route.policy.asks_for_identity());
     let provider = read_provider(&file, asks, findings);
     let session = read_session(&file, asks, findings);
     let secret = session.as_ref().and_then(|session| session.secret.as_ref());
     let identity = read_identity(&file, &routes, secret, common.issuer_format, findings);
+    for route in &mut routes {
+        route.policy.set_groups_claim(&identity.groups_claim);
+    }
     Some(Config {
         listener,
         routes,

@@ -164,10 +164,10 @@ impl Gate {
         refusal: Refusal,
     ) -> Reply {
         let mut reply = self.refuse_sign_in(refusal, audience);
-        reply.headers.push((
+        reply.add(
             "set-cookie",
             cookie::clear(&self.cookies.attempt(attempt.id())),
-        ));
+        );
         reply
     }
 
@@ -193,26 +193,42 @@ impl Gate {
         claims: &Claims,
         env: &mut Env<'_>,
     ) -> Option<Reply> {
-        let settings = self.provider.as_ref()?.settings();
-        let identity = claims::identity(claims, settings.email_verification, &self.needs)?;
         let lifetime = self.config.session.lifetime.as_secs();
-        let session = Session::new(env.token::<16>().ok()?, identity, env.now, lifetime);
-        let plaintext = serde_json::to_vec(&session).ok()?;
-        let sealed = self
-            .sealer
-            .as_ref()?
-            .seal(Purpose::Session, host, &plaintext, env)
-            .ok()?;
+        let (session, sealed) = self.seal_session(host, claims, env)?;
         let event = format!("signed in account={:?}", session.account());
         let mut reply = redirect(attempt.return_to().to_owned(), event);
-        reply.headers.push((
+        reply.add(
             "set-cookie",
             cookie::set(self.cookies.session(), &sealed, lifetime),
-        ));
-        reply.headers.push((
+        );
+        reply.add(
             "set-cookie",
             cookie::clear(&self.cookies.attempt(attempt.id())),
-        ));
+        );
         Some(reply)
+    }
+
+    /// A session that fits into a cookie. Claims that only upstreams would be told give way: somebody with very many
+    /// groups gets in all the same, and the upstream is told of those that the policies name.
+    fn seal_session(
+        &self,
+        host: &str,
+        claims: &Claims,
+        env: &mut Env<'_>,
+    ) -> Option<(Session, String)> {
+        let verification = self.provider.as_ref()?.settings().email_verification;
+        let lifetime = self.config.session.lifetime.as_secs();
+        let id = env.token::<16>().ok()?;
+        for needs in [&self.needs, &self.policy_needs] {
+            let identity = claims::identity(claims, verification, needs)?;
+            let session = Session::new(id.clone(), identity, env.now, lifetime);
+            let plaintext = serde_json::to_vec(&session).ok()?;
+            let sealer = self.sealer.as_ref()?;
+            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
+            if cookie::fits(self.cookies.session(), &sealed) {
+                return Some((session, sealed));
+            }
+        }
+        None
     }
 }

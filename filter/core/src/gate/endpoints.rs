@@ -2,16 +2,16 @@
 
 use super::{Gate, line};
 use crate::config::Origin;
-use crate::contract::CALLBACK_PATH;
+use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
 use crate::cookie;
 use crate::env::Env;
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, page, redirect, refuse, text};
+use crate::reply::{Audience, Extras, page, plain, public, redirect, refuse};
 use crate::request::Parsed;
 use crate::step::{Reply, Step};
 
 /// Endpoints that exist, for telling a wrong method from a wrong address.
-const ENDPOINTS: [&str; 8] = [
+const ENDPOINTS: [&str; 11] = [
     "/ping",
     "/healthz",
     CALLBACK_PATH,
@@ -20,22 +20,63 @@ const ENDPOINTS: [&str; 8] = [
     "/.pomerium/sign_in",
     "/.pomerium/sign_out",
     "/.pomerium/signed_out",
+    WELL_KNOWN,
+    "/.well-known/pomerium/",
+    KEY_SET,
 ];
+
+/// Where an application finds what it needs to verify assertions.
+const WELL_KNOWN: &str = "/.well-known/pomerium";
+/// The public keys of assertions (RFC 7517 section 5).
+const KEY_SET: &str = "/.well-known/pomerium/jwks.json";
+
+/// Whether a path is ours on every host, whatever the routes say.
+pub(super) fn is_own(path: &str) -> bool {
+    let below = |prefix: &str| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    below(OWN_PREFIX) || below(WELL_KNOWN) || matches!(path, "/ping" | "/healthz")
+}
 
 impl Gate {
     pub(super) fn answer_own(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         match (request.path(), request.method) {
-            ("/ping" | "/healthz", "GET" | "HEAD") => Step::Reply(text("OK\n", "health")),
+            ("/ping" | "/healthz", "GET" | "HEAD") => Step::Reply(plain(200, "OK\n", "health")),
             (CALLBACK_PATH, "GET") => self.answer_callback(request, env),
             ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
             ("/.pomerium/sign_in", "GET") => self.sign_in(request, "/", env),
             ("/.pomerium/sign_out", "GET") => Step::Reply(self.confirm_sign_out(request)),
             ("/.pomerium/sign_out", "POST") => self.sign_out(request),
             ("/.pomerium/signed_out", "GET") => Step::Reply(signed_out(request)),
+            (WELL_KNOWN | "/.well-known/pomerium/", "GET" | "HEAD") => {
+                Step::Reply(self.describe(request))
+            }
+            (KEY_SET, "GET" | "HEAD") => Step::Reply(public(self.key_set(), "key set")),
             (path, _) if ENDPOINTS.contains(&path) => {
                 self.refuse(request, Refusal::MethodNotAllowed)
             }
             _ => self.refuse(request, Refusal::NotFound),
+        }
+    }
+
+    /// Where things are on this host, for applications.
+    fn describe(&self, request: &Parsed<'_>) -> Reply {
+        let origin = request.authority.origin();
+        let description = serde_json::json!({
+            "issuer": format!("https://{}/", request.authority.host),
+            "authentication_callback_endpoint": format!("{origin}{CALLBACK_PATH}"),
+            "jwks_uri": format!("{origin}{KEY_SET}"),
+            "frontchannel_logout_uri": format!("{origin}/.pomerium/sign_out"),
+        });
+        public(description.to_string(), "description")
+    }
+
+    /// The public keys of assertions; none when no route tells anybody's identity.
+    fn key_set(&self) -> String {
+        match &self.config.identity.signing_key {
+            Some(key) => key.key_set(),
+            None => r#"{"keys":[]}"#.to_owned(),
         }
     }
 
@@ -99,9 +140,7 @@ impl Gate {
         let home = format!("{}/.pomerium/signed_out", request.authority.origin());
         let location = self.end_session_address(&home).unwrap_or(home);
         let mut reply = redirect(location, "signed out".to_owned());
-        reply
-            .headers
-            .push(("set-cookie", cookie::clear(self.cookies.session())));
+        reply.add("set-cookie", cookie::clear(self.cookies.session()));
         Step::Reply(reply)
     }
 

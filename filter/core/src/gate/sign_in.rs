@@ -37,14 +37,10 @@ impl Gate {
         let location = authorization_address(request, provider, &metadata, &attempt);
         let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
         for id in self.surplus_attempts(request, sealer, env.now) {
-            reply
-                .headers
-                .push(("set-cookie", cookie::clear(&self.cookies.attempt(&id))));
+            reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
         }
         let name = self.cookies.attempt(attempt.id());
-        reply
-            .headers
-            .push(("set-cookie", cookie::set(&name, &sealed, ATTEMPT_LIFETIME)));
+        reply.add("set-cookie", cookie::set(&name, &sealed, ATTEMPT_LIFETIME));
         Step::Reply(reply)
     }
 

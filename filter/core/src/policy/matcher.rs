@@ -21,9 +21,9 @@ pub(super) enum Condition {
     EndsWith(String),
     /// Has this text in it.
     Contains(String),
-    /// One of these.
+    /// One of these; see [`sorted`].
     In(Vec<String>),
-    /// None of these.
+    /// None of these; see [`sorted`].
     NotIn(Vec<String>),
 }
 
@@ -61,8 +61,8 @@ impl Condition {
             Self::StartsWith(constant) => text.starts_with(constant.as_str()),
             Self::EndsWith(constant) => text.ends_with(constant.as_str()),
             Self::Contains(constant) => text.contains(constant.as_str()),
-            Self::In(constants) => constants.iter().any(|constant| constant == text),
-            Self::NotIn(constants) => constants.iter().all(|constant| constant != text),
+            Self::In(constants) => is_among(constants, text),
+            Self::NotIn(constants) => !is_among(constants, text),
         }
     }
 
@@ -75,8 +75,22 @@ impl Condition {
             Self::StartsWith(constant) => Self::StartsWith(fold(constant)),
             Self::EndsWith(constant) => Self::EndsWith(fold(constant)),
             Self::Contains(constant) => Self::Contains(fold(constant)),
-            Self::In(constants) => Self::In(constants.into_iter().map(fold).collect()),
-            Self::NotIn(constants) => Self::NotIn(constants.into_iter().map(fold).collect()),
+            Self::In(constants) => Self::In(sorted(constants.into_iter().map(fold))),
+            Self::NotIn(constants) => Self::NotIn(sorted(constants.into_iter().map(fold))),
         }
     }
+}
+
+/// Constants in order and without repetition, so that a list of thousands costs a request nothing.
+fn sorted(constants: impl Iterator<Item = String>) -> Vec<String> {
+    let mut constants: Vec<String> = constants.collect();
+    constants.sort_unstable();
+    constants.dedup();
+    constants
+}
+
+fn is_among(sorted: &[String], text: &str) -> bool {
+    sorted
+        .binary_search_by(|constant| constant.as_str().cmp(text))
+        .is_ok()
 }

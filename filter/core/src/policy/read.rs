@@ -3,19 +3,16 @@
 mod criteria;
 mod matchers;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::words::{ACTIONS, OPERATORS};
 use super::{Criterion, Operator, Policy, Term};
 use crate::config::{Findings, Place, nearest};
 use criteria::read_criterion;
 
-const ACTIONS: [&str; 2] = ["allow", "deny"];
-const OPERATORS: [(&str, Operator); 4] = [
-    ("and", Operator::And),
-    ("or", Operator::Or),
-    ("not", Operator::Not),
-    ("nor", Operator::Nor),
-];
+/// Most members of an object within a policy: there are fewer words than that.
+const MAX_MEMBERS: usize = 64;
+
 impl Policy {
     /// Reads a policy: one rules object, or a list of them. Problems go to `findings`, and what could be read is returned.
     pub(crate) fn read(value: &Value, place: &Place, findings: &mut Findings) -> Self {
@@ -61,7 +58,7 @@ impl Policy {
                 .help("write `allow:` or `deny:` with `and`, `or`, `not` or `nor` below it");
             return;
         };
-        for (action, body) in rules {
+        for (action, body) in each_once(rules, place, findings) {
             let place = place.key(action);
             match action.to_ascii_lowercase().as_str() {
                 "allow" => self.allow.extend(read_body(body, &place, findings)),
@@ -83,24 +80,69 @@ fn read_body(value: &Value, place: &Place, findings: &mut Findings) -> Vec<Term>
             .help("write `and:`, `or:`, `not:` or `nor:` with a list of criteria below it");
         return Vec::new();
     };
-    let mut terms = Vec::new();
-    for (name, criteria) in body {
+    let mut terms: Vec<Term> = Vec::new();
+    for (name, criteria) in each_once(body, place, findings) {
         let place = place.key(name);
         let lower = name.to_ascii_lowercase();
-        if let Some((_, operator)) = OPERATORS.iter().find(|(known, _)| *known == lower) {
-            terms.extend(read_term(*operator, criteria, &place, findings));
+        if let Some(operator) = Operator::named(&lower) {
+            terms.extend(read_term(operator, criteria, &place, findings));
         } else if lower != "action" {
-            let names = OPERATORS.map(|(known, _)| known);
             findings
                 .problem(&place, format!("unknown operator `{name}`"))
                 .help(suggestion(
                     name,
-                    &names,
+                    &OPERATORS,
                     "write `and`, `or`, `not` or `nor`",
                 ));
         }
     }
+    warn_of_mixture(&terms, place, findings);
     terms
+}
+
+/// Operators beside each other are alternatives: `and: [a]` with `not: [b]` lets in everybody who is not b.
+fn warn_of_mixture(terms: &[Term], place: &Place, findings: &mut Findings) {
+    let negative = |term: &Term| matches!(term.operator, Operator::Not | Operator::Nor);
+    let both = terms.iter().any(negative) && !terms.iter().all(negative);
+    if both {
+        findings
+            .warning(
+                place,
+                "operators beside each other are joined by or: one of them is enough",
+            )
+            .help("put what must not be into a `deny` rule");
+    }
+}
+
+/// The members of an object, without those whose key stands there twice in different spellings: each is a problem.
+fn each_once<'v>(
+    object: &'v Map<String, Value>,
+    place: &Place,
+    findings: &mut Findings,
+) -> Vec<(&'v String, &'v Value)> {
+    let mut kept: Vec<(&String, &Value)> = Vec::with_capacity(object.len().min(MAX_MEMBERS));
+    for (name, value) in object {
+        if kept.len() >= MAX_MEMBERS {
+            findings
+                .problem(place, format!("more than {MAX_MEMBERS} keys"))
+                .help("no object of a policy has so many different ones");
+            break;
+        }
+        if kept
+            .iter()
+            .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
+            findings
+                .problem(
+                    &place.key(name),
+                    format!("`{name}` stands twice, in different spellings"),
+                )
+                .help("keep one of them");
+        } else {
+            kept.push((name, value));
+        }
+    }
+    kept
 }
 
 fn read_term(

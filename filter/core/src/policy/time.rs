@@ -32,6 +32,9 @@ pub(super) fn read_instant(text: &str, zone: &TimeZone) -> Option<i64> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weekdays(u8);
 
+/// A bit for each day.
+const ALL_DAYS: u8 = 0x7f;
+
 const DAYS: [(&str, Weekday); 7] = [
     ("monday", Weekday::Monday),
     ("tuesday", Weekday::Tuesday),
@@ -46,7 +49,7 @@ impl Weekdays {
     /// Reads `*`, `mon,wed` or `mon-fri`; names are English, in full or with three letters. A range may wrap.
     pub(super) fn read(text: &str) -> Option<Self> {
         if text.trim() == "*" {
-            return Some(Self(0x7f));
+            return Some(Self(ALL_DAYS));
         }
         let mut days = 0;
         for part in text.split(',') {
@@ -64,6 +67,23 @@ impl Weekdays {
         // 1970-01-01 was a Thursday, the day with the number 3.
         let today = (now.0 / 86_400 + 3) % 7;
         self.0 & (1 << today) != 0
+    }
+}
+
+impl std::fmt::Display for Weekdays {
+    /// As [`Weekdays::read`] reads it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 == ALL_DAYS {
+            return f.write_str("*");
+        }
+        let mut separator = "";
+        for (place, (name, _)) in DAYS.iter().enumerate() {
+            if self.0 & (1 << place) != 0 {
+                write!(f, "{separator}{}", name.get(..3).unwrap_or(name))?;
+                separator = ",";
+            }
+        }
+        Ok(())
     }
 }
 

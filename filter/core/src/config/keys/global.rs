@@ -196,6 +196,12 @@ pub const GLOBAL: &[Key] = &[
         "Jetway's own: further origins on which the provider's endpoints may be; endpoints elsewhere than at the issuer or there are refused",
     ),
     Key::honoured(
+        "idp_groups_claim",
+        Kind::Text,
+        By::FILTER,
+        "Jetway's own: name of the claim in which the provider tells a visitor's groups; `groups` unless it is said",
+    ),
+    Key::honoured(
         "require_email_verified",
         Kind::Word(&["strict", "off"]),
         By::FILTER,

@@ -39,6 +39,9 @@ pub(super) fn read_identity(
     IdentitySettings {
         signing_key: read_signing_key(file, routes, secret, findings),
         claim_headers: read_claim_headers(file, findings),
+        groups_claim: file
+            .some_text("idp_groups_claim", findings)
+            .unwrap_or_else(|| "groups".to_owned()),
         issuer_format,
     }
 }

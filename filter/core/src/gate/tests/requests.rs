@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::world::{HTML, Headers, World, request, status};
+use crate::contract::ROUTE_HEADER;
+use crate::step::Edit;
 use crate::testing::{Fixture, config};
 
 #[test]
@@ -58,12 +60,12 @@ fn what_the_upstream_gets() {
     assert_eq!(
         forward.edits(),
         [
-            Edit::Remove("x-pomerium-claim-email".to_owned()),
-            Edit::Remove("x_pomerium_jwt_assertion".to_owned()),
-            Edit::Remove("x-jetway-route".to_owned()),
-            Edit::Set(":path", b"/y?q".to_vec()),
-            Edit::Set("cookie", b"a=\xff; cockpit=\"x\"".to_vec()),
-            Edit::Set(ROUTE_HEADER, route),
+            Edit::Remove("x-pomerium-claim-email".into()),
+            Edit::Remove("x_pomerium_jwt_assertion".into()),
+            Edit::Remove("x-jetway-route".into()),
+            Edit::set(":path", b"/y?q".to_vec()),
+            Edit::set("cookie", b"a=\xff; cockpit=\"x\"".to_vec()),
+            Edit::set(ROUTE_HEADER, route),
         ]
     );
 }
@@ -288,7 +290,7 @@ proptest! {
         let gate = Gate::new(config(&json!({})));
         if let Step::Forward(forward) = gate.begin(&Request::new(&headers), &mut Fixture::new().env()) {
             let public = gate.config.routes[1].id.clone().into_bytes();
-            prop_assert_eq!(forward.edits().last(), Some(&Edit::Set(ROUTE_HEADER, public)));
+            prop_assert_eq!(forward.edits().last(), Some(&Edit::set(ROUTE_HEADER, public)));
         }
     }
 }

@@ -4,57 +4,13 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde_json::Value;
 
 use super::matchers::{read_certificate_matcher, read_each, read_list_matcher, read_matcher};
-use super::suggestion;
+use super::{each_once, suggestion};
 use crate::config::{Findings, Place};
 use crate::policy::address::read_network;
 use crate::policy::time::{DateWindow, TimeWindow, Weekdays, read_instant, read_time};
+use crate::policy::words::{CRITERIA, IMPOSSIBLE};
 use crate::policy::{Criterion, StringMatcher};
 use crate::session::lower_case_domain;
-
-/// Every criterion that can be judged.
-const CRITERIA: [&str; 18] = [
-    "accept",
-    "authenticated_user",
-    "claim",
-    "client_certificate",
-    "cors_preflight",
-    "date",
-    "day_of_week",
-    "domain",
-    "email",
-    "groups",
-    "http_method",
-    "http_path",
-    "invalid_client_certificate",
-    "pomerium_routes",
-    "reject",
-    "source_ip",
-    "time_of_day",
-    "user",
-];
-
-/// Criteria that Pomerium has, and why they cannot be judged here. A false one in a `deny` rule would open a door, so each
-/// is an error when the file is read.
-const IMPOSSIBLE: [(&str, &str); 9] = [
-    ("device", "devices are not enrolled here"),
-    ("mcp_tool", "the bodies of requests are not read here"),
-    ("record", "there is no external data here"),
-    ("ssh_ca", "only web applications are served here"),
-    ("ssh_publickey", "only web applications are served here"),
-    (
-        "ssh_reverse_tunnel",
-        "only web applications are served here",
-    ),
-    ("ssh_username", "only web applications are served here"),
-    (
-        "ssh_username_matches_claim",
-        "only web applications are served here",
-    ),
-    (
-        "ssh_username_matches_email",
-        "only web applications are served here",
-    ),
-];
 
 /// The claim that names a visitor's groups.
 const GROUPS_CLAIM: &str = "groups";
@@ -233,7 +189,7 @@ impl<'v> Window<'v> {
             zone: None,
         };
         let count = findings.problem_count();
-        for (name, value) in object {
+        for (name, value) in each_once(object, place, findings) {
             let place = place.key(name);
             match (name.to_ascii_lowercase().as_str(), value.as_str()) {
                 ("after", Some(text)) => window.after = Some(text),

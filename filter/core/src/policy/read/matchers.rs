@@ -3,13 +3,14 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::suggestion;
+use super::{each_once, suggestion};
 use crate::config::{Findings, Place};
 use crate::policy::certificate::{
     CertificateCondition, CertificateMatcher, SanKind, read_fingerprint,
 };
 use crate::policy::list::{ListCondition, ListMatcher};
 use crate::policy::matcher::{Condition, StringMatcher};
+use crate::policy::words::{CERTIFICATE_CONDITIONS, LIST_CONDITIONS, TEXT_CONDITIONS};
 
 /// A string matcher: an object of conditions, or a bare value that means `is`.
 pub(super) fn read_matcher(
@@ -20,8 +21,8 @@ pub(super) fn read_matcher(
 ) -> Option<StringMatcher> {
     let before = findings.problem_count();
     let conditions: Vec<_> = match value {
-        Value::Object(conditions) => conditions
-            .iter()
+        Value::Object(conditions) => each_once(conditions, place, findings)
+            .into_iter()
             .filter_map(|(name, constant)| {
                 read_condition(name, constant, &place.key(name), findings)
             })
@@ -63,18 +64,9 @@ fn read_condition(
             "ends_with" => Condition::EndsWith,
             "contains" => Condition::Contains,
             _ => {
-                const NAMES: [&str; 7] = [
-                    "is",
-                    "not",
-                    "in",
-                    "not_in",
-                    "starts_with",
-                    "ends_with",
-                    "contains",
-                ];
                 findings.problem(place, format!("unknown condition `{name}`")).help(suggestion(
                 name,
-                &NAMES,
+                &TEXT_CONDITIONS,
                 "write `is`, `not`, `in`, `not_in`, `starts_with`, `ends_with` or `contains`",
             ));
                 return None;
@@ -148,16 +140,19 @@ pub(super) fn read_list_matcher(
         });
     };
     let mut conditions = Vec::new();
-    for (name, constant) in object {
+    for (name, constant) in each_once(object, place, findings) {
         let condition = match name.to_ascii_lowercase().as_str() {
             "has" => ListCondition::Has,
             "is" => ListCondition::Is,
             "exclude" => ListCondition::Exclude,
             _ => {
-                const NAMES: [&str; 3] = ["has", "is", "exclude"];
                 findings
                     .problem(&place.key(name), format!("unknown condition `{name}`"))
-                    .help(suggestion(name, &NAMES, "write `has`, `is` or `exclude`"));
+                    .help(suggestion(
+                        name,
+                        &LIST_CONDITIONS,
+                        "write `has`, `is` or `exclude`",
+                    ));
                 return None;
             }
         };
@@ -180,7 +175,7 @@ pub(super) fn read_certificate_matcher(
     };
     let before = findings.problem_count();
     let mut conditions = Vec::new();
-    for (name, constant) in object {
+    for (name, constant) in each_once(object, place, findings) {
         conditions.extend(read_certificate_condition(
             name,
             constant,
@@ -231,18 +226,11 @@ fn read_certificate_condition(
         "san_email" => san(SanKind::Email, findings),
         "san_uri" => san(SanKind::Uri, findings),
         _ => {
-            const NAMES: [&str; 5] = [
-                "fingerprint",
-                "spki_hash",
-                "san_dns",
-                "san_email",
-                "san_uri",
-            ];
             findings
                 .problem(place, format!("unknown condition `{name}`"))
                 .help(suggestion(
                     name,
-                    &NAMES,
+                    &CERTIFICATE_CONDITIONS,
                     "write `fingerprint`, `spki_hash`, `san_dns`, `san_email` or `san_uri`",
                 ));
             None

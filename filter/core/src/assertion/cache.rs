@@ -1,0 +1,97 @@
+//! Assertions that were made a moment ago: signing costs more than everything else about a request.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::{Assertion, claims};
+use crate::config::IdentitySettings;
+use crate::env::{Env, Timestamp};
+use crate::session::Session;
+
+/// For how many seconds an assertion is told again. It keeps at least four of its five minutes for the upstream.
+const REMEMBERED_FOR: u64 = 60;
+/// How many one module instance remembers: at about 2 KB each, a megabyte.
+const REMEMBERED: usize = 512;
+
+/// Makes assertions, each visitor's once in a while.
+///
+/// A table with one place per slot needs no bookkeeping and cannot grow; two visitors who share a slot only cost a
+/// signature each time they alternate.
+#[derive(Debug, Default)]
+pub(crate) struct Assertions {
+    /// Empty until the first assertion: most files need none.
+    slots: RefCell<Vec<Option<Made>>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    /// Name of the session, empty for nobody; with the host, it fixes everything that an assertion says.
+    session: Box<str>,
+    host: Box<str>,
+    at: Timestamp,
+    assertion: Rc<Assertion>,
+}
+
+impl Assertions {
+    /// What an application on `host` is told about a visitor; `None` without a key or randomness.
+    pub(crate) fn about(
+        &self,
+        session: Option<&Session>,
+        host: &str,
+        settings: &IdentitySettings,
+        env: &mut Env<'_>,
+    ) -> Option<Rc<Assertion>> {
+        let name = session.map_or("", |session| session.id.as_str());
+        if let Some(assertion) = self.remembered(name, host, env.now) {
+            return Some(assertion);
+        }
+        let key = settings.signing_key.as_ref()?;
+        let claims = claims::of(session, host, settings, env.bytes().ok()?, env.now);
+        let claim_values = settings
+            .claim_headers
+            .iter()
+            .map(|(_, claim)| claims::header_value(&claims, claim))
+            .collect();
+        let assertion = Rc::new(Assertion {
+            token: key.sign(&Value::Object(claims)),
+            claim_values,
+        });
+        self.remember(Made {
+            session: name.into(),
+            host: host.into(),
+            at: env.now,
+            assertion: Rc::clone(&assertion),
+        });
+        Some(assertion)
+    }
+
+    fn remembered(&self, session: &str, host: &str, now: Timestamp) -> Option<Rc<Assertion>> {
+        let slots = self.slots.borrow();
+        let made = slots.get(slot(session, host))?.as_ref()?;
+        let fresh = made.at <= now && now.since(made.at) < REMEMBERED_FOR;
+        let same = *made.session == *session && *made.host == *host;
+        (fresh && same).then(|| Rc::clone(&made.assertion))
+    }
+
+    fn remember(&self, made: Made) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.is_empty() {
+            slots.resize_with(REMEMBERED, || None);
+        }
+        if let Some(slot) = slots.get_mut(slot(&made.session, &made.host)) {
+            *slot = Some(made);
+        }
+    }
+}
+
+fn slot(session: &str, host: &str) -> usize {
+    let mixed = session
+        .bytes()
+        .chain(host.bytes())
+        .fold(0_usize, |mixed, byte| {
+            mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
+        });
+    mixed % REMEMBERED
+}

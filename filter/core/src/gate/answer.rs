@@ -1,0 +1,181 @@
+//! What a visitor sees of an upstream's answer, and the answers that a route gives without an upstream.
+
+use std::borrow::Cow;
+
+use super::plan::{AnswerPlan, rewrite};
+use super::{Chosen, Gate, rewrite as rewriting};
+use crate::config::{FixedResponse, Redirect};
+use crate::policy::Permit;
+use crate::reply::{plain, redirect};
+use crate::request::Parsed;
+use crate::step::{Edit, Reply, RouteNumber, Step};
+
+/// How an upstream's answer changes on its way to the visitor.
+#[derive(Debug, Default)]
+pub struct AnswerEdits<'a> {
+    /// Header edits, to be done in this order.
+    pub edits: Vec<Edit<'a>>,
+    /// Whether the upstream tried to set a cookie of ours.
+    pub withheld_cookie: bool,
+}
+
+impl Gate {
+    /// Whether the edits of this route's answers depend on the answer's own headers, beside `Set-Cookie`: otherwise
+    /// [`Gate::edit_answer`] needs to be shown none when the answer sets no cookie.
+    #[must_use]
+    pub fn reads_answer(&self, route: RouteNumber) -> bool {
+        self.plan(route)
+            .is_some_and(|plan| !(plan.defaults.is_empty() && plan.rewrites.is_empty()))
+    }
+
+    /// How the headers of an upstream's answer change. `headers` are the answer's, names in lower case, `:status` among
+    /// them.
+    #[must_use]
+    pub fn edit_answer<'g>(
+        &'g self,
+        route: RouteNumber,
+        headers: &[(String, Vec<u8>)],
+    ) -> AnswerEdits<'g> {
+        let mut answer = AnswerEdits::default();
+        let Some(plan) = self.plan(route) else {
+            return answer;
+        };
+        for (name, value) in &plan.set {
+            answer.edits.push(set(name, value));
+        }
+        let has = |name: &str| headers.iter().any(|(other, _)| other == name);
+        // A connection that changes its protocol has no page to protect.
+        let switches = headers
+            .iter()
+            .any(|(name, value)| name == ":status" && value == b"101");
+        if !switches {
+            let missing = plan.defaults.iter().filter(|(name, _)| !has(name));
+            let edits = missing.map(|(name, value)| set(name, value));
+            answer.edits.extend(edits);
+        }
+        for (name, rules) in &plan.rewrites {
+            if name != SET_COOKIE {
+                let rewritten = |line: &[u8]| rewrite(rules, line);
+                replace_lines(name, headers, rewritten, &mut answer.edits);
+            }
+        }
+        if !plan.set.iter().any(|(name, _)| name == SET_COOKIE) {
+            self.edit_cookies(plan, headers, &mut answer);
+        }
+        answer
+    }
+
+    /// Rewrites the cookies that an upstream sets, and takes out ours.
+    fn edit_cookies(
+        &self,
+        plan: &AnswerPlan,
+        headers: &[(String, Vec<u8>)],
+        answer: &mut AnswerEdits<'_>,
+    ) {
+        let rules = plan.rewrites.iter().find(|(name, _)| name == SET_COOKIE);
+        let mut changed = false;
+        let mut kept = Vec::new();
+        for (_, line) in headers.iter().filter(|(name, _)| name == SET_COOKIE) {
+            let rewritten = rules.and_then(|(_, rules)| rewrite(rules, line));
+            changed |= rewritten.is_some();
+            let line = rewritten.unwrap_or_else(|| line.clone());
+            if self.cookies.sets_own(&line) {
+                answer.withheld_cookie = true;
+            } else {
+                kept.push(line);
+            }
+        }
+        if changed || answer.withheld_cookie {
+            answer.edits.push(Edit::Remove(SET_COOKIE.into()));
+            let lines = kept.into_iter();
+            let edits = lines.map(|line| Edit::Add(SET_COOKIE.into(), line.into()));
+            answer.edits.extend(edits);
+        }
+    }
+
+    fn plan(&self, route: RouteNumber) -> Option<&AnswerPlan> {
+        self.plans.get(route.0).map(|plan| &plan.answer)
+    }
+
+    /// The answer of a route that sends visitors elsewhere (`redirect`), for a permitted request.
+    pub(super) fn redirect_away(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        to: &Redirect,
+        _permit: &Permit,
+    ) -> Step {
+        let location = match rewriting::location(request, chosen.route, to) {
+            Ok(location) => location,
+            Err(refusal) => return self.refuse(request, refusal),
+        };
+        let event = format!("redirected route={:?}", chosen.route.name);
+        let mut reply = redirect(location, event);
+        reply.status = to.status;
+        dress(&mut reply, &chosen.plan.answer);
+        Step::Reply(reply)
+    }
+}
+
+/// The answer of a route with an answer of its own (`response`), for a permitted request.
+pub(super) fn fixed_answer(
+    chosen: &Chosen<'_>,
+    response: &FixedResponse,
+    _permit: &Permit,
+) -> Step {
+    let event = format!("answered route={:?}", chosen.route.name);
+    // These say that there is nothing more to come (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
+    let body = if matches!(response.status, 204 | 205 | 304) {
+        ""
+    } else {
+        &response.body
+    };
+    let mut reply = plain(response.status, body, event);
+    dress(&mut reply, &chosen.plan.answer);
+    Step::Reply(reply)
+}
+
+const SET_COOKIE: &str = "set-cookie";
+
+fn set<'a>(name: &'a str, value: &'a str) -> Edit<'a> {
+    Edit::set(name, value.as_bytes())
+}
+
+/// Replaces the lines of one header, when `rewritten` changes any.
+fn replace_lines<'a>(
+    name: &'a str,
+    headers: &[(String, Vec<u8>)],
+    rewritten: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    edits: &mut Vec<Edit<'a>>,
+) {
+    let lines: Vec<&[u8]> = headers
+        .iter()
+        .filter(|(other, _)| other == name)
+        .map(|(_, line)| line.as_slice())
+        .collect();
+    let new: Vec<Option<Vec<u8>>> = lines.iter().map(|line| rewritten(line)).collect();
+    if new.iter().all(Option::is_none) {
+        return;
+    }
+    let mut values = lines
+        .into_iter()
+        .zip(new)
+        .map(|(line, new)| new.unwrap_or_else(|| line.to_vec()));
+    edits.extend(values.next().map(|first| Edit::set(name, first)));
+    edits.extend(values.map(|value| Edit::Add(name.into(), value.into())));
+}
+
+/// Puts the route's response headers on an answer that the route itself gives.
+fn dress(reply: &mut Reply, plan: &AnswerPlan) {
+    for (name, value) in &plan.set {
+        reply.headers.retain(|(other, _)| other != name);
+        let line = (Cow::Owned(name.clone()), value.clone());
+        reply.headers.push(line);
+    }
+    for (name, value) in &plan.defaults {
+        if reply.header(name).is_none() {
+            let line = (Cow::Owned(name.clone()), value.clone());
+            reply.headers.push(line);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
+
+use super::{Chosen, Found, Gate, refusal_for};
+use crate::config::{EmailVerification, Route, Target};
+use crate::env::Env;
+use crate::explain::{
+    ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation, Question,
+};
+use crate::needs::ClaimNeeds;
+use crate::oidc::claims::identity;
+use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
+use crate::refusal::Refusal;
+use crate::request::{Parsed, Request};
+use crate::session::Session;
+use crate::step::Step;
+
+/// Status of a redirect to the provider.
+const TO_PROVIDER: u16 = 303;
+
+/// What becomes of a request that reached a route.
+struct Outcome {
+    decision: ExplainedDecision,
+    status: u16,
+    reasons: Reasons,
+    summary: String,
+}
+
+impl Gate {
+    /// Tells what would become of a request, with the question's visitor in the place of the one whose cookie the request
+    /// has.
+    #[must_use]
+    pub fn explain(&self, question: &Question<'_>) -> Explanation {
+        let request = Request::new(question.headers).from(question.source);
+        let request = match self.read(&request) {
+            Ok(request) => request,
+            Err(refusal) => return Explanation::before_any_route(refusal),
+        };
+        match self.find(&request) {
+            Found::Route(chosen) => self.explain_route(question, &request, &chosen),
+            Found::Own => Explanation::own_page(),
+            Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
+        }
+    }
+
+    fn explain_route(
+        &self,
+        question: &Question<'_>,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+    ) -> Explanation {
+        let decisive = self.imagine(question, &self.needs);
+        let shown = self.imagine(question, &ClaimNeeds::everything());
+        let path = request.decoded_path();
+        let session = decisive.as_ref();
+        let facts = request.facts(&path, session, question.certificate, question.now);
+        let trace = chosen.route.policy.trace(&facts, shown.as_ref());
+        let outcome = self.outcome(request, chosen, &facts, trace.reasons);
+        Explanation {
+            route: Some(name(chosen)),
+            decision: outcome.decision,
+            status: outcome.status,
+            reasons: outcome.reasons.iter().map(Reason::word).collect(),
+            summary: outcome.summary,
+            allow: trace.allow.into_iter().map(term).collect(),
+            deny: trace.deny.into_iter().map(term).collect(),
+        }
+    }
+
+    /// The session that a sign-in with these claims makes.
+    fn imagine(&self, question: &Question<'_>, needs: &ClaimNeeds) -> Option<Session> {
+        const LIFETIME: u64 = 60;
+        let verification = self
+            .provider
+            .as_ref()
+            .map_or(EmailVerification::default(), |provider| {
+                provider.settings().email_verification
+            });
+        let identity = identity(question.claims?, verification, needs)?;
+        Some(Session::new(
+            String::new(),
+            identity,
+            question.now,
+            LIFETIME,
+        ))
+    }
+
+    fn outcome(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        facts: &Facts<'_>,
+        allowing: Reasons,
+    ) -> Outcome {
+        match chosen.route.policy.decide(facts) {
+            Decision::Allow(permit) => {
+                let mut nothing = |into: &mut [u8]| {
+                    into.fill(0);
+                    Ok(())
+                };
+                // What is made with these bytes, an assertion's name, is thrown away with the step.
+                let mut env = Env {
+                    now: facts.now,
+                    random: &mut nothing,
+                };
+                let step = self.fulfil(request, chosen, facts, permit, &mut env);
+                permitted(chosen.route, step, allowing)
+            }
+            Decision::Deny(reasons) => {
+                let status = refusal_for(reasons).status();
+                Outcome {
+                    decision: ExplainedDecision::Deny,
+                    status,
+                    reasons,
+                    summary: format!("the policy refuses it with status {status}"),
+                }
+            }
+            Decision::SignIn(reasons) => to_sign_in(request, reasons),
+        }
+    }
+}
+
+fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
+    let route = chosen.route;
+    ExplainedRoute {
+        name: route.name.clone(),
+        id: route.id.clone(),
+        from: format!("https://{}", route.from.authority()),
+        index: chosen.number.0,
+    }
+}
+
+fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
+    let (decision, status, summary) = match (&route.target, step) {
+        (Target::Upstreams(upstreams), Step::Forward(_)) => {
+            let addresses: Vec<String> = upstreams
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.origin.to_string())
+                .collect();
+            let summary = format!(
+                "the policy permits it, and it goes to {}",
+                addresses.join(" or ")
+            );
+            (ExplainedDecision::Allow, 200, summary)
+        }
+        (Target::Redirect(_), Step::Reply(reply)) => {
+            let location = reply.header("location").unwrap_or_default();
+            let summary = format!("the policy permits it, and the visitor is sent to {location}");
+            (ExplainedDecision::Allow, reply.status, summary)
+        }
+        (Target::Response(_), Step::Reply(reply)) => {
+            let summary = "the policy permits it, and the visitor gets the fixed response";
+            (ExplainedDecision::Allow, reply.status, summary.to_owned())
+        }
+        (_, Step::Reply(reply)) => {
+            let summary = format!("the policy permits it, but it is {}", reply.event);
+            (ExplainedDecision::Deny, reply.status, summary)
+        }
+        (_, Step::Forward(_) | Step::Call(..) | Step::Hold { .. }) => {
+            let refusal = Refusal::Internal;
+            (
+                ExplainedDecision::Deny,
+                refusal.status(),
+                refusal.word().to_owned(),
+            )
+        }
+    };
+    Outcome {
+        decision,
+        status,
+        reasons,
+        summary,
+    }
+}
+
+fn to_sign_in(request: &Parsed<'_>, reasons: Reasons) -> Outcome {
+    let (status, summary) = if request.is_navigation() {
+        (
+            TO_PROVIDER,
+            "the browser is sent to the provider to sign in, and the policy is asked again"
+                .to_owned(),
+        )
+    } else {
+        let status = Refusal::Unauthenticated.status();
+        let summary =
+            format!("it needs a session, and what is no page in a browser gets status {status}");
+        (status, summary)
+    };
+    Outcome {
+        decision: ExplainedDecision::Login,
+        status,
+        reasons,
+        summary,
+    }
+}
+
+impl Explanation {
+    /// The request does not reach any route.
+    fn before_any_route(refusal: Refusal) -> Self {
+        let summary = match refusal {
+            Refusal::NotFound => "no route serves this address".to_owned(),
+            refusal => format!("refused before any route: {}", refusal.word()),
+        };
+        Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+    }
+
+    fn own_page() -> Self {
+        let summary = "the proxy answers this address itself, without asking a policy".to_owned();
+        Self::without_route(ExplainedDecision::Allow, 200, summary)
+    }
+
+    fn without_route(decision: ExplainedDecision, status: u16, summary: String) -> Self {
+        Self {
+            route: None,
+            decision,
+            status,
+            reasons: Vec::new(),
+            summary,
+            allow: Vec::new(),
+            deny: Vec::new(),
+        }
+    }
+}
+
+fn term(trace: TermTrace) -> ExplainedTerm {
+    ExplainedTerm {
+        operator: trace.operator,
+        holds: trace.holds,
+        criteria: trace.criteria.into_iter().map(criterion).collect(),
+    }
+}
+
+fn criterion(trace: CriterionTrace) -> ExplainedCriterion {
+    ExplainedCriterion {
+        criterion: trace.criterion,
+        holds: trace.holds,
+        reason: trace.reasons.to_string(),
+        looked_at: trace.looked_at,
+    }
+}

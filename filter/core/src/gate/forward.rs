@@ -1,0 +1,225 @@
+//! What the upstream sees of a permitted request.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use super::plan::{Plan, Value};
+use super::{Chosen, Gate, rewrite};
+use crate::assertion::{ASSERTION_HEADER, Assertion};
+use crate::contract::ROUTE_HEADER;
+use crate::cookie::Stripped;
+use crate::env::Env;
+use crate::policy::{Certificate, ClientCertificate, Facts};
+use crate::refusal::Refusal;
+use crate::request::Parsed;
+use crate::step::Edit;
+use crate::template::{Reference, Template};
+
+/// Header that tells an upstream the public host when it sees another one.
+const PUBLIC_HOST_HEADER: &str = "x-forwarded-host";
+
+impl Gate {
+    /// The edits of a permitted request. The route's own come in the order of Pomerium: what identifies the visitor, what
+    /// is removed, what is set; and then the path and the host, which may look at the headers.
+    pub(super) fn edits(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        facts: &Facts<'_>,
+        env: &mut Env<'_>,
+    ) -> Result<Vec<Edit<'static>>, Refusal> {
+        let plan = chosen.plan;
+        let mut edits = Vec::with_capacity(3);
+        if request.spoofed {
+            let spoofed = request
+                .headers
+                .iter()
+                .filter(|(name, _)| self.reserved.covers(name));
+            edits.extend(spoofed.map(|(name, _)| Edit::Remove(name.clone().into())));
+        }
+        let target = rewrite::target(request, chosen.route)?;
+        if request.rewritten || chosen.route.rewrite.is_some() {
+            edits.push(Edit::set(":path", target.into_owned().into_bytes()));
+        }
+        edits.extend(self.cookie_edit(request.cookies()));
+        let assertion = self.assertion(request, plan, facts, env)?;
+        if let Some(assertion) = &assertion {
+            tell_identity(plan, assertion, &mut edits);
+        }
+        let present = |name: &&String| request.headers.iter().any(|(other, _)| other == *name);
+        let removed = plan.remove.iter().filter(present);
+        edits.extend(removed.map(|name| Edit::Remove(name.clone().into())));
+        let sources = Sources {
+            gate: self,
+            request,
+            assertion: assertion.as_deref(),
+            certificate: facts.certificate,
+        };
+        for (name, value) in &plan.set {
+            edits.push(Edit::set(name.clone(), sources.value(value)));
+        }
+        let header = |name: &str| sources.upstream_header(plan, name);
+        if let Some(host) = rewrite::host(request, chosen.route, header)? {
+            let public = request.authority.to_string();
+            edits.push(Edit::set(PUBLIC_HOST_HEADER, public.into_bytes()));
+            edits.push(Edit::set(":authority", host));
+        }
+        // The last word: no header of the file can choose another upstream.
+        let route = chosen.route.id.clone();
+        edits.push(Edit::set(ROUTE_HEADER, route.into_bytes()));
+        Ok(edits)
+    }
+
+    fn assertion(
+        &self,
+        request: &Parsed<'_>,
+        plan: &Plan,
+        facts: &Facts<'_>,
+        env: &mut Env<'_>,
+    ) -> Result<Option<Rc<Assertion>>, Refusal> {
+        if !plan.needs_assertion {
+            return Ok(None);
+        }
+        let host = &request.authority.host;
+        let settings = &self.config.identity;
+        let made = self.assertions.about(facts.session, host, settings, env);
+        // An upstream that expects to be told must not take silence for anything.
+        made.map(Some).ok_or(Refusal::Internal)
+    }
+
+    fn cookie_edit(&self, headers: &[&[u8]]) -> Option<Edit<'static>> {
+        let stripped: Vec<Stripped> = headers
+            .iter()
+            .map(|header| self.cookies.strip(header))
+            .collect();
+        if stripped.iter().all(|stripped| *stripped == Stripped::Keep) {
+            return None;
+        }
+        let kept = joined_cookies(headers, &stripped);
+        Some(if kept.is_empty() {
+            Edit::Remove("cookie".into())
+        } else {
+            Edit::set("cookie", kept)
+        })
+    }
+}
+
+/// All cookies but ours, as one header.
+fn joined_cookies(headers: &[&[u8]], stripped: &[Stripped]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    for (header, stripped) in headers.iter().zip(stripped) {
+        let rest = match stripped {
+            Stripped::Keep => header,
+            Stripped::Replace(rest) => rest.as_slice(),
+            Stripped::Remove => continue,
+        };
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
+        }
+        kept.extend_from_slice(rest);
+    }
+    kept
+}
+
+fn tell_identity(plan: &Plan, assertion: &Assertion, edits: &mut Vec<Edit<'static>>) {
+    if plan.asserts {
+        let token = assertion.token.clone().into_bytes();
+        edits.push(Edit::set(ASSERTION_HEADER, token));
+    }
+    for (name, place) in &plan.claim_headers {
+        let value = assertion.claim_values.get(*place);
+        edits.push(Edit::set(name.clone(), value.cloned().unwrap_or_default()));
+    }
+}
+
+/// What templates may refer to.
+struct Sources<'a> {
+    gate: &'a Gate,
+    request: &'a Parsed<'a>,
+    assertion: Option<&'a Assertion>,
+    certificate: ClientCertificate<'a>,
+}
+
+impl Sources<'_> {
+    fn value(&self, value: &Value) -> Vec<u8> {
+        match value {
+            Value::Fixed(value) => value.clone(),
+            Value::Template(template) => self.render(template),
+        }
+    }
+
+    fn render(&self, template: &Template) -> Vec<u8> {
+        template.render(|reference, into| match reference {
+            Reference::Jwt => {
+                let token = self.assertion.map(|assertion| assertion.token.as_bytes());
+                into.extend_from_slice(token.unwrap_or_default());
+            }
+            Reference::CertificateFingerprint => {
+                self.certificate(|certificate| certificate.fingerprint.clone().into(), into);
+            }
+            Reference::CertificateDns => {
+                self.certificate(|certificate| list(&certificate.san_dns).into(), into);
+            }
+            Reference::CertificateEmail => {
+                self.certificate(|certificate| list(&certificate.san_email).into(), into);
+            }
+            Reference::RequestHeader(name) => self.request_header(name, into),
+            Reference::Unknown(_) => {}
+        })
+    }
+
+    fn certificate(&self, what: impl Fn(&Certificate) -> Cow<'_, str>, into: &mut Vec<u8>) {
+        if let ClientCertificate::Valid(certificate) = self.certificate {
+            into.extend_from_slice(what(certificate).as_bytes());
+        }
+    }
+
+    /// A header of the client's, several lines joined by commas. What the upstream may not see of it is not in it: our
+    /// cookies, and headers that only a proxy may make.
+    fn request_header(&self, name: &str, into: &mut Vec<u8>) {
+        if name == "cookie" {
+            let headers = self.request.cookies();
+            let strip = |header: &&[u8]| self.gate.cookies.strip(header);
+            let stripped: Vec<Stripped> = headers.iter().map(strip).collect();
+            into.extend(joined_cookies(headers, &stripped));
+            return;
+        }
+        if name.starts_with(':') || self.gate.reserved.covers(name) {
+            return;
+        }
+        let lines = self
+            .request
+            .headers
+            .iter()
+            .filter(|(known, _)| known == name);
+        for (place, (_, line)) in lines.enumerate() {
+            if place > 0 {
+                into.push(b',');
+            }
+            into.extend_from_slice(line);
+        }
+    }
+
+    /// A header as the upstream will see it.
+    fn upstream_header(&self, plan: &Plan, name: &str) -> Option<Vec<u8>> {
+        if let Some((_, value)) = plan.set.iter().find(|(known, _)| known == name) {
+            return Some(self.value(value));
+        }
+        if plan.remove.iter().any(|removed| removed == name) {
+            return None;
+        }
+        let mut value = Vec::new();
+        self.request_header(name, &mut value);
+        Some(value)
+    }
+}
+
+/// Names with commas in them would read as several: they are left out.
+fn list(names: &[String]) -> String {
+    let plain: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.contains(','))
+        .collect();
+    plain.join(",")
+}

@@ -1,0 +1,144 @@
+//! The path, the host and the redirect that a route makes of a request.
+
+use std::borrow::Cow;
+
+use crate::config::{
+    HostHeader, PathMatch, PathRewrite, Redirect, RedirectPath, Route, Substitution,
+};
+use crate::path::{is_sendable, split_query};
+use crate::refusal::{BadRequest, Refusal};
+use crate::request::{Authority, Parsed};
+
+/// Longest path that a pattern is tried on. Replacing every match takes time with the square of the length for some
+/// patterns, and real paths are far shorter; longer ones are refused on routes that rewrite by a pattern.
+const MAX_MATCHED: usize = 4096;
+
+/// The path and query that the upstream sees.
+pub(super) fn target<'r>(request: &'r Parsed<'_>, route: &Route) -> Result<Cow<'r, str>, Refusal> {
+    let path = match &route.rewrite {
+        None => return Ok(Cow::Borrowed(&request.target)),
+        Some(PathRewrite::Prefix(replacement)) => replace_matched(request, route, replacement),
+        Some(PathRewrite::Regex(substitution)) => substitute(substitution, request.path())?,
+    };
+    sendable(with_query(path, request))
+}
+
+/// The new host, when there is one: everything but the body's own `Host` of the upstream it chooses.
+///
+/// `header` reads a header as the upstream will see it.
+pub(super) fn host(
+    request: &Parsed<'_>,
+    route: &Route,
+    header: impl FnOnce(&str) -> Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    let host = match &route.host {
+        HostHeader::Upstream | HostHeader::Preserve => return Ok(None),
+        HostHeader::Literal(host) => return Ok(Some(host.clone().into_bytes())),
+        // As in Envoy, no header and an empty one leave the host alone.
+        HostHeader::Header(name) => match header(name).filter(|host| !host.is_empty()) {
+            Some(host) => host,
+            None => return Ok(None),
+        },
+        HostHeader::PathRegex(substitution) => {
+            substitute(substitution, request.path())?.into_bytes()
+        }
+    };
+    // It came from the client.
+    match Authority::read(&host) {
+        Some(_) => Ok(Some(host)),
+        None => Err(Refusal::BadRequest(BadRequest::Host)),
+    }
+}
+
+/// The address that `redirect` makes of the request's.
+pub(super) fn location(
+    request: &Parsed<'_>,
+    route: &Route,
+    redirect: &Redirect,
+) -> Result<String, Refusal> {
+    let scheme = redirect.scheme.as_deref().unwrap_or("https");
+    let authority = redirect_authority(request, redirect, scheme);
+    let complete = |path: String| {
+        if redirect.strip_query {
+            path
+        } else {
+            with_query(path, request)
+        }
+    };
+    let target = match &redirect.path {
+        RedirectPath::Keep => complete(request.path().to_owned()),
+        // A query of the operator's own replaces the visitor's, and is never dropped.
+        RedirectPath::Replace(path) if path.contains('?') => path.clone(),
+        RedirectPath::Replace(path) => complete(path.clone()),
+        RedirectPath::Prefix(replacement) => {
+            sendable(complete(replace_matched(request, route, replacement)))?.into_owned()
+        }
+    };
+    // A host may not grow by what the path begins with.
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    Ok(format!("{scheme}://{authority}{slash}{target}"))
+}
+
+/// Host and port of a redirect; the scheme's own port is left out.
+fn redirect_authority(request: &Parsed<'_>, redirect: &Redirect, scheme: &str) -> String {
+    let default = match scheme {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    };
+    let (host, port) = match &redirect.host {
+        // A port of the request is for the request's host and scheme.
+        Some(host) => match Authority::read(host.as_bytes()) {
+            Some(named) => (named.host.into_owned(), redirect.port.or(named.port)),
+            None => (host.clone(), redirect.port),
+        },
+        None => {
+            let asked = request.authority.port.filter(|&port| port != 443);
+            (request.authority.host.to_string(), redirect.port.or(asked))
+        }
+    };
+    match port.filter(|&port| Some(port) != default) {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    }
+}
+
+/// The path with what the route matched of it replaced, by plain text.
+fn replace_matched(request: &Parsed<'_>, route: &Route, replacement: &str) -> String {
+    let path = request.path();
+    let matched = match &route.path {
+        PathMatch::Any => "/",
+        PathMatch::Exact(matched) | PathMatch::Prefix(matched) => matched,
+        // It matches the whole path or nothing.
+        PathMatch::Regex(_) => path,
+    };
+    let rest = path.strip_prefix(matched).unwrap_or_default();
+    format!("{replacement}{rest}")
+}
+
+/// The path with every match replaced.
+fn substitute(substitution: &Substitution, path: &str) -> Result<String, Refusal> {
+    if path.len() > MAX_MATCHED {
+        return Err(Refusal::BadRequest(BadRequest::Rewrite));
+    }
+    let replaced = substitution
+        .pattern
+        .replace_all(path, substitution.replacement.as_str());
+    Ok(replaced.into_owned())
+}
+
+fn with_query(mut path: String, request: &Parsed<'_>) -> String {
+    if let (_, Some(query)) = split_query(&request.target) {
+        path.push('?');
+        path.push_str(query);
+    }
+    path
+}
+
+fn sendable<'a>(target: String) -> Result<Cow<'a, str>, Refusal> {
+    if is_sendable(&target) {
+        Ok(Cow::Owned(target))
+    } else {
+        Err(Refusal::BadRequest(BadRequest::Rewrite))
+    }
+}
