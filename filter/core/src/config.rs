@@ -23,7 +23,9 @@ pub use route::{
 };
 pub use variables::override_by_variables;
 
-pub(crate) use findings::{Findings, Place, nearest, quoted};
+pub use findings::nearest;
+
+pub(crate) use findings::{Findings, Place, quoted};
 
 use std::time::Duration;
 
