@@ -9,11 +9,22 @@ use crate::config::IdentitySettings;
 pub(crate) use cache::Assertions;
 pub use key::AssertionKey;
 
+use crate::config::IssuerFormat;
+
 /// Request header with the signed assertion.
 pub const ASSERTION_HEADER: &str = "x-pomerium-jwt-assertion";
 
 /// Lifetime of an assertion in seconds, as in Pomerium.
 const LIFETIME: u64 = 300;
+
+/// Whom an assertion is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Party<'a> {
+    /// The public host, without port.
+    pub(crate) host: &'a str,
+    /// How the route writes the issuer.
+    pub(crate) issuer_format: IssuerFormat,
+}
 
 /// What is told about a visitor for about a minute.
 #[derive(Debug)]

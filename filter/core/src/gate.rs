@@ -59,7 +59,7 @@ pub struct Gate {
 
 /// Where a request leads, before anybody asks who sent it.
 #[derive(Debug)]
-pub(crate) enum Found<'g> {
+enum Found<'g> {
     /// To one of our own endpoints.
     Own,
     /// To a route.
@@ -70,9 +70,9 @@ pub(crate) enum Found<'g> {
 
 /// The route of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Chosen<'g> {
-    pub(crate) number: RouteNumber,
-    pub(crate) route: &'g Route,
+struct Chosen<'g> {
+    number: RouteNumber,
+    route: &'g Route,
     plan: &'g Plan,
 }
 
@@ -129,7 +129,10 @@ impl Gate {
         let path = request.decoded_path();
         let facts = request.facts(&path, session.as_deref(), certificate.as_fact(), env.now);
         match chosen.route.policy.decide(&facts) {
-            Decision::Allow(permit) => self.fulfil(&request, &chosen, &facts, permit, env),
+            Decision::Allow(permit) => {
+                let told = &self.assertions;
+                self.fulfil(&request, &chosen, &facts, permit, told, env)
+            }
             Decision::Deny(reasons) => {
                 Step::Reply(self.forbid(&request, &chosen, facts.session, reasons))
             }
@@ -138,12 +141,12 @@ impl Gate {
     }
 
     /// Reads a request.
-    pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Parsed<'r>, Refusal> {
+    fn read<'r>(&self, request: &Request<'r>) -> Result<Parsed<'r>, Refusal> {
         Parsed::read(request, &self.reserved)
     }
 
     /// Finds where a request leads.
-    pub(crate) fn find(&self, request: &Parsed<'_>) -> Found<'_> {
+    fn find(&self, request: &Parsed<'_>) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         if endpoints::is_own(request.path()) {
             return match self.index.knows(routes, host) {
@@ -163,20 +166,21 @@ impl Gate {
         chosen.map_or(Found::Nothing, Found::Route)
     }
 
-    /// What becomes of a request that the policy has permitted.
-    pub(crate) fn fulfil(
+    /// What becomes of a request that the policy has permitted. `told` is what upstreams were told a moment ago.
+    fn fulfil(
         &self,
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
         permit: Permit,
+        told: &Assertions,
         env: &mut Env<'_>,
     ) -> Step {
         if let Some(refusal) = refused_upgrade(request, chosen.route) {
             return self.refuse(request, refusal);
         }
         match &chosen.route.target {
-            Target::Upstreams(_) => match self.edits(request, chosen, facts, env) {
+            Target::Upstreams(_) => match self.edits(request, chosen, facts, told, env) {
                 Ok(edits) => Step::Forward(Forward::new(permit, chosen.number, edits)),
                 Err(refusal) => self.refuse(request, refusal),
             },
@@ -276,7 +280,7 @@ impl Gate {
 }
 
 /// What a visitor is told when a policy says no for these reasons.
-pub(crate) fn refusal_for(reasons: Reasons) -> Refusal {
+fn refusal_for(reasons: Reasons) -> Refusal {
     let certificate = [
         Reason::ClientCertificateRequired,
         Reason::InvalidClientCertificate,
@@ -292,7 +296,7 @@ pub(crate) fn refusal_for(reasons: Reasons) -> Refusal {
 }
 
 /// Why a permitted request may not change its protocol, when it asks to and may not.
-pub(crate) fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
+fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
     let upgrade = request.upgrade?;
     if !route.allow_websockets || !upgrade.eq_ignore_ascii_case(b"websocket") {
         return Some(Refusal::UpgradeNotAllowed);

@@ -36,19 +36,19 @@ impl ClaimNeeds {
         needs
     }
 
+    /// Adds claims that upstreams are told, with all their values.
+    pub(crate) fn tell<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.by_name.insert(name.to_ascii_lowercase(), Values::All);
+        }
+    }
+
     /// Every claim with all its values, for telling people what a provider says.
     #[must_use]
     pub fn everything() -> Self {
         Self {
             everything: true,
             ..Self::default()
-        }
-    }
-
-    /// Adds claims that upstreams are told, with all their values.
-    pub(crate) fn tell<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
-        for name in names {
-            self.by_name.insert(name.to_ascii_lowercase(), Values::All);
         }
     }
 

@@ -76,13 +76,14 @@ pub(crate) fn page(
     audience: &Audience,
 ) -> Reply {
     let (link, link_text) = extras.link.unwrap_or_default();
+    let reasons: Vec<&str> = extras.reasons.iter().map(Reason::word).collect();
     let page = Page {
         style: STYLE,
         title,
         text,
         account: extras.account.unwrap_or_default(),
         sign_out: extras.sign_out,
-        reasons: &extras.reasons.to_string(),
+        reasons: &reasons.join(", "),
         link,
         link_text,
         request_id: &audience.request_id,

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::{Assertion, claims};
-use crate::config::IdentitySettings;
+use super::{Assertion, Party, claims};
+use crate::config::{IdentitySettings, IssuerFormat};
 use crate::env::{Env, Timestamp};
 use crate::session::Session;
 
@@ -27,30 +27,31 @@ pub(crate) struct Assertions {
 
 #[derive(Debug)]
 struct Made {
-    /// Name of the session, empty for nobody; with the host, it fixes everything that an assertion says.
+    /// Name of the session, empty for nobody; with the party, it fixes everything that an assertion says.
     session: Box<str>,
     host: Box<str>,
+    issuer_format: IssuerFormat,
     at: Timestamp,
     assertion: Rc<Assertion>,
 }
 
 impl Assertions {
-    /// What an application on `host` is told about a visitor; `None` without a key or randomness.
+    /// What an application is told about a visitor; `None` without a key or randomness.
     pub(crate) fn about(
         &self,
         session: Option<&Session>,
-        host: &str,
+        party: Party<'_>,
         settings: &IdentitySettings,
         env: &mut Env<'_>,
     ) -> Option<Rc<Assertion>> {
         let name = session.map_or("", |session| session.id.as_str());
-        if let Some(assertion) = self.remembered(name, host, env.now) {
+        if let Some(assertion) = self.remembered(name, party, env.now) {
             return Some(assertion);
         }
         let key = settings.signing_key.as_ref()?;
-        let claims = claims::of(session, host, settings, env.bytes().ok()?, env.now);
-        let claim_values = settings
-            .claim_headers
+        let (headers, id) = (&settings.claim_headers, env.bytes().ok()?);
+        let claims = claims::of(session, party, settings, id, env.now);
+        let claim_values = headers
             .iter()
             .map(|(_, claim)| claims::header_value(&claims, claim))
             .collect();
@@ -60,18 +61,23 @@ impl Assertions {
         });
         self.remember(Made {
             session: name.into(),
-            host: host.into(),
+            host: party.host.into(),
+            issuer_format: party.issuer_format,
             at: env.now,
             assertion: Rc::clone(&assertion),
         });
         Some(assertion)
     }
 
-    fn remembered(&self, session: &str, host: &str, now: Timestamp) -> Option<Rc<Assertion>> {
+    fn remembered(&self, session: &str, party: Party<'_>, now: Timestamp) -> Option<Rc<Assertion>> {
         let slots = self.slots.borrow();
-        let made = slots.get(slot(session, host))?.as_ref()?;
+        let made = slots.get(slot(session, party.host))?.as_ref()?;
         let fresh = made.at <= now && now.since(made.at) < REMEMBERED_FOR;
-        let same = *made.session == *session && *made.host == *host;
+        let made_for = Party {
+            host: &made.host,
+            issuer_format: made.issuer_format,
+        };
+        let same = *made.session == *session && made_for == party;
         (fresh && same).then(|| Rc::clone(&made.assertion))
     }
 

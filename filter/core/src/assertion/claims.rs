@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::LIFETIME;
+use super::{LIFETIME, Party};
 use crate::config::{IdentitySettings, IssuerFormat};
 use crate::env::Timestamp;
 use crate::session::Session;
@@ -17,12 +17,13 @@ pub(super) const BASE: [&str; 12] = [
 /// Only an address that policies may rely on is stated: upstreams do, too.
 pub(super) fn of(
     session: Option<&Session>,
-    host: &str,
+    party: Party<'_>,
     settings: &IdentitySettings,
     id: [u8; 16],
     now: Timestamp,
 ) -> Map<String, Value> {
-    let issuer = match settings.issuer_format {
+    let host = party.host;
+    let issuer = match party.issuer_format {
         IssuerFormat::HostOnly => host.to_owned(),
         IssuerFormat::Uri => format!("https://{host}/"),
     };

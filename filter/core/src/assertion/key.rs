@@ -15,9 +15,6 @@ use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
-/// What to write when a key cannot be used.
-const HELP: &str = "write a private key on the curve P-256 in PEM, as `openssl ecparam -name prime256v1 -genkey -noout` \
-                    makes one";
 /// Longest text of a key that is looked at; a P-256 key has less than a tenth of it.
 const MAX_PEM: usize = 16 * 1024;
 
@@ -36,21 +33,21 @@ impl AssertionKey {
     /// Reads a private key: PEM (PKCS#8 or SEC 1), or the same in base64.
     ///
     /// # Errors
-    /// What is wrong with it, and what to write instead; nothing of the text is repeated.
+    /// What is wrong with it; nothing of the text is repeated.
     pub fn from_pem(text: &[u8]) -> Result<Self, String> {
         if text.len() > MAX_PEM {
-            return Err(format!("the key is longer than {MAX_PEM} bytes; {HELP}"));
+            return Err(format!("the key is longer than {MAX_PEM} bytes"));
         }
-        let pem = decode(text).ok_or_else(|| format!("the key is not in PEM; {HELP}"))?;
+        let pem = decode(text).ok_or("the key is not in PEM")?;
         let key = if let Some(block) = block(&pem, "PRIVATE KEY") {
             SecretKey::from_pkcs8_pem(block).ok()
         } else if let Some(block) = block(&pem, "EC PRIVATE KEY") {
             SecretKey::from_sec1_pem(block).ok()
         } else {
-            return Err(format!("{}; {HELP}", what_else(&pem)));
+            return Err(what_else(&pem).to_owned());
         };
-        key.map(|key| Self::new(SigningKey::from(key)))
-            .ok_or_else(|| format!("the key is not one on the curve P-256; {HELP}"))
+        let key = key.ok_or("the key is not one on the curve P-256")?;
+        Ok(Self::new(SigningKey::from(key)))
     }
 
     /// The key that follows from `cookie_secret`, the same wherever the secret is the same.

@@ -1,6 +1,7 @@
 //! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
-use super::{Chosen, Found, Gate, refusal_for};
+use super::{Chosen, Found, Gate};
+use crate::assertion::Assertions;
 use crate::config::{EmailVerification, Route, Target};
 use crate::env::Env;
 use crate::explain::{
@@ -51,8 +52,7 @@ impl Gate {
         let decisive = self.imagine(question, &self.needs);
         let shown = self.imagine(question, &ClaimNeeds::everything());
         let path = request.decoded_path();
-        let session = decisive.as_ref();
-        let facts = request.facts(&path, session, question.certificate, question.now);
+        let facts = request.facts(&path, decisive.as_ref(), question.certificate, question.now);
         let trace = chosen.route.policy.trace(&facts, shown.as_ref());
         let outcome = self.outcome(request, chosen, &facts, trace.reasons);
         Explanation {
@@ -72,7 +72,7 @@ impl Gate {
         let verification = self
             .provider
             .as_ref()
-            .map_or(EmailVerification::default(), |provider| {
+            .map_or_else(EmailVerification::default, |provider| {
                 provider.settings().email_verification
             });
         let identity = identity(question.claims?, verification, needs)?;
@@ -93,20 +93,17 @@ impl Gate {
     ) -> Outcome {
         match chosen.route.policy.decide(facts) {
             Decision::Allow(permit) => {
-                let mut nothing = |into: &mut [u8]| {
-                    into.fill(0);
-                    Ok(())
-                };
-                // What is made with these bytes, an assertion's name, is thrown away with the step.
+                // Nothing of this is sent: neither does it need randomness, nor may it be remembered.
+                let told = Assertions::default();
                 let mut env = Env {
                     now: facts.now,
-                    random: &mut nothing,
+                    random: &mut |_| Ok(()),
                 };
-                let step = self.fulfil(request, chosen, facts, permit, &mut env);
+                let step = self.fulfil(request, chosen, facts, permit, &told, &mut env);
                 permitted(chosen.route, step, allowing)
             }
             Decision::Deny(reasons) => {
-                let status = refusal_for(reasons).status();
+                let status = self.forbid(request, chosen, facts.session, reasons).status;
                 Outcome {
                     decision: ExplainedDecision::Deny,
                     status,

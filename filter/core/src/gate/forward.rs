@@ -1,11 +1,10 @@
 //! What the upstream sees of a permitted request.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use super::plan::{Plan, Value};
 use super::{Chosen, Gate, rewrite};
-use crate::assertion::{ASSERTION_HEADER, Assertion};
+use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, Party};
 use crate::contract::ROUTE_HEADER;
 use crate::cookie::Stripped;
 use crate::env::Env;
@@ -26,6 +25,7 @@ impl Gate {
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
+        told: &Assertions,
         env: &mut Env<'_>,
     ) -> Result<Vec<Edit<'static>>, Refusal> {
         let plan = chosen.plan;
@@ -42,7 +42,17 @@ impl Gate {
             edits.push(Edit::set(":path", target.into_owned().into_bytes()));
         }
         edits.extend(self.cookie_edit(request.cookies()));
-        let assertion = self.assertion(request, plan, facts, env)?;
+        let assertion = if plan.needs_assertion {
+            let party = Party {
+                host: &request.authority.host,
+                issuer_format: chosen.route.issuer_format,
+            };
+            let assertion = told.about(facts.session, party, &self.config.identity, env);
+            // An upstream that expects to be told must not take silence for anything.
+            Some(assertion.ok_or(Refusal::Internal)?)
+        } else {
+            None
+        };
         if let Some(assertion) = &assertion {
             tell_identity(plan, assertion, &mut edits);
         }
@@ -68,23 +78,6 @@ impl Gate {
         let route = chosen.route.id.clone();
         edits.push(Edit::set(ROUTE_HEADER, route.into_bytes()));
         Ok(edits)
-    }
-
-    fn assertion(
-        &self,
-        request: &Parsed<'_>,
-        plan: &Plan,
-        facts: &Facts<'_>,
-        env: &mut Env<'_>,
-    ) -> Result<Option<Rc<Assertion>>, Refusal> {
-        if !plan.needs_assertion {
-            return Ok(None);
-        }
-        let host = &request.authority.host;
-        let settings = &self.config.identity;
-        let made = self.assertions.about(facts.session, host, settings, env);
-        // An upstream that expects to be told must not take silence for anything.
-        made.map(Some).ok_or(Refusal::Internal)
     }
 
     fn cookie_edit(&self, headers: &[&[u8]]) -> Option<Edit<'static>> {

@@ -105,10 +105,9 @@ impl AnswerPlan {
         let headers = &route.response_headers;
         let rewritten = |(name, value): &(String, String)| {
             let rules = headers.rewrite.iter().filter(|rule| rule.header == *name);
-            let value = clean(value);
             let value = match rewrite(rules, value.as_bytes()) {
                 Some(rewritten) => String::from_utf8_lossy(&rewritten).into_owned(),
-                None => value,
+                None => value.clone(),
             };
             (name.clone(), value)
         };
@@ -148,11 +147,4 @@ pub(super) fn rewrite<'r>(
         }
     }
     rewritten.map(crate::header::clean)
-}
-
-fn clean(value: &str) -> String {
-    value
-        .chars()
-        .filter(|character| !character.is_control() || *character == '\t')
-        .collect()
 }

@@ -109,7 +109,7 @@ fn replace_matched(request: &Parsed<'_>, route: &Route, replacement: &str) -> St
     let matched = match &route.path {
         PathMatch::Any => "/",
         PathMatch::Exact(matched) | PathMatch::Prefix(matched) => matched,
-        // It matches the whole path or nothing.
+        // A pattern matches the path as a whole.
         PathMatch::Regex(_) => path,
     };
     let rest = path.strip_prefix(matched).unwrap_or_default();

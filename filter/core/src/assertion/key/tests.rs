@@ -50,7 +50,7 @@ fn keys_in_every_form_are_the_same_key() {
 }
 
 #[test]
-fn other_texts_are_refused_with_what_to_write() {
+fn other_texts_are_refused() {
     let other_curve = jwt_simple::prelude::ES384KeyPair::generate()
         .to_pem()
         .unwrap();
@@ -73,10 +73,7 @@ fn other_texts_are_refused_with_what_to_write() {
         ),
     ] {
         let error = error(text.as_bytes());
-        assert!(
-            error.contains(problem) && error.contains("openssl"),
-            "{text}: {error}"
-        );
+        assert!(error.contains(problem), "{text}: {error}");
     }
     assert!(error(&[0xff; 10]).contains("not in PEM"));
     assert!(error(&[b'A'; MAX_PEM + 1]).contains("longer"));

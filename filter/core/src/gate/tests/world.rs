@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::super::*;
+use crate::step::Edit;
 use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, config};
 
 pub(super) type Headers = Vec<(String, Vec<u8>)>;
@@ -14,6 +15,50 @@ pub(super) struct World {
     pub(super) gate: Gate,
     pub(super) fixture: Fixture,
     pub(super) fake: FakeProvider,
+}
+
+/// Headers as one side sees them.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) route: RouteNumber,
+    pub(super) headers: Headers,
+}
+
+impl Sight {
+    /// The value of a header, lines joined by `|`; `None` when it is missing.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let lines: Vec<String> = self
+            .headers
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("|"))
+    }
+
+    /// Whether a header is there, by any spelling of its name.
+    pub(super) fn has_like(&self, name: &str) -> bool {
+        let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
+        self.headers
+            .iter()
+            .any(|(known, _)| plain(known) == plain(name))
+    }
+}
+
+/// Does edits as a body does.
+fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
+    let mut headers = headers.clone();
+    for edit in edits {
+        match edit {
+            Edit::Remove(name) => headers.retain(|(known, _)| known != name),
+            Edit::Set(name, value) => {
+                headers.retain(|(known, _)| known != name);
+                headers.push((name.to_string(), value.to_vec()));
+            }
+            Edit::Add(name, value) => headers.push((name.to_string(), value.to_vec())),
+        }
+    }
+    headers
 }
 
 /// What a browser keeps for one host.
@@ -65,8 +110,13 @@ pub(super) const HTML: (&str, &[u8]) = ("accept", b"text/html");
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(&json!({}))
+    }
+
+    /// A world whose file is changed at its top level.
+    pub(super) fn with(changes: &Value) -> Self {
         let mut world = Self {
-            gate: Gate::new(config(&json!({}))),
+            gate: Gate::new(config(changes)),
             fixture: Fixture::new(),
             fake: FakeProvider::new(),
         };
@@ -100,6 +150,32 @@ impl World {
         match self.begin(headers) {
             Step::Reply(reply) => reply,
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the upstream gets of a request that is let through.
+    pub(super) fn upstream(&mut self, headers: &Headers) -> Sight {
+        match self.begin(headers) {
+            Step::Forward(forward) => Sight {
+                route: forward.route(),
+                headers: edited(headers, forward.edits()),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a browser gets when the upstream of a route answers with these headers.
+    pub(super) fn answer_of(&self, route: RouteNumber, answer: &Headers) -> Sight {
+        // A body shows an answer's headers only to a route that reads them, or when it sets cookies.
+        let sets_cookie = answer.iter().any(|(name, _)| name == "set-cookie");
+        let shown = if self.gate.reads_answer(route) || sets_cookie {
+            answer.clone()
+        } else {
+            Vec::new()
+        };
+        Sight {
+            route,
+            headers: edited(answer, &self.gate.edit_answer(route, &shown).edits),
         }
     }
 
@@ -162,10 +238,24 @@ impl World {
     }
 
     pub(super) fn sign_in(&mut self, host: &str, path: &str, email: &str) -> Jar {
+        self.sign_in_with(host, path, email, &json!({}))
+    }
+
+    /// Signs somebody in about whom the provider says more.
+    pub(super) fn sign_in_with(
+        &mut self,
+        host: &str,
+        path: &str,
+        email: &str,
+        more: &Value,
+    ) -> Jar {
         let mut jar = Jar::default();
         let query = self.depart(host, path, &mut jar);
         let step = self.callback(host, &query["state"], &jar);
-        let claims = self.claims(email, &query["nonce"]);
+        let mut claims = self.claims(email, &query["nonce"]);
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
         let Step::Reply(reply) = self.answer(step, &claims) else {
             panic!("a reply ends a sign-in")
         };

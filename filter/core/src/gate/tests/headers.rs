@@ -1,0 +1,212 @@
+//! Headers that routes set, remove and rewrite, on the way to the upstream and back.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::routes::public;
+use super::world::{Headers, Sight, World, request};
+use crate::contract::ROUTE_HEADER;
+
+/// A world with one public route of `https://app.test`, and further keys at the top of the file.
+fn world(mut route: Value, more: &Value) -> World {
+    route["from"] = json!("https://app.test");
+    let mut file = public(&json!([route]));
+    for (key, value) in more.as_object().unwrap() {
+        file[key] = value.clone();
+    }
+    World::with(&file)
+}
+
+fn sent(extra: &[(&str, &[u8])]) -> Headers {
+    request("GET", "app.test", "/", extra)
+}
+
+#[test]
+fn request_headers_are_removed_and_set() {
+    let mut world = world(
+        json!({
+            "set_request_headers": {"X-Fixed": "a $$ b", "X-Both": "set", "X-Copy": "<${pomerium.request.headers[\"X-In\"]}>",
+                                    "X-Unknown": "[$pomerium.nothing]", "X-Text": "${oops"},
+            "remove_request_headers": ["X-Gone", "X-Both", "Accept-Language"],
+        }),
+        &json!({}),
+    );
+    let seen = world.upstream(&sent(&[
+        ("x-in", b"one"),
+        ("x-in", b"two\xff"),
+        ("x-gone", b"1"),
+        ("x-gone", b"2"),
+        ("x-both", b"client"),
+        ("x-fixed", b"client"),
+        ("x-kept", b"client"),
+    ]));
+    for (name, value) in [
+        ("x-fixed", Some("a $ b")),
+        ("x-both", Some("set")),
+        ("x-copy", Some("<one,two\u{fffd}>")),
+        ("x-unknown", Some("[]")),
+        ("x-text", Some("${oops")),
+        ("x-gone", None),
+        ("x-kept", Some("client")),
+    ] {
+        assert_eq!(seen.get(name).as_deref(), value, "{name}");
+    }
+}
+
+#[test]
+fn templates_show_nothing_that_upstreams_may_not_see() {
+    let reference = |name: &str| format!("${{pomerium.request.headers[\"{name}\"]}}");
+    let mut world = World::with(&json!({
+        "jwt_claims_headers": {"Remote-Mail": "email"},
+        "routes": [{"from": "https://app.test", "to": "http://up",
+            "set_request_headers": {"X-Cookie": reference("Cookie"), "X-Claim": reference("X-Pomerium-Claim-Email"),
+                "X-Route": reference("x-jetway-route"), "X-Path": reference(":path"),
+                "X-Cert": reference("x-forwarded-client-cert"), "X-Mail": reference("Remote-Mail")},
+            "policy": {"allow": {"or": [{"authenticated_user": true}]}}}]}));
+    let jar = world.sign_in("app.test", "/", "alice@corp.test").header();
+    let seen = world.upstream(&sent(&[
+        ("cookie", b"a=b"),
+        ("cookie", jar.as_bytes()),
+        ("x-pomerium-claim-email", b"evil"),
+        ("x-jetway-route", b"evil"),
+        ("x-forwarded-client-cert", b"evil"),
+        ("remote-mail", b"evil"),
+    ]));
+    assert_eq!(seen.get("x-cookie").as_deref(), Some("a=b"));
+    for name in ["x-claim", "x-route", "x-path", "x-cert", "x-mail"] {
+        assert_eq!(seen.get(name).as_deref(), Some(""), "{name}");
+    }
+}
+
+#[test]
+fn no_header_of_the_file_chooses_another_upstream() {
+    let mut file = crate::testing::config(&public(&json!([{"from": "https://app.test"}])));
+    let headers = &mut file.routes[0].request_headers;
+    headers.set = vec![(
+        ROUTE_HEADER.to_owned(),
+        crate::template::Template::parse("${pomerium.request.headers[\"x-in\"]}"),
+    )];
+    headers.remove = vec![ROUTE_HEADER.to_owned()];
+    let id = file.routes[0].id.clone();
+    let mut world = World::new();
+    world.gate = super::super::Gate::new(file);
+    let seen = world.upstream(&sent(&[("x-in", b"other"), (ROUTE_HEADER, b"other")]));
+    assert_eq!(seen.get(ROUTE_HEADER), Some(id));
+}
+
+proptest! {
+    /// A client's header is one header for the upstream, whatever is in it.
+    #[test]
+    fn clients_inject_nothing(value in proptest::collection::vec(any::<u8>(), 0..30)) {
+        let reference = "a${pomerium.request.headers[\"x-in\"]}$pomerium.request.headers.x-in b";
+        let mut world = world(json!({"set_request_headers": {"X-Out": reference}}), &json!({}));
+        let seen = world.upstream(&sent(&[("x-in", &value)]));
+        let (_, out) = seen.headers.iter().find(|(name, _)| name == "x-out").unwrap();
+        prop_assert!(out.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)));
+        prop_assert_eq!(seen.headers.iter().filter(|(name, _)| name == "x-out").count(), 1);
+    }
+}
+
+/// What a browser gets of an upstream's answer.
+fn answer(world: &mut World, status: &str, headers: &[(&str, &str)]) -> Sight {
+    let route = world.upstream(&sent(&[])).route;
+    let mut answer = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+    for (name, value) in headers {
+        answer.push(((*name).to_owned(), value.as_bytes().to_vec()));
+    }
+    world.answer_of(route, &answer)
+}
+
+#[test]
+fn answers_are_edited() {
+    let mut world = world(
+        json!({
+            "set_response_headers": {"X-Set": "route"},
+            "rewrite_response_headers": [
+                {"header": "Location", "prefix": "http://up/", "value": "https://app.test/"},
+                {"header": "Location", "prefix": "https://app.test/x", "value": "https://app.test/y"},
+                {"header": "Link", "prefix": "<http://up", "value": "<https://app.test"},
+                {"header": "X-Set", "prefix": "ro", "value": "rewritten-ro"},
+                {"header": "X-Frame-Options", "prefix": "SAME", "value": "NO-SAME"},
+            ],
+        }),
+        &json!({}),
+    );
+    let seen = answer(
+        &mut world,
+        "302",
+        &[
+            ("location", "http://up/x/1"),
+            ("link", "<http://up/1>"),
+            ("link", "<http://other/2>"),
+            ("x-set", "upstream"),
+            ("x-kept", "1"),
+        ],
+    );
+    for (name, value) in [
+        ("location", "https://app.test/y/1"),
+        ("link", "<https://app.test/1>|<http://other/2>"),
+        ("x-set", "rewritten-route"),
+        ("x-kept", "1"),
+        ("x-frame-options", "NO-SAMEORIGIN"),
+    ] {
+        assert_eq!(seen.get(name).as_deref(), Some(value), "{name}");
+    }
+    let untouched = answer(&mut world, "200", &[("location", "http://else/")]);
+    assert_eq!(untouched.get("location").as_deref(), Some("http://else/"));
+}
+
+#[test]
+fn defaults_give_way_to_the_upstream() {
+    let mut world = world(json!({}), &json!({}));
+    let own = answer(&mut world, "200", &[("x-frame-options", "DENY")]);
+    assert_eq!(own.get("x-frame-options").as_deref(), Some("DENY"));
+    let missing = answer(&mut world, "200", &[]);
+    assert_eq!(
+        missing.get("x-frame-options").as_deref(),
+        Some("SAMEORIGIN")
+    );
+    let switching = answer(&mut world, "101", &[("upgrade", "websocket")]);
+    assert_eq!(switching.get("x-frame-options"), None);
+}
+
+#[test]
+fn set_headers_are_on_every_answer() {
+    let all = json!({"set_response_headers": {"X-Common": "1", "X-Frame-Options": "DENY"}});
+    let mut common = world(json!({"set_response_headers": {"X-Own": "2"}}), &all);
+    for status in ["200", "101", "503"] {
+        let seen = answer(&mut common, status, &[("x-common", "upstream")]);
+        assert_eq!(seen.get("x-common").as_deref(), Some("1"));
+        assert_eq!(seen.get("x-own").as_deref(), Some("2"));
+        assert_eq!(seen.get("x-frame-options").as_deref(), Some("DENY"));
+    }
+    let mut disabled = world(json!({"set_response_headers": {"disable": true}}), &all);
+    let seen = answer(&mut disabled, "200", &[]);
+    assert_eq!(seen.headers.len(), 1, "{seen:?}");
+}
+
+#[test]
+fn upstreams_cannot_set_our_cookies() {
+    let mut plain = world(json!({}), &json!({}));
+    let cookies = [
+        ("set-cookie", "a=1; Path=/x"),
+        ("set-cookie", "__Host-_pomerium=evil; Path=/"),
+        ("set-cookie", "b=2"),
+    ];
+    let seen = answer(&mut plain, "200", &cookies);
+    assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1; Path=/x|b=2"));
+    let seen = answer(&mut plain, "101", &cookies);
+    assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1; Path=/x|b=2"));
+    let seen = answer(&mut plain, "200", &[("set-cookie", "a=1")]);
+    assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1"));
+    // Not by way of the file, either.
+    let mut rewriting = world(
+        json!({"rewrite_response_headers": [
+            {"header": "Set-Cookie", "prefix": "a=", "value": "__Host-_pomerium="},
+            {"header": "Set-Cookie", "prefix": "b=", "value": "c="},
+        ]}),
+        &json!({}),
+    );
+    let seen = answer(&mut rewriting, "200", &cookies);
+    assert_eq!(seen.get("set-cookie").as_deref(), Some("c=2"));
+}

@@ -1,0 +1,262 @@
+//! What upstreams are told about visitors, and what visitors are told about refusals.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{Signature, VerifyingKey};
+use serde_json::{Value, json};
+
+use super::world::{HTML, Headers, Jar, World, request};
+use crate::assertion::ASSERTION_HEADER;
+
+/// Routes that tell who visits, one for people and one for everybody, and one that does not tell.
+fn telling() -> Value {
+    let people = json!({"allow": {"or": [{"domain": "corp.test"}, {"groups": {"has": "named"}}]}});
+    let everybody = json!({"allow": {"or": [{"accept": true}]}});
+    json!({
+        "jwt_claims_headers": {"X-Email": "email", "remote_user": "user", "X-Groups": "groups", "X-Team": "team",
+                               "X-Level": "level", "X-Issuer": "iss", "X-Missing": "nothing"},
+        "routes": [
+            {"from": "https://app.test", "to": "http://up", "pass_identity_headers": true, "policy": people},
+            {"from": "https://open.test", "to": "http://up", "pass_identity_headers": true, "policy": everybody,
+             "jwt_issuer_format": "IssuerURI"},
+            {"from": "https://b.test", "to": "http://up", "policy": people,
+             "set_request_headers": {"Authorization": "Bearer ${pomerium.jwt}"}},
+            {"from": "https://c.test", "to": "http://up", "policy": people},
+        ],
+    })
+}
+
+fn visit(host: &str, jar: &Jar, extra: &[(&str, &[u8])]) -> Headers {
+    let cookie = jar.header();
+    let mut all = vec![("cookie", cookie.as_bytes())];
+    all.extend_from_slice(extra);
+    request("GET", host, "/", &all)
+}
+
+/// Header and claims of a token, verified with the keys that the host publishes.
+fn verified(world: &mut World, host: &str, token: &str) -> (Value, Value) {
+    let keys = request("GET", host, "/.well-known/pomerium/jwks.json", &[]);
+    let keys: Value = serde_json::from_str(&world.reply(&keys).body).unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let (header, claims) = signed.split_once('.').unwrap();
+    let bytes = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
+    let read = |part: &str| serde_json::from_slice::<Value>(&bytes(part)).unwrap();
+    let header = read(header);
+    let key = &keys["keys"][0];
+    assert_eq!((&key["kid"], &key["alg"]), (&header["kid"], &header["alg"]));
+    let mut point = vec![4];
+    for coordinate in ["x", "y"] {
+        point.extend(bytes(key[coordinate].as_str().unwrap()));
+    }
+    let signature = Signature::from_slice(&bytes(signature)).unwrap();
+    let public = VerifyingKey::from_sec1_bytes(&point).unwrap();
+    public.verify(signed.as_bytes(), &signature).unwrap();
+    (header, read(claims))
+}
+
+#[test]
+fn the_assertion_says_who_visits() {
+    let mut world = World::with(&telling());
+    let more = json!({"name": "Alice \u{c5}", "groups": ["a", "b"], "team": ["x", "y"], "level": 5, "iss": crate::testing::ISSUER});
+    let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
+    let now = world.fixture.now.0;
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    let token = seen.get(ASSERTION_HEADER).unwrap();
+    let (header, mut claims) = verified(&mut world, "app.test", &token);
+    assert_eq!(
+        (&header["alg"], &header["typ"]),
+        (&json!("ES256"), &json!("JWT"))
+    );
+    let jti = claims["jti"].take();
+    let sid = claims["sid"].take();
+    assert_eq!(jti.as_str().unwrap().len(), 36);
+    assert!(sid.as_str().unwrap().len() >= 16);
+    let expected = json!({
+        "iss": "app.test", "aud": "app.test", "jti": null, "iat": now, "nbf": now, "exp": now + 300,
+        "sub": "s-alice@corp.test", "user": "s-alice@corp.test", "email": "alice@corp.test",
+        "groups": ["a", "b"], "sid": null, "name": "Alice \u{c5}", "team": "x,y", "level": "5",
+    });
+    assert_eq!(claims, expected);
+    for (name, value) in [
+        ("x-email", "alice@corp.test"),
+        ("remote_user", "s-alice@corp.test"),
+        ("x-groups", "a,b"),
+        ("x-team", "x,y"),
+        ("x-level", "5"),
+        ("x-issuer", "app.test"),
+        ("x-missing", ""),
+    ] {
+        assert_eq!(seen.get(name).as_deref(), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn nobody_is_told_as_nobody() {
+    let mut world = World::with(&telling());
+    let seen = world.upstream(&visit("open.test:8443", &Jar::default(), &[]));
+    let token = seen.get(ASSERTION_HEADER).unwrap();
+    let (_, claims) = verified(&mut world, "open.test", &token);
+    assert_eq!(
+        (&claims["iss"], &claims["aud"]),
+        (&json!("https://open.test/"), &json!("open.test"))
+    );
+    for name in ["sub", "user", "email", "sid", "name"] {
+        assert_eq!(claims[name], "", "{name}");
+    }
+    assert_eq!(claims["groups"], json!([]));
+    assert!(claims.get("team").is_none());
+    assert_eq!(seen.get("x-email").as_deref(), Some(""));
+}
+
+#[test]
+fn an_address_that_is_not_verified_is_not_told() {
+    let mut world = World::with(&telling());
+    let more = json!({"email_verified": false, "groups": ["named"]});
+    let jar = world.sign_in_with("app.test", "/", "mallory@corp.test", &more);
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    assert_eq!(seen.get("x-email").as_deref(), Some(""));
+}
+
+#[test]
+fn the_same_token_stands_where_the_file_refers_to_it() {
+    let mut world = World::with(&telling());
+    let jar = world.sign_in("b.test", "/", "alice@corp.test");
+    let seen = world.upstream(&visit("b.test", &jar, &[("authorization", b"Basic x")]));
+    let value = seen.get("authorization").unwrap();
+    let (_, claims) = verified(&mut world, "b.test", value.strip_prefix("Bearer ").unwrap());
+    assert_eq!(claims["email"], "alice@corp.test");
+    assert!(!seen.has_like(ASSERTION_HEADER) && !seen.has_like("x-email"));
+}
+
+#[test]
+fn what_clients_claim_is_removed_on_every_route() {
+    let mut world = World::with(&telling());
+    let claimed: [(&str, &[u8]); 6] = [
+        ("x_pomerium_jwt_assertion", b"evil"),
+        ("x-pomerium-jwt-assertion-for", b"evil"),
+        ("X.Email", b"evil"),
+        ("remote-user", b"evil"),
+        ("remote.user", b"evil"),
+        ("x-team", b"evil"),
+    ];
+    let claimed = claimed.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    for host in ["app.test", "b.test", "c.test"] {
+        let jar = world.sign_in(host, "/", "alice@corp.test");
+        let extra: Vec<(&str, &[u8])> = claimed
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        let seen = world.upstream(&visit(host, &jar, &extra));
+        assert!(
+            !seen.headers.iter().any(|(_, value)| value == b"evil"),
+            "{host}: {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn a_token_is_told_for_a_minute_and_to_one_visitor() {
+    let mut world = World::with(&telling());
+    let alice = world.sign_in("app.test", "/", "alice@corp.test");
+    let bob = world.sign_in("app.test", "/", "bob@corp.test");
+    let token = |world: &mut World, jar: &Jar| {
+        let seen = world.upstream(&visit("app.test", jar, &[]));
+        seen.get(ASSERTION_HEADER).unwrap()
+    };
+    let begun = world.fixture.now;
+    let first = token(&mut world, &alice);
+    assert_ne!(token(&mut world, &bob), first);
+    world.fixture.now = begun.plus(59);
+    assert_eq!(token(&mut world, &alice), first);
+    world.fixture.now = begun.plus(60);
+    let second = token(&mut world, &alice);
+    assert_ne!(second, first);
+    let id = |world: &mut World, token: &str| verified(world, "app.test", token).1["jti"].clone();
+    assert_ne!(id(&mut world, &first), id(&mut world, &second));
+    // A clock that was put back makes no token older than it says.
+    world.fixture.now = begun;
+    assert_ne!(token(&mut world, &alice), second);
+}
+
+#[test]
+fn identity_headers_can_be_removed_and_overruled() {
+    let mut file = telling();
+    file["routes"][0]["remove_request_headers"] = json!(["X-Email", "X-Pomerium-Jwt-Assertion"]);
+    file["routes"][0]["set_request_headers"] = json!({"X-Team": "fixed"});
+    let mut world = World::with(&file);
+    let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &json!({"team": "x"}));
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    assert!(!seen.has_like("x-email") && !seen.has_like(ASSERTION_HEADER));
+    assert_eq!(seen.get("x-team").as_deref(), Some("fixed"));
+    assert_eq!(seen.get("x-groups").as_deref(), Some(""));
+}
+
+#[test]
+fn very_many_groups_do_not_keep_anybody_out() {
+    let mut world = World::with(&telling());
+    let mut groups: Vec<String> = (0..500).map(|n| format!("group-{n}")).collect();
+    groups.push("named".to_owned());
+    let more = json!({"groups": groups, "email_verified": false});
+    let jar = world.sign_in_with("app.test", "/", "mallory@corp.test", &more);
+    assert!(jar.header().len() <= 4096 + 1);
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    assert_eq!(seen.get("x-groups").as_deref(), Some("named"));
+}
+
+#[test]
+fn applications_find_the_keys() {
+    let mut world = World::with(&telling());
+    for host in ["app.test:8443", "open.test:8443"] {
+        for path in ["/.well-known/pomerium", "/.well-known/pomerium/"] {
+            let reply = world.reply(&request("GET", host, path, &[]));
+            let told: Value = serde_json::from_str(&reply.body).unwrap();
+            assert_eq!(
+                told["jwks_uri"],
+                format!("https://{host}/.well-known/pomerium/jwks.json")
+            );
+            assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        }
+        let reply = world.reply(&request(
+            "HEAD",
+            host,
+            "/.well-known/pomerium/jwks.json",
+            &[("origin", b"https://else.test")],
+        ));
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(reply.header("cache-control"), Some("max-age=60"));
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        let keys: Value = serde_json::from_str(&reply.body).unwrap();
+        assert!(keys["keys"][0].get("d").is_none(), "the public half");
+    }
+    for (method, path, expected) in [
+        ("POST", "/.well-known/pomerium", 405),
+        ("GET", "/.well-known/pomerium/x", 404),
+        ("GET", "/.well-known/pomerium/../pomerium/x", 404),
+    ] {
+        let reply = world.reply(&request(method, "app.test", path, &[]));
+        assert_eq!(reply.status, expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn refusals_say_why_where_the_file_says_so() {
+    for tells in [true, false] {
+        let mut file = telling();
+        file["routes"][0]["show_error_details"] = json!(tells);
+        let mut world = World::with(&file);
+        let jar = world.sign_in("app.test", "/", "mallory@else.test").header();
+        let cookie = ("cookie", jar.as_bytes());
+        let page = world.reply(&request("GET", "app.test", "/", &[HTML, cookie]));
+        assert_eq!(page.status, 403);
+        assert_eq!(
+            page.body
+                .contains("domain-unauthorized, groups-unauthorized"),
+            tells
+        );
+        let answer = world.reply(&request("GET", "app.test", "/", &[cookie]));
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        let reasons = json!(["domain-unauthorized", "groups-unauthorized"]);
+        assert_eq!(answer.get("reasons"), tells.then_some(&reasons));
+    }
+}
