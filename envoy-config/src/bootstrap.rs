@@ -4,7 +4,7 @@ use jetway_core::config::Config;
 use jetway_core::contract::SECRET_VARIABLES;
 
 use crate::yaml::{self, Map, Yaml};
-use crate::{Error, Options, cluster, listener};
+use crate::{Error, Options, cluster, listener, plugin};
 
 /// Prints an Envoy 1.40 bootstrap (YAML) that does what the bundled host does with the same configuration.
 ///
@@ -34,20 +34,54 @@ pub fn bootstrap(
                     "listeners",
                     vec![listener::listener(config, file, options)?],
                 )
-                .set("clusters", cluster::clusters(config, options)),
+                .set("clusters", cluster::clusters(config, options)?),
         );
-    Ok(yaml::document(&heading(options), &map))
+    Ok(yaml::document(&heading(config, file, options), &map))
 }
 
-fn heading(options: &Options) -> String {
-    let variables = SECRET_VARIABLES.map(|(_, variable)| variable).join(" and ");
-    format!(
-        "Envoy with Jetway's module. Written by `jetway envoy-config`; change the Jetway file and write this one again.\n\
-         Envoy needs the secrets of the Jetway file in its environment, as {variables}:\n\
-         none of them stands in this file, because Envoy's admin port would show it.\n\
-         The module: `jetway filter > {}`",
+fn heading(config: &Config, file: &serde_json::Value, options: &Options) -> String {
+    let mut lines = vec![
+        "Envoy with Jetway's module. Written by `jetway envoy-config`; change the Jetway file and write this one again."
+            .to_owned(),
+    ];
+    if let Some(variables) = needed_variables(file) {
+        lines.push(format!(
+            "Envoy needs the secrets of the Jetway file in its environment, as {variables}:\n\
+             none of them stands in this file, because Envoy's admin port would show it."
+        ));
+    }
+    if sets_headers(config) {
+        lines.push(
+            "What `set_request_headers` sets stands in this file as it is written: if some of it is a secret, so is this file."
+                .to_owned(),
+        );
+    }
+    lines.push(format!(
+        "The module: `jetway filter > {}`",
         options.module_path
-    )
+    ));
+    lines.join("\n")
+}
+
+/// The variables of those secrets that the file has, as a phrase.
+fn needed_variables(file: &serde_json::Value) -> Option<String> {
+    let needed = SECRET_VARIABLES
+        .iter()
+        .filter(|(key, _)| plugin::has_secret(file, key))
+        .map(|(_, variable)| *variable)
+        .collect::<Vec<_>>();
+    match needed.as_slice() {
+        [] => None,
+        [only] => Some((*only).to_owned()),
+        [first @ .., last] => Some(format!("{} and {last}", first.join(", "))),
+    }
+}
+
+fn sets_headers(config: &Config) -> bool {
+    config
+        .routes
+        .iter()
+        .any(|route| !route.request_headers.set.is_empty())
 }
 
 /// The admin port: it prints the configuration and can stop Envoy, and asks nobody who they are.

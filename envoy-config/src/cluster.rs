@@ -1,22 +1,27 @@
-//! Where Envoy connects to: one cluster per route, and one per origin of the provider.
+//! Where Envoy connects to: one cluster per route with upstreams, and one per origin of the provider.
 
-use std::net::IpAddr;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use jetway_core::config::{Config, Origin, Route, Upstream};
+use jetway_core::config::{Config, Endpoint, Origin, Route, UpstreamTls, Upstreams};
 
-use crate::Options;
-use crate::bootstrap::socket_address;
-use crate::tls::{self, Trust};
+use crate::endpoint::{Discovery, endpoint};
 use crate::yaml::Map;
+use crate::{Error, Options, tls};
 
 /// How long an unused connection to a peer is kept. Servers close theirs after a minute or more (nginx 75 s); a request
 /// sent while they do so would be lost.
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 
+/// Where Envoy looks for the key by which an endpoint chooses its TLS.
+const SOCKET_MATCH: &str = "envoy.transport_socket_match";
+
 /// All clusters: the routes' upstreams in the order of the routes, then the provider's origins.
-pub(crate) fn clusters(config: &Config, options: &Options) -> Vec<Map> {
-    let upstreams = config.routes.iter().map(|route| upstream(route, options));
+pub(crate) fn clusters(config: &Config, options: &Options) -> Result<Vec<Map>, Error> {
+    let upstreams = config.routes.iter().filter_map(|route| {
+        let upstreams = route.target.upstreams()?;
+        Some(upstream(route, upstreams, options))
+    });
     let origins = config
         .provider
         .iter()
@@ -31,91 +36,162 @@ pub(crate) fn name(route: &Route) -> String {
     format!("route-{}", route.id)
 }
 
-fn upstream(route: &Route, options: &Options) -> Map {
-    let Upstream {
-        origin,
-        tls_skip_verify,
-        tls_custom_ca_file,
-        ..
-    } = &route.upstream;
-    let trust = if *tls_skip_verify {
-        Trust::Unchecked
-    } else {
-        Trust::Authorities(
-            tls_custom_ca_file
-                .as_deref()
-                .unwrap_or(&options.trusted_ca_path),
-        )
-    };
+fn upstream(route: &Route, upstreams: &Upstreams, options: &Options) -> Result<Map, Error> {
+    let origins = upstreams
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.origin.to_string())
+        .collect::<Vec<_>>();
     let map = Map::new()
-        .note(format!("{} to {origin}", route.name))
-        .set("name", name(route));
-    connections(map, &name(route), origin, &trust, options)
+        .note(format!("{} to {}", route.name, origins.join(", ")))
+        .set("name", name(route))
+        .note("As many as the listener takes; Envoy's own limit of 1024 would refuse further websockets.")
+        .set("circuit_breakers", breakers(options.max_connections));
+    Cluster {
+        name: &name(route),
+        endpoints: &upstreams.endpoints,
+        tls: &upstreams.tls,
+        route: &route.name,
+        options,
+    }
+    .connections(map)
 }
 
 /// A cluster for the module's own calls. Its name is the origin as text, by which the module asks for it.
-fn provider(origin: &Origin, options: &Options) -> Map {
+fn provider(origin: &Origin, options: &Options) -> Result<Map, Error> {
     let name = origin.to_string();
     let map = Map::new()
         .note("The identity provider, called by the module under this name.")
         .set("name", name.as_str());
-    connections(
-        map,
-        &name,
-        origin,
-        &Trust::Authorities(&options.trusted_ca_path),
+    let only = Endpoint {
+        origin: origin.clone(),
+        weight: 1,
+    };
+    Cluster {
+        name: &name,
+        endpoints: &[only],
+        tls: &UpstreamTls::default(),
+        route: "",
         options,
-    )
+    }
+    .connections(map)
 }
 
-fn connections(map: Map, name: &str, origin: &Origin, trust: &Trust<'_>, options: &Options) -> Map {
-    let (kind, host) = endpoint(origin);
-    let endpoint = Map::new().set(
-        "endpoint",
-        Map::new().set("address", socket_address(&host, origin.port)),
-    );
-    let endpoints = vec![Map::new().set("lb_endpoints", vec![endpoint])];
-    map.set("type", kind)
-        .set_some(
-            "dns_lookup_family",
-            (kind != STATIC).then_some("V4_PREFERRED"),
-        )
-        .set("connect_timeout", options.connect_timeout)
-        .set("typed_extension_protocol_options", http_options())
-        .set_some(
-            "transport_socket",
-            origin.tls.then(|| tls::upstream(origin, trust)),
-        )
-        .set(
+/// What the connections of a cluster depend on.
+struct Cluster<'a> {
+    name: &'a str,
+    endpoints: &'a [Endpoint],
+    tls: &'a UpstreamTls,
+    /// The route's name, for errors.
+    route: &'a str,
+    options: &'a Options,
+}
+
+impl Cluster<'_> {
+    fn connections(&self, map: Map) -> Result<Map, Error> {
+        let discovery = Discovery::of(self.endpoints.iter().map(|endpoint| &endpoint.origin));
+        let localities = self.several() && discovery == Discovery::Dns;
+        let map = discovery
+            .set(map)
+            .set("connect_timeout", self.options.connect_timeout)
+            .set("typed_extension_protocol_options", http_options())
+            .note("A name with several addresses has no larger share than the others.")
+            .set_some(
+                "common_lb_config",
+                localities.then(|| Map::new().set("locality_weighted_lb_config", Map::new())),
+            );
+        let names = self.names();
+        Ok(self.sockets(map, &names)?.set(
             "load_assignment",
+            Map::new().set("cluster_name", self.name).set(
+                "endpoints",
+                self.groups(localities, discovery, names.first().copied()),
+            ),
+        ))
+    }
+
+    fn several(&self) -> bool {
+        self.endpoints.len() > 1
+    }
+
+    /// The different names by which the endpoints are known in TLS; none without TLS.
+    fn names(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        self.endpoints
+            .iter()
+            .filter(|one| one.origin.tls)
+            .map(|one| tls::server_name(&one.origin, self.tls))
+            .filter(|name| seen.insert(*name))
+            .collect()
+    }
+
+    /// TLS: of the first name for the cluster, of every other for the endpoints of that name.
+    fn sockets(&self, map: Map, names: &[&str]) -> Result<Map, Error> {
+        let Some((first, others)) = names.split_first() else {
+            return Ok(map);
+        };
+        let socket = |name: &str| tls::upstream(name, self.tls, self.route, self.options);
+        let map = map.set("transport_socket", socket(first)?);
+        if others.is_empty() {
+            return Ok(map);
+        }
+        let matches = others
+            .iter()
+            .map(|name| {
+                Ok(Map::new()
+                    .set("name", *name)
+                    .set("match", Map::new().set("name", *name))
+                    .set("transport_socket", socket(name)?))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(map
+            .note("Instead of it, for the endpoints with another name.")
+            .set("transport_socket_matches", matches))
+    }
+
+    /// The endpoints in groups: one for all, or one for each so that the addresses of a name share its weight.
+    fn groups(&self, localities: bool, discovery: Discovery, first: Option<&str>) -> Vec<Map> {
+        let found = |one: &Endpoint| self.found(one, discovery, first);
+        if !localities {
+            let weight = |one: &Endpoint| self.several().then_some(one.weight);
+            let all = self
+                .endpoints
+                .iter()
+                .map(|one| found(one).set_some("load_balancing_weight", weight(one)));
+            return vec![Map::new().set("lb_endpoints", all.collect::<Vec<_>>())];
+        }
+        let group = |(place, one): (u32, &Endpoint)| {
             Map::new()
-                .set("cluster_name", name)
-                .set("endpoints", endpoints),
-        )
+                .set("locality", Map::new().set("sub_zone", place.to_string()))
+                .set("load_balancing_weight", one.weight)
+                .set("lb_endpoints", vec![found(one)])
+        };
+        (1..).zip(self.endpoints).map(group).collect()
+    }
+
+    /// Address, `Host` and TLS of an endpoint; `first` is the name for which the cluster's own TLS is meant.
+    fn found(&self, one: &Endpoint, discovery: Discovery, first: Option<&str>) -> Map {
+        let hostname = self.several().then(|| one.origin.authority());
+        let place = endpoint(&one.origin, discovery).set_some("hostname", hostname);
+        let name = tls::server_name(&one.origin, self.tls);
+        let other = first.is_some_and(|first| first != name);
+        Map::new()
+            .set("endpoint", place)
+            .set_some("metadata", other.then(|| socket_choice(name)))
+    }
 }
 
-const STATIC: &str = "STATIC";
-
-/// How the host is found, and the address or name to find.
-fn endpoint(origin: &Origin) -> (&'static str, String) {
-    if let Some(ip) = ip(origin) {
-        return (STATIC, ip.to_string());
-    }
-    // RFC 6761 section 6.3: `localhost` is this machine and nothing has to be asked.
-    if origin.host == "localhost" {
-        return (STATIC, "127.0.0.1".to_owned());
-    }
-    ("STRICT_DNS", origin.host.clone())
+fn socket_choice(name: &str) -> Map {
+    let own = Map::new().set(SOCKET_MATCH, Map::new().set("name", name));
+    Map::new().set("filter_metadata", own)
 }
 
-/// The address, if the host is one.
-pub(crate) fn ip(origin: &Origin) -> Option<IpAddr> {
-    origin
-        .host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok()
+fn breakers(limit: u32) -> Map {
+    let threshold = Map::new()
+        .set("max_connections", limit)
+        .set("max_pending_requests", limit)
+        .set("max_requests", limit);
+    Map::new().set("thresholds", vec![threshold])
 }
 
 fn http_options() -> Map {

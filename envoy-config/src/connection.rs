@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jetway_core::config::Config;
+use jetway_core::config::{Config, Listener};
 use jetway_core::contract::ROUTE_HEADER;
 
 use crate::yaml::Map;
@@ -14,9 +14,6 @@ const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a request may be silent while the module works on it; routes have their own limit. It is longer than the
 /// module's calls to the provider, and the only end of a request whose call came back to a module that had failed.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a connection without a request is kept (Pomerium's `timeout_idle`).
-const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Kibibytes of all request headers together: room for a session in several cookies. Envoy's default, said aloud.
 const REQUEST_HEADERS_KIB: u32 = 60;
@@ -41,21 +38,27 @@ pub(crate) fn http_connections(
     )
     .set("stat_prefix", "jetway")
     .set("access_log", vec![access_log::stdout()]);
-    let map = limits(clean_paths(client_address(map, config.listener.trusted_hops)))
+    let listener = &config.listener;
+    let map = client_certificate(client_address(map, listener), listener);
+    let map = limits(clean_paths(map), listener.idle_timeout)
         .note("Whether a route takes websockets is known after the module has chosen it; the module refuses them elsewhere.")
         .set("upgrade_configs", vec![Map::new().set("upgrade_type", "websocket").set("enabled", true)])
         .set("route_config", route::route_config(config))
-        .set("http_filters", vec![wasm::filter(file, options)?, router()]);
+        .set("http_filters", vec![access_log::keep(), wasm::filter(file, options)?, router()]);
     Ok(Map::new()
         .set("name", "envoy.filters.network.http_connection_manager")
         .set("typed_config", map))
 }
 
 /// Who the client is, and which of its words about that are dropped.
-fn client_address(map: Map, trusted_hops: u32) -> Map {
-    let mut removed = vec![ROUTE_HEADER];
-    if trusted_hops == 0 {
-        removed.extend(["x-forwarded-for", "x-forwarded-host"]);
+fn client_address(map: Map, listener: &Listener) -> Map {
+    let mut removed = vec![ROUTE_HEADER, "x-forwarded-host"];
+    if listener.trusted_hops == 0 {
+        removed.push("x-forwarded-for");
+    }
+    if !listener.insecure {
+        // Envoy believes trusted proxies about it, even where it knows better.
+        removed.push("x-forwarded-proto");
     }
     let removals = removed
         .into_iter()
@@ -66,7 +69,7 @@ fn client_address(map: Map, trusted_hops: u32) -> Map {
             .set("mutations", removals);
     map.note("The address of the connection is the client's, past as many proxies as `xff_num_trusted_hops` says.")
         .set("use_remote_address", true)
-        .set("xff_num_trusted_hops", trusted_hops)
+        .set("xff_num_trusted_hops", listener.trusted_hops)
         .note("Before anything else: only the module names a route, and only trusted proxies say who they forward for.")
         .set(
             "early_header_mutation_extensions",
@@ -74,6 +77,18 @@ fn client_address(map: Map, trusted_hops: u32) -> Map {
         )
         .note("Answers carry the upstream's name for itself, or none.")
         .set("server_header_transformation", "PASS_THROUGH")
+}
+
+/// What the module and upstreams are told about the certificate that the client has shown in the handshake.
+fn client_certificate(map: Map, listener: &Listener) -> Map {
+    let map = map.note("Nobody but Envoy says which certificate the client has shown.");
+    if listener.client_authority.is_none() {
+        return map.set("forward_client_cert_details", "SANITIZE");
+    }
+    map.set("forward_client_cert_details", "SANITIZE_SET").set(
+        "set_current_client_cert_details",
+        Map::new().set("cert", true),
+    )
 }
 
 /// One spelling of path and headers for the policy and for the upstream.
@@ -84,9 +99,9 @@ fn clean_paths(map: Map) -> Map {
         .set("path_with_escaped_slashes_action", "REJECT_REQUEST")
 }
 
-fn limits(map: Map) -> Map {
+fn limits(map: Map, idle: Duration) -> Map {
     let common = Map::new()
-        .set("idle_timeout", CONNECTION_IDLE_TIMEOUT)
+        .set("idle_timeout", idle)
         .set("max_headers_count", REQUEST_HEADERS_COUNT)
         .note("Many upstreams take `x_pomerium_claim_email` for `x-pomerium-claim-email`.")
         .set("headers_with_underscores_action", "REJECT_REQUEST");

@@ -1,6 +1,7 @@
 //! Where clients connect.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jetway_core::config::{Config, Listener};
 
@@ -11,6 +12,9 @@ use crate::{Error, Options, connection, tls};
 /// bodies are streamed, so it does not limit them.
 const CONNECTION_BUFFER_BYTES: u32 = 32 * 1024;
 
+/// How long a connection may take to say whom it is forwarded for; Envoy's default, said aloud.
+const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// The one listener, with everything that handles its connections.
 pub(crate) fn listener(
     config: &Config,
@@ -18,6 +22,7 @@ pub(crate) fn listener(
     options: &Options,
 ) -> Result<Map, Error> {
     let (ip, port) = address(&config.listener.address)?;
+    let proxy = config.listener.proxy_protocol;
     let socket = Map::new()
         .set("address", ip.to_string())
         .set("port_value", port)
@@ -33,7 +38,21 @@ pub(crate) fn listener(
         .set("address", Map::new().set("socket_address", socket))
         .note("Bodies are streamed; this is what one slow peer can make Envoy keep.")
         .set("per_connection_buffer_limit_bytes", CONNECTION_BUFFER_BYTES)
+        .note("`use_proxy_protocol`: a connection without the header of version 1 or 2 is closed.")
+        .set_some("listener_filters", proxy.then(|| vec![proxy_protocol()]))
+        .set_some(
+            "listener_filters_timeout",
+            proxy.then_some(PROXY_HEADER_TIMEOUT),
+        )
         .set("filter_chains", vec![chain]))
+}
+
+/// The address in the header becomes that of the connection, for everything that comes after.
+fn proxy_protocol() -> Map {
+    let config = Map::typed("envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol");
+    Map::new()
+        .set("name", "envoy.filters.listener.proxy_protocol")
+        .set("typed_config", config)
 }
 
 fn transport_socket(listener: &Listener) -> Result<Option<Map>, Error> {
@@ -43,7 +62,7 @@ fn transport_socket(listener: &Listener) -> Result<Option<Map>, Error> {
     if listener.certificates.is_empty() {
         return Err(Error::NoCertificate);
     }
-    Ok(Some(tls::downstream(&listener.certificates)))
+    tls::downstream(listener).map(Some)
 }
 
 /// Reads `host:port` or `:port` as the bundled host does, names excepted.

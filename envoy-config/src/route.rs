@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-use jetway_core::config::{Config, Route};
-use jetway_core::contract::ROUTE_HEADER;
+use jetway_core::config::{Config, HostHeader, Route, Upstreams};
+use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
 
 use crate::cluster;
 use crate::yaml::Map;
-
-/// How long a request and its answer may be silent once the module has permitted them: Envoy's and Pomerium's default.
-const IDLE_STREAM: Duration = Duration::from_secs(300);
 
 /// Status of a request that comes out of the module without a route: the module has failed or is not there.
 const NO_PERMIT_STATUS: u16 = 503;
 
 /// Request headers that are between Envoy and the module.
-const INNER_HEADERS: [&str; 2] = [ROUTE_HEADER, "x-envoy-external-address"];
+const INNER_HEADERS: [&str; 3] = [
+    ROUTE_HEADER,
+    CLIENT_CERTIFICATE_HEADER,
+    "x-envoy-external-address",
+];
 
 /// The route table: one virtual host for every name, because the module has already looked at the name.
 pub(crate) fn route_config(config: &Config) -> Map {
-    let permitted = config.routes.iter().map(route);
+    let permitted = config.routes.iter().filter_map(|one| {
+        let upstreams = one.target.upstreams()?;
+        Some(route(one, upstreams))
+    });
     let routes = permitted.chain([refusal()]).collect::<Vec<_>>();
     let host = Map::new()
         .set("name", "permitted")
@@ -28,7 +32,7 @@ pub(crate) fn route_config(config: &Config) -> Map {
         .set("request_headers_to_remove", INNER_HEADERS.to_vec())
         .note(
             "A request gets to an upstream only under the name that the module gave its route, after it permitted the\n\
-             request. No route here leads anywhere without that name.",
+             request. No route here leads anywhere without that name. What the module answers itself has no route here.",
         )
         .set("routes", routes);
     Map::new()
@@ -50,7 +54,8 @@ fn refusal() -> Map {
         )
 }
 
-fn route(route: &Route) -> Map {
+fn route(route: &Route, upstreams: &Upstreams) -> Map {
+    let forwarded_host = matches!(route.host, HostHeader::Upstream).then(|| vec![forwarded_host()]);
     Map::new()
         .note(route.name.as_str())
         .set(
@@ -59,8 +64,8 @@ fn route(route: &Route) -> Map {
                 .set("prefix", "/")
                 .set("headers", matchers(route)),
         )
-        .set("route", action(route))
-        .set("request_headers_to_add", vec![forwarded_host()])
+        .set("route", action(route, upstreams))
+        .set_some("request_headers_to_add", forwarded_host)
 }
 
 fn matchers(route: &Route) -> Vec<Map> {
@@ -79,28 +84,45 @@ fn matchers(route: &Route) -> Vec<Map> {
     matchers
 }
 
-fn action(route: &Route) -> Map {
-    let action = Map::new().set("cluster", cluster::name(route));
-    let action = if route.preserve_host_header {
-        action
-    } else {
-        action.set("host_rewrite_literal", route.upstream.origin.authority())
-    };
-    let action = action.set("timeout", route.timeout.unwrap_or(Duration::ZERO));
+fn action(route: &Route, upstreams: &Upstreams) -> Map {
+    let map = Map::new().set("cluster", cluster::name(route));
+    let map = patience(host(map, route, upstreams), route);
     if route.allow_websockets {
         let websocket = Map::new()
             .set("upgrade_type", "websocket")
             .set("enabled", true);
-        action
-            .note("Websockets stay open and silent for hours.")
-            .set("idle_timeout", Duration::ZERO)
-            .set("upgrade_configs", vec![websocket])
+        map.set("upgrade_configs", vec![websocket])
     } else {
-        action.set("idle_timeout", IDLE_STREAM)
+        map
     }
 }
 
-/// The name that the visitor used. What an untrusted client says about it is gone by then.
+/// The `Host` that the upstream sees, where it is not the module that has already written it.
+fn host(map: Map, route: &Route, upstreams: &Upstreams) -> Map {
+    match (&route.host, upstreams.endpoints.as_slice()) {
+        (HostHeader::Upstream, [only]) => map.set("host_rewrite_literal", only.origin.authority()),
+        (HostHeader::Upstream, _) => map
+            .note("`hostname` of the endpoint that is chosen.")
+            .set("auto_host_rewrite", true),
+        _ => map,
+    }
+}
+
+/// How long the upstream may take to begin its answer, and how long request and answer may be silent. Envoy's `timeout`
+/// would cut every answer that takes longer as a whole, such as a large file or a stream of events.
+fn patience(map: Map, route: &Route) -> Map {
+    let once = route.timeout.map(|timeout| {
+        Map::new()
+            .set("num_retries", 0u32)
+            .set("per_try_timeout", timeout)
+    });
+    map.set("timeout", Duration::ZERO)
+        .note("`timeout`: until the answer begins. Nothing is sent twice.")
+        .set_some("retry_policy", once)
+        .set("idle_timeout", route.idle_timeout.unwrap_or(Duration::ZERO))
+}
+
+/// The name that the visitor used. What an untrusted client says about it is gone by then, and what the module set stays.
 fn forwarded_host() -> Map {
     Map::new()
         .set(

@@ -15,10 +15,19 @@ const PORT = Number(process.env.PORT);
 const ISSUER = `http://127.0.0.1:${PORT}`;
 
 const users = {
-  'alice@example.com': { email: 'alice@example.com', email_verified: true, name: 'Alice' },
-  'bob@example.com': { email: 'bob@example.com', email_verified: true, name: 'Bob' },
-  'mallory@example.com': { email: 'mallory@example.com', email_verified: true, name: 'Mallory' },
+  'alice@example.com': {
+    email_verified: true,
+    name: 'Alice',
+    groups: ['admins', 'staff'],
+    department: 'engineering',
+    realm_access: { roles: ['editor', 'auditor'] },
+    Level: 5,
+  },
+  'bob@example.com': { email_verified: true, name: 'Bob', groups: ['staff'], department: 'sales' },
+  'mallory@example.com': { email_verified: true, name: 'Mallory', groups: ['guests'] },
+  'carol@example.com': { email_verified: false, name: 'Carol', groups: ['staff'] }, // anybody could have typed this address
 };
+const profile = ['name', 'groups', 'department', 'realm_access', 'Level'];
 
 function signingKey(alg, type, options) {
   const jwk = generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' });
@@ -47,7 +56,7 @@ const provider = new Provider(ISSUER, {
     ],
   },
   cookies: { keys: ['only-for-tests'] },
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile },
   scopes: ['openid', 'offline_access', 'email', 'profile'],
   conformIdTokenClaims: false, // claims stand in the ID token too, as Google, Keycloak and Dex do it
   pkce: { required: () => true },
@@ -55,7 +64,7 @@ const provider = new Provider(ISSUER, {
   features: { devInteractions: { enabled: true }, revocation: { enabled: true }, rpInitiatedLogout: { enabled: true } },
   async findAccount(_context, id) {
     const claims = users[id];
-    return claims && { accountId: id, claims: async () => ({ sub: id, ...claims }) };
+    return claims && { accountId: id, claims: async () => ({ sub: id, email: id, ...claims }) };
   },
   // No consent page: what is asked for is granted.
   async loadExistingGrant(context) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use url::Url;
 
-use crate::{Dialer, Installed, Process, Secrets, eventually, output_of};
+use crate::{Dialer, Installed, Process, eventually, output_of};
 
 /// How long a proxy may take until it accepts connections. Envoy compiles the module first, and other tests run beside.
 const START: Duration = Duration::from_secs(40);
@@ -74,7 +74,7 @@ pub(crate) struct Start<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) logs: &'a Path,
     pub(crate) file: &'a Path,
-    pub(crate) secrets: &'a Secrets,
+    pub(crate) variables: &'a [(String, String)],
     pub(crate) dialer: &'a Dialer,
     pub(crate) listen: u16,
 }
@@ -95,7 +95,7 @@ fn host_command(start: &Start<'_>) -> Result<Command> {
     command
         .args(["run", "-c"])
         .arg(start.file)
-        .envs(start.secrets.variables());
+        .envs(start.variables.iter().cloned());
     Ok(command)
 }
 
@@ -115,7 +115,7 @@ fn envoy_command(start: &Start<'_>) -> Result<Command> {
         .arg(&module);
     std::fs::write(
         &bootstrap,
-        output_of(generate.envs(start.secrets.variables()))?,
+        output_of(generate.envs(start.variables.iter().cloned()))?,
     )?;
 
     let mut command = Command::new(&start.installed.envoy);
@@ -129,6 +129,6 @@ fn envoy_command(start: &Start<'_>) -> Result<Command> {
             "--log-level",
             "info",
         ])
-        .envs(start.secrets.variables());
+        .envs(start.variables.iter().cloned());
     Ok(command)
 }

@@ -11,12 +11,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use crate::within;
+use crate::raw::read_response;
+use crate::{Issued, within};
 
 /// How long one answer may take: longer than the proxy holds a request whose provider is down.
 const ANSWER: Duration = Duration::from_secs(40);
@@ -83,6 +84,12 @@ pub struct Dialer {
     authority: CertificateDer<'static>,
     /// Dial this port instead of the URL's, for `https` URLs.
     detour: Option<u16>,
+    /// The address to come from.
+    source: Ipv4Addr,
+    /// Sent before everything else, TLS included, on `https` URLs.
+    preface: Bytes,
+    /// Shown to servers that ask for a certificate.
+    identity: Option<Issued>,
 }
 
 impl Dialer {
@@ -92,6 +99,36 @@ impl Dialer {
         Self {
             authority,
             detour: None,
+            source: Ipv4Addr::LOCALHOST,
+            preface: Bytes::new(),
+            identity: None,
+        }
+    }
+
+    /// The same, but from another address of this machine, such as 127.0.0.7.
+    #[must_use]
+    pub fn coming_from(&self, source: Ipv4Addr) -> Self {
+        Self {
+            source,
+            ..self.clone()
+        }
+    }
+
+    /// The same, but `https` connections begin with these bytes, before TLS.
+    #[must_use]
+    pub fn beginning_with(&self, preface: impl Into<Bytes>) -> Self {
+        Self {
+            preface: preface.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The same, but with a certificate for servers that ask for one.
+    #[must_use]
+    pub fn showing(&self, identity: &Issued) -> Self {
+        Self {
+            identity: Some(identity.clone()),
+            ..self.clone()
         }
     }
 
@@ -129,11 +166,18 @@ impl Dialer {
         let port = url.port_or_known_default().context("the URL has a port")?;
         let tls = url.scheme() == "https";
         let port = self.detour.filter(|_| tls).unwrap_or(port);
-        let tcp = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+        let socket = TcpSocket::new_v4()?;
+        if self.source != Ipv4Addr::LOCALHOST {
+            socket.bind(SocketAddr::from((self.source, 0)))?;
+        }
+        let mut tcp = socket
+            .connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .await?;
         tcp.set_nodelay(true)?;
         if !tls {
             return Ok(Box::new(tcp));
         }
+        tcp.write_all(&self.preface).await?;
         let name = ServerName::try_from(host.to_owned())?;
         let stream = TlsConnector::from(Arc::new(self.tls(protocol)?))
             .connect(name, tcp)
@@ -154,6 +198,18 @@ impl Dialer {
             read_response(&mut stream).await
         })
         .await
+    }
+
+    /// A GET by nobody in particular at the URL's server, with `Host` and target as they are.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn get(&self, url: &Url, host: &str, target: &str) -> Result<Response> {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = self.raw(url, head.as_bytes()).await;
+        answer
+            .with_context(|| format!("GET {target} at {host}"))?
+            .with_context(|| format!("no answer to GET {target} at {host}"))
     }
 
     async fn exchange_h1(&self, url: &Url, mut request: http::Request<Bytes>) -> Result<Response> {
@@ -192,10 +248,13 @@ impl Dialer {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match self.identity.as_ref().map(Issued::pair) {
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(config)
     }
@@ -218,56 +277,4 @@ async fn whole(response: http::Response<hyper::body::Incoming>) -> Result<Respon
         headers: head.headers,
         body,
     })
-}
-
-/// Reads a head and, as far as its length is announced or the connection ends, its body.
-async fn read_response(stream: &mut Box<dyn Stream>) -> Result<Option<Response>> {
-    let mut buffer = Vec::new();
-    let (mut response, start) = loop {
-        if let Some(parsed) = parse_head(&buffer)? {
-            break parsed;
-        }
-        if !receive(stream, &mut buffer).await {
-            return Ok(None);
-        }
-    };
-    let announced = response
-        .header("content-length")
-        .and_then(|length| length.parse::<usize>().ok());
-    while announced.is_none_or(|length| buffer.len() < start + length) {
-        if !receive(stream, &mut buffer).await {
-            break;
-        }
-    }
-    response.body = Bytes::copy_from_slice(&buffer[start..]);
-    Ok(Some(response))
-}
-
-/// Reads what is there. False at the end, which may be a reset: what came before it counts.
-async fn receive(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>) -> bool {
-    matches!(stream.read_buf(buffer).await, Ok(count) if count > 0)
-}
-
-fn parse_head(buffer: &[u8]) -> Result<Option<(Response, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(start) = head.parse(buffer)? else {
-        return Ok(None);
-    };
-    let mut map = HeaderMap::new();
-    for header in head.headers.iter() {
-        map.append(
-            http::HeaderName::from_bytes(header.name.as_bytes())?,
-            http::HeaderValue::from_bytes(header.value)?,
-        );
-    }
-    let status = StatusCode::from_u16(head.code.context("a complete head has a status")?)?;
-    Ok(Some((
-        Response {
-            status,
-            headers: map,
-            body: Bytes::new(),
-        },
-        start,
-    )))
 }

@@ -5,41 +5,48 @@
 //! owns what a scenario needs (folder, ports, certificate, OpenID provider); whatever it starts, it stops.
 //! `tests/setup.sh` installs the peers.
 
+mod assertion;
 mod body;
 mod browser;
 mod certificate;
 mod cockpit;
 mod deadline;
 mod dialer;
+mod dice;
 mod installed;
 mod port;
 mod process;
 mod provider;
+mod raw;
 mod run;
 mod scene;
+mod seen;
 mod settings;
 mod socket;
 mod unix_user;
 mod upstream;
 mod visitor;
 
+pub use assertion::Assertion;
 pub use body::{Body, Proxy};
 pub use browser::{Browser, Task};
-pub use certificate::Certificate;
+pub use certificate::{Authority, Certificate, Issued, inline};
 pub use cockpit::Cockpit;
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};
+pub use dice::Dice;
 pub use installed::Installed;
 pub use port::Port;
 pub use process::{Process, output_of};
 pub use provider::Provider;
 pub use run::{run, run_bodiless};
-pub use scene::{APP, COCKPIT, HOSTS, OTHER, Scene};
+pub use scene::{APP, COCKPIT, HOSTS, OTHER, Scene, WILD};
+pub use seen::{Seen, SeenTls};
 pub use settings::{Placement, Route, Secrets, Settings};
 pub use socket::{Channel, Upgrade};
 pub use unix_user::UnixUser;
-pub use upstream::{Seen, Upstream};
-pub use visitor::{ALICE, BOB, MALLORY, Visitor};
+pub use upstream::{Manner, Upstream};
+pub use visitor::{ALICE, BOB, CAROL, MALLORY, Visitor};
 
 /// Makes two tests of each scenario, `NAME::host` and `NAME::envoy`.
 #[macro_export]

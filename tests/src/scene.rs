@@ -20,8 +20,10 @@ pub const APP: &str = "app.localhost";
 pub const OTHER: &str = "other.localhost";
 /// Public host of Cockpit.
 pub const COCKPIT: &str = "cockpit.localhost";
+/// A public host for routes with a wildcard in `from`.
+pub const WILD: &str = "one.wild.localhost";
 /// Every host for which there is a certificate and a redirect URI at the provider.
-pub const HOSTS: [&str; 3] = [APP, OTHER, COCKPIT];
+pub const HOSTS: [&str; 4] = [APP, OTHER, COCKPIT, WILD];
 
 /// Folder, logs, certificate, secrets, public port and provider of one scenario.
 pub struct Scene {
@@ -33,6 +35,10 @@ pub struct Scene {
     pub provider: Provider,
     /// Secrets of the proxy.
     pub secrets: Secrets,
+    /// Further keys of the operator's file, in YAML.
+    pub keys: String,
+    /// Environment variables of the proxy beside those of the secrets.
+    pub variables: Vec<(String, String)>,
     /// How visitors connect.
     pub dialer: Dialer,
     public: Port,
@@ -72,6 +78,8 @@ impl Scene {
             installed,
             provider,
             secrets,
+            keys: String::new(),
+            variables: Vec::new(),
             dialer,
             public,
             certificate,
@@ -102,7 +110,7 @@ impl Scene {
             folder: &folder,
             logs: &self.logs,
             file: &file,
-            secrets: &self.secrets,
+            variables: &self.environment(),
             dialer: &self.dialer,
             listen,
         };
@@ -114,13 +122,28 @@ impl Scene {
     /// # Errors
     /// When the command fails.
     pub fn jetway(&self, command: &str, routes: &[Route]) -> Result<String> {
-        let file = self.write_file(self.folder.path(), self.public.number(), routes)?;
+        let (file, variables) = self.file(routes)?;
         let mut program = Command::new(self.installed.jetway()?);
-        program
-            .args([command, "-c"])
-            .arg(file)
-            .envs(self.secrets.variables());
+        program.args([command, "-c"]).arg(file).envs(variables);
         Ok(String::from_utf8(output_of(&mut program)?)?)
+    }
+
+    /// The operator's file with these routes, and the environment variables that belong to it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn file(&self, routes: &[Route]) -> Result<(PathBuf, Vec<(String, String)>)> {
+        let file = self.write_file(self.folder.path(), self.public.number(), routes)?;
+        Ok((file, self.environment()))
+    }
+
+    /// The environment variables of the proxy.
+    fn environment(&self) -> Vec<(String, String)> {
+        let secrets = self.secrets.variables().into_iter();
+        secrets
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain(self.variables.iter().cloned())
+            .collect()
     }
 
     /// An address on a public host.
@@ -129,6 +152,18 @@ impl Scene {
     /// When the path cannot stand in a URL.
     pub fn url(&self, host: &str, path: &str) -> Result<Url> {
         Url::parse(&format!("https://{host}:{}{path}", self.public.number())).context("not a URL")
+    }
+
+    /// The public port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.public.number()
+    }
+
+    /// A public host with the public port, as browsers write it into `Host`.
+    #[must_use]
+    pub fn authority(&self, host: &str) -> String {
+        format!("{host}:{}", self.port())
     }
 
     /// Somebody who has never been here.
@@ -178,6 +213,7 @@ impl Scene {
             certificate: &self.certificate,
             issuer: &self.provider.issuer(),
             client_id: self.provider.client_id(),
+            keys: &self.keys,
             routes,
         };
         std::fs::write(&file, self.secrets.yaml(folder)? + &settings.yaml()?)?;

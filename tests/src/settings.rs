@@ -13,84 +13,145 @@ use crate::{ALICE, BOB};
 #[derive(Clone, Debug)]
 pub struct Route {
     host: String,
-    to: String,
-    prefix: Option<String>,
-    websockets: bool,
-    preserve_host: bool,
-    emails: Vec<String>,
+    /// The port in `from`; the scene's public one unless chosen.
+    port: FromPort,
+    keys: Vec<String>,
+    /// The `policy` key, whole.
+    policy: Option<String>,
+}
+
+/// The port in a route's `from`.
+#[derive(Clone, Copy, Debug)]
+enum FromPort {
+    Public,
+    Other(u16),
+    Any,
 }
 
 impl Route {
     /// A route from a host to an upstream that permits alice and bob.
     #[must_use]
     pub fn new(host: &str, to: &str) -> Self {
+        Self::without_upstream(host).key(&format!("to: {to}"))
+    }
+
+    /// A route that permits alice and bob and leads nowhere yet: one of `to`, `redirect` and `response` has to follow.
+    #[must_use]
+    pub fn without_upstream(host: &str) -> Self {
         Self {
             host: host.to_owned(),
-            to: to.to_owned(),
-            prefix: None,
-            websockets: false,
-            preserve_host: false,
-            emails: vec![ALICE.to_owned(), BOB.to_owned()],
+            port: FromPort::Public,
+            keys: Vec::new(),
+            policy: None,
         }
+        .emails(&[ALICE, BOB])
     }
 
     /// Only paths that begin with this.
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
-        Self {
-            prefix: Some(prefix.to_owned()),
-            ..self
-        }
+        self.key(&format!("prefix: {prefix}"))
     }
 
     /// Lets websockets pass.
     #[must_use]
     pub fn websockets(self) -> Self {
-        Self {
-            websockets: true,
-            ..self
-        }
+        self.key("allow_websockets: true")
     }
 
     /// Shows the upstream the public host.
     #[must_use]
     pub fn preserve_host(self) -> Self {
-        Self {
-            preserve_host: true,
-            ..self
-        }
+        self.key("preserve_host_header: true")
     }
 
     /// Permits only this account.
     #[must_use]
     pub fn only(self, email: &str) -> Self {
+        self.emails(&[email])
+    }
+
+    /// Permits everybody, signed in or not.
+    #[must_use]
+    pub fn public(self) -> Self {
+        self.policy("- allow: {or: [accept: true]}")
+    }
+
+    /// Has this policy, in YAML.
+    #[must_use]
+    pub fn policy(self, policy: &str) -> Self {
         Self {
-            emails: vec![email.to_owned()],
+            policy: Some(policy.to_owned()),
             ..self
         }
     }
 
-    fn write(&self, port: u16, yaml: &mut String) -> Result<()> {
-        writeln!(
-            yaml,
-            "  - from: https://{}:{port}\n    to: {}",
-            self.host, self.to
-        )?;
-        if let Some(prefix) = &self.prefix {
-            writeln!(yaml, "    prefix: {prefix}")?;
+    /// Has no `policy` key.
+    #[must_use]
+    pub fn no_policy(self) -> Self {
+        Self {
+            policy: None,
+            ..self
         }
-        if self.websockets {
-            writeln!(yaml, "    allow_websockets: true")?;
+    }
+
+    /// Names this port in `from` instead of the scene's public port.
+    #[must_use]
+    pub fn at_port(self, port: u16) -> Self {
+        Self {
+            port: FromPort::Other(port),
+            ..self
         }
-        if self.preserve_host {
-            writeln!(yaml, "    preserve_host_header: true")?;
+    }
+
+    /// Names no port in `from`.
+    #[must_use]
+    pub fn at_any_port(self) -> Self {
+        Self {
+            port: FromPort::Any,
+            ..self
         }
-        writeln!(yaml, "    policy:\n      - allow:\n          or:")?;
-        for email in &self.emails {
-            writeln!(yaml, "            - email:\n                is: {email}")?;
+    }
+
+    /// Has these further keys: one or more lines of YAML.
+    #[must_use]
+    pub fn key(mut self, yaml: &str) -> Self {
+        self.keys.push(yaml.to_owned());
+        self
+    }
+
+    fn emails(self, emails: &[&str]) -> Self {
+        let criteria: String = emails
+            .iter()
+            .map(|email| format!("      - email:\n          is: {email}\n"))
+            .collect();
+        self.policy(&format!("- allow:\n    or:\n{criteria}"))
+    }
+
+    fn write(&self, public: u16, yaml: &mut String) -> Result<()> {
+        let port = match self.port {
+            FromPort::Public => format!(":{public}"),
+            FromPort::Other(port) => format!(":{port}"),
+            FromPort::Any => String::new(),
+        };
+        writeln!(yaml, "  - from: 'https://{}{port}'", self.host)?;
+        for key in &self.keys {
+            indent(key, 4, yaml)?;
+        }
+        if let Some(policy) = &self.policy {
+            writeln!(yaml, "    policy:")?;
+            indent(policy, 6, yaml)?;
         }
         Ok(())
     }
+}
+
+/// Writes lines further to the right.
+fn indent(lines: &str, columns: usize, yaml: &mut String) -> Result<()> {
+    for line in lines.lines() {
+        writeln!(yaml, "{:columns$}{line}", "")?;
+    }
+    Ok(())
 }
 
 /// Everything that the file says, except the secrets.
@@ -106,6 +167,8 @@ pub struct Settings<'a> {
     pub issuer: &'a str,
     /// This proxy's name at the provider.
     pub client_id: &'a str,
+    /// Further keys beside `routes`, in YAML.
+    pub keys: &'a str,
     /// The routes, in order.
     pub routes: &'a [Route],
 }
@@ -123,12 +186,14 @@ impl Settings<'_> {
              idp_provider: oidc\n\
              idp_provider_url: {}\n\
              idp_client_id: {}\n\
+             {}\n\
              routes:\n",
             self.listen,
             self.certificate.chain.display(),
             self.certificate.key.display(),
             self.issuer,
             self.client_id,
+            self.keys.trim_end(),
         );
         for route in self.routes {
             route.write(self.public, &mut yaml)?;

@@ -1,60 +1,58 @@
-//! An application behind the proxy: it records what it gets, answers 200, and echoes websockets.
+//! An application behind the proxy: it records what it gets, answers 200, and echoes websockets. It may speak TLS, add
+//! headers to its answers, or not answer at all.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// A request as the upstream got it.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Method.
-    pub method: Method,
-    /// Path and query, byte for byte.
-    pub target: String,
-    /// Headers.
-    pub headers: HeaderMap,
-    body: Arc<OnceLock<Bytes>>,
-}
+use crate::{Authority, Issued, Seen, SeenTls, Stream};
 
-impl Seen {
-    /// The body, once it has arrived whole.
-    #[must_use]
-    pub fn body(&self) -> Option<&Bytes> {
-        self.body.get()
-    }
-
-    /// All values of a header.
-    #[must_use]
-    pub fn values(&self, name: &str) -> Vec<&[u8]> {
-        self.headers
-            .get_all(name)
-            .iter()
-            .map(http::HeaderValue::as_bytes)
-            .collect()
-    }
+/// How an upstream answers.
+#[derive(Clone, Debug, Default)]
+pub enum Manner {
+    /// At once, with 200 and `NAME METHOD TARGET`.
+    #[default]
+    Answers,
+    /// At once, with this status and these headers beside.
+    AnswersWith(StatusCode, HeaderMap),
+    /// Not at all, while the proxy waits.
+    IsSilent,
+    /// With a head and the first bytes of a body that never ends.
+    Stalls,
 }
 
 /// A running upstream. Dropping it closes its port and its connections.
 pub struct Upstream {
-    name: &'static str,
+    app: Arc<App>,
     port: u16,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    tls: bool,
     _server: JoinSet<()>,
+}
+
+/// What all connections of an upstream share.
+struct App {
+    name: String,
+    seen: Mutex<Vec<Seen>>,
+    manner: Mutex<Manner>,
 }
 
 impl Upstream {
@@ -62,16 +60,38 @@ impl Upstream {
     ///
     /// # Errors
     /// When there is no port.
-    pub async fn start(name: &'static str) -> Result<Self> {
+    pub async fn start(name: &str) -> Result<Self> {
+        Self::listen(name, None).await
+    }
+
+    /// Starts one that speaks TLS with this certificate, and only with clients of `clients` if it is given.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub async fn start_tls(
+        name: &str,
+        identity: &Issued,
+        clients: Option<&Authority>,
+    ) -> Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(server_tls(identity, clients)?));
+        Self::listen(name, Some(acceptor)).await
+    }
+
+    async fn listen(name: &str, acceptor: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let app = Arc::new(App {
+            name: name.to_owned(),
+            seen: Mutex::default(),
+            manner: Mutex::default(),
+        });
+        let tls = acceptor.is_some();
         let mut server = JoinSet::new();
-        server.spawn(serve(listener, name, Arc::clone(&seen)));
+        server.spawn(serve(listener, acceptor, Arc::clone(&app)));
         Ok(Self {
-            name,
+            app,
             port,
-            seen,
+            tls,
             _server: server,
         })
     }
@@ -79,31 +99,105 @@ impl Upstream {
     /// For `to` in a route.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.address_as("127.0.0.1")
+    }
+
+    /// For `to` in a route, by another name of this machine.
+    #[must_use]
+    pub fn address_as(&self, host: &str) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", self.port)
+    }
+
+    /// Host and port of [`Upstream::address`], as they stand in `Host`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// What it answers.
     #[must_use]
     pub fn answer(&self, method: &str, target: &str) -> String {
-        format!("{} {method} {target}", self.name)
+        format!("{} {method} {target}", self.app.name)
+    }
+
+    /// Changes how it answers from the next request on.
+    pub fn behave(&self, manner: Manner) {
+        *self
+            .app
+            .manner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = manner;
     }
 
     /// Takes out what it has got since the last call.
     pub fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.app.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes out the one request that it has got since the last call.
+    ///
+    /// # Errors
+    /// When there was none or more than one.
+    pub fn take_one(&self) -> Result<Seen> {
+        let mut seen = self.take();
+        match (seen.pop(), seen.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (None, _) => bail!("upstream `{}` saw nothing", self.app.name),
+            (Some(_), false) => bail!(
+                "upstream `{}` saw {} requests",
+                self.app.name,
+                seen.len() + 1
+            ),
+        }
     }
 }
 
-async fn serve(listener: TcpListener, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
+fn server_tls(identity: &Issued, clients: Option<&Authority>) -> Result<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.certificate())?;
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let (chain, key) = identity.pair();
+    Ok(builder.with_single_cert(chain, key)?)
+}
+
+async fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, app: Arc<App>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let seen = Arc::clone(&seen);
-        connections.spawn(connection(stream, name, seen));
+        connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&app)));
     }
 }
 
-async fn connection(stream: TcpStream, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
-    let answer = service_fn(|request| answer(request, name, &seen));
+async fn connection(tcp: TcpStream, acceptor: Option<TlsAcceptor>, app: Arc<App>) {
+    let (stream, tls): (Box<dyn Stream>, _) = match acceptor {
+        None => (Box::new(tcp), None),
+        // A proxy that does not trust this upstream breaks off; so does this upstream.
+        Some(acceptor) => match acceptor.accept(tcp).await {
+            Ok(stream) => {
+                let session = stream.get_ref().1;
+                let tls = SeenTls {
+                    server_name: session.server_name().map(ToOwned::to_owned),
+                    client: session
+                        .peer_certificates()
+                        .and_then(|chain| chain.first())
+                        .map(|certificate| certificate.clone().into_owned()),
+                };
+                (Box::new(stream), Some(tls))
+            }
+            Err(_) => return,
+        },
+    };
+    let answer = service_fn(|request| answer(request, &app, tls.clone()));
     // A client that breaks off is not the upstream's concern.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), answer)
@@ -111,22 +205,27 @@ async fn connection(stream: TcpStream, name: &'static str, seen: Arc<Mutex<Vec<S
         .await;
 }
 
+/// A body whose end may never come.
+type Body = BoxBody<Bytes, Infallible>;
+
 async fn answer(
     mut request: Request<Incoming>,
-    name: &str,
-    seen: &Mutex<Vec<Seen>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    app: &App,
+    tls: Option<SeenTls>,
+) -> Result<Response<Body>, Infallible> {
     let target = request.uri().to_string();
-    let text = format!("{name} {} {target}", request.method());
+    let text = format!("{} {} {target}", app.name, request.method());
     let body = Arc::default();
     // The head counts, whether or not a body follows.
     let one = Seen {
         method: request.method().clone(),
         target,
         headers: request.headers().clone(),
+        tls,
         body: Arc::clone(&body),
     };
-    seen.lock()
+    app.seen
+        .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(one);
     if let Ok(whole) = request.body_mut().collect().await {
@@ -142,11 +241,33 @@ async fn answer(
         tokio::spawn(echo(request));
         return Ok(switching_protocols(accept));
     }
-    Ok(Response::new(Full::new(Bytes::from(text))))
+    let manner = app
+        .manner
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let whole = Full::new(Bytes::from(text)).boxed();
+    Ok(match manner {
+        Manner::Answers => Response::new(whole),
+        Manner::AnswersWith(status, headers) => {
+            let mut response = Response::new(whole);
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            response
+        }
+        Manner::IsSilent => std::future::pending().await,
+        Manner::Stalls => Response::new(BodyExt::boxed(StreamBody::new(stalled()))),
+    })
 }
 
-fn switching_protocols(accept: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+/// Some bytes and then nothing, without an end.
+fn stalled() -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> {
+    futures_util::stream::iter([Ok(Frame::data(Bytes::from_static(b"and then")))])
+        .chain(futures_util::stream::pending())
+}
+
+fn switching_protocols(accept: String) -> Response<Body> {
+    let mut response = Response::new(Full::default().boxed());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(CONNECTION, http::HeaderValue::from_static("Upgrade"));

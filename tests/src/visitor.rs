@@ -15,6 +15,8 @@ pub const ALICE: &str = "alice@example.com";
 pub const BOB: &str = "bob@example.com";
 /// Has an account with the provider, but no policy permits it.
 pub const MALLORY: &str = "mallory@example.com";
+/// Has an account with the provider, which has not checked that the address is theirs.
+pub const CAROL: &str = "carol@example.com";
 
 /// How many redirects in a row are followed.
 const REDIRECTS: usize = 20;
@@ -42,6 +44,11 @@ impl Visitor {
     /// Keeps the cookies, but reaches `https` addresses at this port.
     pub fn detour(&mut self, port: u16) {
         self.dialer = self.dialer.detour(port);
+    }
+
+    /// Keeps the cookies, but connects in another way.
+    pub fn connect_through(&mut self, dialer: Dialer) {
+        self.dialer = dialer;
     }
 
     /// How this visitor connects.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    Body, Browser, COCKPIT, Cockpit, Port, Process, Scene, Task, UnixUser, Upstream, eventually,
-    run,
+    Authority, Body, Browser, COCKPIT, Cockpit, Dialer, Port, Process, Scene, Task, UnixUser,
+    Upstream, eventually, run,
 };
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
@@ -60,6 +60,35 @@ fn the_upstream_records_and_echoes() -> Result<()> {
                 channel.next().await.context("the websocket ended")??,
                 Message::text("hello")
             );
+            Ok(())
+        },
+    )
+}
+
+#[test]
+fn an_upstream_with_tls_asks_for_certificates() -> Result<()> {
+    run(
+        "an_upstream_with_tls_asks_for_certificates",
+        Body::Host,
+        async |_: &mut Scene| {
+            let (ours, others) = (Authority::create("ours")?, Authority::create("others")?);
+            let identity = ours.issue(&["localhost"])?;
+            let upstream = Upstream::start_tls("app", &identity, Some(&ours)).await?;
+            let url = Url::parse(&upstream.address_as("localhost"))?;
+            let stranger = Dialer::new(ours.certificate());
+            let known = ours.issue(&["client.example.com"])?;
+            let answer = stranger.showing(&known).get(&url, "any", "/x").await?;
+            assert_eq!(answer.expect(200)?.text(), upstream.answer("GET", "/x"));
+            let tls = upstream.take_one()?.tls.context("it came over TLS")?;
+            assert_eq!(tls.server_name.as_deref(), Some("localhost"));
+            assert_eq!(tls.client, Some(known.certificate));
+
+            let unknown = stranger.showing(&others.issue(&["client.example.com"])?);
+            let mistrusting = Dialer::new(others.certificate()).showing(&ours.issue(&["x"])?);
+            for dialer in [stranger, unknown, mistrusting] {
+                assert!(dialer.get(&url, "any", "/x").await.is_err());
+            }
+            assert!(upstream.take().is_empty());
             Ok(())
         },
     )

@@ -4,6 +4,8 @@ mod cache;
 mod claims;
 mod key;
 
+use crate::config::IdentitySettings;
+
 pub(crate) use cache::Assertions;
 pub use key::AssertionKey;
 
@@ -39,9 +41,10 @@ impl std::fmt::Debug for Assertion {
 }
 
 /// The names of the claims that a session has to keep for assertions and claim headers.
-pub(crate) fn needed_claims(claim_headers: &[(String, String)]) -> impl Iterator<Item = &str> {
-    let named = claim_headers.iter().map(|(_, claim)| claim.as_str());
+pub(crate) fn needed_claims(settings: &IdentitySettings) -> impl Iterator<Item = &str> {
+    let named = settings.claim_headers.iter();
     named
+        .map(|(_, claim)| claim.as_str())
         .filter(|claim| !claims::BASE.contains(claim))
-        .chain(["groups", "name"])
+        .chain([settings.groups_claim.as_str(), "name"])
 }

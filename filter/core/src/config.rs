@@ -23,7 +23,9 @@ pub use route::{
 };
 pub use variables::override_by_variables;
 
-pub(crate) use findings::{Findings, Place, nearest, quoted};
+pub use findings::nearest;
+
+pub(crate) use findings::{Findings, Place, quoted};
 
 use std::time::Duration;
 
@@ -51,8 +53,12 @@ pub struct Config {
 pub struct IdentitySettings {
     /// Signs assertions (`signing_key`, else derived from `cookie_secret`). Absent only when no route needs it.
     pub signing_key: Option<AssertionKey>,
+    /// The text of `signing_key`, for the body that hands it to the module.
+    pub signing_key_text: Option<Secret>,
     /// Lower-case header names and the claims that they carry (`jwt_claims_headers`).
     pub claim_headers: Vec<(String, String)>,
+    /// The claim that names a visitor's groups (`idp_groups_claim`, default `groups`).
+    pub groups_claim: String,
     /// What stands as `iss` (`jwt_issuer_format`).
     pub issuer_format: IssuerFormat,
 }

@@ -85,7 +85,7 @@ impl Gate {
         let mut needs = ClaimNeeds::of(policies());
         let identity = &config.identity;
         if plan::tells_identity(&config) {
-            needs.tell(needed_claims(&identity.claim_headers));
+            needs.tell(needed_claims(identity));
         }
         let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));

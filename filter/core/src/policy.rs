@@ -106,6 +106,16 @@ impl Policy {
             .any(|criterion| matches!(criterion, Criterion::SourceIp(_)))
     }
 
+    /// Names the claim in which the provider tells a visitor's groups; `groups` unless it is said.
+    pub(crate) fn set_groups_claim(&mut self, name: &str) {
+        let terms = self.allow.iter_mut().chain(&mut self.deny);
+        for criterion in terms.flat_map(|term| &mut term.criteria) {
+            if let Criterion::Groups(claim, _) = criterion {
+                name.clone_into(claim);
+            }
+        }
+    }
+
     /// Whether any criterion asks for the client's certificate.
     #[must_use]
     pub fn asks_for_certificate(&self) -> bool {

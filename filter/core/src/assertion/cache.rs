@@ -50,7 +50,7 @@ impl Assertions {
         }
         let key = settings.signing_key.as_ref()?;
         let (headers, id) = (&settings.claim_headers, env.bytes().ok()?);
-        let claims = claims::of(session, party, headers, id, env.now);
+        let claims = claims::of(session, party, settings, id, env.now);
         let claim_values = headers
             .iter()
             .map(|(_, claim)| claims::header_value(&claims, claim))

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{LIFETIME, Party};
-use crate::config::IssuerFormat;
+use crate::config::{IdentitySettings, IssuerFormat};
 use crate::env::Timestamp;
 use crate::session::Session;
 
@@ -18,7 +18,7 @@ pub(super) const BASE: [&str; 12] = [
 pub(super) fn of(
     session: Option<&Session>,
     party: Party<'_>,
-    claim_headers: &[(String, String)],
+    settings: &IdentitySettings,
     id: [u8; 16],
     now: Timestamp,
 ) -> Map<String, Value> {
@@ -29,7 +29,10 @@ pub(super) fn of(
     };
     let subject = session.map_or("", |session| session.subject.as_str());
     let claim = |name: &str| session.map_or(&[][..], |session| session.claim(name));
-    let groups: Vec<String> = claim("groups").iter().filter_map(text).collect();
+    let groups: Vec<String> = claim(&settings.groups_claim)
+        .iter()
+        .filter_map(text)
+        .collect();
     let mut claims = Map::new();
     for (name, value) in [
         ("iss", json!(issuer)),
@@ -53,7 +56,7 @@ pub(super) fn of(
     ] {
         claims.insert(name.to_owned(), value);
     }
-    for (_, name) in claim_headers {
+    for (_, name) in &settings.claim_headers {
         let has = session.is_some_and(|session| session.has_claim(name));
         if has && !BASE.contains(&name.as_str()) {
             claims.insert(name.clone(), joined(claim(name)).into());

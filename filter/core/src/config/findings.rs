@@ -155,7 +155,8 @@ impl<'a> Piece<'a> {
 }
 
 /// The known name that is at most two edits away, if one is (and not most of the word is guessed).
-pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const LONGEST: usize = 64;
     const EDITS: usize = 2;
     if name.len() > LONGEST {

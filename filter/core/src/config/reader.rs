@@ -6,12 +6,14 @@ mod listener;
 mod provider;
 mod session;
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
 
 use super::findings::{Findings, Place};
 use super::keys::GLOBAL;
 use super::object::Object;
-use super::route::{Common, Known};
+use super::route::{Common, Known, read_upgrades};
 use super::{Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables};
 use client_authority::{Enforcement, read_client_authority};
 use identity::read_identity;
@@ -34,11 +36,11 @@ impl Config {
         value: &Value,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Loaded, ConfigError> {
-        let mut file = value.clone();
-        let mut findings = Findings {
-            warnings: override_by_variables(&mut file, variable),
-            ..Findings::default()
-        };
+        let mut file = Cow::Borrowed(value);
+        let mut findings = Findings::default();
+        if is_overridden(variable) {
+            findings.warnings = override_by_variables(file.to_mut(), variable);
+        }
         let config = read_file(&file, &mut findings);
         findings.sort();
         match config {
@@ -54,6 +56,13 @@ impl Config {
     }
 }
 
+/// Whether any variable overrides a key. Without one, the file, which may be large, need not be copied.
+fn is_overridden(variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    let mut empty = Value::Object(Map::new());
+    override_by_variables(&mut empty, variable);
+    empty.as_object().is_some_and(|keys| !keys.is_empty())
+}
+
 fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
     let Value::Object(map) = value else {
         findings
@@ -65,23 +74,26 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
     refuse_secret_files(&file, findings);
     let (client_authority, enforcement) = read_client_authority(&file, findings);
     let listener = read_listener(&file, client_authority, findings);
-    let certified = !listener.insecure && !listener.certificates.is_empty();
     let common = Common {
         pass_identity_headers: file.flag("pass_identity_headers", findings),
         issuer_format: super::IssuerFormat::read(&file, findings).unwrap_or_default(),
-        response_headers: ResponseHeaders::common(&file, certified, findings),
+        response_headers: ResponseHeaders::common(&file, !listener.insecure, findings),
         certificates_asked: listener.client_authority.is_some(),
         deny_uncertified: listener.client_authority.is_some() && enforcement != Enforcement::Policy,
+        allow_websockets: read_upgrades(&file, findings),
         timeout: file
             .duration("default_upstream_timeout", findings)
             .unwrap_or_else(|| Common::default().timeout),
     };
-    let routes = read_routes(&file, &common, findings);
+    let mut routes = read_routes(&file, &common, findings);
     let asks = routes.iter().any(|route| route.policy.asks_for_identity());
     let provider = read_provider(&file, asks, findings);
     let session = read_session(&file, asks, findings);
     let secret = session.as_ref().and_then(|session| session.secret.as_ref());
     let identity = read_identity(&file, &routes, secret, common.issuer_format, findings);
+    for route in &mut routes {
+        route.policy.set_groups_claim(&identity.groups_claim);
+    }
     Some(Config {
         listener,
         routes,

@@ -76,6 +76,8 @@ const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// What the top of the file says for all routes.
 #[derive(Debug)]
 pub(super) struct Common {
+    /// `allow_upgrades`.
+    pub(super) allow_websockets: bool,
     /// `default_upstream_timeout`.
     pub(super) timeout: Duration,
     pub(super) pass_identity_headers: bool,
@@ -90,6 +92,7 @@ pub(super) struct Common {
 impl Default for Common {
     fn default() -> Self {
         Self {
+            allow_websockets: false,
             timeout: DEFAULT_TIMEOUT,
             pass_identity_headers: false,
             issuer_format: IssuerFormat::default(),
@@ -129,7 +132,11 @@ impl Route {
         let request_headers = RequestHeaders::read(&object, findings);
         let response_headers = ResponseHeaders::read(&object, &common.response_headers, findings);
         let policy = read_policy(&object, common, findings);
-        let allow_websockets = read_websockets(&object, findings);
+        let upgrades = read_upgrades(&object, findings);
+        let allow_websockets = object
+            .maybe_flag("allow_websockets", findings)
+            .unwrap_or(common.allow_websockets)
+            || upgrades;
         let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);
         let pass_identity_headers = object.maybe_flag("pass_identity_headers", findings);
         let issuer_format = IssuerFormat::read(&object, findings);
@@ -159,18 +166,14 @@ impl Route {
     }
 }
 
-/// `allow_websockets`, or `allow_upgrades` that lists only `websocket`.
-fn read_websockets(object: &Object<'_>, findings: &mut Findings) -> bool {
-    let mut allowed = object.flag("allow_websockets", findings);
+/// Whether `allow_upgrades`, at the top of the file or of a route, lists `websocket`; it can list nothing else.
+pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> bool {
+    let listed = object.texts("allow_upgrades", findings).unwrap_or_default();
     let place = object.place_of("allow_upgrades");
-    for (index, protocol) in object
-        .texts("allow_upgrades", findings)
-        .unwrap_or_default()
-        .iter()
-        .enumerate()
-    {
+    let mut websocket = false;
+    for (index, protocol) in listed.iter().enumerate() {
         if protocol.eq_ignore_ascii_case("websocket") {
-            allowed = true;
+            websocket = true;
         } else {
             findings
                 .problem(
@@ -180,7 +183,7 @@ fn read_websockets(object: &Object<'_>, findings: &mut Findings) -> bool {
                 .help("only `websocket` is passed on; take the others out");
         }
     }
-    allowed
+    websocket
 }
 
 /// `timeout` and `idle_timeout`, without limit where they are zero.

@@ -1,3 +1,4 @@
+mod allocation;
 mod properties;
 mod vectors;
 

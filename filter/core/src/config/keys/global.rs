@@ -127,9 +127,12 @@ pub const GLOBAL: &[Key] = &[
         "skip_xff_append",
         "upstreams are always told the client's address: write `remove_request_headers: [x-forwarded-for]` on routes where they must not be",
     ),
-    Key::refused(
+    Key::translated(
         "allow_upgrades",
-        "`websocket` alone can be allowed, and route by route: write `allow_websockets: true` there",
+        Kind::Texts,
+        By::ALL,
+        "`allow_websockets: true` on routes that do not say otherwise",
+        "A list of protocols of which only `websocket` can be allowed",
     ),
     Key::refused(
         "autocert",
@@ -194,6 +197,12 @@ pub const GLOBAL: &[Key] = &[
         Kind::Texts,
         By::ALL,
         "Jetway's own: further origins on which the provider's endpoints may be; endpoints elsewhere than at the issuer or there are refused",
+    ),
+    Key::honoured(
+        "idp_groups_claim",
+        Kind::Text,
+        By::FILTER,
+        "Jetway's own: name of the claim in which the provider tells a visitor's groups; `groups` unless it is said",
     ),
     Key::honoured(
         "require_email_verified",
@@ -268,7 +277,7 @@ pub const GLOBAL: &[Key] = &[
         "signing_key",
         Kind::Secret,
         By::FILTER,
-        "The private key that signs assertions, EC P-256 or RSA, as PEM text or as that in base64; by default one is derived from `cookie_secret`",
+        "The private key that signs assertions, on the curve P-256, as PEM text or as that in base64; by default one is derived from `cookie_secret`",
     ),
     Key::honoured(
         "signing_key_file",

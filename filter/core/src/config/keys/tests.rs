@@ -17,12 +17,13 @@ const TABLES: [(&str, &[Key]); 7] = [
 ];
 
 /// Keys that are not in the list: our own, a key that Pomerium had once, and those that its list of colours only hints at.
-const BESIDE: [&str; 8] = [
+const BESIDE: [&str; 9] = [
     "global authenticate_callback_path",
     "global darkmode_primary_color",
     "global darkmode_secondary_color",
     "global favicon_url",
     "global idp_extra_origins",
+    "global idp_groups_claim",
     "global logo_url",
     "global require_email_verified",
     "global secondary_color",

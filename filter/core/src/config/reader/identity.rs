@@ -17,6 +17,9 @@ const MAX_CLAIM_HEADERS: usize = 64;
 /// What stands before a claim's name in a header's, when the file does not name the header.
 const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
 
+const SIGNING_KEY_HELP: &str =
+    "write what `openssl ecparam -name prime256v1 -genkey -noout` prints, as it is or in base64";
+
 const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
     ("IssuerHostOnly", IssuerFormat::HostOnly),
     ("IssuerURI", IssuerFormat::Uri),
@@ -38,7 +41,13 @@ pub(super) fn read_identity(
 ) -> IdentitySettings {
     IdentitySettings {
         signing_key: read_signing_key(file, routes, secret, findings),
+        signing_key_text: file
+            .some_text("signing_key", &mut Findings::default())
+            .map(|text| Secret::new(text.into_bytes())),
         claim_headers: read_claim_headers(file, findings),
+        groups_claim: file
+            .some_text("idp_groups_claim", findings)
+            .unwrap_or_else(|| "groups".to_owned()),
         issuer_format,
     }
 }
@@ -65,15 +74,19 @@ fn read_signing_key(
     let Some(pem) = pem_text(&text).map(Secret::new) else {
         findings
             .problem(&place, "`signing_key` is not a private key as PEM text")
-            .help("write what `base64 -w0 FILE.pem` prints");
+            .help(SIGNING_KEY_HELP);
         return None;
     };
     match AssertionKey::from_pem(pem.expose()) {
         Ok(key) => Some(key),
         Err(reason) => {
+            // What is wrong, and what to write instead.
+            let (wrong, help) = reason
+                .split_once("; ")
+                .unwrap_or((&reason, SIGNING_KEY_HELP));
             findings
-                .problem(&place, format!("`signing_key` cannot sign: {reason}"))
-                .help("write an EC P-256 key, such as `openssl ecparam -genkey -name prime256v1 -noout` makes");
+                .problem(&place, format!("`signing_key` cannot sign: {wrong}"))
+                .help(help);
             None
         }
     }

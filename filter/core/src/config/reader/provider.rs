@@ -79,7 +79,11 @@ pub(super) fn read_provider(
             .help(what);
     };
     if kind.is_none() {
-        missing("idp_provider", "add `idp_provider: oidc`", findings);
+        missing(
+            "idp_provider",
+            "add `idp_provider: oidc`: the sign-in service that Pomerium uses without it is not there",
+            findings,
+        );
     }
     let issuer = file.some_text("idp_provider_url", findings);
     if issuer.is_none() {

@@ -111,31 +111,27 @@ impl ResponseHeaders {
     }
 
     /// `set_response_headers` at the top of the file; Pomerium's defaults when it is not there.
-    pub(in super::super) fn common(
-        file: &Object<'_>,
-        certified: bool,
-        findings: &mut Findings,
-    ) -> Self {
+    pub(in super::super) fn common(file: &Object<'_>, tls: bool, findings: &mut Findings) -> Self {
         let mut headers = Self::default();
         match SetResponse::read(file, findings) {
             Some(SetResponse::Set(set)) => headers.set = set,
             Some(SetResponse::Disable) => {}
-            None => headers.defaults = defaults(certified),
+            None => headers.defaults = defaults(tls),
         }
         headers
     }
 }
 
-/// Pomerium's defaults. Browsers are told to insist on https only where there is a certificate that they can believe.
+/// Pomerium's defaults. Browsers are told to insist on https only by a listener that speaks it itself.
 /// X-XSS-Protection is left out: browsers have removed what it switched, which could be used for attacks.
-fn defaults(certified: bool) -> Vec<(String, String)> {
+fn defaults(tls: bool) -> Vec<(String, String)> {
     let framing = ("x-frame-options", "SAMEORIGIN");
     let transport = (
         "strict-transport-security",
         "max-age=31536000; includeSubDomains; preload",
     );
     std::iter::once(framing)
-        .chain(certified.then_some(transport))
+        .chain(tls.then_some(transport))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }

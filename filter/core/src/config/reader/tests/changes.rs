@@ -104,8 +104,6 @@ fn response_headers_are_merged() {
     let headers = |global: Value, own: Value| {
         let mut file = merged(json!({"set_response_headers": own}));
         file["Set_Response_Headers"] = global;
-        file["certificate_file"] = json!("c.pem");
-        file["certificate_key_file"] = json!("k.pem");
         let route = read(&file).unwrap().config.routes.remove(0);
         (route.response_headers.set, route.response_headers.defaults)
     };
@@ -144,7 +142,7 @@ fn response_headers_are_merged() {
 }
 
 #[test]
-fn browsers_insist_on_https_only_with_a_certificate() {
+fn browsers_insist_on_https_where_it_is_spoken() {
     let names = |file: &Value| {
         let route = read(file).unwrap().config.routes.remove(0);
         let names = route
@@ -154,11 +152,11 @@ fn browsers_insist_on_https_only_with_a_certificate() {
             .map(|(name, _)| name);
         names.collect::<Vec<_>>()
     };
-    assert_eq!(names(&guide()), ["x-frame-options"]);
-    let mut insecure = guide();
-    insecure["certificates"] = json!([{"cert": "c.pem", "key": "k.pem"}]);
-    assert_eq!(names(&insecure).len(), 2);
-    insecure["insecure_server"] = json!(true);
+    assert_eq!(
+        names(&guide()),
+        ["x-frame-options", "strict-transport-security"]
+    );
+    let insecure = with("/insecure_server", json!(true));
     assert_eq!(names(&insecure), ["x-frame-options"]);
 }
 
@@ -242,6 +240,13 @@ fn websockets_as_an_upgrade() {
     assert!(!allowed(
         json!({"allow_websockets": "0", "allow_upgrades": []})
     ));
+    let everywhere = |own: Value| {
+        let mut file = merged(json!({"allow_websockets": own}));
+        file["allow_upgrades"] = json!("websocket");
+        let route = read(&file).unwrap().config.routes.remove(0);
+        route.allow_websockets
+    };
+    assert!(everywhere(Value::Null) && !everywhere(json!(false)));
     let error = read(&merged(
         json!({"allow_upgrades": ["websocket", "spdy/3.1"]}),
     ))

@@ -1,5 +1,7 @@
 //! What upstreams are told, and the secrets behind it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use serde_json::{Value, json};
 
 use super::{SECRET, guide, merged, read, with, without};
@@ -87,6 +89,20 @@ fn a_key_signs_when_it_is_needed() {
         .unwrap()
         .retain(|key, _| key == "routes");
     assert!(read(&file).unwrap().config.identity.signing_key.is_none());
+}
+
+#[test]
+fn a_key_of_the_file_signs() {
+    let key = p256::SecretKey::from_slice(&[7; 32]).unwrap();
+    let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap();
+    let coded = STANDARD.encode(pem.as_bytes());
+    let identity = |file: &Value| read(file).unwrap().config.identity;
+    let derived = identity(&guide()).signing_key.unwrap();
+    for text in [pem.as_str(), coded.as_str()] {
+        let identity = identity(&with("/signing_key", json!(text)));
+        assert_ne!(identity.signing_key.unwrap().id(), derived.id());
+        assert_eq!(identity.signing_key_text.unwrap().expose(), text.as_bytes());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{merged, read, with};
 use crate::config::key::{Key, Treatment};
-use crate::config::keys::{GLOBAL, ROUTE};
+use crate::config::keys::{GLOBAL, ISSUER_FORMATS, MTLS_ENFORCEMENTS, ROUTE};
 
 /// A file with a value under a key of a table.
 fn file_with(table: &[Key], name: &str, value: Value) -> Value {
@@ -77,6 +77,18 @@ fn every_honoured_key_is_read() {
             let lonely = key.name.ends_with("_substitution");
             assert!(fails || lonely, "{}", key.name);
         }
+    }
+}
+
+#[test]
+fn the_words_of_the_tables_are_read() {
+    for word in ISSUER_FORMATS {
+        let loaded = read(&with("/jwt_issuer_format", json!(word)));
+        assert!(loaded.is_ok(), "{word}");
+    }
+    for word in MTLS_ENFORCEMENTS {
+        let mtls = json!({"ca_file": "ca.pem", "enforcement": word});
+        assert!(read(&with("/downstream_mtls", mtls)).is_ok(), "{word}");
     }
 }
 

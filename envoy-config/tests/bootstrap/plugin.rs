@@ -1,0 +1,132 @@
+//! The module and its configuration.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use jetway_core::contract::SECRET_VARIABLES;
+
+#[test]
+fn no_secret_is_in_the_file() {
+    let mut file = everything();
+    file["shared_secret"] = json!("c2hhcmVkLXNlY3JldA==");
+    let text = text(&file, &Options::default()).unwrap();
+    for secret in [COOKIE_SECRET, CLIENT_SECRET, "c2hhcmVkLXNlY3JldA=="] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
+
+/// A file that uses what the module and Envoy both read.
+fn everything() -> Value {
+    let mut file = file();
+    for (key, value) in [
+        ("use_proxy_protocol", json!(true)),
+        (
+            "downstream_mtls",
+            json!({ "ca": CERTIFICATE, "enforcement": "policy" }),
+        ),
+        ("default_upstream_timeout", json!("1m")),
+    ] {
+        file[key] = value;
+    }
+    let more = json!([
+        { "from": "https://*.wild.example.com", "prefix": "/a", "prefix_rewrite": "/b", "host_rewrite": "inner.example.com",
+          "to": ["https://a.example.com,3", "https://192.0.2.1:8443,1"], "tls_custom_ca": CERTIFICATE,
+          "tls_client_cert": CERTIFICATE, "tls_client_key_file": "/tls/client.key",
+          "set_request_headers": { "signing_key": "a header" }, "policy": [policy()] },
+        { "from": "https://old.example.com", "redirect": { "host_redirect": "new.example.com" }, "policy": [policy()] },
+    ]);
+    let routes = file["routes"].as_array_mut().unwrap();
+    routes.extend(more.as_array().unwrap().iter().cloned());
+    file
+}
+
+#[test]
+fn the_plugin_gets_the_file_as_json_text_and_its_secrets_from_the_environment() {
+    let envoy = written(&file());
+    let config = plugin(&envoy);
+    assert_eq!(
+        config["configuration"]["@type"],
+        "type.googleapis.com/google.protobuf.StringValue"
+    );
+    let plugin: Value =
+        serde_json::from_str(config["configuration"]["value"].as_str().unwrap()).unwrap();
+    let mut expected = file();
+    for secret in [
+        "cookie_secret",
+        "idp_client_secret",
+        "certificate_file",
+        "certificate_key_file",
+    ] {
+        expected.as_object_mut().unwrap().remove(secret);
+    }
+    assert_eq!(plugin, expected);
+    assert_eq!(
+        config["vm_config"]["environment_variables"],
+        json!({ "host_env_keys": SECRET_VARIABLES.map(|(_, variable)| variable) })
+    );
+}
+
+fn plugin(envoy: &Value) -> &Value {
+    &http(envoy)["http_filters"][1]["typed_config"]["config"]
+}
+
+#[test]
+fn the_module_stands_between_the_log_and_the_router() {
+    let envoy = written(&file());
+    let names = http(&envoy)["http_filters"].as_array().unwrap();
+    let names = names.iter().map(|filter| &filter["name"]);
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            "envoy.filters.http.set_filter_state",
+            "jetway",
+            "envoy.filters.http.router"
+        ]
+    );
+}
+
+/// What is taken out must change nothing for the module: above all not the names of the routes.
+#[test]
+fn the_module_reads_the_same_routes_from_its_configuration() {
+    let file = everything();
+    let envoy = written(&file);
+    let inner: Value =
+        serde_json::from_str(plugin(&envoy)["configuration"]["value"].as_str().unwrap()).unwrap();
+    let secrets = SECRET_VARIABLES.map(|(key, variable)| (variable, file[key].as_str()));
+    let secrets = BTreeMap::from(secrets);
+    let environment = |name: &str| secrets.get(name).copied().flatten().map(str::to_owned);
+    let ids = |file: &Value| {
+        let config = Config::read(file, &environment).unwrap().config;
+        config
+            .routes
+            .into_iter()
+            .map(|route| (route.id, route.name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&inner), ids(&file));
+}
+
+#[test]
+fn the_heading_names_the_secrets_that_envoy_has_to_be_given() {
+    let mut file = file();
+    let heading = |file: &Value| {
+        let text = text(file, &Options::default()).unwrap();
+        text.lines()
+            .take_while(|line| line.starts_with('#'))
+            .collect::<String>()
+    };
+    assert!(heading(&file).contains("as COOKIE_SECRET and IDP_CLIENT_SECRET:"));
+    file.as_object_mut().unwrap().remove("idp_client_secret");
+    assert!(heading(&file).contains("as COOKIE_SECRET:"));
+    assert!(!heading(&file).contains("set_request_headers"));
+    assert!(heading(&everything()).contains("set_request_headers"));
+}
+
+#[test]
+fn a_failed_module_refuses_and_is_started_again() {
+    let text = text(&file(), &Options::default()).unwrap();
+    let envoy: Value = serde_saphyr::from_str(&text).unwrap();
+    let config = plugin(&envoy);
+    assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(config["fail_open"], Value::Null);
+}

@@ -1,0 +1,55 @@
+//! What an upstream is told about a visitor, verified as an upstream would: by a library of its own.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::{Scene, output_of};
+
+/// The verifier's program.
+const PROGRAM: &str = include_str!("../peers/assertion.mjs");
+
+/// A verified assertion.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    /// The JOSE header.
+    pub header: Value,
+    /// The claims.
+    pub claims: Value,
+}
+
+impl Assertion {
+    /// Verifies signature, issuer, audience and times with the keys that the proxy publishes.
+    ///
+    /// # Errors
+    /// When it is not good, with the verifier's reason.
+    pub fn verify(
+        scene: &Scene,
+        token: &str,
+        keys: &Value,
+        issuer: &str,
+        audience: &str,
+    ) -> Result<Self> {
+        let folder = scene.folder().join("verifier");
+        if !folder.exists() {
+            std::fs::create_dir(&folder)?;
+            std::fs::write(folder.join("assertion.mjs"), PROGRAM)?;
+            // Node.js looks for packages beside the program.
+            std::os::unix::fs::symlink(&scene.installed.node_modules, folder.join("node_modules"))?;
+        }
+        let order = json!({"token": token, "jwks": keys, "issuer": issuer, "audience": audience});
+        let printed = output_of(
+            Command::new(&scene.installed.node)
+                .arg("assertion.mjs")
+                .current_dir(&folder)
+                .env("ORDER", order.to_string()),
+        )
+        .context("the assertion is not good")?;
+        let mut verified: Value = serde_json::from_slice(&printed)?;
+        Ok(Self {
+            header: verified["header"].take(),
+            claims: verified["payload"].take(),
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! What upstreams are told about the visitor, and how they can be sure of it.
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use jetway_tests::{
+    ALICE, APP, Assertion, Authority, BOB, OTHER, Route, Scene, Seen, Upstream, Visitor,
+    on_both_bodies,
+};
+use serde_json::{Value, json};
+use url::Url;
+
+on_both_bodies!(
+    upstreams_learn_who_the_visitor_is,
+    a_signing_key_of_ones_own_signs_assertions,
+);
+
+const ASSERTION: &str = "x-pomerium-jwt-assertion";
+const CLAIM_HEADERS: [&str; 6] = [
+    "x-email",
+    "x-user",
+    "x-groups",
+    "x-department",
+    "x-roles",
+    "x-missing",
+];
+
+async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let to = upstream.address();
+    scene.keys = "jwt_claims_headers:\n  X-Email: email\n  X-User: user\n  X-Groups: groups\n  X-Department: department\n  \
+                  X-Roles: realm_access.roles\n  X-Missing: nothing\n"
+        .to_owned();
+    let routes = [
+        Route::new(APP, &to)
+            .prefix("/public")
+            .public()
+            .key("pass_identity_headers: true"),
+        Route::new(APP, &to).key("pass_identity_headers: true"),
+        Route::new(OTHER, &to),
+    ];
+    let _proxy = scene.serve(&routes).await?;
+    let (app, other) = (scene.url(APP, "/")?, scene.url(OTHER, "/")?);
+    let keys = published_keys(&mut scene.visitor(), &app).await?;
+    assert_eq!(
+        keys,
+        published_keys(&mut scene.visitor(), &other).await?,
+        "every host publishes the same keys"
+    );
+
+    let mut alice = scene.visitor();
+    alice.sign_in(&app, ALICE).await?.1.expect(200)?;
+    alice.sign_in(&other, ALICE).await?.1.expect(200)?;
+    upstream.take();
+    let seen = forge(&mut alice, &app, &upstream).await?;
+    for (name, value) in CLAIM_HEADERS.into_iter().zip([
+        ALICE,
+        ALICE,
+        "admins,staff",
+        "engineering",
+        "editor,auditor",
+        "",
+    ]) {
+        assert_eq!(seen.value(name)?, value, "{name}");
+    }
+    let token = seen.value(ASSERTION)?;
+    let assertion = Assertion::verify(scene, token, &keys, APP, APP)?;
+    let claims = &assertion.claims;
+    assert_eq!(claims["email"], ALICE);
+    assert_eq!(claims["sub"], ALICE);
+    assert_eq!(claims["user"], ALICE);
+    assert_eq!(claims["name"], "Alice");
+    assert_eq!(claims["aud"], APP, "one text, not a list");
+    assert_eq!(claims["groups"], json!(["admins", "staff"]));
+    let times = [&claims["exp"], &claims["iat"]].map(|time| time.as_i64().unwrap_or_default());
+    assert_eq!(times[0] - times[1], 300, "{claims}");
+    assert!(
+        keys["keys"].as_array().is_some_and(|keys| keys
+            .iter()
+            .any(|key| key["kid"] == assertion.header["kid"] && key.get("d").is_none())),
+        "the key is published, and only its public half: {keys}"
+    );
+    for (what, broken) in [
+        (
+            "another signature",
+            format!("{}AAAA", &token[..token.len() - 4]),
+        ),
+        ("other claims", with_other_claims(token)?),
+    ] {
+        assert!(
+            Assertion::verify(scene, &broken, &keys, APP, APP).is_err(),
+            "{what} would be believed"
+        );
+    }
+
+    // Nobody is signed in: whatever is said, it is not what the client said.
+    let seen = forge(&mut scene.visitor(), &scene.url(APP, "/public")?, &upstream).await?;
+    for name in CLAIM_HEADERS {
+        assert!(seen.values(name).concat().is_empty(), "`{name}`: {seen:?}");
+    }
+    assert!(!seen.values(ASSERTION).contains(&b"forged".as_slice()));
+
+    let mut bob = scene.visitor();
+    bob.sign_in(&app, BOB).await?.1.expect(200)?;
+    upstream.take();
+    assert_eq!(
+        forge(&mut bob, &app, &upstream).await?.value("x-groups")?,
+        "staff"
+    );
+
+    let seen = forge(&mut alice, &other, &upstream).await?;
+    for name in CLAIM_HEADERS.into_iter().chain([ASSERTION]) {
+        assert!(
+            seen.values(name).is_empty(),
+            "`{name}` on a route without `pass_identity_headers`: {seen:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let key = Authority::create("only for its key")?
+        .issue(&["key.example.com"])?
+        .key;
+    scene.keys = "pass_identity_headers: true\njwt_issuer_format: IssuerURI\njwt_claims_headers: [email, groups]\n"
+        .to_owned();
+    scene
+        .variables
+        .push(("SIGNING_KEY".to_owned(), key.clone()));
+    let routes = [
+        Route::new(APP, &upstream.address()),
+        Route::new(OTHER, &upstream.address()).key("pass_identity_headers: false"),
+    ];
+    let mut alice = scene.visitor();
+    let url = scene.url(APP, "/")?;
+    let mut proxy = scene.serve(&routes).await?;
+    alice.sign_in(&url, ALICE).await?.1.expect(200)?;
+    let seen = upstream.take_one()?;
+    assert_eq!(seen.value("x-pomerium-claim-email")?, ALICE);
+    assert_eq!(seen.value("x-pomerium-claim-groups")?, "admins,staff");
+    let keys = published_keys(&mut alice, &url).await?;
+    let issuer = format!("https://{APP}/");
+    let first = Assertion::verify(scene, seen.value(ASSERTION)?, &keys, &issuer, APP)?;
+    assert_eq!(first.claims["email"], ALICE);
+
+    let other = scene.url(OTHER, "/")?;
+    alice.sign_in(&other, ALICE).await?.1.expect(200)?;
+    let seen = upstream.take_one()?;
+    assert!(seen.values(ASSERTION).is_empty(), "the route's word counts");
+
+    // The key outlives the process, and so does what it signed.
+    proxy.process.terminate();
+    proxy
+        .process
+        .finish(std::time::Duration::from_secs(15))
+        .await?;
+    drop(proxy);
+    let proxy = scene.serve(&routes).await?;
+    assert_eq!(keys, published_keys(&mut alice, &url).await?);
+    let secret = key
+        .lines()
+        .nth(1)
+        .context("a key in PEM has several lines")?;
+    assert!(
+        !proxy.process.log().contains(secret),
+        "the key is in the log"
+    );
+    Ok(())
+}
+
+/// Sends everything that a client must not be able to say, and returns what the upstream got.
+async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<Seen> {
+    let mut headers = HeaderMap::new();
+    for name in CLAIM_HEADERS {
+        headers.append(name, HeaderValue::from_static("forged"));
+        headers.append(name, HeaderValue::from_static("forged again"));
+    }
+    for name in [
+        ASSERTION,
+        "x-pomerium-jwt-assertion-for",
+        "x-pomerium-claim-email",
+        "x-pomerium-claim-anything",
+    ] {
+        headers.append(name, HeaderValue::from_static("forged"));
+    }
+    visitor
+        .send(Method::GET, url, headers, Bytes::new())
+        .await?
+        .expect(200)?;
+    let seen = upstream.take_one()?;
+    for (name, value) in &seen.headers {
+        assert!(!value.as_bytes().starts_with(b"forged"), "`{name}` passed");
+    }
+    Ok(seen)
+}
+
+/// The keys with which a host's assertions are verified; nobody has to be signed in for them.
+async fn published_keys(visitor: &mut Visitor, url: &Url) -> Result<Value> {
+    let answer = visitor
+        .fetch(&url.join("/.well-known/pomerium/jwks.json")?)
+        .await?
+        .expect(200)?;
+    let kind = answer.header("content-type").unwrap_or_default();
+    assert!(kind.contains("json"), "{answer:?}");
+    answer.json()
+}
+
+/// The same token for somebody else.
+fn with_other_claims(token: &str) -> Result<String> {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    let mut parts: Vec<String> = token.split('.').map(ToOwned::to_owned).collect();
+    let claims = parts.get_mut(1).context("a token has three parts")?;
+    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(&*claims)?)?;
+    *claims = BASE64_URL_SAFE_NO_PAD.encode(text.replace(ALICE, BOB));
+    Ok(parts.join("."))
+}

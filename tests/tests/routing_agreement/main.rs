@@ -1,0 +1,159 @@
+//! Route, policy and upstream never disagree: generated route tables and requests, the same file in the host and in Envoy at
+//! the same time, beside a model of a few lines and `jetway explain`. `JETWAY_TEST_SEED` repeats a run.
+
+mod model;
+mod request;
+mod table;
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use jetway_tests::{APP, Body, Dialer, Dice, Port, Response, Scene, Upstream, output_of, run};
+use model::{Outcome, outcome};
+use request::{Request, request};
+use serde_json::Value;
+use table::{Access, Entry, table};
+
+/// Tables in one file, and requests to each.
+const TABLES: usize = 8;
+const REQUESTS: usize = 60;
+/// How many requests are enough for one upstream each.
+const UPSTREAMS: usize = 4;
+/// How many requests of each table `jetway explain` is asked about.
+const EXPLAINED: usize = 6;
+
+#[test]
+fn both_bodies_the_model_and_explain_agree() -> Result<()> {
+    let mut dice = Dice::cast()?;
+    let seed = dice.seed;
+    run(
+        "both_bodies_the_model_and_explain_agree",
+        Body::Host,
+        async |scene: &mut Scene| compare(scene, &mut dice).await,
+    )
+    .with_context(|| format!("JETWAY_TEST_SEED={seed} repeats this"))
+}
+
+async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
+    let mut upstreams = Vec::new();
+    for number in 0..UPSTREAMS {
+        upstreams.push(Upstream::start(&format!("u{number}")).await?);
+    }
+    let authorities: Vec<String> = upstreams.iter().map(Upstream::authority).collect();
+    let tables: Vec<Vec<Entry>> = (0..TABLES)
+        .map(|number| table(dice, number, UPSTREAMS))
+        .collect();
+    let entries = tables.iter().flatten();
+    let routes: Vec<_> = entries.map(|entry| entry.route(&upstreams)).collect();
+    let elsewhere = Port::reserve()?;
+    let _host = scene.serve(&routes).await?;
+    let _envoy = scene
+        .serve_at(Body::Envoy, elsewhere.number(), &routes)
+        .await?;
+    let dialers = [
+        (Body::Host, scene.dialer.clone()),
+        (Body::Envoy, scene.dialer.detour(elsewhere.number())),
+    ];
+
+    for (number, entries) in tables.iter().enumerate() {
+        let mut explained = 0;
+        for _ in 0..REQUESTS {
+            let request = request(dice, number, scene.port());
+            let (expected, entry) = outcome(entries, &request, &authorities);
+            for (body, dialer) in &dialers {
+                let got = send(scene, dialer, &request, &upstreams)
+                    .await
+                    .with_context(|| format!("{body:?}: {request:?}"))?;
+                ensure!(
+                    got == expected,
+                    "{body:?} has {got:?} instead of {expected:?} for {request:#?}\nin {entries:#?}"
+                );
+            }
+            if request.plain && explained < EXPLAINED {
+                explained += 1;
+                let told = explain(scene, &request, &routes)?;
+                check(&told, entry).with_context(|| {
+                    format!("explain has {told} for {request:#?}\nin {entries:#?}")
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends a request and finds out where it went.
+async fn send(
+    scene: &Scene,
+    dialer: &Dialer,
+    request: &Request,
+    upstreams: &[Upstream],
+) -> Result<Outcome> {
+    let url = scene.url(APP, "/")?;
+    let answer = dialer
+        .get(&url, &request.authority, &request.target)
+        .await?;
+    let mut reached = upstreams
+        .iter()
+        .enumerate()
+        .flat_map(|(place, upstream)| upstream.take().into_iter().map(move |seen| (place, seen)));
+    let first = reached.next();
+    ensure!(
+        reached.next().is_none(),
+        "more than one request: {answer:?}"
+    );
+    let Some((upstream, seen)) = first else {
+        ensure!(answer.status != 200, "an answer from nowhere: {answer:?}");
+        return Ok(Outcome::Answer {
+            status: answer.status.as_u16(),
+        });
+    };
+    ensure!(
+        answer.status == 200 && seen.values("x-jetway-route").is_empty(),
+        "the upstream was asked: {answer:?} {seen:?}"
+    );
+    Ok(Outcome::Upstream {
+        route: route_of(&answer)?,
+        upstream,
+        host: seen.value("host")?.to_owned(),
+        target: seen.target,
+    })
+}
+
+fn route_of(answer: &Response) -> Result<String> {
+    let name = answer.header("x-route");
+    Ok(name
+        .with_context(|| format!("no route: {answer:?}"))?
+        .to_owned())
+}
+
+/// What `jetway explain` says about a request.
+fn explain(scene: &Scene, request: &Request, routes: &[jetway_tests::Route]) -> Result<Value> {
+    let (file, variables) = scene.file(routes)?;
+    let mut command = Command::new(scene.installed.jetway()?);
+    command
+        .args(["explain", "--format", "json", "-c"])
+        .arg(file)
+        .arg("GET")
+        .arg(format!("https://{}{}", request.authority, request.target))
+        .envs(variables);
+    Ok(serde_json::from_slice(&output_of(&mut command)?)?)
+}
+
+fn check(told: &Value, entry: Option<&Entry>) -> Result<()> {
+    let (name, decision, status) = match entry {
+        None => (Value::Null, "deny", 404),
+        Some(entry) => match entry.access {
+            Access::Public => (entry.name.as_str().into(), "allow", 200),
+            Access::Refused => (entry.name.as_str().into(), "deny", 403),
+            Access::SignIn => (entry.name.as_str().into(), "login", 302),
+        },
+    };
+    let route = &told["route"];
+    let route = route.get("name").unwrap_or(route);
+    ensure!(*route == name, "another route than {name}");
+    ensure!(told["decision"] == decision, "not {decision}");
+    let status_agrees = told["status"] == status || (status == 302 && told["status"] == 401);
+    ensure!(status_agrees, "not {status}");
+    ensure!(told["reasons"].is_array(), "no reasons");
+    Ok(())
+}
