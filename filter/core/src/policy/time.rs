@@ -71,7 +71,7 @@ impl Weekdays {
 }
 
 impl std::fmt::Display for Weekdays {
-    /// As [`Weekdays::read`] reads it.
+    /// As `Weekdays::read` reads it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0 == ALL_DAYS {
             return f.write_str("*");

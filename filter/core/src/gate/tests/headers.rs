@@ -78,6 +78,30 @@ fn templates_show_nothing_that_upstreams_may_not_see() {
     }
 }
 
+/// What one route asks for costs the requests of another nothing.
+#[test]
+fn a_plain_route_pays_for_no_other() {
+    let plain = json!({"from": "https://app.test", "to": "http://up",
+                       "policy": {"allow": {"or": [{"accept": true}]}}});
+    let rich = json!({"from": "https://*.test", "to": "http://up/x", "pass_identity_headers": true,
+                      "host_rewrite_header": "x-h", "remove_request_headers": ["x-in"],
+                      "set_request_headers": {"x-out": "${pomerium.jwt}"}, "policy": plain["policy"]});
+    let files = [
+        json!({"routes": [plain]}),
+        json!({"routes": [plain, rich], "jwt_claims_headers": {"x-mail": "email"}}),
+    ];
+    let counts = files.map(|file| {
+        let mut world = World::with(&file);
+        let headers = sent(&[("x-in", b"1"), ("cookie", b"a=b")]);
+        let counted = allocation_counter::measure(|| {
+            let _ = world.begin(&headers);
+        });
+        counted.count_total
+    });
+    assert_eq!(counts[0], counts[1]);
+    assert!(counts[0] <= 5, "{counts:?}");
+}
+
 #[test]
 fn no_header_of_the_file_chooses_another_upstream() {
     let mut file = crate::testing::config(&public(&json!([{"from": "https://app.test"}])));
