@@ -149,9 +149,10 @@ impl Gate {
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         if endpoints::is_own(request.path()) {
-            return match self.index.knows(routes, host) {
-                true => Found::Own,
-                false => Found::Nothing,
+            return if self.index.knows(routes, host) {
+                Found::Own
+            } else {
+                Found::Nothing
             };
         }
         let port = request.authority.port.unwrap_or(443);

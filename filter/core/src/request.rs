@@ -199,6 +199,7 @@ impl<'a> Parsed<'a> {
         let mut parsed = Scan::default();
         for (name, value) in request.headers {
             let value = value.as_slice();
+            parsed.spoofed |= reserved.covers(name);
             match name.as_str() {
                 ":method" => method = Some(value),
                 ":path" => raw_target = Some(value),
@@ -218,7 +219,7 @@ impl<'a> Parsed<'a> {
                 }
                 "x-request-id" => parsed.request_id = readable_id(value),
                 CLIENT_CERTIFICATE_HEADER => parsed.certificate(value),
-                other => parsed.spoofed |= reserved.covers(other),
+                _ => {}
             }
         }
         let bad = Refusal::BadRequest;
@@ -324,7 +325,6 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn certificate(&mut self, value: &'a [u8]) {
-        self.spoofed = true;
         self.certificate = Some(if self.certificate.is_none() {
             value
         } else {

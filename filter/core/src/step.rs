@@ -60,7 +60,7 @@ impl Forward {
 pub struct RouteNumber(pub(crate) usize);
 
 /// One change of a request's or an answer's headers. Names are in lower case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Edit<'a> {
     /// Remove every header of this name.
     Remove(Cow<'a, str>),
@@ -73,6 +73,17 @@ pub enum Edit<'a> {
 impl<'a> Edit<'a> {
     pub(crate) fn set(name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::Set(name.into(), value.into())
+    }
+}
+
+impl fmt::Debug for Edit<'_> {
+    /// Values may be cookies and tokens: only their length is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remove(name) => write!(f, "Remove({name})"),
+            Self::Set(name, value) => write!(f, "Set({name}, {} bytes)", value.len()),
+            Self::Add(name, value) => write!(f, "Add({name}, {} bytes)", value.len()),
+        }
     }
 }
 

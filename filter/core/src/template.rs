@@ -2,16 +2,18 @@
 
 mod parse;
 
+use std::fmt;
+
 /// A value with references in it, parsed when the file is read.
 ///
 /// `$$` stands for `$`; `$a.b` and `${ a.b["c"] }` are references; whatever else begins with `$` is text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
 /// A piece of a [`Template`]. Two texts never follow each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Part {
     /// Text as it is.
     Text(String),
@@ -75,6 +77,14 @@ impl Template {
             }
         }
         crate::header::clean(rendered)
+    }
+}
+
+impl fmt::Debug for Template {
+    /// The text may be a password for the upstream: only the references are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Template")?;
+        f.debug_list().entries(self.references()).finish()
     }
 }
 

@@ -22,7 +22,6 @@ pub(super) struct Plan {
 }
 
 /// The value of a request header.
-#[derive(Debug)]
 pub(super) enum Value {
     /// The same for every request.
     Fixed(Vec<u8>),
@@ -96,6 +95,16 @@ impl Value {
             Self::Template(template.clone())
         } else {
             Self::Fixed(template.render(|_, _| {}))
+        }
+    }
+}
+
+impl std::fmt::Debug for Value {
+    /// A fixed value may be a password for the upstream.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(_) => f.write_str("Fixed(..)"),
+            Self::Template(template) => template.fmt(f),
         }
     }
 }

@@ -75,6 +75,12 @@ fn unknown_names_are_told() {
     );
 }
 
+#[test]
+fn debug_shows_no_text() {
+    let template = Template::parse("Basic c2VjcmV0 ${pomerium.jwt}");
+    assert_eq!(format!("{template:?}"), "Template[Jwt]");
+}
+
 proptest! {
     /// Whatever the file and the client say, what comes out is one header value.
     #[test]

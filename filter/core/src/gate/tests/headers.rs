@@ -94,17 +94,26 @@ fn no_header_of_the_file_chooses_another_upstream() {
     assert_eq!(seen.get(ROUTE_HEADER), Some(id));
 }
 
-proptest! {
-    /// A client's header is one header for the upstream, whatever is in it.
-    #[test]
-    fn clients_inject_nothing(value in proptest::collection::vec(any::<u8>(), 0..30)) {
-        let reference = "a${pomerium.request.headers[\"x-in\"]}$pomerium.request.headers.x-in b";
-        let mut world = world(json!({"set_request_headers": {"X-Out": reference}}), &json!({}));
-        let seen = world.upstream(&sent(&[("x-in", &value)]));
-        let (_, out) = seen.headers.iter().find(|(name, _)| name == "x-out").unwrap();
-        prop_assert!(out.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)));
-        prop_assert_eq!(seen.headers.iter().filter(|(name, _)| name == "x-out").count(), 1);
-    }
+/// A client's header is one header for the upstream, whatever is in it.
+#[test]
+fn clients_inject_nothing() {
+    let reference = "a${pomerium.request.headers[\"x-in\"]}$pomerium.request.headers.x-in b";
+    let world = world(
+        json!({"set_request_headers": {"X-Out": reference}}),
+        &json!({}),
+    );
+    let world = std::cell::RefCell::new(world);
+    proptest!(|(value in proptest::collection::vec(any::<u8>(), 0..30))| {
+        let seen = world.borrow_mut().upstream(&sent(&[("x-in", &value)]));
+        let out: Vec<&Vec<u8>> = seen
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "x-out")
+            .map(|(_, out)| out)
+            .collect();
+        prop_assert_eq!(out.len(), 1);
+        prop_assert!(out[0].iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)));
+    });
 }
 
 /// What a browser gets of an upstream's answer.
