@@ -30,7 +30,6 @@ fn kept(name: &str, format: &str) -> Map {
             "format_string",
             Map::new().set("text_format_source", source),
         )
-        .set("read_only", true)
 }
 
 /// JSON lines without queries, cookies or tokens: an authorization code or a reset link in a log is a credential there.

@@ -44,7 +44,7 @@ pub(crate) fn http_connections(
         .note("Whether a route takes websockets is known after the module has chosen it; the module refuses them elsewhere.")
         .set("upgrade_configs", vec![Map::new().set("upgrade_type", "websocket").set("enabled", true)])
         .set("route_config", route::route_config(config))
-        .set("http_filters", vec![access_log::keep(), wasm::filter(file, options)?, router()]);
+        .set("http_filters", vec![access_log::keep(), wasm::filter(file, listener, options)?, router()]);
     Ok(Map::new()
         .set("name", "envoy.filters.network.http_connection_manager")
         .set("typed_config", map))

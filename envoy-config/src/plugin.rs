@@ -1,86 +1,90 @@
-//! The operator's file as the plugin's configuration.
+//! What the module needs of the operator's file.
 
-use jetway_core::contract::SECRET_VARIABLES;
-use serde_json::Value;
+use jetway_core::config::key::{Key, Kind, Treatment};
+use jetway_core::config::keys::GLOBAL;
+use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::yaml::is_special;
 
-/// Keys that hold a secret, beside those of [`SECRET_VARIABLES`]; with `_file` behind them, the path of one. They are
-/// Pomerium's own, without effect here but perhaps still in a file that comes from there.
-const OTHER_SECRETS: [&str; 8] = [
-    "autocert_eab_mac_key",
-    "databroker_storage_connection_string",
-    "google_cloud_serverless_authentication_service_account",
-    "kubernetes_service_account_token",
-    "metrics_basic_auth",
-    "metrics_certificate_key",
-    "otel_exporter_otlp_headers",
-    "shared_secret",
-];
+/// Keys that only bodies honour, and without which the module could not read the rest: routes are named after where they
+/// lead, and `downstream_mtls` says nothing without its authorities.
+const READ_ALONG: [&str; 3] = ["to", "ca", "ca_file"];
 
-/// Keys of certificates with a private key, and with `_file` behind them their files: the module makes no connections.
+/// Whether the listener speaks plain HTTP, and its certificates: the headers of answers depend on them by default
+/// (`strict-transport-security`).
+const INSECURE: &str = "insecure_server";
 const CERTIFICATES: [&str; 5] = [
     "certificate",
+    "certificate_file",
     "certificate_key",
+    "certificate_key_file",
     "certificates",
-    "tls_client_cert",
-    "tls_client_key",
 ];
 
-/// Keys below which names are free: of headers, parameters and claims, of which one may be called like a secret.
-const FREE_NAMES: [&str; 5] = [
-    "allowed_idp_claims",
-    "idp_request_params",
-    "jwt_claims_headers",
-    "set_request_headers",
-    "set_response_headers",
-];
-
-/// The file as JSON text, without secrets and without the paths of files that hold them (the module can read no files).
-/// Envoy's admin port shows a plugin's configuration, and whoever has a secret of it could sign people in.
-pub(crate) fn configuration(file: &Value) -> Result<String, Error> {
-    if !file.is_object() {
+/// The keys that the module honours, as JSON text, without secrets.
+///
+/// Envoy's admin port shows a plugin's configuration, and whoever has a secret of it could sign people in: secrets come to
+/// the module from Envoy's environment. Keys of upstreams' certificates and whatever is not known stay out as well.
+///
+/// `tls` says that the listener speaks TLS. Then the keys of its certificates are files, or there is no bootstrap.
+pub(crate) fn configuration(file: &Value, tls: bool) -> Result<String, Error> {
+    let Value::Object(file) = file else {
         return Err(Error::NotAMap);
-    }
-    let mut file = file.clone();
-    remove_secrets(&mut file);
-    Ok(printable(&format!("{file:#}")))
-}
-
-/// Whether the file has this secret: the key itself or its file, at the top.
-pub(crate) fn has_secret(file: &Value, secret: &str) -> bool {
-    file.as_object()
-        .is_some_and(|keys| keys.keys().any(|key| is_one_of(key, &[secret])))
-}
-
-/// Removes secret keys at every depth, so that one given for a single route is not forgotten.
-fn remove_secrets(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|key, _| !is_secret(key));
-            for (key, value) in map {
-                if !is_one_of(key, &FREE_NAMES) {
-                    remove_secrets(value);
-                }
-            }
+    };
+    let mut needed = needed(file, GLOBAL);
+    for (name, value) in file {
+        let key = name.to_ascii_lowercase();
+        if key == INSECURE || tls && CERTIFICATES.contains(&key.as_str()) {
+            needed.insert(name.clone(), value.clone());
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_secrets),
-        _ => {}
+    }
+    Ok(printable(&format!("{:#}", Value::Object(needed))))
+}
+
+/// Whether the file has this secret, itself or as a file.
+pub(crate) fn has_secret(file: &Value, secret: &str) -> bool {
+    let is_secret = |key: &String| {
+        let key = key.to_ascii_lowercase();
+        key.strip_suffix("_file").unwrap_or(&key) == secret
+    };
+    file.as_object()
+        .is_some_and(|keys| keys.keys().any(is_secret))
+}
+
+/// The known keys of an object that the module honours, and what it needs to read them.
+fn needed(map: &Map<String, Value>, table: &'static [Key]) -> Map<String, Value> {
+    map.iter()
+        .filter_map(|(name, value)| {
+            let key = Key::find(table, &name.to_ascii_lowercase())?;
+            is_needed(key).then(|| (name.clone(), below(value, key.kind)))
+        })
+        .collect()
+}
+
+fn is_needed(key: &Key) -> bool {
+    match key.treatment {
+        _ if matches!(key.kind, Kind::Secret) => false,
+        Treatment::Honoured(by) | Treatment::Translated(by, _) => {
+            by.filter || READ_ALONG.contains(&key.name)
+        }
+        Treatment::Ignored(_) | Treatment::Refused(_) => false,
     }
 }
 
-fn is_secret(key: &str) -> bool {
-    let by_variable = SECRET_VARIABLES
-        .iter()
-        .any(|(secret, _)| is_one_of(key, &[*secret]));
-    by_variable || is_one_of(key, &OTHER_SECRETS) || is_one_of(key, &CERTIFICATES)
-}
-
-/// Whether a key is one of these, or the file of one. Keys count without regard to case, as when the file is read.
-fn is_one_of(key: &str, names: &[&str]) -> bool {
-    let key = key.to_ascii_lowercase();
-    names.contains(&key.strip_suffix("_file").unwrap_or(&key))
+/// A value, and of the objects in it what is needed.
+fn below(value: &Value, kind: Kind) -> Value {
+    match (kind, value) {
+        (Kind::Object(table), Value::Object(map)) => Value::Object(needed(map, table)),
+        (Kind::Objects(table), Value::Array(items)) => {
+            let item = |item: &Value| match item {
+                Value::Object(map) => Value::Object(needed(map, table)),
+                other => other.clone(),
+            };
+            Value::Array(items.iter().map(item).collect())
+        }
+        _ => value.clone(),
+    }
 }
 
 /// Escapes what JSON allows in text and YAML does not allow in a literal block.
@@ -99,68 +103,79 @@ fn printable(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jetway_core::contract::SECRET_VARIABLES;
+    use serde_json::json;
+
+    fn configured(file: &Value) -> Value {
+        serde_json::from_str(&configuration(file, true).unwrap()).unwrap()
+    }
 
     #[test]
-    fn secrets_are_removed_everywhere_and_nothing_else_is() {
-        let mut file = serde_json::json!({
-            "Cookie_Secret": "S3CRET", "SIGNING_KEY_FILE": "S3CRET", "signing_key": "S3CRET",
-            "certificate": "S3CRET", "certificate_key_file": "S3CRET", "certificates": [{ "cert": "/x", "key": "S3CRET" }],
-            "idp_client_id": "jetway", "cookie_name": "c", "downstream_mtls": { "ca_file": "/ca.pem" },
-            "routes": [{
-                "from": "https://a.example.com", "idp_client_secret": "S3CRET", "idp_client_id": "x", "tls_custom_ca_file": "/ca.pem",
-                "tls_client_cert": "S3CRET", "tls_client_key": "S3CRET", "TLS_client_key_file": "S3CRET",
-                "set_request_headers": { "Shared_Secret": "of the upstream", "signing_key": "too" },
-            }],
+    fn secrets_and_certificates_stay_out() {
+        let mut file = json!({
+            "Cookie_Secret": "S3CRET", "SIGNING_KEY_FILE": "S3CRET", "shared_secret": "S3CRET", "metrics_basic_auth": "S3CRET",
+            "autocert_eab_mac_key": "S3CRET", "databroker_storage_connection_string": "S3CRET", "cookie_secrett": "S3CRET",
+            "downstream_mtls": { "ca": "authorities", "crl": "S3CRET", "enforcement": "policy" },
+            "routes": [{ "tls_client_cert": "S3CRET", "tls_client_key": "S3CRET", "TLS_client_key_file": "S3CRET", "cookie_secret": "S3CRET" }],
         });
         for (secret, _) in SECRET_VARIABLES {
             file[secret] = "S3CRET".into();
             file[format!("{secret}_file")] = "S3CRET".into();
         }
-        for secret in OTHER_SECRETS {
-            file[secret] = "S3CRET".into();
-            file["routes"][0][secret] = "S3CRET".into();
-        }
-        let text = configuration(&file).unwrap();
-        assert!(!text.contains("S3CRET"), "{text}");
-        let expected = serde_json::json!({
-            "idp_client_id": "jetway", "cookie_name": "c", "downstream_mtls": { "ca_file": "/ca.pem" },
+        assert_eq!(
+            configured(&file),
+            json!({ "downstream_mtls": { "ca": "authorities", "enforcement": "policy" }, "routes": [{}] })
+        );
+    }
+
+    #[test]
+    fn certificates_of_the_listener_are_there_where_they_are_used() {
+        let file = json!({ "Insecure_Server": true, "certificate": "S3CRET", "certificate_key": "S3CRET", "certificates": [{ "key": "S3CRET" }] });
+        let text = configuration(&file, false).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap(),
+            json!({ "Insecure_Server": true })
+        );
+        let file = json!({ "certificate": "a chain", "Certificate_Key_File": "/tls/key.pem", "certificates": [{ "cert": "/a", "key": "/b" }] });
+        assert_eq!(configured(&file), file);
+    }
+
+    #[test]
+    fn what_the_module_honours_stays_as_it_is() {
+        let file = json!({
+            "Cookie_Name": "c", "idp_client_id": "jetway", "jwt_claims_headers": { "shared_secret": "email" },
+            "POLICY": [{ "from": "https://old.example.com", "to": ["http://a", ["http://b"]] }],
             "routes": [{
-                "from": "https://a.example.com", "idp_client_id": "x", "tls_custom_ca_file": "/ca.pem",
-                "set_request_headers": { "Shared_Secret": "of the upstream", "signing_key": "too" },
+                "from": "https://a.example.com", "redirect": { "host_redirect": "b" }, "set_request_headers": { "signing_key": "x" },
+                "policy": [{ "allow": { "and": [{ "claim/cookie_secret": "x" }] } }],
+                "rewrite_response_headers": [{ "header": "location", "prefix": "a", "value": "b" }],
             }],
         });
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        assert_eq!(configured(&file), file);
+        let strange = json!({ "routes": "no list", "downstream_mtls": ["no", "object"] });
+        assert_eq!(configured(&strange), strange);
     }
 
     #[test]
     fn a_secret_is_there_in_any_spelling_and_as_a_file() {
         for key in ["cookie_secret", "Cookie_Secret", "COOKIE_SECRET_FILE"] {
-            assert!(has_secret(
-                &serde_json::json!({ key: "x" }),
-                "cookie_secret"
-            ));
+            assert!(has_secret(&json!({ key: "x" }), "cookie_secret"), "{key}");
         }
         for key in ["cookie_name", "signing_key", "cookie_secret_file_file"] {
-            assert!(!has_secret(
-                &serde_json::json!({ key: "x" }),
-                "cookie_secret"
-            ));
+            assert!(!has_secret(&json!({ key: "x" }), "cookie_secret"), "{key}");
         }
     }
 
     #[test]
     fn unprintable_text_is_escaped_and_means_the_same() {
-        let file = serde_json::json!({ "name": "a\u{85}b\u{2028}c\u{7f}\u{feff}d\n\té" });
-        let text = configuration(&file).unwrap();
+        let file = json!({ "cookie_name": "a\u{85}b\u{2028}c\u{7f}\u{feff}d\n\té" });
+        let text = configuration(&file, true).unwrap();
         assert!(!text.chars().any(|c| c != '\n' && is_special(c)));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), file);
     }
 
     #[test]
     fn a_file_that_is_no_map_is_refused() {
-        assert_eq!(
-            configuration(&serde_json::json!(["routes"])),
-            Err(Error::NotAMap)
-        );
+        assert_eq!(configuration(&json!(["routes"]), true), Err(Error::NotAMap));
     }
 }

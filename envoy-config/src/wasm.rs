@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jetway_core::config::Listener;
 use jetway_core::contract::SECRET_VARIABLES;
 
 use crate::yaml::{Map, Yaml};
@@ -11,7 +12,11 @@ use crate::{Error, Options, plugin};
 const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
 
 /// The HTTP filter.
-pub(crate) fn filter(file: &serde_json::Value, options: &Options) -> Result<Map, Error> {
+pub(crate) fn filter(
+    file: &serde_json::Value,
+    listener: &Listener,
+    options: &Options,
+) -> Result<Map, Error> {
     let backoff = Map::new().set("backoff", Map::new().set("base_interval", RELOAD_BACKOFF));
     let config = Map::new()
         .set("name", "jetway")
@@ -20,8 +25,8 @@ pub(crate) fn filter(file: &serde_json::Value, options: &Options) -> Result<Map,
         .set("failure_policy", "FAIL_RELOAD")
         .set("reload_config", backoff)
         .set("vm_config", machine(options))
-        .note("The Jetway file, without its secrets.")
-        .set("configuration", configuration(file)?);
+        .note("What the module reads of the Jetway file.")
+        .set("configuration", configuration(file, listener)?);
     let typed = Map::typed("envoy.extensions.filters.http.wasm.v3.Wasm").set("config", config);
     Ok(Map::new().set("name", "jetway").set("typed_config", typed))
 }
@@ -44,7 +49,7 @@ fn machine(options: &Options) -> Map {
 }
 
 /// JSON text: a Protocol Buffers structure would reach the module as bytes in no certain order.
-fn configuration(file: &serde_json::Value) -> Result<Map, Error> {
-    let text = plugin::configuration(file)?;
+fn configuration(file: &serde_json::Value, listener: &Listener) -> Result<Map, Error> {
+    let text = plugin::configuration(file, !listener.insecure)?;
     Ok(Map::typed("google.protobuf.StringValue").set("value", Yaml::Block(text)))
 }

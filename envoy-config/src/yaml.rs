@@ -252,10 +252,13 @@ fn inline(value: &Yaml) -> String {
     }
 }
 
-/// Text as a plain word if every YAML reader takes it for text, in double quotes otherwise.
+/// Text as a plain word if every YAML reader takes it for text, in quotes otherwise: single ones where much would have to
+/// be escaped in double ones.
 fn quoted(text: &str) -> String {
     if is_plain(text) {
         text.to_owned()
+    } else if text.contains(['"', '\\']) && !text.chars().any(is_special) {
+        format!("'{}'", text.replace('\'', "''"))
     } else {
         escaped(text)
     }
@@ -363,6 +366,9 @@ words: [h2, http/1.1]
             "@type",
             "https://idp.example.com:8443",
             "a\"b\\c",
+            "it's \"quoted\"",
+            "'\"'",
+            "\\d\n\"",
             "line\nbreak",
             "tab\t",
             "\u{85}\u{2028}\u{2029}\u{feff}\u{7f}\u{1}",

@@ -1,4 +1,5 @@
 //! The examples are what the library writes today.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

@@ -3,14 +3,14 @@
 //! No cookie, header, query or body is ever in it.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::body::Sent;
-use crate::upstream::Destination;
-use crate::wasm::ConnectionFacts;
+use crate::body::Progress;
+use crate::upstream::{Destination, Upstream};
 
 /// Target of the log lines, for filters such as `access=off`.
 const TARGET: &str = "access";
@@ -24,23 +24,24 @@ pub(crate) struct Entry {
     method: Method,
     uri: Uri,
     version: Version,
-    connection: Rc<ConnectionFacts>,
+    client: IpAddr,
     host: Option<HeaderValue>,
     request_id: HeaderValue,
     route: Option<Rc<Destination>>,
+    upstream: Option<HeaderValue>,
     status: Option<StatusCode>,
     upstream_status: Option<StatusCode>,
-    received: Option<Rc<Sent>>,
+    progress: Option<Rc<Progress>>,
     received_bytes: u64,
     sent_bytes: u64,
     details: Cow<'static, str>,
 }
 
 impl Entry {
-    /// Begins the line of a request.
+    /// Begins the line of a client's request.
     pub(crate) fn begin(
         request: &http::request::Parts,
-        connection: Rc<ConnectionFacts>,
+        client: IpAddr,
         request_id: HeaderValue,
     ) -> Self {
         Self {
@@ -48,13 +49,14 @@ impl Entry {
             method: request.method.clone(),
             uri: request.uri.clone(),
             version: request.version,
-            connection,
+            client,
             host: request.headers.get(http::header::HOST).cloned(),
             request_id,
             route: None,
+            upstream: None,
             status: None,
             upstream_status: None,
-            received: None,
+            progress: None,
             received_bytes: 0,
             sent_bytes: 0,
             details: Cow::Borrowed(""),
@@ -76,9 +78,14 @@ impl Entry {
         self.route = Some(route);
     }
 
+    /// Which of the route's upstreams gets it.
+    pub(crate) fn upstream(&mut self, upstream: &Upstream) {
+        self.upstream = Some(upstream.authority().clone());
+    }
+
     /// Where to read how much the client sent.
-    pub(crate) fn received(&mut self, sent: Rc<Sent>) {
-        self.received = Some(sent);
+    pub(crate) fn progress(&mut self, progress: Rc<Progress>) {
+        self.progress = Some(progress);
     }
 
     /// What the client is answered.
@@ -130,9 +137,9 @@ impl Entry {
 
     fn write(&self) {
         let received = self
-            .received
+            .progress
             .as_ref()
-            .map_or(0, |sent| sent.bytes())
+            .map_or(0, |progress| progress.received())
             .saturating_add(self.received_bytes);
         tracing::info!(
             target: TARGET,
@@ -143,7 +150,8 @@ impl Entry {
             status = self.status.map_or(0, |status| status.as_u16()),
             route = self.route.as_ref().map_or("", |route| route.name()),
             route_id = self.route.as_ref().map_or("", |route| route.id()),
-            client = %self.connection.source.ip(),
+            upstream = %shown(self.upstream.as_ref().map_or(b"", HeaderValue::as_bytes)),
+            client = %self.client,
             request_id = %shown(self.request_id.as_bytes()),
             duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes_received = received,

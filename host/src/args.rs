@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{check, cockpit_conf, demo, envoy_config, filter, keygen, run};
+use crate::command::{
+    check, cockpit_conf, demo, envoy_config, explain, filter, keygen, reference, run, schema, test,
+};
 use crate::log::LogArgs;
 
 /// Identity-aware access proxy for Cockpit and other web applications.
@@ -29,8 +31,16 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Try Jetway in front of Cockpit with made-up accounts. Not for production.
     Demo(demo::DemoArgs),
-    /// Check a configuration file and say what is wrong with it.
+    /// Check a configuration file: what is wrong with it, and what becomes of its keys.
     Check(check::CheckArgs),
+    /// Explain what would become of a request: route, decision and each criterion of the policy.
+    Explain(explain::ExplainArgs),
+    /// Compare decisions with a table of expected ones.
+    Test(test::TestArgs),
+    /// Print a JSON Schema of the configuration file, for editors.
+    Schema(schema::SchemaArgs),
+    /// Print the reference of all keys of the configuration file, as Markdown.
+    Reference(reference::ReferenceArgs),
     /// Make the secrets that a configuration needs.
     Keygen(keygen::KeygenArgs),
     /// Write the proxy-wasm module, for Envoy, to standard output.

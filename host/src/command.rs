@@ -4,11 +4,20 @@ pub(crate) mod check;
 pub(crate) mod cockpit_conf;
 pub(crate) mod demo;
 pub(crate) mod envoy_config;
+pub(crate) mod explain;
 pub(crate) mod filter;
 pub(crate) mod keygen;
+pub(crate) mod reference;
 pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod test;
 
 use std::io::Write as _;
+
+/// A command did what it should, and its answer is no: the exit status is 1, and everything has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is no")]
+pub(crate) struct AnsweredNo;
 
 /// Writes to standard output, with a broken pipe as an error that `main` forgives.
 fn print(bytes: &[u8]) -> anyhow::Result<()> {

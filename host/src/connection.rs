@@ -1,6 +1,13 @@
 //! One client connection: TLS, the choice between HTTP/1.1 and HTTP/2, its idle end and its orderly end.
 
-use std::cell::Cell;
+mod client;
+mod heard;
+mod proxy_protocol;
+mod stream;
+mod watched;
+
+pub(crate) use client::{Active, Client};
+
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -8,86 +15,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Request;
 use hyper::body::Incoming;
-use hyper::rt::{Executor, Read, Write};
+use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_rustls::{TlsStream, server};
 
 use crate::body::{Body, BoxError};
 use crate::exchange::exchange;
 use crate::limits;
 use crate::serve::Proxy;
+use crate::tls::peer_certificate;
 use crate::transport::Transport;
 use crate::upstream::prepare;
 use crate::wasm::{ConnectionFacts, TlsFacts};
+use heard::{Ear, Heard};
+use proxy_protocol::{Ends, Refused};
+use stream::Streams;
+use watched::watched;
 
 /// Numbers connections for the plugin.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// A client's connection as its requests see it.
-pub(crate) struct Client {
-    /// What the plugin may ask about it.
-    pub(crate) facts: Rc<ConnectionFacts>,
-    requests: Cell<usize>,
-    last: Cell<Instant>,
-    /// Given back when the connection and every tunnel that came out of it have ended.
-    _permit: OwnedSemaphorePermit,
-}
-
-/// A request in progress: while there is one, the connection is not idle.
-pub(crate) struct Active {
-    client: Rc<Client>,
-}
-
-impl Client {
-    /// Notes that a request began.
-    pub(crate) fn begin(self: &Rc<Self>) -> Active {
-        self.requests.set(self.requests.get().saturating_add(1));
-        Active {
-            client: Rc::clone(self),
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        self.requests.get() > 0
-    }
-
-    /// Completes when there was no request for [`limits::CONNECTION_IDLE`].
-    async fn idle(&self) {
-        loop {
-            sleep_until(self.last.get() + limits::CONNECTION_IDLE).await;
-            if self.is_busy() {
-                self.last.set(Instant::now());
-            } else if self.last.get().elapsed() >= limits::CONNECTION_IDLE {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.client
-            .requests
-            .set(self.client.requests.get().saturating_sub(1));
-        self.client.last.set(Instant::now());
-    }
-}
-
 /// Serves a connection to its end.
 pub(crate) async fn serve(
     proxy: Rc<Proxy>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
     prepare(&stream);
-    let Ok(local) = stream.local_addr() else {
+    let Some(ends) = ends(&proxy, &mut stream, peer).await else {
         return;
     };
     let Some((transport, tls)) = secure(&proxy, stream).await else {
@@ -95,40 +57,50 @@ pub(crate) async fn serve(
     };
     let facts = ConnectionFacts {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-        source: peer,
-        destination: local,
+        peer: ends.source,
+        destination: ends.destination,
         tls,
     };
-    let client = Rc::new(Client {
-        facts: Rc::new(facts),
-        requests: Cell::new(0),
-        last: Cell::new(Instant::now()),
-        _permit: permit,
-    });
-    let http2 = transport.speaks_http2();
-    let io = TokioIo::new(transport);
+    let ear = Ear::default();
+    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), permit);
     let requests = {
         let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
         service_fn(move |request: Request<Incoming>| {
             exchange(Rc::clone(&proxy), Rc::clone(&client), request)
         })
     };
-    if http2 {
-        drive(
-            http2_settings().serve_connection(io, requests),
-            &client,
-            &proxy,
-        )
-        .await;
+    if transport.speaks_http2() {
+        let connection = http2_settings().serve_connection(TokioIo::new(transport), requests);
+        drive(connection, &client, &proxy).await;
     } else {
-        drive(
-            http1_settings()
-                .serve_connection(io, requests)
-                .with_upgrades(),
-            &client,
-            &proxy,
-        )
-        .await;
+        let io = TokioIo::new(Heard::by(ear, transport));
+        let connection = http1_settings().serve_connection(io, requests);
+        drive(connection.with_upgrades(), &client, &proxy).await;
+    }
+}
+
+/// The two ends of the connection, or of the one that a proxy in front says that it passes on; `None` ends it.
+async fn ends(proxy: &Proxy, stream: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
+    let own = Ends::new(peer, stream.local_addr().ok()?);
+    if !proxy.proxy_protocol {
+        return Some(own);
+    }
+    match timeout(limits::PROXY_HEADER, proxy_protocol::read(stream)).await {
+        Ok(Ok(announced)) => Some(announced.unwrap_or(own)),
+        // Health checks connect and say nothing.
+        Ok(Err(Refused::Broken(error))) => {
+            tracing::debug!(peer = %own.source, %error, "no PROXY protocol header");
+            None
+        }
+        // The operator has to know: without the header nobody gets in.
+        Ok(Err(refused)) => {
+            tracing::warn!(peer = %own.source, "a connection was refused: {refused}");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(peer = %own.source, "a connection was refused: no PROXY protocol header came in time");
+            None
+        }
     }
 }
 
@@ -139,7 +111,7 @@ async fn secure(proxy: &Proxy, stream: TcpStream) -> Option<(Transport, Option<T
     };
     match timeout(limits::TLS_HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
-            let facts = tls_facts(&stream);
+            let facts = tls_facts(&stream)?;
             Some((
                 Transport::Tls(Box::new(TlsStream::Server(stream))),
                 Some(facts),
@@ -154,31 +126,38 @@ async fn secure(proxy: &Proxy, stream: TcpStream) -> Option<(Transport, Option<T
     }
 }
 
-fn tls_facts(stream: &server::TlsStream<TcpStream>) -> TlsFacts {
+/// What is known of a session; `None` when its client's certificate cannot be told, which a checked one always can.
+fn tls_facts(stream: &server::TlsStream<TcpStream>) -> Option<TlsFacts> {
     let (_, session) = stream.get_ref();
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
-    TlsFacts {
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    Some(TlsFacts {
         version,
         server_name: session.server_name().map(str::to_owned),
-    }
+        certificate: match shown {
+            Some(certificate) => Some(peer_certificate(certificate)?),
+            None => None,
+        },
+    })
 }
 
 fn http1_settings() -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::REQUEST_HEAD)
+        // Its clock would run while the connection is idle, too: `Client::due` tells the two apart.
+        .header_read_timeout(None)
         .max_header_size(limits::REQUEST_HEAD_BYTES)
         .max_buf_size(limits::CONNECTION_BUFFER);
     settings
 }
 
-fn http2_settings() -> http2::Builder<Local> {
+fn http2_settings() -> http2::Builder<Streams> {
     let (interval, patience) = limits::HTTP2_PING;
-    let mut settings = http2::Builder::new(Local);
+    let mut settings = http2::Builder::new(Streams);
     settings
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::HTTP2_STREAMS)
@@ -186,16 +165,6 @@ fn http2_settings() -> http2::Builder<Local> {
         .keep_alive_interval(interval)
         .keep_alive_timeout(patience);
     settings
-}
-
-/// Runs HTTP/2 streams as tasks of this thread.
-#[derive(Clone, Copy, Debug)]
-struct Local;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
 }
 
 /// A connection that can be asked to end after the requests in progress.
@@ -214,7 +183,7 @@ where
     }
 }
 
-impl<I, S> Graceful for http2::Connection<I, S, Local>
+impl<I, S> Graceful for http2::Connection<I, S, Streams>
 where
     I: Read + Write + Unpin + 'static,
     S: HttpService<Incoming, ResBody = Body>,
@@ -228,18 +197,23 @@ where
 
 async fn drive(connection: impl Graceful, client: &Client, proxy: &Proxy) {
     let mut connection = pin!(connection);
-    tokio::select! {
-        result = connection.as_mut() => return ended(result),
-        () = client.idle() => {}
-        () = proxy.stop.ordered() => {}
+    let end = tokio::select! {
+        end = watched(connection.as_mut(), || client.due()) => Some(end),
+        () = proxy.stop.ordered() => None,
+    };
+    match end {
+        Some(Ok(result)) => return ended(result),
+        // An answer came to a standstill: what is left of it is not sent.
+        Some(Err(_)) if client.is_busy() => return,
+        Some(Err(_)) | None => connection.as_mut().end(),
     }
-    connection.as_mut().end();
     loop {
-        match timeout(limits::CONNECTION_FLUSH, connection.as_mut()).await {
-            Ok(result) => return ended(result),
+        let flushing = timeout(limits::CONNECTION_FLUSH, connection.as_mut());
+        match watched(flushing, || client.answer_due()).await {
+            Ok(Ok(result)) => return ended(result),
             // Requests in progress may take their time; a client that merely does not read may not.
-            Err(_) if client.is_busy() => {}
-            Err(_) => return,
+            Ok(Err(_)) if client.is_busy() => {}
+            Ok(Err(_)) | Err(_) => return,
         }
     }
 }

@@ -3,34 +3,36 @@
 mod admission;
 mod forwarded;
 mod hop_by_hop;
+mod outgoing;
 mod request_id;
 mod websocket;
 
 pub(crate) use request_id::RequestIds;
 
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use jetway_core::contract::ROUTE_HEADER;
+use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
 
 use crate::access::Entry;
 use crate::answer::{self, Asked, Fault};
-use crate::body::{Body, Finish, RequestBody, Sent};
+use crate::body::{Body, Finish, Overrun, Progress, RequestBody};
 use crate::connection::{Active, Client};
 use crate::serve::Proxy;
 use crate::tunnel::{self, Ends};
 use crate::upstream::{ConnectFault, Destination, Lease, SendFault};
 use crate::wasm::{LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
-use forwarded::Hop;
+use forwarded::{Hop, Origin};
 use websocket::Handshake;
 
 const ROUTE: HeaderName = HeaderName::from_static(ROUTE_HEADER);
+const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERTIFICATE_HEADER);
 
 /// The plugin ended the request without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,17 +53,23 @@ pub(crate) async fn exchange(
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
+    let hop = Hop {
+        peer: client.facts.peer,
+        secure: client.facts.tls.is_some(),
+        trusted_hops: proxy.trusted_hops,
+    };
+    let origin = Origin::read(&parts.headers, hop);
     let mut exchange = Exchange {
         active: client.begin(),
-        entry: Entry::begin(&parts, Rc::clone(&client.facts), proxy.request_ids.next()),
+        entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
         asked: Asked::of(&parts),
         stream: None,
         proxy,
         client,
     };
-    match exchange.run(parts, incoming, upgrade).await {
+    match exchange.run(parts, origin, incoming, upgrade).await {
         Ok(Outcome::Answer(answer)) => Ok(exchange.answer(answer)),
-        Ok(Outcome::Tunnel(head, ends)) => Ok(exchange.tunnel(head, ends)),
+        Ok(Outcome::Tunnel(tunnel)) => Ok(exchange.tunnel(tunnel)),
         Err(Early::Reply(reply)) => Ok(exchange.reply(*reply)),
         Err(Early::Fault(fault)) => Ok(exchange.fault(fault)),
         Err(Early::Closed) => Err(Closed),
@@ -82,13 +90,20 @@ struct Exchange {
 /// What the upstream answered.
 enum Outcome {
     Answer(Answer),
-    Tunnel(ResponseHead, Ends),
+    Tunnel(Tunnel),
 }
 
 struct Answer {
     head: ResponseHead,
     body: Incoming,
     lease: Lease,
+    progress: Rc<Progress>,
+}
+
+struct Tunnel {
+    head: ResponseHead,
+    ends: Ends,
+    progress: Rc<Progress>,
 }
 
 /// An end before the upstream's answer.
@@ -108,12 +123,13 @@ impl Exchange {
     async fn run(
         &mut self,
         mut parts: Parts,
+        origin: Origin,
         body: Incoming,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, Early> {
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);
-        let head = self.prepare(parts, target, handshake.is_some());
+        let head = self.prepare(parts, origin, target, handshake.is_some());
         let head = self
             .decide(head, handshake.is_none() && body.is_end_stream())
             .await?;
@@ -128,6 +144,7 @@ impl Exchange {
     fn prepare(
         &mut self,
         parts: Parts,
+        origin: Origin,
         target: admission::Target,
         is_websocket: bool,
     ) -> Decidable {
@@ -142,21 +159,24 @@ impl Exchange {
             Handshake::restore(&mut headers);
         }
         headers.remove(ROUTE);
-        let facts = &self.client.facts;
-        let hop = Hop {
-            peer: facts.source.ip(),
-            secure: facts.tls.is_some(),
-            trusted_hops: self.proxy.trusted_hops,
-        };
-        let origin = forwarded::rewrite(&mut headers, hop);
+        origin.write(&mut headers);
         if let Some(id) = origin.request_id {
             self.entry.set_request_id(id);
         }
         forwarded::set_request_id(&mut headers, self.entry.request_id().clone());
+        let connection = &self.client.facts;
+        let certificate = connection
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.certificate.as_ref());
+        if let Some(certificate) = certificate {
+            headers.insert(CLIENT_CERTIFICATE, certificate.forwarded.clone());
+        }
         let facts = StreamFacts {
             received: SystemTime::now(),
             version,
-            connection: Rc::clone(facts),
+            source: origin.client,
+            connection: Rc::clone(connection),
         };
         let head = RequestHead {
             method,
@@ -190,6 +210,8 @@ impl Exchange {
         let mut named = head.headers.get_all(ROUTE).iter();
         let (id, more) = (named.next().cloned(), named.next().is_some());
         head.headers.remove(ROUTE);
+        // The plugin removes it, too; upstreams believe it.
+        head.headers.remove(CLIENT_CERTIFICATE);
         let id = id.filter(|_| !more);
         let destination = id
             .as_ref()
@@ -203,7 +225,7 @@ impl Exchange {
             None => {
                 tracing::error!(
                     ?id,
-                    "the plugin permitted a request without naming a route that exists"
+                    "the plugin permitted a request without naming a route that leads to an upstream"
                 );
                 Err(Fault::NoRoute)
             }
@@ -216,24 +238,24 @@ impl Exchange {
         body: Incoming,
         destination: &Destination,
     ) -> Result<Outcome, Early> {
-        let sent = (!body.is_end_stream()).then(|| Rc::new(Sent::default()));
-        let body = match &sent {
-            Some(sent) => {
-                self.entry.received(Rc::clone(sent));
-                RequestBody::streamed(body, Rc::clone(sent))
-            }
-            None => RequestBody::empty(),
+        let progress = Rc::new(Progress::new(destination.patience));
+        self.entry.progress(Rc::clone(&progress));
+        let body = if body.is_end_stream() {
+            progress.complete();
+            RequestBody::empty()
+        } else {
+            RequestBody::streamed(body, Rc::clone(&progress))
         };
-        let request = upstream_request(head, body, destination)?;
-        let answer = destination.pool().send(request);
-        let (response, lease) = self
-            .answered(answer, destination.timeout, sent.as_deref())
-            .await?;
+        let upstream = destination.choose().ok_or(Fault::NoRoute)?;
+        self.entry.upstream(upstream);
+        let request = outgoing::request(head, body, destination, upstream)?;
+        let answer = upstream.pool().send(request);
+        let (response, lease) = self.answered(answer, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for that; what follows on the connection is no HTTP.
             return Err(Fault::BadUpgrade.into());
         }
-        self.examine(response, lease).await
+        self.examine(response, lease, progress).await
     }
 
     async fn upgrade(
@@ -247,11 +269,15 @@ impl Exchange {
             return Err(Fault::WebsocketForbidden.into());
         }
         Handshake::restore(&mut head.headers);
-        let request = upstream_request(head, RequestBody::empty(), destination)?;
-        let answer = destination.pool().send_apart(request);
-        let (mut response, lease) = self.answered(answer, destination.timeout, None).await?;
+        let progress = Rc::new(Progress::new(destination.patience));
+        progress.complete();
+        let upstream = destination.choose().ok_or(Fault::NoRoute)?;
+        self.entry.upstream(upstream);
+        let request = outgoing::request(head, RequestBody::empty(), destination, upstream)?;
+        let answer = upstream.pool().send_apart(request);
+        let (mut response, lease) = self.answered(answer, &progress).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.examine(response, lease).await;
+            return self.examine(response, lease, progress).await;
         }
         if !handshake.is_accepted_by(response.headers()) {
             return Err(Fault::BadUpgrade.into());
@@ -263,22 +289,26 @@ impl Exchange {
             return Err(Fault::BadUpgrade.into());
         }
         Handshake::restore(&mut head.headers);
-        Ok(Outcome::Tunnel(head, Ends { client, upstream }))
+        Ok(Outcome::Tunnel(Tunnel {
+            head,
+            ends: Ends { client, upstream },
+            progress,
+        }))
     }
 
-    /// Waits for the upstream, for as long as the route allows once the request has been sent.
+    /// Waits for the head of the upstream's answer, for as long as the route allows.
     async fn answered(
         &mut self,
         answer: impl Future<Output = Result<(Response<Incoming>, Lease), SendFault>>,
-        limit: Option<Duration>,
-        sent: Option<&Sent>,
+        progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), Fault> {
         let result = tokio::select! {
             result = answer => result,
-            () = deadline(limit, sent) => return Err(Fault::SlowUpstream),
+            overrun = progress.overruns() => return Err(fault_of_overrun(overrun, progress)),
         };
+        progress.begin_answer();
         result.map_err(|fault| {
-            let answered = fault_of(&fault, sent);
+            let answered = fault_of(&fault, progress);
             self.entry
                 .details(format!("{:#}", anyhow::Error::new(fault)));
             answered
@@ -289,10 +319,16 @@ impl Exchange {
         &mut self,
         response: Response<Incoming>,
         lease: Lease,
+        progress: Rc<Progress>,
     ) -> Result<Outcome, Early> {
         let (parts, body) = response.into_parts();
         let head = self.show(parts, body.is_end_stream()).await?;
-        Ok(Outcome::Answer(Answer { head, body, lease }))
+        Ok(Outcome::Answer(Answer {
+            head,
+            body,
+            lease,
+            progress,
+        }))
     }
 
     /// Shows the answer's head to the plugin.
@@ -317,15 +353,32 @@ impl Exchange {
     }
 
     fn answer(self, answer: Answer) -> Response<Body> {
-        let Answer { head, body, lease } = answer;
+        let Answer {
+            head,
+            body,
+            lease,
+            progress,
+        } = answer;
+        if !body.is_end_stream() {
+            self.client.watch(&progress);
+        }
         let finish = self.finish(head.status, Some(lease));
-        respond(head.status, head.headers, Body::streamed(body, finish))
+        respond(
+            head.status,
+            head.headers,
+            Body::streamed(body, progress, finish),
+        )
     }
 
-    fn tunnel(self, head: ResponseHead, ends: Ends) -> Response<Body> {
+    fn tunnel(self, tunnel: Tunnel) -> Response<Body> {
+        let Tunnel {
+            head,
+            ends,
+            progress,
+        } = tunnel;
         let stop = self.proxy.stop.clone();
         let finish = self.finish(head.status, None);
-        tokio::task::spawn_local(tunnel::run(ends, finish, stop));
+        tokio::task::spawn_local(tunnel::run(ends, finish, progress, stop));
         respond(head.status, head.headers, Body::none())
     }
 
@@ -380,71 +433,20 @@ fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, Early> {
     }
 }
 
-async fn deadline(limit: Option<Duration>, sent: Option<&Sent>) {
-    let Some(limit) = limit else {
-        return std::future::pending().await;
-    };
-    match sent {
-        Some(sent) => sent.stalled(limit).await,
-        None => tokio::time::sleep(limit).await,
-    }
-}
-
-fn fault_of(fault: &SendFault, sent: Option<&Sent>) -> Fault {
+fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
     match fault {
-        _ if sent.is_some_and(Sent::fell_silent) => Fault::SlowClient,
-        _ if sent.is_some_and(Sent::broke) => Fault::BrokenClient,
+        _ if progress.is_broken() => Fault::BrokenClient,
         SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
         SendFault::Connect(_) => Fault::Unreachable,
         SendFault::Exchange(_) => Fault::BadAnswer,
     }
 }
 
-/// The request as the upstream gets it.
-fn upstream_request(
-    head: RequestHead,
-    body: RequestBody,
-    destination: &Destination,
-) -> Result<Request<RequestBody>, Fault> {
-    let RequestHead {
-        method,
-        authority,
-        path,
-        mut headers,
-        ..
-    } = head;
-    if destination.preserve_host_header {
-        headers.insert(header::HOST, authority);
-    } else {
-        headers.insert(header::HOST, destination.authority().clone());
-        forwarded::set_host(&mut headers, authority);
-    }
-    frame(&mut headers, &body);
-    let mut uri = http::uri::Parts::default();
-    uri.path_and_query = Some(path);
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Fault::Undecided)?;
-    *request.headers_mut() = headers;
-    Ok(request)
-}
-
-/// States the body's length, or that it has none that is known: what the client or the plugin said about it could be wrong
-/// and let one request pass for two.
-fn frame(headers: &mut HeaderMap, body: &RequestBody) {
-    let stated = headers.remove(header::CONTENT_LENGTH).is_some();
-    headers.remove(header::TRANSFER_ENCODING);
-    match body.size_hint().exact() {
-        Some(0) if !stated => {}
-        Some(length) => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        None => {
-            headers.insert(
-                header::TRANSFER_ENCODING,
-                HeaderValue::from_static("chunked"),
-            );
-        }
+/// As in Envoy: silence is the client's while its request is not complete, and the upstream's afterwards.
+fn fault_of_overrun(overrun: Overrun, progress: &Progress) -> Fault {
+    match overrun {
+        Overrun::Idle if !progress.is_complete() => Fault::SlowClient,
+        Overrun::Idle | Overrun::Late => Fault::SlowUpstream,
     }
 }
 
@@ -453,34 +455,4 @@ fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body>
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_stated_length_is_the_real_one() {
-        let framed = |stated: &[(&'static str, &'static str)], body: &'static str| {
-            let mut headers = HeaderMap::new();
-            for (name, value) in stated {
-                headers.insert(*name, HeaderValue::from_static(value));
-            }
-            frame(&mut headers, &RequestBody::whole(body.into()));
-            assert!(!headers.contains_key(header::TRANSFER_ENCODING));
-            headers
-                .get(header::CONTENT_LENGTH)
-                .map(|value| value.to_str().unwrap().to_owned())
-        };
-        assert_eq!(framed(&[], ""), None);
-        assert_eq!(framed(&[("content-length", "5")], ""), Some("0".to_owned()));
-        assert_eq!(
-            framed(&[("content-length", "5")], "abc"),
-            Some("3".to_owned())
-        );
-        assert_eq!(
-            framed(&[("transfer-encoding", "chunked")], "abc"),
-            Some("3".to_owned())
-        );
-    }
 }

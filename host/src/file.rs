@@ -1,52 +1,142 @@
 //! Reading files that an operator names, with a limit on their size.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-
-use anyhow::{Context as _, bail};
 
 /// Reads a whole file of at most `limit` bytes; `what` names its purpose in messages.
 ///
 /// # Errors
 /// A file that is missing, unreadable or larger.
 pub(crate) fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too large from one that just fits, pipes included.
-        File::open(path)?
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().with_context(|| format!("cannot read the {what} `{}`", path.display()))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        bail!(
-            "the {what} `{}` is larger than {limit} bytes",
-            path.display()
-        );
-    }
-    Ok(bytes)
+    Ok(read_whole(what, path, limit)?)
 }
 
-/// Whether others than the owner and root may read the file; false when that cannot be told.
-pub(crate) fn is_exposed(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
+/// Why a file cannot be read, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreadable(String);
+
+/// As [`read`], for those who show the error themselves.
+///
+/// # Errors
+/// A file that is missing, unreadable or larger.
+pub(crate) fn read_whole(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large from one that just fits, pipes included.
+    let read = File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(Unreadable(refusal(what, path, &error))),
+        Ok(length) if u64::try_from(length).is_ok_and(|length| length > limit) => {
+            let name = path.display();
+            Err(Unreadable(format!(
+                "the {what} `{name}` is larger than {}",
+                size(limit)
+            )))
+        }
+        Ok(_) => Ok(bytes),
+    }
+}
+
+fn refusal(what: &str, path: &Path, error: &std::io::Error) -> String {
+    let name = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => format!("there is no {what} `{name}`{}", tried(path)),
+        ErrorKind::PermissionDenied => format!(
+            "the {what} `{name}` may not be read by this user{}",
+            tried(path)
+        ),
+        ErrorKind::IsADirectory => format!("the {what} `{name}` is a folder"),
+        _ => format!("cannot read the {what} `{name}`: {error}"),
+    }
+}
+
+/// Paths are relative to the working directory, as in Pomerium: where that led is half of the answer.
+fn tried(path: &Path) -> String {
+    if path.is_absolute() {
+        return String::new();
+    }
+    match std::path::absolute(path) {
+        Ok(whole) => format!(" (looked for `{}`)", whole.display()),
+        Err(_) => String::new(),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    const KIB: u64 = 1024;
+    const MIB: u64 = 1024 * KIB;
+    if bytes >= MIB && bytes.is_multiple_of(MIB) {
+        format!("{} MiB", bytes / MIB)
+    } else if bytes >= KIB && bytes.is_multiple_of(KIB) {
+        format!("{} KiB", bytes / KIB)
+    } else {
+        format!("{bytes} bytes")
+    }
+}
+
+/// The permissions of a file that others than its owner can read; `None` when nobody else can, and when that cannot be told.
+pub(crate) fn exposure(path: &Path) -> Option<u32> {
+    const OTHERS_READ: u32 = 0o044;
+    let metadata = std::fs::metadata(path).ok()?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    (metadata.is_file() && mode & OTHERS_READ != 0).then_some(mode)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
 
     #[test]
     fn a_file_above_the_limit_is_refused() {
-        let path = std::env::temp_dir().join(format!("jetway-file-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
         std::fs::write(&path, b"12345").unwrap();
         assert_eq!(read("test", &path, 5).unwrap(), b"12345");
         let refused = read("test", &path, 4).unwrap_err().to_string();
-        std::fs::remove_file(&path).unwrap();
         assert!(refused.contains("larger than 4 bytes"), "{refused}");
+    }
+
+    #[test]
+    fn sizes_are_readable() {
+        assert_eq!(size(10 * 1024 * 1024), "10 MiB");
+        assert_eq!(size(64 * 1024), "64 KiB");
+        assert_eq!(size(1025), "1025 bytes");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_where_it_was_looked_for() {
+        let path = Path::new("no-such-folder/no-such-file");
+        let refused = read("secret", path, 1).unwrap_err().to_string();
+        let whole = std::env::current_dir().unwrap().join(path);
+        assert!(refused.starts_with("there is no secret `no-such-folder/no-such-file`"));
+        assert!(refused.contains(&whole.display().to_string()), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = read("secret", folder.path(), 1).unwrap_err().to_string();
+        assert!(refused.ends_with("is a folder"), "{refused}");
+    }
+
+    #[test]
+    fn exposure_is_about_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"").unwrap();
+        for (mode, exposed) in [
+            (0o600, false),
+            (0o400, false),
+            (0o711, false),
+            (0o640, true),
+            (0o604, true),
+        ] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposure(&path), exposed.then_some(mode), "{mode:o}");
+        }
+        assert_eq!(exposure(folder.path()), None);
     }
 }

@@ -27,14 +27,12 @@ pub(crate) const HTTP2_STREAMS: u32 = 100;
 /// How long a TLS handshake may take: several round trips on the worst mobile network.
 pub(crate) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long one HTTP/1 request head may take to arrive. The same clock runs while a kept connection is idle.
+/// How long a proxy in front may take to say whose connection it passes on: it says so at once, so that one round trip
+/// and a lost packet fit.
+pub(crate) const PROXY_HEADER: Duration = Duration::from_secs(5);
+
+/// How long one HTTP/1 request head may take to arrive, from its first byte on.
 pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(30);
-
-/// How long a client may be silent within a request body before the request is given up with 408.
-pub(crate) const REQUEST_BODY_SILENCE: Duration = Duration::from_secs(60);
-
-/// How long a connection without a request in progress is kept (HTTP/2; HTTP/1 ends earlier, see [`REQUEST_HEAD`]).
-pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(120);
 
 /// How long a connection that was asked to end may still take to flush what it holds.
 pub(crate) const CONNECTION_FLUSH: Duration = Duration::from_secs(5);

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,
         Err(error) => {
             report(&error);
             ExitCode::FAILURE
@@ -47,6 +48,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => command::run::run(args),
         Command::Demo(args) => command::demo::run(args),
         Command::Check(args) => command::check::run(&args),
+        Command::Explain(args) => command::explain::run(&args),
+        Command::Test(args) => command::test::run(&args),
+        Command::Schema(args) => command::schema::run(&args),
+        Command::Reference(args) => command::reference::run(&args),
         Command::Keygen(args) => command::keygen::run(&args),
         Command::Filter(args) => command::filter::run(&args),
         Command::CockpitConf(args) => command::cockpit_conf::run(&args),

@@ -1,10 +1,15 @@
-//! TLS towards clients (certificates, choice by name) and towards servers (roots).
+//! TLS towards clients (certificates, choice by name, certificates of theirs) and towards servers (roots).
 
 mod certificate;
 mod client;
+mod client_authority;
+mod peer_certificate;
+mod pem;
+mod unverified;
 
 pub(crate) use certificate::{Certificates, Chain};
 pub(crate) use client::{Roots, Trust};
+pub(crate) use peer_certificate::peer_certificate;
 
 use std::sync::Arc;
 

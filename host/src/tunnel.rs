@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
-use crate::body::Finish;
+use crate::body::{Finish, Progress};
 use crate::limits;
 use crate::serve::Stop;
 use crate::wasm::{Ended, Stream};
@@ -22,14 +23,16 @@ pub(crate) struct Ends {
     pub(crate) upstream: OnUpgrade,
 }
 
-/// Runs a tunnel to its end; `finish` is dropped then, which writes the log line.
-pub(crate) async fn run(ends: Ends, mut finish: Finish, stop: Stop) {
+/// Runs a tunnel to its end, which comes at the latest when `progress` overruns; `finish` is dropped then, which writes
+/// the log line.
+pub(crate) async fn run(ends: Ends, mut finish: Finish, progress: Rc<Progress>, stop: Stop) {
     let (from_client, from_upstream) = (Cell::new(0), Cell::new(0));
     let stream = finish.stream.take();
     let reason = {
-        let copying = join(ends, &from_client, &from_upstream);
+        let copying = join(ends, &progress, &from_client, &from_upstream);
         tokio::select! {
             result = copying => end_of(&result),
+            _ = progress.overruns() => "websocket: silent for too long",
             reason = ordered_by_plugin(stream) => reason,
             () = stop.ordered() => "websocket: the proxy stopped",
         }
@@ -57,16 +60,23 @@ async fn ordered_by_plugin(stream: Option<Stream>) -> &'static str {
     }
 }
 
-async fn join(ends: Ends, from_client: &Cell<u64>, from_upstream: &Cell<u64>) -> io::Result<()> {
+async fn join(
+    ends: Ends,
+    progress: &Progress,
+    from_client: &Cell<u64>,
+    from_upstream: &Cell<u64>,
+) -> io::Result<()> {
     let (client, upstream) =
         tokio::try_join!(ends.client, ends.upstream).map_err(io::Error::other)?;
     let client = Counted {
         inner: TokioIo::new(client),
         read: from_client,
+        progress,
     };
     let upstream = Counted {
         inner: TokioIo::new(upstream),
         read: from_upstream,
+        progress,
     };
     copy(client, upstream).await
 }
@@ -86,10 +96,11 @@ async fn copy(
     Ok(())
 }
 
-/// Counts what is read, also when the copy is broken off.
+/// Counts what is read, also when the copy is broken off, and notes the progress.
 struct Counted<'a, T> {
     inner: T,
     read: &'a Cell<u64>,
+    progress: &'a Progress,
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Counted<'_, T> {
@@ -101,7 +112,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<'_, T> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         let read = buf.filled().len().saturating_sub(before) as u64;
-        self.read.set(self.read.get().saturating_add(read));
+        if read > 0 {
+            self.read.set(self.read.get().saturating_add(read));
+            self.progress.advance();
+        }
         result
     }
 }
@@ -127,6 +141,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Patience;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     #[tokio::test]
@@ -134,14 +149,17 @@ mod tests {
         let (mut client, one) = duplex(64);
         let (other, mut upstream) = duplex(64);
         let (from_client, from_upstream) = (Cell::new(0), Cell::new(0));
+        let progress = Progress::new(Patience::default());
         let tunnel = copy(
             Counted {
                 inner: one,
                 read: &from_client,
+                progress: &progress,
             },
             Counted {
                 inner: other,
                 read: &from_upstream,
+                progress: &progress,
             },
         );
         let sent = vec![b'c'; 100_000];

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use jetway_tests::{Certificate, Installed, Secrets, output_of};
+use jetway_tests::{Authority, Installed, Secrets, output_of};
 
 /// Where the examples expect the module and the certificate.
 const EXPECTED: &str = "/etc/jetway";
@@ -37,11 +37,6 @@ fn validate(installed: &Installed, example: &Path) -> Result<()> {
     let folder = tempfile::Builder::new()
         .prefix("jetway-example-")
         .tempdir()?;
-    let tls = folder.path().join("tls");
-    std::fs::create_dir(&tls)?;
-    let certificate = Certificate::create(folder.path(), &["cockpit.example.com"])?;
-    std::fs::copy(&certificate.chain, tls.join("fullchain.pem"))?;
-    std::fs::copy(&certificate.key, tls.join("privkey.pem"))?;
     let module = output_of(Command::new(installed.jetway()?).arg("filter"))?;
     std::fs::write(folder.path().join("jetway.wasm"), module)?;
 
@@ -54,8 +49,10 @@ fn validate(installed: &Installed, example: &Path) -> Result<()> {
         text.contains(EXPECTED),
         "the example has other paths than this test replaces"
     );
+    let text = text.replace(EXPECTED, place);
+    write_certificates(folder.path(), &text)?;
     let file = folder.path().join("envoy.yaml");
-    std::fs::write(&file, text.replace(EXPECTED, place))?;
+    std::fs::write(&file, text)?;
 
     let mut envoy = Command::new(&installed.envoy);
     envoy
@@ -69,5 +66,29 @@ fn validate(installed: &Installed, example: &Path) -> Result<()> {
         ])
         .arg(&file);
     output_of(envoy.envs(Secrets::draw()?.variables()))?;
+    Ok(())
+}
+
+/// Writes what the example expects to find in this folder: authorities, keys and certificates, known by their names.
+fn write_certificates(folder: &Path, example: &str) -> Result<()> {
+    let authority = Authority::create("Jetway test authority")?;
+    let (chain, key) = authority
+        .issue(&["cockpit.example.com"])?
+        .write(folder, "certificate")?;
+    std::fs::create_dir(folder.join("tls"))?;
+    let place = folder.to_str().context("the folder's name is text")?;
+    let named = example
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("filename: "))
+        .filter(|path| path.starts_with(place) && path.ends_with(".pem"));
+    for path in named {
+        if path.ends_with("ca.pem") {
+            std::fs::write(path, authority.pem())?;
+        } else if path.ends_with("key.pem") {
+            std::fs::copy(&key, path)?;
+        } else {
+            std::fs::copy(&chain, path)?;
+        }
+    }
     Ok(())
 }

@@ -50,7 +50,8 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
 
     let mut alice = scene.visitor();
     alice.sign_in(&app, ALICE).await?.1.expect(200)?;
-    alice.sign_in(&other, ALICE).await?.1.expect(200)?;
+    // The provider knows her by now.
+    alice.follow(&other).await?.1.expect(200)?;
     upstream.take();
     let seen = forge(&mut alice, &app, &upstream).await?;
     for (name, value) in CLAIM_HEADERS.into_iter().zip([
@@ -145,7 +146,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     assert_eq!(first.claims["email"], ALICE);
 
     let other = scene.url(OTHER, "/")?;
-    alice.sign_in(&other, ALICE).await?.1.expect(200)?;
+    alice.follow(&other).await?.1.expect(200)?;
     let seen = upstream.take_one()?;
     assert!(seen.values(ASSERTION).is_empty(), "the route's word counts");
 

@@ -58,6 +58,22 @@ const COMMANDS: &[(&str, How)] = &[
         "jetway envoy-config -c jetway.yaml --module jetway.wasm > envoy.yaml",
         How::Writes("envoy.yaml"),
     ),
+    (
+        "jetway check -c jetway.yaml",
+        How::Prints("idp_provider_url"),
+    ),
+    (
+        "jetway explain -c jetway.yaml --as mallory@example.com GET https://cockpit.example.com/",
+        How::Prints("email-unauthorized"),
+    ),
+    (
+        "jetway test -c jetway.yaml cases.yaml",
+        How::Prints("3 passed, 0 failed"),
+    ),
+    (
+        "jetway schema > jetway.schema.json",
+        How::Writes("jetway.schema.json"),
+    ),
 ];
 
 #[test]
@@ -144,10 +160,13 @@ impl Place {
         let folder = tempfile::Builder::new()
             .prefix("jetway-readme-")
             .tempdir()?;
-        let yaml = README
-            .split_once("```yaml\n")
-            .and_then(|(_, rest)| rest.split_once("```"));
-        let (yaml, _) = yaml.context("the README has a file")?;
+        let mut written = README
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("```"));
+        let (yaml, _) = written.next().context("the README has a file")?;
+        let (cases, _) = written.next().context("the README has cases")?;
+        std::fs::write(folder.path().join("cases.yaml"), cases)?;
         let port = Port::reserve()?;
         let listening = format!("address: 127.0.0.1:{}\n", port.number());
         ensure!(

@@ -28,12 +28,11 @@ pub(crate) fn downstream(listener: &Listener) -> Result<Map, Error> {
         .set_some("validation_context", authority.map(validation).transpose()?)
         .note("HTTP/2 for pages; browsers open websockets on an HTTP/1.1 connection of their own.")
         .set("alpn_protocols", vec!["h2", "http/1.1"]);
-    let required = authority.is_some_and(|authority| authority.required);
+    let required = authority.map(|authority| authority.required);
     Ok(socket(
         Map::typed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
             .set("common_tls_context", common)
-            .note("`enforcement: reject_connection`")
-            .set_some("require_client_certificate", required.then_some(true)),
+            .set_some("require_client_certificate", required),
     ))
 }
 

@@ -45,9 +45,9 @@ fn the_module_sees_a_certificate_that_was_shown_and_upstreams_do_not() {
 #[test]
 fn only_rejecting_connections_requires_one() {
     for (enforcement, required) in [
-        ("policy", Value::Null),
-        ("policy_with_default_deny", Value::Null),
-        ("reject_connection", json!(true)),
+        ("policy", false),
+        ("policy_with_default_deny", false),
+        ("reject_connection", true),
     ] {
         let envoy = mtls(json!({ "ca_file": "/tls/clients.pem", "enforcement": enforcement }));
         assert_eq!(

@@ -14,6 +14,7 @@ mod route;
 mod variables;
 
 pub use error::{ConfigError, Loaded, Problem, Warning};
+pub use findings::nearest;
 pub use origin::Origin;
 pub use pem::Pem;
 pub use route::{
@@ -22,8 +23,6 @@ pub use route::{
     UpstreamTls, Upstreams,
 };
 pub use variables::override_by_variables;
-
-pub use findings::nearest;
 
 pub(crate) use findings::{Findings, Place, quoted};
 

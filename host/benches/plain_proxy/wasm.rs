@@ -9,7 +9,8 @@ mod settings;
 
 pub(crate) use calls::{CallFuture, CallReply, Callouts};
 pub(crate) use head::{
-    ConnectionFacts, LocalReply, RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict,
+    ConnectionFacts, LocalReply, PeerCertificate, RequestHead, ResponseHead, StreamFacts, TlsFacts,
+    Verdict,
 };
 pub(crate) use settings::PluginSettings;
 

@@ -1,29 +1,19 @@
 //! The request's body, from the client (or the plugin) to a server.
 
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 
-use super::BoxError;
-use crate::limits;
+use super::{BoxError, Progress};
 
-/// Why a request's body did not come to its end.
+/// The client's connection failed, or what it sent is no valid body.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyFault {
-    /// The client sent nothing for too long.
-    #[error("the client stopped sending the request")]
-    Silent,
-    /// The client's connection failed, or what it sent is no valid body.
-    #[error("the client broke off the request")]
-    Broken(#[source] hyper::Error),
-}
+#[error("the client broke off the request")]
+struct BrokenOff(#[source] hyper::Error);
 
 /// What a server is sent. Trailers are dropped: nobody judged them.
 pub(crate) struct RequestBody {
@@ -35,80 +25,8 @@ enum Content {
     Whole(Option<Bytes>),
     Streamed {
         incoming: Incoming,
-        silence: Option<Pin<Box<Sleep>>>,
-        sent: Rc<Sent>,
+        progress: Rc<Progress>,
     },
-}
-
-/// How far a streamed body has come.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    bytes: Cell<u64>,
-    progress: Cell<Instant>,
-    awaits_client: Cell<bool>,
-    fault: Cell<Option<Kind>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Silent,
-    Broken,
-}
-
-impl Default for Sent {
-    fn default() -> Self {
-        Self {
-            bytes: Cell::new(0),
-            progress: Cell::new(Instant::now()),
-            awaits_client: Cell::new(false),
-            fault: Cell::new(None),
-        }
-    }
-}
-
-impl Sent {
-    /// Bytes passed on so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
-
-    /// Whether the client fell silent within its request.
-    pub(crate) fn fell_silent(&self) -> bool {
-        self.fault.get() == Some(Kind::Silent)
-    }
-
-    /// Whether the client's side of the body failed.
-    pub(crate) fn broke(&self) -> bool {
-        self.fault.get() == Some(Kind::Broken)
-    }
-
-    /// Completes when the server has for `limit` neither taken more of the body nor answered, although there was more or
-    /// the body was complete. Time that passes because the client is slow does not count. Cancel safe.
-    pub(crate) async fn stalled(&self, limit: Duration) {
-        loop {
-            if self.awaits_client.get() {
-                tokio::time::sleep(limit).await;
-                continue;
-            }
-            let due = self.progress.get() + limit;
-            if due <= Instant::now() {
-                return;
-            }
-            tokio::time::sleep_until(due).await;
-        }
-    }
-
-    fn advance(&self, bytes: usize) {
-        self.bytes
-            .set(self.bytes.get().saturating_add(bytes as u64));
-        self.progress.set(Instant::now());
-        self.awaits_client.set(false);
-    }
-
-    fn fail(&self, kind: Kind) {
-        self.fault.set(Some(kind));
-        self.awaits_client.set(false);
-    }
 }
 
 impl RequestBody {
@@ -126,14 +44,10 @@ impl RequestBody {
         }
     }
 
-    /// The client's body as it arrives; `sent` tells how far it has come.
-    pub(crate) fn streamed(incoming: Incoming, sent: Rc<Sent>) -> Self {
+    /// The client's body as it arrives, noted in `progress`.
+    pub(crate) fn streamed(incoming: Incoming, progress: Rc<Progress>) -> Self {
         Self {
-            content: Content::Streamed {
-                incoming,
-                silence: None,
-                sent,
-            },
+            content: Content::Streamed { incoming, progress },
         }
     }
 }
@@ -148,11 +62,15 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed {
-                incoming,
-                silence,
-                sent,
-            } => poll_streamed(incoming, silence, sent, cx),
+            Content::Streamed { incoming, progress } => {
+                let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
+                let frame = passed_on(frame, progress);
+                // After its last part, a body of stated length is not polled again.
+                if incoming.is_end_stream() {
+                    progress.complete();
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 
@@ -173,40 +91,23 @@ impl Body for RequestBody {
     }
 }
 
-fn poll_streamed(
-    incoming: &mut Incoming,
-    silence: &mut Option<Pin<Box<Sleep>>>,
-    sent: &Sent,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-    match Pin::new(&mut *incoming).poll_frame(cx) {
-        Poll::Ready(Some(Ok(frame))) => {
-            if let Some(sleep) = silence {
-                sleep
-                    .as_mut()
-                    .reset(Instant::now() + limits::REQUEST_BODY_SILENCE);
-            }
-            let data = frame.into_data().ok();
-            sent.advance(data.as_ref().map_or(0, Bytes::len));
-            Poll::Ready(data.map(|data| Ok(Frame::data(data))))
+fn passed_on(
+    frame: Option<hyper::Result<Frame<Bytes>>>,
+    progress: &Progress,
+) -> Option<Result<Frame<Bytes>, BoxError>> {
+    match frame.map(|frame| frame.map(Frame::into_data)) {
+        Some(Ok(Ok(data))) => {
+            progress.receive(data.len());
+            Some(Ok(Frame::data(data)))
         }
-        Poll::Ready(Some(Err(error))) => {
-            sent.fail(Kind::Broken);
-            Poll::Ready(Some(Err(BodyFault::Broken(error).into())))
+        Some(Err(error)) => {
+            progress.break_off();
+            Some(Err(BrokenOff(error).into()))
         }
-        Poll::Ready(None) => {
-            sent.advance(0);
-            Poll::Ready(None)
-        }
-        Poll::Pending => {
-            sent.awaits_client.set(true);
-            let sleep = silence
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::REQUEST_BODY_SILENCE)));
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            sent.fail(Kind::Silent);
-            Poll::Ready(Some(Err(BodyFault::Silent.into())))
+        // The end, or trailers, which are the end too.
+        None | Some(Ok(Err(_))) => {
+            progress.complete();
+            None
         }
     }
 }
@@ -223,24 +124,5 @@ mod tests {
         assert_eq!(body.collect().await.unwrap().to_bytes(), "abc");
         assert!(RequestBody::empty().is_end_stream());
         assert!(RequestBody::whole(Bytes::new()).is_end_stream());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_the_servers_time_counts() {
-        const LIMIT: Duration = Duration::from_secs(30);
-        let sent = Sent::default();
-        sent.awaits_client.set(true);
-        let waited = tokio::time::timeout(LIMIT * 10, sent.stalled(LIMIT)).await;
-        assert!(waited.is_err(), "a slow client is not the server's fault");
-        let began = Instant::now();
-        let client = async {
-            for _ in 0..3 {
-                tokio::time::sleep(LIMIT / 2).await;
-                sent.advance(1);
-            }
-        };
-        tokio::join!(sent.stalled(LIMIT), client);
-        assert_eq!(began.elapsed(), LIMIT / 2 * 3 + LIMIT);
-        assert_eq!(sent.bytes(), 3);
     }
 }

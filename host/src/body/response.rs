@@ -1,13 +1,14 @@
 //! The response's body, to the client, and what ends together with it.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::BoxError;
+use super::{BoxError, Progress};
 use crate::access::Entry;
 use crate::connection::Active;
 use crate::upstream::Lease;
@@ -23,7 +24,10 @@ pub(crate) struct Body {
 enum Content {
     /// All of it; `None` once it was taken.
     Whole(Option<Bytes>),
-    Streamed(Incoming),
+    Streamed {
+        incoming: Incoming,
+        progress: Rc<Progress>,
+    },
 }
 
 /// What lives until the body has been sent or given up.
@@ -64,10 +68,10 @@ impl Body {
         }
     }
 
-    /// The upstream's body as it arrives.
-    pub(crate) fn streamed(incoming: Incoming, finish: Finish) -> Self {
+    /// The upstream's body as it arrives, noted in `progress`.
+    pub(crate) fn streamed(incoming: Incoming, progress: Rc<Progress>, finish: Finish) -> Self {
         Self {
-            content: Content::Streamed(incoming),
+            content: Content::Streamed { incoming, progress },
             finish: Some(Box::new(finish)),
         }
     }
@@ -97,10 +101,11 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Content::Streamed(incoming) = &mut self.content else {
+        let Content::Streamed { incoming, progress } = &mut self.content else {
             return Poll::Ready(None);
         };
         let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        progress.advance();
         let ended = incoming.is_end_stream();
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
@@ -151,7 +156,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
-            Content::Streamed(incoming) => incoming.is_end_stream(),
+            Content::Streamed { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
@@ -160,21 +165,24 @@ impl http_body::Body for Body {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Streamed(incoming) => incoming.size_hint(),
+            Content::Streamed { incoming, .. } => incoming.size_hint(),
         }
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Content::Streamed(incoming) = &self.content else {
+        let Content::Streamed { incoming, progress } = &self.content else {
             return;
         };
         if incoming.is_end_stream() {
             // An answer without a body is never polled.
             self.complete();
         } else if let Some(finish) = &mut self.finish {
-            finish.entry.details("the client went away");
+            finish.entry.details(match progress.overrun() {
+                Some(_) => "the answer was broken off: nothing came or went for too long",
+                None => "the client went away",
+            });
         }
     }
 }

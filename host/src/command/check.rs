@@ -1,28 +1,68 @@
-//! `jetway check`: is this file usable?
+//! `jetway check`: is this file usable, and what becomes of its keys?
 
+mod files;
+mod migration;
+mod verdict;
+
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::AnsweredNo;
 use crate::config;
-use crate::tls::Certificates;
+use verdict::Verdict;
 
-/// Check a configuration file.
+/// Check a configuration file, and tell what becomes of each of its keys.
+///
+/// Nothing is started and nobody is asked: secret files and certificates are read, the provider and the upstreams are not
+/// looked for. The exit status is 0 when the file can be used.
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    /// Fail on warnings too, and take unknown keys for errors.
+    #[arg(long)]
+    strict: bool,
+    /// How the answer is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
 }
 
-/// Prints problems and warnings to standard error, one line to standard output when the file is usable.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people: problems and warnings on standard error, the keys and a last line on standard output.
+    Text,
+    /// One JSON object with `file`, `ok`, `problems`, `warnings` and `keys`.
+    Json,
+}
+
+/// Prints everything about the file.
 ///
 /// # Errors
-/// A file that cannot be used.
+/// [`AnsweredNo`] for a file that cannot be used, or that has warnings and shall have none.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let loaded = config::load_and_warn(&args.config)?;
-    Certificates::read(&loaded.config.listener)?.server_config()?;
-    let routes = loaded.config.routes.len();
-    let noun = if routes == 1 { "route" } else { "routes" };
-    super::print(format!("{}: ok, {routes} {noun}\n", args.config.display()).as_bytes())
+    let mut inspection = config::inspect(&args.config);
+    files::check(&mut inspection);
+    if args.strict {
+        inspection.refuse_unknown_keys();
+    }
+    let name = args.config.display().to_string();
+    let verdict = Verdict::of(&name, &inspection, args.strict);
+    match args.format {
+        Format::Text => {
+            let shown = inspection.shown(std::io::stderr().is_terminal());
+            if !shown.is_empty() {
+                eprintln!("{shown}\n");
+            }
+            super::print(verdict.text().as_bytes())?;
+        }
+        Format::Json => super::print(format!("{}\n", verdict.json()?).as_bytes())?,
+    }
+    if verdict.is_ok() {
+        Ok(())
+    } else {
+        Err(AnsweredNo.into())
+    }
 }

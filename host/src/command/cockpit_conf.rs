@@ -68,7 +68,11 @@ fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Ro
 }
 
 fn looks_like_cockpit(route: &Route) -> bool {
-    route.upstream.origin.port == COCKPIT_PORT
+    let leads_to_cockpit = route.target.upstreams().is_some_and(|upstreams| {
+        let mut endpoints = upstreams.endpoints.iter();
+        endpoints.any(|endpoint| endpoint.origin.port == COCKPIT_PORT)
+    });
+    leads_to_cockpit
         || route.from.host.contains("cockpit")
         || route.name.to_ascii_lowercase().contains("cockpit")
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use jetway_core::config::{Problem, Warning};
-use jetway_core::contract::SECRET_VARIABLES;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::file;
-use crate::limits;
+use super::exposure;
+use crate::{file, limits};
+
+/// Keys that may stand with `_file` behind them instead, which the host reads: the module has no files.
+const SECRETS: [&str; 3] = ["cookie_secret", "idp_client_secret", "signing_key"];
 
 /// Replaces each `…_file` of a secret by the file's text without its last line break.
 ///
@@ -17,21 +19,12 @@ pub(super) fn resolve(value: &mut Value, warnings: &mut Vec<Warning>) -> Vec<Pro
         return Vec::new();
     };
     let mut problems = Vec::new();
-    for (key, _) in SECRET_VARIABLES {
-        let file_key = format!("{key}_file");
-        // Keys are case-insensitive, as in Pomerium.
-        let Some(written) = keys
-            .keys()
-            .find(|other| other.eq_ignore_ascii_case(&file_key))
-            .cloned()
-        else {
-            continue;
-        };
-        let Some(name) = keys.remove(&written) else {
+    for key in SECRETS {
+        let Some((written, name)) = take(keys, &format!("{key}_file")) else {
             continue;
         };
         let inline_too = keys.keys().any(|other| other.eq_ignore_ascii_case(key));
-        match secret(&file_key, &name, inline_too, warnings) {
+        match secret(key, &written, &name, inline_too, warnings) {
             Ok(text) => {
                 keys.insert(key.to_owned(), Value::String(text));
             }
@@ -41,52 +34,77 @@ pub(super) fn resolve(value: &mut Value, warnings: &mut Vec<Warning>) -> Vec<Pro
     problems
 }
 
-/// Which secrets stand in the file itself.
-pub(super) fn inline_secrets(value: &Value) -> impl Iterator<Item = &'static str> {
-    let written = |key: &str| {
-        value
-            .as_object()
-            .is_some_and(|keys| keys.keys().any(|other| other.eq_ignore_ascii_case(key)))
+/// Puts made-up values in the place of secrets, for those who ask what a configuration means and do not run it.
+pub(super) fn make_up(value: &mut Value) {
+    /// 32 bytes in base64, which is what `cookie_secret` takes.
+    const COOKIE_SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let Value::Object(keys) = value else {
+        return;
     };
-    SECRET_VARIABLES
-        .into_iter()
-        .map(|(key, _)| key)
-        .filter(move |key| written(key))
+    for key in SECRETS {
+        take(keys, key);
+        take(keys, &format!("{key}_file"));
+    }
+    let made_up = |text: &str| Value::String(text.to_owned());
+    keys.insert("cookie_secret".to_owned(), made_up(COOKIE_SECRET));
+    keys.insert("idp_client_secret".to_owned(), made_up("made up"));
+}
+
+/// The key of a secret that stands in the file itself, as it is written; the first of them if there are several.
+pub(super) fn inline(value: &Value) -> Option<String> {
+    let keys = value.as_object()?;
+    let written = |key: &str| {
+        let mut keys = keys.iter();
+        let found = keys.find(|(other, value)| other.eq_ignore_ascii_case(key) && !value.is_null());
+        found.map(|(written, _)| written.clone())
+    };
+    SECRETS.into_iter().find_map(written)
+}
+
+/// Where the value of a key came from, when it may be a file's.
+pub(super) fn file_key(path: &str) -> Option<String> {
+    SECRETS.contains(&path).then(|| format!("{path}_file"))
+}
+
+/// Takes a key out, in whatever case it is written.
+fn take(keys: &mut Map<String, Value>, key: &str) -> Option<(String, Value)> {
+    let written = keys.keys().find(|other| other.eq_ignore_ascii_case(key));
+    let written = written?.clone();
+    let value = keys.remove(&written)?;
+    (!value.is_null()).then_some((written, value))
 }
 
 fn secret(
     key: &str,
+    written: &str,
     name: &Value,
     inline_too: bool,
     warnings: &mut Vec<Warning>,
 ) -> Result<String, Problem> {
-    let inline = key.trim_end_matches("_file");
     if inline_too {
-        return Err(
-            Problem::new(key, format!("both `{inline}` and `{key}` are given"))
-                .help("keep one of them"),
-        );
+        let message = format!("both `{key}` and `{key}_file` are given");
+        return Err(Problem::new(written, message).help("keep one of them"));
     }
-    let Some(path) = name.as_str() else {
-        return Err(Problem::new(key, format!("`{key}` must be a path")));
+    let Some(name) = name.as_str().filter(|name| !name.is_empty()) else {
+        let problem = Problem::new(written, format!("`{key}_file` takes the path of a file"));
+        return Err(problem.help("write for example `/etc/jetway/secret`"));
     };
-    let bytes = file::read("secret", Path::new(path), limits::SECRET_FILE)
-        .map_err(|error| Problem::new(key, format!("{error:#}")))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Problem::new(key, format!("the secret `{path}` is not UTF-8")))?;
-    if file::is_exposed(Path::new(path)) {
-        let warning = Problem::new(
-            key,
-            format!("other users of this machine can read `{path}`"),
-        );
-        warnings.push(warning.help(format!("chmod 600 {path}")));
+    let bytes = file::read_whole("secret", Path::new(name), limits::SECRET_FILE)
+        .map_err(|error| Problem::new(written, error.to_string()))?;
+    warnings.extend(exposure::of_file(written, name));
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Problem::new(written, format!("the secret `{name}` is not UTF-8"))
+            .help("write it as text: `jetway keygen` does, in base64")
+    })?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(Problem::new(
+            written,
+            format!("the secret `{name}` is empty"),
+        ));
     }
-    Ok(text
-        .strip_suffix('\n')
-        .map_or(text.as_str(), |line| {
-            line.strip_suffix('\r').unwrap_or(line)
-        })
-        .to_owned())
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -95,47 +113,76 @@ mod tests {
     use serde_json::json;
     use std::os::unix::fs::PermissionsExt as _;
 
-    fn with_file<T>(name: &str, content: &str, mode: u32, test: impl FnOnce(&str) -> T) -> T {
-        let path =
-            std::env::temp_dir().join(format!("jetway-secret-{}-{name}", std::process::id()));
+    /// What becomes of a file with this content: the value, the problems and the warnings.
+    fn resolved(content: &[u8], mode: u32) -> (Value, Vec<Problem>, Vec<Warning>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        let result = test(path.to_str().unwrap());
-        std::fs::remove_file(&path).unwrap();
-        result
+        let mut value = json!({"Cookie_Secret_File": path.to_str().unwrap()});
+        let mut warnings = Vec::new();
+        let problems = resolve(&mut value, &mut warnings);
+        (value, problems, warnings)
     }
 
     #[test]
     fn the_text_replaces_the_name_without_its_line_break() {
-        with_file("text", "s3cret\n", 0o600, |path| {
-            let mut value = json!({"Cookie_Secret_File": path});
-            let mut warnings = Vec::new();
-            assert_eq!(resolve(&mut value, &mut warnings), []);
+        for content in ["s3cret\n", "s3cret\r\n", "s3cret"] {
+            let (value, problems, warnings) = resolved(content.as_bytes(), 0o600);
             assert_eq!(value, json!({"cookie_secret": "s3cret"}));
-            assert_eq!(warnings, []);
-        });
+            assert_eq!((problems, warnings), (vec![], vec![]));
+        }
+        assert_eq!(resolved(b"a\n\n", 0o600).0["cookie_secret"], "a\n");
     }
 
     #[test]
     fn a_file_that_others_can_read_is_warned_about() {
-        with_file("mode", "s3cret", 0o644, |path| {
-            let mut warnings = Vec::new();
-            resolve(&mut json!({"idp_client_secret_file": path}), &mut warnings);
-            assert_eq!(warnings.len(), 1);
-            assert!(!warnings[0].to_string().contains("s3cret"));
-        });
+        let (_, problems, warnings) = resolved(b"s3cret", 0o644);
+        assert_eq!(problems, []);
+        assert_eq!(warnings.len(), 1);
+        let warning = warnings[0].to_string();
+        assert!(warning.contains("(mode 0644)"), "{warning}");
+        assert!(warning.contains("chmod 600"), "{warning}");
+        assert!(!warning.contains("s3cret"));
+    }
+
+    #[test]
+    fn a_file_without_a_usable_secret_is_a_problem() {
+        for (content, part) in [
+            (b"".as_slice(), "is empty"),
+            (b"\n", "is empty"),
+            (b"\xFF\xFE", "not UTF-8"),
+            (&vec![b'x'; 100_000], "larger than 64 KiB"),
+        ] {
+            let (_, problems, _) = resolved(content, 0o600);
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].message.contains(part), "{}", problems[0]);
+            assert_eq!(problems[0].path, "Cookie_Secret_File");
+        }
     }
 
     #[test]
     fn both_forms_or_no_file_are_problems() {
-        let problems = resolve(
-            &mut json!({"cookie_secret": "a", "cookie_secret_file": "b", "idp_client_secret_file": "/no/such/file"}),
-            &mut Vec::new(),
-        );
-        let paths: Vec<&str> = problems
-            .iter()
-            .map(|problem| problem.path.as_str())
-            .collect();
-        assert_eq!(paths, ["cookie_secret_file", "idp_client_secret_file"]);
+        let mut value = json!({
+            "cookie_secret": "a", "cookie_secret_file": "b",
+            "idp_client_secret_file": "/no/such/file",
+            "signing_key_file": 7,
+        });
+        let problems = resolve(&mut value, &mut Vec::new());
+        let paths: Vec<&str> = problems.iter().map(|problem| &*problem.path).collect();
+        let expected = [
+            "cookie_secret_file",
+            "idp_client_secret_file",
+            "signing_key_file",
+        ];
+        assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn secrets_are_made_up_where_they_do_not_matter() {
+        let mut value = json!({"Cookie_Secret_File": "/no/such/file", "signing_key": "x"});
+        make_up(&mut value);
+        assert_eq!(value["idp_client_secret"], "made up");
+        assert_eq!(value.as_object().unwrap().len(), 2);
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn configuration(
 
 #[cfg(test)]
 mod tests {
-    use jetway_core::config::Config;
+    use jetway_core::config::{Config, HostHeader, Route, Upstreams};
 
     use super::{Upstream, configuration};
     use crate::demo::{Client, Place};
@@ -105,6 +105,14 @@ mod tests {
         loaded.config
     }
 
+    fn upstreams(route: &Route) -> &Upstreams {
+        route.target.upstreams().unwrap()
+    }
+
+    fn preserves_host(route: &Route) -> bool {
+        matches!(route.host, HostHeader::Preserve)
+    }
+
     #[test]
     fn the_route_is_the_one_of_the_guide() {
         let config = read("http://localhost:9090");
@@ -112,10 +120,13 @@ mod tests {
             panic!("one route")
         };
         assert_eq!(route.from.authority(), "cockpit.localhost:8443");
-        assert_eq!(route.upstream.origin.to_string(), "http://localhost:9090");
+        let [endpoint] = upstreams(route).endpoints.as_slice() else {
+            panic!("one upstream")
+        };
+        assert_eq!(endpoint.origin.to_string(), "http://localhost:9090");
         assert!(route.allow_websockets);
-        assert!(!route.preserve_host_header);
-        assert!(!route.upstream.tls_skip_verify);
+        assert!(!preserves_host(route));
+        assert!(!upstreams(route).tls.skip_verify);
         assert_eq!(
             config.provider.unwrap().issuer,
             "https://idp.localhost:8444"
@@ -128,8 +139,8 @@ mod tests {
         let [route] = config.routes.as_slice() else {
             panic!("one route")
         };
-        assert!(route.preserve_host_header);
-        assert!(route.upstream.tls_skip_verify);
+        assert!(preserves_host(route));
+        assert!(upstreams(route).tls.skip_verify);
     }
 
     #[test]
@@ -138,7 +149,7 @@ mod tests {
         let [route] = config.routes.as_slice() else {
             panic!("one route")
         };
-        assert!(!route.upstream.tls_skip_verify);
+        assert!(!upstreams(route).tls.skip_verify);
     }
 
     #[test]

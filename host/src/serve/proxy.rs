@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +23,10 @@ pub(crate) struct Proxy {
     pub(crate) routes: Routes,
     /// How many proxies in front are believed.
     pub(crate) trusted_hops: usize,
+    /// Whether connections begin with a PROXY protocol header.
+    pub(crate) proxy_protocol: bool,
+    /// How long a connection without a request is kept.
+    pub(crate) idle_timeout: Duration,
     /// TLS of the listener; `None` for plain HTTP.
     pub(crate) tls: Option<TlsAcceptor>,
     /// The order to stop.
@@ -52,6 +57,8 @@ impl Proxy {
             plugin,
             routes: Routes::new(&config.routes, &roots)?,
             trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
+            proxy_protocol: config.listener.proxy_protocol,
+            idle_timeout: config.listener.idle_timeout,
             tls: common
                 .tls
                 .clone()

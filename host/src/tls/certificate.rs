@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use jetway_core::config::{CertificateFiles, Listener};
+use jetway_core::config::{Listener, ServerCertificate};
 use rustls::ServerConfig;
 use rustls::client::verify_server_name;
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert,
+    WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::file;
-use crate::limits;
+use super::{client_authority, pem};
 
 /// What the listener identifies itself with.
 pub(crate) enum Certificates {
@@ -20,6 +22,8 @@ pub(crate) enum Certificates {
     Plain,
     /// TLS with these chains; the first is for names that fit none. Never empty.
     Tls(Vec<Chain>),
+    /// The same, and clients are asked for a certificate that this accepts.
+    MutualTls(Vec<Chain>, Arc<dyn ClientCertVerifier>),
 }
 
 impl Certificates {
@@ -41,12 +45,15 @@ impl Certificates {
             .iter()
             .map(Chain::read)
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self::Tls(chains))
+        Ok(match &listener.client_authority {
+            None => Self::Tls(chains),
+            Some(authority) => Self::MutualTls(chains, client_authority::verifier(authority)?),
+        })
     }
 
     /// Whether clients speak TLS to the listener.
     pub(crate) fn is_secure(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        !matches!(self, Self::Plain)
     }
 
     /// The TLS configuration, or `None` for plain HTTP.
@@ -54,9 +61,10 @@ impl Certificates {
     /// # Errors
     /// A key that does not fit its certificate, or of a kind that is not supported.
     pub(crate) fn server_config(&self) -> anyhow::Result<Option<Arc<ServerConfig>>> {
-        let chains = match self {
+        let (chains, client_verifier) = match self {
             Self::Plain => return Ok(None),
-            Self::Tls(chains) => chains,
+            Self::Tls(chains) => (chains, None),
+            Self::MutualTls(chains, verifier) => (chains, Some(verifier)),
         };
         let keys = chains
             .iter()
@@ -65,12 +73,19 @@ impl Certificates {
         let mut config = ServerConfig::builder_with_provider(super::provider())
             .with_safe_default_protocol_versions()
             .context("the TLS library offers no usable version")?
-            .with_no_client_auth()
+            .with_client_cert_verifier(
+                client_verifier.map_or_else(WebPkiClientVerifier::no_client_auth, Arc::clone),
+            )
             .with_cert_resolver(Arc::new(ByName { keys }));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Returning browsers skip the costly half of the handshake; keys for this live in memory only and rotate.
-        config.ticketer =
-            rustls::crypto::ring::Ticketer::new().context("cannot make session ticket keys")?;
+        if client_verifier.is_some() {
+            // A resumed session would carry its certificate past the end of its validity: each connection shows it anew.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        } else {
+            // Returning browsers skip the costly half of the handshake; keys for this live in memory only and rotate.
+            config.ticketer =
+                rustls::crypto::ring::Ticketer::new().context("cannot make session ticket keys")?;
+        }
         Ok(Some(Arc::new(config)))
     }
 }
@@ -84,15 +99,14 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Reads two PEM files.
-    fn read(files: &CertificateFiles) -> anyhow::Result<Self> {
-        let certificate = file::read("certificate", files.certificate.as_ref(), limits::PEM_FILE)?;
-        let key = file::read("private key", files.key.as_ref(), limits::PEM_FILE)?;
-        Self::from_pem(&files.certificate, &certificate, &key).with_context(|| {
-            format!(
-                "cannot use the certificate `{}` with the key `{}`",
-                files.certificate, files.key
-            )
+    /// Reads both PEM texts.
+    fn read(server: &ServerCertificate) -> anyhow::Result<Self> {
+        let certificate = pem::read("certificate", &server.certificate)?;
+        let key = pem::read("private key", &server.key)?;
+        let (certificate_source, key_source) =
+            (pem::source(&server.certificate), pem::source(&server.key));
+        Self::from_pem(&certificate_source, &certificate, &key).with_context(|| {
+            format!("cannot use the certificate {certificate_source} with the key {key_source}")
         })
     }
 
@@ -101,15 +115,8 @@ impl Chain {
     /// # Errors
     /// Text that is not PEM or holds no certificate or no key.
     pub(crate) fn from_pem(source: &str, certificates: &[u8], key: &[u8]) -> anyhow::Result<Self> {
-        let certificates = CertificateDer::pem_slice_iter(certificates)
-            .collect::<Result<Vec<_>, _>>()
-            .context("the certificate is not in PEM format")?;
-        if certificates.is_empty() {
-            bail!("there is no `BEGIN CERTIFICATE` in the certificate file");
-        }
-        let key = PrivateKeyDer::from_pem_slice(key).context(
-            "there is no usable private key in PEM format; encrypted keys are not supported",
-        )?;
+        let certificates = pem::chain(certificates)?;
+        let key = pem::private_key(key)?;
         Ok(Self {
             source: source.to_owned(),
             certificates,
@@ -123,7 +130,7 @@ impl Chain {
             self.key.clone_key(),
             &super::provider(),
         )
-        .with_context(|| format!("cannot use the certificate `{}` with its key", self.source))?;
+        .with_context(|| format!("cannot use the certificate {} with its key", self.source))?;
         Ok(Arc::new(key))
     }
 }

@@ -1,25 +1,20 @@
-//! How servers behind the proxy, and the provider, are verified.
+//! TLS towards servers: upstreams and the provider.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use jetway_core::config::{Pem, UpstreamTls};
+use rustls::{ClientConfig, RootCertStore};
 
-use crate::file;
-use crate::limits;
+use super::pem;
+use super::unverified::Unverified;
 
 /// Whom a TLS connection to a server trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Trust {
     /// The system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace them).
     System,
-    /// The authorities of one PEM file (`tls_custom_ca_file`).
-    File(String),
     /// The authorities in this PEM text.
     Pem(Arc<str>),
     /// Anyone (`tls_skip_verify`).
@@ -29,7 +24,9 @@ pub(crate) enum Trust {
 /// Builds client configurations; reads the system's authorities at most once, and only when a connection needs them.
 #[derive(Default)]
 pub(crate) struct Roots {
-    system: OnceCell<Arc<ClientConfig>>,
+    system: OnceCell<Arc<RootCertStore>>,
+    /// What needs no more than those, which is most.
+    plain: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Roots {
@@ -39,19 +36,43 @@ impl Roots {
     /// Authorities that cannot be read.
     pub(crate) fn client_config(&self, trust: &Trust) -> anyhow::Result<Arc<ClientConfig>> {
         match trust {
-            Trust::System => self.system(),
-            Trust::File(path) => with_roots(file_roots(path)?),
-            Trust::Pem(text) => with_roots(pem_roots("the given text", text.as_bytes())?),
-            Trust::Anyone => unverified(),
+            Trust::System => self.plain(),
+            Trust::Pem(text) => {
+                let roots = pem::authorities(text.as_bytes())?;
+                configured(Some(Arc::new(roots)), None)
+            }
+            Trust::Anyone => configured(None, None),
         }
     }
 
-    fn system(&self) -> anyhow::Result<Arc<ClientConfig>> {
-        if let Some(config) = self.system.get() {
+    /// The configuration that a route's `tls_*` keys describe.
+    ///
+    /// # Errors
+    /// Authorities, a certificate or a key that cannot be used; the message names the key.
+    pub(crate) fn upstream_config(&self, tls: &UpstreamTls) -> anyhow::Result<Arc<ClientConfig>> {
+        let roots = match &tls.authorities {
+            _ if tls.skip_verify => None,
+            Some(authorities) => Some(custom(authorities)?),
+            None if tls.client.is_none() => return self.plain(),
+            None => Some(self.system()?),
+        };
+        configured(roots, tls.client.as_ref())
+    }
+
+    fn plain(&self) -> anyhow::Result<Arc<ClientConfig>> {
+        if let Some(config) = self.plain.get() {
             return Ok(Arc::clone(config));
         }
-        let config = with_roots(system_roots()?)?;
-        Ok(Arc::clone(self.system.get_or_init(|| config)))
+        let config = configured(Some(self.system()?), None)?;
+        Ok(Arc::clone(self.plain.get_or_init(|| config)))
+    }
+
+    fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
+        if let Some(roots) = self.system.get() {
+            return Ok(Arc::clone(roots));
+        }
+        let roots = Arc::new(system_roots()?);
+        Ok(Arc::clone(self.system.get_or_init(|| roots)))
     }
 }
 
@@ -70,97 +91,42 @@ fn system_roots() -> anyhow::Result<RootCertStore> {
     Ok(roots)
 }
 
-fn file_roots(path: &str) -> anyhow::Result<RootCertStore> {
-    let pem = file::read("certificate authority", path.as_ref(), limits::PEM_FILE)?;
-    pem_roots(path, &pem)
+fn custom(authorities: &Pem) -> anyhow::Result<Arc<RootCertStore>> {
+    pem::read("certificate authority", authorities)
+        .and_then(|text| pem::authorities(&text))
+        .map(Arc::new)
+        .with_context(|| format!("cannot use {}", pem::key("tls_custom_ca", authorities)))
 }
 
-/// The authorities in PEM text; `source` names it in messages.
-fn pem_roots(source: &str, pem: &[u8]) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate =
-            certificate.with_context(|| format!("`{source}` is not in PEM format"))?;
-        roots.add(certificate).with_context(|| {
-            format!("`{source}` holds a certificate that cannot be an authority")
-        })?;
-    }
-    if roots.is_empty() {
-        bail!("there is no `BEGIN CERTIFICATE` in `{source}`");
-    }
-    Ok(roots)
-}
-
-fn with_roots(roots: RootCertStore) -> anyhow::Result<Arc<ClientConfig>> {
-    let config = ClientConfig::builder_with_provider(super::provider())
+/// A configuration that trusts these authorities, or anyone, and shows servers this certificate.
+fn configured(
+    roots: Option<Arc<RootCertStore>>,
+    identity: Option<&(Pem, Pem)>,
+) -> anyhow::Result<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(super::provider())
         .with_safe_default_protocol_versions()
-        .context("the TLS library offers no usable version")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .context("the TLS library offers no usable version")?;
+    let builder = match roots {
+        Some(roots) => builder.with_root_certificates(roots),
+        None => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unverified::new())),
+    };
+    let Some((certificate, key)) = identity else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    };
+    let (certificate_name, key_name) = (
+        pem::key("tls_client_cert", certificate),
+        pem::key("tls_client_key", key),
+    );
+    let chain = pem::read("client certificate", certificate)
+        .and_then(|text| pem::chain(&text))
+        .with_context(|| format!("cannot use {certificate_name}"))?;
+    let private_key = pem::read("private key", key)
+        .and_then(|text| pem::private_key(&text))
+        .with_context(|| format!("cannot use {key_name}"))?;
+    let config = builder
+        .with_client_auth_cert(chain, private_key)
+        .with_context(|| format!("cannot use {certificate_name} with {key_name}"))?;
     Ok(Arc::new(config))
-}
-
-fn unverified() -> anyhow::Result<Arc<ClientConfig>> {
-    let config = ClientConfig::builder_with_provider(super::provider())
-        .with_safe_default_protocol_versions()
-        .context("the TLS library offers no usable version")?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Unverified {
-            provider: super::provider(),
-        }))
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
-/// Accepts every certificate, because the operator wrote `tls_skip_verify`; the handshake's signature is still checked.
-#[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

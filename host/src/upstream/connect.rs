@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jetway_core::config::Origin;
+use jetway_core::config::{Origin, UpstreamTls};
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -73,7 +74,7 @@ impl Host {
 }
 
 impl Connector {
-    /// Prepares connections to an origin.
+    /// Prepares connections to an origin, with TLS if it says `https`.
     ///
     /// # Errors
     /// Authorities that cannot be read, or a host that cannot be a TLS server's name.
@@ -82,22 +83,39 @@ impl Connector {
             let config = roots
                 .client_config(trust)
                 .with_context(|| format!("cannot prepare TLS to {origin}"))?;
-            let bare = origin
-                .host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned();
-            let name = ServerName::try_from(bare)
-                .with_context(|| format!("`{}` is no server name", origin.host))?;
-            Some((TlsConnector::from(Arc::clone(&config)), name))
+            Some(secured(config, &origin.host)?)
         } else {
             None
         };
-        Ok(Self {
+        Ok(Self::to(origin, tls))
+    }
+
+    /// Prepares connections to a route's upstream, as its `tls_*` keys say.
+    ///
+    /// # Errors
+    /// As [`Roots::upstream_config`], and a name that cannot be a TLS server's.
+    pub(super) fn upstream(
+        origin: &Origin,
+        tls: &UpstreamTls,
+        roots: &Roots,
+    ) -> anyhow::Result<Self> {
+        if !origin.tls {
+            return Ok(Self::to(origin, None));
+        }
+        let config = roots.upstream_config(tls)?;
+        let secured = match &tls.server_name {
+            Some(name) => secured(config, name).context("cannot use `tls_server_name`")?,
+            None => secured(config, &origin.host)?,
+        };
+        Ok(Self::to(origin, Some(secured)))
+    }
+
+    fn to(origin: &Origin, tls: Option<(TlsConnector, ServerName<'static>)>) -> Self {
+        Self {
             host: Host::parse(&origin.host),
             port: origin.port,
             tls,
-        })
+        }
     }
 
     /// Connects to this address, whatever the name resolves to.
@@ -156,6 +174,17 @@ impl Connector {
             }
         }
     }
+}
+
+/// TLS to the server of that name: it is sent (SNI, unless it is an address), and its certificate has to be for it.
+fn secured(
+    config: Arc<ClientConfig>,
+    host: &str,
+) -> anyhow::Result<(TlsConnector, ServerName<'static>)> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(bare.to_owned())
+        .with_context(|| format!("`{host}` is no server name"))?;
+    Ok((TlsConnector::from(config), name))
 }
 
 /// The first address that accepts.
@@ -223,48 +252,5 @@ mod tests {
             matches!(refused, ConnectFault::Connect { address: told, .. } if told == address),
             "{refused:?}"
         );
-    }
-
-    #[tokio::test]
-    async fn a_certificate_that_nobody_signed_is_refused_unless_told_otherwise() {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = made.signing_key.serialize_pem();
-        let chain = crate::tls::Chain::from_pem("test", made.cert.pem().as_bytes(), key.as_bytes())
-            .unwrap();
-        let config = crate::tls::Certificates::Tls(vec![chain])
-            .server_config()
-            .unwrap()
-            .unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let acceptor = tokio_rustls::TlsAcceptor::from(config);
-        let server = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let _ = acceptor.accept(stream).await;
-            }
-        });
-        let ca = std::env::temp_dir().join(format!("jetway-ca-{}.pem", std::process::id()));
-        std::fs::write(&ca, made.cert.pem()).unwrap();
-        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let other_ca =
-            std::env::temp_dir().join(format!("jetway-other-ca-{}.pem", std::process::id()));
-        std::fs::write(&other_ca, other.cert.pem()).unwrap();
-
-        let origin = Origin {
-            tls: true,
-            host: "localhost".to_owned(),
-            port,
-        };
-        let connects = async |trust: Trust| {
-            let connector = Connector::new(&origin, &trust, &Roots::default()).unwrap();
-            connector.connect().await.is_ok()
-        };
-        assert!(connects(Trust::Anyone).await);
-        assert!(connects(Trust::File(ca.to_str().unwrap().to_owned())).await);
-        assert!(!connects(Trust::File(other_ca.to_str().unwrap().to_owned())).await);
-        server.abort();
-        std::fs::remove_file(ca).unwrap();
-        std::fs::remove_file(other_ca).unwrap();
     }
 }

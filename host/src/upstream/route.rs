@@ -1,17 +1,18 @@
-//! Routes as the proxy needs them: from an id to an upstream. Which route a request takes is the plugin's decision.
+//! Routes as the proxy needs them: from an id to upstreams. Which route a request takes is the plugin's decision.
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use http::HeaderValue;
-use jetway_core::config::{Route, Upstream};
+use jetway_core::config::{HostHeader, Origin, Route, UpstreamTls, Upstreams};
 
+use super::balance::Balance;
 use super::{Connector, Pool};
-use crate::tls::{Roots, Trust};
+use crate::body::Patience;
+use crate::tls::Roots;
 
-/// All routes by [`Route::id`].
+/// All routes that lead to upstreams, by [`Route::id`]. What the others answer, the plugin answers.
 pub(crate) struct Routes {
     by_id: HashMap<String, Rc<Destination>>,
     pools: Vec<Rc<Pool>>,
@@ -21,46 +22,39 @@ pub(crate) struct Routes {
 pub(crate) struct Destination {
     id: String,
     name: String,
-    pool: Rc<Pool>,
-    authority: HeaderValue,
-    /// Whether the upstream sees the public host name.
-    pub(crate) preserve_host_header: bool,
+    upstreams: Balance<Upstream>,
+    /// Whether the upstream sees its own name as `Host`, instead of what the plugin wrote there.
+    pub(crate) names_upstream: bool,
     /// Whether websockets may pass.
     pub(crate) allow_websockets: bool,
-    /// How long the upstream may take to begin its answer.
-    pub(crate) timeout: Option<Duration>,
+    /// How long a request and its answer may take.
+    pub(crate) patience: Patience,
+}
+
+/// One upstream of a route.
+pub(crate) struct Upstream {
+    pool: Rc<Pool>,
+    authority: HeaderValue,
 }
 
 impl Routes {
-    /// Prepares every upstream; routes with the same one share its connections.
+    /// Prepares every upstream. Routes with the same one share its connections, if they speak TLS in the same way.
     ///
     /// # Errors
-    /// An upstream whose certificate authorities cannot be read.
+    /// Something that an upstream cannot be reached with; the message names the route.
     pub(crate) fn new(routes: &[Route], roots: &Roots) -> anyhow::Result<Self> {
-        let mut pools: Vec<(&Upstream, Rc<Pool>)> = Vec::new();
+        let mut pools = Pools::new(roots);
         let mut by_id = HashMap::with_capacity(routes.len());
         for route in routes {
-            let pool = match pools
-                .iter()
-                .find(|(upstream, _)| **upstream == route.upstream)
-            {
-                Some((_, pool)) => Rc::clone(pool),
-                None => {
-                    let connector =
-                        Connector::new(&route.upstream.origin, &trust(&route.upstream), roots)
-                            .with_context(|| {
-                                format!("cannot use the upstream of route `{}`", route.name)
-                            })?;
-                    let pool = Pool::new(connector);
-                    pools.push((&route.upstream, Rc::clone(&pool)));
-                    pool
-                }
-            };
-            by_id.insert(route.id.clone(), Rc::new(Destination::new(route, pool)?));
+            if let Some(upstreams) = route.target.upstreams() {
+                let destination = Destination::new(route, upstreams, &mut pools)
+                    .with_context(|| format!("cannot use the route `{}`", route.name))?;
+                by_id.insert(route.id.clone(), Rc::new(destination));
+            }
         }
         Ok(Self {
             by_id,
-            pools: pools.into_iter().map(|(_, pool)| pool).collect(),
+            pools: pools.all,
         })
     }
 
@@ -77,23 +71,63 @@ impl Routes {
     }
 }
 
+/// The pools so far.
+struct Pools<'a> {
+    roots: &'a Roots,
+    by_origin: HashMap<&'a Origin, Vec<(&'a UpstreamTls, Rc<Pool>)>>,
+    all: Vec<Rc<Pool>>,
+}
+
+impl<'a> Pools<'a> {
+    fn new(roots: &'a Roots) -> Self {
+        Self {
+            roots,
+            by_origin: HashMap::new(),
+            all: Vec::new(),
+        }
+    }
+
+    /// The pool of an upstream, made at its first use.
+    fn of(&mut self, origin: &'a Origin, tls: &'a UpstreamTls) -> anyhow::Result<Rc<Pool>> {
+        let pools = self.by_origin.entry(origin).or_default();
+        // Without TLS, its settings do not matter.
+        let same = pools.iter().find(|(other, _)| !origin.tls || *other == tls);
+        if let Some((_, pool)) = same {
+            return Ok(Rc::clone(pool));
+        }
+        let connector = Connector::upstream(origin, tls, self.roots)
+            .with_context(|| format!("cannot prepare TLS to {origin}"))?;
+        let pool = Pool::new(connector);
+        pools.push((tls, Rc::clone(&pool)));
+        self.all.push(Rc::clone(&pool));
+        Ok(pool)
+    }
+}
+
 impl Destination {
-    fn new(route: &Route, pool: Rc<Pool>) -> anyhow::Result<Self> {
-        let authority =
-            HeaderValue::from_str(&route.upstream.origin.authority()).with_context(|| {
-                format!(
-                    "the upstream of route `{}` cannot stand in a Host header",
-                    route.name
-                )
-            })?;
+    fn new<'a>(
+        route: &Route,
+        upstreams: &'a Upstreams,
+        pools: &mut Pools<'a>,
+    ) -> anyhow::Result<Self> {
+        let members = upstreams.endpoints.iter().map(|endpoint| {
+            let upstream = Upstream {
+                pool: pools.of(&endpoint.origin, &upstreams.tls)?,
+                authority: HeaderValue::from_str(&endpoint.origin.authority())
+                    .with_context(|| format!("{} cannot be a Host header", endpoint.origin))?,
+            };
+            Ok((upstream, endpoint.weight))
+        });
         Ok(Self {
             id: route.id.clone(),
             name: route.name.clone(),
-            pool,
-            authority,
-            preserve_host_header: route.preserve_host_header,
+            upstreams: Balance::new(members.collect::<anyhow::Result<Vec<_>>>()?),
+            names_upstream: matches!(route.host, HostHeader::Upstream),
             allow_websockets: route.allow_websockets,
-            timeout: route.timeout,
+            patience: Patience {
+                idle: route.idle_timeout,
+                answer: route.timeout,
+            },
         })
     }
 
@@ -107,12 +141,19 @@ impl Destination {
         &self.name
     }
 
-    /// Connections to the upstream.
+    /// The upstream whose turn it is.
+    pub(crate) fn choose(&self) -> Option<&Upstream> {
+        self.upstreams.next()
+    }
+}
+
+impl Upstream {
+    /// Connections to it.
     pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool
     }
 
-    /// The upstream's own `Host`.
+    /// Its own `Host`.
     pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority
     }
@@ -124,13 +165,5 @@ impl std::fmt::Debug for Destination {
             .field("id", &self.id)
             .field("name", &self.name)
             .finish_non_exhaustive()
-    }
-}
-
-fn trust(upstream: &Upstream) -> Trust {
-    match &upstream.tls_custom_ca_file {
-        _ if upstream.tls_skip_verify => Trust::Anyone,
-        Some(path) => Trust::File(path.clone()),
-        None => Trust::System,
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct StreamFacts {
     pub received: SystemTime,
     /// Protocol that the client speaks.
     pub version: Version,
+    /// The client, past the proxies in front that are believed; port 0 when it is their word.
+    pub source: SocketAddr,
     /// The client's connection, shared by its requests.
     pub connection: Rc<ConnectionFacts>,
 }
@@ -78,8 +80,8 @@ pub(crate) struct StreamFacts {
 pub(crate) struct ConnectionFacts {
     /// Number of the connection, unique in this process.
     pub id: u64,
-    /// The client's end.
-    pub source: SocketAddr,
+    /// The other end: a client, or a proxy in front.
+    pub peer: SocketAddr,
     /// Our end.
     pub destination: SocketAddr,
     /// Present when the client speaks TLS to us.
@@ -93,4 +95,19 @@ pub(crate) struct TlsFacts {
     pub version: &'static str,
     /// Server name indication (RFC 6066, 3), if the client sent one.
     pub server_name: Option<String>,
+    /// The client's certificate, when it has shown one. It was checked in the handshake.
+    pub certificate: Option<PeerCertificate>,
+}
+
+/// A client's valid certificate.
+#[derive(Debug)]
+pub(crate) struct PeerCertificate {
+    /// SHA-256 of its DER, in lower-case hexadecimal digits.
+    pub digest: String,
+    /// Its first DNS name.
+    pub dns_name: Option<String>,
+    /// Its first URI.
+    pub uri: Option<String>,
+    /// How the plugin is told, as the value of `x-forwarded-client-cert`.
+    pub forwarded: HeaderValue,
 }

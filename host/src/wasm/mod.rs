@@ -64,7 +64,8 @@ mod worker;
 pub(crate) use calls::{CallFuture, CallReply, Callouts};
 pub(crate) use engine::Module;
 pub(crate) use head::{
-    ConnectionFacts, LocalReply, RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict,
+    ConnectionFacts, LocalReply, PeerCertificate, RequestHead, ResponseHead, StreamFacts, TlsFacts,
+    Verdict,
 };
 pub(crate) use settings::PluginSettings;
 pub(crate) use shared::Shared;

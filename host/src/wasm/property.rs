@@ -8,7 +8,7 @@ use http::{HeaderMap, Version, header};
 use super::context::{Phase, StreamContext};
 use super::maps::Head;
 use super::state::State;
-use super::{PluginSettings, RequestHead, ResponseHead};
+use super::{PluginSettings, RequestHead, ResponseHead, TlsFacts};
 
 /// Most segments that a path of ours has; longer paths name nothing.
 const SEGMENTS_LIMIT: usize = 3;
@@ -49,19 +49,27 @@ fn stream(stream: &StreamContext, path: &[&str]) -> Option<Vec<u8>> {
     match path {
         ["request", rest @ ..] => request(stream, rest),
         ["response", rest @ ..] => response(stream, rest),
-        ["source", rest @ ..] => end(connection.source, rest),
+        ["source", rest @ ..] => end(stream.facts.source, rest),
         ["destination", rest @ ..] => end(connection.destination, rest),
         ["connection_id"] | ["connection", "id"] => Some(connection.id.to_le_bytes().to_vec()),
-        // Client certificates are not asked for.
-        ["connection", "mtls"] => Some(vec![0]),
-        ["connection", "requested_server_name"] => {
-            let name = connection
-                .tls
-                .as_ref()
-                .and_then(|tls| tls.server_name.clone());
+        ["connection", rest @ ..] => tls(connection.tls.as_ref(), rest),
+        _ => None,
+    }
+}
+
+/// Facts about the client's TLS session; those about its certificate are not there when it has shown none.
+fn tls(tls: Option<&TlsFacts>, path: &[&str]) -> Option<Vec<u8>> {
+    let certificate = tls.and_then(|tls| tls.certificate.as_ref());
+    match path {
+        ["mtls"] => Some(vec![u8::from(certificate.is_some())]),
+        ["requested_server_name"] => {
+            let name = tls.and_then(|tls| tls.server_name.clone());
             Some(name.unwrap_or_default().into_bytes())
         }
-        ["connection", "tls_version"] => Some(connection.tls.as_ref()?.version.into()),
+        ["tls_version"] => Some(tls?.version.into()),
+        ["sha256_peer_certificate_digest"] => Some(certificate?.digest.clone().into_bytes()),
+        ["dns_san_peer_certificate"] => certificate?.dns_name.clone().map(String::into_bytes),
+        ["uri_san_peer_certificate"] => certificate?.uri.clone().map(String::into_bytes),
         _ => None,
     }
 }

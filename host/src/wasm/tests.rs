@@ -204,13 +204,32 @@ fn facts() -> StreamFacts {
     StreamFacts {
         received: SystemTime::UNIX_EPOCH + Duration::from_nanos(7),
         version: Version::HTTP_2,
+        source: "127.0.0.1:51072".parse().unwrap(),
         connection: Rc::new(ConnectionFacts {
             id: 9,
-            source: "127.0.0.1:51072".parse().unwrap(),
+            peer: "127.0.0.1:51072".parse().unwrap(),
             destination: "127.0.0.1:8443".parse().unwrap(),
             tls: None,
         }),
     }
+}
+
+/// The same with a client behind a trusted proxy, which speaks TLS and has shown a certificate.
+fn facts_with_certificate() -> StreamFacts {
+    let mut facts = facts();
+    facts.source = "203.0.113.9:0".parse().unwrap();
+    let tls = TlsFacts {
+        version: "TLSv1.3",
+        server_name: Some("app.example.com".to_owned()),
+        certificate: Some(PeerCertificate {
+            digest: "c0ffee".to_owned(),
+            dns_name: Some("laptop.example.com".to_owned()),
+            uri: None,
+            forwarded: HeaderValue::from_static("Hash=c0ffee"),
+        }),
+    };
+    Rc::get_mut(&mut facts.connection).unwrap().tls = Some(tls);
+    facts
 }
 
 fn head(lines: &[(&'static str, &[u8])]) -> RequestHead {

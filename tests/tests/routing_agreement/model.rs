@@ -1,5 +1,7 @@
 //! Which route a request has to take, said again in the simplest way.
 
+use jetway_tests::Body;
+
 use crate::request::Request;
 use crate::table::{Access, Entry, HostHeader, LITERAL_HOST, Paths, REGEXES};
 
@@ -21,10 +23,12 @@ pub(crate) enum Outcome {
 pub(crate) fn outcome<'e>(
     entries: &'e [Entry],
     request: &Request,
+    body: Body,
     authorities: &[String],
 ) -> (Outcome, Option<&'e Entry>) {
     let answer = |status| Outcome::Answer { status };
-    let Some(path) = &request.path else {
+    let resolved = request.in_envoy.filter(|_| body == Body::Envoy);
+    let Some(path) = request.path.as_deref().or(resolved) else {
         return (answer(400), None);
     };
     let Some(entry) = choose(entries, &request.host, request.port, path) else {
@@ -47,15 +51,14 @@ pub(crate) fn outcome<'e>(
     (outcome, Some(entry))
 }
 
-/// The first route in the file for the path, among those that name the host, or else among those with a wildcard.
+/// The first route in the file for port and path, among those that name the host if there is any, whatever their port,
+/// or else among those with a wildcard.
 fn choose<'e>(entries: &'e [Entry], host: &str, port: u16, path: &str) -> Option<&'e Entry> {
-    let here: Vec<&Entry> = entries
+    let named = entries.iter().any(|entry| entry.host == host);
+    entries
         .iter()
-        .filter(|entry| entry.port.is_none_or(|own| own == port) && wild(&entry.host, host))
-        .collect();
-    let named = here.iter().any(|entry| entry.host == host);
-    here.into_iter()
-        .filter(|entry| (entry.host == host) == named)
+        .filter(|entry| (entry.host == host) == named && wild(&entry.host, host))
+        .filter(|entry| entry.port.is_none_or(|own| own == port))
         .find(|entry| serves(entry.paths, path))
 }
 

@@ -30,6 +30,17 @@ pub(crate) enum Paths {
     Regex(usize, Option<&'static str>),
 }
 
+impl Paths {
+    /// The same without another way to say it.
+    fn plain(self) -> Self {
+        match self {
+            Self::Prefix("/") => Self::Any,
+            Self::Regex(regex, _) => Self::Regex(regex, None),
+            other => other,
+        }
+    }
+}
+
 /// Who may pass when nobody is signed in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Access {
@@ -88,7 +99,8 @@ pub(crate) fn table(dice: &mut Dice, number: usize, upstreams: usize) -> Vec<Ent
     while entries.len() < count {
         let next = entry(dice, number, entries.len(), upstreams);
         let known = entries.iter().any(|entry| {
-            (&entry.host, entry.port, entry.paths) == (&next.host, next.port, next.paths)
+            (&entry.host, entry.port, entry.paths.plain())
+                == (&next.host, next.port, next.paths.plain())
         });
         if !known {
             entries.push(next);

@@ -35,8 +35,8 @@ fn configuration_and_environment_arrive_as_given() {
     });
 }
 
-/// Reads the properties and tells their values; a size of eight is told as the number's first byte.
-fn properties(paths: &[&'static [u8]]) -> RequestHead {
+/// What a plugin is told about these paths, as lines `x-value`.
+fn properties(facts: StreamFacts, paths: &[&'static [u8]]) -> RequestHead {
     let names: Vec<String> = (0..paths.len())
         .map(|index| format!("path{index:02}"))
         .collect();
@@ -59,14 +59,15 @@ fn properties(paths: &[&'static [u8]]) -> RequestHead {
     let mut out = None;
     run(async {
         let request = head(&[("accept", b"1"), ("accept", b"2"), ("user-agent", b"curl")]);
-        out = Some(Rig::new(&module).passed(request).1);
+        let (_stream, verdict) = Rig::new(&module).worker.request(request, true, facts);
+        out = Some(continued(verdict));
     });
     out.unwrap()
 }
 
 #[test]
 fn properties_are_found_by_their_paths() {
-    let head = properties(&[
+    let paths: [&[u8]; 12] = [
         b"plugin_name",
         b"plugin_root_id",
         b"request\0path",
@@ -79,7 +80,8 @@ fn properties_are_found_by_their_paths() {
         b"request\0useragent\0",
         b"source\0address",
         b"destination\0address",
-    ]);
+    ];
+    let head = properties(facts(), &paths);
     assert_eq!(
         lines(&head.headers, "x-value"),
         "gate root /a?b=c /a b=c app.example.com GET HTTP/2 1,2 curl 127.0.0.1:51072 127.0.0.1:8443"
@@ -88,7 +90,7 @@ fn properties_are_found_by_their_paths() {
 
 #[test]
 fn properties_that_are_not_there_are_not_found() {
-    let paths: [&[u8]; 9] = [
+    let paths: [&[u8]; 12] = [
         b"",
         b"request",
         b"request\0referer",
@@ -96,11 +98,51 @@ fn properties_that_are_not_there_are_not_found() {
         b"request\0\xff",
         b"response\0code",
         b"connection\0tls_version",
+        b"connection\0sha256_peer_certificate_digest",
+        b"connection\0dns_san_peer_certificate",
+        b"connection\0uri_san_peer_certificate",
         b"a\0b\0c\0d",
         b"route_name",
     ];
-    let head = properties(&paths);
+    let head = properties(facts(), &paths);
     assert_eq!(lines(&head.headers, "x-value"), " ".repeat(paths.len() - 1));
+}
+
+#[test]
+fn the_client_and_its_certificate_are_told() {
+    let paths: [&[u8]; 7] = [
+        b"source\0address",
+        b"destination\0address",
+        b"connection\0tls_version",
+        b"connection\0requested_server_name",
+        b"connection\0sha256_peer_certificate_digest",
+        b"connection\0dns_san_peer_certificate",
+        b"connection\0uri_san_peer_certificate",
+    ];
+    let head = properties(facts_with_certificate(), &paths);
+    assert_eq!(
+        lines(&head.headers, "x-value"),
+        "203.0.113.9:0 127.0.0.1:8443 TLSv1.3 app.example.com c0ffee laptop.example.com "
+    );
+}
+
+#[test]
+fn whether_there_is_a_certificate_is_one_byte() {
+    let module = plugin(
+        &[("mtls", b"connection\0mtls")],
+        &on_request(
+            r#"(call $report (call $property @mtls (i32.const 0) (i32.const 4)))
+               (call $report (i32.load (i32.const 4)))
+               (call $report (i32.load8_u (i32.load (i32.const 0))))"#,
+        ),
+    );
+    for (facts, told) in [(facts(), "0 1 0"), (facts_with_certificate(), "0 1 1")] {
+        let module = &module;
+        run(async move {
+            let (_stream, verdict) = Rig::new(module).worker.request(head(&[]), true, facts);
+            assert_eq!(lines(&continued(verdict).headers, "x-status"), told);
+        });
+    }
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! The fuzz targets' bodies, run with their seeds and with generated changes of them.
+
+#[path = "../../fuzz/src/lib.rs"]
+mod bodies;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+const CONFIGS: [&str; 1] = [include_str!("../../fuzz/seeds/config/whole.json")];
+const POLICIES: [&str; 3] = [
+    include_str!("../../fuzz/seeds/policy/allow-deny.json"),
+    include_str!("../../fuzz/seeds/policy/certificate.json"),
+    include_str!("../../fuzz/seeds/policy/time.json"),
+];
+
+#[test]
+fn the_seeds_are_accepted() {
+    for seed in CONFIGS {
+        let value = serde_json::from_str(seed).unwrap();
+        jetway_core::config::Config::read(&value, &|_| None).unwrap();
+        bodies::config(seed.as_bytes());
+    }
+    for seed in POLICIES {
+        let policy: Value = serde_json::from_str(seed).unwrap();
+        jetway_core::config::Config::read(&with_policy(policy), &|_| None).unwrap();
+        bodies::policy(seed.as_bytes());
+    }
+}
+
+fn with_policy(policy: Value) -> Value {
+    let mut file: Value = serde_json::from_str(CONFIGS[0]).unwrap();
+    file["routes"] = json!([{"from": "https://a.example.com", "to": "http://b", "policy": policy}]);
+    file
+}
+
+/// Bytes of a text, some of them replaced and the rest cut somewhere.
+fn changed(seeds: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let edits = prop::collection::vec((any::<Index>(), byte()), 0..4);
+    let seed = prop::sample::select(seeds);
+    (seed, edits, any::<Option<Index>>()).prop_map(|(seed, edits, cut)| {
+        let mut bytes = seed.as_bytes().to_vec();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len() + 1));
+        }
+        bytes
+    })
+}
+
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        3 => prop::sample::select(br#"{}[]",:0-9e.*/\$"#.as_slice()),
+        1 => any::<u8>(),
+    ]
+}
+
+/// A policy, or a whole file, in which one value has become another.
+fn exchanged(seeds: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    (prop::sample::select(seeds), any::<Index>(), value()).prop_map(|(seed, at, value)| {
+        let mut file: Value = serde_json::from_str(seed).unwrap();
+        let mut left = at.index(count(&file));
+        exchange(&mut file, &mut left, &value);
+        file
+    })
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(list) => list.iter().map(count).sum(),
+        Value::Object(map) => map.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// Replaces the value with this number, counted as a reader meets them. Tells whether that is done.
+fn exchange(value: &mut Value, left: &mut usize, other: &Value) -> bool {
+    if *left == 0 {
+        *value = other.clone();
+        return true;
+    }
+    *left -= 1;
+    match value {
+        Value::Array(list) => list.iter_mut().any(|value| exchange(value, left, other)),
+        Value::Object(map) => map.values_mut().any(|value| exchange(value, left, other)),
+        _ => false,
+    }
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+        "(https?://)?[a-z*.:/0-9$(){}\\[\\]?+^-]{0,30}".prop_map(Value::from),
+        prop::sample::select(&["", "*", "1h", "-1s", "https://a", "/", "..", "${", "::1/0"][..])
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z_/*]{0,12}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn changed_configurations_end(bytes in changed(&CONFIGS)) {
+        bodies::config(&bytes);
+    }
+
+    #[test]
+    fn configurations_with_an_exchanged_value_end(file in exchanged(&CONFIGS)) {
+        bodies::config_value(&file);
+    }
+
+    #[test]
+    fn changed_policies_end(bytes in changed(&POLICIES)) {
+        bodies::policy(&bytes);
+    }
+
+    #[test]
+    fn policies_with_an_exchanged_value_end(policy in exchanged(&POLICIES)) {
+        bodies::policy(policy.to_string().as_bytes());
+    }
+
+    #[test]
+    fn any_policy_ends(policy in value()) {
+        bodies::policy(policy.to_string().as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        bodies::config(&bytes);
+        bodies::policy(&bytes);
+    }
+}

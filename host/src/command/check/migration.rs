@@ -1,0 +1,170 @@
+//! What becomes of the keys of a file: for a person who brings one from Pomerium.
+
+use std::fmt::Write as _;
+
+use jetway_core::config::key::{By, Treatment};
+use serde::Serialize;
+
+use crate::config::{KeyUse, Survey};
+
+/// Widest column of keys; longer keys push the rest of their line.
+const MAX_WIDTH: usize = 44;
+
+/// A key as a program reads it.
+#[derive(Serialize)]
+pub(super) struct Told<'a> {
+    key: &'a str,
+    /// Where it stands first.
+    path: &'a str,
+    line: Option<u32>,
+    count: usize,
+    treatment: &'static str,
+    by: Vec<&'static str>,
+    reason: Option<&'static str>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of(key: &'a KeyUse) -> Self {
+        Self {
+            key: key.name(),
+            path: &key.path,
+            line: key.lines.first().copied(),
+            count: key.count,
+            treatment: Group::of(key).word(),
+            by: by(key.treatment, ["filter", "host", "envoy"]),
+            reason: reason(key.treatment),
+        }
+    }
+}
+
+/// What becomes of a key, without the details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Honoured,
+    Translated,
+    Ignored,
+    Refused,
+    Unknown,
+}
+
+impl Group {
+    const ALL: [Self; 5] = [
+        Self::Honoured,
+        Self::Translated,
+        Self::Ignored,
+        Self::Refused,
+        Self::Unknown,
+    ];
+
+    const fn of(key: &KeyUse) -> Self {
+        match key.treatment {
+            Some(Treatment::Honoured(_)) => Self::Honoured,
+            Some(Treatment::Translated(..)) => Self::Translated,
+            Some(Treatment::Ignored(_)) => Self::Ignored,
+            Some(Treatment::Refused(_)) => Self::Refused,
+            None => Self::Unknown,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Honoured => "honoured",
+            Self::Translated => "translated",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The parts that honour a key, by these names of module, host and Envoy's generator.
+fn by(treatment: Option<Treatment>, names: [&'static str; 3]) -> Vec<&'static str> {
+    let (Some(Treatment::Honoured(by)) | Some(Treatment::Translated(by, _))) = treatment else {
+        return Vec::new();
+    };
+    let By {
+        filter,
+        host,
+        envoy,
+    } = by;
+    let parts = names.into_iter().zip([filter, host, envoy]);
+    parts
+        .filter(|(_, here)| *here)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+const fn reason(treatment: Option<Treatment>) -> Option<&'static str> {
+    match treatment {
+        Some(
+            Treatment::Translated(_, text) | Treatment::Ignored(text) | Treatment::Refused(text),
+        ) => Some(text),
+        Some(Treatment::Honoured(_)) | None => None,
+    }
+}
+
+/// The keys in groups, one line each; empty for a file without keys.
+pub(super) fn text(survey: &Survey) -> String {
+    let keys = survey.keys();
+    let width = |text: &dyn Fn(&KeyUse) -> usize| {
+        let widths = keys.iter().map(text).filter(|width| *width <= MAX_WIDTH);
+        widths.max().unwrap_or_default()
+    };
+    let name_width = width(&|key| key.general.chars().count());
+    let place_width = width(&|key| place(key).chars().count());
+    let mut text = String::new();
+    for group in Group::ALL {
+        let mut lines = keys.iter().filter(|key| Group::of(key) == group).peekable();
+        if lines.peek().is_none() {
+            continue;
+        }
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{}", group.word());
+        for key in lines {
+            let (name, place) = (printable(&key.general), place(key));
+            let line = format!("  {name:name_width$}  {place:place_width$}  {}", fate(key));
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+    match survey.left_out() {
+        0 => {}
+        count => {
+            let _ = writeln!(text, "  and {count} more");
+        }
+    }
+    text
+}
+
+/// `line 3`, or `lines 3, 9, 15 and 2 more`.
+fn place(key: &KeyUse) -> String {
+    let lines: Vec<String> = key.lines.iter().map(u32::to_string).collect();
+    let noun = if key.count == 1 { "line" } else { "lines" };
+    let more = match key.count.saturating_sub(lines.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("{noun} {}{more}", lines.join(", "))
+    }
+}
+
+/// Who honours the key, what it means, or why it does nothing.
+fn fate(key: &KeyUse) -> String {
+    let by = by(key.treatment, ["module", "host", "Envoy"]).join(", ");
+    match reason(key.treatment) {
+        None => by,
+        Some(reason) if by.is_empty() => reason.to_owned(),
+        Some(reason) => format!("{by}: means {reason}"),
+    }
+}
+
+/// An unknown key may hold anything.
+fn printable(key: &str) -> String {
+    const LONGEST: usize = 80;
+    let shown = key.chars().take(LONGEST);
+    shown
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect()
+}

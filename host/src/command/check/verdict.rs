@@ -1,0 +1,85 @@
+//! What `jetway check` says in the end.
+
+use serde::Serialize;
+
+use super::migration;
+use crate::config::{Inspection, Told};
+
+/// Whether a file can be used, and everything about it.
+pub(super) struct Verdict<'i> {
+    file: &'i str,
+    inspection: &'i Inspection,
+    strict: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    file: &'a str,
+    ok: bool,
+    problems: Vec<Told<'a>>,
+    warnings: Vec<Told<'a>>,
+    keys: Vec<migration::Told<'a>>,
+    /// Unknown keys that are not in `keys`, because there are too many.
+    #[serde(skip_serializing_if = "is_zero")]
+    unknown_keys_left_out: usize,
+}
+
+/// The signature is serde's.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl<'i> Verdict<'i> {
+    pub(super) fn of(file: &'i str, inspection: &'i Inspection, strict: bool) -> Self {
+        Self {
+            file,
+            inspection,
+            strict,
+        }
+    }
+
+    /// Whether the exit status is 0.
+    pub(super) fn is_ok(&self) -> bool {
+        let (problems, warnings) = self.inspection.counts();
+        problems == 0 && (warnings == 0 || !self.strict)
+    }
+
+    /// The keys, and the last line.
+    pub(super) fn text(&self) -> String {
+        let keys = migration::text(self.inspection.survey());
+        let gap = if keys.is_empty() { "" } else { "\n" };
+        format!("{keys}{gap}{}: {}\n", self.file, self.last_words())
+    }
+
+    fn last_words(&self) -> String {
+        let tally = self.inspection.tally();
+        match self.inspection.config() {
+            None => tally,
+            Some(_) if !self.is_ok() => format!("{tally}, which --strict does not let pass"),
+            Some(config) => {
+                let routes = config.routes.len();
+                let noun = if routes == 1 { "route" } else { "routes" };
+                let comma = if tally.is_empty() { "" } else { ", " };
+                format!("ok, {routes} {noun}{comma}{tally}")
+            }
+        }
+    }
+
+    /// One JSON object.
+    pub(super) fn json(&self) -> serde_json::Result<String> {
+        let (problems, warnings) = self.inspection.told();
+        let survey = self.inspection.survey();
+        serde_json::to_string_pretty(&Answer {
+            file: self.file,
+            ok: self.is_ok(),
+            problems,
+            warnings,
+            keys: survey.keys().iter().map(migration::Told::of).collect(),
+            unknown_keys_left_out: survey.left_out(),
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! `jetway explain`: what would become of a request, and why.
+
+mod address;
+mod asked;
+mod ink;
+mod moment;
+mod rehearsal;
+mod tree;
+mod visitor;
+
+pub(super) use address::{Address, header, read_method};
+pub(super) use asked::{Asked, Shown};
+pub(super) use ink::{Ink, harmless};
+pub(super) use moment::{now, read_moment};
+pub(super) use rehearsal::Rehearsal;
+pub(super) use tree::{render, word};
+pub(super) use visitor::complete;
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jetway_core::env::Timestamp;
+use jetway_core::explain::Explanation;
+use serde_json::Value;
+
+use crate::config;
+use address::read_header;
+use moment::shown;
+use visitor::{claims, read_claim, read_email};
+
+/// Explain what would become of a request: its route, the decision, and each criterion of the policy.
+///
+/// Nothing is sent anywhere, and the exit status is 0 whatever the decision. The answer comes from the code that decides in
+/// production. Secrets that only the running proxy has are not needed.
+///
+/// The request is that of a person who opens the address in a browser. For a script's, add for example
+/// --header 'Accept: application/json'; for a websocket's, --header 'Upgrade: websocket'.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExplainArgs {
+    /// Configuration file (YAML or JSON).
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Somebody with this verified address is signed in; without it nobody is.
+    #[arg(long = "as", value_name = "EMAIL", value_parser = read_email)]
+    email: Option<String>,
+    /// A claim of the visitor. VALUE is JSON (`true`, `5`, `["a","b"]`), else a text; may be repeated, also to make a list.
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = read_claim)]
+    claims: Vec<(String, Value)>,
+    /// The client's address.
+    #[arg(long, value_name = "ADDR")]
+    ip: Option<IpAddr>,
+    /// When: `2026-11-24T08:00` in UTC, or `2026-11-24T08:00:00+01:00` [default: now].
+    #[arg(long, value_name = "TIME", value_parser = read_moment)]
+    at: Option<Timestamp>,
+    /// A header of the request; may be repeated.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = read_header)]
+    headers: Vec<(String, Vec<u8>)>,
+    /// How the answer is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// The method, for example GET.
+    #[arg(value_parser = read_method)]
+    method: String,
+    /// The address; `https://` may be left out.
+    #[arg(value_parser = Address::read)]
+    url: Address,
+}
+
+const EXAMPLES: &str = "Examples:
+  jetway explain -c jetway.yaml --as alice@example.com GET https://cockpit.example.com/
+  jetway explain -c jetway.yaml --as bob@example.com --claim groups=admins --claim groups=staff \\
+      --ip 192.0.2.7 --at 2026-11-24T08:00 POST wiki.example.com/edit --format json";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object with `route`, `decision` (`allow`, `deny`, `login`), `status`, `reasons` and the policy.
+    Json,
+}
+
+/// Prints the explanation.
+///
+/// # Errors
+/// A file that cannot be used, or claims that are nobody's.
+pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
+    let asked = asked(args)?;
+    let rehearsal = Rehearsal::new(config::load_without_secrets(&args.config)?.config);
+    let explanation = rehearsal.explain(&asked);
+    let text = match args.format {
+        Format::Json => serde_json::to_string_pretty(&explanation)?,
+        Format::Text => {
+            let ink = Ink::of_output();
+            let lead = rehearsal.lead(&explanation);
+            let tree = render(&explanation, lead, ink);
+            let notes = notes(args, &explanation);
+            format!("{}\n\n{tree}{notes}", question(args, asked.now, ink))
+        }
+    };
+    super::print(format!("{text}\n").as_bytes())
+}
+
+fn asked(args: &ExplainArgs) -> anyhow::Result<Asked> {
+    let now = args.at.unwrap_or_else(now);
+    let claims = claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
+    Ok(Asked {
+        claims,
+        source: args.ip,
+        ..Asked::new(&args.method, &args.url, &args.headers, now)
+    })
+}
+
+/// `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
+fn question(args: &ExplainArgs, now: Timestamp, ink: Ink) -> String {
+    let named = |name: &str| {
+        let claim = args.claims.iter().find(|(claim, _)| claim == name);
+        claim.and_then(|(_, value)| value.as_str())
+    };
+    let visitor = named("email")
+        .or(args.email.as_deref())
+        .or_else(|| named("sub"))
+        .unwrap_or("a visitor who is not signed in");
+    let mut text = ink.strong(format_args!("{} {}", args.method, args.url));
+    let mut add = |word: &str, value: &str| {
+        // Writing to a string does not fail.
+        let _ = write!(text, " {} {}", ink.faint(word), harmless(value));
+    };
+    add("by", visitor);
+    if let Some(ip) = args.ip {
+        add("from", &ip.to_string());
+    }
+    add("at", &shown(now));
+    text
+}
+
+/// What the policy asked for and the command line did not say.
+fn notes(args: &ExplainArgs, explanation: &Explanation) -> String {
+    let terms = explanation.allow.iter().chain(&explanation.deny);
+    let mut criteria = terms.flat_map(|term| &term.criteria);
+    let asks = criteria.any(|criterion| criterion.criterion.starts_with("source_ip:"));
+    if args.ip.is_none() && asks {
+        "\n\nnote: the policy asks where the client is: say so with --ip".to_owned()
+    } else {
+        String::new()
+    }
+}

@@ -1,0 +1,218 @@
+//! Method and address of a request, as a person writes them.
+
+use url::Url;
+
+/// The address that a browser would be told to open, as the headers of a request have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// `:authority`: the host in its ASCII form, and the port unless it is 443.
+    pub(crate) authority: String,
+    /// `:path`: path and query, with dot segments and escapes as they were written.
+    pub(crate) path: String,
+}
+
+impl Address {
+    /// Reads a URL; without a scheme it is `https`.
+    ///
+    /// The path is not normalised, as a browser would: that is for the proxy to do, and this is to show what it does.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let rest = match text.split_once("://") {
+            // A query may hold another address.
+            Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {
+                after_scheme(scheme, rest)?
+            }
+            _ => text,
+        };
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        if authority.is_empty() {
+            return Err(format!(
+                "`{text}` names no host: write for example `https://app.example.com/path`"
+            ));
+        }
+        if let Some((_, host)) = authority.rsplit_once('@') {
+            return Err(format!("leave out what stands before `@{host}`"));
+        }
+        let target = rest.split('#').next().unwrap_or_default();
+        let slash = if target.starts_with(['/', '\\']) {
+            ""
+        } else {
+            "/"
+        };
+        Ok(Self {
+            authority: read_authority(authority)?,
+            path: format!("{slash}{}", escaped(target)),
+        })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "https://{}{}", self.authority, self.path)
+    }
+}
+
+fn after_scheme<'t>(scheme: &str, rest: &'t str) -> Result<&'t str, String> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" => Ok(rest),
+        "http" => Err(format!(
+            "sessions are only safe with `https`: write `https://{rest}`"
+        )),
+        "ws" | "wss" => Err(format!(
+            "a websocket begins as a request: write `https://{rest}` and the header `Upgrade: websocket`"
+        )),
+        _ => Err(format!(
+            "`{scheme}` is not served here: write `https://{rest}`"
+        )),
+    }
+}
+
+/// Host and port as a browser sends them: international names in their ASCII form, letters in lower case.
+fn read_authority(text: &str) -> Result<String, String> {
+    let url = Url::parse(&format!("https://{text}/")).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    match (host, url.as_ref().and_then(Url::port)) {
+        (None, _) => Err(format!("`{text}` is not a host")),
+        (Some(host), None) => Ok(host.to_owned()),
+        (Some(host), Some(port)) => Ok(format!("{host}:{port}")),
+    }
+}
+
+/// What no request line can have is percent-encoded, as browsers do it (WHATWG URL, path percent-encode set).
+fn escaped(target: &str) -> String {
+    let mut path = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`') {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
+
+/// Reads a method: a token in upper case (RFC 9110 section 9.1).
+pub(crate) fn read_method(text: &str) -> Result<String, String> {
+    let token = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
+    if text.contains(['/', '.', ':']) {
+        return Err(format!(
+            "the method comes before the address: write `GET {text}`"
+        ));
+    }
+    if text.is_empty() || !text.bytes().all(token) {
+        return Err(format!(
+            "`{text}` is not a method: write for example `GET` or `POST`"
+        ));
+    }
+    let upper = text.to_ascii_uppercase();
+    if upper != text {
+        return Err(format!("methods are case-sensitive: write `{upper}`"));
+    }
+    Ok(upper)
+}
+
+/// Reads `Name: value`; the name comes back in lower case.
+pub(crate) fn read_header(text: &str) -> Result<(String, Vec<u8>), String> {
+    let (name, value) = text
+        .split_once(':')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| {
+            format!("`{text}` is not a header: write for example `Accept: text/html`")
+        })?;
+    header(name, value)
+}
+
+/// A header of a name and a value that were written apart.
+pub(crate) fn header(name: &str, value: &str) -> Result<(String, Vec<u8>), String> {
+    // RFC 9110 section 5.6.2.
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(format!("`{name}` is not the name of a header"));
+    }
+    if value.contains(['\r', '\n', '\0']) {
+        return Err(format!("the value of `{name}` has a line break in it"));
+    }
+    Ok((name.to_ascii_lowercase(), value.trim().as_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (String, String) {
+        let address = Address::read(text).unwrap();
+        (address.authority, address.path)
+    }
+
+    fn pair(authority: &str, path: &str) -> (String, String) {
+        (authority.to_owned(), path.to_owned())
+    }
+
+    #[test]
+    fn addresses_are_read_as_a_browser_sends_them() {
+        let cases = [
+            ("https://app.test", pair("app.test", "/")),
+            ("app.test/a?b=c#d", pair("app.test", "/a?b=c")),
+            ("APP.test:443?x", pair("app.test", "/?x")),
+            ("https://app.test:8443/", pair("app.test:8443", "/")),
+            ("https://[::1]:8443/", pair("[::1]:8443", "/")),
+            ("localhost:8443", pair("localhost:8443", "/")),
+            (
+                "https://bücher.test/ä b",
+                pair("xn--bcher-kva.test", "/%C3%A4%20b"),
+            ),
+            (
+                "https://app.test/a/../%2e/b//c%2Fd",
+                pair("app.test", "/a/../%2e/b//c%2Fd"),
+            ),
+            (
+                "app.test/?next=https://b.test/",
+                pair("app.test", "/?next=https://b.test/"),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_so() {
+        for (text, part) in [
+            ("http://app.test/x", "`https://app.test/x`"),
+            ("wss://app.test/x", "Upgrade: websocket"),
+            ("ftp://app.test", "`ftp`"),
+            ("/x", "names no host"),
+            ("https://", "names no host"),
+            ("https://a@app.test/", "`@app.test`"),
+            ("https://a b/", "not a host"),
+            ("https://app.test:99999/", "not a host"),
+        ] {
+            let error = Address::read(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn methods_are_upper_case_and_first() {
+        assert_eq!(read_method("PROPFIND").as_deref(), Ok("PROPFIND"));
+        for (text, part) in [
+            ("get", "`GET`"),
+            ("https://app.test/", "`GET https://app.test/`"),
+            ("app.test", "before the address"),
+            ("", "not a method"),
+            ("G T", "not a method"),
+        ] {
+            let error = read_method(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn headers_have_a_name_and_a_value() {
+        let expected = ("x-a".to_owned(), b"b: c".to_vec());
+        assert_eq!(read_header("X-A:  b: c "), Ok(expected));
+        for text in ["Accept", ": x", ":path: /", "a b: c", "a: b\nc: d"] {
+            assert!(read_header(text).is_err(), "{text}");
+        }
+    }
+}

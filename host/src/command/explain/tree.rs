@@ -1,0 +1,293 @@
+//! An explanation as a person reads it.
+
+use std::fmt::Write as _;
+
+use jetway_core::explain::{
+    ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation,
+};
+
+use super::ink::{Ink, harmless};
+
+/// Most criteria of one term that are shown: nobody reads more of them, and a policy may have a hundred thousand.
+const MAX_CRITERIA: usize = 100;
+/// Width up to which criteria are aligned with each other, in characters.
+const MAX_ALIGNED: usize = 60;
+
+/// Lines about the decision, the route and the policy, without a last line break.
+///
+/// `lead` says where the route leads.
+pub(crate) fn render(explanation: &Explanation, lead: Option<&str>, ink: Ink) -> String {
+    let mut lines = vec![headline(explanation, ink)];
+    lines.push(String::new());
+    lines.push(fact("route", &route(explanation.route.as_ref(), lead), ink));
+    lines.push(fact("status", &explanation.status.to_string(), ink));
+    if !explanation.reasons.is_empty() {
+        lines.push(fact("reasons", &explanation.reasons.join(", "), ink));
+    }
+    if let Some(seen) = seen(explanation) {
+        lines.push(fact("visitor", seen, ink));
+    }
+    if explanation.route.is_some() {
+        lines.push(String::new());
+        lines.extend(action("allow", &explanation.allow, ink));
+        lines.extend(action("deny", &explanation.deny, ink));
+    }
+    lines.join("\n")
+}
+
+/// `deny: no route serves this address`.
+fn headline(explanation: &Explanation, ink: Ink) -> String {
+    let name = ink.strong(word(explanation.decision));
+    let decision = match explanation.decision {
+        ExplainedDecision::Allow => ink.good(name),
+        ExplainedDecision::Deny => ink.bad(name),
+        ExplainedDecision::Login => ink.open(name),
+    };
+    if explanation.summary.is_empty() {
+        decision
+    } else {
+        format!("{decision}: {}", harmless(&explanation.summary))
+    }
+}
+
+/// The decision in one word, as the file of cases and the JSON have it.
+pub(crate) const fn word(decision: ExplainedDecision) -> &'static str {
+    match decision {
+        ExplainedDecision::Allow => "allow",
+        ExplainedDecision::Deny => "deny",
+        ExplainedDecision::Login => "login",
+    }
+}
+
+fn fact(name: &str, text: &str, ink: Ink) -> String {
+    format!("  {}  {}", ink.faint(format_args!("{name:<7}")), text)
+}
+
+/// `wiki  https://wiki.example.com → http://localhost:8080`.
+fn route(route: Option<&ExplainedRoute>, lead: Option<&str>) -> String {
+    let Some(route) = route else {
+        return "none".to_owned();
+    };
+    let from = harmless(&route.from);
+    let from = if from.contains("://") {
+        from
+    } else {
+        format!("https://{from}")
+    };
+    let name = harmless(&route.name);
+    // A route without a name is named by its address.
+    let named = from.trim_start_matches("https://") != name;
+    let mut text = if named {
+        format!("{name}  {from}")
+    } else {
+        from
+    };
+    if let Some(lead) = lead {
+        // Writing to a string does not fail.
+        let _ = write!(text, " → {}", harmless(lead));
+    }
+    text
+}
+
+/// What the summary does not tell: what becomes of others than a person with a browser.
+fn seen(explanation: &Explanation) -> Option<&'static str> {
+    let redirected = (300..400).contains(&explanation.status);
+    let to_sign_in = explanation.decision == ExplainedDecision::Login;
+    (to_sign_in && redirected)
+        .then_some("sees the provider's sign-in page; a script, a form or a websocket gets 401")
+}
+
+fn action(name: &str, terms: &[ExplainedTerm], ink: Ink) -> Vec<String> {
+    let holds = terms.iter().any(|term| term.holds);
+    let about = match (name, terms) {
+        ("allow", []) => "no rule: nothing is allowed",
+        ("allow", [_]) => "",
+        (_, []) => return Vec::new(),
+        (_, [_]) => "",
+        _ => "one of these is enough",
+    };
+    let pen = Pen {
+        ink,
+        refuses: name == "deny",
+    };
+    let mut lines = vec![pen.line("", holds, &ink.strong(name), about)];
+    for (place, term) in terms.iter().enumerate() {
+        let last = place + 1 == terms.len();
+        lines.extend(branch(term, last, pen));
+    }
+    lines
+}
+
+fn branch(term: &ExplainedTerm, last: bool, pen: Pen) -> Vec<String> {
+    let (fork, stem) = if last {
+        ("└─ ", "   ")
+    } else {
+        ("├─ ", "│  ")
+    };
+    let about = meaning(term.operator);
+    let mut lines = vec![pen.line(fork, term.holds, term.operator, about)];
+    let shown = chosen(&term.criteria);
+    let hidden = term.criteria.len().saturating_sub(shown.len());
+    let texts: Vec<String> = shown
+        .iter()
+        .map(|criterion| harmless(&criterion.criterion))
+        .collect();
+    let width = texts
+        .iter()
+        .map(|text| text.chars().count())
+        .max()
+        .unwrap_or_default()
+        .min(MAX_ALIGNED);
+    for (place, (criterion, text)) in shown.iter().zip(&texts).enumerate() {
+        let end = place + 1 == shown.len() && hidden == 0;
+        let fork = format!("{stem}{}", if end { "└─ " } else { "├─ " });
+        let text = format!("{text:<width$}");
+        lines.push(pen.line(&fork, criterion.holds, &text, &why(criterion)));
+    }
+    if hidden > 0 {
+        let more = format!("and {hidden} more");
+        lines.push(format!(
+            "  {}{}",
+            pen.ink.faint(format_args!("{stem}└─ ")),
+            pen.ink.faint(more)
+        ));
+    }
+    lines
+}
+
+/// The criteria that are shown; of too many, those that hold come first.
+fn chosen(criteria: &[ExplainedCriterion]) -> Vec<&ExplainedCriterion> {
+    if criteria.len() <= MAX_CRITERIA {
+        return criteria.iter().collect();
+    }
+    let holding = criteria.iter().filter(|criterion| criterion.holds);
+    let others = criteria.iter().filter(|criterion| !criterion.holds);
+    holding.chain(others).take(MAX_CRITERIA).collect()
+}
+
+/// What it looked at and its reason: `mallory@example.com (email-unauthorized)`.
+fn why(criterion: &ExplainedCriterion) -> String {
+    let (looked_at, reason) = (harmless(&criterion.looked_at), harmless(&criterion.reason));
+    if looked_at.is_empty() {
+        format!("({reason})")
+    } else {
+        format!("{looked_at} ({reason})")
+    }
+}
+
+fn meaning(operator: &str) -> &'static str {
+    match operator {
+        "and" => "all must hold",
+        "or" => "one must hold",
+        "not" => "none may hold",
+        "nor" => "not all may hold",
+        _ => "",
+    }
+}
+
+/// How the lines of one action are written.
+#[derive(Clone, Copy)]
+struct Pen {
+    ink: Ink,
+    /// Whether what holds keeps people out.
+    refuses: bool,
+}
+
+impl Pen {
+    fn line(self, fork: &str, holds: bool, text: &str, about: &str) -> String {
+        let mark = if holds { "✓" } else { "✗" };
+        let mark = if holds == self.refuses {
+            self.ink.bad(mark)
+        } else {
+            self.ink.good(mark)
+        };
+        let gap = if about.is_empty() { "" } else { "  " };
+        let (fork, about) = (self.ink.faint(fork), self.ink.faint(about));
+        format!("  {fork}{mark} {text}{gap}{about}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rehearsal::Rehearsal;
+    use super::super::{Address, Asked};
+    use super::*;
+    use jetway_core::config::Config;
+    use jetway_core::env::Timestamp;
+    use serde_json::{Value, json};
+
+    fn told(policy: Value, name: &str, claims: Value) -> String {
+        let file = json!({
+            "idp_provider": "oidc", "idp_provider_url": "https://idp.test", "idp_client_id": "c",
+            "idp_client_secret": "s",
+            "cookie_secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "routes": [{"from": "https://app.test", "to": ["http://a,1", "http://b:8080,3"],
+                "name": name, "policy": policy}],
+        });
+        let rehearsal = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let address = Address::read("app.test/a").unwrap();
+        let asked = Asked {
+            claims: claims.as_object().cloned(),
+            ..Asked::new("GET", &address, &[], Timestamp(1_795_507_200))
+        };
+        let explanation = rehearsal.explain(&asked);
+        render(&explanation, rehearsal.lead(&explanation), Ink::Plain)
+    }
+
+    #[test]
+    fn allow_and_deny_with_all_operators() {
+        let policy = json!([
+            {"allow": {"and": [{"domain": "x.test"}, {"groups": {"has": "admins"}}], "not": [{"http_method": "POST"}]}},
+            {"deny": {"nor": [{"http_path": {"starts_with": "/a"}}, {"user": "u1"}]}},
+        ]);
+        let visitor = json!({"sub": "u1", "email": "bob@x.test", "groups": ["admins", "staff"]});
+        let expected = "\
+allow: the policy permits it, and it goes to http://a or http://b:8080
+
+  route    wiki  https://app.test → http://a (weight 1), http://b:8080 (weight 3)
+  status   200
+  reasons  domain-ok, groups-ok, http-method-unauthorized
+
+  ✓ allow  one of these is enough
+  ├─ ✓ and  all must hold
+  │  ├─ ✓ domain: {is: x.test}   bob@x.test (domain-ok)
+  │  └─ ✓ groups: {has: admins}  [admins, staff] (groups-ok)
+  └─ ✓ not  none may hold
+     └─ ✗ http_method: {is: POST}  GET (http-method-unauthorized)
+  ✗ deny
+  └─ ✗ nor  not all may hold
+     ├─ ✓ http_path: {starts_with: /a}  /a (http-path-ok)
+     └─ ✓ user: {is: u1}                u1 (user-ok)";
+        assert_eq!(told(policy, "wiki", visitor), expected);
+    }
+
+    #[test]
+    fn a_route_without_a_rule_says_so() {
+        let told = told(json!({}), "", Value::Null);
+        assert!(
+            told.ends_with("  ✗ allow  no rule: nothing is allowed"),
+            "{told}"
+        );
+        assert!(told.contains("  route    https://app.test → "), "{told}");
+    }
+
+    #[test]
+    fn of_very_many_criteria_those_that_hold_are_shown() {
+        let users: Vec<Value> = (0..1000).map(|n| json!({"user": n.to_string()})).collect();
+        let told = told(json!({"allow": {"or": users}}), "", json!({"sub": "999"}));
+        assert!(told.contains("├─ ✓ user: {is: \"999\"}"), "{told}");
+        assert!(told.ends_with("     └─ and 900 more"), "{told}");
+        assert!(told.lines().count() < 120);
+    }
+
+    #[test]
+    fn names_and_claims_do_not_move_the_cursor() {
+        let policy = json!({"allow": {"or": [{"claim/a": "b"}]}});
+        let told = told(policy, "x\u{1b}[2J", json!({"sub": "u", "a": "\u{7}"}));
+        assert!(
+            told.chars()
+                .all(|letter| letter == '\n' || !letter.is_control()),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! `jetway test`: a table of expected decisions.
+
+mod case;
+mod certificate;
+mod expectation;
+mod fields;
+mod suite;
+mod vector;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::AnsweredNo;
+use super::explain::{Ink, Rehearsal, harmless, render};
+use crate::config;
+use suite::{Failure, Suite};
+
+/// Compare decisions with a table of expected ones, for your own continuous integration.
+///
+/// CASES is a YAML or JSON file with a list of cases, or with the list under `cases`. Nothing is sent anywhere. The last
+/// line says how many passed and failed; the exit status is 1 when one failed.
+#[derive(Args, Debug)]
+#[command(after_long_help = FORMAT)]
+pub(crate) struct TestArgs {
+    /// Configuration file (YAML or JSON) that the cases are asked of; without it each case brings its own policy.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Explain failures of cases with their own policy, too.
+    #[arg(long)]
+    explain: bool,
+    /// File of cases.
+    cases: PathBuf,
+}
+
+const FORMAT: &str = "\
+Cases for a configuration file (jetway test -c jetway.yaml cases.yaml):
+
+  cases:
+    - name: alice gets in                      # shown when it fails
+      as: alice@example.com                    # who is signed in: sub and email; without it nobody is
+      claims: {groups: [admins], sub: u1}      # further claims
+      ip: 192.0.2.7                            # the client's address
+      at: 2026-11-24T08:00                     # in UTC, or RFC 3339; without it now
+      headers: {Upgrade: websocket}            # without Accept and Sec-Fetch-Mode: a browser opening a page
+      client_certificate: {san_dns: [laptop]}  # or `missing`, or `invalid`
+      request: GET https://cockpit.example.com/
+      expect: allow                            # or deny, or login
+
+    - request: {method: POST, url: https://cockpit.example.com/, headers: {Accept: application/json}}
+      expect: {decision: login, status: 401, route: cockpit, reasons: [user-unauthenticated]}
+
+  What `expect` does not name is not compared. `route` is a name or an id, or null for none.
+
+Cases with their own policy (jetway test cases.json):
+
+  - name: only alice
+    policy: \"{allow: {or: [{email: alice@example.com}]}}\"   # YAML as a text, or data
+    route: {allowed_domains: [example.com]}                 # instead, or besides: keys of a route
+    request: {method: GET, host: app.example.com, path: /, source_ip: 192.0.2.7,
+              time: 2026-11-24T08:00:00Z, headers: {},
+              client_cert: {ca_configured: true, presented: true, valid: true, san_dns: []}}
+    user: {sub: u1, email: bob@example.com, claims: {}}     # or null
+    expect: deny                                            # or allow, login, invalid
+
+  Each failure is one line. `id`, `note`, `pomerium` and `source` are remarks.";
+
+/// Runs the cases and prints the failures and the sum.
+///
+/// # Errors
+/// A file that cannot be used, or [`AnsweredNo`] when a case failed.
+pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
+    let rehearsal = match &args.config {
+        Some(path) => Some(Rehearsal::new(config::load_without_secrets(path)?.config)),
+        None => None,
+    };
+    let ink = Ink::of_output();
+    let suite = Suite::open(&args.cases, ink)?;
+    let told = rehearsal.is_some() || args.explain;
+    let (mut passed, mut failed) = (0_usize, 0_usize);
+    let mut problems = Vec::new();
+    for failure in suite.run(rehearsal.as_ref()) {
+        match failure {
+            None => passed += 1,
+            Some(failure) => {
+                failed += 1;
+                super::print(describe(&failure, told, ink).as_bytes())?;
+                problems.extend(failure.problems);
+            }
+        }
+    }
+    if told && !problems.is_empty() {
+        let report = suite.into_report(problems, ink);
+        super::print(format!("\n{report}\n\n").as_bytes())?;
+    }
+    super::print(format!("{}\n", sum(passed, failed, ink)).as_bytes())?;
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(AnsweredNo.into())
+    }
+}
+
+fn sum(passed: usize, failed: usize, ink: Ink) -> String {
+    let text = format!("{passed} passed, {failed} failed");
+    if failed == 0 {
+        ink.good(text)
+    } else {
+        ink.bad(text)
+    }
+}
+
+/// One line about what is wrong, and below it the details, if they are to be told.
+fn describe(failure: &Failure, told: bool, ink: Ink) -> String {
+    let mut text = format!(
+        "{} {}  {}: {}\n",
+        ink.bad("FAIL"),
+        ink.faint(harmless(&failure.place)),
+        ink.strong(harmless(&failure.name)),
+        harmless(&failure.message)
+    );
+    if !told {
+        return text;
+    }
+    if let Some((explanation, lead)) = &failure.explanation {
+        text.push('\n');
+        for line in render(explanation, lead.as_deref(), ink).lines() {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}", format!("    {line}").trim_end());
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,287 @@
+//! One case: a request, who makes it, and what should come of it.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use super::super::explain::{
+    Address, Asked, Rehearsal, complete, header, now, read_method, read_moment,
+};
+use super::certificate::read_shown;
+use super::expectation::Expectation;
+use super::fields::{Fields, Findings, Unknown};
+
+/// Keys of a case that is asked of a configuration file.
+const KEYS: [&str; 9] = [
+    "as",
+    "at",
+    "claims",
+    "client_certificate",
+    "expect",
+    "headers",
+    "ip",
+    "name",
+    "request",
+];
+/// Keys of its request, when that is an object.
+const REQUEST_KEYS: [&str; 3] = ["headers", "method", "url"];
+
+/// One case, ready to be asked.
+pub(super) struct Case<'a> {
+    pub(super) asked: Asked,
+    pub(super) expect: Expectation,
+    pub(super) policy: Asks<'a>,
+}
+
+/// What a case is asked of.
+pub(super) enum Asks<'a> {
+    /// The configuration file.
+    File(&'a Rehearsal),
+    /// A configuration of one route with the case's own policy.
+    Own(Box<Rehearsal>),
+    /// The case's own policy, which is none; the text says why.
+    Nothing(String),
+}
+
+impl<'a> Case<'a> {
+    /// Reads a case for a configuration file; `None` when something about it is wrong, as `findings` says.
+    pub(super) fn read(
+        value: &Value,
+        path: &str,
+        file: &'a Rehearsal,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let before = findings.problems.len();
+        let fields = Fields::open(value, path, &KEYS, Unknown::Refused, findings)?;
+        fields.text("name", findings);
+        let mut headers = read_headers(&fields, findings);
+        let request = read_request(&fields, &mut headers, findings);
+        let at = fields.read("at", findings, read_moment);
+        let source = fields.read("ip", findings, read_ip);
+        let claims = read_claims(&fields, findings);
+        let certificate = fields
+            .value("client_certificate")
+            .and_then(|value| read_shown(value, &fields.path_of("client_certificate"), findings));
+        let expect = read_expectation(&fields, false, findings);
+        let (method, address) = request?;
+        let asked = Asked {
+            claims,
+            source,
+            certificate,
+            ..Asked::new(&method, &address, &headers, at.unwrap_or_else(now))
+        };
+        let expect = expect?;
+        (findings.problems.len() == before).then_some(Self {
+            asked,
+            expect,
+            policy: Asks::File(file),
+        })
+    }
+}
+
+/// `expect` of a case; `own` tells whether the case brings its own policy.
+pub(super) fn read_expectation(
+    fields: &Fields<'_>,
+    own: bool,
+    findings: &mut Findings,
+) -> Option<Expectation> {
+    match fields.value("expect") {
+        Some(value) => Expectation::read(value, &fields.path_of("expect"), own, findings),
+        None => {
+            findings.problem(
+                &fields.path_of("expect"),
+                "`expect` is missing",
+                "write `expect: allow`, `deny` or `login`",
+            );
+            None
+        }
+    }
+}
+
+/// An IP address.
+pub(super) fn read_ip(text: &str) -> Result<IpAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not an IP address"))
+}
+
+/// `headers` of an object: names, each with a text or a list of texts.
+pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<(String, Vec<u8>)> {
+    let mut headers = Vec::new();
+    for (name, value) in fields.map("headers", findings) {
+        let path = format!("{}.{name}", fields.path_of("headers"));
+        let values = match value {
+            Value::Array(list) => list,
+            single => vec![single],
+        };
+        for value in values {
+            let read = match &value {
+                Value::String(text) => header(&name, text),
+                Value::Number(number) => header(&name, &number.to_string()),
+                _ => Err(format!("`{name}` takes a text")),
+            };
+            match read {
+                Ok(header) => headers.push(header),
+                Err(message) => findings.problem(&path, message, ""),
+            }
+        }
+    }
+    headers
+}
+
+/// `request`: `GET https://app.example.com/`, or an object with `method`, `url` and `headers`.
+fn read_request(
+    fields: &Fields<'_>,
+    headers: &mut Vec<(String, Vec<u8>)>,
+    findings: &mut Findings,
+) -> Option<(String, Address)> {
+    const HELP: &str = "write for example `request: GET https://app.example.com/`";
+    let path = fields.path_of("request");
+    match fields.value("request") {
+        None => {
+            findings.problem(&path, "`request` is missing", HELP);
+            None
+        }
+        Some(Value::String(text)) => read_line(text)
+            .map_err(|message| findings.problem(&path, message, ""))
+            .ok(),
+        Some(value @ Value::Object(_)) => {
+            let request = Fields::open(value, &path, &REQUEST_KEYS, Unknown::Refused, findings)?;
+            headers.extend(read_headers(&request, findings));
+            for key in ["method", "url"] {
+                if request.value(key).is_none() {
+                    findings.problem(&request.path_of(key), format!("`{key}` is missing"), HELP);
+                }
+            }
+            let method = request.read("method", findings, read_method);
+            let address = request.read("url", findings, Address::read);
+            method.zip(address)
+        }
+        Some(_) => {
+            findings.problem(&path, "`request` takes a text or an object", HELP);
+            None
+        }
+    }
+}
+
+/// A method and an address with a space between them.
+fn read_line(text: &str) -> Result<(String, Address), String> {
+    let (method, address) = match text.trim().split_once(' ') {
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    Ok((read_method(method)?, Address::read(address.trim())?))
+}
+
+/// `as` and `claims`: who is signed in.
+fn read_claims(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String, Value>> {
+    let email = fields.text("as", findings);
+    let claims = fields.map("claims", findings);
+    complete(email, claims)
+        .map_err(|message| findings.problem(&fields.path_of("claims"), message, "add `as: EMAIL`"))
+        .ok()?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jetway_core::config::Config;
+    use serde_json::json;
+
+    fn problems(value: &Value) -> Vec<String> {
+        let mut findings = Findings::default();
+        let file = json!({"routes": [{"from": "https://app.test", "to": "http://a",
+            "policy": {"allow": {"or": [{"accept": true}]}}}]});
+        let file = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let case = Case::read(value, "cases[0]", &file, &mut findings);
+        assert_eq!(case.is_some(), findings.problems.is_empty(), "{value}");
+        findings.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn both_forms_of_a_request_are_read() {
+        for request in [
+            json!("GET https://app.test/a"),
+            json!("GET  app.test/a"),
+            json!({"method": "GET", "url": "https://app.test/a", "headers": {"X-A": ["b", 5]}}),
+        ] {
+            let case = json!({"request": request, "expect": "allow", "as": "a@b.test",
+                "claims": {"groups": ["x"]}, "ip": "::1", "at": "2026-11-24T08:00",
+                "headers": {"Accept": "*/*"}, "client_certificate": "missing", "name": "n"});
+            assert_eq!(problems(&case), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_its_place() {
+        let request = json!("GET https://app.test/");
+        for (case, part) in [
+            (
+                json!({"expect": "allow"}),
+                "cases[0].request: `request` is missing",
+            ),
+            (
+                json!({"request": request}),
+                "cases[0].expect: `expect` is missing",
+            ),
+            (
+                json!({"request": request, "expect": "alow"}),
+                "cases[0].expect: `alow`",
+            ),
+            (
+                json!({"request": request, "expect": "invalid"}),
+                "its own policy",
+            ),
+            (
+                json!({"request": request, "expect": {}}),
+                "nothing is expected",
+            ),
+            (
+                json!({"request": request, "expect": {"status": 42}}),
+                "expect.status",
+            ),
+            (
+                json!({"request": request, "expect": {"reason": []}}),
+                "did you mean `reasons`?",
+            ),
+            (
+                json!({"request": request, "expect": "deny", "ass": "x"}),
+                "unknown key `ass`",
+            ),
+            (
+                json!({"request": request, "expect": "deny", "ip": "10.0.0"}),
+                "cases[0].ip",
+            ),
+            (
+                json!({"request": request, "expect": "deny", "at": "noon"}),
+                "cases[0].at",
+            ),
+            (
+                json!({"request": request, "expect": "deny", "claims": {"a": 1}}),
+                "add `as: EMAIL`",
+            ),
+            (
+                json!({"request": request, "expect": "deny", "headers": {"a b": "c"}}),
+                "headers.a b",
+            ),
+            (json!({"request": "GET", "expect": "deny"}), "names no host"),
+            (
+                json!({"request": "app.test", "expect": "deny"}),
+                "`GET app.test`",
+            ),
+            (
+                json!({"request": {"url": "app.test"}, "expect": "deny"}),
+                "`method` is missing",
+            ),
+            (
+                json!({"request": 5, "expect": "deny"}),
+                "takes a text or an object",
+            ),
+        ] {
+            let found = problems(&case);
+            assert!(
+                found.iter().any(|problem| problem.contains(part)),
+                "{case}: {found:?}"
+            );
+        }
+    }
+}

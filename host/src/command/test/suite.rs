@@ -1,0 +1,279 @@
+//! A file of cases.
+
+use std::path::Path;
+
+use anyhow::bail;
+use jetway_core::config::Problem;
+use jetway_core::explain::Explanation;
+use serde_json::Value;
+
+use super::super::explain::{Ink, Rehearsal};
+use super::case::{Asks, Case};
+use super::expectation::Answer;
+use super::fields::Findings;
+use super::vector;
+use crate::config::Companion;
+
+/// A file of cases.
+pub(super) struct Suite {
+    file: Companion,
+    /// Path of the list within the file.
+    list: &'static str,
+    /// Keys that stand twice somewhere.
+    duplicates: Vec<Problem>,
+}
+
+/// A case that did not pass.
+pub(super) struct Failure {
+    /// File and line.
+    pub(super) place: String,
+    /// Name of the case, or its number.
+    pub(super) name: String,
+    /// What is wrong, on one line.
+    pub(super) message: String,
+    /// What came out, and where its route leads.
+    pub(super) explanation: Option<(Explanation, Option<String>)>,
+    /// What is wrong with the case itself.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Where and what a failing case is.
+struct Heading {
+    place: String,
+    name: String,
+}
+
+impl Suite {
+    /// Reads a file of cases.
+    ///
+    /// # Errors
+    /// A file that is not a list of cases, or an empty one, which would pass without testing anything.
+    pub(super) fn open(path: &Path, ink: Ink) -> anyhow::Result<Self> {
+        let styled = ink.is_coloured();
+        Self::of(Companion::open("file of cases", path, styled)?, styled)
+    }
+
+    fn of(file: Companion, styled: bool) -> anyhow::Result<Self> {
+        let list = match file.content() {
+            Value::Array(_) => "",
+            Value::Object(map) if map.get("cases").is_some_and(Value::is_array) => {
+                let other = map.keys().find(|key| *key != "cases");
+                if let Some(other) = other.cloned() {
+                    let problem = Problem::new(&other, format!("unknown key `{other}`"))
+                        .help("beside `cases` there is nothing");
+                    return Err(file.into_report(vec![problem], styled).into());
+                }
+                "cases"
+            }
+            _ => {
+                let problem = Problem::new("", "the file is not a list of cases")
+                    .help("begin each case with `- name:`; see `jetway test --help`");
+                return Err(file.into_report(vec![problem], styled).into());
+            }
+        };
+        let duplicates = file.duplicates();
+        let suite = Self {
+            file,
+            list,
+            duplicates,
+        };
+        if suite.cases().is_empty() {
+            bail!("there are no cases in `{}`", suite.file.name());
+        }
+        Ok(suite)
+    }
+
+    fn cases(&self) -> &[Value] {
+        let content = self.file.content();
+        let list = if self.list.is_empty() {
+            Some(content)
+        } else {
+            content.get(self.list)
+        };
+        list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Runs the cases in the order of the file: each gives its failure, or `None` when it passes.
+    pub(super) fn run<'a>(
+        &'a self,
+        rehearsal: Option<&'a Rehearsal>,
+    ) -> impl Iterator<Item = Option<Failure>> + 'a {
+        let cases = self.cases().iter().enumerate();
+        cases.map(move |(index, value)| self.run_one(index, value, rehearsal))
+    }
+
+    fn run_one(
+        &self,
+        index: usize,
+        value: &Value,
+        rehearsal: Option<&Rehearsal>,
+    ) -> Option<Failure> {
+        let path = format!("{}[{index}]", self.list);
+        let heading = Heading {
+            place: self.file.place(&path),
+            name: name(index, value),
+        };
+        let mut findings = self.repeated_keys(&path);
+        let case = read(value, &path, rehearsal, &mut findings);
+        match case.filter(|_| findings.problems.is_empty()) {
+            Some(case) => judge(heading, &case),
+            None => Some(unreadable(heading, findings)),
+        }
+    }
+
+    /// The keys of one case that stand twice.
+    fn repeated_keys(&self, path: &str) -> Findings {
+        let inside = |problem: &&Problem| {
+            let rest = problem.path.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        Findings {
+            problems: self.duplicates.iter().filter(inside).cloned().collect(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What is wrong with the cases themselves, with their lines.
+    pub(super) fn into_report(self, problems: Vec<Problem>, ink: Ink) -> String {
+        self.file
+            .into_report(problems, ink.is_coloured())
+            .to_string()
+    }
+}
+
+fn unreadable(heading: Heading, findings: Findings) -> Failure {
+    let first = findings.problems.first().map(ToString::to_string);
+    Failure {
+        place: heading.place,
+        name: heading.name,
+        message: format!("cannot be read: {}", first.unwrap_or_default()),
+        explanation: None,
+        problems: findings.problems,
+    }
+}
+
+/// Reads a case, which is asked of the configuration file, if there is one, or brings its own policy.
+fn read<'a>(
+    value: &Value,
+    path: &str,
+    file: Option<&'a Rehearsal>,
+    findings: &mut Findings,
+) -> Option<Case<'a>> {
+    if !value.is_object() {
+        let message = "a case is an object";
+        findings.problem(path, message, "write at least `request` and `expect`");
+        return None;
+    }
+    match (file, vector::is_meant(value)) {
+        (Some(file), false) => Case::read(value, path, file, findings),
+        (None, true) => vector::read(value, path, findings),
+        (Some(_), true) => {
+            let message = "a case with its own policy is not asked of a configuration file";
+            findings.problem(path, message, "leave out -c, or `policy` and `route`");
+            None
+        }
+        (None, false) => {
+            let message = "this case has no policy of its own";
+            findings.problem(path, message, "name a configuration file with -c");
+            None
+        }
+    }
+}
+
+fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
+    let rehearsal = match &case.policy {
+        Asks::File(file) => Ok(*file),
+        Asks::Own(own) => Ok(&**own),
+        Asks::Nothing(why) => Err(why),
+    };
+    let told = rehearsal.map(|rehearsal| {
+        let explanation = rehearsal.explain(&case.asked);
+        let lead = rehearsal.lead(&explanation).map(str::to_owned);
+        (explanation, lead)
+    });
+    let answer = match &told {
+        Ok((explanation, _)) => Answer::Explained(explanation),
+        Err(why) => Answer::Invalid(why),
+    };
+    let differences = case.expect.differences(answer);
+    (!differences.is_empty()).then(|| Failure {
+        place: heading.place,
+        name: heading.name,
+        message: differences.join("; "),
+        explanation: told.ok(),
+        problems: Vec::new(),
+    })
+}
+
+/// `id` and `name` of a case, or its number.
+fn name(index: usize, value: &Value) -> String {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let names: Vec<&str> = [text("id"), text("name")].into_iter().flatten().collect();
+    if names.is_empty() {
+        format!("case {}", index + 1)
+    } else {
+        names.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(text: &str) -> anyhow::Result<Suite> {
+        let file = Companion::parse("cases.yaml".to_owned(), text.to_owned(), false).unwrap();
+        Suite::of(file, false)
+    }
+
+    fn failures(text: &str) -> Vec<String> {
+        let suite = suite(text).unwrap();
+        let failures = suite.run(None).flatten();
+        let line =
+            |failure: Failure| format!("{} {}: {}", failure.place, failure.name, failure.message);
+        failures.map(line).collect()
+    }
+
+    #[test]
+    fn a_case_that_cannot_be_read_is_a_failure_with_its_place() {
+        let text = "\
+- {policy: '{}', request: {}, expect: deny}
+- {policy: '{}', request: {}, expect: deny, expect: deny}
+- {id: x, name: y, policy: '{}', request: {}, expect: allow}
+- nothing
+- {policy: 'allow: [', request: {}, expect: invalid}
+- {request: GET app.test, expect: allow}
+";
+        assert_eq!(
+            failures(text),
+            [
+                "cases.yaml:2 case 2: cannot be read: [1].expect: `expect` stands here and again in line 2 (help: keep one of them)",
+                "cases.yaml:3 x y: expected allow, got deny",
+                "cases.yaml:4 case 4: cannot be read: [3]: a case is an object (help: write at least `request` and `expect`)",
+                "cases.yaml:6 case 6: cannot be read: [5]: this case has no policy of its own (help: name a configuration file with -c)",
+            ]
+        );
+    }
+
+    #[test]
+    fn cases_may_stand_below_a_key() {
+        assert_eq!(
+            failures("cases:\n  - {policy: {allow: {}}, request: {}, expect: login}\n"),
+            ["cases.yaml:2 case 1: expected login, got deny"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_list_of_cases_is_refused() {
+        for (text, part) in [
+            ("", "not a list of cases"),
+            ("routes: []", "not a list of cases"),
+            ("cases: {}", "not a list of cases"),
+            ("cases: []", "no cases"),
+            ("[]", "no cases"),
+            ("cases: [1]\nname: x", "unknown key `name`"),
+        ] {
+            let refused = suite(text).err().unwrap().to_string();
+            assert!(refused.contains(part), "{text}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Where the values of a document stand, by path.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::Place;
+
+/// The places of a whole document.
+#[derive(Debug)]
+pub(crate) struct Places {
+    root: Node,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) place: Option<Place>,
+    pub(super) shape: Shape,
+}
+
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// A text, a number and the like.
+    Leaf,
+    /// The same by an alias or a merge key, and where it is written.
+    Repeated(Place),
+    List(Box<[Node]>),
+    Map(Box<[Entry]>),
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: Box<str>,
+    pub(super) place: Option<Place>,
+    pub(super) node: Node,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    /// The key, or the item of a list.
+    pub(crate) key: Place,
+    /// The value, if it is a text or a number and the like: a whole block is better shown by its key.
+    pub(crate) value: Option<Place>,
+    /// Whether all of the path is there. When not, this is the last part that is.
+    pub(crate) complete: bool,
+}
+
+/// A key that stands a second time in one object.
+#[derive(Debug)]
+pub(crate) struct Duplicate {
+    pub(crate) path: String,
+    pub(crate) key: String,
+    pub(crate) place: Place,
+    pub(crate) first: Place,
+}
+
+impl Places {
+    pub(super) fn new(root: Node) -> Self {
+        Self { root }
+    }
+
+    /// Where a path such as `routes[0].policy[0].allow.or[1].email` leads, or its longest part that is there.
+    pub(crate) fn spot(&self, path: &str) -> Option<Spot> {
+        let mut node = &self.root;
+        let mut rest = path;
+        let mut found: Option<Spot> = None;
+        while !rest.is_empty() {
+            let Some(step) = node.step(rest) else {
+                return found.map(|spot| Spot {
+                    complete: false,
+                    ..spot
+                });
+            };
+            found = step.spot().or(found);
+            (node, rest) = (step.node, step.rest);
+        }
+        found
+    }
+
+    /// Keys that stand twice, at most `most` of them, in the order of the text.
+    pub(crate) fn duplicates(&self, most: usize) -> Vec<Duplicate> {
+        let mut found = Vec::new();
+        self.root.duplicates(&mut String::new(), most, &mut found);
+        found
+    }
+
+    /// Where values are written whose key, or that of an object around them, is chosen.
+    pub(crate) fn values_below(&self, chosen: &dyn Fn(&str) -> bool) -> Vec<Place> {
+        let mut found = Vec::new();
+        self.root.values_below(chosen, false, &mut found);
+        found
+    }
+}
+
+/// One step along a path.
+struct Step<'a, 'p> {
+    node: &'a Node,
+    rest: &'p str,
+    key: Option<Place>,
+}
+
+impl Step<'_, '_> {
+    fn spot(&self) -> Option<Spot> {
+        let value = self.node.place.filter(|_| self.node.is_leaf());
+        Some(Spot {
+            key: self.key.or(value)?,
+            value,
+            complete: true,
+        })
+    }
+}
+
+impl Node {
+    fn is_leaf(&self) -> bool {
+        matches!(self.shape, Shape::Leaf | Shape::Repeated(_))
+    }
+
+    /// Takes one `key` or `[number]` from the front of a path.
+    fn step<'a, 'p>(&'a self, path: &'p str) -> Option<Step<'a, 'p>> {
+        match &self.shape {
+            Shape::List(items) => {
+                let (number, rest) = path.strip_prefix('[')?.split_once(']')?;
+                let node = items.get(number.parse::<usize>().ok()?)?;
+                Some(Step {
+                    node,
+                    rest: rest.strip_prefix('.').unwrap_or(rest),
+                    key: node.place,
+                })
+            }
+            Shape::Map(entries) => {
+                let (entry, rest) = best_entry(entries, path)?;
+                Some(Step {
+                    node: &entry.node,
+                    rest,
+                    key: entry.place,
+                })
+            }
+            Shape::Leaf | Shape::Repeated(_) => None,
+        }
+    }
+
+    fn duplicates(&self, path: &mut String, most: usize, found: &mut Vec<Duplicate>) {
+        let length = path.len();
+        match &self.shape {
+            Shape::Leaf | Shape::Repeated(_) => {}
+            Shape::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    // Writing to a text cannot fail.
+                    let _ = write!(path, "[{index}]");
+                    item.duplicates(path, most, found);
+                    path.truncate(length);
+                }
+            }
+            Shape::Map(entries) => {
+                let mut seen: HashMap<&str, Option<Place>> = HashMap::with_capacity(entries.len());
+                for entry in entries {
+                    let dot = if length == 0 { "" } else { "." };
+                    let _ = write!(path, "{dot}{}", entry.key);
+                    let earlier = seen.get(&*entry.key).copied();
+                    if let (Some(Some(first)), Some(place)) = (earlier, entry.place)
+                        && found.len() < most
+                    {
+                        found.push(Duplicate {
+                            path: path.clone(),
+                            key: entry.key.to_string(),
+                            place,
+                            first,
+                        });
+                    }
+                    seen.entry(&entry.key).or_insert(entry.place);
+                    entry.node.duplicates(path, most, found);
+                    path.truncate(length);
+                }
+            }
+        }
+    }
+
+    fn values_below(&self, chosen: &dyn Fn(&str) -> bool, inside: bool, found: &mut Vec<Place>) {
+        match &self.shape {
+            Shape::Leaf => found.extend(self.place.filter(|_| inside)),
+            Shape::Repeated(written) => {
+                if inside {
+                    found.push(*written);
+                }
+            }
+            Shape::List(items) => {
+                for item in items {
+                    item.values_below(chosen, inside, found);
+                }
+            }
+            Shape::Map(entries) => {
+                for entry in entries {
+                    let inside = inside || chosen(&entry.key);
+                    entry.node.values_below(chosen, inside, found);
+                }
+            }
+        }
+    }
+}
+
+/// The entry that a path begins with. Keys may themselves contain dots and brackets (`claim/https://a.b/c`): the longest
+/// that fits is meant. They are case-insensitive, as in Pomerium, but the same spelling is better, and the first best.
+fn best_entry<'a, 'p>(entries: &'a [Entry], path: &'p str) -> Option<(&'a Entry, &'p str)> {
+    let mut best: Option<((usize, bool), &Entry, &str)> = None;
+    for entry in entries {
+        let Some(rest) = after_key(path, &entry.key) else {
+            continue;
+        };
+        let rank = (entry.key.len(), path.starts_with(&*entry.key));
+        if best.is_none_or(|(other, ..)| rank > other) {
+            best = Some((rank, entry, rest));
+        }
+    }
+    best.map(|(_, entry, rest)| (entry, rest))
+}
+
+/// What follows `key` in a path, if the path begins with it as a whole step.
+fn after_key<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    let (head, rest) = path.split_at_checked(key.len())?;
+    if !head.eq_ignore_ascii_case(key) {
+        return None;
+    }
+    match rest.strip_prefix('.') {
+        Some(rest) => Some(rest),
+        None => (rest.is_empty() || rest.starts_with('[')).then_some(rest),
+    }
+}

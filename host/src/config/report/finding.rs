@@ -1,0 +1,127 @@
+//! One thing that is wrong or odd, with its place.
+
+use serde_json::Value;
+
+use crate::config::document::Place;
+
+/// Longest name of a route that is repeated, in characters.
+const MAX_NAME: usize = 100;
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Severity {
+    /// The file cannot be used.
+    Problem,
+    /// It can, and is probably not what was meant.
+    Warning,
+}
+
+/// A problem or warning.
+#[derive(Debug)]
+pub(in crate::config) struct Finding {
+    pub(in crate::config) severity: Severity,
+    /// Keys joined by dots; empty for the file as a whole.
+    pub(in crate::config) path: String,
+    pub(in crate::config) message: String,
+    pub(in crate::config) help: Option<String>,
+    /// Which of the report's sources.
+    pub(in crate::config) source: usize,
+    pub(in crate::config) place: Option<Place>,
+    pub(in crate::config) route: Option<RouteName>,
+}
+
+impl Finding {
+    /// Something about the file as a whole.
+    pub(in crate::config) fn of_file(severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            path: String::new(),
+            message: message.into(),
+            help: None,
+            source: 0,
+            place: None,
+            route: None,
+        }
+    }
+
+    /// What sorts findings by place.
+    pub(super) fn order(&self) -> (usize, u32) {
+        let offset = self.place.map_or(u32::MAX, |place| place.offset);
+        (self.source, offset)
+    }
+}
+
+/// What a person calls a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct RouteName {
+    pub(super) name: Option<String>,
+    pub(super) from: Option<String>,
+}
+
+impl RouteName {
+    /// The route that a path leads into, such as `routes[3].policy[0]`.
+    pub(in crate::config) fn of(path: &str, file: &Value) -> Option<Self> {
+        let (list, rest) = path.split_once('[')?;
+        let known = ["routes", "policy"];
+        if !known.iter().any(|known| list.eq_ignore_ascii_case(known)) {
+            return None;
+        }
+        let number: usize = rest.split_once(']')?.0.parse().ok()?;
+        let route = field(file, list)?.as_array()?.get(number)?;
+        let text = |key| {
+            let text = field(route, key)?.as_str()?;
+            (!text.is_empty()).then(|| text.chars().take(MAX_NAME).collect())
+        };
+        let found = Self {
+            name: text("name"),
+            from: text("from"),
+        };
+        (found.name.is_some() || found.from.is_some()).then_some(found)
+    }
+
+    /// One word for it.
+    pub(super) fn short(&self) -> &str {
+        let name = self.name.as_deref().or(self.from.as_deref());
+        name.unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for RouteName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.name, &self.from) {
+            (Some(name), Some(from)) => write!(f, "route `{name}` ({from})"),
+            _ => write!(f, "route `{}`", self.short()),
+        }
+    }
+}
+
+fn field<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+    let map = value.as_object()?;
+    map.get(key).or_else(|| {
+        let mut fields = map.iter();
+        let found = fields.find(|(name, _)| name.eq_ignore_ascii_case(key));
+        found.map(|(_, value)| value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_route_is_called_by_its_name_and_address() {
+        let file = json!({"Routes": [
+            {"From": "https://a.example.com", "name": "wiki"}, {"from": "https://b.example.com"}, {}
+        ]});
+        let called = |path| RouteName::of(path, &file).map(|name| name.to_string());
+        let wiki = "route `wiki` (https://a.example.com)";
+        assert_eq!(called("routes[0].to").as_deref(), Some(wiki));
+        let other = "route `https://b.example.com`";
+        assert_eq!(called("routes[1]").as_deref(), Some(other));
+        assert_eq!(called("routes[2].to"), None);
+        assert_eq!(called("routes[9].to"), None);
+        assert_eq!(called("certificates[0].key"), None);
+        assert_eq!(called("routes"), None);
+    }
+}

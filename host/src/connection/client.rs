@@ -1,0 +1,136 @@
+//! A client's connection as its requests see it, and when it has to end.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::heard::Ear;
+use super::stream;
+use crate::body::Progress;
+use crate::limits;
+use crate::wasm::ConnectionFacts;
+
+/// A client's connection as its requests see it.
+pub(crate) struct Client {
+    /// What the plugin may ask about it.
+    pub(crate) facts: Rc<ConnectionFacts>,
+    /// How long it is kept without a request (`timeout_idle`); `None` is for ever.
+    idle_timeout: Option<Duration>,
+    requests: Cell<usize>,
+    /// When the last request ended.
+    last: Cell<Instant>,
+    /// Hears what is read from an HTTP/1 connection.
+    ear: Ear,
+    /// When the head of the next HTTP/1 request began to arrive.
+    head: Cell<Option<Instant>>,
+    /// The answer that an HTTP/1 connection is busy with.
+    answer: Watch,
+    /// Given back when the connection and every tunnel that came out of it have ended.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The answer that is being sent, and may come to a standstill.
+#[derive(Clone, Default)]
+pub(super) struct Watch(Rc<RefCell<Option<Rc<Progress>>>>);
+
+impl Watch {
+    /// When it will have taken too long; `None` is never.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.0.borrow().as_ref()?.due()
+    }
+
+    /// Watches this one.
+    pub(super) fn set(&self, answer: &Rc<Progress>) {
+        self.0.replace(Some(Rc::clone(answer)));
+    }
+
+    fn clear(&self) {
+        self.0.take();
+    }
+}
+
+/// A request in progress: while there is one, the connection is not idle.
+pub(crate) struct Active {
+    client: Rc<Client>,
+}
+
+impl Client {
+    /// A connection without requests yet. An idle timeout of zero is none, as in Envoy.
+    pub(super) fn new(
+        facts: ConnectionFacts,
+        idle_timeout: Duration,
+        ear: Ear,
+        permit: OwnedSemaphorePermit,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            facts: Rc::new(facts),
+            idle_timeout: (!idle_timeout.is_zero()).then_some(idle_timeout),
+            requests: Cell::new(0),
+            last: Cell::new(Instant::now()),
+            ear,
+            head: Cell::new(None),
+            answer: Watch::default(),
+            _permit: permit,
+        })
+    }
+
+    /// Notes that a request began.
+    pub(crate) fn begin(self: &Rc<Self>) -> Active {
+        self.requests.set(self.requests.get().saturating_add(1));
+        self.head.set(None);
+        Active {
+            client: Rc::clone(self),
+        }
+    }
+
+    /// Ends the connection (HTTP/1.1) or the stream (HTTP/2) when this answer takes too long, be it that the upstream
+    /// falls silent or that the client does not read.
+    pub(crate) fn watch(&self, answer: &Rc<Progress>) {
+        if !stream::watch(answer) {
+            self.answer.set(answer);
+        }
+    }
+
+    /// Whether a request is in progress.
+    pub(super) fn is_busy(&self) -> bool {
+        self.requests.get() > 0
+    }
+
+    /// When the answer that an HTTP/1 connection is busy with will have taken too long; `None` is never.
+    pub(super) fn answer_due(&self) -> Option<Instant> {
+        self.answer.due()
+    }
+
+    /// When the connection has to end if nothing happens; `None` is never.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.is_busy() {
+            // What is read now belongs to the request in progress. Requests of HTTP/2 end in tasks of their own, so that
+            // the end of the last has to be looked for.
+            self.ear.take();
+            return self
+                .answer
+                .due()
+                .or_else(|| Instant::now().checked_add(self.idle_timeout?));
+        }
+        if self.ear.take() && self.head.get().is_none() {
+            self.head.set(Some(Instant::now()));
+        }
+        match self.head.get() {
+            Some(head) => head.checked_add(limits::REQUEST_HEAD),
+            None => self.last.get().checked_add(self.idle_timeout?),
+        }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let client = &self.client;
+        client.requests.set(client.requests.get().saturating_sub(1));
+        client.last.set(Instant::now());
+        client.answer.clear();
+        client.ear.take();
+    }
+}
