@@ -173,7 +173,10 @@ fn many_keys_and_many_items_end() -> Result<()> {
     }
     place.check(&text)?.refused("there are no routes")?;
     let text: String = (0..400_000).map(|_| "address: x\n").collect();
-    place.check(&text)?.refused("`address` stands twice")?;
+    let answer = place.check(&text)?;
+    answer.is_short()?;
+    let twice = |problem: &String| problem.contains("`address` stands twice");
+    ensure!(answer.problems.iter().any(twice), "{:?}", answer.problems);
     let text = format!("{HEAD}routes:\n{}", "  - []\n".repeat(300_000));
     let answer = place.check(&text)?;
     ensure!(!answer.ok);
@@ -313,7 +316,7 @@ fn a_problem_in_a_long_line_is_shown_in_its_surroundings() -> Result<()> {
     let place = Place::new()?;
     let mut text =
         String::from("{\"insecure_server\": true, \"cookie_secret\": \"aGVsbG8\", \"routes\": [");
-    for number in 0..60_000 {
+    for number in 0..15_000 {
         let comma = if number == 0 { "" } else { "," };
         write!(
             text,

@@ -39,6 +39,14 @@ impl Shown {
     }
 }
 
+impl Certificate {
+    /// Reads one certificate in PEM; `None` when it is not exactly one, or not in form. Whether it is valid is not looked at.
+    #[must_use]
+    pub fn read(pem: &str) -> Option<Self> {
+        x509::read(pem)
+    }
+}
+
 /// Reads certificates, remembering those it has read.
 ///
 /// A table with one place per slot needs no bookkeeping and cannot grow.

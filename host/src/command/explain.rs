@@ -18,14 +18,16 @@ pub(super) use visitor::complete;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jetway_core::env::Timestamp;
 use jetway_core::explain::Explanation;
+use jetway_core::policy::Certificate;
 use serde_json::Value;
 
-use crate::config;
+use crate::{config, file, limits};
 use address::read_header;
 use moment::shown;
 use visitor::{claims, read_claim, read_email};
@@ -58,6 +60,11 @@ pub(crate) struct ExplainArgs {
     /// A header of the request; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = read_header)]
     headers: Vec<(String, Vec<u8>)>,
+    /// The client's certificate: a PEM file, which is taken for valid, or `missing` or `invalid`.
+    ///
+    /// Without it, none is shown.
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
     /// How the answer is written.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -106,11 +113,26 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
 fn asked(args: &ExplainArgs) -> anyhow::Result<Asked> {
     let now = args.at.unwrap_or_else(now);
     let claims = claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
+    let certificate = args.client_certificate.as_deref();
     Ok(Asked {
         claims,
         source: args.ip,
+        certificate: certificate.map(read_certificate).transpose()?,
         ..Asked::new(&args.method, &args.url, &args.headers, now)
     })
+}
+
+fn read_certificate(path: &Path) -> anyhow::Result<Shown> {
+    match path.to_str() {
+        Some("missing") => return Ok(Shown::Missing),
+        Some("invalid") => return Ok(Shown::Invalid),
+        _ => {}
+    }
+    let pem = file::read("client certificate", path, limits::PEM_FILE)?;
+    let certificate = std::str::from_utf8(&pem).ok().and_then(Certificate::read);
+    let certificate = certificate
+        .with_context(|| format!("`{}` is not one certificate in PEM", path.display()))?;
+    Ok(Shown::Valid(Box::new(certificate)))
 }
 
 /// `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
@@ -139,11 +161,18 @@ fn question(args: &ExplainArgs, now: Timestamp, ink: Ink) -> String {
 /// What the policy asked for and the command line did not say.
 fn notes(args: &ExplainArgs, explanation: &Explanation) -> String {
     let terms = explanation.allow.iter().chain(&explanation.deny);
-    let mut criteria = terms.flat_map(|term| &term.criteria);
-    let asks = criteria.any(|criterion| criterion.criterion.starts_with("source_ip:"));
-    if args.ip.is_none() && asks {
-        "\n\nnote: the policy asks where the client is: say so with --ip".to_owned()
-    } else {
-        String::new()
+    let criteria: Vec<&str> = terms
+        .flat_map(|term| &term.criteria)
+        .map(|criterion| criterion.criterion.as_str())
+        .collect();
+    let asks = |name: &str| criteria.iter().any(|criterion| criterion.starts_with(name));
+    let mut notes = String::new();
+    if args.ip.is_none() && asks("source_ip:") {
+        notes.push_str("\n\nnote: the policy asks where the client is: say so with --ip");
     }
+    let certificate = asks("client_certificate:") || asks("invalid_client_certificate:");
+    if args.client_certificate.is_none() && certificate {
+        notes.push_str("\n\nnote: the policy asks for the client's certificate: name one with --client-certificate");
+    }
+    notes
 }

@@ -152,6 +152,7 @@ fn takes(kind: Kind) -> String {
         Kind::Duration => "duration",
         Kind::Texts => "list of texts",
         Kind::TextMap => "names and texts",
+        Kind::TextMapOrTexts => "names and texts, or list of texts",
         Kind::Object(_) => "object",
         Kind::Objects(_) => "list of objects",
         Kind::Upstreams => "address, or list of addresses",

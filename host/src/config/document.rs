@@ -63,6 +63,8 @@ fn options() -> Options {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
         // All of them are reported, with everything else that is wrong.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // They are neither values nor work that anybody else has to do, however many there are.
+        emit_comments: false,
         strict_booleans: true,
         legacy_octal_numbers: true,
         with_snippet: false,

@@ -56,10 +56,12 @@ impl Survey {
             generalise(written.path, &mut general);
             survey.see(&general, &written, source);
         });
+        survey.numbers.clear();
+        survey.keys.sort_by_key(|key| key.lines.first().copied());
         survey
     }
 
-    /// The keys, in the order of the file as far as JSON keeps it.
+    /// The keys, in the order of the file.
     pub(crate) fn keys(&self) -> &[KeyUse] {
         &self.keys
     }
@@ -186,13 +188,13 @@ Routes:
             .map(|key| (&*key.general, &*key.path, key.lines.as_slice(), key.count))
             .collect();
         let expected: [(&str, &str, &[u32], usize); 4] = [
+            ("log_level", "log_level", &[1], 1),
             ("routes", "Routes", &[2], 1),
             ("routes[].from", "Routes[0].from", &[3, 4, 5], 4),
             ("routes[].frm", "Routes[3].frm", &[7], 1),
-            ("log_level", "log_level", &[1], 1),
         ];
         assert_eq!(told, expected);
-        let [routes, from, unknown, ignored] = survey.keys() else {
+        let [ignored, routes, from, unknown] = survey.keys() else {
             panic!("four keys");
         };
         assert!(matches!(routes.treatment, Some(Treatment::Honoured(_))));

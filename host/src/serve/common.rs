@@ -107,6 +107,7 @@ fn secret(config: &Config, key: &str) -> Option<Secret> {
             .as_ref()
             .map(|provider| provider.client_secret.clone())
             .filter(|secret| !secret.is_empty()),
+        "signing_key" => config.identity.signing_key_text.clone(),
         _ => None,
     }
 }

@@ -58,7 +58,7 @@ fn their_failures_are_explained_when_asked_for() -> Result<()> {
     let told = ended.out;
     for part in [
         "✗ email: {is: alice@example.com}",
-        "own-policies.json:11:",
+        "own-policies.json:12:53",
         "\n3 passed, 4 failed\n",
     ] {
         assert!(told.contains(part), "{told}");

@@ -152,6 +152,32 @@ fn the_time_decides_in_its_zone() -> Result<()> {
 }
 
 #[test]
+fn a_client_certificate_is_shown_by_its_file() -> Result<()> {
+    let explain = |certificate: &[&str]| -> Result<Value> {
+        let arguments = [
+            &["explain", "-c", "certificates.yaml", "--format", "json"],
+            certificate,
+            &["GET", "machines.example.com"],
+        ];
+        let ended = jetway(&arguments.concat())?;
+        ensure!(ended.code == Some(0), "{ended:?}");
+        Ok(serde_json::from_str(&ended.out)?)
+    };
+    for (certificate, decision, status) in [
+        (&[][..], "deny", 495),
+        (&["--client-certificate", "missing"], "deny", 495),
+        (&["--client-certificate", "invalid"], "deny", 495),
+        (&["--client-certificate", "laptop.pem"], "allow", 200),
+    ] {
+        let told = explain(certificate)?;
+        let got = (&told["decision"], &told["status"]);
+        assert_eq!(got, (&json!(decision), &json!(status)), "{certificate:?}");
+    }
+    assert!(explain(&["--client-certificate", "jetway.yaml"]).is_err());
+    Ok(())
+}
+
+#[test]
 fn secrets_are_not_shown() -> Result<()> {
     let get = [
         "--as",

@@ -103,6 +103,8 @@ pub enum Kind {
     Texts,
     /// Names and texts.
     TextMap,
+    /// Names and texts, or a list of texts that are names and texts at once.
+    TextMapOrTexts,
     /// An object with these keys.
     Object(&'static [Key]),
     /// A list of objects with these keys.

@@ -137,6 +137,7 @@ const fn is_overridable(kind: Kind) -> bool {
             | Kind::Word(_)
             | Kind::Texts
             | Kind::TextMap
+            | Kind::TextMapOrTexts
     )
 }
 

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 /// Go's durations, without signs (`time.ParseDuration`).
 const DURATION: &str = r"^(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$";
 
+/// What a member of a map may be: all of them count as texts.
+const TEXT_LIKE: [&str; 3] = ["string", "number", "boolean"];
+
 /// An object with these keys and no others.
 pub(super) fn object(table: &'static [Key]) -> Value {
     let (mut named, mut begun) = (Map::new(), Map::new());
@@ -55,9 +58,12 @@ fn kind(kind: Kind) -> Value {
         Kind::Texts | Kind::Upstreams => {
             json!({"type": ["string", "array"], "items": {"type": "string"}})
         }
-        Kind::TextMap => {
-            json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}})
-        }
+        Kind::TextMap => json!({"type": "object", "additionalProperties": {"type": TEXT_LIKE}}),
+        Kind::TextMapOrTexts => json!({
+            "type": ["object", "array", "string"],
+            "additionalProperties": {"type": TEXT_LIKE},
+            "items": {"type": "string"},
+        }),
         Kind::Object(table) => object(table),
         Kind::Objects(table) => json!({"type": "array", "items": item(table)}),
         Kind::Policy => json!({"$ref": "#/$defs/policy"}),
@@ -77,7 +83,9 @@ fn word(words: &[&str]) -> Value {
 
 /// The items of a list; routes stand in two lists, and are described once.
 fn item(table: &'static [Key]) -> Value {
-    if std::ptr::eq(table, ROUTE) {
+    // Constants have no address of their own: the same table is the one with the same names.
+    let names = |table: &'static [Key]| table.iter().map(|key| key.name);
+    if names(table).eq(names(ROUTE)) {
         json!({"$ref": "#/$defs/route"})
     } else {
         object(table)

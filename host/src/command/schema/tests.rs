@@ -2,6 +2,8 @@
 
 mod evaluator;
 
+use std::path::Path;
+
 use jetway_core::policy::words::{CRITERIA, IMPOSSIBLE};
 use serde_json::{Value, json};
 
@@ -11,7 +13,8 @@ use evaluator::Evaluator;
 
 const VECTORS: &str = include_str!("../../../../filter/core/src/policy/tests/ppl.json");
 const README: &str = include_str!("../../../../README.md");
-const EXAMPLE: &str = include_str!("../../../../envoy-config/examples/cockpit.yaml");
+const POMERIUM: &str = include_str!("../../../../tests/files/pomerium.yaml");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy-config/examples");
 
 fn yaml(text: &str) -> Value {
     let parsed = Companion::parse("text".to_owned(), text.to_owned(), false).unwrap();
@@ -41,11 +44,30 @@ fn readme_files() -> Vec<Value> {
         .collect()
 }
 
+/// The ready-made configuration files, without what is made from them.
+fn examples() -> Vec<Value> {
+    let files = std::fs::read_dir(EXAMPLES).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    paths
+        .filter(|path| name(path).ends_with(".yaml") && !name(path).ends_with(".envoy.yaml"))
+        .map(|path| yaml(&std::fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+/// The file with the keys at its top in lower case.
+fn lower(file: &Value) -> Value {
+    let keys = file.as_object().unwrap().iter();
+    keys.map(|(key, value)| (key.to_ascii_lowercase(), value.clone()))
+        .collect()
+}
+
 #[test]
 fn the_examples_are_accepted() {
-    let mut files = readme_files();
-    assert!(!files.is_empty(), "the README has no example");
-    files.push(yaml(EXAMPLE));
+    let (mut files, examples) = (readme_files(), examples());
+    assert!(!files.is_empty() && !examples.is_empty());
+    files.extend(examples);
+    files.push(lower(&yaml(POMERIUM)));
     for file in files {
         assert_eq!(faults(&file), [""; 0]);
     }

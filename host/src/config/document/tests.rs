@@ -115,6 +115,17 @@ fn json_is_read_as_it_is() {
 }
 
 #[test]
+fn comments_do_not_matter() {
+    let comments = "    # a comment\n".repeat(5000);
+    let text =
+        format!("a:\n{comments}  - b:\n{comments}      c: 1\n{comments}d: [ # e\n{comments} 2]\n");
+    assert_eq!(
+        parsed(&text).value,
+        json!({"a": [{"b": {"c": 1}}], "d": [2]})
+    );
+}
+
+#[test]
 fn anchors_and_merge_keys_are_expanded() {
     let text = "\
 base: &base {x: 1, y: 2}

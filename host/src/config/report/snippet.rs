@@ -32,7 +32,8 @@ pub(super) fn render(
         Severity::Problem => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = if finding.path.is_empty() || finding.place.is_some() {
+    let is_named = || finding.message.contains(&format!("`{}`", finding.path));
+    let title = if finding.path.is_empty() || finding.place.is_some() || is_named() {
         shortened(&finding.message)
     } else {
         shortened(&format!("{}: {}", finding.path, finding.message))

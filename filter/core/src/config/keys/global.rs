@@ -287,7 +287,7 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::honoured(
         "jwt_claims_headers",
-        Kind::TextMap,
+        Kind::TextMapOrTexts,
         By::FILTER,
         "Headers that carry claims: names of headers with names of claims, or a list of claims for `x-pomerium-claim-NAME`",
     ),
