@@ -340,6 +340,39 @@ fn files_that_are_named_are_read() -> Result<()> {
 }
 
 #[test]
+fn certificates_for_upstreams_and_of_clients_are_read() -> Result<()> {
+    let place = Place::new()?;
+    let made = rcgen::generate_simple_self_signed(vec!["wiki.example.com".to_owned()])?;
+    place.write("a.pem", made.cert.pem(), 0o600)?;
+    place.write("b.pem", made.signing_key.serialize_pem(), 0o600)?;
+    let text = format!("{GOOD}    tls_custom_ca_file: b.pem\n").replace("http:", "https:");
+    let answer = place.check(&text, &[])?;
+    ensure!(answer.status == Some(1));
+    ensure!(
+        answer.errors.contains("jetway.yaml:7:25"),
+        "{}",
+        answer.errors
+    );
+    ensure!(answer.errors.contains("route `wiki`"), "{}", answer.errors);
+    let answer = place.check(&text.replace("b.pem", "a.pem"), &[])?;
+    ensure!(answer.status == Some(0), "{}", answer.errors);
+
+    let tls =
+        "certificate_file: a.pem\ncertificate_key_file: b.pem\ndownstream_mtls: {ca_file: b.pem}";
+    let text = GOOD.replace("insecure_server: true", tls);
+    let answer = place.check(&text, &[])?;
+    ensure!(answer.status == Some(1));
+    ensure!(
+        answer.errors.contains("jetway.yaml:3:1"),
+        "{}",
+        answer.errors
+    );
+    let answer = place.check(&text.replace("ca_file: b.pem", "ca_file: a.pem"), &[])?;
+    ensure!(answer.status == Some(0), "{}", answer.errors);
+    Ok(())
+}
+
+#[test]
 fn other_formats_are_refused_by_name() -> Result<()> {
     let place = Place::new()?;
     let answer = place.check("[routes]\nfrom = 1\n", &[])?;

@@ -30,7 +30,7 @@ mod visitor;
 pub use assertion::Assertion;
 pub use body::{Body, Proxy};
 pub use browser::{Browser, Task};
-pub use certificate::{Authority, Certificate, Issued, inline};
+pub use certificate::{Authority, Certificate, Issued, inline, write_private};
 pub use cockpit::Cockpit;
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};

@@ -7,7 +7,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use crate::{ALICE, BOB};
+use crate::{ALICE, BOB, write_private};
 
 /// One entry of `routes`.
 #[derive(Clone, Debug)]
@@ -270,7 +270,7 @@ impl Secrets {
                 Placement::Inline => writeln!(yaml, "{key}: {secret}")?,
                 Placement::Files => {
                     let path = folder.join(key);
-                    std::fs::write(&path, format!("{secret}\n"))?;
+                    write_private(&path, &format!("{secret}\n"))?;
                     writeln!(yaml, "{key}_file: {}", path.display())?;
                 }
             }

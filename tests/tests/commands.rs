@@ -1,12 +1,12 @@
 //! What a person runs before a file is deployed: `jetway check`, `explain`, `test` and `schema`, as built.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jetway_tests::{Authority, Installed};
+use jetway_tests::{Authority, Installed, write_private};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,18 +79,6 @@ impl Desk {
     fn write(&self, name: &str, text: &str) -> Result<()> {
         Ok(std::fs::write(self.folder.path().join(name), text)?)
     }
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
 }
 
 impl Ended {

@@ -2,7 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use http::Method;
-use jetway_tests::{ALICE, APP, MALLORY, OTHER, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{
+    ALICE, APP, MALLORY, OTHER, Response, Route, Scene, Upstream, WILD, on_both_bodies,
+};
 
 on_both_bodies!(
     the_first_route_that_matches_is_taken,
@@ -141,6 +143,9 @@ async fn redirects_and_fixed_answers_come_after_the_policy(scene: &mut Scene) ->
         public("/fixed", "response: {status: 418, body: short and stout}"),
         here("/private", "redirect: {host_redirect: secret.example.com}").only(ALICE),
         here("/closed", "response: {status: 200, body: for alice}").only(ALICE),
+        Route::without_upstream("*.wild.localhost")
+            .key("response: {status: 200, body: in the wild}")
+            .only(ALICE),
     ];
     let _proxy = scene.serve(&routes).await?;
     let authority = scene.authority(APP);
@@ -196,6 +201,13 @@ async fn redirects_and_fixed_answers_come_after_the_policy(scene: &mut Scene) ->
     let mut alice = scene.visitor();
     let entered = alice.sign_in(&closed, ALICE).await?.1.expect(200)?;
     assert_eq!(entered.text(), "for alice");
+    // The provider knows her by now; a host that only a wildcard names has a session of its own.
+    let wild = scene.url(WILD, "/x?y")?;
+    let (end, answer) = alice.follow(&wild).await?;
+    assert_eq!(
+        (end, answer.expect(200)?.text()),
+        (wild, "in the wild".to_owned())
+    );
     let answer = alice.navigate(&private).await?.expect(301)?;
     assert!(
         leads_to(&answer, "https://secret.example.com/private"),

@@ -1,5 +1,6 @@
 //! The fuzz targets' bodies, run with their seeds and with generated changes of them.
 
+#[allow(unreachable_pub, reason = "the file is also a library of its own")]
 #[path = "../../fuzz/src/lib.rs"]
 mod bodies;
 

@@ -50,19 +50,20 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
     let name = args.config.display().to_string();
     let verdict = Verdict::of(&name, &inspection, args.strict);
-    match args.format {
+    let printed = match args.format {
         Format::Text => {
             let shown = inspection.shown(std::io::stderr().is_terminal());
             if !shown.is_empty() {
                 eprintln!("{shown}\n");
             }
-            super::print(verdict.text().as_bytes())?;
+            super::print(verdict.text().as_bytes())
         }
-        Format::Json => super::print(format!("{}\n", verdict.json()?).as_bytes())?,
-    }
+        Format::Json => super::print(format!("{}\n", verdict.json()?).as_bytes()),
+    };
     if verdict.is_ok() {
-        Ok(())
+        printed
     } else {
+        // Whoever reads only the beginning of the output gets the exit status all the same.
         Err(AnsweredNo.into())
     }
 }

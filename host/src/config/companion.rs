@@ -12,7 +12,7 @@ use super::text;
 use crate::file;
 use crate::limits;
 
-/// Most repeated keys that are reported of one text.
+/// Most repeated keys that are looked for: nobody reads on, and a text full of them would need memory for each path.
 const MAX_DUPLICATES: usize = 50;
 
 /// A YAML or JSON text whose values remember where they stand.
@@ -72,7 +72,7 @@ impl Companion {
         }
     }
 
-    /// Keys that stand twice in one object, each as a problem.
+    /// Keys that stand twice in one object, each as a problem; when there are very many, the first of them.
     pub(crate) fn duplicates(&self) -> Vec<Problem> {
         let duplicates = self.document.places.duplicates(MAX_DUPLICATES);
         let problem = |duplicate: Duplicate| {

@@ -26,12 +26,18 @@ pub(super) const MAX_REPEATED: usize = 300_000;
 const MAX_EVENTS: usize = 3 * MAX_NODES;
 
 /// A parsed file.
-#[derive(Debug)]
 pub(crate) struct Document {
     /// Its content; an empty file is an empty object. Of a key that stands twice, the first counts.
     pub(crate) value: Value,
     /// Where everything stands.
     pub(crate) places: Places,
+}
+
+/// The content may hold secrets.
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").finish_non_exhaustive()
+    }
 }
 
 impl Document {

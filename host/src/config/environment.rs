@@ -83,7 +83,6 @@ pub(super) fn called(name: &str) -> String {
 }
 
 /// The routes of `POLICY`.
-#[derive(Debug)]
 pub(super) struct Routes {
     pub(super) list: Value,
     pub(super) source: Source,
@@ -104,6 +103,13 @@ impl Unfit {
             place: None,
             source: Source::hidden(called(POLICY)),
         }
+    }
+}
+
+/// Routes may hold secrets.
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Routes").finish_non_exhaustive()
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn of_secrets(path: &str, mode: u32, name: &str) -> Warning {
         "this secret stands in a file that {} of this machine can read (mode {mode:04o})",
         readers(mode)
     );
-    Problem::new(path, message).help(format!("{}, or use `{path}_file`", remedy(name)))
+    let key = path.rsplit('.').next().unwrap_or(path);
+    Problem::new(path, message).help(format!("{}, or use `{key}_file`", remedy(name)))
 }
 
 /// Warnings for the private keys that a file names, each once.

@@ -46,7 +46,7 @@ impl Inspection {
         let name = path.display().to_string();
         if path
             .extension()
-            .is_some_and(|extension| extension == "toml")
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
         {
             let problem = Problem::new("", "the configuration is TOML, which is not read here");
             let problem = problem.help("write it as YAML or JSON, under another name");

@@ -17,6 +17,9 @@ use super::source::Source;
 /// Most problems shown to a person, and most warnings; past a screenful, nobody reads on.
 const MAX_SHOWN: usize = 50;
 
+/// The core stops at so many problems, and so many warnings.
+const MOST_FOUND: usize = 200;
+
 /// A configuration that cannot be used; displays as the whole report.
 #[derive(Debug, thiserror::Error)]
 #[error("{rendered}")]
@@ -118,7 +121,8 @@ impl Report {
             0 => String::new(),
             hidden => format!(" ({hidden} not shown)"),
         };
-        (count > 0).then(|| format!("{count} {noun}{plural}{hidden}"))
+        let more = if count < MOST_FOUND { "" } else { "or more " };
+        (count > 0).then(|| format!("{count} {more}{noun}{plural}{hidden}"))
     }
 
     fn parts(&self, severity: Severity, styled: bool) -> Vec<String> {

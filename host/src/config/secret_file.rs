@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use jetway_core::config::key::{Key, Kind};
+use jetway_core::config::keys::visit;
 use jetway_core::config::{Problem, Warning};
 use serde_json::{Map, Value};
 
 use super::exposure;
+use super::value_at::value_at;
 use crate::{file, limits};
 
 /// Keys that may stand with `_file` behind them instead, which the host reads: the module has no files.
@@ -50,15 +53,20 @@ pub(super) fn make_up(value: &mut Value) {
     keys.insert("idp_client_secret".to_owned(), made_up("made up"));
 }
 
-/// The key of a secret that stands in the file itself, as it is written; the first of them if there are several.
-pub(super) fn inline(value: &Value) -> Option<String> {
-    let keys = value.as_object()?;
-    let written = |key: &str| {
-        let mut keys = keys.iter();
-        let found = keys.find(|(other, value)| other.eq_ignore_ascii_case(key) && !value.is_null());
-        found.map(|(written, _)| written.clone())
-    };
-    SECRETS.into_iter().find_map(written)
+/// Where a secret stands in the file itself, the first of them if there are several.
+pub(super) fn inline(file: &Value) -> Option<String> {
+    let mut found = None;
+    visit(file, &mut |written| {
+        // That of `certificates` may as well be a file's name.
+        let is_secret = |key: &Key| matches!(key.kind, Kind::Secret) && key.name != "key";
+        if found.is_none() && written.key.is_some_and(is_secret) {
+            let value = value_at(file, written.path);
+            found = value
+                .filter(|value| !value.is_null())
+                .map(|_| written.path.to_owned());
+        }
+    });
+    found
 }
 
 /// Where the value of a key came from, when it may be a file's.
@@ -176,6 +184,18 @@ mod tests {
             "signing_key_file",
         ];
         assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn inline_secrets_are_found_wherever_they_stand() {
+        let file = json!({"routes": [{"from": "a"}, {"tls_client_key": "x"}]});
+        assert_eq!(inline(&file).as_deref(), Some("routes[1].tls_client_key"));
+        assert_eq!(
+            inline(&json!({"Cookie_Secret": "x"})).as_deref(),
+            Some("Cookie_Secret")
+        );
+        let none = json!({"cookie_secret": null, "certificates": [{"key": "key.pem"}]});
+        assert_eq!(inline(&none), None);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use super::document::{Places, Spot};
 use super::secrecy::names_a_secret;
 
 /// The configuration file, or something that stands in for a part of it.
-#[derive(Debug)]
 pub(super) struct Source {
     /// What findings call it: the file's path, or the name of an environment variable.
     pub(super) name: String,
@@ -14,6 +13,13 @@ pub(super) struct Source {
     pub(super) text: String,
     /// Absent when the text could not be parsed.
     pub(super) places: Option<Places>,
+}
+
+/// The text may hold secrets.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Source").field(&self.name).finish()
+    }
 }
 
 impl Source {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::source::Source;
 
 /// Unknown keys that are kept apart; a file with more is not a configuration.
-const MAX_UNKNOWN: usize = 200;
+const MAX_UNKNOWN: usize = 50;
 /// Lines of one key that are told.
 const MAX_LINES: usize = 3;
 /// Paths that are kept for the findings: several times as many as there are findings of one file.

@@ -1,29 +1,28 @@
-//! The files that a configuration names: are they there, and can they be used?
+//! The files and certificates that a configuration names: are they there, and can they be used?
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use jetway_core::config::Problem;
 use jetway_core::config::key::{Kind, Treatment};
 use jetway_core::config::keys::visit;
+use jetway_core::config::{Config, Problem, Route, Target};
 use serde_json::Value;
 
 use crate::config::{Inspection, value_at};
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Roots};
 use crate::{file, limits};
 
-/// Adds what is wrong with the files.
+/// Files and certificates that are told of: more say nothing new.
+const MAX_PROBLEMS: usize = 50;
+
+/// Adds what is wrong with them.
 pub(super) fn check(inspection: &mut Inspection) {
     let mut problems = unreadable(inspection.file());
     if problems.is_empty()
         && let Some(config) = inspection.config()
     {
-        let usable = Certificates::read(&config.listener)
-            .and_then(|certificates| certificates.server_config());
-        if let Err(error) = usable {
-            let path = certificate_key(inspection.file());
-            problems.push(Problem::new(path, format!("{error:#}")));
-        }
+        problems.extend(of_listener(config, inspection.file()));
+        problems.extend(of_upstreams(config, inspection.file()));
     }
     inspection.add(problems, Vec::new());
 }
@@ -52,13 +51,114 @@ fn unreadable(file: &Value) -> Vec<Problem> {
     problems
 }
 
-/// Unreadable files that are told of: more say nothing new.
-const MAX_PROBLEMS: usize = 50;
+fn of_listener(config: &Config, file: &Value) -> Option<Problem> {
+    let usable = |config: &jetway_core::config::Listener| {
+        Certificates::read(config).and_then(|certificates| certificates.server_config())
+    };
+    let mut alone = config.listener.clone();
+    alone.client_authority = None;
+    let (error, key) = match usable(&alone) {
+        Err(error) => (error, certificate_key(file)),
+        Ok(_) => (
+            usable(&config.listener).err()?,
+            written(file, &["downstream_mtls"]),
+        ),
+    };
+    Some(Problem::new(key, format!("{error:#}")))
+}
 
-/// The key that the listener's certificates come from, as it is written.
+/// The key that the listener's certificates come from.
 fn certificate_key(file: &Value) -> String {
-    let known = ["certificate_file", "certificate", "certificates"];
+    written(file, &["certificate_file", "certificate", "certificates"])
+}
+
+/// The first of these keys that is there, as it is written.
+fn written(file: &Value, known: &[&str]) -> String {
     let keys = file.as_object().into_iter().flat_map(|keys| keys.keys());
     let mut written = keys.filter(|key| known.iter().any(|known| key.eq_ignore_ascii_case(known)));
     written.next().cloned().unwrap_or_default()
+}
+
+fn of_upstreams(config: &Config, file: &Value) -> Vec<Problem> {
+    let roots = Roots::default();
+    let mut problems = Vec::new();
+    for (index, route) in config.routes.iter().enumerate() {
+        if let Some(error) = unusable_upstream(route, &roots)
+            && problems.len() < MAX_PROBLEMS
+        {
+            problems.push(Problem::new(upstream_path(index, &error, file), error));
+        }
+    }
+    problems
+}
+
+/// Why an upstream's certificates cannot be used. What needs the system's authorities alone is not looked at.
+fn unusable_upstream(route: &Route, roots: &Roots) -> Option<String> {
+    let Target::Upstreams(upstreams) = &route.target else {
+        return None;
+    };
+    let tls = &upstreams.tls;
+    if tls.authorities.is_none() && tls.client.is_none() {
+        return None;
+    }
+    let error = roots.upstream_config(tls).err()?;
+    Some(format!("{error:#}"))
+}
+
+/// Where a route's certificate stands: errors name the key in backticks. Routes of the older list come first.
+fn upstream_path(index: usize, error: &str, file: &Value) -> String {
+    let list = |key: &str| {
+        let key = written(file, &[key]);
+        let length = file.get(&key).and_then(Value::as_array).map_or(0, Vec::len);
+        (key, length)
+    };
+    let (older, count) = list("policy");
+    let route = match index.checked_sub(count) {
+        None => format!("{older}[{index}]"),
+        Some(index) => format!("{}[{index}]", list("routes").0),
+    };
+    let mut quoted = error.split('`').skip(1).step_by(2);
+    match quoted.find(|key| key.starts_with("tls_")) {
+        Some(key) => format!("{route}.{key}"),
+        None => route,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_upstream_s_certificate_has_its_place() {
+        let file = json!({"Policy": [{}, {}], "routes": [{}]});
+        let error = "cannot use `tls_client_key_file`: there is no `BEGIN` in it";
+        let path = |index| upstream_path(index, error, &file);
+        assert_eq!(path(1), "Policy[1].tls_client_key_file");
+        assert_eq!(path(2), "routes[0].tls_client_key_file");
+        let path = upstream_path(0, "the system has no authorities", &json!({"routes": [{}]}));
+        assert_eq!(path, "routes[0]");
+    }
+
+    #[test]
+    fn each_file_that_cannot_be_read_is_told_once() {
+        let file = json!({
+            "certificate_file": "/no/such/a", "certificate_key_file": "/no/such/b",
+            "downstream_mtls": {"ca_file": "/no/such/a"},
+            "routes": [{"tls_custom_ca_file": "/no/such/c"}],
+        });
+        let problems = unreadable(&file);
+        let paths: Vec<&str> = problems.iter().map(|problem| &*problem.path).collect();
+        let expected = [
+            "certificate_file",
+            "certificate_key_file",
+            "routes[0].tls_custom_ca_file",
+        ];
+        assert_eq!(paths, expected);
+        assert!(
+            problems[0]
+                .message
+                .contains("there is no file `/no/such/a`")
+        );
+    }
 }

@@ -1,13 +1,12 @@
 //! Taking typed values out of one object of a file of cases.
 
-use jetway_core::config::{Problem, Warning, nearest};
+use jetway_core::config::{Problem, nearest};
 use serde_json::{Map, Value};
 
-/// What is wrong, and what is odd.
+/// What is wrong with a case.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
-    pub(super) warnings: Vec<Warning>,
 }
 
 impl Findings {
@@ -72,7 +71,7 @@ impl<'v> Fields<'v> {
                 let help = format!("the keys here are {}", listed(known));
                 findings.problem(&path, message, &help);
             }
-            None => findings.warnings.push(Problem::new(path, message)),
+            None => {}
         }
     }
 
@@ -191,7 +190,7 @@ mod tests {
         let paths: Vec<&str> = strict.problems.iter().map(|p| p.path.as_str()).collect();
         assert_eq!(paths, ["cases[0].colour", "cases[0].expct"]);
         let lenient = open(&value, Unknown::Tolerated);
-        assert_eq!((lenient.problems.len(), lenient.warnings.len()), (1, 1));
+        assert_eq!(lenient.problems.len(), 1);
         assert_eq!(
             lenient.problems[0].help.as_deref(),
             Some("did you mean `expect`?")

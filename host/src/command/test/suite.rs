@@ -23,6 +23,9 @@ pub(super) struct Suite {
     duplicates: Vec<Problem>,
 }
 
+/// More keys than this that stand twice make a file unreadable as a whole.
+const MAX_DUPLICATES: usize = 20;
+
 /// A case that did not pass.
 pub(super) struct Failure {
     /// File and line.
@@ -54,24 +57,16 @@ impl Suite {
     }
 
     fn of(file: Companion, styled: bool) -> anyhow::Result<Self> {
-        let list = match file.content() {
-            Value::Array(_) => "",
-            Value::Object(map) if map.get("cases").is_some_and(Value::is_array) => {
-                let other = map.keys().find(|key| *key != "cases");
-                if let Some(other) = other.cloned() {
-                    let problem = Problem::new(&other, format!("unknown key `{other}`"))
-                        .help("beside `cases` there is nothing");
-                    return Err(file.into_report(vec![problem], styled).into());
-                }
-                "cases"
-            }
-            _ => {
-                let problem = Problem::new("", "the file is not a list of cases")
-                    .help("begin each case with `- name:`; see `jetway test --help`");
-                return Err(file.into_report(vec![problem], styled).into());
-            }
+        let list = match list(file.content()) {
+            Ok(list) => list,
+            Err(problem) => return Err(file.into_report(vec![problem], styled).into()),
         };
+        // A key that stands twice within a case is that case's failure. Of very many not all are known.
         let duplicates = file.duplicates();
+        let within = |problem: &Problem| problem.path.starts_with(&format!("{list}["));
+        if duplicates.len() > MAX_DUPLICATES || !duplicates.iter().all(within) {
+            return Err(file.into_report(duplicates, styled).into());
+        }
         let suite = Self {
             file,
             list,
@@ -113,7 +108,9 @@ impl Suite {
             place: self.file.place(&path),
             name: name(index, value),
         };
-        let mut findings = self.repeated_keys(&path);
+        let mut findings = Findings {
+            problems: self.repeated_keys(&path),
+        };
         let case = read(value, &path, rehearsal, &mut findings);
         match case.filter(|_| findings.problems.is_empty()) {
             Some(case) => judge(heading, &case),
@@ -122,15 +119,12 @@ impl Suite {
     }
 
     /// The keys of one case that stand twice.
-    fn repeated_keys(&self, path: &str) -> Findings {
+    fn repeated_keys(&self, path: &str) -> Vec<Problem> {
         let inside = |problem: &&Problem| {
             let rest = problem.path.strip_prefix(path);
             rest.is_some_and(|rest| rest.starts_with('.'))
         };
-        Findings {
-            problems: self.duplicates.iter().filter(inside).cloned().collect(),
-            warnings: Vec::new(),
-        }
+        self.duplicates.iter().filter(inside).cloned().collect()
     }
 
     /// What is wrong with the cases themselves, with their lines.
@@ -138,6 +132,23 @@ impl Suite {
         self.file
             .into_report(problems, ink.is_coloured())
             .to_string()
+    }
+}
+
+/// Path of the list of cases within a file.
+fn list(content: &Value) -> Result<&'static str, Problem> {
+    let map = match content {
+        Value::Array(_) => return Ok(""),
+        Value::Object(map) if map.get("cases").is_some_and(Value::is_array) => map,
+        _ => {
+            return Err(Problem::new("", "the file is not a list of cases")
+                .help("begin each case with `- name:`; see `jetway test --help`"));
+        }
+    };
+    match map.keys().find(|key| *key != "cases") {
+        None => Ok("cases"),
+        Some(other) => Err(Problem::new(other, format!("unknown key `{other}`"))
+            .help("beside `cases` there is nothing")),
     }
 }
 
@@ -264,6 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_cases_is_refused() {
+        let many = format!("- {{a: 1{}}}", ", a: 1".repeat(21));
         for (text, part) in [
             ("", "not a list of cases"),
             ("routes: []", "not a list of cases"),
@@ -271,6 +283,8 @@ mod tests {
             ("cases: []", "no cases"),
             ("[]", "no cases"),
             ("cases: [1]\nname: x", "unknown key `name`"),
+            ("cases: [1]\ncases: [2]", "again in line 2"),
+            (&many, "21 problems"),
         ] {
             let refused = suite(text).err().unwrap().to_string();
             assert!(refused.contains(part), "{text}: {refused}");

@@ -195,7 +195,10 @@ fn rehearse(
     let of_ours = |path: &str| path.starts_with("routes[0].from") || !path.starts_with("routes[0]");
     let mut problems = refused.problems.iter();
     match problems.clone().find(|problem| of_ours(&problem.path)) {
-        Some(problem) => Err(problem.to_string()),
+        Some(problem) => Err(format!(
+            "no route can be made of the host `{host}`: {}",
+            problem.message
+        )),
         None => {
             let first = problems.next().map(ToString::to_string);
             let first = first.unwrap_or_default();

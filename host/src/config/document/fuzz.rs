@@ -1,5 +1,6 @@
 //! The body of the fuzz target `yaml`, run with its seeds and with generated changes of them.
 
+#[allow(unreachable_pub, reason = "the file is also a part of the target")]
 #[path = "../../../../filter/fuzz/src/yaml.rs"]
 mod body;
 

@@ -206,7 +206,11 @@ fn best_entry<'a, 'p>(entries: &'a [Entry], path: &'p str) -> Option<(&'a Entry,
         let Some(rest) = after_key(path, &entry.key) else {
             continue;
         };
-        let rank = (entry.key.len(), path.starts_with(&*entry.key));
+        let same = path.starts_with(&*entry.key);
+        if same && rest.is_empty() {
+            return Some((entry, rest));
+        }
+        let rank = (entry.key.len(), same);
         if best.is_none_or(|(other, ..)| rank > other) {
             best = Some((rank, entry, rest));
         }
@@ -216,12 +220,13 @@ fn best_entry<'a, 'p>(entries: &'a [Entry], path: &'p str) -> Option<(&'a Entry,
 
 /// What follows `key` in a path, if the path begins with it as a whole step.
 fn after_key<'p>(path: &'p str, key: &str) -> Option<&'p str> {
-    let (head, rest) = path.split_at_checked(key.len())?;
-    if !head.eq_ignore_ascii_case(key) {
-        return None;
-    }
-    match rest.strip_prefix('.') {
-        Some(rest) => Some(rest),
-        None => (rest.is_empty() || rest.starts_with('[')).then_some(rest),
-    }
+    // Most keys of a large object have another length: the first look does not even touch them.
+    let next = match path.as_bytes().get(key.len()) {
+        Some(b'.') => key.len() + 1,
+        Some(b'[') | None => key.len(),
+        Some(_) => return None,
+    };
+    let head = path.get(..key.len())?;
+    head.eq_ignore_ascii_case(key)
+        .then(|| path.get(next..).unwrap_or_default())
 }
