@@ -1,8 +1,5 @@
 //! Throw-away certificate authorities and what they sign: certificates of the proxy, of upstreams and of visitors.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -15,6 +12,8 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest as _, Sha256};
+
+use crate::write_private;
 
 /// PEM files for the proxy, and the authority for its visitors.
 #[derive(Debug)]
@@ -171,21 +170,6 @@ impl Issued {
         let key = PrivatePkcs8KeyDer::from(self.private.clone());
         (vec![self.certificate.clone()], key.into())
     }
-}
-
-/// Writes a file that only its owner can read, as a secret should be kept.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_private(path: &Path, text: &str) -> Result<()> {
-    let mut options = File::options();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
 }
 
 /// PEM text as keys without `_file` take it: in base64.

@@ -15,9 +15,9 @@ use serde_json::Value;
 use table::{Access, Entry, table};
 
 /// Tables in one file, and requests to each.
-const TABLES: usize = 8;
-const REQUESTS: usize = 60;
-/// How many requests are enough for one upstream each.
+const TABLES: usize = 12;
+const REQUESTS: usize = 100;
+/// Fewer than routes, so that several routes lead to one.
 const UPSTREAMS: usize = 4;
 /// How many requests of each table `jetway explain` is asked about.
 const EXPLAINED: usize = 6;
