@@ -91,11 +91,12 @@ fn client_certificate(map: Map, listener: &Listener) -> Map {
     )
 }
 
-/// One spelling of path and headers for the policy and for the upstream.
+/// One spelling of path and headers for the policy and for the upstream. It is the module's: Envoy resolves some paths
+/// that the module refuses, and the same request would end differently in the bundled host.
 fn clean_paths(map: Map) -> Map {
-    map.note("The policy and the upstream see one and the same path.")
-        .set("normalize_path", true)
-        .set("merge_slashes", true)
+    map.note("The module brings the path into one form, for the policy and for the upstream; nothing passes without it.")
+        .set("normalize_path", false)
+        .set("merge_slashes", false)
         .set("path_with_escaped_slashes_action", "REJECT_REQUEST")
 }
 

@@ -60,7 +60,7 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
         for _ in 0..REQUESTS {
             let request = request(dice, number, scene.port());
             for (body, dialer) in &dialers {
-                let (expected, _) = outcome(entries, &request, *body, &authorities);
+                let (expected, _) = outcome(entries, &request, &authorities);
                 let got = send(scene, dialer, &request, &upstreams)
                     .await
                     .with_context(|| format!("{body:?}: {request:?}"))?;
@@ -71,7 +71,7 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
             }
             if request.plain && explained < EXPLAINED {
                 explained += 1;
-                let (_, entry) = outcome(entries, &request, Body::Host, &authorities);
+                let (_, entry) = outcome(entries, &request, &authorities);
                 let told = explain(scene, &request, &routes)?;
                 check(&told, entry).with_context(|| {
                     format!("explain has {told} for {request:#?}\nin {entries:#?}")

@@ -1,7 +1,5 @@
 //! Which route a request has to take, said again in the simplest way.
 
-use jetway_tests::Body;
-
 use crate::request::Request;
 use crate::table::{Access, Entry, HostHeader, LITERAL_HOST, Paths, REGEXES};
 
@@ -23,12 +21,10 @@ pub(crate) enum Outcome {
 pub(crate) fn outcome<'e>(
     entries: &'e [Entry],
     request: &Request,
-    body: Body,
     authorities: &[String],
 ) -> (Outcome, Option<&'e Entry>) {
     let answer = |status| Outcome::Answer { status };
-    let resolved = request.in_envoy.filter(|_| body == Body::Envoy);
-    let Some(path) = request.path.as_deref().or(resolved) else {
+    let Some(path) = request.path.as_deref() else {
         return (answer(400), None);
     };
     let Some(entry) = choose(entries, &request.host, request.port, path) else {

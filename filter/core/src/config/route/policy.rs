@@ -9,6 +9,7 @@ use crate::policy::{Criterion, Policy};
 
 /// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
 pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut Findings) -> Policy {
+    let problems = findings.problem_count();
     let public = object.flag("allow_public_unauthenticated_access", findings);
     let anybody = object.flag("allow_any_authenticated_user", findings);
     let domains = object
@@ -52,7 +53,8 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
             .flat_map(|user| [Criterion::user_is(user), Criterion::email_is(user)]),
     );
     policy.allow_any_of(criteria);
-    if policy == Policy::default() {
+    // A policy that could not be read is not a policy that was left out.
+    if policy == Policy::default() && findings.problem_count() == problems {
         findings
             .warning(object.place(), "no policy: nobody may use this route")
             .help("add `policy:` with an `allow` rule");
