@@ -54,6 +54,7 @@ pub struct Gate {
     needs: ClaimNeeds,
     /// Those of them that policies ask for.
     policy_needs: ClaimNeeds,
+    policy_digest: String,
     asks_for_address: bool,
 }
 
@@ -100,6 +101,7 @@ impl Gate {
             assertions: Assertions::default(),
             used: RefCell::default(),
             needs,
+            policy_digest: policy_needs.digest(),
             policy_needs,
             asks_for_address: policies().any(Policy::asks_for_address),
             provider: config.provider.take().map(Provider::new),
@@ -234,10 +236,13 @@ impl Gate {
     fn session(&self, request: &Parsed<'_>, now: Timestamp) -> Option<Rc<Session>> {
         let sealer = self.sealer.as_ref()?;
         let own = request.own_cookies(&self.cookies);
-        own.sessions.iter().find_map(|sealed| {
-            self.sessions
-                .open(sealer, &request.authority.host, sealed, now)
-        })
+        let open = |sealed: &&[u8]| {
+            let opened = self
+                .sessions
+                .open(sealer, &request.authority.host, sealed, now)?;
+            opened.answers(&self.policy_digest).then_some(opened)
+        };
+        own.sessions.iter().find_map(open)
     }
 
     fn forbid(

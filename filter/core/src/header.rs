@@ -5,26 +5,22 @@ use crate::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
 /// Claims about the request or the visitor that only a proxy may make, and overrides that would let an upstream serve
 /// another path or method than the one that was judged. `X-Forwarded-For` and `-Proto` are the body's: it has replaced
 /// them before the module sees the request.
-const SPOOFABLE: [&str; 15] = [
+const SPOOFABLE: [&str; 9] = [
     "forwarded",
     "x-auth-request-email",
     "x-auth-request-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-uri",
-    "x-forwarded-user",
     "x-http-method-override",
     "x-method-override",
     "x-original-method",
     "x-original-url",
+    "x-real-ip",
     "x-rewrite-url",
 ];
 
-/// Beginning of the names under which upstreams are told who the visitor is.
-const OWN_PREFIX: &str = "x-pomerium-";
+/// Beginnings of names under which upstreams are told by proxies who the visitor is and how they came.
+const SPOOFABLE_PREFIXES: [&str; 2] = ["x-pomerium-", "x-forwarded-"];
+/// Those of them that are the body's, in this spelling only.
+const BODYS: [&str; 2] = ["x-forwarded-for", "x-forwarded-proto"];
 
 /// The names of headers that are removed from every request of a client, because only a proxy may make them.
 #[derive(Debug)]
@@ -57,7 +53,10 @@ impl Reserved {
             return false;
         };
         self.first & bit(fold(first)) != 0
-            && (has_alias_prefix(name, OWN_PREFIX)
+            && !BODYS.contains(&name)
+            && (SPOOFABLE_PREFIXES
+                .iter()
+                .any(|prefix| has_alias_prefix(name, prefix))
                 || is_alias(name, ROUTE_HEADER)
                 || is_alias(name, CLIENT_CERTIFICATE_HEADER)
                 || SPOOFABLE.iter().any(|spoofable| is_alias(name, spoofable))

@@ -84,11 +84,7 @@ impl<'a> Authority<'a> {
             Some((host, port)) if !port.ends_with(']') => (host, Some(read_port(port)?)),
             _ => (text, None),
         };
-        // Brackets, colons and letters of an IPv6 address, or a host name: nothing else reaches a redirect or a log.
-        let fit = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':')
-        };
-        if host.is_empty() || !host.bytes().all(fit) {
+        if !is_host(host) {
             return None;
         }
         let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -122,6 +118,20 @@ pub fn read_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     let with_port = text.parse::<SocketAddr>().map(|socket| socket.ip());
     with_port.or_else(|_| text.parse()).ok()
+}
+
+/// An IPv6 address in brackets, or a host name: nothing else reaches a redirect or a log.
+///
+/// A name that ends with a dot is the same name to DNS and to some upstreams, and another to the routes: nobody needs it.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !host.is_empty() && !host.ends_with('.') && host.bytes().all(fit)
 }
 
 fn read_port(text: &str) -> Option<u16> {

@@ -34,6 +34,9 @@ pub struct Session {
     /// The claims that the file's policies ask for, each with all its values.
     #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<String, Vec<Value>>,
+    /// For which policies the claims were chosen, see [`crate::needs::ClaimNeeds::digest`].
+    #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
+    chosen_for: String,
 }
 
 impl Session {
@@ -47,8 +50,25 @@ impl Session {
             email_verified: identity.email_verified,
             signed_in_at: now.0,
             claims: identity.claims,
+            chosen_for: String::new(),
             expires_at: now.plus(lifetime_seconds).0,
         }
+    }
+
+    /// The same session with the digest of the needs by which its claims were chosen.
+    #[must_use]
+    pub fn chosen_for(self, digest: &str) -> Self {
+        Self {
+            chosen_for: digest.to_owned(),
+            ..self
+        }
+    }
+
+    /// Whether the session has what policies with these needs ask for. One that began under another file may lack a claim
+    /// that a new `deny` rule is about.
+    #[must_use]
+    pub fn answers(&self, digest: &str) -> bool {
+        self.chosen_for == digest
     }
 
     /// The address that policies may rely on: none when the provider did not verify it.

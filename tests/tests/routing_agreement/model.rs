@@ -24,6 +24,10 @@ pub(crate) fn outcome<'e>(
     authorities: &[String],
 ) -> (Outcome, Option<&'e Entry>) {
     let answer = |status| Outcome::Answer { status };
+    // Another spelling of the same name to DNS: refused rather than taken for another host.
+    if request.host.ends_with('.') {
+        return (answer(400), None);
+    }
     let Some(path) = request.path.as_deref() else {
         return (answer(400), None);
     };

@@ -41,9 +41,27 @@ const MAX_QUOTED: usize = 120;
 pub(crate) struct Findings {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Warning>,
+    /// How many regular expressions the file has had so far; see [`Findings::may_compile`].
+    patterns: usize,
 }
 
+/// Most regular expressions in one file. Each may take 64 KiB when compiled, and each of a proxy's workers keeps them all.
+const MAX_PATTERNS: usize = 1000;
+
 impl Findings {
+    /// Whether one more regular expression may be compiled. The first that is too many is a problem.
+    pub(super) fn may_compile(&mut self, place: &Place) -> bool {
+        self.patterns = self.patterns.saturating_add(1);
+        if self.patterns == MAX_PATTERNS + 1 {
+            self.problem(
+                place,
+                format!("more than {MAX_PATTERNS} regular expressions in one file"),
+            )
+            .help("write `prefix` or `path` where they do");
+        }
+        self.patterns <= MAX_PATTERNS
+    }
+
     /// Notes a problem; the help may be added to what is returned.
     pub(crate) fn problem(&mut self, place: &Place, message: impl Into<String>) -> Note<'_> {
         note(&mut self.problems, place, message)

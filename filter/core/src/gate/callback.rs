@@ -221,7 +221,8 @@ impl Gate {
         let id = env.token::<16>().ok()?;
         for needs in [&self.needs, &self.policy_needs] {
             let identity = claims::identity(claims, verification, needs)?;
-            let session = Session::new(id.clone(), identity, env.now, lifetime);
+            let session = Session::new(id.clone(), identity, env.now, lifetime)
+                .chosen_for(&self.policy_digest);
             let plaintext = serde_json::to_vec(&session).ok()?;
             let sealer = self.sealer.as_ref()?;
             let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;

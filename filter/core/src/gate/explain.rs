@@ -38,7 +38,13 @@ impl Gate {
         };
         match self.find(&request) {
             Found::Route(chosen) => self.explain_route(question, &request, &chosen),
-            Found::Own => Explanation::own_page(),
+            Found::Own => {
+                let mut env = Env {
+                    now: question.now,
+                    random: &mut |_| Ok(()),
+                };
+                Explanation::own_page(&self.answer_own(&request, &mut env))
+            }
             Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
         }
     }
@@ -201,9 +207,22 @@ impl Explanation {
         Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
     }
 
-    fn own_page() -> Self {
-        let summary = "the proxy answers this address itself, without asking a policy".to_owned();
-        Self::without_route(ExplainedDecision::Allow, 200, summary)
+    /// One of our own endpoints answers.
+    fn own_page(step: &Step) -> Self {
+        let (decision, status) = match step {
+            // A sign-in: what it waits for is the provider.
+            Step::Call(..) | Step::Hold { .. } => (ExplainedDecision::Login, TO_PROVIDER),
+            Step::Reply(reply) if reply.status == Refusal::Unauthenticated.status() => {
+                (ExplainedDecision::Login, reply.status)
+            }
+            Step::Reply(reply) if reply.status < 400 => (ExplainedDecision::Allow, reply.status),
+            Step::Reply(reply) => (ExplainedDecision::Deny, reply.status),
+            Step::Forward(_) => (ExplainedDecision::Deny, Refusal::Internal.status()),
+        };
+        let summary = format!(
+            "the proxy answers this address itself with status {status}, without asking a policy"
+        );
+        Self::without_route(decision, status, summary)
     }
 
     fn without_route(decision: ExplainedDecision, status: u16, summary: String) -> Self {

@@ -6,9 +6,9 @@ use ipnet::{IpNet, Ipv4Net};
 
 /// Reads an address or a network. `::ffff:a.b.c.d` means the IPv4 address in it; host bits may be set.
 pub(super) fn read_network(text: &str) -> Option<IpNet> {
-    let network = match text.parse::<IpNet>() {
-        Ok(network) => network,
-        Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),
+    let network = match text.split_once('/') {
+        Some((address, length)) => IpNet::new(address.parse().ok()?, read_length(length)?).ok()?,
+        None => IpNet::from(text.parse::<IpAddr>().ok()?),
     };
     let IpNet::V6(v6) = network else {
         return Some(network);
@@ -22,6 +22,13 @@ pub(super) fn read_network(text: &str) -> Option<IpNet> {
         (Some(v4), Some(length)) => Ipv4Net::new(v4, length).ok().map(IpNet::V4),
         _ => Some(network),
     }
+}
+
+/// A prefix length: decimal digits without a leading zero, which some programs would read as octal.
+fn read_length(text: &str) -> Option<u8> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
 }
 
 /// Whether any of the networks holds the address.
@@ -53,6 +60,10 @@ mod tests {
             "10.0.0.0/33",
             "10.0.0",
             "010.0.0.1",
+            "010.0.0.0/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "::ffff:010.0.0.1/120",
             "host.test",
             "fe80::1%eth0",
             "10.0.0.0/",

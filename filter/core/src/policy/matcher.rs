@@ -1,5 +1,7 @@
 //! Comparing one text with constants of the policy.
 
+use crate::session::lower_case_domain;
+
 /// Conditions on a text; all of them must hold. With no condition every text fits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StringMatcher {
@@ -21,6 +23,8 @@ pub(super) enum Condition {
     EndsWith(String),
     /// Has this text in it.
     Contains(String),
+    /// An address that has this text in it, or its second, lower-case spelling in the domain.
+    AddressContains(String, String),
     /// One of these; see [`sorted`].
     In(Vec<String>),
     /// None of these; see [`sorted`].
@@ -32,6 +36,14 @@ impl StringMatcher {
     pub(super) fn is(text: String) -> Self {
         Self {
             conditions: vec![Condition::Is(text)],
+        }
+    }
+
+    /// The same conditions on addresses, in whose domains case does not matter: sessions keep those in lower case.
+    pub(super) fn about_addresses(self) -> Self {
+        let conditions = self.conditions.into_iter();
+        Self {
+            conditions: conditions.map(Condition::about_address).collect(),
         }
     }
 
@@ -61,8 +73,26 @@ impl Condition {
             Self::StartsWith(constant) => text.starts_with(constant.as_str()),
             Self::EndsWith(constant) => text.ends_with(constant.as_str()),
             Self::Contains(constant) => text.contains(constant.as_str()),
+            Self::AddressContains(constant, lower) => {
+                let domain = text.rsplit_once('@').map_or("", |(_, domain)| domain);
+                text.contains(constant.as_str()) || domain.contains(lower.as_str())
+            }
             Self::In(constants) => is_among(constants, text),
             Self::NotIn(constants) => !is_among(constants, text),
+        }
+    }
+
+    fn about_address(self) -> Self {
+        match self {
+            // An end without an `@` is an end of the domain.
+            Self::EndsWith(end) if !end.contains('@') => Self::EndsWith(end.to_ascii_lowercase()),
+            Self::Contains(part)
+                if !part.contains('@') && part.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+            {
+                let lower = part.to_ascii_lowercase();
+                Self::AddressContains(part, lower)
+            }
+            other => other.map(lower_case_domain),
         }
     }
 
@@ -75,6 +105,7 @@ impl Condition {
             Self::StartsWith(constant) => Self::StartsWith(fold(constant)),
             Self::EndsWith(constant) => Self::EndsWith(fold(constant)),
             Self::Contains(constant) => Self::Contains(fold(constant)),
+            Self::AddressContains(constant, lower) => Self::AddressContains(constant, lower),
             Self::In(constants) => Self::In(sorted(constants.into_iter().map(fold))),
             Self::NotIn(constants) => Self::NotIn(sorted(constants.into_iter().map(fold))),
         }

@@ -127,7 +127,9 @@ fn text_matcher(matcher: &StringMatcher) -> Value {
             Condition::Never => ("is", Value::Null),
             Condition::StartsWith(text) => ("starts_with", json!(text)),
             Condition::EndsWith(text) => ("ends_with", json!(text)),
-            Condition::Contains(text) => ("contains", json!(text)),
+            Condition::Contains(text) | Condition::AddressContains(text, _) => {
+                ("contains", json!(text))
+            }
             Condition::In(texts) => ("in", json!(texts)),
             Condition::NotIn(texts) => ("not_in", json!(texts)),
         };

@@ -175,6 +175,28 @@ fn matchers() {
     }
 }
 
+/// Sessions keep domains in lower case; no spelling of a rule may miss them.
+#[test]
+fn case_does_not_matter_in_domains() {
+    for (matcher, fits) in [
+        (json!({"ends_with": "@X.TEST"}), true),
+        (json!({"ends_with": ".TEST"}), true),
+        (json!({"contains": "X.T"}), true),
+        (json!({"contains": "@X"}), true),
+        (json!({"contains": "A@x"}), false),
+        (json!({"contains": "A"}), false),
+        (json!({"in": ["a@X.TEST"]}), true),
+        (json!({"not_in": ["a@X.TEST"]}), false),
+        (json!({"starts_with": "a@X"}), true),
+        (json!({"starts_with": "A"}), false),
+    ] {
+        let expected = if fits { Outcome::Deny } else { Outcome::Allow };
+        let value =
+            json!([{"allow": {"or": [{"accept": true}]}}, {"deny": {"or": [{"email": matcher}]}}]);
+        assert_eq!(outcome(&value, Some("a@x.TEST")), expected, "{value}");
+    }
+}
+
 #[test]
 fn odd_addresses_have_no_domain() {
     for email in ["a@evil@x.test", "@x.test", "a@", "x.test"] {

@@ -77,6 +77,12 @@ impl From {
                 .help(format!("write `https://{}`", origin.host));
             return None;
         }
+        if origin.host.ends_with('.') {
+            findings
+                .problem(place, "`from` must not end with a dot")
+                .help("write the name without it: requests for the other spelling are refused");
+            return None;
+        }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             findings
                 .problem(place, "`from` must not have a path, a query or a fragment")

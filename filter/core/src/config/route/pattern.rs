@@ -12,6 +12,9 @@ const MAX_PROGRAM: usize = 64 * 1024;
 
 /// Compiles a pattern.
 pub(super) fn compile(pattern: &str, place: &Place, findings: &mut Findings) -> Option<Regex> {
+    if !findings.may_compile(place) {
+        return None;
+    }
     if pattern.len() > MAX_PATTERN {
         findings
             .problem(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::*;
 use super::world::{HTML, Jar, World, ok, request, status};
@@ -412,4 +412,29 @@ fn without_randomness_nobody_signs_in() {
         500
     );
     assert_eq!(world.reply(&headers).status, 303);
+}
+
+/// A session keeps the claims that the policies of its time asked for. Under policies that ask for others, it is no
+/// session: a `deny` rule about a claim that it lacks would not hold.
+#[test]
+fn a_session_does_not_answer_for_policies_that_it_was_not_made_for() {
+    let route = |policy: Value| json!({"routes": [{"from": "https://app.test", "to": "http://a", "policy": policy}]});
+    let anybody = json!({"allow": {"or": [{"authenticated_user": true}]}});
+    let banned = json!({"deny": {"or": [{"groups": "contractors"}]}});
+    let mut world = World::new();
+    world.gate = Gate::new(config(&route(json!([anybody]))));
+    world.learn();
+    let jar = world.sign_in("app.test", "/", "a@corp.test");
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+    for (policies, expected) in [
+        (json!([anybody, banned]), 303),
+        (
+            json!([anybody, {"deny": {"or": [{"email": "m@corp.test"}]}}]),
+            200,
+        ),
+    ] {
+        world.gate = Gate::new(config(&route(policies)));
+        world.learn();
+        assert_eq!(status(&world.visit("app.test", "/", &jar)), expected);
+    }
 }

@@ -10,7 +10,6 @@ use crate::policy::address::read_network;
 use crate::policy::time::{DateWindow, TimeWindow, Weekdays, read_instant, read_time};
 use crate::policy::words::{CRITERIA, IMPOSSIBLE};
 use crate::policy::{Criterion, StringMatcher};
-use crate::session::lower_case_domain;
 
 /// The claim that names a visitor's groups.
 const GROUPS_CLAIM: &str = "groups";
@@ -71,7 +70,10 @@ fn read_named(
             Some(Criterion::PomeriumRoutes)
         }
         "email" => {
-            let criterion = text(lower_case_domain, Criterion::Email);
+            let criterion = text(
+                |email| email,
+                |matcher| Criterion::Email(matcher.about_addresses()),
+            );
             warn_of_loose_end(argument, place, findings);
             criterion
         }

@@ -93,7 +93,7 @@ fn any_visit() -> impl Strategy<Value = Visit> {
 
 /// Conditions on a text, with one or two of them at once.
 fn any_text_matcher() -> impl Strategy<Value = Value> {
-    let text = "([ab]|[ab]@[xy]|/a|GET|@|true|5|: #)";
+    let text = "([abXY]|[AB]@X|[ab]@[xy]|/a|GET|@|true|5|: #)";
     let list = proptest::collection::vec(text, 0..4);
     let condition = prop_oneof![
         ("is|not|starts_with|ends_with|contains", text)
