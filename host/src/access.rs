@@ -187,6 +187,48 @@ fn shown(bytes: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// Where the lines of a test go.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_tells_what_the_client_asked_for_and_no_query() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let request = http::Request::get("/asked?secret=1")
+                .header("host", "app.test")
+                .body(())
+                .unwrap();
+            let client = "203.0.113.9".parse().unwrap();
+            let id = HeaderValue::from_static("id-1");
+            drop(Entry::begin(&request.into_parts().0, client, id));
+        });
+        let line = lines.0.lock().unwrap().clone();
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        let fields = &line["fields"];
+        assert_eq!(fields["path"], "/asked");
+        assert_eq!(fields["host"], "app.test");
+        assert_eq!(fields["client"], "203.0.113.9");
+        assert!(!line.to_string().contains("secret"), "{line}");
+    }
 
     #[test]
     fn text_is_escaped_and_cut() {

@@ -51,9 +51,12 @@ impl Fault {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::WebsocketForbidden => StatusCode::FORBIDDEN,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
-            Self::Undecided | Self::NoRoute => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::BadAnswer | Self::BadUpgrade => StatusCode::BAD_GATEWAY,
-            Self::SlowConnect | Self::SlowUpstream => StatusCode::GATEWAY_TIMEOUT,
+            // As in Envoy: 503 without a connection, 504 only when one was made.
+            Self::Undecided | Self::NoRoute | Self::Unreachable | Self::SlowConnect => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::BadAnswer | Self::BadUpgrade => StatusCode::BAD_GATEWAY,
+            Self::SlowUpstream => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -236,7 +239,7 @@ mod tests {
         );
         let json = fault(Fault::Unreachable, &asked("*/*"), &id);
         let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
-        assert_eq!(value["status"], 502);
+        assert_eq!(value["status"], 503);
         assert_eq!(value["request_id"], "id-1");
     }
 

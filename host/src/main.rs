@@ -16,6 +16,7 @@ mod limits;
 mod log;
 mod module;
 mod serve;
+mod terminal;
 mod tls;
 mod transport;
 mod tunnel;

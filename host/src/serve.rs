@@ -4,6 +4,8 @@ mod common;
 mod listen;
 mod proxy;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use common::Settings;

@@ -5,6 +5,8 @@ mod client;
 mod client_authority;
 mod peer_certificate;
 mod pem;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unverified;
 
 pub(crate) use certificate::{Certificates, Chain};

@@ -191,7 +191,7 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
         ensure!(said.contains("COCKPIT_URL="), "{said}");
         demo.sign_in(&mut demo.visitor(), ALICE)
             .await?
-            .expect(502)?;
+            .expect(503)?;
         Ok(())
     })
 }

@@ -11,6 +11,7 @@ mod origin;
 mod pem;
 mod reader;
 mod route;
+mod userinfo;
 mod variables;
 
 pub use error::{ConfigError, Loaded, Problem, Warning};
@@ -22,7 +23,8 @@ pub use route::{
     Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route, Substitution, Target,
     UpstreamTls, Upstreams,
 };
-pub use variables::override_by_variables;
+pub use userinfo::{sentence_without_userinfo, userinfo, without_userinfo};
+pub use variables::{Overridden, override_by_variables};
 
 pub(crate) use findings::{Findings, Place, quoted};
 

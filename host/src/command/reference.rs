@@ -28,9 +28,10 @@ Written by `jetway reference` from the table that the file is read with. Keys ar
 case-sensitive. *By* says which part honours a key: the module (so that it is the same in every proxy), Jetway's own proxy
 (the host), and what `jetway envoy-config` writes for Envoy.
 
-A key at the top of the file may be overridden by an environment variable of the same name in upper case: `COOKIE_SECRET` for
-`cookie_secret`, `DOWNSTREAM_MTLS_CA_FILE` for `ca_file` below `downstream_mtls`. `POLICY` holds a list of routes, YAML in
-base64, and stands for the key `policy`. Paths of files are relative to the working directory. Durations are written as in
+A key at the top of the file, except lists of objects (`routes`, `certificates`), may be overridden by an environment variable
+of the same name in upper case: `COOKIE_SECRET` for `cookie_secret`, `DOWNSTREAM_MTLS_CA_FILE` for `ca_file` below
+`downstream_mtls`. `HEADERS` stands for `set_response_headers` too. `POLICY` holds a list of routes, YAML in base64, and stands
+for the key `policy`. Paths of files are relative to the working directory. Durations are written as in
 Go: `30s`, `1h30m`. A list of texts may be one text with commas.
 
 `jetway check` tells the same about one file. A key that is not here is unknown: a warning, and an error with `--strict`.

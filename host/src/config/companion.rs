@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::document::{Document, Duplicate, SyntaxFault};
 use super::report::{About, Finding, Report, Severity, Unusable};
+use super::secrecy::Region;
 use super::source::Source;
 use super::text;
 use crate::file;
@@ -97,6 +98,7 @@ impl Companion {
             name: self.name,
             text: self.text,
             places: Some(self.document.places),
+            region: Region::Other,
         });
         for problem in problems {
             let about = if problem.message.starts_with("unknown key ") {
@@ -124,6 +126,7 @@ fn unusable(name: String, text: String, finding: Finding, styled: bool) -> Unusa
         name,
         text,
         places: None,
+        region: Region::Other,
     });
     report.add(finding);
     report.unusable(styled)

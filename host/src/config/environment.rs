@@ -5,18 +5,19 @@ use std::ffi::OsString;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jetway_core::config::Problem;
+use jetway_core::config::keys::ROUTE;
 use serde_json::Value;
 
 use super::document::{Document, Place};
+use super::secrecy::Region;
 use super::source::Source;
 
 /// Holds a list of routes, YAML in base64; in Pomerium it stands for the key `policy` of the file.
 const POLICY: &str = "POLICY";
 
-/// The variables, and which of them were asked for and found.
+/// The variables, and which of them were asked for and are no texts.
 pub(super) struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<OsString>,
-    used: RefCell<Vec<String>>,
     unreadable: RefCell<Vec<String>>,
 }
 
@@ -24,7 +25,6 @@ impl<'a> Environment<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
         Self {
             lookup,
-            used: RefCell::default(),
             unreadable: RefCell::default(),
         }
     }
@@ -34,11 +34,7 @@ impl<'a> Environment<'a> {
         if name == POLICY {
             return None;
         }
-        let text = self.text(name)?;
-        if !text.is_empty() {
-            self.used.borrow_mut().push(name.to_owned());
-        }
-        Some(text)
+        self.text(name)
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -49,14 +45,6 @@ impl<'a> Environment<'a> {
                 None
             }
         }
-    }
-
-    /// The names of the variables that were used, each once.
-    pub(super) fn used(&self) -> Vec<String> {
-        let mut used = self.used.borrow().clone();
-        used.sort_unstable();
-        used.dedup();
-        used
     }
 
     /// A problem for each variable that was asked for and is no text.
@@ -125,6 +113,7 @@ impl Routes {
         let text = String::from_utf8(bytes).map_err(|_| unfit("what it holds is not UTF-8"))?;
         let mut source = Source {
             text,
+            region: Region::Keys(ROUTE),
             ..Source::hidden(format!("{}, decoded", called(POLICY)))
         };
         match Document::parse(&source.text) {
@@ -189,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_is_known() {
+    fn what_is_no_text_is_a_problem() {
         let lookup = |name: &str| match name {
             "DOWNSTREAM_MTLS_CA" | "POLICY" => Some(OsString::from("x")),
             "ADDRESS" => Some(OsString::new()),
@@ -206,7 +195,6 @@ mod tests {
         ] {
             environment.variable(name);
         }
-        assert_eq!(environment.used(), ["DOWNSTREAM_MTLS_CA"]);
         assert_eq!(environment.variable("POLICY"), None);
         let problems = environment.problems();
         assert_eq!(problems.len(), 1);

@@ -34,8 +34,8 @@ pub(super) struct Report {
     findings: Vec<Finding>,
     /// The source of the key `policy`, when that is not the file.
     routes: Option<usize>,
-    /// Environment variables that stand for keys of the file.
-    variables: Vec<String>,
+    /// Paths of keys that environment variables stand for, and the variables.
+    variables: Vec<(String, String)>,
 }
 
 impl Report {
@@ -60,7 +60,7 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
-        self.findings.push(finding);
+        self.findings.push(finding.without_passwords());
     }
 
     /// Brings the findings into the order of the text; those without a place come last.

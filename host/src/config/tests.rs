@@ -57,7 +57,7 @@ fn an_unknown_key_is_underlined_and_refused_on_demand() {
     let shown = inspection.shown(false);
     assert!(shown.contains("warning: unknown key `tiemout`"), "{shown}");
     assert!(
-        shown.contains("    tiemout: 30s\n  |     ^^^^^^^\n"),
+        shown.contains("    tiemout: ***\n  |     ^^^^^^^\n"),
         "{shown}"
     );
     assert!(inspection.config().is_some());
@@ -92,6 +92,49 @@ fn variables_stand_for_keys_and_are_named() {
     let inspection = inspected(&route("address: :443\n"), &variables[1..]);
     let (_, file, _) = inspection.into_parts(false).unwrap();
     assert_eq!(file["timeout_idle"], "1m");
+}
+
+#[test]
+fn variables_are_named_wherever_in_their_keys_a_problem_is() {
+    for (name, value) in [
+        ("ALLOW_UPGRADES", "x"),
+        ("HEADERS", "{\"bad name\": \"x\"}"),
+        ("COOKIE_SECRET", "x"),
+    ] {
+        let inspection = inspected(&route(SECRET), &[(name, value)]);
+        let (problems, _) = inspection.counts();
+        assert_eq!(problems, 1, "{name}");
+        let shown = inspection.shown(false);
+        let error = shown
+            .find("error: ")
+            .and_then(|at| shown.get(at..))
+            .unwrap();
+        let place = format!("--> the environment variable `{name}`");
+        assert!(error.contains(&place), "{shown}");
+    }
+}
+
+#[test]
+fn passwords_of_addresses_are_not_shown() {
+    let text = "\
+idp_provider: oidc
+idp_provider_url: https://admin:HUNTER2@idp.example.com
+routes:
+  - from: https://admin:HUNTER2@a.example.com
+    to: [http://admin:HUNTER2@10.0.0.1:80]
+    http://admin:HUNTER2@a: 1
+";
+    let inspection = inspected(text, &[]);
+    let shown = inspection.shown(false);
+    assert!(!shown.contains("HUNTER2"), "{shown}");
+    let message = "`http://***@10.0.0.1:80` is not an address of an upstream";
+    assert!(shown.contains(message), "{shown}");
+    assert!(
+        shown.contains("route `https://***@a.example.com`"),
+        "{shown}"
+    );
+    let told = serde_json::to_string(&inspection.told()).unwrap();
+    assert!(!told.contains("HUNTER2"), "{told}");
 }
 
 #[test]

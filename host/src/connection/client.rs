@@ -134,3 +134,90 @@ impl Drop for Active {
         client.ear.take();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Patience;
+    use crate::connection::heard::Heard;
+    use std::sync::Arc;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::sync::Semaphore;
+    use tokio::time::{advance, sleep};
+
+    const IDLE: Duration = Duration::from_secs(300);
+
+    fn client(idle: Duration) -> (Rc<Client>, Heard<&'static [u8]>) {
+        let facts = ConnectionFacts {
+            id: 1,
+            peer: "127.0.0.1:1".parse().unwrap(),
+            destination: "127.0.0.1:2".parse().unwrap(),
+            tls: None,
+        };
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let ear = Ear::default();
+        let heard = Heard::by(ear.clone(), b"GET / HTTP/1.1".as_slice());
+        (Client::new(facts, idle, ear, permit), heard)
+    }
+
+    fn left(client: &Client) -> Option<Duration> {
+        Some(client.due()?.duration_since(Instant::now()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_requests_is_kept_for_the_idle_time() {
+        let (client, _) = client(IDLE);
+        sleep(IDLE / 3).await;
+        assert_eq!(left(&client), Some(IDLE / 3 * 2));
+        drop(client.begin());
+        assert_eq!(left(&client), Some(IDLE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_idle_time_is_for_ever() {
+        let (client, mut heard) = client(Duration::ZERO);
+        assert_eq!(left(&client), None);
+        let active = client.begin();
+        assert_eq!(left(&client), None);
+        drop(active);
+        heard.read_u8().await.unwrap();
+        assert_eq!(left(&client), Some(limits::REQUEST_HEAD));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_from_its_first_byte_on() {
+        let (client, mut heard) = client(IDLE);
+        sleep(IDLE / 2).await;
+        heard.read_u8().await.unwrap();
+        assert_eq!(left(&client), Some(limits::REQUEST_HEAD));
+        advance(Duration::from_secs(7)).await;
+        heard.read_u8().await.unwrap();
+        assert_eq!(
+            left(&client),
+            Some(limits::REQUEST_HEAD - Duration::from_secs(7))
+        );
+        // What comes during a request belongs to it.
+        let active = client.begin();
+        heard.read_u8().await.unwrap();
+        drop(active);
+        assert_eq!(left(&client), Some(IDLE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_connection_is_due_when_its_answer_is() {
+        let (client, _) = client(IDLE);
+        let active = client.begin();
+        assert!(client.is_busy());
+        assert_eq!(left(&client), Some(IDLE), "nothing to wait for: look again");
+        let answer = Rc::new(Progress::new(Patience {
+            idle: Some(Duration::from_secs(9)),
+            answer: None,
+        }));
+        client.watch(&answer);
+        assert_eq!(left(&client), Some(Duration::from_secs(9)));
+        assert_eq!(client.answer_due(), client.due());
+        drop(active);
+        assert!(!client.is_busy());
+        assert_eq!(client.answer_due(), None);
+    }
+}

@@ -15,7 +15,7 @@ use crate::tls::Roots;
 /// All routes that lead to upstreams, by [`Route::id`]. What the others answer, the plugin answers.
 pub(crate) struct Routes {
     by_id: HashMap<String, Rc<Destination>>,
-    pools: Vec<Rc<Pool>>,
+    pub(super) pools: Vec<Rc<Pool>>,
 }
 
 /// Where one route's requests go, and how.

@@ -1,1 +1,286 @@
+//! Routes and the TLS of their upstreams, against servers of this process.
 
+use std::sync::Arc;
+
+use jetway_core::config::{Config, Endpoint, Origin, Pem, Route, Target, UpstreamTls};
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::tls::testing::{Authority, Issued, text};
+use crate::tls::{Roots, Trust};
+
+/// What a server saw of a handshake that went well.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    server_name: Option<String>,
+    client: Option<CertificateDer<'static>>,
+}
+
+/// A server that shakes hands, asks for a certificate of that authority if there is one, and hangs up.
+struct Server {
+    port: u16,
+    seen: mpsc::UnboundedReceiver<Seen>,
+}
+
+impl Server {
+    async fn start(identity: &Issued, clients: Option<&Authority>) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = match clients {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(authority) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(der(&authority.pem)).unwrap();
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                    .build()
+                    .unwrap()
+            }
+        };
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(
+                vec![der(&identity.certificate)],
+                PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, seen) = mpsc::unbounded_channel();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let session = stream.get_ref().1;
+                let shown = session.peer_certificates();
+                let seen = Seen {
+                    server_name: session.server_name().map(str::to_owned),
+                    client: shown
+                        .and_then(|chain| chain.first().cloned().map(CertificateDer::into_owned)),
+                };
+                let _ = sender.send(seen);
+            }
+        });
+        Self { port, seen }
+    }
+
+    fn origin(&self, host: &str) -> Origin {
+        Origin {
+            tls: true,
+            host: host.to_owned(),
+            port: self.port,
+        }
+    }
+
+    /// What the server saw when somebody connected like this, or why nobody could.
+    async fn seen(&mut self, host: &str, tls: &UpstreamTls) -> Result<Seen, String> {
+        let connector = Connector::upstream(&self.origin(host), tls, &Roots::default())
+            .map_err(|error| format!("{error:#}"))?;
+        let connected = connector.connect().await;
+        let transport = connected.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+        let seen = self.seen.recv().await.unwrap();
+        drop(transport);
+        Ok(seen)
+    }
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+fn trusting(authority: &Authority) -> UpstreamTls {
+    let mut tls = UpstreamTls::default();
+    tls.authorities = Some(text(&authority.pem));
+    tls
+}
+
+#[tokio::test]
+async fn servers_are_believed_by_their_certificates() {
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let identity = ours.issue(&["localhost", "inner.test"], 1);
+    let mut server = Server::start(&identity, None).await;
+    let seen = |name: &str| {
+        Ok(Seen {
+            server_name: Some(name.to_owned()),
+            client: None,
+        })
+    };
+
+    assert_eq!(
+        server.seen("localhost", &trusting(&ours)).await,
+        seen("localhost")
+    );
+    assert!(server.seen("localhost", &trusting(&others)).await.is_err());
+    let mut anyone = UpstreamTls::default();
+    anyone.skip_verify = true;
+    assert_eq!(server.seen("localhost", &anyone).await, seen("localhost"));
+    // The certificate is for no address.
+    assert!(server.seen("127.0.0.1", &trusting(&ours)).await.is_err());
+    let mut named = trusting(&ours);
+    named.server_name = Some("inner.test".to_owned());
+    assert_eq!(server.seen("127.0.0.1", &named).await, seen("inner.test"));
+    named.server_name = Some("other.test".to_owned());
+    assert!(server.seen("localhost", &named).await.is_err());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ours.pem");
+    std::fs::write(&file, &ours.pem).unwrap();
+    let mut from_file = UpstreamTls::default();
+    from_file.authorities = Some(Pem::File(file.to_str().unwrap().to_owned()));
+    assert_eq!(
+        server.seen("localhost", &from_file).await,
+        seen("localhost")
+    );
+}
+
+#[tokio::test]
+async fn servers_are_shown_the_routes_certificate() {
+    let ours = Authority::new("ours");
+    let (identity, client) = (ours.issue(&["localhost"], 1), ours.issue(&["jetway"], 2));
+    let mut server = Server::start(&identity, Some(&ours)).await;
+    let mut tls = trusting(&ours);
+    tls.client = Some(client.pair());
+    let seen = server.seen("localhost", &tls).await.unwrap();
+    assert_eq!(seen.client, Some(der(&client.certificate)));
+    tls.skip_verify = true;
+    let seen = server.seen("localhost", &tls).await.unwrap();
+    assert_eq!(seen.client, Some(der(&client.certificate)));
+}
+
+fn route(to: &str) -> Route {
+    let value = json!({"routes": [{"from": "https://app.example.com", "to": to,
+        "allow_public_unauthenticated_access": true}]});
+    let mut config = Config::read(&value, &|_| None).unwrap().config;
+    config.routes.remove(0)
+}
+
+fn with(to: &str, change: impl FnOnce(&mut UpstreamTls)) -> Route {
+    let mut route = route(to);
+    let Target::Upstreams(upstreams) = &mut route.target else {
+        panic!("a route without upstreams");
+    };
+    change(&mut upstreams.tls);
+    route
+}
+
+#[test]
+fn what_cannot_be_used_is_named_with_its_route() {
+    let ours = Authority::new("ours");
+    let (one, other) = (ours.issue(&["one"], 1), ours.issue(&["other"], 2));
+    let missing = || Pem::File("/no/such.pem".to_owned());
+    let https = "https://127.0.0.1:1";
+    let cases = [
+        (
+            with(https, |tls| tls.authorities = Some(missing())),
+            "`tls_custom_ca_file`",
+        ),
+        (
+            with(https, |tls| tls.authorities = Some(text("nothing"))),
+            "`tls_custom_ca`",
+        ),
+        (
+            with(https, |tls| tls.client = Some((missing(), text(&one.key)))),
+            "`tls_client_cert_file`",
+        ),
+        (
+            with(https, |tls| {
+                tls.client = Some((text(&one.certificate), text("nothing")))
+            }),
+            "`tls_client_key`",
+        ),
+        (
+            with(https, |tls| {
+                tls.client = Some((text(&one.certificate), text(&other.key)))
+            }),
+            "`tls_client_cert` with `tls_client_key`",
+        ),
+        (
+            with(https, |tls| {
+                tls.authorities = Some(text(&ours.pem));
+                tls.server_name = Some("not a name".to_owned());
+            }),
+            "`tls_server_name`",
+        ),
+    ];
+    for (route, named) in cases {
+        let refused = Routes::new(&[route], &Roots::default()).err().unwrap();
+        let refused = format!("{refused:#}");
+        assert!(refused.contains("route `app.example.com`"), "{refused}");
+        assert!(refused.contains(named), "{refused}");
+        assert!(!refused.contains("PRIVATE KEY"), "{refused}");
+    }
+}
+
+#[test]
+fn connections_are_shared_by_routes_that_speak_alike() {
+    let ours = Authority::new("ours");
+    let custom = |to: &str| with(to, |tls| tls.authorities = Some(text(&ours.pem)));
+    let anyone = |to: &str| with(to, |tls| tls.skip_verify = true);
+    let pools = |routes: Vec<Route>| {
+        let routes: Vec<Route> = routes
+            .into_iter()
+            .enumerate()
+            .map(|(index, mut route)| {
+                route.id = index.to_string();
+                route
+            })
+            .collect();
+        Routes::new(&routes, &Roots::default()).unwrap().pools.len()
+    };
+    let (http, https) = ("http://127.0.0.1:1", "https://127.0.0.1:1");
+    assert_eq!(pools(vec![route(http), route(http)]), 1);
+    assert_eq!(pools(vec![route(http), route("http://127.0.0.1:2")]), 2);
+    assert_eq!(pools(vec![custom(https), custom(https)]), 1);
+    assert_eq!(pools(vec![custom(https), anyone(https)]), 2);
+    assert_eq!(
+        pools(vec![custom(http), anyone(http)]),
+        1,
+        "no TLS, nothing to differ in"
+    );
+    let mut double = route(http);
+    if let Target::Upstreams(upstreams) = &mut double.target {
+        upstreams.endpoints.push(Endpoint {
+            origin: upstreams.endpoints[0].origin.clone(),
+            weight: 3,
+        });
+    }
+    assert_eq!(pools(vec![double]), 1);
+}
+
+#[test]
+fn a_route_without_upstreams_leads_nowhere() {
+    let mut config = Config::read(
+        &json!({"routes": [{"from": "https://app.example.com", "response": {"status": 200, "body": "hello"},
+            "allow_public_unauthenticated_access": true}]}),
+        &|_| None,
+    )
+    .unwrap()
+    .config;
+    let route = config.routes.remove(0);
+    let id = http::HeaderValue::from_str(&route.id).unwrap();
+    let routes = Routes::new(&[route], &Roots::default()).unwrap();
+    assert!(routes.find(&id).is_none());
+}
+
+#[tokio::test]
+async fn a_provider_is_verified_like_any_server() {
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let server = Server::start(&ours.issue(&["localhost"], 1), None).await;
+    let connects = async |trust: Trust| {
+        let origin = server.origin("localhost");
+        let connector = Connector::new(&origin, &trust, &Roots::default()).unwrap();
+        connector.connect().await.is_ok()
+    };
+    assert!(connects(Trust::Pem(ours.pem.as_str().into())).await);
+    assert!(connects(Trust::Anyone).await);
+    assert!(!connects(Trust::Pem(others.pem.as_str().into())).await);
+}

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::userinfo::{sentence_without_userinfo, without_userinfo};
 use super::{Problem, Warning};
 
 /// A place in the file, such as `routes[0].policy[0].allow`.
@@ -99,7 +100,7 @@ pub(crate) struct Note<'a>(Option<&'a mut Problem>);
 impl Note<'_> {
     pub(crate) fn help(self, help: impl Into<String>) {
         if let Some(problem) = self.0 {
-            problem.help = Some(one_line(help.into()));
+            problem.help = Some(one_line(sentence_without_userinfo(&help.into())));
         }
     }
 
@@ -125,7 +126,8 @@ fn note<'a>(list: &'a mut Vec<Problem>, place: &Place, message: impl Into<String
     if list.len() >= MAX_FINDINGS {
         return Note(None);
     }
-    list.push(Problem::new(place.0.clone(), one_line(message.into())));
+    let message = sentence_without_userinfo(&message.into());
+    list.push(Problem::new(place.0.clone(), one_line(message)));
     Note(list.last_mut())
 }
 
@@ -145,8 +147,11 @@ pub(super) fn one_line(text: String) -> String {
     line
 }
 
-/// The operator's own text as messages repeat it: in backticks, and not all of it when it is long.
+/// The operator's own text as messages repeat it: in backticks, without passwords of addresses, and not all of it when it
+/// is long.
 pub(crate) fn quoted(text: &str) -> String {
+    // First this: what is cut may be the `@` that a password is known by.
+    let text = without_userinfo(text);
     match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
         None => format!("`{text}`"),
@@ -249,6 +254,19 @@ mod tests {
         assert_eq!(findings.problems()[0].message, "`a\\nb` is wrong");
         assert_eq!(findings.problems()[0].help.as_deref(), Some("no\\ttabs"));
         assert_eq!(quoted(&"é".repeat(500)).chars().count(), MAX_QUOTED + 3);
+    }
+
+    #[test]
+    fn passwords_of_addresses_are_not_repeated() {
+        let long = format!("http://admin:{}@a", "x".repeat(500));
+        assert_eq!(quoted(&long), "`http://***@a`");
+        let mut findings = Findings::default();
+        findings
+            .problem(&Place::root(), "`http://admin:pw@a` is wrong")
+            .help("write `http://admin:pw@b`");
+        assert_eq!(findings.problems()[0].message, "`http://***@a` is wrong");
+        let help = findings.problems()[0].help.as_deref();
+        assert_eq!(help, Some("write `http://***@b`"));
     }
 
     #[test]

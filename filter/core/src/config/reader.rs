@@ -39,7 +39,7 @@ impl Config {
         let mut file = Cow::Borrowed(value);
         let mut findings = Findings::default();
         if is_overridden(variable) {
-            findings.warnings = override_by_variables(file.to_mut(), variable);
+            findings.warnings = override_by_variables(file.to_mut(), variable).warnings;
         }
         let config = read_file(&file, &mut findings);
         findings.sort();

@@ -13,17 +13,39 @@ const OTHER_NAMES: [(&str, &str); 1] = [("set_response_headers", "HEADERS")];
 /// Writes environment variables into the file, each in the place of the key whose name it has in upper case (`ADDRESS`,
 /// `DOWNSTREAM_MTLS_CA_FILE`). Lists are separated by commas, and maps are JSON text. An empty variable counts as absent.
 ///
-/// `POLICY` is left alone: it holds YAML, which the core does not read. Returns a warning for each variable that was used
-/// and is no secret, because one that is there by accident changes what the file says.
+/// `POLICY` is left alone: it holds YAML, which the core does not read.
 pub fn override_by_variables(
     file: &mut Value,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Warning> {
-    let mut findings = Findings::default();
+) -> Overridden {
+    let mut overriding = Overriding {
+        variable,
+        findings: Findings::default(),
+        keys: Vec::new(),
+    };
     if let Value::Object(map) = file {
-        override_object(map, &Place::root(), GLOBAL, "", variable, &mut findings);
+        override_object(map, &Place::root(), GLOBAL, "", &mut overriding);
     }
-    findings.warnings
+    Overridden {
+        keys: overriding.keys,
+        warnings: overriding.findings.warnings,
+    }
+}
+
+/// What environment variables did to a file.
+#[derive(Debug, Default)]
+pub struct Overridden {
+    /// The path of each key that was overridden (`downstream_mtls.ca`), and the name of its variable.
+    pub keys: Vec<(String, String)>,
+    /// One for each variable that was used and is no secret: one that is there by accident changes what the file says.
+    pub warnings: Vec<Warning>,
+}
+
+/// A file that is being overridden.
+struct Overriding<'v> {
+    variable: &'v dyn Fn(&str) -> Option<String>,
+    findings: Findings,
+    keys: Vec<(String, String)>,
 }
 
 fn override_object(
@@ -31,8 +53,7 @@ fn override_object(
     place: &Place,
     table: &'static [Key],
     prefix: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-    findings: &mut Findings,
+    overriding: &mut Overriding<'_>,
 ) {
     for key in table {
         if !matches!(
@@ -43,17 +64,18 @@ fn override_object(
         }
         let place = place.key(key.name);
         if let Kind::Object(table) = key.kind {
-            override_below(map, &place, key.name, table, variable, findings);
+            override_below(map, &place, key.name, table, overriding);
             continue;
         }
         if !is_overridable(key.kind) {
             continue;
         }
-        let Some((name, text)) = find(key.name, prefix, variable) else {
+        let Some((name, text)) = find(key.name, prefix, overriding.variable) else {
             continue;
         };
         if !is_secret(key.name) {
-            findings
+            overriding
+                .findings
                 .warning(
                     &place,
                     format!(
@@ -63,6 +85,7 @@ fn override_object(
                 )
                 .help("unset it if that is not meant");
         }
+        overriding.keys.push((place.text().to_owned(), name));
         replace(map, key.name, Value::String(text));
     }
 }
@@ -73,21 +96,20 @@ fn override_below(
     place: &Place,
     name: &'static str,
     table: &'static [Key],
-    variable: &dyn Fn(&str) -> Option<String>,
-    findings: &mut Findings,
+    overriding: &mut Overriding<'_>,
 ) {
     let prefix = format!("{name}_");
     let written = map.keys().find(|key| key.eq_ignore_ascii_case(name));
     let written = written.cloned().unwrap_or_else(|| name.to_owned());
     match map.get_mut(&written) {
         Some(Value::Object(below)) => {
-            override_object(below, place, table, &prefix, variable, findings);
+            override_object(below, place, table, &prefix, overriding);
         }
         // What is not an object is a problem, which the reading tells.
         Some(other) if !other.is_null() => {}
         _ => {
             let mut below = Map::new();
-            override_object(&mut below, place, table, &prefix, variable, findings);
+            override_object(&mut below, place, table, &prefix, overriding);
             if !below.is_empty() {
                 map.insert(written, Value::Object(below));
             }
@@ -159,7 +181,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, text)| (*text).to_owned())
         };
-        let warnings = override_by_variables(&mut file, &lookup);
+        let warnings = override_by_variables(&mut file, &lookup).warnings;
         (file, warnings.into_iter().map(|w| w.path).collect())
     }
 
@@ -183,6 +205,22 @@ mod tests {
             json!({"address": ":2", "cookie_secret": "s", "set_response_headers": "{}", "idp_scopes": "a,b", "routes": []})
         );
         assert_eq!(warnings, ["address", "idp_scopes", "set_response_headers"]);
+    }
+
+    #[test]
+    fn overridden_keys_are_named_with_their_variables() {
+        let lookup = |name: &str| {
+            let known = ["HEADERS", "COOKIE_SECRET", "DOWNSTREAM_MTLS_CA"];
+            known.contains(&name).then(|| "x".to_owned())
+        };
+        let mut keys = override_by_variables(&mut json!({}), &lookup).keys;
+        keys.sort_unstable();
+        let expected = [
+            ("cookie_secret", "COOKIE_SECRET"),
+            ("downstream_mtls.ca", "DOWNSTREAM_MTLS_CA"),
+            ("set_response_headers", "HEADERS"),
+        ];
+        assert_eq!(keys, expected.map(|(key, name)| (key.into(), name.into())));
     }
 
     #[test]

@@ -3,19 +3,21 @@
 use std::fmt::Write as _;
 
 use jetway_core::config::key::{By, Treatment};
+use jetway_core::config::without_userinfo;
 use serde::Serialize;
 
 use crate::config::{KeyUse, Survey};
+use crate::terminal::obeyed;
 
 /// Widest column of keys; longer keys push the rest of their line.
 const MAX_WIDTH: usize = 44;
 
 /// A key as a program reads it.
 #[derive(Serialize)]
-pub(super) struct Told<'a> {
-    key: &'a str,
+pub(super) struct Told {
+    key: String,
     /// Where it stands first.
-    path: &'a str,
+    path: String,
     line: Option<u32>,
     count: usize,
     treatment: &'static str,
@@ -23,11 +25,11 @@ pub(super) struct Told<'a> {
     reason: Option<&'static str>,
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn of(key: &'a KeyUse) -> Self {
+impl Told {
+    pub(super) fn of(key: &KeyUse) -> Self {
         Self {
-            key: key.name(),
-            path: &key.path,
+            key: without_userinfo(key.name()),
+            path: without_userinfo(&key.path),
             line: key.lines.first().copied(),
             count: key.count,
             treatment: Group::of(key).word(),
@@ -163,8 +165,9 @@ fn fate(key: &KeyUse) -> String {
 /// An unknown key may hold anything.
 fn printable(key: &str) -> String {
     const LONGEST: usize = 80;
+    let key = without_userinfo(key);
     let shown = key.chars().take(LONGEST);
     shown
-        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .map(|c| if obeyed(c) { '\u{FFFD}' } else { c })
         .collect()
 }

@@ -18,7 +18,7 @@ struct Answer<'a> {
     ok: bool,
     problems: Vec<Told<'a>>,
     warnings: Vec<Told<'a>>,
-    keys: Vec<migration::Told<'a>>,
+    keys: Vec<migration::Told>,
     /// Unknown keys that are not in `keys`, because there are too many.
     #[serde(skip_serializing_if = "is_zero")]
     unknown_keys_left_out: usize,

@@ -5,6 +5,8 @@ use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::terminal::obeyed;
+
 /// How text is marked on standard output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ink {
@@ -67,11 +69,11 @@ impl Ink {
 
 /// Text of a file or of the command line, on one line and without anything that a terminal would obey.
 pub(crate) fn harmless(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(obeyed) {
         return text.to_owned();
     }
     let shown = |letter: char| -> String {
-        if letter.is_control() {
+        if obeyed(letter) {
             letter.escape_default().collect()
         } else {
             letter.into()
@@ -93,6 +95,7 @@ mod tests {
     #[test]
     fn terminals_obey_nothing() {
         assert_eq!(harmless("ä b"), "ä b");
+        assert_eq!(harmless("a\u{202e}b\u{2066}"), "a\\u{202e}b\\u{2066}");
         assert_eq!(harmless("\u{1b}[2J\n\u{9b}x"), "\\u{1b}[2J\\n\\u{9b}x");
     }
 }

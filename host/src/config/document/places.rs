@@ -84,10 +84,10 @@ impl Places {
         found
     }
 
-    /// Where values are written whose key, or that of an object around them, is chosen.
-    pub(crate) fn values_below(&self, chosen: &dyn Fn(&str) -> bool) -> Vec<Place> {
+    /// Where values are written, each with what the keys around it make of `root`: `enter` tells for one more key.
+    pub(crate) fn values<R: Copy>(&self, root: R, enter: &dyn Fn(R, &str) -> R) -> Vec<(Place, R)> {
         let mut found = Vec::new();
-        self.root.values_below(chosen, false, &mut found);
+        self.root.values(root, enter, &mut found);
         found
     }
 }
@@ -175,23 +175,24 @@ impl Node {
         }
     }
 
-    fn values_below(&self, chosen: &dyn Fn(&str) -> bool, inside: bool, found: &mut Vec<Place>) {
+    fn values<R: Copy>(
+        &self,
+        around: R,
+        enter: &dyn Fn(R, &str) -> R,
+        found: &mut Vec<(Place, R)>,
+    ) {
         match &self.shape {
-            Shape::Leaf => found.extend(self.place.filter(|_| inside)),
-            Shape::Repeated(written) => {
-                if inside {
-                    found.push(*written);
-                }
-            }
+            Shape::Leaf => found.extend(self.place.map(|place| (place, around))),
+            Shape::Repeated(written) => found.push((*written, around)),
             Shape::List(items) => {
                 for item in items {
-                    item.values_below(chosen, inside, found);
+                    item.values(around, enter, found);
                 }
             }
             Shape::Map(entries) => {
                 for entry in entries {
-                    let inside = inside || chosen(&entry.key);
-                    entry.node.values_below(chosen, inside, found);
+                    let inside = enter(around, &entry.key);
+                    entry.node.values(inside, enter, found);
                 }
             }
         }

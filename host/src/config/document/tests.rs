@@ -174,13 +174,13 @@ fn keys_that_stand_twice_are_found_and_the_first_counts() {
 }
 
 #[test]
-fn values_below_chosen_keys_are_found() {
+fn values_know_the_keys_around_them() {
     let document = parsed("a: x\nsecret: {b: [y, z]}\nc:\n  secret: >\n    long\n");
     let lines: Vec<u32> = document
         .places
-        .values_below(&|key| key == "secret")
+        .values(false, &|inside, key| inside || key == "secret")
         .iter()
-        .map(|place| place.line)
+        .filter_map(|(place, inside)| inside.then_some(place.line))
         .collect();
     assert_eq!(lines, [2, 2, 5]);
 }

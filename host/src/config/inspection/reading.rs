@@ -107,12 +107,10 @@ impl<'e> Reading<'e> {
     /// Puts environment variables in the places of the keys that they are named like.
     fn take_variables(&mut self) {
         let variable = |name: &str| self.environment.variable(name);
-        let warnings = override_by_variables(&mut self.file, &variable);
-        self.warnings.extend(warnings);
+        let overridden = override_by_variables(&mut self.file, &variable);
+        self.warnings.extend(overridden.warnings);
         self.problems.extend(self.environment.problems());
-        for name in self.environment.used() {
-            self.report.overridden_by(name);
-        }
+        self.report.overridden_by(overridden.keys);
     }
 
     fn read_secrets(&mut self) {

@@ -1,5 +1,6 @@
 //! One thing that is wrong or odd, with its place.
 
+use jetway_core::config::{sentence_without_userinfo, without_userinfo};
 use serde_json::Value;
 
 use crate::config::document::Place;
@@ -44,6 +45,13 @@ impl Finding {
         }
     }
 
+    /// The same without passwords of addresses, in all that is shown but the path, by which findings are chosen.
+    pub(super) fn without_passwords(mut self) -> Self {
+        self.message = sentence_without_userinfo(&self.message);
+        self.help = self.help.as_deref().map(sentence_without_userinfo);
+        self
+    }
+
     /// What sorts findings by place.
     pub(super) fn order(&self) -> (usize, u32) {
         let offset = self.place.map_or(u32::MAX, |place| place.offset);
@@ -70,6 +78,7 @@ impl RouteName {
         let route = field(file, list)?.as_array()?.get(number)?;
         let text = |key| {
             let text = field(route, key)?.as_str()?;
+            let text = without_userinfo(text);
             (!text.is_empty()).then(|| text.chars().take(MAX_NAME).collect())
         };
         let found = Self {
@@ -119,6 +128,9 @@ mod tests {
         assert_eq!(called("routes[0].to").as_deref(), Some(wiki));
         let other = "route `https://b.example.com`";
         assert_eq!(called("routes[1]").as_deref(), Some(other));
+        let secret = json!({"routes": [{"from": format!("https://u:{}@c", "p".repeat(200))}]});
+        let name = RouteName::of("routes[0]", &secret).map(|name| name.to_string());
+        assert_eq!(name.as_deref(), Some("route `https://***@c`"));
         assert_eq!(called("routes[2].to"), None);
         assert_eq!(called("routes[9].to"), None);
         assert_eq!(called("certificates[0].key"), None);

@@ -1,5 +1,6 @@
 //! Findings as a program reads them.
 
+use jetway_core::config::without_userinfo;
 use serde::Serialize;
 
 use super::{Finding, Report, Severity};
@@ -8,7 +9,7 @@ use super::{Finding, Report, Severity};
 #[derive(Debug, Serialize)]
 pub(crate) struct Told<'a> {
     /// Keys joined by dots; empty for the file as a whole.
-    path: &'a str,
+    path: String,
     /// Counts from one; null when there is no place, and when the place is not in the file.
     line: Option<u32>,
     column: Option<u32>,
@@ -33,7 +34,7 @@ impl Report {
         let place = finding.place.filter(|_| finding.source == 0);
         let source = self.sources.get(finding.source);
         Told {
-            path: &finding.path,
+            path: without_userinfo(&finding.path),
             line: place.map(|place| place.line),
             column: place.map(|place| place.column),
             route: finding.route.as_ref().map(|route| route.short()),

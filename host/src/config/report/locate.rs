@@ -25,9 +25,10 @@ impl Report {
         self.routes = Some(self.sources.len() - 1);
     }
 
-    /// Names an environment variable that stands for a key of the file, such as `DOWNSTREAM_MTLS_CA`.
-    pub(in crate::config) fn overridden_by(&mut self, variable: String) {
-        self.variables.push(variable);
+    /// Names environment variables that stand for keys of the file: each key's path, such as `downstream_mtls.ca`, and its
+    /// variable.
+    pub(in crate::config) fn overridden_by(&mut self, variables: Vec<(String, String)>) {
+        self.variables = variables;
     }
 
     /// Adds a problem or warning, at its place. `file` is what the paths lead through.
@@ -39,7 +40,7 @@ impl Report {
         file: &Value,
     ) {
         let (source, place) = self.locate(&problem.path, about);
-        self.findings.push(Finding {
+        self.add(Finding {
             severity,
             route: RouteName::of(&problem.path, file),
             path: problem.path,
@@ -51,10 +52,9 @@ impl Report {
     }
 
     fn locate(&mut self, path: &str, about: About) -> (usize, Option<Place>) {
-        let name = path.replace('.', "_").to_ascii_uppercase();
-        if self.variables.contains(&name) {
-            self.sources.push(Source::hidden(called(&name)));
-            return (self.sources.len() - 1, None);
+        if let Some(variable) = self.variable_of(path) {
+            let source = Source::hidden(called(variable));
+            return (self.add_source(source), None);
         }
         let (number, path) = match self.routes.zip(path.strip_prefix("policy")) {
             Some((number, rest)) => (number, rest),
@@ -67,6 +67,24 @@ impl Report {
         });
         (number, spot.map(|spot| about.place(spot)))
     }
+
+    /// The environment variable that stands for the key that a path leads to, or for the name of its file.
+    fn variable_of(&self, path: &str) -> Option<&str> {
+        let of = |path: &str| {
+            let mut variables = self.variables.iter();
+            variables.find(|(key, _)| leads_into(path, key))
+        };
+        let found = of(path).or_else(|| of(&secret_file::file_key(path)?));
+        found.map(|(_, variable)| variable.as_str())
+    }
+}
+
+/// Whether a path is that of a key, or leads into its value.
+fn leads_into(path: &str, key: &str) -> bool {
+    let Some((head, rest)) = path.split_at_checked(key.len()) else {
+        return false;
+    };
+    head.eq_ignore_ascii_case(key) && (rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 impl About {

@@ -5,10 +5,13 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use jetway_core::config::without_userinfo;
+
 use super::{Finding, Severity};
 use crate::config::document::Place;
 use crate::config::secrecy::may_hold_a_secret;
 use crate::config::source::Source;
+use crate::terminal::obeyed;
 
 /// How much of a line is shown before the place, in characters: deep nesting is indented less.
 const MAX_BEFORE: usize = 100;
@@ -32,11 +35,12 @@ pub(super) fn render(
         Severity::Problem => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let is_named = || finding.message.contains(&format!("`{}`", finding.path));
-    let title = if finding.path.is_empty() || finding.place.is_some() || is_named() {
+    let path = without_userinfo(&finding.path);
+    let is_named = || finding.message.contains(&format!("`{path}`"));
+    let title = if path.is_empty() || finding.place.is_some() || is_named() {
         shortened(&finding.message)
     } else {
-        shortened(&format!("{}: {}", finding.path, finding.message))
+        shortened(&format!("{path}: {}", finding.message))
     };
     let name = printable(&source.name);
     let route = finding
@@ -44,8 +48,10 @@ pub(super) fn render(
         .as_ref()
         .map(|route| printable(&route.to_string()));
     let help = finding.help.as_deref().map(shortened);
+    // A key that holds a password is not among the secrets, which are values.
     let window = finding
         .place
+        .filter(|_| path == finding.path)
         .and_then(|place| Window::of(&source.text, place, secrets));
 
     let mut group = Group::with_title(level.primary_title(title));
@@ -87,16 +93,14 @@ fn number(number: u32) -> usize {
 
 /// The text without what would move the cursor, colour the terminal or turn the direction of writing.
 fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    text.chars()
-        .map(|c| {
-            if c.is_control() || turns(c) {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
+    let shown = |c| {
+        if obeyed(c) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 fn shortened(text: &str) -> String {

@@ -1,11 +1,13 @@
 use super::*;
 use crate::config::document::{Document, Place};
+use crate::config::secrecy::Region;
 
 fn source(text: &str) -> Source {
     Source {
         name: "test.yaml".to_owned(),
         text: text.to_owned(),
         places: Document::parse(text).ok().map(|document| document.places),
+        region: Region::Other,
     }
 }
 

@@ -1,0 +1,139 @@
+//! The whole proxy with a small plugin that permits everything, between raw clients and upstreams.
+
+mod certificates;
+mod clients;
+mod patience;
+mod requests;
+mod upstream;
+
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use jetway_core::config::{Config, Route};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::callouts::ProviderAccess;
+use crate::tls::Certificates;
+use upstream::Upstream;
+
+/// Far longer than any limit that a test sets.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A limit that passes quickly.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// Fails the test when something does not happen.
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: nothing happens"),
+    }
+}
+
+fn plugin() -> &'static [u8] {
+    static PLUGIN: OnceLock<Vec<u8>> = OnceLock::new();
+    PLUGIN.get_or_init(|| wat::parse_str(include_str!("tests/plugin.wat")).unwrap())
+}
+
+/// A file with these routes, without TLS.
+fn file(routes: &[Value]) -> Value {
+    let routes: Vec<Value> = routes
+        .iter()
+        .enumerate()
+        .map(|(index, route)| {
+            let mut route = route.clone();
+            route["from"] = format!("https://route{index}.test").into();
+            route["allow_public_unauthenticated_access"] = true.into();
+            route
+        })
+        .collect();
+    json!({"insecure_server": true, "routes": routes})
+}
+
+fn read(file: &Value) -> Config {
+    Config::read(file, &|_| None).unwrap().config
+}
+
+/// A proxy with one worker on a port that the system chose.
+struct Rig {
+    running: Running,
+    routes: Vec<String>,
+}
+
+impl Rig {
+    fn start(config: Config) -> Self {
+        let routes = config.routes.iter().map(|route| route.id.clone()).collect();
+        let settings = Settings {
+            certificates: Certificates::read(&config.listener).unwrap(),
+            config,
+            file: json!({}),
+            addresses: vec!["127.0.0.1:0".parse().unwrap()],
+            workers: NonZeroUsize::MIN,
+            module: plugin(),
+            provider_access: ProviderAccess::default(),
+        };
+        Self {
+            running: start(settings).unwrap(),
+            routes,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.running.addresses[0]).await.unwrap()
+    }
+
+    /// A request to a route, with further lines, each with its end.
+    fn request(&self, method: &str, path: &str, route: usize, lines: &str) -> String {
+        let id = self.routes.get(route).map_or("none", String::as_str);
+        format!("{method} {path} HTTP/1.1\r\nhost: app.test\r\nx-test-route: {id}\r\n{lines}\r\n")
+    }
+
+    /// The whole answer to a GET.
+    async fn get(&self, path: &str, route: usize, lines: &str) -> Answer {
+        let request = self.request("GET", path, route, &format!("connection: close\r\n{lines}"));
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Answer::read(&mut stream).await
+    }
+}
+
+/// Everything that came until the connection ended.
+#[derive(Debug)]
+struct Answer(String);
+
+impl Answer {
+    async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
+        let mut bytes = Vec::new();
+        // A connection that is broken off ends an answer, too.
+        let _ = within("an answer", stream.read_to_end(&mut bytes)).await;
+        Self(String::from_utf8(bytes).unwrap())
+    }
+
+    fn status(&self) -> u16 {
+        let word = self.0.split(' ').nth(1);
+        word.unwrap_or_else(|| panic!("no answer: {self:?}"))
+            .parse()
+            .unwrap()
+    }
+
+    /// The value of a field of the request, as the upstream saw it and told in the body.
+    fn seen(&self, name: &str) -> Option<&str> {
+        let (_, body) = self.0.split_once("\r\n\r\n").unwrap();
+        let mut lines = body.lines().filter_map(|line| line.split_once(": "));
+        lines
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
+    }
+}
+
+/// Reads until this text has come.
+async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(end.as_bytes()) {
+        bytes.push(within(end, stream.read_u8()).await.unwrap());
+    }
+    String::from_utf8(bytes).unwrap()
+}

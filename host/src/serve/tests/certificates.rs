@@ -1,0 +1,158 @@
+//! Clients that speak TLS and show certificates; and streams of HTTP/2, which need TLS.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jetway_core::config::UpstreamTls;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+use crate::tls::Roots;
+use crate::tls::testing::{Authority, Issued};
+
+/// A proxy with TLS that asks for certificates of an authority.
+async fn rig(upstream: &Upstream, clients: Option<&Authority>, required: bool) -> Rig {
+    let server = Authority::new("server").issue(&["app.test"], 1);
+    let mut file = file(&[json!({"to": upstream.url()})]);
+    file["insecure_server"] = false.into();
+    file["certificate"] = STANDARD.encode(&server.certificate).into();
+    file["certificate_key"] = STANDARD.encode(&server.key).into();
+    if let Some(authority) = clients {
+        let enforcement = if required {
+            "reject_connection"
+        } else {
+            "policy"
+        };
+        file["downstream_mtls"] =
+            json!({"ca": STANDARD.encode(&authority.pem), "enforcement": enforcement});
+    }
+    let mut config = read(&file);
+    config.routes[0].timeout = None;
+    config.routes[0].idle_timeout = Some(SHORT);
+    Rig::start(config)
+}
+
+impl Rig {
+    async fn shake_hands(
+        &self,
+        shown: Option<&Issued>,
+        protocol: &[u8],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut tls = UpstreamTls::default();
+        tls.skip_verify = true;
+        tls.client = shown.map(Issued::pair);
+        let config = Roots::default().upstream_config(&tls).unwrap();
+        let mut config: ClientConfig = Arc::unwrap_or_clone(config);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let name = ServerName::try_from("app.test").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        connector.connect(name, self.connect().await).await
+    }
+
+    /// The answer to a request with these lines; `None` when the connection ends without one.
+    async fn get_with(&self, shown: Option<&Issued>, lines: &str) -> Option<Answer> {
+        let request = self.request("GET", "/", 0, &format!("connection: close\r\n{lines}"));
+        let mut stream = self.shake_hands(shown, b"http/1.1").await.ok()?;
+        let _ = stream.write_all(request.as_bytes()).await;
+        let answer = Answer::read(&mut stream).await;
+        (!answer.0.is_empty()).then_some(answer)
+    }
+}
+
+#[tokio::test]
+async fn the_plugin_is_told_the_certificate_that_was_shown() {
+    let upstream = Upstream::start().await;
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let rig = rig(&upstream, Some(&ours), false).await;
+    let alice = ours.issue(&["alice.test"], 1);
+
+    let answer = rig.get_with(Some(&alice), "").await.unwrap();
+    let digest = answer.seen("x-digest").unwrap();
+    let told = answer.seen("x-certificate").unwrap();
+    assert!(
+        told.starts_with(&format!("Hash={digest};Cert=\"-----BEGIN%20CERTIFICATE")),
+        "{told}"
+    );
+    assert_eq!(
+        answer.seen("x-forwarded-client-cert"),
+        None,
+        "not the upstream's business"
+    );
+
+    let forged = "x-forwarded-client-cert: Hash=evil\r\n";
+    let answer = rig.get_with(None, forged).await.unwrap();
+    assert_eq!(
+        (answer.seen("x-certificate"), answer.seen("x-digest")),
+        (None, None)
+    );
+    let answer = rig.get_with(Some(&alice), forged).await.unwrap();
+    assert_eq!(answer.seen("x-certificate").map(str::len), Some(told.len()));
+    assert!(
+        rig.get_with(Some(&others.issue(&["alice.test"], 1)), "")
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_may_be_required() {
+    let upstream = Upstream::start().await;
+    let ours = Authority::new("ours");
+    let rig = rig(&upstream, Some(&ours), true).await;
+    assert!(rig.get_with(None, "").await.is_none());
+    let alice = ours.issue(&["alice.test"], 1);
+    assert!(rig.get_with(Some(&alice), "").await.is_some());
+}
+
+#[tokio::test]
+async fn without_an_authority_no_certificate_is_told() {
+    let upstream = Upstream::start().await;
+    let rig = rig(&upstream, None, false).await;
+    let alice = Authority::new("ours").issue(&["alice.test"], 1);
+    let answer = rig
+        .get_with(Some(&alice), "x-forwarded-client-cert: Hash=evil\r\n")
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.seen("x-certificate"), answer.seen("x-digest")),
+        (None, None)
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_ends_without_harm_to_the_others() {
+    let mut upstream = Upstream::start().await;
+    let rig = rig(&upstream, None, false).await;
+    let stream = rig.shake_hands(None, b"h2").await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1024)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = |path: &str| {
+        Request::get(format!("https://app.test{path}"))
+            .header("x-test-route", &rig.routes[0])
+            .body(Empty::<Bytes>::new())
+            .unwrap()
+    };
+    let flood = within("an answer", client.send_request(request("/flood")))
+        .await
+        .unwrap();
+    assert_eq!(flood.status(), 200);
+    upstream.closed("/flood").await;
+    let broken = within("the end of the flood", flood.into_body().collect()).await;
+    assert!(broken.is_err(), "an answer that was broken off looks whole");
+    let other = within("another answer", client.send_request(request("/")))
+        .await
+        .unwrap();
+    assert_eq!(other.status(), 200);
+}

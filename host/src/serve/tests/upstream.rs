@@ -1,0 +1,111 @@
+//! A server that does as the path says.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::within;
+
+/// The key and the answer of RFC 6455, 1.3.
+pub(super) const WEBSOCKET: &str = "connection: upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const SWITCHING: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// A server that does as the path says, and else answers with the head that it got.
+pub(super) struct Upstream {
+    pub(super) address: SocketAddr,
+    requests: mpsc::UnboundedReceiver<String>,
+    ends: mpsc::UnboundedReceiver<String>,
+}
+
+impl Upstream {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (request, requests) = mpsc::unbounded_channel();
+        let (end, ends) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, request.clone(), end.clone()));
+            }
+        });
+        Self {
+            address,
+            requests,
+            ends,
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The paths of the requests that came.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
+    }
+
+    /// Waits until the proxy has closed a connection on which an answer to this path was under way.
+    pub(super) async fn closed(&mut self, path: &str) {
+        let ended = within("the upstream's connection ends", self.ends.recv()).await;
+        assert_eq!(ended.unwrap(), path);
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    requests: mpsc::UnboundedSender<String>,
+    ends: mpsc::UnboundedSender<String>,
+) {
+    while let Some(head) = read_head(&mut stream).await {
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let _ = requests.send(path.clone());
+        match path.as_str() {
+            "/silent" => until_closed(&mut stream).await,
+            "/head" => {
+                let part = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
+                let _ = stream.write_all(part).await;
+                until_closed(&mut stream).await;
+            }
+            "/flood" => {
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n")
+                    .await;
+                while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+            }
+            "/websocket" => {
+                let _ = stream.write_all(SWITCHING).await;
+                let (mut read, mut write) = stream.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            }
+            _ => {
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{head}",
+                    head.len()
+                );
+                if stream.write_all(answer.as_bytes()).await.is_ok() {
+                    continue;
+                }
+            }
+        }
+        let _ = ends.send(path);
+        return;
+    }
+}
+
+async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+async fn until_closed(stream: &mut TcpStream) {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+}
