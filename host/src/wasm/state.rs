@@ -12,9 +12,9 @@ use super::context::{Contexts, StreamContext};
 use super::worker::Worker;
 use super::{CallReply, Callouts, PluginSettings, Shared};
 
-/// Memory of one instance. The plugin needs a few MiB; growth beyond this is refused, which aborts the plugin rather
-/// than the machine. Every worker has one instance.
-const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
+/// Memory of one instance. The plugin needs a few MiB, and for a policy of 100,000 criteria more than 128 while it reads
+/// it; growth beyond this is refused, which aborts the plugin rather than the machine. Every worker has one instance.
+const MEMORY_LIMIT: usize = 512 * 1024 * 1024;
 /// Entries of the plugin's function table: far above what compilers produce, and it bounds `table.grow`.
 const TABLE_LIMIT: usize = 100_000;
 

@@ -162,12 +162,12 @@ fn endless_recursion_is_stopped() {
 
 #[test]
 fn memory_grows_up_to_the_limit_and_not_beyond() {
-    // 2048 pages are 128 MiB, two are there from the start.
+    // 8192 pages are 512 MiB, two are there from the start.
     let module = plugin(
         &[],
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-            (call $report (i32.eq (memory.grow (i32.const 2047)) (i32.const -1)))
-            (call $report (i32.eq (memory.grow (i32.const 2046)) (i32.const 2)))
+            (call $report (i32.eq (memory.grow (i32.const 8191)) (i32.const -1)))
+            (call $report (i32.eq (memory.grow (i32.const 8190)) (i32.const 2)))
             (call $report (i32.eq (memory.grow (i32.const 1)) (i32.const -1)))
             (i32.const 0))"#,
     );
