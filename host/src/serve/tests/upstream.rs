@@ -66,6 +66,10 @@ async fn serve(
         let _ = requests.send(path.clone());
         match path.as_str() {
             "/silent" => until_closed(&mut stream).await,
+            "/closed" => {}
+            "/nonsense" => {
+                let _ = stream.write_all(b"nonsense\r\n\r\n").await;
+            }
             "/head" => {
                 let part = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
                 let _ = stream.write_all(part).await;
