@@ -44,6 +44,21 @@ pub enum BadRequest {
     Upgrade,
 }
 
+impl BadRequest {
+    /// What is wrong, for whoever looks into it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Host => "`Host` is not one plain host, or it ends with a dot",
+            Self::Method => "this is not a method",
+            Self::Origin => "there are two `Origin` headers",
+            Self::Path => "servers read this path in different ways",
+            Self::Rewrite => "the route makes a path of it that no upstream could be sent",
+            Self::Upgrade => "there are two `Upgrade` headers",
+        }
+    }
+}
+
 /// How a sign-in can end without an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInProblem {

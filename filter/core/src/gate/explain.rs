@@ -202,9 +202,13 @@ impl Explanation {
     fn before_any_route(refusal: Refusal) -> Self {
         let summary = match refusal {
             Refusal::NotFound => "no route serves this address".to_owned(),
+            Refusal::BadRequest(what) => format!("refused before any route: {}", what.words()),
             refusal => format!("refused before any route: {}", refusal.word()),
         };
-        Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+        Self {
+            reasons: vec![refusal.word()],
+            ..Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+        }
     }
 
     /// One of our own endpoints answers.
