@@ -101,7 +101,7 @@ fn list(value: &Value) -> &[Value] {
 
 /// The group's key or keys as a provider would publish them. Secret keys stay in: a provider might publish those, too.
 fn key_set(group: &Value) -> Vec<u8> {
-    let keys = group.get("public").unwrap_or(&group["private"]);
+    let keys = group.get("public").unwrap_or_else(|| &group["private"]);
     if keys.get("keys").is_some() {
         keys.to_string().into_bytes()
     } else {
@@ -115,7 +115,7 @@ fn expected(file: &str, id: u64, group: &Value, test: &Value) -> bool {
         list.iter()
             .any(|(name, ids, _)| *name == file && ids.contains(&id))
     };
-    let keys = group.get("public").unwrap_or(&group["private"]);
+    let keys = group.get("public").unwrap_or_else(|| &group["private"]);
     let keys = keys
         .get("keys")
         .map_or_else(|| vec![keys.clone()], |keys| list(keys).to_vec());
