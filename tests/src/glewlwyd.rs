@@ -200,7 +200,7 @@ fn configuration(port: u16, address: &str, database: &Path) -> String {
     format!(
         r#"port={port}
 bind_address="127.0.0.1"
-external_url="{address}/"
+external_url="{address}"
 login_url="login.html"
 api_prefix="api"
 log_mode="console"
@@ -218,6 +218,9 @@ client_module_path="{modules}/client"
 user_auth_scheme_module_path="{modules}/scheme"
 plugin_module_path="{modules}/plugin"
 use_secure_connection=false
+secure_connection_key_file="/nowhere"
+secure_connection_pem_file="/nowhere"
+secure_connection_ca_file="/nowhere"
 hash_algorithm="SHA512"
 database={{ type="sqlite3"; path="{}"; }};
 "#,
