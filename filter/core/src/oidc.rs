@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod claims;
+pub mod compact;
 pub mod keys;
 pub mod metadata;
 pub mod provider;
