@@ -8,7 +8,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
-use crate::perform::{Phase, begin, edit};
+use crate::perform::{Phase, begin, begin_with_body, edit};
 use crate::plugin::{Fate, Plugin, Stream};
 use crate::root::answered;
 
@@ -63,11 +63,35 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let Fate::Forwarded(route) = self.stream.fate.get()
+            && let Fate::Forwarded { route, cookies } = &*self.stream.fate.borrow()
         {
-            edit_answer(&plugin.gate, route);
+            edit_answer(&plugin.gate, *route);
+            set_cookies(cookies);
         }
         Action::Continue
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
+            (Some(_), Fate::AwaitsBody(limit)) => *limit,
+            _ => return Action::Continue,
+        };
+        match &self.plugin {
+            Some(plugin) if end_of_stream || size > limit => {
+                begin_with_body(plugin, &self.stream, limit)
+            }
+            _ => Action::Pause,
+        }
+    }
+}
+
+/// Adds cookies to an upstream's answer.
+fn set_cookies(cookies: &[String]) {
+    for cookie in cookies {
+        let map = MapType::HttpResponseHeaders;
+        if hostcalls::add_map_value(map, "set-cookie", cookie).is_err() {
+            log::warn!("a cookie could not be set");
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! What all requests of one plugin share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::gate::Gate;
+use jetway_core::shared::SharedData;
 use jetway_core::step::RouteNumber;
 use jetway_core::waiting::Waiting;
 use proxy_wasm::hostcalls;
@@ -32,8 +33,8 @@ pub(crate) struct Plugin {
 pub(crate) enum Pending {
     /// Metadata and keys, for everybody.
     Provider,
-    /// One visitor's sign-in.
-    SignIn(Stream, Waiting),
+    /// One request that waits.
+    Request(Stream, Waiting),
 }
 
 /// A request that is held.
@@ -46,17 +47,24 @@ pub(crate) struct Held {
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) id: u32,
-    pub(crate) fate: Rc<Cell<Fate>>,
+    pub(crate) fate: Rc<RefCell<Fate>>,
 }
 
 /// What became of a request.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) enum Fate {
     /// Nothing yet, or our own answer, which is right as it is.
     #[default]
     Kept,
-    /// It was let through by this route, which has a say in the upstream's answer.
-    Forwarded(RouteNumber),
+    /// It waits for its body, of which so much is read at the most.
+    AwaitsBody(usize),
+    /// It was let through.
+    Forwarded {
+        /// The route has a say in the upstream's answer.
+        route: RouteNumber,
+        /// `Set-Cookie` values to add to the answer.
+        cookies: Vec<String>,
+    },
 }
 
 impl Plugin {
@@ -71,9 +79,9 @@ impl Plugin {
     /// Forgets everything that waits for a request that is over.
     pub(crate) fn forget(&self, id: u32) {
         self.held.borrow_mut().retain(|held| held.stream.id != id);
-        self.calls
-            .borrow_mut()
-            .retain(|_, pending| !matches!(pending, Pending::SignIn(stream, _) if stream.id == id));
+        self.calls.borrow_mut().retain(
+            |_, pending| !matches!(pending, Pending::Request(stream, _) if stream.id == id),
+        );
     }
 }
 
@@ -91,5 +99,23 @@ pub(crate) fn with_env<T>(decide: impl FnOnce(&mut Env<'_>) -> T) -> T {
     decide(&mut Env {
         now: now(),
         random: &mut random,
+        shared: &BodyShared,
     })
+}
+
+/// The shared data of the body.
+struct BodyShared;
+
+impl SharedData for BodyShared {
+    fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        match hostcalls::get_shared_data(key) {
+            // A version of 0 would mean "in any case" in the other direction.
+            Ok((Some(value), Some(version))) if version != 0 => Some((value, version)),
+            _ => None,
+        }
+    }
+
+    fn write(&self, key: &str, value: &[u8], version: u32) -> bool {
+        hostcalls::set_shared_data(key, Some(value), Some(version)).is_ok()
+    }
 }

@@ -14,7 +14,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
 use crate::perform::{Phase, begin, give_up, resume, send, with_answer};
-use crate::plugin::{Held, IDLE_TICK, Pending, Plugin, now, with_env};
+use crate::plugin::{Held, IDLE_TICK, Pending, Plugin, now};
 
 /// The root context. Without a plugin, until it is configured, every request is refused.
 #[derive(Default)]
@@ -91,13 +91,11 @@ pub(crate) fn answered(plugin: &Plugin, token: u32) {
     let pending = plugin.calls.borrow_mut().remove(&token);
     match pending {
         Some(Pending::Provider) => with_answer(|reply| absorb(plugin, reply)),
-        Some(Pending::SignIn(stream, waiting)) => {
-            let step =
-                with_answer(|reply| with_env(|env| waiting.resume(&plugin.gate, reply, env)));
+        Some(Pending::Request(stream, waiting)) => with_answer(|reply| {
             if hostcalls::set_effective_context(stream.id).is_ok() {
-                resume(plugin, &stream, step);
+                resume(plugin, &stream, waiting, reply);
             }
-        }
+        }),
         // The request is over.
         None => {}
     }
@@ -110,13 +108,7 @@ fn fetch(plugin: &Plugin, call: &ProviderCall) {
         }
         Err(status) => {
             log::warn!("{call:?} could not be sent: {status:?}");
-            absorb(
-                plugin,
-                &ProviderReply {
-                    status: 0,
-                    body: &[],
-                },
-            );
+            absorb(plugin, &ProviderReply::NONE);
         }
     }
 }

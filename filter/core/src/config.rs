@@ -169,8 +169,12 @@ pub struct SessionSettings {
     pub cookie_name: String,
     /// 32 bytes; every sealing key derives from it. Absent only when no route needs a session.
     pub secret: Option<Secret>,
+    /// Earlier secrets (`cookie_secret_previous`): what they sealed is still good.
+    pub previous_secrets: Vec<Secret>,
     /// Absolute lifetime of a session (`cookie_expire`), default 14 hours.
     pub lifetime: Duration,
+    /// How long a session lasts without a request (`cookie_idle_expire`); `None` for as long as its lifetime.
+    pub idle: Option<Duration>,
 }
 
 /// Bytes that never appear in a log, a page or `Debug` output, and are wiped when dropped.

@@ -9,10 +9,10 @@ mod plan;
 mod rewrite;
 mod routes;
 mod sign_in;
+mod visit;
 
 pub use answer::AnswerEdits;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::assertion::{Assertions, needed_claims};
@@ -31,9 +31,9 @@ use crate::request::{Parsed, Request};
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
-use crate::used::UsedAttempts;
 use plan::Plan;
 use routes::RouteIndex;
+use visit::Visit;
 
 /// A configuration at work: one per module instance.
 #[derive(Debug)]
@@ -49,7 +49,6 @@ pub struct Gate {
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
-    used: RefCell<UsedAttempts>,
     /// The claims that sessions keep.
     needs: ClaimNeeds,
     /// Those of them that policies ask for.
@@ -95,11 +94,14 @@ impl Gate {
             plans: plans.collect(),
             reserved: Reserved::new(claim_headers),
             cookies: CookieNames::new(&config.session.cookie_name),
-            sealer: config.session.secret.as_ref().map(Sealer::new),
+            sealer: config
+                .session
+                .secret
+                .as_ref()
+                .map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
-            used: RefCell::default(),
             needs,
             policy_digest: policy_needs.digest(),
             policy_needs,
@@ -126,19 +128,36 @@ impl Gate {
             Found::Own => return self.answer_own(&request, env),
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
         };
-        let session = self.session(&request, env.now);
+        let visit = self.visit(&request, env);
+        self.decide(&request, &chosen, &visit, env)
+    }
+
+    /// Asks the route's policy about a visit.
+    fn decide(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        visit: &Visit,
+        env: &mut Env<'_>,
+    ) -> Step {
         let certificate = self.certificates.read(request.certificate);
         let path = request.decoded_path();
-        let facts = request.facts(&path, session.as_deref(), certificate.as_fact(), env.now);
+        let session = visit.session.as_deref();
+        let facts = request.facts(&path, session, certificate.as_fact(), env.now);
+        let cookies = self.visit_cookies(request, visit, env);
         match chosen.route.policy.decide(&facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
-                self.fulfil(&request, &chosen, &facts, permit, told, env)
+                self.fulfil(request, chosen, &facts, permit, cookies, told, env)
             }
             Decision::Deny(reasons) => {
-                Step::Reply(self.forbid(&request, &chosen, facts.session, reasons))
+                let reply = self.forbid(request, chosen, facts.session, reasons);
+                Step::Reply(reply.with_cookies(cookies))
             }
-            Decision::SignIn(_) => self.sign_in(&request, request.target.as_ref(), env),
+            Decision::SignIn(_) => match self.sign_in(request, request.target.as_ref(), env) {
+                Step::Reply(reply) => Step::Reply(reply.with_cookies(cookies)),
+                other => other,
+            },
         }
     }
 
@@ -176,6 +195,7 @@ impl Gate {
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
         permit: Permit,
+        cookies: Vec<String>,
         told: &Assertions,
         env: &mut Env<'_>,
     ) -> Step {
@@ -184,7 +204,7 @@ impl Gate {
         }
         match &chosen.route.target {
             Target::Upstreams(_) => match self.edits(request, chosen, facts, told, env) {
-                Ok(edits) => Step::Forward(Forward::new(permit, chosen.number, edits)),
+                Ok(edits) => Step::Forward(Forward::new(permit, chosen.number, edits, cookies)),
                 Err(refusal) => self.refuse(request, refusal),
             },
             Target::Redirect(to) => self.redirect_away(request, chosen, to, &permit),
@@ -231,18 +251,6 @@ impl Gate {
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {
         let provider = self.provider.as_ref()?;
         provider.metadata().map(|metadata| (provider, metadata))
-    }
-
-    fn session(&self, request: &Parsed<'_>, now: Timestamp) -> Option<Rc<Session>> {
-        let sealer = self.sealer.as_ref()?;
-        let own = request.own_cookies(&self.cookies);
-        let open = |sealed: &&[u8]| {
-            let opened = self
-                .sessions
-                .open(sealer, &request.authority.host, sealed, now)?;
-            opened.answers(&self.policy_digest).then_some(opened)
-        };
-        own.sessions.iter().find_map(open)
     }
 
     fn forbid(

@@ -24,6 +24,7 @@ mod reply;
 pub mod request;
 pub mod seal;
 pub mod session;
+pub mod shared;
 pub mod step;
 pub mod template;
 mod used;

@@ -23,6 +23,12 @@ pub enum Step {
         /// End of the wait.
         until: Timestamp,
     },
+    /// Our own endpoint needs the request's body: keep the request waiting, read all of it, and begin again with it
+    /// ([`crate::request::Request::body`]).
+    ReadBody {
+        /// Longest body. When there is more, begin again with what has come, which is then refused.
+        limit: usize,
+    },
 }
 
 /// Permission to forward a request. It exists only where a policy made a [`Permit`].
@@ -31,15 +37,28 @@ pub struct Forward {
     _permit: Permit,
     route: RouteNumber,
     edits: Vec<Edit<'static>>,
+    cookies: Vec<String>,
 }
 
 impl Forward {
-    pub(crate) const fn new(permit: Permit, route: RouteNumber, edits: Vec<Edit<'static>>) -> Self {
+    pub(crate) const fn new(
+        permit: Permit,
+        route: RouteNumber,
+        edits: Vec<Edit<'static>>,
+        cookies: Vec<String>,
+    ) -> Self {
         Self {
             _permit: permit,
             route,
             edits,
+            cookies,
         }
+    }
+
+    /// `Set-Cookie` values to add to the upstream's answer, whatever it is.
+    #[must_use]
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
     }
 
     /// The route that was chosen: the upstream's answer is edited by it, see [`crate::gate::Gate::edit_answer`].
@@ -115,6 +134,13 @@ impl Reply {
         self.headers.push((Cow::Borrowed(name), value));
     }
 
+    pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        for line in cookies {
+            self.add("set-cookie", line);
+        }
+        self
+    }
+
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -164,6 +190,8 @@ pub struct ProviderReply<'a> {
     pub status: u16,
     /// The body, cut at [`MAX_PROVIDER_BODY`] bytes plus one.
     pub body: &'a [u8],
+    /// The value of its `Date` header (RFC 9110 section 6.6.1), empty when there is none: it tells whose clock is wrong.
+    pub date: &'a [u8],
 }
 
 /// Longest body of a provider that is read. Key sets and token responses stay far below.
@@ -181,6 +209,13 @@ impl fmt::Debug for ProviderReply<'_> {
 }
 
 impl<'a> ProviderReply<'a> {
+    /// A call that could not be sent or was never answered.
+    pub const NONE: ProviderReply<'static> = ProviderReply {
+        status: 0,
+        body: &[],
+        date: &[],
+    };
+
     /// The body of a 200 answer of tolerable length.
     #[must_use]
     pub fn success(&self) -> Option<&'a [u8]> {

@@ -7,11 +7,14 @@ use serde_json::Value;
 
 use crate::config::{Config, ProviderSettings};
 use crate::env::{Env, Random, Timestamp};
+use crate::shared::LocalShared;
 
 /// A virtual clock and a random source that repeats from run to run.
 pub(crate) struct Fixture {
     pub(crate) now: Timestamp,
     random: Box<Random<'static>>,
+    /// What the workers of a process share.
+    pub(crate) shared: LocalShared,
 }
 
 impl Fixture {
@@ -29,6 +32,7 @@ impl Fixture {
         Self {
             now: Timestamp(1_800_000_000),
             random: Box::new(random),
+            shared: LocalShared::default(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Fixture {
         Env {
             now: self.now,
             random: &mut *self.random,
+            shared: &self.shared,
         }
     }
 }

@@ -12,7 +12,12 @@ use super::value_at::value_at;
 use crate::{file, limits};
 
 /// Keys that may stand with `_file` behind them instead, which the host reads: the module has no files.
-const SECRETS: [&str; 3] = ["cookie_secret", "idp_client_secret", "signing_key"];
+const SECRETS: [&str; 4] = [
+    "cookie_secret",
+    "cookie_secret_previous",
+    "idp_client_secret",
+    "signing_key",
+];
 
 /// Replaces each `…_file` of a secret by the file's text without its last line break.
 ///

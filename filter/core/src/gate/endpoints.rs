@@ -3,7 +3,6 @@
 use super::{Gate, line};
 use crate::config::Origin;
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
-use crate::cookie;
 use crate::env::Env;
 use crate::refusal::Refusal;
 use crate::reply::{Audience, Extras, page, plain, public, redirect, refuse};
@@ -82,7 +81,7 @@ impl Gate {
 
     fn who_am_i(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
         let audience = Audience::of(request);
-        match self.session(request, env.now) {
+        match self.visit(request, env).session {
             Some(session) => {
                 let target = self.end_session_origin();
                 let extras = Extras {
@@ -139,9 +138,9 @@ impl Gate {
         }
         let home = format!("{}/.pomerium/signed_out", request.authority.origin());
         let location = self.end_session_address(&home).unwrap_or(home);
-        let mut reply = redirect(location, "signed out".to_owned());
-        reply.add("set-cookie", cookie::clear(self.cookies.session()));
-        Step::Reply(reply)
+        let reply = redirect(location, "signed out".to_owned());
+        let own = request.own_cookies(&self.cookies);
+        Step::Reply(reply.with_cookies(self.cookies.clear_session(&own)))
     }
 
     fn end_session_address(&self, home: &str) -> Option<String> {

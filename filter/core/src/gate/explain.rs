@@ -13,6 +13,7 @@ use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace}
 use crate::refusal::Refusal;
 use crate::request::{Parsed, Request};
 use crate::session::Session;
+use crate::shared::LocalShared;
 use crate::step::Step;
 
 /// Status of a redirect to the provider.
@@ -42,6 +43,7 @@ impl Gate {
                 let mut env = Env {
                     now: question.now,
                     random: &mut |_| Ok(()),
+                    shared: &LocalShared::default(),
                 };
                 Explanation::own_page(&self.answer_own(&request, &mut env))
             }
@@ -104,8 +106,9 @@ impl Gate {
                 let mut env = Env {
                     now: facts.now,
                     random: &mut |_| Ok(()),
+                    shared: &LocalShared::default(),
                 };
-                let step = self.fulfil(request, chosen, facts, permit, &told, &mut env);
+                let step = self.fulfil(request, chosen, facts, permit, Vec::new(), &told, &mut env);
                 permitted(chosen.route, step, allowing)
             }
             Decision::Deny(reasons) => {
@@ -159,7 +162,7 @@ fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
             let summary = format!("the policy permits it, but it is {}", reply.event);
             (ExplainedDecision::Deny, reply.status, summary)
         }
-        (_, Step::Forward(_) | Step::Call(..) | Step::Hold { .. }) => {
+        (_, Step::Forward(_) | Step::Call(..) | Step::Hold { .. } | Step::ReadBody { .. }) => {
             let refusal = Refusal::Internal;
             (
                 ExplainedDecision::Deny,
@@ -212,6 +215,8 @@ impl Explanation {
         let (decision, status) = match step {
             // A sign-in: what it waits for is the provider.
             Step::Call(..) | Step::Hold { .. } => (ExplainedDecision::Login, TO_PROVIDER),
+            // What it is for stands in the body, which nobody has asked about.
+            Step::ReadBody { .. } => (ExplainedDecision::Allow, 200),
             Step::Reply(reply) if reply.status == Refusal::Unauthenticated.status() => {
                 (ExplainedDecision::Login, reply.status)
             }

@@ -114,8 +114,8 @@ impl Attempt {
         sealed: &[u8],
         now: Timestamp,
     ) -> Option<Self> {
-        let plaintext = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
-        let attempt: Self = serde_json::from_slice(&plaintext).ok()?;
+        let opened = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
+        let attempt: Self = serde_json::from_slice(&opened.plaintext).ok()?;
         let live = now.since(attempt.begun_at()) < ATTEMPT_LIFETIME
             && attempt.begun_at <= now.0 + super::LEEWAY;
         live.then(|| Self {
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn survives_the_cookie() {
         let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![3; 32]));
+        let sealer = Sealer::new(&Secret::new(vec![3; 32]), &[]);
         let attempt = Attempt::begin("/a?b", &mut fixture.env()).unwrap();
         let sealed = attempt
             .seal(&sealer, "app.test", &mut fixture.env())

@@ -158,6 +158,7 @@ mod tests {
         read_answer(&ProviderReply {
             status,
             body: body.as_bytes(),
+            date: &[],
         })
         .err()
     }

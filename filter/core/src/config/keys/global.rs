@@ -233,6 +233,24 @@ pub const GLOBAL: &[Key] = &[
         "File of `cookie_secret`",
     ),
     Key::honoured(
+        "cookie_secret_previous",
+        Kind::Secret,
+        By::FILTER,
+        "Earlier values of `cookie_secret`, separated by commas: sessions that they sealed stay good, and are sealed anew",
+    ),
+    Key::honoured(
+        "cookie_secret_previous_file",
+        Kind::File,
+        By::BODIES,
+        "File of `cookie_secret_previous`",
+    ),
+    Key::honoured(
+        "cookie_idle_expire",
+        Kind::Duration,
+        By::FILTER,
+        "How long a session lasts without a request; as long as `cookie_expire` by default",
+    ),
+    Key::honoured(
         "cookie_name",
         Kind::Text,
         By::FILTER,

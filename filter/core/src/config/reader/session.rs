@@ -14,6 +14,8 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Length of `cookie_secret` once decoded.
 const SECRET_LENGTH: usize = 32;
+/// How many earlier secrets there may be: a ring that is never cleared is no rotation.
+const MAX_PREVIOUS: usize = 8;
 
 pub(super) fn read_session(
     file: &Object<'_>,
@@ -47,8 +49,49 @@ pub(super) fn read_session(
     Some(SessionSettings {
         cookie_name: format!("__Host-{name}"),
         secret: read_secret(file, needed, findings),
+        previous_secrets: read_previous(file, findings),
         lifetime,
+        idle: read_idle(file, lifetime, findings),
     })
+}
+
+fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {
+    let idle = file.duration("cookie_idle_expire", findings)?;
+    if idle < Duration::from_secs(60) || idle > lifetime {
+        findings
+            .problem(
+                &file.place_of("cookie_idle_expire"),
+                "`cookie_idle_expire` must be between a minute and `cookie_expire`",
+            )
+            .help("write for example `30m`, or leave it out");
+    }
+    Some(idle)
+}
+
+/// Earlier secrets, several separated by commas: they come by environment, too, where there are no lists.
+fn read_previous(file: &Object<'_>, findings: &mut Findings) -> Vec<Secret> {
+    let Some(text) = file.some_text("cookie_secret_previous", findings) else {
+        return Vec::new();
+    };
+    let secrets: Option<Vec<Secret>> = text.split(',').map(decode).collect();
+    match secrets {
+        Some(secrets) if secrets.len() <= MAX_PREVIOUS => secrets,
+        _ => {
+            findings
+                .problem(
+                    &file.place_of("cookie_secret_previous"),
+                    "`cookie_secret_previous` is not one to eight earlier values of `cookie_secret`",
+                )
+                .help("write what stood in `cookie_secret` before, several separated by commas");
+            Vec::new()
+        }
+    }
+}
+
+/// 32 bytes in base64.
+fn decode(text: &str) -> Option<Secret> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    (bytes.len() == SECRET_LENGTH).then(|| Secret::new(bytes))
 }
 
 fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
@@ -64,13 +107,11 @@ fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Opti
         }
         return None;
     };
-    match STANDARD.decode(text.trim()) {
-        Ok(bytes) if bytes.len() == SECRET_LENGTH => Some(Secret::new(bytes)),
-        _ => {
-            findings
-                .problem(&place, "`cookie_secret` is not 32 bytes in base64")
-                .help("`jetway keygen` prints one");
-            None
-        }
+    let secret = decode(&text);
+    if secret.is_none() {
+        findings
+            .problem(&place, "`cookie_secret` is not 32 bytes in base64")
+            .help("`jetway keygen` prints one");
     }
+    secret
 }
