@@ -13,7 +13,7 @@ pub(super) const WEBSOCKET: &str = "connection: upgrade\r\nupgrade: websocket\r\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const SWITCHING: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nset-cookie: a=b\r\n\r\n";
 
 /// A server that does as the path says, and else answers with the head that it got.
 pub(super) struct Upstream {
@@ -47,6 +47,13 @@ impl Upstream {
     /// The paths of the requests that came.
     pub(super) fn take(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
+    }
+
+    /// What comes next: the path of a request, or what a websocket was told, in hexadecimal digits.
+    pub(super) async fn next(&mut self) -> String {
+        within("something comes to the upstream", self.requests.recv())
+            .await
+            .unwrap()
     }
 
     /// Waits until the proxy has closed a connection on which an answer to this path was under way.
@@ -88,6 +95,12 @@ async fn serve(
                     continue;
                 }
             }
+            "/websocket/silent" => {
+                let _ = stream.write_all(SWITCHING).await;
+                let mut told = Vec::new();
+                let _ = stream.read_to_end(&mut told).await;
+                let _ = requests.send(hex(&told));
+            }
             "/websocket" => {
                 let _ = stream.write_all(SWITCHING).await;
                 let (mut read, mut write) = stream.split();
@@ -114,6 +127,11 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
         head.push(stream.read_u8().await.ok()?);
     }
     String::from_utf8(head).ok()
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A body with its length, or in chunks as they came.
