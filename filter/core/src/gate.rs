@@ -6,6 +6,7 @@ mod endpoints;
 mod explain;
 mod forward;
 mod plan;
+mod revoked;
 mod rewrite;
 mod routes;
 mod sign_in;
@@ -28,6 +29,7 @@ use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
+use crate::revocation::Revocations;
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
@@ -46,6 +48,7 @@ pub struct Gate {
     cookies: CookieNames,
     sealer: Option<Sealer>,
     sessions: SessionReader,
+    revocations: Revocations,
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
@@ -100,6 +103,7 @@ impl Gate {
                 .as_ref()
                 .map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
+            revocations: Revocations::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
             needs,
