@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod claims;
+mod client_auth;
 pub mod keys;
 pub mod metadata;
 pub mod provider;
