@@ -13,6 +13,7 @@ mod cockpit;
 mod deadline;
 mod dialer;
 mod dice;
+mod form;
 mod installed;
 mod port;
 mod private_file;
@@ -36,11 +37,12 @@ pub use cockpit::Cockpit;
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};
 pub use dice::Dice;
+pub use form::Form;
 pub use installed::Installed;
 pub use port::Port;
 pub use private_file::write_private;
 pub use process::{Process, output_of};
-pub use provider::Provider;
+pub use provider::{Client, Provider, Told};
 pub use run::{run, run_bodiless};
 pub use scene::{APP, COCKPIT, HOSTS, OTHER, Scene, WILD};
 pub use seen::{Seen, SeenTls};
@@ -48,7 +50,7 @@ pub use settings::{Placement, Route, Secrets, Settings};
 pub use socket::{Channel, Upgrade};
 pub use unix_user::UnixUser;
 pub use upstream::{Manner, Upstream};
-pub use visitor::{ALICE, BOB, CAROL, MALLORY, Visitor};
+pub use visitor::{ALICE, BOB, CAROL, DORA, MALLORY, Visitor};
 
 /// Makes two tests of each scenario, `NAME::host` and `NAME::envoy`.
 #[macro_export]

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::body::Start;
 use crate::installed::target_folder;
+use crate::provider::Origins;
 use crate::{
     Body, Certificate, Dialer, Installed, Port, Provider, Proxy, Route, Secrets, Settings, Visitor,
     output_of,
@@ -71,7 +72,10 @@ impl Scene {
             &installed,
             dialer.clone(),
             &secrets.client,
-            clients,
+            Origins {
+                addresses: clients,
+                authority: certificate.authority_file.clone(),
+            },
         )?;
         Ok(Self {
             body,
@@ -212,7 +216,7 @@ impl Scene {
             public: self.public.number(),
             certificate: &self.certificate,
             issuer: &self.provider.issuer(),
-            client_id: self.provider.client_id(),
+            client_id: self.provider.client.id(),
             keys: &self.keys,
             routes,
         };

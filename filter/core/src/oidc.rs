@@ -3,6 +3,8 @@
 
 pub mod attempt;
 pub mod claims;
+mod client_auth;
+pub mod compact;
 pub mod keys;
 pub mod metadata;
 pub mod provider;

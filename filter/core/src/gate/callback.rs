@@ -119,7 +119,11 @@ impl Gate {
             &attempt,
             code,
             &redirect_uri(request),
+            env,
         );
+        let Some(call) = call else {
+            return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
+        };
         let host = request.authority.host.to_string();
         let sign_in = SignIn::redeeming(attempt, host, audience);
         Step::Call(call, Waiting::on(Flow::SignIn(sign_in)))

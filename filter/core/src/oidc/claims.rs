@@ -2,11 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwt_simple::prelude::{Duration, UnixTimeStamp, VerificationOptions};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::LEEWAY;
+use super::compact::{Compact, MAX_TOKEN};
 use super::keys::KeySet;
 use crate::config::EmailVerification;
 use crate::env::Timestamp;
@@ -14,8 +14,6 @@ use crate::needs::ClaimNeeds;
 use crate::refusal::TokenProblem;
 use crate::session::Identity;
 
-/// Longest ID token that is looked at.
-const MAX_TOKEN: usize = 64 * 1024;
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
@@ -41,26 +39,19 @@ pub struct Expected<'a> {
 /// The claims of an ID token or a UserInfo answer that could be believed.
 pub type Claims = Map<String, Value>;
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
-    crit: Option<Value>,
-}
-
 /// Verifies an ID token and returns its claims.
 ///
 /// # Errors
 /// The first thing that is wrong. [`TokenProblem::UnknownKey`] may pass once the keys are fetched again.
 pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
-    let (header, claims) = dissect(token)?;
+    let parts = Compact::read(token)?;
+    let claims = unverified(&parts)?;
     let mut known = false;
     let verified = keys
-        .candidates(&header.alg, header.kid.as_deref())
+        .candidates(&parts.algorithm, parts.key_id.as_deref())
         .any(|key| {
             known = true;
-            key.verifies(token, times(expected.now))
+            key.verify(token, times(expected.now)).is_ok()
         });
     if !known {
         return Err(TokenProblem::UnknownKey);
@@ -70,37 +61,18 @@ pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Cla
         return Err(TokenProblem::Signature);
     }
     check_parties(&claims, expected)?;
-    check_access_token(&claims, &header.alg, expected.access_token)?;
+    check_access_token(&claims, &parts.algorithm, expected.access_token)?;
     Ok(claims)
 }
 
-/// Header and payload, not believed yet: compact form only, exact base64url, no repeated keys.
-fn dissect(token: &str) -> Result<(Header, Claims), TokenProblem> {
-    let malformed = TokenProblem::Malformed;
-    if token.len() > MAX_TOKEN {
-        return Err(malformed);
+/// The claims of an ID token, not believed yet. A token of another kind (`at+jwt`, `logout+jwt`) is none.
+fn unverified(token: &Compact) -> Result<Claims, TokenProblem> {
+    if !token.is_untyped() && !token.is_of_type(&["JWT"]) {
+        return Err(TokenProblem::Malformed);
     }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(malformed);
-    };
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| malformed)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| malformed)?;
-    // A token of another kind (`at+jwt`, `logout+jwt`) is no ID token (RFC 8725 section 3.11).
-    if header.crit.is_some()
-        || header
-            .typ
-            .as_ref()
-            .is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT"))
-    {
-        return Err(malformed);
-    }
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| malformed)?;
-    match crate::json::parse(&payload) {
-        Ok(Value::Object(claims)) => Ok((header, claims)),
-        _ => Err(malformed),
+    match crate::json::parse(&token.payload) {
+        Ok(Value::Object(claims)) => Ok(claims),
+        _ => Err(TokenProblem::Malformed),
     }
 }
 
