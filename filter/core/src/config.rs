@@ -200,6 +200,8 @@ pub struct SessionSettings {
     pub lifetime: Duration,
     /// How long a session lasts without a request (`cookie_idle_expire`); `None` for as long as its lifetime.
     pub idle: Option<Duration>,
+    /// Where browsers go after a sign-out (`signout_redirect_url`), instead of our own page.
+    pub signed_out_url: Option<url::Url>,
 }
 
 /// Bytes that never appear in a log, a page or `Debug` output, and are wiped when dropped.

@@ -131,7 +131,10 @@ fn store(entry: Entry, env: &Env<'_>) -> Result<(), NotStored> {
     let with = |list: &[u8]| Ok((List::read(list).with(entry, env.now, MOST_ENTRIES), ()));
     update(env.shared, &key(place), with).ok_or(NotStored)?;
     // Afterwards: whoever sees the new count reads a list that has the entry.
-    update(env.shared, CHANGES, |counts| Ok((counted(counts, place), ()))).ok_or(NotStored)
+    update(env.shared, CHANGES, |counts| {
+        Ok((counted(counts, place), ()))
+    })
+    .ok_or(NotStored)
 }
 
 /// The counts after a change of one list.
@@ -195,7 +198,10 @@ impl Seen {
         let (before, now) = (self.changes.as_chunks::<COUNT>().0, changes.as_chunks().0);
         for (place, list) in self.lists.iter_mut().enumerate() {
             if before.get(place) != now.get(place) {
-                *list = shared.read(&key(place)).map(|(list, _)| list).unwrap_or_default();
+                *list = shared
+                    .read(&key(place))
+                    .map(|(list, _)| list)
+                    .unwrap_or_default();
             }
         }
         self.changes = changes;
@@ -203,10 +209,16 @@ impl Seen {
 
     fn end(&self, session: &Session, begun: Timestamp, issuer: &str) -> bool {
         let subject = &session.subject;
-        let of_person = Revoked::Subject { issuer, id: subject };
+        let of_person = Revoked::Subject {
+            issuer,
+            id: subject,
+        };
         let of_provider = match &session.provider_session {
             Some(id) => Revoked::ProviderSession { issuer, id },
-            None => Revoked::SubjectAlone { issuer, id: subject },
+            None => Revoked::SubjectAlone {
+                issuer,
+                id: subject,
+            },
         };
         self.has(&Revoked::Session(&session.id), None, begun)
             || self.has(&of_person, Some(begun), begun)

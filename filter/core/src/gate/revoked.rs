@@ -13,7 +13,8 @@ impl Gate {
 
     /// Whether the provider has ended, since `begun`, what this new session comes out of.
     pub(super) fn is_stillborn(&self, session: &Session, begun: Timestamp, env: &Env<'_>) -> bool {
-        self.revocations.end_from(begun, session, self.issuer(), env)
+        self.revocations
+            .end_from(begun, session, self.issuer(), env)
     }
 
     /// Ends a session in all workers of the process, for every copy of its cookie.

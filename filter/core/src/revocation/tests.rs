@@ -185,7 +185,8 @@ fn x_16_no_entry_is_lost_to_another_worker() {
     }
     assert_eq!(busy.races.get(), 0, "the other worker was there");
     let worker = Revocations::default();
-    let theirs = (0..40).map(|number| session(&format!("theirs {number}"), "t", None, Timestamp(1)));
+    let theirs =
+        (0..40).map(|number| session(&format!("theirs {number}"), "t", None, Timestamp(1)));
     for session in ours.into_iter().chain(theirs) {
         assert!(worker.end(&session, ISSUER, &env), "{}", session.id);
     }
