@@ -6,12 +6,16 @@ mod endpoints;
 mod explain;
 mod forward;
 mod plan;
+mod provider_logout;
+mod revoked;
 mod rewrite;
 mod routes;
 mod sign_in;
+mod sign_out;
 mod visit;
 
 pub use answer::AnswerEdits;
+pub(crate) use provider_logout::KeyLookup;
 
 use std::rc::Rc;
 
@@ -28,10 +32,12 @@ use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
+use crate::revocation::Revocations;
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
 use plan::Plan;
+use provider_logout::Forgeries;
 use routes::RouteIndex;
 use visit::Visit;
 
@@ -46,6 +52,8 @@ pub struct Gate {
     cookies: CookieNames,
     sealer: Option<Sealer>,
     sessions: SessionReader,
+    revocations: Revocations,
+    forgeries: Forgeries,
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
@@ -100,6 +108,8 @@ impl Gate {
                 .as_ref()
                 .map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
+            revocations: Revocations::default(),
+            forgeries: Forgeries::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
             needs,
@@ -218,6 +228,9 @@ impl Gate {
         let refusal = Refusal::ProviderUnavailable;
         match self.read(request) {
             Ok(request) => {
+                if let Some(reply) = self.sign_out_alone(&request) {
+                    return reply;
+                }
                 let extras = Extras {
                     link: Some((&request.target, "Try again")),
                     ..Extras::default()
@@ -268,7 +281,7 @@ impl Gate {
             chosen.route.name,
             account.unwrap_or_default(),
         );
-        let target = self.end_session_origin();
+        let target = self.sign_out_targets();
         let extras = Extras {
             account,
             sign_out: session.is_some(),

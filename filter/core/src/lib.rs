@@ -22,6 +22,7 @@ pub mod policy;
 pub mod refusal;
 mod reply;
 pub mod request;
+mod revocation;
 pub mod seal;
 pub mod session;
 pub mod shared;

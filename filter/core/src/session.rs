@@ -11,6 +11,10 @@ use crate::env::Timestamp;
 use crate::needs::ClaimNeeds;
 use crate::seal::{Purpose, Sealer};
 
+/// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
+/// and the sign-out works without it, by one question more at the provider.
+const MAX_HINT: usize = 2048;
+
 /// Who is signed in, and until when.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -143,6 +147,13 @@ impl Session {
             claims: identity.claims,
             renewal,
             ..self.seen(now)
+        }
+    }
+
+    /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.
+    pub(crate) fn keep_hint(&mut self, id_token: &str) {
+        if id_token.len() <= MAX_HINT {
+            self.id_token = Some(id_token.to_owned());
         }
     }
 

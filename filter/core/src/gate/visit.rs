@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Gate;
 use crate::cookie::OwnCookies;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::request::Parsed;
 use crate::seal::Purpose;
 use crate::session::{OpenedSession, Session};
@@ -51,7 +51,7 @@ impl Gate {
         let open = |sealed: &[u8]| self.sessions.open(sealer, host, sealed, env.now);
         let opened = own.sessions().find_map(|sealed| open(&sealed));
         match opened {
-            Some(opened) => self.judge_session(opened, env.now),
+            Some(opened) => self.judge_session(opened, env),
             None => Visit {
                 session: None,
                 cookies: if own.has_session() {
@@ -64,8 +64,15 @@ impl Gate {
     }
 
     /// Whether a session that could be opened is in force.
-    fn judge_session(&self, opened: OpenedSession, now: Timestamp) -> Visit {
+    fn judge_session(&self, opened: OpenedSession, env: &Env<'_>) -> Visit {
         let OpenedSession { session, by_newest } = opened;
+        if self.is_revoked(&session, env) {
+            return Visit {
+                session: None,
+                cookies: Cookies::Clear,
+            };
+        }
+        let now = env.now;
         let idle = self.config.session.idle.map(|idle| idle.as_secs());
         let silence = now.since(session.seen_at());
         let is_silent = idle.is_some_and(|idle| silence >= idle);

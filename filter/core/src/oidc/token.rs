@@ -1,18 +1,22 @@
 //! Redeeming a code at the token endpoint (RFC 6749 section 4.1.3).
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::CALL_TIMEOUT_MS;
 use super::attempt::Attempt;
+use super::client_auth;
 use super::metadata::{Discovered, Endpoint};
 use crate::config::ProviderSettings;
+use crate::env::Env;
 use crate::refusal::SignInProblem;
 use crate::step::{ProviderCall, ProviderReply};
 
 /// Longest access token that is used for UserInfo.
 const MAX_ACCESS_TOKEN: usize = 16 * 1024;
+
+/// How long a sign-out waits for the provider to take back a refresh token, in milliseconds.
+const REVOCATION_TIMEOUT_MS: u32 = 3_000;
 
 /// What a token endpoint answered.
 pub struct Tokens {
@@ -28,7 +32,7 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// The call that redeems `code`.
+/// The call that redeems `code`; `None` without randomness.
 #[must_use]
 pub fn redeem(
     settings: &ProviderSettings,
@@ -36,12 +40,24 @@ pub fn redeem(
     attempt: &Attempt,
     code: &str,
     redirect_uri: &str,
-) -> ProviderCall {
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
         .append_pair("code", code)
         .append_pair("redirect_uri", redirect_uri)
         .append_pair("code_verifier", &attempt.verifier());
+    ask(settings, discovered, &discovered.token_endpoint, form, env)
+}
+
+/// A call with a form by which this proxy proves who it is; `None` without randomness.
+pub(super) fn ask(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    endpoint: &Endpoint,
+    mut form: form_urlencoded::Serializer<'static, String>,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
     let mut headers = vec![
         (
             "content-type",
@@ -49,16 +65,27 @@ pub fn redeem(
         ),
         ("accept", "application/json".to_owned()),
     ];
-    let secret = String::from_utf8_lossy(settings.client_secret.expose());
-    if secret.is_empty() {
-        form.append_pair("client_id", &settings.client_id);
-    } else if discovered.accepts_basic {
-        headers.push(("authorization", basic(&settings.client_id, &secret)));
-    } else {
-        form.append_pair("client_id", &settings.client_id)
-            .append_pair("client_secret", &secret);
-    }
-    call("POST", &discovered.token_endpoint, headers, form.finish())
+    let authorization = client_auth::prove(settings, discovered, &mut form, env)?;
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    Some(call("POST", endpoint, headers, form.finish()))
+}
+
+/// The call that makes a refresh token useless (RFC 7009 section 2.1); `None` where the provider does not offer that, or
+/// without randomness. Somebody waits for it who only wants to leave.
+#[must_use]
+pub fn revoke(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    refresh_token: &str,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
+    let endpoint = discovered.revocation_endpoint.as_ref()?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", refresh_token)
+        .append_pair("token_type_hint", "refresh_token");
+    let mut call = ask(settings, discovered, endpoint, form, env)?;
+    call.timeout_ms = REVOCATION_TIMEOUT_MS;
+    Some(call)
 }
 
 /// The call that asks UserInfo (OpenID Connect Core 1.0 section 5.3.1).
@@ -97,15 +124,6 @@ fn call(
         body,
         timeout_ms: CALL_TIMEOUT_MS,
     }
-}
-
-/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1), so that a colon in them is no border.
-fn basic(client_id: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    format!(
-        "Basic {}",
-        STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)))
-    )
 }
 
 /// Reads the token endpoint's answer.
@@ -199,14 +217,5 @@ mod tests {
             problem(200, &"x".repeat(300 * 1024)),
             Some(SignInProblem::ProviderAnswer)
         );
-    }
-
-    #[test]
-    fn credentials_are_encoded_before_they_are_joined() {
-        let header = basic("a:b", "p+%\u{e9} x");
-        let decoded = STANDARD
-            .decode(header.strip_prefix("Basic ").unwrap())
-            .unwrap();
-        assert_eq!(decoded, b"a%3Ab:p%2B%25%C3%A9+x");
     }
 }

@@ -25,9 +25,13 @@ const BESIDE: &[&str] = &[
     "global darkmode_primary_color",
     "global darkmode_secondary_color",
     "global favicon_url",
+    "global idp_client_private_key",
+    "global idp_client_private_key_file",
+    "global idp_client_private_key_id",
     "global idp_extra_origins",
     "global idp_groups_claim",
     "global logo_url",
+    "global idp_token_endpoint_auth_method",
     "global require_email_verified",
     "global secondary_color",
 ];
