@@ -15,7 +15,7 @@ use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{Audience, redirect};
 use crate::request::Parsed;
-use crate::session::Session;
+use crate::session::{Renewal, Session};
 use crate::step::{Reply, Step};
 use crate::used::is_first_use;
 use crate::waiting::{Flow, SignIn, Waiting};
@@ -186,7 +186,7 @@ impl Gate {
         tokens: &Tokens,
         env: &mut Env<'_>,
     ) -> Reply {
-        let begun = self.new_session(claims, tokens, env);
+        let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
         let begun = begun.and_then(|session| {
             let lines = self.session_cookies(&session, host, &OwnCookies::default(), env)?;
             Some((session, lines))
@@ -207,12 +207,20 @@ impl Gate {
     }
 
     /// A session of the person that these claims are about.
-    fn new_session(&self, claims: &Claims, _tokens: &Tokens, env: &mut Env<'_>) -> Option<Session> {
+    fn new_session(
+        &self,
+        claims: &Claims,
+        tokens: &Tokens,
+        nonce: &str,
+        env: &mut Env<'_>,
+    ) -> Option<Session> {
         let verification = self.provider.as_ref()?.settings().email_verification;
         let lifetime = self.config.session.lifetime.as_secs();
         let id = env.token::<16>().ok()?;
         let identity = claims::identity(claims, verification, &self.needs)?;
-        let session = Session::new(id, identity, env.now, lifetime);
+        let mut session = Session::new(id, identity, env.now, lifetime);
+        session.renewal = Renewal::first(&tokens.grant, nonce, env);
+        session.keep_hint(&tokens.id_token);
         Some(session.chosen_for(&self.policy_digest))
     }
 }

@@ -46,7 +46,7 @@ impl Gate {
             ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
             ("/.pomerium/sign_in", "GET") => self.sign_in(request, "/", env),
             ("/.pomerium/sign_out", "GET") => Step::Reply(self.confirm_sign_out(request)),
-            ("/.pomerium/sign_out", "POST") => self.sign_out(request),
+            ("/.pomerium/sign_out", "POST") => self.sign_out(request, env),
             ("/.pomerium/signed_out", "GET") => Step::Reply(signed_out(request)),
             (WELL_KNOWN | "/.well-known/pomerium/", "GET" | "HEAD") => {
                 Step::Reply(self.describe(request))
@@ -132,9 +132,12 @@ impl Gate {
     }
 
     /// Ends the session here and, where the provider offers it, there (OpenID Connect RP-Initiated Logout 1.0).
-    fn sign_out(&self, request: &Parsed<'_>) -> Step {
+    fn sign_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Step {
         if !is_from_here(request) {
             return self.refuse(request, Refusal::ForeignOrigin);
+        }
+        if let Some(session) = self.visit(request, env).session {
+            self.end_everywhere(&session, env);
         }
         let home = format!("{}/.pomerium/signed_out", request.authority.origin());
         let location = self.end_session_address(&home).unwrap_or(home);
