@@ -182,6 +182,10 @@ pub enum EmailVerification {
     Off,
 }
 
+/// Longest session that a file may ask for: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be
+/// signed in that long.
+pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How sessions are sealed and how long they last.
 #[derive(Debug)]
 #[non_exhaustive]

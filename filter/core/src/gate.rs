@@ -7,6 +7,7 @@ mod explain;
 mod forward;
 mod plan;
 mod renew;
+mod revoked;
 mod rewrite;
 mod routes;
 mod sign_in;
@@ -32,6 +33,7 @@ use crate::refusal::Refusal;
 use crate::renewal::{Queue, Standings};
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
+use crate::revocation::Revocations;
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
@@ -52,6 +54,7 @@ pub struct Gate {
     cookies: CookieNames,
     sealer: Option<Sealer>,
     sessions: SessionReader,
+    revocations: Revocations,
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
@@ -111,6 +114,7 @@ impl Gate {
                 .as_ref()
                 .map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
+            revocations: Revocations::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
             standings: Standings::default(),

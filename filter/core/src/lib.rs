@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod renewal;
 mod reply;
 pub mod request;
+mod revocation;
 pub mod seal;
 pub mod session;
 pub mod shared;

@@ -137,7 +137,8 @@ impl Gate {
             return self.refuse(request, Refusal::ForeignOrigin);
         }
         if let Some(session) = self.visit(request, env).session {
-            self.end_everywhere(&session, env);
+            // If it cannot be stored, the browser still forgets its cookie.
+            let _ = self.revoke_session(&session, env);
         }
         let home = format!("{}/.pomerium/signed_out", request.authority.origin());
         let location = self.end_session_address(&home).unwrap_or(home);

@@ -108,6 +108,9 @@ impl Gate {
                 format!("session ended: {why} account={account:?}"),
             ),
         };
+        if self.is_revoked(before, env) {
+            return format!("renewal dropped: the session was ended account={account:?}").into();
+        }
         let now = env.now;
         let changed = STANDINGS.update(env.shared, &before.id, now, |present| {
             let present = Entry::read(present);
@@ -133,18 +136,6 @@ impl Gate {
             Some(false) => format!("renewal dropped: it came too late account={account:?}").into(),
             None => "renewal lost: the shared data could not be written".into(),
         }
-    }
-
-    /// Ends all generations of a session in all workers of the process.
-    pub(super) fn end_everywhere(&self, session: &Session, env: &Env<'_>) {
-        let entry = Entry {
-            busy_until: env.now,
-            outcome: Outcome::Ended(u32::MAX),
-        };
-        let change = |_: Option<&[u8]>| Ok::<_, ()>((entry.write(), session.expires_at(), ()));
-        // If it cannot be written, the browser still forgets its cookie.
-        let _ = STANDINGS.update(env.shared, &session.id, env.now, change);
-        STANDINGS.announce(env.shared, &session.id);
     }
 
     /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.

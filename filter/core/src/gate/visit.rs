@@ -114,6 +114,9 @@ impl Gate {
 
     /// The newest session of a session's name, unless the name is over.
     pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> InForce {
+        if self.is_revoked(&session, env) {
+            return InForce::No;
+        }
         let mut is_newer = false;
         let mut session = session;
         if let Some(standing) = self.standing(&session, env) {

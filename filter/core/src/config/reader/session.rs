@@ -6,12 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::super::findings::{Findings, quoted};
 use super::super::object::Object;
-use super::super::{Secret, SessionSettings};
+use super::super::{MAX_SESSION_LIFETIME, Secret, SessionSettings};
 
 /// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
-/// Longest session: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be signed in that long.
-const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Length of `cookie_secret` once decoded.
 const SECRET_LENGTH: usize = 32;
 /// How many earlier secrets there may be: a ring that is never cleared is no rotation.
@@ -38,7 +36,7 @@ pub(super) fn read_session(
     let lifetime = file
         .duration("cookie_expire", findings)
         .unwrap_or(DEFAULT_LIFETIME);
-    if lifetime < Duration::from_secs(60) || lifetime > MAX_LIFETIME {
+    if lifetime < Duration::from_secs(60) || lifetime > MAX_SESSION_LIFETIME {
         findings
             .problem(
                 &file.place_of("cookie_expire"),
