@@ -32,7 +32,7 @@ pub use assertion::Assertion;
 pub use body::{Body, Proxy};
 pub use browser::{Browser, Task};
 pub use certificate::{Authority, Certificate, Issued, inline};
-pub use cockpit::Cockpit;
+pub use cockpit::{Cockpit, Reached};
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};
 pub use dice::Dice;

@@ -34,12 +34,17 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
         return Vec::new();
     };
     let about = format!("provider {}", settings.issuer);
+    let redirects = redirect::of_routes(subject);
+    let mut findings = vec![redirect::to_register(&about, &redirects)];
     let call = token::fetch(&Endpoint::discovery(settings));
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,
-        Err(silence) => return vec![silent(&about, silence.told(), subject)],
+        Err(silence) => {
+            findings.push(silent(&about, silence.told(), subject));
+            return findings;
+        }
     };
-    let mut findings = vec![clock::compare(&about, answer.header("date"), subject)];
+    findings.push(clock::compare(&about, answer.header("date"), subject));
     let discovered = match discover(&about, &answer, settings, subject) {
         Ok(discovered) => discovered,
         Err(failure) => {
@@ -53,7 +58,6 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
         "its discovery document can be used, and names this issuer",
     ));
     findings.push(keys(&about, &discovered, roots, subject).await);
-    let redirects = redirect::of_routes(subject);
     findings.extend(redirect::examine(&redirects, settings, &discovered, roots, subject).await);
     findings.extend(registration::examine(&redirects, settings, &discovered, roots, subject).await);
     findings

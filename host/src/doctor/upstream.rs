@@ -1,5 +1,6 @@
 //! Each upstream of each route: its name, a connection, TLS, an answer.
 
+use futures_util::stream::{self, StreamExt as _};
 use http::StatusCode;
 use jetway_core::config::{Endpoint, Origin, Route, Upstreams};
 
@@ -16,24 +17,30 @@ const CHECK: &str = "upstream";
 /// Upstreams that are asked: past that, asking takes longer than anybody waits.
 const MOST_ASKED: usize = 60;
 
-/// Asks the upstreams of all routes.
+/// Upstreams that are asked at the same time.
+const AT_ONCE: usize = 8;
+
+/// Asks the upstreams of all routes; the findings are in the order of the file.
 pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut asked = 0_usize;
-    for (index, route) in subject.config.routes.iter().enumerate() {
-        let Some(upstreams) = route.target.upstreams() else {
-            continue;
-        };
-        for endpoint in &upstreams.endpoints {
-            asked += 1;
-            if asked <= MOST_ASKED {
-                findings
-                    .extend(of_endpoint(subject, index, route, upstreams, endpoint, roots).await);
-            }
-        }
-    }
-    if asked > MOST_ASKED {
-        let message = format!("{} more upstreams were not asked", asked - MOST_ASKED);
+    let routes = subject.config.routes.iter().enumerate();
+    let all: Vec<_> = routes
+        .filter_map(|(index, route)| Some((index, route, route.target.upstreams()?)))
+        .flat_map(|(index, route, upstreams)| {
+            let endpoints = upstreams.endpoints.iter();
+            endpoints.map(move |endpoint| (index, route, upstreams, endpoint))
+        })
+        .collect();
+    let asked = all
+        .iter()
+        .take(MOST_ASKED)
+        .map(|(index, route, upstreams, endpoint)| {
+            of_endpoint(subject, *index, route, upstreams, endpoint, roots)
+        });
+    let found: Vec<Vec<Finding>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let mut findings = found.concat();
+    let left_out = all.len().saturating_sub(MOST_ASKED);
+    if left_out > 0 {
+        let message = format!("{left_out} more upstreams were not asked");
         findings.push(Finding::warning(CHECK, subject.name, message));
     }
     findings
@@ -61,6 +68,7 @@ async fn of_endpoint(
         route,
         endpoint,
         public: public_origin(subject.config, route),
+        proto: if told_http(subject) { "http" } else { "https" },
         connector,
     };
     let ping = match visit.get("/ping").await {
@@ -85,6 +93,12 @@ async fn of_endpoint(
         findings.extend(cockpit::missing(&about, &ping, subject, index));
     }
     findings
+}
+
+/// Whether upstreams are told that visitors come over plain http: TLS ends at a proxy in front that is not believed.
+fn told_http(subject: &Subject<'_>) -> bool {
+    let listener = &subject.config.listener;
+    listener.insecure && listener.trusted_hops == 0
 }
 
 /// Why nothing answers.

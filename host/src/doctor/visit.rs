@@ -23,6 +23,8 @@ pub(super) struct Visit<'a> {
     pub(super) endpoint: &'a Endpoint,
     /// The origin of the pages that visitors see.
     pub(super) public: Origin,
+    /// What the upstream is told about how visitors come: `https`, or `http` if Jetway does not know better.
+    pub(super) proto: &'static str,
     pub(super) connector: Connector,
 }
 
@@ -68,7 +70,7 @@ impl Visit<'_> {
     pub(super) fn headers(&self, path: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         insert(&mut headers, header::HOST, &self.host(path));
-        insert(&mut headers, FORWARDED_PROTO, "https");
+        insert(&mut headers, FORWARDED_PROTO, self.proto);
         insert(&mut headers, FORWARDED_FOR, "127.0.0.1");
         if matches!(self.route.host, HostHeader::Upstream) {
             insert(&mut headers, FORWARDED_HOST, &self.public.authority());
@@ -112,7 +114,7 @@ impl Visit<'_> {
         self.send(&path, headers).await
     }
 
-    /// A websocket handshake that this proxy would not send: with this `Host`, and without the route's edits.
+    /// A websocket handshake that this proxy would not send: with this `Host`, over https, and without the route's edits.
     pub(super) async fn handshake_as(
         &self,
         path: &str,
@@ -122,6 +124,7 @@ impl Visit<'_> {
         let path = self.path(path);
         let mut headers = self.headers(&path);
         insert(&mut headers, header::HOST, host);
+        insert(&mut headers, FORWARDED_PROTO, "https");
         upgrade(&mut headers, origin);
         self.send(&path, headers).await
     }

@@ -113,19 +113,12 @@ async fn refused(
 ) -> Finding {
     let traits = Traits::find(visit).await;
     let public = visit.public.to_string();
-    let spoilt = spoils(visit);
     let finding =
         Finding::failure(CHECK, about, message(&public, &traits, visit)).seen(CONNECTION_FAILED);
-    if !spoilt.is_empty()
-        && visit
-            .handshake_as(SOCKET, &visit.host(SOCKET), &public)
-            .await
-            .is_ok_and(|answer| answer.status == StatusCode::SWITCHING_PROTOCOLS)
-    {
-        let names = spoilt.join("`, `");
-        return finding
-            .why(format!("the route changes `{names}` on the way, and Cockpit needs what the browser and Jetway sent"))
-            .change(subject.in_route(index, "set_request_headers", &format!("take `{names}` out of `set_request_headers` and `remove_request_headers`")));
+    let host = visit.host(SOCKET);
+    let untouched = visit.handshake_as(SOCKET, &host, &public).await;
+    if opens(untouched.as_ref()) {
+        return of_jetway(about, &public, visit, subject, index);
     }
     if traits.has_origins {
         return wrong_origins(finding, &public, &traits, local);
@@ -152,6 +145,42 @@ async fn refused(
             .change(believe(local, "and write"))
             .change(restart()),
     }
+}
+
+/// What this proxy sends is what Cockpit refuses: it would accept the same over https and without the route's edits.
+fn of_jetway(
+    about: &str,
+    public: &str,
+    visit: &Visit<'_>,
+    subject: &Subject<'_>,
+    index: usize,
+) -> Finding {
+    let message = format!(
+        "Cockpit refuses websockets from {public} (403, bad Origin), for what Jetway tells it"
+    );
+    let finding = Finding::failure(CHECK, about, message).seen(CONNECTION_FAILED);
+    let spoilt = spoils(visit).join("`, `");
+    if spoilt.is_empty() {
+        return finding
+            .why("Jetway listens without TLS and believes no proxy in front of it, so that it tells Cockpit `X-Forwarded-Proto: http`")
+            .change(
+                subject
+                    .at_top("insecure_server", "if exactly one proxy in front terminates TLS, write")
+                    .line("xff_num_trusted_hops: 1"),
+            );
+    }
+    finding
+        .why(format!("the route changes `{spoilt}` on the way, and Cockpit needs what the browser and Jetway sent"))
+        .change(subject.in_route(
+            index,
+            "set_request_headers",
+            &format!("take `{spoilt}` out of `set_request_headers` and `remove_request_headers`"),
+        ))
+}
+
+/// Whether a handshake was accepted.
+fn opens(answer: Result<&Answer, &Silence>) -> bool {
+    answer.is_ok_and(|answer| answer.status == StatusCode::SWITCHING_PROTOCOLS)
 }
 
 fn message(public: &str, traits: &Traits, visit: &Visit<'_>) -> String {
@@ -250,17 +279,16 @@ fn spoils<'v>(visit: &'v Visit<'_>) -> Vec<&'v str> {
 impl Traits {
     /// Asks for other origins than the page's.
     async fn find(visit: &Visit<'_>) -> Self {
-        let opens = async |host: &str, origin: &str| {
-            let answer = visit.handshake_as(SOCKET, host, origin).await;
-            answer.is_ok_and(|answer| answer.status == StatusCode::SWITCHING_PROTOCOLS)
+        let accepts = async |host: &str, origin: &str| {
+            opens(visit.handshake_as(SOCKET, host, origin).await.as_ref())
         };
         // Without `Origins`, Cockpit accepts the host that it sees, whichever that is.
-        let knows_https = opens(NOBODYS, &format!("https://{NOBODYS}")).await;
-        let has_origins = !knows_https && !opens(NOBODYS, &format!("http://{NOBODYS}")).await;
+        let knows_https = accepts(NOBODYS, &format!("https://{NOBODYS}")).await;
+        let has_origins = !knows_https && !accepts(NOBODYS, &format!("http://{NOBODYS}")).await;
         let mut accepted = Vec::new();
         if has_origins {
             for origin in misspellings(visit) {
-                if opens(&visit.host(SOCKET), &origin).await {
+                if accepts(&visit.host(SOCKET), &origin).await {
                     accepted.push(origin);
                 }
             }

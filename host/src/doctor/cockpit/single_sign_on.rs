@@ -2,11 +2,13 @@
 
 mod machine;
 
+use std::path::Path;
+
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
 use super::super::Subject;
-use super::super::finding::{Change, Finding};
+use super::super::finding::{Change, Finding, Outcome};
 use super::super::visit::Visit;
 use super::local::Local;
 use super::login_page::LoginPage;
@@ -25,12 +27,17 @@ pub(super) async fn examine(
     page: &LoginPage,
     local: &Local,
 ) -> Vec<Finding> {
-    let mut findings = vec![
-        of_page(page, about, local),
-        of_bearer(visit, about, local).await,
-    ];
-    if local.is_here() {
-        findings.extend(machine::examine(subject, visit));
+    let bearer = of_bearer(visit, about, local).await;
+    let works = bearer.outcome == Outcome::Ok;
+    let mut findings = vec![of_page(page, about, local), bearer];
+    if let Some(conf) = local.file() {
+        let socket = conf
+            .value("bearer", "UnixPath")
+            .map_or(SESSION_SOCKET, |written| written.value);
+        // One in a container has its files elsewhere.
+        if !works || Path::new(socket).exists() {
+            findings.extend(machine::examine(subject, visit, Path::new(socket)));
+        }
     }
     findings
 }

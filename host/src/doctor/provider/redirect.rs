@@ -53,6 +53,24 @@ pub(super) fn of_routes(subject: &Subject<'_>) -> Vec<String> {
     addresses
 }
 
+/// Which addresses the provider has to know, whether or not it can be asked.
+pub(super) fn to_register(about: &str, redirects: &[String]) -> Finding {
+    let shown: Vec<&str> = redirects
+        .iter()
+        .take(MOST_TRIED)
+        .map(String::as_str)
+        .collect();
+    let more = match redirects.len().saturating_sub(MOST_TRIED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "to be registered as redirect URIs, letter by letter: {}{more}",
+        shown.join(" ")
+    );
+    Finding::ok(CHECK, about, message)
+}
+
 /// Begins a sign-in for each address without finishing it, and looks whether the provider accepts the address.
 pub(super) async fn examine(
     redirects: &[String],

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
-use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SESSION_SOCKET, SOCKET_UNIT};
+use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT};
 use crate::file;
 
 const CHECK: &str = "cockpit-session-helper";
@@ -19,9 +19,9 @@ const MAX_FILE: u64 = 64 * 1024;
 const SEEN: &str = "Cockpit's login page with an error, after the sign-in";
 
 /// Looks at everything that is there.
-pub(super) fn examine(subject: &Subject<'_>, visit: &Visit<'_>) -> Vec<Finding> {
+pub(super) fn examine(subject: &Subject<'_>, visit: &Visit<'_>, socket: &Path) -> Vec<Finding> {
     let layout = Layout::of(Path::new("/")).unwrap_or(Layout::StaticGroup);
-    let mut findings = vec![of_socket(Path::new(SESSION_SOCKET), layout)];
+    let mut findings = vec![of_socket(socket, layout)];
     findings.extend(of_unit());
     findings.extend(of_helper(subject, &visit.public.host));
     findings
