@@ -125,6 +125,7 @@ fn let_through(stream: &Stream, forward: &Forward, phase: Phase) -> Action {
     *stream.fate.borrow_mut() = Fate::Forwarded {
         route: forward.route(),
         cookies: forward.cookies().to_vec(),
+        binding: forward.binding().cloned(),
     };
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;

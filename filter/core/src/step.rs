@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::env::Timestamp;
+use crate::gate::Binding;
 use crate::policy::Permit;
 use crate::waiting::Waiting;
 
@@ -38,6 +39,7 @@ pub struct Forward {
     route: RouteNumber,
     edits: Vec<Edit<'static>>,
     cookies: Vec<String>,
+    binding: Option<Binding>,
 }
 
 impl Forward {
@@ -52,7 +54,19 @@ impl Forward {
             route,
             edits,
             cookies,
+            binding: None,
         }
+    }
+
+    /// The same, with what binds the cookies of a Cockpit to the visitor.
+    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
+        Self { binding, ..self }
+    }
+
+    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// `Set-Cookie` values to add to the upstream's answer, whatever it is.

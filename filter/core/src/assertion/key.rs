@@ -83,11 +83,10 @@ impl AssertionKey {
         // The members and their order are what RFC 7638 hashes.
         let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         let id = URL_SAFE_NO_PAD.encode(Sha256::digest(members.as_bytes()));
-        let header = json!({"alg": "ES256", "typ": "JWT", "kid": id}).to_string();
         Self {
             key,
             jwk: json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
-            header: format!("{}.", URL_SAFE_NO_PAD.encode(header)),
+            header: header("JWT", &id),
             id,
         }
     }
@@ -114,7 +113,16 @@ impl AssertionKey {
     /// (RFC 6979), so that signing needs no randomness.
     #[must_use]
     pub(crate) fn sign(&self, claims: &Value) -> String {
-        let mut token = self.header.clone();
+        self.complete(self.header.clone(), claims)
+    }
+
+    /// A token of another type than `JWT` (RFC 8725 section 3.11).
+    #[must_use]
+    pub(crate) fn sign_as(&self, token_type: &str, claims: &Value) -> String {
+        self.complete(header(token_type, &self.id), claims)
+    }
+
+    fn complete(&self, mut token: String, claims: &Value) -> String {
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
         let signature: Signature = self.key.sign(token.as_bytes());
         token.push('.');
@@ -127,6 +135,12 @@ impl std::fmt::Debug for AssertionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AssertionKey(..)")
     }
+}
+
+/// The first part of a token, with its dot.
+fn header(token_type: &str, key: &str) -> String {
+    let header = json!({"alg": "ES256", "typ": token_type, "kid": key}).to_string();
+    format!("{}.", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// The PEM text, which may be in base64 once more.

@@ -1,5 +1,6 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
+use super::cockpit::token::TOKEN_PATH;
 use super::{Gate, line};
 use crate::config::Origin;
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
@@ -10,7 +11,7 @@ use crate::request::Parsed;
 use crate::step::{Reply, Step};
 
 /// Endpoints that exist, for telling a wrong method from a wrong address.
-const ENDPOINTS: [&str; 11] = [
+const ENDPOINTS: [&str; 12] = [
     "/ping",
     "/healthz",
     CALLBACK_PATH,
@@ -19,6 +20,7 @@ const ENDPOINTS: [&str; 11] = [
     "/.pomerium/sign_in",
     "/.pomerium/sign_out",
     "/.pomerium/signed_out",
+    TOKEN_PATH,
     WELL_KNOWN,
     "/.well-known/pomerium/",
     KEY_SET,
@@ -48,6 +50,7 @@ impl Gate {
             ("/.pomerium/sign_out", "GET") => Step::Reply(self.confirm_sign_out(request)),
             ("/.pomerium/sign_out", "POST") => self.sign_out(request),
             ("/.pomerium/signed_out", "GET") => Step::Reply(signed_out(request)),
+            (TOKEN_PATH, "GET") => self.answer_cockpit_token(request, env),
             (WELL_KNOWN | "/.well-known/pomerium/", "GET" | "HEAD") => {
                 Step::Reply(self.describe(request))
             }
