@@ -20,7 +20,7 @@ use crate::socket::{next_payload, send_text};
 use crate::{Channel, Dialer, Port, Process, UnixUser, Visitor, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
-const ACCOUNT: &str = "cockpit-wsinstance";
+pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
 
 /// Where distributions put Cockpit's web service.
 const PROGRAMS: [&str; 2] = ["/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpit-ws"];
