@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jetway_core::config::Config;
 use jetway_core::contract::SECRET_VARIABLES;
 use jetway_core::gate::Gate;
-use jetway_core::oidc::provider::Absorbed;
+use jetway_core::oidc::provider::{Absorbed, Due};
 use jetway_core::step::{ProviderCall, ProviderReply};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -14,7 +14,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
 use crate::perform::{Phase, begin, give_up, resume, send, with_answer};
-use crate::plugin::{Held, IDLE_TICK, Pending, Plugin, now};
+use crate::plugin::{Held, IDLE_TICK, Pending, Plugin, now, with_env};
 
 /// The root context. Without a plugin, until it is configured, every request is refused.
 #[derive(Default)]
@@ -43,8 +43,10 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
-        if let Some(call) = plugin.gate.due(now()) {
-            fetch(plugin, &call);
+        match with_env(|env| plugin.gate.due(env)) {
+            Due::Call(call) => fetch(plugin, &call),
+            Due::Ready => wake_all(plugin),
+            Due::Nothing => {}
         }
         give_up_late(plugin);
         if plugin.held.borrow().is_empty() && hostcalls::set_tick_period(IDLE_TICK).is_err() {
@@ -114,7 +116,7 @@ fn fetch(plugin: &Plugin, call: &ProviderCall) {
 }
 
 fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
-    match plugin.gate.absorb(reply, now()) {
+    match with_env(|env| plugin.gate.absorb(reply, env)) {
         Absorbed::Next(call) => fetch(plugin, &call),
         Absorbed::Ready => wake_all(plugin),
         Absorbed::Failed(why) => log::warn!("the provider is not usable: {why}"),

@@ -4,6 +4,8 @@
 pub mod attempt;
 pub mod claims;
 mod client_auth;
+pub(crate) mod clock;
+pub(crate) mod github;
 pub mod keys;
 pub mod metadata;
 pub mod provider;

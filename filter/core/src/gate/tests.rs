@@ -4,6 +4,7 @@ mod certificates;
 mod explain;
 mod headers;
 mod identity;
+mod providers;
 mod requests;
 mod rewriting;
 mod routes;

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::LEEWAY;
 use super::keys::KeySet;
+use super::metadata::expected_issuer;
 use crate::config::EmailVerification;
 use crate::env::Timestamp;
 use crate::needs::ClaimNeeds;
@@ -19,7 +20,7 @@ const MAX_TOKEN: usize = 64 * 1024;
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
-const MAX_SUBJECT: usize = 255;
+pub(super) const MAX_SUBJECT: usize = 255;
 /// Longest address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
 const MAX_EMAIL: usize = 320;
 
@@ -147,7 +148,8 @@ fn seconds(value: Option<&Value>) -> Option<u64> {
 
 fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if text("iss") != Some(expected.issuer) {
+    let issuer = expected_issuer(expected.issuer, claims);
+    if issuer.is_none() || text("iss") != issuer.as_deref() {
         return Err(TokenProblem::Issuer);
     }
     let (for_us, for_others) = match claims.get("aud") {

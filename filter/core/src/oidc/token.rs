@@ -23,6 +23,16 @@ pub struct Tokens {
     pub access_token: Option<String>,
 }
 
+impl Tokens {
+    /// The answer of a provider that gives no ID token.
+    pub(crate) const fn without_id(access_token: String) -> Self {
+        Self {
+            id_token: String::new(),
+            access_token: Some(access_token),
+        }
+    }
+}
+
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tokens(..)")
@@ -88,7 +98,7 @@ pub fn fetch(endpoint: &Endpoint) -> ProviderCall {
     )
 }
 
-fn call(
+pub(super) fn call(
     method: &'static str,
     endpoint: &Endpoint,
     headers: Vec<(&'static str, String)>,
@@ -121,15 +131,18 @@ pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
     };
     let answer = crate::json::parse(body).map_err(|_| SignInProblem::ProviderAnswer)?;
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
-    let access_token = text("access_token").filter(|token| {
-        token.len() <= MAX_ACCESS_TOKEN
-            && !token.is_empty()
-            && token.bytes().all(|byte| byte.is_ascii_graphic())
-    });
+    let access_token = text("access_token").filter(|token| is_token(token));
     Ok(Tokens {
         id_token: text("id_token").ok_or(SignInProblem::ProviderAnswer)?,
         access_token,
     })
+}
+
+/// Whether a text can be an access token that is sent in a header (RFC 6750 section 2.1).
+pub(super) fn is_token(text: &str) -> bool {
+    text.len() <= MAX_ACCESS_TOKEN
+        && !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[derive(PartialEq, Eq)]
