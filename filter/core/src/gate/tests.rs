@@ -2,12 +2,14 @@
 
 mod certificates;
 mod cockpit;
+mod errand;
 mod explain;
 mod headers;
 mod identity;
 mod provider_logout;
 mod providers;
 mod requests;
+mod returning;
 mod rewriting;
 mod routes;
 mod sign_in;

@@ -16,6 +16,8 @@ pub(super) struct World {
     pub(super) gate: Gate,
     pub(super) fixture: Fixture,
     pub(super) fake: FakeProvider,
+    /// The request that was begun last, which a call of the provider finds when it returns.
+    pub(super) last: Headers,
 }
 
 /// Headers as one side sees them.
@@ -121,6 +123,7 @@ impl World {
             gate: Gate::new(config(changes)),
             fixture: Fixture::new(),
             fake: FakeProvider::new(),
+            last: Headers::new(),
         };
         world.learn();
         world
@@ -144,6 +147,7 @@ impl World {
     }
 
     pub(super) fn begin(&mut self, headers: &Headers) -> Step {
+        self.last.clone_from(headers);
         self.gate
             .begin(&Request::new(headers), &mut self.fixture.env())
     }
@@ -253,10 +257,9 @@ impl World {
 
     /// Gives a waiting request the provider's answer.
     pub(super) fn resume(&mut self, waiting: Waiting, reply: &ProviderReply<'_>) -> Step {
-        // A sign-in knows from its callback all that it needs.
         waiting.resume(
             &self.gate,
-            &Request::new(&[]),
+            &Request::new(&self.last),
             reply,
             &mut self.fixture.env(),
         )
