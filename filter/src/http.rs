@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use jetway_core::gate::Gate;
+use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
+use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::perform::{Phase, begin, edit};
+use crate::perform::{Phase, begin, begin_with_body, edit};
 use crate::plugin::{Fate, Plugin, Stream};
 use crate::root::answered;
 
@@ -61,18 +61,66 @@ impl HttpContext for Http {
         }
     }
 
+    /// A body comes here while its request is held, where the body of the proxy can show it: it waits with its request.
+    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
+        match self.stream.fate.get() {
+            Fate::Kept => Action::Pause,
+            Fate::Forwarded(_) => Action::Continue,
+        }
+    }
+
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let Fate::Forwarded(route) = self.stream.fate.get()
+            && let Fate::Forwarded {
+                route,
+                cookies,
+                binding,
+            } = &*self.stream.fate.borrow()
         {
-            edit_answer(&plugin.gate, route);
+            edit_answer(&plugin.gate, *route, binding.as_ref());
+            set_cookies(cookies);
         }
         Action::Continue
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
+            (Some(_), Fate::AwaitsBody(limit)) => *limit,
+            (Some(plugin), Fate::Forwarded { .. }) => {
+                if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
+                    watched.hear(size, first_byte);
+                }
+                return Action::Continue;
+            }
+            _ => return Action::Continue,
+        };
+        match &self.plugin {
+            Some(plugin) if end_of_stream || size > limit => {
+                begin_with_body(plugin, &self.stream, limit)
+            }
+            _ => Action::Pause,
+        }
+    }
+}
+
+/// The first byte of the part of the request's body that is passing.
+fn first_byte() -> Option<u8> {
+    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, 1);
+    part.ok()??.first().copied()
+}
+
+/// Adds cookies to an upstream's answer.
+fn set_cookies(cookies: &[String]) {
+    for cookie in cookies {
+        let map = MapType::HttpResponseHeaders;
+        if hostcalls::add_map_value(map, "set-cookie", cookie).is_err() {
+            log::warn!("a cookie could not be set");
+        }
     }
 }
 
 /// Edits the headers of an upstream's answer.
-fn edit_answer(gate: &Gate, route: RouteNumber) {
+fn edit_answer(gate: &Gate, route: RouteNumber, binding: Option<&Binding>) {
     let map = MapType::HttpResponseHeaders;
     // Asking for one header is much cheaper than reading all, and most answers set no cookie.
     let read = gate.reads_answer(route)
@@ -85,7 +133,7 @@ fn edit_answer(gate: &Gate, route: RouteNumber) {
     } else {
         Vec::new()
     };
-    let answer = gate.edit_answer(route, &headers);
+    let answer = gate.edit_answer(route, binding, &headers);
     if answer.withheld_cookie {
         log::warn!("the upstream tried to set a cookie of ours");
     }

@@ -9,10 +9,11 @@ use jetway_core::request::{Request, read_address};
 use jetway_core::step::{
     Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
 };
+use jetway_core::waiting::Waiting;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
-use crate::plugin::{BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, Stream, with_env};
+use crate::plugin::{BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, with_env};
 
 /// Whether the request has to be let go by a call, because its callback returned long ago.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,22 @@ pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
     };
     let request = Request::new(&headers).from(source(&plugin.gate));
     let step = with_env(|env| plugin.gate.begin(&request, env));
-    perform(plugin, stream, phase, step, &headers)
+    perform(plugin, stream, phase, step, &request)
+}
+
+/// Decides anew about the request in effect, whose body has come or is longer than `limit`.
+pub(crate) fn begin_with_body(plugin: &Plugin, stream: &Stream, limit: usize) -> Action {
+    let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, limit + 1);
+    let (Ok(headers), Ok(body)) = (hostcalls::get_map_bytes(MapType::HttpRequestHeaders), body)
+    else {
+        return Action::Pause;
+    };
+    let body = body.unwrap_or_default();
+    let request = Request::new(&headers)
+        .from(source(&plugin.gate))
+        .body(&body);
+    let step = with_env(|env| plugin.gate.begin(&request, env));
+    perform(plugin, stream, Phase::Headers, step, &request)
 }
 
 /// The client's address as the body trusts it, when a policy asks for it.
@@ -42,16 +58,29 @@ fn source(gate: &Gate) -> Option<IpAddr> {
     read_address(&address)
 }
 
-/// Goes on with a sign-in whose call was answered.
-pub(crate) fn resume(plugin: &Plugin, stream: &Stream, step: Step) {
-    perform(plugin, stream, Phase::Paused, step, &[]);
+/// Goes on with the request in effect, whose call was answered.
+pub(crate) fn resume(
+    plugin: &Plugin,
+    stream: &Stream,
+    waiting: Waiting,
+    reply: &ProviderReply<'_>,
+) {
+    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+        return;
+    };
+    let request = Request::new(&headers).from(source(&plugin.gate));
+    let step = with_env(|env| waiting.resume(&plugin.gate, &request, reply, env));
+    perform(plugin, stream, Phase::Paused, step, &request);
 }
 
-/// Answers a request that waited too long.
-pub(crate) fn give_up(gate: &Gate, stream: &Stream) {
-    if let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
-        reply(stream, &gate.unavailable(&Request::new(&headers)));
-    }
+/// Decides about the request in effect, which waited too long.
+pub(crate) fn give_up(plugin: &Plugin, stream: &Stream) {
+    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+        return;
+    };
+    let request = Request::new(&headers).from(source(&plugin.gate));
+    let step = with_env(|env| plugin.gate.begin_without(&request, env));
+    perform(plugin, stream, Phase::Paused, step, &request);
 }
 
 fn perform(
@@ -59,43 +88,58 @@ fn perform(
     stream: &Stream,
     phase: Phase,
     mut step: Step,
-    headers: &[(String, Vec<u8>)],
+    request: &Request<'_>,
 ) -> Action {
-    // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, so this ends.
+    if plugin.gate.has_renewals() {
+        plugin.tick_within(SOON);
+    }
+    // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, and a request that cannot
+    // be held is decided about at once, so this ends.
     loop {
         match step {
-            Step::Forward(forward) => return let_through(stream, &forward, phase),
+            Step::Forward(forward) => return let_through(plugin, stream, forward, phase),
             Step::Reply(answer) => return reply(stream, &answer),
-            Step::Hold { until } => return hold(plugin, stream, until, headers),
+            Step::Hold { until } if hold(plugin, stream, until) => return Action::Pause,
+            Step::Hold { .. } => {
+                step = with_env(|env| plugin.gate.begin_without(request, env));
+            }
+            Step::ReadBody { limit } => {
+                *stream.fate.borrow_mut() = Fate::AwaitsBody(limit);
+                return Action::Pause;
+            }
             Step::Call(call, waiting) => match send(&call) {
                 Ok(token) => {
                     plugin
                         .calls
                         .borrow_mut()
-                        .insert(token, Pending::SignIn(stream.clone(), waiting));
+                        .insert(token, Pending::Request(stream.clone(), waiting));
                     return Action::Pause;
                 }
                 Err(status) => {
                     log::warn!("{call:?} could not be sent: {status:?}");
-                    let nothing = ProviderReply {
-                        status: 0,
-                        body: &[],
-                    };
-                    step = with_env(|env| waiting.resume(&plugin.gate, &nothing, env));
+                    let nothing = &ProviderReply::NONE;
+                    step = with_env(|env| waiting.resume(&plugin.gate, request, nothing, env));
                 }
             },
         }
     }
 }
 
-fn let_through(stream: &Stream, forward: &Forward, phase: Phase) -> Action {
+fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Phase) -> Action {
     for change in forward.edits() {
         if edit(MapType::HttpRequestHeaders, change).is_err() {
             // Without the edit the upstream would see what it must not: the request stays where it is.
             return Action::Pause;
         }
     }
-    stream.fate.set(Fate::Forwarded(forward.route()));
+    if let Some(watched) = forward.take_watched() {
+        plugin.watched.borrow_mut().insert(stream.id, watched);
+    }
+    *stream.fate.borrow_mut() = Fate::Forwarded {
+        route: forward.route(),
+        cookies: forward.cookies().to_vec(),
+        binding: forward.binding().cloned(),
+    };
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;
     }
@@ -113,7 +157,7 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
 
 fn reply(stream: &Stream, reply: &Reply) -> Action {
     log::info!("{} status={}", reply.event, reply.status);
-    stream.fate.set(Fate::Kept);
+    *stream.fate.borrow_mut() = Fate::Kept;
     let headers: Vec<(&str, &str)> = reply
         .headers
         .iter()
@@ -126,23 +170,17 @@ fn reply(stream: &Stream, reply: &Reply) -> Action {
     Action::Pause
 }
 
-fn hold(
-    plugin: &Plugin,
-    stream: &Stream,
-    until: Timestamp,
-    headers: &[(String, Vec<u8>)],
-) -> Action {
+/// Keeps the request waiting, if there is room.
+fn hold(plugin: &Plugin, stream: &Stream, until: Timestamp) -> bool {
     if plugin.held.borrow().len() >= MAX_HELD {
-        return reply(stream, &plugin.gate.unavailable(&Request::new(headers)));
+        return false;
     }
     plugin.held.borrow_mut().push(Held {
         stream: stream.clone(),
         until,
     });
-    if hostcalls::set_tick_period(BUSY_TICK).is_err() {
-        log::warn!("the timer could not be set");
-    }
-    Action::Pause
+    plugin.tick_within(BUSY_TICK);
+    true
 }
 
 /// Sends a call to the provider.
@@ -172,9 +210,11 @@ pub(crate) fn send(call: &ProviderCall) -> Result<u32, Status> {
 
 /// Reads the answer of the call whose callback is running and passes it to `take`.
 pub(crate) fn with_answer<T>(take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
-    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status")
-        .ok()
-        .flatten();
+    let header = |name| {
+        let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name);
+        value.ok().flatten()
+    };
+    let status = header(":status");
     let status = status
         .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok())
         .unwrap_or_default();
@@ -184,5 +224,6 @@ pub(crate) fn with_answer<T>(take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
     take(&ProviderReply {
         status,
         body: &body.unwrap_or_default(),
+        date: &header("date").unwrap_or_default(),
     })
 }

@@ -6,15 +6,21 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
-use jetway_core::gate::Gate;
+use jetway_core::gate::{Binding, Gate};
+use jetway_core::renewal::Renewing;
+use jetway_core::shared::SharedData;
 use jetway_core::step::RouteNumber;
 use jetway_core::waiting::Waiting;
+use jetway_core::watched::Watched;
 use proxy_wasm::hostcalls;
 
 /// How often to look after held requests and the provider, while there are held requests.
 pub(crate) const BUSY_TICK: Duration = Duration::from_millis(50);
-/// How often to look after the provider otherwise.
-pub(crate) const IDLE_TICK: Duration = Duration::from_secs(5);
+/// How soon to send what only the timer can send.
+pub(crate) const SOON: Duration = Duration::from_millis(5);
+/// How often to look after the provider and open streams otherwise. A stream that may not stay open ends within five
+/// seconds of what ended its permission.
+pub(crate) const IDLE_TICK: Duration = Duration::from_secs(2);
 /// How many requests may wait for the provider's metadata; further ones are answered at once. A held request costs the
 /// body its connection and headers, so the number bounds what an unreachable provider can pile up.
 pub(crate) const MAX_HELD: usize = 1024;
@@ -24,16 +30,24 @@ pub(crate) struct Plugin {
     pub(crate) gate: Gate,
     /// Calls to the provider that are out, by token.
     pub(crate) calls: RefCell<HashMap<u32, Pending>>,
-    /// Requests that wait for the provider's metadata.
+    /// Requests that wait for the provider's metadata or for the renewal of their session.
     pub(crate) held: RefCell<Vec<Held>>,
+    /// What the permissions of requests that were let through rest on, until they are over.
+    pub(crate) watched: RefCell<HashMap<u32, Watched>>,
+    /// When they were last looked at.
+    pub(crate) looked_at: Cell<Timestamp>,
+    /// The timer's present period.
+    tick: Cell<Duration>,
 }
 
 /// For what a call is out.
 pub(crate) enum Pending {
     /// Metadata and keys, for everybody.
     Provider,
-    /// One visitor's sign-in.
-    SignIn(Stream, Waiting),
+    /// One request that waits.
+    Request(Stream, Waiting),
+    /// The renewal of a session, for everybody who has it.
+    Renewal(Renewing),
 }
 
 /// A request that is held.
@@ -46,17 +60,26 @@ pub(crate) struct Held {
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) id: u32,
-    pub(crate) fate: Rc<Cell<Fate>>,
+    pub(crate) fate: Rc<RefCell<Fate>>,
 }
 
 /// What became of a request.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) enum Fate {
     /// Nothing yet, or our own answer, which is right as it is.
     #[default]
     Kept,
-    /// It was let through by this route, which has a say in the upstream's answer.
-    Forwarded(RouteNumber),
+    /// It waits for its body, of which so much is read at the most.
+    AwaitsBody(usize),
+    /// It was let through.
+    Forwarded {
+        /// The route has a say in the upstream's answer.
+        route: RouteNumber,
+        /// `Set-Cookie` values to add to the answer.
+        cookies: Vec<String>,
+        /// What binds the cookies of a Cockpit to the visitor.
+        binding: Option<Binding>,
+    },
 }
 
 impl Plugin {
@@ -65,15 +88,31 @@ impl Plugin {
             gate,
             calls: RefCell::default(),
             held: RefCell::default(),
+            watched: RefCell::default(),
+            looked_at: Cell::default(),
+            tick: Cell::default(),
         }
+    }
+
+    /// Sets the timer's period, unless it is what it is: setting it begins a new period.
+    pub(crate) fn tick_every(&self, period: Duration) {
+        if self.tick.replace(period) != period && hostcalls::set_tick_period(period).is_err() {
+            log::warn!("the timer could not be set");
+        }
+    }
+
+    /// Sets the timer's period to at most this.
+    pub(crate) fn tick_within(&self, period: Duration) {
+        self.tick_every(self.tick.get().min(period));
     }
 
     /// Forgets everything that waits for a request that is over.
     pub(crate) fn forget(&self, id: u32) {
+        self.watched.borrow_mut().remove(&id);
         self.held.borrow_mut().retain(|held| held.stream.id != id);
-        self.calls
-            .borrow_mut()
-            .retain(|_, pending| !matches!(pending, Pending::SignIn(stream, _) if stream.id == id));
+        self.calls.borrow_mut().retain(
+            |_, pending| !matches!(pending, Pending::Request(stream, _) if stream.id == id),
+        );
     }
 }
 
@@ -91,5 +130,23 @@ pub(crate) fn with_env<T>(decide: impl FnOnce(&mut Env<'_>) -> T) -> T {
     decide(&mut Env {
         now: now(),
         random: &mut random,
+        shared: &BodyShared,
     })
+}
+
+/// The shared data of the body.
+struct BodyShared;
+
+impl SharedData for BodyShared {
+    fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        match hostcalls::get_shared_data(key) {
+            // A version of 0 would mean "in any case" in the other direction.
+            Ok((Some(value), Some(version))) if version != 0 => Some((value, version)),
+            _ => None,
+        }
+    }
+
+    fn write(&self, key: &str, value: &[u8], version: u32) -> bool {
+        hostcalls::set_shared_data(key, Some(value), Some(version)).is_ok()
+    }
 }

@@ -1,22 +1,73 @@
 //! Cookies: reading ours, hiding them from upstreams, setting and clearing them (RFC 6265bis).
 
+use std::borrow::Cow;
+
+/// Most bytes of one cookie's value. Browsers keep 4096 of name and value together (RFC 6265bis section 5.7), and some
+/// count the attributes, too.
+const CHUNK: usize = 3800;
+/// In how many cookies a session may lie. More would bring a request's headers near the limits of servers in front.
+const MAX_CHUNKS: usize = 3;
+/// Longest value of a session.
+pub const MAX_SESSION_VALUE: usize = CHUNK * MAX_CHUNKS;
+
 /// Names of this deployment's cookies.
 #[derive(Clone, Debug)]
 pub struct CookieNames {
     session: String,
     attempt_prefix: String,
+    bounces: String,
+    sign_out: String,
+    part_prefix: String,
 }
 
 /// What a request's `Cookie` headers hold of ours.
 #[derive(Debug, Default)]
 pub struct OwnCookies<'a> {
     /// Values under the session's name. More than one is possible only in a forged header.
-    pub sessions: Vec<&'a [u8]>,
+    sessions: Vec<&'a [u8]>,
+    /// What follows the first cookie of a long session: its place, from 1, and value.
+    parts: Vec<(usize, &'a [u8])>,
     /// Sign-in attempts: id and sealed value.
     pub attempts: Vec<(&'a str, &'a [u8])>,
+    /// How often this browser was sent to sign in lately, sealed.
+    pub bounces: Option<&'a [u8]>,
+    /// The `state` of the sign-out that this browser began last.
+    pub sign_out: Option<&'a [u8]>,
 }
 
-/// How many cookies of ours one request may bring; a browser brings one session and [`crate::oidc::MAX_ATTEMPTS`].
+impl<'a> OwnCookies<'a> {
+    /// Whether there is any cookie of a session, good or bad.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        !self.sessions.is_empty() || !self.parts.is_empty()
+    }
+
+    /// The sealed sessions, put together from their cookies. One of which a cookie is missing, or there twice or too
+    /// many, is none.
+    pub fn sessions(&self) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        self.sessions.iter().filter_map(|first| self.whole(first))
+    }
+
+    fn whole(&self, first: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        // No dot is in base64url: only the first of several cookies has one.
+        let Some(dot) = first.iter().position(|&byte| byte == b'.') else {
+            return self.parts.is_empty().then_some(Cow::Borrowed(first));
+        };
+        let (count, first) = (first.get(..dot)?, first.get(dot + 1..)?);
+        let count = (2..=MAX_CHUNKS).find(|number| number.to_string().as_bytes() == count)?;
+        if self.parts.len() != count - 1 {
+            return None;
+        }
+        let mut whole = first.to_vec();
+        for place in 1..count {
+            let (_, part) = self.parts.iter().find(|(known, _)| *known == place)?;
+            whole.extend_from_slice(part);
+        }
+        Some(Cow::Owned(whole))
+    }
+}
+
+/// How many cookies of ours one request may bring; a browser brings a session, [`crate::oidc::MAX_ATTEMPTS`] and one more.
 const MAX_OWN_COOKIES: usize = 16;
 
 impl CookieNames {
@@ -26,6 +77,9 @@ impl CookieNames {
         Self {
             session: session.to_owned(),
             attempt_prefix: format!("{session}_attempt_"),
+            bounces: format!("{session}_bounces"),
+            sign_out: format!("{session}_sign_out"),
+            part_prefix: format!("{session}_"),
         }
     }
 
@@ -33,6 +87,61 @@ impl CookieNames {
     #[must_use]
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// Name of the cookie that counts how often a browser was sent to sign in lately.
+    #[must_use]
+    pub fn bounces(&self) -> &str {
+        &self.bounces
+    }
+
+    /// Name of the cookie that remembers the `state` of a sign-out.
+    #[must_use]
+    pub fn sign_out(&self) -> &str {
+        &self.sign_out
+    }
+
+    /// `Set-Cookie` values that keep a sealed session for `seconds`, in as many cookies as it needs, and remove those of
+    /// an earlier one. `None` when it is longer than [`MAX_SESSION_VALUE`].
+    #[must_use]
+    pub fn set_session(
+        &self,
+        sealed: &str,
+        seconds: u64,
+        present: &OwnCookies<'_>,
+    ) -> Option<Vec<String>> {
+        if sealed.len() > MAX_SESSION_VALUE {
+            return None;
+        }
+        let count = sealed.len().div_ceil(CHUNK);
+        let mut rest = sealed;
+        let mut lines = Vec::with_capacity(count);
+        for place in 0..count {
+            let (chunk, more) = rest.split_at_checked(CHUNK).unwrap_or((rest, ""));
+            rest = more;
+            lines.push(match place {
+                0 if count > 1 => set(&self.session, &format!("{count}.{chunk}"), seconds),
+                0 => set(&self.session, chunk, seconds),
+                _ => set(&self.part(place), chunk, seconds),
+            });
+        }
+        let stale = present.parts.iter().filter(|(place, _)| *place >= count);
+        lines.extend(stale.map(|(place, _)| clear(&self.part(*place))));
+        Some(lines)
+    }
+
+    /// `Set-Cookie` values that remove the session.
+    #[must_use]
+    pub fn clear_session(&self, present: &OwnCookies<'_>) -> Vec<String> {
+        let parts = present.parts.iter().map(|(place, _)| self.part(*place));
+        std::iter::once(self.session.clone())
+            .chain(parts)
+            .map(|name| clear(&name))
+            .collect()
+    }
+
+    fn part(&self, place: usize) -> String {
+        format!("{}{place}", self.part_prefix)
     }
 
     /// Name of the cookie that remembers one sign-in attempt.
@@ -49,16 +158,29 @@ impl CookieNames {
             let Some((name, value)) = split_pair(pair) else {
                 continue;
             };
-            if into.sessions.len() + into.attempts.len() == MAX_OWN_COOKIES {
+            if into.sessions.len() + into.parts.len() + into.attempts.len() == MAX_OWN_COOKIES {
                 return;
             }
             if name == self.session.as_bytes() {
                 into.sessions.push(value);
+            } else if name == self.bounces.as_bytes() {
+                into.bounces = Some(value);
+            } else if name == self.sign_out.as_bytes() {
+                into.sign_out = Some(value);
+            } else if let Some(place) = self.place_of_part(name) {
+                into.parts.push((place, value));
             } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())
                 && let Ok(id) = std::str::from_utf8(id)
             {
                 into.attempts.push((id, value));
             }
+        }
+    }
+
+    fn place_of_part(&self, name: &[u8]) -> Option<usize> {
+        match name.strip_prefix(self.part_prefix.as_bytes())? {
+            [digit @ b'1'..=b'9'] => Some(usize::from(digit - b'0')),
+            _ => None,
         }
     }
 
@@ -125,15 +247,6 @@ pub fn set(name: &str, value: &str, seconds: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }
 
-/// Longest name and value together that browsers keep (RFC 6265bis section 5.7).
-const MAX_COOKIE: usize = 4096;
-
-/// Whether browsers keep a cookie of this name and value.
-#[must_use]
-pub fn fits(name: &str, value: &str) -> bool {
-    name.len() + value.len() <= MAX_COOKIE
-}
-
 /// `Set-Cookie` value that removes a cookie; the attributes are the ones it was set with, or browsers keep it.
 #[must_use]
 pub fn clear(name: &str) -> String {
@@ -171,6 +284,57 @@ mod tests {
         let found = own(b"a=b; __Host-jetway=S; __Host-jetway_attempt_x1=T; c");
         assert_eq!(found.sessions, [b"S"]);
         assert_eq!(found.attempts, [("x1", b"T".as_slice())]);
+    }
+
+    #[test]
+    fn long_sessions_come_in_parts() {
+        let sealed = |length: usize| "x".repeat(length - 1) + "y";
+        let none = OwnCookies::default();
+        let set = |length| names().set_session(&sealed(length), 60, &none);
+        for (length, count) in [
+            (1, 1),
+            (CHUNK, 1),
+            (CHUNK + 1, 2),
+            (2 * CHUNK, 2),
+            (MAX_SESSION_VALUE, 3),
+        ] {
+            let lines = set(length).unwrap();
+            assert_eq!(lines.len(), count, "{length}");
+            let pairs: Vec<&str> = lines
+                .iter()
+                .map(|line| line.split(';').next().unwrap())
+                .collect();
+            assert!(pairs.iter().all(|pair| pair.len() < 4096));
+            let header = pairs.join("; ");
+            let found = own(header.as_bytes());
+            let whole: Vec<_> = found.sessions().collect();
+            assert_eq!(whole, [sealed(length).as_bytes()], "{length}");
+            assert_eq!(names().clear_session(&found).len(), count);
+        }
+        assert!(set(MAX_SESSION_VALUE + 1).is_none());
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_make_no_session() {
+        for header in [
+            "__Host-jetway=2.a",
+            "__Host-jetway=2.a; __Host-jetway_2=b",
+            "__Host-jetway=2.a; __Host-jetway_1=b; __Host-jetway_2=c",
+            "__Host-jetway=2.a; __Host-jetway_1=b; __Host-jetway_1=c",
+            "__Host-jetway=a; __Host-jetway_1=b",
+            "__Host-jetway=1.a",
+            "__Host-jetway=255.a; __Host-jetway_1=b",
+            "__Host-jetway=-1.a; __Host-jetway_1=b",
+            "__Host-jetway=.a; __Host-jetway_1=b",
+            "__Host-jetway_1=b",
+        ] {
+            let found = own(header.as_bytes());
+            assert!(found.has_session(), "{header}");
+            assert_eq!(found.sessions().count(), 0, "{header}");
+        }
+        let shorter = own(b"__Host-jetway=2.a; __Host-jetway_1=b");
+        let lines = names().set_session("x", 60, &shorter).unwrap();
+        assert!(lines[1].starts_with("__Host-jetway_1=; ") && lines[1].contains("Max-Age=0;"));
     }
 
     #[test]

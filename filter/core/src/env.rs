@@ -1,6 +1,8 @@
-//! What a decision may not fetch for itself: the time and random bytes.
+//! What a decision may not fetch for itself: the time, random bytes, and what all workers of a process share.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::shared::SharedData;
 
 /// Whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,12 +30,14 @@ pub struct NoRandomness;
 /// Fills a slice with cryptographically secure random bytes.
 pub type Random<'a> = dyn FnMut(&mut [u8]) -> Result<(), NoRandomness> + 'a;
 
-/// Time and randomness of one decision.
+/// Time, randomness and shared data of one decision.
 pub struct Env<'a> {
     /// The wall clock.
     pub now: Timestamp,
     /// The random source.
     pub random: &'a mut Random<'a>,
+    /// What the workers of this process share.
+    pub shared: &'a dyn SharedData,
 }
 
 impl Env<'_> {

@@ -100,6 +100,19 @@ impl ClaimNeeds {
         kept
     }
 
+    /// Whether a claim of this name is needed.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.everything || self.by_name.contains_key(&name.to_ascii_lowercase())
+    }
+
+    /// Leaves those values of a claim that can make a difference.
+    pub(crate) fn retain(&self, name: &str, values: &mut Vec<Value>) {
+        let needed = self.by_name.get(&name.to_ascii_lowercase());
+        if let Some(Values::Named(named)) = needed {
+            values.retain(|value| named.iter().any(|known| ListMatcher::same(known, value)));
+        }
+    }
+
     fn walk(
         &self,
         prefix: &str,

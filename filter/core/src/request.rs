@@ -17,6 +17,7 @@ use crate::session::Session;
 pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
     source: Option<IpAddr>,
+    body: Option<&'a [u8]>,
 }
 
 impl<'a> Request<'a> {
@@ -26,7 +27,15 @@ impl<'a> Request<'a> {
         Self {
             headers,
             source: None,
+            body: None,
         }
+    }
+
+    /// The same request with its body, which was read because [`crate::step::Step::ReadBody`] asked for it.
+    #[must_use]
+    pub const fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = Some(body);
+        self
     }
 
     /// The same request with the address that the body trusts to be the client's. Only policies with `source_ip` ask for
@@ -160,6 +169,8 @@ pub(crate) struct Parsed<'a> {
     pub(crate) source: Option<IpAddr>,
     /// What the body tells about the client's certificate; empty when it tells more than one thing.
     pub(crate) certificate: Option<&'a [u8]>,
+    /// The whole body, once it was asked for.
+    pub(crate) body: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
     /// A header among them is only for proxies to make: it is removed.
     pub(crate) spoofed: bool,
@@ -261,6 +272,7 @@ impl<'a> Parsed<'a> {
                 && parsed.cors_method
                 && parsed.origin.is_some_and(|origin| !origin.is_empty()),
             source: request.source,
+            body: request.body,
             certificate: parsed.certificate,
             cookies: parsed.cookies,
             spoofed: parsed.spoofed,

@@ -14,6 +14,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use crate::config::Secret;
+use crate::cookie::MAX_SESSION_VALUE;
 use crate::env::{Env, NoRandomness};
 
 /// First byte of every sealed value; another one is refused.
@@ -23,8 +24,8 @@ const KEY_ID: usize = 4;
 const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + NONCE;
 const TAG: usize = 16;
-/// Longest sealed text that is looked at. A browser keeps at most 4096 bytes of a cookie with its name and attributes.
-const MAX_SEALED: usize = 4096;
+/// Longest sealed text that is looked at: that of a session in as many cookies as it may take.
+const MAX_SEALED: usize = MAX_SESSION_VALUE;
 
 /// What a sealed value is for. Each has a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,42 +34,98 @@ pub enum Purpose {
     Session,
     /// A sign-in that has begun and waits for its callback.
     Attempt,
+    /// How often a browser was sent to sign in lately.
+    Bounces,
+    /// A request of a route's host to the sign-in host.
+    Errand,
+    /// A session on its way from the sign-in host to a route's host.
+    Ticket,
+    /// A session as the workers of a process share it.
+    Shared,
+    /// A program's session.
+    Program,
 }
 
+/// How many purposes there are.
+const PURPOSES: usize = 7;
+
 impl Purpose {
+    const ALL: [Self; PURPOSES] = [
+        Self::Session,
+        Self::Attempt,
+        Self::Bounces,
+        Self::Errand,
+        Self::Ticket,
+        Self::Shared,
+        Self::Program,
+    ];
+
     const fn label(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Attempt => "sign-in attempt",
+            Self::Bounces => "bounces",
+            Self::Errand => "errand",
+            Self::Ticket => "ticket",
+            Self::Shared => "shared session",
+            Self::Program => "program",
         }
     }
+}
+
+/// The key ring: what is sealed is sealed by the newest secret, and opened by whichever made it.
+pub struct Sealer {
+    newest: SealingKeys,
+    previous: Vec<SealingKeys>,
 }
 
 /// The sealing keys of one secret.
-pub struct Sealer {
-    key_id: [u8; KEY_ID],
-    session: XChaCha20Poly1305,
-    attempt: XChaCha20Poly1305,
+struct SealingKeys {
+    id: [u8; KEY_ID],
+    ciphers: [XChaCha20Poly1305; PURPOSES],
 }
 
-impl Sealer {
-    /// Derives the keys. The secret has 32 bytes, which the configuration has checked.
-    #[must_use]
-    pub fn new(secret: &Secret) -> Self {
+/// What was in a sealed value.
+#[derive(Debug)]
+pub struct Opened {
+    /// The text that was sealed.
+    pub plaintext: Vec<u8>,
+    /// Whether the newest secret sealed it. Otherwise it should be sealed again, before the old secret is taken away.
+    pub by_newest: bool,
+}
+
+impl SealingKeys {
+    fn new(secret: &Secret) -> Self {
         let ring = Hkdf::<Sha256>::new(Some(b"jetway sealed cookies"), secret.expose());
-        let mut key_id = [0; KEY_ID];
-        expand(&ring, "key id", &mut key_id);
+        let mut id = [0; KEY_ID];
+        expand(&ring, "key id", &mut id);
         Self {
-            key_id,
-            session: cipher(&ring, Purpose::Session),
-            attempt: cipher(&ring, Purpose::Attempt),
+            id,
+            ciphers: Purpose::ALL.map(|purpose| cipher(&ring, purpose)),
         }
     }
 
-    fn key(&self, purpose: Purpose) -> &XChaCha20Poly1305 {
+    const fn cipher(&self, purpose: Purpose) -> &XChaCha20Poly1305 {
+        let [session, attempt, bounces, errand, ticket, shared, program] = &self.ciphers;
         match purpose {
-            Purpose::Session => &self.session,
-            Purpose::Attempt => &self.attempt,
+            Purpose::Session => session,
+            Purpose::Attempt => attempt,
+            Purpose::Bounces => bounces,
+            Purpose::Errand => errand,
+            Purpose::Ticket => ticket,
+            Purpose::Shared => shared,
+            Purpose::Program => program,
+        }
+    }
+}
+
+impl Sealer {
+    /// Derives the keys. Each secret has 32 bytes, which the configuration has checked.
+    #[must_use]
+    pub fn new(newest: &Secret, previous: &[Secret]) -> Self {
+        Self {
+            newest: SealingKeys::new(newest),
+            previous: previous.iter().map(SealingKeys::new).collect(),
         }
     }
 
@@ -86,7 +143,7 @@ impl Sealer {
         let nonce: [u8; NONCE] = env.bytes()?;
         let mut sealed = Vec::with_capacity(HEADER + plaintext.len() + TAG);
         sealed.push(VERSION);
-        sealed.extend_from_slice(&self.key_id);
+        sealed.extend_from_slice(&self.newest.id);
         sealed.extend_from_slice(&nonce);
         let aad = associated(&sealed, purpose, host);
         let payload = Payload {
@@ -95,16 +152,17 @@ impl Sealer {
         };
         // Encryption fails only for a plaintext of 256 GiB; refusing is right for that, too.
         let ciphertext = self
-            .key(purpose)
+            .newest
+            .cipher(purpose)
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| NoRandomness)?;
         sealed.extend_from_slice(&ciphertext);
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// Opens a sealed value; `None` for anything that was not sealed by this key, for this purpose and host.
+    /// Opens a sealed value; `None` for anything that no key of the ring has sealed, for this purpose and host.
     #[must_use]
-    pub fn open(&self, purpose: Purpose, host: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub fn open(&self, purpose: Purpose, host: &str, sealed: &[u8]) -> Option<Opened> {
         if sealed.len() > MAX_SEALED {
             return None;
         }
@@ -112,20 +170,26 @@ impl Sealer {
         let (header, ciphertext) = bytes.split_at_checked(HEADER)?;
         let (version, rest) = header.split_first()?;
         let (key_id, nonce) = rest.split_at_checked(KEY_ID)?;
-        if *version != VERSION || key_id != self.key_id {
+        if *version != VERSION {
             return None;
         }
+        let mut previous = self.previous.iter();
+        let (keys, by_newest) = if key_id == self.newest.id {
+            (&self.newest, true)
+        } else {
+            (previous.find(|keys| key_id == keys.id)?, false)
+        };
         let nonce: [u8; NONCE] = nonce.try_into().ok()?;
         let aad = associated(header, purpose, host);
-        self.key(purpose)
-            .decrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: ciphertext,
-                    aad: &aad,
-                },
-            )
-            .ok()
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &aad,
+        };
+        let plaintext = keys.cipher(purpose).decrypt(&XNonce::from(nonce), payload);
+        plaintext.ok().map(|plaintext| Opened {
+            plaintext,
+            by_newest,
+        })
     }
 }
 
@@ -165,7 +229,7 @@ mod tests {
     use crate::testing::Fixture;
 
     fn sealer(byte: u8) -> Sealer {
-        Sealer::new(&Secret::new(vec![byte; 32]))
+        Sealer::new(&Secret::new(vec![byte; 32]), &[])
     }
 
     fn sealed(fixture: &mut Fixture) -> String {
@@ -180,7 +244,8 @@ mod tests {
         assert_eq!(
             sealer(1)
                 .open(Purpose::Session, "app.test", value.as_bytes())
-                .unwrap(),
+                .unwrap()
+                .plaintext,
             b"hello"
         );
     }
@@ -201,6 +266,25 @@ mod tests {
         assert!(
             sealer(2)
                 .open(Purpose::Session, "app.test", value.as_bytes())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn previous_secrets_open_and_never_seal() {
+        let mut fixture = Fixture::new();
+        let old = sealed(&mut fixture);
+        let secret = |byte| Secret::new(vec![byte; 32]);
+        let ring = Sealer::new(&secret(2), &[secret(3), secret(1)]);
+        let open = |value: &str| ring.open(Purpose::Session, "app.test", value.as_bytes());
+        assert!(open(&old).is_some_and(|opened| !opened.by_newest));
+        let new = ring
+            .seal(Purpose::Session, "app.test", b"hello", &mut fixture.env())
+            .unwrap();
+        assert!(open(&new).is_some_and(|opened| opened.by_newest));
+        assert!(
+            sealer(1)
+                .open(Purpose::Session, "app.test", new.as_bytes())
                 .is_none()
         );
     }
@@ -245,6 +329,7 @@ mod tests {
         let mut env = Env {
             now: crate::env::Timestamp(0),
             random: &mut broken,
+            shared: &crate::shared::LocalShared::default(),
         };
         assert_eq!(
             sealer(1).seal(Purpose::Session, "app.test", b"", &mut env),

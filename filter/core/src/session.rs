@@ -8,10 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::env::Timestamp;
+use crate::needs::ClaimNeeds;
 use crate::seal::{Purpose, Sealer};
 
+/// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
+/// and the sign-out works without it, by one question more at the provider.
+const MAX_HINT: usize = 2048;
+
 /// Who is signed in, and until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Random name of this session, 128 bits.
     #[serde(rename = "i")]
@@ -37,6 +42,57 @@ pub struct Session {
     /// For which policies the claims were chosen, see [`crate::needs::ClaimNeeds::digest`].
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     chosen_for: String,
+    /// The last request that this cookie remembers, Unix seconds.
+    #[serde(rename = "u", default)]
+    seen_at: u64,
+    /// The provider's name for its own session (`sid`), by which it ends ours.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub provider_session: Option<String>,
+    /// How the provider is asked whether all this still holds.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+    /// The ID token, for the provider's sign-out (`id_token_hint`).
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+}
+
+/// How a session is renewed with the provider (RFC 6749 section 6).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The refresh token. Many providers take each only once.
+    #[serde(rename = "t")]
+    pub refresh_token: String,
+    /// From here on it is time to ask, Unix seconds.
+    #[serde(rename = "d")]
+    pub due_at: u64,
+    /// From here on what the provider said is no longer current, Unix seconds.
+    #[serde(rename = "o")]
+    pub overdue_at: u64,
+    /// The beginning of the sign-in's nonce, which later ID tokens may repeat.
+    #[serde(rename = "n")]
+    pub nonce: String,
+    /// How often it was renewed: the higher of two sessions of one name is the one in force.
+    #[serde(rename = "g", default)]
+    pub generation: u32,
+}
+
+impl std::fmt::Debug for Session {
+    /// Claims may be private, and tokens are secrets: who and until when is all that is shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("account", &self.account())
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renewal")
+            .field("due_at", &self.due_at)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -52,6 +108,73 @@ impl Session {
             claims: identity.claims,
             chosen_for: String::new(),
             expires_at: now.plus(lifetime_seconds).0,
+            seen_at: now.0,
+            provider_session: None,
+            renewal: None,
+            id_token: None,
+        }
+    }
+
+    /// Forgets claims that these needs do not name.
+    pub(crate) fn keep_only(&mut self, needs: &ClaimNeeds) {
+        for (name, values) in &mut self.claims {
+            needs.retain(name, values);
+        }
+        self.claims.retain(|name, _| needs.names(name));
+    }
+
+    /// When the person signed in.
+    #[must_use]
+    pub const fn signed_in_at(&self) -> Timestamp {
+        Timestamp(self.signed_in_at)
+    }
+
+    /// The last request that the session remembers.
+    #[must_use]
+    pub const fn seen_at(&self) -> Timestamp {
+        Timestamp(self.seen_at)
+    }
+
+    /// The same session, seen at `now`.
+    #[must_use]
+    pub fn seen(&self, now: Timestamp) -> Self {
+        Self {
+            seen_at: now.0,
+            ..self.clone()
+        }
+    }
+
+    /// The same session with what a renewal said about the person. Its end stays, and so does its last request: a renewal
+    /// is none.
+    #[must_use]
+    pub fn renewed(&self, identity: Identity) -> Self {
+        Self {
+            stated_email: identity.email.map(lower_case_domain),
+            email_verified: identity.email_verified,
+            claims: identity.claims,
+            ..self.clone()
+        }
+    }
+
+    /// How often the session was renewed.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.renewal
+            .as_ref()
+            .map_or(0, |renewal| renewal.generation)
+    }
+
+    /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.
+    pub(crate) fn keep_hint(&mut self, id_token: &str) {
+        if id_token.len() <= MAX_HINT {
+            self.id_token = Some(id_token.to_owned());
+        }
+    }
+
+    /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.
+    pub(crate) fn keep_hint(&mut self, id_token: &str) {
+        if id_token.len() <= MAX_HINT {
+            self.id_token = Some(id_token.to_owned());
         }
     }
 
@@ -153,14 +276,23 @@ const CACHED_SESSIONS: usize = 1024;
 /// opening each time they alternate. The slot comes from the value's end, which is an authentication tag and so random.
 #[derive(Debug)]
 pub struct SessionReader {
-    slots: RefCell<Vec<Option<Opened>>>,
+    slots: RefCell<Vec<Option<Remembered>>>,
 }
 
 #[derive(Debug)]
-struct Opened {
+struct Remembered {
     host: Box<str>,
     sealed: Box<[u8]>,
-    session: Rc<Session>,
+    opened: OpenedSession,
+}
+
+/// A session out of a sealed value.
+#[derive(Clone, Debug)]
+pub struct OpenedSession {
+    /// The session.
+    pub session: Rc<Session>,
+    /// Whether the newest secret sealed it, see [`crate::seal::Opened`].
+    pub by_newest: bool,
 }
 
 impl Default for SessionReader {
@@ -184,29 +316,33 @@ impl SessionReader {
         host: &str,
         sealed: &[u8],
         now: Timestamp,
-    ) -> Option<Rc<Session>> {
-        let session = self.remembered(host, sealed).or_else(|| {
-            let plaintext = sealer.open(Purpose::Session, host, sealed)?;
-            let session = Rc::new(serde_json::from_slice::<Session>(&plaintext).ok()?);
-            self.remember(host, sealed, &session);
-            Some(session)
+    ) -> Option<OpenedSession> {
+        let opened = self.remembered(host, sealed).or_else(|| {
+            let opened = sealer.open(Purpose::Session, host, sealed)?;
+            let session = serde_json::from_slice::<Session>(&opened.plaintext).ok()?;
+            let opened = OpenedSession {
+                session: Rc::new(session),
+                by_newest: opened.by_newest,
+            };
+            self.remember(host, sealed, &opened);
+            Some(opened)
         })?;
-        session.is_live(now).then_some(session)
+        opened.session.is_live(now).then_some(opened)
     }
 
-    fn remembered(&self, host: &str, sealed: &[u8]) -> Option<Rc<Session>> {
+    fn remembered(&self, host: &str, sealed: &[u8]) -> Option<OpenedSession> {
         let slots = self.slots.borrow();
-        let opened = slots.get(slot(sealed))?.as_ref()?;
-        let same = same_bytes(&opened.sealed, sealed) && &*opened.host == host;
-        same.then(|| Rc::clone(&opened.session))
+        let known = slots.get(slot(sealed))?.as_ref()?;
+        let same = same_bytes(&known.sealed, sealed) && &*known.host == host;
+        same.then(|| known.opened.clone())
     }
 
-    fn remember(&self, host: &str, sealed: &[u8], session: &Rc<Session>) {
+    fn remember(&self, host: &str, sealed: &[u8], opened: &OpenedSession) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(slot(sealed)) {
-            *slot = Some(Opened {
+            *slot = Some(Remembered {
                 host: host.into(),
                 sealed: sealed.into(),
-                session: Rc::clone(session),
+                opened: opened.clone(),
             });
         }
     }
@@ -281,7 +417,7 @@ mod tests {
     #[test]
     fn remembered_sessions_still_expire_and_stay_on_their_host() {
         let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![7; 32]));
+        let sealer = Sealer::new(&Secret::new(vec![7; 32]), &[]);
         let begun = fixture.now;
         let plaintext = serde_json::to_vec(&session(begun)).unwrap();
         let sealed = sealer
@@ -298,7 +434,7 @@ mod tests {
     #[test]
     fn any_changed_byte_is_refused_beside_a_remembered_session() {
         let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![7; 32]));
+        let sealer = Sealer::new(&Secret::new(vec![7; 32]), &[]);
         let plaintext = serde_json::to_vec(&session(fixture.now)).unwrap();
         let sealed = sealer
             .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())

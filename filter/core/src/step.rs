@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::env::Timestamp;
+use crate::gate::Binding;
 use crate::policy::Permit;
 use crate::waiting::Waiting;
+use crate::watched::Watched;
 
 /// The answer to [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
 #[derive(Debug)]
@@ -17,11 +19,18 @@ pub enum Step {
     Reply(Reply),
     /// Send this to the identity provider, keep the request waiting, then call [`Waiting::resume`].
     Call(ProviderCall, Waiting),
-    /// The provider's metadata is not there yet: begin again when it changed, and at the latest when the time is over
-    /// answer with [`crate::gate::Gate::unavailable`].
+    /// Something of the provider's is on its way, its metadata or the renewal of a session: begin again when there is news
+    /// ([`crate::oidc::provider::Absorbed::Ready`], [`crate::renewal::Progress::Over`]), and when the time is over with
+    /// [`crate::gate::Gate::begin_without`].
     Hold {
         /// End of the wait.
         until: Timestamp,
+    },
+    /// Our own endpoint needs the request's body: keep the request waiting, read all of it, and begin again with it
+    /// ([`crate::request::Request::body`]).
+    ReadBody {
+        /// Longest body. When there is more, begin again with what has come, which is then refused.
+        limit: usize,
     },
 }
 
@@ -31,15 +40,55 @@ pub struct Forward {
     _permit: Permit,
     route: RouteNumber,
     edits: Vec<Edit<'static>>,
+    cookies: Vec<String>,
+    watched: Option<Watched>,
+    binding: Option<Binding>,
 }
 
 impl Forward {
-    pub(crate) const fn new(permit: Permit, route: RouteNumber, edits: Vec<Edit<'static>>) -> Self {
+    pub(crate) const fn new(
+        permit: Permit,
+        route: RouteNumber,
+        edits: Vec<Edit<'static>>,
+        cookies: Vec<String>,
+    ) -> Self {
         Self {
             _permit: permit,
             route,
             edits,
+            cookies,
+            watched: None,
+            binding: None,
         }
+    }
+
+    pub(crate) fn watched(self, watched: Watched) -> Self {
+        Self {
+            watched: Some(watched),
+            ..self
+        }
+    }
+
+    /// What has to be watched for as long as the stream is open, see [`crate::gate::Gate::recheck`].
+    pub fn take_watched(&mut self) -> Option<Watched> {
+        self.watched.take()
+    }
+
+    /// The same, with what binds the cookies of a Cockpit to the visitor.
+    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
+        Self { binding, ..self }
+    }
+
+    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// `Set-Cookie` values to add to the upstream's answer, whatever it is.
+    #[must_use]
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
     }
 
     /// The route that was chosen: the upstream's answer is edited by it, see [`crate::gate::Gate::edit_answer`].
@@ -115,6 +164,13 @@ impl Reply {
         self.headers.push((Cow::Borrowed(name), value));
     }
 
+    pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        for line in cookies {
+            self.add("set-cookie", line);
+        }
+        self
+    }
+
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -164,6 +220,8 @@ pub struct ProviderReply<'a> {
     pub status: u16,
     /// The body, cut at [`MAX_PROVIDER_BODY`] bytes plus one.
     pub body: &'a [u8],
+    /// The value of its `Date` header (RFC 9110 section 6.6.1), empty when there is none: it tells whose clock is wrong.
+    pub date: &'a [u8],
 }
 
 /// Longest body of a provider that is read. Key sets and token responses stay far below.
@@ -181,6 +239,13 @@ impl fmt::Debug for ProviderReply<'_> {
 }
 
 impl<'a> ProviderReply<'a> {
+    /// A call that could not be sent or was never answered.
+    pub const NONE: ProviderReply<'static> = ProviderReply {
+        status: 0,
+        body: &[],
+        date: &[],
+    };
+
     /// The body of a 200 answer of tolerable length.
     #[must_use]
     pub fn success(&self) -> Option<&'a [u8]> {

@@ -7,11 +7,14 @@ use serde_json::Value;
 
 use crate::config::{Config, ProviderSettings};
 use crate::env::{Env, Random, Timestamp};
+use crate::shared::LocalShared;
 
 /// A virtual clock and a random source that repeats from run to run.
 pub(crate) struct Fixture {
     pub(crate) now: Timestamp,
     random: Box<Random<'static>>,
+    /// What the workers of a process share.
+    pub(crate) shared: LocalShared,
 }
 
 impl Fixture {
@@ -29,6 +32,7 @@ impl Fixture {
         Self {
             now: Timestamp(1_800_000_000),
             random: Box::new(random),
+            shared: LocalShared::default(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Fixture {
         Env {
             now: self.now,
             random: &mut *self.random,
+            shared: &self.shared,
         }
     }
 }
@@ -113,6 +118,7 @@ impl FakeProvider {
             "jwks_uri": format!("{ISSUER}/jwks"),
             "userinfo_endpoint": format!("{ISSUER}/me"),
             "end_session_endpoint": format!("{ISSUER}/logout"),
+            "revocation_endpoint": format!("{ISSUER}/revoke"),
             "authorization_response_iss_parameter_supported": true,
         })
         .to_string()
@@ -135,10 +141,15 @@ impl FakeProvider {
 
     /// Signs any text, so that tests can make tokens that a library would refuse to make.
     pub(crate) fn sign_text(&self, payload: &str) -> String {
-        let header = serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": self.id}).to_string();
+        let header = serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": self.id});
+        self.sign_under(&header, payload)
+    }
+
+    /// Signs any text under any header.
+    pub(crate) fn sign_under(&self, header: &Value, payload: &str) -> String {
         let input = format!(
             "{}.{}",
-            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(header.to_string()),
             URL_SAFE_NO_PAD.encode(payload)
         );
         let signature: Signature = self.key.sign(input.as_bytes());

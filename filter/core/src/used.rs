@@ -1,45 +1,39 @@
 //! Attempts whose callback has come: each may redeem one code.
 
-use std::collections::{HashSet, VecDeque};
+use crate::env::{Env, Timestamp};
+use crate::oidc::ATTEMPT_LIFETIME;
+use crate::shared::Shelves;
 
-/// How many are remembered. The provider accepts a code once anyway; this spares it the repeats.
-const REMEMBERED: usize = 4096;
+/// The used attempts of a process: room for some ten thousand in the time for which one lives. The provider accepts a code
+/// once anyway; this spares it the repeats, so that nothing is lost when the oldest give way.
+const USED: Shelves = Shelves {
+    kind: "used attempts",
+    count: 32,
+    bytes: 8 * 1024,
+};
 
-/// The names of the latest used attempts.
-#[derive(Debug, Default)]
-pub(crate) struct UsedAttempts {
-    order: VecDeque<Box<str>>,
-    names: HashSet<Box<str>>,
-}
-
-impl UsedAttempts {
-    /// Whether the name is new; from then on it is not.
-    pub(crate) fn insert(&mut self, name: &str) -> bool {
-        if !self.names.insert(name.into()) {
-            return false;
-        }
-        self.order.push_back(name.into());
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.names.remove(&oldest);
-        }
-        true
-    }
+/// Whether an attempt is used for the first time; from then on it is not.
+pub(crate) fn is_first_use(attempt: &str, begun_at: Timestamp, env: &Env<'_>) -> bool {
+    let until = begun_at.plus(ATTEMPT_LIFETIME + crate::oidc::LEEWAY);
+    let first = USED.update(env.shared, attempt, env.now, |used| match used {
+        Some(_) => Err(false),
+        None => Ok((Vec::new(), until, true)),
+    });
+    // A table that cannot be written to is no reason to keep everybody out.
+    first.unwrap_or(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Fixture;
 
     #[test]
-    fn once_and_bounded() {
-        let mut used = UsedAttempts::default();
-        assert!(used.insert("a") && !used.insert("a"));
-        for number in 0..REMEMBERED {
-            assert!(used.insert(&number.to_string()));
-        }
-        assert_eq!(used.names.len(), REMEMBERED);
-        assert!(used.insert("a"), "the oldest gave way");
+    fn once() {
+        let mut fixture = Fixture::new();
+        let now = fixture.now;
+        assert!(is_first_use("a", now, &fixture.env()));
+        assert!(!is_first_use("a", now, &fixture.env()));
+        assert!(is_first_use("b", now, &fixture.env()));
     }
 }

@@ -8,6 +8,7 @@ use jetway_core::explain::{ExplainedDecision, Question};
 use jetway_core::gate::Gate;
 use jetway_core::policy::ClientCertificate;
 use jetway_core::request::Request;
+use jetway_core::shared::LocalShared;
 use jetway_core::step::Step;
 use serde_json::{Map, Value, json};
 
@@ -105,6 +106,7 @@ fn ask(gate: &Gate, host: &str) {
     let mut env = Env {
         now: question.now,
         random: &mut random,
+        shared: &LocalShared::default(),
     };
     let request = Request::new(&headers).from(question.source);
     if let Step::Forward(_) = gate.begin(&request, &mut env) {

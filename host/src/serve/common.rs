@@ -102,6 +102,14 @@ fn secret(config: &Config, key: &str) -> Option<Secret> {
             let bytes = config.session.secret.as_ref()?;
             Some(Secret::new(STANDARD.encode(bytes.expose()).into_bytes()))
         }
+        "cookie_secret_previous" => {
+            let secrets = config.session.previous_secrets.iter();
+            let texts: Vec<String> = secrets
+                .map(|secret| STANDARD.encode(secret.expose()))
+                .collect();
+            let joined = texts.join(",");
+            (!joined.is_empty()).then(|| Secret::new(joined.into_bytes()))
+        }
         "idp_client_secret" => config
             .provider
             .as_ref()

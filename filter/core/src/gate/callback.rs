@@ -6,19 +6,20 @@ use url::form_urlencoded;
 
 use super::Gate;
 use super::sign_in::{hold, redirect_uri};
-use crate::cookie;
+use crate::cookie::{self, OwnCookies};
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
+use crate::oidc::logout_token;
 use crate::oidc::metadata::Metadata;
-use crate::oidc::token;
+use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{Audience, redirect};
 use crate::request::Parsed;
-use crate::seal::Purpose;
-use crate::session::Session;
+use crate::session::{Renewal, Session};
 use crate::step::{Reply, Step};
-use crate::waiting::Waiting;
+use crate::used::is_first_use;
+use crate::waiting::{Flow, SignIn, Waiting};
 
 /// Longest code that is passed on.
 const MAX_CODE: usize = 4096;
@@ -89,7 +90,7 @@ impl Gate {
             } else {
                 SignInProblem::UnknownAttempt
             };
-            return Step::Reply(self.answer_stray(request, problem, &audience, env.now));
+            return Step::Reply(self.answer_stray(request, problem, &audience, env));
         };
         // A sign-in may begin on one instance and end on another, which has to learn about the provider first.
         let Some((provider, metadata)) = self.known_provider() else {
@@ -105,12 +106,12 @@ impl Gate {
                 ));
             }
         };
-        if !self.used.borrow_mut().insert(attempt.id()) {
+        if !is_first_use(attempt.id(), attempt.begun_at(), env) {
             return Step::Reply(self.answer_stray(
                 request,
                 SignInProblem::UnknownAttempt,
                 &audience,
-                env.now,
+                env,
             ));
         }
         let call = token::redeem(
@@ -119,9 +120,14 @@ impl Gate {
             &attempt,
             code,
             &redirect_uri(request),
+            env,
         );
+        let Some(call) = call else {
+            return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
+        };
         let host = request.authority.host.to_string();
-        Step::Call(call, Waiting::redeeming(attempt, host, audience))
+        let sign_in = SignIn::redeeming(attempt, host, audience);
+        Step::Call(call, Waiting::on(Flow::SignIn(sign_in)))
     }
 
     /// The attempt that `state` names, when this browser began it and it is not over.
@@ -147,9 +153,9 @@ impl Gate {
         request: &Parsed<'_>,
         problem: SignInProblem,
         audience: &Audience,
-        now: Timestamp,
+        env: &Env<'_>,
     ) -> Reply {
-        if self.session(request, now).is_some() {
+        if self.visit(request, env).session.is_some() {
             redirect("/".to_owned(), "stray callback beside a session".to_owned())
         } else {
             self.refuse_sign_in(Refusal::SignIn(problem), audience)
@@ -178,58 +184,55 @@ impl Gate {
         host: &str,
         audience: &Audience,
         claims: &Claims,
+        tokens: &Tokens,
         env: &mut Env<'_>,
     ) -> Reply {
-        match self.begin_session(attempt, host, claims, env) {
-            Some(reply) => reply,
-            None => self.sign_in_failed(attempt, audience, Refusal::Internal),
+        let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
+        if let Some(session) = &begun {
+            if self.is_stillborn(session, attempt.begun_at(), env) {
+                // Asking the provider once more tells whether somebody is still signed in there.
+                let event = "the provider ended its session during the sign-in".to_owned();
+                let again = redirect(attempt.return_to().to_owned(), event);
+                let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
+                return again.with_cookies(vec![attempt]);
+            }
+            self.remember_provider_session(session, env);
         }
-    }
-
-    fn begin_session(
-        &self,
-        attempt: &Attempt,
-        host: &str,
-        claims: &Claims,
-        env: &mut Env<'_>,
-    ) -> Option<Reply> {
-        let lifetime = self.config.session.lifetime.as_secs();
-        let (session, sealed) = self.seal_session(host, claims, env)?;
+        let begun = begun.and_then(|session| {
+            let lines = self.session_cookies(&session, host, &OwnCookies::default(), env)?;
+            Some((session, lines))
+        });
+        let Some((session, lines)) = begun else {
+            return self.sign_in_failed(attempt, audience, Refusal::Internal);
+        };
         let event = format!("signed in account={:?}", session.account());
         let mut reply = redirect(attempt.return_to().to_owned(), event);
-        reply.add(
-            "set-cookie",
-            cookie::set(self.cookies.session(), &sealed, lifetime),
-        );
+        for line in lines {
+            reply.add("set-cookie", line);
+        }
         reply.add(
             "set-cookie",
             cookie::clear(&self.cookies.attempt(attempt.id())),
         );
-        Some(reply)
+        reply
     }
 
-    /// A session that fits into a cookie. Claims that only upstreams would be told give way: somebody with very many
-    /// groups gets in all the same, and the upstream is told of those that the policies name.
-    fn seal_session(
+    /// A session of the person that these claims are about.
+    fn new_session(
         &self,
-        host: &str,
         claims: &Claims,
+        tokens: &Tokens,
+        nonce: &str,
         env: &mut Env<'_>,
-    ) -> Option<(Session, String)> {
+    ) -> Option<Session> {
         let verification = self.provider.as_ref()?.settings().email_verification;
         let lifetime = self.config.session.lifetime.as_secs();
         let id = env.token::<16>().ok()?;
-        for needs in [&self.needs, &self.policy_needs] {
-            let identity = claims::identity(claims, verification, needs)?;
-            let session = Session::new(id.clone(), identity, env.now, lifetime)
-                .chosen_for(&self.policy_digest);
-            let plaintext = serde_json::to_vec(&session).ok()?;
-            let sealer = self.sealer.as_ref()?;
-            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
-            if cookie::fits(self.cookies.session(), &sealed) {
-                return Some((session, sealed));
-            }
-        }
-        None
+        let identity = claims::identity(claims, verification, &self.needs)?;
+        let mut session = Session::new(id, identity, env.now, lifetime);
+        session.provider_session = logout_token::provider_session(claims);
+        session.renewal = Renewal::first(&tokens.grant, nonce, env);
+        session.keep_hint(&tokens.id_token);
+        Some(session.chosen_for(&self.policy_digest))
     }
 }

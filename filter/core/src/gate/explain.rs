@@ -1,11 +1,13 @@
 //! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
+use super::cockpit::is_administrator;
 use super::{Chosen, Found, Gate};
 use crate::assertion::Assertions;
 use crate::config::{EmailVerification, Route, Target};
 use crate::env::Env;
 use crate::explain::{
-    ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation, Question,
+    ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
+    Explanation, Question,
 };
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
@@ -13,6 +15,7 @@ use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace}
 use crate::refusal::Refusal;
 use crate::request::{Parsed, Request};
 use crate::session::Session;
+use crate::shared::LocalShared;
 use crate::step::Step;
 
 /// Status of a redirect to the provider.
@@ -42,6 +45,7 @@ impl Gate {
                 let mut env = Env {
                     now: question.now,
                     random: &mut |_| Ok(()),
+                    shared: &LocalShared::default(),
                 };
                 Explanation::own_page(&self.answer_own(&request, &mut env))
             }
@@ -69,6 +73,7 @@ impl Gate {
             summary: outcome.summary,
             allow: trace.allow.into_iter().map(term).collect(),
             deny: trace.deny.into_iter().map(term).collect(),
+            cockpit: explain_cockpit(chosen, &facts),
         }
     }
 
@@ -97,15 +102,16 @@ impl Gate {
         facts: &Facts<'_>,
         allowing: Reasons,
     ) -> Outcome {
-        match chosen.route.policy.decide(facts) {
+        match Self::judge(chosen, facts) {
             Decision::Allow(permit) => {
                 // Nothing of this is sent: neither does it need randomness, nor may it be remembered.
                 let told = Assertions::default();
                 let mut env = Env {
                     now: facts.now,
                     random: &mut |_| Ok(()),
+                    shared: &LocalShared::default(),
                 };
-                let step = self.fulfil(request, chosen, facts, permit, &told, &mut env);
+                let step = self.fulfil(request, chosen, facts, permit, Vec::new(), &told, &mut env);
                 permitted(chosen.route, step, allowing)
             }
             Decision::Deny(reasons) => {
@@ -130,6 +136,16 @@ fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
         from: format!("https://{}", route.from.authority()),
         index: chosen.number.0,
     }
+}
+
+fn explain_cockpit(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Option<ExplainedCockpit> {
+    let (cockpit, session) = (chosen.route.cockpit.as_ref()?, facts.session?);
+    let found = cockpit.user_of(session);
+    Some(ExplainedCockpit {
+        administrator: found.is_some() && is_administrator(cockpit, facts),
+        by: found.as_ref().map(|(_, by)| by.key()),
+        user: found.map(|(user, _)| user.to_string()),
+    })
 }
 
 fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
@@ -159,7 +175,7 @@ fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
             let summary = format!("the policy permits it, but it is {}", reply.event);
             (ExplainedDecision::Deny, reply.status, summary)
         }
-        (_, Step::Forward(_) | Step::Call(..) | Step::Hold { .. }) => {
+        (_, Step::Forward(_) | Step::Call(..) | Step::Hold { .. } | Step::ReadBody { .. }) => {
             let refusal = Refusal::Internal;
             (
                 ExplainedDecision::Deny,
@@ -202,9 +218,13 @@ impl Explanation {
     fn before_any_route(refusal: Refusal) -> Self {
         let summary = match refusal {
             Refusal::NotFound => "no route serves this address".to_owned(),
+            Refusal::BadRequest(what) => format!("refused before any route: {}", what.words()),
             refusal => format!("refused before any route: {}", refusal.word()),
         };
-        Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+        Self {
+            reasons: vec![refusal.word()],
+            ..Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+        }
     }
 
     /// One of our own endpoints answers.
@@ -212,6 +232,8 @@ impl Explanation {
         let (decision, status) = match step {
             // A sign-in: what it waits for is the provider.
             Step::Call(..) | Step::Hold { .. } => (ExplainedDecision::Login, TO_PROVIDER),
+            // What it is for stands in the body, which nobody has asked about.
+            Step::ReadBody { .. } => (ExplainedDecision::Allow, 200),
             Step::Reply(reply) if reply.status == Refusal::Unauthenticated.status() => {
                 (ExplainedDecision::Login, reply.status)
             }
@@ -234,6 +256,7 @@ impl Explanation {
             summary,
             allow: Vec::new(),
             deny: Vec::new(),
+            cockpit: None,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Whole flows through the core.
 
 mod certificates;
+mod cockpit;
 mod explain;
 mod headers;
 mod identity;
+mod provider_logout;
 mod requests;
 mod rewriting;
 mod routes;
 mod sign_in;
+mod sign_out;
 mod world;

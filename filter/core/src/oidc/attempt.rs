@@ -84,7 +84,7 @@ impl Attempt {
     /// PKCE code challenge, S256.
     #[must_use]
     pub fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier().as_bytes()))
+        s256(&self.verifier())
     }
 
     fn derive(&self, what: &str) -> String {
@@ -114,8 +114,8 @@ impl Attempt {
         sealed: &[u8],
         now: Timestamp,
     ) -> Option<Self> {
-        let plaintext = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
-        let attempt: Self = serde_json::from_slice(&plaintext).ok()?;
+        let opened = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
+        let attempt: Self = serde_json::from_slice(&opened.plaintext).ok()?;
         let live = now.since(attempt.begun_at()) < ATTEMPT_LIFETIME
             && attempt.begun_at <= now.0 + super::LEEWAY;
         live.then(|| Self {
@@ -123,6 +123,10 @@ impl Attempt {
             ..attempt
         })
     }
+}
+
+fn s256(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
 
 /// The name is authenticated as well: an attempt cannot be moved under another's name.
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn survives_the_cookie() {
         let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![3; 32]));
+        let sealer = Sealer::new(&Secret::new(vec![3; 32]), &[]);
         let attempt = Attempt::begin("/a?b", &mut fixture.env()).unwrap();
         let sealed = attempt
             .seal(&sealer, "app.test", &mut fixture.env())
@@ -170,6 +174,14 @@ mod tests {
             .is_some()
         );
         assert!(open("app.test", attempt.id(), fixture.now.plus(ATTEMPT_LIFETIME)).is_none());
+    }
+
+    #[test]
+    fn the_example_of_rfc_7636_appendix_b() {
+        assert_eq!(
+            s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
     }
 
     #[test]

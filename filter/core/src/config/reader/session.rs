@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use url::Url;
 
 use super::super::findings::{Findings, quoted};
 use super::super::object::Object;
-use super::super::{Secret, SessionSettings};
+use super::super::{MAX_SESSION_LIFETIME, Origin, Secret, SessionSettings};
 
 /// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
-/// Longest session: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be signed in that long.
-const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Length of `cookie_secret` once decoded.
 const SECRET_LENGTH: usize = 32;
+/// How many earlier secrets there may be: a ring that is never cleared is no rotation.
+const MAX_PREVIOUS: usize = 8;
 
 pub(super) fn read_session(
     file: &Object<'_>,
@@ -36,7 +37,7 @@ pub(super) fn read_session(
     let lifetime = file
         .duration("cookie_expire", findings)
         .unwrap_or(DEFAULT_LIFETIME);
-    if lifetime < Duration::from_secs(60) || lifetime > MAX_LIFETIME {
+    if lifetime < Duration::from_secs(60) || lifetime > MAX_SESSION_LIFETIME {
         findings
             .problem(
                 &file.place_of("cookie_expire"),
@@ -47,8 +48,65 @@ pub(super) fn read_session(
     Some(SessionSettings {
         cookie_name: format!("__Host-{name}"),
         secret: read_secret(file, needed, findings),
+        previous_secrets: read_previous(file, findings),
         lifetime,
+        idle: read_idle(file, lifetime, findings),
+        signed_out_url: read_signed_out_url(file, findings),
     })
+}
+
+fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {
+    let idle = file.duration("cookie_idle_expire", findings)?;
+    if idle < Duration::from_secs(60) || idle > lifetime {
+        findings
+            .problem(
+                &file.place_of("cookie_idle_expire"),
+                "`cookie_idle_expire` must be between a minute and `cookie_expire`",
+            )
+            .help("write for example `30m`, or leave it out");
+    }
+    Some(idle)
+}
+
+fn read_signed_out_url(file: &Object<'_>, findings: &mut Findings) -> Option<Url> {
+    let text = file.some_text("signout_redirect_url", findings)?;
+    let url = Url::parse(&text).ok();
+    let fit = url.filter(|url| Origin::of(url).is_some());
+    if fit.is_none() {
+        findings
+            .problem(
+                &file.place_of("signout_redirect_url"),
+                format!("{} is not the address of a page", quoted(&text)),
+            )
+            .help("write a whole address, for example `https://www.example.com/goodbye`");
+    }
+    fit
+}
+
+/// Earlier secrets, several separated by commas: they come by environment, too, where there are no lists.
+fn read_previous(file: &Object<'_>, findings: &mut Findings) -> Vec<Secret> {
+    let Some(text) = file.some_text("cookie_secret_previous", findings) else {
+        return Vec::new();
+    };
+    let secrets: Option<Vec<Secret>> = text.split(',').map(decode).collect();
+    match secrets {
+        Some(secrets) if secrets.len() <= MAX_PREVIOUS => secrets,
+        _ => {
+            findings
+                .problem(
+                    &file.place_of("cookie_secret_previous"),
+                    "`cookie_secret_previous` is not one to eight earlier values of `cookie_secret`",
+                )
+                .help("write what stood in `cookie_secret` before, several separated by commas");
+            Vec::new()
+        }
+    }
+}
+
+/// 32 bytes in base64.
+fn decode(text: &str) -> Option<Secret> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    (bytes.len() == SECRET_LENGTH).then(|| Secret::new(bytes))
 }
 
 fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
@@ -64,13 +122,11 @@ fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Opti
         }
         return None;
     };
-    match STANDARD.decode(text.trim()) {
-        Ok(bytes) if bytes.len() == SECRET_LENGTH => Some(Secret::new(bytes)),
-        _ => {
-            findings
-                .problem(&place, "`cookie_secret` is not 32 bytes in base64")
-                .help("`jetway keygen` prints one");
-            None
-        }
+    let secret = decode(&text);
+    if secret.is_none() {
+        findings
+            .problem(&place, "`cookie_secret` is not 32 bytes in base64")
+            .help("`jetway keygen` prints one");
     }
+    secret
 }

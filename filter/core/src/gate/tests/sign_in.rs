@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::world::{HTML, Jar, World, ok, request, status};
 use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
+use crate::shared::LocalShared;
 use crate::testing::{FakeProvider, Fixture, ISSUER, config};
 
 #[test]
@@ -299,12 +300,9 @@ fn a_provider_that_answers_rubbish() {
         let answer = ProviderReply {
             status: code,
             body: body.as_bytes(),
+            date: &[],
         };
-        assert_eq!(
-            status(&waiting.resume(&world.gate, &answer, &mut world.fixture.env())),
-            expected,
-            "{body}"
-        );
+        assert_eq!(status(&world.resume(waiting, &answer)), expected, "{body}");
     }
 }
 
@@ -324,11 +322,7 @@ fn a_new_key_is_looked_up_once_a_minute() {
         match world.answer(step, &claims) {
             Step::Call(call, waiting) => {
                 assert!(expect_refetch && call.path == "/jwks");
-                let step = waiting.resume(
-                    &world.gate,
-                    &ok(&world.fake.jwks()),
-                    &mut world.fixture.env(),
-                );
+                let step = world.resume(waiting, &ok(&world.fake.jwks()));
                 assert_eq!(status(&step), 303);
             }
             Step::Reply(reply) => assert!(!expect_refetch && reply.status == 400),
@@ -355,11 +349,7 @@ fn userinfo_fills_in_the_address() {
             panic!("UserInfo is asked")
         };
         assert_eq!((call.path.as_str(), call.method), ("/me", "GET"));
-        let Step::Reply(reply) = waiting.resume(
-            &world.gate,
-            &ok(&info.to_string()),
-            &mut world.fixture.env(),
-        ) else {
+        let Step::Reply(reply) = world.resume(waiting, &ok(&info.to_string())) else {
             panic!("a reply")
         };
         jar.take(&reply);
@@ -406,6 +396,7 @@ fn without_randomness_nobody_signs_in() {
     let mut env = Env {
         now: world.fixture.now,
         random: &mut broken,
+        shared: &LocalShared::default(),
     };
     assert_eq!(
         status(&world.gate.begin(&Request::new(&headers), &mut env)),

@@ -7,12 +7,14 @@ fn reply(body: &str) -> ProviderReply<'_> {
     ProviderReply {
         status: 200,
         body: body.as_bytes(),
+        date: &[],
     }
 }
 
 const DOWN: ProviderReply<'static> = ProviderReply {
     status: 503,
     body: b"no",
+    date: &[],
 };
 const START: Timestamp = Timestamp(1_000_000);
 

@@ -1,0 +1,207 @@
+//! Who sends a request: the session in its cookies, and what becomes of those cookies.
+
+use std::rc::Rc;
+
+use super::Gate;
+use crate::activity;
+use crate::cookie::OwnCookies;
+use crate::env::Env;
+use crate::request::Parsed;
+use crate::seal::Purpose;
+use crate::session::{OpenedSession, Session};
+
+/// A cookie is written anew when this part of the idle time is over: often enough to be true, seldom enough to be cheap.
+pub(super) const IDLE_PART: u64 = 10;
+
+/// Who sends a request.
+#[derive(Debug, Default)]
+pub(super) struct Visit {
+    /// The session, when there is a good one.
+    pub(super) session: Option<Rc<Session>>,
+    /// What becomes of its cookies.
+    pub(super) cookies: Cookies,
+}
+
+/// What becomes of the session's cookies with the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Cookies {
+    /// They stay as they are.
+    #[default]
+    Keep,
+    /// They are written anew, because the session or its key is newer than they are.
+    Renew,
+    /// They are removed: nobody can open them.
+    Clear,
+}
+
+/// Whether a session is in force.
+pub(super) enum InForce {
+    /// In this form.
+    Yes {
+        /// The newest session of this name.
+        session: Rc<Session>,
+        /// Whether that is another than the one that was asked about.
+        is_newer: bool,
+    },
+    /// It is over.
+    No,
+}
+
+/// What a session gives up when it does not fit.
+enum Shrinking {
+    None,
+    Claims,
+    Hint,
+}
+
+impl Gate {
+    /// Finds out who sends a request.
+    pub(super) fn visit(&self, request: &Parsed<'_>, env: &Env<'_>) -> Visit {
+        let Some(sealer) = self.sealer.as_ref() else {
+            return Visit::default();
+        };
+        let own = request.own_cookies(&self.cookies);
+        let host = &request.authority.host;
+        let open = |sealed: &[u8]| self.sessions.open(sealer, host, sealed, env.now);
+        let opened = own.sessions().find_map(|sealed| open(&sealed));
+        match opened {
+            Some(opened) => self.judge_session(opened, env),
+            None => Visit {
+                session: None,
+                cookies: if own.has_session() {
+                    Cookies::Clear
+                } else {
+                    Cookies::Keep
+                },
+            },
+        }
+    }
+
+    /// Whether a session that could be opened is in force.
+    fn judge_session(&self, opened: OpenedSession, env: &Env<'_>) -> Visit {
+        let OpenedSession { session, by_newest } = opened;
+        let InForce::Yes { session, is_newer } = self.newest(session, env) else {
+            return Visit {
+                session: None,
+                cookies: Cookies::Clear,
+            };
+        };
+        let Some(silence) = self.silence(&session, env) else {
+            return Visit::default();
+        };
+        if !session.answers(&self.policy_digest) {
+            return Visit::default();
+        }
+        let is_unnoted = self.config.session.idle.is_some_and(|idle| {
+            let is_unnoted = silence >= idle.as_secs() / IDLE_PART;
+            if is_unnoted {
+                activity::note(&session.id, env.now, idle.as_secs(), env.shared);
+            }
+            is_unnoted
+        });
+        if is_newer || !by_newest || is_unnoted {
+            Visit {
+                session: Some(Rc::new(session.seen(env.now))),
+                cookies: Cookies::Renew,
+            }
+        } else {
+            Visit {
+                session: Some(session),
+                cookies: Cookies::Keep,
+            }
+        }
+    }
+
+    /// The newest session of a session's name, unless the name is over.
+    pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> InForce {
+        if self.is_revoked(&session, env) {
+            return InForce::No;
+        }
+        let mut is_newer = false;
+        let mut session = session;
+        if let Some(standing) = self.standing(&session, env) {
+            let generation = session.generation();
+            if standing.ended.is_some_and(|last| generation <= last) {
+                return InForce::No;
+            }
+            if let Some(newest) = &standing.newest
+                && newest.generation() > generation
+                && newest.is_live(env.now)
+            {
+                // What it was last used for is the visitor's to say, not the renewal's.
+                let seen_at = newest.seen_at().max(session.seen_at());
+                session = Rc::new(newest.seen(seen_at));
+                is_newer = true;
+            }
+        }
+        InForce::Yes { session, is_newer }
+    }
+
+    /// For how many seconds nobody has used a session; `None` when that is too long.
+    pub(super) fn silence(&self, session: &Session, env: &Env<'_>) -> Option<u64> {
+        let silence = env.now.since(session.seen_at());
+        let Some(idle) = self.config.session.idle else {
+            return Some(silence);
+        };
+        if silence < idle.as_secs() {
+            return Some(silence);
+        }
+        // The cookie knows nothing of what was typed into a websocket, nor a websocket of requests beside it.
+        let used_at = activity::last(&session.id, env.now, env.shared)?;
+        let silence = env.now.since(used_at);
+        (silence < idle.as_secs()).then_some(silence)
+    }
+
+    /// The `Set-Cookie` values that an answer to this visit carries.
+    pub(super) fn visit_cookies(
+        &self,
+        request: &Parsed<'_>,
+        visit: &Visit,
+        env: &mut Env<'_>,
+    ) -> Vec<String> {
+        match (visit.cookies, &visit.session) {
+            (Cookies::Renew, Some(session)) => {
+                let own = request.own_cookies(&self.cookies);
+                // Without a new cookie the old one serves a while longer.
+                self.session_cookies(session, &request.authority.host, &own, env)
+                    .unwrap_or_default()
+            }
+            (Cookies::Clear, _) => {
+                let own = request.own_cookies(&self.cookies);
+                self.cookies.clear_session(&own)
+            }
+            (Cookies::Keep | Cookies::Renew, _) => Vec::new(),
+        }
+    }
+
+    /// `Set-Cookie` values that keep a session on a host. `present` is what the browser has there.
+    ///
+    /// Claims that only upstreams would be told give way when they do not fit, and then the provider's hint: somebody with
+    /// very many groups gets in all the same, and the upstream is told of those that the policies name. `None` when even
+    /// that does not fit.
+    pub(super) fn session_cookies(
+        &self,
+        session: &Session,
+        host: &str,
+        present: &OwnCookies<'_>,
+        env: &mut Env<'_>,
+    ) -> Option<Vec<String>> {
+        let lifetime = session.expires_at().since(env.now);
+        let mut session = session.clone();
+        for shrinking in [Shrinking::None, Shrinking::Claims, Shrinking::Hint] {
+            match shrinking {
+                Shrinking::None => {}
+                Shrinking::Claims => session.keep_only(&self.policy_needs),
+                Shrinking::Hint => session.id_token = None,
+            }
+            let plaintext = serde_json::to_vec(&session).ok()?;
+            let sealer = self.sealer.as_ref()?;
+            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
+            let lines = self.cookies.set_session(&sealed, lifetime, present);
+            if lines.is_some() {
+                return lines;
+            }
+        }
+        None
+    }
+}
