@@ -16,6 +16,10 @@ use crate::cockpit::{
 use crate::config::{self, ConfigFile};
 use helper::Helper;
 
+/// What to do without a key that logins can be signed with.
+const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `jetway keygen --signing-key --out signing-key.pem` \
+    makes one; then write `signing_key_file: signing-key.pem`";
+
 /// Set up single sign-on for the Cockpit of this machine, or take it back.
 ///
 /// Writes the units of `jetway-cockpit-session`, its configuration with the public half of the file's signing key, and the
@@ -61,16 +65,19 @@ fn install(args: &SetupArgs, file: &Path) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(file)?;
     let routes = routes(&loaded.config, &args.route)?;
     let hosts = hosts(&routes)?;
-    let keys = loaded.config.identity.signing_key.as_ref().context(
-        "there is no key to sign assertions with: `jetway keygen --signing-key --out signing-key.pem` makes one; \
-         then write `signing_key_file: signing-key.pem`",
-    )?;
+    let key = loaded
+        .config
+        .identity
+        .signing_key
+        .as_ref()
+        .context(NO_KEY)?;
+    let keys = verifiable(key.key_set())?;
     let layout = layout(args)?;
     let helper = Helper::find(args.helper.as_deref(), &args.root);
     let deployment = Deployment {
         layout,
         hosts: &hosts,
-        keys: &keys.key_set(),
+        keys: &keys,
         helper: helper.path(),
         allow_root: allow_root(&routes),
     };
@@ -125,6 +132,14 @@ fn allow_root(routes: &[&Route]) -> bool {
         .iter()
         .filter_map(|route| route.cockpit.as_ref())
         .any(|cockpit| cockpit.allow_root)
+}
+
+/// The helper verifies ES256 alone, which is what Jetway signs logins with.
+fn verifiable(keys: String) -> anyhow::Result<String> {
+    if !keys.contains("\"ES256\"") {
+        bail!("{NO_KEY}");
+    }
+    Ok(keys)
 }
 
 /// The audiences of assertions.
