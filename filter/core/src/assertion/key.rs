@@ -199,7 +199,12 @@ impl AssertionKey {
         }
     }
 
-    fn sign_ecdsa(&self, key: &SigningKey, token_type: &str, claims: &Map<String, Value>) -> String {
+    fn sign_ecdsa(
+        &self,
+        key: &SigningKey,
+        token_type: &str,
+        claims: &Map<String, Value>,
+    ) -> String {
         let mut header = json!({"alg": "ES256", "typ": token_type});
         if let (Some(id), Some(members)) = (&self.id, header.as_object_mut()) {
             members.insert("kid".to_owned(), id.as_str().into());
@@ -239,12 +244,6 @@ impl std::fmt::Debug for AssertionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AssertionKey(..)")
     }
-}
-
-/// The first part of a token, with its dot.
-fn header(token_type: &str, key: &str) -> String {
-    let header = json!({"alg": "ES256", "typ": token_type, "kid": key}).to_string();
-    format!("{}.", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// The PEM text, which may be in base64 once more.
