@@ -93,6 +93,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Sends SIGHUP to the program's group.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     fn last_words(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();

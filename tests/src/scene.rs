@@ -118,7 +118,7 @@ impl Scene {
     /// # Errors
     /// When it does not start.
     pub async fn serve_at(&self, body: Body, listen: u16, routes: &[Route]) -> Result<Proxy> {
-        let folder = self.folder.path().join(format!("{}-{listen}", body.name()));
+        let folder = self.body_folder(body, listen);
         std::fs::create_dir_all(&folder)?;
         let file = self.write_file(&folder, listen, routes)?;
         let start = Start {
@@ -131,6 +131,19 @@ impl Scene {
             listen,
         };
         body.start(&start).await
+    }
+
+    /// Writes a running proxy's file anew, with these routes. What it does with that is its own business.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn rewrite(&self, proxy: &Proxy, routes: &[Route]) -> Result<PathBuf> {
+        let folder = self.body_folder(proxy.body, proxy.listen);
+        self.write_file(&folder, proxy.listen, routes)
+    }
+
+    fn body_folder(&self, body: Body, listen: u16) -> PathBuf {
+        self.folder.path().join(format!("{}-{listen}", body.name()))
     }
 
     /// What `jetway COMMAND -c FILE` prints for these routes; the command may be several words.
