@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use jetway_core::gate::Gate;
+use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
+use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::perform::{Phase, begin, begin_with_body, edit};
 use crate::plugin::{Fate, Plugin, Stream};
@@ -61,11 +61,23 @@ impl HttpContext for Http {
         }
     }
 
+    /// A body comes here while its request is held, where the body of the proxy can show it: it waits with its request.
+    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
+        match self.stream.fate.get() {
+            Fate::Kept => Action::Pause,
+            Fate::Forwarded(_) => Action::Continue,
+        }
+    }
+
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let Fate::Forwarded { route, cookies } = &*self.stream.fate.borrow()
+            && let Fate::Forwarded {
+                route,
+                cookies,
+                binding,
+            } = &*self.stream.fate.borrow()
         {
-            edit_answer(&plugin.gate, *route);
+            edit_answer(&plugin.gate, *route, binding.as_ref());
             set_cookies(cookies);
         }
         Action::Continue
@@ -74,6 +86,12 @@ impl HttpContext for Http {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
             (Some(_), Fate::AwaitsBody(limit)) => *limit,
+            (Some(plugin), Fate::Forwarded { .. }) => {
+                if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
+                    watched.hear(size, first_byte);
+                }
+                return Action::Continue;
+            }
             _ => return Action::Continue,
         };
         match &self.plugin {
@@ -83,6 +101,12 @@ impl HttpContext for Http {
             _ => Action::Pause,
         }
     }
+}
+
+/// The first byte of the part of the request's body that is passing.
+fn first_byte() -> Option<u8> {
+    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, 1);
+    part.ok()??.first().copied()
 }
 
 /// Adds cookies to an upstream's answer.
@@ -96,7 +120,7 @@ fn set_cookies(cookies: &[String]) {
 }
 
 /// Edits the headers of an upstream's answer.
-fn edit_answer(gate: &Gate, route: RouteNumber) {
+fn edit_answer(gate: &Gate, route: RouteNumber, binding: Option<&Binding>) {
     let map = MapType::HttpResponseHeaders;
     // Asking for one header is much cheaper than reading all, and most answers set no cookie.
     let read = gate.reads_answer(route)
@@ -109,7 +133,7 @@ fn edit_answer(gate: &Gate, route: RouteNumber) {
     } else {
         Vec::new()
     };
-    let answer = gate.edit_answer(route, &headers);
+    let answer = gate.edit_answer(route, binding, &headers);
     if answer.withheld_cookie {
         log::warn!("the upstream tried to set a cookie of ours");
     }

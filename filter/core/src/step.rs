@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::env::Timestamp;
+use crate::gate::Binding;
 use crate::policy::Permit;
 use crate::waiting::Waiting;
+use crate::watched::Watched;
 
 /// The answer to [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
 #[derive(Debug)]
@@ -17,8 +19,9 @@ pub enum Step {
     Reply(Reply),
     /// Send this to the identity provider, keep the request waiting, then call [`Waiting::resume`].
     Call(ProviderCall, Waiting),
-    /// The provider's metadata is not there yet: begin again when it changed, and at the latest when the time is over
-    /// answer with [`crate::gate::Gate::unavailable`].
+    /// Something of the provider's is on its way, its metadata or the renewal of a session: begin again when there is news
+    /// ([`crate::oidc::provider::Absorbed::Ready`], [`crate::renewal::Progress::Over`]), and when the time is over with
+    /// [`crate::gate::Gate::begin_without`].
     Hold {
         /// End of the wait.
         until: Timestamp,
@@ -38,6 +41,8 @@ pub struct Forward {
     route: RouteNumber,
     edits: Vec<Edit<'static>>,
     cookies: Vec<String>,
+    watched: Option<Watched>,
+    binding: Option<Binding>,
 }
 
 impl Forward {
@@ -52,7 +57,32 @@ impl Forward {
             route,
             edits,
             cookies,
+            watched: None,
+            binding: None,
         }
+    }
+
+    pub(crate) fn watched(self, watched: Watched) -> Self {
+        Self {
+            watched: Some(watched),
+            ..self
+        }
+    }
+
+    /// What has to be watched for as long as the stream is open, see [`crate::gate::Gate::recheck`].
+    pub fn take_watched(&mut self) -> Option<Watched> {
+        self.watched.take()
+    }
+
+    /// The same, with what binds the cookies of a Cockpit to the visitor.
+    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
+        Self { binding, ..self }
+    }
+
+    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// `Set-Cookie` values to add to the upstream's answer, whatever it is.

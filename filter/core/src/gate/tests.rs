@@ -2,11 +2,14 @@
 
 mod attacks;
 mod certificates;
+mod cockpit;
 mod explain;
 mod headers;
 mod identity;
+mod provider_logout;
 mod requests;
 mod rewriting;
 mod routes;
 mod sign_in;
+mod sign_out;
 mod world;

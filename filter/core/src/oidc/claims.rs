@@ -17,7 +17,7 @@ use crate::session::Identity;
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
-const MAX_SUBJECT: usize = 255;
+pub(super) const MAX_SUBJECT: usize = 255;
 /// Longest address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
 const MAX_EMAIL: usize = 320;
 
@@ -28,12 +28,33 @@ pub struct Expected<'a> {
     pub issuer: &'a str,
     /// Our client id.
     pub client_id: &'a str,
-    /// The attempt's nonce.
-    pub nonce: &'a str,
+    /// The sign-in's nonce.
+    pub nonce: Nonce<'a>,
     /// The access token of the same answer, for `at_hash`.
     pub access_token: Option<&'a str>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What must stand as `nonce`.
+#[derive(Clone, Copy, Debug)]
+pub enum Nonce<'a> {
+    /// This one: the token is a sign-in's.
+    Is(&'a str),
+    /// None, or the one of the sign-in, of which this is the beginning: the token came with a refresh token (OpenID
+    /// Connect Core 1.0 section 12.2).
+    AtMost(&'a str),
+}
+
+impl Nonce<'_> {
+    fn fits(self, claim: Option<&Value>) -> bool {
+        match (self, claim) {
+            (Self::Is(nonce), Some(Value::String(stated))) => stated == nonce,
+            (Self::AtMost(_), None) => true,
+            (Self::AtMost(beginning), Some(Value::String(stated))) => stated.starts_with(beginning),
+            _ => false,
+        }
+    }
 }
 
 /// The claims of an ID token or a UserInfo answer that could be believed.
@@ -77,7 +98,7 @@ fn unverified(token: &Compact) -> Result<Claims, TokenProblem> {
 }
 
 /// jwt-simple checks times by our clock, with our leeway, instead of by a clock of its own.
-fn times(now: Timestamp) -> VerificationOptions {
+pub(super) fn times(now: Timestamp) -> VerificationOptions {
     VerificationOptions {
         time_tolerance: Some(Duration::from_secs(LEEWAY)),
         artificial_time: Some(UnixTimeStamp::from_secs(now.0)),
@@ -103,7 +124,7 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenProblem> {
 }
 
 /// A NumericDate (RFC 7519 section 2), whole seconds; texts are not dates.
-fn seconds(value: Option<&Value>) -> Option<u64> {
+pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
     /// Dates beyond this many seconds (2^53) are not exact in JSON.
     const LAST: f64 = 9_007_199_254_740_992.0;
     let number = value?
@@ -137,7 +158,7 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenPr
     if !for_us || !party_fits {
         return Err(TokenProblem::Audience);
     }
-    if text("nonce") != Some(expected.nonce) {
+    if !expected.nonce.fits(claims.get("nonce")) {
         return Err(TokenProblem::Nonce);
     }
     if text("sub").is_none_or(|sub| sub.is_empty() || sub.len() > MAX_SUBJECT || has_control(sub)) {
@@ -217,7 +238,7 @@ fn is_plausible(email: &str) -> bool {
         })
 }
 
-fn has_control(text: &str) -> bool {
+pub(super) fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
 

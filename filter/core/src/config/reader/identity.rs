@@ -17,8 +17,7 @@ const MAX_CLAIM_HEADERS: usize = 64;
 /// What stands before a claim's name in a header's, when the file does not name the header.
 const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
 
-const SIGNING_KEY_HELP: &str =
-    "write what `openssl ecparam -name prime256v1 -genkey -noout` prints, as it is or in base64";
+const SIGNING_KEY_HELP: &str = "write what `openssl ecparam -name prime256v1 -genkey -noout` prints, or an Ed25519 or RSA key in PEM, as it is or in base64";
 
 const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
     ("IssuerHostOnly", IssuerFormat::HostOnly),
@@ -92,9 +91,10 @@ fn read_signing_key(
     }
 }
 
-/// Whether a route sends the assertion.
+/// Whether a route sends an assertion.
 fn signs(route: &Route) -> bool {
     route.pass_identity_headers
+        || route.cockpit.is_some()
         || route
             .request_headers
             .set
