@@ -10,3 +10,4 @@ mod return_address;
 mod sign_in;
 mod target;
 mod tokens;
+mod websockets;
