@@ -61,14 +61,6 @@ impl HttpContext for Http {
         }
     }
 
-    /// A body comes here while its request is held, where the body of the proxy can show it: it waits with its request.
-    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
-        match self.stream.fate.get() {
-            Fate::Kept => Action::Pause,
-            Fate::Forwarded(_) => Action::Continue,
-        }
-    }
-
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
             && let Fate::Forwarded {
@@ -92,7 +84,9 @@ impl HttpContext for Http {
                 }
                 return Action::Continue;
             }
-            _ => return Action::Continue,
+            // A body waits with its request.
+            (_, Fate::Kept) => return Action::Pause,
+            (None, _) => return Action::Continue,
         };
         match &self.plugin {
             Some(plugin) if end_of_stream || size > limit => {
