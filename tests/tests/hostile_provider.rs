@@ -16,6 +16,7 @@ use url::Url;
 
 on_both_bodies!(
     people_of_this_provider_sign_in,
+    people_of_github_sign_in_by_their_verified_primary_address,
     j_01_and_others_forged_tokens_open_no_session,
     j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called,
     j_50_bad_key_sets_leave_the_last_good_one,
@@ -27,6 +28,7 @@ on_both_bodies!(
     c_26_the_application_sees_its_own_cookies,
     i_01_logs_hold_no_secrets,
     i_08_no_server_and_no_via,
+    w_02_w_05_w_07_handshakes_that_open_nothing,
 );
 
 /// A proxy at this provider, with somebody innocent who is signed in all the while.
@@ -123,6 +125,61 @@ async fn people_of_this_provider_sign_in(scene: &mut Scene) -> Result<()> {
     let mut mallory = scene.visitor();
     mallory.follow(&attacked.url).await?.1.expect(403)?;
     attacked.still_serves("mallory").await
+}
+
+async fn people_of_github_sign_in_by_their_verified_primary_address(
+    scene: &mut Scene,
+) -> Result<()> {
+    let github = HostileProvider::start(ALICE).await?;
+    scene.registration = Some(github.as_github());
+    let upstream = Upstream::start("app").await?;
+    let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
+    let url = scene.url(APP, "/wanted?x=1")?;
+    let mut alice = scene.visitor();
+    let (end, page) = alice.follow(&url).await?;
+    page.expect(200)?;
+    assert_eq!(end, url);
+    let asked: Vec<String> = github.asked().into_iter().map(|asked| asked.path).collect();
+    for path in [
+        "/login/oauth/authorize",
+        "/login/oauth/access_token",
+        "/api/v3/user",
+        "/api/v3/user/emails",
+    ] {
+        assert!(asked.iter().any(|known| known == path), "{path}: {asked:?}");
+    }
+    upstream.take();
+
+    let others = [
+        json!([{"email": ALICE, "verified": false, "primary": true}]),
+        json!([{"email": ALICE, "verified": true, "primary": false}, {"email": MALLORY, "verified": true, "primary": true}]),
+        json!([]),
+        json!({"email": ALICE, "verified": true, "primary": true}),
+    ];
+    for emails in others {
+        let answer = emails.clone();
+        github.order("/api/v3/user/emails", move |_| {
+            Some(json_answer(200, &answer))
+        });
+        let page = scene.visitor().follow(&url).await?.1;
+        ensure!(
+            page.status.is_client_error() || page.status.as_u16() == 502,
+            "{emails}: {}",
+            page.status
+        );
+        ensure!(upstream.take().is_empty(), "{emails}");
+    }
+    github.be_honest();
+    // GitHub says with status 200 that a code is not good.
+    github.order("/login/oauth/access_token", |_| {
+        Some(json_answer(200, &json!({"error": "bad_verification_code", "error_description": "The code passed is incorrect or expired."})))
+    });
+    let page = scene.visitor().follow(&url).await?.1;
+    ensure!(page.status.is_client_error(), "{}", page.status);
+    github.be_honest();
+    scene.visitor().follow(&url).await?.1.expect(200)?;
+    alice.navigate(&url).await?.expect(200)?;
+    Ok(())
 }
 
 /// One token of each kind of forgery: every other one is tried on the core (`gate::tests::attacks`).
@@ -585,4 +642,117 @@ async fn i_08_no_server_and_no_via(scene: &mut Scene) -> Result<()> {
     }
     let _ = &attacked.proxy;
     Ok(())
+}
+
+async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Result<()> {
+    let mut attacked = Attacked::start(scene).await?;
+    let own = attacked
+        .innocent
+        .cookies(&attacked.url)
+        .context("the innocent visitor has cookies")?;
+    let (host, origin) = (
+        scene.authority(APP),
+        attacked.url.origin().ascii_serialization(),
+    );
+    let handshake = |line: &str, more: &str| {
+        format!("{line}\r\nHost: {host}\r\nCookie: {own}\r\n{more}\r\n\r\n")
+    };
+    let get = "GET /socket HTTP/1.1";
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade";
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let version = "Sec-WebSocket-Version: 13";
+    for (what, bytes) in [
+        (
+            "a sibling's origin",
+            handshake(
+                get,
+                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: https://{host}.evil"),
+            ),
+        ),
+        (
+            "plain http",
+            handshake(
+                get,
+                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: http://{host}"),
+            ),
+        ),
+        (
+            "two origins",
+            handshake(
+                get,
+                &format!(
+                    "{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nOrigin: https://evil.example.com"
+                ),
+            ),
+        ),
+        (
+            "HTTP/1.0",
+            handshake(
+                "GET /socket HTTP/1.0",
+                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}"),
+            ),
+        ),
+        (
+            "another protocol",
+            handshake(
+                get,
+                &format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{key}\r\n{version}"),
+            ),
+        ),
+        (
+            "two upgrades",
+            handshake(
+                get,
+                &format!("{upgrade}\r\nUpgrade: h2c\r\n{key}\r\n{version}"),
+            ),
+        ),
+        (
+            "a token as subprotocol",
+            format!(
+                "{get}\r\nHost: {host}\r\n{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nSec-WebSocket-Protocol: bearer, eyJhbGciOiJub25lIn0.e30.\r\n\r\n"
+            ),
+        ),
+    ] {
+        let answer = scene.dialer.raw(&attacked.url, bytes.as_bytes()).await?;
+        let opened = answer
+            .as_ref()
+            .is_some_and(|answer| answer.status.as_u16() == 101);
+        ensure!(!opened, "{what}: the websocket was opened");
+        // What is no upgrade may be a request like any other, which this visitor may make.
+        attacked.upstream.take();
+        attacked.still_serves(what).await?;
+    }
+    // A bad key or version is the application's to refuse; what it answers arrives, and the connection is over.
+    for (what, more) in [
+        (
+            "an old version",
+            format!("{upgrade}\r\n{key}\r\nSec-WebSocket-Version: 8\r\nOrigin: {origin}"),
+        ),
+        (
+            "a short key",
+            format!("{upgrade}\r\nSec-WebSocket-Key: AAAA\r\n{version}\r\nOrigin: {origin}"),
+        ),
+        (
+            "no key",
+            format!("{upgrade}\r\n{version}\r\nOrigin: {origin}"),
+        ),
+    ] {
+        let _ = scene
+            .dialer
+            .raw(&attacked.url, handshake(get, &more).as_bytes())
+            .await;
+        attacked.upstream.take();
+        attacked.still_serves(what).await?;
+    }
+    let form = handshake(
+        "POST /socket HTTP/1.1",
+        &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nContent-Length: 0"),
+    );
+    let answer = scene.dialer.raw(&attacked.url, form.as_bytes()).await?;
+    ensure!(
+        !answer.is_some_and(|answer| answer.status.as_u16() == 101),
+        "POST opened a websocket"
+    );
+    attacked.upstream.take();
+    attacked.still_serves("POST").await
 }
