@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::forge::{By, Forge, encode};
 use super::target::{Target, assert_is_refused, changed};
-use crate::gate::Absorbed;
 use crate::gate::tests::world::{Jar, ok, status};
 use crate::oidc::metadata::{BadDiscovery, Discovered};
+use crate::oidc::provider::Absorbed;
 use crate::step::{ProviderReply, Step};
 use crate::testing::provider_settings;
 
@@ -96,10 +96,10 @@ fn oidcc_client_test_invalid_sig_hs256() {
 #[test]
 fn oidcc_client_test_userinfo_invalid_sub() {
     let mut target = Target::new();
-    target.userinfo = (
+    target.userinfo = Some((
         200,
         json!({"sub": "somebody-else", "email": "alice@corp.test"}).to_string(),
-    );
+    ));
     target.refuses_token("userinfo", |forge, claims| {
         forge.honest(&changed(claims, "email", None))
     });
@@ -114,7 +114,10 @@ fn oidcc_client_test_nonce_invalid() {
 fn oidcc_client_test_kid_absent_single_jwks() {
     let mut target = Target::new();
     let keys = json!({"keys": [target.forge.rsa_key()]}).to_string();
-    target.show(&keys);
+    assert!(matches!(
+        target.show_keys(200, keys.as_bytes()),
+        Absorbed::Ready
+    ));
     target.accepts_token("no kid", |forge, claims| {
         forge.with_header(&json!({"alg": "RS256"}), &claims)
     });
@@ -168,11 +171,11 @@ fn oidcc_client_test_userinfo_bearer_header() {
 #[test]
 fn oidcc_client_test_scope_userinfo_claims() {
     let mut target = Target::new();
-    target.userinfo = (
+    target.userinfo = Some((
         200,
         json!({"sub": "s-alice@corp.test", "email": "alice@corp.test", "email_verified": true})
             .to_string(),
-    );
+    ));
     target.accepts_token("claims from UserInfo", |forge, claims| {
         forge.honest(&changed(
             changed(claims, "email", None),
@@ -233,23 +236,6 @@ fn oidcc_client_test_discovery_issuer_mismatch() {
 }
 
 impl Target {
-    /// The provider's keys at the next regular look.
-    fn show(&mut self, keys: &str) {
-        self.world.fixture.now = self.world.fixture.now.plus(46 * 60);
-        let now = self.world.fixture.now;
-        let _ = self.world.gate.known_provider();
-        assert!(self.world.gate.due(now).is_some());
-        let discovery = self.world.fake.discovery();
-        assert!(matches!(
-            self.world.gate.absorb(&ok(&discovery), now),
-            Absorbed::Next(_)
-        ));
-        assert!(matches!(
-            self.world.gate.absorb(&ok(keys), now),
-            Absorbed::Ready
-        ));
-    }
-
     /// A sign-in with a key that the provider has taken into use after the last look.
     fn rotates(&mut self) {
         self.world.fixture.now = self.world.fixture.now.plus(61);

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode};
 use super::target::Target;
-use crate::gate::Absorbed;
-use crate::gate::tests::world::ok;
 use crate::oidc::keys::{BadKeySet, KeySet};
-use crate::step::{MAX_PROVIDER_BODY, ProviderReply};
+use crate::oidc::provider::Absorbed;
+use crate::step::MAX_PROVIDER_BODY;
 
 fn set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
@@ -22,30 +21,6 @@ fn with(mut key: Value, changes: &Value) -> Value {
 }
 
 impl Target {
-    /// The time for a look at the keys has come, and this is what the provider shows.
-    fn show_keys(&mut self, status: u16, body: &[u8]) -> Absorbed {
-        self.world.fixture.now = self.world.fixture.now.plus(46 * 60);
-        let now = self.world.fixture.now;
-        let _ = self.world.gate.known_provider();
-        assert!(
-            self.world.gate.due(now).is_some(),
-            "the keys are looked at again"
-        );
-        let discovery = self.world.fake.discovery();
-        assert!(matches!(
-            self.world.gate.absorb(&ok(&discovery), now),
-            Absorbed::Next(_)
-        ));
-        self.world.gate.absorb(
-            &ProviderReply {
-                status,
-                body,
-                date: &[],
-            },
-            now,
-        )
-    }
-
     /// A bad key set changes nothing: whoever has a session keeps it, and the keys from before are good.
     fn keeps_keys(&mut self, what: &str, status: u16, body: &[u8]) {
         let absorbed = self.show_keys(status, body);

@@ -711,7 +711,7 @@ fn f_40_clock_jump() {
                 let _ = target.world.visit("app.test", path, &jar);
             }
         }
-        let _ = target.world.gate.due(target.world.fixture.now);
+        let _ = target.world.gate.due(&target.world.fixture.env());
     }
     target.world.fixture.now = start;
     target.still_serves("a clock that came back");

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::super::world::{Headers, Jar, World, ok, request, status};
 use super::forge::Forge;
 use crate::config::Config;
-use crate::gate::{Absorbed, Gate};
+use crate::gate::Gate;
+use crate::oidc::provider::{Absorbed, ProviderDue};
 use crate::step::{ProviderReply, Reply, Step};
 use crate::testing::{FakeProvider, Fixture, config};
 
@@ -18,8 +19,8 @@ pub(super) struct Target {
     innocent: Jar,
     /// How often the token endpoint, the key set and UserInfo were asked.
     pub(super) calls: BTreeMap<String, usize>,
-    /// What UserInfo answers: status and body.
-    pub(super) userinfo: (u16, String),
+    /// What UserInfo answers: status and body. Nothing is an honest provider that has no more to say.
+    pub(super) userinfo: Option<(u16, String)>,
 }
 
 /// A sign-in that has come back from the provider.
@@ -49,7 +50,7 @@ impl Target {
             forge: Forge::new(),
             innocent: Jar::default(),
             calls: BTreeMap::new(),
-            userinfo: (404, String::new()),
+            userinfo: None,
         };
         target.learn();
         target.innocent = target.sign_in("bob@corp.test");
@@ -59,19 +60,39 @@ impl Target {
 
     /// Lets the gate fetch what it wants to know about the provider.
     pub(super) fn learn(&mut self) {
-        let now = self.world.fixture.now;
+        let keys = self.forge.key_set();
         let _ = self.world.gate.known_provider();
-        if self.world.gate.due(now).is_some() {
-            let discovery = self.world.fake.discovery();
-            assert!(matches!(
-                self.world.gate.absorb(&ok(&discovery), now),
-                Absorbed::Next(_)
-            ));
-            assert!(matches!(
-                self.world.gate.absorb(&ok(&self.forge.key_set()), now),
-                Absorbed::Ready
-            ));
+        if let ProviderDue::Call(_) = self.world.gate.due(&self.world.fixture.env()) {
+            assert!(matches!(self.fetch(200, keys.as_bytes()), Absorbed::Ready));
         }
+    }
+
+    /// The time for the next look at the provider has come, and this is what it shows as its keys.
+    pub(super) fn show_keys(&mut self, status: u16, body: &[u8]) -> Absorbed {
+        self.world.fixture.now = self.world.fixture.now.plus(46 * 60);
+        let _ = self.world.gate.known_provider();
+        let due = self.world.gate.due(&self.world.fixture.env());
+        assert!(
+            matches!(due, ProviderDue::Call(_)),
+            "the keys are looked at again: {due:?}"
+        );
+        self.fetch(status, body)
+    }
+
+    /// Answers a fetch that is under way: the document honestly, the keys with this.
+    fn fetch(&mut self, status: u16, body: &[u8]) -> Absorbed {
+        let discovery = self.world.fake.discovery();
+        let next = self
+            .world
+            .gate
+            .absorb(&ok(&discovery), &self.world.fixture.env());
+        assert!(matches!(next, Absorbed::Next(_)), "{next:?}");
+        let keys = ProviderReply {
+            status,
+            body,
+            date: &[],
+        };
+        self.world.gate.absorb(&keys, &self.world.fixture.env())
     }
 
     /// Somebody begins to sign in, and the provider sends them back with a code.
@@ -100,7 +121,10 @@ impl Target {
             let (status, body) = match &*call.path {
                 "/token" => (status, body.to_owned()),
                 "/jwks" => (200, self.forge.key_set()),
-                "/me" => self.userinfo.clone(),
+                "/me" => {
+                    let more = || (200, json!({"sub": subject(body)}).to_string());
+                    self.userinfo.clone().unwrap_or_else(more)
+                }
                 other => panic!("a call to {other}"),
             };
             let reply = ProviderReply {
@@ -234,6 +258,21 @@ impl Target {
     pub(super) fn innocent(&self) -> Jar {
         self.innocent.clone()
     }
+}
+
+/// `sub` of the ID token in a token answer.
+fn subject(answer: &str) -> Value {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let payload = answer["id_token"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .nth(1)
+        .unwrap();
+    let payload =
+        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload);
+    let claims: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+    claims["sub"].clone()
 }
 
 pub(super) fn changed(mut claims: Value, name: &str, value: Option<Value>) -> Value {

@@ -631,15 +631,15 @@ fn j_57_userinfo_about_somebody_else() {
         json!(["s-alice@corp.test"]),
         json!("S-ALICE@corp.test"),
     ] {
-        target.userinfo = (
+        target.userinfo = Some((
             200,
             json!({"sub": sub, "email": "alice@corp.test"}).to_string(),
-        );
+        ));
         target.refuses_token("userinfo", |forge, claims| {
             forge.honest(&changed(claims, "email", None))
         });
     }
-    target.userinfo = (200, json!({"email": "alice@corp.test"}).to_string());
+    target.userinfo = Some((200, json!({"email": "alice@corp.test"}).to_string()));
     target.refuses_token("no sub", |forge, claims| {
         forge.honest(&changed(claims, "email", None))
     });
@@ -667,7 +667,7 @@ fn j_58_userinfo_shapes() {
         (500, ""),
         (0, ""),
     ] {
-        target.userinfo = (status, body.to_owned());
+        target.userinfo = Some((status, body.to_owned()));
         // Without it nobody is let in by an address that nobody has told.
         let (step, _) =
             target.try_token(|forge, claims| forge.honest(&changed(claims, "email", None)));
@@ -686,11 +686,9 @@ fn j_59_distributed_claims() {
     let mut target = Target::new();
     let sources = json!({"_claim_names": {"email": "a"}, "_claim_sources": {"a": {"endpoint": "https://evil.test/c"}}});
     for with_email in [true, false] {
-        target.userinfo = (200, {
-            let mut answer = sources.clone();
-            answer["sub"] = json!("s-alice@corp.test");
-            answer.to_string()
-        });
+        let mut answer = sources.clone();
+        answer["sub"] = json!("s-alice@corp.test");
+        target.userinfo = Some((200, answer.to_string()));
         // Any call but to the provider's own addresses would end the test.
         let (step, _) = target.try_token(|forge, claims| {
             let mut claims = if with_email {
