@@ -1,5 +1,6 @@
 //! Whole flows through the core.
 
+mod attacks;
 mod certificates;
 mod cockpit;
 mod errand;
