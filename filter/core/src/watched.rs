@@ -1,5 +1,6 @@
 //! A stream that stays open: what its permission rested on, so that it can be asked for again.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use crate::step::RouteNumber;
 pub struct Watched {
     pub(crate) route: RouteNumber,
     pub(crate) session: Option<Rc<Session>>,
-    method: String,
+    method: Cow<'static, str>,
     path: String,
     preflight: bool,
     source: Option<IpAddr>,
@@ -44,7 +45,7 @@ impl Watched {
         Self {
             route,
             session,
-            method: facts.method.to_owned(),
+            method: kept_method(facts.method),
             path: facts.path.to_owned(),
             preflight: facts.preflight,
             source: facts.source,
@@ -85,4 +86,11 @@ impl Watched {
     pub(crate) const fn take_activity(&mut self) -> bool {
         std::mem::replace(&mut self.is_active, false)
     }
+}
+
+/// A method to keep. The usual ones cost nothing.
+fn kept_method(method: &str) -> Cow<'static, str> {
+    const USUAL: [&str; 3] = ["GET", "POST", "HEAD"];
+    let usual = USUAL.into_iter().find(|usual| *usual == method);
+    usual.map_or_else(|| Cow::Owned(method.to_owned()), Cow::Borrowed)
 }
