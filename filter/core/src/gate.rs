@@ -2,19 +2,24 @@
 
 mod answer;
 mod callback;
+mod cockpit;
 mod endpoints;
 mod explain;
 mod forward;
 mod plan;
+mod provider_logout;
 mod renew;
 mod revoked;
 mod rewrite;
 mod routes;
 mod sign_in;
+mod sign_out;
 mod visit;
 mod watch;
 
 pub use answer::AnswerEdits;
+pub use cockpit::cookie::Binding;
+pub(crate) use provider_logout::KeyLookup;
 
 use std::rc::Rc;
 
@@ -38,7 +43,9 @@ use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
+use cockpit::cookie::Binder;
 use plan::Plan;
+use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
 use visit::Visit;
@@ -53,8 +60,11 @@ pub struct Gate {
     reserved: Reserved,
     cookies: CookieNames,
     sealer: Option<Sealer>,
+    /// Binds Cockpit's cookies; only where a route leads to it.
+    binder: Option<Binder>,
     sessions: SessionReader,
     revocations: Revocations,
+    forgeries: Forgeries,
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
@@ -94,27 +104,37 @@ impl Gate {
     /// Puts a configuration to work.
     #[must_use]
     pub fn new(mut config: Config) -> Self {
-        let policies = || config.routes.iter().map(|route| &route.policy);
-        let policy_needs = ClaimNeeds::of(policies());
+        let policies = || config.routes.iter().flat_map(Route::policies);
+        let cockpits = || {
+            config
+                .routes
+                .iter()
+                .filter_map(|route| route.cockpit.as_ref())
+        };
+        let user_claims = || cockpits().filter_map(|cockpit| cockpit.user_claim.as_deref());
+        let mut policy_needs = ClaimNeeds::of(policies());
+        policy_needs.tell(user_claims());
         let mut needs = ClaimNeeds::of(policies());
+        needs.tell(user_claims());
         let identity = &config.identity;
         if plan::tells_identity(&config) {
             needs.tell(needed_claims(identity));
         }
         let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));
+        let secret = config.session.secret.as_ref();
         Self {
             index: RouteIndex::new(&config.routes),
             plans: plans.collect(),
             reserved: Reserved::new(claim_headers),
             cookies: CookieNames::new(&config.session.cookie_name),
-            sealer: config
-                .session
-                .secret
-                .as_ref()
-                .map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
+            sealer: secret.map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
+            binder: secret
+                .filter(|_| cockpits().next().is_some())
+                .map(|secret| Binder::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
             revocations: Revocations::default(),
+            forgeries: Forgeries::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
             standings: Standings::default(),
@@ -123,7 +143,8 @@ impl Gate {
             needs,
             policy_digest: policy_needs.digest(),
             policy_needs,
-            asks_for_address: policies().any(Policy::asks_for_address),
+            asks_for_address: policies().any(Policy::asks_for_address)
+                || cockpits().next().is_some(),
             provider: config.provider.take().map(Provider::new),
             config,
         }
@@ -178,7 +199,7 @@ impl Gate {
         let session = visit.session.as_deref();
         let facts = request.facts(&path, session, certificate.as_fact(), env.now);
         let cookies = self.visit_cookies(request, visit, env);
-        match chosen.route.policy.decide(&facts) {
+        match Self::judge(chosen, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
                 match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
@@ -242,11 +263,22 @@ impl Gate {
         if let Some(refusal) = refused_upgrade(request, chosen.route) {
             return self.refuse(request, refusal);
         }
+        let entry = match self.enter(request, chosen, facts) {
+            Ok(entry) => entry,
+            Err(step) => return step,
+        };
         match &chosen.route.target {
-            Target::Upstreams(_) => match self.edits(request, chosen, facts, told, env) {
-                Ok(edits) => Step::Forward(Forward::new(permit, chosen.number, edits, cookies)),
-                Err(refusal) => self.refuse(request, refusal),
-            },
+            Target::Upstreams(_) => {
+                let binding = entry.as_ref().and_then(|entry| self.bind(request, entry));
+                let entry = entry.as_ref().zip(binding.as_ref());
+                match self.edits(request, chosen, facts, entry, told, env) {
+                    Ok(edits) => {
+                        let forward = Forward::new(permit, chosen.number, edits, cookies);
+                        Step::Forward(forward.bound(binding))
+                    }
+                    Err(refusal) => self.refuse(request, refusal),
+                }
+            }
             Target::Redirect(to) => self.redirect_away(request, chosen, to, &permit),
             Target::Response(response) => answer::fixed_answer(chosen, response, &permit),
         }
@@ -257,6 +289,9 @@ impl Gate {
         let refusal = Refusal::ProviderUnavailable;
         match self.read(request) {
             Ok(request) => {
+                if let Some(reply) = self.sign_out_alone(&request) {
+                    return reply;
+                }
                 let extras = Extras {
                     link: Some((&request.target, "Try again")),
                     ..Extras::default()
@@ -307,7 +342,7 @@ impl Gate {
             chosen.route.name,
             account.unwrap_or_default(),
         );
-        let target = self.end_session_origin();
+        let target = self.sign_out_targets();
         let extras = Extras {
             account,
             sign_out: session.is_some(),

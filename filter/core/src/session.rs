@@ -171,6 +171,13 @@ impl Session {
         }
     }
 
+    /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.
+    pub(crate) fn keep_hint(&mut self, id_token: &str) {
+        if id_token.len() <= MAX_HINT {
+            self.id_token = Some(id_token.to_owned());
+        }
+    }
+
     /// The same session with the digest of the needs by which its claims were chosen.
     #[must_use]
     pub fn chosen_for(self, digest: &str) -> Self {

@@ -10,6 +10,7 @@ use crate::cookie::{self, OwnCookies};
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
+use crate::oidc::logout_token;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
@@ -187,6 +188,16 @@ impl Gate {
         env: &mut Env<'_>,
     ) -> Reply {
         let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
+        if let Some(session) = &begun {
+            if self.is_stillborn(session, attempt.begun_at(), env) {
+                // Asking the provider once more tells whether somebody is still signed in there.
+                let event = "the provider ended its session during the sign-in".to_owned();
+                let again = redirect(attempt.return_to().to_owned(), event);
+                let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
+                return again.with_cookies(vec![attempt]);
+            }
+            self.remember_provider_session(session, env);
+        }
         let begun = begun.and_then(|session| {
             let lines = self.session_cookies(&session, host, &OwnCookies::default(), env)?;
             Some((session, lines))
@@ -219,6 +230,7 @@ impl Gate {
         let id = env.token::<16>().ok()?;
         let identity = claims::identity(claims, verification, &self.needs)?;
         let mut session = Session::new(id, identity, env.now, lifetime);
+        session.provider_session = logout_token::provider_session(claims);
         session.renewal = Renewal::first(&tokens.grant, nonce, env);
         session.keep_hint(&tokens.id_token);
         Some(session.chosen_for(&self.policy_digest))

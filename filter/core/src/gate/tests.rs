@@ -1,13 +1,16 @@
 //! Whole flows through the core.
 
 mod certificates;
+mod cockpit;
 mod explain;
 mod headers;
 mod identity;
 mod renewal;
+mod provider_logout;
 mod requests;
 mod rewriting;
 mod routes;
 mod sign_in;
 mod streams;
+mod sign_out;
 mod world;

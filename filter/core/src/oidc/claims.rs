@@ -17,7 +17,7 @@ use crate::session::Identity;
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
-const MAX_SUBJECT: usize = 255;
+pub(super) const MAX_SUBJECT: usize = 255;
 /// Longest address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
 const MAX_EMAIL: usize = 320;
 
@@ -98,7 +98,7 @@ fn unverified(token: &Compact) -> Result<Claims, TokenProblem> {
 }
 
 /// jwt-simple checks times by our clock, with our leeway, instead of by a clock of its own.
-fn times(now: Timestamp) -> VerificationOptions {
+pub(super) fn times(now: Timestamp) -> VerificationOptions {
     VerificationOptions {
         time_tolerance: Some(Duration::from_secs(LEEWAY)),
         artificial_time: Some(UnixTimeStamp::from_secs(now.0)),
@@ -124,7 +124,7 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenProblem> {
 }
 
 /// A NumericDate (RFC 7519 section 2), whole seconds; texts are not dates.
-fn seconds(value: Option<&Value>) -> Option<u64> {
+pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
     /// Dates beyond this many seconds (2^53) are not exact in JSON.
     const LAST: f64 = 9_007_199_254_740_992.0;
     let number = value?
@@ -238,7 +238,7 @@ fn is_plausible(email: &str) -> bool {
         })
 }
 
-fn has_control(text: &str) -> bool {
+pub(super) fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
 

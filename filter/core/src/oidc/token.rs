@@ -15,6 +15,8 @@ use crate::step::{ProviderCall, ProviderReply};
 /// Longest access token that is used for UserInfo.
 const MAX_ACCESS_TOKEN: usize = 16 * 1024;
 
+/// How long a sign-out waits for the provider to take back a refresh token, in milliseconds.
+const REVOCATION_TIMEOUT_MS: u32 = 3_000;
 /// Longest refresh token that is kept. The longest that are seen, Microsoft's, have about 1.5 KB.
 const MAX_REFRESH_TOKEN: usize = 3 * 1024;
 
@@ -104,6 +106,24 @@ pub(super) fn ask(
     let authorization = client_auth::prove(settings, discovered, &mut form, env)?;
     headers.extend(authorization.map(|value| ("authorization", value)));
     Some(call("POST", endpoint, headers, form.finish()))
+}
+
+/// The call that makes a refresh token useless (RFC 7009 section 2.1); `None` where the provider does not offer that, or
+/// without randomness. Somebody waits for it who only wants to leave.
+#[must_use]
+pub fn revoke(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    refresh_token: &str,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
+    let endpoint = discovered.revocation_endpoint.as_ref()?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", refresh_token)
+        .append_pair("token_type_hint", "refresh_token");
+    let mut call = ask(settings, discovered, endpoint, form, env)?;
+    call.timeout_ms = REVOCATION_TIMEOUT_MS;
+    Some(call)
 }
 
 /// The call that asks with a refresh token; `None` without randomness.

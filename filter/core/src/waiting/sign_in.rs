@@ -2,7 +2,7 @@
 
 use super::{Flow, Waiting};
 use crate::env::Env;
-use crate::gate::Gate;
+use crate::gate::{Gate, KeyLookup};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
 use crate::oidc::token::{self, Tokens};
@@ -59,12 +59,6 @@ impl SignIn {
             }
         }
     }
-}
-
-#[derive(PartialEq, Eq)]
-enum KeyLookup {
-    First,
-    Again,
 }
 
 /// A sign-in between two stages.

@@ -306,9 +306,11 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("authenticate_service_url", ONE_HOST),
     Key::ignored("authenticate_internal_service_url", ONE_HOST),
     Key::ignored("authenticate_callback_path", ONE_HOST),
-    Key::ignored(
+    Key::honoured(
         "signout_redirect_url",
-        "who has signed out sees `/.pomerium/signed_out`",
+        Kind::Text,
+        By::FILTER,
+        "Where browsers go after a sign-out, registered with the provider; `https://HOST/.pomerium/signed_out` without it",
     ),
     Key::refused(
         "programmatic_redirect_domain_whitelist",

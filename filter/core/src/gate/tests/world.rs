@@ -25,6 +25,7 @@ pub(super) struct World {
 pub(super) struct Sight {
     pub(super) route: RouteNumber,
     pub(super) headers: Headers,
+    pub(super) binding: Option<Binding>,
 }
 
 impl Sight {
@@ -49,7 +50,7 @@ impl Sight {
 }
 
 /// Does edits as a body does.
-fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
+pub(super) fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
     let mut headers = headers.clone();
     for edit in edits {
         match edit {
@@ -162,6 +163,7 @@ impl World {
         match self.begin(headers) {
             Step::Forward(forward) => Sight {
                 route: forward.route(),
+                binding: forward.binding().cloned(),
                 headers: edited(headers, forward.edits()),
             },
             other => panic!("{other:?}"),
@@ -170,6 +172,16 @@ impl World {
 
     /// What a browser gets when the upstream of a route answers with these headers.
     pub(super) fn answer_of(&self, route: RouteNumber, answer: &Headers) -> Sight {
+        self.bound_answer_of(route, None, answer)
+    }
+
+    /// The same, of an upstream that is a Cockpit.
+    pub(super) fn bound_answer_of(
+        &self,
+        route: RouteNumber,
+        binding: Option<&Binding>,
+        answer: &Headers,
+    ) -> Sight {
         // A body shows an answer's headers only to a route that reads them, or when it sets cookies.
         let sets_cookie = answer.iter().any(|(name, _)| name == "set-cookie");
         let shown = if self.gate.reads_answer(route) || sets_cookie {
@@ -179,7 +191,8 @@ impl World {
         };
         Sight {
             route,
-            headers: edited(answer, &self.gate.edit_answer(route, &shown).edits),
+            headers: edited(answer, &self.gate.edit_answer(route, binding, &shown).edits),
+            binding: None,
         }
     }
 
