@@ -61,14 +61,6 @@ impl HttpContext for Http {
         }
     }
 
-    /// A body comes here while its request is held, where the body of the proxy can show it: it waits with its request.
-    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
-        match self.stream.fate.get() {
-            Fate::Kept => Action::Pause,
-            Fate::Forwarded(_) => Action::Continue,
-        }
-    }
-
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
             && let Fate::Forwarded {
@@ -83,22 +75,25 @@ impl HttpContext for Http {
         Action::Continue
     }
 
+    /// A body that comes while its request is held waits with it.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
-            (Some(_), Fate::AwaitsBody(limit)) => *limit,
-            (Some(plugin), Fate::Forwarded { .. }) => {
+        let Some(plugin) = &self.plugin else {
+            return Action::Continue;
+        };
+        let limit = match &*self.stream.fate.borrow() {
+            Fate::AwaitsBody(limit) => *limit,
+            Fate::Kept => return Action::Pause,
+            Fate::Forwarded { .. } => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
                     watched.hear(size, first_byte);
                 }
                 return Action::Continue;
             }
-            _ => return Action::Continue,
         };
-        match &self.plugin {
-            Some(plugin) if end_of_stream || size > limit => {
-                begin_with_body(plugin, &self.stream, limit)
-            }
-            _ => Action::Pause,
+        if end_of_stream || size > limit {
+            begin_with_body(plugin, &self.stream, limit)
+        } else {
+            Action::Pause
         }
     }
 }

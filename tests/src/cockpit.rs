@@ -18,9 +18,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::socket::{next_payload, send_text};
-use crate::{
-    Authority, Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually,
-};
+use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";

@@ -199,7 +199,12 @@ impl AssertionKey {
         }
     }
 
-    fn sign_ecdsa(&self, key: &SigningKey, token_type: &str, claims: &Map<String, Value>) -> String {
+    fn sign_ecdsa(
+        &self,
+        key: &SigningKey,
+        token_type: &str,
+        claims: &Map<String, Value>,
+    ) -> String {
         let mut header = json!({"alg": "ES256", "typ": token_type});
         if let (Some(id), Some(members)) = (&self.id, header.as_object_mut()) {
             members.insert("kid".to_owned(), id.as_str().into());

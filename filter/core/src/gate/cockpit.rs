@@ -115,7 +115,7 @@ impl Gate {
         session: &Session,
     ) -> Step {
         let refusal = Refusal::NoUnixUser;
-        let target = self.end_session_origin();
+        let target = self.sign_out_targets();
         let extras = Extras {
             account: Some(session.account()),
             sign_out: true,
@@ -186,7 +186,7 @@ impl Gate {
             user: &entry.user,
             client: request.source,
         };
-        Ok(login_token(key, &claims, id, env.now))
+        login_token(key, &claims, id, env.now).ok_or(Refusal::Internal)
     }
 
     /// What binds Cockpit's cookies to the visitor of a request.
