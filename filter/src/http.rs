@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
+use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
@@ -85,7 +86,7 @@ impl HttpContext for Http {
             Fate::Kept => return Action::Pause,
             Fate::Forwarded { .. } => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
-                    watched.hear(size, first_byte);
+                    watched.hear(size, beginning);
                 }
                 return Action::Continue;
             }
@@ -98,10 +99,10 @@ impl HttpContext for Http {
     }
 }
 
-/// The first byte of the part of the request's body that is passing.
-fn first_byte() -> Option<u8> {
-    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, 1);
-    part.ok()??.first().copied()
+/// How the part of the request's body begins that is passing.
+fn beginning() -> Option<Vec<u8>> {
+    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, BEGINNING);
+    part.ok().flatten()
 }
 
 /// Adds cookies to an upstream's answer.

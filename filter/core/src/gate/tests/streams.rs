@@ -53,7 +53,7 @@ impl World {
 }
 
 fn typed(watched: &mut Watched) {
-    watched.hear(20, || Some(0x81));
+    watched.hear(20, || Some(b"\x81\x8e1234ab".to_vec()));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn nobody_is_cut_off_who_types_and_everybody_who_does_not() {
         // Another stream of the session, maybe with another worker, and a plain request know of it.
         assert!(world.keeps(&mut unused));
         // A browser's answer to a ping is nobody's activity.
-        silent.hear(6, || Some(0x8a));
+        silent.hear(6, || Some(b"\x8a\x801234".to_vec()));
     }
     assert_eq!(world.fetch(&mut jar), 200);
     assert!(
