@@ -85,6 +85,12 @@ pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
 
 /// How often the plugin is told at most that the client of a tunnel speaks. Sessions last for minutes and more.
 pub(crate) const TUNNEL_SPOKEN: Duration = Duration::from_secs(5);
+/// The same for short pieces: often enough to be told of somebody who types between the answers to two pings.
+pub(crate) const TUNNEL_TYPED: Duration = Duration::from_millis(50);
+/// Longest piece that counts as short: a whole control frame, or a key with what an application puts around it.
+pub(crate) const TUNNEL_SHORT: usize = 256;
+/// How much of a piece the plugin is shown.
+pub(crate) const TUNNEL_BEGINNING: usize = 16;
 
 /// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);

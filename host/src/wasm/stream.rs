@@ -109,11 +109,11 @@ impl Stream {
             .unwrap_or_default()
     }
 
-    /// Tells the plugin that the client sent this many bytes over its open websocket.
-    pub(crate) fn client_spoke(&self, bytes: u64) {
+    /// Tells the plugin that the client sent this many bytes over its open websocket, and how they begin.
+    pub(crate) fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
         let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));
         self.worker.enter(Some(self.generation), |instance| {
-            instance.client_spoke(id, bytes)
+            instance.client_spoke(id, bytes, beginning)
         });
     }
 

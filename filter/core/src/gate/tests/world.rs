@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) fake: FakeProvider,
     /// The request that was begun last, which a call of the provider finds when it returns.
     pub(super) last: Headers,
+    /// What the provider's token answers have beside the tokens.
+    pub(super) grant: Value,
 }
 
 /// Headers as one side sees them.
@@ -124,6 +126,7 @@ impl World {
             fixture: Fixture::new(),
             fake: FakeProvider::new(),
             last: Headers::new(),
+            grant: json!({}),
         };
         world.learn();
         world
@@ -251,8 +254,18 @@ impl World {
         };
         assert_eq!(call.path, "/token");
         assert!(!format!("{call:?} {waiting:?}").contains("the-code"));
-        let body = json!({"id_token": self.fake.sign(claims), "access_token": "at"}).to_string();
+        let body = self.tokens(Some(claims));
         self.resume(waiting, &ok(&body))
+    }
+
+    /// A token answer with these claims in its ID token.
+    pub(super) fn tokens(&self, claims: Option<&Value>) -> String {
+        let mut answer = self.grant.clone();
+        answer["access_token"] = json!("at");
+        if let Some(claims) = claims {
+            answer["id_token"] = json!(self.fake.sign(claims));
+        }
+        answer.to_string()
     }
 
     /// Gives a waiting request the provider's answer.
