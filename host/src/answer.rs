@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     WebsocketVersion,
     /// A websocket on a route without `allow_websockets`.
     WebsocketForbidden,
+    /// The plugin wants to see the body, which is too large for that.
+    TooLarge,
     /// The client stopped sending its request.
     SlowClient,
     /// The client broke off its request.
@@ -50,6 +52,7 @@ impl Fault {
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::WebsocketForbidden => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
             // As in Envoy: 503 without a connection, 504 only when one was made.
             Self::Undecided | Self::NoRoute | Self::Unreachable | Self::SlowConnect => {
@@ -70,6 +73,7 @@ impl Fault {
             Self::Expectation => "this expectation cannot be met",
             Self::WebsocketVersion => "version 13 of the websocket protocol is needed here",
             Self::WebsocketForbidden => "websockets are not allowed here",
+            Self::TooLarge => "the request is too large",
             Self::SlowClient => "the request did not arrive in time",
             Self::BrokenClient => "the request did not arrive completely",
             Self::Undecided => "access cannot be decided right now, try again in a moment",
@@ -87,6 +91,7 @@ impl Fault {
             Self::OldVersion
                 | Self::Malformed(_)
                 | Self::TooManyHeaders
+                | Self::TooLarge
                 | Self::SlowClient
                 | Self::BrokenClient
         )

@@ -7,12 +7,14 @@ mod explain;
 mod forward;
 mod plan;
 mod provider_logout;
+mod renew;
 mod revoked;
 mod rewrite;
 mod routes;
 mod sign_in;
 mod sign_out;
 mod visit;
+mod watch;
 
 pub use answer::AnswerEdits;
 pub(crate) use provider_logout::KeyLookup;
@@ -25,19 +27,23 @@ use crate::config::{Config, Route, Target};
 use crate::cookie::CookieNames;
 use crate::env::{Env, Timestamp};
 use crate::header::Reserved;
+use crate::in_force::InForce;
 use crate::needs::ClaimNeeds;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider};
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
+use crate::renewal::{Queue, Standings};
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
 use crate::revocation::Revocations;
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
+use crate::watched::Watched;
 use plan::Plan;
 use provider_logout::Forgeries;
+use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
 use visit::Visit;
 
@@ -57,6 +63,11 @@ pub struct Gate {
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
+    /// How sessions stand that were renewed.
+    standings: Standings,
+    /// Sessions whose renewal waits for the timer.
+    renewals: Queue,
+    in_force: InForce,
     /// The claims that sessions keep.
     needs: ClaimNeeds,
     /// Those of them that policies ask for.
@@ -112,6 +123,9 @@ impl Gate {
             forgeries: Forgeries::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
+            standings: Standings::default(),
+            renewals: Queue::default(),
+            in_force: InForce::default(),
             needs,
             policy_digest: policy_needs.digest(),
             policy_needs,
@@ -139,7 +153,22 @@ impl Gate {
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
         };
         let visit = self.visit(&request, env);
+        let due = visit.session.as_ref();
+        let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
+        if due == Due::Overdue {
+            let until = env.now.plus(RENEWAL_WAIT);
+            return Step::Hold { until };
+        }
         self.decide(&request, &chosen, &visit, env)
+    }
+
+    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held: what it
+    /// waited for does not come, and it is not held again.
+    pub fn begin_without(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
+        match self.begin(request, env) {
+            Step::Hold { .. } => Step::Reply(self.unavailable(request)),
+            step => step,
+        }
     }
 
     /// Asks the route's policy about a visit.
@@ -158,7 +187,14 @@ impl Gate {
         match chosen.route.policy.decide(&facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
-                self.fulfil(request, chosen, &facts, permit, cookies, told, env)
+                match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
+                    Step::Forward(forward) => {
+                        let session = visit.session.clone();
+                        let watched = Watched::new(chosen.number, &facts, session, &certificate);
+                        Step::Forward(forward.watched(watched))
+                    }
+                    other => other,
+                }
             }
             Decision::Deny(reasons) => {
                 let reply = self.forbid(request, chosen, facts.session, reasons);
@@ -222,9 +258,8 @@ impl Gate {
         }
     }
 
-    /// The answer for a request that was held ([`Step::Hold`]) until its time was over.
-    #[must_use]
-    pub fn unavailable(&self, request: &Request<'_>) -> Reply {
+    /// The answer for a request that cannot be decided about without the provider.
+    fn unavailable(&self, request: &Request<'_>) -> Reply {
         let refusal = Refusal::ProviderUnavailable;
         match self.read(request) {
             Ok(request) => {

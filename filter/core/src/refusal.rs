@@ -212,7 +212,7 @@ impl SignInProblem {
 }
 
 impl TokenProblem {
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Malformed => "token-malformed",
             Self::UnknownKey => "token-unknown-key",

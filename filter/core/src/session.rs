@@ -65,6 +65,12 @@ pub struct Renewal {
     /// From here on it is time to ask, Unix seconds.
     #[serde(rename = "d")]
     pub due_at: u64,
+    /// From here on what the provider said is no longer current, Unix seconds.
+    #[serde(rename = "o")]
+    pub overdue_at: u64,
+    /// The beginning of the sign-in's nonce, which later ID tokens may repeat.
+    #[serde(rename = "n")]
+    pub nonce: String,
     /// How often it was renewed: the higher of two sessions of one name is the one in force.
     #[serde(rename = "g", default)]
     pub generation: u32,
@@ -138,16 +144,24 @@ impl Session {
         }
     }
 
-    /// The same session with what a renewal said about the person; its end stays.
+    /// The same session with what a renewal said about the person. Its end stays, and so does its last request: a renewal
+    /// is none.
     #[must_use]
-    pub fn renewed(&self, identity: Identity, renewal: Option<Renewal>, now: Timestamp) -> Self {
+    pub fn renewed(&self, identity: Identity) -> Self {
         Self {
             stated_email: identity.email.map(lower_case_domain),
             email_verified: identity.email_verified,
             claims: identity.claims,
-            renewal,
-            ..self.seen(now)
+            ..self.clone()
         }
+    }
+
+    /// How often the session was renewed.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.renewal
+            .as_ref()
+            .map_or(0, |renewal| renewal.generation)
     }
 
     /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.

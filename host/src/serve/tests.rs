@@ -1,5 +1,6 @@
 //! The whole proxy with a small plugin that permits everything, between raw clients and upstreams.
 
+mod bodies;
 mod certificates;
 mod clients;
 mod patience;
@@ -65,6 +66,10 @@ struct Rig {
 
 impl Rig {
     fn start(config: Config) -> Self {
+        Self::start_with(config, plugin())
+    }
+
+    fn start_with(config: Config, module: &'static [u8]) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
         let settings = Settings {
             certificates: Certificates::read(&config.listener).unwrap(),
@@ -72,7 +77,7 @@ impl Rig {
             file: json!({}),
             addresses: vec!["127.0.0.1:0".parse().unwrap()],
             workers: NonZeroUsize::MIN,
-            module: plugin(),
+            module,
             provider_access: ProviderAccess::default(),
         };
         Self {

@@ -16,7 +16,7 @@ use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{Audience, redirect};
 use crate::request::Parsed;
-use crate::session::Session;
+use crate::session::{Renewal, Session};
 use crate::step::{Reply, Step};
 use crate::used::is_first_use;
 use crate::waiting::{Flow, SignIn, Waiting};
@@ -187,7 +187,7 @@ impl Gate {
         tokens: &Tokens,
         env: &mut Env<'_>,
     ) -> Reply {
-        let begun = self.new_session(claims, tokens, env);
+        let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
         if let Some(session) = &begun {
             if self.is_stillborn(session, attempt.begun_at(), env) {
                 // Asking the provider once more tells whether somebody is still signed in there.
@@ -218,13 +218,20 @@ impl Gate {
     }
 
     /// A session of the person that these claims are about.
-    fn new_session(&self, claims: &Claims, tokens: &Tokens, env: &mut Env<'_>) -> Option<Session> {
+    fn new_session(
+        &self,
+        claims: &Claims,
+        tokens: &Tokens,
+        nonce: &str,
+        env: &mut Env<'_>,
+    ) -> Option<Session> {
         let verification = self.provider.as_ref()?.settings().email_verification;
         let lifetime = self.config.session.lifetime.as_secs();
         let id = env.token::<16>().ok()?;
         let identity = claims::identity(claims, verification, &self.needs)?;
         let mut session = Session::new(id, identity, env.now, lifetime);
         session.provider_session = logout_token::provider_session(claims);
+        session.renewal = Renewal::first(&tokens.grant, nonce, env);
         session.keep_hint(&tokens.id_token);
         Some(session.chosen_for(&self.policy_digest))
     }

@@ -28,12 +28,33 @@ pub struct Expected<'a> {
     pub issuer: &'a str,
     /// Our client id.
     pub client_id: &'a str,
-    /// The attempt's nonce.
-    pub nonce: &'a str,
+    /// The sign-in's nonce.
+    pub nonce: Nonce<'a>,
     /// The access token of the same answer, for `at_hash`.
     pub access_token: Option<&'a str>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What must stand as `nonce`.
+#[derive(Clone, Copy, Debug)]
+pub enum Nonce<'a> {
+    /// This one: the token is a sign-in's.
+    Is(&'a str),
+    /// None, or the one of the sign-in, of which this is the beginning: the token came with a refresh token (OpenID
+    /// Connect Core 1.0 section 12.2).
+    AtMost(&'a str),
+}
+
+impl Nonce<'_> {
+    fn fits(self, claim: Option<&Value>) -> bool {
+        match (self, claim) {
+            (Self::Is(nonce), Some(Value::String(stated))) => stated == nonce,
+            (Self::AtMost(_), None) => true,
+            (Self::AtMost(beginning), Some(Value::String(stated))) => stated.starts_with(beginning),
+            _ => false,
+        }
+    }
 }
 
 /// The claims of an ID token or a UserInfo answer that could be believed.
@@ -137,7 +158,7 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenPr
     if !for_us || !party_fits {
         return Err(TokenProblem::Audience);
     }
-    if text("nonce") != Some(expected.nonce) {
+    if !expected.nonce.fits(claims.get("nonce")) {
         return Err(TokenProblem::Nonce);
     }
     if text("sub").is_none_or(|sub| sub.is_empty() || sub.len() > MAX_SUBJECT || has_control(sub)) {

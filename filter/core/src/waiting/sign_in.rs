@@ -4,7 +4,7 @@ use super::{Flow, Waiting};
 use crate::env::Env;
 use crate::gate::{Gate, KeyLookup};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::claims::{self, Claims, Expected};
+use crate::oidc::claims::{self, Claims, Expected, Nonce};
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem, TokenProblem};
 use crate::reply::Audience;
@@ -77,7 +77,7 @@ impl Remaining {
         let expected = Expected {
             issuer: &metadata.discovered.issuer,
             client_id: &provider.settings().client_id,
-            nonce: &nonce,
+            nonce: Nonce::Is(&nonce),
             access_token: tokens.access_token.as_deref(),
             now: env.now,
         };

@@ -77,6 +77,17 @@ async fn serve(
                     .await;
                 while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
             }
+            "/body" => {
+                let Some(body) = read_body(&mut stream, &head).await else {
+                    break;
+                };
+                let told = [head.as_bytes(), &body].concat();
+                let length = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", told.len());
+                let answer = [length.as_bytes(), &told].concat();
+                if stream.write_all(&answer).await.is_ok() {
+                    continue;
+                }
+            }
             "/websocket" => {
                 let _ = stream.write_all(SWITCHING).await;
                 let (mut read, mut write) = stream.split();
@@ -103,6 +114,23 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
         head.push(stream.read_u8().await.ok()?);
     }
     String::from_utf8(head).ok()
+}
+
+/// A body with its length, or in chunks as they came.
+async fn read_body(stream: &mut TcpStream, head: &str) -> Option<Vec<u8>> {
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    if let Some(length) = length {
+        let mut body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut body).await.ok()?;
+        return Some(body);
+    }
+    let mut body = Vec::new();
+    while !body.ends_with(b"0\r\n\r\n") {
+        body.push(stream.read_u8().await.ok()?);
+    }
+    Some(body)
 }
 
 async fn until_closed(stream: &mut TcpStream) {
