@@ -36,7 +36,7 @@ test: nextest ## install the real peers and run every test (root, Debian or Ubun
 
 .PHONY: test-core
 test-core: rust-tools nextest ## run the tests that need nothing but Rust
-	$(NEXTEST) --filterset 'not package(jetway-tests)'
+	$(NEXTEST) --filterset 'not package(jetway-tests) and not (package(jetway-cockpit-session) and kind(test))'
 
 .PHONY: bench
 bench: rust-tools ## CPU time per request, beside nginx and Envoy (nginx-light and wrk have to be there)

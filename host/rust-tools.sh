@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that there is what the build needs: cargo, a C compiler (for the TLS library) and the module's Rust target.
+# Makes sure that there is what the build needs: cargo, a C compiler (for the TLS library), Linux-PAM (its library, without
+# development files) and the module's Rust target.
 set -euo pipefail
 
 command -v cargo >/dev/null || {
@@ -8,6 +9,10 @@ command -v cargo >/dev/null || {
 }
 command -v cc >/dev/null || {
   echo 'a C compiler is missing: on Debian and Ubuntu, sudo apt-get install build-essential' >&2
+  exit 1
+}
+[ "$(cc -print-file-name=libpam.so.0)" != libpam.so.0 ] || {
+  echo 'Linux-PAM is missing: on Debian and Ubuntu, sudo apt-get install libpam0g' >&2
   exit 1
 }
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32-wasip1" ]; then

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use jetway_core::gate::Gate;
+use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -67,9 +67,13 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let Fate::Forwarded { route, cookies } = &*self.stream.fate.borrow()
+            && let Fate::Forwarded {
+                route,
+                cookies,
+                binding,
+            } = &*self.stream.fate.borrow()
         {
-            edit_answer(&plugin.gate, *route);
+            edit_answer(&plugin.gate, *route, binding.as_ref());
             set_cookies(cookies);
         }
         Action::Continue
@@ -118,7 +122,7 @@ fn set_cookies(cookies: &[String]) {
 }
 
 /// Edits the headers of an upstream's answer.
-fn edit_answer(gate: &Gate, route: RouteNumber) {
+fn edit_answer(gate: &Gate, route: RouteNumber, binding: Option<&Binding>) {
     let map = MapType::HttpResponseHeaders;
     // Asking for one header is much cheaper than reading all, and most answers set no cookie.
     let read = gate.reads_answer(route)
@@ -131,7 +135,7 @@ fn edit_answer(gate: &Gate, route: RouteNumber) {
     } else {
         Vec::new()
     };
-    let answer = gate.edit_answer(route, &headers);
+    let answer = gate.edit_answer(route, binding, &headers);
     if answer.withheld_cookie {
         log::warn!("the upstream tried to set a cookie of ours");
     }

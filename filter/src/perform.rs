@@ -156,6 +156,7 @@ fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Ph
     *stream.fate.borrow_mut() = Fate::Forwarded {
         route: forward.route(),
         cookies: forward.cookies().to_vec(),
+        binding: forward.binding().cloned(),
     };
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
-use jetway_core::gate::Gate;
+use jetway_core::gate::{Binding, Gate};
 use jetway_core::renewal::Renewing;
 use jetway_core::shared::SharedData;
 use jetway_core::step::RouteNumber;
@@ -90,6 +90,8 @@ pub(crate) enum Fate {
         route: RouteNumber,
         /// `Set-Cookie` values to add to the answer.
         cookies: Vec<String>,
+        /// What binds the cookies of a Cockpit to the visitor.
+        binding: Option<Binding>,
     },
 }
 

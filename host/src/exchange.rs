@@ -445,7 +445,8 @@ fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
         _ if progress.is_broken() => Fault::BrokenClient,
         SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
         SendFault::Connect(_) => Fault::Unreachable,
-        SendFault::Exchange(_) => Fault::BadAnswer,
+        SendFault::Exchange(fault) if fault.is_parse() => Fault::BadAnswer,
+        SendFault::Exchange(_) => Fault::BrokenUpstream,
     }
 }
 

@@ -83,6 +83,16 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// Buffer of each direction of a tunnel: one full TLS record.
 pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
 
+/// How often the plugin is told at most that the client of a tunnel speaks. Sessions last for minutes and more.
+pub(crate) const TUNNEL_SPOKEN: Duration = Duration::from_secs(5);
+
+/// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
+pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
+
+/// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
+/// What the visitor may not see any more has stopped before.
+pub(crate) const TUNNEL_FAREWELL: Duration = Duration::from_secs(1);
+
 /// Bytes of a configuration file: thousands of routes need less than one.
 pub(crate) const CONFIG_FILE: u64 = 10 * 1024 * 1024;
 

@@ -69,6 +69,24 @@ impl Installed {
         }
         Ok(&self.jetway)
     }
+
+    /// The program that opens Cockpit sessions: `JETWAY_COCKPIT_SESSION_BIN`, or the one beside the binary under test.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn cockpit_session(&self) -> Result<PathBuf> {
+        let program = match std::env::var_os("JETWAY_COCKPIT_SESSION_BIN") {
+            Some(path) => PathBuf::from(path),
+            None => self.jetway.with_file_name("jetway-cockpit-session"),
+        };
+        if !program.exists() {
+            bail!(
+                "`{}` is missing: run `cargo build --release`, or name another with JETWAY_COCKPIT_SESSION_BIN",
+                program.display()
+            );
+        }
+        Ok(program)
+    }
 }
 
 /// The build folder, found from the running test, which is `TARGET/PROFILE/deps/TEST`.

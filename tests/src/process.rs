@@ -118,7 +118,7 @@ impl Drop for Process {
 }
 
 /// The same command under `setpriv --pdeathsig`, which asks the kernel to kill it when the test's thread ends.
-fn bound_to_this_process(command: &Command) -> Command {
+pub(crate) fn bound_to_this_process(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
     bound
         .args(["--pdeathsig", "KILL", "--"])

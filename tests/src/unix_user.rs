@@ -14,6 +14,9 @@ use crate::output_of;
 /// Beginning of every such account's name; the process id of the test that made it follows.
 const PREFIX: &str = "jetway-t";
 
+/// The system's own accounts have lower user ids: what runs under them is never ended from here.
+const FIRST_OF_PEOPLE: u32 = 1000;
+
 /// An account with a random name and password. Dropping it ends its processes and removes it.
 #[derive(Debug)]
 pub struct UnixUser {
@@ -29,6 +32,14 @@ impl UnixUser {
     /// # Errors
     /// When this is not root, or the account cannot be made.
     pub fn create() -> Result<Self> {
+        Self::create_with(&[])
+    }
+
+    /// Makes an account with further options of `useradd`, such as another `--shell`.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_with(options: &[&str]) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "Cockpit needs Unix accounts, and only root can make them: run the tests as root"
@@ -44,15 +55,30 @@ impl UnixUser {
             name: format!("{PREFIX}{}-{suffix}", std::process::id()),
             password: BASE64_URL_SAFE_NO_PAD.encode(random),
         };
-        output_of(Command::new("useradd").args([
-            "--create-home",
-            "--shell",
-            "/bin/bash",
-            "--no-log-init",
-            &user.name,
-        ]))?;
+        output_of(
+            Command::new("useradd")
+                .args(["--create-home", "--shell", "/bin/bash", "--no-log-init"])
+                .args(options)
+                .arg(&user.name),
+        )?;
         user.set_password()?;
         Ok(user)
+    }
+
+    /// Changes the account with the options of `usermod`, such as `--lock` or `--expiredate`.
+    ///
+    /// # Errors
+    /// When they are not understood.
+    pub fn change(&self, options: &[&str]) -> Result<()> {
+        output_of(Command::new("usermod").args(options).arg(&self.name)).map(drop)
+    }
+
+    /// Lets the password expire, so that it has to be changed at the next login.
+    ///
+    /// # Errors
+    /// When `chage` fails.
+    pub fn expire_password(&self) -> Result<()> {
+        output_of(Command::new("chage").args(["--lastday", "0", &self.name])).map(drop)
     }
 
     /// The password goes through a pipe: arguments can be read by everybody on the machine.
@@ -79,7 +105,7 @@ impl Drop for UnixUser {
 
 /// Ends what runs under an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` behind) and removes it.
 fn remove(name: &str) {
-    if let Some(uid) = uid_of(name) {
+    if let Some(uid) = uid_of(name).filter(|uid| *uid >= FIRST_OF_PEOPLE) {
         end_processes_of(uid);
         remove_temporary_files_of(uid);
     }

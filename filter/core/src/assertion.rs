@@ -3,11 +3,13 @@
 mod cache;
 mod claims;
 mod key;
+mod login;
 
 use crate::config::IdentitySettings;
 
 pub(crate) use cache::Assertions;
 pub use key::AssertionKey;
+pub(crate) use login::{Login, login_token};
 
 use crate::config::IssuerFormat;
 

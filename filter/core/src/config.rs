@@ -21,14 +21,15 @@ pub use origin::Origin;
 pub use pem::Pem;
 pub use provider_kind::ProviderKind;
 pub use route::{
-    Endpoint, FixedResponse, From, HeaderRewrite, HostHeader, PathMatch, PathPattern, PathRewrite,
-    Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route, Substitution, Target,
-    UpstreamTls, Upstreams,
+    CockpitSettings, Endpoint, FixedResponse, FoundBy, From, HeaderRewrite, HostHeader, PathMatch,
+    PathPattern, PathRewrite, Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route,
+    Substitution, Target, UpstreamTls, Upstreams,
 };
 pub use userinfo::{sentence_without_userinfo, userinfo, without_userinfo};
 pub use variables::{Overridden, override_by_variables};
 
 pub(crate) use findings::{Findings, Place, quoted};
+pub(crate) use route::LOGIN_HEADERS;
 
 use std::time::Duration;
 

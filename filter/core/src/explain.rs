@@ -33,7 +33,7 @@ pub struct Explanation {
     pub decision: ExplainedDecision,
     /// HTTP status that the visitor gets; 200 stands for whatever the upstream answers.
     pub status: u16,
-    /// The policy's reasons, in its own words (`email-unauthorized`).
+    /// The policy's reasons, in its own words (`email-unauthorized`); before any route, why none is asked (`bad-host`).
     pub reasons: Vec<&'static str>,
     /// What happens, in one sentence without final period.
     pub summary: String,
@@ -41,6 +41,21 @@ pub struct Explanation {
     pub allow: Vec<ExplainedTerm>,
     /// The terms of `deny`, none of which may hold.
     pub deny: Vec<ExplainedTerm>,
+    /// As whom the visitor gets into Cockpit, on a route with `cockpit`; absent elsewhere, and when nobody is signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cockpit: Option<ExplainedCockpit>,
+}
+
+/// As whom a visitor gets into Cockpit, if the policy lets them.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ExplainedCockpit {
+    /// The Unix user; `null` when nothing names one, and then the visitor is refused.
+    pub user: Option<String>,
+    /// The key that names the user: `users`, `user_claim` or `local_part_of`.
+    pub by: Option<&'static str>,
+    /// Whether Cockpit gives administrative access at login.
+    pub administrator: bool,
 }
 
 /// The route of a request.

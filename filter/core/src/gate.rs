@@ -2,6 +2,7 @@
 
 mod answer;
 mod callback;
+mod cockpit;
 mod endpoints;
 mod explain;
 mod forward;
@@ -17,6 +18,7 @@ mod visit;
 mod watch;
 
 pub use answer::AnswerEdits;
+pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
 
 use std::rc::Rc;
@@ -41,6 +43,7 @@ use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
+use cockpit::cookie::Binder;
 use plan::Plan;
 use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
@@ -57,6 +60,8 @@ pub struct Gate {
     reserved: Reserved,
     cookies: CookieNames,
     sealer: Option<Sealer>,
+    /// Binds Cockpit's cookies; only where a route leads to it.
+    binder: Option<Binder>,
     sessions: SessionReader,
     revocations: Revocations,
     forgeries: Forgeries,
@@ -99,25 +104,34 @@ impl Gate {
     /// Puts a configuration to work.
     #[must_use]
     pub fn new(mut config: Config) -> Self {
-        let policies = || config.routes.iter().map(|route| &route.policy);
-        let policy_needs = ClaimNeeds::of(policies());
+        let policies = || config.routes.iter().flat_map(Route::policies);
+        let cockpits = || {
+            config
+                .routes
+                .iter()
+                .filter_map(|route| route.cockpit.as_ref())
+        };
+        let user_claims = || cockpits().filter_map(|cockpit| cockpit.user_claim.as_deref());
+        let mut policy_needs = ClaimNeeds::of(policies());
+        policy_needs.tell(user_claims());
         let mut needs = ClaimNeeds::of(policies());
+        needs.tell(user_claims());
         let identity = &config.identity;
         if plan::tells_identity(&config) {
             needs.tell(needed_claims(identity));
         }
         let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));
+        let secret = config.session.secret.as_ref();
         Self {
             index: RouteIndex::new(&config.routes),
             plans: plans.collect(),
             reserved: Reserved::new(claim_headers),
             cookies: CookieNames::new(&config.session.cookie_name),
-            sealer: config
-                .session
-                .secret
-                .as_ref()
-                .map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
+            sealer: secret.map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
+            binder: secret
+                .filter(|_| cockpits().next().is_some())
+                .map(|secret| Binder::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
             revocations: Revocations::default(),
             forgeries: Forgeries::default(),
@@ -129,7 +143,8 @@ impl Gate {
             needs,
             policy_digest: policy_needs.digest(),
             policy_needs,
-            asks_for_address: policies().any(Policy::asks_for_address),
+            asks_for_address: policies().any(Policy::asks_for_address)
+                || cockpits().next().is_some(),
             provider: config.provider.take().map(Provider::new),
             config,
         }
@@ -184,7 +199,7 @@ impl Gate {
         let session = visit.session.as_deref();
         let facts = request.facts(&path, session, certificate.as_fact(), env.now);
         let cookies = self.visit_cookies(request, visit, env);
-        match chosen.route.policy.decide(&facts) {
+        match Self::judge(chosen, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
                 match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
@@ -248,11 +263,22 @@ impl Gate {
         if let Some(refusal) = refused_upgrade(request, chosen.route) {
             return self.refuse(request, refusal);
         }
+        let entry = match self.enter(request, chosen, facts) {
+            Ok(entry) => entry,
+            Err(step) => return step,
+        };
         match &chosen.route.target {
-            Target::Upstreams(_) => match self.edits(request, chosen, facts, told, env) {
-                Ok(edits) => Step::Forward(Forward::new(permit, chosen.number, edits, cookies)),
-                Err(refusal) => self.refuse(request, refusal),
-            },
+            Target::Upstreams(_) => {
+                let binding = entry.as_ref().and_then(|entry| self.bind(request, entry));
+                let entry = entry.as_ref().zip(binding.as_ref());
+                match self.edits(request, chosen, facts, entry, told, env) {
+                    Ok(edits) => {
+                        let forward = Forward::new(permit, chosen.number, edits, cookies);
+                        Step::Forward(forward.bound(binding))
+                    }
+                    Err(refusal) => self.refuse(request, refusal),
+                }
+            }
             Target::Redirect(to) => self.redirect_away(request, chosen, to, &permit),
             Target::Response(response) => answer::fixed_answer(chosen, response, &permit),
         }

@@ -80,7 +80,8 @@ pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
     }
 }
 
-fn is_alias(name: &str, canonical: &str) -> bool {
+/// Whether a name is this one; `_` and `.` count as `-`.
+pub(crate) fn is_alias(name: &str, canonical: &str) -> bool {
     name.len() == canonical.len() && has_alias_prefix(name, canonical)
 }
 

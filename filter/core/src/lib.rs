@@ -31,6 +31,7 @@ pub mod session;
 pub mod shared;
 pub mod step;
 pub mod template;
+pub mod unix_user;
 mod used;
 pub mod waiting;
 pub mod watched;

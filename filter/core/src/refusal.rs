@@ -19,6 +19,10 @@ pub enum Refusal {
     UpgradeNotAllowed,
     /// A websocket opened, or a form sent, by a page of another origin.
     ForeignOrigin,
+    /// Somebody whom the policy lets in has no Unix user (`cockpit`).
+    NoUnixUser,
+    /// Another host through Cockpit, which the route does not allow (`allow_other_hosts`).
+    OtherHost,
     /// A sign-in ended without an identity.
     SignIn(SignInProblem),
     /// The provider's addresses and keys are not known, so nobody can sign in now.
@@ -38,10 +42,28 @@ pub enum BadRequest {
     Origin,
     /// A path that servers read in different ways.
     Path,
+    /// An address to come back to that is missing or not on this site.
+    RedirectUri,
     /// A path that the route's rewriting turns into none that an upstream could be sent.
     Rewrite,
     /// Two `Upgrade` headers.
     Upgrade,
+}
+
+impl BadRequest {
+    /// What is wrong, for whoever looks into it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Host => "`Host` is not one plain host, or it ends with a dot",
+            Self::Method => "this is not a method",
+            Self::Origin => "there are two `Origin` headers",
+            Self::Path => "servers read this path in different ways",
+            Self::RedirectUri => "the address to come back to is missing or not on this site",
+            Self::Rewrite => "the route makes a path of it that no upstream could be sent",
+            Self::Upgrade => "there are two `Upgrade` headers",
+        }
+    }
 }
 
 /// How a sign-in can end without an identity.
@@ -97,7 +119,11 @@ impl Refusal {
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
             Self::Unauthenticated => 401,
-            Self::Forbidden | Self::UpgradeNotAllowed | Self::ForeignOrigin => 403,
+            Self::Forbidden
+            | Self::UpgradeNotAllowed
+            | Self::ForeignOrigin
+            | Self::NoUnixUser
+            | Self::OtherHost => 403,
             Self::SignIn(SignInProblem::Declined) => 403,
             Self::SignIn(SignInProblem::ProviderAnswer) => 502,
             Self::SignIn(_) => 400,
@@ -115,6 +141,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::Method) => "bad-method",
             Self::BadRequest(BadRequest::Origin) => "bad-origin",
             Self::BadRequest(BadRequest::Path) => "bad-path",
+            Self::BadRequest(BadRequest::RedirectUri) => "bad-redirect-uri",
             Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -124,6 +151,8 @@ impl Refusal {
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
             Self::ForeignOrigin => "foreign-origin",
+            Self::NoUnixUser => "no-unix-user",
+            Self::OtherHost => "other-host",
             Self::SignIn(problem) => problem.word(),
             Self::ProviderUnavailable => "provider-unavailable",
             Self::Internal => "internal",
@@ -142,6 +171,8 @@ impl Refusal {
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
             Self::ForeignOrigin => "This came from another site",
+            Self::NoUnixUser => "You have no Unix user on this server",
+            Self::OtherHost => "Other hosts are not reached through this one",
             Self::SignIn(_) => "Signing in did not work",
             Self::ProviderUnavailable => "Signing in is not possible right now",
             Self::Internal => "Something went wrong",
@@ -167,6 +198,12 @@ impl Refusal {
             }
             Self::ForeignOrigin => {
                 "A page of another site tried to act here in your name. Nothing was done."
+            }
+            Self::NoUnixUser => {
+                "You are signed in and may use this application, but no Unix user is assigned to this account. Ask the operator."
+            }
+            Self::OtherHost => {
+                "The operator has not allowed Cockpit to connect to other hosts from here."
             }
             Self::SignIn(problem) => problem.explanation(),
             Self::ProviderUnavailable => {

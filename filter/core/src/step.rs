@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::env::Timestamp;
+use crate::gate::Binding;
 use crate::policy::Permit;
 use crate::waiting::Waiting;
 use crate::watched::Watched;
@@ -41,6 +42,7 @@ pub struct Forward {
     edits: Vec<Edit<'static>>,
     cookies: Vec<String>,
     watched: Option<Watched>,
+    binding: Option<Binding>,
 }
 
 impl Forward {
@@ -56,6 +58,7 @@ impl Forward {
             edits,
             cookies,
             watched: None,
+            binding: None,
         }
     }
 
@@ -69,6 +72,17 @@ impl Forward {
     /// What has to be watched for as long as the stream is open, see [`crate::gate::Gate::recheck`].
     pub fn take_watched(&mut self) -> Option<Watched> {
         self.watched.take()
+    }
+
+    /// The same, with what binds the cookies of a Cockpit to the visitor.
+    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
+        Self { binding, ..self }
+    }
+
+    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// `Set-Cookie` values to add to the upstream's answer, whatever it is.

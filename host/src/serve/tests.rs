@@ -6,6 +6,7 @@ mod clients;
 mod patience;
 mod requests;
 mod upstream;
+mod websockets;
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
@@ -19,7 +20,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::callouts::ProviderAccess;
 use crate::tls::Certificates;
-use upstream::Upstream;
+use upstream::{Upstream, hex};
 
 /// Far longer than any limit that a test sets.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -143,7 +143,7 @@ impl Stream {
 
     /// Completes when a stream whose heads have passed has to end, e.g. a websocket of a visitor who signed out.
     /// Cancel safe.
-    pub(crate) async fn closed(&mut self) -> Ended {
+    pub(crate) async fn closed(&self) -> Ended {
         poll_fn(|context| {
             let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
             poll.map(|ended| ended.unwrap_or(Ended::Lost))

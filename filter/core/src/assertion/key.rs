@@ -176,7 +176,7 @@ impl AssertionKey {
     #[must_use]
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> Option<String> {
         match &self.signer {
-            Signer::Es256(key) => Some(self.sign_ecdsa(key, claims)),
+            Signer::Es256(key) => Some(self.sign_ecdsa(key, "JWT", claims)),
             Signer::EdDsa(key) => match &self.id {
                 Some(id) => key.as_ref().clone().with_key_id(id).sign(only(claims)),
                 None => key.sign(only(claims)),
@@ -190,8 +190,22 @@ impl AssertionKey {
         }
     }
 
-    fn sign_ecdsa(&self, key: &SigningKey, claims: &Map<String, Value>) -> String {
-        let mut header = json!({"alg": "ES256", "typ": "JWT"});
+    /// A token of another type than `JWT` (RFC 8725 section 3.11), by ES256; `None` for another kind of key.
+    #[must_use]
+    pub(crate) fn sign_as(&self, token_type: &str, claims: &Map<String, Value>) -> Option<String> {
+        match &self.signer {
+            Signer::Es256(key) => Some(self.sign_ecdsa(key, token_type, claims)),
+            Signer::EdDsa(_) | Signer::Rs256(_) => None,
+        }
+    }
+
+    fn sign_ecdsa(
+        &self,
+        key: &SigningKey,
+        token_type: &str,
+        claims: &Map<String, Value>,
+    ) -> String {
+        let mut header = json!({"alg": "ES256", "typ": token_type});
         if let (Some(id), Some(members)) = (&self.id, header.as_object_mut()) {
             members.insert("kid".to_owned(), id.as_str().into());
         }
@@ -230,6 +244,12 @@ impl std::fmt::Debug for AssertionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AssertionKey(..)")
     }
+}
+
+/// The first part of a token, with its dot.
+fn header(token_type: &str, key: &str) -> String {
+    let header = json!({"alg": "ES256", "typ": token_type, "kid": key}).to_string();
+    format!("{}.", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// The PEM text, which may be in base64 once more.

@@ -86,13 +86,18 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
             .unwrap_or_else(|| Common::default().timeout),
     };
     let mut routes = read_routes(&file, &common, findings);
-    let asks = routes.iter().any(|route| route.policy.asks_for_identity());
+    let asks = routes.iter().any(Route::asks_for_identity);
     let provider = read_provider(&file, asks, findings);
     let session = read_session(&file, asks, findings);
     let secret = session.as_ref().and_then(|session| session.secret.as_ref());
     let identity = read_identity(&file, &routes, secret, common.issuer_format, findings);
     for route in &mut routes {
         route.policy.set_groups_claim(&identity.groups_claim);
+        if let Some(cockpit) = &mut route.cockpit {
+            cockpit
+                .administrators
+                .set_groups_claim(&identity.groups_claim);
+        }
     }
     Some(Config {
         listener,

@@ -1,5 +1,6 @@
 //! One route: what it matches, where it leads and who may use it.
 
+mod cockpit;
 mod from;
 mod headers;
 mod path;
@@ -9,6 +10,8 @@ mod rewrite;
 mod target;
 mod unique;
 
+pub(crate) use cockpit::LOGIN_HEADERS;
+pub use cockpit::{CockpitSettings, FoundBy};
 pub use from::From;
 pub use headers::{HeaderRewrite, RequestHeaders, ResponseHeaders};
 pub use path::{PathMatch, PathPattern};
@@ -25,6 +28,7 @@ use super::findings::{Findings, Place};
 use super::keys::ROUTE;
 use super::object::Object;
 use crate::policy::Policy;
+use cockpit::preserve_host;
 use policy::read_policy;
 
 /// One entry of `routes`.
@@ -60,6 +64,9 @@ pub struct Route {
     pub show_error_details: bool,
     /// Who may use it.
     pub policy: Policy,
+    /// Single sign-on into Cockpit, which is the upstream (`cockpit`). Visitors without a session then never reach it,
+    /// whatever the policy says.
+    pub cockpit: Option<CockpitSettings>,
     /// How long the upstream may take to begin its answer (`timeout`, else `default_upstream_timeout`, else 30 seconds,
     /// and none with `allow_websockets`); `None` is for ever.
     pub timeout: Option<Duration>,
@@ -128,15 +135,20 @@ impl Route {
         let path = PathMatch::read(&object, findings);
         let read = Target::read(&object, findings);
         let own_rewrite = PathRewrite::read(&object, findings);
-        let host = HostHeader::read(&object, findings);
+        let mut host = HostHeader::read(&object, findings);
         let request_headers = RequestHeaders::read(&object, findings);
         let response_headers = ResponseHeaders::read(&object, &common.response_headers, findings);
         let policy = read_policy(&object, common, findings);
+        let cockpit = CockpitSettings::read(&object, findings);
+        if cockpit.is_some() {
+            host = preserve_host(host, &object, findings);
+        }
         let upgrades = read_upgrades(&object, findings);
         let allow_websockets = object
             .maybe_flag("allow_websockets", findings)
             .unwrap_or(common.allow_websockets)
-            || upgrades;
+            || upgrades
+            || cockpit.is_some();
         let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);
         let pass_identity_headers = object.maybe_flag("pass_identity_headers", findings);
         let issuer_format = IssuerFormat::read(&object, findings);
@@ -145,6 +157,10 @@ impl Route {
         let (from, path, read) = (from?, path?, read?);
         let rewrite = own_rewrite.or_else(|| read.path.clone().map(PathRewrite::Prefix));
         warn_of_slashes(&path, rewrite.as_ref(), &object, findings);
+        let cockpit = cockpit.map(|cockpit| {
+            let (target, rewrite) = (&read.target, rewrite.as_ref());
+            cockpit.fit(&path, target, rewrite, &request_headers, &object, findings)
+        });
         Some(Self {
             id: unique::identify(&from, &path, &read),
             name: name.unwrap_or_else(|| from.authority()),
@@ -160,9 +176,23 @@ impl Route {
             issuer_format: issuer_format.unwrap_or(common.issuer_format),
             show_error_details,
             policy,
+            cockpit,
             timeout,
             idle_timeout,
         })
+    }
+}
+
+impl Route {
+    /// Everything that judges visitors of this route.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        let administrators = self.cockpit.as_ref().map(|cockpit| &cockpit.administrators);
+        std::iter::once(&self.policy).chain(administrators)
+    }
+
+    /// Whether a visitor has to be signed in before anything of the route is decided or reached.
+    pub(crate) fn asks_for_identity(&self) -> bool {
+        self.cockpit.is_some() || self.policy.asks_for_identity()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::plan::{AnswerPlan, rewrite};
-use super::{Chosen, Gate, rewrite as rewriting};
+use super::{Binding, Chosen, Gate, rewrite as rewriting};
 use crate::config::{FixedResponse, Redirect};
 use crate::policy::Permit;
 use crate::reply::{plain, redirect};
@@ -29,11 +29,12 @@ impl Gate {
     }
 
     /// How the headers of an upstream's answer change. `headers` are the answer's, names in lower case, `:status` among
-    /// them.
+    /// them; `binding` is that of the permission to forward ([`crate::step::Forward::binding`]).
     #[must_use]
     pub fn edit_answer<'g>(
         &'g self,
         route: RouteNumber,
+        binding: Option<&Binding>,
         headers: &[(String, Vec<u8>)],
     ) -> AnswerEdits<'g> {
         let mut answer = AnswerEdits::default();
@@ -60,15 +61,16 @@ impl Gate {
             }
         }
         if !plan.set.iter().any(|(name, _)| name == SET_COOKIE) {
-            self.edit_cookies(plan, headers, &mut answer);
+            self.edit_cookies(plan, binding, headers, &mut answer);
         }
         answer
     }
 
-    /// Rewrites the cookies that an upstream sets, and takes out ours.
+    /// Rewrites the cookies that an upstream sets, binds those of a Cockpit, and takes out ours.
     fn edit_cookies(
         &self,
         plan: &AnswerPlan,
+        binding: Option<&Binding>,
         headers: &[(String, Vec<u8>)],
         answer: &mut AnswerEdits<'_>,
     ) {
@@ -79,6 +81,9 @@ impl Gate {
             let rewritten = rules.and_then(|(_, rules)| rewrite(rules, line));
             changed |= rewritten.is_some();
             let line = rewritten.unwrap_or_else(|| line.clone());
+            let bound = binding.and_then(|binding| binding.release(&line));
+            changed |= bound.is_some();
+            let line = bound.unwrap_or(line);
             if self.cookies.sets_own(&line) {
                 answer.withheld_cookie = true;
             } else {

@@ -1,5 +1,6 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
+use super::cockpit::token::TOKEN_PATH;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
 use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
@@ -11,7 +12,7 @@ use crate::request::Parsed;
 use crate::step::{Reply, Step};
 
 /// Endpoints that exist, for telling a wrong method from a wrong address.
-const ENDPOINTS: [&str; 13] = [
+const ENDPOINTS: &[&str] = &[
     "/ping",
     "/healthz",
     CALLBACK_PATH,
@@ -22,6 +23,7 @@ const ENDPOINTS: [&str; 13] = [
     SIGNED_OUT,
     BACKCHANNEL_LOGOUT,
     FRONTCHANNEL_LOGOUT,
+    TOKEN_PATH,
     WELL_KNOWN,
     "/.well-known/pomerium/",
     KEY_SET,
@@ -53,6 +55,7 @@ impl Gate {
             (BACKCHANNEL_LOGOUT, "POST") => self.backchannel_logout(request, env),
             (FRONTCHANNEL_LOGOUT, "GET") => self.frontchannel_logout(request, env),
             (SIGNED_OUT, "GET") => Step::Reply(self.signed_out(request, env)),
+            (TOKEN_PATH, "GET") => self.answer_cockpit_token(request, env),
             (WELL_KNOWN | "/.well-known/pomerium/", "GET" | "HEAD") => {
                 Step::Reply(self.describe(request))
             }

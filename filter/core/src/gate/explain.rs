@@ -1,11 +1,13 @@
 //! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
+use super::cockpit::is_administrator;
 use super::{Chosen, Found, Gate};
 use crate::assertion::Assertions;
 use crate::config::{EmailVerification, Route, Target};
 use crate::env::Env;
 use crate::explain::{
-    ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation, Question,
+    ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
+    Explanation, Question,
 };
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
@@ -71,6 +73,7 @@ impl Gate {
             summary: outcome.summary,
             allow: trace.allow.into_iter().map(term).collect(),
             deny: trace.deny.into_iter().map(term).collect(),
+            cockpit: explain_cockpit(chosen, &facts),
         }
     }
 
@@ -99,7 +102,7 @@ impl Gate {
         facts: &Facts<'_>,
         allowing: Reasons,
     ) -> Outcome {
-        match chosen.route.policy.decide(facts) {
+        match Self::judge(chosen, facts) {
             Decision::Allow(permit) => {
                 // Nothing of this is sent: neither does it need randomness, nor may it be remembered.
                 let told = Assertions::default();
@@ -133,6 +136,16 @@ fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
         from: format!("https://{}", route.from.authority()),
         index: chosen.number.0,
     }
+}
+
+fn explain_cockpit(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Option<ExplainedCockpit> {
+    let (cockpit, session) = (chosen.route.cockpit.as_ref()?, facts.session?);
+    let found = cockpit.user_of(session);
+    Some(ExplainedCockpit {
+        administrator: found.is_some() && is_administrator(cockpit, facts),
+        by: found.as_ref().map(|(_, by)| by.key()),
+        user: found.map(|(user, _)| user.to_string()),
+    })
 }
 
 fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
@@ -205,9 +218,13 @@ impl Explanation {
     fn before_any_route(refusal: Refusal) -> Self {
         let summary = match refusal {
             Refusal::NotFound => "no route serves this address".to_owned(),
+            Refusal::BadRequest(what) => format!("refused before any route: {}", what.words()),
             refusal => format!("refused before any route: {}", refusal.word()),
         };
-        Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+        Self {
+            reasons: vec![refusal.word()],
+            ..Self::without_route(ExplainedDecision::Deny, refusal.status(), summary)
+        }
     }
 
     /// One of our own endpoints answers.
@@ -239,6 +256,7 @@ impl Explanation {
             summary,
             allow: Vec::new(),
             deny: Vec::new(),
+            cockpit: None,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::cockpit::Entry;
 use super::plan::{Plan, Value};
-use super::{Chosen, Gate, rewrite};
+use super::{Binding, Chosen, Gate, rewrite};
 use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, Party};
 use crate::contract::ROUTE_HEADER;
 use crate::cookie::Stripped;
@@ -25,6 +26,7 @@ impl Gate {
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
+        cockpit: Option<(&Entry<'_>, &Binding)>,
         told: &Assertions,
         env: &mut Env<'_>,
     ) -> Result<Vec<Edit<'static>>, Refusal> {
@@ -41,7 +43,8 @@ impl Gate {
         if request.rewritten || chosen.route.rewrite.is_some() {
             edits.push(Edit::set(":path", target.into_owned().into_bytes()));
         }
-        edits.extend(self.cookie_edit(request.cookies()));
+        let binding = cockpit.map(|(_, binding)| binding);
+        edits.extend(self.cookie_edit(request.cookies(), binding));
         let assertion = if plan.needs_assertion {
             let party = Party {
                 host: &request.authority.host,
@@ -68,6 +71,9 @@ impl Gate {
         for (name, value) in &plan.set {
             edits.push(Edit::set(name.clone(), sources.value(value)));
         }
+        if let Some((entry, _)) = cockpit {
+            self.cockpit_edits(request, entry, env, &mut edits)?;
+        }
         let header = |name: &str| sources.upstream_header(plan, name);
         if let Some(host) = rewrite::host(request, chosen.route, header)? {
             let public = request.authority.to_string();
@@ -80,15 +86,20 @@ impl Gate {
         Ok(edits)
     }
 
-    fn cookie_edit(&self, headers: &[&[u8]]) -> Option<Edit<'static>> {
+    /// The cookies that the upstream may see, when they are not all that came. `binding` tells which of Cockpit's are.
+    fn cookie_edit(&self, headers: &[&[u8]], binding: Option<&Binding>) -> Option<Edit<'static>> {
         let stripped: Vec<Stripped> = headers
             .iter()
             .map(|header| self.cookies.strip(header))
             .collect();
-        if stripped.iter().all(|stripped| *stripped == Stripped::Keep) {
+        let untouched = stripped.iter().all(|stripped| *stripped == Stripped::Keep);
+        if untouched && (binding.is_none() || headers.is_empty()) {
             return None;
         }
-        let kept = joined_cookies(headers, &stripped);
+        let mut kept = joined_cookies(headers, &stripped);
+        if let Some(binding) = binding {
+            kept = binding.admit(&kept);
+        }
         Some(if kept.is_empty() {
             Edit::Remove("cookie".into())
         } else {

@@ -1,6 +1,7 @@
 //! Whole flows through the core.
 
 mod certificates;
+mod cockpit;
 mod explain;
 mod headers;
 mod identity;

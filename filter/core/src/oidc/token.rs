@@ -17,7 +17,6 @@ const MAX_ACCESS_TOKEN: usize = 16 * 1024;
 
 /// How long a sign-out waits for the provider to take back a refresh token, in milliseconds.
 const REVOCATION_TIMEOUT_MS: u32 = 3_000;
-
 /// Longest refresh token that is kept. The longest that are seen, Microsoft's, have about 1.5 KB.
 const MAX_REFRESH_TOKEN: usize = 3 * 1024;
 
@@ -109,20 +108,6 @@ pub(super) fn ask(
     Some(call("POST", endpoint, headers, form.finish()))
 }
 
-/// The call that asks with a refresh token; `None` without randomness.
-#[must_use]
-pub fn refresh(
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    refresh_token: &str,
-    env: &mut Env<'_>,
-) -> Option<ProviderCall> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "refresh_token")
-        .append_pair("refresh_token", refresh_token);
-    ask(settings, discovered, &discovered.token_endpoint, form, env)
-}
-
 /// The call that makes a refresh token useless (RFC 7009 section 2.1); `None` where the provider does not offer that, or
 /// without randomness. Somebody waits for it who only wants to leave.
 #[must_use]
@@ -139,6 +124,20 @@ pub fn revoke(
     let mut call = ask(settings, discovered, endpoint, form, env)?;
     call.timeout_ms = REVOCATION_TIMEOUT_MS;
     Some(call)
+}
+
+/// The call that asks with a refresh token; `None` without randomness.
+#[must_use]
+pub fn refresh(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    refresh_token: &str,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token")
+        .append_pair("refresh_token", refresh_token);
+    ask(settings, discovered, &discovered.token_endpoint, form, env)
 }
 
 /// The call that asks UserInfo (OpenID Connect Core 1.0 section 5.3.1).

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use jetway_core::explain::{
-    ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation,
+    ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
+    Explanation,
 };
 
 use super::ink::{Ink, harmless};
@@ -26,6 +27,9 @@ pub(crate) fn render(explanation: &Explanation, lead: Option<&str>, ink: Ink) ->
     }
     if let Some(seen) = seen(explanation) {
         lines.push(fact("visitor", seen, ink));
+    }
+    if let Some(cockpit) = &explanation.cockpit {
+        lines.push(fact("cockpit", &entry(cockpit), ink));
     }
     if explanation.route.is_some() {
         lines.push(String::new());
@@ -95,6 +99,23 @@ fn seen(explanation: &Explanation) -> Option<&'static str> {
     let to_sign_in = explanation.decision == ExplainedDecision::Login;
     (to_sign_in && redirected)
         .then_some("sees the provider's sign-in page; a script, a form or a websocket gets 401")
+}
+
+/// ``as the Unix user `alice`, by `users`, with administrative access``.
+fn entry(cockpit: &ExplainedCockpit) -> String {
+    let (Some(user), Some(by)) = (&cockpit.user, cockpit.by) else {
+        return "no Unix user: neither `users` nor `user_claim` nor `local_part_of` names one"
+            .to_owned();
+    };
+    let access = if cockpit.administrator {
+        "administrative"
+    } else {
+        "limited"
+    };
+    format!(
+        "as the Unix user `{}`, by `{by}`, with {access} access",
+        harmless(user)
+    )
 }
 
 fn action(name: &str, terms: &[ExplainedTerm], ink: Ink) -> Vec<String> {

@@ -143,7 +143,7 @@ fn what_a_client_says_over_a_websocket_is_told_by_its_size() {
     );
     run(async move {
         let rig = Rig::new(&module);
-        let (mut stream, _) = rig.passed(head(&[]));
+        let (stream, _) = rig.passed(head(&[]));
         stream.client_spoke(7);
         stream.client_spoke(5);
         assert_eq!(rig.metric("spoken"), Some(12));

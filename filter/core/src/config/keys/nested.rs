@@ -63,6 +63,46 @@ pub const DOWNSTREAM_MTLS: &[Key] = &[
     ),
 ];
 
+/// `cockpit` of a route.
+pub const COCKPIT: &[Key] = &[
+    Key::honoured(
+        "users",
+        Kind::TextMap,
+        By::FILTER,
+        "The Unix user of each person, by address (`alice@example.com: alice`) or by the provider's user id; looked at first",
+    ),
+    Key::honoured(
+        "user_claim",
+        Kind::Text,
+        By::FILTER,
+        "The claim that names the Unix user of whom `users` does not list; its value never is root",
+    ),
+    Key::honoured(
+        "local_part_of",
+        Kind::Texts,
+        By::FILTER,
+        "Domains in which the part of an address before the `@` is the Unix user of whom neither `users` nor `user_claim` names; never root",
+    ),
+    Key::honoured(
+        "administrators",
+        Kind::Policy,
+        By::FILTER,
+        "Who gets administrative access while logging in, in the form of `policy`; nobody by default. The Unix user must be allowed to use sudo without a password",
+    ),
+    Key::honoured(
+        "allow_root",
+        Kind::Flag,
+        By::FILTER,
+        "Lets `users` name root",
+    ),
+    Key::honoured(
+        "allow_other_hosts",
+        Kind::Flag,
+        By::FILTER,
+        "Lets visitors log in to other hosts through this one, at `/=HOST` and `/cockpit+=HOST`",
+    ),
+];
+
 /// `redirect` of a route.
 pub const REDIRECT: &[Key] = &[
     Key::honoured(

@@ -1,7 +1,7 @@
 //! Keys of a route.
 
 use super::super::key::{By, Key, Kind};
-use super::nested::{HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
+use super::nested::{COCKPIT, HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
 
 const ANY_PROGRAM: &str = "no other token than this proxy's own session says who somebody is: let programs in by `source_ip` or `client_certificate`";
 const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
@@ -191,6 +191,12 @@ pub const ROUTE: &[Key] = &[
     Key::refused(
         "allow_spdy",
         "SPDY is not spoken: take it out; clients of Kubernetes use websockets since version 1.31",
+    ),
+    Key::honoured(
+        "cockpit",
+        Kind::Object(COCKPIT),
+        By::ALL,
+        "The upstream is Cockpit, and visitors are logged in to it as Unix users without a password; websockets are allowed, and the public `Host` is preserved unless `preserve_host_header: false`",
     ),
     // How the upstream is reached.
     Key::honoured(

@@ -6,9 +6,10 @@ use super::super::key::{Key, Kind, Treatment};
 use super::*;
 
 /// The tables by the section of the list that they are compared with.
-const TABLES: [(&str, &[Key]); 7] = [
+const TABLES: [(&str, &[Key]); 8] = [
     ("global", GLOBAL),
     ("route", ROUTE),
+    ("cockpit", COCKPIT),
     ("redirect", REDIRECT),
     ("response", RESPONSE),
     ("rewrite_response_headers", HEADER_REWRITE),
@@ -18,6 +19,12 @@ const TABLES: [(&str, &[Key]); 7] = [
 
 /// Keys that are not in the list: our own, a key that Pomerium had once, and those that its list of colours only hints at.
 const BESIDE: &[&str] = &[
+    "cockpit administrators",
+    "cockpit allow_other_hosts",
+    "cockpit allow_root",
+    "cockpit local_part_of",
+    "cockpit user_claim",
+    "cockpit users",
     "global authenticate_callback_path",
     "global cookie_idle_expire",
     "global cookie_secret_previous",
@@ -34,6 +41,7 @@ const BESIDE: &[&str] = &[
     "global idp_token_endpoint_auth_method",
     "global require_email_verified",
     "global secondary_color",
+    "route cockpit",
 ];
 
 #[test]

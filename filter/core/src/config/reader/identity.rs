@@ -91,9 +91,10 @@ fn read_signing_key(
     }
 }
 
-/// Whether a route sends the assertion.
+/// Whether a route sends an assertion.
 fn signs(route: &Route) -> bool {
     route.pass_identity_headers
+        || route.cockpit.is_some()
         || route
             .request_headers
             .set

@@ -1,5 +1,6 @@
 mod bounds;
 mod changes;
+mod cockpit;
 mod identity;
 mod keys;
 mod listener;

@@ -34,7 +34,7 @@ fn visit(host: &str, jar: &Jar, extra: &[(&str, &[u8])]) -> Headers {
 }
 
 /// Header and claims of a token, verified with the keys that the host publishes.
-fn verified(world: &mut World, host: &str, token: &str) -> (Value, Value) {
+pub(super) fn verified(world: &mut World, host: &str, token: &str) -> (Value, Value) {
     let keys = request("GET", host, "/.well-known/pomerium/jwks.json", &[]);
     let keys: Value = serde_json::from_str(&world.reply(&keys).body).unwrap();
     let (signed, signature) = token.rsplit_once('.').unwrap();

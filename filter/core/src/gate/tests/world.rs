@@ -23,6 +23,7 @@ pub(super) struct World {
 pub(super) struct Sight {
     pub(super) route: RouteNumber,
     pub(super) headers: Headers,
+    pub(super) binding: Option<Binding>,
 }
 
 impl Sight {
@@ -47,7 +48,7 @@ impl Sight {
 }
 
 /// Does edits as a body does.
-fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
+pub(super) fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
     let mut headers = headers.clone();
     for edit in edits {
         match edit {
@@ -159,6 +160,7 @@ impl World {
         match self.begin(headers) {
             Step::Forward(forward) => Sight {
                 route: forward.route(),
+                binding: forward.binding().cloned(),
                 headers: edited(headers, forward.edits()),
             },
             other => panic!("{other:?}"),
@@ -167,6 +169,16 @@ impl World {
 
     /// What a browser gets when the upstream of a route answers with these headers.
     pub(super) fn answer_of(&self, route: RouteNumber, answer: &Headers) -> Sight {
+        self.bound_answer_of(route, None, answer)
+    }
+
+    /// The same, of an upstream that is a Cockpit.
+    pub(super) fn bound_answer_of(
+        &self,
+        route: RouteNumber,
+        binding: Option<&Binding>,
+        answer: &Headers,
+    ) -> Sight {
         // A body shows an answer's headers only to a route that reads them, or when it sets cookies.
         let sets_cookie = answer.iter().any(|(name, _)| name == "set-cookie");
         let shown = if self.gate.reads_answer(route) || sets_cookie {
@@ -176,7 +188,8 @@ impl World {
         };
         Sight {
             route,
-            headers: edited(answer, &self.gate.edit_answer(route, &shown).edits),
+            headers: edited(answer, &self.gate.edit_answer(route, binding, &shown).edits),
+            binding: None,
         }
     }
 

@@ -1,0 +1,264 @@
+//! Single sign-on into Cockpit (`cockpit` of a route): which Unix user a visitor becomes, and who is an administrator.
+
+use std::collections::BTreeMap;
+
+use super::super::findings::{Findings, Place, quoted};
+use super::super::keys::COCKPIT;
+use super::super::object::Object;
+use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
+use crate::policy::Policy;
+use crate::session::{Session, lower_case_domain};
+use crate::unix_user::UnixUser;
+
+/// Request headers that tell Cockpit who logs in and as what; on these routes only the proxy writes them.
+pub(crate) const LOGIN_HEADERS: [&str; 2] = ["authorization", "x-superuser"];
+
+/// `cockpit` of a route: the upstream is Cockpit, and visitors are logged in to it as Unix users.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct CockpitSettings {
+    /// Unix users by verified address, whose domain is in lower case, or by user id (`users`).
+    pub users: BTreeMap<String, UnixUser>,
+    /// The claim that names the Unix user (`user_claim`).
+    pub user_claim: Option<String>,
+    /// The local part of a verified address in one of these domains, in lower case, is the Unix user (`local_part_of`).
+    pub local_part_of: Vec<String>,
+    /// Whom Cockpit gives administrative access as they log in (`administrators`): nobody when it is empty.
+    pub administrators: Policy,
+    /// Whether `users` may name root (`allow_root`).
+    pub allow_root: bool,
+    /// Whether other hosts may be logged in to through this one (`allow_other_hosts`).
+    pub allow_other_hosts: bool,
+    /// Cockpit's `UrlRoot`, without a slash at its end: what the route's `prefix` says. Empty for the root.
+    pub url_root: String,
+}
+
+/// How a visitor's Unix user was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// In the table `users`.
+    Table,
+    /// In the claim `user_claim`.
+    Claim,
+    /// As the local part of their address.
+    LocalPart,
+}
+
+impl FoundBy {
+    /// The key that said so.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Table => "users",
+            Self::Claim => "user_claim",
+            Self::LocalPart => "local_part_of",
+        }
+    }
+}
+
+impl CockpitSettings {
+    /// The Unix user of a visitor. The first way that says anything about them decides: the table, the claim, the local
+    /// part; what it says may be no valid name, and then there is none.
+    #[must_use]
+    pub fn user_of(&self, session: &Session) -> Option<(UnixUser, FoundBy)> {
+        let listed = session
+            .email()
+            .and_then(|email| self.users.get(&lower_case_domain(email.to_owned())))
+            // An id that looks like an address is none: only verified addresses are looked up as such.
+            .or_else(|| {
+                let id = Some(&session.subject).filter(|id| !id.contains('@'));
+                self.users.get(id?)
+            });
+        if let Some(user) = listed {
+            return Some((user.clone(), FoundBy::Table));
+        }
+        if let Some(values) = self.user_claim.as_deref().map(|claim| session.claim(claim))
+            && !values.is_empty()
+        {
+            let [value] = values else { return None };
+            return Some((ordinary(value.as_str()?)?, FoundBy::Claim));
+        }
+        let (local, domain) = session.email()?.split_once('@')?;
+        let fits = |known: &String| known.eq_ignore_ascii_case(domain);
+        let user = self.local_part_of.iter().any(fits).then_some(local)?;
+        Some((ordinary(user)?, FoundBy::LocalPart))
+    }
+
+    /// Reads `cockpit`, and what other keys of the route mean for it. `None` when it is not there or not an object.
+    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+        let own = object.object("cockpit", COCKPIT, findings)?;
+        let allow_root = own.flag("allow_root", findings);
+        let settings = Self {
+            users: read_users(&own, allow_root, findings),
+            user_claim: own.some_text("user_claim", findings),
+            local_part_of: read_domains(&own, findings),
+            administrators: own
+                .value("administrators")
+                .map_or_else(Policy::default, |policy| {
+                    Policy::read(policy, &own.place_of("administrators"), findings)
+                }),
+            allow_root,
+            allow_other_hosts: own.flag("allow_other_hosts", findings),
+            url_root: String::new(),
+        };
+        if !["users", "user_claim", "local_part_of"]
+            .into_iter()
+            .any(|key| own.has(key))
+        {
+            findings
+                .problem(own.place(), "nobody can become a Unix user on this route")
+                .help("write `users: {alice@example.com: alice}`, `user_claim` or `local_part_of`");
+        }
+        Some(settings)
+    }
+
+    /// Judges the rest of the route, which has to fit, and takes from it where Cockpit is.
+    pub(super) fn fit(
+        mut self,
+        path: &PathMatch,
+        target: &Target,
+        rewrite: Option<&PathRewrite>,
+        headers: &RequestHeaders,
+        object: &Object<'_>,
+        findings: &mut Findings,
+    ) -> Self {
+        if !matches!(target, Target::Upstreams(_)) {
+            findings
+                .problem(
+                    &object.place_of("cockpit"),
+                    "a `cockpit` route needs an upstream",
+                )
+                .help("write `to: http://localhost:9090`, or take `cockpit` out");
+        }
+        match path {
+            PathMatch::Any => {}
+            PathMatch::Prefix(prefix) => {
+                prefix
+                    .trim_end_matches('/')
+                    .clone_into(&mut self.url_root);
+            }
+            PathMatch::Exact(_) | PathMatch::Regex(_) => findings
+                .problem(object.place(), "Cockpit needs all paths, or all below a `prefix`")
+                .help("take `path` and `regex` out; with `UrlRoot = /admin` in cockpit.conf, write `prefix: /admin/`"),
+        }
+        if rewrite.is_some() {
+            findings
+                .problem(object.place(), "Cockpit's pages cannot be moved to another path")
+                .help("take the rewriting and any path in `to` out; set `UrlRoot = /admin` in cockpit.conf and write `prefix: /admin/`");
+        }
+        for (name, _) in &headers.set {
+            if LOGIN_HEADERS.contains(&name.as_str()) {
+                findings
+                    .problem(
+                        &object.place_of("set_request_headers").key(name),
+                        format!(
+                            "on a `cockpit` route only the proxy writes {}",
+                            quoted(name)
+                        ),
+                    )
+                    .help("take it out");
+            }
+        }
+        if object.value("allow_websockets").is_some()
+            && !object.flag("allow_websockets", &mut Findings::default())
+        {
+            findings
+                .problem(
+                    &object.place_of("allow_websockets"),
+                    "Cockpit needs websockets",
+                )
+                .help("take it out: a `cockpit` route allows them");
+        }
+        self
+    }
+}
+
+/// Cockpit compares the browser's origin with the host that it sees: a `cockpit` route preserves it unless told otherwise.
+pub(super) fn preserve_host(
+    host: HostHeader,
+    object: &Object<'_>,
+    findings: &mut Findings,
+) -> HostHeader {
+    let HostHeader::Upstream = host else {
+        return host;
+    };
+    if !object.has("preserve_host_header") {
+        return HostHeader::Preserve;
+    }
+    findings
+        .warning(
+            &object.place_of("preserve_host_header"),
+            "Cockpit sees another host than browsers do, and refuses their websockets",
+        )
+        .help("take it out, or add to cockpit.conf what `jetway cockpit-conf` prints");
+    host
+}
+
+/// A user who is not root: what a provider says makes nobody root.
+fn ordinary(name: &str) -> Option<UnixUser> {
+    UnixUser::new(name).filter(|user| !user.is_root())
+}
+
+fn read_users(
+    own: &Object<'_>,
+    allow_root: bool,
+    findings: &mut Findings,
+) -> BTreeMap<String, UnixUser> {
+    let place = own.place_of("users");
+    let mut users = BTreeMap::new();
+    for (person, name) in own.text_map("users", findings).unwrap_or_default() {
+        let here = place.key(&person);
+        let Some(user) = read_user(&name, allow_root, &here, findings) else {
+            continue;
+        };
+        if users
+            .insert(lower_case_domain(person.clone()), user)
+            .is_some()
+        {
+            findings
+                .problem(
+                    &here,
+                    format!("{} stands twice, in different spellings", quoted(&person)),
+                )
+                .help("keep one of them");
+        }
+    }
+    users
+}
+
+fn read_user(
+    name: &str,
+    allow_root: bool,
+    place: &Place,
+    findings: &mut Findings,
+) -> Option<UnixUser> {
+    let Some(user) = UnixUser::new(name) else {
+        findings
+            .problem(place, format!("{} is not the name of a Unix user", quoted(name)))
+            .help("write a name such as `alice`: a letter or `_`, then letters, digits, `_`, `-` and `.`");
+        return None;
+    };
+    if user.is_root() && !allow_root {
+        findings
+            .problem(place, "nobody becomes root unless it is said")
+            .help("name another user and let `administrators` decide who gets administrative access, or add `allow_root: true`");
+        return None;
+    }
+    Some(user)
+}
+
+fn read_domains(own: &Object<'_>, findings: &mut Findings) -> Vec<String> {
+    let place = own.place_of("local_part_of");
+    let listed = own.texts("local_part_of", findings).unwrap_or_default();
+    for (index, domain) in listed.iter().enumerate() {
+        let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        if !domain.bytes().all(fit) {
+            findings
+                .problem(&place.item(index), format!("{} is not a domain", quoted(domain)))
+                .help("write for example `[example.com]`, which makes alice@example.com the user `alice`");
+        }
+    }
+    listed
+        .into_iter()
+        .map(|domain| domain.to_ascii_lowercase())
+        .collect()
+}

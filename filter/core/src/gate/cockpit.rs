@@ -1,0 +1,281 @@
+//! Single sign-on into Cockpit, on routes with `cockpit`.
+//!
+//! Cockpit logs a browser in at `/cockpit/login`, by the `Authorization` header of that request. The proxy writes it: an
+//! assertion for this one login, which `jetway-cockpit-session` verifies on Cockpit's machine before it opens a session
+//! as the Unix user. The browser gets no part of it. What brings the browser to that request is Cockpit's own login page,
+//! which is told by `[OAuth]` in cockpit.conf to fetch a token at [`token::TOKEN_PATH`]; the one that it gets means nothing.
+
+pub(super) mod cookie;
+pub(super) mod token;
+
+use super::{Chosen, Gate, line};
+use crate::assertion::login_token;
+use crate::config::{CockpitSettings, LOGIN_HEADERS};
+use crate::env::Env;
+use crate::header::is_alias;
+use crate::policy::{Decision, Facts, Reason, Reasons};
+use crate::refusal::Refusal;
+use crate::reply::{Audience, Extras, redirect, refuse};
+use crate::request::Parsed;
+use crate::session::Session;
+use crate::step::{Edit, Step};
+use crate::unix_user::UnixUser;
+
+/// Further headers of a client by which Cockpit would do other things than the proxy has judged.
+const SSH_HEADER: &str = "x-ssh-connect-unknown-hosts";
+/// Cockpit's `ForwardedForHeader` takes one address, not a list of proxies.
+const CLIENT_HEADER: &str = "x-forwarded-for";
+/// The scheme of answers to questions that a login asks, such as for a new password.
+const CONVERSATION: &[u8] = b"x-conversation ";
+
+/// A permitted request to Cockpit.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    /// Who sends it.
+    session: &'a Session,
+    /// As whom they are there.
+    pub(super) user: UnixUser,
+    /// Whether Cockpit gives them administrative access.
+    pub(super) administrator: bool,
+    place: Place,
+}
+
+/// What a path means to Cockpit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The login of this host.
+    Login,
+    /// Another host, or an application of its own: `/=HOST/…` or `/cockpit+NAME/…`.
+    Elsewhere,
+    /// Cockpit's root without the slash that it needs: some versions end themselves at such a request.
+    Unslashed,
+    /// Not below `UrlRoot`.
+    Outside,
+    /// Anything else of this host.
+    Here,
+}
+
+impl Gate {
+    /// What the policy of a route says, and that nobody reaches Cockpit without a session, which names the Unix user.
+    pub(super) fn judge(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Decision {
+        match chosen.route.policy.decide(facts) {
+            Decision::Allow(_) if chosen.route.cockpit.is_some() && facts.session.is_none() => {
+                Decision::SignIn(Reasons::one(Reason::UserUnauthenticated))
+            }
+            decision => decision,
+        }
+    }
+
+    /// As whom a permitted visitor enters Cockpit; `None` on other routes.
+    ///
+    /// # Errors
+    /// The answer, when the request does not get there.
+    pub(super) fn enter<'a>(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        facts: &Facts<'a>,
+    ) -> Result<Option<Entry<'a>>, Step> {
+        let Some(cockpit) = &chosen.route.cockpit else {
+            return Ok(None);
+        };
+        let Some(session) = facts.session else {
+            return Err(self.refuse(request, Refusal::Internal));
+        };
+        let place = place_of(&request.decoded_path(), cockpit);
+        match place {
+            Place::Elsewhere if !cockpit.allow_other_hosts => {
+                return Err(self.refuse(request, Refusal::OtherHost));
+            }
+            Place::Outside => return Err(self.refuse(request, Refusal::NotFound)),
+            Place::Unslashed => {
+                let location = format!("{}/", cockpit.url_root);
+                return Err(Step::Reply(redirect(
+                    location,
+                    "to Cockpit's root".to_owned(),
+                )));
+            }
+            Place::Login | Place::Elsewhere | Place::Here => {}
+        }
+        let Some((user, _)) = cockpit.user_of(session) else {
+            return Err(self.refuse_unmapped(request, chosen, session));
+        };
+        Ok(Some(Entry {
+            session,
+            user,
+            administrator: is_administrator(cockpit, facts),
+            place,
+        }))
+    }
+
+    fn refuse_unmapped(
+        &self,
+        request: &Parsed<'_>,
+        chosen: &Chosen<'_>,
+        session: &Session,
+    ) -> Step {
+        let refusal = Refusal::NoUnixUser;
+        let target = self.sign_out_targets();
+        let extras = Extras {
+            account: Some(session.account()),
+            sign_out: true,
+            form_target: target.as_deref(),
+            ..Extras::default()
+        };
+        let event = format!(
+            "{} route={:?} account={:?}",
+            line(refusal),
+            chosen.route.name,
+            session.account()
+        );
+        Step::Reply(refuse(refusal, extras, &Audience::of(request), event))
+    }
+
+    /// The edits by which Cockpit learns who logs in, and nothing else about it.
+    pub(super) fn cockpit_edits(
+        &self,
+        request: &Parsed<'_>,
+        entry: &Entry<'_>,
+        env: &mut Env<'_>,
+        edits: &mut Vec<Edit<'static>>,
+    ) -> Result<(), Refusal> {
+        edits.push(match request.source {
+            Some(address) => Edit::set(
+                CLIENT_HEADER,
+                address.to_canonical().to_string().into_bytes(),
+            ),
+            None => Edit::Remove(CLIENT_HEADER.into()),
+        });
+        // A login to another host is between the person and that host.
+        if entry.place == Place::Elsewhere {
+            return Ok(());
+        }
+        let conversation = conversation(request).filter(|_| entry.place == Place::Login);
+        let told = request.headers.iter().filter(|(name, _)| tells_login(name));
+        edits.extend(told.map(|(name, _)| Edit::Remove(name.clone().into())));
+        if entry.place != Place::Login {
+            return Ok(());
+        }
+        if let Some(answer) = conversation {
+            edits.push(Edit::set(LOGIN_HEADERS[0], answer.to_vec()));
+        } else if request.method == "GET" {
+            let token = self.login_token(request, entry, env)?;
+            edits.push(Edit::set(
+                LOGIN_HEADERS[0],
+                format!("Bearer {token}").into_bytes(),
+            ));
+        }
+        if entry.administrator {
+            edits.push(Edit::set(LOGIN_HEADERS[1], &b"any"[..]));
+        }
+        Ok(())
+    }
+
+    fn login_token(
+        &self,
+        request: &Parsed<'_>,
+        entry: &Entry<'_>,
+        env: &mut Env<'_>,
+    ) -> Result<String, Refusal> {
+        let key = self.config.identity.signing_key.as_ref();
+        let key = key.ok_or(Refusal::Internal)?;
+        let id = env.bytes().map_err(|_| Refusal::Internal)?;
+        let claims = crate::assertion::Login {
+            host: &request.authority.host,
+            session: entry.session,
+            user: &entry.user,
+            client: request.source,
+        };
+        login_token(key, &claims, id, env.now).ok_or(Refusal::Internal)
+    }
+
+    /// What binds Cockpit's cookies to the visitor of a request.
+    pub(super) fn bind(&self, request: &Parsed<'_>, entry: &Entry<'_>) -> Option<cookie::Binding> {
+        let binder = self.binder.as_ref()?;
+        Some(binder.bind(&request.authority.host, entry.session, &entry.user))
+    }
+}
+
+/// Whether the policy on administrators holds for a visitor.
+pub(super) fn is_administrator(cockpit: &CockpitSettings, facts: &Facts<'_>) -> bool {
+    matches!(cockpit.administrators.decide(facts), Decision::Allow(_))
+}
+
+/// Whether a header says who logs in to Cockpit, or how; in any spelling.
+fn tells_login(name: &str) -> bool {
+    LOGIN_HEADERS
+        .into_iter()
+        .chain([SSH_HEADER])
+        .any(|known| is_alias(name, known))
+}
+
+/// The answer to a question of the login, when that is all that the client says about who it is.
+fn conversation<'r>(request: &Parsed<'r>) -> Option<&'r [u8]> {
+    let mut lines = request
+        .headers
+        .iter()
+        .filter(|(name, _)| is_alias(name, LOGIN_HEADERS[0]));
+    let (name, value) = lines.next()?;
+    let begins = value
+        .get(..CONVERSATION.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(CONVERSATION));
+    (name == LOGIN_HEADERS[0] && begins && lines.next().is_none()).then_some(value.as_slice())
+}
+
+/// What a decoded path means to a Cockpit with this `UrlRoot`.
+fn place_of(path: &str, cockpit: &CockpitSettings) -> Place {
+    let root = cockpit.url_root.as_str();
+    let Some(below) = path.strip_prefix(root) else {
+        return Place::Outside;
+    };
+    if below.is_empty() {
+        return Place::Unslashed;
+    }
+    let Some(below) = below.strip_prefix('/') else {
+        return Place::Outside;
+    };
+    let first = below.split('/').next().unwrap_or_default();
+    if first.starts_with('=') || first.starts_with("cockpit+") {
+        Place::Elsewhere
+    } else if below == "cockpit/login" {
+        Place::Login
+    } else {
+        Place::Here
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let at = |root: &str, path: &str| {
+            let settings = CockpitSettings {
+                url_root: root.to_owned(),
+                ..CockpitSettings::default()
+            };
+            place_of(path, &settings)
+        };
+        for (root, path, place) in [
+            ("", "/", Place::Here),
+            ("", "/cockpit/login", Place::Login),
+            ("", "/cockpit/login/", Place::Here),
+            ("", "/cockpit/loginx", Place::Here),
+            ("", "/system/cockpit/login", Place::Here),
+            ("", "/=10.0.0.1", Place::Elsewhere),
+            ("", "/=10.0.0.1/system", Place::Elsewhere),
+            ("", "/cockpit+=10.0.0.1/login", Place::Elsewhere),
+            ("", "/cockpit+app/login", Place::Elsewhere),
+            ("", "/cockpit/@localhost/=x", Place::Here),
+            ("/admin", "/admin", Place::Unslashed),
+            ("/admin", "/admin/", Place::Here),
+            ("/admin", "/administrator", Place::Outside),
+            ("/admin", "/cockpit/login", Place::Outside),
+            ("/admin", "/admin/cockpit/login", Place::Login),
+            ("/admin", "/admin/=x/", Place::Elsewhere),
+        ] {
+            assert_eq!(at(root, path), place, "{root} {path}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Cockpit's session cookies, each bound to the visitor that it was made for.
+//!
+//! To Cockpit a live cookie outweighs everything else: who brings it is in that session, whatever the request says about
+//! who logs in. So each one that Cockpit sets gets a tag on its way to the browser, which only the same session of the
+//! same person as the same Unix user on the same host can show again; one without its tag never reaches Cockpit.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::config::Secret;
+use crate::session::Session;
+use crate::unix_user::UnixUser;
+
+/// Bytes of a tag: as hard to guess as a session's name.
+const TAG: usize = 16;
+/// Characters of a tag in base64url.
+const TAG_TEXT: usize = 22;
+/// Bytes of a key.
+const KEY: usize = 32;
+/// Between a cookie's value and its tag: base64url has none.
+const SEPARATOR: u8 = b'.';
+/// What Cockpit sets to remove a cookie.
+const DELETED: &[u8] = b"deleted";
+/// Beginnings of the names of Cockpit's session cookies: `cockpit`, `cockpit+NAME`, `machine-cockpit+HOST`.
+const NAMES: [&[u8]; 2] = [b"cockpit", b"machine-cockpit"];
+/// Cockpit's one other cookie, a language.
+const LANGUAGE: &[u8] = b"CockpitLang";
+/// What all of Cockpit's names have in them.
+const MARK: &[u8] = b"cockpit";
+
+/// A key; never printed.
+type Key = Zeroizing<[u8; KEY]>;
+
+/// The deployment's keys for tags, the newest first.
+pub(in super::super) struct Binder {
+    rings: Vec<Hkdf<Sha256>>,
+}
+
+/// The keys for the cookies of one visitor on one host, the newest first.
+#[derive(Clone)]
+pub struct Binding {
+    keys: Vec<Key>,
+}
+
+impl Binder {
+    /// From `cookie_secret` and the secrets before it.
+    pub(in super::super) fn new(newest: &Secret, previous: &[Secret]) -> Self {
+        let ring = |secret: &Secret| Hkdf::new(Some(b"jetway cockpit cookies"), secret.expose());
+        Self {
+            rings: std::iter::once(newest).chain(previous).map(ring).collect(),
+        }
+    }
+
+    /// The keys for a visitor.
+    pub(super) fn bind(&self, host: &str, session: &Session, user: &UnixUser) -> Binding {
+        // Only the subject, which comes last, may hold a zero byte: the joint text is unambiguous.
+        let text = [host, &session.id, user.as_str(), &session.subject].join("\0");
+        let keys = self
+            .rings
+            .iter()
+            .map(|ring| expand(ring, &[text.as_bytes()]));
+        Binding {
+            keys: keys.collect(),
+        }
+    }
+}
+
+impl Binding {
+    /// The `Cookie` header as Cockpit may see it: of its session cookies only those that were made for this visitor,
+    /// without their tags.
+    pub(in super::super) fn admit(&self, header: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(header.len());
+        for pair in header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii) {
+            let pair = if is_language(pair) || !mentions_cockpit(pair) {
+                pair
+            } else if let Some(pair) = self.untag(pair) {
+                pair
+            } else {
+                continue;
+            };
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+        kept
+    }
+
+    /// A cookie without its tag, when that fits.
+    fn untag<'p>(&self, pair: &'p [u8]) -> Option<&'p [u8]> {
+        let (bare, tag) = pair.split_at_checked(pair.len().checked_sub(TAG_TEXT)?)?;
+        let bare = bare.strip_suffix(&[SEPARATOR])?;
+        let (name, value) = split_pair(bare)?;
+        let tag: [u8; TAG] = URL_SAFE_NO_PAD.decode(tag).ok()?.try_into().ok()?;
+        let fits = |key: &Key| same(&self::tag(key, name, value), &tag);
+        (is_session(name) && self.keys.iter().any(fits)).then_some(bare)
+    }
+
+    /// A `Set-Cookie` value of Cockpit's as the browser gets it: session cookies with their tag, everything `Secure`.
+    /// `None` for one that stays as it is.
+    pub(in super::super) fn release(&self, line: &[u8]) -> Option<Vec<u8>> {
+        let (pair, attributes) = match line.iter().position(|&byte| byte == b';') {
+            Some(end) => line.split_at_checked(end)?,
+            None => (line, &b""[..]),
+        };
+        let (name, value) = split_pair(pair.trim_ascii())?;
+        let mut released = [name, b"=", value].concat();
+        if is_session(name) && !value.is_empty() && value != DELETED {
+            released.push(SEPARATOR);
+            let tag = tag(self.keys.first()?, name, value);
+            released.extend_from_slice(URL_SAFE_NO_PAD.encode(tag).as_bytes());
+        }
+        released.extend_from_slice(attributes);
+        let secure = attributes
+            .split(|&byte| byte == b';')
+            .any(|attribute| attribute.trim_ascii().eq_ignore_ascii_case(b"secure"));
+        if !secure {
+            released.extend_from_slice(b"; Secure");
+        }
+        (released != line).then_some(released)
+    }
+}
+
+impl std::fmt::Debug for Binder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Binder(..)")
+    }
+}
+
+impl std::fmt::Debug for Binding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Binding(..)")
+    }
+}
+
+fn expand(ring: &Hkdf<Sha256>, text: &[&[u8]]) -> Key {
+    let mut key = Zeroizing::new([0; KEY]);
+    // HKDF refuses only outputs above 255 hash lengths.
+    if ring.expand_multi_info(text, key.as_mut_slice()).is_err() {
+        unreachable!("one hash length");
+    }
+    key
+}
+
+/// No name of a cookie has `=` in it, so the joint text is unambiguous.
+fn tag(key: &Key, name: &[u8], value: &[u8]) -> [u8; TAG] {
+    let mut tag = [0; TAG];
+    let ring = Hkdf::<Sha256>::from_prk(key.as_slice());
+    if ring.is_ok_and(|ring| {
+        ring.expand_multi_info(&[name, b"=", value], &mut tag)
+            .is_err()
+    }) {
+        unreachable!("less than one hash length");
+    }
+    tag
+}
+
+/// Compares without stopping at the first difference.
+fn same(left: &[u8; TAG], right: &[u8; TAG]) -> bool {
+    let different = left
+        .iter()
+        .zip(right)
+        .fold(0, |sum, (left, right)| sum | (left ^ right));
+    different == 0
+}
+
+fn is_session(name: &[u8]) -> bool {
+    NAMES
+        .into_iter()
+        .any(|beginning| name.starts_with(beginning))
+}
+
+/// Cockpit also ends a cookie at a comma or a space, and so may find one of its own within another: whatever has its name
+/// anywhere is suspicious.
+fn mentions_cockpit(pair: &[u8]) -> bool {
+    pair.windows(MARK.len())
+        .any(|part| part.eq_ignore_ascii_case(MARK))
+}
+
+fn is_language(pair: &[u8]) -> bool {
+    split_pair(pair).is_some_and(|(name, value)| {
+        let fit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        name == LANGUAGE && value.iter().all(fit)
+    })
+}
+
+fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    let (name, value) = pair.split_at_checked(equals)?;
+    Some((name, value.get(1..)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::env::Timestamp;
+use crate::session::Identity;
+
+fn session(id: &str, subject: &str) -> Session {
+    let identity = Identity {
+        subject: subject.to_owned(),
+        email: None,
+        email_verified: false,
+        claims: BTreeMap::new(),
+    };
+    Session::new(id.to_owned(), identity, Timestamp(0), 1)
+}
+
+fn secret(byte: u8) -> Secret {
+    Secret::new(vec![byte; 32])
+}
+
+fn bind(binder: &Binder, host: &str, session: &Session, user: &str) -> Binding {
+    binder.bind(host, session, &UnixUser::new(user).unwrap())
+}
+
+fn alice() -> Binding {
+    let binder = Binder::new(&secret(1), &[]);
+    bind(&binder, "app.test", &session("i", "s"), "alice")
+}
+
+fn released(binding: &Binding, line: &str) -> String {
+    let released = binding.release(line.as_bytes());
+    released.map_or_else(|| line.to_owned(), |line| String::from_utf8(line).unwrap())
+}
+
+fn admitted(binding: &Binding, header: &str) -> String {
+    String::from_utf8(binding.admit(header.as_bytes())).unwrap()
+}
+
+/// The pair of a `Set-Cookie` value.
+fn pair(line: &str) -> &str {
+    line.split(';').next().unwrap()
+}
+
+#[test]
+fn a_cookie_comes_back_as_it_was_set() {
+    let alice = alice();
+    for name in ["cockpit", "machine-cockpit+10.0.0.1", "cockpit+app"] {
+        let set = format!("{name}=dj0yO2s9ZjFi==; Path=/; SameSite=Strict; HttpOnly");
+        let line = released(&alice, &set);
+        assert!(
+            line.ends_with("; Path=/; SameSite=Strict; HttpOnly; Secure"),
+            "{line}"
+        );
+        let header = format!("a=b;{}; CockpitLang=de-de; c", pair(&line));
+        assert_eq!(
+            admitted(&alice, &header),
+            format!("a=b; {name}=dj0yO2s9ZjFi==; CockpitLang=de-de; c")
+        );
+    }
+}
+
+#[test]
+fn no_other_visitor_can_use_it() {
+    let line = released(&alice(), "cockpit=v");
+    let binder = Binder::new(&secret(1), &[]);
+    let others = [
+        bind(&binder, "b.test", &session("i", "s"), "alice"),
+        bind(&binder, "app.test", &session("j", "s"), "alice"),
+        bind(&binder, "app.test", &session("i", "t"), "alice"),
+        bind(&binder, "app.test", &session("i", "s"), "bob"),
+        bind(
+            &Binder::new(&secret(2), &[]),
+            "app.test",
+            &session("i", "s"),
+            "alice",
+        ),
+    ];
+    for other in others {
+        assert_eq!(admitted(&other, pair(&line)), "");
+    }
+    assert_eq!(admitted(&alice(), pair(&line)), "cockpit=v");
+}
+
+#[test]
+fn an_earlier_secret_is_good_and_the_newest_signs() {
+    let old = released(&alice(), "cockpit=v");
+    let binder = Binder::new(&secret(2), &[secret(1)]);
+    let now = bind(&binder, "app.test", &session("i", "s"), "alice");
+    assert_eq!(admitted(&now, pair(&old)), "cockpit=v");
+    assert_ne!(released(&now, "cockpit=v"), old);
+}
+
+#[test]
+fn what_was_not_released_is_not_admitted() {
+    let alice = alice();
+    let line = released(&alice, "cockpit=v");
+    let good = pair(&line);
+    let tag = good.rsplit_once('.').unwrap().1;
+    for pair in [
+        "cockpit=v".to_owned(),
+        "cockpit=deleted".to_owned(),
+        "cockpit=".to_owned(),
+        "cockpit".to_owned(),
+        format!("cockpit=w.{tag}"),
+        format!("cockpit=v{tag}"),
+        format!("cockpit=.{tag}"),
+        format!("Cockpit=v.{tag}"),
+        format!("machine-cockpit=v.{tag}"),
+        format!("x={good}"),
+        format!("{good}A"),
+        format!("{good},cockpit=evil"),
+        format!("{good} cockpit=evil"),
+        "x=1,cockpit=evil".to_owned(),
+        "x=1 cockpit=evil".to_owned(),
+        "x=1\tcockpit=evil".to_owned(),
+        "CockpitLang=de cockpit=evil".to_owned(),
+        "CockpitLang=de,x".to_owned(),
+        "x=\"1; cockpit=evil\"".to_owned(),
+    ] {
+        let left = admitted(&alice, &pair);
+        assert!(
+            !left.to_ascii_lowercase().contains("cockpit"),
+            "{pair}: {left}"
+        );
+    }
+}
+
+#[test]
+fn cockpit_can_remove_its_cookie() {
+    let line = "cockpit=deleted; PATH=/; Secure; HttpOnly";
+    assert_eq!(alice().release(line.as_bytes()), None);
+    assert_eq!(released(&alice(), "other=1; secure"), "other=1; secure");
+    assert_eq!(released(&alice(), "other=1"), "other=1; Secure");
+    assert_eq!(released(&alice(), "no pair"), "no pair");
+}

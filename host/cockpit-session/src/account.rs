@@ -1,0 +1,133 @@
+//! The Unix account, and whether Cockpit may be used with it.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use nix::unistd::{Gid, Uid, User};
+
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+use crate::trusted_file::{FileError, read_trusted};
+
+/// Longest name of an account in bytes, as in `<limits.h>` of Linux.
+const MAX_NAME: usize = 256;
+
+/// An account of this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    /// Name, as the system writes it.
+    pub(crate) name: CString,
+    /// User id.
+    pub(crate) uid: Uid,
+    /// Primary group id.
+    pub(crate) gid: Gid,
+    /// Home folder.
+    pub(crate) home: PathBuf,
+    /// Login shell.
+    pub(crate) shell: PathBuf,
+}
+
+impl Account {
+    /// Finds the account, and refuses those that never get a session: root without `allow_root`, and those in Cockpit's
+    /// list of disallowed users, which older versions of Cockpit only look at while they check a password.
+    pub(crate) fn find(name: &str, settings: &Settings) -> Result<Self, Refusal> {
+        if !is_plausible(name) {
+            return Err(Refusal::account("The name of the account is not valid"));
+        }
+        let found = User::from_name(name).map_err(|error| {
+            Refusal::Fault(format!("the account `{name}` cannot be looked up: {error}"))
+        })?;
+        let user = found.ok_or_else(|| {
+            Refusal::account(format!("There is no account {name} on this server"))
+        })?;
+        if user.uid.is_root() && !settings.allow_root {
+            return Err(Refusal::account(
+                "The account root may not be used through the proxy",
+            ));
+        }
+        if is_disallowed(&user.name, settings)? {
+            return Err(Refusal::account(format!(
+                "The account {} may not use Cockpit",
+                user.name
+            )));
+        }
+        let name = CString::new(user.name)
+            .map_err(|_| Refusal::Fault("an account name has a zero byte".into()))?;
+        let shell = if user.shell.as_os_str().is_empty() {
+            "/bin/sh".into()
+        } else {
+            user.shell
+        };
+        Ok(Self {
+            name,
+            uid: user.uid,
+            gid: user.gid,
+            home: user.dir,
+            shell,
+        })
+    }
+
+    /// The name as text.
+    pub(crate) fn display_name(&self) -> std::borrow::Cow<'_, str> {
+        self.name.to_string_lossy()
+    }
+
+    /// The home folder for system calls. One that cannot be written as such is as good as none.
+    pub(crate) fn home_path(&self) -> CString {
+        CString::new(self.home.as_os_str().as_bytes()).unwrap_or_default()
+    }
+}
+
+/// Names of directories (`alice@example.com`, `EXAMPLE\alice`) are fine; what could be taken for an option, a path or a
+/// field of `/etc/passwd` is not.
+fn is_plausible(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= MAX_NAME
+        && !name.starts_with('-')
+        && !name.contains(|character: char| {
+            character.is_control()
+                || character.is_whitespace()
+                || matches!(character, '/' | ':' | ',')
+        })
+}
+
+fn is_disallowed(name: &str, settings: &Settings) -> Result<bool, Refusal> {
+    match read_trusted(&settings.disallowed_users_file) {
+        Ok(text) => Ok(text.lines().any(|line| line.trim() == name)),
+        Err(FileError::Read(_, error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Refusal::Fault(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_account_has_are_refused() {
+        for name in [
+            "alice",
+            "alice@example.com",
+            "EXAMPLE\\alice",
+            "a.b-c_d$",
+            "été",
+        ] {
+            assert!(is_plausible(name), "{name}");
+        }
+        for name in [
+            "",
+            "-x",
+            "a b",
+            "a\n",
+            "a\u{0}",
+            "../a",
+            "a:b",
+            "a,b",
+            &"a".repeat(257),
+        ] {
+            assert!(!is_plausible(name), "{name:?}");
+        }
+    }
+}

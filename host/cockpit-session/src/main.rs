@@ -1,0 +1,186 @@
+//! `jetway-cockpit-session`: opens a Cockpit session for the person that Jetway has signed in.
+//!
+//! systemd starts it as root for every connection to the socket that `[bearer] UnixPath` in `cockpit.conf` names. It
+//! asks Cockpit's web service for the `Authorization` header of the login, verifies the [`assertion`] in it, checks the
+//! account, opens a PAM session and runs Cockpit's bridge as the user on the same socket, until the session ends.
+
+mod account;
+mod arguments;
+mod assertion;
+mod authorize;
+mod bridge;
+mod frame;
+mod journal;
+mod login_shell;
+mod os;
+mod public_keys;
+mod refusal;
+mod session;
+mod settings;
+mod signals;
+mod timed_input;
+mod trusted_file;
+mod used_assertions;
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::unistd::{geteuid, getuid};
+
+use account::Account;
+use arguments::{Arguments, HELP};
+use assertion::{Assertion, AssertionError};
+use authorize::ask_for_token;
+use bridge::Bridge;
+use journal::note;
+use public_keys::PublicKeys;
+use refusal::Refusal;
+use session::Session;
+use settings::Settings;
+use signals::Signals;
+use timed_input::TimedInput;
+use trusted_file::read_trusted;
+use used_assertions::UseError;
+
+/// How long the web service may take to answer the challenge; it has the header already.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// For mistakes of the command line, as the shell's builtins.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Arguments::Help) => print(HELP),
+        Ok(Arguments::Version) => print(concat!(
+            "jetway-cockpit-session ",
+            env!("CARGO_PKG_VERSION"),
+            "\n"
+        )),
+        Ok(Arguments::Serve(file)) => serve(&file).into(),
+        Err(problem) => {
+            note(format_args!("{problem}"));
+            USAGE.into()
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// One login from beginning to end. Returns the exit status.
+fn serve(file: &Path) -> u8 {
+    match log_in(file) {
+        Ok(status) => status,
+        Err(refusal) => {
+            note(format_args!("no session: {refusal}"));
+            // The web service may be gone already.
+            let _ = frame::write_control(&mut std::io::stdout(), &refusal.init_message());
+            refusal.exit_status()
+        }
+    }
+}
+
+fn log_in(file: &Path) -> Result<u8, Refusal> {
+    // Real as well as effective: as a setuid program it would read the configuration of whoever starts it.
+    if !getuid().is_root() || !geteuid().is_root() {
+        return Err(Refusal::Fault(
+            "this program has to be started by root, which systemd does".into(),
+        ));
+    }
+    let settings = Settings::read(file).map_err(fault)?;
+    let signals = Signals::collect().map_err(fault)?;
+    let (assertion, remote_peer) = receive_assertion(&settings)?;
+
+    let account =
+        Account::find(&assertion.user, &settings).inspect_err(|_| note_person(&assertion))?;
+    let remote_host = assertion.remote_host.or(remote_peer);
+    let session = Session::open(&account, &settings.pam_service, remote_host, &signals)
+        .inspect_err(|_| note_person(&assertion))?;
+    note_person(&assertion);
+    note(format_args!(
+        "session opened for {}",
+        account.display_name()
+    ));
+    let status = run_bridge(
+        &settings,
+        &account,
+        &session,
+        assertion.session_ends,
+        &signals,
+    );
+    drop(session);
+    note(format_args!(
+        "session closed for {}",
+        account.display_name()
+    ));
+    status
+}
+
+/// Everything before an account is touched: who is it, and is that proved?
+fn receive_assertion(settings: &Settings) -> Result<(Assertion, Option<IpAddr>), Refusal> {
+    let keys = read_trusted(&settings.keys_file).map_err(fault)?;
+    let keys = PublicKeys::parse(&keys).map_err(|error| {
+        Refusal::Fault(format!(
+            "`{}` cannot be used: {error}",
+            settings.keys_file.display()
+        ))
+    })?;
+    let stdin = std::io::stdin();
+    let mut input = TimedInput::new(stdin.as_fd(), Instant::now() + HANDSHAKE);
+    let cookie = format!("jetway-{}", std::process::id());
+    let answer = ask_for_token(&mut input, &mut std::io::stdout(), &cookie)?;
+
+    let now = SystemTime::now();
+    let seconds = now.duration_since(UNIX_EPOCH).map_err(fault)?.as_secs();
+    let assertion = Assertion::verify(&answer.token, &keys, &settings.hosts, seconds)?;
+    match used_assertions::record(&settings.state_directory, &assertion.id, now) {
+        Ok(()) => Ok((assertion, answer.remote_peer)),
+        Err(UseError::Replayed) => Err(AssertionError::Replayed.into()),
+        Err(error) => Err(fault(error)),
+    }
+}
+
+fn run_bridge(
+    settings: &Settings,
+    account: &Account,
+    session: &Session,
+    end: SystemTime,
+    signals: &Signals,
+) -> Result<u8, Refusal> {
+    let bridge =
+        Bridge::start(&settings.bridge, account, session.environment()).map_err(|error| {
+            Refusal::Fault(format!(
+                "`{}` cannot be started as the user: {error}",
+                settings.bridge.display()
+            ))
+        })?;
+    let stdin = std::io::stdin();
+    let status = bridge.supervise(stdin.as_fd(), end, signals).map_err(fault);
+    // Cockpit learns of the end now, and not when PAM's modules are done.
+    if let Ok(socket) = stdin.as_fd().try_clone_to_owned() {
+        let _ = UnixStream::from(socket).shutdown(std::net::Shutdown::Both);
+    }
+    status
+}
+
+fn note_person(assertion: &Assertion) {
+    note(format_args!(
+        "{:?} ({}) signs in as {:?}",
+        assertion.subject,
+        assertion.email.as_deref().unwrap_or("no address"),
+        assertion.user
+    ));
+}
+
+fn fault(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Fault(error.to_string())
+}

@@ -1,0 +1,8 @@
+//! What the operating system offers only through `unsafe`: Linux-PAM, and code between fork and exec. All of it is here.
+#![allow(
+    unsafe_code,
+    reason = "foreign functions and code between fork and exec; each block says why it is sound"
+)]
+
+pub(crate) mod become_user;
+pub(crate) mod pam;

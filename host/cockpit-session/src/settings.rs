@@ -1,0 +1,309 @@
+//! The configuration file: `key = value` lines, and comments that begin with `#`.
+
+use std::path::{Path, PathBuf};
+
+use crate::trusted_file::{FileError, read_trusted};
+
+/// Where the file is unless the command line says otherwise.
+pub(crate) const DEFAULT_FILE: &str = "/etc/jetway/cockpit-session.conf";
+
+/// What the operator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// `host`: public hosts of the routes that lead to this Cockpit.
+    pub(crate) hosts: Vec<String>,
+    /// `keys_file`: the proxy's public keys, PEM or a JSON Web Key Set.
+    pub(crate) keys_file: PathBuf,
+    /// `allow_root`: whether the account with user id 0 may be used.
+    pub(crate) allow_root: bool,
+    /// `bridge`: the program that becomes the session; a name is looked for in [`crate::bridge::PATH`].
+    pub(crate) bridge: PathBuf,
+    /// `pam_service`: whose account and session rules apply.
+    pub(crate) pam_service: String,
+    /// `disallowed_users_file`: accounts that may not use Cockpit, one a line.
+    pub(crate) disallowed_users_file: PathBuf,
+    /// `state_directory`: where used assertions are recorded.
+    pub(crate) state_directory: PathBuf,
+}
+
+/// The keys, for messages.
+const KEYS: &str =
+    "host, keys_file, allow_root, bridge, pam_service, disallowed_users_file, state_directory";
+
+/// What is wrong with the file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// It cannot be read or trusted.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A line of it.
+    #[error("`{file}`, line {line}: {problem}")]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
+    /// A key has no default and is not there.
+    #[error("`{file}`: `{key}` is missing: add `{key} = {example}`")]
+    Missing {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// A value as it could be.
+        example: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads a file that has to belong to root.
+    pub(crate) fn read(file: &Path) -> Result<Self, SettingsError> {
+        Self::parse(file, &read_trusted(file)?)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Self, SettingsError> {
+        let mut draft = Draft::default();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            draft.take(line).map_err(|problem| SettingsError::Line {
+                file: file.to_owned(),
+                line: index + 1,
+                problem,
+            })?;
+        }
+        draft.finish(file)
+    }
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Draft {
+    host: Option<Vec<String>>,
+    keys_file: Option<PathBuf>,
+    allow_root: Option<bool>,
+    bridge: Option<PathBuf>,
+    pam_service: Option<String>,
+    disallowed_users_file: Option<PathBuf>,
+    state_directory: Option<PathBuf>,
+}
+
+impl Draft {
+    fn take(&mut self, line: &str) -> Result<(), String> {
+        let (key, value) = line
+            .split_once('=')
+            .ok_or_else(|| format!("`{line}` has no `=`: write `key = value`"))?;
+        let (key, value) = (key.trim(), value.trim());
+        if value.is_empty() {
+            return Err(format!(
+                "`{key}` has no value: give it one, or remove the line"
+            ));
+        }
+        match key {
+            "host" => set(&mut self.host, key, hosts(value)?),
+            "keys_file" => set(&mut self.keys_file, key, absolute(key, value)?),
+            "allow_root" => set(&mut self.allow_root, key, boolean(key, value)?),
+            "bridge" => set(&mut self.bridge, key, program(value)?),
+            "pam_service" => set(&mut self.pam_service, key, service(value)?),
+            "disallowed_users_file" => {
+                set(&mut self.disallowed_users_file, key, absolute(key, value)?)
+            }
+            "state_directory" => set(&mut self.state_directory, key, absolute(key, value)?),
+            _ => Err(format!("there is no key `{key}`: the keys are {KEYS}")),
+        }
+    }
+
+    fn finish(self, file: &Path) -> Result<Settings, SettingsError> {
+        let missing = |key, example| SettingsError::Missing {
+            file: file.to_owned(),
+            key,
+            example,
+        };
+        Ok(Settings {
+            hosts: self
+                .host
+                .ok_or_else(|| missing("host", "cockpit.example.com"))?,
+            keys_file: self
+                .keys_file
+                .ok_or_else(|| missing("keys_file", "/etc/jetway/cockpit-session.jwks"))?,
+            allow_root: self.allow_root.unwrap_or(false),
+            bridge: self.bridge.unwrap_or_else(|| "cockpit-bridge".into()),
+            pam_service: self.pam_service.unwrap_or_else(|| "cockpit".into()),
+            disallowed_users_file: self
+                .disallowed_users_file
+                .unwrap_or_else(|| "/etc/cockpit/disallowed-users".into()),
+            state_directory: self
+                .state_directory
+                .unwrap_or_else(|| "/run/jetway/cockpit-session".into()),
+        })
+    }
+}
+
+fn set<T>(place: &mut Option<T>, key: &str, value: T) -> Result<(), String> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("`{key}` is there twice: remove one")),
+    }
+}
+
+fn hosts(value: &str) -> Result<Vec<String>, String> {
+    let host = |word: &str| {
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        if word.bytes().all(plain) {
+            Ok(word.to_owned())
+        } else {
+            Err(format!(
+                "`{word}` is not a host name: write the host of the route's `from`, in lower case, without `https://` and port"
+            ))
+        }
+    };
+    value.split_whitespace().map(host).collect()
+}
+
+fn absolute(key: &str, value: &str) -> Result<PathBuf, String> {
+    if value.starts_with('/') && !value.contains(char::is_whitespace) {
+        Ok(value.into())
+    } else {
+        Err(format!(
+            "`{key}` has to be an absolute path without blanks, not `{value}`"
+        ))
+    }
+}
+
+fn boolean(key: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("`{key}` is `true` or `false`, not `{value}`")),
+    }
+}
+
+fn program(value: &str) -> Result<PathBuf, String> {
+    if value.starts_with('/') || !value.contains('/') {
+        Ok(value.into())
+    } else {
+        Err(format!(
+            "`bridge` is a name or an absolute path, not `{value}`"
+        ))
+    }
+}
+
+/// A name of a file in `/etc/pam.d`.
+fn service(value: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if value.bytes().all(plain) {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "`pam_service` is the name of a file in /etc/pam.d, not `{value}`"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: &str = "host = cockpit.example.com\nkeys_file = /etc/jetway/keys\n";
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        Settings::parse(Path::new("/c"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn two_lines_are_enough() {
+        let settings = parse(SHORT).unwrap();
+        assert_eq!(settings.hosts, ["cockpit.example.com"]);
+        assert!(!settings.allow_root);
+        assert_eq!(settings.bridge, Path::new("cockpit-bridge"));
+        assert_eq!(settings.pam_service, "cockpit");
+        assert_eq!(
+            settings.disallowed_users_file,
+            Path::new("/etc/cockpit/disallowed-users")
+        );
+        assert_eq!(
+            settings.state_directory,
+            Path::new("/run/jetway/cockpit-session")
+        );
+    }
+
+    #[test]
+    fn every_key_can_be_set() {
+        let settings = parse(
+            "# a comment\n\n host=a.example b-2.example\nkeys_file = /k\n\tallow_root = true\r\nbridge = /opt/bridge\n\
+             pam_service = jetway\ndisallowed_users_file = /d\nstate_directory = /s",
+        )
+        .unwrap();
+        let expected = Settings {
+            hosts: vec!["a.example".into(), "b-2.example".into()],
+            keys_file: "/k".into(),
+            allow_root: true,
+            bridge: "/opt/bridge".into(),
+            pam_service: "jetway".into(),
+            disallowed_users_file: "/d".into(),
+            state_directory: "/s".into(),
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_line_and_key() {
+        for (text, expected) in [
+            (
+                "hosts = a",
+                "`/c`, line 3: there is no key `hosts`: the keys are host, keys_file, ",
+            ),
+            (
+                "allow_root",
+                "`/c`, line 3: `allow_root` has no `=`: write `key = value`",
+            ),
+            ("allow_root =", "`/c`, line 3: `allow_root` has no value"),
+            (
+                "allow_root = yes",
+                "`/c`, line 3: `allow_root` is `true` or `false`, not `yes`",
+            ),
+            ("host = b.example", "`/c`, line 3: `host` is there twice"),
+            (
+                "pam_service = ../x",
+                "line 3: `pam_service` is the name of a file in /etc/pam.d, not `../x`",
+            ),
+            (
+                "bridge = ./x",
+                "line 3: `bridge` is a name or an absolute path, not `./x`",
+            ),
+            ("keys_file_ = /k", "line 3: there is no key `keys_file_`"),
+            (
+                "state_directory = /x # y",
+                "line 3: `state_directory` has to be an absolute path without blanks, not `/x # y`",
+            ),
+            (
+                "state_directory = x",
+                "line 3: `state_directory` has to be an absolute path without blanks, not `x`",
+            ),
+        ] {
+            let error = parse(&format!("{SHORT}{text}\n")).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        for host in ["https://a.example", "a.example:443", "A.example", "*"] {
+            let error = parse(&format!("host = {host}")).unwrap_err();
+            assert!(error.contains("is not a host name"), "{error}");
+        }
+        for (text, key) in [
+            ("keys_file = /k", "host"),
+            ("host = a", "keys_file"),
+            ("", "host"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                error.contains(&format!("`/c`: `{key}` is missing: add `{key} = ")),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The program under real PAM with real accounts, as root: a socket pair plays Cockpit's web service, and a script that
+//! reports what it is plays the bridge.
+
+mod accounts;
+mod assertions;
+mod endings;
+mod login;
+mod pam_service;
+mod place;
+mod programs;
+mod settings;
+
+use login::Login;
+use pam_service::PamService;
+use place::Place;

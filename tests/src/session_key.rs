@@ -1,0 +1,83 @@
+//! A deployment's signing key, and assertions for Cockpit's login as its proxy makes them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use p256::pkcs8::{EncodePublicKey as _, LineEnding};
+use serde_json::{Value, json};
+
+use crate::COCKPIT;
+
+/// A signing key, for tests without a proxy.
+pub struct SessionKey(SigningKey);
+
+impl SessionKey {
+    /// Draws one.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn draw() -> Result<Self> {
+        Ok(Self(SigningKey::from_slice(&random::<32>()?)?))
+    }
+
+    /// The public half in PEM.
+    ///
+    /// # Errors
+    /// Never; every key can be written.
+    pub fn public_pem(&self) -> Result<String> {
+        Ok(self.0.verifying_key().to_public_key_pem(LineEnding::LF)?)
+    }
+
+    /// An assertion that lets a Unix account in at the host [`COCKPIT`].
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn assertion(&self, user: &str) -> Result<String> {
+        self.assertion_with(user, |_, _| ())
+    }
+
+    /// The same after a change of its header and claims.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn assertion_with(
+        &self,
+        user: &str,
+        change: impl FnOnce(&mut Value, &mut Value),
+    ) -> Result<String> {
+        let now = unix_time()?;
+        let mut header = json!({"alg": "ES256", "typ": "jetway-cockpit+jwt", "kid": "test"});
+        let mut claims = json!({
+            "iss": format!("https://{COCKPIT}/"), "aud": COCKPIT, "sub": "subject", "email": "alice@example.com",
+            "user": user, "iat": now, "nbf": now, "exp": now + 60, "jti": encode(&random::<16>()?),
+            "sid": encode(&random::<16>()?), "session_exp": now + 3600, "rhost": "203.0.113.9",
+        });
+        change(&mut header, &mut claims);
+        let message = format!(
+            "{}.{}",
+            encode(header.to_string().as_bytes()),
+            encode(claims.to_string().as_bytes())
+        );
+        let signature: Signature = self.0.sign(message.as_bytes());
+        Ok(format!("{message}.{}", encode(&signature.to_bytes())))
+    }
+}
+
+/// Now, in Unix seconds.
+fn unix_time() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
+}
+
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn encode(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
