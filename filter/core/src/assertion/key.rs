@@ -246,12 +246,6 @@ impl std::fmt::Debug for AssertionKey {
     }
 }
 
-/// The first part of a token, with its dot.
-fn header(token_type: &str, key: &str) -> String {
-    let header = json!({"alg": "ES256", "typ": token_type, "kid": key}).to_string();
-    format!("{}.", URL_SAFE_NO_PAD.encode(header))
-}
-
 /// The PEM text, which may be in base64 once more.
 fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
     const BEGIN: &str = "-----BEGIN ";
