@@ -69,7 +69,7 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
             echoed(&mut channel).await?;
             // Signed in is signed in.
             scene.rewrite(&proxy, &[socket(), rest()])?;
-            proxy.process.hang_up();
+            proxy.process.hang_up()?;
             eventually("alice is back", LIMIT, async || {
                 alice.navigate(&url).await?.expect(200).map(drop)
             })
@@ -139,7 +139,7 @@ fn requests_during_reloads_are_all_decided() -> Result<()> {
                     [route()]
                 };
                 scene.rewrite(&proxy, &routes)?;
-                proxy.process.hang_up();
+                proxy.process.hang_up()?;
                 for _ in 0..10 {
                     let answer = alice.navigate(&url).await?;
                     match answer.status.as_u16() {

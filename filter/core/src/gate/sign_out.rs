@@ -85,7 +85,10 @@ impl Gate {
         if self.provider.is_some() && self.known_provider().is_none() {
             return hold(env.now);
         }
-        let session = sessions.first().map(Rc::as_ref);
+        let session = sessions
+            .first()
+            .map(|session| self.newest_form(session, env));
+        let session = session.as_deref();
         let mut event = match session {
             Some(session) => format!("signed out account={:?}", session.account()),
             None => "signed out without a session".to_owned(),
@@ -190,6 +193,15 @@ impl Gate {
             .filter_map(|sealed| self.sessions.open(sealer, host, &sealed, env.now))
             .map(|opened| opened.session)
             .collect()
+    }
+
+    /// The session as its last renewal left it, with the refresh token that is good.
+    fn newest_form(&self, session: &Rc<Session>, env: &Env<'_>) -> Rc<Session> {
+        let standing = self.standing(session, env);
+        let newest = standing.and_then(|standing| standing.newest.clone());
+        newest
+            .filter(|newest| newest.generation() > session.generation())
+            .unwrap_or_else(|| Rc::clone(session))
     }
 
     /// Clears the cookies and sends the browser on.
