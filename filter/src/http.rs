@@ -6,7 +6,7 @@ use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
+use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::perform::{Phase, begin, begin_with_body, edit};
 use crate::plugin::{Fate, Plugin, Stream};
@@ -61,6 +61,14 @@ impl HttpContext for Http {
         }
     }
 
+    /// A body comes here while its request is held, where the body of the proxy can show it: it waits with its request.
+    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
+        match self.stream.fate.get() {
+            Fate::Kept => Action::Pause,
+            Fate::Forwarded(_) => Action::Continue,
+        }
+    }
+
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
             && let Fate::Forwarded {
@@ -78,6 +86,12 @@ impl HttpContext for Http {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
             (Some(_), Fate::AwaitsBody(limit)) => *limit,
+            (Some(plugin), Fate::Forwarded { .. }) => {
+                if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
+                    watched.hear(size, first_byte);
+                }
+                return Action::Continue;
+            }
             _ => return Action::Continue,
         };
         match &self.plugin {
@@ -87,6 +101,12 @@ impl HttpContext for Http {
             _ => Action::Pause,
         }
     }
+}
+
+/// The first byte of the part of the request's body that is passing.
+fn first_byte() -> Option<u8> {
+    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, 1);
+    part.ok()??.first().copied()
 }
 
 /// Adds cookies to an upstream's answer.

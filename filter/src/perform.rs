@@ -13,7 +13,7 @@ use jetway_core::waiting::Waiting;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
-use crate::plugin::{BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, Stream, with_env};
+use crate::plugin::{BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, with_env};
 
 /// Whether the request has to be let go by a call, because its callback returned long ago.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,11 +73,14 @@ pub(crate) fn resume(
     perform(plugin, stream, Phase::Paused, step, &request);
 }
 
-/// Answers a request that waited too long.
-pub(crate) fn give_up(gate: &Gate, stream: &Stream) {
-    if let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) {
-        reply(stream, &gate.unavailable(&Request::new(&headers)));
-    }
+/// Decides about the request in effect, which waited too long.
+pub(crate) fn give_up(plugin: &Plugin, stream: &Stream) {
+    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+        return;
+    };
+    let request = Request::new(&headers).from(source(&plugin.gate));
+    let step = with_env(|env| plugin.gate.begin_without(&request, env));
+    perform(plugin, stream, Phase::Paused, step, &request);
 }
 
 fn perform(
@@ -87,12 +90,19 @@ fn perform(
     mut step: Step,
     request: &Request<'_>,
 ) -> Action {
-    // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, so this ends.
+    if plugin.gate.has_renewals() {
+        plugin.tick_within(SOON);
+    }
+    // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, and a request that cannot
+    // be held is decided about at once, so this ends.
     loop {
         match step {
-            Step::Forward(forward) => return let_through(stream, &forward, phase),
+            Step::Forward(forward) => return let_through(plugin, stream, forward, phase),
             Step::Reply(answer) => return reply(stream, &answer),
-            Step::Hold { until } => return hold(plugin, stream, until, request),
+            Step::Hold { until } if hold(plugin, stream, until) => return Action::Pause,
+            Step::Hold { .. } => {
+                step = with_env(|env| plugin.gate.begin_without(request, env));
+            }
             Step::ReadBody { limit } => {
                 *stream.fate.borrow_mut() = Fate::AwaitsBody(limit);
                 return Action::Pause;
@@ -115,12 +125,15 @@ fn perform(
     }
 }
 
-fn let_through(stream: &Stream, forward: &Forward, phase: Phase) -> Action {
+fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Phase) -> Action {
     for change in forward.edits() {
         if edit(MapType::HttpRequestHeaders, change).is_err() {
             // Without the edit the upstream would see what it must not: the request stays where it is.
             return Action::Pause;
         }
+    }
+    if let Some(watched) = forward.take_watched() {
+        plugin.watched.borrow_mut().insert(stream.id, watched);
     }
     *stream.fate.borrow_mut() = Fate::Forwarded {
         route: forward.route(),
@@ -157,18 +170,17 @@ fn reply(stream: &Stream, reply: &Reply) -> Action {
     Action::Pause
 }
 
-fn hold(plugin: &Plugin, stream: &Stream, until: Timestamp, request: &Request<'_>) -> Action {
+/// Keeps the request waiting, if there is room.
+fn hold(plugin: &Plugin, stream: &Stream, until: Timestamp) -> bool {
     if plugin.held.borrow().len() >= MAX_HELD {
-        return reply(stream, &plugin.gate.unavailable(request));
+        return false;
     }
     plugin.held.borrow_mut().push(Held {
         stream: stream.clone(),
         until,
     });
-    if hostcalls::set_tick_period(BUSY_TICK).is_err() {
-        log::warn!("the timer could not be set");
-    }
-    Action::Pause
+    plugin.tick_within(BUSY_TICK);
+    true
 }
 
 /// Sends a call to the provider.

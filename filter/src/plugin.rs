@@ -1,21 +1,26 @@
 //! What all requests of one plugin share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::gate::{Binding, Gate};
+use jetway_core::renewal::Renewing;
 use jetway_core::shared::SharedData;
 use jetway_core::step::RouteNumber;
 use jetway_core::waiting::Waiting;
+use jetway_core::watched::Watched;
 use proxy_wasm::hostcalls;
 
 /// How often to look after held requests and the provider, while there are held requests.
 pub(crate) const BUSY_TICK: Duration = Duration::from_millis(50);
-/// How often to look after the provider otherwise.
-pub(crate) const IDLE_TICK: Duration = Duration::from_secs(5);
+/// How soon to send what only the timer can send.
+pub(crate) const SOON: Duration = Duration::from_millis(5);
+/// How often to look after the provider and open streams otherwise. A stream that may not stay open ends within five
+/// seconds of what ended its permission.
+pub(crate) const IDLE_TICK: Duration = Duration::from_secs(2);
 /// How many requests may wait for the provider's metadata; further ones are answered at once. A held request costs the
 /// body its connection and headers, so the number bounds what an unreachable provider can pile up.
 pub(crate) const MAX_HELD: usize = 1024;
@@ -25,8 +30,14 @@ pub(crate) struct Plugin {
     pub(crate) gate: Gate,
     /// Calls to the provider that are out, by token.
     pub(crate) calls: RefCell<HashMap<u32, Pending>>,
-    /// Requests that wait for the provider's metadata.
+    /// Requests that wait for the provider's metadata or for the renewal of their session.
     pub(crate) held: RefCell<Vec<Held>>,
+    /// What the permissions of requests that were let through rest on, until they are over.
+    pub(crate) watched: RefCell<HashMap<u32, Watched>>,
+    /// When they were last looked at.
+    pub(crate) looked_at: Cell<Timestamp>,
+    /// The timer's present period.
+    tick: Cell<Duration>,
 }
 
 /// For what a call is out.
@@ -35,6 +46,8 @@ pub(crate) enum Pending {
     Provider,
     /// One request that waits.
     Request(Stream, Waiting),
+    /// The renewal of a session, for everybody who has it.
+    Renewal(Renewing),
 }
 
 /// A request that is held.
@@ -75,11 +88,27 @@ impl Plugin {
             gate,
             calls: RefCell::default(),
             held: RefCell::default(),
+            watched: RefCell::default(),
+            looked_at: Cell::default(),
+            tick: Cell::default(),
         }
+    }
+
+    /// Sets the timer's period, unless it is what it is: setting it begins a new period.
+    pub(crate) fn tick_every(&self, period: Duration) {
+        if self.tick.replace(period) != period && hostcalls::set_tick_period(period).is_err() {
+            log::warn!("the timer could not be set");
+        }
+    }
+
+    /// Sets the timer's period to at most this.
+    pub(crate) fn tick_within(&self, period: Duration) {
+        self.tick_every(self.tick.get().min(period));
     }
 
     /// Forgets everything that waits for a request that is over.
     pub(crate) fn forget(&self, id: u32) {
+        self.watched.borrow_mut().remove(&id);
         self.held.borrow_mut().retain(|held| held.stream.id != id);
         self.calls.borrow_mut().retain(
             |_, pending| !matches!(pending, Pending::Request(stream, _) if stream.id == id),

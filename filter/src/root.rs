@@ -7,14 +7,16 @@ use jetway_core::config::Config;
 use jetway_core::contract::SECRET_VARIABLES;
 use jetway_core::gate::Gate;
 use jetway_core::oidc::provider::Absorbed;
+use jetway_core::renewal::Progress;
 use jetway_core::step::{ProviderCall, ProviderReply};
+use jetway_core::watched::Recheck;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
 use crate::perform::{Phase, begin, give_up, resume, send, with_answer};
-use crate::plugin::{Held, IDLE_TICK, Pending, Plugin, now};
+use crate::plugin::{BUSY_TICK, Held, IDLE_TICK, Pending, Plugin, SOON, now, with_env};
 
 /// The root context. Without a plugin, until it is configured, every request is refused.
 #[derive(Default)]
@@ -33,11 +35,13 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let text = self.get_plugin_configuration().unwrap_or_default();
-        let Some(gate) = configure(&text) else {
+        let Some(mut gate) = configure(&text) else {
             return false;
         };
-        self.plugin = Some(Rc::new(Plugin::new(gate)));
-        self.set_tick_period(IDLE_TICK);
+        with_env(|env| gate.put_in_force(&own_name(), env));
+        let plugin = Plugin::new(gate);
+        plugin.tick_every(IDLE_TICK);
+        self.plugin = Some(Rc::new(plugin));
         true
     }
 
@@ -46,10 +50,16 @@ impl RootContext for Root {
         if let Some(call) = plugin.gate.due(now()) {
             fetch(plugin, &call);
         }
+        send_renewals(plugin);
         give_up_late(plugin);
-        if plugin.held.borrow().is_empty() && hostcalls::set_tick_period(IDLE_TICK).is_err() {
-            log::warn!("the timer could not be set");
-        }
+        look_after_streams(plugin);
+        plugin.tick_every(if plugin.gate.has_renewals() {
+            SOON
+        } else if plugin.held.borrow().is_empty() {
+            IDLE_TICK
+        } else {
+            BUSY_TICK
+        });
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -86,6 +96,15 @@ fn configure(text: &[u8]) -> Option<Gate> {
     }
 }
 
+/// By what the body tells this plugin from others in its process. Another file for the same plugin has the same name.
+fn own_name() -> String {
+    let text = |property| {
+        let value = hostcalls::get_property(vec![property]).ok().flatten();
+        String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()
+    };
+    format!("{} {}", text("plugin_name"), text("plugin_root_id"))
+}
+
 /// An answer of the provider has come, for everybody or for one sign-in.
 pub(crate) fn answered(plugin: &Plugin, token: u32) {
     let pending = plugin.calls.borrow_mut().remove(&token);
@@ -96,8 +115,68 @@ pub(crate) fn answered(plugin: &Plugin, token: u32) {
                 resume(plugin, &stream, waiting, reply);
             }
         }),
+        Some(Pending::Renewal(renewing)) => {
+            let progress =
+                with_answer(|reply| with_env(|env| renewing.resume(&plugin.gate, reply, env)));
+            go_on(plugin, progress);
+        }
         // The request is over.
         None => {}
+    }
+}
+
+/// Sends what waits for the timer. Only a call of the root context is answered whatever becomes of the request that is the
+/// reason for it, and an answer that is lost takes a session's only refresh token with it.
+fn send_renewals(plugin: &Plugin) {
+    while let Some((call, renewing)) = with_env(|env| plugin.gate.next_renewal(env)) {
+        go_on(plugin, Progress::Call(call, renewing));
+    }
+}
+
+fn go_on(plugin: &Plugin, mut progress: Progress) {
+    // A call that cannot even be sent is answered on the spot; each answer moves the renewal on, so this ends.
+    loop {
+        match progress {
+            Progress::Call(call, renewing) => match send(&call) {
+                Ok(token) => {
+                    let mut calls = plugin.calls.borrow_mut();
+                    calls.insert(token, Pending::Renewal(renewing));
+                    return;
+                }
+                Err(status) => {
+                    log::warn!("{call:?} could not be sent: {status:?}");
+                    let nothing = &ProviderReply::NONE;
+                    progress = with_env(|env| renewing.resume(&plugin.gate, nothing, env));
+                }
+            },
+            Progress::Over(event) => {
+                log::info!("{event}");
+                return wake_all(plugin);
+            }
+        }
+    }
+}
+
+/// Ends open streams that may not stay open.
+fn look_after_streams(plugin: &Plugin) {
+    let now = now();
+    if plugin.looked_at.replace(now) == now {
+        return;
+    }
+    let mut ended = Vec::new();
+    for (id, watched) in &mut *plugin.watched.borrow_mut() {
+        if let Recheck::Close(event) = with_env(|env| plugin.gate.recheck(watched, env)) {
+            ended.push((*id, event));
+        }
+    }
+    for (id, event) in ended {
+        log::info!("{event}");
+        plugin.watched.borrow_mut().remove(&id);
+        let closed =
+            hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
+        if closed.is_err() {
+            log::warn!("a stream could not be closed");
+        }
     }
 }
 
@@ -121,7 +200,7 @@ fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
     }
 }
 
-/// The metadata is there: every held request is decided about anew.
+/// There is news of the provider: every held request is decided about anew.
 fn wake_all(plugin: &Plugin) {
     let held = std::mem::take(&mut *plugin.held.borrow_mut());
     for Held { stream, .. } in held {
@@ -140,7 +219,7 @@ fn give_up_late(plugin: &Plugin) {
         .collect();
     for Held { stream, .. } in late {
         if hostcalls::set_effective_context(stream.id).is_ok() {
-            give_up(&plugin.gate, &stream);
+            give_up(plugin, &stream);
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     WebsocketVersion,
     /// A websocket on a route without `allow_websockets`.
     WebsocketForbidden,
+    /// The plugin wants to see the body, which is too large for that.
+    TooLarge,
     /// The client stopped sending its request.
     SlowClient,
     /// The client broke off its request.
@@ -30,7 +32,9 @@ pub(crate) enum Fault {
     NoRoute,
     /// There is no connection to the upstream.
     Unreachable,
-    /// The upstream broke off, or what it sent is no HTTP.
+    /// The upstream broke off before its answer began.
+    BrokenUpstream,
+    /// What the upstream sent is no HTTP.
     BadAnswer,
     /// The upstream agreed to an upgrade that nobody asked for, or wrongly.
     BadUpgrade,
@@ -50,11 +54,16 @@ impl Fault {
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::WebsocketForbidden => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
-            // As in Envoy: 503 without a connection, 504 only when one was made.
-            Self::Undecided | Self::NoRoute | Self::Unreachable | Self::SlowConnect => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            // As in Envoy: 503 without a connection, or with one that broke before an answer; 504 only when one was made.
+            // A server that refuses our certificate under TLS 1.3 breaks the connection after our handshake (RFC 8446,
+            // 4.4.2.4), so that nothing tells the one from the other.
+            Self::Undecided
+            | Self::NoRoute
+            | Self::Unreachable
+            | Self::BrokenUpstream
+            | Self::SlowConnect => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadAnswer | Self::BadUpgrade => StatusCode::BAD_GATEWAY,
             Self::SlowUpstream => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -70,11 +79,13 @@ impl Fault {
             Self::Expectation => "this expectation cannot be met",
             Self::WebsocketVersion => "version 13 of the websocket protocol is needed here",
             Self::WebsocketForbidden => "websockets are not allowed here",
+            Self::TooLarge => "the request is too large",
             Self::SlowClient => "the request did not arrive in time",
             Self::BrokenClient => "the request did not arrive completely",
             Self::Undecided => "access cannot be decided right now, try again in a moment",
             Self::NoRoute => "the proxy has no way to the application, its log says more",
             Self::Unreachable => "the application cannot be reached",
+            Self::BrokenUpstream => "the application broke off before it answered",
             Self::BadAnswer | Self::BadUpgrade => "the application did not answer properly",
             Self::SlowConnect | Self::SlowUpstream => "the application did not answer in time",
         }
@@ -87,6 +98,7 @@ impl Fault {
             Self::OldVersion
                 | Self::Malformed(_)
                 | Self::TooManyHeaders
+                | Self::TooLarge
                 | Self::SlowClient
                 | Self::BrokenClient
         )

@@ -5,6 +5,7 @@ mod forwarded;
 mod hop_by_hop;
 mod outgoing;
 mod request_id;
+mod rest;
 mod websocket;
 
 pub(crate) use request_id::RequestIds;
@@ -29,6 +30,7 @@ use crate::tunnel::{self, Ends};
 use crate::upstream::{ConnectFault, Destination, Lease, SendFault};
 use crate::wasm::{LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
 use forwarded::{Hop, Origin};
+use rest::Rest;
 use websocket::Handshake;
 
 const ROUTE: HeaderName = HeaderName::from_static(ROUTE_HEADER);
@@ -64,10 +66,12 @@ pub(crate) async fn exchange(
         entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
         asked: Asked::of(&parts),
         stream: None,
+        // Who waits for `100 Continue` has sent nothing yet, and is not to be asked to.
+        rest: Rest::new(incoming, parts.headers.contains_key(header::EXPECT)),
         proxy,
         client,
     };
-    match exchange.run(parts, origin, incoming, upgrade).await {
+    match exchange.run(parts, origin, upgrade).await {
         Ok(Outcome::Answer(answer)) => Ok(exchange.answer(answer)),
         Ok(Outcome::Tunnel(tunnel)) => Ok(exchange.tunnel(tunnel)),
         Err(Early::Reply(reply)) => Ok(exchange.reply(*reply)),
@@ -85,6 +89,8 @@ struct Exchange {
     asked: Asked,
     /// The request's context in the plugin, once there is one.
     stream: Option<Stream>,
+    /// What has not been read of the request's body.
+    rest: Rest,
 }
 
 /// What the upstream answered.
@@ -124,19 +130,19 @@ impl Exchange {
         &mut self,
         mut parts: Parts,
         origin: Origin,
-        body: Incoming,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, Early> {
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);
         let head = self.prepare(parts, origin, target, handshake.is_some());
+        let has_body = handshake.is_none() && !self.rest.is_end();
         let head = self
-            .decide(head, handshake.is_none() && body.is_end_stream())
+            .decide(head, handshake.is_some() || has_body, has_body)
             .await?;
         let (head, destination) = self.route(head)?;
         match handshake {
             Some((handshake, client)) => self.upgrade(head, &destination, &handshake, client).await,
-            None => self.forward(head, body, &destination).await,
+            None => self.forward(head, &destination).await,
         }
     }
 
@@ -188,18 +194,23 @@ impl Exchange {
         Decidable { head, facts }
     }
 
-    /// Asks the plugin, and waits for it when it waits for the provider.
+    /// Asks the plugin, and waits for it when it waits for the provider. What it decides at once costs nothing more; one
+    /// that it keeps it may want to see the body of.
     async fn decide(
         &mut self,
         request: Decidable,
-        end_of_stream: bool,
+        goes_on: bool,
+        has_body: bool,
     ) -> Result<RequestHead, Early> {
-        let (stream, verdict) =
-            self.proxy
-                .plugin
-                .request(request.head, end_of_stream, request.facts);
+        let (stream, verdict) = self
+            .proxy
+            .plugin
+            .request(request.head, !goes_on, request.facts);
         let stream = self.stream.insert(stream);
         match verdict {
+            Verdict::Paused if has_body => {
+                permitted(self.rest.feed(stream, &mut self.entry).await?)
+            }
             Verdict::Paused => permitted(stream.resumed().await),
             verdict => permitted(verdict),
         }
@@ -235,17 +246,11 @@ impl Exchange {
     async fn forward(
         &mut self,
         head: RequestHead,
-        body: Incoming,
         destination: &Destination,
     ) -> Result<Outcome, Early> {
         let progress = Rc::new(Progress::new(destination.patience));
         self.entry.progress(Rc::clone(&progress));
-        let body = if body.is_end_stream() {
-            progress.complete();
-            RequestBody::empty()
-        } else {
-            RequestBody::streamed(body, Rc::clone(&progress))
-        };
+        let body = self.rest.forward(self.stream.as_mut(), &progress);
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, body, destination, upstream)?;
@@ -383,6 +388,7 @@ impl Exchange {
     }
 
     fn reply(mut self, reply: LocalReply) -> Response<Body> {
+        self.rest.drain();
         let LocalReply {
             status,
             mut headers,
@@ -401,6 +407,7 @@ impl Exchange {
     }
 
     fn fault(mut self, fault: Fault) -> Response<Body> {
+        self.rest.drain();
         self.entry.details(fault.text());
         let answer = answer::fault(fault, &self.asked, self.entry.request_id());
         let finish = self.finish(fault.status(), None);
@@ -438,7 +445,8 @@ fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
         _ if progress.is_broken() => Fault::BrokenClient,
         SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
         SendFault::Connect(_) => Fault::Unreachable,
-        SendFault::Exchange(_) => Fault::BadAnswer,
+        SendFault::Exchange(fault) if fault.is_parse() => Fault::BadAnswer,
+        SendFault::Exchange(_) => Fault::BrokenUpstream,
     }
 }
 

@@ -65,8 +65,33 @@ pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(15);
 /// Bytes of a provider's answer: the largest JWKS documents in use are below 100 KiB.
 pub(crate) const PROVIDER_ANSWER: usize = 1024 * 1024;
 
+/// Bytes of one request's body that are kept back for the plugin; more is answered with 413. Envoy's default. The plugin
+/// itself refuses more than 64 KiB at its own endpoints, and looks at no other bodies.
+pub(crate) const PLUGIN_BODY: usize = 1024 * 1024;
+
+/// How long the part of a body may take to arrive that the plugin wants to see: 64 KiB within it on the worst mobile network.
+pub(crate) const PLUGIN_BODY_TIME: Duration = Duration::from_secs(30);
+
+/// Bytes that are read and thrown away of the body of a request that was answered without it: less than a window of TCP, so
+/// that most such bodies are complete then and the connection goes on.
+pub(crate) const DRAINED_BODY: usize = 1024 * 1024;
+
+/// How long such a body is waited for, as in Envoy rounded up: round trips on the worst network, in which the client sees
+/// the answer.
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
+
 /// Buffer of each direction of a tunnel: one full TLS record.
 pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
+
+/// How often the plugin is told at most that the client of a tunnel speaks. Sessions last for minutes and more.
+pub(crate) const TUNNEL_SPOKEN: Duration = Duration::from_secs(5);
+
+/// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
+pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
+
+/// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
+/// What the visitor may not see any more has stopped before.
+pub(crate) const TUNNEL_FAREWELL: Duration = Duration::from_secs(1);
 
 /// Bytes of a configuration file: thousands of routes need less than one.
 pub(crate) const CONFIG_FILE: u64 = 10 * 1024 * 1024;

@@ -1,44 +1,58 @@
-// Drives headless Chromium through one task. The environment variable ORDER holds the order as JSON:
-// {chromium, profile, url, account or null, task: {kind: 'terminal', user, password} | {kind: 'refusal'}, screenshot, report}
+// Drives a headless browser through one task. The environment variable ORDER holds the order as JSON:
+// {browser: 'chrome' | 'firefox', executable, profile, url, account or null,
+//  task: {kind: 'terminal', user, password} | {kind: 'refusal'}, screenshot, report}
 // Writes its findings to the file `report`; ends with an error when it does not reach the end.
 import { writeFileSync } from 'node:fs';
-import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
 
 const order = JSON.parse(process.env.ORDER);
 const STEP = 30_000; // milliseconds for one step on a busy machine
 
-const browser = await chromium.launch({
-  executablePath: order.chromium,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+const browser = await puppeteer.launch({
+  browser: order.browser,
+  protocol: 'webDriverBiDi',
+  ...(order.browser === 'chrome' && { protocol: 'cdp', args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] }),
+  executablePath: order.executable,
+  userDataDir: order.profile,
+  acceptInsecureCerts: true,
+  defaultViewport: { width: 1280, height: 800 },
   env: { ...process.env, HOME: order.profile, ORDER: '' },
 });
-const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 } });
-context.setDefaultTimeout(STEP);
-const page = await context.newPage();
+const page = await browser.newPage();
+page.setDefaultTimeout(STEP);
 page.on('console', (message) => console.log(`console ${message.type()}: ${message.text()}`));
 page.on('requestfailed', (request) => console.log(`failed ${request.url().split('?')[0]}: ${request.failure()?.errorText}`));
 
+const open = () => page.goto(order.url, { waitUntil: 'domcontentloaded' });
+const fill = (selector, text) => page.locator(selector).fill(text);
+const click = (selector) => page.locator(selector).click();
+const text = () => page.$eval('body', (body) => body.innerText);
+
 async function signIn() {
-  await page.goto(order.url, { waitUntil: 'domcontentloaded' });
+  await open();
   if (order.account === null) return;
-  await page.fill('input[name=login]', order.account);
-  await page.fill('input[name=password]', 'any');
-  await page.click('button[type=submit]');
+  await fill('input[name=login]', order.account);
+  await fill('input[name=password]', 'any');
+  await click('button[type=submit]');
 }
 
 // The product of the command stands nowhere in what is typed: it can only come from the server.
 async function terminal({ user, password }) {
-  await page.fill('#login-user-input', user);
-  await page.fill('#login-password-input', password);
-  await page.click('#login-button');
-  const frame = page.frameLocator('iframe[name="cockpit1:localhost/system/terminal"]');
+  await fill('#login-user-input', user);
+  await fill('#login-password-input', password);
+  await click('#login-button');
+  const iframe = await page.waitForSelector('iframe[name="cockpit1:localhost/system/terminal"]');
+  const frame = await iframe.contentFrame();
   await frame.locator('.terminal').click();
   const factor = 100 + Math.floor(Math.random() * 900);
-  await page.keyboard.type(`echo OK:$(id -un):$((${factor}*6))\n`);
-  const row = frame.locator('.xterm-accessibility-tree > div', { hasText: new RegExp(`^\\s*OK:${user}:${factor * 6}\\s*$`) });
-  await row.first().waitFor({ state: 'attached' });
-  const cookies = await context.cookies(order.url);
-  return { row: (await row.first().textContent()).trim(), cookies: cookies.map(({ value, ...rest }) => rest) };
+  await page.keyboard.type(`echo OK:$(id -un):$((${factor}*6))`);
+  await page.keyboard.press('Enter');
+  const expected = `OK:${user}:${factor * 6}`;
+  const rows = '.xterm-accessibility-tree > div';
+  await frame.waitForFunction((selector, wanted) => [...document.querySelectorAll(selector)]
+    .some((row) => row.textContent.trim() === wanted), {}, rows, expected);
+  const cookies = (await browser.cookies()).filter(({ domain }) => domain === new URL(order.url).hostname);
+  return { row: expected, cookies: cookies.map(({ value, ...rest }) => rest) };
 }
 
 async function refusal() {
@@ -48,15 +62,15 @@ async function refusal() {
     if (response.request().isNavigationRequest() && response.url().startsWith(origin)) status = response.status();
   });
   await signIn();
-  const signOut = page.getByRole('button', { name: /sign out/i });
-  await signOut.waitFor();
-  const findings = { status, text: await page.locator('body').innerText() };
+  const signOut = '::-p-aria([name="Sign out"][role="button"])';
+  await page.waitForSelector(signOut);
+  const findings = { status, text: await text() };
   await page.screenshot({ path: order.screenshot });
-  await signOut.click();
-  await page.click('button[value=yes]'); // the provider asks, too
-  await page.waitForURL((url) => url.origin === origin);
-  findings.signedOut = await page.locator('body').innerText();
-  await page.goto(order.url, { waitUntil: 'domcontentloaded' });
+  await click(signOut);
+  await click('button[value=yes]'); // the provider asks, too
+  await page.waitForFunction((wanted) => window.location.origin === wanted, {}, origin);
+  findings.signedOut = await text();
+  await open();
   await page.waitForSelector('input[name=login]'); // both sessions are over: the provider wants a name again
   return findings;
 }

@@ -1,4 +1,4 @@
-//! A real browser, headless.
+//! Real browsers, headless.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,24 +25,44 @@ pub enum Task<'a> {
     Refusal,
 }
 
-/// Chromium.
-pub struct Browser;
+/// A browser of which there are many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browser {
+    /// Over Chrome's own protocol.
+    Chromium,
+    /// Over WebDriver BiDi.
+    Firefox,
+}
 
 impl Browser {
-    /// Opens `url`, signs in as `account` if there is one, does the task, and leaves a screenshot in `target/screenshots/NAME.png`.
-    /// Returns what `tests/peers/browser.mjs` reports.
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
+
+    /// Its name in the names of files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+        }
+    }
+
+    /// Opens `url`, signs in as `account` if there is one, does the task, and leaves a screenshot in
+    /// `target/screenshots/NAME-BROWSER.png`. Returns what `tests/peers/browser.mjs` reports.
     ///
     /// # Errors
     /// When the browser does not reach the end of its task.
     pub async fn perform(
+        self,
         scene: &Scene,
         url: &Url,
         account: Option<&str>,
         task: Task<'_>,
         name: &str,
     ) -> Result<Value> {
-        let folder = scene.folder().join("browser");
-        std::fs::create_dir(&folder)?;
+        let folder = scene.folder().join(self.name());
+        let profile = folder.join("profile");
+        std::fs::create_dir_all(&profile)?;
         std::fs::write(folder.join("browser.mjs"), PROGRAM)?;
         std::os::unix::fs::symlink(&scene.installed.node_modules, folder.join("node_modules"))?;
         let report = folder.join("report.json");
@@ -52,20 +72,25 @@ impl Browser {
             }
             Task::Refusal => json!({"kind": "refusal"}),
         };
+        let (browser, executable) = match self {
+            Self::Chromium => ("chrome", &scene.installed.chromium),
+            Self::Firefox => ("firefox", &scene.installed.firefox),
+        };
         let order = json!({
-            "chromium": scene.installed.chromium, "profile": folder, "url": url.as_str(), "account": account,
-            "task": task, "screenshot": screenshot(name)?, "report": report,
+            "browser": browser, "executable": executable, "profile": profile, "url": url.as_str(), "account": account,
+            "task": task, "screenshot": screenshot(name, self)?, "report": report,
         });
         let mut command = Command::new(&scene.installed.node);
         command
             .arg("browser.mjs")
             .current_dir(&folder)
             .env("ORDER", order.to_string());
-        let mut process = Process::start("browser", &command, scene.logs())?;
+        let mut process = Process::start(self.name(), &command, scene.logs())?;
         let status = process.finish(LIMIT).await?;
         ensure!(
             status.success(),
-            "the browser did not reach the end of its task:\n{}",
+            "{} did not reach the end of its task:\n{}",
+            self.name(),
             process.log()
         );
         let report = std::fs::read(report).context("the browser leaves a report")?;
@@ -73,8 +98,8 @@ impl Browser {
     }
 }
 
-fn screenshot(name: &str) -> Result<PathBuf> {
+fn screenshot(name: &str, browser: Browser) -> Result<PathBuf> {
     let folder = target_folder()?.join("screenshots");
     std::fs::create_dir_all(&folder)?;
-    Ok(folder.join(format!("{name}.png")))
+    Ok(folder.join(format!("{name}-{}.png", browser.name())))
 }

@@ -24,6 +24,8 @@ pub struct Certificate {
     pub key: PathBuf,
     /// The authority's own certificate.
     pub authority: CertificateDer<'static>,
+    /// File with the same.
+    pub authority_file: PathBuf,
 }
 
 impl Certificate {
@@ -34,10 +36,13 @@ impl Certificate {
     pub fn create(folder: &Path, hosts: &[&str]) -> Result<Self> {
         let authority = Authority::create("Jetway test authority")?;
         let (chain, key) = authority.issue(hosts)?.write(folder, "certificate")?;
+        let authority_file = folder.join("authority.pem");
+        std::fs::write(&authority_file, authority.pem())?;
         Ok(Self {
             chain,
             key,
             authority: authority.certificate(),
+            authority_file,
         })
     }
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::socket::{next_payload, send_text};
-use crate::{Channel, Dialer, Port, Process, UnixUser, Visitor, eventually};
+use crate::{Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
@@ -101,15 +101,8 @@ impl Visitor {
     /// When Cockpit refuses.
     pub async fn log_in_to_cockpit(&mut self, base: &Url, user: &UnixUser) -> Result<()> {
         let basic = BASE64_STANDARD.encode(format!("{}:{}", user.name, user.password));
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, format!("Basic {basic}").parse()?);
         let login = self
-            .send(
-                Method::GET,
-                &base.join("/cockpit/login")?,
-                headers,
-                Bytes::new(),
-            )
+            .try_to_log_in_to_cockpit(base, &format!("Basic {basic}"))
             .await?
             .expect(200)?;
         ensure!(
@@ -118,6 +111,21 @@ impl Visitor {
             login.text()
         );
         Ok(())
+    }
+
+    /// What Cockpit answers to a login with this `Authorization`; its cookie goes to this visitor's jar.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_to_log_in_to_cockpit(
+        &mut self,
+        base: &Url,
+        authorization: &str,
+    ) -> Result<Response> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, authorization.parse()?);
+        let url = base.join("/cockpit/login")?;
+        self.send(Method::GET, &url, headers, Bytes::new()).await
     }
 
     /// Runs a shell command over Cockpit's websocket and returns what it prints.

@@ -17,6 +17,8 @@ pub struct Installed {
     pub node_modules: PathBuf,
     /// Chromium.
     pub chromium: PathBuf,
+    /// Firefox.
+    pub firefox: PathBuf,
 }
 
 impl Installed {
@@ -50,6 +52,7 @@ impl Installed {
             node: peer("NODE")?,
             node_modules: peer("NODE_MODULES")?,
             chromium: peer("CHROMIUM")?,
+            firefox: peer("FIREFOX")?,
         })
     }
 

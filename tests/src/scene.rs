@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::body::Start;
 use crate::installed::target_folder;
+use crate::provider::Origins;
 use crate::{
     Body, Certificate, Dialer, Installed, Port, Provider, Proxy, Route, Secrets, Settings, Visitor,
     output_of,
@@ -25,6 +26,15 @@ pub const WILD: &str = "one.wild.localhost";
 /// Every host for which there is a certificate and a redirect URI at the provider.
 pub const HOSTS: [&str; 4] = [APP, OTHER, COCKPIT, WILD];
 
+/// What an operator gets from a provider, beside the secret.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// The client identifier.
+    pub client_id: String,
+}
+
 /// Folder, logs, certificate, secrets, public port and provider of one scenario.
 pub struct Scene {
     /// The body that the scenario is about.
@@ -33,6 +43,8 @@ pub struct Scene {
     pub installed: Installed,
     /// The OpenID provider; running, unless the scenario stops it.
     pub provider: Provider,
+    /// Another provider, for the operator's file to name instead.
+    pub registration: Option<Registration>,
     /// Secrets of the proxy.
     pub secrets: Secrets,
     /// Further keys of the operator's file, in YAML.
@@ -71,12 +83,16 @@ impl Scene {
             &installed,
             dialer.clone(),
             &secrets.client,
-            clients,
+            Origins {
+                addresses: clients,
+                authority: certificate.authority_file.clone(),
+            },
         )?;
         Ok(Self {
             body,
             installed,
             provider,
+            registration: None,
             secrets,
             keys: String::new(),
             variables: Vec::new(),
@@ -207,12 +223,17 @@ impl Scene {
 
     fn write_file(&self, folder: &Path, listen: u16, routes: &[Route]) -> Result<PathBuf> {
         let file = folder.join("jetway.yaml");
+        let registration = self.registration.clone();
+        let registration = registration.unwrap_or_else(|| Registration {
+            issuer: self.provider.issuer(),
+            client_id: self.provider.client.id().to_owned(),
+        });
         let settings = Settings {
             listen,
             public: self.public.number(),
             certificate: &self.certificate,
-            issuer: &self.provider.issuer(),
-            client_id: self.provider.client_id(),
+            issuer: &registration.issuer,
+            client_id: &registration.client_id,
             keys: &self.keys,
             routes,
         };

@@ -17,6 +17,8 @@ pub const BOB: &str = "bob@example.com";
 pub const MALLORY: &str = "mallory@example.com";
 /// Has an account with the provider, which has not checked that the address is theirs.
 pub const CAROL: &str = "carol@example.com";
+/// Has an account with the provider and is in four hundred groups, among them `staff`.
+pub const DORA: &str = "dora@example.com";
 
 /// How many redirects in a row are followed.
 const REDIRECTS: usize = 20;
@@ -190,6 +192,18 @@ impl Visitor {
             response = self.navigate(&at).await?;
         }
         bail!("more than {REDIRECTS} redirects at the provider")
+    }
+
+    /// Opens the provider's sign-out page, confirms there, and returns its answer: a redirect, or what it shows.
+    ///
+    /// # Errors
+    /// When this is not the provider's sign-out.
+    pub async fn confirm_sign_out(&mut self, url: &Url) -> Result<Response> {
+        let page = self.navigate(url).await?.expect(200)?;
+        let form = page.form(url)?;
+        let mut fields = form.borrowed();
+        fields.push(("logout", "yes"));
+        self.post_form(&form.action, &fields).await
     }
 
     /// The `Cookie` header for an address.

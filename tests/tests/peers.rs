@@ -120,9 +120,9 @@ fn cockpit_runs_a_command() -> Result<()> {
 }
 
 #[test]
-fn the_browser_uses_cockpits_terminal() -> Result<()> {
+fn the_browsers_use_cockpits_terminal() -> Result<()> {
     run(
-        "the_browser_uses_cockpits_terminal",
+        "the_browsers_use_cockpits_terminal",
         Body::Host,
         async |scene: &mut Scene| {
             let user = UnixUser::create()?;
@@ -132,16 +132,19 @@ fn the_browser_uses_cockpits_terminal() -> Result<()> {
                 port.number()
             ))?;
             let _cockpit = Cockpit::start(port, "", scene.logs(), &scene.dialer).await?;
-            let report =
-                Browser::perform(scene, &url, None, Task::Terminal(&user), "terminal-alone")
+            for browser in Browser::ALL {
+                let task = Task::Terminal(&user);
+                let report = browser
+                    .perform(scene, &url, None, task, "terminal-alone")
                     .await?;
-            let row = report["row"]
-                .as_str()
-                .context("the report has the terminal's row")?;
-            assert!(
-                row.starts_with(&format!("OK:{}:", user.name)),
-                "the terminal says `{row}`"
-            );
+                let row = report["row"]
+                    .as_str()
+                    .context("the report has the terminal's row")?;
+                assert!(
+                    row.starts_with(&format!("OK:{}:", user.name)),
+                    "the terminal says `{row}`"
+                );
+            }
             Ok(())
         },
     )

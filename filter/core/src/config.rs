@@ -9,6 +9,7 @@ pub mod keys;
 mod object;
 mod origin;
 mod pem;
+mod provider_kind;
 mod reader;
 mod route;
 mod userinfo;
@@ -18,6 +19,7 @@ pub use error::{ConfigError, Loaded, Problem, Warning};
 pub use findings::nearest;
 pub use origin::Origin;
 pub use pem::Pem;
+pub use provider_kind::ProviderKind;
 pub use route::{
     CockpitSettings, Endpoint, FixedResponse, FoundBy, From, HeaderRewrite, HostHeader, PathMatch,
     PathPattern, PathRewrite, Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route,
@@ -121,6 +123,8 @@ pub struct ClientAuthority {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProviderSettings {
+    /// What is particular about the provider.
+    pub kind: ProviderKind,
     /// Issuer identifier exactly as configured.
     pub issuer: String,
     /// Origin of the issuer: discovery is fetched there.
@@ -131,6 +135,8 @@ pub struct ProviderSettings {
     pub client_id: String,
     /// Client secret; empty for a public client.
     pub client_secret: Secret,
+    /// How this proxy proves that it is the client.
+    pub client_auth: ClientAuth,
     /// Scopes of the authorization request.
     pub scopes: Vec<String>,
     /// Extra parameters of the authorization request.
@@ -150,6 +156,21 @@ impl ProviderSettings {
     }
 }
 
+/// How a client proves who it is at the token endpoint (`idp_token_endpoint_auth_method`).
+#[derive(Debug)]
+pub enum ClientAuth {
+    /// By its secret, in the way that the provider offers: in a header if it takes that, otherwise in the form.
+    AsOffered,
+    /// By its secret in an `Authorization` header (RFC 6749 section 2.3.1).
+    Basic,
+    /// By its secret in the form.
+    Post,
+    /// By a token that its private key signs (RFC 7523 section 2.2).
+    PrivateKey(AssertionKey),
+    /// Not at all: a public client (RFC 6749 section 2.1).
+    None,
+}
+
 /// When policies may rely on an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EmailVerification {
@@ -161,6 +182,10 @@ pub enum EmailVerification {
     /// Whatever `email_verified` says (`off`).
     Off,
 }
+
+/// Longest session that a file may ask for: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be
+/// signed in that long.
+pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How sessions are sealed and how long they last.
 #[derive(Debug)]
@@ -176,6 +201,8 @@ pub struct SessionSettings {
     pub lifetime: Duration,
     /// How long a session lasts without a request (`cookie_idle_expire`); `None` for as long as its lifetime.
     pub idle: Option<Duration>,
+    /// Where browsers go after a sign-out (`signout_redirect_url`), instead of our own page.
+    pub signed_out_url: Option<url::Url>,
 }
 
 /// Bytes that never appear in a log, a page or `Debug` output, and are wiped when dropped.

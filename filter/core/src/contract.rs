@@ -8,10 +8,11 @@ pub const ROUTE_HEADER: &str = "x-jetway-route";
 
 /// Environment variables from which the module takes secrets, by configuration key. A body passes them to the plugin's
 /// environment (Envoy: `host_env_keys`), so that no secret has to stand in a configuration that an admin port shows.
-pub const SECRET_VARIABLES: [(&str, &str); 4] = [
+pub const SECRET_VARIABLES: [(&str, &str); 5] = [
     ("cookie_secret", "COOKIE_SECRET"),
     ("cookie_secret_previous", "COOKIE_SECRET_PREVIOUS"),
     ("idp_client_secret", "IDP_CLIENT_SECRET"),
+    ("idp_client_private_key", "IDP_CLIENT_PRIVATE_KEY"),
     ("signing_key", "SIGNING_KEY"),
 ];
 

@@ -16,6 +16,7 @@ pub struct CookieNames {
     session: String,
     attempt_prefix: String,
     bounces: String,
+    sign_out: String,
     part_prefix: String,
 }
 
@@ -30,6 +31,8 @@ pub struct OwnCookies<'a> {
     pub attempts: Vec<(&'a str, &'a [u8])>,
     /// How often this browser was sent to sign in lately, sealed.
     pub bounces: Option<&'a [u8]>,
+    /// The `state` of the sign-out that this browser began last.
+    pub sign_out: Option<&'a [u8]>,
 }
 
 impl<'a> OwnCookies<'a> {
@@ -75,6 +78,7 @@ impl CookieNames {
             session: session.to_owned(),
             attempt_prefix: format!("{session}_attempt_"),
             bounces: format!("{session}_bounces"),
+            sign_out: format!("{session}_sign_out"),
             part_prefix: format!("{session}_"),
         }
     }
@@ -89,6 +93,12 @@ impl CookieNames {
     #[must_use]
     pub fn bounces(&self) -> &str {
         &self.bounces
+    }
+
+    /// Name of the cookie that remembers the `state` of a sign-out.
+    #[must_use]
+    pub fn sign_out(&self) -> &str {
+        &self.sign_out
     }
 
     /// `Set-Cookie` values that keep a sealed session for `seconds`, in as many cookies as it needs, and remove those of
@@ -155,6 +165,8 @@ impl CookieNames {
                 into.sessions.push(value);
             } else if name == self.bounces.as_bytes() {
                 into.bounces = Some(value);
+            } else if name == self.sign_out.as_bytes() {
+                into.sign_out = Some(value);
             } else if let Some(place) = self.place_of_part(name) {
                 into.parts.push((place, value));
             } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())

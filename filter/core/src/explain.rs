@@ -33,7 +33,7 @@ pub struct Explanation {
     pub decision: ExplainedDecision,
     /// HTTP status that the visitor gets; 200 stands for whatever the upstream answers.
     pub status: u16,
-    /// The policy's reasons, in its own words (`email-unauthorized`).
+    /// The policy's reasons, in its own words (`email-unauthorized`); before any route, why none is asked (`bad-host`).
     pub reasons: Vec<&'static str>,
     /// What happens, in one sentence without final period.
     pub summary: String,

@@ -7,13 +7,20 @@ mod endpoints;
 mod explain;
 mod forward;
 mod plan;
+mod provider_logout;
+mod renew;
+mod revoked;
 mod rewrite;
 mod routes;
 mod sign_in;
+mod sign_out;
 mod visit;
+mod watch;
 
 pub use answer::AnswerEdits;
+pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
+pub(crate) use provider_logout::KeyLookup;
 
 use std::rc::Rc;
 
@@ -23,18 +30,24 @@ use crate::config::{Config, Route, Target};
 use crate::cookie::CookieNames;
 use crate::env::{Env, Timestamp};
 use crate::header::Reserved;
+use crate::in_force::InForce;
 use crate::needs::ClaimNeeds;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider};
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
+use crate::renewal::{Queue, Standings};
 use crate::reply::{Audience, Extras, refuse};
 use crate::request::{Parsed, Request};
+use crate::revocation::Revocations;
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
+use crate::watched::Watched;
 use cockpit::cookie::Binder;
 use plan::Plan;
+use provider_logout::Forgeries;
+use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
 use visit::Visit;
 
@@ -51,9 +64,16 @@ pub struct Gate {
     /// Binds Cockpit's cookies; only where a route leads to it.
     binder: Option<Binder>,
     sessions: SessionReader,
+    revocations: Revocations,
+    forgeries: Forgeries,
     certificates: CertificateReader,
     assertions: Assertions,
     provider: Option<Provider>,
+    /// How sessions stand that were renewed.
+    standings: Standings,
+    /// Sessions whose renewal waits for the timer.
+    renewals: Queue,
+    in_force: InForce,
     /// The claims that sessions keep.
     needs: ClaimNeeds,
     /// Those of them that policies ask for.
@@ -114,8 +134,13 @@ impl Gate {
                 .filter(|_| cockpits().next().is_some())
                 .map(|secret| Binder::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
+            revocations: Revocations::default(),
+            forgeries: Forgeries::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
+            standings: Standings::default(),
+            renewals: Queue::default(),
+            in_force: InForce::default(),
             needs,
             policy_digest: policy_needs.digest(),
             policy_needs,
@@ -144,7 +169,22 @@ impl Gate {
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
         };
         let visit = self.visit(&request, env);
+        let due = visit.session.as_ref();
+        let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
+        if due == Due::Overdue {
+            let until = env.now.plus(RENEWAL_WAIT);
+            return Step::Hold { until };
+        }
         self.decide(&request, &chosen, &visit, env)
+    }
+
+    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held: what it
+    /// waited for does not come, and it is not held again.
+    pub fn begin_without(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
+        match self.begin(request, env) {
+            Step::Hold { .. } => Step::Reply(self.unavailable(request)),
+            step => step,
+        }
     }
 
     /// Asks the route's policy about a visit.
@@ -160,10 +200,20 @@ impl Gate {
         let session = visit.session.as_deref();
         let facts = request.facts(&path, session, certificate.as_fact(), env.now);
         let cookies = self.visit_cookies(request, visit, env);
-        match Self::judge(chosen, &facts) {
+        match Self::judge(chosen.route, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
-                self.fulfil(request, chosen, &facts, permit, cookies, told, env)
+                match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
+                    Step::Forward(forward) => {
+                        let session = visit.session.clone();
+                        let cockpit = chosen.route.cockpit.as_ref();
+                        let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
+                        let watched = Watched::new(chosen.number, &facts, session, &certificate);
+                        let watched = watched.in_cockpit(standing);
+                        Step::Forward(forward.watched(watched))
+                    }
+                    other => other,
+                }
             }
             Decision::Deny(reasons) => {
                 let reply = self.forbid(request, chosen, facts.session, reasons);
@@ -238,12 +288,14 @@ impl Gate {
         }
     }
 
-    /// The answer for a request that was held ([`Step::Hold`]) until its time was over.
-    #[must_use]
-    pub fn unavailable(&self, request: &Request<'_>) -> Reply {
+    /// The answer for a request that cannot be decided about without the provider.
+    fn unavailable(&self, request: &Request<'_>) -> Reply {
         let refusal = Refusal::ProviderUnavailable;
         match self.read(request) {
             Ok(request) => {
+                if let Some(reply) = self.sign_out_alone(&request) {
+                    return reply;
+                }
                 let extras = Extras {
                     link: Some((&request.target, "Try again")),
                     ..Extras::default()
@@ -294,7 +346,7 @@ impl Gate {
             chosen.route.name,
             account.unwrap_or_default(),
         );
-        let target = self.end_session_origin();
+        let target = self.sign_out_targets();
         let extras = Extras {
             account,
             sign_out: session.is_some(),

@@ -5,6 +5,7 @@
 //! the [`step::Step`] that comes back.
 #![forbid(unsafe_code)]
 
+mod activity;
 pub mod assertion;
 mod client_certificate;
 pub mod config;
@@ -14,14 +15,17 @@ pub mod env;
 pub mod explain;
 pub mod gate;
 pub mod header;
+mod in_force;
 pub mod json;
 pub mod needs;
 pub mod oidc;
 pub mod path;
 pub mod policy;
 pub mod refusal;
+pub mod renewal;
 mod reply;
 pub mod request;
+mod revocation;
 pub mod seal;
 pub mod session;
 pub mod shared;
@@ -30,6 +34,7 @@ pub mod template;
 pub mod unix_user;
 mod used;
 pub mod waiting;
+pub mod watched;
 
 #[cfg(test)]
 mod testing;

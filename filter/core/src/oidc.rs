@@ -3,7 +3,10 @@
 
 pub mod attempt;
 pub mod claims;
+mod client_auth;
+pub mod compact;
 pub mod keys;
+pub mod logout_token;
 pub mod metadata;
 pub mod provider;
 pub mod token;

@@ -50,6 +50,24 @@ pub enum BadRequest {
     Upgrade,
 }
 
+impl BadRequest {
+    /// What is wrong, for whoever looks into it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Host => "`Host` is not one plain host, or it ends with a dot",
+            Self::Method => "this is not a method",
+            Self::Origin => "there are two `Origin` headers",
+            Self::Path => "servers read this path in different ways",
+            Self::RedirectUri => {
+                "`redirect_uri` is missing, there twice, or no address of this site"
+            }
+            Self::Rewrite => "the route makes a path of it that no upstream could be sent",
+            Self::Upgrade => "there are two `Upgrade` headers",
+        }
+    }
+}
+
 /// How a sign-in can end without an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInProblem {
@@ -233,7 +251,7 @@ impl SignInProblem {
 }
 
 impl TokenProblem {
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Malformed => "token-malformed",
             Self::UnknownKey => "token-unknown-key",

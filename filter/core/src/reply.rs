@@ -155,6 +155,17 @@ fn json(refusal: Refusal, extras: Extras<'_>, audience: &Audience) -> Reply {
     }
 }
 
+/// An error as OAuth 2.0 tells it (RFC 6749 section 5.2).
+pub(crate) fn json_error(status: u16, error: &str, description: &str) -> Reply {
+    let answer = serde_json::json!({"error": error, "error_description": description});
+    Reply {
+        status,
+        headers: own_headers("application/json", "no-referrer"),
+        body: answer.to_string(),
+        event: Cow::Borrowed("json"),
+    }
+}
+
 /// A redirect that a browser follows with `GET`, whatever it sent before: a body never reaches the target.
 pub(crate) fn redirect(location: String, event: String) -> Reply {
     let mut headers = own_headers("text/plain", "no-referrer");

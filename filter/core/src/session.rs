@@ -11,6 +11,10 @@ use crate::env::Timestamp;
 use crate::needs::ClaimNeeds;
 use crate::seal::{Purpose, Sealer};
 
+/// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
+/// and the sign-out works without it, by one question more at the provider.
+const MAX_HINT: usize = 2048;
+
 /// Who is signed in, and until when.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -61,6 +65,12 @@ pub struct Renewal {
     /// From here on it is time to ask, Unix seconds.
     #[serde(rename = "d")]
     pub due_at: u64,
+    /// From here on what the provider said is no longer current, Unix seconds.
+    #[serde(rename = "o")]
+    pub overdue_at: u64,
+    /// The beginning of the sign-in's nonce, which later ID tokens may repeat.
+    #[serde(rename = "n")]
+    pub nonce: String,
     /// How often it was renewed: the higher of two sessions of one name is the one in force.
     #[serde(rename = "g", default)]
     pub generation: u32,
@@ -134,15 +144,30 @@ impl Session {
         }
     }
 
-    /// The same session with what a renewal said about the person; its end stays.
+    /// The same session with what a renewal said about the person. Its end stays, and so does its last request: a renewal
+    /// is none.
     #[must_use]
-    pub fn renewed(&self, identity: Identity, renewal: Option<Renewal>, now: Timestamp) -> Self {
+    pub fn renewed(&self, identity: Identity) -> Self {
         Self {
             stated_email: identity.email.map(lower_case_domain),
             email_verified: identity.email_verified,
             claims: identity.claims,
-            renewal,
-            ..self.seen(now)
+            ..self.clone()
+        }
+    }
+
+    /// How often the session was renewed.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.renewal
+            .as_ref()
+            .map_or(0, |renewal| renewal.generation)
+    }
+
+    /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.
+    pub(crate) fn keep_hint(&mut self, id_token: &str) {
+        if id_token.len() <= MAX_HINT {
+            self.id_token = Some(id_token.to_owned());
         }
     }
 

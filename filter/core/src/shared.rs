@@ -8,7 +8,7 @@ mod local;
 mod shelf;
 
 pub use local::LocalShared;
-pub(crate) use shelf::Shelves;
+pub(crate) use shelf::{Shelves, news};
 
 /// How often a change is tried anew when other workers change the same value at the same time. Each failure means that
 /// another worker succeeded, so that many in a row need as many workers at once.

@@ -7,6 +7,7 @@ use crate::env::Timestamp;
 use crate::gate::Binding;
 use crate::policy::Permit;
 use crate::waiting::Waiting;
+use crate::watched::Watched;
 
 /// The answer to [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
 #[derive(Debug)]
@@ -18,8 +19,9 @@ pub enum Step {
     Reply(Reply),
     /// Send this to the identity provider, keep the request waiting, then call [`Waiting::resume`].
     Call(ProviderCall, Waiting),
-    /// The provider's metadata is not there yet: begin again when it changed, and at the latest when the time is over
-    /// answer with [`crate::gate::Gate::unavailable`].
+    /// Something of the provider's is on its way, its metadata or the renewal of a session: begin again when there is news
+    /// ([`crate::oidc::provider::Absorbed::Ready`], [`crate::renewal::Progress::Over`]), and when the time is over with
+    /// [`crate::gate::Gate::begin_without`].
     Hold {
         /// End of the wait.
         until: Timestamp,
@@ -40,6 +42,7 @@ pub struct Forward {
     edits: Vec<Edit<'static>>,
     cookies: Vec<String>,
     binding: Option<Binding>,
+    watched: Option<Watched>,
 }
 
 impl Forward {
@@ -55,6 +58,7 @@ impl Forward {
             edits,
             cookies,
             binding: None,
+            watched: None,
         }
     }
 
@@ -67,6 +71,18 @@ impl Forward {
     #[must_use]
     pub const fn binding(&self) -> Option<&Binding> {
         self.binding.as_ref()
+    }
+
+    pub(crate) fn watched(self, watched: Watched) -> Self {
+        Self {
+            watched: Some(watched),
+            ..self
+        }
+    }
+
+    /// What has to be watched for as long as the stream is open, see [`crate::gate::Gate::recheck`].
+    pub fn take_watched(&mut self) -> Option<Watched> {
+        self.watched.take()
     }
 
     /// `Set-Cookie` values to add to the upstream's answer, whatever it is.

@@ -118,6 +118,7 @@ impl FakeProvider {
             "jwks_uri": format!("{ISSUER}/jwks"),
             "userinfo_endpoint": format!("{ISSUER}/me"),
             "end_session_endpoint": format!("{ISSUER}/logout"),
+            "revocation_endpoint": format!("{ISSUER}/revoke"),
             "authorization_response_iss_parameter_supported": true,
         })
         .to_string()
@@ -140,10 +141,15 @@ impl FakeProvider {
 
     /// Signs any text, so that tests can make tokens that a library would refuse to make.
     pub(crate) fn sign_text(&self, payload: &str) -> String {
-        let header = serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": self.id}).to_string();
+        let header = serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": self.id});
+        self.sign_under(&header, payload)
+    }
+
+    /// Signs any text under any header.
+    pub(crate) fn sign_under(&self, header: &Value, payload: &str) -> String {
         let input = format!(
             "{}.{}",
-            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(header.to_string()),
             URL_SAFE_NO_PAD.encode(payload)
         );
         let signature: Signature = self.key.sign(input.as_bytes());

@@ -1,8 +1,12 @@
 //! What waits for an answer of the provider. It is used up by the answer: a second answer has nothing to resume.
 
+mod provider_logout;
 mod sign_in;
+mod sign_out;
 
+pub(crate) use provider_logout::ProviderLogout;
 pub(crate) use sign_in::SignIn;
+pub(crate) use sign_out::SignOut;
 
 use crate::env::Env;
 use crate::gate::Gate;
@@ -17,6 +21,10 @@ pub struct Waiting(Box<Flow>);
 pub(crate) enum Flow {
     /// A sign-in.
     SignIn(SignIn),
+    /// A sign-out.
+    SignOut(SignOut),
+    /// The provider's word that a session of its own is over.
+    ProviderLogout(ProviderLogout),
 }
 
 impl Waiting {
@@ -34,6 +42,8 @@ impl Waiting {
     ) -> Step {
         match *self.0 {
             Flow::SignIn(sign_in) => sign_in.resume(gate, reply, env),
+            Flow::SignOut(sign_out) => sign_out.resume(reply),
+            Flow::ProviderLogout(logout) => logout.resume(gate, reply, env),
         }
     }
 }

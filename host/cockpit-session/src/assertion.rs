@@ -23,6 +23,7 @@
 //! | `rhost` | may be missing; the visitor's IP address, for PAM |
 
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -111,8 +112,8 @@ pub(crate) struct Assertion {
     pub(crate) email: Option<String>,
     /// Random identifier.
     pub(crate) id: String,
-    /// When the session at the proxy ends, in Unix seconds.
-    pub(crate) session_ends: u64,
+    /// When the session at the proxy ends.
+    pub(crate) session_ends: SystemTime,
     /// Where the visitor connects from.
     pub(crate) remote_host: Option<IpAddr>,
 }
@@ -157,12 +158,13 @@ impl Assertion {
         }
         claims.check_times(now)?;
         claims.check_texts()?;
+        let session_ends = UNIX_EPOCH.checked_add(Duration::from_secs(claims.session_exp));
         Ok(Self {
             user: claims.user,
             subject: claims.sub,
             email: claims.email,
             id: claims.jti,
-            session_ends: claims.session_exp,
+            session_ends: session_ends.ok_or(AssertionError::Claims)?,
             remote_host: claims.rhost,
         })
     }

@@ -140,6 +140,14 @@ impl Bridge {
     }
 }
 
+impl Drop for Bridge {
+    /// Where it is still running because it could not be supervised.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// As a shell says it.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status

@@ -153,7 +153,7 @@ fn run_bridge(
     settings: &Settings,
     account: &Account,
     session: &Session,
-    ends: u64,
+    end: SystemTime,
     signals: &Signals,
 ) -> Result<u8, Refusal> {
     let bridge =
@@ -164,9 +164,6 @@ fn run_bridge(
             ))
         })?;
     let stdin = std::io::stdin();
-    let end = UNIX_EPOCH
-        .checked_add(Duration::from_secs(ends))
-        .ok_or(AssertionError::Claims)?;
     let status = bridge.supervise(stdin.as_fd(), end, signals).map_err(fault);
     // Cockpit learns of the end now, and not when PAM's modules are done.
     if let Ok(socket) = stdin.as_fd().try_clone_to_owned() {

@@ -37,7 +37,14 @@ impl Session {
             ));
         }
         let name = account.display_name();
-        if !runs_commands(account, signals) {
+        // For the shell, and before the credentials, to which modules may add further groups. Children inherit them.
+        initgroups(&account.name, account.gid).map_err(|error| {
+            Refusal::Fault(format!("the groups of {name} cannot be set: {error}"))
+        })?;
+        let has_shell = runs_commands(account, signals).map_err(|error| {
+            Refusal::Fault(format!("the shell of {name} cannot be tried: {error}"))
+        })?;
+        if !has_shell {
             return Err(Refusal::account(format!(
                 "The account {name} has no login shell"
             )));
@@ -47,10 +54,6 @@ impl Session {
         }
         pam.put_variable("HOME", &account.home.to_string_lossy())
             .map_err(fault)?;
-        // Before the credentials, to which modules may add further groups. The child inherits them.
-        initgroups(&account.name, account.gid).map_err(|error| {
-            Refusal::Fault(format!("the groups of {name} cannot be set: {error}"))
-        })?;
         pam.open_session().map_err(fault)?;
         Ok(Self(pam))
     }

@@ -1,4 +1,6 @@
 //! Which assertions have been used: a file for each, in a folder that only root can open.
+//!
+//! The folder is below `/run`, which begins empty at every boot; a boot takes about as long as an assertion is good for.
 
 use std::fs::{DirBuilder, File};
 use std::io;

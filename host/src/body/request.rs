@@ -24,6 +24,8 @@ enum Content {
     /// All of it; `None` once it was taken.
     Whole(Option<Bytes>),
     Streamed {
+        /// What was read before; empty once it was taken.
+        before: Bytes,
         incoming: Incoming,
         progress: Rc<Progress>,
     },
@@ -44,10 +46,14 @@ impl RequestBody {
         }
     }
 
-    /// The client's body as it arrives, noted in `progress`.
-    pub(crate) fn streamed(incoming: Incoming, progress: Rc<Progress>) -> Self {
+    /// The client's body: what was read of it before, and the rest as it arrives, noted in `progress`.
+    pub(crate) fn streamed(before: Bytes, incoming: Incoming, progress: Rc<Progress>) -> Self {
         Self {
-            content: Content::Streamed { incoming, progress },
+            content: Content::Streamed {
+                before,
+                incoming,
+                progress,
+            },
         }
     }
 }
@@ -62,7 +68,12 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed { incoming, progress } => {
+            Content::Streamed { before, .. } if !before.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(before)))))
+            }
+            Content::Streamed {
+                incoming, progress, ..
+            } => {
                 let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
                 let frame = passed_on(frame, progress);
                 // After its last part, a body of stated length is not polled again.
@@ -77,7 +88,9 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
-            Content::Streamed { incoming, .. } => incoming.is_end_stream(),
+            Content::Streamed {
+                before, incoming, ..
+            } => before.is_empty() && incoming.is_end_stream(),
         }
     }
 
@@ -86,9 +99,21 @@ impl Body for RequestBody {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Streamed { incoming, .. } => incoming.size_hint(),
+            Content::Streamed {
+                before, incoming, ..
+            } => after(before.len() as u64, &incoming.size_hint()),
         }
     }
+}
+
+/// The size of what comes after `before` bytes, with them.
+fn after(before: u64, rest: &SizeHint) -> SizeHint {
+    let mut size = SizeHint::new();
+    size.set_lower(rest.lower().saturating_add(before));
+    if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
+        size.set_upper(upper);
+    }
+    size
 }
 
 fn passed_on(
@@ -116,6 +141,13 @@ fn passed_on(
 mod tests {
     use super::*;
     use http_body_util::BodyExt as _;
+
+    #[test]
+    fn the_size_is_that_of_both_parts() {
+        assert_eq!(after(3, &SizeHint::with_exact(4)).exact(), Some(7));
+        let unknown = after(3, &SizeHint::new());
+        assert_eq!((unknown.lower(), unknown.upper()), (3, None));
+    }
 
     #[tokio::test]
     async fn a_whole_body_comes_once() {

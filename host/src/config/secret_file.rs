@@ -102,8 +102,12 @@ fn secret(
         let problem = Problem::new(written, format!("`{key}_file` takes the path of a file"));
         return Err(problem.help("write for example `/etc/jetway/secret`"));
     };
-    let bytes = file::read_whole("secret", Path::new(name), limits::SECRET_FILE)
-        .map_err(|error| Problem::new(written, error.to_string()))?;
+    let bytes =
+        file::read_whole("secret", Path::new(name), limits::SECRET_FILE).map_err(|error| {
+            Problem::new(written, error.to_string()).help(format!(
+                "name a file that holds nothing but the secret, or write `{key}`"
+            ))
+        })?;
     warnings.extend(exposure::of_file(written, name));
     let text = String::from_utf8(bytes).map_err(|_| {
         Problem::new(written, format!("the secret `{name}` is not UTF-8"))
@@ -112,10 +116,8 @@ fn secret(
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(Problem::new(
-            written,
-            format!("the secret `{name}` is empty"),
-        ));
+        let problem = Problem::new(written, format!("the secret `{name}` is empty"));
+        return Err(problem.help("write the secret into it, without anything else"));
     }
     Ok(text.to_owned())
 }

@@ -1,10 +1,12 @@
 //! The whole proxy with a small plugin that permits everything, between raw clients and upstreams.
 
+mod bodies;
 mod certificates;
 mod clients;
 mod patience;
 mod requests;
 mod upstream;
+mod websockets;
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
@@ -18,7 +20,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::callouts::ProviderAccess;
 use crate::tls::Certificates;
-use upstream::Upstream;
+use upstream::{Upstream, hex};
 
 /// Far longer than any limit that a test sets.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,6 +67,10 @@ struct Rig {
 
 impl Rig {
     fn start(config: Config) -> Self {
+        Self::start_with(config, plugin())
+    }
+
+    fn start_with(config: Config, module: &'static [u8]) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
         let settings = Settings {
             certificates: Certificates::read(&config.listener).unwrap(),
@@ -72,7 +78,7 @@ impl Rig {
             file: json!({}),
             addresses: vec!["127.0.0.1:0".parse().unwrap()],
             workers: NonZeroUsize::MIN,
-            module: plugin(),
+            module,
             provider_access: ProviderAccess::default(),
         };
         Self {

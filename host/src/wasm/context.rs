@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use http::StatusCode;
 
+use super::request_body::RequestBuffer;
 use super::{LocalReply, RequestHead, ResponseHead, StreamFacts, Verdict};
 
 /// Context number of the plugin itself. Streams count on from here.
@@ -53,6 +54,12 @@ pub(super) struct StreamContext {
     pub broken: bool,
     /// The plugin reset the stream after its request was forwarded.
     pub closed: bool,
+    /// What the plugin keeps back of the request's body (buffer 0).
+    pub body: RequestBuffer,
+    /// Whether the plugin looks at request bodies at all.
+    pub reads_body: bool,
+    /// HTTP calls under way that were made in this context.
+    pub calls: u32,
     /// Status code of the response, once known (property `response.code`).
     pub status: Option<StatusCode>,
     /// The plugin's reason for its own reply (property `response.code_details`).
@@ -64,13 +71,16 @@ pub(super) struct StreamContext {
 
 impl StreamContext {
     /// A context in which the plugin is about to see the request's head.
-    pub(super) fn new(head: RequestHead, facts: StreamFacts) -> Self {
+    pub(super) fn new(head: RequestHead, facts: StreamFacts, body: RequestBuffer) -> Self {
         Self {
             facts,
             phase: Phase::Request(head),
             asked: Asked::default(),
             broken: false,
             closed: false,
+            body,
+            reads_body: false,
+            calls: 0,
             status: None,
             details: None,
             waker: None,

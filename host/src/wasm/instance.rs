@@ -10,7 +10,8 @@ use wasmtime::{Store, Trap};
 use super::callbacks::{Callbacks, function};
 use super::context::{Asked, Phase, ROOT, StreamContext};
 use super::engine::{EPOCH, describe};
-use super::state::{LastLine, Link, RootEnd, State, Surroundings};
+use super::request_body::RequestBuffer;
+use super::state::{LastLine, Link, Pending, RootEnd, State, Surroundings};
 use super::{CallReply, LocalReply, Module, RequestHead, ResponseHead, StreamFacts, Verdict};
 
 /// Name under which a module exports its memory.
@@ -28,6 +29,10 @@ const START_TIME: Duration = Duration::from_secs(10);
 /// Pseudo headers of a request, of a response.
 const REQUEST_PSEUDO: usize = 4;
 const RESPONSE_PSEUDO: usize = 1;
+
+/// What a body callback returns to let the request go on. Everything else keeps it, and all of its body: that part of it
+/// is dropped (`StopIterationNoBuffer`) is nothing that a plugin in front of an application could want.
+const BODY_CONTINUE: u32 = 0;
 
 /// A running plugin.
 pub(super) struct Instance {
@@ -86,11 +91,11 @@ impl Instance {
         facts: StreamFacts,
     ) -> wasmtime::Result<(u32, Verdict<RequestHead>)> {
         let count = field_count(head.headers.len(), REQUEST_PSEUDO);
-        let id = self
-            .store
-            .data_mut()
-            .contexts
-            .open(StreamContext::new(head, facts));
+        let state = self.store.data_mut();
+        let body = RequestBuffer::counted_in(&state.kept);
+        let mut stream = StreamContext::new(head, facts, body);
+        stream.reads_body = self.callbacks.request_body.is_some();
+        let id = state.contexts.open(stream);
         self.enter(id);
         if let Some(create) = &self.callbacks.context_create {
             create.call(&mut self.store, (id, ROOT))?;
@@ -105,6 +110,46 @@ impl Instance {
             .stream(id)
             .and_then(StreamContext::take_request_verdict);
         Ok((id, verdict.unwrap_or(Verdict::Paused)))
+    }
+
+    /// Shows the plugin more of the body of a request that it keeps paused: all that it kept back so far and `chunk`. It
+    /// keeps that too, unless it continues the request or answers it.
+    pub(super) fn request_body(
+        &mut self,
+        id: u32,
+        chunk: &[u8],
+        end_of_stream: bool,
+    ) -> wasmtime::Result<Verdict<RequestHead>> {
+        let Some(stream) = self.stream(id) else {
+            return Ok(Verdict::Failed);
+        };
+        if matches!(stream.phase, Phase::Request(_)) {
+            if stream.body.append(chunk).is_err() {
+                tracing::warn!(
+                    "too many requests with bodies wait for the plugin; one was refused"
+                );
+                return Ok(Verdict::Failed);
+            }
+            let size = u32::try_from(stream.body.bytes().len()).unwrap_or(u32::MAX);
+            if self.show_request_body(id, size, end_of_stream)? == BODY_CONTINUE
+                && let Some(stream) = self.stream(id)
+            {
+                stream.asked.resume = true;
+            }
+            self.settle_stream(id)?;
+            self.settle()?;
+        }
+        let verdict = self
+            .stream(id)
+            .and_then(StreamContext::take_request_verdict);
+        Ok(verdict.unwrap_or(Verdict::Paused))
+    }
+
+    /// Tells the plugin that a client sent something over its open websocket, not what.
+    pub(super) fn client_spoke(&mut self, id: u32, bytes: u32) -> wasmtime::Result<()> {
+        self.show_request_body(id, bytes, false)?;
+        self.settle_stream(id)?;
+        self.settle()
     }
 
     /// Shows a response to the plugin.
@@ -157,8 +202,13 @@ impl Instance {
             return Ok(());
         };
         let state = self.store.data_mut();
-        if state.calls.pending.remove(&id).is_none() {
+        let Some(Pending { caller, .. }) = state.calls.pending.remove(&id) else {
             return Ok(());
+        };
+        if let Some(stream) = state.contexts.find_mut(caller) {
+            stream.calls = stream.calls.saturating_sub(1);
+            // One that is still paused afterwards may have become hungry for its body.
+            stream.wake();
         }
         let fields = field_count(reply.headers.len(), RESPONSE_PSEUDO);
         let body = u32::try_from(reply.body.len()).unwrap_or(u32::MAX);
@@ -230,6 +280,19 @@ impl Instance {
         match &self.callbacks.response_headers {
             Some(headers) => headers.call(&mut self.store, (id, count, end_of_stream.into())),
             None => Ok(0),
+        }
+    }
+
+    fn show_request_body(
+        &mut self,
+        id: u32,
+        size: u32,
+        end_of_stream: bool,
+    ) -> wasmtime::Result<u32> {
+        self.enter(id);
+        match &self.callbacks.request_body {
+            Some(body) => body.call(&mut self.store, (id, size, end_of_stream.into())),
+            None => Ok(BODY_CONTINUE),
         }
     }
 

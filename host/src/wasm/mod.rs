@@ -8,6 +8,7 @@
 //! once per worker    Worker::start(&module, Rc<PluginSettings>, Arc<Shared>, Rc<dyn Callouts>) -> Rc<Worker>
 //! once per request   worker.request(RequestHead, end_of_stream, StreamFacts) -> (Stream, Verdict<RequestHead>)
 //!                      Verdict::Paused  ->  stream.resumed().await  -> Verdict<RequestHead>, never Paused
+//!                        with a body: stream.wanted().await, then stream.request_body(chunk, end), until one has it
 //!                      Verdict::Continue(head): forward `head`, then
 //!                    stream.response(ResponseHead, end_of_stream)   -> Verdict<ResponseHead>
 //!                      Verdict::Paused  ->  stream.response_resumed().await
@@ -27,8 +28,14 @@
 //!
 //! # What is different from Envoy
 //!
-//! - Bodies and trailers stream past the plugin: `on_request_body`, `on_response_body` and the trailers callbacks are not
-//!   called, and body buffers read as empty.
+//! - Bodies and trailers stream past the plugin, and body buffers read as empty. `on_response_body` and the trailers
+//!   callbacks are never called, and `on_request_body` in two cases only:
+//!   - `on_request_headers` paused the request and no HTTP call is under way that was made for it. Then it sees the body as
+//!     in Envoy with `allow_on_headers_stop_iteration`: all that was kept so far, until it continues the request or answers
+//!     it. It may change what is kept. A request that is let through with its head costs nothing of this.
+//!   - The client spoke over its open websocket, now and then ([`Stream::client_spoke`]): the size is the number of bytes
+//!     since the last call, and the buffer is empty. What it returns does not matter.
+//! - A body callback may keep all of a body or nothing: `StopIterationAndWatermark` and `StopIterationNoBuffer` keep it, too.
 //! - A header map that is not available reads as absent (`NOT_FOUND`) where Envoy returns `BAD_ARGUMENT`, on which the
 //!   Rust SDK panics. Writing to one is `BAD_ARGUMENT` in both: an edit never gets lost unnoticed. During `on_log` no
 //!   header map is available, since the heads have moved on; `response.code` is.
@@ -52,6 +59,7 @@ mod maps;
 mod metrics;
 mod pairs;
 mod property;
+mod request_body;
 mod settings;
 mod shared;
 mod state;
@@ -69,5 +77,5 @@ pub(crate) use head::{
 };
 pub(crate) use settings::PluginSettings;
 pub(crate) use shared::Shared;
-pub(crate) use stream::{Ended, Stream};
+pub(crate) use stream::{Ended, Stream, Wanted};
 pub(crate) use worker::Worker;

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
 use super::context::{Contexts, StreamContext};
+use super::request_body::KeptBytes;
 use super::worker::Worker;
 use super::{CallReply, Callouts, PluginSettings, Shared};
 
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub effective: u32,
     /// HTTP calls under way.
     pub calls: Calls,
+    /// Bytes of request bodies that the plugin keeps back.
+    pub kept: Rc<KeptBytes>,
     /// The task that calls `proxy_on_tick`.
     pub tick: Option<AbortOnDrop>,
     /// The plugin's last log line while it starts, to tell why it did not; empty afterwards.
@@ -79,6 +82,7 @@ impl State {
             contexts: Contexts::default(),
             effective: 0,
             calls: Calls::default(),
+            kept: Rc::default(),
             tick: None,
             last_line: LastLine::Kept(None),
             root_end: RootEnd::Open,
@@ -99,12 +103,20 @@ impl State {
 /// HTTP calls of an instance. Dropping them drops the calls.
 #[derive(Default)]
 pub(super) struct Calls {
-    /// The tasks, by the plugin's number for the call.
-    pub pending: HashMap<u32, AbortOnDrop>,
+    /// Those under way, by the plugin's number for the call.
+    pub pending: HashMap<u32, Pending>,
     /// The last number given.
     pub last: u32,
     /// The reply that the plugin is looking at.
     pub reply: Option<CallReply>,
+}
+
+/// An HTTP call under way.
+pub(super) struct Pending {
+    /// The context that it was made in: a stream's or the root's.
+    pub caller: u32,
+    /// The task that performs it.
+    pub _task: AbortOnDrop,
 }
 
 /// A local task that ends with its owner.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -23,6 +24,15 @@ pub(crate) enum Ended {
     Closed,
     /// The instance that knew it is gone, so nobody watches over it any more.
     Lost,
+}
+
+/// What a paused request waits for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// Nothing any more: this was decided, which is never `Paused`.
+    Nothing(Verdict<RequestHead>),
+    /// More of its body.
+    Body,
 }
 
 /// One request's context in the plugin. Dropping it tells the plugin that the request is over: log, done, delete.
@@ -53,6 +63,60 @@ impl Stream {
         within_limit(verdict).await
     }
 
+    /// Waits for the decision about a paused request, or until the plugin wants to see more of its body. While an HTTP call
+    /// is under way that the plugin made for this request, it waits for that and not for the body. Cancel safe.
+    pub(crate) async fn wanted(&mut self) -> Wanted {
+        let wanted = poll_fn(|context| {
+            let wanted = self.look(context, |stream| match stream.phase {
+                Phase::Request(_) if stream.reads_body && stream.calls == 0 => Some(Wanted::Body),
+                Phase::Request(_) => None,
+                _ => stream.take_request_verdict().map(Wanted::Nothing),
+            });
+            wanted.map(|wanted| wanted.unwrap_or(Wanted::Nothing(Verdict::Failed)))
+        });
+        match timeout(PAUSE_LIMIT, wanted).await {
+            Ok(wanted) => wanted,
+            Err(_) => Wanted::Nothing(forgotten()),
+        }
+    }
+
+    /// Shows the plugin more of the body of a request that it keeps paused. Empty at the end if need be.
+    pub(crate) fn request_body(
+        &mut self,
+        chunk: &[u8],
+        end_of_stream: bool,
+    ) -> Verdict<RequestHead> {
+        let id = self.id;
+        let verdict = self.worker.enter(Some(self.generation), |instance| {
+            instance.request_body(id, chunk, end_of_stream)
+        });
+        verdict.unwrap_or(Verdict::Failed)
+    }
+
+    /// How much the plugin keeps back of the request's body.
+    pub(crate) fn kept_body(&self) -> usize {
+        let kept = |stream: &mut StreamContext| stream.body.bytes().len();
+        self.worker
+            .stream(self.generation, self.id, kept)
+            .unwrap_or_default()
+    }
+
+    /// What the plugin kept back of the body of a request that goes on, with what it made of it.
+    pub(crate) fn take_body(&mut self) -> Bytes {
+        let take = |stream: &mut StreamContext| stream.body.take();
+        self.worker
+            .stream(self.generation, self.id, take)
+            .unwrap_or_default()
+    }
+
+    /// Tells the plugin that the client sent this many bytes over its open websocket.
+    pub(crate) fn client_spoke(&self, bytes: u64) {
+        let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.worker.enter(Some(self.generation), |instance| {
+            instance.client_spoke(id, bytes)
+        });
+    }
+
     /// Shows a response's head to the plugin: the upstream's, or one that the proxy made itself, but not a local reply.
     pub(crate) fn response(
         &mut self,
@@ -79,7 +143,7 @@ impl Stream {
 
     /// Completes when a stream whose heads have passed has to end, e.g. a websocket of a visitor who signed out.
     /// Cancel safe.
-    pub(crate) async fn closed(&mut self) -> Ended {
+    pub(crate) async fn closed(&self) -> Ended {
         poll_fn(|context| {
             let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
             poll.map(|ended| ended.unwrap_or(Ended::Lost))
@@ -120,10 +184,14 @@ impl Stream {
 
 /// A stream that stays paused for too long is refused.
 async fn within_limit<Head>(verdict: impl Future<Output = Verdict<Head>>) -> Verdict<Head> {
-    timeout(PAUSE_LIMIT, verdict).await.unwrap_or_else(|_| {
-        tracing::error!("the plugin kept a message paused for too long; it was refused");
-        Verdict::Failed
-    })
+    timeout(PAUSE_LIMIT, verdict)
+        .await
+        .unwrap_or_else(|_| forgotten())
+}
+
+fn forgotten<Head>() -> Verdict<Head> {
+    tracing::error!("the plugin kept a message paused for too long; it was refused");
+    Verdict::Failed
 }
 
 impl Drop for Stream {

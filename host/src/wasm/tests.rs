@@ -1,5 +1,6 @@
 //! The runtime with small plugins written in WebAssembly text.
 
+mod bodies;
 mod calls;
 mod faults;
 mod headers;
@@ -32,6 +33,7 @@ const PRELUDE: &str = r#"
     (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
     (import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
     (import "env" "proxy_get_buffer_bytes" (func $buffer (param i32 i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_set_buffer_bytes" (func $set_buffer (param i32 i32 i32 i32 i32) (result i32)))
     (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
     (import "env" "proxy_set_property" (func $set_property (param i32 i32 i32 i32) (result i32)))
     (import "env" "proxy_get_shared_data" (func $shared (param i32 i32 i32 i32 i32) (result i32)))

@@ -71,9 +71,9 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
             }
             if request.plain && explained < EXPLAINED {
                 explained += 1;
-                let (_, entry) = outcome(entries, &request, &authorities);
+                let (expected, entry) = outcome(entries, &request, &authorities);
                 let told = explain(scene, &request, &routes)?;
-                check(&told, entry).with_context(|| {
+                check(&told, &expected, entry).with_context(|| {
                     format!("explain has {told} for {request:#?}\nin {entries:#?}")
                 })?;
             }
@@ -140,14 +140,14 @@ fn explain(scene: &Scene, request: &Request, routes: &[jetway_tests::Route]) -> 
     Ok(serde_json::from_slice(&output_of(&mut command)?)?)
 }
 
-fn check(told: &Value, entry: Option<&Entry>) -> Result<()> {
-    let (name, decision, status) = match entry {
-        None => (Value::Null, "deny", 404),
-        Some(entry) => match entry.access {
-            Access::Public => (entry.name.as_str().into(), "allow", 200),
-            Access::Refused => (entry.name.as_str().into(), "deny", 403),
-            Access::SignIn => (entry.name.as_str().into(), "login", 303),
-        },
+/// Compares what `explain` told with the outcome, and with the route that decided, if one did.
+fn check(told: &Value, expected: &Outcome, entry: Option<&Entry>) -> Result<()> {
+    let name = entry.map_or(Value::Null, |entry| entry.name.as_str().into());
+    let (decision, status) = match (expected, entry.map(|entry| entry.access)) {
+        (Outcome::Upstream { .. }, _) => ("allow", 200),
+        // `explain` asks as a person's browser does, which is redirected.
+        (Outcome::Answer { .. }, Some(Access::SignIn)) => ("login", 303),
+        (Outcome::Answer { status }, _) => ("deny", *status),
     };
     let route = &told["route"];
     let route = route.get("name").unwrap_or(route);

@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::{Assertion, Party, claims};
 use crate::config::{IdentitySettings, IssuerFormat};
 use crate::env::{Env, Timestamp};
@@ -56,7 +54,7 @@ impl Assertions {
             .map(|(_, claim)| claims::header_value(&claims, claim))
             .collect();
         let assertion = Rc::new(Assertion {
-            token: key.sign(&Value::Object(claims)),
+            token: key.sign(&claims)?,
             claim_values,
         });
         self.remember(Made {

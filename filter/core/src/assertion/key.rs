@@ -5,11 +5,14 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use hkdf::Hkdf;
+use jwt_simple::prelude::{
+    Ed25519KeyPair, EdDSAKeyPairLike as _, JWTClaims, RS256KeyPair, RSAKeyPairLike as _,
+};
 use p256::SecretKey;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -18,19 +21,26 @@ use crate::config::Secret;
 /// Longest text of a key that is looked at; a P-256 key has less than a tenth of it.
 const MAX_PEM: usize = 16 * 1024;
 
-/// A key that signs assertions by ES256 (ECDSA on P-256 with SHA-256, RFC 7518 section 3.4); never printed.
+/// Smallest RSA modulus in bytes: smaller ones can be factored (NIST SP 800-131A).
+const MIN_RSA_BYTES: usize = 256;
+
+/// A key that signs tokens; never printed. Its kind fixes the algorithm: ES256 for P-256, EdDSA for Ed25519, RS256 for RSA.
 pub struct AssertionKey {
-    key: SigningKey,
+    signer: Signer,
     /// The public key without its name (RFC 7517).
     jwk: Value,
-    /// Name of the key: its thumbprint (RFC 7638).
-    id: String,
-    /// The first part of every token of this key, with its dot.
-    header: String,
+    /// Name of the key: its thumbprint (RFC 7638), unless it was given one.
+    id: Option<String>,
+}
+
+enum Signer {
+    Es256(SigningKey),
+    EdDsa(Box<Ed25519KeyPair>),
+    Rs256(Box<RS256KeyPair>),
 }
 
 impl AssertionKey {
-    /// Reads a private key: PEM (PKCS#8 or SEC 1), or the same in base64.
+    /// Reads a private key: PEM (PKCS#8, SEC 1 or PKCS#1), or the same in base64.
     ///
     /// # Errors
     /// What is wrong with it; nothing of the text is repeated.
@@ -39,15 +49,25 @@ impl AssertionKey {
             return Err(format!("the key is longer than {MAX_PEM} bytes"));
         }
         let pem = decode(text).ok_or("the key is not in PEM")?;
-        let key = if let Some(block) = block(&pem, "PRIVATE KEY") {
-            SecretKey::from_pkcs8_pem(block).ok()
+        if let Some(block) = block(&pem, "PRIVATE KEY") {
+            let ecdsa = SecretKey::from_pkcs8_pem(block).ok();
+            let key = ecdsa
+                .map(|key| Ok(Self::ecdsa(SigningKey::from(key))))
+                .or_else(|| Ed25519KeyPair::from_pem(block).ok().map(Self::ed25519))
+                .or_else(|| RS256KeyPair::from_pem(block).ok().map(Self::rsa));
+            key.unwrap_or_else(|| {
+                Err("the key is neither one on the curve P-256 nor Ed25519 nor RSA".to_owned())
+            })
         } else if let Some(block) = block(&pem, "EC PRIVATE KEY") {
-            SecretKey::from_sec1_pem(block).ok()
+            let key = SecretKey::from_sec1_pem(block)
+                .map_err(|_| "the key is not one on the curve P-256")?;
+            Ok(Self::ecdsa(SigningKey::from(key)))
+        } else if let Some(block) = block(&pem, "RSA PRIVATE KEY") {
+            let key = RS256KeyPair::from_pem(block).map_err(|_| "the RSA key is not readable")?;
+            Self::rsa(key)
         } else {
-            return Err(what_else(&pem).to_owned());
-        };
-        let key = key.ok_or("the key is not one on the curve P-256")?;
-        Ok(Self::new(SigningKey::from(key)))
+            Err(what_else(&pem).to_owned())
+        }
     }
 
     /// The key that follows from `cookie_secret`, the same wherever the secret is the same.
@@ -66,13 +86,19 @@ impl AssertionKey {
             }
             // One in four billion texts is no number below the curve's order: the next one is then taken.
             if let Ok(key) = SigningKey::from_slice(scalar.as_slice()) {
-                return Self::new(key);
+                return Self::ecdsa(key);
             }
             number = number.wrapping_add(1);
         }
     }
 
-    fn new(key: SigningKey) -> Self {
+    /// The same key under a name that somebody else has given it, or without a name.
+    #[must_use]
+    pub fn named(self, id: Option<String>) -> Self {
+        Self { id, ..self }
+    }
+
+    fn ecdsa(key: SigningKey) -> Self {
         let point = key.verifying_key().to_sec1_point(false);
         let coordinate = |bytes: Option<&[u8]>| URL_SAFE_NO_PAD.encode(bytes.unwrap_or_default());
         // An uncompressed point is the byte 4 and two coordinates of 32 bytes (SEC 1 section 2.3.3).
@@ -82,19 +108,54 @@ impl AssertionKey {
         );
         // The members and their order are what RFC 7638 hashes.
         let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        let id = URL_SAFE_NO_PAD.encode(Sha256::digest(members.as_bytes()));
         Self {
-            key,
+            signer: Signer::Es256(key),
             jwk: json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
-            header: header("JWT", &id),
-            id,
+            id: Some(thumbprint(&members)),
         }
     }
 
-    /// Name of the key (`kid`).
+    fn ed25519(key: Ed25519KeyPair) -> Result<Self, String> {
+        let x = URL_SAFE_NO_PAD.encode(key.public_key().to_bytes());
+        let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        Ok(Self {
+            signer: Signer::EdDsa(Box::new(key)),
+            jwk: json!({"kty": "OKP", "crv": "Ed25519", "x": x}),
+            id: Some(thumbprint(&members)),
+        })
+    }
+
+    fn rsa(key: RS256KeyPair) -> Result<Self, String> {
+        let parts = key.public_key().to_components();
+        if parts.n.len() < MIN_RSA_BYTES {
+            return Err("the RSA key has fewer than 2048 bits".to_owned());
+        }
+        let (n, e) = (
+            URL_SAFE_NO_PAD.encode(&parts.n),
+            URL_SAFE_NO_PAD.encode(&parts.e),
+        );
+        let members = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
+        Ok(Self {
+            signer: Signer::Rs256(Box::new(key)),
+            jwk: json!({"kty": "RSA", "n": n, "e": e}),
+            id: Some(thumbprint(&members)),
+        })
+    }
+
+    /// Name of the key (`kid`); empty when it has none.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.as_deref().unwrap_or_default()
+    }
+
+    /// Name of the algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    #[must_use]
+    pub const fn algorithm(&self) -> &'static str {
+        match self.signer {
+            Signer::Es256(_) => "ES256",
+            Signer::EdDsa(_) => "EdDSA",
+            Signer::Rs256(_) => "RS256",
+        }
     }
 
     /// The public key as a JSON Web Key Set (RFC 7517 section 5).
@@ -102,45 +163,87 @@ impl AssertionKey {
     pub fn key_set(&self) -> String {
         let mut key = self.jwk.clone();
         if let Some(members) = key.as_object_mut() {
-            members.insert("alg".to_owned(), "ES256".into());
+            members.insert("alg".to_owned(), self.algorithm().into());
             members.insert("use".to_owned(), "sig".into());
-            members.insert("kid".to_owned(), self.id.as_str().into());
+            members.insert("kid".to_owned(), self.id().into());
         }
         json!({ "keys": [key] }).to_string()
     }
 
-    /// A token with these claims (RFC 7515 section 3.1). The signature's secret number follows from key and text
-    /// (RFC 6979), so that signing needs no randomness.
+    /// A token with these claims (RFC 7515 section 3.1); `None` when the library fails to sign. ECDSA's secret number
+    /// follows from key and text (RFC 6979) and EdDSA needs none; RSA blinds itself with randomness of its own, which
+    /// decides nothing.
     #[must_use]
-    pub(crate) fn sign(&self, claims: &Value) -> String {
-        self.complete(self.header.clone(), claims)
+    pub(crate) fn sign(&self, claims: &Map<String, Value>) -> Option<String> {
+        match &self.signer {
+            Signer::Es256(key) => Some(self.sign_ecdsa(key, "JWT", claims)),
+            Signer::EdDsa(key) => match &self.id {
+                Some(id) => key.as_ref().clone().with_key_id(id).sign(only(claims)),
+                None => key.sign(only(claims)),
+            }
+            .ok(),
+            Signer::Rs256(key) => match &self.id {
+                Some(id) => key.as_ref().clone().with_key_id(id).sign(only(claims)),
+                None => key.sign(only(claims)),
+            }
+            .ok(),
+        }
     }
 
-    /// A token of another type than `JWT` (RFC 8725 section 3.11).
+    /// A token of another type than `JWT` (RFC 8725 section 3.11), by ES256; `None` for a key of another kind.
     #[must_use]
-    pub(crate) fn sign_as(&self, token_type: &str, claims: &Value) -> String {
-        self.complete(header(token_type, &self.id), claims)
+    pub(crate) fn sign_as(&self, token_type: &str, claims: &Map<String, Value>) -> Option<String> {
+        match &self.signer {
+            Signer::Es256(key) => Some(self.sign_ecdsa(key, token_type, claims)),
+            Signer::EdDsa(_) | Signer::Rs256(_) => None,
+        }
     }
 
-    fn complete(&self, mut token: String, claims: &Value) -> String {
-        URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
-        let signature: Signature = self.key.sign(token.as_bytes());
+    fn sign_ecdsa(
+        &self,
+        key: &SigningKey,
+        token_type: &str,
+        claims: &Map<String, Value>,
+    ) -> String {
+        let mut header = json!({"alg": "ES256", "typ": token_type});
+        if let (Some(id), Some(members)) = (&self.id, header.as_object_mut()) {
+            members.insert("kid".to_owned(), id.as_str().into());
+        }
+        let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
+        token.push('.');
+        let claims = serde_json::to_vec(claims).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature: Signature = key.sign(token.as_bytes());
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature.to_bytes(), &mut token);
         token
     }
 }
 
+/// Claims for the library, which adds none by itself.
+fn only(claims: &Map<String, Value>) -> JWTClaims<Map<String, Value>> {
+    JWTClaims {
+        issued_at: None,
+        expires_at: None,
+        invalid_before: None,
+        issuer: None,
+        subject: None,
+        audiences: None,
+        jwt_id: None,
+        nonce: None,
+        custom: claims.clone(),
+    }
+}
+
+/// A key's name by its members (RFC 7638).
+fn thumbprint(members: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(members.as_bytes()))
+}
+
 impl std::fmt::Debug for AssertionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AssertionKey(..)")
     }
-}
-
-/// The first part of a token, with its dot.
-fn header(token_type: &str, key: &str) -> String {
-    let header = json!({"alg": "ES256", "typ": token_type, "kid": key}).to_string();
-    format!("{}.", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// The PEM text, which may be in base64 once more.
@@ -173,9 +276,7 @@ fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
 
 /// What a PEM text without a usable private key seems to be.
 fn what_else(pem: &str) -> &'static str {
-    if pem.contains("-----BEGIN RSA PRIVATE KEY-----") {
-        "an RSA key cannot be used"
-    } else if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+    if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
         "an encrypted key cannot be used"
     } else if pem.contains("-----BEGIN PUBLIC KEY-----") {
         "this is a public key"

@@ -10,12 +10,13 @@ use crate::cookie::{self, OwnCookies};
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
+use crate::oidc::logout_token;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{Audience, redirect};
 use crate::request::Parsed;
-use crate::session::Session;
+use crate::session::{Renewal, Session};
 use crate::step::{Reply, Step};
 use crate::used::is_first_use;
 use crate::waiting::{Flow, SignIn, Waiting};
@@ -119,7 +120,11 @@ impl Gate {
             &attempt,
             code,
             &redirect_uri(request),
+            env,
         );
+        let Some(call) = call else {
+            return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
+        };
         let host = request.authority.host.to_string();
         let sign_in = SignIn::redeeming(attempt, host, audience);
         Step::Call(call, Waiting::on(Flow::SignIn(sign_in)))
@@ -182,7 +187,17 @@ impl Gate {
         tokens: &Tokens,
         env: &mut Env<'_>,
     ) -> Reply {
-        let begun = self.new_session(claims, tokens, env);
+        let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
+        if let Some(session) = &begun {
+            if self.is_stillborn(session, attempt.begun_at(), env) {
+                // Asking the provider once more tells whether somebody is still signed in there.
+                let event = "the provider ended its session during the sign-in".to_owned();
+                let again = redirect(attempt.return_to().to_owned(), event);
+                let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
+                return again.with_cookies(vec![attempt]);
+            }
+            self.remember_provider_session(session, env);
+        }
         let begun = begun.and_then(|session| {
             let lines = self.session_cookies(&session, host, &OwnCookies::default(), env)?;
             Some((session, lines))
@@ -203,12 +218,21 @@ impl Gate {
     }
 
     /// A session of the person that these claims are about.
-    fn new_session(&self, claims: &Claims, _tokens: &Tokens, env: &mut Env<'_>) -> Option<Session> {
+    fn new_session(
+        &self,
+        claims: &Claims,
+        tokens: &Tokens,
+        nonce: &str,
+        env: &mut Env<'_>,
+    ) -> Option<Session> {
         let verification = self.provider.as_ref()?.settings().email_verification;
         let lifetime = self.config.session.lifetime.as_secs();
         let id = env.token::<16>().ok()?;
         let identity = claims::identity(claims, verification, &self.needs)?;
-        let session = Session::new(id, identity, env.now, lifetime);
+        let mut session = Session::new(id, identity, env.now, lifetime);
+        session.provider_session = logout_token::provider_session(claims);
+        session.renewal = Renewal::first(&tokens.grant, nonce, env);
+        session.keep_hint(&tokens.id_token);
         Some(session.chosen_for(&self.policy_digest))
     }
 }

@@ -1,25 +1,28 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
 use super::cockpit::token::TOKEN_PATH;
+use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
+use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
-use crate::config::Origin;
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
 use crate::env::Env;
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, page, plain, public, redirect, refuse};
+use crate::reply::{Audience, Extras, page, plain, public, refuse};
 use crate::request::Parsed;
 use crate::step::{Reply, Step};
 
 /// Endpoints that exist, for telling a wrong method from a wrong address.
-const ENDPOINTS: [&str; 12] = [
+const ENDPOINTS: [&str; 14] = [
     "/ping",
     "/healthz",
     CALLBACK_PATH,
     "/.pomerium",
     "/.pomerium/",
     "/.pomerium/sign_in",
-    "/.pomerium/sign_out",
-    "/.pomerium/signed_out",
+    SIGN_OUT,
+    SIGNED_OUT,
+    BACKCHANNEL_LOGOUT,
+    FRONTCHANNEL_LOGOUT,
     TOKEN_PATH,
     WELL_KNOWN,
     "/.well-known/pomerium/",
@@ -47,9 +50,11 @@ impl Gate {
             (CALLBACK_PATH, "GET") => self.answer_callback(request, env),
             ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
             ("/.pomerium/sign_in", "GET") => self.sign_in(request, "/", env),
-            ("/.pomerium/sign_out", "GET") => Step::Reply(self.confirm_sign_out(request)),
-            ("/.pomerium/sign_out", "POST") => self.sign_out(request),
-            ("/.pomerium/signed_out", "GET") => Step::Reply(signed_out(request)),
+            (SIGN_OUT, "GET") => Step::Reply(self.confirm_sign_out(request)),
+            (SIGN_OUT, "POST") => self.sign_out(request, env),
+            (BACKCHANNEL_LOGOUT, "POST") => self.backchannel_logout(request, env),
+            (FRONTCHANNEL_LOGOUT, "GET") => self.frontchannel_logout(request, env),
+            (SIGNED_OUT, "GET") => Step::Reply(self.signed_out(request, env)),
             (TOKEN_PATH, "GET") => self.answer_cockpit_token(request, env),
             (WELL_KNOWN | "/.well-known/pomerium/", "GET" | "HEAD") => {
                 Step::Reply(self.describe(request))
@@ -69,7 +74,8 @@ impl Gate {
             "issuer": format!("https://{}/", request.authority.host),
             "authentication_callback_endpoint": format!("{origin}{CALLBACK_PATH}"),
             "jwks_uri": format!("{origin}{KEY_SET}"),
-            "frontchannel_logout_uri": format!("{origin}/.pomerium/sign_out"),
+            "frontchannel_logout_uri": format!("{origin}{FRONTCHANNEL_LOGOUT}"),
+            "backchannel_logout_uri": format!("{origin}{BACKCHANNEL_LOGOUT}"),
         });
         public(description.to_string(), "description")
     }
@@ -86,7 +92,7 @@ impl Gate {
         let audience = Audience::of(request);
         match self.visit(request, env).session {
             Some(session) => {
-                let target = self.end_session_origin();
+                let target = self.sign_out_targets();
                 let extras = Extras {
                     account: Some(session.account()),
                     sign_out: true,
@@ -117,52 +123,6 @@ impl Gate {
         }
     }
 
-    /// A link cannot sign anybody out: it only leads to this question.
-    fn confirm_sign_out(&self, request: &Parsed<'_>) -> Reply {
-        let target = self.end_session_origin();
-        let extras = Extras {
-            sign_out: true,
-            form_target: target.as_deref(),
-            ..Extras::default()
-        };
-        page(
-            200,
-            "Sign out?",
-            "You can sign in again at any time.",
-            extras,
-            &Audience::of(request),
-        )
-    }
-
-    /// Ends the session here and, where the provider offers it, there (OpenID Connect RP-Initiated Logout 1.0).
-    fn sign_out(&self, request: &Parsed<'_>) -> Step {
-        if !is_from_here(request) {
-            return self.refuse(request, Refusal::ForeignOrigin);
-        }
-        let home = format!("{}/.pomerium/signed_out", request.authority.origin());
-        let location = self.end_session_address(&home).unwrap_or(home);
-        let reply = redirect(location, "signed out".to_owned());
-        let own = request.own_cookies(&self.cookies);
-        Step::Reply(reply.with_cookies(self.cookies.clear_session(&own)))
-    }
-
-    fn end_session_address(&self, home: &str) -> Option<String> {
-        let (provider, metadata) = self.known_provider()?;
-        let mut address = metadata.discovered.end_session_endpoint.clone()?;
-        address
-            .query_pairs_mut()
-            .append_pair("client_id", &provider.settings().client_id)
-            .append_pair("post_logout_redirect_uri", home);
-        Some(address.into())
-    }
-
-    /// For the pages' Content-Security-Policy.
-    pub(super) fn end_session_origin(&self) -> Option<String> {
-        let (_, metadata) = self.known_provider()?;
-        let address = metadata.discovered.end_session_endpoint.as_ref()?;
-        Origin::of(address).map(|origin| origin.to_string())
-    }
-
     /// A refusal of a sign-in that offers to begin again.
     pub(super) fn refuse_sign_in(&self, refusal: Refusal, audience: &Audience) -> Reply {
         let extras = Extras {
@@ -170,28 +130,5 @@ impl Gate {
             ..Extras::default()
         };
         refuse(refusal, extras, audience, line(refusal))
-    }
-}
-
-fn signed_out(request: &Parsed<'_>) -> Reply {
-    let extras = Extras {
-        link: Some(("/", "Sign in again")),
-        ..Extras::default()
-    };
-    page(
-        200,
-        "You are signed out",
-        "Close the browser on a shared computer.",
-        extras,
-        &Audience::of(request),
-    )
-}
-
-/// Browsers tell where a form came from, in `Origin` and `Sec-Fetch-Site`; whoever tells neither is refused.
-fn is_from_here(request: &Parsed<'_>) -> bool {
-    match request.origin {
-        // A page with `Referrer-Policy: no-referrer`, as ours are, sends `null` and leaves it to `Sec-Fetch-Site`.
-        Some(origin) if origin != b"null" => origin == request.authority.origin().as_bytes(),
-        _ => request.client.is_same_site() == Some(true),
     }
 }

@@ -3,14 +3,15 @@
 use std::rc::Rc;
 
 use super::Gate;
+use crate::activity;
 use crate::cookie::OwnCookies;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::request::Parsed;
 use crate::seal::Purpose;
 use crate::session::{OpenedSession, Session};
 
 /// A cookie is written anew when this part of the idle time is over: often enough to be true, seldom enough to be cheap.
-const IDLE_PART: u64 = 10;
+pub(super) const IDLE_PART: u64 = 10;
 
 /// Who sends a request.
 #[derive(Debug, Default)]
@@ -33,6 +34,19 @@ pub(super) enum Cookies {
     Clear,
 }
 
+/// Whether a session is in force.
+pub(super) enum InForce {
+    /// In this form.
+    Yes {
+        /// The newest session of this name.
+        session: Rc<Session>,
+        /// Whether that is another than the one that was asked about.
+        is_newer: bool,
+    },
+    /// It is over.
+    No,
+}
+
 /// What a session gives up when it does not fit.
 enum Shrinking {
     None,
@@ -51,7 +65,7 @@ impl Gate {
         let open = |sealed: &[u8]| self.sessions.open(sealer, host, sealed, env.now);
         let opened = own.sessions().find_map(|sealed| open(&sealed));
         match opened {
-            Some(opened) => self.judge_session(opened, env.now),
+            Some(opened) => self.judge_session(opened, env),
             None => Visit {
                 session: None,
                 cookies: if own.has_session() {
@@ -64,18 +78,30 @@ impl Gate {
     }
 
     /// Whether a session that could be opened is in force.
-    fn judge_session(&self, opened: OpenedSession, now: Timestamp) -> Visit {
+    fn judge_session(&self, opened: OpenedSession, env: &Env<'_>) -> Visit {
         let OpenedSession { session, by_newest } = opened;
-        let idle = self.config.session.idle.map(|idle| idle.as_secs());
-        let silence = now.since(session.seen_at());
-        let is_silent = idle.is_some_and(|idle| silence >= idle);
-        if is_silent || !session.answers(&self.policy_digest) {
+        let InForce::Yes { session, is_newer } = self.newest(session, env) else {
+            return Visit {
+                session: None,
+                cookies: Cookies::Clear,
+            };
+        };
+        let Some(silence) = self.silence(&session, env) else {
+            return Visit::default();
+        };
+        if !session.answers(&self.policy_digest) {
             return Visit::default();
         }
-        let is_stale = !by_newest || idle.is_some_and(|idle| silence >= idle / IDLE_PART);
-        if is_stale {
+        let is_unnoted = self.config.session.idle.is_some_and(|idle| {
+            let is_unnoted = silence >= idle.as_secs() / IDLE_PART;
+            if is_unnoted {
+                activity::note(&session.id, env.now, idle.as_secs(), env.shared);
+            }
+            is_unnoted
+        });
+        if is_newer || !by_newest || is_unnoted {
             Visit {
-                session: Some(Rc::new(session.seen(now))),
+                session: Some(Rc::new(session.seen(env.now))),
                 cookies: Cookies::Renew,
             }
         } else {
@@ -84,6 +110,46 @@ impl Gate {
                 cookies: Cookies::Keep,
             }
         }
+    }
+
+    /// The newest session of a session's name, unless the name is over.
+    pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> InForce {
+        if self.is_revoked(&session, env) {
+            return InForce::No;
+        }
+        let mut is_newer = false;
+        let mut session = session;
+        if let Some(standing) = self.standing(&session, env) {
+            let generation = session.generation();
+            if standing.ended.is_some_and(|last| generation <= last) {
+                return InForce::No;
+            }
+            if let Some(newest) = &standing.newest
+                && newest.generation() > generation
+                && newest.is_live(env.now)
+            {
+                // What it was last used for is the visitor's to say, not the renewal's.
+                let seen_at = newest.seen_at().max(session.seen_at());
+                session = Rc::new(newest.seen(seen_at));
+                is_newer = true;
+            }
+        }
+        InForce::Yes { session, is_newer }
+    }
+
+    /// For how many seconds nobody has used a session; `None` when that is too long.
+    pub(super) fn silence(&self, session: &Session, env: &Env<'_>) -> Option<u64> {
+        let silence = env.now.since(session.seen_at());
+        let Some(idle) = self.config.session.idle else {
+            return Some(silence);
+        };
+        if silence < idle.as_secs() {
+            return Some(silence);
+        }
+        // The cookie knows nothing of what was typed into a websocket, nor a websocket of requests beside it.
+        let used_at = activity::last(&session.id, env.now, env.shared)?;
+        let silence = env.now.since(used_at);
+        (silence < idle.as_secs()).then_some(silence)
     }
 
     /// The `Set-Cookie` values that an answer to this visit carries.

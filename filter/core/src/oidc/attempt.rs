@@ -84,7 +84,7 @@ impl Attempt {
     /// PKCE code challenge, S256.
     #[must_use]
     pub fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier().as_bytes()))
+        s256(&self.verifier())
     }
 
     fn derive(&self, what: &str) -> String {
@@ -123,6 +123,10 @@ impl Attempt {
             ..attempt
         })
     }
+}
+
+fn s256(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
 
 /// The name is authenticated as well: an attempt cannot be moved under another's name.
@@ -170,6 +174,14 @@ mod tests {
             .is_some()
         );
         assert!(open("app.test", attempt.id(), fixture.now.plus(ATTEMPT_LIFETIME)).is_none());
+    }
+
+    #[test]
+    fn the_example_of_rfc_7636_appendix_b() {
+        assert_eq!(
+            s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwt_simple::prelude::{Duration, UnixTimeStamp, VerificationOptions};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::LEEWAY;
+use super::compact::{Compact, MAX_TOKEN};
 use super::keys::KeySet;
 use crate::config::EmailVerification;
 use crate::env::Timestamp;
@@ -14,12 +14,10 @@ use crate::needs::ClaimNeeds;
 use crate::refusal::TokenProblem;
 use crate::session::Identity;
 
-/// Longest ID token that is looked at.
-const MAX_TOKEN: usize = 64 * 1024;
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
-const MAX_SUBJECT: usize = 255;
+pub(super) const MAX_SUBJECT: usize = 255;
 /// Longest address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
 const MAX_EMAIL: usize = 320;
 
@@ -30,37 +28,51 @@ pub struct Expected<'a> {
     pub issuer: &'a str,
     /// Our client id.
     pub client_id: &'a str,
-    /// The attempt's nonce.
-    pub nonce: &'a str,
+    /// The sign-in's nonce.
+    pub nonce: Nonce<'a>,
     /// The access token of the same answer, for `at_hash`.
     pub access_token: Option<&'a str>,
     /// Now.
     pub now: Timestamp,
 }
 
+/// What must stand as `nonce`.
+#[derive(Clone, Copy, Debug)]
+pub enum Nonce<'a> {
+    /// This one: the token is a sign-in's.
+    Is(&'a str),
+    /// None, or the one of the sign-in, of which this is the beginning: the token came with a refresh token (OpenID
+    /// Connect Core 1.0 section 12.2).
+    AtMost(&'a str),
+}
+
+impl Nonce<'_> {
+    fn fits(self, claim: Option<&Value>) -> bool {
+        match (self, claim) {
+            (Self::Is(nonce), Some(Value::String(stated))) => stated == nonce,
+            (Self::AtMost(_), None) => true,
+            (Self::AtMost(beginning), Some(Value::String(stated))) => stated.starts_with(beginning),
+            _ => false,
+        }
+    }
+}
+
 /// The claims of an ID token or a UserInfo answer that could be believed.
 pub type Claims = Map<String, Value>;
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
-    crit: Option<Value>,
-}
 
 /// Verifies an ID token and returns its claims.
 ///
 /// # Errors
 /// The first thing that is wrong. [`TokenProblem::UnknownKey`] may pass once the keys are fetched again.
 pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
-    let (header, claims) = dissect(token)?;
+    let parts = Compact::read(token)?;
+    let claims = unverified(&parts)?;
     let mut known = false;
     let verified = keys
-        .candidates(&header.alg, header.kid.as_deref())
+        .candidates(&parts.algorithm, parts.key_id.as_deref())
         .any(|key| {
             known = true;
-            key.verifies(token, times(expected.now))
+            key.verify(token, times(expected.now)).is_ok()
         });
     if !known {
         return Err(TokenProblem::UnknownKey);
@@ -70,42 +82,23 @@ pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Cla
         return Err(TokenProblem::Signature);
     }
     check_parties(&claims, expected)?;
-    check_access_token(&claims, &header.alg, expected.access_token)?;
+    check_access_token(&claims, &parts.algorithm, expected.access_token)?;
     Ok(claims)
 }
 
-/// Header and payload, not believed yet: compact form only, exact base64url, no repeated keys.
-fn dissect(token: &str) -> Result<(Header, Claims), TokenProblem> {
-    let malformed = TokenProblem::Malformed;
-    if token.len() > MAX_TOKEN {
-        return Err(malformed);
+/// The claims of an ID token, not believed yet. A token of another kind (`at+jwt`, `logout+jwt`) is none.
+fn unverified(token: &Compact) -> Result<Claims, TokenProblem> {
+    if !token.is_untyped() && !token.is_of_type(&["JWT"]) {
+        return Err(TokenProblem::Malformed);
     }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(malformed);
-    };
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| malformed)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| malformed)?;
-    // A token of another kind (`at+jwt`, `logout+jwt`) is no ID token (RFC 8725 section 3.11).
-    if header.crit.is_some()
-        || header
-            .typ
-            .as_ref()
-            .is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT"))
-    {
-        return Err(malformed);
-    }
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| malformed)?;
-    match crate::json::parse(&payload) {
-        Ok(Value::Object(claims)) => Ok((header, claims)),
-        _ => Err(malformed),
+    match crate::json::parse(&token.payload) {
+        Ok(Value::Object(claims)) => Ok(claims),
+        _ => Err(TokenProblem::Malformed),
     }
 }
 
 /// jwt-simple checks times by our clock, with our leeway, instead of by a clock of its own.
-fn times(now: Timestamp) -> VerificationOptions {
+pub(super) fn times(now: Timestamp) -> VerificationOptions {
     VerificationOptions {
         time_tolerance: Some(Duration::from_secs(LEEWAY)),
         artificial_time: Some(UnixTimeStamp::from_secs(now.0)),
@@ -131,7 +124,7 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenProblem> {
 }
 
 /// A NumericDate (RFC 7519 section 2), whole seconds; texts are not dates.
-fn seconds(value: Option<&Value>) -> Option<u64> {
+pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
     /// Dates beyond this many seconds (2^53) are not exact in JSON.
     const LAST: f64 = 9_007_199_254_740_992.0;
     let number = value?
@@ -165,7 +158,7 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenPr
     if !for_us || !party_fits {
         return Err(TokenProblem::Audience);
     }
-    if text("nonce") != Some(expected.nonce) {
+    if !expected.nonce.fits(claims.get("nonce")) {
         return Err(TokenProblem::Nonce);
     }
     if text("sub").is_none_or(|sub| sub.is_empty() || sub.len() > MAX_SUBJECT || has_control(sub)) {
@@ -245,7 +238,7 @@ fn is_plausible(email: &str) -> bool {
         })
 }
 
-fn has_control(text: &str) -> bool {
+pub(super) fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
 

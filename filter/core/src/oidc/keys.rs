@@ -1,10 +1,11 @@
 //! The provider's public keys (JWK Set, RFC 7517). Each key fixes its algorithm; what a token claims is only compared.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jwt_simple::JWTError;
 use jwt_simple::prelude::{
     ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
     Ed25519PublicKey, EdDSAPublicKeyLike as _, JWTClaims, PS256PublicKey, PS384PublicKey,
-    PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike as _,
+    PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike as _, Token,
     VerificationOptions,
 };
 use serde_json::Value;
@@ -140,12 +141,14 @@ impl Key {
         }
     }
 
-    /// Whether the token's signature is this key's and its times hold under `options`.
-    #[must_use]
-    pub fn verifies(&self, token: &str, options: VerificationOptions) -> bool {
+    /// Verifies that the token's signature is this key's, that it holds claims, and that its times hold under `options`.
+    ///
+    /// # Errors
+    /// See [`NotVouched`].
+    pub fn verify(&self, token: &str, options: VerificationOptions) -> Result<(), NotVouched> {
         type Claims = JWTClaims<serde_json::Map<String, Value>>;
         let options = Some(options);
-        let claims: Result<Claims, _> = match &self.verifier {
+        let claims: Result<Claims, jwt_simple::Error> = match &self.verifier {
             Verifier::Rs256(key) => key.verify_token(token, options),
             Verifier::Rs384(key) => key.verify_token(token, options),
             Verifier::Rs512(key) => key.verify_token(token, options),
@@ -156,7 +159,40 @@ impl Key {
             Verifier::Es384(key) => key.verify_token(token, options),
             Verifier::EdDsa(key) => key.verify_token(token, options),
         };
-        claims.is_ok()
+        claims
+            .map(|_| ())
+            .map_err(|error| NotVouched::from(token, &error))
+    }
+}
+
+/// Why a key does not vouch for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotVouched {
+    /// The signature is not this key's, or the header is not for it.
+    Signature,
+    /// The signature is this key's, but what is signed is no set of claims, or its times do not hold.
+    Contents,
+}
+
+impl NotVouched {
+    /// jwt-simple looks at the header, then at the signature, then at the claims.
+    fn from(token: &str, error: &jwt_simple::Error) -> Self {
+        let about_time = matches!(
+            error.downcast_ref(),
+            Some(
+                JWTError::ClockDrift
+                    | JWTError::OldTokenReused
+                    | JWTError::TokenHasExpired
+                    | JWTError::TokenIsTooOld
+                    | JWTError::TokenNotValidYet
+            )
+        );
+        let about_claims = error.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
+        if about_time || about_claims {
+            Self::Contents
+        } else {
+            Self::Signature
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Discovered {
     pub userinfo_endpoint: Option<Endpoint>,
     /// Where browsers are sent to sign out.
     pub end_session_endpoint: Option<Url>,
+    /// Where refresh tokens are given back (RFC 7009).
+    pub revocation_endpoint: Option<Endpoint>,
     /// The provider accepts the client secret in an `Authorization` header (the default when it does not say).
     pub accepts_basic: bool,
     /// Authorization responses carry `iss` (RFC 9207).
@@ -114,6 +116,8 @@ impl Discovered {
             userinfo_endpoint: text("userinfo_endpoint").map(endpoint).transpose()?,
             end_session_endpoint: text("end_session_endpoint")
                 .and_then(|text| browser_address(text, settings).ok()),
+            // Unlike the others it is not needed: one that may not be called is none.
+            revocation_endpoint: text("revocation_endpoint").and_then(|text| endpoint(text).ok()),
             accepts_basic: methods
                 .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
             sends_issuer: document.get("authorization_response_iss_parameter_supported")

@@ -1,18 +1,24 @@
-//! Redeeming a code at the token endpoint (RFC 6749 section 4.1.3).
+//! The token endpoint: redeeming a code (RFC 6749 section 4.1.3) and a refresh token (section 6).
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::CALL_TIMEOUT_MS;
 use super::attempt::Attempt;
+use super::client_auth;
 use super::metadata::{Discovered, Endpoint};
 use crate::config::ProviderSettings;
+use crate::env::Env;
 use crate::refusal::SignInProblem;
 use crate::step::{ProviderCall, ProviderReply};
 
 /// Longest access token that is used for UserInfo.
 const MAX_ACCESS_TOKEN: usize = 16 * 1024;
+
+/// How long a sign-out waits for the provider to take back a refresh token, in milliseconds.
+const REVOCATION_TIMEOUT_MS: u32 = 3_000;
+/// Longest refresh token that is kept. The longest that are seen, Microsoft's, have about 1.5 KB.
+const MAX_REFRESH_TOKEN: usize = 3 * 1024;
 
 /// What a token endpoint answered.
 pub struct Tokens {
@@ -20,6 +26,8 @@ pub struct Tokens {
     pub id_token: String,
     /// The access token, for UserInfo.
     pub access_token: Option<String>,
+    /// How to ask again.
+    pub grant: Grant,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -28,7 +36,41 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// The call that redeems `code`.
+/// What a token endpoint answered to a refresh token.
+pub struct Refreshed {
+    /// The ID token, not verified yet; many providers send none (OpenID Connect Core 1.0 section 12.2).
+    pub id_token: Option<String>,
+    /// The access token, for UserInfo.
+    pub access_token: Option<String>,
+    /// How to ask again. Without a refresh token the old one stays good.
+    pub grant: Grant,
+}
+
+impl std::fmt::Debug for Refreshed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Refreshed(..)")
+    }
+}
+
+/// How and when a token endpoint may be asked again.
+#[derive(Default)]
+pub struct Grant {
+    /// The refresh token.
+    pub refresh_token: Option<String>,
+    /// For how many seconds the access token holds (`expires_in`).
+    pub expires_in: Option<u64>,
+}
+
+/// Why a token endpoint gave nothing for a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRefreshed {
+    /// The refresh token is not good, or not any more.
+    Refused,
+    /// There is no answer, or one that cannot be used.
+    NoAnswer,
+}
+
+/// The call that redeems `code`; `None` without randomness.
 #[must_use]
 pub fn redeem(
     settings: &ProviderSettings,
@@ -36,12 +78,24 @@ pub fn redeem(
     attempt: &Attempt,
     code: &str,
     redirect_uri: &str,
-) -> ProviderCall {
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
         .append_pair("code", code)
         .append_pair("redirect_uri", redirect_uri)
         .append_pair("code_verifier", &attempt.verifier());
+    ask(settings, discovered, &discovered.token_endpoint, form, env)
+}
+
+/// A call with a form by which this proxy proves who it is; `None` without randomness.
+pub(super) fn ask(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    endpoint: &Endpoint,
+    mut form: form_urlencoded::Serializer<'static, String>,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
     let mut headers = vec![
         (
             "content-type",
@@ -49,16 +103,41 @@ pub fn redeem(
         ),
         ("accept", "application/json".to_owned()),
     ];
-    let secret = String::from_utf8_lossy(settings.client_secret.expose());
-    if secret.is_empty() {
-        form.append_pair("client_id", &settings.client_id);
-    } else if discovered.accepts_basic {
-        headers.push(("authorization", basic(&settings.client_id, &secret)));
-    } else {
-        form.append_pair("client_id", &settings.client_id)
-            .append_pair("client_secret", &secret);
-    }
-    call("POST", &discovered.token_endpoint, headers, form.finish())
+    let authorization = client_auth::prove(settings, discovered, &mut form, env)?;
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    Some(call("POST", endpoint, headers, form.finish()))
+}
+
+/// The call that makes a refresh token useless (RFC 7009 section 2.1); `None` where the provider does not offer that, or
+/// without randomness. Somebody waits for it who only wants to leave.
+#[must_use]
+pub fn revoke(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    refresh_token: &str,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
+    let endpoint = discovered.revocation_endpoint.as_ref()?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", refresh_token)
+        .append_pair("token_type_hint", "refresh_token");
+    let mut call = ask(settings, discovered, endpoint, form, env)?;
+    call.timeout_ms = REVOCATION_TIMEOUT_MS;
+    Some(call)
+}
+
+/// The call that asks with a refresh token; `None` without randomness.
+#[must_use]
+pub fn refresh(
+    settings: &ProviderSettings,
+    discovered: &Discovered,
+    refresh_token: &str,
+    env: &mut Env<'_>,
+) -> Option<ProviderCall> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token")
+        .append_pair("refresh_token", refresh_token);
+    ask(settings, discovered, &discovered.token_endpoint, form, env)
 }
 
 /// The call that asks UserInfo (OpenID Connect Core 1.0 section 5.3.1).
@@ -99,40 +178,83 @@ fn call(
     }
 }
 
-/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1), so that a colon in them is no border.
-fn basic(client_id: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    format!(
-        "Basic {}",
-        STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)))
-    )
-}
-
 /// Reads the token endpoint's answer.
 ///
 /// # Errors
 /// [`SignInProblem::CodeRefused`] when the provider says so, otherwise [`SignInProblem::ProviderAnswer`].
 pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
     let Some(body) = reply.success() else {
-        let refused = matches!(reply.status, 400 | 401 | 403)
-            && error_word(reply.body) == Some(Refused::Grant);
-        return Err(if refused {
+        return Err(if is_refused(reply) {
             SignInProblem::CodeRefused
         } else {
             SignInProblem::ProviderAnswer
         });
     };
     let answer = crate::json::parse(body).map_err(|_| SignInProblem::ProviderAnswer)?;
-    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
-    let access_token = text("access_token").filter(|token| {
-        token.len() <= MAX_ACCESS_TOKEN
+    Ok(Tokens {
+        id_token: text(&answer, "id_token").ok_or(SignInProblem::ProviderAnswer)?,
+        access_token: token(&answer, "access_token", MAX_ACCESS_TOKEN),
+        grant: Grant::read(&answer),
+    })
+}
+
+/// Reads the token endpoint's answer to a refresh token.
+///
+/// # Errors
+/// See [`NotRefreshed`].
+pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<Refreshed, NotRefreshed> {
+    let Some(body) = reply.success() else {
+        return Err(if is_refused(reply) {
+            NotRefreshed::Refused
+        } else {
+            NotRefreshed::NoAnswer
+        });
+    };
+    let answer = crate::json::parse(body).map_err(|_| NotRefreshed::NoAnswer)?;
+    let refreshed = Refreshed {
+        id_token: text(&answer, "id_token"),
+        access_token: token(&answer, "access_token", MAX_ACCESS_TOKEN),
+        grant: Grant::read(&answer),
+    };
+    // An answer without any token answers nothing.
+    if refreshed.id_token.is_none() && refreshed.access_token.is_none() {
+        return Err(NotRefreshed::NoAnswer);
+    }
+    Ok(refreshed)
+}
+
+impl Grant {
+    fn read(answer: &Value) -> Self {
+        Self {
+            refresh_token: token(answer, "refresh_token", MAX_REFRESH_TOKEN),
+            expires_in: answer.get("expires_in").and_then(lifetime),
+        }
+    }
+}
+
+/// A number of seconds; some providers write it as a text.
+fn lifetime(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(digits) => digits.parse().ok(),
+        other => other.as_u64(),
+    }
+}
+
+fn text(answer: &Value, name: &str) -> Option<String> {
+    answer.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A token as it may stand in a header or a form.
+fn token(answer: &Value, name: &str, longest: usize) -> Option<String> {
+    text(answer, name).filter(|token| {
+        token.len() <= longest
             && !token.is_empty()
             && token.bytes().all(|byte| byte.is_ascii_graphic())
-    });
-    Ok(Tokens {
-        id_token: text("id_token").ok_or(SignInProblem::ProviderAnswer)?,
-        access_token,
     })
+}
+
+fn is_refused(reply: &ProviderReply<'_>) -> bool {
+    matches!(reply.status, 400 | 401 | 403) && error_word(reply.body) == Some(Refused::Grant)
 }
 
 #[derive(PartialEq, Eq)]
@@ -141,11 +263,11 @@ enum Refused {
     Other,
 }
 
-/// `invalid_grant` of RFC 6749, and `invalid_code` as Glewlwyd writes it.
+/// `invalid_grant` of RFC 6749, and `invalid_code` and `invalid_token` as Glewlwyd writes it.
 fn error_word(body: &[u8]) -> Option<Refused> {
     let answer = crate::json::parse(body).ok()?;
     match answer.get("error").and_then(Value::as_str)? {
-        "invalid_grant" | "invalid_code" => Some(Refused::Grant),
+        "invalid_grant" | "invalid_code" | "invalid_token" => Some(Refused::Grant),
         _ => Some(Refused::Other),
     }
 }
@@ -202,11 +324,29 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_encoded_before_they_are_joined() {
-        let header = basic("a:b", "p+%\u{e9} x");
-        let decoded = STANDARD
-            .decode(header.strip_prefix("Basic ").unwrap())
-            .unwrap();
-        assert_eq!(decoded, b"a%3Ab:p%2B%25%C3%A9+x");
+    fn answers_to_a_refresh_token() {
+        let read = |status: u16, body: &str| {
+            read_refreshed(&ProviderReply {
+                status,
+                body: body.as_bytes(),
+                date: &[],
+            })
+        };
+        let told = r#"{"access_token":"a","refresh_token":"r2","expires_in":"300"}"#;
+        let told = read(200, told).unwrap();
+        assert_eq!(told.grant.refresh_token.as_deref(), Some("r2"));
+        assert_eq!((told.grant.expires_in, told.id_token), (Some(300), None));
+        let kept = read(200, r#"{"id_token":"a.b.c"}"#).unwrap().grant;
+        assert_eq!((kept.refresh_token, kept.expires_in), (None, None));
+        for (status, body, problem) in [
+            (400, r#"{"error":"invalid_grant"}"#, NotRefreshed::Refused),
+            (400, r#"{"error":"invalid_client"}"#, NotRefreshed::NoAnswer),
+            (500, r#"{"error":"invalid_grant"}"#, NotRefreshed::NoAnswer),
+            (200, r#"{"refresh_token":"r2"}"#, NotRefreshed::NoAnswer),
+            (200, "<html>", NotRefreshed::NoAnswer),
+            (0, "", NotRefreshed::NoAnswer),
+        ] {
+            assert_eq!(read(status, body).unwrap_err(), problem, "{status} {body}");
+        }
     }
 }

@@ -2,6 +2,8 @@ mod allocation;
 mod properties;
 mod vectors;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -292,6 +294,38 @@ fn problems_name_the_place_and_the_way_out() {
                 .is_some_and(|text| text.contains(help)),
             "{value}: {problem}"
         );
+    }
+}
+
+#[test]
+fn every_problem_of_a_window_is_told() {
+    for (value, paths) in [
+        (
+            json!({"time_of_day": {"timezone": "Europe/Berlinn", "after": "25:00", "before": "x"}}),
+            &[
+                "time_of_day.timezone",
+                "time_of_day.after",
+                "time_of_day.before",
+            ][..],
+        ),
+        (
+            json!({"time_of_day": {"timezne": "UTC", "after": "8:00"}}),
+            &["time_of_day.timezne"],
+        ),
+        (json!({"time_of_day": {"after": "8:00"}}), &["time_of_day"]),
+        (
+            json!({"date": {"zone": "UTC", "before": "x"}}),
+            &["date.zone", "date.before"],
+        ),
+    ] {
+        let (_, findings) = read(&json!({"allow": {"or": [&value]}}));
+        let told: BTreeSet<&str> = findings
+            .problems()
+            .iter()
+            .filter_map(|problem| problem.path.strip_prefix("allow.or[0]."))
+            .collect();
+        assert_eq!(told, paths.iter().copied().collect(), "{value}");
+        assert_eq!(findings.problem_count(), paths.len(), "{value}");
     }
 }
 

@@ -12,8 +12,8 @@ const HEAD: usize = NAME + 8 + 4;
 
 /// Shelves of one kind: a fixed number of lists, over which entries are spread by their names.
 ///
-/// An entry has an end, after which it counts for nothing and gives way. When a shelf would grow beyond its bytes, the
-/// entries that end first give way.
+/// An entry has an end, after which it counts for nothing and gives way. When a shelf would grow beyond its bytes, those
+/// entries give way that end first, but never the one that is being written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shelves {
     /// Prefix of the keys.
@@ -64,13 +64,12 @@ impl Shelves {
             let present = entries(shelf).find(|entry| entry.name == digest && now < entry.until);
             let (value, until, result) = change(present.map(|entry| entry.value))?;
             let live = entries(shelf).filter(|entry| now < entry.until && entry.name != digest);
-            let mut kept: Vec<Borrowed<'_>> = live.collect();
-            kept.push(Borrowed {
+            let new = Borrowed {
                 name: digest,
                 until,
                 value: &value,
-            });
-            Ok((self.write(kept), result))
+            };
+            Ok((self.write(new, live.collect()), result))
         })
     }
 
@@ -89,11 +88,27 @@ impl Shelves {
         all
     }
 
-    /// The entries in the order in which they end, the earliest left out as far as there is no room.
-    fn write(&self, mut kept: Vec<Borrowed<'_>>) -> Vec<u8> {
-        kept.sort_by_key(|entry| std::cmp::Reverse(entry.until));
+    /// Key of a number that [`Shelves::announce`] changes for the shelf on which this name lies. It tells in a few bytes
+    /// whether what was found there may be another by now.
+    pub(crate) fn news_key(&self, name: &str) -> String {
+        format!("{} news", self.key(&digest(name)))
+    }
+
+    /// Tells everybody who reads [`Shelves::news_key`] that an entry has changed.
+    pub(crate) fn announce(&self, shared: &dyn SharedData, name: &str) {
+        let change = |count: &[u8]| {
+            let next = count_of(count).wrapping_add(1);
+            Ok::<_, ()>((next.to_be_bytes().to_vec(), ()))
+        };
+        // If so many others announce something at once that this cannot, they do it for us.
+        let _ = update(shared, &self.news_key(name), change);
+    }
+
+    /// The new entry, and then the others in the order in which they end, the earliest left out as far as there is no room.
+    fn write(&self, new: Borrowed<'_>, mut others: Vec<Borrowed<'_>>) -> Vec<u8> {
+        others.sort_by_key(|entry| std::cmp::Reverse(entry.until));
         let mut shelf = Vec::new();
-        for entry in kept {
+        for entry in std::iter::once(new).chain(others) {
             let length = u32::try_from(entry.value.len()).unwrap_or(u32::MAX);
             if shelf.len() + HEAD + entry.value.len() > self.bytes {
                 continue;
@@ -127,6 +142,15 @@ struct Borrowed<'a> {
     name: [u8; NAME],
     until: Timestamp,
     value: &'a [u8],
+}
+
+/// The number under a [`Shelves::news_key`]; 0 when nothing was announced.
+pub(crate) fn news(shared: &dyn SharedData, key: &str) -> u64 {
+    shared.read(key).map_or(0, |(count, _)| count_of(&count))
+}
+
+fn count_of(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
 }
 
 /// The entries of a shelf; what is not one ends the list.
@@ -194,6 +218,32 @@ mod tests {
         let kept = SHELVES.all(&shared, Timestamp(0));
         assert_eq!(kept.len(), 8);
         assert!(kept.iter().any(|entry| entry.until == Timestamp(1099)));
+    }
+
+    #[test]
+    fn what_is_written_stays_even_if_it_ends_first() {
+        let shared = LocalShared::default();
+        for number in 0..100 {
+            put(&shared, &number.to_string(), b"x", 1000, 0);
+        }
+        put(&shared, "short", b"y", 10, 0);
+        assert_eq!(
+            SHELVES.find(&shared, "short", Timestamp(0)),
+            Some(b"y".to_vec())
+        );
+    }
+
+    #[test]
+    fn news_is_of_one_shelf() {
+        let shared = LocalShared::default();
+        let key = SHELVES.news_key("a");
+        assert_eq!(news(&shared, &key), 0);
+        SHELVES.announce(&shared, "a");
+        SHELVES.announce(&shared, "a");
+        assert_eq!(news(&shared, &key), 2);
+        let elsewhere = (0..).map(|number| SHELVES.news_key(&number.to_string()));
+        let other = elsewhere.into_iter().find(|other| *other != key).unwrap();
+        assert_eq!(news(&shared, &other), 0);
     }
 
     #[test]

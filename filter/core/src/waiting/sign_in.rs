@@ -2,9 +2,9 @@
 
 use super::{Flow, Waiting};
 use crate::env::Env;
-use crate::gate::Gate;
+use crate::gate::{Gate, KeyLookup};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::claims::{self, Claims, Expected};
+use crate::oidc::claims::{self, Claims, Expected, Nonce};
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem, TokenProblem};
 use crate::reply::Audience;
@@ -61,12 +61,6 @@ impl SignIn {
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum KeyLookup {
-    First,
-    Again,
-}
-
 /// A sign-in between two stages.
 struct Remaining {
     attempt: Attempt,
@@ -83,7 +77,7 @@ impl Remaining {
         let expected = Expected {
             issuer: &metadata.discovered.issuer,
             client_id: &provider.settings().client_id,
-            nonce: &nonce,
+            nonce: Nonce::Is(&nonce),
             access_token: tokens.access_token.as_deref(),
             now: env.now,
         };

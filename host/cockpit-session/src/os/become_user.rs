@@ -15,7 +15,7 @@ use crate::account::Account;
 const FIRST_OTHER: libc::c_uint = 3;
 
 /// Makes `command` run as `account`, in its home folder if there is one, with no descriptor of this process but the
-/// standard ones. Supplementary groups stay as they are: the PAM session sets them before.
+/// standard ones. Supplementary groups stay as they are: they have to be the account's before.
 pub(crate) fn run_as(command: &mut Command, account: &Account) {
     let (uid, gid, home) = (account.uid, account.gid, account.home_path());
     let prepare = move || prepare(uid, gid, &home);

@@ -136,6 +136,26 @@ fn an_account_without_a_login_shell_is_refused() -> Result<()> {
 }
 
 #[test]
+fn the_shell_is_tried_with_nothing_of_root() -> Result<()> {
+    let place = Place::new()?;
+    let (shell, report) = (place.file("shell"), place.file("report"));
+    let script = format!(
+        "#!/bin/sh\n(id -u; id -G; pwd) >{}\nexec /bin/sh \"$@\"\n",
+        report.display()
+    );
+    std::fs::write(&shell, script)?;
+    std::fs::set_permissions(&shell, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    std::fs::write(&report, "")?;
+    std::fs::set_permissions(&report, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+    let user = UnixUser::create_with(&["--shell", shell.to_str().context("a path")?])?;
+    session_of(&place, &user.name)?;
+    let (uid, gid) = (id("-u", &user.name)?[0], id("-g", &user.name)?[0]);
+    let expected = format!("{uid}\n{gid}\n/home/{}\n", user.name);
+    assert_eq!(std::fs::read_to_string(&report)?, expected);
+    Ok(())
+}
+
+#[test]
 fn a_shell_that_hangs_is_not_waited_for() -> Result<()> {
     let place = Place::new()?;
     let shell = place.file("shell");

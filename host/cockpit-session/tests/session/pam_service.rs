@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use rustix::process::geteuid;
 
 /// Where PAM looks for rules.
 const FOLDER: &str = "/etc/pam.d";
@@ -23,6 +24,10 @@ pub(crate) struct PamService {
 impl PamService {
     /// Checks accounts as Cockpit does, with these rules before; writes the record to `folder`.
     pub(crate) fn create(folder: &Path, rules: &str) -> Result<Self> {
+        ensure!(
+            geteuid().is_root(),
+            "rules of PAM can only be made by root: run the tests as root"
+        );
         remove_abandoned()?;
         let recorder = folder.join("recorder");
         std::fs::write(&recorder, RECORDER)?;

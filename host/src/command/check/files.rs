@@ -45,7 +45,8 @@ fn unreadable(file: &Value) -> Vec<Problem> {
             return;
         };
         if let Err(error) = file::read_whole("file", Path::new(name), limits::PEM_FILE) {
-            problems.push(Problem::new(written.path, error.to_string()));
+            let problem = Problem::new(written.path, error.to_string());
+            problems.push(problem.help("name a PEM file that this user may read"));
         }
     });
     problems

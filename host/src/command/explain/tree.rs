@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use jetway_core::explain::{
-    ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm, Explanation,
+    ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
+    Explanation,
 };
 
 use super::ink::{Ink, harmless};
@@ -103,14 +104,18 @@ fn seen(explanation: &Explanation) -> Option<&'static str> {
 /// ``as the Unix user `alice`, by `users`, with administrative access``.
 fn entry(cockpit: &ExplainedCockpit) -> String {
     let (Some(user), Some(by)) = (&cockpit.user, cockpit.by) else {
-        return "no Unix user: neither `users` nor `user_claim` nor `local_part_of` names one".to_owned();
+        return "no Unix user: neither `users` nor `user_claim` nor `local_part_of` names one"
+            .to_owned();
     };
     let access = if cockpit.administrator {
         "administrative"
     } else {
         "limited"
     };
-    format!("as the Unix user `{}`, by `{by}`, with {access} access", harmless(user))
+    format!(
+        "as the Unix user `{}`, by `{by}`, with {access} access",
+        harmless(user)
+    )
 }
 
 fn action(name: &str, terms: &[ExplainedTerm], ink: Ink) -> Vec<String> {

@@ -37,7 +37,12 @@ fn innermost(error: &Error) -> &Error {
 }
 
 fn describe(error: &Error) -> (String, Option<&'static str>) {
-    let repeated = || format!("aliases repeat more than {MAX_REPEATED} values");
+    let repeated = || {
+        (
+            format!("aliases repeat more than {MAX_REPEATED} values"),
+            Some("let no alias stand within what another alias repeats"),
+        )
+    };
     match error {
         Error::MultipleDocuments { .. }
         | Error::Budget {
@@ -48,10 +53,7 @@ fn describe(error: &Error) -> (String, Option<&'static str>) {
             Some("put everything into one, without `---` in between"),
         ),
         Error::Budget { breach, .. } => match breach {
-            BudgetBreach::Depth { .. } => (
-                format!("the file is nested more than {MAX_DEPTH} levels deep"),
-                None,
-            ),
+            BudgetBreach::Depth { .. } => too_deep(),
             BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => (
                 format!("the file has more than {MAX_NODES} values"),
                 Some(
@@ -59,7 +61,7 @@ fn describe(error: &Error) -> (String, Option<&'static str>) {
                 ),
             ),
             BudgetBreach::RecordedAnchorEvents { .. }
-            | BudgetBreach::RecordedAnchorBytes { .. } => (repeated(), None),
+            | BudgetBreach::RecordedAnchorBytes { .. } => repeated(),
             _ => (
                 "the file has too many anchors, aliases or merge keys".to_owned(),
                 None,
@@ -68,7 +70,7 @@ fn describe(error: &Error) -> (String, Option<&'static str>) {
         Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => (repeated(), None),
+        | Error::AliasReplayStackDepthExceeded { .. } => repeated(),
         Error::RecursiveReferencesRequireWeakTypes { .. } => {
             ("an anchor stands inside itself".to_owned(), None)
         }
@@ -92,9 +94,20 @@ fn describe(error: &Error) -> (String, Option<&'static str>) {
     }
 }
 
+fn too_deep() -> (String, Option<&'static str>) {
+    (
+        format!("the file is nested more than {MAX_DEPTH} levels deep"),
+        Some("a policy needs about ten: look for brackets that are not closed"),
+    )
+}
+
 fn not_yaml(error: &Error) -> (String, Option<&'static str>) {
     let said = UserMessageFormatter.format_message(error);
     let said = said.lines().next().unwrap_or_default();
+    // The scanner has a limit of its own for brackets, which is above ours.
+    if said.contains("recursion limit") {
+        return too_deep();
+    }
     let said = said.trim_end_matches(['.', ':', ' ']).replace('\'', "`");
     let help = HELP
         .iter()

@@ -76,3 +76,21 @@ async fn what_leads_to_no_upstream_is_not_forwarded() {
     }
     assert_eq!(upstream.take().len(), 1);
 }
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_is_told_from_one_that_speaks_no_http() {
+    let upstream = Upstream::start().await;
+    let route = json!({"to": upstream.url(), "allow_websockets": true});
+    let rig = Rig::start(read(&file(&[route])));
+    for (path, status) in [("/closed", 503), ("/nonsense", 502), ("/", 200)] {
+        assert_eq!(rig.get(path, 0, "").await.status(), status, "{path}");
+    }
+    // The same on a connection of its own.
+    for (path, status) in [("/closed", 503), ("/nonsense", 502)] {
+        let mut stream = rig.connect().await;
+        let request = rig.request("GET", path, 0, upstream::WEBSOCKET);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let line = read_until(&mut stream, "\r\n").await;
+        assert!(line.contains(&format!(" {status} ")), "{path}: {line}");
+    }
+}

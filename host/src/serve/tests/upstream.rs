@@ -13,7 +13,7 @@ pub(super) const WEBSOCKET: &str = "connection: upgrade\r\nupgrade: websocket\r\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const SWITCHING: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nset-cookie: a=b\r\n\r\n";
 
 /// A server that does as the path says, and else answers with the head that it got.
 pub(super) struct Upstream {
@@ -49,6 +49,13 @@ impl Upstream {
         std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
     }
 
+    /// What comes next: the path of a request, or what a websocket was told, in hexadecimal digits.
+    pub(super) async fn next(&mut self) -> String {
+        within("something comes to the upstream", self.requests.recv())
+            .await
+            .unwrap()
+    }
+
     /// Waits until the proxy has closed a connection on which an answer to this path was under way.
     pub(super) async fn closed(&mut self, path: &str) {
         let ended = within("the upstream's connection ends", self.ends.recv()).await;
@@ -66,6 +73,10 @@ async fn serve(
         let _ = requests.send(path.clone());
         match path.as_str() {
             "/silent" => until_closed(&mut stream).await,
+            "/closed" => {}
+            "/nonsense" => {
+                let _ = stream.write_all(b"nonsense\r\n\r\n").await;
+            }
             "/head" => {
                 let part = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
                 let _ = stream.write_all(part).await;
@@ -76,6 +87,23 @@ async fn serve(
                     .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n")
                     .await;
                 while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+            }
+            "/body" => {
+                let Some(body) = read_body(&mut stream, &head).await else {
+                    break;
+                };
+                let told = [head.as_bytes(), &body].concat();
+                let length = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", told.len());
+                let answer = [length.as_bytes(), &told].concat();
+                if stream.write_all(&answer).await.is_ok() {
+                    continue;
+                }
+            }
+            "/websocket/silent" => {
+                let _ = stream.write_all(SWITCHING).await;
+                let mut told = Vec::new();
+                let _ = stream.read_to_end(&mut told).await;
+                let _ = requests.send(hex(&told));
             }
             "/websocket" => {
                 let _ = stream.write_all(SWITCHING).await;
@@ -103,6 +131,28 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
         head.push(stream.read_u8().await.ok()?);
     }
     String::from_utf8(head).ok()
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A body with its length, or in chunks as they came.
+async fn read_body(stream: &mut TcpStream, head: &str) -> Option<Vec<u8>> {
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    if let Some(length) = length {
+        let mut body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut body).await.ok()?;
+        return Some(body);
+    }
+    let mut body = Vec::new();
+    while !body.ends_with(b"0\r\n\r\n") {
+        body.push(stream.read_u8().await.ok()?);
+    }
+    Some(body)
 }
 
 async fn until_closed(stream: &mut TcpStream) {

@@ -1,13 +1,17 @@
-//! Reading buffers: the plugin's configuration and the bodies of replies to its HTTP calls. Bodies of requests and
-//! responses stream past the plugin and read as empty.
+//! Buffers: the plugin's configuration, the bodies of replies to its HTTP calls, and what it keeps back of a request's body,
+//! the only one that it may change. Other bodies stream past the plugin and read as empty.
 
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::guest::{self, Slots, parts, put_u32};
+use crate::wasm::context::Phase;
+use crate::wasm::guest::{self, Slots, Span, parts, put_u32};
+use crate::wasm::request_body::Full;
 use crate::wasm::state::State;
 use crate::wasm::status::{Failure, Status, code, code_or_trap};
 
+/// Body of the stream's request, as far as the plugin keeps it back.
+const REQUEST_BODY: u32 = 0;
 /// Body of the reply to the plugin's HTTP call.
 const CALL_REPLY_BODY: u32 = 4;
 /// The plugin's configuration.
@@ -40,14 +44,41 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     )?;
     imports.env(
         "proxy_set_buffer_bytes",
-        |_: Caller<'_, State>, _: u32, _: u32, _: u32, _: u32, _: u32| {
-            code(Err(Status::BadArgument))
+        |mut caller: Caller<'_, State>,
+         buffer: u32,
+         start: u32,
+         size: u32,
+         value: u32,
+         value_size: u32| {
+            let value = Span {
+                address: value,
+                size: value_size,
+            };
+            code(replace(&mut caller, buffer, (start, size), value))
         },
     )
 }
 
+/// Replaces a part of a request's body, which may lie anywhere in it. What begins behind its end is added there.
+fn replace(
+    caller: &mut Caller<'_, State>,
+    number: u32,
+    (start, size): (u32, u32),
+    value: Span,
+) -> Result<(), Status> {
+    let (memory, state) = parts(caller)?;
+    let value = value.of(memory)?;
+    let stream = state
+        .stream_mut()
+        .filter(|stream| number == REQUEST_BODY && matches!(stream.phase, Phase::Request(_)));
+    let body = &mut stream.ok_or(Status::BadArgument)?.body;
+    body.replace(start, size, value)
+        .map_err(|Full| Status::BadArgument)
+}
+
 fn buffer(state: &State, number: u32) -> Result<&[u8], Status> {
     match number {
+        REQUEST_BODY => Ok(state.stream().map_or(&[], |stream| stream.body.bytes())),
         CALL_REPLY_BODY => state
             .calls
             .reply

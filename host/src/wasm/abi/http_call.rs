@@ -10,7 +10,7 @@ use super::Imports;
 use crate::wasm::guest::{Span, parts, put_u32};
 use crate::wasm::maps;
 use crate::wasm::pairs;
-use crate::wasm::state::{Calls, State};
+use crate::wasm::state::{Calls, Pending, State};
 use crate::wasm::status::{Status, code};
 use crate::wasm::worker;
 
@@ -96,10 +96,14 @@ fn call(caller: &mut Caller<'_, State>, arguments: &Arguments) -> Result<(), Sta
         .send(upstream, request, timeout)
         .ok_or(Status::BadArgument)?;
     let id = next_id(&mut state.calls);
-    state
-        .calls
-        .pending
-        .insert(id, worker::spawn_call(state.link.clone(), id, call));
+    let pending = Pending {
+        caller: state.effective,
+        _task: worker::spawn_call(state.link.clone(), id, call),
+    };
+    state.calls.pending.insert(id, pending);
+    if let Some(stream) = state.stream_mut() {
+        stream.calls = stream.calls.saturating_add(1);
+    }
     put_u32(memory, arguments.id, id)
 }
 

@@ -212,7 +212,7 @@ fn a_reset_stream_is_closed_before_and_after_it_has_passed() {
         let rig = Rig::new(&module);
         let (mut tunnel, _) = rig.passed(head(&[]));
         continued(tunnel.response(response(&[]), false));
-        let (mut other, _) = rig.passed(head(&[]));
+        let (other, _) = rig.passed(head(&[]));
         assert_eq!(tunnel.closed().await, Ended::Closed);
         assert!(
             tokio::time::timeout(Duration::from_secs(1), other.closed())

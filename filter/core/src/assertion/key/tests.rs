@@ -28,7 +28,7 @@ fn error(text: &[u8]) -> String {
 #[test]
 fn keys_in_every_form_are_the_same_key() {
     let key = secret_key();
-    let expected = AssertionKey::new(SigningKey::from(key.clone()));
+    let expected = AssertionKey::ecdsa(SigningKey::from(key.clone()));
     let pkcs8 = key.to_pkcs8_pem(LineEnding::LF).unwrap();
     let crlf = key.to_pkcs8_pem(LineEnding::CRLF).unwrap();
     let sec1 = key.to_sec1_pem(LineEnding::LF).unwrap();
@@ -58,8 +58,7 @@ fn other_texts_are_refused() {
         ("", "not in PEM"),
         ("not base64!", "not in PEM"),
         ("AAAA", "not in PEM"),
-        (&other_curve, "not one on the curve P-256"),
-        ("-----BEGIN RSA PRIVATE KEY-----\n", "an RSA key"),
+        (&other_curve, "neither one on the curve P-256"),
         (
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
             "an encrypted key",
@@ -69,7 +68,7 @@ fn other_texts_are_refused() {
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "no private key"),
         (
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-            "not one on the curve P-256",
+            "neither one on the curve P-256",
         ),
     ] {
         let error = error(text.as_bytes());
@@ -110,7 +109,7 @@ fn tokens_hold_with_the_published_key() {
         );
     }
     let public = VerifyingKey::from_sec1_bytes(&point).unwrap();
-    let token = key.sign(&json!({"sub": "s"}));
+    let token = key.sign(json!({"sub": "s"}).as_object().unwrap()).unwrap();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
     public.verify(signed.as_bytes(), &signature).unwrap();
@@ -123,7 +122,7 @@ fn tokens_hold_with_the_published_key() {
         json!({"alg": "ES256", "typ": "JWT", "kid": jwk["kid"]})
     );
     assert_eq!(read(claims), json!({"sub": "s"}));
-    let other = key.sign(&json!({"sub": "t"}));
+    let other = key.sign(json!({"sub": "t"}).as_object().unwrap()).unwrap();
     let (other, _) = other.rsplit_once('.').unwrap();
     assert!(public.verify(other.as_bytes(), &signature).is_err());
 }
@@ -134,7 +133,7 @@ fn the_name_is_the_thumbprint() {
     let scalar = URL_SAFE_NO_PAD
         .decode("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")
         .unwrap();
-    let key = AssertionKey::new(SigningKey::from_slice(&scalar).unwrap());
+    let key = AssertionKey::ecdsa(SigningKey::from_slice(&scalar).unwrap());
     assert_eq!(key.id(), "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U");
 }
 
@@ -142,4 +141,35 @@ fn the_name_is_the_thumbprint() {
 fn debug_shows_nothing() {
     let key = AssertionKey::derived(&Secret::new(vec![1; 32]));
     assert_eq!(format!("{key:?}"), "AssertionKey(..)");
+}
+
+/// Verified by the code that verifies other people's tokens.
+#[test]
+fn the_kind_of_key_fixes_the_algorithm() {
+    use crate::oidc::keys::KeySet;
+    use jwt_simple::prelude::{Ed25519KeyPair, RS256KeyPair, VerificationOptions};
+
+    let rsa = RS256KeyPair::generate(2048).unwrap().to_pem().unwrap();
+    let ed25519 = Ed25519KeyPair::generate().to_pem();
+    for (pem, algorithm) in [(rsa, "RS256"), (ed25519, "EdDSA")] {
+        let key = AssertionKey::from_pem(pem.as_bytes()).unwrap();
+        assert_eq!(key.algorithm(), algorithm);
+        let claims = json!({"sub": "s", "iss": "app.test", "aud": "app.test"});
+        let token = key.sign(claims.as_object().unwrap()).unwrap();
+        let set = KeySet::read(key.key_set().as_bytes()).unwrap();
+        let verifies = |token: &str| {
+            set.candidates(algorithm, Some(key.id()))
+                .any(|key| key.verify(token, VerificationOptions::default()).is_ok())
+        };
+        assert!(verifies(&token));
+        assert!(!verifies(&token.replacen('.', ".e", 1)));
+        let payload = token.split('.').nth(1).unwrap();
+        let told: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+        assert_eq!(told, claims);
+    }
+    let small = RS256KeyPair::generate(1024).map(|key| key.to_pem().unwrap());
+    if let Ok(small) = small {
+        assert!(error(small.as_bytes()).contains("2048"));
+    }
 }

@@ -1,6 +1,7 @@
 //! Keys at the top of the file.
 
 use super::super::key::{By, Key, Kind};
+use super::super::provider_kind::WORDS;
 use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
 use super::route::ROUTE;
 
@@ -152,9 +153,9 @@ pub const GLOBAL: &[Key] = &[
     // Identity provider.
     Key::honoured(
         "idp_provider",
-        Kind::Word(&["oidc"]),
+        Kind::Word(WORDS),
         By::FILTER,
-        "The kind of identity provider: `oidc`, which nearly all of them speak",
+        "The kind of identity provider: `oidc` for any that speaks OpenID Connect, others know what is particular about one",
     ),
     Key::honoured(
         "idp_provider_url",
@@ -181,10 +182,39 @@ pub const GLOBAL: &[Key] = &[
         "File of the client secret; a line break at its end does not count",
     ),
     Key::honoured(
+        "idp_token_endpoint_auth_method",
+        Kind::Word(&[
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+            "none",
+        ]),
+        By::FILTER,
+        "Jetway's own: how this proxy proves who it is to the provider; by default with its private key if there is one, else with its secret as the provider offers",
+    ),
+    Key::honoured(
+        "idp_client_private_key",
+        Kind::Secret,
+        By::FILTER,
+        "Jetway's own: private key in PEM for `private_key_jwt`",
+    ),
+    Key::honoured(
+        "idp_client_private_key_file",
+        Kind::File,
+        By::BODIES,
+        "File of `idp_client_private_key`",
+    ),
+    Key::honoured(
+        "idp_client_private_key_id",
+        Kind::Text,
+        By::FILTER,
+        "Jetway's own: the name (`kid`) under which the provider knows the public key",
+    ),
+    Key::honoured(
         "idp_scopes",
         Kind::Texts,
         By::FILTER,
-        "Scopes of the sign-in; `openid`, `profile` and `email` by default",
+        "Scopes of the sign-in; `openid`, `profile`, `email` and `offline_access` by default, or what the kind of provider needs",
     ),
     Key::honoured(
         "idp_request_params",
@@ -276,9 +306,11 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("authenticate_service_url", ONE_HOST),
     Key::ignored("authenticate_internal_service_url", ONE_HOST),
     Key::ignored("authenticate_callback_path", ONE_HOST),
-    Key::ignored(
+    Key::honoured(
         "signout_redirect_url",
-        "who has signed out sees `/.pomerium/signed_out`",
+        Kind::Text,
+        By::FILTER,
+        "Where browsers go after a sign-out, registered with the provider; `https://HOST/.pomerium/signed_out` without it",
     ),
     Key::refused(
         "programmatic_redirect_domain_whitelist",
@@ -295,7 +327,7 @@ pub const GLOBAL: &[Key] = &[
         "signing_key",
         Kind::Secret,
         By::FILTER,
-        "The private key that signs assertions, on the curve P-256, as PEM text or as that in base64; by default one is derived from `cookie_secret`",
+        "The private key that signs assertions (P-256, Ed25519 or RSA), as PEM text or as that in base64; by default one is derived from `cookie_secret`",
     ),
     Key::honoured(
         "signing_key_file",

@@ -1,59 +1,15 @@
 //! The identity provider.
 
+mod client_auth;
+
 use serde_json::Value;
 use url::Url;
 
 use super::super::findings::{Findings, Place, quoted};
 use super::super::object::Object;
+use super::super::provider_kind::{Preset, ProviderKind, WORDS};
 use super::super::{EmailVerification, Origin, ProviderSettings, Secret};
-
-/// Kinds of providers that Pomerium has, and what to write for each.
-const KINDS: [(&str, &str); 11] = [
-    (
-        "auth0",
-        "write `oidc`, and `https://TENANT.auth0.com/` as `idp_provider_url`",
-    ),
-    (
-        "azure",
-        "write `oidc`, and `https://login.microsoftonline.com/TENANT/v2.0` as `idp_provider_url`",
-    ),
-    (
-        "cognito",
-        "write `oidc`, and `https://cognito-idp.REGION.amazonaws.com/POOL` as `idp_provider_url`",
-    ),
-    (
-        "gitlab",
-        "write `oidc`, and `https://gitlab.com` or your own GitLab as `idp_provider_url`",
-    ),
-    (
-        "google",
-        "write `oidc`, and `https://accounts.google.com` as `idp_provider_url`",
-    ),
-    (
-        "okta",
-        "write `oidc`, and your Okta address as `idp_provider_url`",
-    ),
-    (
-        "onelogin",
-        "write `oidc`, and `https://TENANT.onelogin.com/oidc/2` as `idp_provider_url`",
-    ),
-    (
-        "ping",
-        "write `oidc`, and your issuer's address as `idp_provider_url`",
-    ),
-    (
-        "apple",
-        "Apple answers in a way of its own: put a provider that knows it, such as Keycloak or Dex, between",
-    ),
-    (
-        "github",
-        "GitHub does not speak OpenID Connect: put a provider that knows it, such as Keycloak or Dex, between",
-    ),
-    (
-        "hosted",
-        "that is Pomerium's own service: write `oidc`, and the issuer of a provider of yours as `idp_provider_url`",
-    ),
-];
+use client_auth::read_client_auth;
 
 pub(super) fn read_provider(
     file: &Object<'_>,
@@ -67,9 +23,9 @@ pub(super) fn read_provider(
     if !present && !needed {
         return None;
     }
-    if let Some(kind) = &kind {
-        check_kind(kind, &file.place_of("idp_provider"), findings);
-    }
+    let preset = kind
+        .as_deref()
+        .map(|kind| read_kind(kind, &file.place_of("idp_provider"), findings));
     let missing = |key: &str, what: &str, findings: &mut Findings| {
         findings
             .problem(
@@ -85,13 +41,13 @@ pub(super) fn read_provider(
             findings,
         );
     }
-    let issuer = file.some_text("idp_provider_url", findings);
+    let preset = preset.flatten();
+    let written = file.some_text("idp_provider_url", findings);
+    let issuer = written.or_else(|| preset?.issuer.map(str::to_owned));
     if issuer.is_none() {
-        missing(
-            "idp_provider_url",
-            "add the provider's issuer, for example `https://idp.example.com`",
-            findings,
-        );
+        let example = preset.map_or("https://idp.example.com", |preset| preset.example);
+        let help = format!("add the provider's issuer, for example `{example}`");
+        missing("idp_provider_url", &help, findings);
     }
     let client_id = file.some_text("idp_client_id", findings);
     if client_id.is_none() {
@@ -109,26 +65,47 @@ pub(super) fn read_provider(
             .unwrap_or_default()
             .into_bytes(),
     );
-    let scopes = file
-        .texts("idp_scopes", findings)
-        .unwrap_or_else(default_scopes);
-    let extra_origins = read_origins(file, findings);
-    let request_params = read_request_params(file, findings);
+    let scopes = file.texts("idp_scopes", findings).unwrap_or_else(|| {
+        let scopes = preset.map_or(&[][..], |preset| preset.scopes);
+        scopes.iter().copied().map(str::to_owned).collect()
+    });
+    let extra_origins = preset_origins(preset, issuer.as_deref())
+        .chain(read_origins(file, findings))
+        .collect();
+    let mut request_params = read_request_params(file, findings);
+    for (name, value) in preset.map_or(&[][..], |preset| preset.params) {
+        if !request_params.iter().any(|(known, _)| known == name) {
+            request_params.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
+    let client_auth = read_client_auth(file, &client_secret, findings);
     let email_verification = read_email_verification(file, findings);
     Some(ProviderSettings {
+        kind: preset.map_or(ProviderKind::Oidc, |preset| preset.kind),
         issuer: issuer?,
         origin: origin?,
         extra_origins,
         client_id: client_id?,
         client_secret,
+        client_auth,
         scopes,
         request_params,
         email_verification,
     })
 }
 
-fn default_scopes() -> Vec<String> {
-    ["openid", "profile", "email"].map(str::to_owned).to_vec()
+/// Origins of endpoints that belong to a kind of provider, when it is the one that everybody uses.
+fn preset_origins(
+    preset: Option<&'static Preset>,
+    issuer: Option<&str>,
+) -> impl Iterator<Item = Origin> {
+    let common = preset.filter(|preset| {
+        // A GitHub of one's own has its interface on its own origin.
+        preset.kind != ProviderKind::Github || issuer == preset.issuer
+    });
+    let origins = common.map_or(&[][..], |preset| preset.origins);
+    let parsed = origins.iter().filter_map(|text| Url::parse(text).ok());
+    parsed.filter_map(|url| Origin::of(&url))
 }
 
 /// An issuer is `https` without query and fragment (OpenID Connect Discovery 1.0, section 2); plain `http` only on this
@@ -245,22 +222,25 @@ fn read_email_verification(file: &Object<'_>, findings: &mut Findings) -> EmailV
     }
 }
 
-/// One kind is spoken, OpenID Connect, which nearly all of Pomerium's others are too.
-fn check_kind(kind: &str, place: &Place, findings: &mut Findings) {
-    let lower = kind.to_ascii_lowercase();
-    if lower == "oidc" {
-        return;
+/// The kind of provider.
+fn read_kind(kind: &str, place: &Place, findings: &mut Findings) -> Option<&'static Preset> {
+    let preset = Preset::find(kind);
+    if preset.is_none() {
+        let note = findings.problem(
+            place,
+            format!("{} is not a kind of provider here", quoted(kind)),
+        );
+        if kind.eq_ignore_ascii_case("hosted") {
+            note.help(
+                "that is Pomerium's own service: write `oidc`, and the issuer of a provider of yours as `idp_provider_url`",
+            );
+        } else {
+            note.help_near(
+                &kind.to_ascii_lowercase(),
+                WORDS.iter().copied(),
+                "write `oidc`, and the provider's issuer address as `idp_provider_url`",
+            );
+        }
     }
-    let note = findings.problem(
-        place,
-        format!("{} is not a kind of provider here", quoted(kind)),
-    );
-    match KINDS.iter().find(|(known, _)| *known == lower) {
-        Some((_, help)) => note.help(*help),
-        None => note.help_near(
-            &lower,
-            std::iter::once("oidc").chain(KINDS.iter().map(|(known, _)| *known)),
-            "write `oidc`, and the provider's issuer address as `idp_provider_url`",
-        ),
-    }
+    preset
 }

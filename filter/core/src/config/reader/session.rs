@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use url::Url;
 
 use super::super::findings::{Findings, quoted};
 use super::super::object::Object;
-use super::super::{Secret, SessionSettings};
+use super::super::{MAX_SESSION_LIFETIME, Origin, Secret, SessionSettings};
 
 /// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
-/// Longest session: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be signed in that long.
-const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Length of `cookie_secret` once decoded.
 const SECRET_LENGTH: usize = 32;
 /// How many earlier secrets there may be: a ring that is never cleared is no rotation.
@@ -38,7 +37,7 @@ pub(super) fn read_session(
     let lifetime = file
         .duration("cookie_expire", findings)
         .unwrap_or(DEFAULT_LIFETIME);
-    if lifetime < Duration::from_secs(60) || lifetime > MAX_LIFETIME {
+    if lifetime < Duration::from_secs(60) || lifetime > MAX_SESSION_LIFETIME {
         findings
             .problem(
                 &file.place_of("cookie_expire"),
@@ -52,6 +51,7 @@ pub(super) fn read_session(
         previous_secrets: read_previous(file, findings),
         lifetime,
         idle: read_idle(file, lifetime, findings),
+        signed_out_url: read_signed_out_url(file, findings),
     })
 }
 
@@ -66,6 +66,21 @@ fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> 
             .help("write for example `30m`, or leave it out");
     }
     Some(idle)
+}
+
+fn read_signed_out_url(file: &Object<'_>, findings: &mut Findings) -> Option<Url> {
+    let text = file.some_text("signout_redirect_url", findings)?;
+    let url = Url::parse(&text).ok();
+    let fit = url.filter(|url| Origin::of(url).is_some());
+    if fit.is_none() {
+        findings
+            .problem(
+                &file.place_of("signout_redirect_url"),
+                format!("{} is not the address of a page", quoted(&text)),
+            )
+            .help("write a whole address, for example `https://www.example.com/goodbye`");
+    }
+    fit
 }
 
 /// Earlier secrets, several separated by commas: they come by environment, too, where there are no lists.

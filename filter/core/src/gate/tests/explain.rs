@@ -100,6 +100,29 @@ fn every_way_out_has_its_decision_and_status() {
         certificate: ClientCertificate::NotAsked,
     });
     assert_eq!((told.decision, told.status), (Deny, 404));
+    assert_eq!(told.reasons, ["route-not-found"]);
+}
+
+#[test]
+fn what_is_refused_before_any_route_is_told_in_words() {
+    let gate = gate(&json!({"allow": {"or": [{"accept": true}]}}));
+    for (host, path, word, part) in [
+        ("app.test.", "/", "bad-host", "ends with a dot"),
+        ("app.test", "/a%2fb", "bad-path", "in different ways"),
+    ] {
+        let headers = request("GET", host, path, &[]);
+        let told = gate.explain(&Question {
+            headers: &headers,
+            claims: None,
+            source: None,
+            now: Timestamp(0),
+            certificate: ClientCertificate::NotAsked,
+        });
+        assert!(told.route.is_none());
+        assert_eq!(told.status, 400);
+        assert_eq!(told.reasons, [word]);
+        assert!(told.summary.contains(part), "{}", told.summary);
+    }
 }
 
 /// Whoever signs in and asks gets what was explained before.

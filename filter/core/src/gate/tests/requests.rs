@@ -130,53 +130,6 @@ fn websockets() {
 }
 
 #[test]
-fn signing_out_takes_a_form_of_this_site() {
-    let mut world = World::new();
-    let jar = world.sign_in("app.test", "/", "alice@corp.test");
-    let cookie = jar.header();
-    let mut post = |extra: &[(&str, &[u8])]| {
-        let mut all = vec![HTML, ("cookie", cookie.as_bytes())];
-        all.extend_from_slice(extra);
-        world.reply(&request("POST", "app.test", "/.pomerium/sign_out", &all))
-    };
-    assert_eq!(post(&[]).status, 403);
-    assert_eq!(post(&[("origin", b"https://evil.test")]).status, 403);
-    assert_eq!(
-        post(&[("origin", b"null"), ("sec-fetch-site", b"cross-site")]).status,
-        403
-    );
-    assert!(
-        post(&[
-            ("origin", b"https://evil.test"),
-            ("sec-fetch-site", b"same-origin")
-        ])
-        .status
-            == 403
-    );
-    let reply = post(&[("origin", b"https://app.test")]);
-    assert_eq!(reply.status, 303);
-    assert!(
-        reply
-            .header("location")
-            .unwrap()
-            .starts_with("https://op.test/logout?client_id=rp&")
-    );
-    let mut jar = jar;
-    jar.take(&reply);
-    assert!(jar.0.is_empty());
-    let page = world.reply(&request(
-        "GET",
-        "app.test",
-        "/.pomerium/sign_out",
-        &[HTML, ("cookie", cookie.as_bytes())],
-    ));
-    assert!(
-        page.status == 200 && page.header("set-cookie").is_none(),
-        "a link only asks"
-    );
-}
-
-#[test]
 fn own_addresses_never_reach_the_upstream() {
     let mut world = World::new();
     let jar = world.sign_in("app.test", "/", "alice@corp.test");

@@ -18,7 +18,7 @@ fn check(token: &str, fake: &FakeProvider) -> Result<Claims, TokenProblem> {
     let expected = Expected {
         issuer: ISSUER,
         client_id: CLIENT,
-        nonce: NONCE,
+        nonce: Nonce::Is(NONCE),
         access_token: Some("at"),
         now: NOW,
     };

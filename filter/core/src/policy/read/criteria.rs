@@ -175,6 +175,8 @@ struct Window<'v> {
     after: Option<&'v str>,
     before: Option<&'v str>,
     zone: Option<TimeZone>,
+    /// Whether there was nothing to complain about.
+    sound: bool,
 }
 
 impl<'v> Window<'v> {
@@ -189,6 +191,7 @@ impl<'v> Window<'v> {
             after: None,
             before: None,
             zone: None,
+            sound: true,
         };
         let count = findings.problem_count();
         for (name, value) in each_once(object, place, findings) {
@@ -209,7 +212,8 @@ impl<'v> Window<'v> {
                 }
             }
         }
-        (findings.problem_count() == count).then_some(window)
+        window.sound = findings.problem_count() == count;
+        Some(window)
     }
 }
 
@@ -225,7 +229,7 @@ fn read_zone(name: &str, place: &Place, findings: &mut Findings) -> Option<TimeZ
 
 fn read_date(argument: &Value, place: &Place, findings: &mut Findings) -> Option<Criterion> {
     let window = Window::read(argument, place, findings)?;
-    let zone = window.zone.unwrap_or(TimeZone::UTC);
+    let zone = window.zone.clone().unwrap_or(TimeZone::UTC);
     let mut read = |name: &str, text: Option<&str>| match text.map(|text| read_instant(text, &zone))
     {
         None => Some(None),
@@ -238,6 +242,7 @@ fn read_date(argument: &Value, place: &Place, findings: &mut Findings) -> Option
         }
     };
     let (after, before) = (read("after", window.after), read("before", window.before));
+    window.sound.then_some(())?;
     Some(Criterion::Date(DateWindow {
         after: after?,
         before: before?,
@@ -256,12 +261,12 @@ fn read_day_of_week(argument: &Value, place: &Place, findings: &mut Findings) ->
 
 fn read_time_of_day(argument: &Value, place: &Place, findings: &mut Findings) -> Option<Criterion> {
     let window = Window::read(argument, place, findings)?;
-    let Some(zone) = window.zone else {
+    // A zone that cannot be read has its own problem.
+    if window.zone.is_none() && window.sound {
         findings
             .problem(place, "`time_of_day` needs a `timezone`")
             .help("add for example `timezone: Europe/Berlin`");
-        return None;
-    };
+    }
     let mut read = |name: &str, text: Option<&str>| match text.map(read_time) {
         None => Some(None),
         Some(Some(time)) => Some(Some(time)),
@@ -274,7 +279,7 @@ fn read_time_of_day(argument: &Value, place: &Place, findings: &mut Findings) ->
     };
     let (after, before) = (read("after", window.after), read("before", window.before));
     Some(Criterion::TimeOfDay(TimeWindow {
-        zone,
+        zone: window.zone.filter(|_| window.sound)?,
         after: after?,
         before: before?,
     }))

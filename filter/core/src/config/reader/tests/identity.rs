@@ -187,8 +187,7 @@ fn variables_override_and_are_told() {
 #[test]
 fn other_kinds_of_providers_are_told_what_to_write() {
     for (kind, help) in [
-        ("google", "https://accounts.google.com"),
-        ("github", "does not speak OpenID Connect"),
+        ("gogle", "did you mean `google`?"),
         ("hosted", "Pomerium's own service"),
         ("odic", "did you mean `oidc`?"),
         ("acme", "write `oidc`"),

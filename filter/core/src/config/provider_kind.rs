@@ -1,0 +1,204 @@
+//! Kinds of identity providers, and what is particular about each.
+
+/// A kind of identity provider (`idp_provider`). All but GitHub speak OpenID Connect; some with an accent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Any OpenID provider.
+    #[default]
+    Oidc,
+    /// Sign in with Apple: answers by a form (`response_mode=form_post`).
+    Apple,
+    /// Auth0: signs out at an address of its own.
+    Auth0,
+    /// Microsoft Entra ID: one discovery document for many tenants.
+    Azure,
+    /// Amazon Cognito: signs out at an address of its own.
+    Cognito,
+    /// GitHub: OAuth 2.0 with an interface of its own, no ID token.
+    Github,
+    /// GitLab.
+    Gitlab,
+    /// Google.
+    Google,
+    /// Keycloak.
+    Keycloak,
+    /// Okta.
+    Okta,
+    /// OneLogin.
+    Onelogin,
+    /// Ping Identity: the address stands in the claim `mail`.
+    Ping,
+}
+
+/// What a file need not say about a kind of provider.
+#[derive(Debug)]
+pub(super) struct Preset {
+    /// The word in the file.
+    pub(super) word: &'static str,
+    pub(super) kind: ProviderKind,
+    /// The issuer, where there is one for everybody.
+    pub(super) issuer: Option<&'static str>,
+    /// What `idp_provider_url` looks like.
+    pub(super) example: &'static str,
+    /// Origins of endpoints beside the issuer's.
+    pub(super) origins: &'static [&'static str],
+    pub(super) scopes: &'static [&'static str],
+    /// Parameters of the authorization request, unless the file has others of these names.
+    pub(super) params: &'static [(&'static str, &'static str)],
+}
+
+/// With `offline_access` a provider gives a refresh token (OpenID Connect Core 1.0 section 11); one that does not know it
+/// ignores it.
+const OFFLINE: &[&str] = &["openid", "profile", "email", "offline_access"];
+/// For providers that refuse scopes they do not know, or give refresh tokens in other ways.
+const PLAIN: &[&str] = &["openid", "profile", "email"];
+
+/// The kinds by their words in alphabetical order, as in Pomerium, and Keycloak beside them.
+pub(super) static PRESETS: [Preset; 12] = [
+    Preset {
+        word: "apple",
+        kind: ProviderKind::Apple,
+        issuer: Some("https://appleid.apple.com"),
+        example: "https://appleid.apple.com",
+        origins: &[],
+        scopes: &["openid", "name", "email"],
+        params: &[],
+    },
+    Preset {
+        word: "auth0",
+        kind: ProviderKind::Auth0,
+        issuer: None,
+        example: "https://TENANT.auth0.com/",
+        origins: &[],
+        scopes: OFFLINE,
+        params: &[],
+    },
+    Preset {
+        word: "azure",
+        kind: ProviderKind::Azure,
+        issuer: None,
+        example: "https://login.microsoftonline.com/TENANT/v2.0",
+        origins: &["https://graph.microsoft.com"],
+        scopes: OFFLINE,
+        params: &[("prompt", "select_account")],
+    },
+    Preset {
+        word: "cognito",
+        kind: ProviderKind::Cognito,
+        issuer: None,
+        example: "https://cognito-idp.REGION.amazonaws.com/POOL",
+        origins: &[],
+        scopes: PLAIN,
+        params: &[],
+    },
+    Preset {
+        word: "github",
+        kind: ProviderKind::Github,
+        issuer: Some("https://github.com"),
+        example: "https://github.com",
+        origins: &["https://api.github.com"],
+        scopes: &["user:email", "read:org"],
+        params: &[],
+    },
+    Preset {
+        word: "gitlab",
+        kind: ProviderKind::Gitlab,
+        issuer: Some("https://gitlab.com"),
+        example: "https://gitlab.example.com",
+        origins: &[],
+        scopes: PLAIN,
+        params: &[],
+    },
+    Preset {
+        word: "google",
+        kind: ProviderKind::Google,
+        issuer: Some("https://accounts.google.com"),
+        example: "https://accounts.google.com",
+        origins: &[
+            "https://oauth2.googleapis.com",
+            "https://www.googleapis.com",
+            "https://openidconnect.googleapis.com",
+        ],
+        scopes: PLAIN,
+        // Google gives a refresh token only to those who ask for it in its own words, and who are asked anew.
+        params: &[
+            ("access_type", "offline"),
+            ("prompt", "select_account consent"),
+        ],
+    },
+    Preset {
+        word: "keycloak",
+        kind: ProviderKind::Keycloak,
+        issuer: None,
+        example: "https://keycloak.example.com/realms/REALM",
+        origins: &[],
+        // Keycloak's offline sessions never end by themselves; without the scope its refresh tokens live as long as the
+        // person's session there.
+        scopes: PLAIN,
+        params: &[],
+    },
+    Preset {
+        word: "oidc",
+        kind: ProviderKind::Oidc,
+        issuer: None,
+        example: "https://idp.example.com",
+        origins: &[],
+        scopes: OFFLINE,
+        params: &[],
+    },
+    Preset {
+        word: "okta",
+        kind: ProviderKind::Okta,
+        issuer: None,
+        example: "https://TENANT.okta.com",
+        origins: &[],
+        scopes: OFFLINE,
+        params: &[],
+    },
+    Preset {
+        word: "onelogin",
+        kind: ProviderKind::Onelogin,
+        issuer: Some("https://openid-connect.onelogin.com/oidc/2"),
+        example: "https://TENANT.onelogin.com/oidc/2",
+        origins: &[],
+        scopes: &["openid", "profile", "email", "groups"],
+        params: &[],
+    },
+    Preset {
+        word: "ping",
+        kind: ProviderKind::Ping,
+        issuer: None,
+        example: "https://auth.pingone.eu/ENVIRONMENT/as",
+        origins: &[],
+        scopes: OFFLINE,
+        params: &[],
+    },
+];
+
+impl Preset {
+    /// The kind that a word of the file means, without regard to case.
+    pub(super) fn find(word: &str) -> Option<&'static Self> {
+        PRESETS
+            .iter()
+            .find(|preset| preset.word.eq_ignore_ascii_case(word))
+    }
+}
+
+/// The words of all kinds, for the table of keys.
+pub(super) const WORDS: &[&str] = &[
+    "apple", "auth0", "azure", "cognito", "github", "gitlab", "google", "keycloak", "oidc", "okta",
+    "onelogin", "ping",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_one_word() {
+        let words: Vec<&str> = PRESETS.iter().map(|preset| preset.word).collect();
+        assert_eq!(words, WORDS);
+        assert_eq!(Preset::find("OIDC").unwrap().kind, ProviderKind::Oidc);
+        assert!(Preset::find("oidcc").is_none());
+    }
+}

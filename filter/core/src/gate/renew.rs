@@ -1,0 +1,170 @@
+//! Keeping sessions current: who asks the provider again, and what the answer means for everybody.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use super::Gate;
+use crate::cookie::MAX_SESSION_VALUE;
+use crate::env::Env;
+use crate::oidc::claims::{self, Claims};
+use crate::renewal::{
+    End, Entry, LOCK, Outcome, PAUSE, Renewing, STANDINGS, Standing, seal_for_all,
+};
+use crate::session::Session;
+use crate::step::ProviderCall;
+
+/// Longest wait of a request for the renewal of its session, in seconds: one call, and a moment for the timer.
+pub(super) const RENEWAL_WAIT: u64 = 12;
+
+/// Whether a session needs a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// No, or somebody else is at it.
+    No,
+    /// It begins now, ahead of time: nobody has to wait.
+    Soon,
+    /// It begins now, and what the provider said is no longer current.
+    Overdue,
+}
+
+impl Gate {
+    /// How a session that can be renewed stands in this process.
+    pub(super) fn standing(&self, session: &Session, env: &Env<'_>) -> Option<Rc<Standing>> {
+        let sealer = self.sealer.as_ref()?;
+        session.renewal.as_ref()?;
+        Some(self.standings.of(&session.id, sealer, env))
+    }
+
+    /// Begins the renewal of a session if it is due and nobody else is at it. The timer sends the call, see
+    /// [`Gate::next_renewal`].
+    pub(super) fn renew_when_due(&self, session: &Rc<Session>, env: &Env<'_>) -> Due {
+        let Some(renewal) = &session.renewal else {
+            return Due::No;
+        };
+        if env.now.0 < renewal.due_at || self.renewals.is_full() {
+            return Due::No;
+        }
+        let is_free = self
+            .standing(session, env)
+            .is_some_and(|standing| standing.busy_until <= env.now);
+        // Asking for the provider makes it due when it is not known.
+        if !is_free || self.known_provider().is_none() || !lock(session, env) {
+            return Due::No;
+        }
+        self.renewals.push(Rc::clone(session));
+        if env.now.0 < renewal.overdue_at {
+            Due::Soon
+        } else {
+            Due::Overdue
+        }
+    }
+
+    /// Whether [`Gate::next_renewal`] has something to send.
+    #[must_use]
+    pub fn has_renewals(&self) -> bool {
+        !self.renewals.is_empty()
+    }
+
+    /// The next renewal to send. Its answer goes to [`Renewing::resume`], whatever has become of who asked for it.
+    pub fn next_renewal(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Renewing)> {
+        while let Some(session) = self.renewals.take() {
+            if let Some(begun) = Renewing::begin(session, self, env) {
+                return Some(begun);
+            }
+        }
+        None
+    }
+
+    /// A session with what the provider says about the same person now.
+    pub(crate) fn renewed(&self, session: &Session, claims: &Claims) -> Option<Session> {
+        let verification = self.provider.as_ref()?.settings().email_verification;
+        let identity = claims::identity(claims, verification, &self.needs)?;
+        Some(session.renewed(identity).chosen_for(&self.policy_digest))
+    }
+
+    /// Tells all workers what a renewal came to, and the log in one line.
+    pub(crate) fn conclude(
+        &self,
+        before: &Session,
+        end: End,
+        env: &mut Env<'_>,
+    ) -> Cow<'static, str> {
+        let account = before.account();
+        let (outcome, event) = match end {
+            End::Renewed(session) => (
+                self.share(&session, env),
+                format!("session renewed account={account:?}"),
+            ),
+            End::Rotated(session, why) => (
+                self.share(&session, env),
+                format!("session not renewed: {why} account={account:?}"),
+            ),
+            End::Later(why) => (
+                None,
+                format!("session not renewed: {why} account={account:?}"),
+            ),
+            End::Over(why) => (
+                Some(Outcome::Ended(before.generation())),
+                format!("session ended: {why} account={account:?}"),
+            ),
+        };
+        if self.is_revoked(before, env) {
+            return format!("renewal dropped: the session was ended account={account:?}").into();
+        }
+        let now = env.now;
+        let changed = STANDINGS.update(env.shared, &before.id, now, |present| {
+            let present = Entry::read(present);
+            // Somebody was faster, or the person signed out meanwhile: that counts.
+            if !present.leaves(before.generation()) {
+                return Err(false);
+            }
+            let entry = match &outcome {
+                Some(outcome) => Entry {
+                    busy_until: now,
+                    outcome: outcome.clone(),
+                },
+                None => Entry {
+                    busy_until: now.plus(PAUSE),
+                    ..present
+                },
+            };
+            Ok((entry.write(), before.expires_at(), true))
+        });
+        STANDINGS.announce(env.shared, &before.id);
+        match changed {
+            Some(true) => event.into(),
+            Some(false) => format!("renewal dropped: it came too late account={account:?}").into(),
+            None => "renewal lost: the shared data could not be written".into(),
+        }
+    }
+
+    /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.
+    fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<Outcome> {
+        let sealer = self.sealer.as_ref()?;
+        let mut session = session.clone();
+        let mut sealed = seal_for_all(&session, sealer, env)?;
+        if sealed.len() > MAX_SESSION_VALUE {
+            session.keep_only(&self.policy_needs);
+            session.id_token = None;
+            sealed = seal_for_all(&session, sealer, env)?;
+        }
+        (sealed.len() <= MAX_SESSION_VALUE).then(|| Outcome::Renewed(session.generation(), sealed))
+    }
+}
+
+/// Takes the lock of a session's renewal. Says no when somebody else has it, or was faster.
+fn lock(session: &Session, env: &Env<'_>) -> bool {
+    let taken = STANDINGS.update(env.shared, &session.id, env.now, |present| {
+        let present = Entry::read(present);
+        if env.now < present.busy_until || !present.leaves(session.generation()) {
+            return Err(false);
+        }
+        let entry = Entry {
+            busy_until: env.now.plus(LOCK),
+            ..present
+        };
+        Ok((entry.write(), session.expires_at(), true))
+    });
+    STANDINGS.announce(env.shared, &session.id);
+    taken == Some(true)
+}

@@ -1,0 +1,263 @@
+//! Signing out: here, in every copy of the cookie, and at the provider (OpenID Connect RP-Initiated Logout 1.0).
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use url::form_urlencoded;
+
+use super::Gate;
+use super::sign_in::hold;
+use crate::config::Origin;
+use crate::cookie;
+use crate::env::Env;
+use crate::oidc::token;
+use crate::refusal::Refusal;
+use crate::reply::{Audience, Extras, page, redirect};
+use crate::request::Parsed;
+use crate::session::Session;
+use crate::step::{ProviderCall, Reply, Step};
+use crate::waiting::{Flow, SignOut, Waiting};
+
+/// Where somebody signs out.
+pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";
+/// Where the provider sends the browser after the sign-out, registered there as a post-logout redirect URI.
+pub(super) const SIGNED_OUT: &str = "/.pomerium/signed_out";
+
+/// How long the provider may ask whether somebody means it, in seconds.
+const STATE_LIFETIME: u64 = 600;
+
+/// What the address says with which the provider sends a browser back from a sign-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing.
+    None,
+    /// That it is the sign-out which began in this browser.
+    Own,
+    /// Something else.
+    Foreign,
+}
+
+impl Gate {
+    /// A link cannot sign anybody out: it only leads to this question.
+    pub(super) fn confirm_sign_out(&self, request: &Parsed<'_>) -> Reply {
+        let target = self.sign_out_targets();
+        let extras = Extras {
+            sign_out: true,
+            form_target: target.as_deref(),
+            ..Extras::default()
+        };
+        page(
+            200,
+            "Sign out?",
+            "You can sign in again at any time.",
+            extras,
+            &Audience::of(request),
+        )
+    }
+
+    /// Ends the session in this browser and wherever else its cookie may be, gives the refresh token back, and sends the
+    /// browser on to the provider's own sign-out.
+    pub(super) fn sign_out(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+        if !is_from_here(request) {
+            return self.refuse(request, Refusal::ForeignOrigin);
+        }
+        let sessions = self.opened_sessions(request, env);
+        let mut all_ended = true;
+        for session in &sessions {
+            all_ended &= self.revoke_session(session, env).is_ok();
+        }
+        // Otherwise the provider would sign the person in again with the next click.
+        if self.provider.is_some() && self.known_provider().is_none() {
+            return hold(env.now);
+        }
+        let session = sessions.first().map(Rc::as_ref);
+        let mut event = match session {
+            Some(session) => format!("signed out account={:?}", session.account()),
+            None => "signed out without a session".to_owned(),
+        };
+        if !all_ended {
+            event.push_str(", but copies of the cookie live on: the shared data is full");
+        }
+        let reply = self.part(request, session, event, env);
+        match session.and_then(|session| self.give_back(session, env)) {
+            Some(call) => Step::Call(call, Waiting::on(Flow::SignOut(SignOut::new(reply)))),
+            None => Step::Reply(reply),
+        }
+    }
+
+    /// The answer to a sign-out that waited for the provider in vain; the session was ended when it began to wait.
+    pub(super) fn sign_out_alone(&self, request: &Parsed<'_>) -> Option<Reply> {
+        let is_sign_out = request.path() == SIGN_OUT && request.method == "POST";
+        if !is_sign_out || !is_from_here(request) {
+            return None;
+        }
+        let mut reply = page(
+            200,
+            "You are signed out here",
+            "The identity provider does not answer: whoever uses this browser may still be signed in there.",
+            Extras::default(),
+            &Audience::of(request),
+        );
+        reply.event = "signed out, but the provider could not be reached".into();
+        let own = request.own_cookies(&self.cookies);
+        Some(reply.with_cookies(self.cookies.clear_session(&own)))
+    }
+
+    /// Where the provider's sign-out leads back to: the page that says so.
+    pub(super) fn signed_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
+        let audience = Audience::of(request);
+        if let Some(session) = self.visit(request, env).session {
+            // Whoever leads somebody here by a link has signed nobody out.
+            let target = self.sign_out_targets();
+            let extras = Extras {
+                account: Some(session.account()),
+                sign_out: true,
+                form_target: target.as_deref(),
+                ..Extras::default()
+            };
+            return page(
+                200,
+                "You are still signed in",
+                "This address only tells how a sign-out ended. Nothing was done.",
+                extras,
+                &audience,
+            );
+        }
+        let extras = Extras {
+            link: Some(("/", "Sign in again")),
+            ..Extras::default()
+        };
+        let state = self.state(request);
+        if state == State::Foreign {
+            let mut reply = page(
+                200,
+                "Nobody is signed in",
+                "This address belongs to a sign-out that did not begin in this browser, or that is long over.",
+                extras,
+                &audience,
+            );
+            reply.event = "a sign-out came back with a foreign state".into();
+            return reply;
+        }
+        let text = "Close the browser on a shared computer.";
+        let mut reply = page(200, "You are signed out", text, extras, &audience);
+        if state == State::Own {
+            reply.add("set-cookie", cookie::clear(self.cookies.sign_out()));
+        }
+        reply
+    }
+
+    /// For the pages' Content-Security-Policy: where a sign-out may lead.
+    pub(super) fn sign_out_targets(&self) -> Option<String> {
+        let provider = self.known_provider().and_then(|(_, metadata)| {
+            Origin::of(metadata.discovered.end_session_endpoint.as_ref()?)
+        });
+        let own = self.config.session.signed_out_url.as_ref();
+        let targets: Vec<String> = provider
+            .into_iter()
+            .chain(own.and_then(Origin::of))
+            .map(|origin| origin.to_string())
+            .collect();
+        (!targets.is_empty()).then(|| targets.join(" "))
+    }
+
+    /// The sessions in a request's cookies, whether they are in force or not: a copy may be, elsewhere.
+    fn opened_sessions(&self, request: &Parsed<'_>, env: &Env<'_>) -> Vec<Rc<Session>> {
+        let Some(sealer) = &self.sealer else {
+            return Vec::new();
+        };
+        let host = &request.authority.host;
+        let own = request.own_cookies(&self.cookies);
+        own.sessions()
+            .filter_map(|sealed| self.sessions.open(sealer, host, &sealed, env.now))
+            .map(|opened| opened.session)
+            .collect()
+    }
+
+    /// Clears the cookies and sends the browser on.
+    fn part(
+        &self,
+        request: &Parsed<'_>,
+        session: Option<&Session>,
+        event: String,
+        env: &mut Env<'_>,
+    ) -> Reply {
+        let own = request.own_cookies(&self.cookies);
+        let cookies = self.cookies.clear_session(&own);
+        let elsewhere = self.config.session.signed_out_url.as_ref();
+        let home = match elsewhere {
+            Some(address) => address.to_string(),
+            None => format!("{}{SIGNED_OUT}", request.authority.origin()),
+        };
+        // The state is for our own page. Without randomness that page says a little less.
+        let state = env.token::<16>().ok().filter(|_| elsewhere.is_none());
+        let Some(address) = self.end_session_address(session, &home, state.as_deref()) else {
+            return redirect(home, event).with_cookies(cookies);
+        };
+        let mut reply = redirect(address, event).with_cookies(cookies);
+        if let Some(state) = state {
+            let line = cookie::set(self.cookies.sign_out(), &state, STATE_LIFETIME);
+            reply.add("set-cookie", line);
+        }
+        reply
+    }
+
+    fn end_session_address(
+        &self,
+        session: Option<&Session>,
+        home: &str,
+        state: Option<&str>,
+    ) -> Option<String> {
+        let (provider, metadata) = self.known_provider()?;
+        let mut address = metadata.discovered.end_session_endpoint.clone()?;
+        let hint = session.and_then(|session| session.id_token.as_deref());
+        let mut query = address.query_pairs_mut();
+        if let Some(hint) = hint {
+            query.append_pair("id_token_hint", hint);
+        }
+        query
+            .append_pair("client_id", &provider.settings().client_id)
+            .append_pair("post_logout_redirect_uri", home);
+        if let Some(state) = state {
+            query.append_pair("state", state);
+        }
+        drop(query);
+        Some(address.into())
+    }
+
+    /// The call that makes the session's refresh token useless (RFC 7009), where there are both.
+    fn give_back(&self, session: &Session, env: &mut Env<'_>) -> Option<ProviderCall> {
+        let renewal = session.renewal.as_ref()?;
+        let (provider, metadata) = self.known_provider()?;
+        token::revoke(
+            provider.settings(),
+            &metadata.discovered,
+            &renewal.refresh_token,
+            env,
+        )
+    }
+
+    /// Whether `state` in the query is that of this browser's sign-out.
+    fn state(&self, request: &Parsed<'_>) -> State {
+        let parameters = form_urlencoded::parse(request.query().as_bytes());
+        let mut states = parameters.filter(|(name, _)| name == "state");
+        let stated: Option<Cow<'_, str>> = states.next().map(|(_, value)| value);
+        let own = request.own_cookies(&self.cookies).sign_out;
+        match (stated, own) {
+            (None, _) => State::None,
+            (Some(stated), Some(own)) if stated.as_bytes() == own && states.next().is_none() => {
+                State::Own
+            }
+            _ => State::Foreign,
+        }
+    }
+}
+
+/// Browsers tell where a form came from, in `Origin` and `Sec-Fetch-Site`; whoever tells neither is refused.
+fn is_from_here(request: &Parsed<'_>) -> bool {
+    match request.origin {
+        // A page with `Referrer-Policy: no-referrer`, as ours are, sends `null` and leaves it to `Sec-Fetch-Site`.
+        Some(origin) if origin != b"null" => origin == request.authority.origin().as_bytes(),
+        _ => request.client.is_same_site() == Some(true),
+    }
+}

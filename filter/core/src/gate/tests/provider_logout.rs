@@ -1,0 +1,488 @@
+//! The provider ends sessions: by a logout token, and by a frame in its page.
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::world::{HTML, Headers, Jar, World, ok, request, status};
+use crate::shared::SharedData as _;
+use crate::testing::{CLIENT, FakeProvider, ISSUER};
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded");
+
+/// A world in which alice is signed in with a session of the provider.
+fn signed_in(sid: Option<&str>) -> (World, Jar) {
+    let mut world = World::new();
+    let more = sid.map_or(json!({}), |sid| json!({"sid": sid}));
+    let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
+    world.fixture.now = world.fixture.now.plus(10);
+    (world, jar)
+}
+
+/// The claims of a good token, with some changed, or taken out with `null`.
+fn claims(world: &World, changes: &Value) -> Value {
+    let now = world.fixture.now.0;
+    let mut claims = json!({
+        "iss": ISSUER, "aud": CLIENT, "iat": now, "exp": now + 120, "jti": format!("jti {now}"),
+        "sid": "the-sid", "sub": "s-alice@corp.test", "events": {EVENT: {}},
+    });
+    let object = claims.as_object_mut().unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => object.remove(name),
+            value => object.insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn logout_request(extra: &[(&str, &[u8])]) -> Headers {
+    request("POST", "app.test", "/.pomerium/backchannel_logout", extra)
+}
+
+fn send(world: &mut World, body: &[u8]) -> Step {
+    let headers = logout_request(&[FORM]);
+    let step = world.begin(&headers);
+    assert!(
+        matches!(step, Step::ReadBody { limit } if limit >= 8192),
+        "{step:?}"
+    );
+    let request = Request::new(&headers).body(body);
+    world.gate.begin(&request, &mut world.fixture.env())
+}
+
+fn send_token(world: &mut World, token: &str) -> Step {
+    send(world, format!("logout_token={token}").as_bytes())
+}
+
+fn send_claims(world: &mut World, changes: &Value) -> Step {
+    let token = world.fake.sign(&claims(world, changes));
+    send_token(world, &token)
+}
+
+/// Sends a token that has to be refused, and shows that nobody was signed out.
+#[track_caller]
+fn refused(changes: &Value) {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let step = send_claims(&mut world, changes);
+    assert_refused(&mut world, &jar, step);
+    // An innocent token after it.
+    assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+}
+
+#[track_caller]
+fn assert_refused(world: &mut World, jar: &Jar, step: Step) {
+    let Step::Reply(reply) = step else {
+        panic!("{step:?}")
+    };
+    assert_eq!((reply.status, reply.header("set-cookie")), (400, None));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let body: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(body["error"], "invalid_request");
+    assert_eq!(status(&world.visit("app.test", "/", jar)), 200);
+}
+
+#[test]
+fn rp_backchannel_rpinitlogout() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let Step::Reply(reply) = send_claims(&mut world, &json!({})) else {
+        panic!("a reply")
+    };
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert!(!reply.event.contains("the-sid"), "{}", reply.event);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+}
+
+#[test]
+fn by_session_others_of_the_same_person_stay() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let more = json!({"sid": "other"});
+    let other = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
+    assert_eq!(status(&send_claims(&mut world, &json!({"sub": null}))), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+    assert_eq!(status(&world.visit("app.test", "/", &other)), 200);
+}
+
+#[test]
+fn by_person_all_end_and_new_ones_begin() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let without = world.sign_in("app.test", "/", "alice@corp.test");
+    let bob = world.sign_in("app.test", "/", "bob@corp.test");
+    assert_eq!(status(&send_claims(&mut world, &json!({"sid": null}))), 200);
+    for ended in [&jar, &without] {
+        assert_eq!(status(&world.visit("app.test", "/", ended)), 303);
+    }
+    assert_eq!(status(&world.visit("app.test", "/", &bob)), 200);
+    world.fixture.now = world.fixture.now.plus(1);
+    let anew = world.sign_in("app.test", "/", "alice@corp.test");
+    assert_eq!(status(&world.visit("app.test", "/", &anew)), 200);
+}
+
+/// A provider may name a session of which its ID token said nothing: it is one of the person's.
+#[test]
+fn a_session_without_a_name_ends_with_any_of_the_person() {
+    let (mut world, jar) = signed_in(None);
+    assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+}
+
+/// The provider ends its session while somebody is between its sign-in and ours.
+#[test]
+fn a_session_does_not_begin_out_of_one_that_ended_meanwhile() {
+    let mut world = World::new();
+    let mut jar = Jar::default();
+    let query = world.depart("app.test", "/x", &mut jar);
+    let waiting = world.callback("app.test", &query["state"], &jar);
+    world.fixture.now = world.fixture.now.plus(5);
+    assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
+    world.fixture.now = world.fixture.now.plus(5);
+    let mut claims = world.claims("alice@corp.test", &query["nonce"]);
+    claims["sid"] = json!("the-sid");
+    let Step::Reply(reply) = world.answer(waiting, &claims) else {
+        panic!("a reply")
+    };
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/x")));
+    jar.take(&reply);
+    assert!(jar.0.is_empty(), "no session, and the attempt is over");
+    let jar = world.sign_in_with("app.test", "/x", "alice@corp.test", &json!({"sid": "next"}));
+    assert_eq!(status(&world.visit("app.test", "/x", &jar)), 200);
+}
+
+#[test]
+fn l_01_rp_backchannel_rpinitlogout_alg_none() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let payload = claims(&world, &json!({})).to_string();
+    let signed = world.fake.sign_under(&json!({"alg": "none"}), &payload);
+    let unsigned = signed.rsplit_once('.').unwrap().0.to_owned() + ".";
+    for token in [signed, unsigned] {
+        let step = send_token(&mut world, &token);
+        assert_refused(&mut world, &jar, step);
+    }
+}
+
+#[test]
+fn rp_backchannel_rpinitlogout_wrong_alg() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let payload = claims(&world, &json!({})).to_string();
+    for alg in ["HS256", "RS256", "ES384", "es256"] {
+        let header = json!({"alg": alg, "kid": "k1"});
+        let token = world.fake.sign_under(&header, &payload);
+        let step = match send_token(&mut world, &token) {
+            Step::Call(_, waiting) => world.resume(waiting, &ok(&FakeProvider::new().jwks())),
+            other => other,
+        };
+        assert_refused(&mut world, &jar, step);
+    }
+    let forged = FakeProvider::with_key(9, "k1").sign_text(&payload);
+    let step = send_token(&mut world, &forged);
+    assert_refused(&mut world, &jar, step);
+}
+
+#[test]
+fn rp_backchannel_rpinitlogout_wrong_iss() {
+    refused(&json!({"iss": "https://other.test"}));
+    refused(&json!({"iss": null}));
+    refused(&json!({"iss": [ISSUER]}));
+}
+
+#[test]
+fn rp_backchannel_rpinitlogout_wrong_aud() {
+    refused(&json!({"aud": "other"}));
+    refused(&json!({"aud": ["other"]}));
+    refused(&json!({"aud": [CLIENT, 1]}));
+    refused(&json!({"aud": null}));
+    refused(&json!({"aud": {CLIENT: 1}}));
+}
+
+#[test]
+fn l_04_rp_backchannel_rpinitlogout_no_event_and_wrong_event() {
+    refused(&json!({"events": null}));
+    refused(&json!({"events": {}}));
+    refused(&json!({"events": [EVENT]}));
+    refused(&json!({"events": EVENT}));
+    refused(&json!({"events": {EVENT: true}}));
+    refused(&json!({"events": {EVENT: []}}));
+    refused(&json!({"events": {"http://schemas.openid.net/event/other": {}}}));
+}
+
+#[test]
+fn l_05_rp_backchannel_rpinitlogout_with_nonce() {
+    refused(&json!({"nonce": "n"}));
+    refused(&json!({"nonce": ""}));
+}
+
+#[test]
+fn l_06_nobody_is_named() {
+    refused(&json!({"sid": null, "sub": null}));
+    refused(&json!({"sid": "", "sub": null}));
+    refused(&json!({"sid": 1}));
+    refused(&json!({"sub": ["s-alice@corp.test"]}));
+    refused(&json!({"sid": "x".repeat(256)}));
+}
+
+#[test]
+fn l_07_a_token_counts_once_and_has_a_name() {
+    refused(&json!({"jti": null}));
+    refused(&json!({"jti": ""}));
+    refused(&json!({"jti": 7}));
+    let (mut world, _) = signed_in(Some("the-sid"));
+    let token = world.fake.sign(&claims(&world, &json!({"sid": null})));
+    assert_eq!(status(&send_token(&mut world, &token)), 200);
+    world.fixture.now = world.fixture.now.plus(1);
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    // Until it would be too old anyway.
+    for seconds in [0, 60, 299] {
+        let begun = world.fixture.now;
+        world.fixture.now = begun.plus(seconds);
+        let step = send_token(&mut world, &token);
+        assert_refused(&mut world, &jar, step);
+        world.fixture.now = begun;
+    }
+}
+
+#[test]
+fn l_08_times() {
+    let now = World::new().fixture.now.0 + 10;
+    refused(&json!({"iat": now - 24 * 3600}));
+    refused(&json!({"iat": now - 361}));
+    refused(&json!({"iat": now + 61}));
+    refused(&json!({"iat": null}));
+    refused(&json!({"iat": now.to_string()}));
+    refused(&json!({"exp": now - 60}));
+    refused(&json!({"exp": "later"}));
+    for accepted in [
+        json!({"exp": null}),
+        json!({"iat": now - 360, "exp": null}),
+        json!({"iat": now + 60}),
+        json!({"exp": now - 59}),
+    ] {
+        let (mut world, jar) = signed_in(Some("the-sid"));
+        assert_eq!(
+            status(&send_claims(&mut world, &accepted)),
+            200,
+            "{accepted}"
+        );
+        assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+    }
+}
+
+#[test]
+fn l_09_types() {
+    for (typ, accepted) in [
+        (json!("JWT"), true),
+        (json!("logout+jwt"), true),
+        (json!("Logout+JWT"), true),
+        (json!("application/logout+jwt"), true),
+        (Value::Null, true),
+        (json!("at+jwt"), false),
+        (json!("dpop+jwt"), false),
+        (json!("secevent+jwt"), false),
+        (json!(""), false),
+        (json!(7), false),
+    ] {
+        let (mut world, jar) = signed_in(Some("the-sid"));
+        let mut header = json!({"alg": "ES256", "kid": "k1", "typ": typ});
+        if typ.is_null() {
+            header.as_object_mut().unwrap().remove("typ");
+        }
+        let payload = claims(&world, &json!({})).to_string();
+        let token = world.fake.sign_under(&header, &payload);
+        let step = send_token(&mut world, &token);
+        if accepted {
+            assert_eq!(status(&step), 200, "{typ}");
+            assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+        } else {
+            assert_refused(&mut world, &jar, step);
+        }
+    }
+}
+
+/// An ID token of the same provider for the same client is no logout token.
+#[test]
+fn an_id_token_ends_nothing() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let token = world.fake.sign(&world.claims("alice@corp.test", "n"));
+    let step = send_token(&mut world, &token);
+    assert_refused(&mut world, &jar, step);
+}
+
+/// L-14: a form of another site with the browser's cookies and a forged token.
+#[test]
+fn l_14_a_browser_gets_nothing() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let cookie = jar.header();
+    let headers = logout_request(&[
+        HTML,
+        FORM,
+        ("origin", b"https://evil.test"),
+        ("sec-fetch-site", b"cross-site"),
+        ("cookie", cookie.as_bytes()),
+    ]);
+    let payload = claims(&world, &json!({})).to_string();
+    let forged = FakeProvider::with_key(9, "k1").sign_text(&payload);
+    let body = format!("logout_token={forged}");
+    let request = Request::new(&headers).body(body.as_bytes());
+    let step = world.gate.begin(&request, &mut world.fixture.env());
+    assert_refused(&mut world, &jar, step);
+}
+
+#[test]
+fn forms_that_are_none() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let good = world.fake.sign(&claims(&world, &json!({})));
+    for body in [
+        Vec::new(),
+        b"x".to_vec(),
+        b"logout_token=".to_vec(),
+        b"logout_token=a.b.c".to_vec(),
+        b"logout_token=%ff%fe.\xff.\0".to_vec(),
+        format!("logout_token={good}&logout_token={good}").into_bytes(),
+        vec![b'a'; 17 * 1024],
+    ] {
+        let step = send(&mut world, &body);
+        assert_refused(&mut world, &jar, step);
+    }
+    let json: (&str, &[u8]) = ("content-type", b"application/json");
+    for extra in [&[][..], &[json], &[FORM, FORM]] {
+        let step = world.begin(&logout_request(extra));
+        assert_refused(&mut world, &jar, step);
+    }
+    let get = request("GET", "app.test", "/.pomerium/backchannel_logout", &[]);
+    assert_eq!(world.reply(&get).status, 405);
+}
+
+/// D-16: ten thousand posts that nobody has signed cost no signature, fetch nothing and are refused.
+#[test]
+fn d_16_a_flood_is_refused_cheaply() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let payload = claims(&world, &json!({})).to_string();
+    let unsigned = world.fake.sign_under(&json!({"alg": "none"}), &payload);
+    for _ in 0..10_000 {
+        assert_eq!(status(&send_token(&mut world, &unsigned)), 400);
+    }
+    let forged = FakeProvider::with_key(9, "k1").sign_text(&payload);
+    let codes: Vec<u16> = (0..25)
+        .map(|_| status(&send_token(&mut world, &forged)))
+        .collect();
+    assert_eq!(codes.iter().filter(|&&code| code == 400).count(), 20);
+    assert_eq!(codes.iter().filter(|&&code| code == 429).count(), 5);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+    world.fixture.now = world.fixture.now.plus(1);
+    assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
+}
+
+#[test]
+fn new_keys_are_fetched_at_most_once_a_minute() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    world.fixture.now = world.fixture.now.plus(60);
+    world.fake = FakeProvider::with_key(2, "k2");
+    let Step::Call(call, waiting) = send_claims(&mut world, &json!({})) else {
+        panic!("the keys are fetched")
+    };
+    assert_eq!(call.path, "/jwks");
+    let jwks = world.fake.jwks();
+    let step = world.resume(waiting, &ok(&jwks));
+    assert_eq!(status(&step), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+    world.fake = FakeProvider::with_key(3, "k3");
+    let step = send_claims(&mut world, &json!({"jti": "another"}));
+    assert_eq!(status(&step), 400, "no second fetch");
+}
+
+/// The provider may come first, to a worker that knows nothing of it yet.
+#[test]
+fn a_worker_that_knows_no_keys_waits_for_them() {
+    let (mut world, _) = signed_in(None);
+    world.gate = Gate::new(crate::testing::config(&json!({})));
+    let headers = logout_request(&[FORM]);
+    assert!(matches!(world.begin(&headers), Step::Hold { .. }));
+    let gone = world.gate.unavailable(&Request::new(&headers));
+    assert_eq!(gone.status, 503);
+    world.learn();
+    assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
+}
+
+fn frame(world: &mut World, query: &str, extra: &[(&str, &[u8])]) -> Reply {
+    let path = format!("/.pomerium/frontchannel_logout{query}");
+    let mut all = vec![
+        HTML,
+        ("sec-fetch-dest", &b"iframe"[..]),
+        ("sec-fetch-site", b"cross-site"),
+    ];
+    all.extend_from_slice(extra);
+    world.reply(&request("GET", "app.test", &path, &all))
+}
+
+/// The browser sends no cookie into the frame.
+#[test]
+fn rp_frontchannel_opinitlogout() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let reply = frame(&mut world, "?iss=https%3A%2F%2Fop.test&sid=the-sid", &[]);
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert_eq!(
+        reply.header("content-security-policy"),
+        Some("default-src 'none'; frame-ancestors https://op.test")
+    );
+    assert!(reply.header("x-frame-options").is_none());
+    assert!(!reply.event.contains("the-sid"));
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+}
+
+#[test]
+fn frames_that_end_nothing() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let cookie = jar.header();
+    let with_cookie = [("cookie", cookie.as_bytes())];
+    for (query, expected) in [
+        ("", 400),
+        ("?iss=https%3A%2F%2Fop.test", 400),
+        ("?sid=the-sid", 400),
+        ("?iss=https%3A%2F%2Fother.test&sid=the-sid", 400),
+        ("?iss=https%3A%2F%2Fop.test&sid=", 400),
+        ("?iss=https%3A%2F%2Fop.test&sid=the-sid&sid=the-sid", 400),
+        ("?iss=https%3A%2F%2Fop.test&sid=other", 200),
+    ] {
+        for extra in [&[][..], &with_cookie] {
+            let reply = frame(&mut world, query, extra);
+            assert_eq!(reply.status, expected, "{query}");
+            assert!(reply.header("set-cookie").is_none());
+            assert_eq!(status(&world.visit("app.test", "/", &jar)), 200, "{query}");
+        }
+    }
+    // Names that nobody has signed in with leave nothing behind.
+    assert!(world.fixture.shared.read("jetway revocations").is_none());
+}
+
+/// After the process began anew, the browser's own cookie says with which session it came.
+#[test]
+fn a_frame_of_the_same_site_brings_the_cookie() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    world.fixture.shared = crate::shared::LocalShared::default();
+    let query = "?iss=https%3A%2F%2Fop.test&sid=the-sid";
+    frame(&mut world, query, &[]);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+    let cookie = jar.header();
+    let reply = frame(&mut world, query, &[("cookie", cookie.as_bytes())]);
+    let mut browser = jar.clone();
+    browser.take(&reply);
+    assert!(browser.0.is_empty());
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+}
+
+#[test]
+fn the_description_names_both_addresses() {
+    let mut world = World::new();
+    let reply = world.reply(&request("GET", "app.test", "/.well-known/pomerium", &[]));
+    let body: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(
+        body["backchannel_logout_uri"],
+        "https://app.test/.pomerium/backchannel_logout"
+    );
+    assert_eq!(
+        body["frontchannel_logout_uri"],
+        "https://app.test/.pomerium/frontchannel_logout"
+    );
+}

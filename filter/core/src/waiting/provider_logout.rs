@@ -1,0 +1,23 @@
+//! A logout token that waits for the provider's new keys.
+
+use crate::env::Env;
+use crate::gate::{Gate, KeyLookup};
+use crate::step::{ProviderReply, Step};
+
+/// A logout token whose key is not known.
+pub(crate) struct ProviderLogout {
+    token: String,
+}
+
+impl ProviderLogout {
+    /// A token for which the keys are being fetched again.
+    pub(crate) const fn new(token: String) -> Self {
+        Self { token }
+    }
+
+    /// Goes on with the provider's answer.
+    pub(super) fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Step {
+        gate.absorb_keys(reply);
+        gate.end_by_token(self.token, KeyLookup::Again, env)
+    }
+}

@@ -1,0 +1,108 @@
+//! Open websockets and the plugin.
+
+use super::*;
+
+fn watching() -> &'static [u8] {
+    static PLUGIN: OnceLock<Vec<u8>> = OnceLock::new();
+    PLUGIN.get_or_init(|| wat::parse_str(include_str!("websockets.wat")).unwrap())
+}
+
+async fn rig() -> (Upstream, Rig) {
+    let upstream = Upstream::start().await;
+    let config = read(&file(&[
+        json!({"to": upstream.url(), "allow_websockets": true}),
+    ]));
+    let rig = Rig::start_with(config, watching());
+    (upstream, rig)
+}
+
+/// An open websocket, and the head of the answer that opened it.
+async fn open(rig: &Rig, path: &str, lines: &str) -> (TcpStream, String) {
+    let mut stream = rig.connect().await;
+    let lines = format!("{}{lines}", upstream::WEBSOCKET);
+    let request = rig.request("GET", path, 0, &lines);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let head = read_until(&mut stream, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    (stream, head)
+}
+
+/// How often the plugin has been told of the end of a stream: each time of its log, done and delete.
+async fn ended(rig: &Rig) -> u8 {
+    let answer = rig.get("/", 0, "").await;
+    let told = answer.seen("x-ended").unwrap().as_bytes();
+    assert_eq!(told, [told[0]; 3]);
+    told[0] - b'0'
+}
+
+/// The text `hi` as a client sends it.
+const HI: &[u8] = b"\x81\x82\x00\x00\x00\x00hi";
+
+#[tokio::test]
+async fn the_plugin_edits_the_answer_that_opens_a_websocket() {
+    let (_upstream, rig) = rig().await;
+    let (_stream, head) = open(&rig, "/websocket", "").await;
+    for line in [
+        "set-cookie: a=b",
+        "set-cookie: session=new; Secure",
+        "x-plugin: was here",
+    ] {
+        assert!(head.contains(&format!("{line}\r\n")), "{line}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_the_plugin_ends_is_closed_in_order() {
+    let (mut upstream, rig) = rig().await;
+    let (mut stream, _) = open(&rig, "/websocket", "x-test-end: yes\r\n").await;
+    let (mut other, _) = open(&rig, "/websocket", "").await;
+    for stream in [&mut other, &mut stream] {
+        stream.write_all(HI).await.unwrap();
+        let mut echo = [0; HI.len()];
+        within("an echo", stream.read_exact(&mut echo))
+            .await
+            .unwrap();
+        assert_eq!(echo, HI);
+    }
+    let mut rest = Vec::new();
+    within("the end", stream.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    assert_eq!(rest, b"\x88\x0f\x03\xf0session ended");
+    drop(stream);
+    upstream.closed("/websocket").await;
+    // The other one goes on.
+    other.write_all(HI).await.unwrap();
+    let mut echo = [0; HI.len()];
+    within("an echo", other.read_exact(&mut echo))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_upstream_is_told_that_the_visitor_went_away() {
+    let (mut upstream, rig) = rig().await;
+    let (mut stream, _) = open(&rig, "/websocket/silent", "x-test-end: yes\r\n").await;
+    upstream.take();
+    stream.write_all(HI).await.unwrap();
+    let got = upstream.next().await;
+    let (said, close) = got.split_at(HI.len() * 2);
+    assert_eq!(said, hex(HI));
+    assert!(close.starts_with("8882") && close.len() == 16, "{close}");
+}
+
+#[tokio::test]
+async fn the_plugin_is_told_once_that_a_websocket_is_over() {
+    let (mut upstream, rig) = rig().await;
+    assert_eq!(ended(&rig).await, 0);
+    let (stream, _) = open(&rig, "/websocket", "").await;
+    assert_eq!(ended(&rig).await, 1, "one request, and no websocket");
+    drop(stream);
+    upstream.closed("/websocket").await;
+    // The upstream is closed just before the plugin is told. Each question is a request of its own.
+    let mut requests = 2;
+    while ended(&rig).await == requests {
+        requests += 1;
+    }
+    assert_eq!(ended(&rig).await, requests + 2, "a websocket more, once");
+}

@@ -1,0 +1,277 @@
+//! A second real OpenID provider with other habits: Glewlwyd, from Debian.
+//!
+//! Its subjects are no addresses, its refresh answers have no ID token, its logout tokens have no `exp` and no type of
+//! their own, and it refuses a code with 403.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use rcgen::KeyPair;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::stub::{Answer, Stub};
+use crate::{Dialer, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of};
+
+/// Debian's statements that make an empty database with an administrator.
+const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
+/// The administrator's password in there.
+const ADMINISTRATOR: &str = "password";
+/// Codes with PKCE only, refresh tokens for one use, sessions that can be ended.
+const PARAMETERS: &str = include_str!("../peers/glewlwyd.json");
+/// The one user's password.
+const PASSWORD: &str = "only-for-tests";
+/// The identifier of the client.
+const CLIENT: &str = "jetway";
+/// The cookie that names a session, by the `sid` of its ID tokens.
+const SESSION_COOKIE: &str = "GLWD_OIDC_SESSION";
+
+/// A running Glewlwyd with one user and one client.
+pub struct Glewlwyd {
+    address: String,
+    _port: Port,
+    _process: Process,
+    /// Glewlwyd trusts the system's authorities only and does not know every `*.localhost`.
+    _relay: Stub,
+}
+
+impl Glewlwyd {
+    /// Starts one for the scene: its client has the scene's secret, and may send browsers to `host`, which gets the
+    /// back-channel logouts, too. Its user is `account`.
+    ///
+    /// # Errors
+    /// When it does not start, or does not take its settings.
+    pub async fn start(scene: &Scene, host: &str, account: &str) -> Result<Self> {
+        let folder = scene.folder().join("glewlwyd");
+        std::fs::create_dir(&folder)?;
+        let port = Port::reserve()?;
+        let address = format!("http://127.0.0.1:{}", port.number());
+        let database = create_database(&folder)?;
+        let file = folder.join("glewlwyd.conf");
+        std::fs::write(&file, configuration(port.number(), &address, &database))?;
+        let mut command = Command::new("glewlwyd");
+        command.arg(format!("--config-file={}", file.display()));
+        let mut process = Process::start("glewlwyd", &command, scene.logs())?;
+
+        let origin = scene.url(host, "/")?;
+        let relay = relay_to(scene.dialer.clone(), origin.clone()).await?;
+        let mut administrator = Api {
+            address: address.clone(),
+            visitor: scene.visitor(),
+        };
+        eventually("Glewlwyd answers", Duration::from_secs(20), async || {
+            process.ensure_running()?;
+            administrator.sign_in("admin", ADMINISTRATOR).await
+        })
+        .await?;
+        administrator
+            .post("/mod/plugin/", &plugin(&address)?)
+            .await?;
+        for scope in ["email", "profile", "offline_access"] {
+            let scope = json!({
+                "name": scope, "display_name": scope, "description": scope, "password_required": false,
+                "password_max_age": 0, "scheme": {},
+            });
+            administrator.post("/scope/", &scope).await?;
+        }
+        let client = client(&scene.secrets.client, &origin, &relay)?;
+        administrator.post("/client/", &client).await?;
+        let user = json!({
+            "username": account, "name": "Somebody", "email": account, "enabled": true, "password": PASSWORD,
+            "scope": ["g_profile", "openid", "email", "profile", "offline_access"],
+        });
+        administrator.post("/user/", &user).await?;
+        Ok(Self {
+            address,
+            _port: port,
+            _process: process,
+            _relay: relay,
+        })
+    }
+
+    /// For [`Scene::registration`].
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        Registration {
+            issuer: self.issuer(),
+            client_id: CLIENT.to_owned(),
+        }
+    }
+
+    fn issuer(&self) -> String {
+        format!("{}/api/oidc", self.address)
+    }
+
+    /// Opens an address of the proxy that needs a session, signs in, and returns what the address then shows.
+    ///
+    /// # Errors
+    /// When the way does not lead to Glewlwyd and back.
+    pub async fn sign_in(
+        &self,
+        visitor: &mut Visitor,
+        url: &Url,
+        account: &str,
+    ) -> Result<(Url, Response)> {
+        let begun = visitor.navigate(url).await?;
+        let authorize = begun.header("location").context("a redirect to Glewlwyd")?;
+        let mut authorize = Url::parse(authorize)?;
+        ensure!(
+            authorize.as_str().starts_with(&self.issuer()),
+            "`{authorize}` is not Glewlwyd"
+        );
+        // What its page does with a script.
+        let mut api = Api {
+            address: self.address.clone(),
+            visitor: visitor.clone(),
+        };
+        api.sign_in(account, PASSWORD).await?;
+        let granted = json!({"scope": "openid email profile offline_access"});
+        api.send(Method::PUT, &format!("/auth/grant/{CLIENT}"), &granted)
+            .await?;
+        authorize.query_pairs_mut().append_key_only("g_continue");
+        *visitor = api.visitor;
+        visitor.follow(&authorize).await
+    }
+
+    /// Ends the visitor's session at Glewlwyd, which tells the proxy through its back channel.
+    ///
+    /// # Errors
+    /// When there is no session.
+    pub async fn end_session(&self, visitor: &mut Visitor) -> Result<()> {
+        let url = Url::parse(&self.issuer())?;
+        let cookies = visitor.cookie_pairs(&url);
+        let session = cookies.into_iter().find(|(name, _)| name == SESSION_COOKIE);
+        let (_, session) = session.context("Glewlwyd has set its session's cookie")?;
+        let url = Url::parse(&format!("{}/session/{session}/", self.issuer()))?;
+        let answer = visitor.send(Method::DELETE, &url, HeaderMap::new(), Bytes::new());
+        answer.await?.expect(200).map(drop)
+    }
+}
+
+/// Glewlwyd's own interface, which its pages use.
+struct Api {
+    address: String,
+    visitor: Visitor,
+}
+
+impl Api {
+    async fn sign_in(&mut self, username: &str, password: &str) -> Result<()> {
+        let credentials = json!({"username": username, "password": password});
+        self.post("/auth/", &credentials).await
+    }
+
+    async fn post(&mut self, path: &str, body: &Value) -> Result<()> {
+        self.send(Method::POST, path, body).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: &Value) -> Result<()> {
+        let url = Url::parse(&format!("{}/api{path}", self.address))?;
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        let answer = self
+            .visitor
+            .send(method, &url, headers, Bytes::from(body.to_string()))
+            .await?;
+        answer
+            .expect(200)
+            .map(drop)
+            .with_context(|| format!("Glewlwyd at {path}"))
+    }
+}
+
+fn create_database(folder: &Path) -> Result<PathBuf> {
+    let database = folder.join("glewlwyd.db");
+    let mut sqlite = Command::new("sqlite3");
+    sqlite
+        .arg("-bail")
+        .arg(&database)
+        .arg(format!(".read {SCHEMA}"));
+    output_of(&mut sqlite).context("the database of Glewlwyd")?;
+    Ok(database)
+}
+
+fn configuration(port: u16, address: &str, database: &Path) -> String {
+    let modules = "/usr/lib/glewlwyd";
+    format!(
+        r#"port={port}
+bind_address="127.0.0.1"
+external_url="{address}"
+login_url="login.html"
+api_prefix="api"
+log_mode="console"
+log_level="WARNING"
+cookie_secure=0
+session_expiration=3600
+session_key="GLEWLWYD2_SESSION_ID"
+admin_session_authentication="cookie"
+profile_session_authentication="cookie"
+login_api_enabled=true
+admin_scope="g_admin"
+profile_scope="g_profile"
+user_module_path="{modules}/user"
+client_module_path="{modules}/client"
+user_auth_scheme_module_path="{modules}/scheme"
+plugin_module_path="{modules}/plugin"
+use_secure_connection=false
+secure_connection_key_file="/nowhere"
+secure_connection_pem_file="/nowhere"
+secure_connection_ca_file="/nowhere"
+hash_algorithm="SHA512"
+database={{ type="sqlite3"; path="{}"; }};
+"#,
+        database.display()
+    )
+}
+
+/// The OpenID part, with its issuer and a new key.
+fn plugin(address: &str) -> Result<Value> {
+    let mut parameters: Value = serde_json::from_str(PARAMETERS)?;
+    let key = KeyPair::generate()?;
+    parameters["iss"] = json!(format!("{address}/api/oidc"));
+    parameters["key"] = json!(key.serialize_pem());
+    parameters["cert"] = json!(key.public_key_pem());
+    parameters["session-cookie-name"] = json!(SESSION_COOKIE);
+    Ok(json!({"module": "oidc", "name": "oidc", "display_name": "oidc", "parameters": parameters}))
+}
+
+fn client(secret: &str, origin: &Url, relay: &Stub) -> Result<Value> {
+    let below = |path: &str| origin.join(path).map(String::from);
+    Ok(json!({
+        "client_id": CLIENT, "name": CLIENT, "confidential": true, "enabled": true,
+        "password": secret, "client_secret": secret,
+        "redirect_uri": [below("/.pomerium/callback")?, below("/oauth2/callback")?],
+        "authorization_type": ["code", "refresh_token"], "token_endpoint_auth_method": ["client_secret_basic"],
+        "scope": [], "post_logout_redirect_uris": below("/.pomerium/signed_out")?,
+        "backchannel_logout_uri": format!("{}/.pomerium/backchannel_logout", relay.address()),
+        "backchannel_logout_session_required": "true",
+    }))
+}
+
+/// Passes every request on to the proxy.
+async fn relay_to(dialer: Dialer, origin: Url) -> Result<Stub> {
+    let answers = move |request: http::Request<Bytes>| -> Answer {
+        let (dialer, origin) = (dialer.clone(), origin.clone());
+        Box::pin(async move { Some(pass_on(&dialer, &origin, request).await) })
+    };
+    Stub::start(Arc::new(answers)).await
+}
+
+async fn pass_on(
+    dialer: &Dialer,
+    origin: &Url,
+    mut request: http::Request<Bytes>,
+) -> http::Response<Bytes> {
+    request.headers_mut().remove("host");
+    request.headers_mut().remove("expect");
+    let mut answer = http::Response::new(Bytes::new());
+    *answer.status_mut() = match dialer.exchange(origin, request).await {
+        Ok(response) => response.status,
+        Err(_) => StatusCode::BAD_GATEWAY,
+    };
+    answer
+}
