@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit_conf, demo, envoy_config, explain, filter, keygen, reference, run, schema, test,
+    check, cockpit, demo, doctor, envoy_config, explain, filter, keygen, reference, run, schema,
+    test,
 };
 use crate::log::LogArgs;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Check a configuration file: what is wrong with it, and what becomes of its keys.
     Check(check::CheckArgs),
+    /// Examine the file, the machine, the provider and the upstreams: what would a visitor meet, and why?
+    Doctor(doctor::DoctorArgs),
     /// Explain what would become of a request: route, decision and each criterion of the policy.
     Explain(explain::ExplainArgs),
     /// Compare decisions with a table of expected ones.
@@ -45,8 +48,8 @@ pub(crate) enum Command {
     Keygen(keygen::KeygenArgs),
     /// Write the proxy-wasm module, for Envoy, to standard output.
     Filter(filter::FilterArgs),
-    /// Print the section of cockpit.conf that lets Cockpit work behind this proxy.
-    CockpitConf(cockpit_conf::CockpitConfArgs),
+    /// Set up Cockpit behind this proxy.
+    Cockpit(cockpit::CockpitArgs),
     /// Print an Envoy bootstrap that does the same with the same module.
     EnvoyConfig(envoy_config::EnvoyConfigArgs),
 }

@@ -1,8 +1,9 @@
 //! One module per subcommand.
 
 pub(crate) mod check;
-pub(crate) mod cockpit_conf;
+pub(crate) mod cockpit;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod envoy_config;
 pub(crate) mod explain;
 pub(crate) mod filter;

@@ -6,6 +6,7 @@ mod environment;
 mod exposure;
 mod inspection;
 mod report;
+mod route_path;
 mod secrecy;
 mod secret_file;
 mod source;
@@ -16,6 +17,7 @@ mod value_at;
 pub(crate) use companion::Companion;
 pub(crate) use inspection::Inspection;
 pub(crate) use report::{Told, Unusable};
+pub(crate) use route_path::{route_path, written_key};
 pub(crate) use survey::{KeyUse, Survey};
 pub(crate) use value_at::value_at;
 

@@ -6,10 +6,12 @@ mod answer;
 mod args;
 mod body;
 mod callouts;
+mod cockpit;
 mod command;
 mod config;
 mod connection;
 mod demo;
+mod doctor;
 mod exchange;
 mod file;
 mod limits;
@@ -49,13 +51,14 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => command::run::run(args),
         Command::Demo(args) => command::demo::run(args),
         Command::Check(args) => command::check::run(&args),
+        Command::Doctor(args) => command::doctor::run(&args),
         Command::Explain(args) => command::explain::run(&args),
         Command::Test(args) => command::test::run(&args),
         Command::Schema(args) => command::schema::run(&args),
         Command::Reference(args) => command::reference::run(&args),
         Command::Keygen(args) => command::keygen::run(&args),
         Command::Filter(args) => command::filter::run(&args),
-        Command::CockpitConf(args) => command::cockpit_conf::run(&args),
+        Command::Cockpit(args) => command::cockpit::run(&args),
         Command::EnvoyConfig(args) => command::envoy_config::run(&args),
     }
 }

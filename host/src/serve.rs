@@ -9,7 +9,7 @@ mod tests;
 mod worker;
 
 pub(crate) use common::Settings;
-pub(crate) use listen::addresses;
+pub(crate) use listen::{addresses, try_address};
 pub(crate) use proxy::Proxy;
 pub(crate) use stop::{Stop, interrupted};
 

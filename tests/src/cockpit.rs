@@ -1,7 +1,8 @@
 //! A real Cockpit, without systemd and D-Bus, and its protocol.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::socket::{next_payload, send_text};
-use crate::{Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
+use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
@@ -25,11 +26,23 @@ pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
 /// Where distributions put Cockpit's web service.
 const PROGRAMS: [&str; 2] = ["/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpit-ws"];
 
-/// Cockpit's web service on loopback, over plain HTTP. Dropping it stops it.
+/// How Cockpit's web service is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Over plain HTTP on loopback.
+    Plain,
+    /// The same, told that a proxy speaks TLS for it (`--for-tls-proxy`).
+    ForTlsProxy,
+    /// Over TLS on this address of the machine, with a certificate that nobody signed; plain HTTP is redirected there,
+    /// except on loopback.
+    Tls(IpAddr),
+}
+
+/// Cockpit's web service. Dropping it stops it.
 #[derive(Debug)]
 pub struct Cockpit {
     _process: Process,
-    _folder: TempDir,
+    folder: TempDir,
     _port: Port,
 }
 
@@ -39,6 +52,20 @@ impl Cockpit {
     /// # Errors
     /// When this is not root, or Cockpit is not installed or does not start.
     pub async fn start(port: Port, conf: &str, logs: &Path, dialer: &Dialer) -> Result<Self> {
+        Self::start_as(&Reached::Plain, port, conf, logs, dialer).await
+    }
+
+    /// [`Cockpit::start`], reached in a certain way.
+    ///
+    /// # Errors
+    /// As [`Cockpit::start`].
+    pub async fn start_as(
+        reached: &Reached,
+        port: Port,
+        conf: &str,
+        logs: &Path,
+        dialer: &Dialer,
+    ) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "Cockpit has to run as `{ACCOUNT}`, and only root can do that: run the tests as root"
@@ -46,25 +73,33 @@ impl Cockpit {
         let program = PROGRAMS.into_iter().find(|path| Path::new(path).exists());
         let program = program.context("Cockpit is not installed: run tests/setup.sh")?;
         let folder = configuration_folder(conf)?;
+        let address = match reached {
+            Reached::Plain | Reached::ForTlsProxy => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Reached::Tls(address) => *address,
+        };
+        let mode = match reached {
+            Reached::Plain => Some("--no-tls"),
+            Reached::ForTlsProxy => Some("--for-tls-proxy"),
+            Reached::Tls(_) => {
+                write_certificate(folder.path())?;
+                None
+            }
+        };
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"])
             // Changing the user forgets the order to die with the test, so it is given again.
-            .args([
-                "--pdeathsig",
-                "KILL",
-                "--",
-                program,
-                "--no-tls",
-                "--address",
-                "127.0.0.1",
-                "--port",
-            ])
+            .args(["--pdeathsig", "KILL", "--", program])
+            .args(mode)
+            .arg("--address")
+            .arg(address.to_string())
+            .arg("--port")
             .arg(port.number().to_string())
             .env("XDG_CONFIG_DIRS", folder.path())
             .current_dir("/");
         let mut process = Process::start("cockpit", &command, logs)?;
-        let ping = Url::parse(&format!("http://127.0.0.1:{}/ping", port.number()))?;
+        // Even one with TLS answers this without.
+        let ping = Url::parse(&format!("http://{address}:{}/ping", port.number()))?;
         eventually("Cockpit answers", Duration::from_secs(20), async || {
             process.ensure_running()?;
             let request = http::Request::get(ping.path()).body(Bytes::new())?;
@@ -73,9 +108,15 @@ impl Cockpit {
         .await?;
         Ok(Self {
             _process: process,
-            _folder: folder,
+            folder,
             _port: port,
         })
+    }
+
+    /// Its `cockpit.conf`.
+    #[must_use]
+    pub fn conf(&self) -> PathBuf {
+        self.folder.path().join("cockpit/cockpit.conf")
     }
 }
 
@@ -92,6 +133,21 @@ fn configuration_folder(conf: &str) -> Result<TempDir> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     Ok(folder)
+}
+
+/// The certificate that Cockpit takes from `DIR/cockpit/ws-certs.d`.
+fn write_certificate(folder: &Path) -> Result<()> {
+    let certificates = folder.join("cockpit/ws-certs.d");
+    std::fs::create_dir(&certificates)?;
+    let issued = Authority::create("Cockpit's own")?.issue(&["localhost"])?;
+    for (name, text) in [("0.cert", &issued.chain), ("0.key", &issued.key)] {
+        let file = certificates.join(name);
+        std::fs::write(&file, text)?;
+        // The key is of no use to anybody: the folder is gone with the test.
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644))?;
+    }
+    std::fs::set_permissions(&certificates, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 impl Visitor {

@@ -37,7 +37,7 @@ pub use assertion::Assertion;
 pub use body::{Body, Proxy};
 pub use browser::{Browser, Task};
 pub use certificate::{Authority, Certificate, Issued, inline};
-pub use cockpit::Cockpit;
+pub use cockpit::{Cockpit, Reached};
 pub use cockpit_session::CockpitSession;
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};

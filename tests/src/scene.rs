@@ -133,14 +133,18 @@ impl Scene {
         body.start(&start).await
     }
 
-    /// What `jetway COMMAND -c FILE` prints for these routes.
+    /// What `jetway COMMAND -c FILE` prints for these routes; the command may be several words.
     ///
     /// # Errors
     /// When the command fails.
     pub fn jetway(&self, command: &str, routes: &[Route]) -> Result<String> {
         let (file, variables) = self.file(routes)?;
         let mut program = Command::new(self.installed.jetway()?);
-        program.args([command, "-c"]).arg(file).envs(variables);
+        program
+            .args(command.split(' '))
+            .arg("-c")
+            .arg(file)
+            .envs(variables);
         Ok(String::from_utf8(output_of(&mut program)?)?)
     }
 

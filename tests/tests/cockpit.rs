@@ -13,14 +13,14 @@ on_both_bodies!(
     a_person_without_permission_sees_why_and_signs_out,
 );
 
-/// Cockpit configured by `jetway cockpit-conf`, and the proxy in front of it.
+/// Cockpit configured by `jetway cockpit conf`, and the proxy in front of it.
 async fn serve_cockpit(scene: &Scene) -> Result<(Cockpit, Proxy)> {
     let port = Port::reserve()?;
     let route = Route::new(COCKPIT, &format!("http://127.0.0.1:{}", port.number()))
         .websockets()
         .preserve_host();
     let routes = [route];
-    let conf = scene.jetway("cockpit-conf", &routes)?;
+    let conf = scene.jetway("cockpit conf", &routes)?;
     let cockpit = Cockpit::start(port, &conf, scene.logs(), &scene.dialer).await?;
     Ok((cockpit, scene.serve(&routes).await?))
 }

@@ -49,7 +49,7 @@ const COMMANDS: &[(&str, How)] = &[
         How::Prints("jetway.yaml: ok, 1 route"),
     ),
     (
-        "jetway cockpit-conf -c jetway.yaml",
+        "jetway cockpit conf -c jetway.yaml",
         How::Prints("Origins = https://cockpit.example.com"),
     ),
     ("jetway run -c jetway.yaml", How::Serves("listening on")),

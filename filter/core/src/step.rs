@@ -41,8 +41,8 @@ pub struct Forward {
     route: RouteNumber,
     edits: Vec<Edit<'static>>,
     cookies: Vec<String>,
-    binding: Option<Binding>,
     watched: Option<Watched>,
+    binding: Option<Binding>,
 }
 
 impl Forward {
@@ -57,20 +57,9 @@ impl Forward {
             route,
             edits,
             cookies,
-            binding: None,
             watched: None,
+            binding: None,
         }
-    }
-
-    /// The same, with what binds the cookies of a Cockpit to the visitor.
-    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
-        Self { binding, ..self }
-    }
-
-    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
-    #[must_use]
-    pub const fn binding(&self) -> Option<&Binding> {
-        self.binding.as_ref()
     }
 
     pub(crate) fn watched(self, watched: Watched) -> Self {
@@ -83,6 +72,17 @@ impl Forward {
     /// What has to be watched for as long as the stream is open, see [`crate::gate::Gate::recheck`].
     pub fn take_watched(&mut self) -> Option<Watched> {
         self.watched.take()
+    }
+
+    /// The same, with what binds the cookies of a Cockpit to the visitor.
+    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
+        Self { binding, ..self }
+    }
+
+    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// `Set-Cookie` values to add to the upstream's answer, whatever it is.

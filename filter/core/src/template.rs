@@ -56,6 +56,16 @@ impl Template {
         })
     }
 
+    /// The text, when it refers to nothing.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// The references that stand for the empty text because nothing has such a name, as dotted names.
     pub fn unknown_references(&self) -> impl Iterator<Item = &str> {
         self.references().filter_map(|reference| match reference {

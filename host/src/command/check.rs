@@ -5,12 +5,12 @@ mod migration;
 mod verdict;
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::AnsweredNo;
-use crate::config;
+use crate::config::{self, Inspection};
 use verdict::Verdict;
 
 /// Check a configuration file, and tell what becomes of each of its keys.
@@ -38,13 +38,19 @@ enum Format {
     Json,
 }
 
+/// Reads a file and everything that it names: what `jetway check` is about.
+pub(super) fn inspect(path: &Path) -> Inspection {
+    let mut inspection = config::inspect(path);
+    files::check(&mut inspection);
+    inspection
+}
+
 /// Prints everything about the file.
 ///
 /// # Errors
 /// [`AnsweredNo`] for a file that cannot be used, or that has warnings and shall have none.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let mut inspection = config::inspect(&args.config);
-    files::check(&mut inspection);
+    let mut inspection = inspect(&args.config);
     if args.strict {
         inspection.refuse_unknown_keys();
     }

@@ -12,7 +12,7 @@ use clap::Args;
 use jetway_core::config::{Config, Loaded};
 use serde_json::Value;
 
-use super::cockpit_conf;
+use super::cockpit::conf as cockpit_conf;
 use crate::callouts::ProviderAccess;
 use crate::demo::{
     Client, Finding, Introduction, Listening, Place, Provider, ThrowAway, Upstream, configuration,

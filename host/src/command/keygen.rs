@@ -26,6 +26,9 @@ pub(crate) struct KeygenArgs {
     /// Print environment variables (`COOKIE_SECRET=…`) instead of YAML.
     #[arg(long)]
     env: bool,
+    /// Make a private key for assertions instead, for `signing_key_file`: a P-256 key in PEM.
+    #[arg(long, conflicts_with = "env")]
+    signing_key: bool,
     /// Write to this new file, readable by its owner only, instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -36,11 +39,21 @@ pub(crate) struct KeygenArgs {
 /// # Errors
 /// No randomness, or a file that exists or cannot be written.
 pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
-    let text = lines(args.env, &mut |bytes| Ok(getrandom::fill(bytes)?))?;
+    let text = if args.signing_key {
+        signing_key()?
+    } else {
+        lines(args.env, &mut |bytes| Ok(getrandom::fill(bytes)?))?
+    };
     match &args.out {
         Some(path) => write_private(path, &text),
         None => super::print(text.as_bytes()),
     }
+}
+
+/// A new key for ES256 (RFC 7518 section 3.4), as `signing_key` takes it.
+fn signing_key() -> anyhow::Result<String> {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256);
+    Ok(key.context("no key could be made")?.serialize_pem())
 }
 
 fn lines(
@@ -93,6 +106,15 @@ mod tests {
         let expected = "cookie_secret: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n\
                         shared_secret: AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_signing_key_can_sign_assertions() {
+        let pem = signing_key().unwrap();
+        let key = jetway_core::assertion::AssertionKey::from_pem(pem.as_bytes()).unwrap();
+        let other = signing_key().unwrap();
+        let other = jetway_core::assertion::AssertionKey::from_pem(other.as_bytes()).unwrap();
+        assert_ne!(key.id(), other.id());
     }
 
     #[test]

@@ -173,6 +173,13 @@ impl Inspection {
         &self.file
     }
 
+    /// The line in which a key stands, or the longest part of its path that is there; `None` when the file could not be
+    /// parsed, or has nothing of it.
+    pub(crate) fn line_of(&self, path: &str) -> Option<u32> {
+        let spot = self.report.file()?.spot(path)?;
+        Some(spot.key.line)
+    }
+
     /// The keys of the file, each once.
     pub(crate) fn survey(&self) -> &Survey {
         &self.survey

@@ -82,9 +82,24 @@ fn is_no_ipv6(error: &io::Error) -> bool {
 /// With `SO_REUSEPORT` a second proxy of the same user would silently take a share of the first one's connections: a
 /// socket without it is refused by the kernel instead.
 fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
-    match socket(address).and_then(|socket| socket.bind(&address.into())) {
+    match try_address(address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Binds an address for a moment, without listening: nobody else notices.
+///
+/// # Errors
+/// Why nobody could listen there now.
+pub(crate) fn try_address(address: SocketAddr) -> io::Result<()> {
+    let bind = |address: SocketAddr| socket(address)?.bind(&address.into());
+    match bind(address) {
+        Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => bind(SocketAddr::new(
+            Ipv4Addr::UNSPECIFIED.into(),
+            address.port(),
+        )),
+        result => result,
     }
 }
 

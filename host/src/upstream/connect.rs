@@ -94,7 +94,7 @@ impl Connector {
     ///
     /// # Errors
     /// As [`Roots::upstream_config`], and a name that cannot be a TLS server's.
-    pub(super) fn upstream(
+    pub(crate) fn upstream(
         origin: &Origin,
         tls: &UpstreamTls,
         roots: &Roots,

@@ -190,7 +190,7 @@ impl AssertionKey {
         }
     }
 
-    /// A token of another type than `JWT` (RFC 8725 section 3.11), by ES256; `None` for a key of another kind.
+    /// A token of another type than `JWT` (RFC 8725 section 3.11), by ES256; `None` for another kind of key.
     #[must_use]
     pub(crate) fn sign_as(&self, token_type: &str, claims: &Map<String, Value>) -> Option<String> {
         match &self.signer {

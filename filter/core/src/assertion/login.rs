@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::AssertionKey;
 use crate::env::Timestamp;
@@ -29,7 +29,7 @@ pub(crate) struct Login<'a> {
     pub(crate) client: Option<IpAddr>,
 }
 
-/// A token for one login; `id` is random. `None` when the key is not one for ES256.
+/// A token for one login; `id` is random. `None` unless the key is one on P-256, which the file's reader has checked.
 pub(crate) fn login_token(
     key: &AssertionKey,
     login: &Login<'_>,
@@ -38,23 +38,27 @@ pub(crate) fn login_token(
 ) -> Option<String> {
     let session = login.session;
     let ends = session.expires_at();
-    let mut claims = Map::new();
-    let mut say = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    say("iss", json!(format!("https://{}/", login.host)));
-    say("aud", json!(login.host));
-    say("sub", json!(session.subject));
-    say("user", json!(login.user.as_str()));
-    say("iat", json!(now.0));
-    say("nbf", json!(now.0));
-    say("exp", json!(now.plus(LIFETIME).min(ends).0));
-    say("jti", json!(URL_SAFE_NO_PAD.encode(id)));
-    say("sid", json!(session.id));
-    say("session_exp", json!(ends.0));
+    let claims = json!({
+        "iss": format!("https://{}/", login.host),
+        "aud": login.host,
+        "sub": session.subject,
+        "user": login.user.as_str(),
+        "iat": now.0,
+        "nbf": now.0,
+        "exp": now.plus(LIFETIME).min(ends).0,
+        "jti": URL_SAFE_NO_PAD.encode(id),
+        "sid": session.id,
+        "session_exp": ends.0,
+    });
+    let Value::Object(mut claims) = claims else {
+        return None;
+    };
     if let Some(email) = session.email() {
-        say("email", json!(email));
+        claims.insert("email".to_owned(), email.into());
     }
     if let Some(address) = login.client {
-        say("rhost", json!(address.to_canonical().to_string()));
+        let address = address.to_canonical().to_string();
+        claims.insert("rhost".to_owned(), address.into());
     }
     key.sign_as(TYPE, &claims)
 }

@@ -8,7 +8,7 @@ use jetway_core::config::keys::visit;
 use jetway_core::config::{Config, Problem, Route, Target};
 use serde_json::Value;
 
-use crate::config::{Inspection, value_at};
+use crate::config::{Inspection, route_path, value_at, written_key};
 use crate::tls::{Certificates, Roots};
 use crate::{file, limits};
 
@@ -62,7 +62,7 @@ fn of_listener(config: &Config, file: &Value) -> Option<Problem> {
         Err(error) => (error, certificate_key(file)),
         Ok(_) => (
             usable(&config.listener).err()?,
-            written(file, &["downstream_mtls"]),
+            written_key(file, &["downstream_mtls"]).unwrap_or_default(),
         ),
     };
     Some(Problem::new(key, format!("{error:#}")))
@@ -70,14 +70,8 @@ fn of_listener(config: &Config, file: &Value) -> Option<Problem> {
 
 /// The key that the listener's certificates come from.
 fn certificate_key(file: &Value) -> String {
-    written(file, &["certificate_file", "certificate", "certificates"])
-}
-
-/// The first of these keys that is there, as it is written.
-fn written(file: &Value, known: &[&str]) -> String {
-    let keys = file.as_object().into_iter().flat_map(|keys| keys.keys());
-    let mut written = keys.filter(|key| known.iter().any(|known| key.eq_ignore_ascii_case(known)));
-    written.next().cloned().unwrap_or_default()
+    let known = ["certificate_file", "certificate", "certificates"];
+    written_key(file, &known).unwrap_or_default()
 }
 
 fn of_upstreams(config: &Config, file: &Value) -> Vec<Problem> {
@@ -106,18 +100,9 @@ fn unusable_upstream(route: &Route, roots: &Roots) -> Option<String> {
     Some(format!("{error:#}"))
 }
 
-/// Where a route's certificate stands: errors name the key in backticks. Routes of the older list come first.
+/// Where a route's certificate stands: errors name the key in backticks.
 fn upstream_path(index: usize, error: &str, file: &Value) -> String {
-    let list = |key: &str| {
-        let key = written(file, &[key]);
-        let length = file.get(&key).and_then(Value::as_array).map_or(0, Vec::len);
-        (key, length)
-    };
-    let (older, count) = list("policy");
-    let route = match index.checked_sub(count) {
-        None => format!("{older}[{index}]"),
-        Some(index) => format!("{}[{index}]", list("routes").0),
-    };
+    let route = route_path(index, file);
     let mut quoted = error.split('`').skip(1).step_by(2);
     match quoted.find(|key| key.starts_with("tls_")) {
         Some(key) => format!("{route}.{key}"),

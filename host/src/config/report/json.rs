@@ -9,17 +9,17 @@ use super::{Finding, Report, Severity};
 #[derive(Debug, Serialize)]
 pub(crate) struct Told<'a> {
     /// Keys joined by dots; empty for the file as a whole.
-    path: String,
+    pub(crate) path: String,
     /// Counts from one; null when there is no place, and when the place is not in the file.
-    line: Option<u32>,
-    column: Option<u32>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
     /// The route's name, else its `from`.
-    route: Option<&'a str>,
-    message: &'a str,
-    help: Option<&'a str>,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) message: &'a str,
+    pub(crate) help: Option<&'a str>,
     /// What the finding is about, when it is not the file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
+    pub(crate) source: Option<&'a str>,
 }
 
 impl Report {

@@ -1,24 +1,19 @@
-//! `jetway cockpit-conf`: what Cockpit has to know to work behind the proxy.
+//! `jetway cockpit conf`: what Cockpit has to know to work behind the proxy.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::bail;
 use clap::Args;
 use jetway_core::config::{Config, Route};
 
+use crate::cockpit::{chosen, public_origin};
 use crate::config;
-
-/// Port of Cockpit's web service.
-const COCKPIT_PORT: u16 = 9090;
-/// Default port of the public addresses.
-const HTTPS_PORT: u16 = 443;
 
 /// Print the section of cockpit.conf that fits the routes.
 ///
 /// Routes are taken that lead to port 9090 or have `cockpit` in their name or host; choose others with --route.
 #[derive(Args, Debug)]
-pub(crate) struct CockpitConfArgs {
+pub(crate) struct ConfArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
@@ -31,91 +26,17 @@ pub(crate) struct CockpitConfArgs {
 ///
 /// # Errors
 /// A file that cannot be used, or no such route.
-pub(crate) fn run(args: &CockpitConfArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ConfArgs) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(&args.config)?;
     let routes = chosen(&loaded.config, &args.route)?;
-    super::print(section(&loaded.config, &routes)?.as_bytes())
-}
-
-fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
-    let fits = |route: &&Route, name: &String| {
-        route.name == *name || route.from.host.eq_ignore_ascii_case(name)
-    };
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !config.routes.iter().any(|route| fits(&route, name)))
-    {
-        bail!(
-            "there is no route `{unknown}`; the routes are {}",
-            listed(config)
-        );
-    }
-    let wanted = |route: &&Route| {
-        if names.is_empty() {
-            looks_like_cockpit(route)
-        } else {
-            names.iter().any(|name| fits(route, name))
-        }
-    };
-    let routes: Vec<&Route> = config.routes.iter().filter(wanted).collect();
-    if routes.is_empty() {
-        bail!(
-            "no route looks like Cockpit: choose with --route from {}",
-            listed(config)
-        );
-    }
-    Ok(routes)
-}
-
-fn looks_like_cockpit(route: &Route) -> bool {
-    let leads_to_cockpit = route.target.upstreams().is_some_and(|upstreams| {
-        let mut endpoints = upstreams.endpoints.iter();
-        endpoints.any(|endpoint| endpoint.origin.port == COCKPIT_PORT)
-    });
-    leads_to_cockpit
-        || route.from.host.contains("cockpit")
-        || route.name.to_ascii_lowercase().contains("cockpit")
-}
-
-fn listed(config: &Config) -> String {
-    config
-        .routes
-        .iter()
-        .map(|route| format!("`{}`", route.name))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// Browsers send the page's origin on every websocket handshake, which Cockpit compares with this list, port included.
-fn origin(config: &Config, route: &Route) -> String {
-    // Without a port in `from`, visitors use the one that the listener has, unless something in front maps another.
-    let listening = config
-        .listener
-        .address
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok());
-    let port = route
-        .from
-        .port
-        .or(if config.listener.insecure {
-            None
-        } else {
-            listening
-        })
-        .unwrap_or(HTTPS_PORT);
-    if port == HTTPS_PORT {
-        format!("https://{}", route.from.host)
-    } else {
-        format!("https://{}:{port}", route.from.host)
-    }
+    crate::command::print(section(&loaded.config, &routes)?.as_bytes())
 }
 
 /// The section for these routes.
-pub(super) fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
+pub(crate) fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
     let mut origins: Vec<String> = Vec::new();
     for route in routes {
-        let origin = origin(config, route);
+        let origin = public_origin(config, route).to_string();
         if !origins.contains(&origin) {
             origins.push(origin);
         }
@@ -133,7 +54,7 @@ pub(super) fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<Stri
     }
     writeln!(
         text,
-        "[WebService]\nOrigins = {}\nProtocolHeader = X-Forwarded-Proto",
+        "[WebService]\nOrigins = {}\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For",
         origins.join(" ")
     )?;
     Ok(text)
@@ -185,7 +106,7 @@ mod tests {
             ":8443",
         );
         let text = conf(&config, &[]).unwrap();
-        let end = "\n[WebService]\nOrigins = https://cockpit.localhost:8443\nProtocolHeader = X-Forwarded-Proto\n";
+        let end = "\n[WebService]\nOrigins = https://cockpit.localhost:8443\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\n";
         assert!(text.ends_with(end), "{text}");
         assert!(!text.contains("wss:"), "{text}");
         assert!(text.contains("systemctl restart cockpit"), "{text}");

@@ -1,0 +1,16 @@
+//! Cockpit beside this proxy: which routes lead to it, its configuration file, and single sign-on into it.
+
+mod conf;
+mod layout;
+mod route;
+mod setup;
+mod units;
+
+pub(crate) use conf::{CockpitConf, Edit};
+pub(crate) use layout::Layout;
+pub(crate) use route::{chosen, looks_like_cockpit, public_origin};
+pub(crate) use setup::{Deed, set_up, undo};
+pub(crate) use units::{
+    COCKPIT_CONF, COCKPIT_SETTINGS, Deployment, SESSION_CONF, SESSION_KEYS, SESSION_SOCKET,
+    SIGN_IN_URL, SOCKET_UNIT,
+};

@@ -1,0 +1,80 @@
+//! Which routes lead to Cockpit, and at which addresses browsers see it.
+
+use anyhow::bail;
+use jetway_core::config::{Config, Origin, Route};
+
+/// Port of Cockpit's web service.
+const COCKPIT_PORT: u16 = 9090;
+/// Default port of the public addresses.
+const HTTPS_PORT: u16 = 443;
+
+/// The routes of these names or public hosts; without any, those that look like Cockpit's.
+///
+/// # Errors
+/// A name that no route has, or no route that looks like Cockpit's.
+pub(crate) fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
+    let fits = |route: &&Route, name: &String| {
+        route.name == *name || route.from.host.eq_ignore_ascii_case(name)
+    };
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !config.routes.iter().any(|route| fits(&route, name)))
+    {
+        bail!(
+            "there is no route `{unknown}`; the routes are {}",
+            listed(config)
+        );
+    }
+    let wanted = |route: &&Route| {
+        if names.is_empty() {
+            looks_like_cockpit(route)
+        } else {
+            names.iter().any(|name| fits(route, name))
+        }
+    };
+    let routes: Vec<&Route> = config.routes.iter().filter(wanted).collect();
+    if routes.is_empty() {
+        bail!(
+            "no route looks like Cockpit: choose with --route from {}",
+            listed(config)
+        );
+    }
+    Ok(routes)
+}
+
+/// Whether a route leads to Cockpit's port, or has its name.
+pub(crate) fn looks_like_cockpit(route: &Route) -> bool {
+    let leads_to_cockpit = route.target.upstreams().is_some_and(|upstreams| {
+        let mut endpoints = upstreams.endpoints.iter();
+        endpoints.any(|endpoint| endpoint.origin.port == COCKPIT_PORT)
+    });
+    leads_to_cockpit
+        || route.from.host.contains("cockpit")
+        || route.name.to_ascii_lowercase().contains("cockpit")
+}
+
+fn listed(config: &Config) -> String {
+    config
+        .routes
+        .iter()
+        .map(|route| format!("`{}`", route.name))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The origin of a route's pages: browsers send it on every websocket handshake, its port included.
+pub(crate) fn public_origin(config: &Config, route: &Route) -> Origin {
+    // Without a port in `from`, visitors use the one that the listener has, unless something in front maps another.
+    let listening = config
+        .listener
+        .address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .filter(|_| !config.listener.insecure);
+    Origin {
+        tls: true,
+        host: route.from.host.clone(),
+        port: route.from.port.or(listening).unwrap_or(HTTPS_PORT),
+    }
+}

@@ -1,0 +1,150 @@
+//! Writing the files of single sign-on, and taking them back.
+
+mod record;
+mod state;
+mod undo;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::units::{COCKPIT_CONF, COCKPIT_SETTINGS, Deployment};
+use super::{CockpitConf, Edit};
+use record::{Record, SettingEdit};
+use state::State;
+
+pub(crate) use undo::undo;
+
+/// What was done to one file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// It was not there.
+    Created(String),
+    /// It was something else; what became of it, in words.
+    Changed(String, String),
+    /// It is as it was before the setup.
+    Restored(String),
+    /// It is gone, as before the setup.
+    Removed(String),
+    /// Somebody else changed it since, and it was left alone.
+    Left(String),
+}
+
+impl std::fmt::Display for Deed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Created(path) => write!(f, "created   {path}"),
+            Self::Changed(path, what) => write!(f, "changed   {path}: {what}"),
+            Self::Restored(path) => write!(f, "restored  {path}"),
+            Self::Removed(path) => write!(f, "removed   {path}"),
+            Self::Left(path) => write!(
+                f,
+                "left      {path}: it was changed since, look at it yourself"
+            ),
+        }
+    }
+}
+
+/// A file as it shall be.
+struct Wanted {
+    path: String,
+    text: String,
+    /// In words, for a file that was there.
+    changed: String,
+}
+
+/// Writes what is not yet as it should be; nothing when everything is.
+///
+/// # Errors
+/// A file that cannot be read or written. What was written before is in the record, and can be taken back.
+pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<Vec<Deed>> {
+    let mut record = Record::read(root)?.unwrap_or_default();
+    let (conf, edits) = merged(root)?;
+    let mut wanted: Vec<Wanted> = deployment
+        .files()
+        .into_iter()
+        .map(|file| Wanted {
+            path: file.path,
+            text: file.text,
+            changed: "it is another now".to_owned(),
+        })
+        .collect();
+    wanted.push(conf);
+    wanted.retain(|wanted| {
+        let current = State::of(&below(root, &wanted.path)).ok().flatten();
+        current.is_none_or(|state| state.bytes != wanted.text.as_bytes())
+    });
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    for wanted in &wanted {
+        record.note(root, &wanted.path, wanted.text.as_bytes())?;
+    }
+    record.edits.extend(edits);
+    // Before anything else, so that a setup that was interrupted can be taken back.
+    record.write(root)?;
+    wanted
+        .into_iter()
+        .map(|wanted| apply(root, wanted))
+        .collect()
+}
+
+fn apply(root: &Path, wanted: Wanted) -> anyhow::Result<Deed> {
+    let path = below(root, &wanted.path);
+    let before = State::of(&path)?;
+    state::write(&path, wanted.text.as_bytes(), before.as_ref())?;
+    Ok(match before {
+        None => Deed::Created(wanted.path),
+        Some(_) => Deed::Changed(wanted.path, wanted.changed),
+    })
+}
+
+/// Cockpit's file with the settings that single sign-on needs, and what was changed for that.
+fn merged(root: &Path) -> anyhow::Result<(Wanted, Vec<SettingEdit>)> {
+    let before = State::of(&below(root, COCKPIT_CONF))?;
+    let text = match before {
+        None => String::new(),
+        Some(state) => String::from_utf8(state.bytes)
+            .with_context(|| format!("`{COCKPIT_CONF}` is not UTF-8: save it as UTF-8"))?,
+    };
+    let mut conf = CockpitConf::parse(&text);
+    let mut edits = Vec::new();
+    let mut words = Vec::new();
+    for (section, key, value) in COCKPIT_SETTINGS {
+        let edit = conf.set(section, key, value);
+        let replaced = match edit {
+            Edit::None => continue,
+            Edit::Added => {
+                words.push(format!("[{section}] {key} = {value}"));
+                None
+            }
+            Edit::Replaced(old) => {
+                words.push(format!(
+                    "[{section}] {key} = {value} instead of `{}`, which stays as a comment",
+                    old.trim()
+                ));
+                Some(old)
+            }
+        };
+        edits.push(SettingEdit {
+            section: section.to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+            replaced,
+        });
+    }
+    let wanted = Wanted {
+        path: COCKPIT_CONF.to_owned(),
+        text: conf.text(),
+        changed: words.join(", "),
+    };
+    Ok((wanted, edits))
+}
+
+/// The place of an absolute path below another root folder.
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! What a setup has changed, so that it can be taken back.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::below;
+use super::state::{self, State};
+use crate::file;
+
+/// Where the record is.
+pub(super) const PATH: &str = "/etc/jetway/cockpit-setup.json";
+/// Bytes of a record: it holds the former `cockpit.conf`.
+const MAX_RECORD: u64 = 16 * 1024 * 1024;
+
+/// The files that a setup has written, in their order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) files: Vec<Recorded>,
+    /// Folders that were made for them, the outer ones first.
+    pub(super) folders: Vec<String>,
+    /// Settings in `cockpit.conf`.
+    pub(super) edits: Vec<SettingEdit>,
+}
+
+/// One file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Recorded {
+    pub(super) path: String,
+    /// What was there before the first setup.
+    pub(super) before: Option<State>,
+    /// SHA-256 of what the last setup wrote, in hexadecimal digits.
+    pub(super) written: String,
+}
+
+/// One setting.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SettingEdit {
+    pub(super) section: String,
+    pub(super) key: String,
+    pub(super) value: String,
+    /// The line that became a comment.
+    pub(super) replaced: Option<String>,
+}
+
+impl Record {
+    /// The record below a root folder, if there is one.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no record.
+    pub(super) fn read(root: &Path) -> anyhow::Result<Option<Self>> {
+        let path = below(root, PATH);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = file::read("record", &path, MAX_RECORD)?;
+        let record = serde_json::from_slice(&bytes)
+            .with_context(|| format!("`{}` is not a record of this program", path.display()))?;
+        Ok(Some(record))
+    }
+
+    /// Notes what is there now, unless an earlier setup has, and what will be.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(super) fn note(&mut self, root: &Path, path: &str, text: &[u8]) -> anyhow::Result<()> {
+        let written = digest(text);
+        if let Some(known) = self.files.iter_mut().find(|file| file.path == path) {
+            known.written = written;
+            return Ok(());
+        }
+        self.note_folders(root, path);
+        self.files.push(Recorded {
+            path: path.to_owned(),
+            before: State::of(&below(root, path))?,
+            written,
+        });
+        Ok(())
+    }
+
+    fn note_folders(&mut self, root: &Path, path: &str) {
+        let mut missing: Vec<String> = Path::new(path)
+            .ancestors()
+            .skip(1)
+            .map(|folder| folder.to_string_lossy().into_owned())
+            .filter(|folder| !below(root, folder).exists() && !self.folders.contains(folder))
+            .collect();
+        missing.reverse();
+        self.folders.append(&mut missing);
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// As [`state::write`].
+    pub(super) fn write(&mut self, root: &Path) -> anyhow::Result<()> {
+        self.note_folders(root, PATH);
+        let text = format!("{}\n", serde_json::to_string_pretty(self)?);
+        state::write(&below(root, PATH), text.as_bytes(), None)
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

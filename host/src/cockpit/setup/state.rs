@@ -1,0 +1,103 @@
+//! A file as it is at one moment.
+
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::file;
+
+/// Bytes of a file that is kept: units and configuration files have a few thousand.
+const MAX_FILE: u64 = 1024 * 1024;
+/// New files: configuration and public keys, which everybody may read.
+const NEW: u32 = 0o644;
+
+/// Content, permissions and owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    #[serde(with = "in_base64", rename = "content")]
+    pub(super) bytes: Vec<u8>,
+    pub(super) mode: u32,
+    uid: u32,
+    gid: u32,
+}
+
+impl State {
+    /// The file at a path; `None` when there is none.
+    ///
+    /// # Errors
+    /// Something else than a file, or one that cannot be read.
+    pub(super) fn of(path: &Path) -> anyhow::Result<Option<Self>> {
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot look at `{}`", path.display()));
+            }
+        };
+        if !metadata.is_file() {
+            bail!("`{}` is not a file", path.display());
+        }
+        Ok(Some(Self {
+            bytes: file::read("file", path, MAX_FILE)?,
+            mode: metadata.permissions().mode() & 0o7777,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        }))
+    }
+}
+
+/// Writes a file as a whole: whoever reads it meanwhile sees the old or the new one. It gets the permissions and the owner
+/// of `like`.
+///
+/// # Errors
+/// A folder that cannot be made or written to.
+pub(super) fn write(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::Result<()> {
+    // A link leads to the file that is meant.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().context("a file is in a folder")?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.jetway-new"));
+    let written =
+        write_new(&temporary, bytes, like).and_then(|()| Ok(std::fs::rename(&temporary, path)?));
+    if written.is_err() {
+        // Whether or not it was there.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn write_new(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::Result<()> {
+    // Left by a setup that was interrupted.
+    let _ = std::fs::remove_file(path);
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    if let Some(like) = like {
+        std::os::unix::fs::chown(path, Some(like.uid), Some(like.gid))?;
+    }
+    file.set_permissions(Permissions::from_mode(like.map_or(NEW, |like| like.mode)))?;
+    Ok(file.sync_all()?)
+}
+
+/// Bytes in JSON.
+mod in_base64 {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(D::Error::custom)
+    }
+}

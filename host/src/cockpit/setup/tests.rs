@@ -1,0 +1,182 @@
+//! Setup and undo on root folders of their own.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::cockpit::Layout;
+
+const CONF: &str = "/etc/cockpit/cockpit.conf";
+const OPERATORS: &str =
+    "# ours\n[WebService]\nLoginTo = true\nLoginTitle = Lab\n\n[Session]\nIdleTimeout = 15";
+
+fn deployment<'a>(layout: Layout, hosts: &'a [String]) -> Deployment<'a> {
+    Deployment {
+        layout,
+        hosts,
+        keys: "{\"keys\":[]}",
+        helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
+    }
+}
+
+fn hosts() -> Vec<String> {
+    vec!["cockpit.example.com".to_owned()]
+}
+
+fn root() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("etc/systemd/system")).unwrap();
+    root
+}
+
+fn put(root: &Path, path: &str, text: &str, mode: u32) {
+    let path = below(root, path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn text(root: &Path, path: &str) -> String {
+    std::fs::read_to_string(below(root, path)).unwrap()
+}
+
+/// Every file and folder with content and permissions.
+fn everything(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            let bytes = if path.is_dir() {
+                folders.push(path.clone());
+                Vec::new()
+            } else {
+                std::fs::read(&path).unwrap()
+            };
+            found.insert(path.display().to_string(), (mode, bytes));
+        }
+    }
+    found
+}
+
+#[test]
+fn undo_restores_everything_byte_for_byte() {
+    for layout in [Layout::StaticGroup, Layout::DynamicGroup] {
+        for conf in [None, Some(("", 0o644)), Some((OPERATORS, 0o640))] {
+            let root = root();
+            if let Some((text, mode)) = conf {
+                put(root.path(), CONF, text, mode);
+            }
+            let before = everything(root.path());
+            let hosts = hosts();
+            let deeds = set_up(root.path(), &deployment(layout, &hosts)).unwrap();
+            assert_eq!(
+                deeds.len(),
+                if layout == Layout::StaticGroup { 5 } else { 7 }
+            );
+            assert!(text(root.path(), CONF).contains("[bearer]\nUnixPath = /run/jetway/session\n"));
+
+            let after = everything(root.path());
+            assert_eq!(
+                set_up(root.path(), &deployment(layout, &hosts)).unwrap(),
+                []
+            );
+            assert_eq!(
+                everything(root.path()),
+                after,
+                "a second setup changes nothing"
+            );
+
+            undo(root.path()).unwrap();
+            assert_eq!(everything(root.path()), before);
+        }
+    }
+}
+
+#[test]
+fn an_operators_lines_stay() {
+    let root = root();
+    put(root.path(), CONF, OPERATORS, 0o640);
+    let hosts = hosts();
+    let deeds = set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap();
+    let written = text(root.path(), CONF);
+    for line in [
+        "# ours",
+        "# LoginTo = true",
+        "LoginTitle = Lab",
+        "IdleTimeout = 15",
+    ] {
+        assert!(
+            written.lines().any(|other| other == line),
+            "{line}: {written}"
+        );
+    }
+    let told = deeds.last().unwrap().to_string();
+    assert!(
+        told.contains("LoginTo = false instead of `LoginTo = true`"),
+        "{told}"
+    );
+    assert_eq!(
+        std::fs::metadata(below(root.path(), CONF))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o640
+    );
+}
+
+#[test]
+fn a_later_setup_keeps_what_was_there_before_the_first() {
+    let root = root();
+    put(root.path(), CONF, OPERATORS, 0o644);
+    let before = everything(root.path());
+    let (one, two) = (
+        hosts(),
+        vec!["a.example".to_owned(), "b.example".to_owned()],
+    );
+    set_up(root.path(), &deployment(Layout::StaticGroup, &one)).unwrap();
+    let deeds = set_up(root.path(), &deployment(Layout::DynamicGroup, &two)).unwrap();
+    assert!(
+        deeds.iter().all(|deed| !deed.to_string().contains(CONF)),
+        "{deeds:?}"
+    );
+    assert!(
+        text(root.path(), "/etc/jetway/cockpit-session.conf")
+            .contains("host = a.example b.example\n")
+    );
+    undo(root.path()).unwrap();
+    assert_eq!(everything(root.path()), before);
+}
+
+#[test]
+fn what_was_changed_since_is_not_lost() {
+    let root = root();
+    put(root.path(), CONF, OPERATORS, 0o644);
+    let hosts = hosts();
+    set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap();
+    let mut conf = text(root.path(), CONF);
+    conf.push_str("\n[Log]\nFatal = criticals\n");
+    put(root.path(), CONF, &conf, 0o644);
+    let socket = "/etc/systemd/system/jetway-cockpit-session.socket";
+    put(root.path(), socket, "mine\n", 0o644);
+
+    let deeds = undo(root.path()).unwrap();
+    assert!(deeds.contains(&Deed::Left(socket.to_owned())), "{deeds:?}");
+    assert_eq!(text(root.path(), socket), "mine\n");
+    assert_eq!(
+        text(root.path(), CONF),
+        format!("{OPERATORS}\n\n[Log]\nFatal = criticals\n")
+    );
+}
+
+#[test]
+fn nothing_to_take_back_is_an_error() {
+    let refused = undo(root().path()).unwrap_err().to_string();
+    assert!(refused.contains("nothing to take back"), "{refused}");
+}

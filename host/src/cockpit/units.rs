@@ -1,0 +1,181 @@
+//! The files of single sign-on on Cockpit's machine.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Layout;
+
+/// Where Cockpit's web service hands over a login, and the helper waits for one.
+pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
+/// Where Cockpit's login page sends the browser; the module answers.
+pub(crate) const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
+/// The socket's unit.
+pub(crate) const SOCKET_UNIT: &str = "jetway-cockpit-session.socket";
+/// The helper's configuration.
+pub(crate) const SESSION_CONF: &str = "/etc/jetway/cockpit-session.conf";
+/// The public keys that the helper believes.
+pub(crate) const SESSION_KEYS: &str = "/etc/jetway/cockpit-session.jwks";
+/// Cockpit's configuration.
+pub(crate) const COCKPIT_CONF: &str = "/etc/cockpit/cockpit.conf";
+
+/// What Cockpit's file has to say: section, key, value.
+pub(crate) const COCKPIT_SETTINGS: [(&str, &str, &str); 5] = [
+    ("WebService", "ProtocolHeader", "X-Forwarded-Proto"),
+    ("WebService", "ForwardedForHeader", "X-Forwarded-For"),
+    ("WebService", "LoginTo", "false"),
+    ("bearer", "UnixPath", SESSION_SOCKET),
+    ("OAuth", "URL", SIGN_IN_URL),
+];
+
+const WRITTEN: &str =
+    "# Written by `jetway cockpit setup`; `jetway cockpit setup --undo` takes it back.\n";
+/// Services that open the socket.
+const WEB_SERVICES: [&str; 2] = [
+    "cockpit-wsinstance-http.service",
+    "cockpit-wsinstance-https@.service",
+];
+
+/// A file of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnFile {
+    /// Absolute.
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+/// What differs between deployments.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployment<'a> {
+    pub(crate) layout: Layout,
+    /// Public hosts of the routes that lead to this Cockpit.
+    pub(crate) hosts: &'a [String],
+    /// JSON Web Key Set (RFC 7517) with the public half of `signing_key`.
+    pub(crate) keys: &'a str,
+    /// The program `jetway-cockpit-session`.
+    pub(crate) helper: &'a Path,
+}
+
+impl Deployment<'_> {
+    /// Everything but `cockpit.conf`, which is the operator's.
+    pub(crate) fn files(&self) -> Vec<OwnFile> {
+        let own = |path: String, text: String| OwnFile {
+            path,
+            text: format!("{WRITTEN}{text}"),
+        };
+        let unit = |name: &str| format!("/etc/systemd/system/{name}");
+        let mut files = vec![
+            OwnFile {
+                path: SESSION_KEYS.to_owned(),
+                text: format!("{}\n", self.keys),
+            },
+            own(SESSION_CONF.to_owned(), self.session_conf()),
+            own(unit(SOCKET_UNIT), self.socket()),
+            own(unit("jetway-cockpit-session@.service"), self.service()),
+        ];
+        if self.layout == Layout::DynamicGroup {
+            files.extend(WEB_SERVICES.map(|service| {
+                let text = format!("[Unit]\nRequires={SOCKET_UNIT}\nAfter={SOCKET_UNIT}\n");
+                own(unit(&format!("{service}.d/jetway.conf")), text)
+            }));
+        }
+        files
+    }
+
+    fn session_conf(&self) -> String {
+        format!(
+            "# Assertions are accepted for these public hosts only, signed with one of these keys.\n\
+             host = {}\n\
+             keys_file = {SESSION_KEYS}\n\
+             # Nobody becomes root by single sign-on unless this is true.\n\
+             allow_root = false\n",
+            self.hosts.join(" ")
+        )
+    }
+
+    fn socket(&self) -> String {
+        let group = self.layout.group();
+        let mut text = String::from("[Unit]\nDescription=Single sign-on into Cockpit by Jetway\n");
+        if self.layout == Layout::DynamicGroup {
+            // The socket's group is there as long as this runs.
+            text.push_str(
+                "PartOf=cockpit.service\n\
+                 Requires=cockpit-session-socket-user.service\n\
+                 After=cockpit-session-socket-user.service\n",
+            );
+        }
+        // Writing to a text cannot fail.
+        let _ = write!(
+            text,
+            "\n[Socket]\n\
+             ListenStream={SESSION_SOCKET}\n\
+             SocketUser=root\n\
+             # Only Cockpit's web service may ask for a session; the signature of the assertion is the second lock.\n\
+             SocketGroup={group}\n\
+             SocketMode=0660\n\
+             RemoveOnStop=yes\n\
+             Accept=yes\n"
+        );
+        if self.layout == Layout::StaticGroup {
+            text.push_str("\n[Install]\nWantedBy=sockets.target\n");
+        }
+        text
+    }
+
+    fn service(&self) -> String {
+        format!(
+            "[Unit]\n\
+             Description=Cockpit session of somebody who signed in at Jetway\n\
+             CollectMode=inactive-or-failed\n\
+             \n\
+             [Service]\n\
+             ExecStart={}\n\
+             StandardInput=socket\n\
+             StandardOutput=inherit\n\
+             StandardError=journal\n\
+             # A refused assertion is no failure of the unit.\n\
+             SuccessExitStatus=1 5 127\n",
+            self.helper.display()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(layout: Layout) -> Vec<OwnFile> {
+        Deployment {
+            layout,
+            hosts: &["cockpit.example.com".to_owned()],
+            keys: "{\"keys\":[]}",
+            helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
+        }
+        .files()
+    }
+
+    #[test]
+    fn the_socket_belongs_to_cockpits_group() {
+        for (layout, group, count) in [
+            (Layout::StaticGroup, "SocketGroup=cockpit-wsinstance\n", 4),
+            (
+                Layout::DynamicGroup,
+                "SocketGroup=cockpit-session-socket\n",
+                6,
+            ),
+        ] {
+            let files = files(layout);
+            assert_eq!(files.len(), count);
+            let socket = files
+                .iter()
+                .find(|file| file.path.ends_with(SOCKET_UNIT))
+                .unwrap();
+            assert!(socket.text.contains(group), "{}", socket.text);
+            let dynamic = layout == Layout::DynamicGroup;
+            assert_eq!(
+                socket.text.contains("cockpit-session-socket-user.service"),
+                dynamic
+            );
+            assert_eq!(socket.text.contains("[Install]"), !dynamic);
+        }
+    }
+}

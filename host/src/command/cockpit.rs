@@ -1,0 +1,32 @@
+//! `jetway cockpit …`: what Cockpit needs behind the proxy.
+
+pub(crate) mod conf;
+mod setup;
+
+use clap::{Args, Subcommand};
+
+/// Set up Cockpit behind this proxy.
+#[derive(Args, Debug)]
+pub(crate) struct CockpitArgs {
+    #[command(subcommand)]
+    command: CockpitCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CockpitCommand {
+    /// Print the section of cockpit.conf that lets Cockpit work behind this proxy.
+    Conf(conf::ConfArgs),
+    /// Set up single sign-on for the Cockpit of this machine, or take it back.
+    Setup(setup::SetupArgs),
+}
+
+/// Does one of them.
+///
+/// # Errors
+/// What the subcommand cannot do.
+pub(crate) fn run(args: &CockpitArgs) -> anyhow::Result<()> {
+    match &args.command {
+        CockpitCommand::Conf(args) => conf::run(args),
+        CockpitCommand::Setup(args) => setup::run(args),
+    }
+}

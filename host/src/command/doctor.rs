@@ -1,0 +1,76 @@
+//! `jetway doctor`: would it work?
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use super::AnsweredNo;
+use crate::cockpit::COCKPIT_CONF;
+use crate::doctor::{self, Report, Subject};
+
+/// Examine everything that a configuration file names, as a visitor would meet it.
+///
+/// Checks the file with its secrets, the certificates, the listening address, the public names, the provider and each
+/// upstream, Cockpit in particular. For each failure it says what a person sees in the browser, why, and which lines to
+/// change. Nothing is changed. The exit status is 0 when nothing fails.
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// Configuration file (YAML or JSON).
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Cockpit's own configuration file, for a Cockpit on this machine.
+    #[arg(long, value_name = "FILE", default_value = COCKPIT_CONF)]
+    cockpit_conf: PathBuf,
+    /// How the answer is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object with `file`, `ok` and `findings`.
+    Json,
+}
+
+/// Prints everything that was found out.
+///
+/// # Errors
+/// [`AnsweredNo`] when something fails.
+pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
+    let inspection = super::check::inspect(&args.config);
+    let name = args.config.display().to_string();
+    let mut findings = doctor::of_file(&name, &inspection);
+    if let Some(config) = inspection.config() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let subject = Subject {
+            name: &name,
+            inspection: &inspection,
+            config,
+            cockpit_conf: &args.cockpit_conf,
+            now: now
+                .context("this machine's clock is before 1970")?
+                .as_secs(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        findings.extend(runtime.block_on(doctor::examine(&subject)));
+        // A look-up that is still waiting for a name server is not waited for.
+        runtime.shutdown_background();
+    }
+    let report = Report::new(&name, findings);
+    let printed = match args.format {
+        Format::Text => super::print(report.text().as_bytes()),
+        Format::Json => super::print(format!("{}\n", report.json()?).as_bytes()),
+    };
+    if report.is_ok() {
+        printed
+    } else {
+        Err(AnsweredNo.into())
+    }
+}

@@ -1,0 +1,220 @@
+//! One question to a server, and its answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt as _;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::limits;
+use crate::upstream::{ConnectFault, Connector};
+
+/// How long each question may take, from the name to the end of the answer. A visitor who waits longer has left.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a server may take for its first words after it has switched protocols: Cockpit says them at once.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
+/// Bytes of those words that are read; Cockpit's fit into a hundred.
+const MAX_FIRST_WORDS: usize = 512;
+
+/// What a server said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// The words after the status: Cockpit tells its reasons there.
+    pub(super) reason: String,
+    pub(super) headers: HeaderMap,
+    /// As much of the body as was asked for, or the first words after a switch of protocols.
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// A header, if it is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as text, with replacements where it is none.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Where it sends the client.
+    pub(super) fn location(&self) -> Option<&str> {
+        self.status
+            .is_redirection()
+            .then(|| self.header("location"))?
+    }
+
+    /// Status and reason, such as `401 Authentication failed`.
+    pub(super) fn outcome(&self) -> String {
+        format!("{} {}", self.status.as_u16(), self.reason)
+            .trim_end()
+            .to_owned()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Silence {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectFault),
+    /// The connection broke, or what came over it is no HTTP.
+    #[error("no usable answer")]
+    Broken(#[from] hyper::Error),
+    /// This machine has no certificate authorities, or the address is none.
+    #[error("no connection can be prepared: are there certificate authorities on this machine?")]
+    Unprepared,
+    /// It took too long.
+    #[error("no answer within {} seconds", PATIENCE.as_secs())]
+    Slow,
+}
+
+impl Silence {
+    /// The whole chain of causes in one line.
+    pub(super) fn told(self) -> String {
+        format!("{:#}", anyhow::Error::from(self))
+    }
+}
+
+/// Asks, and reads at most `limit` bytes of the answer's body.
+pub(super) async fn ask(
+    connector: &Connector,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Answer, Silence> {
+    let end = Instant::now() + PATIENCE;
+    timeout_at(end, ask_unhurried(connector, request, limit))
+        .await
+        .map_err(|_| Silence::Slow)?
+}
+
+async fn ask_unhurried(
+    connector: &Connector,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Answer, Silence> {
+    let transport = connector.connect().await?;
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(limits::RESPONSE_HEAD_BYTES)
+        .handshake(TokioIo::new(transport))
+        .await?;
+    let connection = tokio::spawn(connection.with_upgrades());
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let reason = match response.extensions().get::<ReasonPhrase>() {
+        Some(phrase) => String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
+        None => status.canonical_reason().unwrap_or_default().to_owned(),
+    };
+    let headers = response.headers().clone();
+    let body = if status == StatusCode::SWITCHING_PROTOCOLS {
+        first_words(response).await
+    } else {
+        beginning(response.into_body(), limit).await?
+    };
+    connection.abort();
+    Ok(Answer {
+        status,
+        reason,
+        headers,
+        body,
+    })
+}
+
+/// As much of a body as fits; the rest is not asked for.
+async fn beginning(mut body: Incoming, limit: usize) -> Result<Bytes, Silence> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            let room = limit.saturating_sub(read.len());
+            read.extend(data.iter().take(room));
+            if data.len() >= room {
+                break;
+            }
+        }
+    }
+    Ok(read.into())
+}
+
+/// What a server says first; nothing if it waits.
+async fn first_words(response: http::Response<Incoming>) -> Bytes {
+    let Ok(upgraded) = hyper::upgrade::on(response).await else {
+        return Bytes::new();
+    };
+    let mut stream = TokioIo::new(upgraded);
+    let mut words = vec![0; MAX_FIRST_WORDS];
+    match timeout(FIRST_WORDS, stream.read(&mut words)).await {
+        Ok(Ok(length)) => {
+            words.truncate(length);
+            words.into()
+        }
+        _ => Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{Roots, Trust};
+    use jetway_core::config::Origin;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    async fn answered(bytes: &'static [u8], limit: usize) -> Result<Answer, Silence> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = Origin {
+            tls: false,
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+        };
+        let connector = Connector::new(&origin, &Trust::System, &Roots::default()).unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let _ = stream.write_all(bytes).await;
+        };
+        let request = Request::get("/")
+            .header("host", "a.test")
+            .body(Full::default())
+            .unwrap();
+        tokio::join!(server, ask(&connector, request, limit)).1
+    }
+
+    #[tokio::test]
+    async fn the_reason_is_kept_and_long_bodies_are_cut() {
+        let answer = answered(
+            b"HTTP/1.1 401 Authentication disabled\r\ncontent-length: 9\r\n\r\n123456789",
+            4,
+        )
+        .await
+        .unwrap();
+        assert_eq!(answer.outcome(), "401 Authentication disabled");
+        assert_eq!(answer.text(), "1234");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_is_no_answer() {
+        assert!(matches!(
+            answered(b"220 mail.test ESMTP\r\n", 4).await,
+            Err(Silence::Broken(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn first_words_are_read() {
+        let answer = answered(
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n\x81\x02hi",
+            4,
+        )
+        .await;
+        assert!(answer.unwrap().text().ends_with("hi"));
+    }
+}

@@ -1,0 +1,51 @@
+//! What Cockpit's login page tells about its configuration.
+
+use serde_json::Value;
+
+use super::super::answer::Answer;
+
+/// The page that everybody gets who is not logged in.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct LoginPage {
+    /// Whether it offers logins to other machines (`LoginTo`).
+    pub(super) connects_elsewhere: bool,
+    /// `[OAuth] URL`.
+    pub(super) sign_in_url: Option<String>,
+}
+
+impl LoginPage {
+    /// Reads the page; what is not there is as Cockpit's default.
+    pub(super) fn read(answer: &Answer) -> Self {
+        let environment = environment(&answer.text()).unwrap_or(Value::Null);
+        Self {
+            connects_elsewhere: environment["page"]["connect"] == true,
+            sign_in_url: environment["OAuth"]["URL"].as_str().map(str::to_owned),
+        }
+    }
+}
+
+/// The object that the page's script gets.
+fn environment(page: &str) -> Option<Value> {
+    let (_, rest) = page.split_once("var environment = ")?;
+    let (object, _) = rest.split_once('\n')?;
+    serde_json::from_str(object.trim().trim_end_matches(';')).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Cockpit 287 writes it.
+    const PAGE: &str = "<script>\nvar environment = {\"is_cockpit_client\":false,\"page\":{\"connect\":true,\"require_host\":false},\
+        \"hostname\":\"vm\",\"OAuth\":{\"URL\":\"/.pomerium/cockpit/token\",\"ErrorParam\":null,\"TokenParam\":null}};\n</script>";
+
+    #[test]
+    fn the_environment_is_read() {
+        let page = environment(PAGE).unwrap();
+        assert_eq!(page["hostname"], "vm");
+        assert_eq!(page["page"]["connect"], true);
+        assert_eq!(page["OAuth"]["URL"], "/.pomerium/cockpit/token");
+        assert_eq!(environment("<html>"), None);
+        assert_eq!(environment("var environment = {\n"), None);
+    }
+}

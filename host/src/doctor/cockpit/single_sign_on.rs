@@ -1,0 +1,121 @@
+//! Whether Cockpit logs visitors in by what Jetway tells about them.
+
+mod machine;
+
+use std::path::Path;
+
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use super::super::Subject;
+use super::super::finding::{Change, Finding, Outcome};
+use super::super::visit::Visit;
+use super::local::Local;
+use super::login_page::LoginPage;
+use crate::cockpit::{SESSION_SOCKET, SIGN_IN_URL};
+
+const CHECK: &str = "cockpit-single-sign-on";
+const LOGIN: &str = "/cockpit/login";
+/// No assertion at all: who checks assertions refuses it at once.
+const NOT_AN_ASSERTION: &str = "Bearer jetway-doctor";
+
+/// Asks Cockpit, and looks at this machine when Cockpit is on it.
+pub(super) async fn examine(
+    subject: &Subject<'_>,
+    visit: &Visit<'_>,
+    about: &str,
+    page: &LoginPage,
+    local: &Local,
+) -> Vec<Finding> {
+    let bearer = of_bearer(visit, about, local).await;
+    let works = bearer.outcome == Outcome::Ok;
+    let mut findings = vec![of_page(page, about, local), bearer];
+    if let Some(conf) = local.file() {
+        let socket = conf
+            .value("bearer", "UnixPath")
+            .map_or(SESSION_SOCKET, |written| written.value);
+        // One in a container has its files elsewhere.
+        if !works || Path::new(socket).exists() {
+            findings.extend(machine::examine(subject, visit, Path::new(socket)));
+        }
+    }
+    findings
+}
+
+fn set_up(local: &Local) -> Change {
+    let place = if local.is_here() {
+        ""
+    } else {
+        " on Cockpit's machine"
+    };
+    Change::act(format!("or let Jetway do all of it{place}"))
+        .line("jetway cockpit setup -c jetway.yaml")
+}
+
+/// The login page has to lead back to Jetway.
+fn of_page(page: &LoginPage, about: &str, local: &Local) -> Finding {
+    let change = local
+        .conf("OAuth", "URL", "write")
+        .line("[OAuth]")
+        .line(format!("URL = {SIGN_IN_URL}"));
+    match page.sign_in_url.as_deref() {
+        Some(SIGN_IN_URL) => Finding::ok(CHECK, about, "Cockpit's login page leads to Jetway"),
+        Some(other) => {
+            let other: String = other.chars().take(100).collect();
+            Finding::failure(CHECK, about, format!("Cockpit's login page leads to {other}"))
+                .seen("the page of another sign-in, after the one of Jetway")
+                .why("`URL` in the section [OAuth] names it")
+                .change(change)
+        }
+        None => Finding::failure(CHECK, about, "Cockpit's login page does not ask Jetway")
+            .seen("Cockpit's form for name and password, after the sign-in; in Firefox perhaps a page that reloads for ever")
+            .why("the section [OAuth] is missing in Cockpit's file")
+            .change(change)
+            .change(set_up(local)),
+    }
+}
+
+/// Something has to check assertions.
+async fn of_bearer(visit: &Visit<'_>, about: &str, local: &Local) -> Finding {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::AUTHORIZATION,
+        HeaderValue::from_static(NOT_AN_ASSERTION),
+    );
+    let answer = match visit.get_with(LOGIN, headers).await {
+        Ok(answer) => answer,
+        Err(silence) => {
+            return Finding::failure(
+                CHECK,
+                about,
+                format!("Cockpit's login does not answer: {}", silence.told()),
+            )
+            .seen("\"Internal error in login process\" on Cockpit's login page");
+        }
+    };
+    let told = answer.outcome();
+    let seen = "Cockpit's login page with an error, after the sign-in";
+    match answer.status {
+        StatusCode::UNAUTHORIZED if answer.reason.contains("disabled") => {
+            Finding::failure(CHECK, about, format!("Cockpit takes no assertions: {told}"))
+                .seen(seen)
+                .why("the section [bearer] is missing in Cockpit's file, or says `action = none`")
+                .change(local.conf("bearer", "UnixPath", "write").line("[bearer]").line(format!("UnixPath = {SESSION_SOCKET}")))
+                .change(set_up(local))
+        }
+        StatusCode::UNAUTHORIZED => Finding::ok(CHECK, about, "Cockpit has assertions checked, and refuses a false one"),
+        StatusCode::FORBIDDEN => Finding::ok(CHECK, about, "Cockpit has assertions checked, and refuses a false one"),
+        StatusCode::INTERNAL_SERVER_ERROR => Finding::failure(CHECK, about, format!("Cockpit reaches nothing that checks assertions: {told}"))
+            .seen(seen)
+            .why("the socket in `UnixPath` is not there, may not be opened by Cockpit's account, or the program behind it does not start")
+            .change(Change::act("look at the socket and its log on Cockpit's machine")
+                .line("systemctl enable --now jetway-cockpit-session.socket")
+                .line("journalctl -u 'jetway-cockpit-session@*'"))
+            .change(set_up(local)),
+        StatusCode::OK => Finding::failure(CHECK, about, "Cockpit logs in whoever sends a made-up assertion")
+            .seen("nothing; everybody who reaches Cockpit is logged in")
+            .why("the program behind [bearer] does not check what it gets")
+            .change(set_up(local)),
+        _ => Finding::failure(CHECK, about, format!("Cockpit answers an assertion with {told}")).seen(seen),
+    }
+}

@@ -1,0 +1,47 @@
+//! The file itself, and the secrets and certificates that it names: what `jetway check` says.
+
+use super::finding::{Change, Finding, Outcome};
+use crate::config::{Inspection, Told};
+
+const CHECK: &str = "file";
+
+/// A finding for each problem and warning, or one that says that there are none.
+pub(super) fn examine(name: &str, inspection: &Inspection) -> Vec<Finding> {
+    let (problems, warnings) = inspection.told();
+    let told = |told: &Told<'_>, outcome| finding(name, told, outcome);
+    let mut findings: Vec<Finding> = problems
+        .iter()
+        .map(|problem| {
+            told(problem, Outcome::Failure)
+                .seen("nothing at all: `jetway run` does not start with this file")
+        })
+        .collect();
+    findings.extend(
+        warnings
+            .iter()
+            .map(|warning| told(warning, Outcome::Warning)),
+    );
+    if findings.is_empty() {
+        let message = "it can be used, and its secrets are readable by their owner only";
+        findings.push(Finding::ok(CHECK, name, message));
+    }
+    findings
+}
+
+fn finding(name: &str, told: &Told<'_>, outcome: Outcome) -> Finding {
+    let file = told.source.unwrap_or(name);
+    let about = match told.route {
+        Some(route) => format!("{file}, route `{route}`"),
+        None => file.to_owned(),
+    };
+    let finding = Finding {
+        outcome,
+        ..Finding::warning(CHECK, &about, told.message)
+    };
+    let line = told.line.and_then(|line| usize::try_from(line).ok());
+    match told.help {
+        Some(help) => finding.change(Change::file(file, line, help)),
+        None if line.is_some() => finding.change(Change::file(file, line, "see `jetway check`")),
+        None => finding,
+    }
+}

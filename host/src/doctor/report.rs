@@ -1,0 +1,160 @@
+//! All findings, as a person or a program reads them.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{Finding, Outcome};
+use crate::terminal::obeyed;
+
+/// Everything that was found out about a file.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<'a> {
+    file: &'a str,
+    /// Whether nothing fails.
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Report<'a> {
+    /// The findings in the order of the checks.
+    pub(crate) fn new(file: &'a str, findings: Vec<Finding>) -> Self {
+        let ok = findings
+            .iter()
+            .all(|finding| finding.outcome != Outcome::Failure);
+        Self { file, ok, findings }
+    }
+
+    /// Whether the exit status is 0.
+    pub(crate) const fn is_ok(&self) -> bool {
+        self.ok
+    }
+
+    /// One JSON object.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// Lines for a person: what is good, what is odd, and what is wrong last, where it is read.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for outcome in [Outcome::Ok, Outcome::Warning, Outcome::Failure] {
+            for finding in self.of(outcome) {
+                write(finding, &mut text);
+            }
+        }
+        let count = |outcome| self.of(outcome).count();
+        let _ = writeln!(
+            text,
+            "\n{}: {}",
+            self.file,
+            last_words(count(Outcome::Failure), count(Outcome::Warning))
+        );
+        // What others have said must not move the cursor.
+        text.chars()
+            .map(|c| {
+                if c != '\n' && obeyed(c) {
+                    '\u{FFFD}'
+                } else {
+                    c
+                }
+            })
+            .collect()
+    }
+
+    fn of(&self, outcome: Outcome) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(move |finding| finding.outcome == outcome)
+    }
+}
+
+fn last_words(failures: usize, warnings: usize) -> String {
+    let counted = |count: usize, noun: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {noun}{plural}"))
+    };
+    let said: Vec<String> = [counted(failures, "failure"), counted(warnings, "warning")]
+        .into_iter()
+        .flatten()
+        .collect();
+    match (failures, said.is_empty()) {
+        (_, true) => "ok".to_owned(),
+        (0, false) => format!("ok, {}", said.join(", ")),
+        (_, false) => said.join(", "),
+    }
+}
+
+/// Writing to a text cannot fail.
+fn write(finding: &Finding, text: &mut String) {
+    let gap = if finding.outcome == Outcome::Ok {
+        ""
+    } else {
+        "\n"
+    };
+    let one_line = |words: &str| words.replace('\n', " ");
+    let _ = writeln!(
+        text,
+        "{gap}{:7}  {}: {}",
+        finding.outcome.word(),
+        one_line(&finding.about),
+        one_line(&finding.message)
+    );
+    if let Some(seen) = &finding.seen {
+        let _ = writeln!(text, "  seen:    {}", one_line(seen));
+    }
+    if let Some(why) = &finding.why {
+        let _ = writeln!(text, "  why:     {}", one_line(why));
+    }
+    for change in &finding.changes {
+        let place = match (&change.file, change.line) {
+            (Some(file), Some(line)) => format!("{file}:{line}: "),
+            (Some(file), None) => format!("{file}: "),
+            (None, _) => String::new(),
+        };
+        let _ = writeln!(text, "  change:  {place}{}", one_line(&change.what));
+        for line in &change.lines {
+            let _ = writeln!(text, "             {}", one_line(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Change;
+    use super::*;
+
+    #[test]
+    fn failures_come_last_and_are_complete() {
+        let findings = vec![
+            Finding::failure("x", "route `a`", "it is \u{1b}[2Jrefused")
+                .seen("a page")
+                .why("because\nof this")
+                .change(Change::file("a.yaml", Some(7), "write").line("b: c")),
+            Finding::ok("y", "a.yaml", "fine"),
+        ];
+        let report = Report::new("a.yaml", findings);
+        assert!(!report.is_ok());
+        assert_eq!(
+            report.text(),
+            "ok       a.yaml: fine\n\
+             \n\
+             failure  route `a`: it is \u{FFFD}[2Jrefused\n\
+             \x20 seen:    a page\n\
+             \x20 why:     because of this\n\
+             \x20 change:  a.yaml:7: write\n\
+             \x20            b: c\n\
+             \n\
+             a.yaml: 1 failure\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+        assert_eq!(json["ok"], false);
+        assert_eq!(json["findings"][0]["changes"][0]["line"], 7);
+    }
+
+    #[test]
+    fn nothing_wrong_is_ok() {
+        assert!(Report::new("a.yaml", vec![Finding::warning("x", "a", "b")]).is_ok());
+        assert_eq!(Report::new("a.yaml", Vec::new()).text(), "\na.yaml: ok\n");
+    }
+}
