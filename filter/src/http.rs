@@ -61,14 +61,6 @@ impl HttpContext for Http {
         }
     }
 
-    /// A body comes here while its request is held, where the body of the proxy can show it: it waits with its request.
-    fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
-        match self.stream.fate.get() {
-            Fate::Kept => Action::Pause,
-            Fate::Forwarded(_) => Action::Continue,
-        }
-    }
-
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
             && let Fate::Forwarded {
@@ -83,6 +75,7 @@ impl HttpContext for Http {
         Action::Continue
     }
 
+    /// A body also comes here while its request is held, where the body of the proxy can show it: it waits with its request.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
             (Some(_), Fate::AwaitsBody(limit)) => *limit,
@@ -92,7 +85,7 @@ impl HttpContext for Http {
                 }
                 return Action::Continue;
             }
-            _ => return Action::Continue,
+            _ => return Action::Pause,
         };
         match &self.plugin {
             Some(plugin) if end_of_stream || size > limit => {
