@@ -61,23 +61,13 @@ impl Compact {
         })
     }
 
-    /// Whether the token says that it is of one of these kinds (RFC 8725 section 3.11), with or without the
-    /// `application/` that RFC 7515 section 4.1.9 lets it leave out.
+    /// Whether the token says that it is of one of these kinds (RFC 8725 section 3.11), in the short form that RFC 7515
+    /// section 4.1.9 asks for.
     #[must_use]
     pub fn is_of_type(&self, types: &[&str]) -> bool {
-        const PREFIX: &str = "application/";
-        let Some(typ) = self.typ.as_deref() else {
-            return false;
-        };
-        let has_prefix = typ
-            .get(..PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
-        let short = if has_prefix {
-            typ.get(PREFIX.len()..).unwrap_or_default()
-        } else {
-            typ
-        };
-        types.iter().any(|known| known.eq_ignore_ascii_case(short))
+        self.typ
+            .as_deref()
+            .is_some_and(|typ| types.iter().any(|known| known.eq_ignore_ascii_case(typ)))
     }
 
     /// Whether the token does not say of what kind it is.
