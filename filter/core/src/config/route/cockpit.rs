@@ -189,7 +189,7 @@ pub(super) fn preserve_host(
             &object.place_of("preserve_host_header"),
             "Cockpit sees another host than browsers do, and refuses their websockets",
         )
-        .help("take it out, or add to cockpit.conf what `jetway cockpit-conf` prints");
+        .help("take it out, or add to cockpit.conf what `jetway cockpit conf` prints");
     host
 }
 
