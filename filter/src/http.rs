@@ -10,7 +10,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::perform::{Phase, begin, begin_with_body, edit};
-use crate::plugin::{Fate, Plugin, Stream};
+use crate::plugin::{Arrival, Fate, Plugin, Stream};
 use crate::root::answered;
 
 /// A request's context. It has no plugin when the body runs requests through a module that was never configured.
@@ -26,6 +26,7 @@ impl Http {
             stream: Stream {
                 id,
                 fate: Rc::default(),
+                arrival: Rc::default(),
             },
         }
     }
@@ -47,7 +48,10 @@ impl Context for Http {
 }
 
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.stream.arrival.set(Arrival::WithoutBody);
+        }
         match &self.plugin {
             Some(plugin) => begin(plugin, &self.stream, Phase::Headers),
             None => {
@@ -78,8 +82,11 @@ impl HttpContext for Http {
 
     /// A body that comes while its request is held waits with it.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.stream.arrival.set(Arrival::Whole);
+        }
         let Some(plugin) = &self.plugin else {
-            return Action::Continue;
+            return Action::Pause;
         };
         let limit = match &*self.stream.fate.borrow() {
             Fate::AwaitsBody(limit) => *limit,

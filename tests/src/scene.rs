@@ -29,10 +29,24 @@ pub const HOSTS: [&str; 4] = [APP, OTHER, COCKPIT, WILD];
 /// What an operator gets from a provider, beside the secret.
 #[derive(Clone, Debug)]
 pub struct Registration {
+    /// `idp_provider`.
+    pub kind: &'static str,
     /// The issuer identifier.
     pub issuer: String,
     /// The client identifier.
     pub client_id: String,
+}
+
+impl Registration {
+    /// At a provider of no particular kind.
+    #[must_use]
+    pub const fn openid(issuer: String, client_id: String) -> Self {
+        Self {
+            kind: "oidc",
+            issuer,
+            client_id,
+        }
+    }
 }
 
 /// Folder, logs, certificate, secrets, public port and provider of one scenario.
@@ -181,6 +195,15 @@ impl Scene {
         }
     }
 
+    /// Writes a running proxy's file anew, with these routes. What it does with that is its own business.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn rewrite(&self, proxy: &Proxy, routes: &[Route]) -> Result<PathBuf> {
+        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        self.write_file(&folder, proxy.listen, routes)
+    }
+
     /// What `jetway COMMAND -c FILE` prints for these routes; the command may be several words.
     ///
     /// # Errors
@@ -276,16 +299,14 @@ impl Scene {
     fn write_file(&self, folder: &Path, listen: u16, routes: &[Route]) -> Result<PathBuf> {
         let file = folder.join("jetway.yaml");
         let registration = self.registration.clone();
-        let registration = registration.unwrap_or_else(|| Registration {
-            issuer: self.provider.issuer(),
-            client_id: self.provider.client.id().to_owned(),
+        let registration = registration.unwrap_or_else(|| {
+            Registration::openid(self.provider.issuer(), self.provider.client.id().to_owned())
         });
         let settings = Settings {
             listen,
             public: self.public.number(),
             certificate: &self.certificate,
-            issuer: &registration.issuer,
-            client_id: &registration.client_id,
+            registration: &registration,
             keys: &self.keys,
             routes,
         };

@@ -1,7 +1,9 @@
 //! Whole flows through the core.
 
+mod attacks;
 mod certificates;
 mod cockpit;
+mod errand;
 mod explain;
 mod headers;
 mod identity;
@@ -9,6 +11,7 @@ mod provider_logout;
 mod providers;
 mod renewal;
 mod requests;
+mod returning;
 mod rewriting;
 mod routes;
 mod sign_in;

@@ -16,6 +16,8 @@ pub(super) struct World {
     pub(super) gate: Gate,
     pub(super) fixture: Fixture,
     pub(super) fake: FakeProvider,
+    /// The request that was begun last, which a call of the provider finds when it returns.
+    pub(super) last: Headers,
     /// What the provider's token answers have beside the tokens.
     pub(super) grant: Value,
 }
@@ -123,6 +125,7 @@ impl World {
             gate: Gate::new(config(changes)),
             fixture: Fixture::new(),
             fake: FakeProvider::new(),
+            last: Headers::new(),
             grant: json!({}),
         };
         world.learn();
@@ -147,6 +150,7 @@ impl World {
     }
 
     pub(super) fn begin(&mut self, headers: &Headers) -> Step {
+        self.last.clone_from(headers);
         self.gate
             .begin(&Request::new(headers), &mut self.fixture.env())
     }
@@ -266,10 +270,9 @@ impl World {
 
     /// Gives a waiting request the provider's answer.
     pub(super) fn resume(&mut self, waiting: Waiting, reply: &ProviderReply<'_>) -> Step {
-        // A sign-in knows from its callback all that it needs.
         waiting.resume(
             &self.gate,
-            &Request::new(&[]),
+            &Request::new(&self.last),
             reply,
             &mut self.fixture.env(),
         )
