@@ -21,6 +21,7 @@ mod watch;
 
 pub use answer::AnswerEdits;
 pub(crate) use callback::Landing;
+pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
 
@@ -203,13 +204,16 @@ impl Gate {
         let session = visit.session.as_deref();
         let facts = request.facts(&path, session, certificate.as_fact(), env.now);
         let cookies = self.visit_cookies(request, visit, env);
-        match Self::judge(chosen, &facts) {
+        match Self::judge(chosen.route, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
                 match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
                     Step::Forward(forward) => {
                         let session = visit.session.clone();
+                        let cockpit = chosen.route.cockpit.as_ref();
+                        let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
                         let watched = Watched::new(chosen.number, &facts, session, &certificate);
+                        let watched = watched.in_cockpit(standing);
                         Step::Forward(forward.watched(watched))
                     }
                     other => other,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::client_certificate::Shown;
 use crate::env::Timestamp;
+use crate::gate::Standing;
 use crate::policy::Facts;
 use crate::session::Session;
 use crate::step::RouteNumber;
@@ -20,6 +21,8 @@ pub struct Watched {
     preflight: bool,
     source: Option<IpAddr>,
     certificate: Shown,
+    /// As whom the visitor is in Cockpit, on its routes.
+    pub(crate) standing: Option<Standing>,
     /// The client has sent something since the last look.
     is_active: bool,
     /// When that was last told to others.
@@ -50,9 +53,15 @@ impl Watched {
             preflight: facts.preflight,
             source: facts.source,
             certificate: certificate.clone(),
+            standing: None,
             is_active: false,
             told_at: facts.now,
         }
+    }
+
+    /// The same stream, in Cockpit as somebody.
+    pub(crate) fn in_cockpit(self, standing: Option<Standing>) -> Self {
+        Self { standing, ..self }
     }
 
     /// What the policy is asked about now.

@@ -13,6 +13,7 @@ fn world(changes: &Value) -> World {
         fixture: crate::testing::Fixture::new(),
         fake: crate::testing::FakeProvider::new(),
         last: super::world::Headers::new(),
+        grant: json!({}),
     };
     world.learn();
     world

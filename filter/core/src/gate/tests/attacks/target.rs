@@ -46,6 +46,8 @@ impl Target {
                 gate: Gate::new(config),
                 fixture: Fixture::new(),
                 fake: FakeProvider::new(),
+                last: Vec::new(),
+                grant: serde_json::json!({}),
             },
             forge: Forge::new(),
             innocent: Jar::default(),
