@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
+use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
@@ -79,6 +80,7 @@ impl HttpContext for Http {
         Action::Continue
     }
 
+    /// A body that comes while its request is held waits with it.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if end_of_stream {
             self.stream.arrival.set(Arrival::Whole);
@@ -89,7 +91,7 @@ impl HttpContext for Http {
         let limit = match &*self.stream.fate.borrow() {
             Fate::Forwarded { .. } => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
-                    watched.hear(size, first_byte);
+                    watched.hear(size, beginning);
                 }
                 return Action::Continue;
             }
@@ -105,10 +107,10 @@ impl HttpContext for Http {
     }
 }
 
-/// The first byte of the part of the request's body that is passing.
-fn first_byte() -> Option<u8> {
-    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, 1);
-    part.ok()??.first().copied()
+/// How the part of the request's body begins that is passing.
+fn beginning() -> Option<Vec<u8>> {
+    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, BEGINNING);
+    part.ok().flatten()
 }
 
 /// Adds cookies to an upstream's answer.

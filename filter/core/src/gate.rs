@@ -1,9 +1,11 @@
 //! The order of decisions about one request.
 
 mod answer;
+mod bounces;
 mod callback;
 mod cockpit;
 mod endpoints;
+mod errand;
 mod explain;
 mod forward;
 mod plan;
@@ -18,6 +20,7 @@ mod visit;
 mod watch;
 
 pub use answer::AnswerEdits;
+pub(crate) use callback::Landing;
 pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
 
@@ -231,8 +234,9 @@ impl Gate {
     /// Finds where a request leads.
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
-        if endpoints::is_own(request.path()) {
-            return if self.index.knows(routes, host) {
+        let is_sign_in_host = self.is_sign_in_host(request);
+        if endpoints::is_own(request.path(), is_sign_in_host) {
+            return if is_sign_in_host || self.index.knows(routes, host) {
                 Found::Own
             } else {
                 Found::Nothing
