@@ -89,14 +89,15 @@ impl HttpContext for Http {
             return Action::Pause;
         };
         let limit = match &*self.stream.fate.borrow() {
-            Fate::AwaitsBody(limit) => *limit,
-            Fate::Kept => return Action::Pause,
             Fate::Forwarded { .. } => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
                     watched.hear(size, beginning);
                 }
                 return Action::Continue;
             }
+            // A body waits with its request.
+            Fate::Kept => return Action::Pause,
+            Fate::AwaitsBody(limit) => *limit,
         };
         if end_of_stream || size > limit {
             begin_with_body(plugin, &self.stream, limit)
