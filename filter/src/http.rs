@@ -75,7 +75,6 @@ impl HttpContext for Http {
         Action::Continue
     }
 
-    /// A body also comes here while its request is held, where the body of the proxy can show it: it waits with its request.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
             (Some(_), Fate::AwaitsBody(limit)) => *limit,
@@ -85,7 +84,9 @@ impl HttpContext for Http {
                 }
                 return Action::Continue;
             }
-            _ => return Action::Pause,
+            // A body waits with its request.
+            (_, Fate::Kept) => return Action::Pause,
+            (None, _) => return Action::Continue,
         };
         match &self.plugin {
             Some(plugin) if end_of_stream || size > limit => {

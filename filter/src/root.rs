@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jetway_core::config::Config;
 use jetway_core::contract::SECRET_VARIABLES;
 use jetway_core::gate::Gate;
-use jetway_core::oidc::provider::Absorbed;
+use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use jetway_core::renewal::Progress;
 use jetway_core::step::{ProviderCall, ProviderReply};
 use jetway_core::watched::Recheck;
@@ -47,8 +47,10 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
-        if let Some(call) = plugin.gate.due(now()) {
-            fetch(plugin, &call);
+        match with_env(|env| plugin.gate.due(env)) {
+            ProviderDue::Call(call) => fetch(plugin, &call),
+            ProviderDue::Ready => wake_all(plugin),
+            ProviderDue::Nothing => {}
         }
         send_renewals(plugin);
         give_up_late(plugin);
@@ -193,7 +195,7 @@ fn fetch(plugin: &Plugin, call: &ProviderCall) {
 }
 
 fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
-    match plugin.gate.absorb(reply, now()) {
+    match with_env(|env| plugin.gate.absorb(reply, env)) {
         Absorbed::Next(call) => fetch(plugin, &call),
         Absorbed::Ready => wake_all(plugin),
         Absorbed::Failed(why) => log::warn!("the provider is not usable: {why}"),

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
@@ -14,6 +15,9 @@ use crate::output_of;
 
 /// Beginning of every such account's name; the process id of the test that made it follows.
 const PREFIX: &str = "jetway-t";
+
+/// How long removing an account may take.
+const REMOVAL: Duration = Duration::from_secs(10);
 
 /// The system's own accounts have lower user ids: what runs under them is never ended from here.
 const FIRST_OF_PEOPLE: u32 = 1000;
@@ -121,18 +125,26 @@ impl Drop for UnixUser {
     }
 }
 
-/// Ends what runs under an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` behind) and removes it.
+/// Ends what runs under an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` behind) and removes it. What has
+/// been killed takes a moment to be gone, and until then `userdel` refuses.
 fn remove(name: &str) {
     let _ = std::fs::remove_file(sudo_rule(name));
-    if let Some(uid) = uid_of(name).filter(|uid| *uid >= FIRST_OF_PEOPLE) {
-        end_processes_of(uid);
-        remove_temporary_files_of(uid);
+    let end = Instant::now() + REMOVAL;
+    while let Some(uid) = uid_of(name) {
+        if uid >= FIRST_OF_PEOPLE {
+            end_processes_of(uid);
+            remove_temporary_files_of(uid);
+        }
+        let removed = Command::new("userdel")
+            .args(["--remove", name])
+            .stderr(Stdio::null())
+            .status();
+        // Failing leaves an account that the next run removes.
+        if removed.is_ok_and(|status| status.success()) || Instant::now() >= end {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(25));
     }
-    // Failing leaves an account that the next run removes.
-    let _ = Command::new("userdel")
-        .args(["--remove", name])
-        .stderr(Stdio::null())
-        .status();
 }
 
 fn sudo_rule(name: &str) -> PathBuf {

@@ -150,7 +150,7 @@ fn cockpit_ends_with_the_session_at_the_proxy() -> Result<()> {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;
             let assertion = server.key.assertion_with(&user.name, |_, claims| {
-                claims["session_exp"] = (claims["iat"].as_u64().unwrap_or_default() + 8).into();
+                claims["session_exp"] = (claims["iat"].as_u64().unwrap_or_default() + 12).into();
             })?;
             let mut alice = scene.visitor();
             server.expect(&mut alice, &assertion, 200).await?;

@@ -137,10 +137,15 @@ pub struct ProviderSettings {
     pub client_secret: Secret,
     /// How this proxy proves that it is the client.
     pub client_auth: ClientAuth,
+    /// The text of `idp_client_private_key`, for the body that hands it to the module.
+    pub client_private_key_text: Option<Secret>,
     /// Scopes of the authorization request.
     pub scopes: Vec<String>,
     /// Extra parameters of the authorization request.
     pub request_params: Vec<(String, String)>,
+    /// Whether the provider answers by a form that the browser posts (OAuth 2.0 Form Post Response Mode), instead of by
+    /// the callback's query (`idp_response_mode`).
+    pub form_post: bool,
     /// What `email_verified` must say before policies rely on an address (`require_email_verified`).
     pub email_verification: EmailVerification,
 }

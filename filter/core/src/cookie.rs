@@ -247,6 +247,12 @@ pub fn set(name: &str, value: &str, seconds: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }
 
+/// The same for a cookie that has to come with a form which another site's page posts: `Lax` would withhold it.
+#[must_use]
+pub fn set_cross_site(name: &str, value: &str, seconds: u64) -> String {
+    format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None")
+}
+
 /// `Set-Cookie` value that removes a cookie; the attributes are the ones it was set with, or browsers keep it.
 #[must_use]
 pub fn clear(name: &str) -> String {

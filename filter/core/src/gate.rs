@@ -26,14 +26,15 @@ use std::rc::Rc;
 
 use crate::assertion::{Assertions, needed_claims};
 use crate::client_certificate::CertificateReader;
-use crate::config::{Config, Route, Target};
+use crate::config::{Config, ProviderKind, Route, Target};
 use crate::cookie::CookieNames;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::header::Reserved;
 use crate::in_force::InForce;
 use crate::needs::ClaimNeeds;
+use crate::oidc::claims::Claims;
 use crate::oidc::metadata::Metadata;
-use crate::oidc::provider::{Absorbed, Provider};
+use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::renewal::{Queue, Standings};
@@ -42,7 +43,7 @@ use crate::request::{Parsed, Request};
 use crate::revocation::Revocations;
 use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
-use crate::step::{Forward, ProviderCall, ProviderReply, Reply, RouteNumber, Step};
+use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
 use cockpit::cookie::Binder;
 use plan::Plan;
@@ -306,24 +307,50 @@ impl Gate {
         }
     }
 
-    /// The call to the provider that is due, if one is. The answer goes to [`Gate::absorb`].
-    #[must_use]
-    pub fn due(&self, now: Timestamp) -> Option<ProviderCall> {
-        self.provider.as_ref()?.due(now)
+    /// What there is to do about the provider. The answer to a call goes to [`Gate::absorb`].
+    pub fn due(&self, env: &Env<'_>) -> ProviderDue {
+        self.provider
+            .as_ref()
+            .map_or(ProviderDue::Nothing, |provider| provider.due(env))
     }
 
     /// Takes in the answer to a call of [`Gate::due`].
-    pub fn absorb(&self, reply: &ProviderReply<'_>, now: Timestamp) -> Absorbed {
+    pub fn absorb(&self, reply: &ProviderReply<'_>, env: &Env<'_>) -> Absorbed {
         match &self.provider {
-            Some(provider) => provider.absorb(reply, now),
+            Some(provider) => provider.absorb(reply, env),
             None => Absorbed::Failed("there is no provider".to_owned()),
         }
     }
 
-    pub(crate) fn absorb_keys(&self, reply: &ProviderReply<'_>) {
+    pub(crate) fn absorb_keys(&self, reply: &ProviderReply<'_>, env: &Env<'_>) {
         if let Some(provider) = &self.provider {
-            provider.absorb_keys(reply);
+            provider.absorb_keys(reply, env);
         }
+    }
+
+    pub(crate) fn is_github(&self) -> bool {
+        let provider = self.provider.as_ref();
+        provider.is_some_and(|provider| provider.settings().kind == ProviderKind::Github)
+    }
+
+    /// Claims under the names that they have everywhere: Ping tells the address as `mail`.
+    pub(crate) fn translate(&self, mut claims: Claims) -> Claims {
+        let kind = self
+            .provider
+            .as_ref()
+            .map(|provider| provider.settings().kind);
+        if kind == Some(ProviderKind::Ping)
+            && !claims.contains_key("email")
+            && let Some(mail) = claims.get("mail").cloned()
+        {
+            claims.insert("email".to_owned(), mail);
+        }
+        claims
+    }
+
+    /// Whether the file's policies or headers want to know what these claims do not say, so that UserInfo is worth a call.
+    pub(crate) fn lacks_claims(&self, claims: &Claims) -> bool {
+        !claims.contains_key("email") || self.needs.lacks(claims)
     }
 
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {

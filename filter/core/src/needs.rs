@@ -113,6 +113,16 @@ impl ClaimNeeds {
         }
     }
 
+    /// Whether a needed claim is missing.
+    pub(crate) fn lacks(&self, claims: &Map<String, Value>) -> bool {
+        let present = self.select(claims);
+        let known = |name: &String| present.keys().any(|known| known.eq_ignore_ascii_case(name));
+        // `name` is nice to have: upstreams are told it if the provider says it by itself.
+        self.by_name
+            .keys()
+            .any(|name| name != "name" && !known(name))
+    }
+
     fn walk(
         &self,
         prefix: &str,

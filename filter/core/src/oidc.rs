@@ -4,7 +4,9 @@
 pub mod attempt;
 pub mod claims;
 mod client_auth;
+pub(crate) mod clock;
 pub mod compact;
+pub(crate) mod github;
 pub mod keys;
 pub mod logout_token;
 pub mod metadata;

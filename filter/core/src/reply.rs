@@ -49,6 +49,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) sign_out: bool,
     /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
+    /// A further sentence.
+    pub(crate) note: Option<&'a str>,
     /// Why a policy said no, where the route tells.
     pub(crate) reasons: Reasons,
 }
@@ -59,6 +61,7 @@ struct Page<'a> {
     style: &'a str,
     title: &'a str,
     text: &'a str,
+    note: &'a str,
     account: &'a str,
     sign_out: bool,
     reasons: &'a str,
@@ -81,6 +84,7 @@ pub(crate) fn page(
         style: STYLE,
         title,
         text,
+        note: extras.note.unwrap_or_default(),
         account: extras.account.unwrap_or_default(),
         sign_out: extras.sign_out,
         reasons: &reasons.join(", "),
@@ -139,6 +143,9 @@ fn json(refusal: Refusal, extras: Extras<'_>, audience: &Audience) -> Reply {
         "request_id": audience.request_id,
     });
     if let Some(object) = answer.as_object_mut() {
+        if let Some(note) = extras.note {
+            object.insert("note".to_owned(), note.into());
+        }
         if let Some(account) = extras.account {
             object.insert("account".to_owned(), account.into());
         }

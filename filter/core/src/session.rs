@@ -164,9 +164,9 @@ impl Session {
             .map_or(0, |renewal| renewal.generation)
     }
 
-    /// Keeps an ID token for the provider's sign-out, unless it is too long for a cookie.
+    /// Keeps an ID token for the provider's sign-out, unless there is none or it is too long for a cookie.
     pub(crate) fn keep_hint(&mut self, id_token: &str) {
-        if id_token.len() <= MAX_HINT {
+        if !id_token.is_empty() && id_token.len() <= MAX_HINT {
             self.id_token = Some(id_token.to_owned());
         }
     }

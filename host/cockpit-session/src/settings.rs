@@ -154,7 +154,7 @@ fn set<T>(place: &mut Option<T>, key: &str, value: T) -> Result<(), String> {
 fn hosts(value: &str) -> Result<Vec<String>, String> {
     let host = |word: &str| {
         let plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
         if word.bytes().all(plain) {
             Ok(word.to_owned())
         } else {

@@ -12,9 +12,10 @@ use super::value_at::value_at;
 use crate::{file, limits};
 
 /// Keys that may stand with `_file` behind them instead, which the host reads: the module has no files.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "cookie_secret",
     "cookie_secret_previous",
+    "idp_client_private_key",
     "idp_client_secret",
     "signing_key",
 ];

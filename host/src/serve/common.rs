@@ -115,6 +115,10 @@ fn secret(config: &Config, key: &str) -> Option<Secret> {
             .as_ref()
             .map(|provider| provider.client_secret.clone())
             .filter(|secret| !secret.is_empty()),
+        "idp_client_private_key" => config
+            .provider
+            .as_ref()
+            .and_then(|provider| provider.client_private_key_text.clone()),
         "signing_key" => config.identity.signing_key_text.clone(),
         _ => None,
     }

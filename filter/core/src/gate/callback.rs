@@ -21,6 +21,8 @@ use crate::step::{Reply, Step};
 use crate::used::is_first_use;
 use crate::waiting::{Flow, SignIn, Waiting};
 
+/// Longest form of a provider: code, state and what Apple tells about a person's name.
+const MAX_FORM: usize = 16 * 1024;
 /// Longest code that is passed on.
 const MAX_CODE: usize = 4096;
 
@@ -75,12 +77,33 @@ impl<'a> Callback<'a> {
 }
 
 impl Gate {
+    /// The callback of a provider that answers by a form. Its page is another site's: that is how the form comes here.
+    pub(super) fn answer_form(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+        let provider = self.provider.as_ref();
+        if !provider.is_some_and(|provider| provider.settings().form_post) {
+            return self.refuse(request, Refusal::MethodNotAllowed);
+        }
+        match request.body {
+            None => Step::ReadBody { limit: MAX_FORM },
+            Some(body) if body.len() > MAX_FORM => self.answer_parameters("", request, env),
+            Some(body) => {
+                let form = std::str::from_utf8(body).unwrap_or_default();
+                self.answer_parameters(form, request, env)
+            }
+        }
+    }
+
+    /// The callback of a provider that answers by the query.
     pub(super) fn answer_callback(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+        self.answer_parameters(request.query(), request, env)
+    }
+
+    fn answer_parameters(&self, parameters: &str, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         let audience = Audience::of(request);
-        let callback = match Callback::read(request.query()) {
+        let callback = match Callback::read(parameters) {
             Ok(callback) => callback,
             Err(problem) => {
-                return Step::Reply(self.refuse_sign_in(Refusal::SignIn(problem), &audience));
+                return Step::Reply(self.refuse_sign_in(Refusal::SignIn(problem), None, &audience));
             }
         };
         let Some(attempt) = self.attempt(request, callback.state.as_deref(), env.now) else {
@@ -158,7 +181,7 @@ impl Gate {
         if self.visit(request, env).session.is_some() {
             redirect("/".to_owned(), "stray callback beside a session".to_owned())
         } else {
-            self.refuse_sign_in(Refusal::SignIn(problem), audience)
+            self.refuse_sign_in(Refusal::SignIn(problem), None, audience)
         }
     }
 
@@ -169,7 +192,18 @@ impl Gate {
         audience: &Audience,
         refusal: Refusal,
     ) -> Reply {
-        let mut reply = self.refuse_sign_in(refusal, audience);
+        self.sign_in_failed_because(attempt, audience, refusal, None)
+    }
+
+    /// The same, with a sentence that tells more than the refusal.
+    pub(crate) fn sign_in_failed_because(
+        &self,
+        attempt: &Attempt,
+        audience: &Audience,
+        refusal: Refusal,
+        note: Option<&str>,
+    ) -> Reply {
+        let mut reply = self.refuse_sign_in(refusal, note, audience);
         reply.add(
             "set-cookie",
             cookie::clear(&self.cookies.attempt(attempt.id())),

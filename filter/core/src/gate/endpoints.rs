@@ -48,6 +48,7 @@ impl Gate {
         match (request.path(), request.method) {
             ("/ping" | "/healthz", "GET" | "HEAD") => Step::Reply(plain(200, "OK\n", "health")),
             (CALLBACK_PATH, "GET") => self.answer_callback(request, env),
+            (CALLBACK_PATH, "POST") => self.answer_form(request, env),
             ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
             ("/.pomerium/sign_in", "GET") => self.sign_in(request, "/", env),
             (SIGN_OUT, "GET") => Step::Reply(self.confirm_sign_out(request)),
@@ -124,11 +125,21 @@ impl Gate {
     }
 
     /// A refusal of a sign-in that offers to begin again.
-    pub(super) fn refuse_sign_in(&self, refusal: Refusal, audience: &Audience) -> Reply {
+    pub(super) fn refuse_sign_in(
+        &self,
+        refusal: Refusal,
+        note: Option<&str>,
+        audience: &Audience,
+    ) -> Reply {
         let extras = Extras {
             link: Some(("/.pomerium/sign_in", "Sign in again")),
+            note,
             ..Extras::default()
         };
-        refuse(refusal, extras, audience, line(refusal))
+        let event = match note {
+            Some(note) => format!("{} ({note})", line(refusal)),
+            None => line(refusal),
+        };
+        refuse(refusal, extras, audience, event)
     }
 }

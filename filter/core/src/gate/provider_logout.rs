@@ -11,6 +11,7 @@ use super::sign_in::hold;
 use crate::config::Origin;
 use crate::env::{Env, Timestamp};
 use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
+use crate::oidc::provider::NewKeys;
 use crate::refusal::Refusal;
 use crate::reply::{json_error, plain};
 use crate::request::Parsed;
@@ -117,12 +118,13 @@ impl Gate {
         match logout_token::verify(&token, &metadata.keys, &expected) {
             Ok(logout) => Step::Reply(self.end_named(&logout, env)),
             Err(LogoutProblem::UnknownKey) if lookup == KeyLookup::First => {
-                match provider.refetch_keys(env.now) {
-                    Some(call) => {
+                match provider.refetch_keys(env) {
+                    NewKeys::Adopted => self.end_by_token(token, KeyLookup::Again, env),
+                    NewKeys::Call(call) => {
                         let waiting = ProviderLogout::new(token);
                         Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
                     }
-                    None => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
+                    NewKeys::None => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
                 }
             }
             Err(problem) => {

@@ -40,7 +40,12 @@ impl Gate {
             reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
         }
         let name = self.cookies.attempt(attempt.id());
-        reply.add("set-cookie", cookie::set(&name, &sealed, ATTEMPT_LIFETIME));
+        let set = if provider.settings().form_post {
+            cookie::set_cross_site
+        } else {
+            cookie::set
+        };
+        reply.add("set-cookie", set(&name, &sealed, ATTEMPT_LIFETIME));
         Step::Reply(reply)
     }
 
@@ -101,6 +106,9 @@ fn authorization_address(
         .append_pair("nonce", &attempt.nonce())
         .append_pair("code_challenge", &attempt.challenge())
         .append_pair("code_challenge_method", "S256");
+    if settings.form_post {
+        query.append_pair("response_mode", "form_post");
+    }
     for (name, value) in &settings.request_params {
         query.append_pair(name, value);
     }

@@ -6,6 +6,7 @@ mod explain;
 mod headers;
 mod identity;
 mod provider_logout;
+mod providers;
 mod requests;
 mod rewriting;
 mod routes;

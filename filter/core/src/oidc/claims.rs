@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use super::LEEWAY;
 use super::compact::{Compact, MAX_TOKEN};
 use super::keys::KeySet;
+use super::metadata::expected_issuer;
 use crate::config::EmailVerification;
 use crate::env::Timestamp;
 use crate::needs::ClaimNeeds;
@@ -140,7 +141,8 @@ pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
 
 fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if text("iss") != Some(expected.issuer) {
+    let issuer = expected_issuer(expected.issuer, claims);
+    if issuer.is_none() || text("iss") != issuer.as_deref() {
         return Err(TokenProblem::Issuer);
     }
     let (for_us, for_others) = match claims.get("aud") {

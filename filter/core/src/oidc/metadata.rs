@@ -1,10 +1,13 @@
 //! What discovery tells about a provider (OpenID Connect Discovery 1.0).
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use url::Url;
 
+use super::claims::Claims;
 use super::keys::KeySet;
-use crate::config::{Origin, ProviderSettings};
+use crate::config::{Origin, ProviderKind, ProviderSettings};
 
 /// A provider that can be used: endpoints checked, keys loaded.
 #[derive(Debug)]
@@ -101,7 +104,8 @@ impl Discovered {
         let needed = |key: &str| text(key).ok_or(BadDiscovery::Malformed);
         let issuer = needed("issuer")?;
         // Some providers write the slash at the end and people leave it out, or the other way round.
-        if issuer.trim_end_matches('/') != settings.issuer.trim_end_matches('/') {
+        let same = issuer.trim_end_matches('/') == settings.issuer.trim_end_matches('/');
+        if !same && !is_template_of(issuer, settings) {
             return Err(BadDiscovery::Issuer);
         }
         let endpoint = |text: &str| Endpoint::read(text, settings);
@@ -124,6 +128,32 @@ impl Discovered {
                 == Some(&Value::Bool(true)),
         })
     }
+}
+
+/// In the place of the tenant, in the issuer of Microsoft's document for several tenants.
+const TENANT: &str = "{tenantid}";
+/// The names under which that document is had.
+const TENANT_GROUPS: [&str; 3] = ["common", "organizations", "consumers"];
+
+/// Whether an issuer is Microsoft's for several tenants, and that is what the operator configured.
+fn is_template_of(issuer: &str, settings: &ProviderSettings) -> bool {
+    let configured = |group: &&str| issuer.replace(TENANT, group) == settings.issuer;
+    settings.kind == ProviderKind::Azure
+        && issuer.contains(TENANT)
+        && TENANT_GROUPS.iter().any(configured)
+}
+
+/// The issuer that a token with these claims has to name: Microsoft's document for several tenants leaves a place for the
+/// tenant, which the token names in `tid`.
+#[must_use]
+pub fn expected_issuer<'i>(issuer: &'i str, claims: &Claims) -> Option<Cow<'i, str>> {
+    if !issuer.contains(TENANT) {
+        return Some(Cow::Borrowed(issuer));
+    }
+    let tenant = claims.get("tid").and_then(Value::as_str)?;
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let plain = !tenant.is_empty() && tenant.bytes().all(fit);
+    plain.then(|| Cow::Owned(issuer.replace(TENANT, tenant)))
 }
 
 /// An address for browsers: `https`, or on an allowed origin (which may be plain http on this machine).

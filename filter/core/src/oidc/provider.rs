@@ -1,14 +1,19 @@
-//! Keeping the provider's metadata and keys: fetched when needed, refreshed ahead of time, kept when it is down.
+//! Keeping the provider's metadata and keys: fetched when needed, once for all workers of a process, refreshed ahead of
+//! time, kept when the provider is down.
+
+mod common;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::github;
 use super::keys::KeySet;
 use super::metadata::{Discovered, Endpoint, Metadata};
 use super::token::fetch;
-use crate::config::ProviderSettings;
-use crate::env::Timestamp;
+use crate::config::{ProviderKind, ProviderSettings};
+use crate::env::Env;
 use crate::step::{ProviderCall, ProviderReply};
+use common::{Common, Documents};
 
 /// Metadata and keys are fetched again after this many seconds, while the old ones serve.
 const REFRESH_AFTER: u64 = 45 * 60;
@@ -18,31 +23,42 @@ const LOST_AFTER: u64 = 20;
 const BACKOFF: (u64, u64) = (1, 30);
 /// An unknown key makes us look for new ones at most this often, in seconds: anybody can name unknown keys.
 const KEY_REFETCH_PAUSE: u64 = 60;
+/// Metadata and keys that could not be refreshed serve for a day: a provider that is down longer is no word on who
+/// somebody is, and whoever took a retired key from it must not be believed for ever.
+const MAX_AGE: u64 = 24 * 3600;
 
 /// The provider of one configuration.
 #[derive(Debug)]
 pub struct Provider {
     settings: ProviderSettings,
+    common: Common,
     state: RefCell<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     current: Option<Rc<Metadata>>,
-    fetched_at: Timestamp,
-    keys_asked_at: Option<Timestamp>,
-    fetching: Option<Fetching>,
-    retry_at: Timestamp,
+    /// The texts that `current` was read from.
+    documents: Documents,
+    /// The discovery document of the fetch that is under way, once it is there and its keys are on their way.
+    discovering: Option<(Discovered, String)>,
+    /// Whether an answer is awaited.
+    fetching: bool,
     failures: u32,
     /// Somebody asked since the last fetch: nothing is fetched for nobody.
     wanted: bool,
 }
 
+/// What there is to do about the provider.
 #[derive(Debug)]
-struct Fetching {
-    since: Timestamp,
-    /// The discovery document, once it is there and its keys are on their way.
-    discovered: Option<Discovered>,
+#[must_use]
+pub enum ProviderDue {
+    /// Nothing.
+    Nothing,
+    /// Another worker has fetched the metadata: requests that are held may begin again.
+    Ready,
+    /// A call to make now; its answer goes to [`Provider::absorb`]. At most one is out at a time in a process.
+    Call(ProviderCall),
 }
 
 /// What an answer changed.
@@ -58,12 +74,19 @@ pub enum Absorbed {
 }
 
 impl Provider {
-    /// A provider about which nothing is known yet.
+    /// A provider about which nothing is known yet, except for one whose interface is written down once and for all.
     #[must_use]
     pub fn new(settings: ProviderSettings) -> Self {
+        let is_github = settings.kind == ProviderKind::Github;
+        let known = is_github.then(|| github::metadata(&settings)).flatten();
+        let state = State {
+            current: known.map(Rc::new),
+            ..State::default()
+        };
         Self {
+            common: Common::of(&settings),
             settings,
-            state: RefCell::default(),
+            state: RefCell::new(state),
         }
     }
 
@@ -81,45 +104,68 @@ impl Provider {
         state.current.clone()
     }
 
-    /// The call to make now, if one is due; its answer goes to [`Provider::absorb`]. At most one is out at a time.
-    #[must_use]
-    pub fn due(&self, now: Timestamp) -> Option<ProviderCall> {
-        let mut state = self.state.borrow_mut();
-        let busy = state
-            .fetching
-            .as_ref()
-            .is_some_and(|fetching| now.since(fetching.since) < LOST_AFTER);
-        let fresh = state.current.is_some() && now.since(state.fetched_at) < REFRESH_AFTER;
-        if busy || fresh || !state.wanted || now < state.retry_at {
-            return None;
+    /// What to do now.
+    pub fn due(&self, env: &Env<'_>) -> ProviderDue {
+        if self.settings.kind == ProviderKind::Github {
+            return ProviderDue::Nothing;
         }
-        state.fetching = Some(Fetching {
-            since: now,
-            discovered: None,
-        });
-        Some(fetch(&Endpoint::discovery(&self.settings)))
+        let mut state = self.state.borrow_mut();
+        if self.adopt(&mut state, env) {
+            return ProviderDue::Ready;
+        }
+        let age = env.now.since(state.documents.fetched_at);
+        if state.current.is_some() && age >= MAX_AGE {
+            state.current = None;
+        }
+        let fresh = state.current.is_some() && age < REFRESH_AFTER;
+        if fresh || !state.wanted || !self.common.begin_fetch(env) {
+            return ProviderDue::Nothing;
+        }
+        state.discovering = None;
+        state.fetching = true;
+        ProviderDue::Call(fetch(&Endpoint::discovery(&self.settings)))
+    }
+
+    /// Takes what another worker has fetched, if that is newer. Says whether it was.
+    fn adopt(&self, state: &mut State, env: &Env<'_>) -> bool {
+        let Some(documents) = self.common.newer_than(&state.documents, env) else {
+            return false;
+        };
+        let discovered = Discovered::read(documents.discovery.as_bytes(), &self.settings);
+        let keys = KeySet::read(documents.keys.as_bytes());
+        let (Ok(discovered), Ok(keys)) = (discovered, keys) else {
+            return false;
+        };
+        state.current = Some(Rc::new(Metadata { discovered, keys }));
+        state.documents = documents;
+        true
     }
 
     /// Takes in the answer to a call of [`Provider::due`] or [`Absorbed::Next`].
-    pub fn absorb(&self, reply: &ProviderReply<'_>, now: Timestamp) -> Absorbed {
+    pub fn absorb(&self, reply: &ProviderReply<'_>, env: &Env<'_>) -> Absorbed {
         let mut state = self.state.borrow_mut();
-        let Some(fetching) = state.fetching.take() else {
+        if !std::mem::take(&mut state.fetching) {
             return Absorbed::Failed("an answer that nobody waits for".to_owned());
-        };
-        match step(fetching.discovered, reply, &self.settings) {
-            Ok(Fetched::Discovered(discovered)) => {
+        }
+        let discovering = state.discovering.take();
+        match step(discovering, reply, &self.settings) {
+            Ok(Fetched::Discovered(discovered, text)) => {
                 let call = fetch(&discovered.jwks_uri);
-                state.fetching = Some(Fetching {
-                    since: now,
-                    discovered: Some(discovered),
-                });
+                state.discovering = Some((discovered, text));
+                state.fetching = true;
                 Absorbed::Next(call)
             }
-            Ok(Fetched::Complete(metadata)) => {
+            Ok(Fetched::Complete(metadata, discovery, keys)) => {
+                let documents = Documents {
+                    fetched_at: env.now,
+                    discovery,
+                    keys,
+                };
+                self.common.store(&documents, env);
+                self.common.end_fetch(env.now, env);
                 *state = State {
                     current: Some(Rc::new(metadata)),
-                    fetched_at: now,
-                    keys_asked_at: Some(now),
+                    documents,
                     ..State::default()
                 };
                 Absorbed::Ready
@@ -129,59 +175,78 @@ impl Provider {
                 // 1, 2, 4, … seconds; the shift stays far below 64.
                 let pause = (first << state.failures).min(longest);
                 state.failures = (state.failures + 1).min(16);
-                state.retry_at = now.plus(pause);
+                self.common.end_fetch(env.now.plus(pause), env);
                 Absorbed::Failed(why)
             }
         }
     }
 
-    /// The call that fetches the keys alone, when a token names an unknown one and the last look is long enough ago.
-    #[must_use]
-    pub fn refetch_keys(&self, now: Timestamp) -> Option<ProviderCall> {
+    /// The call that fetches the keys alone, when a token names an unknown one and the last look of any worker is long
+    /// enough ago. When another worker has looked meanwhile, its keys are taken instead.
+    pub fn refetch_keys(&self, env: &Env<'_>) -> NewKeys {
         let mut state = self.state.borrow_mut();
-        let recent = state
-            .keys_asked_at
-            .is_some_and(|asked| now.since(asked) < KEY_REFETCH_PAUSE);
+        if self.adopt(&mut state, env) {
+            return NewKeys::Adopted;
+        }
         let endpoint = state
             .current
             .as_ref()
-            .map(|metadata| metadata.discovered.jwks_uri.clone())?;
-        if recent {
-            return None;
+            .map(|metadata| metadata.discovered.jwks_uri.clone());
+        match endpoint {
+            Some(endpoint) if self.common.may_refetch_keys(&state.documents, env) => {
+                NewKeys::Call(fetch(&endpoint))
+            }
+            _ => NewKeys::None,
         }
-        state.keys_asked_at = Some(now);
-        Some(fetch(&endpoint))
     }
 
     /// Takes in the answer to [`Provider::refetch_keys`]; a bad one changes nothing.
-    pub fn absorb_keys(&self, reply: &ProviderReply<'_>) {
-        let Some(Ok(keys)) = reply.success().map(KeySet::read) else {
+    pub fn absorb_keys(&self, reply: &ProviderReply<'_>, env: &Env<'_>) {
+        let Some(body) = reply.success() else { return };
+        let (Ok(keys), Ok(text)) = (KeySet::read(body), std::str::from_utf8(body)) else {
             return;
         };
         let mut state = self.state.borrow_mut();
-        if let Some(current) = &state.current {
-            let discovered = current.discovered.clone();
-            state.current = Some(Rc::new(Metadata { discovered, keys }));
-        }
+        let Some(current) = &state.current else {
+            return;
+        };
+        let discovered = current.discovered.clone();
+        state.current = Some(Rc::new(Metadata { discovered, keys }));
+        state.documents.keys = text.to_owned();
+        state.documents.fetched_at = env.now;
+        self.common.store(&state.documents, env);
     }
 }
 
+/// Where a key may be that a token names and that is not known.
+#[derive(Debug)]
+#[must_use]
+pub enum NewKeys {
+    /// Among keys that another worker has fetched: look again.
+    Adopted,
+    /// Among those that this call fetches.
+    Call(ProviderCall),
+    /// Nowhere: the last look was a moment ago.
+    None,
+}
+
 enum Fetched {
-    Discovered(Discovered),
-    Complete(Metadata),
+    Discovered(Discovered, String),
+    Complete(Metadata, String, String),
 }
 
 fn step(
-    discovered: Option<Discovered>,
+    discovering: Option<(Discovered, String)>,
     reply: &ProviderReply<'_>,
     settings: &ProviderSettings,
 ) -> Result<Fetched, String> {
-    let what = if discovered.is_some() {
+    let what = if discovering.is_some() {
         "keys"
     } else {
         "discovery document"
     };
-    let Some(body) = reply.success() else {
+    let body = reply.success();
+    let Some(body) = body.and_then(|body| std::str::from_utf8(body).ok()) else {
         return Err(format!(
             "{what} of `{}`: status {}, {} bytes",
             settings.issuer,
@@ -190,12 +255,14 @@ fn step(
         ));
     };
     let told = |error: &dyn std::fmt::Display| format!("{what} of `{}`: {error}", settings.issuer);
-    match discovered {
-        None => Discovered::read(body, settings)
-            .map(Fetched::Discovered)
+    match discovering {
+        None => Discovered::read(body.as_bytes(), settings)
+            .map(|discovered| Fetched::Discovered(discovered, body.to_owned()))
             .map_err(|error| told(&error)),
-        Some(discovered) => KeySet::read(body)
-            .map(|keys| Fetched::Complete(Metadata { discovered, keys }))
+        Some((discovered, discovery)) => KeySet::read(body.as_bytes())
+            .map(|keys| {
+                Fetched::Complete(Metadata { discovered, keys }, discovery, body.to_owned())
+            })
             .map_err(|error| told(&error)),
     }
 }

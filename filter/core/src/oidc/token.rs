@@ -30,6 +30,20 @@ pub struct Tokens {
     pub grant: Grant,
 }
 
+impl Tokens {
+    /// The answer of a provider that gives no ID token.
+    pub(crate) const fn without_id(access_token: String) -> Self {
+        Self {
+            id_token: String::new(),
+            access_token: Some(access_token),
+            grant: Grant {
+                refresh_token: None,
+                expires_in: None,
+            },
+        }
+    }
+}
+
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tokens(..)")
@@ -161,7 +175,7 @@ pub fn fetch(endpoint: &Endpoint) -> ProviderCall {
     )
 }
 
-fn call(
+pub(super) fn call(
     method: &'static str,
     endpoint: &Endpoint,
     headers: Vec<(&'static str, String)>,
@@ -193,7 +207,7 @@ pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
     let answer = crate::json::parse(body).map_err(|_| SignInProblem::ProviderAnswer)?;
     Ok(Tokens {
         id_token: text(&answer, "id_token").ok_or(SignInProblem::ProviderAnswer)?,
-        access_token: token(&answer, "access_token", MAX_ACCESS_TOKEN),
+        access_token: access_token(&answer),
         grant: Grant::read(&answer),
     })
 }
@@ -213,7 +227,7 @@ pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<Refreshed, NotRefresh
     let answer = crate::json::parse(body).map_err(|_| NotRefreshed::NoAnswer)?;
     let refreshed = Refreshed {
         id_token: text(&answer, "id_token"),
-        access_token: token(&answer, "access_token", MAX_ACCESS_TOKEN),
+        access_token: access_token(&answer),
         grant: Grant::read(&answer),
     };
     // An answer without any token answers nothing.
@@ -242,6 +256,11 @@ fn lifetime(value: &Value) -> Option<u64> {
 
 fn text(answer: &Value, name: &str) -> Option<String> {
     answer.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// The access token, as it may stand in a header (RFC 6750 section 2.1).
+pub(super) fn access_token(answer: &Value) -> Option<String> {
+    token(answer, "access_token", MAX_ACCESS_TOKEN)
 }
 
 /// A token as it may stand in a header or a form.

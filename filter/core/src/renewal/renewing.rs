@@ -6,8 +6,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::env::Env;
-use crate::gate::Gate;
+use crate::gate::{Gate, KeyLookup};
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
+use crate::oidc::provider::NewKeys;
 use crate::oidc::token::{self, NotRefreshed, Refreshed};
 use crate::refusal::TokenProblem;
 use crate::session::{Renewal, Session};
@@ -53,12 +54,6 @@ pub(crate) enum End {
     Over(&'static str),
 }
 
-#[derive(PartialEq, Eq)]
-enum KeyLookup {
-    First,
-    Again,
-}
-
 impl std::fmt::Debug for Renewing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Renewing(..)")
@@ -92,7 +87,7 @@ impl Renewing {
         };
         match self.stage {
             Stage::Refreshing => match token::read_refreshed(reply) {
-                Ok(refreshed) => rest.verify(refreshed, &KeyLookup::First, gate, env),
+                Ok(refreshed) => rest.verify(refreshed, KeyLookup::First, gate, env),
                 Err(NotRefreshed::Refused) => {
                     rest.end(End::Over("the provider refuses to renew it"), gate, env)
                 }
@@ -101,8 +96,8 @@ impl Renewing {
                 }
             },
             Stage::FetchingKeys(refreshed) => {
-                gate.absorb_keys(reply);
-                rest.verify(refreshed, &KeyLookup::Again, gate, env)
+                gate.absorb_keys(reply, env);
+                rest.verify(refreshed, KeyLookup::Again, gate, env)
             }
             Stage::AskingUserInfo(claims, refreshed) => {
                 rest.merge(claims, &refreshed, reply, gate, env)
@@ -121,7 +116,7 @@ impl Remaining {
     fn verify(
         self,
         refreshed: Refreshed,
-        lookup: &KeyLookup,
+        lookup: KeyLookup,
         gate: &Gate,
         env: &mut Env<'_>,
     ) -> Progress {
@@ -139,13 +134,16 @@ impl Remaining {
                     now: env.now,
                 };
                 match claims::verify(id_token, &metadata.keys, &expected) {
-                    Ok(claims) => Some(claims),
-                    Err(TokenProblem::UnknownKey) if *lookup == KeyLookup::First => {
-                        return match provider.refetch_keys(env.now) {
-                            Some(call) => {
+                    Ok(claims) => Some(gate.translate(claims)),
+                    Err(TokenProblem::UnknownKey) if lookup == KeyLookup::First => {
+                        return match provider.refetch_keys(env) {
+                            NewKeys::Adopted => self.verify(refreshed, KeyLookup::Again, gate, env),
+                            NewKeys::Call(call) => {
                                 Progress::Call(call, self.at(Stage::FetchingKeys(refreshed)))
                             }
-                            None => self.rotate(&refreshed, "token-unknown-key", gate, env),
+                            NewKeys::None => {
+                                self.rotate(&refreshed, "token-unknown-key", gate, env)
+                            }
                         };
                     }
                     Err(problem) => return self.distrust(problem, &refreshed, gate, env),
@@ -157,7 +155,7 @@ impl Remaining {
         }
         let lacks = claims
             .as_ref()
-            .is_none_or(|claims| !claims.contains_key("email"));
+            .is_none_or(|claims| gate.lacks_claims(claims));
         match (
             &metadata.discovered.userinfo_endpoint,
             &refreshed.access_token,

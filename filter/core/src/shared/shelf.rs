@@ -24,16 +24,6 @@ pub(crate) struct Shelves {
     pub(crate) bytes: usize,
 }
 
-/// What lies on a shelf.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    name: [u8; NAME],
-    /// From here on it counts for nothing.
-    pub(crate) until: Timestamp,
-    /// What is kept.
-    pub(crate) value: Vec<u8>,
-}
-
 impl Shelves {
     /// The value under a name, unless it is over.
     pub(crate) fn find(
@@ -71,21 +61,6 @@ impl Shelves {
             };
             Ok((self.write(new, live.collect()), result))
         })
-    }
-
-    /// All entries that are not over.
-    pub(crate) fn all(&self, shared: &dyn SharedData, now: Timestamp) -> Vec<Entry> {
-        let shelves = (0..self.count).filter_map(|place| shared.read(&self.key_at(place)));
-        let mut all = Vec::new();
-        for (shelf, _) in shelves {
-            let live = entries(&shelf).filter(|entry| now < entry.until);
-            all.extend(live.map(|entry| Entry {
-                name: entry.name,
-                until: entry.until,
-                value: entry.value.to_vec(),
-            }));
-        }
-        all
     }
 
     /// Key of a number that [`Shelves::announce`] changes for the shelf on which this name lies. It tells in a few bytes
@@ -128,13 +103,6 @@ impl Shelves {
 
     fn key_at(&self, place: u16) -> String {
         format!("jetway {} {place}", self.kind)
-    }
-}
-
-impl Entry {
-    /// Whether it lies under this name.
-    pub(crate) fn is_named(&self, name: &str) -> bool {
-        self.name == digest(name)
     }
 }
 
@@ -205,8 +173,6 @@ mod tests {
         assert_eq!(find("a", 14), Some(b"3".to_vec()));
         assert_eq!(find("a", 15), None);
         assert_eq!(find("b", 19), Some(b"2".to_vec()));
-        assert_eq!(SHELVES.all(&shared, Timestamp(16)).len(), 1);
-        assert!(SHELVES.all(&shared, Timestamp(16))[0].is_named("b"));
     }
 
     #[test]
@@ -215,9 +181,10 @@ mod tests {
         for number in 0..100 {
             put(&shared, &number.to_string(), b"x", 1000 + number, 0);
         }
-        let kept = SHELVES.all(&shared, Timestamp(0));
+        let found = |number: &u64| SHELVES.find(&shared, &number.to_string(), Timestamp(0));
+        let kept: Vec<u64> = (0..100).filter(|number| found(number).is_some()).collect();
         assert_eq!(kept.len(), 8);
-        assert!(kept.iter().any(|entry| entry.until == Timestamp(1099)));
+        assert!(kept.contains(&99), "what ends last stays");
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl ProviderLogout {
 
     /// Goes on with the provider's answer.
     pub(super) fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Step {
-        gate.absorb_keys(reply);
+        gate.absorb_keys(reply, env);
         gate.end_by_token(self.token, KeyLookup::Again, env)
     }
 }

@@ -5,7 +5,9 @@ use crate::env::Env;
 use crate::gate::{Gate, KeyLookup};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
+use crate::oidc::provider::NewKeys;
 use crate::oidc::token::{self, Tokens};
+use crate::oidc::{clock, github};
 use crate::refusal::{Refusal, SignInProblem, TokenProblem};
 use crate::reply::Audience;
 use crate::step::{ProviderReply, Step};
@@ -15,6 +17,8 @@ pub(crate) struct SignIn {
     attempt: Attempt,
     host: String,
     audience: Audience,
+    /// By how much the provider's clock is ahead of ours, when that matters.
+    skew: Option<i64>,
     stage: Stage,
 }
 
@@ -25,6 +29,8 @@ enum Stage {
     FetchingKeys(Tokens),
     /// The ID token holds; UserInfo is asked for the address.
     AskingUserInfo(Claims, Tokens),
+    /// GitHub has given a token and is asked who it is about.
+    AskingGithub(github::Question, Claims, Tokens),
 }
 
 impl SignIn {
@@ -34,6 +40,7 @@ impl SignIn {
             attempt,
             host,
             audience,
+            skew: None,
             stage: Stage::Redeeming,
         }
     }
@@ -44,18 +51,38 @@ impl SignIn {
             attempt: self.attempt,
             host: self.host,
             audience: self.audience,
+            skew: clock::skew(reply.date, env.now).or(self.skew),
         };
         match self.stage {
+            Stage::Redeeming if gate.is_github() => match github::read_access_token(reply) {
+                Ok(token) => sign_in.ask_github(
+                    github::Question::User,
+                    Claims::new(),
+                    Tokens::without_id(token),
+                    gate,
+                ),
+                Err(problem) => sign_in.fail(problem, gate),
+            },
             Stage::Redeeming => match token::read_answer(reply) {
                 Ok(tokens) => sign_in.verify(tokens, KeyLookup::First, gate, env),
                 Err(problem) => sign_in.fail(problem, gate),
             },
             Stage::FetchingKeys(tokens) => {
-                gate.absorb_keys(reply);
+                gate.absorb_keys(reply, env);
                 sign_in.verify(tokens, KeyLookup::Again, gate, env)
             }
             Stage::AskingUserInfo(claims, tokens) => {
                 sign_in.merge(claims, &tokens, reply, gate, env)
+            }
+            Stage::AskingGithub(question, mut claims, tokens) => {
+                match (
+                    github::absorb(question, reply, &mut claims),
+                    question.next(),
+                ) {
+                    (Err(problem), _) => sign_in.fail(problem, gate),
+                    (Ok(()), Some(next)) => sign_in.ask_github(next, claims, tokens, gate),
+                    (Ok(()), None) => sign_in.finish(&claims, &tokens, gate, env),
+                }
             }
         }
     }
@@ -66,6 +93,7 @@ struct Remaining {
     attempt: Attempt,
     host: String,
     audience: Audience,
+    skew: Option<i64>,
 }
 
 impl Remaining {
@@ -82,26 +110,41 @@ impl Remaining {
             now: env.now,
         };
         let claims = match claims::verify(&tokens.id_token, &metadata.keys, &expected) {
-            Ok(claims) => claims,
+            Ok(claims) => gate.translate(claims),
             Err(TokenProblem::UnknownKey) if lookup == KeyLookup::First => {
-                return match provider.refetch_keys(env.now) {
-                    Some(call) => Step::Call(call, self.at(Stage::FetchingKeys(tokens))),
-                    None => self.fail(TokenProblem::UnknownKey.into(), gate),
+                return match provider.refetch_keys(env) {
+                    NewKeys::Adopted => self.verify(tokens, KeyLookup::Again, gate, env),
+                    NewKeys::Call(call) => Step::Call(call, self.at(Stage::FetchingKeys(tokens))),
+                    NewKeys::None => self.fail(TokenProblem::UnknownKey.into(), gate),
                 };
             }
             Err(problem) => return self.fail(problem.into(), gate),
         };
-        match (
-            claims.get("email"),
-            &metadata.discovered.userinfo_endpoint,
-            &tokens.access_token,
-        ) {
-            (None, Some(endpoint), Some(access_token)) => Step::Call(
+        let endpoint = metadata.discovered.userinfo_endpoint.as_ref();
+        match endpoint.zip(tokens.access_token.as_deref()) {
+            Some((endpoint, access_token)) if gate.lacks_claims(&claims) => Step::Call(
                 token::ask_userinfo(endpoint, access_token),
                 self.at(Stage::AskingUserInfo(claims, tokens)),
             ),
             _ => self.finish(&claims, &tokens, gate, env),
         }
+    }
+
+    fn ask_github(
+        self,
+        question: github::Question,
+        claims: Claims,
+        tokens: Tokens,
+        gate: &Gate,
+    ) -> Step {
+        let settings = gate
+            .known_provider()
+            .map(|(provider, _)| provider.settings());
+        let Some((settings, token)) = settings.zip(tokens.access_token.as_deref()) else {
+            return self.fail(SignInProblem::ProviderAnswer, gate);
+        };
+        let call = github::ask(question, settings, token);
+        Step::Call(call, self.at(Stage::AskingGithub(question, claims, tokens)))
     }
 
     /// UserInfo fills in what the ID token lacks; it must be about the same person (OpenID Connect Core 1.0 section 5.3.2).
@@ -125,7 +168,7 @@ impl Remaining {
         for (name, value) in more {
             claims.entry(name).or_insert(value);
         }
-        self.finish(&claims, tokens, gate, env)
+        self.finish(&gate.translate(claims), tokens, gate, env)
     }
 
     fn at(self, stage: Stage) -> Waiting {
@@ -133,6 +176,7 @@ impl Remaining {
             attempt: self.attempt,
             host: self.host,
             audience: self.audience,
+            skew: self.skew,
             stage,
         }))
     }
@@ -149,6 +193,17 @@ impl Remaining {
     }
 
     fn fail(self, problem: SignInProblem, gate: &Gate) -> Step {
-        Step::Reply(gate.sign_in_failed(&self.attempt, &self.audience, Refusal::SignIn(problem)))
+        let by_clock = matches!(
+            problem,
+            SignInProblem::Token(TokenProblem::Expired | TokenProblem::IssuedAt)
+        );
+        let note = self.skew.filter(|_| by_clock).map(clock::sentence);
+        let refusal = Refusal::SignIn(problem);
+        Step::Reply(gate.sign_in_failed_because(
+            &self.attempt,
+            &self.audience,
+            refusal,
+            note.as_deref(),
+        ))
     }
 }

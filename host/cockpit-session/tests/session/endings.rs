@@ -122,7 +122,7 @@ fn other_signals_are_passed_on_and_end_nothing() -> Result<()> {
 
 #[test]
 fn the_session_ends_with_the_one_at_the_proxy() -> Result<()> {
-    let mut session = Session::open_until(Some(5))?;
+    let mut session = Session::open_until(Some(8))?;
     session.expect_signal("SIGTERM")?;
     session.login.drain()?;
     assert_eq!(session.expect_end()?.status, Some(0));

@@ -8,6 +8,7 @@ use jetway_core::contract::CALLBACK_PATH;
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::attempt::Attempt;
 use jetway_core::oidc::metadata::Discovered;
+use jetway_core::shared::LocalShared;
 use url::Url;
 
 use super::super::Subject;
@@ -260,6 +261,7 @@ pub(super) fn begin(subject: &Subject<'_>) -> Option<Attempt> {
     let mut env = Env {
         now: Timestamp(subject.now),
         random: &mut random,
+        shared: &LocalShared::default(),
     };
     Attempt::begin("/", &mut env).ok()
 }

@@ -1,8 +1,10 @@
 //! Whether the provider knows the client and its secret.
 
 use jetway_core::config::ProviderSettings;
+use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::metadata::Discovered;
 use jetway_core::oidc::token;
+use jetway_core::shared::LocalShared;
 use serde_json::Value;
 
 use super::super::Subject;
@@ -26,7 +28,13 @@ pub(super) async fn examine(
     let about = format!("client `{}`", settings.client_id);
     let redirect = redirects.iter().find(|address| !address.contains('*'))?;
     let attempt = begin(subject)?;
-    let call = token::redeem(settings, discovered, &attempt, NO_CODE, redirect);
+    let mut random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoRandomness);
+    let mut env = Env {
+        now: Timestamp(subject.now),
+        random: &mut random,
+        shared: &LocalShared::default(),
+    };
+    let call = token::redeem(settings, discovered, &attempt, NO_CODE, redirect, &mut env)?;
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,
         Err(silence) => {

@@ -217,6 +217,12 @@ pub const GLOBAL: &[Key] = &[
         "Scopes of the sign-in; `openid`, `profile`, `email` and `offline_access` by default, or what the kind of provider needs",
     ),
     Key::honoured(
+        "idp_response_mode",
+        Kind::Word(&["query", "form_post"]),
+        By::FILTER,
+        "Jetway's own: how the provider answers; `query` by default, and `form_post` for Apple",
+    ),
+    Key::honoured(
         "idp_request_params",
         Kind::TextMap,
         By::FILTER,

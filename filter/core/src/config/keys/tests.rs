@@ -38,6 +38,7 @@ const BESIDE: &[&str] = &[
     "global idp_extra_origins",
     "global idp_groups_claim",
     "global logo_url",
+    "global idp_response_mode",
     "global idp_token_endpoint_auth_method",
     "global require_email_verified",
     "global secondary_color",

@@ -78,6 +78,8 @@ pub(super) fn read_provider(
             request_params.push(((*name).to_owned(), (*value).to_owned()));
         }
     }
+    let mode = file.word("idp_response_mode", &RESPONSE_MODES, "mode", findings);
+    let is_apple = preset.is_some_and(|preset| preset.kind == ProviderKind::Apple);
     let client_auth = read_client_auth(file, &client_secret, findings);
     let email_verification = read_email_verification(file, findings);
     Some(ProviderSettings {
@@ -88,8 +90,12 @@ pub(super) fn read_provider(
         client_id: client_id?,
         client_secret,
         client_auth,
+        client_private_key_text: file
+            .some_text("idp_client_private_key", &mut Findings::default())
+            .map(|text| Secret::new(text.into_bytes())),
         scopes,
         request_params,
+        form_post: mode.unwrap_or(is_apple),
         email_verification,
     })
 }
@@ -168,6 +174,9 @@ fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
     }
     origins
 }
+
+/// How a provider may answer. Apple answers by a form whenever it is asked for a name or an address.
+const RESPONSE_MODES: [(&str, bool); 2] = [("query", false), ("form_post", true)];
 
 /// Parameters that the sign-in itself sets: an operator's value would break it or weaken it.
 const OWN_PARAMETERS: [&str; 9] = [

@@ -164,7 +164,6 @@ fn every_problem_is_told_at_once() {
             "address",
             "cookie_expire",
             "idp_client_id",
-            "idp_provider",
             "idp_provider_url",
             "routes[0].from",
             "routes[1].from",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::identity::verified;
 use super::world::{HTML, Headers, Jar, Sight, World, request, status};
+use crate::env::Timestamp;
 use crate::explain::Question;
 use crate::policy::ClientCertificate;
 

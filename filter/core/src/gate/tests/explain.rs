@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::world::{HTML, World, request, status};
+use crate::env::Timestamp;
 use crate::explain::{ExplainedDecision, Explanation, Question};
 use crate::policy::ClientCertificate;
 use crate::testing::config;

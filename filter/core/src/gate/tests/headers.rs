@@ -99,7 +99,8 @@ fn a_plain_route_pays_for_no_other() {
         counted.count_total
     });
     assert_eq!(counts[0], counts[1]);
-    assert!(counts[0] <= 5, "{counts:?}");
+    // One of them is the path that an open stream is judged by again.
+    assert!(counts[0] <= 6, "{counts:?}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn the_authorization_request() {
         query["redirect_uri"],
         "https://app.test:8443/.pomerium/callback"
     );
-    assert_eq!(query["scope"], "openid profile email");
+    assert_eq!(query["scope"], "openid profile email offline_access");
     assert!(
         query["nonce"].len() >= 22
             && query["state"].len() >= 22
@@ -372,7 +372,7 @@ fn before_the_metadata_is_there_navigations_are_held() {
     };
     assert!(until > fixture.now && until.since(fixture.now) <= 10);
     assert!(
-        gate.due(fixture.now).is_some(),
+        matches!(gate.due(&fixture.env()), ProviderDue::Call(_)),
         "holding a request makes the fetch due"
     );
     let reply = gate.unavailable(&Request::new(&headers));

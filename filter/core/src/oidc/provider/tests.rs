@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing::{FakeProvider, ISSUER, provider_settings};
+use crate::env::Timestamp;
+use crate::shared::SharedData as _;
+use crate::testing::{FakeProvider, Fixture, ISSUER, provider_settings};
 
 fn reply(body: &str) -> ProviderReply<'_> {
     ProviderReply {
@@ -18,77 +20,153 @@ const DOWN: ProviderReply<'static> = ProviderReply {
 };
 const START: Timestamp = Timestamp(1_000_000);
 
+/// A process with workers that each know the provider for themselves.
+struct Process {
+    fixture: Fixture,
+}
+
+impl Process {
+    fn new() -> Self {
+        let mut fixture = Fixture::new();
+        fixture.now = START;
+        Self { fixture }
+    }
+
+    fn at(&mut self, now: Timestamp) -> Env<'_> {
+        self.fixture.now = now;
+        self.fixture.env()
+    }
+
+    fn due(&mut self, provider: &Provider, now: Timestamp) -> ProviderDue {
+        provider.due(&self.at(now))
+    }
+
+    fn calls(&mut self, provider: &Provider, now: Timestamp) -> bool {
+        matches!(self.due(provider, now), ProviderDue::Call(_))
+    }
+
+    fn absorb(
+        &mut self,
+        provider: &Provider,
+        reply: &ProviderReply<'_>,
+        now: Timestamp,
+    ) -> Absorbed {
+        provider.absorb(reply, &self.at(now))
+    }
+
+    fn load(&mut self, provider: &Provider, fake: &FakeProvider, now: Timestamp) {
+        let ProviderDue::Call(call) = self.due(provider, now) else {
+            panic!("a call is due")
+        };
+        assert_eq!(
+            (call.upstream.as_str(), call.path.as_str()),
+            (ISSUER, "/.well-known/openid-configuration")
+        );
+        let Absorbed::Next(keys) = self.absorb(provider, &reply(&fake.discovery()), now) else {
+            panic!("keys come next")
+        };
+        assert_eq!(keys.path, "/jwks");
+        let absorbed = self.absorb(provider, &reply(&fake.jwks()), now);
+        assert!(matches!(absorbed, Absorbed::Ready));
+    }
+}
+
 fn wanted() -> Provider {
     let provider = Provider::new(provider_settings());
     assert!(provider.metadata().is_none());
     provider
 }
 
-fn load(provider: &Provider, fake: &FakeProvider, now: Timestamp) {
-    let call = provider.due(now).unwrap();
-    assert_eq!(
-        (call.upstream.as_str(), call.path.as_str()),
-        (ISSUER, "/.well-known/openid-configuration")
-    );
-    let Absorbed::Next(keys) = provider.absorb(&reply(&fake.discovery()), now) else {
-        panic!("keys come next")
-    };
-    assert_eq!(keys.path, "/jwks");
-    assert!(matches!(
-        provider.absorb(&reply(&fake.jwks()), now),
-        Absorbed::Ready
-    ));
+fn has_key(provider: &Provider, id: &str) -> bool {
+    let metadata = provider.metadata().unwrap();
+    metadata.keys.candidates("ES256", Some(id)).count() == 1
 }
 
 #[test]
 fn nothing_is_fetched_for_nobody_and_never_twice_at_a_time() {
+    let mut process = Process::new();
     let provider = Provider::new(provider_settings());
-    assert!(provider.due(START).is_none());
+    assert!(!process.calls(&provider, START));
     let _ = provider.metadata();
-    assert!(provider.due(START).is_some());
-    assert!(provider.due(START).is_none());
+    assert!(process.calls(&provider, START));
+    assert!(!process.calls(&provider, START));
+    let other_worker = wanted();
+    assert!(!process.calls(&other_worker, START));
     assert!(
-        provider.due(START.plus(LOST_AFTER)).is_some(),
+        process.calls(&provider, START.plus(LOST_AFTER)),
         "a lost answer does not block for ever"
     );
 }
 
 #[test]
-fn refreshed_ahead_only_while_used() {
-    let provider = wanted();
-    let fake = FakeProvider::new();
-    load(&provider, &fake, START);
+fn what_one_worker_fetched_serves_all() {
+    let mut process = Process::new();
+    let (one, other) = (wanted(), wanted());
+    process.load(&one, &FakeProvider::new(), START);
+    assert!(matches!(process.due(&other, START), ProviderDue::Ready));
+    assert!(has_key(&other, "k1"));
+    assert!(matches!(process.due(&other, START), ProviderDue::Nothing));
+
     let later = START.plus(REFRESH_AFTER);
-    assert!(provider.due(later).is_none(), "nobody asked since");
-    assert!(provider.metadata().is_some());
-    assert!(provider.due(later.plus(0)).is_some());
+    process.load(&other, &FakeProvider::with_key(2, "k2"), later);
+    assert!(matches!(process.due(&one, later), ProviderDue::Ready));
+    assert!(has_key(&one, "k2"));
+
+    // A new instance after a trap finds everything there.
+    let fresh = wanted();
+    assert!(matches!(process.due(&fresh, later), ProviderDue::Ready));
 }
 
 #[test]
-fn kept_while_the_provider_is_down() {
+fn refreshed_ahead_only_while_used() {
+    let mut process = Process::new();
     let provider = wanted();
-    load(&provider, &FakeProvider::new(), START);
+    process.load(&provider, &FakeProvider::new(), START);
+    let later = START.plus(REFRESH_AFTER);
+    assert!(!process.calls(&provider, later), "nobody asked since");
+    assert!(provider.metadata().is_some());
+    assert!(process.calls(&provider, later));
+}
+
+#[test]
+fn kept_while_the_provider_is_down_but_not_for_ever() {
+    let mut process = Process::new();
+    let provider = wanted();
+    process.load(&provider, &FakeProvider::new(), START);
     let _ = provider.metadata();
     let later = START.plus(REFRESH_AFTER);
-    assert!(provider.due(later).is_some());
-    assert!(matches!(provider.absorb(&DOWN, later), Absorbed::Failed(_)));
+    assert!(process.calls(&provider, later));
+    let absorbed = process.absorb(&provider, &DOWN, later);
+    assert!(matches!(absorbed, Absorbed::Failed(_)));
     assert!(provider.metadata().is_some());
-    assert!(provider.due(later).is_none(), "a pause comes first");
-    assert!(provider.due(later.plus(1)).is_some());
+    assert!(!process.calls(&provider, later), "a pause comes first");
+    assert!(process.calls(&provider, later.plus(1)));
+    let _ = process.absorb(&provider, &DOWN, later.plus(1));
+    assert!(provider.metadata().is_some());
+    let _ = process.due(&provider, START.plus(MAX_AGE));
+    assert!(provider.metadata().is_none());
 }
 
 #[test]
-fn pauses_grow_to_a_bound() {
-    let provider = wanted();
+fn pauses_grow_to_a_bound_for_all_workers() {
+    let mut process = Process::new();
+    let (provider, other) = (wanted(), wanted());
     let mut now = START;
     let mut pauses = Vec::new();
     for _ in 0..8 {
-        assert!(provider.due(now).is_some());
-        assert!(matches!(provider.absorb(&DOWN, now), Absorbed::Failed(_)));
-        let pause = (0..100).find(|&seconds| {
-            let state = provider.state.borrow();
-            now.plus(seconds) >= state.retry_at
-        });
+        assert!(process.calls(&provider, now));
+        let absorbed = process.absorb(&provider, &DOWN, now);
+        assert!(matches!(absorbed, Absorbed::Failed(_)));
+        assert!(!process.calls(&other, now));
+        let taken = |process: &Process, now: Timestamp| {
+            let (value, _) = process
+                .fixture
+                .shared
+                .read(provider.common.fetch())
+                .unwrap();
+            now.0 < u64::from_be_bytes(value.try_into().unwrap())
+        };
+        let pause = (0..100).find(|&seconds| !taken(&process, now.plus(seconds)));
         pauses.push(pause.unwrap());
         now = now.plus(pause.unwrap());
     }
@@ -113,9 +191,9 @@ fn documents_that_are_not_believed() {
     ] {
         let mut document = good.clone();
         document[name] = value.clone();
-        let provider = wanted();
-        assert!(provider.due(START).is_some());
-        let absorbed = provider.absorb(&reply(&document.to_string()), START);
+        let (mut process, provider) = (Process::new(), wanted());
+        assert!(process.calls(&provider, START));
+        let absorbed = process.absorb(&provider, &reply(&document.to_string()), START);
         assert!(matches!(absorbed, Absorbed::Failed(_)), "{name} {value}");
         assert!(provider.metadata().is_none());
     }
@@ -137,43 +215,39 @@ fn a_slash_at_the_end_of_the_issuer_is_forgiven() {
 
 #[test]
 fn keys_alone_are_fetched_once_a_minute() {
-    let provider = wanted();
-    load(&provider, &FakeProvider::new(), START);
-    assert!(
-        provider
-            .refetch_keys(START.plus(KEY_REFETCH_PAUSE - 1))
-            .is_none()
-    );
-    assert!(
-        provider
-            .refetch_keys(START.plus(KEY_REFETCH_PAUSE))
-            .is_some()
-    );
-    assert!(
-        provider
-            .refetch_keys(START.plus(KEY_REFETCH_PAUSE + 1))
-            .is_none()
-    );
-    provider.absorb_keys(&DOWN);
-    provider.absorb_keys(&reply("{}"));
-    assert_eq!(
-        provider
-            .metadata()
-            .unwrap()
-            .keys
-            .candidates("ES256", Some("k1"))
-            .count(),
-        1,
-        "a bad answer changes nothing"
-    );
+    let mut process = Process::new();
+    let (provider, other) = (wanted(), wanted());
+    process.load(&provider, &FakeProvider::new(), START);
+    assert!(matches!(process.due(&other, START), ProviderDue::Ready));
+    let mut look = |provider: &Provider, seconds| {
+        let lookup = provider.refetch_keys(&process.at(START.plus(seconds)));
+        matches!(lookup, NewKeys::Call(_))
+    };
+    assert!(!look(&provider, KEY_REFETCH_PAUSE - 1));
+    assert!(look(&provider, KEY_REFETCH_PAUSE));
+    assert!(!look(&provider, KEY_REFETCH_PAUSE + 1));
+    assert!(!look(&other, KEY_REFETCH_PAUSE + 1), "for all workers");
+
+    let now = START.plus(KEY_REFETCH_PAUSE + 1);
+    provider.absorb_keys(&DOWN, &process.at(now));
+    provider.absorb_keys(&reply("{}"), &process.at(now));
+    assert!(has_key(&provider, "k1"), "a bad answer changes nothing");
+    let rotated = FakeProvider::with_key(2, "k2").jwks();
+    provider.absorb_keys(&reply(&rotated), &process.at(now));
+    assert!(has_key(&provider, "k2"));
+    let lookup = other.refetch_keys(&process.at(now));
+    assert!(matches!(lookup, NewKeys::Adopted) && has_key(&other, "k2"));
 }
 
 #[test]
 fn answers_that_nobody_waits_for_change_nothing() {
-    let provider = wanted();
-    assert!(matches!(
-        provider.absorb(&reply(&FakeProvider::new().discovery()), START),
-        Absorbed::Failed(_)
-    ));
+    let (mut process, provider) = (Process::new(), wanted());
+    let stray = reply_to_nobody();
+    let absorbed = process.absorb(&provider, &reply(&stray), START);
+    assert!(matches!(absorbed, Absorbed::Failed(_)));
     assert!(provider.metadata().is_none());
+}
+
+fn reply_to_nobody() -> String {
+    FakeProvider::new().discovery()
 }

@@ -74,6 +74,7 @@ fn needs_secret(
 }
 
 fn read_key(file: &Object<'_>, findings: &mut Findings) -> Option<AssertionKey> {
+    let id = file.some_text("idp_client_private_key_id", findings);
     let text = file.some_text(KEY, findings)?;
     let read = pem_text(&text)
         .map(Secret::new)
@@ -81,7 +82,7 @@ fn read_key(file: &Object<'_>, findings: &mut Findings) -> Option<AssertionKey> 
         .and_then(|pem| AssertionKey::from_pem(pem.expose()));
     match read {
         // A provider finds the public key by the name under which it was registered there, or tries all.
-        Ok(key) => Some(key.named(file.some_text("idp_client_private_key_id", findings))),
+        Ok(key) => Some(key.named(id)),
         Err(reason) => {
             findings
                 .problem(

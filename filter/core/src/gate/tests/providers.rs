@@ -1,0 +1,199 @@
+//! Signing in at providers with an accent.
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::world::{HTML, Jar, World, ok, request, status};
+use crate::testing::{CLIENT, ISSUER, config};
+
+/// A world with another kind of provider.
+fn world(changes: &Value) -> World {
+    let mut world = World {
+        gate: Gate::new(config(changes)),
+        fixture: crate::testing::Fixture::new(),
+        fake: crate::testing::FakeProvider::new(),
+    };
+    world.learn();
+    world
+}
+
+fn location(reply: &Reply) -> url::Url {
+    url::Url::parse(reply.header("location").unwrap()).unwrap()
+}
+
+#[test]
+fn github_says_who_it_is_in_three_answers() {
+    let policy = json!({"allow": {"or": [{"groups": "acme"}]}});
+    let mut world = world(&json!({
+        "idp_provider": "github", "idp_provider_url": null,
+        "routes": [{"from": "https://app.test", "to": "http://a", "policy": policy}],
+    }));
+    let mut jar = Jar::default();
+    let Step::Reply(reply) = world.visit("app.test", "/x", &jar) else {
+        panic!("nothing has to be fetched before")
+    };
+    jar.take(&reply);
+    let to = location(&reply);
+    assert_eq!(
+        (to.host_str(), to.path()),
+        (Some("github.com"), "/login/oauth/authorize")
+    );
+    let state = to
+        .query_pairs()
+        .find(|(name, _)| name == "state")
+        .unwrap()
+        .1
+        .into_owned();
+    let path = format!("/.pomerium/callback?code=c&state={state}");
+    let mut step = world.visit("app.test", &path, &jar);
+    for (upstream, path, answer) in [
+        (
+            "https://github.com",
+            "/login/oauth/access_token",
+            json!({"access_token": "gho_1", "token_type": "bearer"}),
+        ),
+        (
+            "https://api.github.com",
+            "/user",
+            json!({"node_id": "MDQ6", "login": "alice", "id": 5, "name": "Alice"}),
+        ),
+        (
+            "https://api.github.com",
+            "/user/emails?per_page=100",
+            json!([{"email": "alice@corp.test", "primary": true, "verified": true}]),
+        ),
+        (
+            "https://api.github.com",
+            "/user/orgs?per_page=100",
+            json!([{"login": "acme"}, {"login": "other"}]),
+        ),
+    ] {
+        let Step::Call(call, waiting) = step else {
+            panic!("{path}: {step:?}")
+        };
+        assert_eq!(
+            (call.upstream.as_str(), call.path.as_str()),
+            (upstream, path)
+        );
+        step = world.resume(waiting, &ok(&answer.to_string()));
+    }
+    let Step::Reply(reply) = step else {
+        panic!("{step:?}")
+    };
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/x")));
+    jar.take(&reply);
+    assert_eq!(status(&world.visit("app.test", "/x", &jar)), 200);
+}
+
+#[test]
+fn apple_answers_by_a_form_from_its_own_site() {
+    let mut world = world(&json!({
+        "idp_provider": "apple", "idp_provider_url": ISSUER,
+    }));
+    let Step::Reply(reply) = world.visit("app.test", "/x", &Jar::default()) else {
+        panic!("a redirect")
+    };
+    let cookie = reply.header("set-cookie").unwrap();
+    assert!(
+        cookie.ends_with("; Secure; HttpOnly; SameSite=None"),
+        "{cookie}"
+    );
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    let query = |wanted: &str| {
+        let to = location(&reply);
+        let found = to.query_pairs().find(|(name, _)| name == wanted);
+        found.unwrap().1.into_owned()
+    };
+    assert_eq!(query("response_mode"), "form_post");
+    let (state, nonce) = (query("state"), query("nonce"));
+    let post = request(
+        "POST",
+        "app.test",
+        "/.pomerium/callback",
+        &[
+            HTML,
+            ("origin", b"https://appleid.apple.com"),
+            ("cookie", pair.as_bytes()),
+        ],
+    );
+    let Step::ReadBody { limit } = world.begin(&post) else {
+        panic!("the form is in the body")
+    };
+    let form = format!("code=the-code&state={state}&iss={ISSUER}&user=%7B%7D");
+    let mut answer = |body: &[u8]| {
+        let request = Request::new(&post).body(body);
+        world.gate.begin(&request, &mut world.fixture.env())
+    };
+    assert_eq!(status(&answer(&vec![b'x'; limit + 1])), 400);
+    assert_eq!(status(&answer(b"\xff")), 400);
+    let Step::Call(_, waiting) = answer(form.as_bytes()) else {
+        panic!("the code is redeemed")
+    };
+    let mut claims = world.claims("alice@corp.test", &nonce);
+    claims["aud"] = json!(CLIENT);
+    let body = json!({"id_token": world.fake.sign(&claims)}).to_string();
+    let Step::Reply(reply) = world.resume(waiting, &ok(&body)) else {
+        panic!("signed in")
+    };
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/x")));
+}
+
+#[test]
+fn a_form_is_refused_where_the_provider_answers_by_the_query() {
+    let mut world = World::new();
+    let post = request("POST", "app.test", "/.pomerium/callback", &[HTML]);
+    assert_eq!(world.reply(&post).status, 405);
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told() {
+    let mut world = World::new();
+    let mut jar = Jar::default();
+    let query = world.depart("app.test", "/", &mut jar);
+    let Step::Call(_, waiting) = world.callback("app.test", &query["state"], &jar) else {
+        panic!("the code is redeemed")
+    };
+    let mut claims = world.claims("alice@corp.test", &query["nonce"]);
+    let ahead = world.fixture.now.0 + 600;
+    claims["iat"] = json!(ahead);
+    claims["exp"] = json!(ahead + 300);
+    let body = json!({"id_token": world.fake.sign(&claims)}).to_string();
+    let reply = ProviderReply {
+        // Ten minutes after the fixture's clock.
+        date: b"Fri, 15 Jan 2027 08:10:00 GMT",
+        ..ok(&body)
+    };
+    let Step::Reply(page) = world.resume(waiting, &reply) else {
+        panic!("a page")
+    };
+    assert_eq!(page.status, 400);
+    assert!(page.body.contains("600 seconds behind"), "{}", page.body);
+}
+
+#[test]
+fn microsofts_common_document_names_the_tenant_in_the_token() {
+    let common = "https://login.microsoftonline.com/common/v2.0";
+    let settings = config(&json!({"idp_provider": "azure", "idp_provider_url": common}));
+    let settings = settings.provider.unwrap();
+    let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
+    let document = json!({
+        "issuer": template,
+        "authorization_endpoint": "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+        "token_endpoint": "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+        "jwks_uri": "https://login.microsoftonline.com/common/discovery/v2.0/keys",
+        "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
+    });
+    use crate::oidc::metadata::{Discovered, expected_issuer};
+    let read = Discovered::read(document.to_string().as_bytes(), &settings).unwrap();
+    let expected = |claims: Value| {
+        let claims = claims.as_object().unwrap().clone();
+        expected_issuer(&read.issuer, &claims).map(|issuer| issuer.into_owned())
+    };
+    assert_eq!(
+        expected(json!({"tid": "9122040d"})).as_deref(),
+        Some("https://login.microsoftonline.com/9122040d/v2.0")
+    );
+    for claims in [json!({}), json!({"tid": ""}), json!({"tid": "a/b"})] {
+        assert_eq!(expected(claims), None);
+    }
+}
