@@ -80,7 +80,6 @@ impl HttpContext for Http {
         Action::Continue
     }
 
-    /// A body also comes here while its request is held, where the body of the proxy can show it: it waits with its request.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if end_of_stream {
             self.stream.arrival.set(Arrival::Whole);

@@ -61,9 +61,7 @@ impl BadRequest {
             Self::Method => "this is not a method",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
-            Self::RedirectUri => {
-                "`redirect_uri` is missing, there twice, or no address of this site"
-            }
+            Self::RedirectUri => "the address to come back to is missing, or not on this site",
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
         }
