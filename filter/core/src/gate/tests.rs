@@ -17,5 +17,6 @@ mod rewriting;
 mod routes;
 mod sign_in;
 mod sign_out;
+mod simulation;
 mod streams;
 mod world;
