@@ -171,6 +171,10 @@ pub(crate) fn refuse(
     };
     match refusal {
         Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
+        Refusal::BearerToken => reply.add(
+            "www-authenticate",
+            r#"Bearer error="invalid_token""#.to_owned(),
+        ),
         Refusal::MethodNotAllowed => reply.add("allow", "GET, POST".to_owned()),
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
 use super::cockpit::token::TOKEN_PATH;
+use super::program::PROGRAM_LOGIN;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
 use super::sign_in::{SIGN_IN, SIGN_IN_HOST_CALLBACK};
 use super::sign_out::{SIGN_OUT, SIGNED_OUT};
@@ -21,6 +22,7 @@ const ENDPOINTS: &[&str] = &[
     "/.pomerium/",
     SIGN_IN,
     SIGN_IN_HOST_CALLBACK,
+    PROGRAM_LOGIN,
     SIGN_OUT,
     SIGNED_OUT,
     BACKCHANNEL_LOGOUT,
@@ -59,6 +61,7 @@ impl Gate {
             (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "POST") => self.answer_form(request, env),
             ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
             (SIGN_IN, "GET") => self.answer_sign_in(request, env),
+            (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
             (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
                 Some(step) => step,
                 None => Step::Reply(self.confirm_sign_out(request)),

@@ -223,7 +223,7 @@ fn oidcc_client_test_discovery_jwks_uri_keys() {
 #[test]
 fn oidcc_client_test_discovery_issuer_mismatch() {
     let target = Target::new();
-    let document: serde_json::Value = serde_json::from_str(&target.world.fake.discovery()).unwrap();
+    let document: Value = serde_json::from_str(&target.world.fake.discovery()).unwrap();
     for issuer in [
         "https://evil.test",
         "https://op.test/other",
