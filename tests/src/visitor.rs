@@ -281,6 +281,16 @@ fn headers<const N: usize>(pairs: [(&'static str, &'static str); N]) -> HeaderMa
         .collect()
 }
 
+impl Response {
+    /// Where this answer of `from` leads a browser on: a redirect, or the page between an address and the provider.
+    ///
+    /// # Errors
+    /// When a redirect has no address.
+    pub fn leads_to(&self, from: &Url) -> Result<Option<Url>> {
+        location(from, self)
+    }
+}
+
 /// Where a redirect leads, or the page between an address and the provider, whose script goes on by itself.
 fn location(from: &Url, response: &Response) -> Result<Option<Url>> {
     if let Some(next) = way_on(response) {

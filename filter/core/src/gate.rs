@@ -433,7 +433,9 @@ fn refusal_for(reasons: Reasons) -> Refusal {
 /// Why a permitted request may not change its protocol, when it asks to and may not.
 fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
     let upgrade = request.upgrade?;
-    if !route.allow_websockets || !upgrade.eq_ignore_ascii_case(b"websocket") {
+    // A handshake is a GET (RFC 6455 section 4.1).
+    let is_handshake = request.method == "GET" && upgrade.eq_ignore_ascii_case(b"websocket");
+    if !route.allow_websockets || !is_handshake {
         return Some(Refusal::UpgradeNotAllowed);
     }
     // Browsers let any page open a websocket with this site's cookies (RFC 6455 section 10.2).
