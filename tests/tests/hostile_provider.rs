@@ -101,6 +101,19 @@ impl Attacked {
     }
 }
 
+/// Where a visitor is sent at the provider, from an address of the proxy and its answer.
+async fn to_provider(visitor: &mut Visitor, from: &Url, answer: Response) -> Result<Url> {
+    let (mut at, mut answer) = (from.clone(), answer);
+    for _ in 0..5 {
+        at = at.join(answer.header("location").context("a redirect")?)?;
+        if at.scheme() == "http" {
+            return Ok(at);
+        }
+        answer = visitor.navigate(&at).await?;
+    }
+    anyhow::bail!("the way from `{from}` does not lead to the provider")
+}
+
 async fn people_of_this_provider_sign_in(scene: &mut Scene) -> Result<()> {
     let mut attacked = Attacked::start(scene).await?;
     for (by, alg, kid) in [
@@ -364,7 +377,7 @@ async fn f_06_a_callback_in_twenty_connections_counts_once(scene: &mut Scene) ->
     let attacked = Attacked::start(scene).await?;
     let mut alice = scene.visitor();
     let begun = alice.navigate(&attacked.url).await?;
-    let authorize = Url::parse(begun.header("location").context("a redirect")?)?;
+    let authorize = to_provider(&mut alice, &attacked.url, begun).await?;
     let back = alice.navigate(&authorize).await?;
     let callback = Url::parse(back.header("location").context("a redirect back")?)?;
     let mut browsers: Vec<Visitor> = std::iter::repeat_with(|| alice.clone()).take(20).collect();
@@ -455,7 +468,7 @@ async fn r_09_no_address_leads_elsewhere(scene: &mut Scene) -> Result<()> {
         }
         let mut visitor = scene.visitor();
         visitor.keep_cookies(&attacked.url, &begun);
-        let authorize = Url::parse(begun.header("location").context("a location")?)?;
+        let authorize = to_provider(&mut visitor, &attacked.url, begun).await?;
         ensure!(
             authorize
                 .as_str()
@@ -565,7 +578,7 @@ async fn i_01_logs_hold_no_secrets(scene: &mut Scene) -> Result<()> {
     let attacked = Attacked::start(scene).await?;
     let mut alice = scene.visitor();
     let begun = alice.navigate(&attacked.url).await?;
-    let authorize = Url::parse(begun.header("location").context("a redirect")?)?;
+    let authorize = to_provider(&mut alice, &attacked.url, begun).await?;
     secrets.extend(
         authorize
             .query_pairs()
