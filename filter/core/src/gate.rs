@@ -1,12 +1,15 @@
 //! The order of decisions about one request.
 
 mod answer;
+mod bounces;
 mod callback;
 mod cockpit;
 mod endpoints;
+mod errand;
 mod explain;
 mod forward;
 mod plan;
+mod program;
 mod provider_logout;
 mod renew;
 mod revoked;
@@ -18,6 +21,7 @@ mod visit;
 mod watch;
 
 pub use answer::AnswerEdits;
+pub(crate) use callback::Landing;
 pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
@@ -47,6 +51,7 @@ use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
 use cockpit::cookie::Binder;
 use plan::Plan;
+use program::BearerTokens;
 use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
@@ -69,6 +74,7 @@ pub struct Gate {
     forgeries: Forgeries,
     certificates: CertificateReader,
     assertions: Assertions,
+    bearers: BearerTokens,
     provider: Option<Provider>,
     /// How sessions stand that were renewed.
     standings: Standings,
@@ -139,6 +145,7 @@ impl Gate {
             forgeries: Forgeries::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
+            bearers: BearerTokens::default(),
             standings: Standings::default(),
             renewals: Queue::default(),
             in_force: InForce::default(),
@@ -169,7 +176,14 @@ impl Gate {
             Found::Own => return self.answer_own(&request, env),
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
         };
-        let visit = self.visit(&request, env);
+        let mut visit = self.visit(&request, env);
+        if visit.session.is_none() {
+            match self.program(&request, chosen.route.bearer, env) {
+                Ok(Some(program)) => visit = program,
+                Ok(None) => {}
+                Err(step) => return *step,
+            }
+        }
         let due = visit.session.as_ref();
         let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
         if due == Due::Overdue {
@@ -220,6 +234,7 @@ impl Gate {
                 let reply = self.forbid(request, chosen, facts.session, reasons);
                 Step::Reply(reply.with_cookies(cookies))
             }
+            Decision::SignIn(_) if visit.by_header => self.refuse(request, Refusal::BearerToken),
             Decision::SignIn(_) => match self.sign_in(request, request.target.as_ref(), env) {
                 Step::Reply(reply) => Step::Reply(reply.with_cookies(cookies)),
                 other => other,
@@ -235,8 +250,9 @@ impl Gate {
     /// Finds where a request leads.
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
-        if endpoints::is_own(request.path()) {
-            return if self.index.knows(routes, host) {
+        let is_sign_in_host = self.is_sign_in_host(request);
+        if endpoints::is_own(request.path(), is_sign_in_host) {
+            return if is_sign_in_host || self.index.knows(routes, host) {
                 Found::Own
             } else {
                 Found::Nothing

@@ -11,6 +11,8 @@ pub enum Refusal {
     NotFound,
     /// Nobody is signed in, and a redirect would not help this client.
     Unauthenticated,
+    /// A program brought a token that does not hold (RFC 6750 section 3.1).
+    BearerToken,
     /// The policy says no.
     Forbidden,
     /// The policy asks for a client certificate, and there is no valid one. Status 495, as nginx and Pomerium have it.
@@ -81,6 +83,10 @@ pub enum SignInProblem {
     CodeRefused,
     /// The provider's answer cannot be used: not the protocol, too long, or an error of its own.
     ProviderAnswer,
+    /// The browser has signed in several times within a minute, and comes back without a session each time.
+    Circle,
+    /// What has to be kept about the person does not fit into a browser's cookies.
+    TooLarge,
     /// The ID token does not hold.
     Token(TokenProblem),
 }
@@ -118,7 +124,7 @@ impl Refusal {
             Self::BadRequest(_) => 400,
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
-            Self::Unauthenticated => 401,
+            Self::Unauthenticated | Self::BearerToken => 401,
             Self::Forbidden
             | Self::UpgradeNotAllowed
             | Self::ForeignOrigin
@@ -147,6 +153,7 @@ impl Refusal {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
             Self::Unauthenticated => "unauthenticated",
+            Self::BearerToken => "invalid-token",
             Self::ClientCertificate => "client-certificate",
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
@@ -167,6 +174,7 @@ impl Refusal {
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::NotFound => "There is nothing at this address",
             Self::Unauthenticated => "Please sign in",
+            Self::BearerToken => "This token is not good here",
             Self::ClientCertificate => "A client certificate is needed",
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
@@ -186,6 +194,9 @@ impl Refusal {
             Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
             Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
+            Self::BearerToken => {
+                "The token in the `Authorization` header is over, or for somebody else."
+            }
             Self::Unauthenticated => "You are not signed in, or your session is over.",
             Self::ClientCertificate => {
                 "Your browser has shown no certificate, or one that is not valid here."
@@ -223,6 +234,8 @@ impl SignInProblem {
             Self::Declined => "sign-in-declined",
             Self::CodeRefused => "sign-in-code-refused",
             Self::ProviderAnswer => "sign-in-provider-answer",
+            Self::Circle => "sign-in-circle",
+            Self::TooLarge => "sign-in-too-large",
             Self::Token(problem) => problem.word(),
         }
     }
@@ -243,6 +256,12 @@ impl SignInProblem {
                 "The identity provider does not accept this sign-in any more. Begin again."
             }
             Self::ProviderAnswer => "The identity provider's answer cannot be used.",
+            Self::Circle => {
+                "You have signed in several times within a minute, and are not signed in: going on would only repeat it."
+            }
+            Self::TooLarge => {
+                "What the identity provider says about you, and the policies here ask for, does not fit into a browser's cookies. The operator has to name fewer groups or claims."
+            }
             Self::Token(_) => "What the identity provider said about you could not be verified.",
         }
     }

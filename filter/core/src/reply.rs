@@ -109,6 +109,48 @@ pub(crate) fn page(
     }
 }
 
+/// The script of [`leave`], allowed by its hash. It puts the fragment, if there is one, into a cookie for the callback, and
+/// goes on without leaving this page in the browser's history.
+const LEAVE_SCRIPT: &str = include_str!("../templates/leave.js");
+
+#[derive(Template)]
+#[template(path = "leave.html")]
+struct Leave<'a> {
+    style: &'a str,
+    script: &'a str,
+    location: &'a str,
+    cookie: &'a str,
+}
+
+/// The page that leads on to a sign-in elsewhere and keeps the address's fragment in a cookie of this name. Browsers carry
+/// fragments along with redirects, but not over the provider's own pages.
+pub(crate) fn leave(location: &str, cookie: &str) -> Reply {
+    let page = Leave {
+        style: STYLE,
+        script: LEAVE_SCRIPT,
+        location,
+        cookie,
+    };
+    let mut headers = own_headers("text/html; charset=utf-8", "no-referrer");
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+    headers.push((
+        "content-security-policy".into(),
+        format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; form-action 'none'; \
+             frame-ancestors 'none'; base-uri 'none'",
+            hash(STYLE),
+            hash(LEAVE_SCRIPT)
+        ),
+    ));
+    headers.push(("x-frame-options".into(), "DENY".to_owned()));
+    Reply {
+        status: 200,
+        headers,
+        body: page.render().unwrap_or_default(),
+        event: Cow::Borrowed("leaving for the sign-in"),
+    }
+}
+
 /// A refusal, as a page or as JSON.
 pub(crate) fn refuse(
     refusal: Refusal,
@@ -129,6 +171,10 @@ pub(crate) fn refuse(
     };
     match refusal {
         Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
+        Refusal::BearerToken => reply.add(
+            "www-authenticate",
+            r#"Bearer error="invalid_token""#.to_owned(),
+        ),
         Refusal::MethodNotAllowed => reply.add("allow", "GET, POST".to_owned()),
         _ => {}
     }

@@ -1,7 +1,9 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
 use super::cockpit::token::TOKEN_PATH;
+use super::program::PROGRAM_LOGIN;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
+use super::sign_in::{SIGN_IN, SIGN_IN_HOST_CALLBACK};
 use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
@@ -18,7 +20,9 @@ const ENDPOINTS: &[&str] = &[
     CALLBACK_PATH,
     "/.pomerium",
     "/.pomerium/",
-    "/.pomerium/sign_in",
+    SIGN_IN,
+    SIGN_IN_HOST_CALLBACK,
+    PROGRAM_LOGIN,
     SIGN_OUT,
     SIGNED_OUT,
     BACKCHANNEL_LOGOUT,
@@ -35,23 +39,33 @@ const WELL_KNOWN: &str = "/.well-known/pomerium";
 const KEY_SET: &str = "/.well-known/pomerium/jwks.json";
 
 /// Whether a path is ours on every host, whatever the routes say.
-pub(super) fn is_own(path: &str) -> bool {
+pub(super) fn is_own(path: &str, is_sign_in_host: bool) -> bool {
     let below = |prefix: &str| {
         path.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    below(OWN_PREFIX) || below(WELL_KNOWN) || matches!(path, "/ping" | "/healthz")
+    below(OWN_PREFIX)
+        || below(WELL_KNOWN)
+        || matches!(path, "/ping" | "/healthz")
+        || (is_sign_in_host && path == SIGN_IN_HOST_CALLBACK)
 }
 
 impl Gate {
     pub(super) fn answer_own(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         match (request.path(), request.method) {
             ("/ping" | "/healthz", "GET" | "HEAD") => Step::Reply(plain(200, "OK\n", "health")),
-            (CALLBACK_PATH, "GET") => self.answer_callback(request, env),
-            (CALLBACK_PATH, "POST") => self.answer_form(request, env),
+            (CALLBACK_PATH, "GET") if self.signs_in_elsewhere(request) => {
+                self.take_ticket(request, env)
+            }
+            (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "GET") => self.answer_callback(request, env),
+            (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "POST") => self.answer_form(request, env),
             ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
-            ("/.pomerium/sign_in", "GET") => self.sign_in(request, "/", env),
-            (SIGN_OUT, "GET") => Step::Reply(self.confirm_sign_out(request)),
+            (SIGN_IN, "GET") => self.answer_sign_in(request, env),
+            (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
+            (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
+                Some(step) => step,
+                None => Step::Reply(self.confirm_sign_out(request)),
+            },
             (SIGN_OUT, "POST") => self.sign_out(request, env),
             (BACKCHANNEL_LOGOUT, "POST") => self.backchannel_logout(request, env),
             (FRONTCHANNEL_LOGOUT, "GET") => self.frontchannel_logout(request, env),
@@ -73,7 +87,7 @@ impl Gate {
         let origin = request.authority.origin();
         let description = serde_json::json!({
             "issuer": format!("https://{}/", request.authority.host),
-            "authentication_callback_endpoint": format!("{origin}{CALLBACK_PATH}"),
+            "authentication_callback_endpoint": self.described_callback(request),
             "jwks_uri": format!("{origin}{KEY_SET}"),
             "frontchannel_logout_uri": format!("{origin}{FRONTCHANNEL_LOGOUT}"),
             "backchannel_logout_uri": format!("{origin}{BACKCHANNEL_LOGOUT}"),

@@ -1,10 +1,8 @@
 //! Whether the provider knows the client and its secret.
 
 use jetway_core::config::ProviderSettings;
-use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::metadata::Discovered;
 use jetway_core::oidc::token;
-use jetway_core::shared::LocalShared;
 use serde_json::Value;
 
 use super::super::Subject;
@@ -27,14 +25,9 @@ pub(super) async fn examine(
 ) -> Option<Finding> {
     let about = format!("client `{}`", settings.client_id);
     let redirect = redirects.iter().find(|address| !address.contains('*'))?;
-    let attempt = begin(subject)?;
-    let mut random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoRandomness);
-    let mut env = Env {
-        now: Timestamp(subject.now),
-        random: &mut random,
-        shared: &LocalShared::default(),
-    };
-    let call = token::redeem(settings, discovered, &attempt, NO_CODE, redirect, &mut env)?;
+    let call = begin(subject, |attempt, env| {
+        token::redeem(settings, discovered, attempt, NO_CODE, redirect, env)
+    })?;
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,
         Err(silence) => {

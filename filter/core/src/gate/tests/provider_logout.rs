@@ -13,7 +13,7 @@ const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded
 /// A world in which alice is signed in with a session of the provider.
 fn signed_in(sid: Option<&str>) -> (World, Jar) {
     let mut world = World::new();
-    let more = sid.map_or(json!({}), |sid| json!({"sid": sid}));
+    let more = sid.map_or_else(|| json!({}), |sid| json!({"sid": sid}));
     let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
     world.fixture.now = world.fixture.now.plus(10);
     (world, jar)
@@ -398,8 +398,10 @@ fn a_worker_that_knows_no_keys_waits_for_them() {
     world.gate = Gate::new(crate::testing::config(&json!({})));
     let headers = logout_request(&[FORM]);
     assert!(matches!(world.begin(&headers), Step::Hold { .. }));
-    let gone = world.gate.unavailable(&Request::new(&headers));
-    assert_eq!(gone.status, 503);
+    let gone = world
+        .gate
+        .begin_without(&Request::new(&headers), &mut world.fixture.env());
+    assert_eq!(status(&gone), 503);
     world.learn();
     assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
 }
