@@ -99,8 +99,10 @@ async function singleSignOn({ user }) {
   await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
   const { origin } = new URL(order.url);
   // Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
-  await page.evaluate((address) => { window.location.href = address; }, `${origin}/system/services#/?type=timer`);
-  await page.waitForSelector('iframe[name="cockpit1:localhost/system/services"]');
+  const link = `${origin}/system/services#/?type=timer`;
+  await page.evaluate((address) => { window.location.href = address; }, link);
+  await page.waitForFunction((address, path) => window.location.href === address
+    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, link, '/system/services');
   findings.deepLink = await page.evaluate(() => window.location.href);
   return { ...findings, loginsByLink: logins, sent: [...sent], cookies: await cookies() };
 }
