@@ -9,6 +9,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Stop;
 use super::common::Common;
+use jetway_core::page::Look;
+
 use crate::callouts::Providers;
 use crate::exchange::RequestIds;
 use crate::tls::Roots;
@@ -33,6 +35,8 @@ pub(crate) struct Proxy {
     pub(crate) stop: Stop,
     /// Source of request ids.
     pub(crate) request_ids: RequestIds,
+    /// How the proxy's own pages look.
+    pub(crate) look: Look,
     providers: Rc<Providers>,
 }
 
@@ -65,6 +69,7 @@ impl Proxy {
                 .map(|config: Arc<ServerConfig>| TlsAcceptor::from(config)),
             stop,
             request_ids: RequestIds::default(),
+            look: Look::new(&config.branding),
             providers,
         }))
     }

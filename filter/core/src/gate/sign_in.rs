@@ -1,6 +1,6 @@
 //! Beginning a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
 
-use super::{Gate, line};
+use super::Gate;
 use crate::contract::CALLBACK_PATH;
 use crate::cookie;
 use crate::env::{Env, Timestamp};
@@ -9,10 +9,10 @@ use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::Provider;
 use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, redirect, refuse};
+use crate::reply::{challenge, redirect};
 use crate::request::Parsed;
 use crate::seal::Sealer;
-use crate::step::{Reply, Step};
+use crate::step::Step;
 
 /// How long a request waits for the provider's metadata, in seconds. A person waits about so long before reloading.
 const HOLD: u64 = 10;
@@ -21,7 +21,7 @@ impl Gate {
     /// Sends a person to the provider, tells anything else that nobody is signed in.
     pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
         if !request.is_navigation() {
-            return Step::Reply(unauthenticated(request));
+            return Step::Reply(challenge(request, &self.audience(request)));
         }
         let Some((provider, metadata)) = self.known_provider() else {
             return hold(env.now);
@@ -119,23 +119,4 @@ fn authorization_address(
 /// Where the provider sends the browser back to: this host, by the port that the browser used.
 pub(super) fn redirect_uri(request: &Parsed<'_>) -> String {
     format!("{}{CALLBACK_PATH}", request.authority.origin())
-}
-
-/// A program or a script gets a clear answer instead of a redirect that it could not follow.
-fn unauthenticated(request: &Parsed<'_>) -> Reply {
-    let refusal = Refusal::Unauthenticated;
-    let mut reply = refuse(
-        refusal,
-        Extras::default(),
-        &Audience::default(),
-        line(refusal),
-    );
-    let answer = serde_json::json!({
-        "error": refusal.word(),
-        "message": refusal.explanation(),
-        "sign_in_url": format!("{}/.pomerium/sign_in", request.authority.origin()),
-        "request_id": request.request_id.unwrap_or_default(),
-    });
-    reply.body = answer.to_string();
-    reply
 }

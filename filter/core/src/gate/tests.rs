@@ -5,6 +5,7 @@ mod cockpit;
 mod explain;
 mod headers;
 mod identity;
+mod pages;
 mod provider_logout;
 mod providers;
 mod requests;

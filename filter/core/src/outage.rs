@@ -1,0 +1,54 @@
+//! What visitors are told when the application behind the proxy does not answer: the same by every body.
+
+/// How an upstream fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It answers, but not properly.
+    BadAnswer,
+    /// There is no connection to it.
+    Unreachable,
+    /// It does not answer in time.
+    TooSlow,
+}
+
+impl Outage {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::BadAnswer, Self::Unreachable, Self::TooSlow];
+
+    /// HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadAnswer => 502,
+            Self::Unreachable => 503,
+            Self::TooSlow => 504,
+        }
+    }
+
+    /// Title of the page.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadAnswer => "The application gave no proper answer",
+            Self::Unreachable => "The application is not there right now",
+            Self::TooSlow => "The application takes too long",
+        }
+    }
+
+    /// One sentence.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::BadAnswer => "The application did not answer properly.",
+            Self::Unreachable => "The application cannot be reached.",
+            Self::TooSlow => "The application did not answer in time.",
+        }
+    }
+
+    /// What to do about it.
+    pub const ADVICE: &str =
+        "Try again in a moment. If it stays so, tell the operator the request id.";
+
+    /// Address and words of the link that tries it.
+    pub const AGAIN: (&str, &str) = ("", "Try again");
+}
