@@ -282,7 +282,12 @@ mod tests {
     #[test]
     fn browsers_get_a_page_and_others_json() {
         let id = HeaderValue::from_static("id-1");
-        let page = fault(Fault::Unreachable, &asked("text/html,*/*"), &id, &Look::default());
+        let page = fault(
+            Fault::Unreachable,
+            &asked("text/html,*/*"),
+            &id,
+            &Look::default(),
+        );
         assert_eq!(
             page.headers[header::CONTENT_TYPE],
             "text/html; charset=utf-8"
