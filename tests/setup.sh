@@ -34,6 +34,7 @@ missing_packages() {
   [ -n "${FIREFOX:-}" ] || firefox_binary >/dev/null || packages+=(firefox-esr)
   installed glewlwyd || packages+=(glewlwyd dbconfig-no-thanks)
   command -v npm >/dev/null || packages+=(npm)
+  command -v sudo >/dev/null || packages+=(sudo)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
   command -v setpriv >/dev/null || packages+=(util-linux)
 }

@@ -24,6 +24,8 @@ pub(crate) fn filter(
         .note("A module that failed refuses requests and is started again. `FAIL_OPEN` would let everybody in.")
         .set("failure_policy", "FAIL_RELOAD")
         .set("reload_config", backoff)
+        .note("Lets the module read a body before it decides: the provider sends it logout tokens.")
+        .set("allow_on_headers_stop_iteration", true)
         .set("vm_config", machine(options))
         .note("What the module reads of the Jetway file.")
         .set("configuration", configuration(file, listener)?);

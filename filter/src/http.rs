@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use jetway_core::gate::{Binding, Gate};
 use jetway_core::step::RouteNumber;
+use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::perform::{Phase, begin, begin_with_body, edit};
-use crate::plugin::{Fate, Plugin, Stream};
+use crate::plugin::{Arrival, Fate, Plugin, Stream};
 use crate::root::answered;
 
 /// A request's context. It has no plugin when the body runs requests through a module that was never configured.
@@ -25,6 +26,7 @@ impl Http {
             stream: Stream {
                 id,
                 fate: Rc::default(),
+                arrival: Rc::default(),
             },
         }
     }
@@ -46,7 +48,10 @@ impl Context for Http {
 }
 
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.stream.arrival.set(Arrival::WithoutBody);
+        }
         match &self.plugin {
             Some(plugin) => begin(plugin, &self.stream, Phase::Headers),
             None => {
@@ -75,32 +80,36 @@ impl HttpContext for Http {
         Action::Continue
     }
 
+    /// A body also comes here while its request is held, where the body of the proxy can show it: it waits with its request.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let limit = match (&self.plugin, &*self.stream.fate.borrow()) {
-            (Some(_), Fate::AwaitsBody(limit)) => *limit,
-            (Some(plugin), Fate::Forwarded { .. }) => {
+        if end_of_stream {
+            self.stream.arrival.set(Arrival::Whole);
+        }
+        let Some(plugin) = &self.plugin else {
+            return Action::Pause;
+        };
+        let limit = match &*self.stream.fate.borrow() {
+            Fate::AwaitsBody(limit) => *limit,
+            Fate::Kept => return Action::Pause,
+            Fate::Forwarded { .. } => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
-                    watched.hear(size, first_byte);
+                    watched.hear(size, beginning);
                 }
                 return Action::Continue;
             }
-            // A body waits with its request.
-            (_, Fate::Kept) => return Action::Pause,
-            (None, _) => return Action::Continue,
         };
-        match &self.plugin {
-            Some(plugin) if end_of_stream || size > limit => {
-                begin_with_body(plugin, &self.stream, limit)
-            }
-            _ => Action::Pause,
+        if end_of_stream || size > limit {
+            begin_with_body(plugin, &self.stream, limit)
+        } else {
+            Action::Pause
         }
     }
 }
 
-/// The first byte of the part of the request's body that is passing.
-fn first_byte() -> Option<u8> {
-    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, 1);
-    part.ok()??.first().copied()
+/// How the part of the request's body begins that is passing.
+fn beginning() -> Option<Vec<u8>> {
+    let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, BEGINNING);
+    part.ok().flatten()
 }
 
 /// Adds cookies to an upstream's answer.

@@ -13,7 +13,9 @@ use jetway_core::waiting::Waiting;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
-use crate::plugin::{BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, with_env};
+use crate::plugin::{
+    Arrival, BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, with_env,
+};
 
 /// Whether the request has to be let go by a call, because its callback returned long ago.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,17 +38,21 @@ pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
 
 /// Decides anew about the request in effect, whose body has come or is longer than `limit`.
 pub(crate) fn begin_with_body(plugin: &Plugin, stream: &Stream, limit: usize) -> Action {
-    let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, limit + 1);
-    let (Ok(headers), Ok(body)) = (hostcalls::get_map_bytes(MapType::HttpRequestHeaders), body)
-    else {
+    let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders);
+    let (Ok(headers), Ok(body)) = (headers, kept_body(limit)) else {
         return Action::Pause;
     };
-    let body = body.unwrap_or_default();
     let request = Request::new(&headers)
         .from(source(&plugin.gate))
         .body(&body);
     let step = with_env(|env| plugin.gate.begin(&request, env));
     perform(plugin, stream, Phase::Headers, step, &request)
+}
+
+/// What the proxy keeps of the body of the request in effect, and no more than a byte beyond `limit`.
+fn kept_body(limit: usize) -> Result<Vec<u8>, Status> {
+    let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, limit + 1)?;
+    Ok(body.unwrap_or_default())
 }
 
 /// The client's address as the body trusts it, when a policy asks for it.
@@ -104,8 +110,20 @@ fn perform(
                 step = with_env(|env| plugin.gate.begin_without(request, env));
             }
             Step::ReadBody { limit } => {
-                *stream.fate.borrow_mut() = Fate::AwaitsBody(limit);
-                return Action::Pause;
+                // Whatever has come already does not come again.
+                let body = match stream.arrival.get() {
+                    Arrival::Headers => {
+                        *stream.fate.borrow_mut() = Fate::AwaitsBody(limit);
+                        return Action::Pause;
+                    }
+                    Arrival::WithoutBody => Ok(Vec::new()),
+                    Arrival::Whole => kept_body(limit),
+                };
+                let Ok(body) = body else {
+                    return Action::Pause;
+                };
+                let request = request.body(&body);
+                step = with_env(|env| plugin.gate.begin(&request, env));
             }
             Step::Call(call, waiting) => match send(&call) {
                 Ok(token) => {

@@ -61,6 +61,19 @@ pub(crate) struct Held {
 pub(crate) struct Stream {
     pub(crate) id: u32,
     pub(crate) fate: Rc<RefCell<Fate>>,
+    pub(crate) arrival: Rc<Cell<Arrival>>,
+}
+
+/// How much of a request has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Its headers; its body is coming.
+    #[default]
+    Headers,
+    /// All, and it has no body.
+    WithoutBody,
+    /// All, and the body of the proxy keeps its body.
+    Whole,
 }
 
 /// What became of a request.

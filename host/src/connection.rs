@@ -28,7 +28,7 @@ use tokio_rustls::{TlsStream, server};
 use crate::body::{Body, BoxError};
 use crate::exchange::exchange;
 use crate::limits;
-use crate::serve::Proxy;
+use crate::serve::{Generations, Proxy};
 use crate::tls::peer_certificate;
 use crate::transport::Transport;
 use crate::upstream::prepare;
@@ -41,14 +41,16 @@ use watched::watched;
 /// Numbers connections for the plugin.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// Serves a connection to its end.
+/// Serves a connection to its end: its requests under the configuration that is in force when they come, the connection
+/// itself under the one that was when it was accepted.
 pub(crate) async fn serve(
-    proxy: Rc<Proxy>,
+    generations: Rc<Generations>,
     mut stream: TcpStream,
     peer: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
     prepare(&stream);
+    let proxy = generations.current();
     let Some(ends) = ends(&proxy, &mut stream, peer).await else {
         return;
     };
@@ -63,19 +65,27 @@ pub(crate) async fn serve(
     };
     let ear = Ear::default();
     let client = Client::new(facts, proxy.idle_timeout, ear.clone(), permit);
+    let outdated = proxy.outdated();
+    drop(proxy);
     let requests = {
-        let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
+        let (generations, client) = (Rc::clone(&generations), Rc::clone(&client));
         service_fn(move |request: Request<Incoming>| {
-            exchange(Rc::clone(&proxy), Rc::clone(&client), request)
+            exchange(generations.current(), Rc::clone(&client), request)
         })
+    };
+    let ordered = async {
+        match outdated {
+            Some(outdated) => outdated.or(&generations.stop).await,
+            None => generations.stop.ordered().await,
+        }
     };
     if transport.speaks_http2() {
         let connection = http2_settings().serve_connection(TokioIo::new(transport), requests);
-        drive(connection, &client, &proxy).await;
+        drive(connection, &client, ordered).await;
     } else {
         let io = TokioIo::new(Heard::by(ear, transport));
         let connection = http1_settings().serve_connection(io, requests);
-        drive(connection.with_upgrades(), &client, &proxy).await;
+        drive(connection.with_upgrades(), &client, ordered).await;
     }
 }
 
@@ -195,11 +205,11 @@ where
     }
 }
 
-async fn drive(connection: impl Graceful, client: &Client, proxy: &Proxy) {
+async fn drive(connection: impl Graceful, client: &Client, ordered: impl Future<Output = ()>) {
     let mut connection = pin!(connection);
     let end = tokio::select! {
         end = watched(connection.as_mut(), || client.due()) => Some(end),
-        () = proxy.stop.ordered() => None,
+        () = ordered => None,
     };
     match end {
         Some(Ok(result)) => return ended(result),

@@ -28,7 +28,7 @@ use crate::connection::{Active, Client};
 use crate::serve::Proxy;
 use crate::tunnel::{self, Ends};
 use crate::upstream::{ConnectFault, Destination, Lease, SendFault};
-use crate::wasm::{LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
+use crate::wasm::{Ended, LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
 use forwarded::{Hop, Origin};
 use rest::Rest;
 use websocket::Handshake;
@@ -301,22 +301,35 @@ impl Exchange {
         }))
     }
 
-    /// Waits for the head of the upstream's answer, for as long as the route allows.
+    /// Waits for the head of the upstream's answer, for as long as the route and the plugin allow.
     async fn answered(
         &mut self,
         answer: impl Future<Output = Result<(Response<Incoming>, Lease), SendFault>>,
         progress: &Progress,
-    ) -> Result<(Response<Incoming>, Lease), Fault> {
+    ) -> Result<(Response<Incoming>, Lease), Early> {
+        let stream = self.stream.as_ref();
+        let closed = async {
+            match stream {
+                Some(stream) => stream.closed().await,
+                None => std::future::pending().await,
+            }
+        };
         let result = tokio::select! {
             result = answer => result,
-            overrun = progress.overruns() => return Err(fault_of_overrun(overrun, progress)),
+            overrun = progress.overruns() => {
+                return Err(fault_of_overrun(overrun, progress).into());
+            }
+            ended = closed => return Err(match ended {
+                Ended::Closed => Early::Closed,
+                Ended::Lost => Fault::Undecided.into(),
+            }),
         };
         progress.begin_answer();
         result.map_err(|fault| {
             let answered = fault_of(&fault, progress);
             self.entry
                 .details(format!("{:#}", anyhow::Error::new(fault)));
-            answered
+            answered.into()
         })
     }
 

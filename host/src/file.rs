@@ -1,9 +1,12 @@
 //! Reading files that an operator names, with a limit on their size.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 /// Reads a whole file of at most `limit` bytes; `what` names its purpose in messages.
 ///
@@ -11,6 +14,46 @@ use std::path::Path;
 /// A file that is missing, unreadable or larger.
 pub(crate) fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     Ok(read_whole(what, path, limit)?)
+}
+
+/// A file that was read, or could not be.
+pub(crate) struct Noted {
+    /// Its path, as it was given.
+    pub(crate) path: PathBuf,
+    /// What it contained.
+    pub(crate) content: Content,
+}
+
+/// What a file contains, as its SHA-256; `None` for one that cannot be read.
+pub(crate) type Content = Option<[u8; 32]>;
+
+/// What these bytes are.
+pub(crate) fn content(bytes: &[u8]) -> Content {
+    Some(Sha256::digest(bytes).into())
+}
+
+thread_local! {
+    /// The files that were read on this thread, while somebody wants to know.
+    static READ: RefCell<Option<Vec<Noted>>> = const { RefCell::new(None) };
+}
+
+/// Does `work`, and tells which files it read on this thread. So nobody has to list what a configuration is made from, and
+/// forget one.
+pub(crate) fn noting<T>(work: impl FnOnce() -> T) -> (T, Vec<Noted>) {
+    READ.set(Some(Vec::new()));
+    let result = work();
+    (result, READ.take().unwrap_or_default())
+}
+
+fn note(path: &Path, bytes: Option<&[u8]>) {
+    READ.with_borrow_mut(|read| {
+        if let Some(read) = read {
+            read.push(Noted {
+                path: path.to_owned(),
+                content: bytes.and_then(content),
+            });
+        }
+    });
 }
 
 /// Why a file cannot be read, in one line.
@@ -23,6 +66,12 @@ pub(crate) struct Unreadable(String);
 /// # Errors
 /// A file that is missing, unreadable or larger.
 pub(crate) fn read_whole(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let read = read_limited(what, path, limit);
+    note(path, read.as_deref().ok());
+    read
+}
+
+fn read_limited(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large from one that just fits, pipes included.
     let read = File::open(path)

@@ -85,6 +85,12 @@ pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
 
 /// How often the plugin is told at most that the client of a tunnel speaks. Sessions last for minutes and more.
 pub(crate) const TUNNEL_SPOKEN: Duration = Duration::from_secs(5);
+/// The same for short pieces: often enough to be told of somebody who types between the answers to two pings.
+pub(crate) const TUNNEL_TYPED: Duration = Duration::from_millis(50);
+/// Longest piece that counts as short: a whole control frame, or a key with what an application puts around it.
+pub(crate) const TUNNEL_SHORT: usize = 256;
+/// How much of a piece the plugin is shown.
+pub(crate) const TUNNEL_BEGINNING: usize = 16;
 
 /// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
@@ -101,6 +107,19 @@ pub(crate) const SECRET_FILE: u64 = 64 * 1024;
 
 /// Bytes of a PEM file: a bundle of all public authorities has about 230 KiB.
 pub(crate) const PEM_FILE: u64 = 4 * 1024 * 1024;
+
+/// How often the files of the configuration are looked at. A change is taken up at the look after the one that finds it.
+pub(crate) const WATCH: Duration = Duration::from_secs(1);
+
+/// How long a worker may take to prepare a configuration; the plugin may need ten seconds to read a very large one.
+pub(crate) const PREPARE: Duration = Duration::from_secs(30);
+
+/// How many configurations may be in use beside the one in force, each with an instance of the plugin in each worker (some
+/// MiB): somebody who changes the file every few minutes keeps websockets open for an hour.
+pub(crate) const OLD_GENERATIONS: usize = 8;
+
+/// How often configurations are looked for that nobody uses any more.
+pub(crate) const RETIRE: Duration = Duration::from_secs(1);
 
 /// Connections that the kernel holds for one listener until it is accepted.
 pub(crate) const ACCEPT_QUEUE: i32 = 1_024;

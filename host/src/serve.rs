@@ -1,27 +1,36 @@
 //! The proxy as a whole: listeners, workers, start and stop.
 
 mod common;
+mod generations;
 mod listen;
 mod proxy;
+mod reload;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worker;
 
 pub(crate) use common::Settings;
+pub(crate) use generations::Generations;
 pub(crate) use listen::{addresses, try_address};
 pub(crate) use proxy::Proxy;
 pub(crate) use stop::{Stop, interrupted};
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, anyhow};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
+use crate::{file, limits};
 use common::Common;
+use reload::Order;
+use watch::Watch;
 
 /// One worker per processor that this process may use.
 pub(crate) fn default_workers() -> NonZeroUsize {
@@ -36,24 +45,63 @@ pub(crate) fn run(
     settings: Settings,
     announce: impl FnOnce(&Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         // Before the workers, so that an early signal is not lost.
         let interrupted = interrupted()?;
         let mut running = start(settings)?;
         announce(&running)?;
         let result = tokio::select! {
-            () = interrupted => {
-                tracing::info!("stopping: requests in flight may end");
-                Ok(())
-            }
+            () = interrupted => Ok(()),
             failure = running.failed() => Err(failure),
         };
-        running.stop();
-        result
+        running.end_after(result)
     })
+}
+
+/// As [`run`], and reads the settings anew at SIGHUP and when a file has changed that they were read from.
+///
+/// # Errors
+/// As [`run`]. Settings that cannot be used later are logged, and the old ones stay in force.
+pub(crate) fn run_reloading(
+    mut read: impl FnMut() -> anyhow::Result<Settings>,
+    announce: impl FnOnce(&Running) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let mut interrupted = pin!(interrupted()?);
+        let mut hang_ups = stop::hang_ups()?;
+        let mut watch = Watch::default();
+        let (running, files) = file::noting(|| start(read()?));
+        watch.set(files);
+        let mut running = running?;
+        announce(&running)?;
+        let mut looks = tokio::time::interval(limits::WATCH);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut interrupted => return running.end_after(Ok(())),
+                failure = running.failed() => return running.end_after(Err(failure)),
+                _ = hang_ups.recv() => {}
+                _ = looks.tick() => if !watch.is_changed() {
+                    continue;
+                }
+            }
+            // What a failed attempt has read is watched, too: a change of any of it may mend it.
+            let (result, files) = file::noting(|| running.reload(read()?));
+            watch.set(files);
+            match result {
+                Ok(()) => tracing::info!("the configuration was read anew and is in force"),
+                Err(error) => tracing::error!(
+                    "the configuration cannot be used, the old one stays in force: {error:#}"
+                ),
+            }
+        }
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// Starts a proxy and returns when it accepts connections. Blocks meanwhile (a second, to compile the module).
@@ -73,12 +121,17 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let mut running = Running {
         addresses,
         secure,
+        common: Arc::clone(&common),
+        orders: Vec::new(),
         stop: stop.clone(),
         threads: Vec::new(),
         failures,
     };
     for (index, listeners) in listeners.into_iter().enumerate() {
+        let (order, orders) = mpsc::unbounded_channel();
+        running.orders.push(order);
         let start = worker::Start {
+            orders,
             listeners,
             common: Arc::clone(&common),
             stop: stop.clone(),
@@ -105,6 +158,10 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
 pub(crate) struct Running {
     addresses: Vec<SocketAddr>,
     secure: bool,
+    /// What is in force.
+    common: Arc<Common>,
+    /// To the workers.
+    orders: Vec<mpsc::UnboundedSender<Order>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
     failures: mpsc::UnboundedReceiver<anyhow::Error>,
@@ -132,6 +189,14 @@ impl Running {
     /// Stops accepting, lets requests in flight end for up to ten seconds, closes tunnels and returns.
     pub(crate) fn stop(mut self) {
         self.end();
+    }
+
+    fn end_after(self, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        if result.is_ok() {
+            tracing::info!("stopping: requests in flight may end");
+        }
+        self.stop();
+        result
     }
 
     fn end(&mut self) {

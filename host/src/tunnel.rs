@@ -37,10 +37,10 @@ pub(crate) async fn run(ends: Ends, mut finish: Finish, progress: Rc<Progress>, 
     let (client, upstream) = (Watched::default(), Watched::default());
     let stream = finish.stream.take();
     let spoken = Spoken::to(stream.as_ref());
-    let heard = |_| progress.advance();
-    let heard_client = |bytes| {
+    let heard = |_: &[u8]| progress.advance();
+    let heard_client = |piece: &[u8]| {
         progress.advance();
-        spoken.note(bytes);
+        spoken.note(piece);
     };
     let tunnel = async {
         let (from, to) = match tokio::try_join!(ends.client, ends.upstream) {
@@ -95,10 +95,11 @@ async fn ordered(stream: Option<&Stream>, stop: &Stop) -> Order {
 
 /// Tells the plugin that the client speaks, so that it knows of a person who is there.
 ///
-/// Envoy calls `on_request_body` for each piece, which costs as much as a small request. A shell sends one for each key
-/// that is pressed, a file transfer thousands in a second; what the plugin does with it is to note the time, in a session
-/// that lasts for minutes at least. So it is told of the first piece, and of later ones when the last time that it was told
-/// is [`limits::TUNNEL_SPOKEN`] ago: what it knows is late by no more than that.
+/// Envoy calls `on_request_body` for each piece, which costs as much as a small request. A shell sends a short one for each
+/// key that is pressed, a file transfer thousands of long ones in a second; what the plugin does with it is to note the
+/// time, in a session that lasts for minutes at least. So it is told of the first piece, and of later ones when the last
+/// time that it was told is long enough ago: [`limits::TUNNEL_SPOKEN`], and for short ones [`limits::TUNNEL_TYPED`], as
+/// some of them are a browser's answers to pings, behind which a person who types must not be missed.
 struct Spoken<'a> {
     stream: Option<&'a Stream>,
     bytes: Cell<u64>,
@@ -114,14 +115,24 @@ impl<'a> Spoken<'a> {
         }
     }
 
-    fn note(&self, bytes: u64) {
-        self.bytes.set(self.bytes.get().saturating_add(bytes));
-        let is_news = |told: Instant| told.elapsed() >= limits::TUNNEL_SPOKEN;
+    fn note(&self, piece: &[u8]) {
+        let length = piece.len() as u64;
+        self.bytes.set(self.bytes.get().saturating_add(length));
+        let is_short = piece.len() <= limits::TUNNEL_SHORT;
+        let pause = if is_short {
+            limits::TUNNEL_TYPED
+        } else {
+            limits::TUNNEL_SPOKEN
+        };
+        let is_news = |told: Instant| told.elapsed() >= pause;
         if self.told.get().is_none_or(is_news)
             && let Some(stream) = self.stream
         {
             self.told.set(Some(Instant::now()));
-            stream.client_spoke(self.bytes.take());
+            let kept_back = self.bytes.take();
+            let told = if is_short { length } else { kept_back };
+            let beginning = piece.get(..limits::TUNNEL_BEGINNING).unwrap_or(piece);
+            stream.client_spoke(told, beginning);
         }
     }
 }
@@ -136,8 +147,8 @@ impl<C, U, F, G> Tunnel<'_, C, U, F, G>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
-    F: FnMut(u64) + Unpin,
-    G: FnMut(u64) + Unpin,
+    F: FnMut(&[u8]) + Unpin,
+    G: FnMut(&[u8]) + Unpin,
 {
     /// Copies both ways until one side ends, or until the order to end and what both sides are told then.
     async fn run(mut self, ordered: impl Future<Output = Order>) -> &'static str {

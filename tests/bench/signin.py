@@ -1,4 +1,4 @@
-"""Signing in as a browser does, to get a session that the module made itself."""
+"""Signing in by following redirects, to get a session that the module made itself."""
 
 import http.client
 import urllib.parse
@@ -6,12 +6,9 @@ from http.cookies import SimpleCookie
 
 from targets import HOST
 
-#: What a browser sends when a person opens an address.
+#: What a client sends that takes pages and runs no scripts: a browser would first be shown a page that runs one.
 NAVIGATION = {
     "Accept": "text/html",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "none",
 }
 
 

@@ -1,10 +1,10 @@
 //! The two proxies that load the module, started from one and the same file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use url::Url;
 
 use crate::{Dialer, Installed, Process, eventually, output_of};
@@ -77,6 +77,8 @@ pub(crate) struct Start<'a> {
     pub(crate) variables: &'a [(String, String)],
     pub(crate) dialer: &'a Dialer,
     pub(crate) listen: u16,
+    /// Whether the file may change while the proxy runs.
+    pub(crate) reloadable: bool,
 }
 
 /// A running proxy. Dropping it stops it.
@@ -90,6 +92,62 @@ pub struct Proxy {
     pub process: Process,
 }
 
+impl Proxy {
+    /// Lets a reloadable proxy read its file anew.
+    ///
+    /// # Errors
+    /// When it has ended, or its new configuration cannot be made.
+    pub(crate) fn reload(&self, start: &Start<'_>) -> Result<()> {
+        match self.body {
+            Body::Host => self.process.hang_up(),
+            Body::Envoy => Split::of(&envoy_config(start)?)?.put(start.folder),
+        }
+    }
+}
+
+/// Name of the file with Envoy's listener, when that may change.
+const LISTENER: &str = "listener.yaml";
+
+/// Envoy's configuration in two: only the listener can change while Envoy runs, which reads it from a file of its own.
+struct Split {
+    bootstrap: String,
+    listener: String,
+}
+
+impl Split {
+    fn of(bootstrap: &str) -> Result<Self> {
+        let (head, rest) = bootstrap
+            .split_once("  listeners:\n")
+            .context("the bootstrap has listeners")?;
+        let (listener, clusters) = rest
+            .split_once("\n  clusters:\n")
+            .context("clusters follow the listeners")?;
+        let kind = "type.googleapis.com/envoy.config.listener.v3.Listener";
+        let listener = listener.replacen("    - ", &format!("    - \"@type\": {kind}\n      "), 1);
+        Ok(Self {
+            bootstrap: format!("{head}  clusters:\n{clusters}"),
+            listener: format!("resources:\n{listener}\n"),
+        })
+    }
+
+    /// Moves the listener into its place, which Envoy notices.
+    fn put(&self, folder: &Path) -> Result<()> {
+        let new = folder.join("listener.new");
+        std::fs::write(&new, &self.listener)?;
+        std::fs::rename(&new, folder.join(LISTENER)).context("the listener's file")
+    }
+
+    /// The rest of the configuration.
+    fn whole(&self, folder: &Path) -> String {
+        let listener = folder.join(LISTENER);
+        format!(
+            "{}\ndynamic_resources:\n  lds_config:\n    path_config_source: {{path: '{}'}}\n",
+            self.bootstrap,
+            listener.display()
+        )
+    }
+}
+
 fn host_command(start: &Start<'_>) -> Result<Command> {
     let mut command = Command::new(start.installed.jetway()?);
     command
@@ -100,23 +158,19 @@ fn host_command(start: &Start<'_>) -> Result<Command> {
 }
 
 fn envoy_command(start: &Start<'_>) -> Result<Command> {
-    let module = start.folder.join("jetway.wasm");
     std::fs::write(
-        &module,
+        module(start),
         output_of(Command::new(start.installed.jetway()?).arg("filter"))?,
     )?;
 
     let bootstrap = start.folder.join("envoy.yaml");
-    let mut generate = Command::new(start.installed.jetway()?);
-    generate
-        .args(["envoy-config", "-c"])
-        .arg(start.file)
-        .arg("--module")
-        .arg(&module);
-    std::fs::write(
-        &bootstrap,
-        output_of(generate.envs(start.variables.iter().cloned()))?,
-    )?;
+    let mut config = envoy_config(start)?;
+    if start.reloadable {
+        let split = Split::of(&config)?;
+        split.put(start.folder)?;
+        config = split.whole(start.folder);
+    }
+    std::fs::write(&bootstrap, config)?;
 
     let mut command = Command::new(&start.installed.envoy);
     command
@@ -131,4 +185,21 @@ fn envoy_command(start: &Start<'_>) -> Result<Command> {
         ])
         .envs(start.variables.iter().cloned());
     Ok(command)
+}
+
+/// Where Envoy's copy of the module is.
+fn module(start: &Start<'_>) -> PathBuf {
+    start.folder.join("jetway.wasm")
+}
+
+/// What `jetway envoy-config` prints for the operator's file.
+fn envoy_config(start: &Start<'_>) -> Result<String> {
+    let mut generate = Command::new(start.installed.jetway()?);
+    generate
+        .args(["envoy-config", "-c"])
+        .arg(start.file)
+        .arg("--module")
+        .arg(module(start));
+    let config = output_of(generate.envs(start.variables.iter().cloned()))?;
+    Ok(String::from_utf8(config)?)
 }

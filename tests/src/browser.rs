@@ -21,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(100);
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),
+    /// Be in Cockpit as this user without a password: run a command in its terminal, log out there and in again, and
+    /// open a link with a fragment.
+    SingleSignOn(&'a UnixUser),
     /// Read the page that refuses the visitor, and sign out with its button.
     Refusal,
 }
@@ -70,6 +73,7 @@ impl Browser {
             Task::Terminal(user) => {
                 json!({"kind": "terminal", "user": user.name, "password": user.password})
             }
+            Task::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user.name}),
             Task::Refusal => json!({"kind": "refusal"}),
         };
         let (browser, executable) = match self {

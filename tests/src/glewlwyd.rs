@@ -97,10 +97,7 @@ impl Glewlwyd {
     /// For [`Scene::registration`].
     #[must_use]
     pub fn registration(&self) -> Registration {
-        Registration {
-            issuer: self.issuer(),
-            client_id: CLIENT.to_owned(),
-        }
+        Registration::openid(self.issuer(), CLIENT.to_owned())
     }
 
     fn issuer(&self) -> String {

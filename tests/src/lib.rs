@@ -8,6 +8,7 @@
 mod assertion;
 mod body;
 mod browser;
+mod canary;
 mod certificate;
 mod cockpit;
 mod cockpit_session;
@@ -16,6 +17,7 @@ mod dialer;
 mod dice;
 mod form;
 mod glewlwyd;
+mod hostile_provider;
 mod installed;
 mod port;
 mod private_file;
@@ -36,6 +38,7 @@ mod visitor;
 pub use assertion::Assertion;
 pub use body::{Body, Proxy};
 pub use browser::{Browser, Task};
+pub use canary::Canary;
 pub use certificate::{Authority, Certificate, Issued, inline};
 pub use cockpit::{Cockpit, Reached};
 pub use cockpit_session::CockpitSession;
@@ -44,6 +47,10 @@ pub use dialer::{Dialer, Response, Stream};
 pub use dice::Dice;
 pub use form::Form;
 pub use glewlwyd::Glewlwyd;
+pub use hostile_provider::{
+    Asked, HostileProvider, ProviderKeys, SignedBy, json_answer, part, redirect_to, seconds,
+    text_answer,
+};
 pub use installed::Installed;
 pub use port::Port;
 pub use private_file::write_private;

@@ -29,10 +29,24 @@ pub const HOSTS: [&str; 4] = [APP, OTHER, COCKPIT, WILD];
 /// What an operator gets from a provider, beside the secret.
 #[derive(Clone, Debug)]
 pub struct Registration {
+    /// `idp_provider`.
+    pub kind: &'static str,
     /// The issuer identifier.
     pub issuer: String,
     /// The client identifier.
     pub client_id: String,
+}
+
+impl Registration {
+    /// At a provider of no particular kind.
+    #[must_use]
+    pub const fn openid(issuer: String, client_id: String) -> Self {
+        Self {
+            kind: "oidc",
+            issuer,
+            client_id,
+        }
+    }
 }
 
 /// Folder, logs, certificate, secrets, public port and provider of one scenario.
@@ -118,19 +132,76 @@ impl Scene {
     /// # Errors
     /// When it does not start.
     pub async fn serve_at(&self, body: Body, listen: u16, routes: &[Route]) -> Result<Proxy> {
+        self.start(body, listen, routes, false).await
+    }
+
+    /// Starts the scene's body with these routes on the public port, such that [`Scene::reload`] can change them.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn serve_reloadable(&self, routes: &[Route]) -> Result<Proxy> {
+        self.start(self.body, self.public.number(), routes, true)
+            .await
+    }
+
+    /// Gives a proxy of [`Scene::serve_reloadable`] other routes. They have to lead to upstreams that it knows.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn reload(&self, proxy: &Proxy, routes: &[Route]) -> Result<()> {
+        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        let file = self.write_file(&folder, proxy.listen, routes)?;
+        let variables = self.environment();
+        proxy.reload(&self.start_of(&folder, &file, &variables, proxy.listen, true))
+    }
+
+    async fn start(
+        &self,
+        body: Body,
+        listen: u16,
+        routes: &[Route],
+        reloadable: bool,
+    ) -> Result<Proxy> {
+        let folder = self.folder_of(body, listen)?;
+        let file = self.write_file(&folder, listen, routes)?;
+        let variables = self.environment();
+        let start = self.start_of(&folder, &file, &variables, listen, reloadable);
+        body.start(&start).await
+    }
+
+    fn folder_of(&self, body: Body, listen: u16) -> Result<PathBuf> {
         let folder = self.folder.path().join(format!("{}-{listen}", body.name()));
         std::fs::create_dir_all(&folder)?;
-        let file = self.write_file(&folder, listen, routes)?;
-        let start = Start {
+        Ok(folder)
+    }
+
+    fn start_of<'a>(
+        &'a self,
+        folder: &'a Path,
+        file: &'a Path,
+        variables: &'a [(String, String)],
+        listen: u16,
+        reloadable: bool,
+    ) -> Start<'a> {
+        Start {
             installed: &self.installed,
-            folder: &folder,
+            folder,
             logs: &self.logs,
-            file: &file,
-            variables: &self.environment(),
+            file,
+            variables,
             dialer: &self.dialer,
             listen,
-        };
-        body.start(&start).await
+            reloadable,
+        }
+    }
+
+    /// Writes a running proxy's file anew, with these routes. What it does with that is its own business.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn rewrite(&self, proxy: &Proxy, routes: &[Route]) -> Result<PathBuf> {
+        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        self.write_file(&folder, proxy.listen, routes)
     }
 
     /// What `jetway COMMAND -c FILE` prints for these routes; the command may be several words.
@@ -228,16 +299,14 @@ impl Scene {
     fn write_file(&self, folder: &Path, listen: u16, routes: &[Route]) -> Result<PathBuf> {
         let file = folder.join("jetway.yaml");
         let registration = self.registration.clone();
-        let registration = registration.unwrap_or_else(|| Registration {
-            issuer: self.provider.issuer(),
-            client_id: self.provider.client.id().to_owned(),
+        let registration = registration.unwrap_or_else(|| {
+            Registration::openid(self.provider.issuer(), self.provider.client.id().to_owned())
         });
         let settings = Settings {
             listen,
             public: self.public.number(),
             certificate: &self.certificate,
-            issuer: &registration.issuer,
-            client_id: &registration.client_id,
+            registration: &registration,
             keys: &self.keys,
             routes,
         };

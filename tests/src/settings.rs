@@ -7,7 +7,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use crate::{ALICE, BOB, write_private};
+use crate::{ALICE, BOB, Registration, write_private};
 
 /// One entry of `routes`.
 #[derive(Clone, Debug)]
@@ -163,10 +163,8 @@ pub struct Settings<'a> {
     pub public: u16,
     /// Files of the proxy's certificate.
     pub certificate: &'a crate::Certificate,
-    /// Issuer identifier of the provider.
-    pub issuer: &'a str,
-    /// This proxy's name at the provider.
-    pub client_id: &'a str,
+    /// What the provider has given.
+    pub registration: &'a Registration,
     /// Further keys beside `routes`, in YAML.
     pub keys: &'a str,
     /// The routes, in order.
@@ -183,7 +181,7 @@ impl Settings<'_> {
             "address: 127.0.0.1:{}\n\
              certificate_file: {}\n\
              certificate_key_file: {}\n\
-             idp_provider: oidc\n\
+             idp_provider: {}\n\
              idp_provider_url: {}\n\
              idp_client_id: {}\n\
              {}\n\
@@ -191,8 +189,9 @@ impl Settings<'_> {
             self.listen,
             self.certificate.chain.display(),
             self.certificate.key.display(),
-            self.issuer,
-            self.client_id,
+            self.registration.kind,
+            self.registration.issuer,
+            self.registration.client_id,
             self.keys.trim_end(),
         );
         for route in self.routes {

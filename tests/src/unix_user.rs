@@ -1,7 +1,8 @@
 //! Unix accounts that live as long as a scenario.
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,23 @@ impl UnixUser {
         output_of(Command::new("usermod").args(options).arg(&self.name)).map(drop)
     }
 
+    /// Lets the account's Cockpit sessions have administrative access without a password, by a rule for sudo that goes
+    /// with the account.
+    ///
+    /// # Errors
+    /// When sudo is not installed.
+    pub fn let_cockpit_be_root(&self) -> Result<()> {
+        let rule = format!(
+            "{} ALL=(root) NOPASSWD: /usr/bin/cockpit-bridge --privileged\n",
+            self.name
+        );
+        let path = sudo_rule(&self.name);
+        std::fs::write(&path, rule).context("sudo is not installed: run tests/setup.sh")?;
+        // sudo reads no file that others could have written.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440))?;
+        Ok(())
+    }
+
     /// Lets the password expire, so that it has to be changed at the next login.
     ///
     /// # Errors
@@ -110,6 +128,7 @@ impl Drop for UnixUser {
 /// Ends what runs under an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` behind) and removes it. What has
 /// been killed takes a moment to be gone, and until then `userdel` refuses.
 fn remove(name: &str) {
+    let _ = std::fs::remove_file(sudo_rule(name));
     let end = Instant::now() + REMOVAL;
     while let Some(uid) = uid_of(name) {
         if uid >= FIRST_OF_PEOPLE {
@@ -126,6 +145,10 @@ fn remove(name: &str) {
         }
         std::thread::sleep(Duration::from_millis(25));
     }
+}
+
+fn sudo_rule(name: &str) -> PathBuf {
+    PathBuf::from("/etc/sudoers.d").join(name)
 }
 
 fn uid_of(name: &str) -> Option<u32> {

@@ -281,8 +281,11 @@ fn headers<const N: usize>(pairs: [(&'static str, &'static str); N]) -> HeaderMa
         .collect()
 }
 
-/// Where a redirect leads, if this is one.
+/// Where a redirect leads, or the page between an address and the provider, whose script goes on by itself.
 fn location(from: &Url, response: &Response) -> Result<Option<Url>> {
+    if let Some(next) = way_on(response) {
+        return Ok(Some(from.join(&next)?));
+    }
     if !response.status.is_redirection() {
         return Ok(None);
     }
@@ -292,4 +295,12 @@ fn location(from: &Url, response: &Response) -> Result<Option<Url>> {
         .context("a redirect has a location")?
         .to_str()?;
     Ok(Some(from.join(location)?))
+}
+
+/// The link of the page that leads on to a sign-in.
+fn way_on(response: &Response) -> Option<String> {
+    let page = response.text();
+    let (_, link) = page.split_once("id=\"continue\" href=\"")?;
+    let (address, _) = link.split_once('"')?;
+    Some(address.replace("&#38;", "&"))
 }

@@ -1,6 +1,7 @@
 //! `jetway doctor` with real peers: each wrong configuration is named, and good ones are left in peace.
 
 use std::net::{IpAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -494,6 +495,48 @@ fn missing_single_sign_on_is_named() -> Result<()> {
                     ensure!(text.contains(word), "`{word}` is not told: {failures:#?}");
                 }
             }
+            Ok(())
+        },
+    )
+}
+
+/// Something refuses assertions behind the socket, as the helper does with a false one.
+#[test]
+fn working_single_sign_on_is_left_in_peace() -> Result<()> {
+    run(
+        "working_single_sign_on_is_left_in_peace",
+        Body::Host,
+        async |scene: &mut Scene| {
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("session");
+            let listener = tokio::net::UnixListener::bind(&path)?;
+            for (path, mode) in [(folder.path(), 0o755), (path.as_path(), 0o666)] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+            }
+            let mut helper = JoinSet::new();
+            helper.spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    drop(stream);
+                }
+            });
+            let conf = format!(
+                "[WebService]\nProtocolHeader = X-Forwarded-Proto\n[bearer]\nUnixPath = {}\n\
+                 [OAuth]\nURL = /.pomerium/cockpit/token\n",
+                path.display()
+            );
+            let port = Port::reserve()?;
+            let route = Route::new(COCKPIT, &format!("http://127.0.0.1:{}", port.number()))
+                .websockets()
+                .key("cockpit: {users: {alice@example.com: alice}}");
+            let _cockpit = Cockpit::start(port, &conf, scene.logs(), &scene.dialer).await?;
+            let answer = doctor(scene, &[route], Vec::new()).await?;
+            let of = |outcome| {
+                let found = answer.of(outcome);
+                found
+                    .filter(|finding| finding["check"] == "cockpit-single-sign-on")
+                    .count()
+            };
+            assert_eq!((of("ok"), of("failure")), (2, 0), "{:#?}", answer.findings);
             Ok(())
         },
     )

@@ -208,10 +208,21 @@ pub struct SessionSettings {
     pub previous_secrets: Vec<Secret>,
     /// Absolute lifetime of a session (`cookie_expire`), default 14 hours.
     pub lifetime: Duration,
+    /// The host on which everybody signs in (`authenticate_service_url`); without it each route's host does that for itself.
+    pub sign_in_host: Option<SignInHost>,
     /// How long a session lasts without a request (`cookie_idle_expire`); `None` for as long as its lifetime.
     pub idle: Option<Duration>,
     /// Where browsers go after a sign-out (`signout_redirect_url`), instead of our own page.
     pub signed_out_url: Option<url::Url>,
+}
+
+/// A host for signing in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignInHost {
+    /// Host in lower case, without port.
+    pub host: String,
+    /// Its origin, `https://host[:port]`.
+    pub origin: String,
 }
 
 /// Bytes that never appear in a log, a page or `Debug` output, and are wiped when dropped.

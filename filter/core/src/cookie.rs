@@ -17,6 +17,7 @@ pub struct CookieNames {
     attempt_prefix: String,
     bounces: String,
     sign_out: String,
+    fragment_prefix: String,
     part_prefix: String,
 }
 
@@ -29,6 +30,8 @@ pub struct OwnCookies<'a> {
     parts: Vec<(usize, &'a [u8])>,
     /// Sign-in attempts: id and sealed value.
     pub attempts: Vec<(&'a str, &'a [u8])>,
+    /// Fragments of addresses that were asked for: id of the attempt, and what a script of ours wrote.
+    fragments: Vec<(&'a str, &'a [u8])>,
     /// How often this browser was sent to sign in lately, sealed.
     pub bounces: Option<&'a [u8]>,
     /// The `state` of the sign-out that this browser began last.
@@ -36,6 +39,13 @@ pub struct OwnCookies<'a> {
 }
 
 impl<'a> OwnCookies<'a> {
+    /// The fragment that belongs to an attempt.
+    #[must_use]
+    pub fn fragment_of(&self, attempt: &str) -> Option<&'a [u8]> {
+        let found = self.fragments.iter().find(|(id, _)| *id == attempt);
+        found.map(|(_, value)| *value)
+    }
+
     /// Whether there is any cookie of a session, good or bad.
     #[must_use]
     pub fn has_session(&self) -> bool {
@@ -46,6 +56,10 @@ impl<'a> OwnCookies<'a> {
     /// many, is none.
     pub fn sessions(&self) -> impl Iterator<Item = Cow<'a, [u8]>> {
         self.sessions.iter().filter_map(|first| self.whole(first))
+    }
+
+    fn count(&self) -> usize {
+        self.sessions.len() + self.parts.len() + self.attempts.len() + self.fragments.len()
     }
 
     fn whole(&self, first: &'a [u8]) -> Option<Cow<'a, [u8]>> {
@@ -79,6 +93,7 @@ impl CookieNames {
             attempt_prefix: format!("{session}_attempt_"),
             bounces: format!("{session}_bounces"),
             sign_out: format!("{session}_sign_out"),
+            fragment_prefix: format!("{session}_fragment_"),
             part_prefix: format!("{session}_"),
         }
     }
@@ -130,18 +145,26 @@ impl CookieNames {
         Some(lines)
     }
 
-    /// `Set-Cookie` values that remove the session.
+    /// `Set-Cookie` values that remove the session, and what was counted about it.
     #[must_use]
     pub fn clear_session(&self, present: &OwnCookies<'_>) -> Vec<String> {
         let parts = present.parts.iter().map(|(place, _)| self.part(*place));
+        let bounces = present.bounces.map(|_| self.bounces.clone());
         std::iter::once(self.session.clone())
             .chain(parts)
+            .chain(bounces)
             .map(|name| clear(&name))
             .collect()
     }
 
     fn part(&self, place: usize) -> String {
         format!("{}{place}", self.part_prefix)
+    }
+
+    /// Name of the cookie that keeps the fragment of the address that an attempt is for.
+    #[must_use]
+    pub fn fragment(&self, id: &str) -> String {
+        format!("{}{id}", self.fragment_prefix)
     }
 
     /// Name of the cookie that remembers one sign-in attempt.
@@ -158,7 +181,7 @@ impl CookieNames {
             let Some((name, value)) = split_pair(pair) else {
                 continue;
             };
-            if into.sessions.len() + into.parts.len() + into.attempts.len() == MAX_OWN_COOKIES {
+            if into.count() == MAX_OWN_COOKIES {
                 return;
             }
             if name == self.session.as_bytes() {
@@ -167,6 +190,10 @@ impl CookieNames {
                 into.bounces = Some(value);
             } else if name == self.sign_out.as_bytes() {
                 into.sign_out = Some(value);
+            } else if let Some(id) = name.strip_prefix(self.fragment_prefix.as_bytes())
+                && let Ok(id) = std::str::from_utf8(id)
+            {
+                into.fragments.push((id, value));
             } else if let Some(place) = self.place_of_part(name) {
                 into.parts.push((place, value));
             } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())

@@ -1,9 +1,11 @@
 //! The order of decisions about one request.
 
 mod answer;
+mod bounces;
 mod callback;
 mod cockpit;
 mod endpoints;
+mod errand;
 mod explain;
 mod forward;
 mod plan;
@@ -19,6 +21,8 @@ mod watch;
 mod who_am_i;
 
 pub use answer::AnswerEdits;
+pub(crate) use callback::Landing;
+pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
 
@@ -208,13 +212,16 @@ impl Gate {
         let session = visit.session.as_deref();
         let facts = request.facts(&path, session, certificate.as_fact(), env.now);
         let cookies = self.visit_cookies(request, visit, env);
-        match Self::judge(chosen, &facts) {
+        match Self::judge(chosen.route, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
                 match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
                     Step::Forward(forward) => {
                         let session = visit.session.clone();
+                        let cockpit = chosen.route.cockpit.as_ref();
+                        let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
                         let watched = Watched::new(chosen.number, &facts, session, &certificate);
+                        let watched = watched.in_cockpit(standing);
                         Step::Forward(forward.watched(watched))
                     }
                     other => other,
@@ -242,8 +249,9 @@ impl Gate {
     /// Finds where a request leads.
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
-        if endpoints::is_own(request.path()) {
-            return if self.index.knows(routes, host) {
+        let is_sign_in_host = self.is_sign_in_host(request);
+        if endpoints::is_own(request.path(), is_sign_in_host) {
+            return if is_sign_in_host || self.index.knows(routes, host) {
                 Found::Own
             } else {
                 Found::Nothing

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Route;
+use crate::config::{CockpitSettings, Route};
 use crate::shared::{SharedData, update};
 use crate::step::RouteNumber;
 
@@ -90,10 +90,11 @@ impl InForce {
     }
 }
 
-/// What decides whether an open stream may stay: which route it is, who may use it, and whether as a websocket.
+/// What decides whether an open stream may stay: which route it is, who may use it, whether as a websocket, and as whom.
 fn digest_of(route: &Route) -> Digest12 {
     let policy = route.policy.to_value();
-    let text = serde_json::json!([route.id, policy, route.allow_websockets]);
+    let cockpit = route.cockpit.as_ref().map(CockpitSettings::to_value);
+    let text = serde_json::json!([route.id, policy, route.allow_websockets, cockpit]);
     digest(text.to_string().as_bytes())
 }
 

@@ -101,6 +101,16 @@ impl Look {
         }
     }
 
+    /// The style sheet, for pages of another form.
+    pub(crate) fn style(&self) -> &str {
+        &self.style
+    }
+
+    /// What allows the style sheet in a Content-Security-Policy.
+    pub(crate) fn style_source(&self) -> &str {
+        &self.style_source
+    }
+
     /// A page as HTML.
     #[must_use]
     pub fn render(&self, page: Page<'_>) -> String {

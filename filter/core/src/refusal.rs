@@ -59,7 +59,9 @@ impl BadRequest {
             Self::Method => "this is not a method",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
-            Self::RedirectUri => "the address to come back to is missing, or not on this site",
+            Self::RedirectUri => {
+                "`redirect_uri` is missing, there twice, or no address of this site"
+            }
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
         }
@@ -81,6 +83,10 @@ pub enum SignInProblem {
     CodeRefused,
     /// The provider's answer cannot be used: not the protocol, too long, or an error of its own.
     ProviderAnswer,
+    /// The browser has signed in several times within a minute, and comes back without a session each time.
+    Circle,
+    /// What has to be kept about the person does not fit into a browser's cookies.
+    TooLarge,
     /// The ID token does not hold.
     Token(TokenProblem),
 }
@@ -223,6 +229,8 @@ impl SignInProblem {
             Self::Declined => "sign-in-declined",
             Self::CodeRefused => "sign-in-code-refused",
             Self::ProviderAnswer => "sign-in-provider-answer",
+            Self::Circle => "sign-in-circle",
+            Self::TooLarge => "sign-in-too-large",
             Self::Token(problem) => problem.word(),
         }
     }
@@ -243,6 +251,12 @@ impl SignInProblem {
                 "The identity provider does not accept this sign-in any more. Begin again."
             }
             Self::ProviderAnswer => "The identity provider's answer cannot be used.",
+            Self::Circle => {
+                "You have signed in several times within a minute, and are not signed in: going on would only repeat it."
+            }
+            Self::TooLarge => {
+                "What the identity provider says about you, and the policies here ask for, does not fit into a browser's cookies. The operator has to name fewer groups or claims."
+            }
             Self::Token(_) => "What the identity provider said about you could not be verified.",
         }
     }

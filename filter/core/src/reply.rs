@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use std::rc::Rc;
 
+use askama::Template;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::page::{List, Look, Page};
 use crate::policy::{Reason, Reasons};
@@ -126,6 +129,47 @@ fn html(
         headers,
         body: render(&audience.look, page),
         event: Cow::Borrowed("page"),
+    }
+}
+
+/// The script of [`leave`], allowed by its hash. It puts the fragment, if there is one, into a cookie for the callback, and
+/// goes on without leaving this page in the browser's history.
+const LEAVE_SCRIPT: &str = include_str!("../templates/leave.js");
+
+#[derive(Template)]
+#[template(path = "leave.html")]
+struct Leave<'a> {
+    style: &'a str,
+    script: &'a str,
+    location: &'a str,
+    cookie: &'a str,
+}
+
+/// The page that leads on to a sign-in elsewhere and keeps the address's fragment in a cookie of this name. Browsers carry
+/// fragments along with redirects, but not over the provider's own pages.
+pub(crate) fn leave(location: &str, cookie: &str, look: &Look) -> Reply {
+    let page = Leave {
+        style: look.style(),
+        script: LEAVE_SCRIPT,
+        location,
+        cookie,
+    };
+    let mut headers = own_headers("text/html; charset=utf-8", "no-referrer");
+    let script = STANDARD.encode(Sha256::digest(LEAVE_SCRIPT.as_bytes()));
+    headers.push((
+        "content-security-policy".into(),
+        format!(
+            "default-src 'none'; style-src {}; script-src 'sha256-{script}'; img-src data:; form-action 'none'; \
+             frame-ancestors 'none'; base-uri 'none'",
+            look.style_source(),
+        ),
+    ));
+    headers.push(("x-frame-options".into(), "DENY".to_owned()));
+    Reply {
+        status: 200,
+        headers,
+        body: page.render().unwrap_or_default(),
+        event: Cow::Borrowed("leaving for the sign-in"),
     }
 }
 

@@ -210,6 +210,11 @@ impl Client<'_> {
         by_mode && !self.requested_with && !self.prefetch
     }
 
+    /// Whether this is a browser that opens a page: only they send `Sec-Fetch-Mode` (Fetch Metadata).
+    pub(crate) fn is_browser(&self) -> bool {
+        self.fetch_mode == Some(b"navigate")
+    }
+
     /// Whether a browser says that another site caused the request.
     pub(crate) fn is_same_site(&self) -> Option<bool> {
         self.fetch_site.map(|site| site == b"same-origin")

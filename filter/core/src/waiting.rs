@@ -36,12 +36,12 @@ impl Waiting {
     pub fn resume(
         self,
         gate: &Gate,
-        _request: &Request<'_>,
+        request: &Request<'_>,
         reply: &ProviderReply<'_>,
         env: &mut Env<'_>,
     ) -> Step {
         match *self.0 {
-            Flow::SignIn(sign_in) => sign_in.resume(gate, reply, env),
+            Flow::SignIn(sign_in) => sign_in.resume(gate, request, reply, env),
             Flow::SignOut(sign_out) => sign_out.resume(reply),
             Flow::ProviderLogout(logout) => logout.resume(gate, reply, env),
         }

@@ -16,8 +16,10 @@ pub(crate) use settings::PluginSettings;
 
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use anyhow::ensure;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use jetway_core::contract::ROUTE_HEADER;
 
@@ -75,6 +77,10 @@ impl Worker {
         }
     }
 
+    pub(crate) fn hold(&self) {}
+
+    pub(crate) fn serve(&self) {}
+
     pub(crate) fn is_live(&self) -> bool {
         true
     }
@@ -86,6 +92,11 @@ impl Worker {
 pub(crate) enum Ended {
     Closed,
     Lost,
+}
+
+pub(crate) enum Wanted {
+    Nothing(Verdict<RequestHead>),
+    Body,
 }
 
 pub(crate) struct Stream;
@@ -103,7 +114,29 @@ impl Stream {
         Verdict::Failed
     }
 
-    pub(crate) async fn closed(&mut self) -> Ended {
+    pub(crate) async fn wanted(&mut self) -> Wanted {
+        Wanted::Nothing(Verdict::Failed)
+    }
+
+    pub(crate) fn request_body(&mut self, _: &[u8], _: bool) -> Verdict<RequestHead> {
+        Verdict::Failed
+    }
+
+    pub(crate) fn kept_body(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn take_body(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    pub(crate) fn client_spoke(&self, _: u64) {}
+
+    pub(crate) async fn closed(&self) -> Ended {
         std::future::pending().await
+    }
+
+    pub(crate) fn poll_closed(&self, _: &Context<'_>) -> Poll<Ended> {
+        Poll::Pending
     }
 }

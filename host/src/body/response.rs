@@ -14,6 +14,11 @@ use crate::connection::Active;
 use crate::upstream::Lease;
 use crate::wasm;
 
+/// The visitor may not see the rest of an answer that is long under way, or nobody could say whether.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was broken off")]
+struct NotWatched;
+
 /// What a client is sent.
 pub(crate) struct Body {
     content: Content,
@@ -101,6 +106,15 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(finish) = &mut self.finish
+            && let Some(Poll::Ready(ended)) = finish.stream.as_ref().map(|it| it.poll_closed(cx))
+        {
+            finish.entry.details(match ended {
+                wasm::Ended::Closed => "the plugin ended the answer",
+                wasm::Ended::Lost => "the answer was broken off: the plugin was restarted",
+            });
+            return Poll::Ready(Some(Err(NotWatched.into())));
+        }
         let Content::Streamed { incoming, progress } = &mut self.content else {
             return Poll::Ready(None);
         };

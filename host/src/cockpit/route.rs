@@ -42,13 +42,14 @@ pub(crate) fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result
     Ok(routes)
 }
 
-/// Whether a route leads to Cockpit's port, or has its name.
+/// Whether a route signs in to Cockpit, leads to its port, or has its name.
 pub(crate) fn looks_like_cockpit(route: &Route) -> bool {
     let leads_to_cockpit = route.target.upstreams().is_some_and(|upstreams| {
         let mut endpoints = upstreams.endpoints.iter();
         endpoints.any(|endpoint| endpoint.origin.port == COCKPIT_PORT)
     });
-    leads_to_cockpit
+    route.cockpit.is_some()
+        || leads_to_cockpit
         || route.from.host.contains("cockpit")
         || route.name.to_ascii_lowercase().contains("cockpit")
 }

@@ -53,6 +53,8 @@ pub(crate) struct Deployment<'a> {
     pub(crate) keys: &'a str,
     /// The program `jetway-cockpit-session`.
     pub(crate) helper: &'a Path,
+    /// Whether assertions may name root.
+    pub(crate) allow_root: bool,
 }
 
 impl Deployment<'_> {
@@ -87,8 +89,9 @@ impl Deployment<'_> {
              host = {}\n\
              keys_file = {SESSION_KEYS}\n\
              # Nobody becomes root by single sign-on unless this is true.\n\
-             allow_root = false\n",
-            self.hosts.join(" ")
+             allow_root = {}\n",
+            self.hosts.join(" "),
+            self.allow_root
         )
     }
 
@@ -149,6 +152,7 @@ mod tests {
             hosts: &["cockpit.example.com".to_owned()],
             keys: "{\"keys\":[]}",
             helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
+            allow_root: false,
         }
         .files()
     }

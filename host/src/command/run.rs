@@ -12,6 +12,9 @@ use crate::serve::{self, Settings};
 use crate::tls::Certificates;
 
 /// Run the proxy with a configuration file until it is told to stop (SIGTERM or Ctrl-C).
+///
+/// Changes of the file and of the files that it names take effect within seconds, or at once at SIGHUP. One that cannot be
+/// used is logged, and what was in force stays so.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// Configuration file (YAML or JSON).
@@ -25,16 +28,23 @@ pub(crate) struct RunArgs {
     listen: Option<String>,
 }
 
-/// Serves until told to stop.
+/// Serves until told to stop. The file is read anew when it changes, or one of those that it names, and at SIGHUP.
 ///
 /// # Errors
 /// A file, certificate, address or plugin that cannot be used.
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
+    let read = || settings(&args);
+    serve::run_reloading(read, |running| {
+        super::print(format!("listening on {}\n", running.urls()).as_bytes())
+    })
+}
+
+fn settings(args: &RunArgs) -> anyhow::Result<Settings> {
     let loaded = config::load_and_warn(&args.config)?;
     let listener = &loaded.config.listener;
     let certificates = Certificates::read(listener)?;
     let addresses = serve::addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
-    let settings = Settings {
+    Ok(Settings {
         config: loaded.config,
         file: loaded.file,
         certificates,
@@ -42,8 +52,5 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
         workers: args.workers.unwrap_or_else(serve::default_workers),
         module: module::FILTER,
         provider_access: ProviderAccess::default(),
-    };
-    serve::run(settings, |running| {
-        super::print(format!("listening on {}\n", running.urls()).as_bytes())
     })
 }

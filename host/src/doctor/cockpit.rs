@@ -12,7 +12,6 @@ use super::answer::Answer;
 use super::finding::{Change, Finding};
 use super::upstream::is_loop;
 use super::visit::Visit;
-use crate::config::{route_path, value_at};
 use local::Local;
 use login_page::LoginPage;
 
@@ -85,11 +84,11 @@ pub(super) async fn examine(
     }
     let page = LoginPage::read(&page);
     findings.extend(origin::examine(subject, index, visit, about, &local).await);
-    findings.extend(login_to(&page, about, &local));
+    findings.extend(login_to(&page, visit, about, &local));
     findings.extend(client_address(about, &local));
-    let route = route_path(index, subject.inspection.file());
-    if value_at(subject.inspection.file(), &format!("{route}.cockpit")).is_some() {
-        findings.extend(single_sign_on::examine(subject, visit, about, &page, &local).await);
+    if let Some(settings) = &visit.route.cockpit {
+        findings
+            .extend(single_sign_on::examine(subject, visit, about, &page, &local, settings).await);
     }
     findings
 }
@@ -161,8 +160,10 @@ fn wants_https(
 }
 
 /// Logins to other machines by way of Cockpit.
-fn login_to(page: &LoginPage, about: &str, local: &Local) -> Option<Finding> {
-    page.connects_elsewhere.then(|| {
+fn login_to(page: &LoginPage, visit: &Visit<'_>, about: &str, local: &Local) -> Option<Finding> {
+    // Routes that sign in to Cockpit let only those through that are meant to be.
+    let wide_open = visit.route.cockpit.is_none() && page.connects_elsewhere;
+    wide_open.then(|| {
         Finding::warning(LOGIN_TO, about, "Cockpit logs visitors in to other machines, too")
             .seen("a field \"Connect to\" on Cockpit's login page")
             .why("before a login, everybody whom the policy lets in can make this Cockpit connect by SSH to any address")

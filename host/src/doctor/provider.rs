@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::{self, HeaderName, HeaderValue};
 use http_body_util::Full;
-use jetway_core::config::ProviderSettings;
+use jetway_core::config::{ProviderKind, ProviderSettings};
 use jetway_core::oidc::keys::{BadKeySet, KeySet};
 use jetway_core::oidc::metadata::{BadDiscovery, Discovered, Endpoint};
 use jetway_core::oidc::token;
@@ -36,7 +36,15 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
     let about = format!("provider {}", settings.issuer);
     let redirects = redirect::of_routes(subject);
     let mut findings = vec![redirect::to_register(&about, &redirects)];
-    let call = token::fetch(&Endpoint::discovery(settings));
+    let without_discovery = settings.kind == ProviderKind::Github;
+    let call = if without_discovery {
+        token::fetch(&Endpoint {
+            origin: settings.origin.clone(),
+            path: "/".to_owned(),
+        })
+    } else {
+        token::fetch(&Endpoint::discovery(settings))
+    };
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,
         Err(silence) => {
@@ -45,6 +53,11 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
         }
     };
     findings.push(clock::compare(&about, answer.header("date"), subject));
+    if without_discovery {
+        let message = "it answers; GitHub does not describe itself, so that nothing else is tried";
+        findings.push(Finding::ok(DISCOVERY, &about, message));
+        return findings;
+    }
     let discovered = match discover(&about, &answer, settings, subject) {
         Ok(discovered) => discovered,
         Err(failure) => {

@@ -13,7 +13,8 @@ use rustls::ServerConfig;
 use serde_json::Value;
 
 use crate::callouts::ProviderAccess;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Roots};
+use crate::upstream::Routes;
 use crate::wasm::{Module, PluginSettings, Shared};
 
 /// What a proxy is started with.
@@ -39,9 +40,13 @@ pub(crate) struct Settings {
 pub(super) struct Common {
     pub(super) config: Config,
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// Whether clients are asked for certificates.
+    pub(super) is_mutual: bool,
     pub(super) module: Module,
     pub(super) shared: Arc<Shared>,
     pub(super) provider_access: ProviderAccess,
+    /// Where the settings want to listen.
+    pub(super) addresses: Vec<SocketAddr>,
     plugin_configuration: Vec<u8>,
     plugin_variables: Vec<(String, Secret)>,
 }
@@ -49,12 +54,31 @@ pub(super) struct Common {
 impl Common {
     /// Does everything that is done once: certificates, the module's compilation.
     pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
-        let tls = settings.certificates.server_config()?;
         let module = Module::compile(settings.module).context("cannot compile the module")?;
+        Self::with(module, Arc::new(Shared::new()), settings)
+    }
+
+    /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
+    /// is shared by those of both.
+    pub(super) fn prepare_after(earlier: &Self, settings: Settings) -> anyhow::Result<Self> {
+        Self::with(
+            earlier.module.clone(),
+            Arc::clone(&earlier.shared),
+            settings,
+        )
+    }
+
+    fn with(module: Module, shared: Arc<Shared>, settings: Settings) -> anyhow::Result<Self> {
+        let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
+        let tls = settings.certificates.server_config()?;
+        // Each worker makes its own; these are for the errors, and for who wants to know which files were read.
+        Routes::new(&settings.config.routes, &Roots::default())?;
         Ok(Self {
             tls,
+            is_mutual,
             module,
-            shared: Arc::new(Shared::new()),
+            shared,
+            addresses: settings.addresses,
             provider_access: settings.provider_access,
             plugin_configuration: plugin_configuration(settings.file)?,
             plugin_variables: plugin_variables(&settings.config),

@@ -33,6 +33,10 @@ pub(crate) struct Proxy {
     pub(crate) tls: Option<TlsAcceptor>,
     /// The order to stop.
     pub(crate) stop: Stop,
+    /// Given when another configuration is in force.
+    pub(super) retired: Stop,
+    /// Whether clients are asked for certificates.
+    is_mutual: bool,
     /// Source of request ids.
     pub(crate) request_ids: RequestIds,
     /// How the proxy's own pages look.
@@ -57,6 +61,8 @@ impl Proxy {
             Arc::clone(&common.shared),
             callouts,
         )?;
+        // The timer of one that never gets to serve must not do anything.
+        plugin.hold();
         Ok(Rc::new(Self {
             plugin,
             routes: Routes::new(&config.routes, &roots)?,
@@ -68,10 +74,18 @@ impl Proxy {
                 .clone()
                 .map(|config: Arc<ServerConfig>| TlsAcceptor::from(config)),
             stop,
+            retired: Stop::default(),
+            is_mutual: common.is_mutual,
             request_ids: RequestIds::default(),
             look: Look::new(&config.branding),
             providers,
         }))
+    }
+
+    /// When connections that were made under this configuration have to end, beside the order to stop: their clients'
+    /// certificates were checked by its authorities, which may be others in the next one.
+    pub(crate) fn outdated(&self) -> Option<Stop> {
+        self.is_mutual.then(|| self.retired.clone())
     }
 
     /// Ends idle connections that are past their age.

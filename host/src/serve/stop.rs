@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// The order to stop, given once and seen by everything that holds a clone.
@@ -24,6 +24,14 @@ impl Stop {
     /// Gives the order.
     pub(crate) fn order(&self) {
         self.ordered.send_replace(true);
+    }
+
+    /// Completes when this order was given, or the other one. Cancel safe.
+    pub(crate) async fn or(&self, other: &Self) {
+        tokio::select! {
+            () = self.ordered() => {}
+            () = other.ordered() => {}
+        }
     }
 
     /// Completes when the order was given, also if that was earlier. Cancel safe.
@@ -47,6 +55,14 @@ pub(crate) fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Listens for SIGHUP from now on.
+///
+/// # Errors
+/// Signals that cannot be listened for.
+pub(super) fn hang_ups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("cannot listen for SIGHUP")
 }
 
 #[cfg(test)]

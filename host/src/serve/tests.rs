@@ -4,6 +4,7 @@ mod bodies;
 mod certificates;
 mod clients;
 mod patience;
+mod reload;
 mod requests;
 mod upstream;
 mod websockets;

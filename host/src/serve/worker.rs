@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::common::Common;
-use super::{Proxy, Stop};
+use super::reload::{self, Order};
+use super::{Generations, Proxy, Stop};
 use crate::{connection, limits};
 
 /// What a worker is started with.
@@ -18,6 +19,7 @@ pub(super) struct Start {
     pub(super) listeners: Vec<TcpListener>,
     pub(super) common: Arc<Common>,
     pub(super) stop: Stop,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) ready: ready_channel::Sender<anyhow::Result<()>>,
     pub(super) failures: mpsc::UnboundedSender<anyhow::Error>,
 }
@@ -34,7 +36,7 @@ pub(super) fn run(start: Start) {
         Ok(worker) => {
             if ready.send(Ok(())).is_ok() {
                 drop(ready);
-                worker.serve();
+                worker.serve(start.orders);
             }
         }
         // Nobody waits any more when another worker failed first.
@@ -46,7 +48,7 @@ pub(super) fn run(start: Start) {
 struct Worker {
     runtime: tokio::runtime::Runtime,
     tasks: LocalSet,
-    proxy: Rc<Proxy>,
+    generations: Rc<Generations>,
     listeners: Vec<tokio::net::TcpListener>,
 }
 
@@ -56,47 +58,60 @@ fn prepare(listeners: Vec<TcpListener>, common: &Common, stop: &Stop) -> anyhow:
         .build()
         .context("cannot start a runtime")?;
     let tasks = LocalSet::new();
-    let (proxy, listeners) = tasks.block_on(&runtime, async {
+    let (generations, listeners) = tasks.block_on(&runtime, async {
         let proxy = Proxy::build(common, stop.clone())?;
         let listeners = listeners
             .into_iter()
             .map(tokio::net::TcpListener::from_std)
             .collect::<std::io::Result<_>>()?;
-        anyhow::Ok((proxy, listeners))
+        anyhow::Ok((Generations::new(proxy, stop.clone()), listeners))
     })?;
     Ok(Worker {
         runtime,
         tasks,
-        proxy,
+        generations,
         listeners,
     })
 }
 
 impl Worker {
-    fn serve(self) {
+    fn serve(self, orders: mpsc::UnboundedReceiver<Order>) {
         let Self {
             runtime,
             tasks,
-            proxy,
+            generations,
             listeners,
         } = self;
-        tasks.block_on(&runtime, accept_until_stopped(&proxy, listeners));
+        tasks.block_on(
+            &runtime,
+            accept_until_stopped(&generations, listeners, orders),
+        );
         // Connections that outlived their grace end here.
         drop(tasks);
-        drop(proxy);
+        drop(generations);
         // A name lookup may hang in a thread of its own, which must not hold up the end.
         runtime.shutdown_timeout(Duration::ZERO);
     }
 }
 
-async fn accept_until_stopped(proxy: &Rc<Proxy>, listeners: Vec<tokio::net::TcpListener>) {
+async fn accept_until_stopped(
+    generations: &Rc<Generations>,
+    listeners: Vec<tokio::net::TcpListener>,
+    orders: mpsc::UnboundedReceiver<Order>,
+) {
     let permits = Arc::new(Semaphore::new(limits::WORKER_CONNECTIONS as usize));
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn_local(accept(Rc::clone(proxy), listener, Arc::clone(&permits)));
+        accepting.spawn_local(accept(
+            Rc::clone(generations),
+            listener,
+            Arc::clone(&permits),
+        ));
     }
-    accepting.spawn_local(sweep(Rc::clone(proxy)));
-    proxy.stop.ordered().await;
+    accepting.spawn_local(sweep(Rc::clone(generations)));
+    accepting.spawn_local(retire(Rc::clone(generations)));
+    accepting.spawn_local(reload::carry_out(Rc::clone(generations), orders));
+    generations.stop.ordered().await;
     accepting.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
     let ended = tokio::time::timeout(
@@ -110,10 +125,14 @@ async fn accept_until_stopped(proxy: &Rc<Proxy>, listeners: Vec<tokio::net::TcpL
             limits::GRACE.as_secs()
         );
     }
-    proxy.plugin.shutdown().await;
+    generations.shutdown().await;
 }
 
-async fn accept(proxy: Rc<Proxy>, listener: tokio::net::TcpListener, permits: Arc<Semaphore>) {
+async fn accept(
+    generations: Rc<Generations>,
+    listener: tokio::net::TcpListener,
+    permits: Arc<Semaphore>,
+) {
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
@@ -121,7 +140,7 @@ async fn accept(proxy: Rc<Proxy>, listener: tokio::net::TcpListener, permits: Ar
         match listener.accept().await {
             Ok((stream, peer)) => {
                 tokio::task::spawn_local(connection::serve(
-                    Rc::clone(&proxy),
+                    Rc::clone(&generations),
                     stream,
                     peer,
                     permit,
@@ -135,10 +154,17 @@ async fn accept(proxy: Rc<Proxy>, listener: tokio::net::TcpListener, permits: Ar
     }
 }
 
-async fn sweep(proxy: Rc<Proxy>) {
+async fn sweep(generations: Rc<Generations>) {
     loop {
         tokio::time::sleep(limits::POOL_SWEEP).await;
-        proxy.sweep();
+        generations.sweep();
+    }
+}
+
+async fn retire(generations: Rc<Generations>) {
+    loop {
+        tokio::time::sleep(limits::RETIRE).await;
+        generations.retire().await;
     }
 }
 

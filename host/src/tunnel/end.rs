@@ -34,14 +34,14 @@ impl Watched {
     }
 }
 
-/// A connection. Tells `heard` how many bytes it has read each time.
+/// A connection. Shows `heard` what it has read each time.
 pub(super) struct End<'a, T, F> {
     pub(super) inner: T,
     pub(super) watched: &'a Watched,
     pub(super) heard: F,
 }
 
-impl<T: AsyncRead + Unpin, F: FnMut(u64) + Unpin> AsyncRead for End<'_, T, F> {
+impl<T: AsyncRead + Unpin, F: FnMut(&[u8]) + Unpin> AsyncRead for End<'_, T, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -49,10 +49,10 @@ impl<T: AsyncRead + Unpin, F: FnMut(u64) + Unpin> AsyncRead for End<'_, T, F> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        let read = buf.filled().len().saturating_sub(before) as u64;
-        if read > 0 {
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if !read.is_empty() {
             let total = &self.watched.read;
-            total.set(total.get().saturating_add(read));
+            total.set(total.get().saturating_add(read.len() as u64));
             (self.heard)(read);
         }
         result

@@ -126,12 +126,12 @@ fn rest(left: u64) -> Place {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// A frame as a client (masked) or a server writes it.
-    pub(in crate::tunnel) fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+    pub(crate) fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
         let mask_bit = if masked { MASKED } else { 0 };
         let mut frame = vec![0x80 | opcode];
         match payload.len() {
@@ -153,7 +153,7 @@ pub(super) mod tests {
     }
 
     /// Frames with payloads that look like headers, of sizes around every border of the format.
-    pub(in crate::tunnel) fn some_frames(masked: bool) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    pub(crate) fn some_frames(masked: bool) -> impl Strategy<Value = Vec<Vec<u8>>> {
         let size = prop_oneof![
             0..5_usize,
             120..130_usize,

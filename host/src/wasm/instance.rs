@@ -145,9 +145,23 @@ impl Instance {
         Ok(verdict.unwrap_or(Verdict::Paused))
     }
 
-    /// Tells the plugin that a client sent something over its open websocket, not what.
-    pub(super) fn client_spoke(&mut self, id: u32, bytes: u32) -> wasmtime::Result<()> {
+    /// Tells the plugin that a client sent something over its open websocket, and shows how that begins.
+    pub(super) fn client_spoke(
+        &mut self,
+        id: u32,
+        bytes: u32,
+        beginning: &[u8],
+    ) -> wasmtime::Result<()> {
+        let Some(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        if stream.body.append(beginning).is_err() {
+            return Ok(());
+        }
         self.show_request_body(id, bytes, false)?;
+        if let Some(stream) = self.stream(id) {
+            drop(stream.body.take());
+        }
         self.settle_stream(id)?;
         self.settle()
     }

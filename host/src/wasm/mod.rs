@@ -34,7 +34,8 @@
 //!     in Envoy with `allow_on_headers_stop_iteration`: all that was kept so far, until it continues the request or answers
 //!     it. It may change what is kept. A request that is let through with its head costs nothing of this.
 //!   - The client spoke over its open websocket, now and then ([`Stream::client_spoke`]): the size is the number of bytes
-//!     since the last call, and the buffer is empty. What it returns does not matter.
+//!     since the last call, or of a short piece alone, and the buffer has the first few of the piece that is told. What it
+//!     returns does not matter.
 //! - A body callback may keep all of a body or nothing: `StopIterationAndWatermark` and `StopIterationNoBuffer` keep it, too.
 //! - A header map that is not available reads as absent (`NOT_FOUND`) where Envoy returns `BAD_ARGUMENT`, on which the
 //!   Rust SDK panics. Writing to one is `BAD_ARGUMENT` in both: an edit never gets lost unnoticed. During `on_log` no

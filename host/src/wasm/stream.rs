@@ -109,11 +109,11 @@ impl Stream {
             .unwrap_or_default()
     }
 
-    /// Tells the plugin that the client sent this many bytes over its open websocket.
-    pub(crate) fn client_spoke(&self, bytes: u64) {
+    /// Tells the plugin that the client sent this many bytes over its open websocket, and how they begin.
+    pub(crate) fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
         let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));
         self.worker.enter(Some(self.generation), |instance| {
-            instance.client_spoke(id, bytes)
+            instance.client_spoke(id, bytes, beginning)
         });
     }
 
@@ -144,11 +144,13 @@ impl Stream {
     /// Completes when a stream whose heads have passed has to end, e.g. a websocket of a visitor who signed out.
     /// Cancel safe.
     pub(crate) async fn closed(&self) -> Ended {
-        poll_fn(|context| {
-            let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
-            poll.map(|ended| ended.unwrap_or(Ended::Lost))
-        })
-        .await
+        poll_fn(|context| self.poll_closed(context)).await
+    }
+
+    /// As [`Stream::closed`], for those who poll. Only the last one who asked is woken.
+    pub(crate) fn poll_closed(&self, context: &Context<'_>) -> Poll<Ended> {
+        let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
+        poll.map(|ended| ended.unwrap_or(Ended::Lost))
     }
 
     /// Waits until `decide` has a verdict. There is none to come when the instance is gone.

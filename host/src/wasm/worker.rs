@@ -30,6 +30,7 @@ pub(crate) struct Worker {
     life: RefCell<Life>,
     generation: Cell<u64>,
     backoff: Cell<Backoff>,
+    held: Cell<bool>,
 }
 
 /// Whether there is an instance.
@@ -63,9 +64,20 @@ impl Worker {
             life: RefCell::new(Life::Dead),
             generation: Cell::new(0),
             backoff: Cell::new(Backoff::default()),
+            held: Cell::new(false),
         });
         worker.build()?;
         Ok(worker)
+    }
+
+    /// Keeps the plugin's timer back until [`Worker::serve`]: one that is ready and may never serve has nothing to do.
+    pub(crate) fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Lets the plugin's timer run: it is in force now.
+    pub(crate) fn serve(&self) {
+        self.held.set(false);
     }
 
     /// Shows a request to the plugin. Without a live instance the verdict is `Failed`.
@@ -256,7 +268,9 @@ pub(super) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
             let Some(worker) = link.worker.upgrade() else {
                 return;
             };
-            worker.enter(Some(link.generation), Instance::tick);
+            if !worker.held.get() {
+                worker.enter(Some(link.generation), Instance::tick);
+            }
         }
     };
     AbortOnDrop(spawn_local(ticks).abort_handle())

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use url::form_urlencoded;
 
 use super::Gate;
-use super::sign_in::{hold, redirect_uri};
-use crate::cookie::{self, OwnCookies};
+use super::sign_in::hold;
+use crate::cookie;
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
@@ -15,7 +15,7 @@ use crate::oidc::metadata::Metadata;
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{Audience, redirect};
-use crate::request::Parsed;
+use crate::request::{Parsed, Request};
 use crate::session::{Renewal, Session};
 use crate::step::{Reply, Step};
 use crate::used::is_first_use;
@@ -74,6 +74,27 @@ impl<'a> Callback<'a> {
             .filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
         code.ok_or(SignInProblem::BadCallback)
     }
+}
+
+/// Where a sign-in ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Landing<'a> {
+    /// The attempt that it began with.
+    pub(crate) attempt: &'a Attempt,
+    /// The host that it is for.
+    pub(crate) host: &'a str,
+    /// For whom the answer is made.
+    pub(crate) audience: &'a Audience,
+}
+
+/// Longest fragment that comes back after a sign-in; the cookie that keeps it is a small one.
+const MAX_FRAGMENT: usize = 1024;
+
+/// A fragment as it may stand in an address (RFC 3986 section 3.5): a script of ours wrote it, or anybody else.
+fn fit_fragment(value: &[u8]) -> Option<&str> {
+    let fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte);
+    let text = std::str::from_utf8(value).ok()?;
+    (!text.is_empty() && text.len() <= MAX_FRAGMENT && value.iter().all(fit)).then_some(text)
 }
 
 impl Gate {
@@ -142,7 +163,7 @@ impl Gate {
             &metadata.discovered,
             &attempt,
             code,
-            &redirect_uri(request),
+            &self.redirect_uri(request),
             env,
         );
         let Some(call) = call else {
@@ -160,18 +181,28 @@ impl Gate {
         state: Option<&str>,
         now: Timestamp,
     ) -> Option<Attempt> {
-        let sealer = self.sealer.as_ref()?;
         let state = state?;
         let (id, _) = state.split_once('.')?;
+        let attempt = self.attempt_named(request, id, now)?;
+        (attempt.state() == state).then_some(attempt)
+    }
+
+    /// The attempt of this name, when this browser began it and it is not over.
+    pub(super) fn attempt_named(
+        &self,
+        request: &Parsed<'_>,
+        id: &str,
+        now: Timestamp,
+    ) -> Option<Attempt> {
+        let sealer = self.sealer.as_ref()?;
         let own = request.own_cookies(&self.cookies);
         let (_, sealed) = own.attempts.iter().find(|(name, _)| *name == id)?;
-        let attempt = Attempt::open(sealer, &request.authority.host, id, sealed, now)?;
-        (attempt.state() == state).then_some(attempt)
+        Attempt::open(sealer, &request.authority.host, id, sealed, now)
     }
 
     /// A callback that belongs to no open attempt of this browser: a bookmark, the back button, a repeat, or an attack.
     /// Whoever is signed in stays who they are.
-    fn answer_stray(
+    pub(super) fn answer_stray(
         &self,
         request: &Parsed<'_>,
         problem: SignInProblem,
@@ -211,44 +242,92 @@ impl Gate {
         reply
     }
 
-    /// Begins the session and goes to where the visitor wanted.
+    /// Begins the session of somebody whom the provider has told us about. `request` is the callback, if it can still
+    /// be read.
     pub(crate) fn signed_in(
         &self,
-        attempt: &Attempt,
-        host: &str,
-        audience: &Audience,
+        request: Option<&Request<'_>>,
+        landing: &Landing<'_>,
         claims: &Claims,
         tokens: &Tokens,
         env: &mut Env<'_>,
     ) -> Reply {
+        let request = request.and_then(|request| self.read(request).ok());
+        let Landing {
+            attempt,
+            host,
+            audience,
+        } = *landing;
         let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
-        if let Some(session) = &begun {
-            if self.is_stillborn(session, attempt.begun_at(), env) {
-                // Asking the provider once more tells whether somebody is still signed in there.
-                let event = "the provider ended its session during the sign-in".to_owned();
-                let again = redirect(attempt.return_to().to_owned(), event);
-                let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
-                return again.with_cookies(vec![attempt]);
-            }
-            self.remember_provider_session(session, env);
-        }
-        let begun = begun.and_then(|session| {
-            let lines = self.session_cookies(&session, host, &OwnCookies::default(), env)?;
-            Some((session, lines))
-        });
-        let Some((session, lines)) = begun else {
+        let Some(session) = begun else {
             return self.sign_in_failed(attempt, audience, Refusal::Internal);
         };
-        let event = format!("signed in account={:?}", session.account());
-        let mut reply = redirect(attempt.return_to().to_owned(), event);
-        for line in lines {
-            reply.add("set-cookie", line);
+        if self.is_stillborn(&session, attempt.begun_at(), env) {
+            // Asking the provider once more tells whether somebody is still signed in there.
+            let event = "the provider ended its session during the sign-in".to_owned();
+            let again = redirect(attempt.return_to().to_owned(), event);
+            let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
+            return again.with_cookies(vec![attempt]);
         }
+        self.remember_provider_session(&session, env);
+        let Some(request) = request.filter(|request| *request.authority.host == *host) else {
+            return self.land(None, host, attempt, &session, audience, env);
+        };
+        self.land(Some(&request), host, attempt, &session, audience, env)
+    }
+
+    /// Puts a session into the browser and goes to where the visitor wanted, with the fragment that they came with.
+    pub(super) fn land(
+        &self,
+        request: Option<&Parsed<'_>>,
+        host: &str,
+        attempt: &Attempt,
+        session: &Session,
+        audience: &Audience,
+        env: &mut Env<'_>,
+    ) -> Reply {
+        let present = request.map(|request| request.own_cookies(&self.cookies));
+        let present = present.unwrap_or_default();
+        let Some(lines) = self.session_cookies(session, host, &present, env) else {
+            return self.sign_in_failed(
+                attempt,
+                audience,
+                Refusal::SignIn(SignInProblem::TooLarge),
+            );
+        };
+        if let Some(request) = request {
+            self.end_earlier(request, session, env);
+        }
+        let event = format!("signed in account={:?}", session.account());
+        let mut location = attempt.return_to().to_owned();
+        let fragment = present.fragment_of(attempt.id());
+        if let Some(fragment) = fragment.and_then(fit_fragment) {
+            location.push('#');
+            location.push_str(fragment);
+        }
+        let mut reply = redirect(location, event).with_cookies(lines);
         reply.add(
             "set-cookie",
             cookie::clear(&self.cookies.attempt(attempt.id())),
         );
+        if fragment.is_some() {
+            let name = self.cookies.fragment(attempt.id());
+            reply.add("set-cookie", cookie::clear(&name));
+        }
+        if let Some(line) = self.count_landing(request, host, env) {
+            reply.add("set-cookie", line);
+        }
         reply
+    }
+
+    /// A browser has one session on a host: whoever signs in there anew has ended the one before, and its copies.
+    fn end_earlier(&self, request: &Parsed<'_>, session: &Session, env: &Env<'_>) {
+        if let Some(earlier) = self.visit(request, env).session
+            && earlier.id != session.id
+        {
+            // A list that is full ends it all the same in this browser.
+            let _ = self.revoke_session(&earlier, env);
+        }
     }
 
     /// A session of the person that these claims are about.

@@ -8,9 +8,9 @@
 pub(super) mod cookie;
 pub(super) mod token;
 
-use super::{Chosen, Gate, line};
+use super::{Chosen, Gate, Route, line};
 use crate::assertion::login_token;
-use crate::config::{CockpitSettings, LOGIN_HEADERS};
+use crate::config::{CockpitSettings, FoundBy, LOGIN_HEADERS};
 use crate::env::Env;
 use crate::header::is_alias;
 use crate::policy::{Decision, Facts, Reason, Reasons};
@@ -25,6 +25,8 @@ use crate::unix_user::UnixUser;
 const SSH_HEADER: &str = "x-ssh-connect-unknown-hosts";
 /// Cockpit's `ForwardedForHeader` takes one address, not a list of proxies.
 const CLIENT_HEADER: &str = "x-forwarded-for";
+/// The path at which Cockpit logs a browser in, below its root.
+const LOGIN: &str = "cockpit/login";
 /// The scheme of answers to questions that a login asks, such as for a new password.
 const CONVERSATION: &[u8] = b"x-conversation ";
 
@@ -34,10 +36,41 @@ pub(super) struct Entry<'a> {
     /// Who sends it.
     session: &'a Session,
     /// As whom they are there.
-    pub(super) user: UnixUser,
-    /// Whether Cockpit gives them administrative access.
-    pub(super) administrator: bool,
+    standing: Standing,
     place: Place,
+}
+
+/// As whom somebody is in Cockpit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The Unix user.
+    pub(crate) user: UnixUser,
+    /// The key that names the user.
+    pub(crate) by: FoundBy,
+    /// Whether Cockpit gives administrative access at the login.
+    pub(crate) administrator: bool,
+}
+
+impl Standing {
+    /// As whom the visitor of a request is there; `None` when nothing names a Unix user.
+    ///
+    /// Whether they are an administrator is asked as of the login, whatever is requested: it is the login that decides.
+    pub(crate) fn of(cockpit: &CockpitSettings, facts: &Facts<'_>) -> Option<Self> {
+        let (user, by) = cockpit.user_of(facts.session?)?;
+        let path = format!("{}/{LOGIN}", cockpit.url_root);
+        let login = Facts {
+            method: "GET",
+            path: &path,
+            preflight: false,
+            ..*facts
+        };
+        let administrator = matches!(cockpit.administrators.decide(&login), Decision::Allow(_));
+        Some(Self {
+            user,
+            by,
+            administrator,
+        })
+    }
 }
 
 /// What a path means to Cockpit.
@@ -57,9 +90,9 @@ enum Place {
 
 impl Gate {
     /// What the policy of a route says, and that nobody reaches Cockpit without a session, which names the Unix user.
-    pub(super) fn judge(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Decision {
-        match chosen.route.policy.decide(facts) {
-            Decision::Allow(_) if chosen.route.cockpit.is_some() && facts.session.is_none() => {
+    pub(super) fn judge(route: &Route, facts: &Facts<'_>) -> Decision {
+        match route.policy.decide(facts) {
+            Decision::Allow(_) if route.cockpit.is_some() && facts.session.is_none() => {
                 Decision::SignIn(Reasons::one(Reason::UserUnauthenticated))
             }
             decision => decision,
@@ -97,13 +130,12 @@ impl Gate {
             }
             Place::Login | Place::Elsewhere | Place::Here => {}
         }
-        let Some((user, _)) = cockpit.user_of(session) else {
+        let Some(standing) = Standing::of(cockpit, facts) else {
             return Err(self.refuse_unmapped(request, chosen, session));
         };
         Ok(Some(Entry {
             session,
-            user,
-            administrator: is_administrator(cockpit, facts),
+            standing,
             place,
         }))
     }
@@ -165,7 +197,7 @@ impl Gate {
                 format!("Bearer {token}").into_bytes(),
             ));
         }
-        if entry.administrator {
+        if entry.standing.administrator {
             edits.push(Edit::set(LOGIN_HEADERS[1], &b"any"[..]));
         }
         Ok(())
@@ -183,7 +215,7 @@ impl Gate {
         let claims = crate::assertion::Login {
             host: &request.authority.host,
             session: entry.session,
-            user: &entry.user,
+            user: &entry.standing.user,
             client: request.source,
         };
         login_token(key, &claims, id, env.now).ok_or(Refusal::Internal)
@@ -192,13 +224,9 @@ impl Gate {
     /// What binds Cockpit's cookies to the visitor of a request.
     pub(super) fn bind(&self, request: &Parsed<'_>, entry: &Entry<'_>) -> Option<cookie::Binding> {
         let binder = self.binder.as_ref()?;
-        Some(binder.bind(&request.authority.host, entry.session, &entry.user))
+        let host = &request.authority.host;
+        Some(binder.bind(host, entry.session, &entry.standing))
     }
-}
-
-/// Whether the policy on administrators holds for a visitor.
-pub(super) fn is_administrator(cockpit: &CockpitSettings, facts: &Facts<'_>) -> bool {
-    matches!(cockpit.administrators.decide(facts), Decision::Allow(_))
 }
 
 /// Whether a header says who logs in to Cockpit, or how; in any spelling.
@@ -237,7 +265,7 @@ fn place_of(path: &str, cockpit: &CockpitSettings) -> Place {
     let first = below.split('/').next().unwrap_or_default();
     if first.starts_with('=') || first.starts_with("cockpit+") {
         Place::Elsewhere
-    } else if below == "cockpit/login" {
+    } else if below == LOGIN {
         Place::Login
     } else {
         Place::Here

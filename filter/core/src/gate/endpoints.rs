@@ -2,6 +2,7 @@
 
 use super::cockpit::token::TOKEN_PATH;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
+use super::sign_in::{SIGN_IN, SIGN_IN_HOST_CALLBACK};
 use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
@@ -18,7 +19,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/.pomerium", "GET, HEAD"),
     ("/.pomerium/", "GET, HEAD"),
     (USER, "GET, HEAD"),
-    ("/.pomerium/sign_in", "GET"),
+    (SIGN_IN, "GET"),
     (SIGN_OUT, "GET, POST"),
     (SIGNED_OUT, "GET"),
     (BACKCHANNEL_LOGOUT, "POST"),
@@ -37,26 +38,35 @@ const WELL_KNOWN: &str = "/.well-known/pomerium";
 const KEY_SET: &str = "/.well-known/pomerium/jwks.json";
 
 /// Whether a path is ours on every host, whatever the routes say.
-pub(super) fn is_own(path: &str) -> bool {
+pub(super) fn is_own(path: &str, is_sign_in_host: bool) -> bool {
     let below = |prefix: &str| {
         path.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    below(OWN_PREFIX) || below(WELL_KNOWN) || matches!(path, "/ping" | "/healthz")
+    below(OWN_PREFIX)
+        || below(WELL_KNOWN)
+        || matches!(path, "/ping" | "/healthz")
+        || (is_sign_in_host && path == SIGN_IN_HOST_CALLBACK)
 }
 
 impl Gate {
     pub(super) fn answer_own(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         match (request.path(), request.method) {
             ("/ping" | "/healthz", "GET" | "HEAD") => Step::Reply(plain(200, "OK\n", "health")),
-            (CALLBACK_PATH, "GET") => self.answer_callback(request, env),
-            (CALLBACK_PATH, "POST") => self.answer_form(request, env),
+            (CALLBACK_PATH, "GET") if self.signs_in_elsewhere(request) => {
+                self.take_ticket(request, env)
+            }
+            (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "GET") => self.answer_callback(request, env),
+            (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "POST") => self.answer_form(request, env),
             ("/.pomerium" | "/.pomerium/", "GET" | "HEAD") => {
                 Step::Reply(self.who_am_i(request, env))
             }
             (USER, "GET" | "HEAD") => self.user(request, env),
-            ("/.pomerium/sign_in", "GET") => self.sign_in(request, "/", env),
-            (SIGN_OUT, "GET") => Step::Reply(self.confirm_sign_out(request)),
+            (SIGN_IN, "GET") => self.answer_sign_in(request, env),
+            (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
+                Some(step) => step,
+                None => Step::Reply(self.confirm_sign_out(request)),
+            },
             (SIGN_OUT, "POST") => self.sign_out(request, env),
             (BACKCHANNEL_LOGOUT, "POST") => self.backchannel_logout(request, env),
             (FRONTCHANNEL_LOGOUT, "GET") => self.frontchannel_logout(request, env),
@@ -78,7 +88,7 @@ impl Gate {
         let origin = request.authority.origin();
         let description = serde_json::json!({
             "issuer": format!("https://{}/", request.authority.host),
-            "authentication_callback_endpoint": format!("{origin}{CALLBACK_PATH}"),
+            "authentication_callback_endpoint": self.described_callback(request),
             "jwks_uri": format!("{origin}{KEY_SET}"),
             "frontchannel_logout_uri": format!("{origin}{FRONTCHANNEL_LOGOUT}"),
             "backchannel_logout_uri": format!("{origin}{BACKCHANNEL_LOGOUT}"),
@@ -96,7 +106,7 @@ impl Gate {
 
     /// The methods of one of our own endpoints; `None` where there is none.
     pub(super) fn methods(&self, path: &str) -> Option<&'static str> {
-        if path == CALLBACK_PATH {
+        if matches!(path, CALLBACK_PATH | SIGN_IN_HOST_CALLBACK) {
             let provider = self.provider.as_ref();
             let posts = provider.is_some_and(|provider| provider.settings().form_post);
             return Some(if posts { "GET, POST" } else { "GET" });

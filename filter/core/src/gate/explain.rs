@@ -1,6 +1,6 @@
 //! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
-use super::cockpit::is_administrator;
+use super::cockpit::Standing;
 use super::{Chosen, Found, Gate};
 use crate::assertion::Assertions;
 use crate::config::{EmailVerification, Route, Target};
@@ -102,7 +102,7 @@ impl Gate {
         facts: &Facts<'_>,
         allowing: Reasons,
     ) -> Outcome {
-        match Self::judge(chosen, facts) {
+        match Self::judge(chosen.route, facts) {
             Decision::Allow(permit) => {
                 // Nothing of this is sent: neither does it need randomness, nor may it be remembered.
                 let told = Assertions::default();
@@ -139,12 +139,13 @@ fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
 }
 
 fn explain_cockpit(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Option<ExplainedCockpit> {
-    let (cockpit, session) = (chosen.route.cockpit.as_ref()?, facts.session?);
-    let found = cockpit.user_of(session);
+    let cockpit = chosen.route.cockpit.as_ref()?;
+    facts.session?;
+    let standing = Standing::of(cockpit, facts);
     Some(ExplainedCockpit {
-        administrator: found.is_some() && is_administrator(cockpit, facts),
-        by: found.as_ref().map(|(_, by)| by.key()),
-        user: found.map(|(user, _)| user.to_string()),
+        user: standing.as_ref().map(|standing| standing.user.to_string()),
+        by: standing.as_ref().map(|standing| standing.by.key()),
+        administrator: standing.is_some_and(|standing| standing.administrator),
     })
 }
 

@@ -8,24 +8,29 @@ use crate::oidc::attempt::Attempt;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::Provider;
 use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{challenge, redirect};
 use crate::request::Parsed;
 use crate::seal::Sealer;
 use crate::step::Step;
 
+/// Where somebody signs in.
+pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
+/// Where the provider sends browsers back to on the sign-in host, as in Pomerium.
+pub(super) const SIGN_IN_HOST_CALLBACK: &str = "/oauth2/callback";
+
 /// How long a request waits for the provider's metadata, in seconds. A person waits about so long before reloading.
 const HOLD: u64 = 10;
 
 impl Gate {
-    /// Sends a person to the provider, tells anything else that nobody is signed in.
+    /// Sends a person to sign in, tells anything else that nobody is signed in.
     pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
         if !request.is_navigation() {
             return Step::Reply(challenge(request, &self.audience(request)));
         }
-        let Some((provider, metadata)) = self.known_provider() else {
-            return hold(env.now);
-        };
+        if let Some(page) = self.stop_bouncing(request, env) {
+            return Step::Reply(page);
+        }
         let Some(sealer) = &self.sealer else {
             return self.refuse(request, Refusal::Internal);
         };
@@ -34,19 +39,77 @@ impl Gate {
         let Ok((sealed, attempt)) = begun else {
             return self.refuse(request, Refusal::Internal);
         };
-        let location = authorization_address(request, provider, &metadata, &attempt);
+        // A browser carries the fragment of the address that it asked for along with redirects, and a page of ours can
+        // keep it; a program would not run that page.
+        let location = if request.client.is_browser() && !self.is_sign_in_host(request) {
+            format!("{SIGN_IN}?attempt={}", attempt.id())
+        } else {
+            match self.way_to_sign_in(request, &attempt, env) {
+                Ok(location) => location,
+                Err(step) => return step,
+            }
+        };
         let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
         for id in self.surplus_attempts(request, sealer, env.now) {
             reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
         }
         let name = self.cookies.attempt(attempt.id());
-        let set = if provider.settings().form_post {
+        let set = if self.answers_by_form() {
             cookie::set_cross_site
         } else {
             cookie::set
         };
         reply.add("set-cookie", set(&name, &sealed, ATTEMPT_LIFETIME));
         Step::Reply(reply)
+    }
+
+    /// Our own sign-in address, with what it is asked for.
+    pub(super) fn answer_sign_in(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+        if let Some(id) = request.parameter("attempt") {
+            return self.leave_for_sign_in(request, &id, env);
+        }
+        if let Some(errand) = request.parameter("errand") {
+            return self.run_errand(request, &errand, env);
+        }
+        self.sign_in(request, "/", env)
+    }
+
+    /// The page between an address of ours and the provider, which keeps the address's fragment.
+    fn leave_for_sign_in(&self, request: &Parsed<'_>, id: &str, env: &mut Env<'_>) -> Step {
+        let Some(attempt) = self.attempt_named(request, id, env.now) else {
+            // The cookie that was set a moment ago is not here: the provider need not be asked to find that out.
+            let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
+            return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
+        };
+        match self.way_to_sign_in(request, &attempt, env) {
+            Ok(location) => Step::Reply(crate::reply::leave(
+                &location,
+                &self.cookies.fragment(attempt.id()),
+                &self.look,
+            )),
+            Err(step) => step,
+        }
+    }
+
+    /// Where an attempt goes on: to the sign-in host, or to the provider.
+    fn way_to_sign_in(
+        &self,
+        request: &Parsed<'_>,
+        attempt: &Attempt,
+        env: &mut Env<'_>,
+    ) -> Result<String, Step> {
+        if let Some(address) = self.errand_address(request, attempt, env) {
+            return Ok(address);
+        }
+        let Some((provider, metadata)) = self.known_provider() else {
+            return Err(hold(env.now));
+        };
+        Ok(self.authorization_address(request, provider, &metadata, attempt))
+    }
+
+    fn answers_by_form(&self) -> bool {
+        let provider = self.provider.as_ref();
+        provider.is_some_and(|provider| provider.settings().form_post)
     }
 
     /// Attempts to forget: those that are over or not ours, and the oldest when one more would be too many.
@@ -74,6 +137,45 @@ impl Gate {
         );
         surplus
     }
+
+    fn authorization_address(
+        &self,
+        request: &Parsed<'_>,
+        provider: &Provider,
+        metadata: &Metadata,
+        attempt: &Attempt,
+    ) -> String {
+        let settings = provider.settings();
+        let mut address = metadata.discovered.authorization_endpoint.clone();
+        let mut query = address.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &settings.client_id)
+            .append_pair("redirect_uri", &self.redirect_uri(request))
+            .append_pair("scope", &settings.scopes.join(" "))
+            .append_pair("state", &attempt.state())
+            .append_pair("nonce", &attempt.nonce())
+            .append_pair("code_challenge", &attempt.challenge())
+            .append_pair("code_challenge_method", "S256");
+        if settings.form_post {
+            query.append_pair("response_mode", "form_post");
+        }
+        for (name, value) in &settings.request_params {
+            query.append_pair(name, value);
+        }
+        drop(query);
+        address.into()
+    }
+
+    /// Where the provider sends the browser back to: this host, by the port that the browser used.
+    pub(super) fn redirect_uri(&self, request: &Parsed<'_>) -> String {
+        let path = if self.is_sign_in_host(request) {
+            SIGN_IN_HOST_CALLBACK
+        } else {
+            CALLBACK_PATH
+        };
+        format!("{}{path}", request.authority.origin())
+    }
 }
 
 /// Waits for the provider's metadata, for a bounded time.
@@ -86,37 +188,4 @@ pub(super) fn hold(now: Timestamp) -> Step {
 fn is_attempt_name(id: &str) -> bool {
     id.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-fn authorization_address(
-    request: &Parsed<'_>,
-    provider: &Provider,
-    metadata: &Metadata,
-    attempt: &Attempt,
-) -> String {
-    let settings = provider.settings();
-    let mut address = metadata.discovered.authorization_endpoint.clone();
-    let mut query = address.query_pairs_mut();
-    query
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &settings.client_id)
-        .append_pair("redirect_uri", &redirect_uri(request))
-        .append_pair("scope", &settings.scopes.join(" "))
-        .append_pair("state", &attempt.state())
-        .append_pair("nonce", &attempt.nonce())
-        .append_pair("code_challenge", &attempt.challenge())
-        .append_pair("code_challenge_method", "S256");
-    if settings.form_post {
-        query.append_pair("response_mode", "form_post");
-    }
-    for (name, value) in &settings.request_params {
-        query.append_pair(name, value);
-    }
-    drop(query);
-    address.into()
-}
-
-/// Where the provider sends the browser back to: this host, by the port that the browser used.
-pub(super) fn redirect_uri(request: &Parsed<'_>) -> String {
-    format!("{}{CALLBACK_PATH}", request.authority.origin())
 }

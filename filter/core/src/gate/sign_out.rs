@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::Gate;
 use super::sign_in::hold;
@@ -61,6 +61,21 @@ impl Gate {
         if !is_from_here(request) {
             return self.refuse(request, Refusal::ForeignOrigin);
         }
+        self.end_sessions(request, env)
+    }
+
+    /// Signs out of one session, which another host of this deployment has asked for in this browser.
+    pub(super) fn sign_out_of(&self, request: &Parsed<'_>, name: &str, env: &mut Env<'_>) -> Step {
+        let is_here = |session: &Rc<Session>| session.id == name;
+        if self.opened_sessions(request, env).iter().any(is_here) {
+            self.end_sessions(request, env)
+        } else {
+            let target = format!("{}{SIGNED_OUT}", request.authority.origin());
+            Step::Reply(redirect(target, "signed out elsewhere".to_owned()))
+        }
+    }
+
+    fn end_sessions(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         let sessions = self.opened_sessions(request, env);
         let mut all_ended = true;
         for session in &sessions {
@@ -70,7 +85,10 @@ impl Gate {
         if self.provider.is_some() && self.known_provider().is_none() {
             return hold(env.now);
         }
-        let session = sessions.first().map(Rc::as_ref);
+        let session = sessions
+            .first()
+            .map(|session| self.newest_form(session, env));
+        let session = session.as_deref();
         let mut event = match session {
             Some(session) => format!("signed out account={:?}", session.account()),
             None => "signed out without a session".to_owned(),
@@ -153,8 +171,11 @@ impl Gate {
             Origin::of(metadata.discovered.end_session_endpoint.as_ref()?)
         });
         let own = self.config.session.signed_out_url.as_ref();
+        let sign_in = self.config.session.sign_in_host.as_ref();
+        let sign_in = sign_in.and_then(|host| Url::parse(&host.origin).ok());
         let targets: Vec<String> = provider
             .into_iter()
+            .chain(sign_in.as_ref().and_then(Origin::of))
             .chain(own.and_then(Origin::of))
             .map(|origin| origin.to_string())
             .collect();
@@ -174,6 +195,15 @@ impl Gate {
             .collect()
     }
 
+    /// The session as its last renewal left it, with the refresh token that is good.
+    fn newest_form(&self, session: &Rc<Session>, env: &Env<'_>) -> Rc<Session> {
+        let standing = self.standing(session, env);
+        let newest = standing.and_then(|standing| standing.newest.clone());
+        newest
+            .filter(|newest| newest.generation() > session.generation())
+            .unwrap_or_else(|| Rc::clone(session))
+    }
+
     /// Clears the cookies and sends the browser on.
     fn part(
         &self,
@@ -184,6 +214,9 @@ impl Gate {
     ) -> Reply {
         let own = request.own_cookies(&self.cookies);
         let cookies = self.cookies.clear_session(&own);
+        if let Some(address) = self.sign_out_address(request, session, env) {
+            return redirect(address, event).with_cookies(cookies);
+        }
         let elsewhere = self.config.session.signed_out_url.as_ref();
         let home = match elsewhere {
             Some(address) => address.to_string(),

@@ -1,16 +1,21 @@
 //! Whole flows through the core.
 
+mod attacks;
 mod certificates;
 mod cockpit;
+mod errand;
 mod explain;
 mod headers;
 mod identity;
 mod pages;
 mod provider_logout;
 mod providers;
+mod renewal;
 mod requests;
+mod returning;
 mod rewriting;
 mod routes;
 mod sign_in;
 mod sign_out;
+mod streams;
 mod world;

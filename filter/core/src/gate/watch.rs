@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::Gate;
 use super::visit::{IDLE_PART, InForce};
+use super::{Gate, Standing};
 use crate::activity;
 use crate::env::Env;
 use crate::policy::Decision;
@@ -53,8 +53,14 @@ impl Gate {
                 }
             }
         }
-        match route.policy.decide(&watched.facts(env.now)) {
-            Decision::Allow(_) => None,
+        let facts = watched.facts(env.now);
+        match Self::judge(route, &facts) {
+            Decision::Allow(_) => {
+                let cockpit = route.cockpit.as_ref();
+                let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
+                (standing != watched.standing)
+                    .then_some("the visitor has another user or access in Cockpit now")
+            }
             Decision::Deny(_) | Decision::SignIn(_) => {
                 Some("the policy does not allow it any more")
             }

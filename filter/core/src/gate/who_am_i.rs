@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{Chosen, Gate};
+use super::Gate;
+use super::sign_in::SIGN_IN;
 use crate::assertion::Party;
 use crate::config::{IssuerFormat, PathMatch};
 use crate::env::{Env, Timestamp};
@@ -14,10 +15,8 @@ use crate::policy::{Decision, Facts, Reason};
 use crate::reply::{Extras, challenge, data, page};
 use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{Reply, RouteNumber, Step};
+use crate::step::{Reply, Step};
 
-/// Where a visitor begins to sign in.
-const SIGN_IN: &str = "/.pomerium/sign_in";
 /// Applications and groups that the page lists; a person reads no more.
 const MAX_LISTED: usize = 50;
 
@@ -122,20 +121,15 @@ impl Gate {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         let port = request.authority.port.unwrap_or(443);
         let certificate = self.certificates.read(request.certificate);
-        let here = routes.iter().zip(&self.plans).enumerate();
-        here.filter(|(_, (route, _))| route.from.serves(host, port))
-            .filter_map(|(place, (route, plan))| {
+        let here = routes.iter().enumerate();
+        here.filter(|(_, route)| route.from.serves(host, port))
+            .filter_map(|(place, route)| {
                 let path = match &route.path {
                     PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
                     PathMatch::Any | PathMatch::Regex(_) => "/",
                 };
                 // An earlier route may have the path, or the route not serve it.
                 (self.index.find(routes, host, port, path) == Some(place)).then_some(())?;
-                let chosen = Chosen {
-                    number: RouteNumber(place),
-                    route,
-                    plan,
-                };
                 let facts = Facts {
                     session: Some(session),
                     method: "GET",
@@ -145,7 +139,7 @@ impl Gate {
                     now,
                     certificate: certificate.as_fact(),
                 };
-                let reasons = match Self::judge(&chosen, &facts) {
+                let reasons = match Self::judge(route, &facts) {
                     Decision::Allow(_) => route.policy.trace(&facts, None).reasons,
                     Decision::Deny(_) | Decision::SignIn(_) => return None,
                 };

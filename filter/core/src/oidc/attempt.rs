@@ -75,6 +75,12 @@ impl Attempt {
         self.derive("nonce")
     }
 
+    /// What proves to the sign-in host's ticket that this browser asked for it.
+    #[must_use]
+    pub(crate) fn ticket_secret(&self) -> String {
+        self.derive("ticket")
+    }
+
     /// PKCE code verifier (RFC 7636 section 4.1).
     #[must_use]
     pub fn verifier(&self) -> String {

@@ -61,17 +61,13 @@ impl Compact {
         })
     }
 
-    /// Whether the token says that it is of one of these kinds (RFC 8725 section 3.11). `typ` may carry its full media
-    /// type (RFC 7515 section 4.1.9).
+    /// Whether the token says that it is of one of these kinds (RFC 8725 section 3.11), in the short form that RFC 7515
+    /// section 4.1.9 asks for.
     #[must_use]
     pub fn is_of_type(&self, types: &[&str]) -> bool {
-        self.typ.as_deref().is_some_and(|typ| {
-            let short = match typ.split_at_checked("application/".len()) {
-                Some((media, rest)) if media.eq_ignore_ascii_case("application/") => rest,
-                _ => typ,
-            };
-            types.iter().any(|known| known.eq_ignore_ascii_case(short))
-        })
+        self.typ
+            .as_deref()
+            .is_some_and(|typ| types.iter().any(|known| known.eq_ignore_ascii_case(typ)))
     }
 
     /// Whether the token does not say of what kind it is.
@@ -116,17 +112,10 @@ mod tests {
     #[test]
     fn types() {
         let of = |typ: &str| header(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#)).unwrap();
-        for typ in ["JWT", "jwt", "application/jwt", "Application/JWT"] {
+        for typ in ["JWT", "jwt"] {
             assert!(of(typ).is_of_type(&["JWT"]), "{typ}");
         }
-        for typ in [
-            "at+jwt",
-            "logout+jwt",
-            "",
-            "application/",
-            "application/application/jwt",
-            "JWT ",
-        ] {
+        for typ in ["at+jwt", "logout+jwt", "", "application/jwt", "JWT "] {
             assert!(!of(typ).is_of_type(&["JWT"]), "{typ}");
         }
         assert!(header(r#"{"alg":"RS256"}"#).unwrap().is_untyped());

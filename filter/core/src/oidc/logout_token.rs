@@ -89,7 +89,8 @@ pub fn verify(
 ) -> Result<LogoutToken, LogoutProblem> {
     let parts = Compact::read(token).map_err(|_| LogoutProblem::Malformed)?;
     // Many providers write no type of its own; other types are other tokens (RFC 8725 section 3.11).
-    let is_one = parts.is_untyped() || parts.is_of_type(&["logout+jwt", "JWT"]);
+    let is_one =
+        parts.is_untyped() || parts.is_of_type(&["logout+jwt", "application/logout+jwt", "JWT"]);
     // Whoever signs nothing makes us fetch no keys.
     if !is_one || parts.algorithm == "none" {
         return Err(LogoutProblem::Malformed);

@@ -2,7 +2,7 @@
 
 use super::{Flow, Waiting};
 use crate::env::Env;
-use crate::gate::{Gate, KeyLookup};
+use crate::gate::{Gate, KeyLookup, Landing};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
 use crate::oidc::provider::NewKeys;
@@ -10,6 +10,7 @@ use crate::oidc::token::{self, Tokens};
 use crate::oidc::{clock, github};
 use crate::refusal::{Refusal, SignInProblem, TokenProblem};
 use crate::reply::Audience;
+use crate::request::Request;
 use crate::step::{ProviderReply, Step};
 
 /// A sign-in that waits for the provider.
@@ -46,8 +47,15 @@ impl SignIn {
     }
 
     /// Goes on with the provider's answer.
-    pub(super) fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Step {
+    pub(super) fn resume(
+        self,
+        gate: &Gate,
+        request: &Request<'_>,
+        reply: &ProviderReply<'_>,
+        env: &mut Env<'_>,
+    ) -> Step {
         let sign_in = Remaining {
+            request,
             attempt: self.attempt,
             host: self.host,
             audience: self.audience,
@@ -89,14 +97,15 @@ impl SignIn {
 }
 
 /// A sign-in between two stages.
-struct Remaining {
+struct Remaining<'r> {
+    request: &'r Request<'r>,
     attempt: Attempt,
     host: String,
     audience: Audience,
     skew: Option<i64>,
 }
 
-impl Remaining {
+impl Remaining<'_> {
     fn verify(self, tokens: Tokens, lookup: KeyLookup, gate: &Gate, env: &mut Env<'_>) -> Step {
         let Some((provider, metadata)) = gate.known_provider() else {
             return self.fail(SignInProblem::ProviderAnswer, gate);
@@ -182,14 +191,12 @@ impl Remaining {
     }
 
     fn finish(self, claims: &Claims, tokens: &Tokens, gate: &Gate, env: &mut Env<'_>) -> Step {
-        Step::Reply(gate.signed_in(
-            &self.attempt,
-            &self.host,
-            &self.audience,
-            claims,
-            tokens,
-            env,
-        ))
+        let landing = Landing {
+            attempt: &self.attempt,
+            host: &self.host,
+            audience: &self.audience,
+        };
+        Step::Reply(gate.signed_in(Some(self.request), &landing, claims, tokens, env))
     }
 
     fn fail(self, problem: SignInProblem, gate: &Gate) -> Step {

@@ -20,6 +20,7 @@ fn deployment<'a>(layout: Layout, hosts: &'a [String]) -> Deployment<'a> {
         hosts,
         keys: "{\"keys\":[]}",
         helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
+        allow_root: false,
     }
 }
 

@@ -8,13 +8,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use jetway_core::config::Route;
+use jetway_core::config::{Config, Route};
 
 use crate::cockpit::{
     COCKPIT_CONF, COCKPIT_SETTINGS, CockpitConf, Deed, Deployment, Layout, chosen, set_up, undo,
 };
-use crate::config::{self, ConfigFile, route_path, value_at};
+use crate::config::{self, ConfigFile};
 use helper::Helper;
+
+/// What to do without a key that logins can be signed with.
+const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `jetway keygen --signing-key --out signing-key.pem` \
+    makes one; then write `signing_key_file: signing-key.pem`";
 
 /// Set up single sign-on for the Cockpit of this machine, or take it back.
 ///
@@ -59,19 +63,23 @@ pub(crate) fn run(args: &SetupArgs) -> anyhow::Result<()> {
 
 fn install(args: &SetupArgs, file: &Path) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(file)?;
-    let routes = routes(&loaded, &args.route)?;
+    let routes = routes(&loaded.config, &args.route)?;
     let hosts = hosts(&routes)?;
-    let keys = loaded.config.identity.signing_key.as_ref().context(
-        "there is no key to sign assertions with: `jetway keygen --signing-key --out signing-key.pem` makes one; \
-         then write `signing_key_file: signing-key.pem`",
-    )?;
+    let key = loaded
+        .config
+        .identity
+        .signing_key
+        .as_ref()
+        .context(NO_KEY)?;
+    let keys = verifiable(key.key_set())?;
     let layout = layout(args)?;
     let helper = Helper::find(args.helper.as_deref(), &args.root);
     let deployment = Deployment {
         layout,
         hosts: &hosts,
-        keys: &keys.key_set(),
+        keys: &keys,
         helper: helper.path(),
+        allow_root: allow_root(&routes),
     };
     if args.print {
         return crate::command::print(printed(&deployment).as_bytes());
@@ -84,7 +92,7 @@ fn install(args: &SetupArgs, file: &Path) -> anyhow::Result<()> {
         text.push_str("everything is as it should be: nothing was changed\n");
     }
     text.push_str(&derived_key_note(&loaded));
-    text.push_str(&missing_key_note(&loaded, &routes));
+    text.push_str(&missing_key_note(&routes));
     if !deeds.is_empty() {
         text.push_str(&systemd::activate(layout, &args.root)?);
     }
@@ -106,24 +114,32 @@ fn tell(deeds: &[Deed], text: &mut String) {
 }
 
 /// The routes that are set up: named ones, those with `cockpit`, or those that look like it.
-fn routes<'a>(loaded: &'a ConfigFile, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
-    let with_key: Vec<&Route> = loaded
-        .config
+fn routes<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
+    let signing: Vec<&Route> = config
         .routes
         .iter()
-        .enumerate()
-        .filter(|(index, _)| has_key(loaded, *index))
-        .map(|(_, route)| route)
+        .filter(|route| route.cockpit.is_some())
         .collect();
-    if names.is_empty() && !with_key.is_empty() {
-        return Ok(with_key);
+    if names.is_empty() && !signing.is_empty() {
+        return Ok(signing);
     }
-    chosen(&loaded.config, names)
+    chosen(config, names)
 }
 
-fn has_key(loaded: &ConfigFile, index: usize) -> bool {
-    let path = format!("{}.cockpit", route_path(index, &loaded.file));
-    value_at(&loaded.file, &path).is_some()
+/// Whether a route lets somebody be root: then so does the helper.
+fn allow_root(routes: &[&Route]) -> bool {
+    routes
+        .iter()
+        .filter_map(|route| route.cockpit.as_ref())
+        .any(|cockpit| cockpit.allow_root)
+}
+
+/// The helper verifies ES256 alone, which is what Jetway signs logins with.
+fn verifiable(keys: String) -> anyhow::Result<String> {
+    if !keys.contains("\"ES256\"") {
+        bail!("{NO_KEY}");
+    }
+    Ok(keys)
 }
 
 /// The audiences of assertions.
@@ -183,19 +199,17 @@ fn derived_key_note(loaded: &ConfigFile) -> String {
 }
 
 /// Without `cockpit`, a route signs nobody in.
-fn missing_key_note(loaded: &ConfigFile, routes: &[&Route]) -> String {
+fn missing_key_note(routes: &[&Route]) -> String {
     let mut text = String::new();
-    for (index, route) in loaded.config.routes.iter().enumerate() {
-        if routes.iter().any(|chosen| chosen.id == route.id) && !has_key(loaded, index) {
-            let _ = write!(
-                text,
-                "\nThe route `{}` does not say yet who becomes which Unix user:\n\
-                 \x20 cockpit:\n\
-                 \x20   users:\n\
-                 \x20     alice@example.com: alice\n",
-                route.name
-            );
-        }
+    for route in routes.iter().filter(|route| route.cockpit.is_none()) {
+        let _ = write!(
+            text,
+            "\nThe route `{}` does not say yet who becomes which Unix user:\n\
+             \x20 cockpit:\n\
+             \x20   users:\n\
+             \x20     alice@example.com: alice\n",
+            route.name
+        );
     }
     text
 }
@@ -212,6 +226,7 @@ mod tests {
             hosts: &hosts,
             keys: "{\"keys\":[]}",
             helper: Path::new("/h"),
+            allow_root: false,
         });
         for part in [
             "# /etc/systemd/system/jetway-cockpit-session.socket\n",

@@ -8,6 +8,7 @@ use jetway_core::contract::CALLBACK_PATH;
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::attempt::Attempt;
 use jetway_core::oidc::metadata::Discovered;
+use jetway_core::shared::LocalShared;
 use url::Url;
 
 use super::super::Subject;
@@ -229,7 +230,7 @@ fn authorization_address(
     discovered: &Discovered,
     subject: &Subject<'_>,
 ) -> Option<Url> {
-    let attempt = begin(subject)?;
+    let attempt = begin(subject, |attempt, _| Some(attempt.clone()))?;
     let mut address = discovered.authorization_endpoint.clone();
     {
         let mut query = address.query_pairs_mut();
@@ -254,14 +255,19 @@ fn authorization_address(
     Some(address)
 }
 
-/// A sign-in that nobody will finish.
-pub(super) fn begin(subject: &Subject<'_>) -> Option<Attempt> {
+/// Begins a sign-in that nobody will finish, and does something with it; `None` without randomness.
+pub(super) fn begin<T>(
+    subject: &Subject<'_>,
+    then: impl FnOnce(&Attempt, &mut Env<'_>) -> Option<T>,
+) -> Option<T> {
     let mut random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoRandomness);
     let mut env = Env {
         now: Timestamp(subject.now),
         random: &mut random,
+        shared: &LocalShared::default(),
     };
-    Attempt::begin("/", &mut env).ok()
+    let attempt = Attempt::begin("/", &mut env).ok()?;
+    then(&attempt, &mut env)
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ pub(super) async fn examine(
 ) -> Option<Finding> {
     let about = format!("client `{}`", settings.client_id);
     let redirect = redirects.iter().find(|address| !address.contains('*'))?;
-    let attempt = begin(subject)?;
-    let call = token::redeem(settings, discovered, &attempt, NO_CODE, redirect);
+    let call = begin(subject, |attempt, env| {
+        token::redeem(settings, discovered, attempt, NO_CODE, redirect, env)
+    })?;
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,
         Err(silence) => {

@@ -41,7 +41,7 @@ async fn rig(upstream: &Upstream, clients: Option<&Authority>, required: bool) -
 }
 
 impl Rig {
-    async fn shake_hands(
+    pub(super) async fn shake_hands(
         &self,
         shown: Option<&Issued>,
         protocol: &[u8],

@@ -130,22 +130,22 @@ fn only_a_body_that_is_kept_can_be_changed() {
 }
 
 #[test]
-fn what_a_client_says_over_a_websocket_is_told_by_its_size() {
+fn what_a_client_says_over_a_websocket_is_told_by_its_size_and_beginning() {
     let module = plugin(
         &[("spoken", b"spoken")],
         r#"(func (export "proxy_on_request_body") (param $id i32) (param $size i32) (param $end i32) (result i32)
             (drop (call $metric (i32.const 0) @spoken (i32.const 0)))
             (drop (call $increment (i32.load (i32.const 0)) (i64.extend_i32_u (local.get $size))))
             (drop (call $buffer (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 4)))
-            (if (i32.or (i32.load (i32.const 4)) (local.get $end)) (then unreachable))
+            (if (i32.or (i32.ne (i32.load (i32.const 4)) (i32.const 3)) (local.get $end)) (then unreachable))
             (if (i32.eq (local.get $size) (i32.const 5)) (then (drop (call $close (i32.const 0)))))
             (i32.const 0))"#,
     );
     run(async move {
         let rig = Rig::new(&module);
         let (stream, _) = rig.passed(head(&[]));
-        stream.client_spoke(7);
-        stream.client_spoke(5);
+        stream.client_spoke(7, b"abc");
+        stream.client_spoke(5, b"def");
         assert_eq!(rig.metric("spoken"), Some(12));
         assert_eq!(stream.closed().await, Ended::Closed);
     });

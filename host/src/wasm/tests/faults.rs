@@ -84,6 +84,28 @@ fn a_dead_instance_is_rebuilt_and_configured_again_with_growing_waits() {
     });
 }
 
+/// What workers share is there for whoever begins anew: revoked sessions stay revoked.
+#[test]
+fn shared_data_outlives_an_instance_that_died() {
+    let module = plugin(
+        &[("path", b":path"), ("key", b"key"), ("value", b"v")],
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (call $report (call $shared @key (i32.const 0) (i32.const 4) (i32.const 8)))
+            (drop (call $set_shared @key @value (i32.const 0)))
+            (drop (call $value (i32.const 0) @path (i32.const 0) (i32.const 4)))
+            (if (i32.eq (i32.load8_u (i32.add (i32.const 1) (i32.load (i32.const 0)))) (i32.const 0x74))
+                (then unreachable))
+            (i32.const 0))"#,
+    );
+    run(async move {
+        let rig = Rig::new(&module);
+        assert!(refused(&rig.request(to("/t")).1));
+        rig.live().await;
+        let (_stream, head) = rig.passed(to("/a"));
+        assert_eq!(lines(&head.headers, "x-status"), "0", "the value is found");
+    });
+}
+
 #[test]
 fn a_stream_of_a_dead_instance_does_not_touch_the_new_one() {
     let module = fragile();

@@ -14,7 +14,7 @@ const OWN_LOGS: &str = "logs are configured on the command line";
 const OWN_METRICS: &str = "there is no metrics listener";
 const ONE_FORM: &str =
     "paths and header names are always brought into one form, and ambiguous ones are refused";
-const ONE_HOST: &str = "each route signs in on its own host: register `https://HOST/.pomerium/callback` with the provider";
+const ONE_HOST: &str = "there is one process here: register `https://HOST/oauth2/callback` of `authenticate_service_url` with the provider, or without that `https://HOST/.pomerium/callback` of each route";
 const ONE_SECRET: &str =
     "`cookie_secret` seals everything here, and assertions are signed with `signing_key`";
 const ONLY_WEB: &str = "only web applications are served here";
@@ -308,7 +308,12 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("cookie_http_only", "session cookies are always HttpOnly"),
     Key::ignored("shared_secret", ONE_SECRET),
     Key::ignored("shared_secret_file", ONE_SECRET),
-    Key::ignored("authenticate_service_url", ONE_HOST),
+    Key::honoured(
+        "authenticate_service_url",
+        Kind::Text,
+        By::FILTER,
+        "The host on which everybody signs in, once for all routes: register its `/oauth2/callback` with the provider. Without it each route signs in on its own host",
+    ),
     Key::ignored("authenticate_internal_service_url", ONE_HOST),
     Key::ignored("authenticate_callback_path", ONE_HOST),
     Key::honoured(

@@ -17,6 +17,9 @@ const MAX_CLAIM_HEADERS: usize = 64;
 /// What stands before a claim's name in a header's, when the file does not name the header.
 const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
 
+/// The one algorithm that `jetway-cockpit-session` verifies.
+const LOGIN_ALGORITHM: &str = "ES256";
+
 const SIGNING_KEY_HELP: &str = "write what `openssl ecparam -name prime256v1 -genkey -noout` prints, or an Ed25519 or RSA key in PEM, as it is or in base64";
 
 const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
@@ -77,7 +80,19 @@ fn read_signing_key(
         return None;
     };
     match AssertionKey::from_pem(pem.expose()) {
-        Ok(key) => Some(key),
+        Ok(key) => {
+            if key.algorithm() != LOGIN_ALGORITHM
+                && routes.iter().any(|route| route.cockpit.is_some())
+            {
+                findings
+                    .problem(
+                        &place,
+                        format!("`signing_key` signs by {}, and logins to Cockpit take {LOGIN_ALGORITHM}", key.algorithm()),
+                    )
+                    .help(format!("{SIGNING_KEY_HELP}, or take it out: one is derived from `cookie_secret`"));
+            }
+            Some(key)
+        }
         Err(reason) => {
             // What is wrong, and what to write instead.
             let (wrong, help) = reason

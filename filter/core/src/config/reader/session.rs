@@ -7,7 +7,7 @@ use url::Url;
 
 use super::super::findings::{Findings, quoted};
 use super::super::object::Object;
-use super::super::{MAX_SESSION_LIFETIME, Origin, Secret, SessionSettings};
+use super::super::{MAX_SESSION_LIFETIME, Origin, Secret, SessionSettings, SignInHost};
 
 /// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
@@ -50,9 +50,41 @@ pub(super) fn read_session(
         secret: read_secret(file, needed, findings),
         previous_secrets: read_previous(file, findings),
         lifetime,
+        sign_in_host: read_sign_in_host(file, findings),
         idle: read_idle(file, lifetime, findings),
         signed_out_url: read_signed_out_url(file, findings),
     })
+}
+
+/// Pomerium's own service, which its files name by default.
+const HOSTED: &str = "authenticate.pomerium.app";
+
+fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignInHost> {
+    let place = file.place_of("authenticate_service_url");
+    let text = file.some_text("authenticate_service_url", findings)?;
+    let url = Url::parse(&text).ok();
+    let plain = |url: &Url| {
+        matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none()
+    };
+    let origin = url.as_ref().filter(|url| plain(url)).and_then(Origin::of);
+    match origin {
+        Some(origin) if origin.host == HOSTED => {
+            findings
+                .problem(&place, "that is Pomerium's own sign-in service, which is not for this proxy")
+                .help("name a host of yours, or take it out: each route then signs in on its own host");
+            None
+        }
+        Some(origin) if origin.tls => Some(SignInHost {
+            origin: origin.to_string(),
+            host: origin.host,
+        }),
+        _ => {
+            findings
+                .problem(&place, format!("{} is not an https origin", quoted(&text)))
+                .help("write for example `https://authenticate.example.com`");
+            None
+        }
+    }
 }
 
 fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {

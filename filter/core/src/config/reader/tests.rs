@@ -297,7 +297,7 @@ fn warnings() {
         ),
         ("/routes/0/zebra", json!(true), "unknown key `zebra`", None),
         (
-            "/authenticate_service_url",
+            "/authenticate_internal_service_url",
             json!("https://a.test"),
             "has no effect",
             Some("register"),

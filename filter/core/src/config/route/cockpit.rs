@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::super::findings::{Findings, Place, quoted};
 use super::super::keys::COCKPIT;
 use super::super::object::Object;
@@ -81,6 +83,21 @@ impl CockpitSettings {
         let fits = |known: &String| known.eq_ignore_ascii_case(domain);
         let user = self.local_part_of.iter().any(fits).then_some(local)?;
         Some((ordinary(user)?, FoundBy::LocalPart))
+    }
+
+    /// Everything that decides as whom somebody is in Cockpit, the same for the same settings.
+    pub(crate) fn to_value(&self) -> Value {
+        let users = self
+            .users
+            .iter()
+            .map(|(person, user)| json!([person, user.as_str()]));
+        json!([
+            users.collect::<Vec<_>>(),
+            self.user_claim,
+            self.local_part_of,
+            self.administrators.to_value(),
+            self.allow_other_hosts,
+        ])
     }
 
     /// Reads `cockpit`, and what other keys of the route mean for it. `None` when it is not there or not an object.
@@ -189,7 +206,7 @@ pub(super) fn preserve_host(
             &object.place_of("preserve_host_header"),
             "Cockpit sees another host than browsers do, and refuses their websockets",
         )
-        .help("take it out, or add to cockpit.conf what `jetway cockpit-conf` prints");
+        .help("take it out, or add to cockpit.conf what `jetway cockpit conf` prints");
     host
 }
 

@@ -2,16 +2,17 @@
 //!
 //! To Cockpit a live cookie outweighs everything else: who brings it is in that session, whatever the request says about
 //! who logs in. So each one that Cockpit sets gets a tag on its way to the browser, which only the same session of the
-//! same person as the same Unix user on the same host can show again; one without its tag never reaches Cockpit.
+//! same person as the same Unix user with the same access on the same host can show again; one without its tag never
+//! reaches Cockpit.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::Standing;
 use crate::config::Secret;
 use crate::session::Session;
-use crate::unix_user::UnixUser;
 
 /// Bytes of a tag: as hard to guess as a session's name.
 const TAG: usize = 16;
@@ -54,9 +55,21 @@ impl Binder {
     }
 
     /// The keys for a visitor.
-    pub(super) fn bind(&self, host: &str, session: &Session, user: &UnixUser) -> Binding {
+    pub(super) fn bind(&self, host: &str, session: &Session, standing: &Standing) -> Binding {
         // Only the subject, which comes last, may hold a zero byte: the joint text is unambiguous.
-        let text = [host, &session.id, user.as_str(), &session.subject].join("\0");
+        let access = if standing.administrator {
+            "administrator"
+        } else {
+            "limited"
+        };
+        let text = [
+            host,
+            &session.id,
+            standing.user.as_str(),
+            access,
+            &session.subject,
+        ]
+        .join("\0");
         let keys = self
             .rings
             .iter()

@@ -94,7 +94,10 @@ fn a_plain_route_pays_for_no_other() {
         let mut world = World::with(&file);
         let headers = sent(&[("x-in", b"1"), ("cookie", b"a=b")]);
         let counted = allocation_counter::measure(|| {
-            let _ = world.begin(&headers);
+            let mut env = world.fixture.env();
+            let _ = world
+                .gate
+                .begin(&crate::request::Request::new(&headers), &mut env);
         });
         counted.count_total
     });

@@ -398,8 +398,10 @@ fn a_worker_that_knows_no_keys_waits_for_them() {
     world.gate = Gate::new(crate::testing::config(&json!({})));
     let headers = logout_request(&[FORM]);
     assert!(matches!(world.begin(&headers), Step::Hold { .. }));
-    let gone = world.gate.unavailable(&Request::new(&headers));
-    assert_eq!(gone.status, 503);
+    let gone = world
+        .gate
+        .begin_without(&Request::new(&headers), &mut world.fixture.env());
+    assert_eq!(status(&gone), 503);
     world.learn();
     assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
 }

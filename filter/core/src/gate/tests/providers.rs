@@ -12,6 +12,8 @@ fn world(changes: &Value) -> World {
         gate: Gate::new(config(changes)),
         fixture: crate::testing::Fixture::new(),
         fake: crate::testing::FakeProvider::new(),
+        last: super::world::Headers::new(),
+        grant: json!({}),
     };
     world.learn();
     world

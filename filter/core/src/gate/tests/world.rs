@@ -16,6 +16,10 @@ pub(super) struct World {
     pub(super) gate: Gate,
     pub(super) fixture: Fixture,
     pub(super) fake: FakeProvider,
+    /// The request that was begun last, which a call of the provider finds when it returns.
+    pub(super) last: Headers,
+    /// What the provider's token answers have beside the tokens.
+    pub(super) grant: Value,
 }
 
 /// Headers as one side sees them.
@@ -121,6 +125,8 @@ impl World {
             gate: Gate::new(config(changes)),
             fixture: Fixture::new(),
             fake: FakeProvider::new(),
+            last: Headers::new(),
+            grant: json!({}),
         };
         world.learn();
         world
@@ -144,6 +150,7 @@ impl World {
     }
 
     pub(super) fn begin(&mut self, headers: &Headers) -> Step {
+        self.last.clone_from(headers);
         self.gate
             .begin(&Request::new(headers), &mut self.fixture.env())
     }
@@ -247,16 +254,25 @@ impl World {
         };
         assert_eq!(call.path, "/token");
         assert!(!format!("{call:?} {waiting:?}").contains("the-code"));
-        let body = json!({"id_token": self.fake.sign(claims), "access_token": "at"}).to_string();
+        let body = self.tokens(Some(claims));
         self.resume(waiting, &ok(&body))
+    }
+
+    /// A token answer with these claims in its ID token.
+    pub(super) fn tokens(&self, claims: Option<&Value>) -> String {
+        let mut answer = self.grant.clone();
+        answer["access_token"] = json!("at");
+        if let Some(claims) = claims {
+            answer["id_token"] = json!(self.fake.sign(claims));
+        }
+        answer.to_string()
     }
 
     /// Gives a waiting request the provider's answer.
     pub(super) fn resume(&mut self, waiting: Waiting, reply: &ProviderReply<'_>) -> Step {
-        // A sign-in knows from its callback all that it needs.
         waiting.resume(
             &self.gate,
-            &Request::new(&[]),
+            &Request::new(&self.last),
             reply,
             &mut self.fixture.env(),
         )

@@ -19,11 +19,16 @@ const MAX_FILE: u64 = 64 * 1024;
 const SEEN: &str = "Cockpit's login page with an error, after the sign-in";
 
 /// Looks at everything that is there.
-pub(super) fn examine(subject: &Subject<'_>, visit: &Visit<'_>, socket: &Path) -> Vec<Finding> {
+pub(super) fn examine(
+    subject: &Subject<'_>,
+    visit: &Visit<'_>,
+    socket: &Path,
+    allow_root: bool,
+) -> Vec<Finding> {
     let layout = Layout::of(Path::new("/")).unwrap_or(Layout::StaticGroup);
     let mut findings = vec![of_socket(socket, layout)];
     findings.extend(of_unit());
-    findings.extend(of_helper(subject, &visit.public.host));
+    findings.extend(of_helper(subject, &visit.public.host, allow_root));
     findings
 }
 
@@ -128,7 +133,7 @@ fn of_unit() -> Option<Finding> {
 }
 
 /// The helper has to accept assertions for this host, signed by this file's key.
-fn of_helper(subject: &Subject<'_>, host: &str) -> Vec<Finding> {
+fn of_helper(subject: &Subject<'_>, host: &str, allow_root: bool) -> Vec<Finding> {
     let conf = match read(SESSION_CONF) {
         Ok(text) => text,
         Err(error) => {
@@ -140,11 +145,26 @@ fn of_helper(subject: &Subject<'_>, host: &str) -> Vec<Finding> {
         }
     };
     let mut findings = vec![of_hosts(&conf, host)];
+    findings.extend(of_root(&conf, allow_root));
     findings.push(of_keys(
         subject,
         setting(&conf, "keys_file").map_or(SESSION_KEYS, |(value, _)| value),
     ));
     findings
+}
+
+/// Root is let in by the route and by the helper, or not at all.
+fn of_root(conf: &str, wanted: bool) -> Option<Finding> {
+    let (value, line) = setting(conf, "allow_root").unwrap_or(("false", 0));
+    let message = "the route lets somebody be root, and `allow_root` does not";
+    (wanted && value != "true").then(|| {
+        Finding::warning(CHECK, SESSION_CONF, message)
+            .seen(SEEN)
+            .change(
+                Change::file(SESSION_CONF, Some(line).filter(|line| *line > 0), "write")
+                    .line("allow_root = true"),
+            )
+    })
 }
 
 fn of_hosts(conf: &str, host: &str) -> Finding {

@@ -186,6 +186,6 @@ fn another_host_is_warned_of() {
             .help
             .as_deref()
             .unwrap()
-            .contains("cockpit-conf")
+            .contains("cockpit conf")
     );
 }

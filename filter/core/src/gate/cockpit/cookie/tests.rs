@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::config::FoundBy;
 use crate::env::Timestamp;
 use crate::session::Identity;
+use crate::unix_user::UnixUser;
 
 fn session(id: &str, subject: &str) -> Session {
     let identity = Identity {
@@ -18,8 +20,14 @@ fn secret(byte: u8) -> Secret {
     Secret::new(vec![byte; 32])
 }
 
+/// A `!` after the user stands for administrative access.
 fn bind(binder: &Binder, host: &str, session: &Session, user: &str) -> Binding {
-    binder.bind(host, session, &UnixUser::new(user).unwrap())
+    let standing = Standing {
+        user: UnixUser::new(user.trim_end_matches('!')).unwrap(),
+        by: FoundBy::Table,
+        administrator: user.ends_with('!'),
+    };
+    binder.bind(host, session, &standing)
 }
 
 fn alice() -> Binding {
@@ -68,6 +76,7 @@ fn no_other_visitor_can_use_it() {
         bind(&binder, "app.test", &session("j", "s"), "alice"),
         bind(&binder, "app.test", &session("i", "t"), "alice"),
         bind(&binder, "app.test", &session("i", "s"), "bob"),
+        bind(&binder, "app.test", &session("i", "s"), "alice!"),
         bind(
             &Binder::new(&secret(2), &[]),
             "app.test",

@@ -1,0 +1,13 @@
+//! The attacks of `tests/files/attacks.tsv` on the core. A test is named for the row that it runs; `tests/tests/attacks.rs`
+//! compares the names with the rows. What needs a wire is there, too.
+
+mod certification;
+mod cookies;
+mod forge;
+mod keys;
+mod leaks;
+mod return_address;
+mod sign_in;
+mod target;
+mod tokens;
+mod websockets;

@@ -1,0 +1,144 @@
+//! W rows: open streams, and who may open them. Handshakes that are no handshakes need a wire, see
+//! `tests/tests/hostile_provider.rs`.
+
+use serde_json::json;
+
+use super::target::Target;
+use crate::gate::Gate;
+use crate::gate::tests::world::{Jar, request, status};
+use crate::step::Step;
+use crate::testing::config;
+use crate::watched::{Recheck, Watched};
+
+const HERE: &[u8] = b"https://app.test";
+
+impl Target {
+    fn handshake(&mut self, jar: &Jar, more: &[(&str, &[u8])]) -> Step {
+        let cookies = jar.header();
+        let mut headers = vec![
+            ("upgrade", &b"websocket"[..]),
+            ("connection", b"upgrade"),
+            ("cookie", cookies.as_bytes()),
+        ];
+        headers.extend(more);
+        self.send("GET", "/socket", &headers)
+    }
+
+    fn open(&mut self, jar: &Jar) -> Watched {
+        match self.handshake(jar, &[("origin", HERE)]) {
+            Step::Forward(mut forward) => forward.take_watched().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn closes(&mut self, watched: &mut Watched) -> bool {
+        let recheck = self.world.gate.recheck(watched, &self.world.fixture.env());
+        matches!(recheck, Recheck::Close(_))
+    }
+}
+
+#[test]
+fn w_02_sibling_origin() {
+    let mut target = Target::new();
+    let jar = target.innocent();
+    for origin in [
+        &b"https://app.test.evil"[..],
+        b"http://app.test",
+        b"https://app.test:8443",
+        b"https://b.test",
+        b"https://evil.test",
+        b"https://app.test/",
+        b"https://app.test@evil.test",
+        b"null",
+        b"",
+        b"https://app.test\xff",
+        b"https://APP.test.",
+    ] {
+        let step = target.handshake(&jar, &[("origin", origin)]);
+        assert_eq!(status(&step), 403, "{}", String::from_utf8_lossy(origin));
+        target.still_serves("a sibling's origin");
+    }
+    let twice = target.handshake(&jar, &[("origin", HERE), ("origin", b"https://evil.test")]);
+    assert_eq!(status(&twice), 400);
+    assert!(matches!(
+        target.handshake(&jar, &[("origin", HERE)]),
+        Step::Forward(_)
+    ));
+}
+
+#[test]
+fn w_04_c_33_the_session_ends_or_the_policy_changes() {
+    let mut target = Target::with(&json!({"cookie_expire": "1h"}));
+    target
+        .world
+        .gate
+        .put_in_force("p", &target.world.fixture.env());
+    let jar = target.sign_in("alice@corp.test");
+    let (mut signed_out, cookies) = (target.open(&jar), jar.header());
+    let form = [("cookie", cookies.as_bytes()), ("origin", HERE)];
+    assert!(!target.closes(&mut signed_out));
+    assert!(matches!(
+        target.send("POST", "/.pomerium/sign_out", &form),
+        Step::Reply(_)
+    ));
+    assert!(target.closes(&mut signed_out), "a sign-out closes it");
+
+    let jar = target.sign_in("alice@corp.test");
+    let (mut over, mut changed) = (target.open(&jar), target.open(&jar));
+    let start = target.world.fixture.now;
+    target.world.fixture.now = start.plus(3600);
+    assert!(target.closes(&mut over), "the end of the session closes it");
+    target.world.fixture.now = start;
+
+    // Alice is taken out of the list, and the file is read again.
+    let without = json!({"cookie_expire": "1h", "routes": [
+        {"from": "https://app.test", "to": "http://a", "allow_websockets": true,
+         "policy": {"allow": {"or": [{"email": "bob@corp.test"}]}}},
+    ]});
+    let mut reloaded = Gate::new(config(&without));
+    reloaded.put_in_force("p", &target.world.fixture.env());
+    assert!(target.closes(&mut changed), "a changed policy closes it");
+    target.world.gate = reloaded;
+    target.learn();
+    assert_eq!(
+        status(&target.world.visit("app.test", "/", &jar)),
+        403,
+        "and refuses the next request"
+    );
+    target.still_serves("a reload");
+}
+
+#[test]
+fn w_07_subprotocol_as_token() {
+    let mut target = Target::new();
+    let token = {
+        let callback = target.come_back();
+        target.forge.honest(&target.claims(&callback))
+    };
+    for protocol in [
+        format!("bearer, {token}"),
+        format!("base64url.bearer.authorization.k8s.io.{token}"),
+        token.clone(),
+    ] {
+        let more = [
+            ("origin", HERE),
+            ("sec-websocket-protocol", protocol.as_bytes()),
+        ];
+        let step = target.handshake(&Jar::default(), &more);
+        assert_eq!(status(&step), 401, "{protocol:.20}");
+        target.still_serves("a token as subprotocol");
+        // Beside a session it is the application's, as it is.
+        let jar = target.innocent();
+        let cookies = jar.header();
+        let headers = [
+            ("upgrade", &b"websocket"[..]),
+            ("cookie", cookies.as_bytes()),
+            more[0],
+            more[1],
+        ];
+        let seen = target
+            .world
+            .upstream(&request("GET", "app.test", "/socket", &headers));
+        assert_eq!(seen.get("sec-websocket-protocol"), Some(protocol));
+    }
+}

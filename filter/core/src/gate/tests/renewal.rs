@@ -1,0 +1,470 @@
+//! Sessions are renewed ahead of time, once, and nothing that goes wrong meanwhile signs anybody out who is not to be.
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::world::{Jar, World, ok, request, status};
+use crate::renewal::{Progress, Renewing};
+use crate::testing::config;
+
+pub(super) const ALICE: &str = "alice@corp.test";
+/// How long an access token holds here, in seconds.
+pub(super) const LIFE: u64 = 300;
+/// From here on a session is due, whatever the dice say.
+pub(super) const DUE: u64 = LIFE * 8 / 10;
+
+/// A world in which the provider gives refresh tokens, and alice's browser.
+pub(super) fn renewable(changes: &Value) -> (World, Jar) {
+    let mut world = World::with(changes);
+    world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+    let jar = world.sign_in("app.test", "/", ALICE);
+    (world, jar)
+}
+
+impl World {
+    pub(super) fn later(&mut self, seconds: u64) {
+        self.fixture.now = self.fixture.now.plus(seconds);
+    }
+
+    /// The renewal that the timer would send now, and the refresh token that it uses.
+    pub(super) fn renewal(&mut self) -> Option<(String, Renewing)> {
+        let (call, renewing) = self.gate.next_renewal(&mut self.fixture.env())?;
+        assert_eq!((call.method, call.path.as_str()), ("POST", "/token"));
+        let form = url::form_urlencoded::parse(call.body.as_bytes()).into_owned();
+        let form: std::collections::BTreeMap<String, String> = form.collect();
+        assert_eq!(form["grant_type"], "refresh_token");
+        let shown = format!("{call:?} {renewing:?}");
+        assert!(!shown.contains(&form["refresh_token"]), "{shown}");
+        Some((form["refresh_token"].clone(), renewing))
+    }
+
+    pub(super) fn finish(&mut self, renewing: Renewing, reply: &ProviderReply<'_>) -> String {
+        match renewing.resume(&self.gate, reply, &mut self.fixture.env()) {
+            Progress::Over(event) => event.into_owned(),
+            Progress::Call(call, _) => panic!("{call:?}"),
+        }
+    }
+
+    /// Answers a renewal with a new refresh token and these claims beside those of a refreshed token of alice's.
+    pub(super) fn renew(
+        &mut self,
+        renewing: Renewing,
+        refresh_token: &str,
+        more: &Value,
+    ) -> String {
+        let claims = self.refreshed(more);
+        self.grant["refresh_token"] = json!(refresh_token);
+        let body = self.tokens(Some(&claims));
+        self.finish(renewing, &ok(&body))
+    }
+
+    fn refreshed(&self, more: &Value) -> Value {
+        let mut claims = self.claims(ALICE, "");
+        claims.as_object_mut().unwrap().remove("nonce");
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        claims
+    }
+
+    /// A script's request; its cookies are kept, as a browser does.
+    pub(super) fn fetch(&mut self, jar: &mut Jar) -> u16 {
+        let cookies = jar.header();
+        let step = self.begin(&request(
+            "GET",
+            "app.test",
+            "/",
+            &[("cookie", cookies.as_bytes())],
+        ));
+        jar.keep(&step);
+        status(&step)
+    }
+
+    /// Another worker of the same process.
+    fn other_worker(&mut self, changes: &Value) -> Gate {
+        let mut gate = Gate::new(config(changes));
+        std::mem::swap(&mut self.gate, &mut gate);
+        self.learn();
+        std::mem::swap(&mut self.gate, &mut gate);
+        gate
+    }
+}
+
+impl Jar {
+    /// Takes the cookies of whatever answer comes to a request.
+    fn keep(&mut self, step: &Step) {
+        match step {
+            Step::Reply(reply) => self.take(reply),
+            Step::Forward(forward) => {
+                for line in forward.cookies() {
+                    let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+                    self.0.insert(name.to_owned(), value.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn nothing_is_asked_before_a_session_is_due() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(LIFE * 7 / 10 - 1);
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert!(world.renewal().is_none());
+    world.later(LIFE / 10 + 1);
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert_eq!(world.renewal().unwrap().0, "r0");
+}
+
+#[test]
+fn without_a_refresh_token_nothing_is_ever_asked() {
+    let mut world = World::new();
+    let mut jar = world.sign_in("app.test", "/", ALICE);
+    world.later(13 * 3600);
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert!(world.renewal().is_none());
+}
+
+/// C-30.
+#[test]
+fn twenty_requests_at_once_on_two_workers_make_one_call_and_all_get_in() {
+    let (mut world, jar) = renewable(&json!({}));
+    let mut other = world.other_worker(&json!({}));
+    world.later(DUE);
+    let mut renewals = Vec::new();
+    for number in 0..20 {
+        std::mem::swap(&mut world.gate, &mut other);
+        assert_eq!(world.fetch(&mut jar.clone()), 200, "request {number}");
+        renewals.extend(world.renewal());
+    }
+    let (token, renewing) = renewals.pop().unwrap();
+    assert_eq!((token.as_str(), renewals.len()), ("r0", 0));
+
+    // Whatever comes while the provider is asked gets in, and asks nothing.
+    assert_eq!(world.fetch(&mut jar.clone()), 200);
+    assert!(world.renewal().is_none());
+    let event = world.renew(renewing, "r1", &json!({}));
+    assert_eq!(event, "session renewed account=\"alice@corp.test\"");
+
+    // All browsers' copies get the new session, from both workers; nobody asks with the old token again.
+    for _ in 0..4 {
+        std::mem::swap(&mut world.gate, &mut other);
+        let mut copy = jar.clone();
+        assert_eq!(world.fetch(&mut copy), 200);
+        assert_ne!(copy.0, jar.0, "the new session is in a new cookie");
+        assert!(world.renewal().is_none());
+        let mut again = copy.clone();
+        assert_eq!(world.fetch(&mut again), 200);
+        assert_eq!(again.0, copy.0, "and stays in it");
+    }
+}
+
+#[test]
+fn a_rotated_refresh_token_is_never_used_twice() {
+    let (mut world, old) = renewable(&json!({}));
+    let mut jar = old.clone();
+    let mut used = Vec::new();
+    for round in 1..6 {
+        world.later(DUE);
+        // The oldest cookie of all asks as well, as a second window may do.
+        for jar in [&mut old.clone(), &mut jar] {
+            assert_eq!(world.fetch(jar), 200);
+            let Some((token, renewing)) = world.renewal() else {
+                continue;
+            };
+            used.push(token);
+            let _ = world.renew(renewing, &format!("r{round}"), &json!({}));
+        }
+    }
+    assert_eq!(used, ["r0", "r1", "r2", "r3", "r4"]);
+}
+
+#[test]
+fn an_overdue_session_waits_for_the_provider_once() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(LIFE);
+    let cookies = jar.header();
+    let headers = request("GET", "app.test", "/", &[("cookie", cookies.as_bytes())]);
+    let Step::Hold { until } = world.begin(&headers) else {
+        panic!("the first request after a long pause waits")
+    };
+    assert_eq!(until, world.fixture.now.plus(RENEWAL_WAIT));
+    let (_, renewing) = world.renewal().unwrap();
+    // Others carry on, and so does this one if the provider takes too long.
+    assert_eq!(world.fetch(&mut jar.clone()), 200);
+    let late = world
+        .gate
+        .begin_without(&Request::new(&headers), &mut world.fixture.env());
+    assert_eq!(status(&late), 200);
+    let _ = world.renew(renewing, "r1", &json!({}));
+    let step = world.begin(&headers);
+    jar.keep(&step);
+    assert_eq!(status(&step), 200);
+    assert_eq!(world.fetch(&mut jar), 200);
+}
+
+/// The claims of a renewal are judged with the next request, and in every worker.
+#[test]
+fn renewed_claims_are_judged_at_once() {
+    let groups = json!({"routes": [{"from": "https://app.test", "to": "http://a",
+        "policy": {"allow": {"and": [{"domain": "corp.test"}, {"groups": "admins"}]}}}]});
+    let mut world = World::with(&groups);
+    world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+    let told = json!({"groups": ["admins"]});
+    let mut jar = world.sign_in_with("app.test", "/", ALICE, &told);
+    let mut other = world.other_worker(&groups);
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 200);
+    let (_, renewing) = world.renewal().unwrap();
+    let _ = world.renew(renewing, "r1", &json!({"groups": ["guests"]}));
+    assert_eq!(world.fetch(&mut jar.clone()), 403);
+    std::mem::swap(&mut world.gate, &mut other);
+    assert_eq!(world.fetch(&mut jar), 403);
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 403);
+    let (_, renewing) = world.renewal().unwrap();
+    let _ = world.renew(renewing, "r2", &json!({"groups": ["admins"]}));
+    assert_eq!(world.fetch(&mut jar), 200);
+}
+
+#[test]
+fn a_refused_renewal_ends_the_session_in_all_workers() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    let mut other = world.other_worker(&json!({}));
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 200);
+    let (_, renewing) = world.renewal().unwrap();
+    let event = world.finish(renewing, &refused());
+    assert_eq!(
+        event,
+        "session ended: the provider refuses to renew it account=\"alice@corp.test\""
+    );
+    std::mem::swap(&mut world.gate, &mut other);
+    assert_eq!(world.fetch(&mut jar.clone()), 401, "a script is told");
+    let step = world.visit("app.test", "/", &jar);
+    assert_eq!(status(&step), 303, "a person is sent to sign in");
+    jar.keep(&step);
+    assert!(!jar.0.contains_key("__Host-_pomerium"), "the cookie goes");
+    assert!(world.renewal().is_none());
+}
+
+#[test]
+fn a_refusal_that_comes_after_another_renewal_ends_nothing() {
+    let (mut world, jar) = renewable(&json!({}));
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar.clone()), 200);
+    let (_, slow) = world.renewal().unwrap();
+    // Whoever renews has died, it seems.
+    world.later(crate::renewal::LOCK);
+    let step = world.visit("app.test", "/", &jar);
+    assert!(matches!(step, Step::Hold { .. } | Step::Forward(_)));
+    let (_, fast) = world.renewal().unwrap();
+    let _ = world.renew(fast, "r1", &json!({}));
+    let event = world.finish(slow, &refused());
+    assert!(event.starts_with("renewal dropped"), "{event}");
+    assert_eq!(world.fetch(&mut jar.clone()), 200);
+}
+
+/// C-32 is the last case: the answer is lost, so the old token is used once more, and the provider does not take it.
+#[test]
+fn a_provider_without_a_usable_answer_signs_nobody_out() {
+    for (name, reply) in [
+        ("unreachable", ProviderReply::NONE),
+        ("down", reply(503, "")),
+        ("broken", reply(500, "{\"error\":\"invalid_grant\"}")),
+        ("rubbish", reply(200, "<html>")),
+        ("empty", reply(200, "{}")),
+        (
+            "our own mistake",
+            reply(401, "{\"error\":\"invalid_client\"}"),
+        ),
+    ] {
+        let (mut world, mut jar) = renewable(&json!({}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, renewing) = world.renewal().unwrap();
+        let event = world.finish(renewing, &reply);
+        assert!(event.starts_with("session not renewed"), "{name}: {event}");
+        world.later(crate::renewal::PAUSE - 1);
+        assert_eq!(world.fetch(&mut jar), 200, "{name}");
+        assert!(world.renewal().is_none(), "{name}: not again so soon");
+        world.later(LIFE);
+        let step = world.visit("app.test", "/", &jar);
+        assert!(matches!(step, Step::Hold { .. }), "{name}: {step:?}");
+        let (token, renewing) = world.renewal().unwrap();
+        assert_eq!(token, "r0", "{name}");
+        let _ = world.finish(renewing, &refused());
+        assert_eq!(world.fetch(&mut jar), 401, "{name}");
+        assert!(world.renewal().is_none(), "{name}: no loop");
+    }
+}
+
+#[test]
+fn a_provider_that_stays_away_does_not_prolong_a_session() {
+    let (mut world, mut jar) = renewable(&json!({"cookie_expire": "1h"}));
+    let begun = world.fixture.now;
+    for _ in 0..100 {
+        world.later(crate::renewal::LOCK);
+        if world.fixture.now >= begun.plus(3600) {
+            break;
+        }
+        let headers = request(
+            "GET",
+            "app.test",
+            "/",
+            &[("cookie", jar.header().as_bytes())],
+        );
+        let step = world
+            .gate
+            .begin_without(&Request::new(&headers), &mut world.fixture.env());
+        assert!(matches!(status(&step), 200 | 503));
+        if let Some((_, renewing)) = world.renewal() {
+            let _ = world.finish(renewing, &ProviderReply::NONE);
+        }
+        assert_eq!(world.fetch(&mut jar), 200);
+    }
+    world.fixture.now = begun.plus(3600);
+    assert_eq!(world.fetch(&mut jar), 401);
+}
+
+/// J-56, and OpenID's `refresh-token-invalid-issuer` and `refresh-token-invalid-sub`.
+#[test]
+fn a_renewal_never_switches_the_identity() {
+    for (name, more) in [
+        ("sub", json!({"sub": "s-bob@corp.test"})),
+        ("iss", json!({"iss": "https://evil.test"})),
+        ("aud", json!({"aud": "other"})),
+        ("nonce", json!({"nonce": "another"})),
+    ] {
+        let (mut world, mut jar) = renewable(&json!({}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, renewing) = world.renewal().unwrap();
+        let event = world.renew(renewing, "r1", &more);
+        assert_eq!(
+            event, "session ended: identity_changed account=\"alice@corp.test\"",
+            "{name}"
+        );
+        assert_eq!(world.fetch(&mut jar), 401, "{name}");
+    }
+}
+
+/// A token that does not hold says nothing about anybody, but the refresh token that came with it is the good one now.
+#[test]
+fn a_token_that_does_not_hold_changes_nothing_but_the_refresh_token() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 200);
+    let (_, renewing) = world.renewal().unwrap();
+    let event = world.renew(renewing, "r1", &json!({"exp": 5}));
+    assert!(event.contains("token-expired"), "{event}");
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert!(world.renewal().is_none());
+    world.later(crate::renewal::PAUSE);
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert_eq!(world.renewal().unwrap().0, "r1");
+}
+
+#[test]
+fn a_renewal_without_an_id_token_asks_userinfo_who_it_is() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    for (sub, expected) in [("s-alice@corp.test", 200), ("s-bob@corp.test", 401)] {
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, renewing) = world.renewal().unwrap();
+        let body = world.tokens(None);
+        let progress = renewing.resume(&world.gate, &ok(&body), &mut world.fixture.env());
+        let Progress::Call(call, renewing) = progress else {
+            panic!("{progress:?}")
+        };
+        assert_eq!(call.path, "/me");
+        let told = json!({"sub": sub, "email": ALICE, "email_verified": true}).to_string();
+        let _ = world.finish(renewing, &ok(&told));
+        assert_eq!(world.fetch(&mut jar), expected);
+    }
+}
+
+/// The provider has rotated its signing keys since.
+#[test]
+fn a_renewal_fetches_new_keys() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 200);
+    let (_, renewing) = world.renewal().unwrap();
+    world.fake = crate::testing::FakeProvider::with_key(2, "k2");
+    let claims = world.refreshed(&json!({}));
+    let body = world.tokens(Some(&claims));
+    let progress = renewing.resume(&world.gate, &ok(&body), &mut world.fixture.env());
+    let Progress::Call(call, renewing) = progress else {
+        panic!("{progress:?}")
+    };
+    assert_eq!(call.path, "/jwks");
+    let keys = world.fake.jwks();
+    let event = world.finish(renewing, &ok(&keys));
+    assert!(event.starts_with("session renewed"), "{event}");
+}
+
+/// C-29.
+#[test]
+fn a_sign_out_during_a_renewal_wins() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 200);
+    let (_, renewing) = world.renewal().unwrap();
+    let copy = jar.clone();
+    let cookies = jar.header();
+    // The provider is told as well; whether it answers is another story.
+    let _ = world.begin(&request(
+        "POST",
+        "app.test",
+        "/.pomerium/sign_out",
+        &[
+            ("cookie", cookies.as_bytes()),
+            ("origin", b"https://app.test"),
+        ],
+    ));
+    let event = world.renew(renewing, "r1", &json!({}));
+    assert!(event.starts_with("renewal dropped"), "{event}");
+    assert_eq!(world.fetch(&mut copy.clone()), 401, "a copy of the cookie");
+}
+
+/// C-13: activity moves the idle end, and never the absolute one.
+#[test]
+fn idle_and_absolute_ends_to_the_second() {
+    let changes = json!({"cookie_idle_expire": "10m", "cookie_expire": "1h"});
+    let mut world = World::with(&changes);
+    let mut jar = world.sign_in("app.test", "/", ALICE);
+    world.later(599);
+    assert_eq!(world.fetch(&mut jar.clone()), 200, "idle - 1");
+    // That request counted, whether or not its browser kept the cookie.
+    world.later(599);
+    assert_eq!(world.fetch(&mut jar), 200);
+    world.later(600);
+    assert_eq!(world.fetch(&mut jar), 401, "idle");
+
+    let begun = world.fixture.now;
+    let first = world.sign_in("app.test", "/", ALICE);
+    let mut jar = first.clone();
+    while world.fixture.now < begun.plus(3300) {
+        world.later(300);
+        assert_eq!(world.fetch(&mut jar), 200);
+    }
+    world.fixture.now = begun.plus(3599);
+    assert_eq!(world.fetch(&mut jar.clone()), 200, "absolute - 1");
+    world.fixture.now = begun.plus(3600);
+    assert_eq!(world.fetch(&mut jar), 401, "absolute");
+    assert_eq!(world.fetch(&mut first.clone()), 401, "absolute");
+}
+
+pub(super) fn refused() -> ProviderReply<'static> {
+    reply(400, "{\"error\":\"invalid_grant\"}")
+}
+
+fn reply(status: u16, body: &str) -> ProviderReply<'_> {
+    ProviderReply {
+        status,
+        body: body.as_bytes(),
+        date: &[],
+    }
+}

@@ -1,0 +1,183 @@
+//! Coming back to where somebody wanted to go, and not in circles.
+
+use serde_json::json;
+
+use super::super::*;
+use super::world::{HTML, Jar, World, request, status};
+use crate::testing::ISSUER;
+
+const BROWSER: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
+
+/// What a browser gets for an address.
+fn open(world: &mut World, path: &str, jar: &mut Jar) -> Reply {
+    let cookies = jar.header();
+    let headers = [HTML, BROWSER, ("cookie", cookies.as_bytes())];
+    let reply = world.reply(&request("GET", "app.test", path, &headers));
+    jar.take(&reply);
+    reply
+}
+
+fn attribute(page: &str, name: &str) -> String {
+    let start = page.find(&format!("{name}=\"")).unwrap() + name.len() + 2;
+    let rest = &page[start..];
+    rest[..rest.find('"').unwrap()]
+        .replace("&#38;", "&")
+        .replace("&amp;", "&")
+}
+
+/// Goes through a sign-in as a browser does, and returns its last answer.
+fn sign_in(world: &mut World, path: &str, jar: &mut Jar, fragment: Option<&str>) -> Reply {
+    let begun = open(world, path, jar);
+    assert_eq!(begun.status, 303);
+    let page = open(world, begun.header("location").unwrap(), jar);
+    assert_eq!(page.status, 200, "{}", page.body);
+    let to = url::Url::parse(&attribute(&page.body, "href")).unwrap();
+    assert_eq!(to.host_str(), Some("op.test"));
+    if let Some(fragment) = fragment {
+        // What the page's script does.
+        jar.0
+            .insert(attribute(&page.body, "data-cookie"), fragment.to_owned());
+    }
+    let parameter = |name: &str| {
+        let found = to.query_pairs().find(|(known, _)| known == name);
+        found.unwrap().1.into_owned()
+    };
+    let callback = format!(
+        "/.pomerium/callback?code=c&state={}&iss={ISSUER}",
+        parameter("state")
+    );
+    let cookies = jar.header();
+    let headers = [HTML, BROWSER, ("cookie", cookies.as_bytes())];
+    let step = world.begin(&request("GET", "app.test", &callback, &headers));
+    let claims = world.claims("alice@corp.test", &parameter("nonce"));
+    let Step::Reply(reply) = world.answer(step, &claims) else {
+        panic!("a reply ends a sign-in")
+    };
+    jar.take(&reply);
+    reply
+}
+
+#[test]
+fn query_and_fragment_come_back() {
+    for (fragment, expected) in [
+        (None, "/a?b=c"),
+        (Some("/?type=timer"), "/a?b=c#/?type=timer"),
+        (Some("%C3%A9"), "/a?b=c#%C3%A9"),
+        (Some("x\"onload=1"), "/a?b=c"),
+        (Some("a\r\nset-cookie: x"), "/a?b=c"),
+        (Some("\u{e9}"), "/a?b=c"),
+        (Some(""), "/a?b=c"),
+    ] {
+        let (mut world, mut jar) = (World::new(), Jar::default());
+        let reply = sign_in(&mut world, "/a?b=c", &mut jar, fragment);
+        assert_eq!(reply.header("location"), Some(expected), "{fragment:?}");
+        assert!(!jar.0.keys().any(|name| name.contains("fragment")));
+    }
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    let reply = sign_in(&mut world, "/", &mut jar, Some(&"x".repeat(1025)));
+    assert_eq!(reply.header("location"), Some("/"));
+}
+
+#[test]
+fn the_page_between_allows_its_own_script_and_nothing_else() {
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    let begun = open(&mut world, "/", &mut jar);
+    let page = open(&mut world, begun.header("location").unwrap(), &mut jar);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    let start = page.body.find("<script>").unwrap() + "<script>".len();
+    let script = &page.body[start..page.body.find("</script>").unwrap()];
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use sha2::{Digest as _, Sha256};
+    let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));
+    assert!(
+        policy.contains(&format!("script-src 'sha256-{hash}'")),
+        "{policy}"
+    );
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+}
+
+/// The cookie that was set a moment ago does not come back: that is told before the provider is asked.
+#[test]
+fn blocked_cookies_have_a_friendly_end() {
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    let begun = open(&mut world, "/", &mut jar);
+    let page = open(
+        &mut world,
+        begun.header("location").unwrap(),
+        &mut Jar::default(),
+    );
+    assert_eq!(page.status, 400);
+    assert!(
+        page.body.contains("Cookies must be allowed"),
+        "{}",
+        page.body
+    );
+}
+
+#[test]
+fn a_third_bounce_within_a_minute_is_stopped_with_its_cause() {
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    for _ in 0..2 {
+        assert_eq!(sign_in(&mut world, "/", &mut jar, None).status, 303);
+        // The browser loses the session each time.
+        jar.0.retain(|name, _| name.ends_with("_bounces"));
+        assert_eq!(jar.0.len(), 1);
+    }
+    let cookies = jar.clone();
+    let page = open(&mut world, "/", &mut jar);
+    assert_eq!(page.status, 400);
+    assert!(page.body.contains("not sent the session"), "{}", page.body);
+    assert!(jar.0.is_empty(), "whoever tries again on purpose may");
+    assert_eq!(open(&mut world, "/", &mut jar).status, 303);
+
+    let mut other_secret = cookies.clone();
+    other_secret
+        .0
+        .insert("__Host-_pomerium".to_owned(), "AAAA".to_owned());
+    let page = open(&mut world, "/", &mut other_secret);
+    assert!(page.body.contains("different secrets"), "{}", page.body);
+
+    world.fixture.now = world.fixture.now.plus(60);
+    assert_eq!(open(&mut world, "/", &mut cookies.clone()).status, 303);
+}
+
+/// A session that was there before a sign-in is over, and its copies with it (F-32, F-33).
+#[test]
+fn signing_in_as_somebody_else_ends_the_session_before() {
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    assert_eq!(sign_in(&mut world, "/", &mut jar, None).status, 303);
+    let copy = jar.clone();
+    assert_eq!(status(&world.visit("app.test", "/", &copy)), 200);
+    assert_eq!(
+        sign_in(&mut world, "/.pomerium/sign_in", &mut jar, None).status,
+        303
+    );
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &copy)), 303);
+}
+
+#[test]
+fn a_session_that_fits_nowhere_is_told() {
+    let groups: Vec<String> = (0..2000).map(|n| format!("group-{n}")).collect();
+    let criteria: Vec<_> = groups
+        .iter()
+        .map(|group| json!({"groups": group}))
+        .collect();
+    let mut world = World::with(&json!({
+        "routes": [{"from": "https://app.test", "to": "http://a", "policy": {"allow": {"or": criteria}}}],
+    }));
+    let mut jar = Jar::default();
+    let query = world.depart("app.test", "/", &mut jar);
+    let step = world.callback("app.test", &query["state"], &jar);
+    let mut claims = world.claims("alice@corp.test", &query["nonce"]);
+    claims["groups"] = json!(groups);
+    let Step::Reply(page) = world.answer(step, &claims) else {
+        panic!("a page")
+    };
+    assert_eq!(page.status, 400);
+    assert!(page.body.contains("does not fit"), "{}", page.body);
+}

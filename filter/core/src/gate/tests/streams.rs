@@ -1,0 +1,272 @@
+//! Streams that stay open: what closes them, and what does not.
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::renewal::{ALICE, DUE, LIFE, refused, renewable};
+use super::world::{Jar, World, request, status};
+use crate::shared::LocalShared;
+use crate::testing::config;
+use crate::watched::Recheck;
+
+impl World {
+    /// What is watched of a websocket that this browser opens.
+    fn open(&mut self, jar: &Jar) -> Watched {
+        let cookies = jar.header();
+        let upgrade = [
+            ("upgrade", &b"websocket"[..]),
+            ("origin", b"https://app.test"),
+            ("cookie", cookies.as_bytes()),
+        ];
+        match self.begin(&request("GET", "app.test", "/socket", &upgrade)) {
+            Step::Forward(mut forward) => forward.take_watched().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn look(&mut self, watched: &mut Watched) -> Recheck {
+        self.gate.recheck(watched, &self.fixture.env())
+    }
+
+    /// Why a stream is closed.
+    fn closed(&mut self, watched: &mut Watched) -> String {
+        match self.look(watched) {
+            Recheck::Close(event) => event,
+            Recheck::Keep => panic!("it stays open"),
+        }
+    }
+
+    fn keeps(&mut self, watched: &mut Watched) -> bool {
+        self.look(watched) == Recheck::Keep
+    }
+
+    fn put_in_force(&mut self) {
+        self.gate.put_in_force("p", &self.fixture.env());
+    }
+
+    /// A reload: a new gate for new requests, while this world's lives on for its streams.
+    fn reload(&mut self, changes: &Value) -> Gate {
+        let mut gate = Gate::new(config(changes));
+        gate.put_in_force("p", &self.fixture.env());
+        gate
+    }
+}
+
+fn typed(watched: &mut Watched) {
+    watched.hear(20, || Some(b"\x81\x8e1234ab".to_vec()));
+}
+
+#[test]
+fn a_stream_ends_with_its_session_to_the_second() {
+    let mut world = World::with(&json!({"cookie_expire": "1h"}));
+    let jar = world.sign_in("app.test", "/", ALICE);
+    let mut watched = world.open(&jar);
+    world.later(3599);
+    assert!(world.keeps(&mut watched));
+    world.later(1);
+    assert_eq!(
+        world.closed(&mut watched),
+        "stream closed: the session is over route=\"app.test\" account=\"alice@corp.test\""
+    );
+}
+
+#[test]
+fn a_stream_ends_with_a_sign_out() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", ALICE);
+    let bob = world.sign_in("app.test", "/", "bob@corp.test");
+    let (mut watched, mut other) = (world.open(&jar), world.open(&bob));
+    let cookies = jar.header();
+    let _ = world.reply(&request(
+        "POST",
+        "app.test",
+        "/.pomerium/sign_out",
+        &[
+            ("cookie", cookies.as_bytes()),
+            ("origin", b"https://app.test"),
+        ],
+    ));
+    assert!(world.closed(&mut watched).contains("the session was ended"));
+    assert!(world.keeps(&mut other), "another's stays");
+}
+
+#[test]
+fn nobody_is_cut_off_who_types_and_everybody_who_does_not() {
+    let mut world = World::with(&json!({"cookie_idle_expire": "10m", "cookie_expire": "10h"}));
+    let mut jar = world.sign_in("app.test", "/", ALICE);
+    let (mut used, mut unused) = (world.open(&jar), world.open(&jar));
+    let mut other = world.sign_in("app.test", "/", "bob@corp.test");
+    let mut silent = world.open(&other);
+    for _ in 0..9 {
+        world.later(599);
+        typed(&mut used);
+        assert!(world.keeps(&mut used));
+        // Another stream of the session, maybe with another worker, and a plain request know of it.
+        assert!(world.keeps(&mut unused));
+        // A browser's answer to a ping is nobody's activity.
+        silent.hear(6, || Some(b"\x8a\x801234".to_vec()));
+    }
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert!(
+        world
+            .closed(&mut silent)
+            .contains("nobody has used the session for too long")
+    );
+    assert_eq!(world.fetch(&mut other), 401);
+    world.later(600);
+    assert!(world.closed(&mut used).contains("nobody has used"));
+}
+
+#[test]
+fn requests_keep_a_silent_stream_open() {
+    let mut world = World::with(&json!({"cookie_idle_expire": "10m"}));
+    let mut jar = world.sign_in("app.test", "/", ALICE);
+    let mut watched = world.open(&jar);
+    for _ in 0..9 {
+        world.later(300);
+        assert_eq!(world.fetch(&mut jar), 200);
+        assert!(world.keeps(&mut watched));
+    }
+}
+
+#[test]
+fn a_policy_that_looks_at_the_clock_closes_streams() {
+    let until = "2027-01-15T08:10:00Z";
+    let mut world = World::with(&json!({"routes": [
+        {"from": "https://app.test", "to": "http://a", "allow_websockets": true,
+         "policy": {"allow": {"and": [{"domain": "corp.test"}, {"date": {"before": until}}]}}}]}));
+    let jar = world.sign_in("app.test", "/", ALICE);
+    let mut watched = world.open(&jar);
+    let end: jiff::Timestamp = until.parse().unwrap();
+    let left = end.as_second() as u64 - world.fixture.now.0;
+    world.later(left - 1);
+    assert!(world.keeps(&mut watched));
+    world.later(1);
+    assert!(
+        world
+            .closed(&mut watched)
+            .contains("the policy does not allow it any more")
+    );
+}
+
+/// C-33, the open websocket.
+#[test]
+fn a_reload_closes_the_streams_of_changed_and_removed_routes_only() {
+    let route = |host: &str, email: &str| {
+        json!({"from": format!("https://{host}"), "to": "http://a", "allow_websockets": true,
+               "policy": {"allow": {"or": [{"email": email}]}}})
+    };
+    let file = |routes: Value| json!({ "routes": routes });
+    let before = file(json!([route("b.test", ALICE), route("app.test", ALICE)]));
+    let mut world = World::with(&before);
+    world.put_in_force();
+    let jar = world.sign_in("app.test", "/", ALICE);
+    let mut watched = world.open(&jar);
+    for same in [
+        before.clone(),
+        file(json!([route("app.test", ALICE), route("c.test", ALICE)])),
+    ] {
+        let _new = world.reload(&same);
+        assert!(world.keeps(&mut watched), "{same}");
+    }
+    for changed in [
+        file(json!([
+            route("b.test", ALICE),
+            route("app.test", "bob@corp.test")
+        ])),
+        file(json!([route("b.test", ALICE)])),
+    ] {
+        let _new = world.reload(&changed);
+        let mut watched = world.open(&jar);
+        let why = world.closed(&mut watched);
+        assert!(why.contains("its route or its policy was changed"), "{why}");
+    }
+}
+
+#[test]
+fn a_public_stream_is_watched_for_changes_only() {
+    let file = |criterion: Value| {
+        json!({"routes": [{"from": "https://app.test", "to": "http://a", "allow_websockets": true,
+            "policy": {"allow": {"or": [criterion]}}}]})
+    };
+    let mut world = World::with(&file(json!({"accept": true})));
+    world.put_in_force();
+    let mut watched = world.open(&Jar::default());
+    world.later(100 * 3600);
+    assert!(world.keeps(&mut watched));
+    let _new = world.reload(&file(json!({"domain": "corp.test"})));
+    let _ = world.closed(&mut watched);
+}
+
+/// Only the websocket is open: the timer renews its session, the stream goes on with that, and so does the next request.
+#[test]
+fn a_stream_renews_its_session_in_the_background_and_stays_open() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    let mut watched = world.open(&jar);
+    for round in 1..5 {
+        world.later(DUE);
+        assert!(world.keeps(&mut watched));
+        assert!(world.keeps(&mut watched));
+        let (_, renewing) = world.renewal().unwrap();
+        assert!(world.renewal().is_none(), "one at a time");
+        let _ = world.renew(renewing, &format!("r{round}"), &json!({}));
+        assert!(world.keeps(&mut watched));
+    }
+    let before = jar.clone();
+    assert_eq!(world.fetch(&mut jar), 200);
+    assert_ne!(jar.0, before.0, "the browser gets the newest session");
+    world.later(LIFE);
+    assert!(world.keeps(&mut watched));
+    assert_eq!(world.renewal().unwrap().0, "r4");
+}
+
+/// A renewal is no activity: nobody is there.
+#[test]
+fn renewals_do_not_keep_an_unused_stream_open() {
+    let (mut world, jar) = renewable(&json!({"cookie_idle_expire": "10m"}));
+    let mut watched = world.open(&jar);
+    for round in 1..3 {
+        world.later(DUE);
+        assert!(world.keeps(&mut watched));
+        let (_, renewing) = world.renewal().unwrap();
+        let _ = world.renew(renewing, &format!("r{round}"), &json!({}));
+        assert!(world.keeps(&mut watched));
+    }
+    world.later(600 - 2 * DUE);
+    assert!(world.closed(&mut watched).contains("nobody has used"));
+}
+
+#[test]
+fn renewed_claims_and_a_refused_renewal_close_a_stream() {
+    let (mut world, jar) = renewable(&json!({}));
+    let mut watched = world.open(&jar);
+    world.later(DUE);
+    assert!(world.keeps(&mut watched));
+    let (_, renewing) = world.renewal().unwrap();
+    let _ = world.renew(renewing, "r1", &json!({"email": "mallory@corp.test"}));
+    assert!(
+        world
+            .closed(&mut watched)
+            .contains("the policy does not allow it any more")
+    );
+
+    let (mut world, jar) = renewable(&json!({}));
+    let mut watched = world.open(&jar);
+    world.later(DUE);
+    assert!(world.keeps(&mut watched));
+    let (_, renewing) = world.renewal().unwrap();
+    let _ = world.finish(renewing, &refused());
+    assert!(world.closed(&mut watched).contains("the session was ended"));
+}
+
+/// A process whose shared data is gone, or that is not told what is in force, keeps what it has let in.
+#[test]
+fn nothing_is_closed_for_want_of_news() {
+    let mut world = World::new();
+    world.put_in_force();
+    let jar = world.sign_in("app.test", "/", ALICE);
+    let mut watched = world.open(&jar);
+    world.fixture.shared = LocalShared::default();
+    assert!(world.keeps(&mut watched));
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+}

@@ -1,0 +1,167 @@
+//! The socket at which Cockpit's web service hands logins over to `jetway-cockpit-session`, without systemd.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// The program that opens sessions; it stands beside this one.
+const PROGRAM: &str = "jetway-cockpit-session";
+/// Group of Cockpit's web service, which alone may connect.
+const GROUP: &str = "cockpit-wsinstance";
+/// Name of the socket in its folder.
+const SOCKET: &str = "session";
+/// How long sessions may take to end before they are killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A listening socket that starts the program for each connection, as systemd does with `Accept=yes`. Dropping it ends the
+/// sessions.
+pub(crate) struct SessionSocket {
+    path: PathBuf,
+    stopping: Arc<AtomicBool>,
+    sessions: Arc<Mutex<Vec<Session>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A login, and what comes of it.
+struct Session {
+    program: Child,
+    /// Ours of the connection that it has as well.
+    connection: UnixStream,
+}
+
+impl SessionSocket {
+    /// What `cockpit.conf` has to say besides the section `[WebService]`, at whose end this begins.
+    pub(crate) fn cockpit_conf(folder: &Path) -> String {
+        format!(
+            "LoginTo = false\n[bearer]\nUnixPath = {}\n[OAuth]\nURL = {}\n",
+            folder.join(SOCKET).display(),
+            crate::cockpit::SIGN_IN_URL
+        )
+    }
+
+    /// Opens the socket in a folder of root's, for logins at the public `host` by assertions that one of `keys` (RFC 7517)
+    /// has signed.
+    ///
+    /// # Errors
+    /// When this is not root, or the program or Cockpit is not there.
+    pub(crate) fn open(folder: &Path, host: &str, keys: &str) -> anyhow::Result<Self> {
+        let program = std::env::current_exe()?.with_file_name(PROGRAM);
+        if !program.exists() {
+            bail!("`{}` is missing: `cargo build --release` builds it", program.display());
+        }
+        let settings = configure(folder, host, keys)?;
+        let path = folder.join(SOCKET);
+        let listener = UnixListener::bind(&path)
+            .with_context(|| format!("cannot listen on `{}`", path.display()))?;
+        chown(&path, None, Some(group()?))
+            .with_context(|| format!("cannot give `{}` to Cockpit", path.display()))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+        let (stopping, sessions) = (Arc::<AtomicBool>::default(), Arc::default());
+        let thread = {
+            let (stopping, sessions) = (Arc::clone(&stopping), Arc::clone(&sessions));
+            std::thread::spawn(move || serve(&listener, &program, &settings, &stopping, &sessions))
+        };
+        Ok(Self {
+            path,
+            stopping,
+            sessions,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for SessionSocket {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        // Wakes the thread.
+        let _ = UnixStream::connect(&self.path);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let _ = std::fs::remove_file(&self.path);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        for session in sessions.iter() {
+            let _ = session.connection.shutdown(std::net::Shutdown::Both);
+        }
+        let end = Instant::now() + GRACE;
+        for session in sessions.iter_mut() {
+            while matches!(session.program.try_wait(), Ok(None)) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let _ = session.program.kill();
+            let _ = session.program.wait();
+        }
+    }
+}
+
+/// The program's configuration and the keys that it believes.
+fn configure(folder: &Path, host: &str, keys: &str) -> anyhow::Result<PathBuf> {
+    let (keys_file, settings) = (folder.join("session.jwks"), folder.join("session.conf"));
+    let text = format!(
+        "host = {host}\nkeys_file = {}\nstate_directory = {}\n",
+        keys_file.display(),
+        folder.join("used").display()
+    );
+    for (path, text) in [(&keys_file, keys), (&settings, &text)] {
+        std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(settings)
+}
+
+fn serve(
+    listener: &UnixListener,
+    program: &Path,
+    settings: &Path,
+    stopping: &AtomicBool,
+    sessions: &Mutex<Vec<Session>>,
+) {
+    for connection in listener.incoming() {
+        if stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let session = connection
+            .map_err(anyhow::Error::from)
+            .and_then(|connection| Session::start(connection, program, settings));
+        let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain_mut(|session| matches!(session.program.try_wait(), Ok(None)));
+        match session {
+            Ok(session) => sessions.push(session),
+            Err(error) => tracing::warn!("no session: {error:#}"),
+        }
+    }
+}
+
+impl Session {
+    fn start(connection: UnixStream, program: &Path, settings: &Path) -> anyhow::Result<Self> {
+        let (input, output) = (connection.try_clone()?, connection.try_clone()?);
+        let program = Command::new(program)
+            .arg("--config")
+            .arg(settings)
+            .env_clear()
+            .stdin(OwnedFd::from(input))
+            .stdout(OwnedFd::from(output))
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        Ok(Self {
+            program,
+            connection,
+        })
+    }
+}
+
+fn group() -> anyhow::Result<u32> {
+    let groups = std::fs::read_to_string("/etc/group")?;
+    let id = groups.lines().find_map(|line| {
+        let rest = line.strip_prefix(GROUP)?.strip_prefix(':')?;
+        rest.split(':').nth(1)?.parse().ok()
+    });
+    id.with_context(|| format!("there is no group `{GROUP}`: this Cockpit needs systemd, so add --password"))
+}

@@ -1,0 +1,257 @@
+//! Single sign-on into a real Cockpit: provider, proxy, `jetway-cockpit-session`, and the pages in real browsers.
+
+use anyhow::{Context as _, Result, ensure};
+use jetway_tests::{
+    ALICE, BOB, Browser, COCKPIT, Cockpit, CockpitSession, MALLORY, Port, Proxy, Response, Route,
+    Scene, Task, UnixUser, Visitor, on_both_bodies,
+};
+use serde_json::Value;
+use url::Url;
+
+on_both_bodies!(
+    visitors_become_their_unix_users,
+    a_live_cookie_serves_only_the_visitor_it_was_made_for,
+    whoever_has_no_unix_user_is_told_so,
+    an_administrator_signs_on_once_in_chromium,
+    a_person_with_limited_access_signs_on_once_in_firefox,
+);
+
+/// What Cockpit's login page sends for a token.
+const DUMMY: &str = "Bearer sso";
+
+/// Cockpit behind the proxy, where alice and bob have Unix users and mallory has none; alice is an administrator.
+struct Desk {
+    base: Url,
+    alice: UnixUser,
+    bob: UnixUser,
+    session: CockpitSession,
+    _running: (Cockpit, Proxy),
+}
+
+impl Desk {
+    async fn open(scene: &Scene) -> Result<Self> {
+        let (alice, bob) = (UnixUser::create()?, UnixUser::create()?);
+        for user in [&alice, &bob] {
+            user.let_cockpit_be_root()?;
+            // Nobody needs a password.
+            user.change(&["--lock"])?;
+        }
+        let program = scene.installed.cockpit_session()?;
+        let session = CockpitSession::start(&program, "", "", scene.logs())?;
+        let port = Port::reserve()?;
+        let to = format!("http://127.0.0.1:{}", port.number());
+        let cockpit = Cockpit::start(port, &conf(&session), scene.logs(), &scene.dialer).await?;
+        let proxy = scene.serve(&[route(&to, &alice, &bob)]).await?;
+        let base = scene.url(COCKPIT, "/")?;
+        let keys = base.join("/.well-known/pomerium/jwks.json")?;
+        let keys = scene.visitor().fetch(&keys).await?.expect(200)?;
+        session.trust(&keys.text())?;
+        Ok(Self {
+            base,
+            alice,
+            bob,
+            session,
+            _running: (cockpit, proxy),
+        })
+    }
+
+    /// Signs in at the provider and then at Cockpit, as its login page does.
+    async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<Response> {
+        let (_, page) = visitor.sign_in(&self.base, account).await?;
+        let page = page.expect(200)?.text();
+        ensure!(
+            page.contains("/.pomerium/cockpit/token"),
+            "Cockpit's login page knows where to get a token: {page}"
+        );
+        let address = self.base.join("/system/terminal?a=b")?;
+        let mut token = self.base.join("/.pomerium/cockpit/token")?;
+        token
+            .query_pairs_mut()
+            .append_pair("redirect_uri", address.as_str());
+        let back = visitor.navigate(&token).await?.expect(303)?;
+        ensure!(
+            back.header("location") == Some("/system/terminal#access_token=sso"),
+            "{back:?}"
+        );
+        let login = visitor
+            .try_to_log_in_to_cockpit(&self.base, DUMMY)
+            .await?
+            .expect(200)
+            .with_context(|| self.session.log())?;
+        ensure!(login.json()?["csrf-token"].is_string(), "{}", login.text());
+        Ok(login)
+    }
+
+    async fn who(&self, visitor: &mut Visitor) -> Result<String> {
+        let output = visitor.run_in_cockpit(&self.base, "id -un").await?;
+        Ok(output.trim_end().to_owned())
+    }
+}
+
+/// What `jetway cockpit setup` writes, with the socket of this test.
+fn conf(session: &CockpitSession) -> String {
+    format!(
+        "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n\
+         [OAuth]\nURL = /.pomerium/cockpit/token\n{}",
+        session.cockpit_conf()
+    )
+}
+
+fn route(to: &str, alice: &UnixUser, bob: &UnixUser) -> Route {
+    let cockpit = format!(
+        "cockpit:\n  users: {{{ALICE}: {}, {BOB}: {}}}\n  administrators:\n    - allow: {{or: [groups: {{has: admins}}]}}",
+        alice.name, bob.name
+    );
+    Route::new(COCKPIT, to)
+        .policy("- allow: {or: [domain: example.com]}")
+        .key(&cockpit)
+}
+
+async fn visitors_become_their_unix_users(scene: &mut Scene) -> Result<()> {
+    let desk = Desk::open(scene).await?;
+    let mut nobody = scene.visitor();
+    let refused = nobody.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
+    refused.expect(401)?;
+
+    let mut alice = scene.visitor();
+    let login = desk.enter(&mut alice, ALICE).await?;
+    let cookie = login
+        .header("set-cookie")
+        .context("Cockpit sets a cookie")?;
+    ensure!(
+        cookie.starts_with("cockpit=")
+            && cookie.contains("; Secure")
+            && cookie.contains("HttpOnly"),
+        "{cookie}"
+    );
+    assert_eq!(desk.who(&mut alice).await?, desk.alice.name);
+    let mut bob = scene.visitor();
+    desk.enter(&mut bob, BOB).await?;
+    assert_eq!(desk.who(&mut bob).await?, desk.bob.name);
+
+    let log = desk.session.log();
+    ensure!(
+        log.contains(ALICE) && !log.contains("eyJ"),
+        "the journal says who, and no assertion: {log}"
+    );
+    // Who is signed out at the proxy is out of Cockpit.
+    let sign_out = desk.base.join("/.pomerium/sign_out")?;
+    alice.post_form(&sign_out, &[]).await?;
+    ensure!(desk.who(&mut alice).await.is_err(), "signed out");
+    assert_eq!(desk.who(&mut bob).await?, desk.bob.name);
+    Ok(())
+}
+
+async fn a_live_cookie_serves_only_the_visitor_it_was_made_for(scene: &mut Scene) -> Result<()> {
+    let desk = Desk::open(scene).await?;
+    let mut alice = scene.visitor();
+    let alices = desk.enter(&mut alice, ALICE).await?;
+    // Alice stays in her terminal.
+    assert_eq!(desk.who(&mut alice).await?, desk.alice.name);
+
+    let mut bob = scene.visitor();
+    bob.sign_in(&desk.base, BOB).await?;
+    bob.keep_cookies(&desk.base, &alices);
+    ensure!(
+        desk.who(&mut bob).await.is_err(),
+        "alice's cookie is no session for bob"
+    );
+    let login = bob.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
+    login.expect(200)?;
+    assert_eq!(desk.who(&mut bob).await?, desk.bob.name);
+    bob.keep_cookies(&desk.base, &alices);
+    ensure!(desk.who(&mut bob).await.is_err(), "nor afterwards");
+    assert_eq!(desk.who(&mut alice).await?, desk.alice.name);
+    Ok(())
+}
+
+async fn whoever_has_no_unix_user_is_told_so(scene: &mut Scene) -> Result<()> {
+    let desk = Desk::open(scene).await?;
+    let report = Browser::Chromium
+        .perform(scene, &desk.base, Some(MALLORY), Task::Refusal, "unmapped")
+        .await?;
+    let text = report["text"].as_str().context("the page's text")?;
+    ensure!(
+        text.contains(MALLORY) && text.contains("no Unix user"),
+        "{text}"
+    );
+    assert_eq!(report["status"], 403);
+
+    let mut mallory = scene.visitor();
+    mallory.sign_in(&desk.base, MALLORY).await?.1.expect(403)?;
+    let login = mallory.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
+    ensure!(
+        login.expect(403)?.text().contains("no-unix-user"),
+        "as JSON"
+    );
+    let mut alice = scene.visitor();
+    desk.enter(&mut alice, ALICE).await?;
+    for path in ["/=10.0.0.1/", "/cockpit+=10.0.0.1/login"] {
+        let page = alice.navigate(&desk.base.join(path)?).await?.expect(403)?;
+        ensure!(page.text().contains("Other hosts"), "{path}");
+    }
+    Ok(())
+}
+
+async fn an_administrator_signs_on_once_in_chromium(scene: &mut Scene) -> Result<()> {
+    signs_on_once(scene, Browser::Chromium, ALICE, "Administrative access").await
+}
+
+async fn a_person_with_limited_access_signs_on_once_in_firefox(scene: &mut Scene) -> Result<()> {
+    signs_on_once(scene, Browser::Firefox, BOB, "Limited access").await
+}
+
+/// In Cockpit's terminal, out by its own button and in again, and by a link with a fragment; without any password.
+async fn signs_on_once(scene: &Scene, browser: Browser, account: &str, access: &str) -> Result<()> {
+    let desk = Desk::open(scene).await?;
+    let user = if account == ALICE {
+        &desk.alice
+    } else {
+        &desk.bob
+    };
+    let url = desk.base.join("/system/terminal")?;
+    let name = format!("single-sign-on-{}", scene.body.name());
+    let report = browser
+        .perform(scene, &url, Some(account), Task::SingleSignOn(user), &name)
+        .await
+        .with_context(|| desk.session.log())?;
+    let told = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
+    ensure!(
+        told("row").starts_with(&format!("OK:{}:", user.name)),
+        "{report}"
+    );
+    assert_eq!(
+        report["logins"], 1,
+        "exactly one login leads there: {report}"
+    );
+    ensure!(told("badge").contains(access), "{report}");
+    ensure!(told("loggedOut").contains("Login again"), "{report}");
+    assert_eq!(
+        report["loginsAgain"], 2,
+        "one more after logging out: {report}"
+    );
+    assert_eq!(
+        told("deepLink"),
+        desk.base.join("/system/services#/?type=timer")?.as_str()
+    );
+    assert_eq!(report["loginsByLink"], 3, "and one for the link: {report}");
+    assert_eq!(
+        report["passwordForm"], false,
+        "nobody is asked for a password: {report}"
+    );
+    // What the browser sends and keeps is worth nothing elsewhere.
+    assert_eq!(
+        report["sent"],
+        serde_json::json!(["Bearer sso"]),
+        "{report}"
+    );
+    let cookies = report["cookies"].as_array().context("the cookies")?;
+    let cockpit = |cookie: &&Value| cookie["name"] == "cockpit";
+    let cookie = cookies.iter().find(cockpit).context("Cockpit's cookie")?;
+    assert_eq!(
+        (&cookie["secure"], &cookie["httpOnly"]),
+        (&true.into(), &true.into()),
+        "{cookie}"
+    );
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Sessions whose provider gives refresh tokens: renewed once, ahead of time, and ended when the provider says so.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures_util::future::join_all;
+use jetway_tests::{
+    ALICE, APP, MALLORY, Route, Scene, Told, Upstream, Visitor, eventually, on_both_bodies,
+};
+use serde_json::json;
+use url::Url;
+
+on_both_bodies!(
+    twenty_requests_at_expiry_make_one_token_call,
+    a_refused_renewal_ends_the_session,
+    a_provider_that_is_away_signs_nobody_out,
+    what_the_provider_says_now_is_judged_at_once,
+);
+
+/// How long access tokens hold in these scenarios: the shortest time that is not rounded up.
+const LIFE: u64 = 10;
+
+/// A proxy in front of an upstream, and alice, whose access token holds for a few seconds only.
+async fn signed_in(
+    scene: &mut Scene,
+    upstream: &Upstream,
+) -> Result<(jetway_tests::Proxy, Visitor, Url, Instant)> {
+    scene.provider.set(&json!({"access_token": LIFE})).await?;
+    let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
+    let url = scene.url(APP, "/")?;
+    let mut alice = scene.visitor();
+    alice.sign_in(&url, ALICE).await?.1.expect(200)?;
+    Ok((proxy, alice, url, Instant::now()))
+}
+
+/// Waits until an access token that was given at `given` is over.
+async fn expiry(given: Instant) -> Result<()> {
+    let life = Duration::from_secs(LIFE);
+    eventually("the access token is over", life * 2, async || {
+        ensure!(given.elapsed() >= life);
+        Ok(())
+    })
+    .await
+}
+
+/// Twenty requests at once, as a page's scripts send them; returns the browsers with what each of them got.
+async fn twenty(visitor: &Visitor, url: &Url) -> Result<Vec<Visitor>> {
+    let requests = (0..20).map(|_| async {
+        let mut copy = visitor.clone();
+        copy.fetch(url).await?.expect(200)?;
+        anyhow::Ok(copy)
+    });
+    join_all(requests).await.into_iter().collect()
+}
+
+async fn renewals(scene: &Scene, count: usize) -> Result<()> {
+    eventually(
+        "the session is renewed",
+        Duration::from_secs(10),
+        async || {
+            let counted = scene.provider.count_grants("refresh_token").await?;
+            ensure!(counted == count, "{counted} renewals");
+            Ok(())
+        },
+    )
+    .await
+}
+
+async fn twenty_requests_at_expiry_make_one_token_call(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, mut alice, url, mut given) = signed_in(scene, &upstream).await?;
+    for round in 1..=2 {
+        expiry(given).await?;
+        twenty(&alice, &url).await?;
+        given = Instant::now();
+        renewals(scene, round).await?;
+        // The provider takes each refresh token once, and these have the old one: they get the new session instead.
+        let old = alice.cookies(&url);
+        let renewed = twenty(&alice, &url).await?;
+        for copy in &renewed {
+            assert_ne!(copy.cookies(&url), old, "round {round}");
+        }
+        renewals(scene, round).await?;
+        alice = renewed.into_iter().next().unwrap_or(alice);
+    }
+    let refused = |event: &serde_json::Value| event["event"] == "grant refused";
+    let events = scene.provider.events().await?;
+    ensure!(!events.iter().any(refused), "{events:?}");
+    Ok(())
+}
+
+async fn a_refused_renewal_ends_the_session(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, mut alice, url, given) = signed_in(scene, &upstream).await?;
+    scene.provider.end_sessions(ALICE, Told::Nothing).await?;
+    expiry(given).await?;
+    eventually("the session ends", Duration::from_secs(10), async || {
+        alice.clone().fetch(&url).await?.expect(401).map(drop)
+    })
+    .await?;
+    let (at, _) = alice.follow(&url).await?;
+    assert!(at.path().starts_with("/interaction/"), "{at}");
+    Ok(())
+}
+
+async fn a_provider_that_is_away_signs_nobody_out(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, alice, url, given) = signed_in(scene, &upstream).await?;
+    scene.provider.stop();
+    expiry(given).await?;
+    twenty(&alice, &url).await?;
+    twenty(&alice, &url).await?;
+    Ok(())
+}
+
+async fn what_the_provider_says_now_is_judged_at_once(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, mut alice, url, given) = signed_in(scene, &upstream).await?;
+    // The address is not alice's any more.
+    scene
+        .provider
+        .set_user(ALICE, &json!({"email": MALLORY}))
+        .await?;
+    expiry(given).await?;
+    eventually("alice is refused", Duration::from_secs(10), async || {
+        alice.fetch(&url).await?.expect(403).map(drop)
+    })
+    .await?;
+    renewals(scene, 1).await?;
+    Ok(())
+}
