@@ -9,8 +9,11 @@ use crate::yaml::{Map, Yaml, is_special};
 /// Envoy's marks of requests whose upstream has failed. What the module answers has none of them, and stays as it is.
 const FAILED_UPSTREAM: [&str; 10] = ["UF", "UH", "UO", "UC", "UR", "LR", "UT", "URX", "UPE", "SI"];
 
+/// How Envoy's own details tell that the module has failed, or has let a request pass without naming a route.
+const NO_PERMIT: &str = "response.code_details in ['wasm_fail_stream', 'direct_response']";
+
 /// Request ids that a page may show: others, which only a trusted proxy or a client in the same network can set, get JSON.
-const PLAIN_ID: &str = "[A-Za-z0-9._-]{1,128}";
+const PLAIN_ID: &str = "[A-Za-z0-9._-]+";
 
 /// Stands for the request id while a page is written: nothing that an operator writes has it.
 const ID_PLACE: &str = "\u{1}";
@@ -66,7 +69,7 @@ fn json(outage: Outage) -> Map {
     let error = outage.explanation().trim_end_matches('.');
     let fields = Map::new()
         .set("status", "%RESPONSE_CODE%")
-        .set("error", error.replacen('T', "t", 1))
+        .set("error", error.replacen("The", "the", 1))
         .set("request_id", REQUEST_ID);
     let headers = vec![
         ("cache-control", "no-store".to_owned()),
@@ -98,11 +101,8 @@ fn mapper(
         "status_code_filter",
         Map::new().set("comparison", comparison),
     ));
-    filters.push(Map::new().set(
-        "response_flag_filter",
-        Map::new().set("flags", FAILED_UPSTREAM.to_vec()),
-    ));
-    if outage == Outage::Unreachable {
+    filters.push(cause(outage));
+    if outage.status() == 503 {
         headers.push(("retry-after", RETRY_AFTER.to_owned()));
     }
     let headers: Vec<Map> = headers
@@ -121,6 +121,20 @@ fn mapper(
         )
         .set("headers_to_add", headers)
         .set("body_format_override", format)
+}
+
+/// What is not an answer of the module or of an upstream.
+fn cause(outage: Outage) -> Map {
+    if outage != Outage::Undecided {
+        let flags = Map::new().set("flags", FAILED_UPSTREAM.to_vec());
+        return Map::new().set("response_flag_filter", flags);
+    }
+    let expression = Map::typed("envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter")
+        .set("expression", NO_PERMIT);
+    let filter = Map::new()
+        .set("name", "envoy.access_loggers.extension_filters.cel")
+        .set("typed_config", expression);
+    Map::new().set("extension_filter", filter)
 }
 
 fn request_header(name: &str, string_match: Map) -> Map {

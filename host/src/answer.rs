@@ -71,7 +71,7 @@ impl Fault {
         }
     }
 
-    /// How the upstream failed, when it is that.
+    /// What failed behind the request, when it is not the request.
     const fn outage(self) -> Option<Outage> {
         match self {
             Self::Unreachable | Self::BrokenUpstream | Self::SlowConnect => {
@@ -79,6 +79,7 @@ impl Fault {
             }
             Self::BadAnswer | Self::BadUpgrade => Some(Outage::BadAnswer),
             Self::SlowUpstream => Some(Outage::TooSlow),
+            Self::Undecided | Self::NoRoute => Some(Outage::Undecided),
             _ => None,
         }
     }

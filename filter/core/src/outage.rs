@@ -1,26 +1,34 @@
-//! What visitors are told when the application behind the proxy does not answer: the same by every body.
+//! What visitors are told when the application behind the proxy does not answer, or the module in it: the same by every
+//! body.
 
-/// How an upstream fails.
+/// What fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
-    /// It answers, but not properly.
+    /// The upstream answers, but not properly.
     BadAnswer,
-    /// There is no connection to it.
+    /// There is no connection to the upstream.
     Unreachable,
-    /// It does not answer in time.
+    /// The upstream does not answer in time.
     TooSlow,
+    /// The module cannot decide, or what it decided cannot be done.
+    Undecided,
 }
 
 impl Outage {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::BadAnswer, Self::Unreachable, Self::TooSlow];
+    pub const ALL: [Self; 4] = [
+        Self::BadAnswer,
+        Self::Unreachable,
+        Self::TooSlow,
+        Self::Undecided,
+    ];
 
     /// HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
             Self::BadAnswer => 502,
-            Self::Unreachable => 503,
+            Self::Unreachable | Self::Undecided => 503,
             Self::TooSlow => 504,
         }
     }
@@ -32,6 +40,7 @@ impl Outage {
             Self::BadAnswer => "The application gave no proper answer",
             Self::Unreachable => "The application is not there right now",
             Self::TooSlow => "The application takes too long",
+            Self::Undecided => "Access cannot be decided right now",
         }
     }
 
@@ -42,6 +51,7 @@ impl Outage {
             Self::BadAnswer => "The application did not answer properly.",
             Self::Unreachable => "The application cannot be reached.",
             Self::TooSlow => "The application did not answer in time.",
+            Self::Undecided => "The proxy itself does not work as it should.",
         }
     }
 
