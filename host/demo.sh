@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # `make demo`: finds or starts Cockpit, then runs `jetway demo` with the arguments given. Ctrl-C or SIGTERM stops whatever
 # was started. COCKPIT_URL=URL names a Cockpit, and then nothing is installed or started beside Jetway.
+#
+# As root, Cockpit's web service is always started, with single sign-on in its configuration; with `--password` among the
+# arguments it is as it is for everybody else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -122,7 +125,10 @@ start_cockpit() {
     "this Cockpit ($(dpkg-query -W -f '${Version}' cockpit-ws)) can only be started by systemd" \
     'start it with systemctl start cockpit.socket, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
   folder=$(mktemp -d)
-  mkdir "$folder/cockpit"
+  mkdir "$folder/cockpit" "$folder/session"
+  if wants_single_sign_on; then
+    arguments+=(--session-folder "$folder/session")
+  fi
   # The first line is the finding, the rest is for cockpit.conf.
   "$jetway" demo "${arguments[@]}" --upstream "http://localhost:$port" --probe | tail -n +2 >"$folder/cockpit/cockpit.conf"
   chmod -R a+rX "$folder"
@@ -142,9 +148,25 @@ start_cockpit() {
   give_up "Cockpit's web service did not start"
 }
 
+wants_single_sign_on() {
+  local argument
+  [ "$(id -u)" = 0 ] || return 1
+  for argument in "${arguments[@]}"; do
+    [ "$argument" != --password ] || return 1
+  done
+}
+
 # Sets COCKPIT_URL to a Cockpit that is ready, starting one where necessary.
 find_cockpit() {
   local state
+  if wants_single_sign_on; then
+    installed || install_cockpit
+    if can_start_cockpit; then
+      start_cockpit "$(free_port)"
+      return
+    fi
+    say 'this Cockpit can only be started by systemd: it asks for a password here; `jetway cockpit setup` ends that'
+  fi
   state=$(state_of "$usual")
   if [ "$state" = silent ]; then
     installed || install_cockpit

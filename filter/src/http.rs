@@ -80,7 +80,6 @@ impl HttpContext for Http {
         Action::Continue
     }
 
-    /// A body also comes here while its request is held, where the body of the proxy can show it: it waits with its request.
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if end_of_stream {
             self.stream.arrival.set(Arrival::Whole);
@@ -89,14 +88,15 @@ impl HttpContext for Http {
             return Action::Pause;
         };
         let limit = match &*self.stream.fate.borrow() {
-            Fate::AwaitsBody(limit) => *limit,
-            Fate::Kept => return Action::Pause,
             Fate::Forwarded { .. } => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
                     watched.hear(size, beginning);
                 }
                 return Action::Continue;
             }
+            // A body waits with its request.
+            Fate::Kept => return Action::Pause,
+            Fate::AwaitsBody(limit) => *limit,
         };
         if end_of_stream || size > limit {
             begin_with_body(plugin, &self.stream, limit)

@@ -231,12 +231,12 @@ mod tests {
             client: End {
                 inner: one,
                 watched: &from_client,
-                heard: |_| {},
+                heard: |_: &[u8]| {},
             },
             upstream: End {
                 inner: other,
                 watched: &from_upstream,
-                heard: |_| {},
+                heard: |_: &[u8]| {},
             },
         };
         let ordered = async {

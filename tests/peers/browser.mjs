@@ -96,9 +96,10 @@ async function singleSignOn({ user }) {
   // A link into Cockpit, for somebody who is signed in at the proxy only.
   await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
   const { origin } = new URL(order.url);
-  await page.goto(`${origin}/system/services#/?type=timer`, { waitUntil: 'domcontentloaded' });
+  // Not by `goto`, which loses its way when the page goes on by itself.
+  await page.evaluate((address) => { window.location.href = address; }, `${origin}/system/services#/?type=timer`);
   await page.waitForSelector('iframe[name="cockpit1:localhost/system/services"]');
-  findings.deepLink = page.url();
+  findings.deepLink = await page.evaluate(() => window.location.href);
   return { ...findings, loginsByLink: logins, sent: [...sent], cookies: await cookies() };
 }
 

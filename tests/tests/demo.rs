@@ -1,5 +1,7 @@
 //! `jetway demo` as its first user meets it: its own provider and certificate, in front of a real Cockpit.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -27,6 +29,11 @@ struct Demo {
 impl Demo {
     /// Starts `jetway demo`; Cockpit gets what `jetway demo --probe` says that it needs, or is not there at all.
     async fn start(with_cockpit: bool) -> Result<Self> {
+        Self::start_with(with_cockpit, &[]).await
+    }
+
+    /// The same with single sign-on, for which there is a folder, and further arguments.
+    async fn start_with(with_cockpit: bool, arguments: &[&str]) -> Result<Self> {
         let jetway = Installed::locate()?.jetway()?.to_owned();
         let folder = tempfile::Builder::new().prefix("jetway-demo-").tempdir()?;
         let (application, provider, upstream) =
@@ -42,7 +49,12 @@ impl Demo {
             .args([
                 "--upstream",
                 &format!("http://127.0.0.1:{}", upstream.number()),
-            ]);
+            ])
+            .args(arguments);
+        if !arguments.is_empty() {
+            std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+            command.arg("--session-folder").arg(folder.path());
+        }
         let cockpit = if with_cockpit {
             Some(start_cockpit(&command, upstream, folder.path()).await?)
         } else {
@@ -175,6 +187,82 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
             status.success(),
             "a stop that was asked for is no failure: {status}"
         );
+        Ok(())
+    })
+}
+
+/// The accounts of this machine that demos have made.
+fn demo_accounts() -> Result<Vec<String>> {
+    let text = std::fs::read_to_string("/etc/passwd")?;
+    let names = text.lines().filter_map(|line| line.split(':').next());
+    let ours = names.filter(|name| name.starts_with("jetway-demo-"));
+    Ok(ours.map(str::to_owned).collect())
+}
+
+#[test]
+fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
+    run_bodiless(async || {
+        // As `make demo` starts it for root.
+        let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
+        let said = demo.process.log();
+        let user = between(&said, "you are the Unix user ", "\n").context("it says who")?;
+        ensure!(
+            demo_accounts()?.contains(&user.to_owned()),
+            "{user} is made"
+        );
+
+        for account in [ALICE, BOB] {
+            let mut visitor = demo.visitor();
+            let page = demo.sign_in(&mut visitor, account).await?.expect(200)?;
+            ensure!(
+                page.text().contains("/.pomerium/cockpit/token"),
+                "Cockpit's login page goes on by itself: {}",
+                page.text()
+            );
+            let login = visitor
+                .try_to_log_in_to_cockpit(&demo.url, "Bearer sso")
+                .await?;
+            login.expect(200)?;
+            assert_eq!(
+                visitor.run_in_cockpit(&demo.url, "id -un").await?,
+                format!("{user}\n")
+            );
+        }
+        demo.sign_in(&mut demo.visitor(), MALLORY)
+            .await?
+            .expect(403)?;
+
+        demo.process.terminate();
+        let status = demo.process.finish(Duration::from_secs(20)).await?;
+        ensure!(status.success(), "{status}");
+        ensure!(
+            !demo_accounts()?.contains(&user.to_owned()),
+            "{user} is removed again"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
+    run_bodiless(async || {
+        let mut demo = Demo::start_with(true, &["--password"]).await?;
+        let said = demo.process.log();
+        ensure!(said.contains("Cockpit's own login page"), "{said}");
+        let user = UnixUser::create()?;
+        let mut alice = demo.visitor();
+        demo.sign_in(&mut alice, ALICE).await?.expect(200)?;
+        alice.log_in_to_cockpit(&demo.url, &user).await?;
+        demo.process.terminate();
+        demo.process.finish(Duration::from_secs(20)).await?;
+
+        // Where everybody can be alice, Cockpit keeps its own door.
+        let port = Port::reserve()?;
+        let mut open = Command::new(Installed::locate()?.jetway()?);
+        open.args(["demo", "--probe", "--session-folder", "/run/jetway"])
+            .args(["--address", &format!("0.0.0.0:{}", port.number())]);
+        let said = String::from_utf8(output_of(&mut open)?)?;
+        ensure!(!said.contains("UnixPath"), "{said}");
         Ok(())
     })
 }

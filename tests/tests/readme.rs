@@ -106,7 +106,8 @@ fn the_commands_of_an_operator_work() -> Result<()> {
 fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
     run_bodiless(async || {
         let place = Place::prepare()?;
-        place.demo("make demo", &[], &[]).await?;
+        let said = place.demo("make demo", &[], &[]).await?;
+        ensure!(said.contains("without a second password"), "{said}");
         // Nothing answers there, so that the command is the same and no other machine is asked for anything.
         let silent = Port::reserve()?;
         let elsewhere = format!("http://127.0.0.1:{}", silent.number());

@@ -152,6 +152,8 @@ pub struct ProviderSettings {
     pub form_post: bool,
     /// What `email_verified` must say before policies rely on an address (`require_email_verified`).
     pub email_verification: EmailVerification,
+    /// For whom an access token has to be that a program sends (`idp_access_token_allowed_audiences`).
+    pub access_token_audiences: Vec<String>,
 }
 
 impl ProviderSettings {
@@ -208,12 +210,26 @@ pub struct SessionSettings {
     pub previous_secrets: Vec<Secret>,
     /// Absolute lifetime of a session (`cookie_expire`), default 14 hours.
     pub lifetime: Duration,
+    /// Hosts on which programs may be handed a session (`programmatic_redirect_domain_whitelist`).
+    pub program_hosts: Vec<String>,
     /// The host on which everybody signs in (`authenticate_service_url`); without it each route's host does that for itself.
     pub sign_in_host: Option<SignInHost>,
     /// How long a session lasts without a request (`cookie_idle_expire`); `None` for as long as its lifetime.
     pub idle: Option<Duration>,
     /// Where browsers go after a sign-out (`signout_redirect_url`), instead of our own page.
     pub signed_out_url: Option<url::Url>,
+}
+
+/// What an `Authorization: Bearer` header stands for (`bearer_token_format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BearerFormat {
+    /// Nothing here, but for a session that was handed to a program: it is the upstream's business (`default`).
+    #[default]
+    Session,
+    /// An ID token of the provider (`idp_identity_token`).
+    IdToken,
+    /// An access token of the provider that is a JWT (`idp_access_token`).
+    AccessToken,
 }
 
 /// A host for signing in.

@@ -9,6 +9,7 @@ mod errand;
 mod explain;
 mod forward;
 mod plan;
+mod program;
 mod provider_logout;
 mod renew;
 mod revoked;
@@ -52,6 +53,7 @@ use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
 use cockpit::cookie::Binder;
 use plan::Plan;
+use program::BearerTokens;
 use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
@@ -77,6 +79,7 @@ pub struct Gate {
     forgeries: Forgeries,
     certificates: CertificateReader,
     assertions: Assertions,
+    bearers: BearerTokens,
     provider: Option<Provider>,
     /// How sessions stand that were renewed.
     standings: Standings,
@@ -149,6 +152,7 @@ impl Gate {
             forgeries: Forgeries::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
+            bearers: BearerTokens::default(),
             standings: Standings::default(),
             renewals: Queue::default(),
             in_force: InForce::default(),
@@ -180,7 +184,14 @@ impl Gate {
             Found::Own => return self.answer_own(&request, env),
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
         };
-        let visit = self.visit(&request, env);
+        let mut visit = self.visit(&request, env);
+        if visit.session.is_none() {
+            match self.program(&request, chosen.route.bearer, env) {
+                Ok(Some(program)) => visit = program,
+                Ok(None) => {}
+                Err(step) => return *step,
+            }
+        }
         let due = visit.session.as_ref();
         let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
         if due == Due::Overdue {
@@ -234,6 +245,7 @@ impl Gate {
                 let reply = self.forbid(request, chosen, facts.session, reasons);
                 Step::Reply(reply.with_cookies(cookies))
             }
+            Decision::SignIn(_) if visit.by_header => self.refuse(request, Refusal::BearerToken),
             Decision::SignIn(_) => match self.sign_in(request, request.target.as_ref(), env) {
                 Step::Reply(reply) => Step::Reply(reply.with_cookies(cookies)),
                 other => other,

@@ -2,6 +2,7 @@
 //! Core 1.0).
 
 pub mod attempt;
+pub(crate) mod bearer;
 pub mod claims;
 mod client_auth;
 pub(crate) mod clock;

@@ -11,6 +11,8 @@ pub enum Refusal {
     NotFound,
     /// Nobody is signed in, and a redirect would not help this client.
     Unauthenticated,
+    /// A program brought a token that does not hold (RFC 6750 section 3.1).
+    BearerToken,
     /// The policy says no.
     Forbidden,
     /// The policy asks for a client certificate, and there is no valid one. Status 495, as nginx and Pomerium have it.
@@ -59,9 +61,7 @@ impl BadRequest {
             Self::Method => "this is not a method",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
-            Self::RedirectUri => {
-                "`redirect_uri` is missing, there twice, or no address of this site"
-            }
+            Self::RedirectUri => "the address to come back to is missing, or not on this site",
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
         }
@@ -124,7 +124,7 @@ impl Refusal {
             Self::BadRequest(_) => 400,
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
-            Self::Unauthenticated => 401,
+            Self::Unauthenticated | Self::BearerToken => 401,
             Self::Forbidden
             | Self::UpgradeNotAllowed
             | Self::ForeignOrigin
@@ -153,6 +153,7 @@ impl Refusal {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
             Self::Unauthenticated => "unauthenticated",
+            Self::BearerToken => "invalid-token",
             Self::ClientCertificate => "client-certificate",
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
@@ -173,6 +174,7 @@ impl Refusal {
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::NotFound => "There is nothing at this address",
             Self::Unauthenticated => "Please sign in",
+            Self::BearerToken => "This token is not good here",
             Self::ClientCertificate => "A client certificate is needed",
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
@@ -192,6 +194,9 @@ impl Refusal {
             Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
             Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
+            Self::BearerToken => {
+                "The token in the `Authorization` header is over, or for somebody else."
+            }
             Self::Unauthenticated => "You are not signed in, or your session is over.",
             Self::ClientCertificate => {
                 "Your browser has shown no certificate, or one that is not valid here."

@@ -199,6 +199,10 @@ pub(crate) fn refuse(
     match refusal {
         Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
         Refusal::Unauthenticated => reply.add("www-authenticate", CHALLENGE.to_owned()),
+        Refusal::BearerToken => reply.add(
+            "www-authenticate",
+            r#"Bearer error="invalid_token""#.to_owned(),
+        ),
         _ => {}
     }
     reply.event = Cow::Owned(event);

@@ -169,6 +169,10 @@ pub(crate) struct Parsed<'a> {
     pub(crate) source: Option<IpAddr>,
     /// What the body tells about the client's certificate; empty when it tells more than one thing.
     pub(crate) certificate: Option<&'a [u8]>,
+    /// The `Authorization` header; empty when there are several.
+    pub(crate) authorization: Option<&'a [u8]>,
+    /// The `X-Pomerium-Authorization` header; empty when there are several.
+    pub(crate) pomerium_authorization: Option<&'a [u8]>,
     /// The whole body, once it was asked for.
     pub(crate) body: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
@@ -239,6 +243,8 @@ impl<'a> Parsed<'a> {
                 "host" => set_once(&mut host, value, BadRequest::Host)?,
                 "cookie" => parsed.cookies.push(value),
                 "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
+                "authorization" => only(&mut parsed.authorization, value),
+                "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
                 "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
                 "accept" => parsed.client.accept = Some(value),
                 "sec-fetch-mode" => parsed.client.fetch_mode = Some(value),
@@ -250,7 +256,7 @@ impl<'a> Parsed<'a> {
                     parsed.client.prefetch |= contains(value, b"prefetch")
                 }
                 "x-request-id" => parsed.request_id = readable_id(value),
-                CLIENT_CERTIFICATE_HEADER => parsed.certificate(value),
+                CLIENT_CERTIFICATE_HEADER => only(&mut parsed.certificate, value),
                 _ => {}
             }
         }
@@ -283,6 +289,8 @@ impl<'a> Parsed<'a> {
                 && parsed.cors_method
                 && parsed.origin.is_some_and(|origin| !origin.is_empty()),
             source: request.source,
+            authorization: parsed.authorization,
+            pomerium_authorization: parsed.pomerium_authorization,
             body: request.body,
             certificate: parsed.certificate,
             cookies: parsed.cookies,
@@ -351,19 +359,16 @@ struct Scan<'a> {
     origin: Option<&'a [u8]>,
     request_id: Option<&'a str>,
     certificate: Option<&'a [u8]>,
+    authorization: Option<&'a [u8]>,
+    pomerium_authorization: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
     cors_method: bool,
     spoofed: bool,
 }
 
-impl<'a> Scan<'a> {
-    fn certificate(&mut self, value: &'a [u8]) {
-        self.certificate = Some(if self.certificate.is_none() {
-            value
-        } else {
-            b""
-        });
-    }
+/// Keeps the value of a header that has to stand alone; several are as good as an empty one.
+fn only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
+    *slot = Some(if slot.is_none() { value } else { b"" });
 }
 
 fn set_once<'a>(

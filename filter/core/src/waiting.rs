@@ -1,9 +1,11 @@
 //! What waits for an answer of the provider. It is used up by the answer: a second answer has nothing to resume.
 
+mod bearer_keys;
 mod provider_logout;
 mod sign_in;
 mod sign_out;
 
+pub(crate) use bearer_keys::BearerKeys;
 pub(crate) use provider_logout::ProviderLogout;
 pub(crate) use sign_in::SignIn;
 pub(crate) use sign_out::SignOut;
@@ -21,6 +23,8 @@ pub struct Waiting(Box<Flow>);
 pub(crate) enum Flow {
     /// A sign-in.
     SignIn(SignIn),
+    /// A program's request whose token names an unknown key.
+    BearerKeys(BearerKeys),
     /// A sign-out.
     SignOut(SignOut),
     /// The provider's word that a session of its own is over.
@@ -42,6 +46,7 @@ impl Waiting {
     ) -> Step {
         match *self.0 {
             Flow::SignIn(sign_in) => sign_in.resume(gate, request, reply, env),
+            Flow::BearerKeys(waiting) => waiting.resume(gate, request, reply, env),
             Flow::SignOut(sign_out) => sign_out.resume(reply),
             Flow::ProviderLogout(logout) => logout.resume(gate, reply, env),
         }

@@ -130,7 +130,7 @@ impl Stream {
         Bytes::new()
     }
 
-    pub(crate) fn client_spoke(&self, _: u64) {}
+    pub(crate) fn client_spoke(&self, _: u64, _: &[u8]) {}
 
     pub(crate) async fn closed(&self) -> Ended {
         std::future::pending().await

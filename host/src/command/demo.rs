@@ -1,7 +1,7 @@
 //! `jetway demo`: Jetway in front of Cockpit, with a provider and a certificate made for the occasion.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use serde_json::Value;
 use super::cockpit::conf as cockpit_conf;
 use crate::callouts::ProviderAccess;
 use crate::demo::{
-    Client, Finding, Introduction, Listening, Place, Provider, ThrowAway, Upstream, configuration,
-    probe,
+    Client, Finding, Introduction, Listening, Place, Provider, SessionSocket, ThrowAway,
+    UnixAccount, Upstream, configuration, probe,
 };
 use crate::module;
 use crate::serve::{self, Settings};
@@ -56,6 +56,17 @@ pub(crate) struct DemoArgs {
     /// Write the certificate of the demo's authority to this file, for a browser or curl that shall trust it.
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
+    /// Log visitors in to the Cockpit of this machine without a password. What that needs is kept in this folder, which
+    /// belongs to root and which Cockpit can read; its configuration is what --probe prints. Only on a loopback address:
+    /// anybody may sign in as alice.
+    #[arg(long, value_name = "FOLDER")]
+    session_folder: Option<PathBuf>,
+    /// The Unix user that alice and bob become [default: one that is made for the demo and removed at its end].
+    #[arg(long, value_name = "NAME")]
+    unix_user: Option<String>,
+    /// Let Cockpit ask for a password, whatever else is said.
+    #[arg(long)]
+    password: bool,
     /// Only print whether Cockpit is ready for visitors (ready, refuses, unknown or silent) and what its configuration
     /// needs.
     #[arg(long)]
@@ -75,9 +86,21 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
         );
     }
     let client = Client::register(&place.application())?;
-    let file = configuration(&place, &client, &args.upstream, &cookie_secret()?);
+    let session_folder = args.session_folder(&place);
+    let account = session_folder
+        .filter(|_| !args.probe)
+        .map(|_| match &args.unix_user {
+            Some(name) => UnixAccount::existing(name),
+            None => UnixAccount::make(),
+        })
+        .transpose()?;
+    let unix_user = account.as_ref().map(UnixAccount::name);
+    let secret = cookie_secret()?;
+    let file = configuration(&place, &client, &args.upstream, &secret, unix_user);
     let config = read(&file)?;
-    let cockpit_conf = cockpit_conf::section(&config, &config.routes.iter().collect::<Vec<_>>())?;
+    let mut cockpit_conf =
+        cockpit_conf::section(&config, &config.routes.iter().collect::<Vec<_>>())?;
+    cockpit_conf.extend(session_folder.map(SessionSocket::cockpit_conf));
     let finding = probe(&args.upstream, &place.application());
     if args.probe {
         return super::print(format!("{}\n{cockpit_conf}", word(&finding)).as_bytes());
@@ -88,6 +111,9 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
         std::fs::write(path, &certificate.authority)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
+    let socket = session_folder
+        .map(|folder| open_socket(folder, &args.host, &config))
+        .transpose()?;
     let provider = start_provider(&place, client, &certificate)?;
     let introduction = Introduction {
         place: &place,
@@ -95,11 +121,29 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
         finding: &finding,
         cockpit_conf: &cockpit_conf,
         fingerprint: &certificate.fingerprint,
+        unix_user,
     };
     let settings = settings(&place, config, file, &certificate)?;
     let ended = serve::run(settings, |_| super::print(introduction.text().as_bytes()));
     drop(provider);
+    // Sessions end before the account that they are in.
+    drop(socket);
+    drop(account);
     ended
+}
+
+impl DemoArgs {
+    /// Where the parts of single sign-on are, when it is wanted and nobody else could use it.
+    fn session_folder(&self, place: &Place) -> Option<&Path> {
+        let wanted = !self.password && !place.is_open_to_others();
+        self.session_folder.as_deref().filter(|_| wanted)
+    }
+}
+
+fn open_socket(folder: &Path, host: &str, config: &Config) -> anyhow::Result<SessionSocket> {
+    let key = config.identity.signing_key.as_ref();
+    let keys = key.context("the demo has no signing key")?.key_set();
+    SessionSocket::open(folder, host, &keys)
 }
 
 fn start_provider(

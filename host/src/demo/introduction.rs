@@ -14,6 +14,8 @@ pub(crate) struct Introduction<'a> {
     pub(crate) cockpit_conf: &'a str,
     /// SHA-256 of the certificate.
     pub(crate) fingerprint: &'a str,
+    /// The Unix user that visitors become; without one, Cockpit asks for a password.
+    pub(crate) unix_user: Option<&'a str>,
 }
 
 impl Introduction<'_> {
@@ -49,14 +51,22 @@ impl Introduction<'_> {
     }
 
     fn expectations(&self) -> Vec<String> {
+        let next = match self.unix_user {
+            Some(user) => {
+                format!("then Cockpit, without a second password: you are the Unix user {user}")
+            }
+            None => {
+                "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit"
+                    .to_owned()
+            }
+        };
         vec![
             "a warning about the certificate, for the application and for the demo provider:"
                 .to_owned(),
             "it was made a moment ago and nothing vouches for it; its SHA-256 fingerprint is"
                 .to_owned(),
             self.fingerprint.to_owned(),
-            "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit"
-                .to_owned(),
+            next,
         ]
     }
 
@@ -99,6 +109,11 @@ impl Introduction<'_> {
     fn warnings(&self) -> Vec<String> {
         let place = self.place;
         let mut lines = Vec::new();
+        if let Some(user) = self.unix_user {
+            lines.push(format!(
+                "everybody on this machine can sign in as alice and be {user} while the demo runs"
+            ));
+        }
         if place.is_open_to_others() {
             lines.push(format!(
                 "EVERYBODY who reaches {} can sign in as alice: the demo provider asks",
@@ -136,6 +151,7 @@ mod tests {
             finding,
             cockpit_conf,
             fingerprint: "AB:CD",
+            unix_user: None,
         }
         .text()
     }

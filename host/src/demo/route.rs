@@ -50,12 +50,14 @@ impl FromStr for Upstream {
     }
 }
 
-/// The configuration as an operator would write it. Holds the secrets.
+/// The configuration as an operator would write it. Holds the secrets. With `unix_user`, that is who alice and bob become in
+/// Cockpit; without, Cockpit asks for a password.
 pub(crate) fn configuration(
     place: &Place,
     client: &Client,
     upstream: &Upstream,
     cookie_secret: &str,
+    unix_user: Option<&str>,
 ) -> Value {
     let mut route = json!({
         "from": place.application(),
@@ -70,7 +72,11 @@ pub(crate) fn configuration(
             },
         }],
     });
-    if upstream.sees_public_host() {
+    if let Some(user) = unix_user {
+        route["cockpit"] = json!({
+            "users": { "alice@example.com": user, "bob@example.com": user },
+        });
+    } else if upstream.sees_public_host() {
         route["preserve_host_header"] = json!(true);
     }
     if upstream.is_trusted_blindly() {
@@ -97,9 +103,14 @@ mod tests {
     const COOKIE_SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
     fn read(upstream: &str) -> Config {
+        read_with(upstream, None)
+    }
+
+    fn read_with(upstream: &str, unix_user: Option<&str>) -> Config {
         let place = Place::new("cockpit.localhost", "127.0.0.1:8443".parse().unwrap(), 8444);
         let client = Client::register(&place.application()).unwrap();
-        let value = configuration(&place, &client, &upstream.parse().unwrap(), COOKIE_SECRET);
+        let upstream = upstream.parse().unwrap();
+        let value = configuration(&place, &client, &upstream, COOKIE_SECRET, unix_user);
         let loaded = Config::read(&value, &|_| None).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         loaded.config
@@ -141,6 +152,17 @@ mod tests {
         };
         assert!(preserves_host(route));
         assert!(upstreams(route).tls.skip_verify);
+    }
+
+    #[test]
+    fn with_a_unix_user_nobody_is_asked_for_a_password() {
+        let config = read_with("http://localhost:9090", Some("someone"));
+        let [route] = config.routes.as_slice() else {
+            panic!("one route")
+        };
+        let users = &route.cockpit.as_ref().unwrap().users;
+        assert!(users.len() == 2 && users.values().all(|user| user.as_str() == "someone"));
+        assert!(preserves_host(route));
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl SessionSocket {
     pub(crate) fn open(folder: &Path, host: &str, keys: &str) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?.with_file_name(PROGRAM);
         if !program.exists() {
-            bail!("`{}` is missing: `cargo build --release` builds it", program.display());
+            bail!(
+                "`{}` is missing: `cargo build --release` builds it",
+                program.display()
+            );
         }
         let settings = configure(folder, host, keys)?;
         let path = folder.join(SOCKET);
@@ -163,5 +166,7 @@ fn group() -> anyhow::Result<u32> {
         let rest = line.strip_prefix(GROUP)?.strip_prefix(':')?;
         rest.split(':').nth(1)?.parse().ok()
     });
-    id.with_context(|| format!("there is no group `{GROUP}`: this Cockpit needs systemd, so add --password"))
+    id.with_context(|| {
+        format!("there is no group `{GROUP}`: this Cockpit needs systemd, so add --password")
+    })
 }

@@ -2,12 +2,15 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 /// Beginning of the names of accounts that are made; the process id of their demo follows.
 const PREFIX: &str = "jetway-demo-";
+/// How long removing an account may take.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// An account of this machine. One that was made is removed again when this is dropped, with everything that runs as it.
 pub(crate) struct UnixAccount {
@@ -22,7 +25,9 @@ impl UnixAccount {
     /// When there is none of this name.
     pub(crate) fn existing(name: &str) -> anyhow::Result<Self> {
         if uid_of(name)?.is_none() {
-            bail!("there is no Unix user `{name}` on this machine: leave out --unix-user, and one is made for the demo");
+            bail!(
+                "there is no Unix user `{name}` on this machine: leave out --unix-user, and one is made for the demo"
+            );
         }
         Ok(Self {
             name: name.to_owned(),
@@ -36,12 +41,20 @@ impl UnixAccount {
     /// When this is not root, or `useradd` fails.
     pub(crate) fn make() -> anyhow::Result<Self> {
         if !geteuid().is_root() {
-            bail!("only root can make a Unix user for the demo: name one with --unix-user, or add --password");
+            bail!(
+                "only root can make a Unix user for the demo: name one with --unix-user, or add --password"
+            );
         }
         remove_abandoned();
         let name = format!("{PREFIX}{}", std::process::id());
         let made = Command::new("useradd")
-            .args(["--create-home", "--shell", "/bin/bash", "--no-log-init", "--comment"])
+            .args([
+                "--create-home",
+                "--shell",
+                "/bin/bash",
+                "--no-log-init",
+                "--comment",
+            ])
             .args(["for the Jetway demo that runs now", &name])
             .status()
             .context("useradd cannot be started")?;
@@ -75,20 +88,28 @@ fn remove_abandoned() {
 
 /// Whether a demo made this account and is gone.
 fn is_abandoned(name: &str) -> bool {
-    let process = name.strip_prefix(PREFIX).and_then(|id| id.parse::<u32>().ok());
+    let process = name
+        .strip_prefix(PREFIX)
+        .and_then(|id| id.parse::<u32>().ok());
     process.is_some_and(|id| !std::path::Path::new(&format!("/proc/{id}")).exists())
 }
 
-/// Cockpit leaves a message bus and an ssh-agent of each login behind, which would keep the account from being removed.
+/// Cockpit leaves a message bus and an ssh-agent of each login behind. What has been killed takes a moment to be gone, and
+/// until then `userdel` refuses.
 fn remove(name: &str) {
-    if let Ok(Some(uid)) = uid_of(name) {
+    let end = Instant::now() + REMOVAL;
+    while let Ok(Some(uid)) = uid_of(name) {
         end_processes_of(uid);
+        let removed = Command::new("userdel")
+            .args(["--remove", name])
+            .stderr(Stdio::null())
+            .status();
+        // Failing leaves an account that the next demo removes.
+        if removed.is_ok_and(|status| status.success()) || Instant::now() >= end {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(25));
     }
-    // Failing leaves an account that the next demo removes.
-    let _ = Command::new("userdel")
-        .args(["--remove", name])
-        .stderr(Stdio::null())
-        .status();
 }
 
 fn end_processes_of(uid: u32) {

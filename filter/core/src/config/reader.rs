@@ -3,6 +3,7 @@
 mod client_authority;
 mod identity;
 mod listener;
+mod program;
 mod provider;
 mod session;
 
@@ -77,6 +78,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
     let common = Common {
         pass_identity_headers: file.flag("pass_identity_headers", findings),
         issuer_format: super::IssuerFormat::read(&file, findings).unwrap_or_default(),
+        bearer: super::BearerFormat::read(&file, findings).unwrap_or_default(),
         response_headers: ResponseHeaders::common(&file, !listener.insecure, findings),
         certificates_asked: listener.client_authority.is_some(),
         deny_uncertified: listener.client_authority.is_some() && enforcement != Enforcement::Policy,
@@ -90,6 +92,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
     let asks = routes.iter().any(Route::asks_for_identity);
     let provider = read_provider(&file, asks, findings);
     let session = read_session(&file, asks, findings);
+    program::check_audiences(&file, provider.as_ref(), common.bearer, &routes, findings);
     let secret = session.as_ref().and_then(|session| session.secret.as_ref());
     let identity = read_identity(&file, &routes, secret, common.issuer_format, findings);
     for route in &mut routes {

@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::IssuerFormat;
 use super::findings::{Findings, Place};
 use super::keys::ROUTE;
 use super::object::Object;
+use super::{BearerFormat, IssuerFormat};
 use crate::policy::Policy;
 use cockpit::preserve_host;
 use policy::read_policy;
@@ -62,6 +62,8 @@ pub struct Route {
     pub issuer_format: IssuerFormat,
     /// Whether a refusal says why (`show_error_details`).
     pub show_error_details: bool,
+    /// What an `Authorization: Bearer` header stands for (`bearer_token_format`).
+    pub bearer: BearerFormat,
     /// Who may use it.
     pub policy: Policy,
     /// Single sign-on into Cockpit, which is the upstream (`cockpit`). Visitors without a session then never reach it,
@@ -89,6 +91,7 @@ pub(super) struct Common {
     pub(super) timeout: Duration,
     pub(super) pass_identity_headers: bool,
     pub(super) issuer_format: IssuerFormat,
+    pub(super) bearer: BearerFormat,
     pub(super) response_headers: ResponseHeaders,
     /// Whether clients are asked for certificates.
     pub(super) certificates_asked: bool,
@@ -103,6 +106,7 @@ impl Default for Common {
             timeout: DEFAULT_TIMEOUT,
             pass_identity_headers: false,
             issuer_format: IssuerFormat::default(),
+            bearer: BearerFormat::default(),
             response_headers: ResponseHeaders::default(),
             certificates_asked: false,
             deny_uncertified: false,
@@ -152,6 +156,7 @@ impl Route {
         let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);
         let pass_identity_headers = object.maybe_flag("pass_identity_headers", findings);
         let issuer_format = IssuerFormat::read(&object, findings);
+        let bearer = BearerFormat::read(&object, findings);
         let show_error_details = object.flag("show_error_details", findings);
         let name = object.some_text("name", findings);
         let (from, path, read) = (from?, path?, read?);
@@ -174,6 +179,7 @@ impl Route {
             allow_websockets,
             pass_identity_headers: pass_identity_headers.unwrap_or(common.pass_identity_headers),
             issuer_format: issuer_format.unwrap_or(common.issuer_format),
+            bearer: bearer.unwrap_or(common.bearer),
             show_error_details,
             policy,
             cockpit,

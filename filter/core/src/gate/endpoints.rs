@@ -1,6 +1,7 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
 use super::cockpit::token::TOKEN_PATH;
+use super::program::PROGRAM_LOGIN;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
 use super::sign_in::{SIGN_IN, SIGN_IN_HOST_CALLBACK};
 use super::sign_out::{SIGN_OUT, SIGNED_OUT};
@@ -20,6 +21,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/.pomerium/", "GET, HEAD"),
     (USER, "GET, HEAD"),
     (SIGN_IN, "GET"),
+    (PROGRAM_LOGIN, "GET"),
     (SIGN_OUT, "GET, POST"),
     (SIGNED_OUT, "GET"),
     (BACKCHANNEL_LOGOUT, "POST"),
@@ -63,6 +65,7 @@ impl Gate {
             }
             (USER, "GET" | "HEAD") => self.user(request, env),
             (SIGN_IN, "GET") => self.answer_sign_in(request, env),
+            (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
             (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
                 Some(step) => step,
                 None => Step::Reply(self.confirm_sign_out(request)),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::cockpit::Entry;
 use super::plan::{Plan, Value};
+use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
 use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, Party};
 use crate::contract::ROUTE_HEADER;
@@ -40,6 +41,9 @@ impl Gate {
             edits.extend(spoofed.map(|(name, _)| Edit::Remove(name.clone().into())));
         }
         let target = rewrite::target(request, chosen.route)?;
+        if request.authorization.is_some_and(is_own_authorization) {
+            edits.push(Edit::Remove("authorization".into()));
+        }
         if request.rewritten || chosen.route.rewrite.is_some() {
             edits.push(Edit::set(":path", target.into_owned().into_bytes()));
         }

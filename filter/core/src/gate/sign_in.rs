@@ -71,6 +71,9 @@ impl Gate {
         if let Some(errand) = request.parameter("errand") {
             return self.run_errand(request, &errand, env);
         }
+        if let Some(program) = request.parameter("program") {
+            return self.sign_in_for_program(request, &program, env);
+        }
         self.sign_in(request, "/", env)
     }
 

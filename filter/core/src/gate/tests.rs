@@ -8,6 +8,7 @@ mod explain;
 mod headers;
 mod identity;
 mod pages;
+mod programs;
 mod provider_logout;
 mod providers;
 mod renewal;

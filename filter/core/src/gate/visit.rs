@@ -20,6 +20,8 @@ pub(super) struct Visit {
     pub(super) session: Option<Rc<Session>>,
     /// What becomes of its cookies.
     pub(super) cookies: Cookies,
+    /// Whether it came in a header, from a program: that is never sent anywhere to sign in.
+    pub(super) by_header: bool,
 }
 
 /// What becomes of the session's cookies with the answer.
@@ -73,6 +75,7 @@ impl Gate {
                 } else {
                     Cookies::Keep
                 },
+                by_header: false,
             },
         }
     }
@@ -84,6 +87,7 @@ impl Gate {
             return Visit {
                 session: None,
                 cookies: Cookies::Clear,
+                by_header: false,
             };
         };
         let Some(silence) = self.silence(&session, env) else {
@@ -103,11 +107,13 @@ impl Gate {
             Visit {
                 session: Some(Rc::new(session.seen(env.now))),
                 cookies: Cookies::Renew,
+                by_header: false,
             }
         } else {
             Visit {
                 session: Some(session),
                 cookies: Cookies::Keep,
+                by_header: false,
             }
         }
     }

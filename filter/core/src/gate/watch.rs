@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::visit::{IDLE_PART, InForce};
 use super::{Gate, Standing};
 use crate::activity;
-use crate::env::Env;
+use crate::env::{Env, Timestamp};
 use crate::policy::Decision;
 use crate::session::Session;
 use crate::watched::{Recheck, Watched};
@@ -39,7 +39,9 @@ impl Gate {
     }
 
     fn objection(&self, watched: &mut Watched, env: &Env<'_>) -> Option<&'static str> {
-        let route = self.config.routes.get(watched.route.0)?;
+        let Some(route) = self.config.routes.get(watched.route.0) else {
+            return Some("it has no route");
+        };
         if !self.in_force.has(watched.route, env.shared) {
             return Some("its route or its policy was changed");
         }
@@ -72,7 +74,7 @@ impl Gate {
         &self,
         session: Rc<Session>,
         is_active: bool,
-        told_at: &mut crate::env::Timestamp,
+        told_at: &mut Timestamp,
         env: &Env<'_>,
     ) -> Result<Rc<Session>, (Rc<Session>, &'static str)> {
         if !session.is_live(env.now) {

@@ -5,7 +5,8 @@ use super::super::provider_kind::WORDS;
 use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
 use super::route::ROUTE;
 
-const ANY_PROGRAM: &str = "no other token than this proxy's own session says who somebody is: let programs in by `source_ip` or `client_certificate`";
+/// What a program's token may be.
+pub(super) const BEARER_FORMATS: &[&str] = &["default", "idp_access_token", "idp_identity_token"];
 const AUTOCERT: &str = "it belongs to `autocert`, which is not there";
 const ENVOYS_OWN: &str =
     "Jetway's own proxy has no such setting, and `jetway envoy-config` writes Envoy's";
@@ -245,8 +246,18 @@ pub const GLOBAL: &[Key] = &[
         By::FILTER,
         "Jetway's own: `strict` relies only on addresses that the provider calls verified, `off` on all; by default those that it calls unverified do not count",
     ),
-    Key::refused("idp_access_token_allowed_audiences", ANY_PROGRAM),
-    Key::refused("bearer_token_format", ANY_PROGRAM),
+    Key::honoured(
+        "idp_access_token_allowed_audiences",
+        Kind::Texts,
+        By::FILTER,
+        "For whom an access token has to be that a program sends, see `bearer_token_format`",
+    ),
+    Key::honoured(
+        "bearer_token_format",
+        Kind::Word(BEARER_FORMATS),
+        By::FILTER,
+        "What `Authorization: Bearer` stands for: `idp_identity_token` or `idp_access_token` of the provider in the place of a session, access tokens as JWTs alone; `default` leaves it to the upstream. Each route may say otherwise",
+    ),
     Key::refused(
         "identity_providers",
         "there is one provider: name it in `idp_provider`, `idp_provider_url` and `idp_client_id`",
@@ -322,9 +333,11 @@ pub const GLOBAL: &[Key] = &[
         By::FILTER,
         "Where browsers go after a sign-out, registered with the provider; `https://HOST/.pomerium/signed_out` without it",
     ),
-    Key::refused(
+    Key::honoured(
         "programmatic_redirect_domain_whitelist",
-        "programs cannot sign in through somebody's browser here: let them in by `source_ip` or `client_certificate`",
+        Kind::Texts,
+        By::FILTER,
+        "Hosts on which a program may listen for the session that a person hands to it; `localhost` by default",
     ),
     // What upstreams are told.
     Key::honoured(

@@ -1,9 +1,9 @@
 //! Keys of a route.
 
 use super::super::key::{By, Key, Kind};
+use super::global::BEARER_FORMATS;
 use super::nested::{COCKPIT, HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
 
-const ANY_PROGRAM: &str = "no other token than this proxy's own session says who somebody is: let programs in by `source_ip` or `client_certificate`";
 const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
 const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";
 const NO_PORTAL: &str = "there is no list of routes for visitors";
@@ -331,8 +331,13 @@ pub const ROUTE: &[Key] = &[
     Key::refused("rego", ONLY_POLICIES),
     Key::refused("idp_client_id", ONE_CLIENT),
     Key::refused("idp_client_secret", ONE_CLIENT),
-    Key::refused("idp_access_token_allowed_audiences", ANY_PROGRAM),
-    Key::refused("bearer_token_format", ANY_PROGRAM),
+    Key::refused("idp_access_token_allowed_audiences", ONE_CLIENT),
+    Key::honoured(
+        "bearer_token_format",
+        Kind::Word(BEARER_FORMATS),
+        By::FILTER,
+        "What `Authorization: Bearer` stands for on this route; as at the top of the file by default",
+    ),
     Key::refused("identity_providers", ONE_CLIENT),
     Key::ignored(
         "depends_on",

@@ -97,6 +97,7 @@ pub(super) fn read_provider(
         request_params,
         form_post: mode.unwrap_or(is_apple),
         email_verification,
+        access_token_audiences: super::program::read_audiences(file, findings),
     })
 }
 

@@ -50,6 +50,7 @@ pub(super) fn read_session(
         secret: read_secret(file, needed, findings),
         previous_secrets: read_previous(file, findings),
         lifetime,
+        program_hosts: super::program::read_hosts(file, findings),
         sign_in_host: read_sign_in_host(file, findings),
         idle: read_idle(file, lifetime, findings),
         signed_out_url: read_signed_out_url(file, findings),

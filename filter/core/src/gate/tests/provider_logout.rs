@@ -13,7 +13,7 @@ const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded
 /// A world in which alice is signed in with a session of the provider.
 fn signed_in(sid: Option<&str>) -> (World, Jar) {
     let mut world = World::new();
-    let more = sid.map_or(json!({}), |sid| json!({"sid": sid}));
+    let more = sid.map_or_else(|| json!({}), |sid| json!({"sid": sid}));
     let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
     world.fixture.now = world.fixture.now.plus(10);
     (world, jar)

@@ -1,13 +1,15 @@
 //! The cases of the OpenID certification of relying parties, re-made on our own provider and named as in its suite
-//! (<https://gitlab.com/openid/conformance-suite>). Those of refreshing and signing out stand with those features.
+//! (<https://gitlab.com/openid/conformance-suite>). Those of signing out
+//! stand with the sign-out, as `rp_...`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode};
 use super::target::{Target, assert_is_refused, changed};
 use crate::gate::tests::world::{Jar, ok, status};
 use crate::oidc::metadata::{BadDiscovery, Discovered};
 use crate::oidc::provider::Absorbed;
+use crate::renewal::Progress;
 use crate::step::{ProviderReply, Step};
 use crate::testing::provider_settings;
 
@@ -221,7 +223,7 @@ fn oidcc_client_test_discovery_jwks_uri_keys() {
 #[test]
 fn oidcc_client_test_discovery_issuer_mismatch() {
     let target = Target::new();
-    let document: serde_json::Value = serde_json::from_str(&target.world.fake.discovery()).unwrap();
+    let document: Value = serde_json::from_str(&target.world.fake.discovery()).unwrap();
     for issuer in [
         "https://evil.test",
         "https://op.test/other",
@@ -279,6 +281,65 @@ fn oidcc_client_test_signing_key_rotation_just_before_signing() {
 #[test]
 fn oidcc_client_test_invalid_at_hash() {
     Target::new().refuses_claim("at_hash", Some(json!("AAAAAAAAAAAAAAAAAAAAAA")));
+}
+
+impl Target {
+    /// Alice's session is renewed with an ID token that says something else; what is said about it, and whether she is
+    /// still signed in.
+    fn renews_with(&mut self, name: &str, value: Value) -> (String, bool) {
+        let mut callback = self.come_back();
+        let nonce = callback.query["nonce"].clone();
+        let token = self
+            .forge
+            .honest(&self.world.claims("alice@corp.test", &nonce));
+        let answer = |token: &str| {
+            json!({"id_token": token, "access_token": "at", "refresh_token": "rt", "expires_in": 300})
+                .to_string()
+        };
+        let Step::Reply(reply) = self.answer_with(callback.step, 200, &answer(&token)) else {
+            panic!("a reply")
+        };
+        callback.jar.take(&reply);
+        self.world.fixture.now = self.world.fixture.now.plus(250);
+        assert!(matches!(
+            self.world.visit("app.test", "/", &callback.jar),
+            Step::Forward(_)
+        ));
+        let begun = self.world.gate.next_renewal(&mut self.world.fixture.env());
+        let (call, renewing) = begun.unwrap();
+        assert!(call.path == "/token" && call.body.contains("grant_type=refresh_token"));
+        let claims = changed(
+            self.world.claims("alice@corp.test", &nonce),
+            name,
+            Some(value),
+        );
+        let body = answer(&self.forge.honest(&claims));
+        let progress = renewing.resume(&self.world.gate, &ok(&body), &mut self.world.fixture.env());
+        let Progress::Over(event) = progress else {
+            panic!("{progress:?}")
+        };
+        self.still_serves("a renewal");
+        let step = self.world.visit("app.test", "/", &callback.jar);
+        (event.into_owned(), matches!(step, Step::Forward(_)))
+    }
+}
+
+#[test]
+fn oidcc_client_test_refresh_token() {
+    let (event, signed_in) = Target::new().renews_with("name", json!("Alice"));
+    assert!(event.starts_with("session renewed") && signed_in, "{event}");
+}
+
+#[test]
+fn oidcc_client_test_refresh_token_invalid_issuer() {
+    let (event, _) = Target::new().renews_with("iss", json!("https://evil.test"));
+    assert!(!event.starts_with("session renewed"), "{event}");
+}
+
+#[test]
+fn oidcc_client_test_refresh_token_invalid_sub() {
+    let (event, signed_in) = Target::new().renews_with("sub", json!("s-bob@corp.test"));
+    assert!(event.starts_with("session ended") && !signed_in, "{event}");
 }
 
 /// RFC 9207: the answer names another issuer, or none although this provider always does.

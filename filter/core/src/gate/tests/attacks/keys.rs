@@ -207,7 +207,7 @@ fn j_50_key_set_bad() {
         ("20,000 keys", 200, set(&many).into_bytes()),
         ("compressed", 200, gzip),
         ("a redirect", 302, Vec::new()),
-        ("a failure", 500, set(&[good.clone()]).into_bytes()),
+        ("a failure", 500, set(&[good]).into_bytes()),
         ("nothing", 200, Vec::new()),
         ("no answer", 0, Vec::new()),
     ] {

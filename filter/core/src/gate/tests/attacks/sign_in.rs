@@ -566,8 +566,8 @@ fn f_33_session_fixation() {
     let planted = target.sign_in("bob@corp.test");
     let mut jar = Jar(planted
         .0
-        .iter()
-        .map(|(name, _)| (name.clone(), "planted".to_owned()))
+        .into_keys()
+        .map(|name| (name, "planted".to_owned()))
         .collect());
     let query = target.world.depart("app.test", "/", &mut jar);
     let step = target.world.callback("app.test", &query["state"], &jar);
@@ -650,7 +650,7 @@ fn f_36_login_page_framing() {
     for (path, jar) in [
         ("/.pomerium/", jar.clone()),
         ("/.pomerium/", Jar::default()),
-        ("/.pomerium/sign_out", jar.clone()),
+        ("/.pomerium/sign_out", jar),
         ("/.pomerium/signed_out", Jar::default()),
         ("/.pomerium/callback?error=x", Jar::default()),
         ("/.pomerium/nothing", Jar::default()),

@@ -472,8 +472,9 @@ fn j_34_huge_token() {
 
 #[test]
 fn j_36_segments() {
+    type Shape = fn(String) -> String;
     let mut target = Target::new();
-    let shapes: [(&str, fn(String) -> String); 14] = [
+    let shapes: [(&str, Shape); 14] = [
         ("nothing", |_| String::new()),
         ("one part", |token| {
             token.split('.').next().unwrap().to_owned()

@@ -118,7 +118,7 @@ fn w_07_subprotocol_as_token() {
     for protocol in [
         format!("bearer, {token}"),
         format!("base64url.bearer.authorization.k8s.io.{token}"),
-        token.clone(),
+        token,
     ] {
         let more = [
             ("origin", HERE),

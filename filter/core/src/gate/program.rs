@@ -1,0 +1,234 @@
+//! Programs instead of browsers: a session that a person hands to one, and the provider's own tokens.
+
+mod tokens;
+
+pub(super) use tokens::BearerTokens;
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::Gate;
+use super::sign_in::SIGN_IN;
+use super::visit::{Cookies, Visit};
+use crate::config::BearerFormat;
+use crate::env::{Env, Timestamp};
+use crate::oidc::ATTEMPT_LIFETIME;
+use crate::refusal::{BadRequest, Refusal};
+use crate::reply::{plain, redirect};
+use crate::request::Parsed;
+use crate::seal::Purpose;
+use crate::session::Session;
+use crate::step::Step;
+
+/// Where a program gets the address at which a person signs in for it, as in Pomerium.
+pub(super) const PROGRAM_LOGIN: &str = "/.pomerium/api/v1/login";
+/// The parameter in which the program says where it listens.
+const REDIRECT_URI: &str = "pomerium_redirect_uri";
+/// The parameter in which it gets its session.
+const SESSION: &str = "pomerium_session";
+/// Longest address of a program.
+const MAX_ADDRESS: usize = 1024;
+
+/// A program that waits for a person.
+#[derive(Serialize, Deserialize)]
+struct Request {
+    #[serde(rename = "r")]
+    redirect_uri: String,
+    #[serde(rename = "t")]
+    asked_at: Timestamp,
+}
+
+/// What a request brings instead of a cookie.
+enum Credential<'a> {
+    /// A session of ours.
+    Own(&'a [u8]),
+    /// A token of the provider.
+    Provider(&'a str),
+}
+
+impl Gate {
+    /// Tells a program where its person signs in.
+    pub(super) fn begin_program_login(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+        let Some(address) = request.parameter(REDIRECT_URI) else {
+            return self.refuse(request, Refusal::NotFound);
+        };
+        if !self.is_program(&address) {
+            return self.refuse(request, Refusal::BadRequest(BadRequest::RedirectUri));
+        }
+        let waiting = Request {
+            redirect_uri: address,
+            asked_at: env.now,
+        };
+        let host = &request.authority.host;
+        let sealed = serde_json::to_vec(&waiting).ok().and_then(|plaintext| {
+            let sealer = self.sealer.as_ref()?;
+            sealer.seal(Purpose::Errand, host, &plaintext, env).ok()
+        });
+        match sealed {
+            Some(sealed) => {
+                let origin = request.authority.origin();
+                let address = format!("{origin}{SIGN_IN}?program={sealed}");
+                Step::Reply(plain(200, &address, "a program asks for a person"))
+            }
+            None => self.refuse(request, Refusal::Internal),
+        }
+    }
+
+    /// A person signs in for a program, which gets a session of its own at the address where it listens.
+    pub(super) fn sign_in_for_program(
+        &self,
+        request: &Parsed<'_>,
+        sealed: &str,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let Some(waiting) = self.waiting_program(request, sealed, env.now) else {
+            return self.refuse(request, Refusal::BadRequest(BadRequest::RedirectUri));
+        };
+        let visit = self.visit(request, env);
+        let Some(session) = visit.session.filter(|_| !visit.by_header) else {
+            return self.sign_in(request, &request.target, env);
+        };
+        let location = self.program_address(request, &waiting, &session, env);
+        match location {
+            Some(location) => {
+                let event = format!(
+                    "session handed to a program account={:?}",
+                    session.account()
+                );
+                Step::Reply(redirect(location, event))
+            }
+            None => self.refuse(request, Refusal::Internal),
+        }
+    }
+
+    fn waiting_program(
+        &self,
+        request: &Parsed<'_>,
+        sealed: &str,
+        now: Timestamp,
+    ) -> Option<Request> {
+        let sealer = self.sealer.as_ref()?;
+        let host = &request.authority.host;
+        let opened = sealer.open(Purpose::Errand, host, sealed.as_bytes())?;
+        let waiting: Request = serde_json::from_slice(&opened.plaintext).ok()?;
+        (now.since(waiting.asked_at) < ATTEMPT_LIFETIME).then_some(waiting)
+    }
+
+    fn program_address(
+        &self,
+        request: &Parsed<'_>,
+        waiting: &Request,
+        session: &Session,
+        env: &mut Env<'_>,
+    ) -> Option<String> {
+        let mut session = session.clone();
+        // A program signs nobody out at the provider, and the browser's session is renewed by the browser.
+        session.id_token = None;
+        session.renewal = None;
+        let plaintext = serde_json::to_vec(&session).ok()?;
+        let host = &request.authority.host;
+        let sealed = self
+            .sealer
+            .as_ref()?
+            .seal(Purpose::Program, host, &plaintext, env)
+            .ok()?;
+        let mut address = Url::parse(&waiting.redirect_uri).ok()?;
+        address.query_pairs_mut().append_pair(SESSION, &sealed);
+        Some(address.into())
+    }
+
+    /// Whether a session may be sent to an address: on a host that the operator has named.
+    fn is_program(&self, address: &str) -> bool {
+        let url = Url::parse(address).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.fragment().is_none()
+        });
+        let host = url.as_ref().and_then(Url::host_str);
+        address.len() <= MAX_ADDRESS
+            && host.is_some_and(|host| {
+                let programs = &self.config.session.program_hosts;
+                programs
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(host))
+            })
+    }
+
+    /// Who a program is, by what it brings instead of a cookie; `None` when it brings nothing that is for us.
+    ///
+    /// # Errors
+    /// A step to take first, or the answer to a token that does not hold.
+    pub(super) fn program(
+        &self,
+        request: &Parsed<'_>,
+        format: BearerFormat,
+        env: &mut Env<'_>,
+    ) -> Result<Option<Visit>, Box<Step>> {
+        let session = match credential(request) {
+            None => return Ok(None),
+            Some(Credential::Own(sealed)) => self.handed_session(request, sealed, env),
+            Some(Credential::Provider(_)) if format == BearerFormat::Session => return Ok(None),
+            Some(Credential::Provider(token)) => {
+                Some(self.bearer_session(request, token, format, env)?)
+            }
+        };
+        match session {
+            Some(session) => Ok(Some(Visit {
+                session: Some(session),
+                cookies: Cookies::Keep,
+                by_header: true,
+            })),
+            None => Err(Box::new(self.refuse(request, Refusal::BearerToken))),
+        }
+    }
+
+    fn handed_session(
+        &self,
+        request: &Parsed<'_>,
+        sealed: &[u8],
+        env: &Env<'_>,
+    ) -> Option<Rc<Session>> {
+        let host = &request.authority.host;
+        let opened = self.sealer.as_ref()?.open(Purpose::Program, host, sealed)?;
+        let session: Session = serde_json::from_slice(&opened.plaintext).ok()?;
+        let good = session.is_live(env.now)
+            && session.answers(&self.policy_digest)
+            && !self.is_revoked(&session, env);
+        good.then(|| Rc::new(session))
+    }
+}
+
+/// What stands in the headers that programs use, as in Pomerium.
+fn credential<'a>(request: &Parsed<'a>) -> Option<Credential<'a>> {
+    if let Some(sealed) = request.pomerium_authorization {
+        return Some(Credential::Own(sealed));
+    }
+    let (scheme, rest) = split(request.authorization?)?;
+    if scheme.eq_ignore_ascii_case(b"pomerium") {
+        return Some(Credential::Own(rest));
+    }
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return None;
+    }
+    match rest.strip_prefix(b"Pomerium-") {
+        Some(sealed) => Some(Credential::Own(sealed)),
+        None => std::str::from_utf8(rest).ok().map(Credential::Provider),
+    }
+}
+
+/// Whether an `Authorization` header is for us, so that the upstream does not see it.
+pub(super) fn is_own_authorization(value: &[u8]) -> bool {
+    split(value).is_some_and(|(scheme, rest)| {
+        scheme.eq_ignore_ascii_case(b"pomerium")
+            || (scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b"Pomerium-"))
+    })
+}
+
+fn split(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = value.iter().position(|&byte| byte == b' ')?;
+    let (scheme, rest) = value.split_at_checked(space)?;
+    Some((scheme, rest.trim_ascii()))
+}

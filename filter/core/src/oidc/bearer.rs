@@ -1,0 +1,116 @@
+//! Tokens of the provider that a program sends by itself (RFC 6750), instead of a session.
+
+use serde_json::Value;
+
+use super::LEEWAY;
+use super::claims::{Claims, MAX_SUBJECT, seconds, times};
+use super::compact::Compact;
+use super::keys::KeySet;
+use super::metadata::expected_issuer;
+use crate::config::BearerFormat;
+use crate::env::Timestamp;
+use crate::refusal::TokenProblem;
+
+/// What a bearer token must agree with.
+#[derive(Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) format: BearerFormat,
+    /// For whom it may be: our client id for ID tokens, the configured audiences for access tokens.
+    pub(crate) audiences: &'a [String],
+    pub(crate) now: Timestamp,
+}
+
+/// Verifies a bearer token. Returns its claims and its end.
+///
+/// An access token has to be a JWT (RFC 9068) for an audience that the operator has named: one that is only good at
+/// UserInfo was perhaps given to another application altogether.
+///
+/// # Errors
+/// The first thing that is wrong. [`TokenProblem::UnknownKey`] may pass once the keys are fetched again.
+pub(crate) fn verify(
+    token: &str,
+    keys: &KeySet,
+    expected: &Expected<'_>,
+) -> Result<(Claims, Timestamp), TokenProblem> {
+    let parts = Compact::read(token)?;
+    let Ok(Value::Object(claims)) = crate::json::parse(&parts.payload) else {
+        return Err(TokenProblem::Malformed);
+    };
+    if !is_of_format(&parts, &claims, expected.format) {
+        return Err(TokenProblem::Malformed);
+    }
+    let mut known = false;
+    let verified = keys
+        .candidates(&parts.algorithm, parts.key_id.as_deref())
+        .any(|key| {
+            known = true;
+            key.verify(token, times(expected.now)).is_ok()
+        });
+    if !known {
+        return Err(TokenProblem::UnknownKey);
+    }
+    let end = check_times(&claims, expected.now)?;
+    if !verified {
+        return Err(TokenProblem::Signature);
+    }
+    check_parties(&claims, expected)?;
+    Ok((claims, end))
+}
+
+/// Whether a token is of the kind that is asked for. Providers that do not type their access tokens still put `scope` or
+/// `client_id` into them (RFC 9068 section 2.2), which no ID token has.
+fn is_of_format(token: &Compact, claims: &Claims, format: BearerFormat) -> bool {
+    let is_marked = ["scope", "scp", "client_id"]
+        .iter()
+        .any(|name| claims.contains_key(*name));
+    match format {
+        BearerFormat::Session => false,
+        BearerFormat::IdToken => (token.is_untyped() || token.is_of_type(&["JWT"])) && !is_marked,
+        BearerFormat::AccessToken => {
+            let is_typed = token.is_of_type(&["at+jwt", "application/at+jwt"]);
+            let is_plain = token.is_untyped() || token.is_of_type(&["JWT"]);
+            is_typed || (is_plain && is_marked && !claims.contains_key("nonce"))
+        }
+    }
+}
+
+/// The times of a token that is used again and again, unlike a sign-in's. Returns its end.
+fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenProblem> {
+    let expiry = seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
+    if now.0 >= expiry.saturating_add(LEEWAY) {
+        return Err(TokenProblem::Expired);
+    }
+    for name in ["iat", "nbf"] {
+        match claims.get(name) {
+            None => {}
+            Some(value) if seconds(Some(value)).is_some_and(|from| from <= now.0 + LEEWAY) => {}
+            Some(_) => return Err(TokenProblem::IssuedAt),
+        }
+    }
+    Ok(Timestamp(expiry))
+}
+
+fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let issuer = expected_issuer(expected.issuer, claims);
+    if issuer.is_none() || text("iss") != issuer.as_deref() {
+        return Err(TokenProblem::Issuer);
+    }
+    let is_ours = |audience: &Value| expected.audiences.iter().any(|ours| audience == ours);
+    let fits = match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().any(is_ours),
+        Some(single) => is_ours(single),
+        None => false,
+    };
+    if !fits {
+        return Err(TokenProblem::Audience);
+    }
+    let subject = text("sub");
+    if subject.is_none_or(|sub| {
+        sub.is_empty() || sub.len() > MAX_SUBJECT || sub.chars().any(char::is_control)
+    }) {
+        return Err(TokenProblem::Subject);
+    }
+    Ok(())
+}
