@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::header::is_alias;
 use crate::policy::{Decision, Facts, Reason, Reasons};
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, redirect, refuse};
+use crate::reply::{Extras, redirect, refuse};
 use crate::request::Parsed;
 use crate::session::Session;
 use crate::step::{Edit, Step};
@@ -160,7 +160,7 @@ impl Gate {
             chosen.route.name,
             session.account()
         );
-        Step::Reply(refuse(refusal, extras, &Audience::of(request), event))
+        Step::Reply(refuse(refusal, extras, &self.audience(request), event))
     }
 
     /// The edits by which Cockpit learns who logs in, and nothing else about it.

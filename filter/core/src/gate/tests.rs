@@ -7,6 +7,7 @@ mod errand;
 mod explain;
 mod headers;
 mod identity;
+mod pages;
 mod programs;
 mod provider_logout;
 mod providers;
