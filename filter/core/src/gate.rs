@@ -297,7 +297,7 @@ impl Gate {
         }
         let entry = match self.enter(request, chosen, facts) {
             Ok(entry) => entry,
-            Err(step) => return step,
+            Err(step) => return *step,
         };
         match &chosen.route.target {
             Target::Upstreams(_) => {
