@@ -6,7 +6,7 @@ use jetway_core::config::{Config, Listener};
 use jetway_core::contract::ROUTE_HEADER;
 
 use crate::yaml::Map;
-use crate::{Error, Options, access_log, route, wasm};
+use crate::{Error, Options, access_log, local_reply, route, wasm};
 
 /// How long a client may take to send its request headers: slow ones would hold a connection for nothing.
 const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,6 +44,8 @@ pub(crate) fn http_connections(
         .note("Whether a route takes websockets is known after the module has chosen it; the module refuses them elsewhere.")
         .set("upgrade_configs", vec![Map::new().set("upgrade_type", "websocket").set("enabled", true)])
         .set("route_config", route::route_config(config))
+        .note("What visitors see when an application does not answer. What the module answers is not touched.")
+        .set("local_reply_config", local_reply::local_reply(config))
         .set("http_filters", vec![access_log::keep(), wasm::filter(file, listener, options)?, router()]);
     Ok(Map::new()
         .set("name", "envoy.filters.network.http_connection_manager")

@@ -15,6 +15,7 @@ mod connection;
 mod endpoint;
 mod error;
 mod listener;
+mod local_reply;
 mod options;
 mod pem;
 mod plugin;

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jetway_core::outage::Outage;
+use jetway_core::page::{Look, Page};
 
 /// Why the proxy itself refuses or cannot complete a request. What the plugin refuses is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,19 @@ impl Fault {
             | Self::SlowConnect => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadAnswer | Self::BadUpgrade => StatusCode::BAD_GATEWAY,
             Self::SlowUpstream => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// What failed behind the request, when it is not the request.
+    const fn outage(self) -> Option<Outage> {
+        match self {
+            Self::Unreachable | Self::BrokenUpstream | Self::SlowConnect => {
+                Some(Outage::Unreachable)
+            }
+            Self::BadAnswer | Self::BadUpgrade => Some(Outage::BadAnswer),
+            Self::SlowUpstream => Some(Outage::TooSlow),
+            Self::Undecided | Self::NoRoute => Some(Outage::Undecided),
+            _ => None,
         }
     }
 
@@ -137,30 +152,49 @@ impl Asked {
 }
 
 /// Writes the answer to a fault: a page for those who accept HTML, JSON for everyone else.
-pub(crate) fn fault(fault: Fault, asked: &Asked, request_id: &HeaderValue) -> FaultAnswer {
+pub(crate) fn fault(
+    fault: Fault,
+    asked: &Asked,
+    request_id: &HeaderValue,
+    look: &Look,
+) -> FaultAnswer {
     let id = request_id.to_str().unwrap_or_default();
-    let (kind, body) = if asked.html {
-        ("text/html; charset=utf-8", page(fault, id))
+    let mut headers = headers(fault, asked);
+    let body = if asked.html {
+        dress(&mut headers, look);
+        page(fault, id, look)
     } else {
-        ("application/json", json(fault, id))
+        json(fault, id)
     };
     FaultAnswer {
-        headers: headers(fault, asked, kind),
+        headers,
         body: body.into(),
     }
 }
 
-fn headers(fault: Fault, asked: &Asked, kind: &'static str) -> HeaderMap {
+/// What every page of the proxy's own carries.
+fn dress(headers: &mut HeaderMap, look: &Look) {
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    for (name, value) in look.headers(None) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn headers(fault: Fault, asked: &Asked) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
     );
     if fault.status() == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
@@ -187,15 +221,25 @@ fn headers(fault: Fault, asked: &Asked, kind: &'static str) -> HeaderMap {
     headers
 }
 
-fn page(fault: Fault, id: &str) -> String {
-    let status = fault.status();
-    let reason = status.canonical_reason().unwrap_or("Error");
-    let (code, text, id) = (status.as_u16(), capitalised(fault.text()), escaped(id));
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{code} {reason}</title>\n<h1>{reason}</h1>\n<p>{text}.</p>\n<p><small>Request {id}</small></p>\n</html>\n"
-    )
+fn page(fault: Fault, id: &str, look: &Look) -> String {
+    let reason = fault.status().canonical_reason().unwrap_or("Error");
+    let text = format!("{}.", capitalised(fault.text()));
+    let id = plain(id);
+    let page = Page {
+        title: reason,
+        text: &text,
+        request_id: &id,
+        ..Page::default()
+    };
+    look.render_refusal(match fault.outage() {
+        None => page,
+        Some(outage) => Page {
+            title: outage.title(),
+            note: Outage::ADVICE,
+            link: Some(Outage::AGAIN),
+            ..page
+        },
+    })
 }
 
 fn json(fault: Fault, id: &str) -> String {
@@ -213,7 +257,7 @@ fn capitalised(text: &str) -> String {
 }
 
 /// A request id may come from a trusted proxy.
-fn escaped(id: &str) -> String {
+fn plain(id: &str) -> String {
     id.chars()
         .filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter))
         .collect()
@@ -239,17 +283,22 @@ mod tests {
     #[test]
     fn browsers_get_a_page_and_others_json() {
         let id = HeaderValue::from_static("id-1");
-        let page = fault(Fault::Unreachable, &asked("text/html,*/*"), &id);
+        let page = fault(
+            Fault::Unreachable,
+            &asked("text/html,*/*"),
+            &id,
+            &Look::default(),
+        );
         assert_eq!(
             page.headers[header::CONTENT_TYPE],
             "text/html; charset=utf-8"
         );
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         assert!(
-            text.contains("The application cannot be reached.") && text.contains("id-1"),
+            text.contains("The application cannot be reached.") && text.contains("Request id id-1"),
             "{text}"
         );
-        let json = fault(Fault::Unreachable, &asked("*/*"), &id);
+        let json = fault(Fault::Unreachable, &asked("*/*"), &id, &Look::default());
         let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(value["status"], 503);
         assert_eq!(value["request_id"], "id-1");
@@ -262,11 +311,12 @@ mod tests {
             Fault::Malformed("the Host header is missing"),
             &asked("*/*"),
             &id,
+            &Look::default(),
         );
         assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(answer.headers[header::CONNECTION], "close");
         assert!(
-            !fault(Fault::Unreachable, &asked("*/*"), &id)
+            !fault(Fault::Unreachable, &asked("*/*"), &id, &Look::default())
                 .headers
                 .contains_key(header::CONNECTION)
         );
@@ -275,7 +325,7 @@ mod tests {
     #[test]
     fn an_id_cannot_become_markup() {
         let id = HeaderValue::from_static("<script>");
-        let page = fault(Fault::Undecided, &asked("text/html"), &id);
+        let page = fault(Fault::Undecided, &asked("text/html"), &id, &Look::default());
         assert!(
             !String::from_utf8(page.body.to_vec())
                 .unwrap()

@@ -4,6 +4,7 @@ mod companion;
 mod document;
 mod environment;
 mod exposure;
+mod image_file;
 mod inspection;
 mod report;
 mod route_path;

@@ -422,7 +422,8 @@ impl Exchange {
     fn fault(mut self, fault: Fault) -> Response<Body> {
         self.rest.drain();
         self.entry.details(fault.text());
-        let answer = answer::fault(fault, &self.asked, self.entry.request_id());
+        let id = self.entry.request_id();
+        let answer = answer::fault(fault, &self.asked, id, &self.proxy.look);
         let finish = self.finish(fault.status(), None);
         respond(
             fault.status(),

@@ -21,6 +21,8 @@ const browser = await puppeteer.launch({
 const page = await browser.newPage();
 page.setDefaultTimeout(STEP);
 page.on('console', (message) => console.log(`console ${message.type()}: ${message.text()}`));
+// A terminal that has the focus asks before its page is left.
+page.on('dialog', (dialog) => dialog.accept());
 page.on('requestfailed', (request) => console.log(`failed ${request.url().split('?')[0]}: ${request.failure()?.errorText}`));
 
 const open = () => page.goto(order.url, { waitUntil: 'domcontentloaded' });
@@ -96,9 +98,11 @@ async function singleSignOn({ user }) {
   // A link into Cockpit, for somebody who is signed in at the proxy only.
   await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
   const { origin } = new URL(order.url);
-  // Not by `goto`, which loses its way when the page goes on by itself.
-  await page.evaluate((address) => { window.location.href = address; }, `${origin}/system/services#/?type=timer`);
-  await page.waitForSelector('iframe[name="cockpit1:localhost/system/services"]');
+  // Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
+  const link = `${origin}/system/services#/?type=timer`;
+  await page.evaluate((address) => { window.location.href = address; }, link);
+  await page.waitForFunction((address, path) => window.location.href === address
+    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, link, '/system/services');
   findings.deepLink = await page.evaluate(() => window.location.href);
   return { ...findings, loginsByLink: logins, sent: [...sent], cookies: await cookies() };
 }
@@ -123,6 +127,65 @@ async function refusal() {
   return findings;
 }
 
+// One page in one size and one colour scheme: what a person with a mouse, a keyboard or a screen reader meets.
+async function inspect({ name, path }, scheme, size, folder) {
+  const { origin } = new URL(order.url);
+  const errors = [];
+  const elsewhere = [];
+  const onConsole = (message) => {
+    // The page's own status is no error of the page.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) errors.push(message.text());
+  };
+  const onRequest = (request) => {
+    if (request.url() !== new URL(path, origin).href && !request.url().startsWith('data:')) elsewhere.push(request.url());
+  };
+  page.on('console', onConsole);
+  page.on('request', onRequest);
+  await page.setViewport(size);
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  const response = await page.goto(new URL(path, origin).href, { waitUntil: 'networkidle0' });
+  const found = await page.evaluate(() => ({
+    text: document.body.innerText,
+    title: document.title,
+    language: document.documentElement.lang,
+    headings: [...document.querySelectorAll('h1,h2,h3')].map(({ tagName }) => tagName),
+    landmarks: document.querySelectorAll('main').length,
+    tooWide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    paper: getComputedStyle(document.body).backgroundColor,
+    pictures: [...document.images].map(({ complete, naturalWidth }) => complete && naturalWidth > 0),
+    controls: [...document.querySelectorAll('a,button')].map((one) => one.textContent),
+  }));
+  await page.screenshot({ path: `${folder}/${name}-${scheme}-${size.width}.png`, fullPage: true });
+  const reached = [];
+  for (let i = 0; i < found.controls.length; i += 1) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => {
+      const { activeElement } = document;
+      return getComputedStyle(activeElement).outlineStyle === 'none' ? 'without an outline' : activeElement.textContent;
+    }));
+  }
+  page.off('console', onConsole);
+  page.off('request', onRequest);
+  return { name, scheme, width: size.width, status: response.status(), errors, elsewhere, reached, ...found };
+}
+
+async function pages({ pages: all, folder }) {
+  const sizes = [{ width: 390, height: 844, isMobile: true, hasTouch: true }, { width: 1280, height: 800 }];
+  const findings = [];
+  const inspectAll = async (signedIn) => {
+    for (const one of all.filter((other) => other.signedIn === signedIn)) {
+      for (const scheme of ['light', 'dark']) {
+        for (const size of sizes) findings.push(await inspect(one, scheme, size, folder));
+      }
+    }
+  };
+  await inspectAll(false);
+  await signIn();
+  await page.waitForSelector('main');
+  await inspectAll(true);
+  return findings;
+}
+
 const tasks = {
   terminal: async () => {
     await signIn();
@@ -138,6 +201,7 @@ const tasks = {
   },
   singleSignOn: () => singleSignOn(order.task),
   refusal,
+  pages: () => pages(order.task),
 };
 
 try {

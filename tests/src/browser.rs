@@ -26,6 +26,19 @@ pub enum Task<'a> {
     SingleSignOn(&'a UnixUser),
     /// Read the page that refuses the visitor, and sign out with its button.
     Refusal,
+    /// Look at pages by light and by dark, on a phone and on a desk, and leave pictures of them in `target/pages/BODY`.
+    Pages(&'a [Page]),
+}
+
+/// A page to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Beginning of the pictures' names.
+    pub name: &'static str,
+    /// Path and query.
+    pub path: &'static str,
+    /// Whether it is looked at after the sign-in, or before.
+    pub signed_in: bool,
 }
 
 /// A browser of which there are many.
@@ -75,6 +88,13 @@ impl Browser {
             }
             Task::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user.name}),
             Task::Refusal => json!({"kind": "refusal"}),
+            Task::Pages(pages) => {
+                let folder = target_folder()?.join("pages").join(scene.body.name());
+                std::fs::create_dir_all(&folder)?;
+                let page = |page: &Page| json!({"name": page.name, "path": page.path, "signedIn": page.signed_in});
+                let pages: Vec<Value> = pages.iter().map(page).collect();
+                json!({"kind": "pages", "pages": pages, "folder": folder})
+            }
         };
         let (browser, executable) = match self {
             Self::Chromium => ("chrome", &scene.installed.chromium),

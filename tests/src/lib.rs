@@ -37,7 +37,7 @@ mod visitor;
 
 pub use assertion::Assertion;
 pub use body::{Body, Proxy};
-pub use browser::{Browser, Task};
+pub use browser::{Browser, Page, Task};
 pub use canary::Canary;
 pub use certificate::{Authority, Certificate, Issued, inline};
 pub use cockpit::{Cockpit, Reached};

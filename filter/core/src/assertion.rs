@@ -5,7 +5,11 @@ mod claims;
 mod key;
 mod login;
 
+use serde_json::{Map, Value};
+
 use crate::config::IdentitySettings;
+use crate::env::Timestamp;
+use crate::session::Session;
 
 pub(crate) use cache::Assertions;
 pub use key::AssertionKey;
@@ -49,4 +53,15 @@ pub(crate) fn needed_claims(settings: &IdentitySettings) -> impl Iterator<Item =
         .map(|(_, claim)| claim.as_str())
         .filter(|claim| !claims::BASE.contains(claim))
         .chain([settings.groups_claim.as_str(), "name"])
+}
+
+/// What an assertion says about a person, without what it says about itself: `iss`, `aud`, `exp`, `iat`, `nbf`, `jti`.
+pub(crate) fn person(
+    session: &Session,
+    party: Party<'_>,
+    settings: &IdentitySettings,
+) -> Map<String, Value> {
+    let mut claims = claims::of(Some(session), party, settings, [0; 16], Timestamp(0));
+    claims.retain(|name, _| !claims::OF_ITSELF.contains(&name.as_str()));
+    claims
 }

@@ -1,5 +1,6 @@
 //! What the operator wrote, checked once and then valid by construction.
 
+mod branding;
 mod duration;
 mod error;
 mod findings;
@@ -15,6 +16,7 @@ mod route;
 mod userinfo;
 mod variables;
 
+pub use branding::{Branding, Contact, MAX_IMAGE, Shades};
 pub use error::{ConfigError, Loaded, Problem, Warning};
 pub use findings::nearest;
 pub use origin::Origin;
@@ -49,6 +51,8 @@ pub struct Config {
     pub session: SessionSettings,
     /// How upstreams are told who the visitor is.
     pub identity: IdentitySettings,
+    /// How the pages look.
+    pub branding: Branding,
 }
 
 /// What upstreams are told about the visitor, on routes with `pass_identity_headers`.

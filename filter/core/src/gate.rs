@@ -19,6 +19,7 @@ mod sign_in;
 mod sign_out;
 mod visit;
 mod watch;
+mod who_am_i;
 
 pub use answer::AnswerEdits;
 pub(crate) use callback::Landing;
@@ -39,10 +40,11 @@ use crate::needs::ClaimNeeds;
 use crate::oidc::claims::Claims;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
+use crate::page::Look;
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::renewal::{Queue, Standings};
-use crate::reply::{Audience, Extras, refuse};
+use crate::reply::{Audience, Extras, plain, refuse};
 use crate::request::{Parsed, Request};
 use crate::revocation::Revocations;
 use crate::seal::Sealer;
@@ -56,6 +58,9 @@ use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
 use visit::Visit;
+
+/// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1): upstreams may take fewer of these.
+const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// A configuration at work: one per module instance.
 #[derive(Debug)]
@@ -87,6 +92,8 @@ pub struct Gate {
     policy_needs: ClaimNeeds,
     policy_digest: String,
     asks_for_address: bool,
+    /// How pages look.
+    look: Rc<Look>,
 }
 
 /// Where a request leads, before anybody asks who sent it.
@@ -154,6 +161,7 @@ impl Gate {
             policy_needs,
             asks_for_address: policies().any(Policy::asks_for_address)
                 || cockpits().next().is_some(),
+            look: Rc::new(Look::new(&config.branding)),
             provider: config.provider.take().map(Provider::new),
             config,
         }
@@ -169,7 +177,7 @@ impl Gate {
     pub fn begin(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
         let request = match self.read(request) {
             Ok(request) => request,
-            Err(refusal) => return Step::Reply(refuse_unreadable(request, refusal)),
+            Err(refusal) => return Step::Reply(self.refuse_unreadable(request, refusal)),
         };
         let chosen = match self.find(&request) {
             Found::Route(chosen) => chosen,
@@ -218,17 +226,21 @@ impl Gate {
         match Self::judge(chosen.route, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
-                match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
+                match self.fulfil(request, chosen, &facts, permit, told, env) {
                     Step::Forward(forward) => {
                         let session = visit.session.clone();
                         let cockpit = chosen.route.cockpit.as_ref();
                         let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
                         let watched = Watched::new(chosen.number, &facts, session, &certificate);
                         let watched = watched.in_cockpit(standing);
-                        Step::Forward(forward.watched(watched))
+                        Step::Forward(forward.with_cookies(cookies).watched(watched))
                     }
+                    Step::Reply(reply) => Step::Reply(reply.with_cookies(cookies)),
                     other => other,
                 }
+            }
+            Decision::Deny(_) | Decision::SignIn(_) if is_for_robots(request) => {
+                Step::Reply(plain(200, ROBOTS, "robots kept out").with_cookies(cookies))
             }
             Decision::Deny(reasons) => {
                 let reply = self.forbid(request, chosen, facts.session, reasons);
@@ -277,7 +289,6 @@ impl Gate {
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
         permit: Permit,
-        cookies: Vec<String>,
         told: &Assertions,
         env: &mut Env<'_>,
     ) -> Step {
@@ -286,7 +297,7 @@ impl Gate {
         }
         let entry = match self.enter(request, chosen, facts) {
             Ok(entry) => entry,
-            Err(step) => return step,
+            Err(step) => return *step,
         };
         match &chosen.route.target {
             Target::Upstreams(_) => {
@@ -294,7 +305,7 @@ impl Gate {
                 let entry = entry.as_ref().zip(binding.as_ref());
                 match self.edits(request, chosen, facts, entry, told, env) {
                     Ok(edits) => {
-                        let forward = Forward::new(permit, chosen.number, edits, cookies);
+                        let forward = Forward::new(permit, chosen.number, edits);
                         Step::Forward(forward.bound(binding))
                     }
                     Err(refusal) => self.refuse(request, refusal),
@@ -317,9 +328,9 @@ impl Gate {
                     link: Some((&request.target, "Try again")),
                     ..Extras::default()
                 };
-                refuse(refusal, extras, &Audience::of(&request), line(refusal))
+                refuse(refusal, extras, &self.audience(&request), line(refusal))
             }
-            Err(_) => refuse_unreadable(request, refusal),
+            Err(_) => self.refuse_unreadable(request, refusal),
         }
     }
 
@@ -401,17 +412,39 @@ impl Gate {
             },
             ..Extras::default()
         };
-        refuse(refusal, extras, &Audience::of(request), event)
+        refuse(refusal, extras, &self.audience(request), event)
+    }
+
+    /// For whom an answer to a request is made.
+    fn audience(&self, request: &Parsed<'_>) -> Audience {
+        Audience::of(request, &self.look)
     }
 
     fn refuse(&self, request: &Parsed<'_>, refusal: Refusal) -> Step {
-        Step::Reply(refuse(
-            refusal,
-            Extras::default(),
-            &Audience::of(request),
-            line(refusal),
-        ))
+        let audience = self.audience(request);
+        let mut reply = refuse(refusal, Extras::default(), &audience, line(refusal));
+        if refusal == Refusal::MethodNotAllowed {
+            let methods = self.methods(request.path()).unwrap_or(FORWARDED_METHODS);
+            reply.add("allow", methods.to_owned());
+        }
+        Step::Reply(reply)
     }
+
+    fn refuse_unreadable(&self, request: &Request<'_>, refusal: Refusal) -> Reply {
+        let audience = Audience::of_unreadable(request, &self.look);
+        let mut reply = refuse(refusal, Extras::default(), &audience, line(refusal));
+        if refusal == Refusal::MethodNotAllowed {
+            reply.add("allow", FORWARDED_METHODS.to_owned());
+        }
+        reply
+    }
+}
+
+/// What robots are told where they would be refused or sent to the provider (RFC 9309).
+const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
+
+fn is_for_robots(request: &Parsed<'_>) -> bool {
+    request.path() == "/robots.txt" && matches!(request.method, "GET" | "HEAD")
 }
 
 /// What a visitor is told when a policy says no for these reasons.
@@ -433,7 +466,9 @@ fn refusal_for(reasons: Reasons) -> Refusal {
 /// Why a permitted request may not change its protocol, when it asks to and may not.
 fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
     let upgrade = request.upgrade?;
-    if !route.allow_websockets || !upgrade.eq_ignore_ascii_case(b"websocket") {
+    // A handshake is a GET (RFC 6455 section 4.1).
+    let is_handshake = request.method == "GET" && upgrade.eq_ignore_ascii_case(b"websocket");
+    if !route.allow_websockets || !is_handshake {
         return Some(Refusal::UpgradeNotAllowed);
     }
     // Browsers let any page open a websocket with this site's cookies (RFC 6455 section 10.2).
@@ -442,11 +477,6 @@ fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
         .origin
         .is_some_and(|origin| origin != here.as_bytes())
         .then_some(Refusal::ForeignOrigin)
-}
-
-fn refuse_unreadable(request: &Request<'_>, refusal: Refusal) -> Reply {
-    let audience = Audience::of_unreadable(request);
-    refuse(refusal, Extras::default(), &audience, line(refusal))
 }
 
 /// The log line of a refusal.

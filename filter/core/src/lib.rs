@@ -8,6 +8,7 @@
 mod activity;
 pub mod assertion;
 mod client_certificate;
+pub mod colour;
 pub mod config;
 pub mod contract;
 pub mod cookie;
@@ -19,6 +20,8 @@ mod in_force;
 pub mod json;
 pub mod needs;
 pub mod oidc;
+pub mod outage;
+pub mod page;
 pub mod path;
 pub mod policy;
 pub mod refusal;

@@ -2,39 +2,61 @@
 
 use std::borrow::Cow;
 
+use std::rc::Rc;
+
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::page::{List, Look, Page};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
-use crate::request::{Parsed, Request};
+use crate::request::{Client, Parsed, Request};
 use crate::step::Reply;
 
-/// The pages' only style sheet, allowed by its hash.
-const STYLE: &str = include_str!("../templates/style.css");
+/// What answers with status 401 have to say (RFC 9110 section 15.5.2). No browser knows the scheme, so that none asks for
+/// a password that nobody has.
+const CHALLENGE: &str = "Jetway realm=\"jetway\", sign_in=\"/.pomerium/sign_in\"";
 
 /// For whom an answer is made, kept while a sign-in waits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Audience {
     html: bool,
+    /// Whether it asks for JSON by name, and for no page.
+    json: bool,
     request_id: String,
+    look: Rc<Look>,
 }
 
 impl Audience {
     /// For a request that could not be read: what can still be told from single headers.
-    pub(crate) fn of_unreadable(request: &Request<'_>) -> Self {
+    pub(crate) fn of_unreadable(request: &Request<'_>, look: &Rc<Look>) -> Self {
+        Self::new(&request.client(), request.id(), look)
+    }
+
+    pub(crate) fn of(request: &Parsed<'_>, look: &Rc<Look>) -> Self {
+        Self::new(&request.client, request.request_id, look)
+    }
+
+    fn new(client: &Client<'_>, request_id: Option<&str>, look: &Rc<Look>) -> Self {
+        let html = client.wants_html();
         Self {
-            html: request.client().wants_html(),
-            request_id: request.id().unwrap_or_default().to_owned(),
+            html,
+            json: !html && client.wants_json(),
+            request_id: request_id.unwrap_or_default().to_owned(),
+            look: Rc::clone(look),
         }
     }
 
-    pub(crate) fn of(request: &Parsed<'_>) -> Self {
-        Self {
-            html: request.client.wants_html(),
-            request_id: request.request_id.unwrap_or_default().to_owned(),
-        }
+    /// Whether it asks for JSON by name, and for no page.
+    pub(crate) const fn asks_for_json(&self) -> bool {
+        self.json
+    }
+
+    /// By which the operator finds the request; empty without one.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
     }
 }
 
@@ -53,24 +75,13 @@ pub(crate) struct Extras<'a> {
     pub(crate) note: Option<&'a str>,
     /// Why a policy said no, where the route tells.
     pub(crate) reasons: Reasons,
+    /// Names and values.
+    pub(crate) facts: &'a [(&'a str, String)],
+    /// What there is to choose from.
+    pub(crate) list: Option<List<'a>>,
 }
 
-#[derive(Template)]
-#[template(path = "page.html")]
-struct Page<'a> {
-    style: &'a str,
-    title: &'a str,
-    text: &'a str,
-    note: &'a str,
-    account: &'a str,
-    sign_out: bool,
-    reasons: &'a str,
-    link: &'a str,
-    link_text: &'a str,
-    request_id: &'a str,
-}
-
-/// A page with a title and a sentence.
+/// A page with a title and a sentence; to those who ask for JSON by name, the same as JSON.
 pub(crate) fn page(
     status: u16,
     title: &str,
@@ -78,33 +89,45 @@ pub(crate) fn page(
     extras: Extras<'_>,
     audience: &Audience,
 ) -> Reply {
-    let (link, link_text) = extras.link.unwrap_or_default();
+    if audience.json {
+        let answer = serde_json::json!({"title": title, "message": text});
+        return json(status, answer, extras, audience);
+    }
+    html(status, title, text, extras, audience, Look::render)
+}
+
+fn html(
+    status: u16,
+    title: &str,
+    text: &str,
+    extras: Extras<'_>,
+    audience: &Audience,
+    render: fn(&Look, Page<'_>) -> String,
+) -> Reply {
     let reasons: Vec<&str> = extras.reasons.iter().map(Reason::word).collect();
     let page = Page {
-        style: STYLE,
         title,
         text,
         note: extras.note.unwrap_or_default(),
         account: extras.account.unwrap_or_default(),
-        sign_out: extras.sign_out,
         reasons: &reasons.join(", "),
-        link,
-        link_text,
+        facts: extras.facts,
+        list: extras.list,
+        sign_out: extras.sign_out,
+        link: extras.link,
         request_id: &audience.request_id,
+        ..Page::default()
     };
-    // Rendering into a string fails only for templates that call fallible code; ours does not.
-    let body = page.render().unwrap_or_default();
-    // Browsers tell our own forms' origin only under this policy; other sites still learn nothing.
-    let mut headers = own_headers("text/html; charset=utf-8", "same-origin");
-    headers.push((
-        "content-security-policy".into(),
-        content_security_policy(extras.form_target),
-    ));
-    headers.push(("x-frame-options".into(), "DENY".to_owned()));
+    let mut headers = vec![(
+        Cow::Borrowed("content-type"),
+        "text/html; charset=utf-8".to_owned(),
+    )];
+    let common = audience.look.headers(extras.form_target).into_iter();
+    headers.extend(common.map(|(name, value)| (Cow::Borrowed(name), value)));
     Reply {
         status,
         headers,
-        body,
+        body: render(&audience.look, page),
         event: Cow::Borrowed("page"),
     }
 }
@@ -124,22 +147,21 @@ struct Leave<'a> {
 
 /// The page that leads on to a sign-in elsewhere and keeps the address's fragment in a cookie of this name. Browsers carry
 /// fragments along with redirects, but not over the provider's own pages.
-pub(crate) fn leave(location: &str, cookie: &str) -> Reply {
+pub(crate) fn leave(location: &str, cookie: &str, look: &Look) -> Reply {
     let page = Leave {
-        style: STYLE,
+        style: look.style(),
         script: LEAVE_SCRIPT,
         location,
         cookie,
     };
     let mut headers = own_headers("text/html; charset=utf-8", "no-referrer");
-    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+    let script = STANDARD.encode(Sha256::digest(LEAVE_SCRIPT.as_bytes()));
     headers.push((
         "content-security-policy".into(),
         format!(
-            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; form-action 'none'; \
+            "default-src 'none'; style-src {}; script-src 'sha256-{script}'; img-src data:; form-action 'none'; \
              frame-ancestors 'none'; base-uri 'none'",
-            hash(STYLE),
-            hash(LEAVE_SCRIPT)
+            look.style_source(),
         ),
     ));
     headers.push(("x-frame-options".into(), "DENY".to_owned()));
@@ -159,35 +181,35 @@ pub(crate) fn refuse(
     event: String,
 ) -> Reply {
     let mut reply = if audience.html {
-        page(
+        html(
             refusal.status(),
             refusal.title(),
             refusal.explanation(),
             extras,
             audience,
+            Look::render_refusal,
         )
     } else {
-        json(refusal, extras, audience)
+        let answer = serde_json::json!({
+            "error": refusal.word(),
+            "message": refusal.explanation(),
+        });
+        json(refusal.status(), answer, extras, audience)
     };
     match refusal {
         Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
+        Refusal::Unauthenticated => reply.add("www-authenticate", CHALLENGE.to_owned()),
         Refusal::BearerToken => reply.add(
             "www-authenticate",
             r#"Bearer error="invalid_token""#.to_owned(),
         ),
-        Refusal::MethodNotAllowed => reply.add("allow", "GET, POST".to_owned()),
         _ => {}
     }
     reply.event = Cow::Owned(event);
     reply
 }
 
-fn json(refusal: Refusal, extras: Extras<'_>, audience: &Audience) -> Reply {
-    let mut answer = serde_json::json!({
-        "error": refusal.word(),
-        "message": refusal.explanation(),
-        "request_id": audience.request_id,
-    });
+fn json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
     if let Some(object) = answer.as_object_mut() {
         if let Some(note) = extras.note {
             object.insert("note".to_owned(), note.into());
@@ -199,9 +221,30 @@ fn json(refusal: Refusal, extras: Extras<'_>, audience: &Audience) -> Reply {
             let words = extras.reasons.iter().map(Reason::word);
             object.insert("reasons".to_owned(), words.collect());
         }
+        object.insert("request_id".to_owned(), audience.request_id.as_str().into());
     }
+    data(status, &answer)
+}
+
+/// What a program or a script is told that is not signed in: a clear answer instead of a redirect that it could not follow.
+pub(crate) fn challenge(request: &Parsed<'_>, audience: &Audience) -> Reply {
+    let refusal = Refusal::Unauthenticated;
+    let answer = serde_json::json!({
+        "error": refusal.word(),
+        "message": refusal.explanation(),
+        "sign_in_url": format!("{}/.pomerium/sign_in", request.authority.origin()),
+        "request_id": audience.request_id,
+    });
+    let mut reply = data(refusal.status(), &answer);
+    reply.add("www-authenticate", CHALLENGE.to_owned());
+    reply.event = Cow::Owned(format!("refused: {}", refusal.word()));
+    reply
+}
+
+/// JSON for its reader alone.
+pub(crate) fn data(status: u16, answer: &Value) -> Reply {
     Reply {
-        status: refusal.status(),
+        status,
         headers: own_headers("application/json", "no-referrer"),
         body: answer.to_string(),
         event: Cow::Borrowed("json"),
@@ -264,15 +307,4 @@ fn own_headers(content_type: &str, referrer: &str) -> Vec<(Cow<'static, str>, St
         ("referrer-policy".into(), referrer.to_owned()),
         ("x-content-type-options".into(), "nosniff".to_owned()),
     ]
-}
-
-fn content_security_policy(form_target: Option<&str>) -> String {
-    let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-    let target = form_target
-        .map(|target| format!(" {target}"))
-        .unwrap_or_default();
-    format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'{target}; frame-ancestors 'none'; \
-         base-uri 'none'"
-    )
 }

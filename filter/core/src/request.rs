@@ -198,6 +198,12 @@ impl Client<'_> {
             .is_some_and(|accept| contains(accept, b"text/html"))
     }
 
+    /// Whether the client asks for JSON by name.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.accept
+            .is_some_and(|accept| contains(accept, b"application/json"))
+    }
+
     /// Whether this may be a person who opened an address: only then a redirect to the provider helps.
     fn navigates(&self) -> bool {
         let document = self.fetch_dest.is_none_or(|dest| dest == b"document");

@@ -9,6 +9,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Stop;
 use super::common::Common;
+use jetway_core::page::Look;
+
 use crate::callouts::Providers;
 use crate::exchange::RequestIds;
 use crate::tls::Roots;
@@ -37,6 +39,8 @@ pub(crate) struct Proxy {
     is_mutual: bool,
     /// Source of request ids.
     pub(crate) request_ids: RequestIds,
+    /// How the proxy's own pages look.
+    pub(crate) look: Look,
     providers: Rc<Providers>,
 }
 
@@ -73,6 +77,7 @@ impl Proxy {
             retired: Stop::default(),
             is_mutual: common.is_mutual,
             request_ids: RequestIds::default(),
+            look: Look::new(&config.branding),
             providers,
         }))
     }

@@ -12,6 +12,9 @@ pub(super) const BASE: [&str; 12] = [
     "iss", "aud", "jti", "iat", "nbf", "exp", "sub", "user", "email", "groups", "sid", "name",
 ];
 
+/// Those of them that are about the assertion, not about the visitor.
+pub(super) const OF_ITSELF: [&str; 6] = ["iss", "aud", "jti", "iat", "nbf", "exp"];
+
 /// The claims about a visitor, or about nobody on a public route.
 ///
 /// Only an address that policies may rely on is stated: upstreams do, too.

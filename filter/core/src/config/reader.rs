@@ -15,7 +15,7 @@ use super::findings::{Findings, Place};
 use super::keys::GLOBAL;
 use super::object::Object;
 use super::route::{Common, Known, read_upgrades};
-use super::{Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables};
+use super::{Branding, Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables};
 use client_authority::{Enforcement, read_client_authority};
 use identity::read_identity;
 use listener::read_listener;
@@ -87,6 +87,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
             .duration("default_upstream_timeout", findings)
             .unwrap_or_else(|| Common::default().timeout),
     };
+    let branding = Branding::read(&file, findings);
     let mut routes = read_routes(&file, &common, findings);
     let asks = routes.iter().any(Route::asks_for_identity);
     let provider = read_provider(&file, asks, findings);
@@ -108,6 +109,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
         provider,
         session: session?,
         identity,
+        branding,
     })
 }
 

@@ -4,7 +4,6 @@ use super::Gate;
 use crate::cookie;
 use crate::env::{Env, Timestamp};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::Audience;
 use crate::request::Parsed;
 use crate::seal::Purpose;
 use crate::step::Reply;
@@ -22,7 +21,7 @@ impl Gate {
         }
         let refusal = Refusal::SignIn(SignInProblem::Circle);
         let cause = self.cause(request, env);
-        let mut reply = self.refuse_sign_in(refusal, Some(cause), &Audience::of(request));
+        let mut reply = self.refuse_sign_in(refusal, Some(cause), &self.audience(request));
         // Whoever tries again on purpose may.
         reply.add("set-cookie", cookie::clear(self.cookies.bounces()));
         Some(reply)

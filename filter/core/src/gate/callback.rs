@@ -120,7 +120,7 @@ impl Gate {
     }
 
     fn answer_parameters(&self, parameters: &str, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        let audience = Audience::of(request);
+        let audience = self.audience(request);
         let callback = match Callback::read(parameters) {
             Ok(callback) => callback,
             Err(problem) => {

@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::header::is_alias;
 use crate::policy::{Decision, Facts, Reason, Reasons};
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, redirect, refuse};
+use crate::reply::{Extras, redirect, refuse};
 use crate::request::Parsed;
 use crate::session::Session;
 use crate::step::{Edit, Step};
@@ -108,30 +108,30 @@ impl Gate {
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'a>,
-    ) -> Result<Option<Entry<'a>>, Step> {
+    ) -> Result<Option<Entry<'a>>, Box<Step>> {
         let Some(cockpit) = &chosen.route.cockpit else {
             return Ok(None);
         };
         let Some(session) = facts.session else {
-            return Err(self.refuse(request, Refusal::Internal));
+            return Err(self.refuse(request, Refusal::Internal).into());
         };
         let place = place_of(&request.decoded_path(), cockpit);
         match place {
             Place::Elsewhere if !cockpit.allow_other_hosts => {
-                return Err(self.refuse(request, Refusal::OtherHost));
+                return Err(self.refuse(request, Refusal::OtherHost).into());
             }
-            Place::Outside => return Err(self.refuse(request, Refusal::NotFound)),
+            Place::Outside => return Err(self.refuse(request, Refusal::NotFound).into()),
             Place::Unslashed => {
                 let location = format!("{}/", cockpit.url_root);
-                return Err(Step::Reply(redirect(
+                return Err(Box::new(Step::Reply(redirect(
                     location,
                     "to Cockpit's root".to_owned(),
-                )));
+                ))));
             }
             Place::Login | Place::Elsewhere | Place::Here => {}
         }
         let Some(standing) = Standing::of(cockpit, facts) else {
-            return Err(self.refuse_unmapped(request, chosen, session));
+            return Err(self.refuse_unmapped(request, chosen, session).into());
         };
         Ok(Some(Entry {
             session,
@@ -160,7 +160,7 @@ impl Gate {
             chosen.route.name,
             session.account()
         );
-        Step::Reply(refuse(refusal, extras, &Audience::of(request), event))
+        Step::Reply(refuse(refusal, extras, &self.audience(request), event))
     }
 
     /// The edits by which Cockpit learns who logs in, and nothing else about it.

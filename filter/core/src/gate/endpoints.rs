@@ -9,30 +9,31 @@ use super::{Gate, line};
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
 use crate::env::Env;
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, page, plain, public, refuse};
+use crate::reply::{Audience, Extras, plain, public, refuse};
 use crate::request::Parsed;
 use crate::step::{Reply, Step};
 
-/// Endpoints that exist, for telling a wrong method from a wrong address.
-const ENDPOINTS: &[&str] = &[
-    "/ping",
-    "/healthz",
-    CALLBACK_PATH,
-    "/.pomerium",
-    "/.pomerium/",
-    SIGN_IN,
-    SIGN_IN_HOST_CALLBACK,
-    PROGRAM_LOGIN,
-    SIGN_OUT,
-    SIGNED_OUT,
-    BACKCHANNEL_LOGOUT,
-    FRONTCHANNEL_LOGOUT,
-    TOKEN_PATH,
-    WELL_KNOWN,
-    "/.well-known/pomerium/",
-    KEY_SET,
+/// Endpoints that exist, each with its methods.
+const ENDPOINTS: &[(&str, &str)] = &[
+    ("/ping", "GET, HEAD"),
+    ("/healthz", "GET, HEAD"),
+    ("/.pomerium", "GET, HEAD"),
+    ("/.pomerium/", "GET, HEAD"),
+    (USER, "GET, HEAD"),
+    (SIGN_IN, "GET"),
+    (PROGRAM_LOGIN, "GET"),
+    (SIGN_OUT, "GET, POST"),
+    (SIGNED_OUT, "GET"),
+    (BACKCHANNEL_LOGOUT, "POST"),
+    (FRONTCHANNEL_LOGOUT, "GET"),
+    (TOKEN_PATH, "GET"),
+    (WELL_KNOWN, "GET, HEAD"),
+    ("/.well-known/pomerium/", "GET, HEAD"),
+    (KEY_SET, "GET, HEAD"),
 ];
 
+/// Who the visitor is, as an application is told.
+const USER: &str = "/.pomerium/user";
 /// Where an application finds what it needs to verify assertions.
 const WELL_KNOWN: &str = "/.well-known/pomerium";
 /// The public keys of assertions (RFC 7517 section 5).
@@ -59,7 +60,10 @@ impl Gate {
             }
             (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "GET") => self.answer_callback(request, env),
             (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "POST") => self.answer_form(request, env),
-            ("/.pomerium" | "/.pomerium/", "GET") => Step::Reply(self.who_am_i(request, env)),
+            ("/.pomerium" | "/.pomerium/", "GET" | "HEAD") => {
+                Step::Reply(self.who_am_i(request, env))
+            }
+            (USER, "GET" | "HEAD") => self.user(request, env),
             (SIGN_IN, "GET") => self.answer_sign_in(request, env),
             (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
             (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
@@ -75,7 +79,7 @@ impl Gate {
                 Step::Reply(self.describe(request))
             }
             (KEY_SET, "GET" | "HEAD") => Step::Reply(public(self.key_set(), "key set")),
-            (path, _) if ENDPOINTS.contains(&path) => {
+            (path, _) if self.methods(path).is_some() => {
                 self.refuse(request, Refusal::MethodNotAllowed)
             }
             _ => self.refuse(request, Refusal::NotFound),
@@ -103,39 +107,15 @@ impl Gate {
         }
     }
 
-    fn who_am_i(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
-        let audience = Audience::of(request);
-        match self.visit(request, env).session {
-            Some(session) => {
-                let target = self.sign_out_targets();
-                let extras = Extras {
-                    account: Some(session.account()),
-                    sign_out: true,
-                    form_target: target.as_deref(),
-                    ..Extras::default()
-                };
-                page(
-                    200,
-                    "Your session",
-                    "This is who you are for the applications on this host.",
-                    extras,
-                    &audience,
-                )
-            }
-            None => {
-                let extras = Extras {
-                    link: Some(("/.pomerium/sign_in", "Sign in")),
-                    ..Extras::default()
-                };
-                page(
-                    200,
-                    "Nobody is signed in",
-                    "Sign in to use the applications on this host.",
-                    extras,
-                    &audience,
-                )
-            }
+    /// The methods of one of our own endpoints; `None` where there is none.
+    pub(super) fn methods(&self, path: &str) -> Option<&'static str> {
+        if matches!(path, CALLBACK_PATH | SIGN_IN_HOST_CALLBACK) {
+            let provider = self.provider.as_ref();
+            let posts = provider.is_some_and(|provider| provider.settings().form_post);
+            return Some(if posts { "GET, POST" } else { "GET" });
         }
+        let known = ENDPOINTS.iter().find(|(known, _)| *known == path);
+        known.map(|(_, methods)| *methods)
     }
 
     /// A refusal of a sign-in that offers to begin again.

@@ -16,7 +16,7 @@ use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::{ATTEMPT_LIFETIME, LEEWAY};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::{Audience, redirect};
+use crate::reply::redirect;
 use crate::request::{Authority, Parsed};
 use crate::seal::Purpose;
 use crate::session::Session;
@@ -144,7 +144,7 @@ impl Gate {
         }) = self.open_errand(request, sealed, env.now)
         else {
             let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-            return Step::Reply(self.refuse_sign_in(problem, None, &Audience::of(request)));
+            return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
         };
         let visit = self.visit(request, env);
         let Some(session) = &visit.session else {
@@ -197,7 +197,7 @@ impl Gate {
 
     /// The sign-in host sends a browser back with a ticket.
     pub(super) fn take_ticket(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        let audience = Audience::of(request);
+        let audience = self.audience(request);
         let stray = |gate: &Self, env: &Env<'_>| {
             let problem = SignInProblem::UnknownAttempt;
             Step::Reply(gate.answer_stray(request, problem, &audience, env))

@@ -207,7 +207,9 @@ impl Gate {
         let ended = revoke(&Revoked::ProviderSession { issuer, id: &id }, env);
         if ended == Err(NotStored) {
             let why = "front-channel logout failed: it could not be stored";
-            return Step::Reply(plain(503, "not possible now\n", why));
+            let mut reply = plain(503, "not possible now\n", why);
+            reply.add("retry-after", "5".to_owned());
+            return Step::Reply(reply);
         }
         let mut reply = self.framed("front-channel logout of one session".to_owned());
         if is_own {

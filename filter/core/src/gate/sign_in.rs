@@ -1,6 +1,6 @@
 //! Beginning a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
 
-use super::{Gate, line};
+use super::Gate;
 use crate::contract::CALLBACK_PATH;
 use crate::cookie;
 use crate::env::{Env, Timestamp};
@@ -9,10 +9,10 @@ use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::Provider;
 use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::{Audience, Extras, redirect, refuse};
+use crate::reply::{challenge, redirect};
 use crate::request::Parsed;
 use crate::seal::Sealer;
-use crate::step::{Reply, Step};
+use crate::step::Step;
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
@@ -26,7 +26,7 @@ impl Gate {
     /// Sends a person to sign in, tells anything else that nobody is signed in.
     pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
         if !request.is_navigation() {
-            return Step::Reply(unauthenticated(request));
+            return Step::Reply(challenge(request, &self.audience(request)));
         }
         if let Some(page) = self.stop_bouncing(request, env) {
             return Step::Reply(page);
@@ -46,7 +46,7 @@ impl Gate {
         } else {
             match self.way_to_sign_in(request, &attempt, env) {
                 Ok(location) => location,
-                Err(step) => return step,
+                Err(step) => return *step,
             }
         };
         let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
@@ -82,14 +82,15 @@ impl Gate {
         let Some(attempt) = self.attempt_named(request, id, env.now) else {
             // The cookie that was set a moment ago is not here: the provider need not be asked to find that out.
             let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-            return Step::Reply(self.refuse_sign_in(problem, None, &Audience::of(request)));
+            return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
         };
         match self.way_to_sign_in(request, &attempt, env) {
             Ok(location) => Step::Reply(crate::reply::leave(
                 &location,
                 &self.cookies.fragment(attempt.id()),
+                &self.look,
             )),
-            Err(step) => step,
+            Err(step) => *step,
         }
     }
 
@@ -99,12 +100,12 @@ impl Gate {
         request: &Parsed<'_>,
         attempt: &Attempt,
         env: &mut Env<'_>,
-    ) -> Result<String, Step> {
+    ) -> Result<String, Box<Step>> {
         if let Some(address) = self.errand_address(request, attempt, env) {
             return Ok(address);
         }
         let Some((provider, metadata)) = self.known_provider() else {
-            return Err(hold(env.now));
+            return Err(Box::new(hold(env.now)));
         };
         Ok(self.authorization_address(request, provider, &metadata, attempt))
     }
@@ -190,23 +191,4 @@ pub(super) fn hold(now: Timestamp) -> Step {
 fn is_attempt_name(id: &str) -> bool {
     id.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-/// A program or a script gets a clear answer instead of a redirect that it could not follow.
-pub(super) fn unauthenticated(request: &Parsed<'_>) -> Reply {
-    let refusal = Refusal::Unauthenticated;
-    let mut reply = refuse(
-        refusal,
-        Extras::default(),
-        &Audience::default(),
-        line(refusal),
-    );
-    let answer = serde_json::json!({
-        "error": refusal.word(),
-        "message": refusal.explanation(),
-        "sign_in_url": format!("{}{SIGN_IN}", request.authority.origin()),
-        "request_id": request.request_id.unwrap_or_default(),
-    });
-    reply.body = answer.to_string();
-    reply
 }

@@ -12,7 +12,7 @@ use crate::cookie;
 use crate::env::Env;
 use crate::oidc::token;
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, page, redirect};
+use crate::reply::{Extras, page, redirect};
 use crate::request::Parsed;
 use crate::session::Session;
 use crate::step::{ProviderCall, Reply, Step};
@@ -51,7 +51,7 @@ impl Gate {
             "Sign out?",
             "You can sign in again at any time.",
             extras,
-            &Audience::of(request),
+            &self.audience(request),
         )
     }
 
@@ -114,7 +114,7 @@ impl Gate {
             "You are signed out here",
             "The identity provider does not answer: whoever uses this browser may still be signed in there.",
             Extras::default(),
-            &Audience::of(request),
+            &self.audience(request),
         );
         reply.event = "signed out, but the provider could not be reached".into();
         let own = request.own_cookies(&self.cookies);
@@ -123,7 +123,7 @@ impl Gate {
 
     /// Where the provider's sign-out leads back to: the page that says so.
     pub(super) fn signed_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
-        let audience = Audience::of(request);
+        let audience = self.audience(request);
         if let Some(session) = self.visit(request, env).session {
             // Whoever leads somebody here by a link has signed nobody out.
             let target = self.sign_out_targets();

@@ -8,7 +8,7 @@ use crate::config::environment::Environment;
 use crate::config::report::{About, Finding, Report, RouteName, Severity};
 use crate::config::source::Source;
 use crate::config::survey::{Marks, Survey};
-use crate::config::{exposure, secret_file};
+use crate::config::{exposure, image_file, secret_file};
 
 /// Keys that stand twice and are reported; past that, the file is clear.
 const MAX_DUPLICATES: usize = 50;
@@ -47,6 +47,7 @@ impl<'e> Reading<'e> {
             Secrets::Read => self.read_secrets(),
             Secrets::MadeUp => secret_file::make_up(&mut self.file),
         }
+        self.problems.extend(image_file::resolve(&mut self.file));
         let config = self.read_config();
         let marks = self.place_findings();
         Inspection {

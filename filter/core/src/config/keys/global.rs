@@ -8,7 +8,6 @@ use super::route::ROUTE;
 /// What a program's token may be.
 pub(super) const BEARER_FORMATS: &[&str] = &["default", "idp_access_token", "idp_identity_token"];
 const AUTOCERT: &str = "it belongs to `autocert`, which is not there";
-const BRANDING: &str = "the pages look the same everywhere";
 const ENVOYS_OWN: &str =
     "Jetway's own proxy has no such setting, and `jetway envoy-config` writes Envoy's";
 const OTHER_SERVICES: &str = "there is one process here, without Pomerium's other services";
@@ -426,13 +425,73 @@ pub const GLOBAL: &[Key] = &[
         "health_check_systemd_disabled",
         "systemd is not told anything",
     ),
-    Key::ignored("primary_color", BRANDING),
-    Key::ignored("secondary_color", BRANDING),
-    Key::ignored("darkmode_primary_color", BRANDING),
-    Key::ignored("darkmode_secondary_color", BRANDING),
-    Key::ignored("logo_url", BRANDING),
-    Key::ignored("favicon_url", BRANDING),
-    Key::ignored("error_message_first_paragraph", BRANDING),
+    // Pages.
+    Key::honoured(
+        "page_name",
+        Kind::Text,
+        By::ALL,
+        "Jetway's own: name of the site, on top of every page of the proxy's own",
+    ),
+    Key::honoured(
+        "page_contact",
+        Kind::Text,
+        By::ALL,
+        "Jetway's own: mail address or https address of whoever helps, on every page of the proxy's own",
+    ),
+    Key::honoured(
+        "primary_color",
+        Kind::Text,
+        By::ALL,
+        "Colour of the pages' buttons, such as `#0b57d0`; what is written on them is black or white, whichever can be read",
+    ),
+    Key::honoured(
+        "secondary_color",
+        Kind::Text,
+        By::ALL,
+        "Colour of the stripe on top of the pages; as `primary_color` by default",
+    ),
+    Key::honoured(
+        "darkmode_primary_color",
+        Kind::Text,
+        By::ALL,
+        "`primary_color` where the visitor prefers dark pages",
+    ),
+    Key::honoured(
+        "darkmode_secondary_color",
+        Kind::Text,
+        By::ALL,
+        "`secondary_color` where the visitor prefers dark pages",
+    ),
+    Key::honoured(
+        "logo_url",
+        Kind::Text,
+        By::ALL,
+        "Picture on top of the pages, as a `data:` address of at most 64 KiB: pages load nothing from anywhere else",
+    ),
+    Key::honoured(
+        "logo_file",
+        Kind::File,
+        By::BODIES,
+        "Jetway's own: file of the picture on top of the pages: PNG, SVG, JPEG, WebP, GIF or ICO, at most 48 KiB",
+    ),
+    Key::honoured(
+        "favicon_url",
+        Kind::Text,
+        By::ALL,
+        "Picture in the browser's tab, as `logo_url`",
+    ),
+    Key::honoured(
+        "favicon_file",
+        Kind::File,
+        By::BODIES,
+        "Jetway's own: file of the picture in the browser's tab, as `logo_file`",
+    ),
+    Key::honoured(
+        "error_message_first_paragraph",
+        Kind::Text,
+        By::ALL,
+        "Plain text on every page that says no",
+    ),
     Key::ignored(
         "runtime_flags",
         "they switch Pomerium's inner parts; write the port in `from` where a route must not serve every port",

@@ -1,0 +1,150 @@
+//! What visitors see when the application does not answer: the same page as the bundled host's.
+
+use jetway_core::config::Config;
+use jetway_core::outage::Outage;
+use jetway_core::page::{Look, Page};
+
+use crate::yaml::{Map, Yaml, is_special};
+
+/// Envoy's marks of requests whose upstream has failed. What the module answers has none of them, and stays as it is.
+const FAILED_UPSTREAM: [&str; 10] = ["UF", "UH", "UO", "UC", "UR", "LR", "UT", "URX", "UPE", "SI"];
+
+/// How Envoy's own details tell that the module has failed, or has let a request pass without naming a route.
+const NO_PERMIT: &str = "response.code_details in ['wasm_fail_stream', 'direct_response']";
+
+/// Request ids that a page may show: others, which only a trusted proxy or a client in the same network can set, get JSON.
+const PLAIN_ID: &str = "[A-Za-z0-9._-]+";
+
+/// Stands for the request id while a page is written: nothing that an operator writes has it.
+const ID_PLACE: &str = "\u{1}";
+
+/// How long clients wait before they try again, in seconds, as in the bundled host.
+const RETRY_AFTER: &str = "5";
+
+/// Envoy's own answers: for each kind of outage a page, and JSON for those who do not accept one.
+pub(crate) fn local_reply(config: &Config) -> Map {
+    let look = Look::new(&config.branding);
+    let mappers: Vec<Map> = Outage::ALL
+        .into_iter()
+        .flat_map(|outage| [page(outage, &look), json(outage)])
+        .collect();
+    Map::new().set("mappers", mappers)
+}
+
+fn page(outage: Outage, look: &Look) -> Map {
+    let html = look.render_refusal(Page {
+        title: outage.title(),
+        text: outage.explanation(),
+        note: Outage::ADVICE,
+        link: Some(Outage::AGAIN),
+        request_id: ID_PLACE,
+        ..Page::default()
+    });
+    let html = literal(&html).replace(ID_PLACE, REQUEST_ID);
+    let html = if html.chars().any(|c| c != '\n' && is_special(c)) {
+        Yaml::Text(html)
+    } else {
+        Yaml::Block(html.trim_end().to_owned())
+    };
+    let accepts = request_header(
+        "accept",
+        Map::new()
+            .set("contains", "text/html")
+            .set("ignore_case", true),
+    );
+    let id = Map::new().set("safe_regex", Map::new().set("regex", PLAIN_ID));
+    let format = Map::new()
+        .set("text_format_source", Map::new().set("inline_string", html))
+        .set("content_type", "text/html; charset=utf-8");
+    let headers = look.headers(None).into_iter();
+    mapper(
+        outage,
+        vec![accepts, request_header("x-request-id", id)],
+        headers.collect(),
+        format,
+    )
+}
+
+fn json(outage: Outage) -> Map {
+    let error = outage.explanation().trim_end_matches('.');
+    let fields = Map::new()
+        .set("status", "%RESPONSE_CODE%")
+        .set("error", error.replacen("The", "the", 1))
+        .set("request_id", REQUEST_ID);
+    let headers = vec![
+        ("cache-control", "no-store".to_owned()),
+        ("x-content-type-options", "nosniff".to_owned()),
+    ];
+    mapper(
+        outage,
+        Vec::new(),
+        headers,
+        Map::new().set("json_format", fields),
+    )
+}
+
+const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
+
+fn mapper(
+    outage: Outage,
+    mut filters: Vec<Map>,
+    mut headers: Vec<(&'static str, String)>,
+    format: Map,
+) -> Map {
+    let status = u32::from(outage.status());
+    // Envoy wants a name under which the number could be changed while it runs.
+    let value = Map::new()
+        .set("default_value", status)
+        .set("runtime_key", "jetway.never_set");
+    let comparison = Map::new().set("op", "EQ").set("value", value);
+    filters.push(Map::new().set(
+        "status_code_filter",
+        Map::new().set("comparison", comparison),
+    ));
+    filters.push(cause(outage));
+    if outage.status() == 503 {
+        headers.push(("retry-after", RETRY_AFTER.to_owned()));
+    }
+    let headers: Vec<Map> = headers
+        .into_iter()
+        .map(|(name, value)| {
+            let header = Map::new().set("key", name).set("value", literal(&value));
+            Map::new()
+                .set("header", header)
+                .set("append_action", "OVERWRITE_IF_EXISTS_OR_ADD")
+        })
+        .collect();
+    Map::new()
+        .set(
+            "filter",
+            Map::new().set("and_filter", Map::new().set("filters", filters)),
+        )
+        .set("headers_to_add", headers)
+        .set("body_format_override", format)
+}
+
+/// What is not an answer of the module or of an upstream.
+fn cause(outage: Outage) -> Map {
+    if outage != Outage::Undecided {
+        let flags = Map::new().set("flags", FAILED_UPSTREAM.to_vec());
+        return Map::new().set("response_flag_filter", flags);
+    }
+    let expression = Map::typed("envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter")
+        .set("expression", NO_PERMIT);
+    let filter = Map::new()
+        .set("name", "envoy.access_loggers.extension_filters.cel")
+        .set("typed_config", expression);
+    Map::new().set("extension_filter", filter)
+}
+
+fn request_header(name: &str, string_match: Map) -> Map {
+    let matcher = Map::new()
+        .set("name", name)
+        .set("string_match", string_match);
+    Map::new().set("header_filter", Map::new().set("header", matcher))
+}
+
+/// Text that Envoy puts out as it is: a per cent sign begins a command there.
+fn literal(text: &str) -> String {
+    text.replace('%', "%%")
+}
