@@ -47,7 +47,7 @@ pub(crate) enum Pending {
     /// One request that waits.
     Request(Stream, Waiting),
     /// The renewal of a session, for everybody who has it.
-    Renewal(Renewing),
+    Renewal(Box<Renewing>),
 }
 
 /// A request that is held.

@@ -43,9 +43,8 @@ pub(crate) async fn run(ends: Ends, mut finish: Finish, progress: Rc<Progress>, 
         spoken.note(piece);
     };
     let tunnel = async {
-        let (from, to) = match tokio::try_join!(ends.client, ends.upstream) {
-            Ok(both) => both,
-            Err(_) => return BROKEN,
+        let Ok((from, to)) = tokio::try_join!(ends.client, ends.upstream) else {
+            return BROKEN;
         };
         let tunnel = Tunnel {
             client: End {

@@ -21,6 +21,8 @@ const browser = await puppeteer.launch({
 const page = await browser.newPage();
 page.setDefaultTimeout(STEP);
 page.on('console', (message) => console.log(`console ${message.type()}: ${message.text()}`));
+// A terminal that has the focus asks before its page is left.
+page.on('dialog', (dialog) => dialog.accept());
 page.on('requestfailed', (request) => console.log(`failed ${request.url().split('?')[0]}: ${request.failure()?.errorText}`));
 
 const open = () => page.goto(order.url, { waitUntil: 'domcontentloaded' });
@@ -96,9 +98,11 @@ async function singleSignOn({ user }) {
   // A link into Cockpit, for somebody who is signed in at the proxy only.
   await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
   const { origin } = new URL(order.url);
-  // Not by `goto`, which loses its way when the page goes on by itself.
-  await page.evaluate((address) => { window.location.href = address; }, `${origin}/system/services#/?type=timer`);
-  await page.waitForSelector('iframe[name="cockpit1:localhost/system/services"]');
+  // Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
+  const link = `${origin}/system/services#/?type=timer`;
+  await page.evaluate((address) => { window.location.href = address; }, link);
+  await page.waitForFunction((address, path) => window.location.href === address
+    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, link, '/system/services');
   findings.deepLink = await page.evaluate(() => window.location.href);
   return { ...findings, loginsByLink: logins, sent: [...sent], cookies: await cookies() };
 }

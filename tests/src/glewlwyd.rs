@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rcgen::KeyPair;
@@ -114,13 +114,7 @@ impl Glewlwyd {
         url: &Url,
         account: &str,
     ) -> Result<(Url, Response)> {
-        let begun = visitor.navigate(url).await?;
-        let authorize = begun.header("location").context("a redirect to Glewlwyd")?;
-        let mut authorize = Url::parse(authorize)?;
-        ensure!(
-            authorize.as_str().starts_with(&self.issuer()),
-            "`{authorize}` is not Glewlwyd"
-        );
+        let mut authorize = visitor.way_to(&self.issuer(), url).await?;
         // What its page does with a script.
         let mut api = Api {
             address: self.address.clone(),

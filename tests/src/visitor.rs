@@ -206,6 +206,22 @@ impl Visitor {
         self.post_form(&form.action, &fields).await
     }
 
+    /// Opens an address and follows the way until it leads to one that begins so, which is returned without opening it.
+    ///
+    /// # Errors
+    /// When it does not lead there.
+    pub async fn way_to(&mut self, beginning: &str, url: &Url) -> Result<Url> {
+        let mut at = url.clone();
+        for _ in 0..REDIRECTS {
+            let answer = self.navigate(&at).await?;
+            at = location(&at, &answer)?.with_context(|| format!("`{at}` leads nowhere"))?;
+            if at.as_str().starts_with(beginning) {
+                return Ok(at);
+            }
+        }
+        bail!("more than {REDIRECTS} redirects from `{url}`, the last to `{at}`")
+    }
+
     /// The `Cookie` header for an address.
     #[must_use]
     pub fn cookies(&self, url: &Url) -> Option<String> {
@@ -279,6 +295,16 @@ fn headers<const N: usize>(pairs: [(&'static str, &'static str); N]) -> HeaderMa
             )
         })
         .collect()
+}
+
+impl Response {
+    /// Where this answer of `from` leads a browser on: a redirect, or the page between an address and the provider.
+    ///
+    /// # Errors
+    /// When a redirect has no address.
+    pub fn leads_to(&self, from: &Url) -> Result<Option<Url>> {
+        location(from, self)
+    }
 }
 
 /// Where a redirect leads, or the page between an address and the provider, whose script goes on by itself.

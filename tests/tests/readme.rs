@@ -17,6 +17,10 @@ const CI: &str = include_str!("../../.ci/run");
 enum How {
     /// In the operator's folder; its output has this text.
     Prints(&'static str),
+    /// In the operator's folder, where nothing of what the file names exists: it says so, and fails.
+    Finds(&'static str),
+    /// As root on Cockpit's machine, for which a folder stands in: nothing of this machine changes.
+    OnCockpitsMachine(&'static str),
     /// In the operator's folder; it leaves this file.
     Writes(&'static str),
     /// In the operator's folder; it serves until it is told to stop, after printing this.
@@ -59,6 +63,10 @@ const COMMANDS: &[(&str, How)] = &[
         How::Writes("envoy.yaml"),
     ),
     (
+        "jetway doctor -c jetway.yaml",
+        How::Finds("https://idp.example.com"),
+    ),
+    (
         "jetway check -c jetway.yaml",
         How::Prints("idp_provider_url"),
     ),
@@ -74,7 +82,28 @@ const COMMANDS: &[(&str, How)] = &[
         "jetway schema > jetway.schema.json",
         How::Writes("jetway.schema.json"),
     ),
+    (SIGN_ON, How::Prints("the Unix user `alice`")),
+    (
+        "jetway cockpit setup -c jetway.yaml --print",
+        How::OnCockpitsMachine("jetway-cockpit-session.socket"),
+    ),
+    (
+        "sudo install -D -m 755 target/release/jetway-cockpit-session /usr/local/libexec/jetway-cockpit-session",
+        How::OnCockpitsMachine(""),
+    ),
+    (
+        "sudo jetway cockpit setup -c jetway.yaml",
+        How::OnCockpitsMachine("jetway-cockpit-session.socket"),
+    ),
+    (
+        "sudo jetway cockpit setup --undo",
+        How::OnCockpitsMachine("cockpit.conf"),
+    ),
 ];
+
+/// From here on the file has the route with single sign-on.
+const SIGN_ON: &str =
+    "jetway explain -c jetway.yaml --as alice@example.com GET https://cockpit.example.com/";
 
 #[test]
 fn every_command_is_known() -> Result<()> {
@@ -89,7 +118,12 @@ fn the_commands_of_an_operator_work() -> Result<()> {
     run_bodiless(async || {
         let place = Place::prepare()?;
         for (command, how) in COMMANDS {
+            if *command == SIGN_ON {
+                place.sign_on()?;
+            }
             let result = match how {
+                How::Finds(text) => place.finds(command, text),
+                How::OnCockpitsMachine(text) => place.on_cockpits_machine(command, text),
                 How::Prints(text) => place.prints(command, place.folder.path(), text),
                 How::PrintsAtHome(text) => place.prints(command, &home(), text),
                 How::Writes(file) => place.writes(command, file),
@@ -213,6 +247,54 @@ impl Place {
             "`{text}` is not in what it prints: {output}"
         );
         Ok(())
+    }
+
+    /// Puts the route of the guide to single sign-on into the file.
+    fn sign_on(&self) -> Result<()> {
+        let route = README
+            .split("```yaml\n")
+            .nth(3)
+            .context("the guide has a route")?;
+        let (route, _) = route.split_once("```").context("the route ends")?;
+        let file = self.folder.path().join("jetway.yaml");
+        let text = std::fs::read_to_string(&file)?;
+        let (top, _) = text
+            .split_once("routes:\n")
+            .context("the file has routes")?;
+        std::fs::write(&file, format!("{top}{route}"))?;
+        Ok(())
+    }
+
+    fn finds(&self, command: &str, text: &str) -> Result<()> {
+        let output = self.shell(command, self.folder.path()).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.code() == Some(1) && said.contains(text),
+            "{}: {said} {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// Runs a command of root's such that a folder stands in for the machine's root folder.
+    fn on_cockpits_machine(&self, command: &str, text: &str) -> Result<()> {
+        let machine = self.folder.path().join("machine");
+        std::fs::create_dir_all(machine.join("etc/cockpit"))?;
+        let machine = machine.display();
+        let command = command.strip_prefix("sudo ").unwrap_or(command);
+        let command = if command.starts_with("install ") {
+            let built = Installed::locate()?.cockpit_session()?;
+            command
+                .replace(
+                    "target/release/jetway-cockpit-session",
+                    &built.display().to_string(),
+                )
+                .replace("/usr/local", &format!("{machine}/usr/local"))
+        } else {
+            format!("{command} --root {machine}")
+        };
+        self.prints(&command, self.folder.path(), text)
     }
 
     fn writes(&self, command: &str, file: &str) -> Result<()> {

@@ -226,15 +226,16 @@ impl Gate {
         match Self::judge(chosen.route, &facts) {
             Decision::Allow(permit) => {
                 let told = &self.assertions;
-                match self.fulfil(request, chosen, &facts, permit, cookies, told, env) {
+                match self.fulfil(request, chosen, &facts, permit, told, env) {
                     Step::Forward(forward) => {
                         let session = visit.session.clone();
                         let cockpit = chosen.route.cockpit.as_ref();
                         let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
                         let watched = Watched::new(chosen.number, &facts, session, &certificate);
                         let watched = watched.in_cockpit(standing);
-                        Step::Forward(forward.watched(watched))
+                        Step::Forward(forward.with_cookies(cookies).watched(watched))
                     }
+                    Step::Reply(reply) => Step::Reply(reply.with_cookies(cookies)),
                     other => other,
                 }
             }
@@ -288,7 +289,6 @@ impl Gate {
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
         permit: Permit,
-        cookies: Vec<String>,
         told: &Assertions,
         env: &mut Env<'_>,
     ) -> Step {
@@ -297,7 +297,7 @@ impl Gate {
         }
         let entry = match self.enter(request, chosen, facts) {
             Ok(entry) => entry,
-            Err(step) => return step,
+            Err(step) => return *step,
         };
         match &chosen.route.target {
             Target::Upstreams(_) => {
@@ -305,7 +305,7 @@ impl Gate {
                 let entry = entry.as_ref().zip(binding.as_ref());
                 match self.edits(request, chosen, facts, entry, told, env) {
                     Ok(edits) => {
-                        let forward = Forward::new(permit, chosen.number, edits, cookies);
+                        let forward = Forward::new(permit, chosen.number, edits);
                         Step::Forward(forward.bound(binding))
                     }
                     Err(refusal) => self.refuse(request, refusal),
@@ -466,7 +466,9 @@ fn refusal_for(reasons: Reasons) -> Refusal {
 /// Why a permitted request may not change its protocol, when it asks to and may not.
 fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
     let upgrade = request.upgrade?;
-    if !route.allow_websockets || !upgrade.eq_ignore_ascii_case(b"websocket") {
+    // A handshake is a GET (RFC 6455 section 4.1).
+    let is_handshake = request.method == "GET" && upgrade.eq_ignore_ascii_case(b"websocket");
+    if !route.allow_websockets || !is_handshake {
         return Some(Refusal::UpgradeNotAllowed);
     }
     // Browsers let any page open a websocket with this site's cookies (RFC 6455 section 10.2).

@@ -46,20 +46,20 @@ pub struct Forward {
 }
 
 impl Forward {
-    pub(crate) const fn new(
-        permit: Permit,
-        route: RouteNumber,
-        edits: Vec<Edit<'static>>,
-        cookies: Vec<String>,
-    ) -> Self {
+    pub(crate) const fn new(permit: Permit, route: RouteNumber, edits: Vec<Edit<'static>>) -> Self {
         Self {
             _permit: permit,
             route,
             edits,
-            cookies,
+            cookies: Vec::new(),
             watched: None,
             binding: None,
         }
+    }
+
+    /// The same, with `Set-Cookie` values for the answer.
+    pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
+        Self { cookies, ..self }
     }
 
     pub(crate) fn watched(self, watched: Watched) -> Self {

@@ -94,6 +94,7 @@ pub(crate) enum Ended {
     Lost,
 }
 
+#[expect(clippy::large_enum_variant, reason = "as in the host itself")]
 pub(crate) enum Wanted {
     Nothing(Verdict<RequestHead>),
     Body,

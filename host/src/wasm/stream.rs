@@ -28,6 +28,10 @@ pub(crate) enum Ended {
 
 /// What a paused request waits for.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a verdict would be as large by itself"
+)]
 pub(crate) enum Wanted {
     /// Nothing any more: this was decided, which is never `Paused`.
     Nothing(Verdict<RequestHead>),

@@ -108,30 +108,30 @@ impl Gate {
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'a>,
-    ) -> Result<Option<Entry<'a>>, Step> {
+    ) -> Result<Option<Entry<'a>>, Box<Step>> {
         let Some(cockpit) = &chosen.route.cockpit else {
             return Ok(None);
         };
         let Some(session) = facts.session else {
-            return Err(self.refuse(request, Refusal::Internal));
+            return Err(self.refuse(request, Refusal::Internal).into());
         };
         let place = place_of(&request.decoded_path(), cockpit);
         match place {
             Place::Elsewhere if !cockpit.allow_other_hosts => {
-                return Err(self.refuse(request, Refusal::OtherHost));
+                return Err(self.refuse(request, Refusal::OtherHost).into());
             }
-            Place::Outside => return Err(self.refuse(request, Refusal::NotFound)),
+            Place::Outside => return Err(self.refuse(request, Refusal::NotFound).into()),
             Place::Unslashed => {
                 let location = format!("{}/", cockpit.url_root);
-                return Err(Step::Reply(redirect(
+                return Err(Box::new(Step::Reply(redirect(
                     location,
                     "to Cockpit's root".to_owned(),
-                )));
+                ))));
             }
             Place::Login | Place::Elsewhere | Place::Here => {}
         }
         let Some(standing) = Standing::of(cockpit, facts) else {
-            return Err(self.refuse_unmapped(request, chosen, session));
+            return Err(self.refuse_unmapped(request, chosen, session).into());
         };
         Ok(Some(Entry {
             session,

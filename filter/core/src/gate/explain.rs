@@ -111,7 +111,7 @@ impl Gate {
                     random: &mut |_| Ok(()),
                     shared: &LocalShared::default(),
                 };
-                let step = self.fulfil(request, chosen, facts, permit, Vec::new(), &told, &mut env);
+                let step = self.fulfil(request, chosen, facts, permit, &told, &mut env);
                 permitted(chosen.route, step, allowing)
             }
             Decision::Deny(reasons) => {

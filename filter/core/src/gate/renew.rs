@@ -66,7 +66,7 @@ impl Gate {
     }
 
     /// The next renewal to send. Its answer goes to [`Renewing::resume`], whatever has become of who asked for it.
-    pub fn next_renewal(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Renewing)> {
+    pub fn next_renewal(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Box<Renewing>)> {
         while let Some(session) = self.renewals.take() {
             if let Some(begun) = Renewing::begin(session, self, env) {
                 return Some(begun);

@@ -46,7 +46,7 @@ impl Gate {
         } else {
             match self.way_to_sign_in(request, &attempt, env) {
                 Ok(location) => location,
-                Err(step) => return step,
+                Err(step) => return *step,
             }
         };
         let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
@@ -90,7 +90,7 @@ impl Gate {
                 &self.cookies.fragment(attempt.id()),
                 &self.look,
             )),
-            Err(step) => step,
+            Err(step) => *step,
         }
     }
 
@@ -100,12 +100,12 @@ impl Gate {
         request: &Parsed<'_>,
         attempt: &Attempt,
         env: &mut Env<'_>,
-    ) -> Result<String, Step> {
+    ) -> Result<String, Box<Step>> {
         if let Some(address) = self.errand_address(request, attempt, env) {
             return Ok(address);
         }
         let Some((provider, metadata)) = self.known_provider() else {
-            return Err(hold(env.now));
+            return Err(Box::new(hold(env.now)));
         };
         Ok(self.authorization_address(request, provider, &metadata, attempt))
     }

@@ -18,5 +18,6 @@ mod rewriting;
 mod routes;
 mod sign_in;
 mod sign_out;
+mod simulation;
 mod streams;
 mod world;

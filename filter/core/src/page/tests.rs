@@ -12,7 +12,7 @@ fn shades(light: &str, dark: &str) -> Shades {
 fn property(style: &str, name: &str, dark: bool) -> Colour {
     let start = format!("{name}:");
     let blocks = style.lines().filter(|line| line.contains(":root{"));
-    let values = blocks
+    let mut values = blocks
         .filter(|line| dark || !line.starts_with("@media"))
         .filter_map(|line| {
             // `--accent:` stands at the end of no other property's name.
@@ -22,7 +22,7 @@ fn property(style: &str, name: &str, dark: bool) -> Colour {
             let value = &line[place + 1 + start.len()..];
             Colour::read(&value[..value.find([';', '}'])?])
         });
-    values.last().unwrap_or_else(|| panic!("{name}"))
+    values.next_back().unwrap_or_else(|| panic!("{name}"))
 }
 
 #[test]

@@ -36,7 +36,7 @@ enum Stage {
 #[derive(Debug)]
 pub enum Progress {
     /// The next call.
-    Call(ProviderCall, Renewing),
+    Call(ProviderCall, Box<Renewing>),
     /// It is over: requests that waited for it may begin again. One line for the log, without secrets.
     Over(Cow<'static, str>),
 }
@@ -66,7 +66,7 @@ impl Renewing {
         session: Rc<Session>,
         gate: &Gate,
         env: &mut Env<'_>,
-    ) -> Option<(ProviderCall, Self)> {
+    ) -> Option<(ProviderCall, Box<Self>)> {
         let renewal = session.renewal.clone()?;
         let (provider, metadata) = gate.known_provider()?;
         let (settings, discovered) = (provider.settings(), &metadata.discovered);
@@ -76,7 +76,7 @@ impl Renewing {
             renewal,
             stage: Stage::Refreshing,
         };
-        Some((call, begun))
+        Some((call, Box::new(begun)))
     }
 
     /// Goes on with the provider's answer.
@@ -260,12 +260,12 @@ impl Remaining {
         Progress::Over(gate.conclude(&self.session, end, env))
     }
 
-    fn at(self, stage: Stage) -> Renewing {
-        Renewing {
+    fn at(self, stage: Stage) -> Box<Renewing> {
+        Box::new(Renewing {
             session: self.session,
             renewal: self.renewal,
             stage,
-        }
+        })
     }
 }
 

@@ -86,7 +86,7 @@ fn buffer(state: &State, number: u32) -> Result<&[u8], Status> {
             .map(|reply| &*reply.body)
             .ok_or(Status::NotFound),
         PLUGIN_CONFIGURATION => Ok(&state.surroundings.settings.configuration),
-        0..=LAST => Ok(&[]),
+        1..=LAST => Ok(&[]),
         _ => Err(Status::BadArgument),
     }
 }

@@ -35,7 +35,7 @@ impl World {
         assert_eq!(form["grant_type"], "refresh_token");
         let shown = format!("{call:?} {renewing:?}");
         assert!(!shown.contains(&form["refresh_token"]), "{shown}");
-        Some((form["refresh_token"].clone(), renewing))
+        Some((form["refresh_token"].clone(), *renewing))
     }
 
     pub(super) fn finish(&mut self, renewing: Renewing, reply: &ProviderReply<'_>) -> String {
@@ -380,7 +380,7 @@ fn a_renewal_without_an_id_token_asks_userinfo_who_it_is() {
         };
         assert_eq!(call.path, "/me");
         let told = json!({"sub": sub, "email": ALICE, "email_verified": true}).to_string();
-        let _ = world.finish(renewing, &ok(&told));
+        let _ = world.finish(*renewing, &ok(&told));
         assert_eq!(world.fetch(&mut jar), expected);
     }
 }
@@ -401,7 +401,7 @@ fn a_renewal_fetches_new_keys() {
     };
     assert_eq!(call.path, "/jwks");
     let keys = world.fake.jwks();
-    let event = world.finish(renewing, &ok(&keys));
+    let event = world.finish(*renewing, &ok(&keys));
     assert!(event.starts_with("session renewed"), "{event}");
 }
 
@@ -412,7 +412,7 @@ fn a_sign_out_during_a_renewal_wins() {
     world.later(DUE);
     assert_eq!(world.fetch(&mut jar), 200);
     let (_, renewing) = world.renewal().unwrap();
-    let copy = jar.clone();
+    let mut copy = jar.clone();
     let cookies = jar.header();
     // The provider is told as well; whether it answers is another story.
     let _ = world.begin(&request(
@@ -426,7 +426,7 @@ fn a_sign_out_during_a_renewal_wins() {
     ));
     let event = world.renew(renewing, "r1", &json!({}));
     assert!(event.starts_with("renewal dropped"), "{event}");
-    assert_eq!(world.fetch(&mut copy.clone()), 401, "a copy of the cookie");
+    assert_eq!(world.fetch(&mut copy), 401, "a copy of the cookie");
 }
 
 /// C-13: activity moves the idle end, and never the absolute one.
@@ -444,7 +444,7 @@ fn idle_and_absolute_ends_to_the_second() {
     assert_eq!(world.fetch(&mut jar), 401, "idle");
 
     let begun = world.fixture.now;
-    let first = world.sign_in("app.test", "/", ALICE);
+    let mut first = world.sign_in("app.test", "/", ALICE);
     let mut jar = first.clone();
     while world.fixture.now < begun.plus(3300) {
         world.later(300);
@@ -454,7 +454,7 @@ fn idle_and_absolute_ends_to_the_second() {
     assert_eq!(world.fetch(&mut jar.clone()), 200, "absolute - 1");
     world.fixture.now = begun.plus(3600);
     assert_eq!(world.fetch(&mut jar), 401, "absolute");
-    assert_eq!(world.fetch(&mut first.clone()), 401, "absolute");
+    assert_eq!(world.fetch(&mut first), 401, "absolute");
 }
 
 pub(super) fn refused() -> ProviderReply<'static> {

@@ -142,7 +142,8 @@ fn a_third_bounce_within_a_minute_is_stopped_with_its_cause() {
     assert!(page.body.contains("different secrets"), "{}", page.body);
 
     world.fixture.now = world.fixture.now.plus(60);
-    assert_eq!(open(&mut world, "/", &mut cookies.clone()).status, 303);
+    let mut cookies = cookies;
+    assert_eq!(open(&mut world, "/", &mut cookies).status, 303);
 }
 
 /// A session that was there before a sign-in is over, and its copies with it (F-32, F-33).

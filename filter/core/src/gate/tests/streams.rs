@@ -163,7 +163,7 @@ fn a_reload_closes_the_streams_of_changed_and_removed_routes_only() {
     let jar = world.sign_in("app.test", "/", ALICE);
     let mut watched = world.open(&jar);
     for same in [
-        before.clone(),
+        before,
         file(json!([route("app.test", ALICE), route("c.test", ALICE)])),
     ] {
         let _new = world.reload(&same);

@@ -109,6 +109,34 @@ fn w_04_c_33_the_session_ends_or_the_policy_changes() {
 }
 
 #[test]
+fn w_05_handshakes_that_are_none() {
+    let mut target = Target::new();
+    let cookies = target.innocent().header();
+    for (method, upgrade) in [
+        ("POST", &b"websocket"[..]),
+        ("HEAD", b"websocket"),
+        ("PUT", b"websocket"),
+        ("GET", b"h2c"),
+        ("GET", b"websocket, h2c"),
+        ("GET", b"websocket\xff"),
+    ] {
+        let headers = [
+            ("upgrade", upgrade),
+            ("origin", HERE),
+            ("cookie", cookies.as_bytes()),
+        ];
+        let step = target.send(method, "/socket", &headers);
+        assert_eq!(
+            status(&step),
+            403,
+            "{method} {}",
+            String::from_utf8_lossy(upgrade)
+        );
+        target.still_serves(method);
+    }
+}
+
+#[test]
 fn w_07_subprotocol_as_token() {
     let mut target = Target::new();
     let token = {
