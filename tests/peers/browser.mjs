@@ -139,10 +139,11 @@ async function inspect({ name, path }, scheme, size, folder) {
   const onRequest = (request) => {
     if (request.url() !== new URL(path, origin).href && !request.url().startsWith('data:')) elsewhere.push(request.url());
   };
-  page.on('console', onConsole);
-  page.on('request', onRequest);
+  // A change from desk to phone loads the page again that is there: it is not looked at.
   await page.setViewport(size);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  page.on('console', onConsole);
+  page.on('request', onRequest);
   const response = await page.goto(new URL(path, origin).href, { waitUntil: 'networkidle0' });
   const found = await page.evaluate(() => ({
     text: document.body.innerText,

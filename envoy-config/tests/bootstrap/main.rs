@@ -9,6 +9,7 @@
 mod client_certificates;
 mod limits;
 mod listener;
+mod local_reply;
 mod plugin;
 mod routes;
 mod upstream_tls;

@@ -170,7 +170,7 @@ impl Gate {
     ) -> Vec<(&'static str, String)> {
         let account = session.account();
         let mut facts = vec![("Account", account.to_owned())];
-        let has_address = account != session.subject;
+        let has_address = session.email().is_some() || account != session.subject;
         if has_address {
             let verified = if session.email().is_some() {
                 "verified by the provider"
@@ -237,7 +237,11 @@ impl Open<'_> {
     fn as_item(&self) -> Item {
         Item {
             address: self.path.to_owned(),
-            name: self.name.to_owned(),
+            // Routes without a name are called like their host.
+            name: match self.path {
+                "/" => self.name.to_owned(),
+                path => format!("{} {path}", self.name),
+            },
             text: self.reasons.join(", "),
         }
     }
