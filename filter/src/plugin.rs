@@ -28,6 +28,8 @@ pub(crate) const MAX_HELD: usize = 1024;
 /// One configured plugin.
 pub(crate) struct Plugin {
     pub(crate) gate: Gate,
+    /// What it is called among the plugins of a body.
+    pub(crate) name: String,
     /// Calls to the provider that are out, by token.
     pub(crate) calls: RefCell<HashMap<u32, Pending>>,
     /// Requests that wait for the provider's metadata or for the renewal of their session.
@@ -96,9 +98,10 @@ pub(crate) enum Fate {
 }
 
 impl Plugin {
-    pub(crate) fn new(gate: Gate) -> Self {
+    pub(crate) fn new(gate: Gate, name: String) -> Self {
         Self {
             gate,
+            name,
             calls: RefCell::default(),
             held: RefCell::default(),
             watched: RefCell::default(),

@@ -35,18 +35,19 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let text = self.get_plugin_configuration().unwrap_or_default();
-        let Some(mut gate) = configure(&text) else {
+        let Some(gate) = configure(&text) else {
             return false;
         };
-        with_env(|env| gate.put_in_force(&own_name(), env));
-        let plugin = Plugin::new(gate);
-        plugin.tick_every(IDLE_TICK);
+        let plugin = Plugin::new(gate, own_name());
+        // A body may still give this configuration up; the timer of one that is used turns at once.
+        plugin.tick_every(BUSY_TICK);
         self.plugin = Some(Rc::new(plugin));
         true
     }
 
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
+        with_env(|env| plugin.gate.put_in_force(&plugin.name, env));
         match with_env(|env| plugin.gate.due(env)) {
             ProviderDue::Call(call) => fetch(plugin, &call),
             ProviderDue::Ready => wake_all(plugin),

@@ -27,6 +27,7 @@ pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::assertion::{Assertions, needed_claims};
@@ -85,7 +86,7 @@ pub struct Gate {
     standings: Standings,
     /// Sessions whose renewal waits for the timer.
     renewals: Queue,
-    in_force: InForce,
+    in_force: OnceCell<InForce>,
     /// The claims that sessions keep.
     needs: ClaimNeeds,
     /// Those of them that policies ask for.
@@ -155,7 +156,7 @@ impl Gate {
             bearers: BearerTokens::default(),
             standings: Standings::default(),
             renewals: Queue::default(),
-            in_force: InForce::default(),
+            in_force: OnceCell::new(),
             needs,
             policy_digest: policy_needs.digest(),
             policy_needs,

@@ -15,10 +15,10 @@ const DIGEST: usize = 12;
 type Digest12 = [u8; DIGEST];
 
 /// The policies that one gate has put in force, and what is known of those that are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct InForce {
     /// Keys in the shared data: of the whole, and of all routes.
-    keys: Option<Keys>,
+    keys: Keys,
     /// By route, in the order of the file.
     own: Vec<Digest12>,
     whole: Digest12,
@@ -50,7 +50,7 @@ impl InForce {
         put(shared, &keys.routes, &all);
         put(shared, &keys.whole, &whole);
         Self {
-            keys: Some(keys),
+            keys,
             own,
             whole,
             seen: Cell::new(whole),
@@ -60,17 +60,14 @@ impl InForce {
 
     /// Whether a route of this gate is in force with the policy that it has here.
     pub(crate) fn has(&self, route: RouteNumber, shared: &dyn SharedData) -> bool {
-        let Some(keys) = &self.keys else {
-            return true;
-        };
-        let Some((whole, _)) = shared.read(&keys.whole) else {
+        let Some((whole, _)) = shared.read(&self.keys.whole) else {
             return true;
         };
         if *whole == self.whole {
             return true;
         }
         if *whole != self.seen.get() {
-            self.look(keys, &whole, shared);
+            self.look(&whole, shared);
         }
         let current = self.current.borrow();
         self.own
@@ -78,8 +75,8 @@ impl InForce {
             .is_some_and(|own| current.binary_search(own).is_ok())
     }
 
-    fn look(&self, keys: &Keys, whole: &[u8], shared: &dyn SharedData) {
-        let routes = shared.read(&keys.routes);
+    fn look(&self, whole: &[u8], shared: &dyn SharedData) {
+        let routes = shared.read(&self.keys.routes);
         let (digests, _) = routes
             .as_ref()
             .map_or((&[][..], &[][..]), |(all, _)| all.as_chunks());

@@ -15,9 +15,11 @@ const TELL_PAUSE: u64 = 60;
 
 impl Gate {
     /// Puts the gate's policies in force for the whole process: streams that another gate of this name has let in are
-    /// judged by that gate anew, and end where a route is gone or has another policy. To be called once, at the start.
-    pub fn put_in_force(&mut self, name: &str, env: &Env<'_>) {
-        self.in_force = crate::in_force::InForce::publish(name, &self.config.routes, env.shared);
+    /// judged by that gate anew, and end where a route is gone or has another policy. Only the first call does anything. It
+    /// comes with the first turn of the timer: a gate that was made and never used has changed nothing.
+    pub fn put_in_force(&self, name: &str, env: &Env<'_>) {
+        let publish = || crate::in_force::InForce::publish(name, &self.config.routes, env.shared);
+        self.in_force.get_or_init(publish);
     }
 
     /// Asks anew whether an open stream may stay open. To be called for each every few seconds.
@@ -42,7 +44,8 @@ impl Gate {
         let Some(route) = self.config.routes.get(watched.route.0) else {
             return Some("it has no route");
         };
-        if !self.in_force.has(watched.route, env.shared) {
+        let in_force = self.in_force.get();
+        if in_force.is_some_and(|in_force| !in_force.has(watched.route, env.shared)) {
             return Some("its route or its policy was changed");
         }
         let is_active = watched.take_activity();
