@@ -167,8 +167,9 @@ impl Gate {
 
     /// For the pages' Content-Security-Policy: where a sign-out may lead.
     pub(super) fn sign_out_targets(&self) -> Option<String> {
-        let provider = self.known_provider().and_then(|(_, metadata)| {
-            Origin::of(metadata.discovered.end_session_endpoint.as_ref()?)
+        let provider = self.known_provider().and_then(|(provider, metadata)| {
+            let sign_out = metadata.discovered.sign_out(provider.settings().kind)?;
+            Origin::of(&sign_out.address)
         });
         let own = self.config.session.signed_out_url.as_ref();
         let sign_in = self.config.session.sign_in_host.as_ref();
@@ -242,16 +243,17 @@ impl Gate {
         state: Option<&str>,
     ) -> Option<String> {
         let (provider, metadata) = self.known_provider()?;
-        let mut address = metadata.discovered.end_session_endpoint.clone()?;
+        let sign_out = metadata.discovered.sign_out(provider.settings().kind)?;
+        let mut address = sign_out.address;
         let hint = session.and_then(|session| session.id_token.as_deref());
         let mut query = address.query_pairs_mut();
-        if let Some(hint) = hint {
+        if let Some(hint) = hint.filter(|_| sign_out.is_standard) {
             query.append_pair("id_token_hint", hint);
         }
         query
             .append_pair("client_id", &provider.settings().client_id)
-            .append_pair("post_logout_redirect_uri", home);
-        if let Some(state) = state {
+            .append_pair(sign_out.return_parameter, home);
+        if let Some(state) = state.filter(|_| sign_out.is_standard) {
             query.append_pair("state", state);
         }
         drop(query);

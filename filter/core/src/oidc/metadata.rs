@@ -156,6 +156,45 @@ pub fn expected_issuer<'i>(issuer: &'i str, claims: &Claims) -> Option<Cow<'i, s
     plain.then(|| Cow::Owned(issuer.replace(TENANT, tenant)))
 }
 
+/// How a provider takes a browser that signs out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOut {
+    /// Where.
+    pub address: Url,
+    /// The parameter with the address to come back to.
+    pub return_parameter: &'static str,
+    /// Whether it understands the rest of OpenID Connect RP-Initiated Logout 1.0, too.
+    pub is_standard: bool,
+}
+
+impl Discovered {
+    /// The provider's sign-out: as its document says, or where Auth0 and Cognito have theirs, which older documents of
+    /// theirs do not name.
+    #[must_use]
+    pub fn sign_out(&self, kind: ProviderKind) -> Option<SignOut> {
+        if let Some(address) = &self.end_session_endpoint {
+            return Some(SignOut {
+                address: address.clone(),
+                return_parameter: "post_logout_redirect_uri",
+                is_standard: true,
+            });
+        }
+        let (path, return_parameter) = match kind {
+            ProviderKind::Auth0 => ("/v2/logout", "returnTo"),
+            ProviderKind::Cognito => ("/logout", "logout_uri"),
+            _ => return None,
+        };
+        let mut address = self.authorization_endpoint.clone();
+        address.set_path(path);
+        address.set_query(None);
+        Some(SignOut {
+            address,
+            return_parameter,
+            is_standard: false,
+        })
+    }
+}
+
 /// An address for browsers: `https`, or on an allowed origin (which may be plain http on this machine).
 fn browser_address(text: &str, settings: &ProviderSettings) -> Result<Url, BadDiscovery> {
     let url = Url::parse(text).map_err(|_| BadDiscovery::Endpoint)?;

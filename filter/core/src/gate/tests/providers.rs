@@ -199,3 +199,45 @@ fn microsofts_common_document_names_the_tenant_in_the_token() {
         assert_eq!(expected(claims), None);
     }
 }
+
+#[test]
+fn auth0_and_cognito_sign_out_in_their_own_ways() {
+    use crate::config::ProviderKind;
+    use crate::oidc::metadata::Discovered;
+
+    let settings = crate::testing::provider_settings();
+    let mut document: Value =
+        serde_json::from_str(&crate::testing::FakeProvider::new().discovery()).unwrap();
+    let read =
+        |document: &Value| Discovered::read(document.to_string().as_bytes(), &settings).unwrap();
+    let standard = read(&document).sign_out(ProviderKind::Auth0).unwrap();
+    assert_eq!(
+        (
+            standard.address.path(),
+            standard.return_parameter,
+            standard.is_standard
+        ),
+        ("/logout", "post_logout_redirect_uri", true)
+    );
+    document
+        .as_object_mut()
+        .unwrap()
+        .remove("end_session_endpoint");
+    for (kind, expected) in [
+        (
+            ProviderKind::Auth0,
+            Some(("https://op.test/v2/logout", "returnTo")),
+        ),
+        (
+            ProviderKind::Cognito,
+            Some(("https://op.test/logout", "logout_uri")),
+        ),
+        (ProviderKind::Oidc, None),
+    ] {
+        let sign_out = read(&document).sign_out(kind);
+        let told = sign_out
+            .as_ref()
+            .map(|sign_out| (sign_out.address.as_str(), sign_out.return_parameter));
+        assert_eq!(told, expected, "{kind:?}");
+    }
+}
