@@ -18,8 +18,10 @@ fn open(world: &mut World, path: &str, jar: &mut Jar) -> Reply {
 }
 
 fn attribute(page: &str, name: &str) -> String {
-    let start = page.find(&format!("{name}=\"")).unwrap() + name.len() + 2;
-    let rest = &page[start..];
+    // The link of the way on; the page's head has another.
+    let link = &page[page.find("id=\"continue\"").unwrap()..];
+    let start = link.find(&format!("{name}=\"")).unwrap() + name.len() + 2;
+    let rest = &link[start..];
     rest[..rest.find('"').unwrap()]
         .replace("&#38;", "&")
         .replace("&amp;", "&")

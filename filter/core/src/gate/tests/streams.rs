@@ -46,7 +46,7 @@ impl World {
 
     /// A reload: a new gate for new requests, while this world's lives on for its streams.
     fn reload(&mut self, changes: &Value) -> Gate {
-        let mut gate = Gate::new(config(changes));
+        let gate = Gate::new(config(changes));
         gate.put_in_force("p", &self.fixture.env());
         gate
     }

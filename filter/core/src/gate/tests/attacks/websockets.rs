@@ -95,7 +95,7 @@ fn w_04_c_33_the_session_ends_or_the_policy_changes() {
         {"from": "https://app.test", "to": "http://a", "allow_websockets": true,
          "policy": {"allow": {"or": [{"email": "bob@corp.test"}]}}},
     ]});
-    let mut reloaded = Gate::new(config(&without));
+    let reloaded = Gate::new(config(&without));
     reloaded.put_in_force("p", &target.world.fixture.env());
     assert!(target.closes(&mut changed), "a changed policy closes it");
     target.world.gate = reloaded;
