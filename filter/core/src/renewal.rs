@@ -1,7 +1,7 @@
 //! Renewing sessions: asking the provider, ahead of time, whether what it said about a person still holds.
 //!
 //! A renewal is background work. A request or an open stream finds that its session is due, takes the lock that all
-//! workers of the process share ([`standing`]) and puts the session in its instance's queue; the timer sends the call, and
+//! workers of the process share (`standing`) and puts the session in its instance's queue; the timer sends the call, and
 //! whatever becomes of the request, the answer is not lost. The renewed session lies in the shared data, from where
 //! everybody who comes with an older one takes it.
 
