@@ -281,6 +281,10 @@ impl Place {
     fn on_cockpits_machine(&self, command: &str, text: &str) -> Result<()> {
         let machine = self.folder.path().join("machine");
         std::fs::create_dir_all(machine.join("etc/cockpit"))?;
+        // By this unit the command knows that there is a Cockpit, of the release that Debian 12 has.
+        let units = machine.join("usr/lib/systemd/system");
+        std::fs::create_dir_all(&units)?;
+        std::fs::write(units.join("cockpit.service"), "")?;
         let machine = machine.display();
         let command = command.strip_prefix("sudo ").unwrap_or(command);
         let command = if command.starts_with("install ") {

@@ -31,6 +31,10 @@ impl Gate {
         if let Some(page) = self.stop_bouncing(request, env) {
             return Step::Reply(page);
         }
+        // Who cannot sign in now is told so at the address that they asked for.
+        if !self.signs_in_elsewhere(request) && self.known_provider().is_none() {
+            return hold(env.now);
+        }
         let Some(sealer) = &self.sealer else {
             return self.refuse(request, Refusal::Internal);
         };
