@@ -93,8 +93,8 @@ async fn nobody_gets_a_sign_in_or_a_plain_refusal(scene: &mut Scene) -> Result<(
     let url = scene.url(APP, "/page?x=1")?;
     let mut nobody = scene.visitor();
 
-    let typed = nobody.navigate(&url).await?;
-    assert_leads_to_provider(scene, &typed)?;
+    let provider = nobody.way_to(&scene.provider.issuer(), &url).await?;
+    assert_is_provider(scene, &provider)?;
     let mut plain = HeaderMap::new();
     plain.insert(ACCEPT, HeaderValue::from_static("text/html"));
     let old_browser = nobody.send(Method::GET, &url, plain, Bytes::new()).await?;
@@ -122,6 +122,13 @@ fn assert_leads_to_provider(scene: &Scene, response: &Response) -> Result<()> {
             .header(LOCATION.as_str())
             .context("a redirect has a location")?,
     )?;
+    let caching = response.header(CACHE_CONTROL.as_str());
+    assert!(caching.is_some_and(|value| value.contains("no-store")));
+    assert_is_provider(scene, &location)
+}
+
+/// The address of an authorization request.
+fn assert_is_provider(scene: &Scene, location: &Url) -> Result<()> {
     ensure!(
         location.as_str().starts_with(&scene.provider.issuer()),
         "`{location}` is not the provider"
@@ -144,11 +151,6 @@ fn assert_leads_to_provider(scene: &Scene, response: &Response) -> Result<()> {
     assert_eq!(
         parameter("redirect_uri").as_deref(),
         Some(callback.as_str())
-    );
-    assert!(
-        response
-            .header(CACHE_CONTROL.as_str())
-            .is_some_and(|value| value.contains("no-store"))
     );
     Ok(())
 }

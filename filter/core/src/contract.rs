@@ -22,6 +22,9 @@ pub const OWN_PREFIX: &str = "/.pomerium";
 /// Where the provider sends the browser back to (OpenID Connect redirect URI), on the route's own host.
 pub const CALLBACK_PATH: &str = "/.pomerium/callback";
 
+/// Where the provider sends the browser back to on the sign-in host (`authenticate_service_url`), as in Pomerium.
+pub const SIGN_IN_HOST_CALLBACK: &str = "/oauth2/callback";
+
 /// Request header in which a body tells the certificate that a client has shown, in Envoy's format with the member
 /// `Cert` (URL-encoded PEM). Only the body writes it, and only when the certificate is valid; what a client sent under
 /// this name is dropped before the module sees the request. The module removes it.

@@ -3,10 +3,10 @@
 use super::cockpit::token::TOKEN_PATH;
 use super::program::PROGRAM_LOGIN;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
-use super::sign_in::{SIGN_IN, SIGN_IN_HOST_CALLBACK};
+use super::sign_in::SIGN_IN;
 use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
-use crate::contract::{CALLBACK_PATH, OWN_PREFIX};
+use crate::contract::{CALLBACK_PATH, OWN_PREFIX, SIGN_IN_HOST_CALLBACK};
 use crate::env::Env;
 use crate::refusal::Refusal;
 use crate::reply::{Audience, Extras, plain, public, refuse};

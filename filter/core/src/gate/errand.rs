@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::Gate;
 use super::sign_in::SIGN_IN;
-use crate::contract::CALLBACK_PATH;
+use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::{ATTEMPT_LIFETIME, LEEWAY};
@@ -275,11 +275,7 @@ impl Gate {
     /// The address that is registered with the provider for this host.
     pub(super) fn described_callback(&self, request: &Parsed<'_>) -> String {
         match &self.config.session.sign_in_host {
-            Some(sign_in) => format!(
-                "{}{}",
-                sign_in.origin,
-                super::sign_in::SIGN_IN_HOST_CALLBACK
-            ),
+            Some(sign_in) => format!("{}{}", sign_in.origin, SIGN_IN_HOST_CALLBACK),
             None => self.redirect_uri(request),
         }
     }

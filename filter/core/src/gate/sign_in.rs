@@ -1,7 +1,7 @@
 //! Beginning a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
 
 use super::Gate;
-use crate::contract::CALLBACK_PATH;
+use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::cookie;
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
@@ -16,8 +16,6 @@ use crate::step::Step;
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
-/// Where the provider sends browsers back to on the sign-in host, as in Pomerium.
-pub(super) const SIGN_IN_HOST_CALLBACK: &str = "/oauth2/callback";
 
 /// How long a request waits for the provider's metadata, in seconds. A person waits about so long before reloading.
 const HOLD: u64 = 10;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use jetway_core::config::{Origin, ProviderSettings};
-use jetway_core::contract::CALLBACK_PATH;
+use jetway_core::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::attempt::Attempt;
 use jetway_core::oidc::metadata::Discovered;
@@ -41,9 +41,12 @@ const UNREGISTERED: [&str; 6] = [
     "redirect_uri did not match",
 ];
 
-/// Where the provider sends browsers back to, for each route that asks who the visitor is. Hosts with wildcards have a
+/// Where the provider sends browsers back to: on the sign-in host, or for each route that asks who the visitor is. Hosts with wildcards have a
 /// `*` in them.
 pub(super) fn of_routes(subject: &Subject<'_>) -> Vec<String> {
+    if let Some(sign_in) = &subject.config.session.sign_in_host {
+        return vec![format!("{}{SIGN_IN_HOST_CALLBACK}", sign_in.origin)];
+    }
     let routes = subject.config.routes.iter();
     let mut addresses: Vec<String> = routes
         .filter(|route| route.policy.asks_for_identity())
