@@ -16,6 +16,7 @@ on_both_bodies!(
     a_sign_out_closes_the_websockets_of_that_session,
     a_renewed_session_keeps_its_websocket_open,
     a_refused_renewal_closes_the_websocket,
+    the_providers_word_closes_the_websockets,
     a_changed_policy_closes_the_websockets_of_its_route,
     the_end_of_a_session_closes_whatever_is_open,
 );
@@ -115,6 +116,21 @@ async fn a_refused_renewal_closes_the_websocket(scene: &mut Scene) -> Result<()>
     let mut socket = open(&alice, &url).await?;
     scene.provider.end_sessions(ALICE, Told::Nothing).await?;
     closed(&mut socket, Duration::from_secs(LIFE) + CLOSED_WITHIN).await
+}
+
+/// Back-channel logout, of one session and of all of a person.
+async fn the_providers_word_closes_the_websockets(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, url) = serve(scene, &upstream).await?;
+    let bob = signed_in(scene, &url, BOB).await?;
+    let mut other = open(&bob, &url).await?;
+    for told in [Told::BySession, Told::ByPerson] {
+        let alice = signed_in(scene, &url, ALICE).await?;
+        let mut socket = open(&alice, &url).await?;
+        assert_eq!(scene.provider.end_sessions(ALICE, told).await?, 1);
+        closed(&mut socket, CLOSED_WITHIN).await?;
+    }
+    echo(&mut other).await
 }
 
 /// C-33. A route that is as before keeps what it has open.

@@ -1,0 +1,68 @@
+//! One host on which everybody signs in, for all routes.
+
+use anyhow::{Result, ensure};
+use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_bodies};
+
+on_both_bodies!(
+    one_sign_in_serves_all_hosts_and_one_sign_out_ends_it,
+    nobody_else_can_use_a_ticket,
+);
+
+async fn one_sign_in_serves_all_hosts_and_one_sign_out_ends_it(scene: &mut Scene) -> Result<()> {
+    scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
+    let (one, two) = (Upstream::start("one").await?, Upstream::start("two").await?);
+    let routes = [
+        Route::new(APP, &one.address()),
+        Route::new(COCKPIT, &two.address()),
+    ];
+    let _proxy = scene.serve(&routes).await?;
+    let first = scene.url(APP, "/deep?a=1")?;
+    let second = scene.url(COCKPIT, "/elsewhere")?;
+
+    let mut alice = scene.visitor();
+    let (end, answer) = alice.sign_in(&first, ALICE).await?;
+    assert_eq!(end, first);
+    answer.expect(200)?;
+    let tokens = scene.provider.count("POST", "/token").await?;
+    let (end, answer) = alice.follow(&second).await?;
+    assert_eq!(end, second, "without another form");
+    answer.expect(200)?;
+    assert_eq!(scene.provider.count("POST", "/token").await?, tokens);
+
+    let out = scene.url(APP, "/.pomerium/sign_out")?;
+    let answer = alice.post_form(&out, &[]).await?.expect(303)?;
+    alice.fetch(&second).await?.expect(401)?;
+    let next = answer.leads_to(&out)?;
+    ensure!(
+        next.as_ref().and_then(|next| next.host_str()) == Some(OTHER),
+        "the sign-in host signs out, too: {next:?}"
+    );
+    let answer = alice.navigate(&next.unwrap_or(out)).await?.expect(303)?;
+    let location = answer.header("location").unwrap_or_default().to_owned();
+    ensure!(
+        location.starts_with(&scene.provider.issuer()),
+        "and then the provider: {location}"
+    );
+    let (form, _) = alice.follow(&first).await?;
+    ensure!(form.host_str() != Some(APP), "alice is signed in at {form}");
+    Ok(())
+}
+
+async fn nobody_else_can_use_a_ticket(scene: &mut Scene) -> Result<()> {
+    scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
+    let upstream = Upstream::start("one").await?;
+    let route = Route::new(APP, &upstream.address());
+    let _proxy = scene.serve(&[route]).await?;
+    let url = scene.url(APP, "/")?;
+    // Mallory is signed in there, and sends somebody the address with her ticket.
+    let mut mallory = scene.visitor();
+    mallory.sign_in(&url, MALLORY).await?.1.expect(403)?;
+    let again = scene.url(APP, "/.pomerium/sign_in")?;
+    let callback = scene.url(APP, "/.pomerium/callback")?;
+    let ticket = mallory.way_to(callback.as_str(), &again).await?;
+    let mut alice = scene.visitor();
+    alice.navigate(&ticket).await?.expect(400)?;
+    alice.fetch(&url).await?.expect(401)?;
+    assert!(upstream.take().is_empty());
+    Ok(())
+}
