@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_bodies};
+use url::Url;
 
 on_both_bodies!(
     one_sign_in_serves_all_hosts_and_one_sign_out_ends_it,
@@ -43,6 +44,7 @@ async fn one_sign_in_serves_all_hosts_and_one_sign_out_ends_it(scene: &mut Scene
         location.starts_with(&scene.provider.issuer()),
         "and then the provider: {location}"
     );
+    alice.confirm_sign_out(&Url::parse(&location)?).await?;
     let (form, _) = alice.follow(&first).await?;
     ensure!(form.host_str() != Some(APP), "alice is signed in at {form}");
     Ok(())
