@@ -222,12 +222,25 @@ database={{ type="sqlite3"; path="{}"; }};
 /// The OpenID part, with its issuer and a new key.
 fn plugin(address: &str) -> Result<Value> {
     let mut parameters: Value = serde_json::from_str(PARAMETERS)?;
-    let key = KeyPair::generate()?;
+    let key = key()?;
     parameters["iss"] = json!(format!("{address}/api/oidc"));
     parameters["key"] = json!(key.serialize_pem());
     parameters["cert"] = json!(key.public_key_pem());
     parameters["session-cookie-name"] = json!(SESSION_COOKIE);
     Ok(json!({"module": "oidc", "name": "oidc", "display_name": "oidc", "parameters": parameters}))
+}
+
+/// A key on P-256 neither of whose coordinates begins with a zero: Glewlwyd leaves such zeros out of its key set, and a key
+/// that is written so is none (RFC 7518 section 6.2.1.2).
+fn key() -> Result<KeyPair> {
+    loop {
+        let key = KeyPair::generate()?;
+        // An uncompressed point: the byte 4 and two coordinates of 32 bytes (SEC 1 section 2.3.3).
+        let point = key.public_key_raw();
+        if point.get(1) != Some(&0) && point.get(33) != Some(&0) {
+            return Ok(key);
+        }
+    }
 }
 
 fn client(secret: &str, origin: &Url, relay: &Stub) -> Result<Value> {
