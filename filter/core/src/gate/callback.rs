@@ -11,7 +11,7 @@ use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
 use crate::oidc::logout_token;
-use crate::oidc::metadata::Metadata;
+use crate::oidc::metadata::{Metadata, is_issuer};
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{Audience, redirect};
@@ -59,7 +59,7 @@ impl<'a> Callback<'a> {
     /// The code, once the answer is known to come from the provider that was asked (RFC 9207) and to be no refusal.
     fn code(&self, metadata: &Metadata) -> Result<&str, SignInProblem> {
         let issuer_fits = match &self.issuer {
-            Some(issuer) => **issuer == *metadata.discovered.issuer,
+            Some(issuer) => is_issuer(&metadata.discovered.issuer, issuer),
             None => !metadata.discovered.sends_issuer,
         };
         if !issuer_fits {

@@ -11,6 +11,7 @@ use super::sign_in::hold;
 use crate::config::Origin;
 use crate::env::{Env, Timestamp};
 use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
+use crate::oidc::metadata::is_issuer;
 use crate::oidc::provider::NewKeys;
 use crate::refusal::Refusal;
 use crate::reply::{json_error, plain};
@@ -188,7 +189,11 @@ impl Gate {
             ));
         };
         let issuer = self.issuer();
-        if stated.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        let is_configured = stated.trim_end_matches('/') == issuer.trim_end_matches('/');
+        let known = self.known_provider();
+        let is_known =
+            known.is_some_and(|(_, metadata)| is_issuer(&metadata.discovered.issuer, &stated));
+        if !is_configured && !is_known {
             return Step::Reply(plain(
                 400,
                 "iss is another provider\n",

@@ -68,18 +68,10 @@ pub type Claims = Map<String, Value>;
 pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
     let parts = Compact::read(token)?;
     let claims = unverified(&parts)?;
-    let mut known = false;
-    let verified = keys
-        .candidates(&parts.algorithm, parts.key_id.as_deref())
-        .any(|key| {
-            known = true;
-            key.verify(token, times(expected.now)).is_ok()
-        });
-    if !known {
-        return Err(TokenProblem::UnknownKey);
-    }
+    let vouched = keys.vouches(token, &parts, &times(expected.now));
+    let is_signed = vouched.ok_or(TokenProblem::UnknownKey)?;
     check_times(&claims, expected.now)?;
-    if !verified {
+    if !is_signed {
         return Err(TokenProblem::Signature);
     }
     check_parties(&claims, expected)?;
@@ -163,7 +155,7 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenPr
     if !expected.nonce.fits(claims.get("nonce")) {
         return Err(TokenProblem::Nonce);
     }
-    if text("sub").is_none_or(|sub| sub.is_empty() || sub.len() > MAX_SUBJECT || has_control(sub)) {
+    if !text("sub").is_some_and(is_subject) {
         return Err(TokenProblem::Subject);
     }
     Ok(())
@@ -238,6 +230,11 @@ fn is_plausible(email: &str) -> bool {
                 && !domain.contains('@')
                 && !domain.ends_with('.')
         })
+}
+
+/// Whether a text can be a `sub` (OpenID Connect Core 1.0 section 2).
+pub(super) fn is_subject(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_SUBJECT && !has_control(text)
 }
 
 pub(super) fn has_control(text: &str) -> bool {

@@ -59,7 +59,7 @@ fn basic(client_id: &str, secret: &str) -> String {
 }
 
 /// A token that says who we are (RFC 7523 section 3). Its audience is the issuer, which every endpoint of a provider has
-/// to accept, and which no other provider does.
+/// to accept, and which no other provider does; where that is no address, the token endpoint.
 fn sign(
     key: &AssertionKey,
     client_id: &str,
@@ -70,7 +70,7 @@ fn sign(
     for (name, value) in [
         ("iss", json!(client_id)),
         ("sub", json!(client_id)),
-        ("aud", json!(discovered.issuer)),
+        ("aud", json!(discovered.own_name())),
         ("jti", json!(env.token::<16>().ok()?)),
         ("iat", json!(env.now.0)),
         ("exp", json!(env.now.plus(LIFETIME).0)),

@@ -130,7 +130,7 @@ pub(crate) fn absorb(
 fn user(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> {
     // `node_id` is stable; the login can be given to somebody else.
     let id = answer.get("node_id").and_then(Value::as_str)?;
-    if id.is_empty() || id.len() > super::claims::MAX_SUBJECT {
+    if !super::claims::is_subject(id) {
         return None;
     }
     claims.insert("sub".to_owned(), json!(id));

@@ -10,6 +10,8 @@ use jwt_simple::prelude::{
 };
 use serde_json::Value;
 
+use super::compact::Compact;
+
 /// More keys than this are not a provider's.
 const MAX_KEYS: usize = 64;
 /// Smallest and largest RSA modulus in bytes: below, keys can be factored; above, verifying takes too long.
@@ -81,6 +83,22 @@ impl KeySet {
         } else {
             Ok(Self { keys })
         }
+    }
+
+    /// Whether one of these keys has signed a token and its times hold under `options`; `None` when no key here is of the
+    /// token's name and algorithm.
+    #[must_use]
+    pub(crate) fn vouches(
+        &self,
+        token: &str,
+        parts: &Compact,
+        options: &VerificationOptions,
+    ) -> Option<bool> {
+        let mut candidates = self
+            .candidates(&parts.algorithm, parts.key_id.as_deref())
+            .peekable();
+        candidates.peek()?;
+        Some(candidates.any(|key| key.verify(token, options.clone()).is_ok()))
     }
 
     /// The keys that may have signed a token with this header: of this algorithm, and of this name when it has one.

@@ -6,6 +6,7 @@ use super::LEEWAY;
 use super::claims::{MAX_SUBJECT, has_control, seconds, times};
 use super::compact::Compact;
 use super::keys::KeySet;
+use super::metadata::is_issuer;
 use crate::env::Timestamp;
 
 /// A logout token is sent right after it is made, and is good for this many seconds: the specification recommends two
@@ -99,17 +100,10 @@ pub fn verify(
         return Err(LogoutProblem::Malformed);
     };
     let logout = check(&claims, expected)?;
-    let mut known = false;
-    let verified = keys
-        .candidates(&parts.algorithm, parts.key_id.as_deref())
-        .any(|key| {
-            known = true;
-            key.verify(token, times(expected.now)).is_ok()
-        });
-    match (known, verified) {
-        (false, _) => Err(LogoutProblem::UnknownKey),
-        (true, false) => Err(LogoutProblem::Signature),
-        (true, true) => Ok(logout),
+    match keys.vouches(token, &parts, &times(expected.now)) {
+        None => Err(LogoutProblem::UnknownKey),
+        Some(false) => Err(LogoutProblem::Signature),
+        Some(true) => Ok(logout),
     }
 }
 
@@ -118,7 +112,8 @@ fn check(
     expected: &Expected<'_>,
 ) -> Result<LogoutToken, LogoutProblem> {
     let is_client = |value: &Value| value == expected.client_id;
-    if claims.get("iss").and_then(Value::as_str) != Some(expected.issuer) {
+    let issuer = claims.get("iss").and_then(Value::as_str);
+    if !issuer.is_some_and(|issuer| is_issuer(expected.issuer, issuer)) {
         return Err(LogoutProblem::Issuer);
     }
     let for_us = match claims.get("aud") {

@@ -151,9 +151,25 @@ pub fn expected_issuer<'i>(issuer: &'i str, claims: &Claims) -> Option<Cow<'i, s
         return Some(Cow::Borrowed(issuer));
     }
     let tenant = claims.get("tid").and_then(Value::as_str)?;
+    is_tenant(tenant).then(|| Cow::Owned(issuer.replace(TENANT, tenant)))
+}
+
+/// Whether an issuer is the one of a document, or one of those for which Microsoft's leaves a place: what names no tenant
+/// beside its issuer (a logout, an authorization response) may come from any.
+#[must_use]
+pub fn is_issuer(document: &str, stated: &str) -> bool {
+    match document.split_once(TENANT) {
+        None => stated == document,
+        Some((before, after)) => stated
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after))
+            .is_some_and(is_tenant),
+    }
+}
+
+fn is_tenant(name: &str) -> bool {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let plain = !tenant.is_empty() && tenant.bytes().all(fit);
-    plain.then(|| Cow::Owned(issuer.replace(TENANT, tenant)))
+    !name.is_empty() && name.bytes().all(fit)
 }
 
 /// How a provider takes a browser that signs out.
@@ -168,6 +184,16 @@ pub struct SignOut {
 }
 
 impl Discovered {
+    /// What the provider calls itself: its issuer, or its token endpoint where the issuer has a place for the tenant.
+    pub(crate) fn own_name(&self) -> Cow<'_, str> {
+        if self.issuer.contains(TENANT) {
+            let Endpoint { origin, path } = &self.token_endpoint;
+            Cow::Owned(format!("{origin}{path}"))
+        } else {
+            Cow::Borrowed(&self.issuer)
+        }
+    }
+
     /// The provider's sign-out: as its document says, or where Auth0 and Cognito have theirs, which older documents of
     /// theirs do not name.
     #[must_use]

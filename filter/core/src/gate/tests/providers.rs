@@ -185,7 +185,7 @@ fn microsofts_common_document_names_the_tenant_in_the_token() {
         "jwks_uri": "https://login.microsoftonline.com/common/discovery/v2.0/keys",
         "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
     });
-    use crate::oidc::metadata::{Discovered, expected_issuer};
+    use crate::oidc::metadata::{Discovered, expected_issuer, is_issuer};
     let read = Discovered::read(document.to_string().as_bytes(), &settings).unwrap();
     let expected = |claims: Value| {
         let claims = claims.as_object().unwrap().clone();
@@ -198,6 +198,21 @@ fn microsofts_common_document_names_the_tenant_in_the_token() {
     for claims in [json!({}), json!({"tid": ""}), json!({"tid": "a/b"})] {
         assert_eq!(expected(claims), None);
     }
+    for (stated, fits) in [
+        ("https://login.microsoftonline.com/9122040d/v2.0", true),
+        ("https://login.microsoftonline.com//v2.0", false),
+        ("https://login.microsoftonline.com/a/b/v2.0", false),
+        ("https://login.microsoftonline.com/{tenantid}/v2.0", false),
+        ("https://evil.test/9122040d/v2.0", false),
+        ("https://login.microsoftonline.com/9122040d/v2.0/x", false),
+    ] {
+        assert_eq!(is_issuer(&read.issuer, stated), fits, "{stated}");
+    }
+    assert_eq!(
+        read.own_name(),
+        "https://login.microsoftonline.com/common/oauth2/v2.0/token"
+    );
+    assert!(is_issuer(ISSUER, ISSUER) && !is_issuer(ISSUER, "https://op.test/"));
 }
 
 #[test]
@@ -240,4 +255,29 @@ fn auth0_and_cognito_sign_out_in_their_own_ways() {
             .map(|sign_out| (sign_out.address.as_str(), sign_out.return_parameter));
         assert_eq!(told, expected, "{kind:?}");
     }
+}
+
+/// A logout token names its tenant in `iss` alone.
+#[test]
+fn a_tenant_of_microsofts_common_document_ends_sessions() {
+    use crate::oidc::keys::KeySet;
+    use crate::oidc::logout_token::{Expected, LogoutProblem, verify};
+
+    let (fake, now) = (crate::testing::FakeProvider::new(), 1_800_000_000);
+    let keys = KeySet::read(fake.jwks().as_bytes()).unwrap();
+    let judge = |issuer: &str| {
+        let token = fake.sign(&json!({
+            "iss": issuer, "aud": CLIENT, "iat": now, "jti": "1", "sid": "s",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        }));
+        let expected = Expected {
+            issuer: "https://login.microsoftonline.com/{tenantid}/v2.0",
+            client_id: CLIENT,
+            now: crate::env::Timestamp(now),
+        };
+        verify(&token, &keys, &expected).map(|logout| logout.session)
+    };
+    let tenant = "https://login.microsoftonline.com/9122040d/v2.0";
+    assert_eq!(judge(tenant), Ok(Some("s".to_owned())));
+    assert_eq!(judge("https://evil.test/v2.0"), Err(LogoutProblem::Issuer));
 }
