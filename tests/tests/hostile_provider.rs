@@ -735,6 +735,31 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
         attacked.upstream.take();
         attacked.still_serves(what).await?;
     }
+    for (what, more, status) in [
+        (
+            "version 8",
+            format!("{key}\r\nSec-WebSocket-Version: 8"),
+            426,
+        ),
+        ("no version", key.to_owned(), 426),
+        (
+            "two versions",
+            format!("{key}\r\n{version}\r\n{version}"),
+            426,
+        ),
+        (
+            "a short key",
+            format!("Sec-WebSocket-Key: c2hvcnQ=\r\n{version}"),
+            400,
+        ),
+    ] {
+        let bytes = handshake(get, &format!("{upgrade}\r\n{more}\r\nOrigin: {origin}"));
+        let answer = scene.dialer.raw(&attacked.url, bytes.as_bytes()).await?;
+        let found = answer.context("an answer")?.status.as_u16();
+        ensure!(found == status, "{what}: {found} instead of {status}");
+        ensure!(attacked.upstream.take().is_empty(), "{what}: forwarded");
+        attacked.still_serves(what).await?;
+    }
     let form = handshake(
         "POST /socket HTTP/1.1",
         &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nContent-Length: 0"),

@@ -17,6 +17,7 @@ mod rewrite;
 mod routes;
 mod sign_in;
 mod sign_out;
+mod upgrade;
 mod visit;
 mod watch;
 mod who_am_i;
@@ -58,6 +59,7 @@ use program::BearerTokens;
 use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
+use upgrade::{WEBSOCKET_VERSION, refused_upgrade};
 use visit::Visit;
 
 /// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1): upstreams may take fewer of these.
@@ -428,6 +430,9 @@ impl Gate {
             let methods = self.methods(request.path()).unwrap_or(FORWARDED_METHODS);
             reply.add("allow", methods.to_owned());
         }
+        if refusal == Refusal::WebsocketVersion {
+            reply.add("sec-websocket-version", WEBSOCKET_VERSION.to_owned());
+        }
         Step::Reply(reply)
     }
 
@@ -462,22 +467,6 @@ fn refusal_for(reasons: Reasons) -> Refusal {
     } else {
         Refusal::Forbidden
     }
-}
-
-/// Why a permitted request may not change its protocol, when it asks to and may not.
-fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {
-    let upgrade = request.upgrade?;
-    // A handshake is a GET (RFC 6455 section 4.1).
-    let is_handshake = request.method == "GET" && upgrade.eq_ignore_ascii_case(b"websocket");
-    if !route.allow_websockets || !is_handshake {
-        return Some(Refusal::UpgradeNotAllowed);
-    }
-    // Browsers let any page open a websocket with this site's cookies (RFC 6455 section 10.2).
-    let here = request.authority.origin();
-    request
-        .origin
-        .is_some_and(|origin| origin != here.as_bytes())
-        .then_some(Refusal::ForeignOrigin)
 }
 
 /// The log line of a refusal.

@@ -19,6 +19,8 @@ pub enum Refusal {
     ClientCertificate,
     /// The route does not pass websockets on (`allow_websockets`), or the upgrade is to something else.
     UpgradeNotAllowed,
+    /// A websocket of another version than the protocol's only one.
+    WebsocketVersion,
     /// A websocket opened, or a form sent, by a page of another origin.
     ForeignOrigin,
     /// Somebody whom the policy lets in has no Unix user (`cockpit`).
@@ -50,6 +52,8 @@ pub enum BadRequest {
     Rewrite,
     /// Two `Upgrade` headers.
     Upgrade,
+    /// A websocket's key that is none.
+    WebsocketKey,
 }
 
 impl BadRequest {
@@ -64,6 +68,7 @@ impl BadRequest {
             Self::RedirectUri => "the address to come back to is missing, or not on this site",
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
+            Self::WebsocketKey => "`Sec-WebSocket-Key` is not 16 bytes in base64",
         }
     }
 }
@@ -133,6 +138,7 @@ impl Refusal {
             Self::SignIn(SignInProblem::Declined) => 403,
             Self::SignIn(SignInProblem::ProviderAnswer) => 502,
             Self::SignIn(_) => 400,
+            Self::WebsocketVersion => 426,
             Self::ClientCertificate => 495,
             Self::ProviderUnavailable => 503,
             Self::Internal => 500,
@@ -150,6 +156,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::RedirectUri) => "bad-redirect-uri",
             Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",
+            Self::BadRequest(BadRequest::WebsocketKey) => "bad-websocket-key",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
             Self::Unauthenticated => "unauthenticated",
@@ -157,6 +164,7 @@ impl Refusal {
             Self::ClientCertificate => "client-certificate",
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
+            Self::WebsocketVersion => "websocket-version",
             Self::ForeignOrigin => "foreign-origin",
             Self::NoUnixUser => "no-unix-user",
             Self::OtherHost => "other-host",
@@ -178,6 +186,7 @@ impl Refusal {
             Self::ClientCertificate => "A client certificate is needed",
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
+            Self::WebsocketVersion => "This websocket is too old",
             Self::ForeignOrigin => "This came from another site",
             Self::NoUnixUser => "You have no Unix user on this server",
             Self::OtherHost => "Other hosts are not reached through this one",
@@ -207,6 +216,7 @@ impl Refusal {
             Self::UpgradeNotAllowed => {
                 "The operator has not allowed websockets for this application."
             }
+            Self::WebsocketVersion => "Only version 13 of the websocket protocol is spoken here.",
             Self::ForeignOrigin => {
                 "A page of another site tried to act here in your name. Nothing was done."
             }

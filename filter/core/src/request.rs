@@ -161,6 +161,10 @@ pub(crate) struct Parsed<'a> {
     /// Kind of visitor.
     pub(crate) client: Client<'a>,
     pub(crate) upgrade: Option<&'a [u8]>,
+    /// The `Sec-WebSocket-Version` header; empty when there are several.
+    pub(crate) websocket_version: Option<&'a [u8]>,
+    /// The `Sec-WebSocket-Key` header; empty when there are several.
+    pub(crate) websocket_key: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
     pub(crate) request_id: Option<&'a str>,
     /// A CORS preflight (Fetch standard).
@@ -243,6 +247,8 @@ impl<'a> Parsed<'a> {
                 "host" => set_once(&mut host, value, BadRequest::Host)?,
                 "cookie" => parsed.cookies.push(value),
                 "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
+                "sec-websocket-version" => only(&mut parsed.websocket_version, value),
+                "sec-websocket-key" => only(&mut parsed.websocket_key, value),
                 "authorization" => only(&mut parsed.authorization, value),
                 "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
                 "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
@@ -283,6 +289,8 @@ impl<'a> Parsed<'a> {
             target,
             client: parsed.client,
             upgrade: parsed.upgrade,
+            websocket_version: parsed.websocket_version,
+            websocket_key: parsed.websocket_key,
             origin: parsed.origin,
             request_id: parsed.request_id,
             preflight: method == "OPTIONS"
@@ -356,6 +364,8 @@ impl<'a> Parsed<'a> {
 struct Scan<'a> {
     client: Client<'a>,
     upgrade: Option<&'a [u8]>,
+    websocket_version: Option<&'a [u8]>,
+    websocket_key: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
     request_id: Option<&'a str>,
     certificate: Option<&'a [u8]>,

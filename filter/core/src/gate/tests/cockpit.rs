@@ -490,7 +490,11 @@ fn a_change_of_the_users_claim_asks_for_a_new_session() {
 fn websockets_pass() {
     let mut world = world();
     let jar = world.sign_in(HOST, "/", ALICE);
-    let websocket: &[(&str, &[u8])] = &[("upgrade", b"websocket"), ("origin", b"https://app.test")];
+    let websocket: &[(&str, &[u8])] = &[
+        ("upgrade", b"websocket"),
+        ("sec-websocket-version", b"13"),
+        ("origin", b"https://app.test"),
+    ];
     for path in ["/cockpit/socket", "/cockpit/channel/csrf"] {
         let seen = world.upstream(&sent(path, &jar, websocket));
         assert_eq!(

@@ -100,15 +100,20 @@ fn websockets() {
         status(&world.begin(&request("GET", host, "/socket", &all)))
     };
     let upgrade: (&str, &[u8]) = ("upgrade", b"WebSocket");
+    let version: (&str, &[u8]) = ("sec-websocket-version", b"13");
     assert_eq!(
         code(
             "app.test",
             &app,
-            &[upgrade, ("origin", b"https://app.test")]
+            &[upgrade, version, ("origin", b"https://app.test")]
         ),
         200
     );
-    assert_eq!(code("app.test", &app, &[upgrade]), 200, "not a browser");
+    assert_eq!(
+        code("app.test", &app, &[upgrade, version]),
+        200,
+        "not a browser"
+    );
     for origin in [
         "https://app.test.evil",
         "http://app.test",
@@ -116,14 +121,22 @@ fn websockets() {
         "null",
     ] {
         assert_eq!(
-            code("app.test", &app, &[upgrade, ("origin", origin.as_bytes())]),
+            code(
+                "app.test",
+                &app,
+                &[upgrade, version, ("origin", origin.as_bytes())]
+            ),
             403,
             "{origin}"
         );
     }
     assert_eq!(code("app.test", &app, &[("upgrade", b"h2c")]), 403);
     assert_eq!(
-        code("b.test", &b, &[upgrade, ("origin", b"https://b.test")]),
+        code(
+            "b.test",
+            &b,
+            &[upgrade, version, ("origin", b"https://b.test")]
+        ),
         403,
         "allow_websockets is off"
     );

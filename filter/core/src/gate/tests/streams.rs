@@ -15,6 +15,7 @@ impl World {
         let cookies = jar.header();
         let upgrade = [
             ("upgrade", &b"websocket"[..]),
+            ("sec-websocket-version", b"13"),
             ("origin", b"https://app.test"),
             ("cookie", cookies.as_bytes()),
         ];

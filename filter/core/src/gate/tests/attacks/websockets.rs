@@ -17,6 +17,7 @@ impl Target {
         let cookies = jar.header();
         let mut headers = vec![
             ("upgrade", &b"websocket"[..]),
+            ("sec-websocket-version", b"13"),
             ("connection", b"upgrade"),
             ("cookie", cookies.as_bytes()),
         ];
@@ -122,6 +123,7 @@ fn w_05_handshakes_that_are_none() {
     ] {
         let headers = [
             ("upgrade", upgrade),
+            ("sec-websocket-version", b"13"),
             ("origin", HERE),
             ("cookie", cookies.as_bytes()),
         ];
@@ -134,6 +136,47 @@ fn w_05_handshakes_that_are_none() {
         );
         target.still_serves(method);
     }
+}
+
+#[test]
+fn w_05_versions_and_keys_that_are_none() {
+    let mut target = Target::new();
+    let jar = target.innocent();
+    let cookies = jar.header();
+    for (name, value, expected) in [
+        ("sec-websocket-version", &b"8"[..], 426),
+        ("sec-websocket-version", b"", 426),
+        ("sec-websocket-version", b"13, 8", 426),
+        ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==", 200),
+        ("sec-websocket-key", b"c2hvcnQ=", 400),
+        ("sec-websocket-key", b"", 400),
+        ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ", 400),
+        ("sec-websocket-key", b"\xff", 400),
+    ] {
+        let mut headers = vec![
+            ("upgrade", &b"websocket"[..]),
+            ("origin", HERE),
+            ("cookie", cookies.as_bytes()),
+            (name, value),
+        ];
+        if name != "sec-websocket-version" {
+            headers.push(("sec-websocket-version", b"13"));
+        }
+        let step = target.send("GET", "/socket", &headers);
+        let value = String::from_utf8_lossy(value);
+        assert_eq!(status(&step), expected, "{name}: {value}");
+        if let (426, Step::Reply(reply)) = (expected, &step) {
+            assert_eq!(reply.header("sec-websocket-version"), Some("13"));
+        }
+        target.still_serves(name);
+    }
+    let none = [
+        ("upgrade", &b"websocket"[..]),
+        ("cookie", cookies.as_bytes()),
+    ];
+    assert_eq!(status(&target.send("GET", "/socket", &none)), 426);
+    let again = [("sec-websocket-version", &b"13"[..])];
+    assert_eq!(status(&target.handshake(&jar, &again)), 426, "twice");
 }
 
 #[test]
@@ -160,6 +203,7 @@ fn w_07_subprotocol_as_token() {
         let cookies = jar.header();
         let headers = [
             ("upgrade", &b"websocket"[..]),
+            ("sec-websocket-version", b"13"),
             ("cookie", cookies.as_bytes()),
             more[0],
             more[1],
