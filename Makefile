@@ -15,6 +15,8 @@ endif
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(TARGET_DIR)/tools
 NEXTEST := PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo nextest run --release --locked
+# These boot machines of their own.
+SYSTEMD := binary_id(jetway-tests::systemd)
 
 .PHONY: help
 help: ## list these commands
@@ -32,7 +34,14 @@ build: rust-tools ## build target/release/jetway, which carries the module
 test: nextest ## install the real peers and run every test (root, Debian or Ubuntu)
 	tests/setup.sh
 	@$(MAKE) --no-print-directory build
-	$(NEXTEST)
+	$(NEXTEST) --filterset 'not $(SYSTEMD)'
+
+.PHONY: test-systemd
+test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, and 13 with Cockpit of its backports (root, Debian)
+	tests/setup.sh
+	tests/machines.sh
+	@$(MAKE) --no-print-directory build
+	$(NEXTEST) --filterset '$(SYSTEMD)'
 
 .PHONY: test-core
 test-core: rust-tools nextest ## run the tests that need nothing but Rust

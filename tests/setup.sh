@@ -32,6 +32,8 @@ missing_packages() {
   done
   [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || packages+=(chromium)
   [ -n "${FIREFOX:-}" ] || firefox_binary >/dev/null || packages+=(firefox-esr)
+  # Firefox has WebGL on a display only, with the libraries that come with this one.
+  command -v Xvfb >/dev/null || packages+=(xvfb libegl1)
   installed glewlwyd || packages+=(glewlwyd dbconfig-no-thanks)
   command -v npm >/dev/null || packages+=(npm)
   command -v sudo >/dev/null || packages+=(sudo)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::installed::target_folder;
-use crate::{Process, Scene, UnixUser};
+use crate::{Process, Scene, UnixUser, eventually};
 
 /// The program that drives the browser.
 const PROGRAM: &str = include_str!("../peers/browser.mjs");
@@ -23,7 +23,7 @@ pub enum Task<'a> {
     Terminal(&'a UnixUser),
     /// Be in Cockpit as this user without a password: run a command in its terminal, log out there and in again, and
     /// open a link with a fragment.
-    SingleSignOn(&'a UnixUser),
+    SingleSignOn(&'a str),
     /// Read the page that refuses the visitor, and sign out with its button.
     Refusal,
     /// Look at pages by light and by dark, on a phone and on a desk, and leave pictures of them in `target/pages/BODY`.
@@ -86,7 +86,7 @@ impl Browser {
             Task::Terminal(user) => {
                 json!({"kind": "terminal", "user": user.name, "password": user.password})
             }
-            Task::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user.name}),
+            Task::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
             Task::Refusal => json!({"kind": "refusal"}),
             Task::Pages(pages) => {
                 let folder = target_folder()?.join("pages").join(scene.body.name());
@@ -109,6 +109,13 @@ impl Browser {
             .arg("browser.mjs")
             .current_dir(&folder)
             .env("ORDER", order.to_string());
+        let display = match self {
+            Self::Chromium => None,
+            Self::Firefox => Some(Display::start(scene).await?),
+        };
+        if let Some(display) = &display {
+            command.env("DISPLAY", &display.name);
+        }
         let mut process = Process::start(self.name(), &command, scene.logs())?;
         let status = process.finish(LIMIT).await?;
         ensure!(
@@ -119,6 +126,37 @@ impl Browser {
         );
         let report = std::fs::read(report).context("the browser leaves a report")?;
         Ok(serde_json::from_slice(&report)?)
+    }
+}
+
+/// A display that nobody sees. Firefox draws by WebGL, which newer terminals of Cockpit need, on a display only.
+struct Display {
+    name: String,
+    _process: Process,
+}
+
+impl Display {
+    async fn start(scene: &Scene) -> Result<Self> {
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-nolisten", "tcp"]);
+        command.args(["-screen", "0", "1280x800x24"]);
+        let mut process = Process::start("display", &command, scene.logs())?;
+        let number = eventually(
+            "the display is there",
+            Duration::from_secs(20),
+            async || {
+                process.ensure_running()?;
+                // The number follows on its own line, perhaps after warnings.
+                let log = process.log();
+                let number = log.lines().rev().find_map(|line| line.parse::<u32>().ok());
+                number.context("the display has a number")
+            },
+        )
+        .await?;
+        Ok(Self {
+            name: format!(":{number}"),
+            _process: process,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use p256::pkcs8::{EncodePublicKey as _, LineEnding};
+use p256::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use serde_json::{Value, json};
 
 use crate::COCKPIT;
@@ -32,6 +32,14 @@ impl SessionKey {
         Ok(self.0.verifying_key().to_public_key_pem(LineEnding::LF)?)
     }
 
+    /// The private half in PEM, for `signing_key`.
+    ///
+    /// # Errors
+    /// Never; every key can be written.
+    pub fn private_pem(&self) -> Result<String> {
+        Ok(self.0.to_pkcs8_pem(LineEnding::LF)?.to_string())
+    }
+
     /// An assertion that lets a Unix account in at the host [`COCKPIT`].
     ///
     /// # Errors
@@ -50,7 +58,7 @@ impl SessionKey {
         change: impl FnOnce(&mut Value, &mut Value),
     ) -> Result<String> {
         let now = unix_time()?;
-        let mut header = json!({"alg": "ES256", "typ": "jetway-cockpit+jwt", "kid": "test"});
+        let mut header = json!({"alg": "ES256", "typ": "jetway-cockpit+jwt"});
         let mut claims = json!({
             "iss": format!("https://{COCKPIT}/"), "aud": COCKPIT, "sub": "subject", "email": "alice@example.com",
             "user": user, "iat": now, "nbf": now, "exp": now + 60, "jti": encode(&random::<16>()?),

@@ -2,10 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Browser, COCKPIT, Cockpit, CockpitSession, MALLORY, Port, Proxy, Response, Route,
-    Scene, Task, UnixUser, Visitor, on_both_bodies,
+    ALICE, BOB, Browser, COCKPIT, Cockpit, CockpitSession, DUMMY, MALLORY, Person, Port, Proxy,
+    Response, Route, Scene, Task, UnixUser, Visitor, on_both_bodies,
 };
-use serde_json::Value;
 use url::Url;
 
 on_both_bodies!(
@@ -15,9 +14,6 @@ on_both_bodies!(
     an_administrator_signs_on_once_in_chromium,
     a_person_with_limited_access_signs_on_once_in_firefox,
 );
-
-/// What Cockpit's login page sends for a token.
-const DUMMY: &str = "Bearer sso";
 
 /// Cockpit behind the proxy, where alice and bob have Unix users and mallory has none; alice is an administrator.
 struct Desk {
@@ -41,7 +37,9 @@ impl Desk {
         let port = Port::reserve()?;
         let to = format!("http://127.0.0.1:{}", port.number());
         let cockpit = Cockpit::start(port, &conf(&session), scene.logs(), &scene.dialer).await?;
-        let proxy = scene.serve(&[route(&to, &alice, &bob)]).await?;
+        let proxy = scene
+            .serve(&[Route::to_cockpit(&to, &alice.name, &bob.name)])
+            .await?;
         let base = scene.url(COCKPIT, "/")?;
         let keys = base.join("/.well-known/pomerium/jwks.json")?;
         let keys = scene.visitor().fetch(&keys).await?.expect(200)?;
@@ -55,36 +53,15 @@ impl Desk {
         })
     }
 
-    /// Signs in at the provider and then at Cockpit, as its login page does.
     async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<Response> {
-        let (_, page) = visitor.sign_in(&self.base, account).await?;
-        let page = page.expect(200)?.text();
-        ensure!(
-            page.contains("/.pomerium/cockpit/token"),
-            "Cockpit's login page knows where to get a token: {page}"
-        );
-        let address = self.base.join("/system/terminal?a=b")?;
-        let mut token = self.base.join("/.pomerium/cockpit/token")?;
-        token
-            .query_pairs_mut()
-            .append_pair("redirect_uri", address.as_str());
-        let back = visitor.navigate(&token).await?.expect(303)?;
-        ensure!(
-            back.header("location") == Some("/system/terminal#access_token=sso"),
-            "{back:?}"
-        );
-        let login = visitor
-            .try_to_log_in_to_cockpit(&self.base, DUMMY)
-            .await?
-            .expect(200)
-            .with_context(|| self.session.log())?;
-        ensure!(login.json()?["csrf-token"].is_string(), "{}", login.text());
-        Ok(login)
+        visitor
+            .sign_on_to_cockpit(&self.base, account)
+            .await
+            .with_context(|| self.session.log())
     }
 
     async fn who(&self, visitor: &mut Visitor) -> Result<String> {
-        let output = visitor.run_in_cockpit(&self.base, "id -un").await?;
-        Ok(output.trim_end().to_owned())
+        visitor.user_in_cockpit(&self.base).await
     }
 }
 
@@ -95,16 +72,6 @@ fn conf(session: &CockpitSession) -> String {
          [OAuth]\nURL = /.pomerium/cockpit/token\n{}",
         session.cockpit_conf()
     )
-}
-
-fn route(to: &str, alice: &UnixUser, bob: &UnixUser) -> Route {
-    let cockpit = format!(
-        "cockpit:\n  users: {{{ALICE}: {}, {BOB}: {}}}\n  administrators:\n    - allow: {{or: [groups: {{has: admins}}]}}",
-        alice.name, bob.name
-    );
-    Route::new(COCKPIT, to)
-        .policy("- allow: {or: [domain: example.com]}")
-        .key(&cockpit)
 }
 
 async fn visitors_become_their_unix_users(scene: &mut Scene) -> Result<()> {
@@ -201,57 +168,20 @@ async fn a_person_with_limited_access_signs_on_once_in_firefox(scene: &mut Scene
     signs_on_once(scene, Browser::Firefox, BOB, "Limited access").await
 }
 
-/// In Cockpit's terminal, out by its own button and in again, and by a link with a fragment; without any password.
 async fn signs_on_once(scene: &Scene, browser: Browser, account: &str, access: &str) -> Result<()> {
     let desk = Desk::open(scene).await?;
     let user = if account == ALICE {
-        &desk.alice
+        &desk.alice.name
     } else {
-        &desk.bob
+        &desk.bob.name
     };
-    let url = desk.base.join("/system/terminal")?;
     let name = format!("single-sign-on-{}", scene.body.name());
-    let report = browser
-        .perform(scene, &url, Some(account), Task::SingleSignOn(user), &name)
-        .await
-        .with_context(|| desk.session.log())?;
-    let told = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
-    ensure!(
-        told("row").starts_with(&format!("OK:{}:", user.name)),
-        "{report}"
-    );
-    assert_eq!(
-        report["logins"], 1,
-        "exactly one login leads there: {report}"
-    );
-    ensure!(told("badge").contains(access), "{report}");
-    ensure!(told("loggedOut").contains("Login again"), "{report}");
-    assert_eq!(
-        report["loginsAgain"], 2,
-        "one more after logging out: {report}"
-    );
-    assert_eq!(
-        told("deepLink"),
-        desk.base.join("/system/services#/?type=timer")?.as_str()
-    );
-    assert_eq!(report["loginsByLink"], 3, "and one for the link: {report}");
-    assert_eq!(
-        report["passwordForm"], false,
-        "nobody is asked for a password: {report}"
-    );
-    // What the browser sends and keeps is worth nothing elsewhere.
-    assert_eq!(
-        report["sent"],
-        serde_json::json!(["Bearer sso"]),
-        "{report}"
-    );
-    let cookies = report["cookies"].as_array().context("the cookies")?;
-    let cockpit = |cookie: &&Value| cookie["name"] == "cockpit";
-    let cookie = cookies.iter().find(cockpit).context("Cockpit's cookie")?;
-    assert_eq!(
-        (&cookie["secure"], &cookie["httpOnly"]),
-        (&true.into(), &true.into()),
-        "{cookie}"
-    );
-    Ok(())
+    Person {
+        account,
+        user,
+        access,
+    }
+    .signs_on_once(scene, &desk.base, browser, &name)
+    .await
+    .with_context(|| desk.session.log())
 }

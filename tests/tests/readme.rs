@@ -21,6 +21,8 @@ enum How {
     Finds(&'static str),
     /// As root on Cockpit's machine, for which a folder stands in: nothing of this machine changes.
     OnCockpitsMachine(&'static str),
+    /// Where systemd runs: `systemd.rs` does, with everything else of the guide.
+    UnderSystemd,
     /// In the operator's folder; it leaves this file.
     Writes(&'static str),
     /// In the operator's folder; it serves until it is told to stop, after printing this.
@@ -96,6 +98,10 @@ const COMMANDS: &[(&str, How)] = &[
         How::OnCockpitsMachine("jetway-cockpit-session.socket"),
     ),
     (
+        "sudo systemctl try-restart cockpit.service",
+        How::UnderSystemd,
+    ),
+    (
         "sudo jetway cockpit setup --undo",
         How::OnCockpitsMachine("cockpit.conf"),
     ),
@@ -128,7 +134,7 @@ fn the_commands_of_an_operator_work() -> Result<()> {
                 How::PrintsAtHome(text) => place.prints(command, &home(), text),
                 How::Writes(file) => place.writes(command, file),
                 How::Serves(text) => place.serves(command, text).await,
-                How::Demo | How::Ci => Ok(()),
+                How::Demo | How::Ci | How::UnderSystemd => Ok(()),
             };
             result.with_context(|| format!("`{command}`"))?;
         }

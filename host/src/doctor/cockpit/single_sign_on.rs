@@ -14,10 +14,14 @@ use super::super::finding::{Change, Finding, Outcome};
 use super::super::visit::Visit;
 use super::local::Local;
 use super::login_page::LoginPage;
-use crate::cockpit::{SESSION_SOCKET, SIGN_IN_URL};
+use crate::cockpit::{SESSION_SOCKET, SIGN_IN_URL, SOCKET_UNIT};
 
 const CHECK: &str = "cockpit-single-sign-on";
 const LOGIN: &str = "/cockpit/login";
+/// What people see who were signed in by Jetway and not by Cockpit.
+const SEEN: &str = "Cockpit's login page with an error, after the sign-in";
+/// Where `jetway-cockpit-session` says what it did.
+const JOURNAL: &str = "journalctl -u 'jetway-cockpit-session@*'";
 /// No assertion at all: who checks assertions refuses it at once.
 const NOT_AN_ASSERTION: &str = "Bearer jetway-doctor";
 
@@ -102,28 +106,93 @@ async fn of_bearer(visit: &Visit<'_>, about: &str, local: &Local) -> Finding {
         }
     };
     let told = answer.outcome();
-    let seen = "Cockpit's login page with an error, after the sign-in";
-    match answer.status {
-        StatusCode::UNAUTHORIZED if answer.reason.contains("disabled") => {
+    match Bearer::of(answer.status, &answer.reason) {
+        Bearer::Checked => {
+            Finding::ok(CHECK, about, "Cockpit has assertions checked, and refuses a false one")
+        }
+        Bearer::Disabled => {
             Finding::failure(CHECK, about, format!("Cockpit takes no assertions: {told}"))
-                .seen(seen)
+                .seen(SEEN)
                 .why("the section [bearer] is missing in Cockpit's file, or says `action = none`")
                 .change(local.conf("bearer", "UnixPath", "write").line("[bearer]").line(format!("UnixPath = {SESSION_SOCKET}")))
                 .change(set_up(local))
         }
-        StatusCode::UNAUTHORIZED => Finding::ok(CHECK, about, "Cockpit has assertions checked, and refuses a false one"),
-        StatusCode::FORBIDDEN => Finding::ok(CHECK, about, "Cockpit has assertions checked, and refuses a false one"),
-        StatusCode::INTERNAL_SERVER_ERROR => Finding::failure(CHECK, about, format!("Cockpit reaches nothing that checks assertions: {told}"))
-            .seen(seen)
+        Bearer::Unreachable => Finding::failure(CHECK, about, format!("Cockpit reaches nothing that checks assertions: {told}"))
+            .seen(SEEN)
             .why("the socket in `UnixPath` is not there, may not be opened by Cockpit's account, or the program behind it does not start")
             .change(Change::act("look at the socket and its log on Cockpit's machine")
-                .line("systemctl enable --now jetway-cockpit-session.socket")
-                .line("journalctl -u 'jetway-cockpit-session@*'"))
+                .line(format!("systemctl status {SOCKET_UNIT}"))
+                .line(JOURNAL))
             .change(set_up(local)),
-        StatusCode::OK => Finding::failure(CHECK, about, "Cockpit logs in whoever sends a made-up assertion")
+        Bearer::Faulty => Finding::failure(CHECK, about, format!("what checks assertions for Cockpit cannot do so: {told}"))
+            .seen(SEEN)
+            .why("a file that it needs is missing, cannot be read or means nothing to it; its log says which")
+            .change(Change::act("read its log on Cockpit's machine").line(JOURNAL))
+            .change(set_up(local)),
+        Bearer::Open => Finding::failure(CHECK, about, "Cockpit logs in whoever sends a made-up assertion")
             .seen("nothing; everybody who reaches Cockpit is logged in")
             .why("the program behind [bearer] does not check what it gets")
             .change(set_up(local)),
-        _ => Finding::failure(CHECK, about, format!("Cockpit answers an assertion with {told}")).seen(seen),
+        Bearer::Other => Finding::failure(CHECK, about, format!("Cockpit answers an assertion with {told}")).seen(SEEN),
+    }
+}
+
+/// What Cockpit's answer to something that is no assertion tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bearer {
+    /// It was looked at and refused.
+    Checked,
+    /// Cockpit's file has nobody who would look at it.
+    Disabled,
+    /// Nobody listens, or Cockpit may not ask.
+    Unreachable,
+    /// `jetway-cockpit-session` was asked, and has a fault of its own.
+    Faulty,
+    /// It was taken for an assertion.
+    Open,
+    /// None of these.
+    Other,
+}
+
+impl Bearer {
+    /// By status and reason phrase. Without a connection to the socket, Cockpit 287 answers 500 and newer releases, at least
+    /// from 337 on, 401.
+    fn of(status: StatusCode, reason: &str) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED if reason.contains("disabled") => Self::Disabled,
+            StatusCode::UNAUTHORIZED if reason.contains("not available") => Self::Unreachable,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Checked,
+            // The helper's own message, as Cockpit passes it on.
+            StatusCode::INTERNAL_SERVER_ERROR if reason.contains("internal-error") => Self::Faulty,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Unreachable,
+            StatusCode::OK => Self::Open,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_all_releases_are_told_apart() {
+        for (status, reason, expected) in [
+            (401, "Authentication failed", Bearer::Checked),
+            (403, "No account", Bearer::Checked),
+            (401, "Authentication disabled", Bearer::Disabled),
+            (401, "Authentication not available", Bearer::Unreachable),
+            (500, "Internal error in login process", Bearer::Unreachable),
+            (
+                500,
+                "Authentication failed: internal-error: This server could not open a session%3B its journal says why",
+                Bearer::Faulty,
+            ),
+            (200, "OK", Bearer::Open),
+            (502, "Bad Gateway", Bearer::Other),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(Bearer::of(status, reason), expected, "{status} {reason}");
+        }
     }
 }

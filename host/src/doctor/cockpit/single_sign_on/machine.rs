@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
+use super::SEEN;
 use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT};
 use crate::file;
 
 const CHECK: &str = "cockpit-session-helper";
 /// Bytes of the helper's files, which it reads with the same limit.
 const MAX_FILE: u64 = 64 * 1024;
-const SEEN: &str = "Cockpit's login page with an error, after the sign-in";
 
 /// Looks at everything that is there.
 pub(super) fn examine(
@@ -27,7 +27,7 @@ pub(super) fn examine(
 ) -> Vec<Finding> {
     let layout = Layout::of(Path::new("/")).unwrap_or(Layout::StaticGroup);
     let mut findings = vec![of_socket(socket, layout)];
-    findings.extend(of_unit());
+    findings.extend(of_unit(layout));
     findings.extend(of_helper(subject, &visit.public.host, allow_root));
     findings
 }
@@ -47,9 +47,7 @@ fn of_socket(path: &Path, layout: Layout) -> Finding {
         Err(error) => {
             return failure(format!("the socket is not there: {error}"))
                 .why("systemd makes it when the unit of the socket runs")
-                .change(
-                    Change::act("start it").line(format!("systemctl enable --now {SOCKET_UNIT}")),
-                )
+                .change(Change::act("start it").line(start(layout)))
                 .change(set_up());
         }
     };
@@ -111,7 +109,16 @@ fn dynamic_group(gid: u32) -> Option<String> {
     target.into_string().ok()
 }
 
-fn of_unit() -> Option<Finding> {
+/// How the socket is started. With newer releases Cockpit's own services do so, and there is nothing to enable.
+fn start(layout: Layout) -> String {
+    let verb = match layout {
+        Layout::StaticGroup => "enable --now",
+        Layout::DynamicGroup => "start",
+    };
+    format!("systemctl {verb} {SOCKET_UNIT}")
+}
+
+fn of_unit(layout: Layout) -> Option<Finding> {
     if !Path::new("/run/systemd/system").is_dir() {
         return None;
     }
@@ -126,7 +133,7 @@ fn of_unit() -> Option<Finding> {
             .seen(SEEN)
             .change(
                 Change::act("start it, or see why it does not start")
-                    .line(format!("systemctl enable --now {SOCKET_UNIT}"))
+                    .line(start(layout))
                     .line(format!("systemctl status {SOCKET_UNIT}")),
             )
     })

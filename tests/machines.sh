@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Makes the machines of the tests under a real systemd: root folders of Debian 12 with its Cockpit (287), and of Debian 13 with
+# the newest Cockpit that Debian's backports offer, in target/peers/machines. The tests boot them with systemd-nspawn and
+# change nothing in them. Safe to run again: with everything there it takes well under a second.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+machines=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers/machines
+# What a server with Cockpit has. Without dbus-user-session, newer bridges end at once.
+packages=cockpit-ws,cockpit-bridge,cockpit-system,systemd-sysv,dbus,dbus-user-session,libpam-systemd,passwd,sudo,procps
+
+stop() {
+  printf 'machines: %s\n' "$@" >&2
+  exit 1
+}
+
+# The mirror that this machine uses itself.
+mirror() {
+  apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' \
+    | awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }'
+}
+
+install_tools() {
+  command -v mmdebstrap >/dev/null && command -v systemd-nspawn >/dev/null && return
+  printf 'machines: installing Debian packages: mmdebstrap systemd-container\n'
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap systemd-container; } >"$machines/apt.log" 2>&1 \
+    || { tail -n 20 "$machines/apt.log" >&2; stop 'mmdebstrap and systemd-container could not be installed'; }
+}
+
+# make NAME SUITE [SUITE WHENCE COCKPIT COMES]
+make_machine() {
+  local name=$1 suite=$2 backports=${3:-} root new log stamp
+  root=$machines/$name new=$machines/$name.new log=$machines/$name.log
+  stamp=$(sha256sum <tests/machines.sh)
+  if [ "$(cat "$machines/$name.stamp" 2>/dev/null)" = "$stamp" ] && [ -d "$root" ]; then return; fi
+  printf 'machines: installing %s into %s\n' "$name" "$root"
+  local uri sources=()
+  uri=$(mirror)
+  [ -n "$uri" ] || stop 'no mirror of Debian is in the sources of apt: these tests need Debian'
+  sources=("deb $uri $suite main" ${backports:+"deb $uri $backports main"})
+  rm -rf "$new" "$root"
+  mmdebstrap --quiet --variant=apt --include="$packages" \
+    ${backports:+--setup-hook="mkdir -p \"\$1/etc/apt/preferences.d\" && printf 'Package: cockpit*\nPin: release n=$backports\nPin-Priority: 600\n' >\"\$1/etc/apt/preferences.d/cockpit\""} \
+    "$suite" "$new" "${sources[@]}" >"$log" 2>&1 || { tail -n 20 "$log" >&2; stop "the root folder of $name could not be made"; }
+  mv "$new" "$root"
+  printf '%s' "$stamp" >"$machines/$name.stamp"
+}
+
+[ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null || stop 'the machines are made of Debian packages, and this system has no apt-get'
+[ "$(id -u)" = 0 ] || stop 'root is needed, to boot machines' 'run: sudo --preserve-env=HOME env "PATH=$PATH" make test-systemd'
+
+mkdir -p "$machines"
+install_tools
+make_machine bookworm bookworm
+make_machine trixie trixie trixie-backports
+for name in bookworm trixie; do
+  printf 'machines: %-9s Cockpit %s\n' "$name" "$(chroot "$machines/$name" dpkg-query -W -f '${Version}' cockpit-ws)"
+done

@@ -1,0 +1,247 @@
+//! A server with systemd and a Cockpit of its own: a container that is booted, and whose changes are gone with it.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::geteuid;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::installed::target_folder;
+use crate::{HOSTS, Port, Process, eventually, output_of};
+
+/// How long a machine may take to boot on one that is busy.
+const BOOT: Duration = Duration::from_secs(60);
+/// How long an orderly shutdown may take.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// Where root finds programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there. The mount is in a namespace of
+/// its own, so that it is gone with the machine. Machine and tests share the network, and nothing else.
+const ENTER: &str = r#"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/changes,workdir=$2/work" "$2/root"
+exec systemd-nspawn --boot --quiet --register=no --keep-unit --console=pipe --link-journal=no --resolv-conf=off \
+  --timezone=off --hostname=server --machine="$3" --directory="$2/root"
+"#;
+
+/// What is installed on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Debian 12 with its own Cockpit, 287.
+    Bookworm,
+    /// Debian 13 with the Cockpit of its backports, 372 or newer.
+    Trixie,
+}
+
+impl Release {
+    /// The name of its root folder.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
+}
+
+/// A running machine. Dropping it stops it.
+#[derive(Debug)]
+pub struct Machine {
+    release: Release,
+    process: Process,
+    /// Its systemd, as this machine sees it.
+    init: u32,
+    /// Where Cockpit listens, on loopback.
+    cockpit: Port,
+    folder: TempDir,
+    logs: PathBuf,
+}
+
+impl Machine {
+    /// Boots a new one and waits until its Cockpit answers.
+    ///
+    /// # Errors
+    /// When this is not root, the root folders are not there, or it does not boot.
+    pub async fn boot(release: Release, logs: &Path) -> Result<Self> {
+        ensure!(
+            geteuid().is_root(),
+            "machines are booted by root: run the tests as root"
+        );
+        let folder = tempfile::Builder::new()
+            .prefix("jetway-machine-")
+            .tempdir()?;
+        for name in ["changes", "work", "root"] {
+            std::fs::create_dir(folder.path().join(name))?;
+        }
+        let cockpit = Port::reserve()?;
+        prepare(&folder.path().join("changes"), cockpit.number())?;
+        let (process, init) = start(release, folder.path(), logs).await?;
+        let machine = Self {
+            release,
+            process,
+            init,
+            cockpit,
+            folder,
+            logs: logs.to_owned(),
+        };
+        machine.wait_for_cockpit().await?;
+        Ok(machine)
+    }
+
+    /// Where its Cockpit is: plain HTTP on loopback.
+    #[must_use]
+    pub fn cockpit(&self) -> String {
+        format!("http://127.0.0.1:{}", self.cockpit.number())
+    }
+
+    /// Boots it again, with what has been changed on it.
+    ///
+    /// # Errors
+    /// When it does not go down or does not come back.
+    pub async fn reboot(&mut self) -> Result<()> {
+        self.run("systemctl reboot").ok();
+        self.process.finish(SHUTDOWN).await?;
+        (self.process, self.init) = start(self.release, self.folder.path(), &self.logs).await?;
+        self.wait_for_cockpit().await
+    }
+
+    /// Runs lines of a shell as root, and returns what they print.
+    ///
+    /// # Errors
+    /// When a line fails, with what was printed.
+    pub fn run(&self, lines: &str) -> Result<String> {
+        Ok(String::from_utf8(output_of(&mut inside(
+            self.init, lines,
+        ))?)?)
+    }
+
+    /// The same, whether or not it fails.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn try_to_run(&self, lines: &str) -> Result<Output> {
+        inside(self.init, lines)
+            .output()
+            .context("nsenter cannot be started")
+    }
+
+    /// Its file at an absolute path.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.init))
+    }
+
+    /// Copies a file or a folder of this machine to the same place there.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn bring(&self, path: &Path) -> Result<()> {
+        self.bring_as(path, path)
+    }
+
+    /// Copies a file or a folder of this machine to an absolute path there.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn bring_as(&self, path: &Path, place: &Path) -> Result<()> {
+        let place = self.path(&place.display().to_string());
+        let above = place.parent().context("a file is in a folder")?;
+        std::fs::create_dir_all(above)?;
+        let mut copy = Command::new("cp");
+        copy.args(["--recursive", "--preserve=mode", "--no-target-directory"])
+            .arg(path)
+            .arg(place);
+        output_of(&mut copy).map(drop)
+    }
+
+    /// What the journal has from units whose names fit a pattern.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn journal(&self, units: &str) -> Result<String> {
+        self.run(&format!(
+            "journalctl --no-pager --output=cat --unit='{units}'"
+        ))
+    }
+
+    /// Waits until Cockpit answers. The first connection starts it.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn wait_for_cockpit(&self) -> Result<()> {
+        eventually("the machine's Cockpit answers", BOOT, async || {
+            let mut stream =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, self.cockpit.number())).await?;
+            let request = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).await?;
+            let mut answer = String::new();
+            stream.take(4096).read_to_string(&mut answer).await?;
+            ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// What differs from the root folder before the machine is booted: where Cockpit listens, and names.
+fn prepare(changes: &Path, port: u16) -> Result<()> {
+    let socket = changes.join("etc/systemd/system/cockpit.socket.d/port.conf");
+    std::fs::create_dir_all(socket.parent().context("a file is in a folder")?)?;
+    let listen = format!("[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n");
+    std::fs::write(socket, listen)?;
+    let names = HOSTS.join(" ");
+    let hosts = format!("127.0.0.1 localhost server {names} idp.localhost\n::1 localhost\n");
+    Ok(std::fs::write(changes.join("etc/hosts"), hosts)?)
+}
+
+async fn start(release: Release, folder: &Path, logs: &Path) -> Result<(Process, u32)> {
+    let root = target_folder()?.join("peers/machines").join(release.name());
+    if !root.is_dir() {
+        bail!("`{}` is missing: run tests/machines.sh", root.display());
+    }
+    let name = folder.file_name().context("the folder has a name")?;
+    let name = name.to_string_lossy().replace('.', "").to_lowercase();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--", "sh", "-euc", ENTER, "sh"])
+        .args([root.as_path(), folder])
+        .arg(name);
+    let mut process = Process::start("machine", &command, logs)?;
+    let mut init = None;
+    eventually("the machine is up", BOOT, async || {
+        process.ensure_running()?;
+        let leader = process.only_child().context("systemd is not started yet")?;
+        let state = inside(leader, "systemctl is-system-running --wait").output()?;
+        // Also tells which units failed, if any.
+        ensure!(
+            state.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&state.stdout),
+            String::from_utf8_lossy(&state.stderr)
+        );
+        init = Some(leader);
+        Ok(())
+    })
+    .await?;
+    Ok((process, init.context("it is up")?))
+}
+
+/// Lines of a shell in the machine of this process, with what root's environment has there.
+fn inside(init: u32, lines: &str) -> Command {
+    let mut command = Command::new("nsenter");
+    command
+        .arg(format!("--target={init}"))
+        .args(["--all", "--wdns=/", "--", "sh", "-euc", lines])
+        .env_clear()
+        .env("PATH", PATH)
+        .env("HOME", "/root")
+        .env("LANG", "C.UTF-8")
+        .stdin(Stdio::null());
+    command
+}

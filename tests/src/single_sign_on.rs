@@ -1,0 +1,138 @@
+//! Signing on to Cockpit by the proxy, as a program and as a browser does.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use url::Url;
+
+use crate::{ALICE, BOB, Browser, COCKPIT, Response, Route, Scene, Task, Visitor};
+
+/// What Cockpit's login page sends for a token.
+pub const DUMMY: &str = "Bearer sso";
+
+/// Somebody who signs on to Cockpit, and what comes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// At the provider.
+    pub account: &'a str,
+    /// Unix user.
+    pub user: &'a str,
+    /// What Cockpit calls the rights of the session.
+    pub access: &'a str,
+}
+
+impl Route {
+    /// To a Cockpit where alice and bob have these Unix users, and mallory has none; alice is an administrator.
+    #[must_use]
+    pub fn to_cockpit(to: &str, alice: &str, bob: &str) -> Self {
+        let cockpit = format!(
+            "cockpit:\n  users: {{{ALICE}: {alice}, {BOB}: {bob}}}\n  administrators:\n    - allow: {{or: [groups: {{has: admins}}]}}"
+        );
+        Self::new(COCKPIT, to)
+            .policy("- allow: {or: [domain: example.com]}")
+            .key(&cockpit)
+    }
+}
+
+impl Visitor {
+    /// Signs in at the provider and then at Cockpit, as its login page does. Returns what Cockpit answers to the login.
+    ///
+    /// # Errors
+    /// When one of them refuses.
+    pub async fn sign_on_to_cockpit(&mut self, base: &Url, account: &str) -> Result<Response> {
+        let (_, page) = self.sign_in(base, account).await?;
+        let page = page.expect(200)?.text();
+        ensure!(
+            page.contains("/.pomerium/cockpit/token"),
+            "Cockpit's login page knows where to get a token: {page}"
+        );
+        let address = base.join("/system/terminal?a=b")?;
+        let mut token = base.join("/.pomerium/cockpit/token")?;
+        token
+            .query_pairs_mut()
+            .append_pair("redirect_uri", address.as_str());
+        let back = self.navigate(&token).await?.expect(303)?;
+        ensure!(
+            back.header("location") == Some("/system/terminal#access_token=sso"),
+            "{back:?}"
+        );
+        let login = self
+            .try_to_log_in_to_cockpit(base, DUMMY)
+            .await?
+            .expect(200)?;
+        ensure!(login.json()?["csrf-token"].is_string(), "{}", login.text());
+        Ok(login)
+    }
+
+    /// Who a visitor's commands in Cockpit run as.
+    ///
+    /// # Errors
+    /// When there is no session.
+    pub async fn user_in_cockpit(&mut self, base: &Url) -> Result<String> {
+        let output = self.run_in_cockpit(base, "id -un").await?;
+        Ok(output.trim_end().to_owned())
+    }
+}
+
+impl Person<'_> {
+    /// In Cockpit's terminal, out by its own button and in again, and by a link with a fragment; without any password.
+    ///
+    /// # Errors
+    /// What is not as it should be.
+    pub async fn signs_on_once(
+        &self,
+        scene: &Scene,
+        base: &Url,
+        browser: Browser,
+        name: &str,
+    ) -> Result<()> {
+        let url = base.join("/system/terminal")?;
+        let report = browser
+            .perform(
+                scene,
+                &url,
+                Some(self.account),
+                Task::SingleSignOn(self.user),
+                name,
+            )
+            .await?;
+        let told = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
+        ensure!(
+            told("row").starts_with(&format!("OK:{}:", self.user)),
+            "{report}"
+        );
+        assert_eq!(
+            report["logins"], 1,
+            "exactly one login leads there: {report}"
+        );
+        ensure!(told("badge").contains(self.access), "{report}");
+        ensure!(told("loggedOut").contains("Login again"), "{report}");
+        assert_eq!(
+            report["loginsAgain"], 2,
+            "one more after logging out: {report}"
+        );
+        assert_eq!(
+            told("deepLink"),
+            base.join("/system/services#/?type=timer")?.as_str()
+        );
+        assert_eq!(report["loginsByLink"], 3, "and one for the link: {report}");
+        assert_eq!(
+            report["passwordForm"], false,
+            "nobody is asked for a password: {report}"
+        );
+        // What the browser sends and keeps is worth nothing elsewhere.
+        assert_eq!(
+            report["sent"],
+            serde_json::json!(["Bearer sso"]),
+            "{report}"
+        );
+        let cookies = report["cookies"].as_array().context("the cookies")?;
+        let cockpit = |cookie: &&Value| cookie["name"] == "cockpit";
+        let cookie = cookies.iter().find(cockpit).context("Cockpit's cookie")?;
+        assert_eq!(
+            (&cookie["secure"], &cookie["httpOnly"]),
+            (&true.into(), &true.into()),
+            "{cookie}"
+        );
+        Ok(())
+    }
+}

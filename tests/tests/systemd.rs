@@ -1,0 +1,524 @@
+//! Single sign-on on servers with a real systemd: Debian 12 with its own Cockpit, and Debian 13 with that of its backports.
+//! `make test-systemd` runs this; `tests/machines.sh` makes the servers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use jetway_tests::{
+    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, Machine, Person, Placement, Proxy, Release, Route,
+    Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
+};
+use serde_json::Value;
+use url::Url;
+
+on_both_bodies!(
+    the_guide_leads_to_single_sign_on_with_debian_12,
+    the_guide_leads_to_single_sign_on_with_backports,
+);
+
+/// Makes two tests of each scenario, `NAME::bookworm` and `NAME::trixie`, with the bundled host.
+macro_rules! on_both_releases {
+    ($($scenario:ident),+ $(,)?) => {
+        $(
+            mod $scenario {
+                use super::*;
+
+                #[test]
+                fn bookworm() -> Result<()> {
+                    on(Release::Bookworm)
+                }
+
+                #[test]
+                fn trixie() -> Result<()> {
+                    on(Release::Trixie)
+                }
+
+                fn on(release: Release) -> Result<()> {
+                    let name = format!("{}-{}", stringify!($scenario), release.name());
+                    run(&name, Body::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
+                }
+            }
+        )+
+    };
+}
+
+on_both_releases!(
+    sessions_are_the_systems_and_end_with_either,
+    the_setup_outlives_a_reboot_and_is_taken_back,
+    false_assertions_and_accounts_are_refused,
+    the_doctor_finds_what_is_wrong_on_the_machine,
+);
+
+const README: &str = include_str!("../../README.md");
+/// Longer than anything takes that is waited for.
+const LIMIT: Duration = Duration::from_secs(40);
+/// The rule for sudo in the guide, and its file.
+const SUDO_RULE: &str = "%sudo ALL=(root) NOPASSWD: /usr/bin/cockpit-bridge --privileged";
+const SUDO_FILE: &str = "/etc/sudoers.d/cockpit";
+/// What the doctor checks of single sign-on, by asking Cockpit and by looking at the machine.
+const SIGN_ON: &str = "cockpit-single-sign-on";
+const PROGRAM: &str = "cockpit-session-helper";
+/// The setup with a file whose secret is another.
+const OTHER_SECRET: &str = "head -c 32 /dev/urandom | base64 > other-secret; chmod 600 other-secret; \
+    sed 's,^cookie_secret_file:.*,cookie_secret_file: other-secret,' jetway.yaml > other.yaml; \
+    jetway cockpit setup -c other.yaml";
+/// After a change of units.
+const RESTART: &str = "systemctl daemon-reload; systemctl restart jetway-cockpit-session.socket; systemctl restart cockpit.service";
+/// Units that the setup starts for logins.
+const SESSIONS: &str = "jetway-cockpit-session@*";
+
+/// A server with Cockpit, and a proxy in front of it.
+struct Server {
+    machine: Machine,
+    base: Url,
+    /// Where the operator works, on the server.
+    desk: PathBuf,
+    _proxy: Proxy,
+}
+
+impl Server {
+    /// Before anything was set up.
+    async fn open(scene: &mut Scene, release: Release) -> Result<Self> {
+        let machine = Machine::boot(release, scene.logs()).await?;
+        make_accounts(&machine)?;
+        let routes = [Route::to_cockpit(&machine.cockpit(), "alice", "bob")];
+        let proxy = scene.serve(&routes).await?;
+        let desk = bring_file_and_programs(scene, &machine, &routes)?;
+        Ok(Self {
+            machine,
+            base: scene.url(COCKPIT, "/")?,
+            desk,
+            _proxy: proxy,
+        })
+    }
+
+    /// After the guide was followed.
+    async fn set_up(scene: &mut Scene, release: Release) -> Result<Self> {
+        let server = Self::open(scene, release).await?;
+        server.follow_the_guide().await?;
+        Ok(server)
+    }
+
+    /// What an operator types, where they work.
+    fn operate(&self, command: &str) -> Result<String> {
+        self.machine
+            .run(&format!("cd {}; {command}", self.desk.display()))
+    }
+
+    /// Runs the commands of the README in their order, up to the one that takes everything back.
+    async fn follow_the_guide(&self) -> Result<()> {
+        for command in guide() {
+            self.operate(command)
+                .with_context(|| format!("`{command}`"))?;
+        }
+        self.machine.wait_for_cockpit().await
+    }
+
+    async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<()> {
+        visitor
+            .sign_on_to_cockpit(&self.base, account)
+            .await
+            .with_context(|| self.machine.journal(SESSIONS).unwrap_or_default())?;
+        Ok(())
+    }
+
+    /// Failures of `jetway doctor`, by check, and the report as a whole.
+    fn doctor(&self) -> Result<(Vec<String>, String)> {
+        let command = format!(
+            "cd {}; jetway doctor --format json -c jetway.yaml",
+            self.desk.display()
+        );
+        let output = self.machine.try_to_run(&command)?;
+        let text = String::from_utf8(output.stdout)?;
+        let report: Value = serde_json::from_str(&text)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        let findings = report["findings"].as_array().context("findings")?;
+        let failed = findings
+            .iter()
+            .filter(|finding| finding["outcome"] != "ok")
+            .map(|finding| finding["check"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        Ok((failed, text))
+    }
+
+    /// The sessions of a Unix user that logind knows.
+    fn logind_sessions(&self, user: &str) -> Result<Vec<String>> {
+        let list = self
+            .machine
+            .run("loginctl list-sessions --no-legend --no-pager")?;
+        let of_user = list.lines().filter(|line| line.contains(user));
+        Ok(of_user
+            .filter_map(|line| line.split_whitespace().next())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    async fn expect_no_session(&self, user: &str) -> Result<()> {
+        eventually("logind has no session any more", LIMIT, async || {
+            let sessions = self.web_sessions(user)?;
+            ensure!(sessions.is_empty(), "{sessions:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Those that Cockpit began.
+    fn web_sessions(&self, user: &str) -> Result<Vec<String>> {
+        let all = self.logind_sessions(user)?;
+        let of_web = |id: &String| {
+            let kind = self.machine.run(&format!(
+                "loginctl show-session {id} --property=Type --value"
+            ));
+            // One that has ended meanwhile is none.
+            kind.is_ok_and(|kind| kind.trim() == "web")
+        };
+        Ok(all.into_iter().filter(of_web).collect())
+    }
+}
+
+/// Alice and bob: she may use sudo, and nobody needs a password.
+fn make_accounts(machine: &Machine) -> Result<()> {
+    ensure!(
+        README.contains(SUDO_RULE) && README.contains(SUDO_FILE),
+        "the guide has the rule for sudo"
+    );
+    // Numbers that no account of this machine has, because the harness ends what runs under its accounts.
+    machine
+        .run(&format!(
+            "useradd --uid 54321 --create-home --shell /bin/bash --groups sudo alice\n\
+             useradd --uid 54322 --create-home --shell /bin/bash bob\n\
+             echo '{SUDO_RULE}' > {SUDO_FILE}; chmod 440 {SUDO_FILE}"
+        ))
+        .map(drop)
+}
+
+/// Puts the operator's file and what was built there.
+fn bring_file_and_programs(
+    scene: &mut Scene,
+    machine: &Machine,
+    routes: &[Route],
+) -> Result<PathBuf> {
+    // The proxy has its secrets in its environment; this file's are beside it.
+    let placement = std::mem::replace(&mut scene.secrets.placement, Placement::Files);
+    let written = scene.file(routes);
+    scene.secrets.placement = placement;
+    let (file, _) = written?;
+    let desk = file.parent().context("the file is in a folder")?;
+    machine.bring(desk)?;
+    let built = desk.join("target/release/jetway-cockpit-session");
+    machine.bring_as(&scene.installed.cockpit_session()?, &built)?;
+    machine.bring_as(
+        scene.installed.jetway()?,
+        Path::new("/usr/local/bin/jetway"),
+    )?;
+    Ok(desk.to_owned())
+}
+
+/// The commands of the guide for Cockpit's machine: what is between the route and the way back.
+fn guide() -> Vec<&'static str> {
+    let section = README
+        .split("\n## ")
+        .find(|section| section.starts_with("Cockpit without a second password"))
+        .unwrap_or_default();
+    section
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"))
+        .flat_map(|(block, _)| block.lines())
+        .filter(|line| !line.is_empty() && !line.contains("--undo") && !line.contains("explain"))
+        .collect()
+}
+
+async fn the_guide_leads_to_single_sign_on_with_debian_12(scene: &mut Scene) -> Result<()> {
+    the_guide_leads_to_single_sign_on(scene, Release::Bookworm).await
+}
+
+async fn the_guide_leads_to_single_sign_on_with_backports(scene: &mut Scene) -> Result<()> {
+    the_guide_leads_to_single_sign_on(scene, Release::Trixie).await
+}
+
+/// In both browsers: an administrator in Chromium, and somebody with limited access in Firefox.
+async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) -> Result<()> {
+    let server = Server::set_up(scene, release).await?;
+    let people = [
+        (ALICE, "alice", "Administrative access", Browser::Chromium),
+        (BOB, "bob", "Limited access", Browser::Firefox),
+    ];
+    for (account, user, access, browser) in people {
+        let name = format!("systemd-{}-{}", release.name(), scene.body.name());
+        let person = Person {
+            account,
+            user,
+            access,
+        };
+        person
+            .signs_on_once(scene, &server.base, browser, &name)
+            .await
+            .with_context(|| server.machine.journal(SESSIONS).unwrap_or_default())?;
+    }
+    let journal = server.machine.journal(SESSIONS)?;
+    ensure!(
+        journal.contains(ALICE) && journal.contains(BOB) && !journal.contains("eyJ"),
+        "the journal says who, and no assertion: {journal}"
+    );
+    Ok(())
+}
+
+/// Ended at the proxy, by systemd or by logind: session, websocket and bridge go together.
+async fn sessions_are_the_systems_and_end_with_either(
+    scene: &mut Scene,
+    release: Release,
+) -> Result<()> {
+    let server = Server::set_up(scene, release).await?;
+    let sign_out = server.base.join("/.pomerium/sign_out")?;
+    let mut alice = scene.visitor();
+    for end in ["sign-out", "unit", "logind"] {
+        server.enter(&mut alice, ALICE).await?;
+        assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
+        let sessions = server.web_sessions("alice")?;
+        ensure!(sessions.len() == 1, "{end}: {sessions:?}");
+        let mut other = alice.clone();
+        let base = server.base.clone();
+        let working = other.run_in_cockpit(&base, "exec sleep 600");
+        let ending = async {
+            eventually("the command runs", LIMIT, async || {
+                server.machine.run("pgrep -x -u alice sleep").map(drop)
+            })
+            .await?;
+            match end {
+                "sign-out" => alice.post_form(&sign_out, &[]).await.map(drop),
+                "unit" => server
+                    .machine
+                    .run(&format!("systemctl stop '{SESSIONS}'"))
+                    .map(drop),
+                _ => server
+                    .machine
+                    .run(&format!("loginctl terminate-session {}", sessions.concat()))
+                    .map(drop),
+            }
+        };
+        let (worked, ended) = within("the session ends", LIMIT, async {
+            Ok(tokio::join!(working, ending))
+        })
+        .await?;
+        ended.with_context(|| end.to_owned())?;
+        ensure!(worked.is_err(), "{end}: the command went on");
+        server.expect_no_session("alice").await?;
+        eventually("nothing of Cockpit runs any more", LIMIT, async || {
+            let left = server
+                .machine
+                .try_to_run("pgrep -u alice -f 'cockpit-bridge|sleep 600'")?;
+            ensure!(
+                !left.status.success(),
+                "{}",
+                String::from_utf8_lossy(&left.stdout)
+            );
+            Ok(())
+        })
+        .await
+        .with_context(|| end.to_owned())?;
+        alice.forget();
+    }
+    Ok(())
+}
+
+async fn the_setup_outlives_a_reboot_and_is_taken_back(
+    scene: &mut Scene,
+    release: Release,
+) -> Result<()> {
+    let mut server = Server::open(scene, release).await?;
+    let before = server.machine.run(FILES)?;
+    server.follow_the_guide().await?;
+    let again = server.operate("sudo jetway cockpit setup -c jetway.yaml")?;
+    ensure!(again.contains("nothing was changed"), "{again}");
+
+    server.machine.reboot().await?;
+    let mut alice = scene.visitor();
+    server.enter(&mut alice, ALICE).await?;
+    assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
+
+    // What was in the folder for temporary files is gone, and is not needed for this.
+    let told = server.machine.run("sudo jetway cockpit setup --undo")?;
+    ensure!(told.contains("systemctl"), "{told}");
+    assert_eq!(
+        server.machine.run(FILES)?,
+        before,
+        "everything is as it was"
+    );
+    server
+        .machine
+        .run("systemctl try-restart cockpit.service; systemctl is-system-running")?;
+    server.machine.wait_for_cockpit().await?;
+    ensure!(
+        !server.machine.path("/run/jetway/session").exists(),
+        "the socket is gone"
+    );
+    // People with a password log in as before.
+    server.machine.run("echo bob:Looking-Glass-1 | chpasswd")?;
+    let cockpit = Url::parse(&server.machine.cockpit())?;
+    let mut bob = scene.visitor();
+    let mut nobody = scene.visitor();
+    let basic = "Basic Ym9iOkxvb2tpbmctR2xhc3MtMQ==";
+    bob.try_to_log_in_to_cockpit(&cockpit, basic)
+        .await?
+        .expect(200)?;
+    nobody
+        .try_to_log_in_to_cockpit(&cockpit, "Bearer x.y.z")
+        .await?
+        .expect(401)?;
+    Ok(())
+}
+
+/// Names and contents of everything that the setup may touch.
+const FILES: &str = "find /etc/systemd /etc/cockpit /etc/jetway -not -type d 2>/dev/null | sort | while read -r file; do \
+    echo \"$file $(stat -c '%a %U %G' \"$file\") $(sha256sum <\"$file\")\"; done";
+
+async fn false_assertions_and_accounts_are_refused(
+    scene: &mut Scene,
+    release: Release,
+) -> Result<()> {
+    let key = SessionKey::draw()?;
+    let file = scene.folder().join("signing-key.pem");
+    jetway_tests::write_private(&file, &key.private_pem()?)?;
+    scene.keys = format!("signing_key_file: {}", file.display());
+    let server = Server::set_up(scene, release).await?;
+    server.machine.run(
+        "useradd --uid 54323 --create-home --shell /usr/sbin/nologin visitor\n\
+         useradd --uid 54324 --create-home --shell /bin/bash --expiredate 1 former",
+    )?;
+    let cockpit = Url::parse(&server.machine.cockpit())?;
+    let mut visitor = scene.visitor();
+    let past = |claims: &mut Value| {
+        for claim in ["iat", "nbf", "exp"] {
+            claims[claim] = (claims[claim].as_u64().unwrap_or_default() - 600).into();
+        }
+    };
+    let good = key.assertion("alice")?;
+    let (head, signature) = good.rsplit_once('.').context("an assertion has parts")?;
+    let turned: String = signature.chars().rev().collect();
+    for (what, assertion, status) in [
+        ("root", key.assertion("root")?, 403),
+        ("unknown", key.assertion("nobody-here")?, 403),
+        ("no shell", key.assertion("visitor")?, 403),
+        ("expired account", key.assertion("former")?, 403),
+        ("garbage", "x.y.z".to_owned(), 401),
+        ("tampered", format!("{head}.{turned}"), 401),
+        ("another key", SessionKey::draw()?.assertion("alice")?, 401),
+        (
+            "wrong audience",
+            key.assertion_with("alice", |_, claims| {
+                claims["aud"] = "other.localhost".into()
+            })?,
+            401,
+        ),
+        (
+            "expired",
+            key.assertion_with("alice", |_, claims| past(claims))?,
+            401,
+        ),
+        ("good", good.clone(), 200),
+        ("replayed", good, 401),
+    ] {
+        let mut once = visitor.clone();
+        let answer = once
+            .try_to_log_in_to_cockpit(&cockpit, &format!("Bearer {assertion}"))
+            .await?;
+        ensure!(
+            answer.status.as_u16() == status,
+            "{what}: {} {}\n{}",
+            answer.status,
+            answer.text(),
+            server.machine.journal(SESSIONS)?
+        );
+    }
+    // A refusal is no failure of the machine.
+    server.machine.run("systemctl is-system-running")?;
+    visitor
+        .try_to_log_in_to_cockpit(&server.base, DUMMY)
+        .await?
+        .expect(401)?;
+    Ok(())
+}
+
+async fn the_doctor_finds_what_is_wrong_on_the_machine(
+    scene: &mut Scene,
+    release: Release,
+) -> Result<()> {
+    let server = Server::open(scene, release).await?;
+    let expect = |what: &str, checks: &[&str], words: &[&str]| -> Result<()> {
+        let (failed, report) = server.doctor()?;
+        let named = checks
+            .iter()
+            .all(|check| failed.iter().any(|one| one == check));
+        let others = failed.iter().any(|one| !checks.contains(&one.as_str()));
+        ensure!(named && !others, "{what}: {failed:?} in {report}");
+        for word in words {
+            ensure!(report.contains(word), "{what}: `{word}` is not in {report}");
+        }
+        Ok(())
+    };
+    expect(
+        "nothing is set up",
+        &["cockpit-origin", "cockpit-client-address", SIGN_ON, PROGRAM],
+        &["jetway cockpit setup"],
+    )?;
+    server.follow_the_guide().await?;
+    let good = [
+        "the unit is active",
+        "for the group",
+        "the pinned key is the one",
+    ];
+    expect("all is well", &[], &good)?;
+    server.machine.run("cp -a /etc /etc.good")?;
+    for (what, lines, checks, words) in [
+        (
+            "another group",
+            "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
+            &[SIGN_ON, PROGRAM][..],
+            &["Cockpit cannot open the socket", "group root"][..],
+        ),
+        (
+            "another cookie secret",
+            OTHER_SECRET,
+            &[PROGRAM],
+            &["is not the one that Jetway signs with"],
+        ),
+        (
+            "a key that is none",
+            "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
+            &[SIGN_ON, PROGRAM],
+            &["cannot do so", "journalctl"],
+        ),
+        (
+            "another host",
+            "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
+            &[PROGRAM],
+            &["host = other.example cockpit.localhost"],
+        ),
+        (
+            "no program",
+            "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
+            &[SIGN_ON],
+            &["does not start"],
+        ),
+    ] {
+        server.operate(lines)?;
+        server.machine.run(RESTART)?;
+        expect(what, checks, words)?;
+        server.machine.run(
+            "[ ! -e /etc/elsewhere ] || mv /etc/elsewhere /usr/local/libexec/jetway-cockpit-session\n\
+             cp -a /etc.good/jetway /etc.good/systemd /etc/",
+        )?;
+        server.machine.run(RESTART)?;
+        expect("all is well again", &[], &good)?;
+    }
+    if release == Release::Bookworm {
+        // Newer ones start it whenever somebody comes.
+        server
+            .machine
+            .run("systemctl stop jetway-cockpit-session.socket")?;
+        expect("stopped", &[SIGN_ON, PROGRAM], &["the unit is not active"])?;
+    }
+    Ok(())
+}
