@@ -4,13 +4,15 @@ mod conf;
 mod layout;
 mod route;
 mod setup;
+mod trust;
 mod units;
 
 pub(crate) use conf::{CockpitConf, Edit};
 pub(crate) use layout::Layout;
 pub(crate) use route::{chosen, looks_like_cockpit, public_origin};
 pub(crate) use setup::{Deed, set_up, undo};
+pub(crate) use trust::belongs_to_root;
 pub(crate) use units::{
-    COCKPIT_CONF, COCKPIT_SETTINGS, Deployment, SESSION_CONF, SESSION_KEYS, SESSION_SOCKET,
-    SIGN_IN_URL, SOCKET_UNIT,
+    COCKPIT_CONF, COCKPIT_SETTINGS, Deployment, SERVICE_UNIT, SESSION_CONF, SESSION_KEYS,
+    SESSION_SOCKET, SIGN_IN_URL, SOCKET_UNIT,
 };

@@ -22,12 +22,15 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 /// Where root finds programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there. The mount is in a namespace of
-/// its own, so that it is gone with the machine. Machine and tests share the network, and nothing else.
+/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there under the name $3. The mount is in a
+/// namespace of its own, so that it is gone with the machine, and so are control groups in which systemd finds the rest of
+/// the arguments: two machines in one group would end each other's services. The network is shared with the tests.
 const ENTER: &str = r#"
-mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/changes,workdir=$2/work" "$2/root"
+root=$1 folder=$2 name=$3; shift 3
+for group; do mkdir "$group"; echo $$ >"$group/cgroup.procs"; done
+mount -t overlay overlay -o "lowerdir=$root,upperdir=$folder/changes,workdir=$folder/work" "$folder/root"
 exec systemd-nspawn --boot --quiet --register=no --keep-unit --console=pipe --link-journal=no --resolv-conf=off \
-  --timezone=off --hostname=server --machine="$3" --directory="$2/root"
+  --timezone=off --hostname=server --machine="$name" --directory="$folder/root"
 "#;
 
 /// What is installed on a machine.
@@ -54,9 +57,8 @@ impl Release {
 #[derive(Debug)]
 pub struct Machine {
     release: Release,
-    process: Process,
-    /// Its systemd, as this machine sees it.
-    init: u32,
+    /// `None` between two boots.
+    boot: Option<Boot>,
     /// Where Cockpit listens, on loopback.
     cockpit: Port,
     folder: TempDir,
@@ -81,11 +83,10 @@ impl Machine {
         }
         let cockpit = Port::reserve()?;
         prepare(&folder.path().join("changes"), cockpit.number())?;
-        let (process, init) = start(release, folder.path(), logs).await?;
+        let boot = start(release, folder.path(), logs).await?;
         let machine = Self {
             release,
-            process,
-            init,
+            boot: Some(boot),
             cockpit,
             folder,
             logs: logs.to_owned(),
@@ -100,15 +101,24 @@ impl Machine {
         format!("http://127.0.0.1:{}", self.cockpit.number())
     }
 
-    /// Boots it again, with what has been changed on it.
+    /// Turns it off and boots it again, with what has been changed on it.
     ///
     /// # Errors
     /// When it does not go down or does not come back.
     pub async fn reboot(&mut self) -> Result<()> {
-        self.run("systemctl reboot").ok();
-        self.process.finish(SHUTDOWN).await?;
-        (self.process, self.init) = start(self.release, self.folder.path(), &self.logs).await?;
+        // The shell may be gone before it can say so.
+        let _ = self.try_to_run("systemctl poweroff")?;
+        if let Some(mut boot) = self.boot.take() {
+            boot.process.finish(SHUTDOWN).await?;
+        }
+        self.boot = Some(start(self.release, self.folder.path(), &self.logs).await?);
         self.wait_for_cockpit().await
+    }
+
+    /// Its systemd, as this machine sees it.
+    fn init(&self) -> Result<u32> {
+        let boot = self.boot.as_ref().context("the machine is not up")?;
+        Ok(boot.init)
     }
 
     /// Runs lines of a shell as root, and returns what they print.
@@ -117,7 +127,8 @@ impl Machine {
     /// When a line fails, with what was printed.
     pub fn run(&self, lines: &str) -> Result<String> {
         Ok(String::from_utf8(output_of(&mut inside(
-            self.init, lines,
+            self.init()?,
+            lines,
         ))?)?)
     }
 
@@ -126,15 +137,17 @@ impl Machine {
     /// # Errors
     /// When it cannot be started.
     pub fn try_to_run(&self, lines: &str) -> Result<Output> {
-        inside(self.init, lines)
+        inside(self.init()?, lines)
             .output()
             .context("nsenter cannot be started")
     }
 
     /// Its file at an absolute path.
-    #[must_use]
-    pub fn path(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{path}", self.init))
+    ///
+    /// # Errors
+    /// When the machine is not up.
+    pub fn path(&self, path: &str) -> Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/root{path}", self.init()?)))
     }
 
     /// Copies a file or a folder of this machine to the same place there.
@@ -150,7 +163,7 @@ impl Machine {
     /// # Errors
     /// When it cannot be copied.
     pub fn bring_as(&self, path: &Path, place: &Path) -> Result<()> {
-        let place = self.path(&place.display().to_string());
+        let place = self.path(&place.display().to_string())?;
         let above = place.parent().context("a file is in a folder")?;
         std::fs::create_dir_all(above)?;
         let mut copy = Command::new("cp");
@@ -189,6 +202,57 @@ impl Machine {
     }
 }
 
+/// A machine that is up. Dropping it stops it.
+#[derive(Debug)]
+struct Boot {
+    process: Process,
+    init: u32,
+    _groups: ControlGroups,
+}
+
+/// Folders of control groups, one in each hierarchy that systemd may use. Dropping them removes them, which works when the
+/// machine is down.
+#[derive(Debug)]
+struct ControlGroups(Vec<PathBuf>);
+
+impl ControlGroups {
+    /// Below those of this process.
+    fn named(name: &str) -> Result<Self> {
+        let own = std::fs::read_to_string("/proc/self/cgroup")?;
+        let hierarchies = [
+            // The unified hierarchy, alone or beside older ones, and systemd's own older one.
+            ("0::", "/sys/fs/cgroup"),
+            ("0::", "/sys/fs/cgroup/unified"),
+            (":name=systemd:", "/sys/fs/cgroup/systemd"),
+        ];
+        let group = |(kind, folder): (&str, &str)| {
+            let (_, path) = own.lines().find_map(|line| line.split_once(kind))?;
+            let parent = format!("{folder}{path}");
+            let is_group = Path::new(&parent).join("cgroup.procs").exists();
+            is_group.then(|| Path::new(&parent).join(name))
+        };
+        Ok(Self(hierarchies.into_iter().filter_map(group).collect()))
+    }
+}
+
+impl Drop for ControlGroups {
+    fn drop(&mut self) {
+        for group in &self.0 {
+            remove_group(group);
+        }
+    }
+}
+
+/// With the groups below it. One that is not empty stays.
+fn remove_group(group: &Path) {
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(group);
+}
+
 /// What differs from the root folder before the machine is booted: where Cockpit listens, and names.
 fn prepare(changes: &Path, port: u16) -> Result<()> {
     let socket = changes.join("etc/systemd/system/cockpit.socket.d/port.conf");
@@ -200,36 +264,51 @@ fn prepare(changes: &Path, port: u16) -> Result<()> {
     Ok(std::fs::write(changes.join("etc/hosts"), hosts)?)
 }
 
-async fn start(release: Release, folder: &Path, logs: &Path) -> Result<(Process, u32)> {
+async fn start(release: Release, folder: &Path, logs: &Path) -> Result<Boot> {
     let root = target_folder()?.join("peers/machines").join(release.name());
     if !root.is_dir() {
         bail!("`{}` is missing: run tests/machines.sh", root.display());
     }
     let name = folder.file_name().context("the folder has a name")?;
     let name = name.to_string_lossy().replace('.', "").to_lowercase();
+    let groups = ControlGroups::named(&name)?;
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "--", "sh", "-euc", ENTER, "sh"])
         .args([root.as_path(), folder])
-        .arg(name);
+        .arg(name)
+        .args(&groups.0);
     let mut process = Process::start("machine", &command, logs)?;
     let mut init = None;
     eventually("the machine is up", BOOT, async || {
         process.ensure_running()?;
         let leader = process.only_child().context("systemd is not started yet")?;
         let state = inside(leader, "systemctl is-system-running --wait").output()?;
-        // Also tells which units failed, if any.
         ensure!(
             state.status.success(),
             "{}{}",
             String::from_utf8_lossy(&state.stdout),
-            String::from_utf8_lossy(&state.stderr)
+            failed_units(leader)
         );
         init = Some(leader);
         Ok(())
     })
     .await?;
-    Ok((process, init.context("it is up")?))
+    Ok(Boot {
+        process,
+        init: init.context("it is up")?,
+        _groups: groups,
+    })
+}
+
+/// What systemd and its journal say of units that have failed.
+fn failed_units(init: u32) -> String {
+    let lines = "systemctl --failed --no-pager --no-legend --plain; journalctl --no-pager --priority=warning --boot | tail -n 40";
+    let output = inside(init, lines).output();
+    output.map_or_else(
+        |error| error.to_string(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
 /// Lines of a shell in the machine of this process, with what root's environment has there.

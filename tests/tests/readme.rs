@@ -46,6 +46,7 @@ const COMMANDS: &[(&str, How)] = &[
         How::Demo,
     ),
     ("make test", How::Ci),
+    ("make test-systemd", How::Ci),
     // A part of `make test`.
     ("make test-core", How::Ci),
     ("make help", How::PrintsAtHome("make demo")),
@@ -171,6 +172,10 @@ fn continuous_integration_runs_the_tests() {
     assert!(
         CI.contains("make --no-print-directory test\n"),
         "`make test` is what .ci/run runs"
+    );
+    assert!(
+        CI.contains("make --no-print-directory test-systemd\n"),
+        "and so it does with `make test-systemd`"
     );
 }
 

@@ -11,6 +11,8 @@ pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
 pub(crate) const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
 /// The socket's unit.
 pub(crate) const SOCKET_UNIT: &str = "jetway-cockpit-session.socket";
+/// The unit of one session.
+pub(crate) const SERVICE_UNIT: &str = "jetway-cockpit-session@.service";
 /// The helper's configuration.
 pub(crate) const SESSION_CONF: &str = "/etc/jetway/cockpit-session.conf";
 /// The public keys that the helper believes.
@@ -72,7 +74,7 @@ impl Deployment<'_> {
             },
             own(SESSION_CONF.to_owned(), self.session_conf()),
             own(unit(SOCKET_UNIT), self.socket()),
-            own(unit("jetway-cockpit-session@.service"), self.service()),
+            own(unit(SERVICE_UNIT), self.service()),
         ];
         if self.layout == Layout::DynamicGroup {
             files.extend(WEB_SERVICES.map(|service| {

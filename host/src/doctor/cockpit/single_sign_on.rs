@@ -1,6 +1,7 @@
 //! Whether Cockpit logs visitors in by what Jetway tells about them.
 
 mod machine;
+mod program;
 
 use std::path::Path;
 
@@ -155,8 +156,8 @@ enum Bearer {
 }
 
 impl Bearer {
-    /// By status and reason phrase. Without a connection to the socket, Cockpit 287 answers 500 and newer releases, at least
-    /// from 337 on, 401.
+    /// By status and reason phrase. Of a socket that cannot be reached, Cockpit 287 makes a 500, and 372 a 401 with other words
+    /// than for a refusal; of a program that ends without a word, 287 makes a refusal.
     fn of(status: StatusCode, reason: &str) -> Self {
         match status {
             StatusCode::UNAUTHORIZED if reason.contains("disabled") => Self::Disabled,

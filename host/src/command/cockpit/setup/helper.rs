@@ -1,15 +1,14 @@
 //! The program that opens Cockpit sessions, which runs as root.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use crate::cockpit::belongs_to_root;
+
 const NAME: &str = "jetway-cockpit-session";
 /// Where packages and administrators put programs that people do not run themselves.
 const FOLDERS: [&str; 3] = ["/usr/local/libexec", "/usr/libexec", "/usr/lib/jetway"];
-/// Permissions by which others than the owner can change a file or a folder.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Where the program is, or should be.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Helper {
         let usual = Path::new(FOLDERS[0]).join(NAME);
         let found = candidates.into_iter().find(|path| {
             let there = root.join(path.strip_prefix("/").unwrap_or(path));
-            there.exists() && (!is_system(root) || is_roots(path))
+            there.exists() && (!is_system(root) || belongs_to_root(path))
         });
         Self {
             path: found.unwrap_or(usual),
@@ -65,7 +64,7 @@ impl Helper {
             );
         }
         // A root folder that is being made may get its programs later.
-        if !is_system(root) || is_roots(&self.path) {
+        if !is_system(root) || belongs_to_root(&self.path) {
             return Ok(());
         }
         let from = self.built.as_deref().unwrap_or_else(|| Path::new(NAME));
@@ -89,17 +88,6 @@ impl Helper {
 
 fn is_system(root: &Path) -> bool {
     root == Path::new("/")
-}
-
-/// Whether a file is there, and it and every folder above it is root's alone to change.
-fn is_roots(path: &Path) -> bool {
-    let Ok(real) = std::fs::canonicalize(path) else {
-        return false;
-    };
-    real.ancestors().all(|path| {
-        std::fs::metadata(path)
-            .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & WRITABLE_BY_OTHERS == 0)
-    })
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
-use super::SEEN;
+use super::{SEEN, program};
 use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT};
 use crate::file;
 
-const CHECK: &str = "cockpit-session-helper";
+pub(super) const CHECK: &str = "cockpit-session-helper";
 /// Bytes of the helper's files, which it reads with the same limit.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -28,11 +28,12 @@ pub(super) fn examine(
     let layout = Layout::of(Path::new("/")).unwrap_or(Layout::StaticGroup);
     let mut findings = vec![of_socket(socket, layout)];
     findings.extend(of_unit(layout));
+    findings.extend(program::examine());
     findings.extend(of_helper(subject, &visit.public.host, allow_root));
     findings
 }
 
-fn set_up() -> Change {
+pub(super) fn set_up() -> Change {
     Change::act("let Jetway write its units and start them")
         .line("jetway cockpit setup -c jetway.yaml")
 }
