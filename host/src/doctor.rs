@@ -31,7 +31,7 @@ pub(crate) fn of_file(name: &str, inspection: &Inspection) -> Vec<Finding> {
 /// What there is to say about everything that a usable file names.
 pub(crate) async fn examine(subject: &Subject<'_>) -> Vec<Finding> {
     let roots = Roots::default();
-    let mut findings = certificates::examine(subject);
+    let mut findings = certificates::examine(subject, &roots);
     let listening = listener::examine(subject, &roots).await;
     let running = listening
         .iter()

@@ -263,6 +263,12 @@ impl Scene {
         Visitor::new(self.dialer.clone())
     }
 
+    /// The authority that has signed the proxy's certificate, in PEM.
+    #[must_use]
+    pub fn authority_file(&self) -> &Path {
+        &self.certificate.authority_file
+    }
+
     /// The scenario's own folder.
     #[must_use]
     pub fn folder(&self) -> &Path {

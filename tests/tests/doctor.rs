@@ -6,11 +6,16 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use jetway_tests::{APP, Body, COCKPIT, Cockpit, Port, Reached, Route, Scene, Upstream, run};
+use http::header::{DATE, HeaderValue};
+use jetway_tests::{
+    ALICE, APP, Body, COCKPIT, Cockpit, HostileProvider, Port, Reached, Route, Scene, Upstream,
+    json_answer, run,
+};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use url::Url;
 
 /// What `jetway doctor` answered.
 struct Answer {
@@ -669,6 +674,78 @@ fn another_issuer_is_named() -> Result<()> {
                 answer.expect_failure("provider-discovery")?,
                 &["another issuer", &format!("idp_provider_url: {issuer}")],
             )
+        },
+    )
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_named() -> Result<()> {
+    run(
+        "a_clock_that_is_wrong_is_named",
+        Body::Host,
+        async |scene: &mut Scene| {
+            let upstream = Upstream::start("app").await?;
+            let provider = HostileProvider::start(ALICE).await?;
+            let issuer = provider.registration().issuer;
+            scene.registration = Some(provider.registration());
+            let discovery = "/.well-known/openid-configuration";
+            let address = Url::parse(&format!("{issuer}{discovery}"))?;
+            let document = scene.visitor().fetch(&address).await?.expect(200)?.json()?;
+            provider.order(discovery, move |_| {
+                let mut answer = json_answer(200, &document);
+                let long_ago = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+                answer.headers_mut().insert(DATE, long_ago);
+                Some(answer)
+            });
+            let routes = [Route::new(APP, &upstream.address())];
+            let answer = doctor(scene, &routes, Vec::new()).await?;
+            ensure_told(
+                answer.expect_failure("clock")?,
+                &[
+                    "seconds ahead of the provider's",
+                    "timedatectl set-ntp true",
+                ],
+            )
+        },
+    )
+}
+
+#[test]
+fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
+    run(
+        "a_certificate_without_a_known_authority_is_warned_of",
+        Body::Host,
+        async |scene: &mut Scene| {
+            let upstream = Upstream::start("app").await?;
+            let routes = [Route::new(APP, &upstream.address())];
+            let answer = doctor(scene, &routes, Vec::new()).await?;
+            let warning = answer
+                .of("warning")
+                .find(|finding| finding["check"] == "certificate")
+                .context("a warning")?;
+            ensure_told(warning, &["neither there nor known", "fullchain.pem"])?;
+            // Where the machine knows it, everything is well.
+            let authority = scene.authority_file().display().to_string();
+            let (file, mut variables) = scene.file(&routes)?;
+            variables.push(("SSL_CERT_FILE".to_owned(), authority));
+            let answer = doctor_of(scene, file, variables, Vec::new()).await?;
+            let of_certificate = |finding: &&Value| finding["check"] == "certificate";
+            ensure!(
+                answer.of("warning").find(of_certificate).is_none(),
+                "{:?}",
+                answer.findings
+            );
+            ensure!(
+                answer
+                    .of("ok")
+                    .filter(of_certificate)
+                    .any(|finding| finding["message"]
+                        .as_str()
+                        .is_some_and(|said| said.contains("stands behind it"))),
+                "{:?}",
+                answer.findings
+            );
+            Ok(())
         },
     )
 }

@@ -1,5 +1,6 @@
 //! The listener's certificates: whom they are for, and until when.
 
+use anyhow::Context as _;
 use jetway_core::config::ServerCertificate;
 use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
@@ -9,7 +10,9 @@ use x509_cert::der::Decode as _;
 
 use super::Subject;
 use super::finding::{Change, Finding};
-use crate::tls;
+use crate::tls::{self, Roots};
+
+mod chain;
 
 const CHECK: &str = "certificate";
 /// Certificates of thirty and more days are renewed before this: whoever still has one has forgotten it.
@@ -19,14 +22,14 @@ const SOON: u64 = 14 * 24 * 3600;
 struct Shown {
     /// What findings call it.
     name: String,
-    der: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
     /// Seconds since 1970.
     not_before: u64,
     not_after: u64,
 }
 
 /// Looks at each certificate, and for one for each route's host.
-pub(super) fn examine(subject: &Subject<'_>) -> Vec<Finding> {
+pub(super) fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
     if subject.config.listener.insecure {
         let message =
             "the listener speaks plain HTTP: whoever terminates TLS in front has the certificates";
@@ -38,6 +41,9 @@ pub(super) fn examine(subject: &Subject<'_>) -> Vec<Finding> {
         match Shown::read(certificate) {
             Ok(read) => {
                 findings.push(of_validity(&read, subject));
+                if (read.not_before..=read.not_after).contains(&subject.now) {
+                    findings.push(chain::examine(&read, subject, roots));
+                }
                 shown.push(read);
             }
             Err(error) => findings.push(
@@ -52,14 +58,15 @@ pub(super) fn examine(subject: &Subject<'_>) -> Vec<Finding> {
 
 impl Shown {
     fn read(certificate: &ServerCertificate) -> anyhow::Result<Self> {
-        let der = tls::leaf(&certificate.certificate)?;
-        let parsed = Certificate::from_der(&der)?;
+        let chain = tls::chain(&certificate.certificate)?;
+        let leaf = chain.first().context("the chain is empty")?;
+        let parsed = Certificate::from_der(leaf)?;
         let validity = parsed.tbs_certificate().validity();
         Ok(Self {
             name: tls::called(&certificate.certificate),
             not_before: validity.not_before.to_unix_duration().as_secs(),
             not_after: validity.not_after.to_unix_duration().as_secs(),
-            der,
+            chain,
         })
     }
 
@@ -68,8 +75,9 @@ impl Shown {
         let Ok(name) = ServerName::try_from(host) else {
             return false;
         };
-        ParsedCertificate::try_from(&self.der)
-            .is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
+        let leaf = self.chain.first();
+        leaf.and_then(|leaf| ParsedCertificate::try_from(leaf).ok())
+            .is_some_and(|parsed| verify_server_name(&parsed, &name).is_ok())
     }
 }
 
@@ -186,7 +194,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let shown = Shown {
             name: "test".to_owned(),
-            der: made.cert.der().clone(),
+            chain: vec![made.cert.der().clone()],
             not_before: 0,
             not_after: 1,
         };

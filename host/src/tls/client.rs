@@ -67,7 +67,11 @@ impl Roots {
         Ok(Arc::clone(self.plain.get_or_init(|| config)))
     }
 
-    fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
+    /// The system's authorities.
+    ///
+    /// # Errors
+    /// A system without any.
+    pub(crate) fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
         if let Some(roots) = self.system.get() {
             return Ok(Arc::clone(roots));
         }
