@@ -652,7 +652,7 @@ fn a_silent_provider_and_upstream_are_named() -> Result<()> {
                 provider,
                 &["provider-discovery", "idp_provider_url", "\"line\":"],
             )?;
-            ensure_told(upstream, &["\"check\":\"upstream\"", "502", "\"line\":"])
+            ensure_told(upstream, &["\"check\":\"upstream\"", "503", "\"line\":"])
         },
     )
 }

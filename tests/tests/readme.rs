@@ -102,6 +102,7 @@ const COMMANDS: &[(&str, How)] = &[
         "sudo systemctl try-restart cockpit.service",
         How::UnderSystemd,
     ),
+    ("sudo jetway doctor -c jetway.yaml", How::UnderSystemd),
     (
         "sudo jetway cockpit setup --undo",
         How::OnCockpitsMachine("cockpit.conf"),

@@ -110,6 +110,11 @@ fn unreachable(
     origin: &Origin,
 ) -> Finding {
     let to = |what: &str| subject.in_route(index, "to", what);
+    let status = match &silence {
+        Silence::Broken(error) if error.is_parse() => 502,
+        Silence::Slow => 504,
+        Silence::Connect(_) | Silence::Broken(_) | Silence::Unprepared => 503,
+    };
     let (message, why, change) = match silence {
         Silence::Connect(ConnectFault::Resolve { name, source }) => (
             format!("the name `{name}` is not found: {source}"),
@@ -149,7 +154,9 @@ fn unreachable(
         ),
     };
     Finding::failure(CHECK, about, message)
-        .seen("after the sign-in, a page of Jetway that says that the application cannot be reached (502)")
+        .seen(format!(
+            "after the sign-in, a page that says that the application cannot be reached ({status})"
+        ))
         .why(why)
         .change(change)
 }
