@@ -31,7 +31,7 @@ build: rust-tools ## build target/release/jetway, which carries the module
 	$(AS_PERSON) cargo build --release --locked
 
 .PHONY: test
-test: nextest ## install the real peers and run every test (root, Debian or Ubuntu)
+test: nextest ## install the real peers and run every test but those of test-systemd (root, Debian or Ubuntu)
 	tests/setup.sh
 	@$(MAKE) --no-print-directory build
 	$(NEXTEST) --filterset 'not $(SYSTEMD)'

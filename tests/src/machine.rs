@@ -283,7 +283,7 @@ async fn start(release: Release, folder: &Path, logs: &Path) -> Result<Boot> {
     eventually("the machine is up", BOOT, async || {
         process.ensure_running()?;
         let leader = process.only_child().context("systemd is not started yet")?;
-        let state = inside(leader, "systemctl is-system-running --wait").output()?;
+        let state = inside(leader, "systemctl is-system-running").output()?;
         ensure!(
             state.status.success(),
             "{}{}",

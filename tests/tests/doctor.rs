@@ -723,7 +723,7 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 .of("warning")
                 .find(|finding| finding["check"] == "certificate")
                 .context("a warning")?;
-            ensure_told(warning, &["neither there nor known", "fullchain.pem"])?;
+            ensure_told(warning, &["neither in the file nor known", "fullchain.pem"])?;
             // Where the machine knows it, everything is well.
             let authority = scene.authority_file().display().to_string();
             let (file, mut variables) = scene.file(&routes)?;

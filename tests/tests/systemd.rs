@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, Machine, Person, Placement, Proxy, Release, Route,
-    Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
+    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, MALLORY, Machine, Person, Placement, Proxy, Release,
+    Route, Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
 };
 use serde_json::Value;
 use url::Url;
@@ -47,6 +47,7 @@ on_both_releases!(
     sessions_are_the_systems_and_end_with_either,
     the_setup_outlives_a_reboot_and_is_taken_back,
     false_assertions_and_accounts_are_refused,
+    nobody_gets_in_as_somebody_else,
     the_doctor_finds_what_is_wrong_on_the_machine,
 );
 
@@ -349,7 +350,10 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
 
     // What was in the folder for temporary files is gone, and is not needed for this.
     let told = server.machine.run("sudo jetway cockpit setup --undo")?;
-    ensure!(told.contains("systemctl"), "{told}");
+    ensure!(
+        told.contains("removed   /etc/systemd/system/jetway-cockpit-session.socket"),
+        "{told}"
+    );
     assert_eq!(
         server.machine.run(FILES)?,
         before,
@@ -405,7 +409,9 @@ async fn false_assertions_and_accounts_are_refused(
     };
     let good = key.assertion("alice")?;
     let (head, signature) = good.rsplit_once('.').context("an assertion has parts")?;
-    let turned: String = signature.chars().rev().collect();
+    // Another first digit: still base64, and another signature.
+    let digit = if signature.starts_with('A') { 'B' } else { 'A' };
+    let turned = format!("{digit}{}", signature.get(1..).unwrap_or_default());
     for (what, assertion, status) in [
         ("root", key.assertion("root")?, 403),
         ("unknown", key.assertion("nobody-here")?, 403),
@@ -443,10 +449,39 @@ async fn false_assertions_and_accounts_are_refused(
     }
     // A refusal is no failure of the machine.
     server.machine.run("systemctl is-system-running")?;
+    let journal = server.machine.journal(SESSIONS)?;
+    ensure!(!journal.contains("Failed with result"), "{journal}");
     visitor
         .try_to_log_in_to_cockpit(&server.base, DUMMY)
         .await?
         .expect(401)?;
+    Ok(())
+}
+
+async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) -> Result<()> {
+    let server = Server::set_up(scene, release).await?;
+    let mut alice = scene.visitor();
+    let login = alice.sign_on_to_cockpit(&server.base, ALICE).await?;
+    assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
+
+    let mut bob = scene.visitor();
+    bob.sign_in(&server.base, BOB).await?;
+    bob.keep_cookies(&server.base, &login);
+    ensure!(
+        bob.user_in_cockpit(&server.base).await.is_err(),
+        "alice's cookie is no session for bob"
+    );
+    let login = bob.try_to_log_in_to_cockpit(&server.base, DUMMY).await?;
+    login.expect(200)?;
+    assert_eq!(bob.user_in_cockpit(&server.base).await?, "bob");
+
+    let mut mallory = scene.visitor();
+    let (_, page) = mallory.sign_in(&server.base, MALLORY).await?;
+    ensure!(page.expect(403)?.text().contains("no Unix user"));
+    let login = mallory
+        .try_to_log_in_to_cockpit(&server.base, DUMMY)
+        .await?;
+    login.expect(403)?;
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub(super) fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
             Ok(read) => {
                 findings.push(of_validity(&read, subject));
                 if (read.not_before..=read.not_after).contains(&subject.now) {
-                    findings.push(chain::examine(&read, subject, roots));
+                    findings.push(chain::examine(&read, subject.now, roots));
                 }
                 shown.push(read);
             }

@@ -8,7 +8,6 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
 use super::{CHECK, Shown};
-use crate::doctor::Subject;
 use crate::doctor::finding::{Change, Finding};
 use crate::tls::{self, Roots};
 
@@ -33,14 +32,14 @@ enum Backing {
 }
 
 /// Looks at the whole chain of a certificate that is valid now.
-pub(super) fn examine(shown: &Shown, subject: &Subject<'_>, roots: &Roots) -> Finding {
+pub(super) fn examine(shown: &Shown, now: u64, roots: &Roots) -> Finding {
     let about = format!("certificate {}", shown.name);
     let Ok(known) = roots.system() else {
         let message = "this machine knows no authorities: whether browsers accept it is not known";
         return Finding::ok(CHECK, &about, message);
     };
     let warning = |message: String| Finding::warning(CHECK, &about, message).seen(SEEN);
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(subject.now));
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     match Backing::of(&shown.chain, &known, now) {
         Backing::Known => {
             let message = "an authority that this machine knows stands behind it";
@@ -59,42 +58,59 @@ pub(super) fn examine(shown: &Shown, subject: &Subject<'_>, roots: &Roots) -> Fi
                 ))
         }
         Backing::Missing(name) => warning(format!(
-            "the last certificate in the file is signed by `{name}`, whose certificate is neither there nor known"
+            "it ends at `{name}`, whose certificate is neither in the file nor known to this machine"
         ))
         .why(
-            "every certificate between the server's own and that of a known authority has to be shown: some browsers \
-             fetch a missing one, telephones and programs do not",
+            "every certificate between the server's own and that of a known authority has to be shown (some browsers fetch a \
+             missing one, telephones and programs do not), and an authority of your own has to be known to each browser",
         )
         .change(
-            subject
-                .at_top("certificate_file", "name the file with the whole chain, which is often called")
-                .line("certificate_file: fullchain.pem"),
+            Change::act(format!(
+                "name the file with the whole chain, which is often called `fullchain.pem`, instead of {}, and start Jetway again",
+                shown.name
+            )),
         )
-        .change(
-            Change::act("or append what is missing to the file")
-                .line("cat intermediate.pem >> certificate.pem"),
-        ),
-        Backing::Faulty(told) => warning(format!("its chain cannot be used: {told}")),
+        .change(Change::act("if the authority is your own, let each browser know it")),
+        Backing::Faulty(told) => {
+            Finding::warning(CHECK, &about, format!("its chain cannot be used: {told}"))
+                .seen("a warning page instead of the application")
+                .why("browsers look at every certificate up to that of the authority")
+                .change(Change::act(
+                    "get certificate and chain anew from the authority, and start Jetway again",
+                ))
+        }
     }
 }
 
 impl Backing {
     fn of(chain: &[CertificateDer<'_>], known: &RootCertStore, now: UnixTime) -> Self {
         use rustls::{CertificateError, Error};
-        let own = names(chain.first());
+        let signs_itself = names(chain.first()).is_some_and(|(subject, issuer)| subject == issuer);
         match tls::verify_chain(chain, known, now) {
             Ok(()) => Self::Known,
-            // Of these, some are refused for what else stands in them, such as that they are an authority's.
-            Err(_) if own.is_some_and(|(subject, issuer)| subject == issuer) => Self::Itself,
+            // One that may sign others, as those that sign themselves often may, is refused for that alone.
+            Err(Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::Other(_),
+            )) if signs_itself => Self::Itself,
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Self::unknown(chain),
             Err(error) => Self::Faulty(error.to_string()),
         }
     }
 
+    /// Goes from the owner's certificate to that of whoever has signed it, as far as they are in the file.
     fn unknown(chain: &[CertificateDer<'_>]) -> Self {
-        let Some((subject, issuer)) = names(chain.last()) else {
-            return Self::Faulty("its last certificate cannot be read".to_owned());
+        let all: Vec<_> = chain.iter().filter_map(|one| names(Some(one))).collect();
+        let Some(mut current) = all.first() else {
+            return Self::Faulty("its certificate cannot be read".to_owned());
         };
+        // A chain that goes in circles ends too.
+        for _ in &all {
+            match all.iter().find(|(subject, _)| *subject == current.1) {
+                Some(next) if next != current => current = next,
+                _ => break,
+            }
+        }
+        let (subject, issuer) = current;
         let name = issuer.chars().take(MAX_NAME).collect();
         if subject == issuer {
             Self::OwnAuthority(name)
@@ -155,6 +171,7 @@ mod tests {
             (&[&own, &between][..], &known, Backing::Known),
             (&[&own, &between, &root], &known, Backing::Known),
             (&[&own], &known, Backing::Missing(named("Between"))),
+            (&[&own, &root], &known, Backing::Missing(named("Between"))),
             (&[&own, &between], &nobody, Backing::Missing(named("Root"))),
             (
                 &[&own, &between, &root],
