@@ -67,7 +67,9 @@ stop_all() {
   [ -z "$folder" ] || rm -rf "$folder"
 }
 trap stop_all EXIT
-trap 'exit 0' INT TERM
+# Make passes on a signal that its group gets as well, and people press Ctrl-C twice: an `exit` within `stop_all` would
+# leave Cockpit running.
+trap "trap '' INT TERM; exit 0" INT TERM
 
 # What `jetway demo` would find at a URL: ready, refuses, unknown or silent.
 state_of() {

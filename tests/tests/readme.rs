@@ -385,7 +385,11 @@ async fn stop(mut process: Process) -> Result<()> {
 
 /// Make itself reports that it was interrupted; what counts is that nothing is left.
 async fn stop_demo(mut process: Process) -> Result<()> {
-    process.terminate();
+    // Signals arrive at every moment of its stopping, as from somebody who leans on Ctrl-C.
+    for _ in 0..40 {
+        process.terminate();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     process.finish(Duration::from_secs(15)).await?;
     let said = process.log();
     let started = said
