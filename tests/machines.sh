@@ -15,10 +15,10 @@ stop() {
   exit 1
 }
 
-# The mirror that this machine uses itself.
+# The mirror that this machine uses itself. What apt fetched last names the origins.
 mirror() {
   apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' \
-    | awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }'
+    | awk '$2 == "Debian" && $3 == "Debian" && !found { print $1; found = 1 }'
 }
 
 install_tools() {
@@ -38,6 +38,7 @@ make_machine() {
   printf 'machines: installing %s into %s\n' "$name" "$root"
   local uri sources=()
   uri=$(mirror)
+  [ -n "$uri" ] || { apt-get update -qq && uri=$(mirror); }
   [ -n "$uri" ] || stop 'no mirror of Debian is in the sources of apt: these tests need Debian'
   sources=("deb $uri $suite main" ${backports:+"deb $uri $backports main"})
   rm -rf "$new" "$root"

@@ -4,6 +4,7 @@ mod conf;
 mod layout;
 mod route;
 mod setup;
+mod systemd;
 mod trust;
 mod units;
 
@@ -11,8 +12,9 @@ pub(crate) use conf::{CockpitConf, Edit};
 pub(crate) use layout::Layout;
 pub(crate) use route::{chosen, looks_like_cockpit, public_origin};
 pub(crate) use setup::{Deed, set_up, undo};
-pub(crate) use trust::belongs_to_root;
+pub(crate) use systemd::systemd_runs;
+pub(crate) use trust::{belongs_to_root, changed_by_others};
 pub(crate) use units::{
-    COCKPIT_CONF, COCKPIT_SETTINGS, Deployment, SERVICE_UNIT, SESSION_CONF, SESSION_KEYS,
-    SESSION_SOCKET, SIGN_IN_URL, SOCKET_UNIT,
+    COCKPIT_CONF, COCKPIT_SETTINGS, Deployment, HELPER, SERVICE_UNIT, SESSION_CONF, SESSION_KEYS,
+    SESSION_SOCKET, SIGN_IN_URL, SOCKET_UNIT, UNITS,
 };

@@ -15,6 +15,7 @@ mod cockpit_session;
 mod deadline;
 mod dialer;
 mod dice;
+mod doctor;
 mod form;
 mod glewlwyd;
 mod hostile_provider;
@@ -47,6 +48,7 @@ pub use cockpit_session::CockpitSession;
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};
 pub use dice::Dice;
+pub use doctor::{Diagnosis, ensure_told};
 pub use form::Form;
 pub use glewlwyd::Glewlwyd;
 pub use hostile_provider::{

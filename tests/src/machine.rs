@@ -19,18 +19,23 @@ const BOOT: Duration = Duration::from_secs(60);
 /// How long an orderly shutdown may take.
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
+/// How long a command on a machine may take.
+const COMMAND: Duration = Duration::from_secs(90);
+
 /// Where root finds programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there under the name $3. The mount is in a
-/// namespace of its own, so that it is gone with the machine, and so are control groups in which systemd finds the rest of
-/// the arguments: two machines in one group would end each other's services. The network is shared with the tests.
+/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there under the name $3. systemd finds
+/// itself in the control groups that are the rest of the arguments: two machines in one group would end each other's
+/// services. The network is shared with the tests. This is the first process of a namespace, with whose end, by whatever
+/// signal, the kernel ends all the others; as systemd-nspawn logs elsewhere when it is the first, it is not.
 const ENTER: &str = r#"
 root=$1 folder=$2 name=$3; shift 3
 for group; do mkdir "$group"; echo $$ >"$group/cgroup.procs"; done
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$folder/changes,workdir=$folder/work" "$folder/root"
-exec systemd-nspawn --boot --quiet --register=no --keep-unit --console=pipe --link-journal=no --resolv-conf=off \
-  --timezone=off --hostname=server --machine="$name" --directory="$folder/root"
+systemd-nspawn --boot --quiet --register=no --keep-unit --console=pipe --link-journal=no --resolv-conf=off \
+  --timezone=off --hostname=server --machine="$name" --directory="$folder/root" \
+  || exit
 "#;
 
 /// What is installed on a machine.
@@ -139,7 +144,7 @@ impl Machine {
     pub fn try_to_run(&self, lines: &str) -> Result<Output> {
         inside(self.init()?, lines)
             .output()
-            .context("nsenter cannot be started")
+            .context("timeout cannot be started")
     }
 
     /// Its file at an absolute path.
@@ -231,7 +236,12 @@ impl ControlGroups {
             let is_group = Path::new(&parent).join("cgroup.procs").exists();
             is_group.then(|| Path::new(&parent).join(name))
         };
-        Ok(Self(hierarchies.into_iter().filter_map(group).collect()))
+        let groups: Vec<PathBuf> = hierarchies.into_iter().filter_map(group).collect();
+        ensure!(
+            !groups.is_empty(),
+            "no control groups in which a machine could be are at /sys/fs/cgroup"
+        );
+        Ok(Self(groups))
     }
 }
 
@@ -274,7 +284,8 @@ async fn start(release: Release, folder: &Path, logs: &Path) -> Result<Boot> {
     let groups = ControlGroups::named(&name)?;
     let mut command = Command::new("unshare");
     command
-        .args(["--mount", "--", "sh", "-euc", ENTER, "sh"])
+        .args(["--mount", "--pid", "--mount-proc", "--fork", "--kill-child"])
+        .args(["--", "sh", "-euc", ENTER, "sh"])
         .args([root.as_path(), folder])
         .arg(name)
         .args(&groups.0);
@@ -282,7 +293,7 @@ async fn start(release: Release, folder: &Path, logs: &Path) -> Result<Boot> {
     let mut init = None;
     eventually("the machine is up", BOOT, async || {
         process.ensure_running()?;
-        let leader = process.only_child().context("systemd is not started yet")?;
+        let leader = init_below(process.id()).context("systemd is not started yet")?;
         let state = inside(leader, "systemctl is-system-running").output()?;
         ensure!(
             state.status.success(),
@@ -301,6 +312,28 @@ async fn start(release: Release, folder: &Path, logs: &Path) -> Result<Boot> {
     })
 }
 
+/// The machine's systemd, below a process of this machine.
+fn init_below(process: u32) -> Option<u32> {
+    let children = format!("/proc/{process}/task/{process}/children");
+    let children = std::fs::read_to_string(children).ok()?;
+    children.split_whitespace().find_map(|child| {
+        let child = child.parse().ok()?;
+        if is_init(child) {
+            Some(child)
+        } else {
+            init_below(child)
+        }
+    })
+}
+
+/// Whether a process is the first in the namespace that systemd-nspawn made in its own, so that the tests' is the third.
+fn is_init(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let ids: Vec<&str> = ids.unwrap_or_default().split_whitespace().collect();
+    matches!(ids[..], [_, _, "1"])
+}
+
 /// What systemd and its journal say of units that have failed.
 fn failed_units(init: u32) -> String {
     let lines = "systemctl --failed --no-pager --no-legend --plain; journalctl --no-pager --priority=warning --boot | tail -n 40";
@@ -313,8 +346,9 @@ fn failed_units(init: u32) -> String {
 
 /// Lines of a shell in the machine of this process, with what root's environment has there.
 fn inside(init: u32, lines: &str) -> Command {
-    let mut command = Command::new("nsenter");
+    let mut command = Command::new("timeout");
     command
+        .args(["--kill-after=5", &COMMAND.as_secs().to_string(), "nsenter"])
         .arg(format!("--target={init}"))
         .args(["--all", "--wdns=/", "--", "sh", "-euc", lines])
         .env_clear()

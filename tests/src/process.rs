@@ -88,13 +88,9 @@ impl Process {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The id of the one program that this one has started and that still runs.
-    pub(crate) fn only_child(&self) -> Option<u32> {
-        let id = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-        let mut children = children.split_whitespace();
-        let only = children.next()?.parse().ok()?;
-        children.next().is_none().then_some(only)
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends SIGTERM to the program's group.

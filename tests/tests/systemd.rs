@@ -1,13 +1,14 @@
 //! Single sign-on on servers with a real systemd: Debian 12 with its own Cockpit, and Debian 13 with that of its backports.
 //! `make test-systemd` runs this; `tests/machines.sh` makes the servers.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, MALLORY, Machine, Person, Placement, Proxy, Release,
-    Route, Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
+    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement,
+    Proxy, Release, Route, Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
 };
 use serde_json::Value;
 use url::Url;
@@ -132,24 +133,13 @@ impl Server {
         Ok(())
     }
 
-    /// Failures of `jetway doctor`, by check, and the report as a whole.
-    fn doctor(&self) -> Result<(Vec<String>, String)> {
+    /// What `jetway doctor` finds there.
+    fn doctor(&self) -> Result<Diagnosis> {
         let command = format!(
             "cd {}; jetway doctor --format json -c jetway.yaml",
             self.desk.display()
         );
-        let output = self.machine.try_to_run(&command)?;
-        let text = String::from_utf8(output.stdout)?;
-        let report: Value = serde_json::from_str(&text)
-            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-        let findings = report["findings"].as_array().context("findings")?;
-        let failed = findings
-            .iter()
-            // Nobody on the machine knows the authority of the test's certificate.
-            .filter(|finding| finding["outcome"] != "ok" && finding["check"] != "certificate")
-            .map(|finding| finding["check"].as_str().unwrap_or_default().to_owned())
-            .collect();
-        Ok((failed, text))
+        Diagnosis::read(&self.machine.try_to_run(&command)?)
     }
 
     /// The sessions of a Unix user that logind knows.
@@ -216,6 +206,9 @@ fn bring_file_and_programs(
     let (file, _) = written?;
     let desk = file.parent().context("the file is in a folder")?;
     machine.bring(desk)?;
+    // The machine has no authorities but that of the test's certificates.
+    let known = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    machine.bring_as(scene.authority_file(), known)?;
     let built = desk.join("target/release/jetway-cockpit-session");
     machine.bring_as(&scene.installed.cockpit_session()?, &built)?;
     machine.bring_as(
@@ -383,9 +376,9 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     Ok(())
 }
 
-/// Names and contents of everything that the setup may touch.
-const FILES: &str = "find /etc/systemd /etc/cockpit /etc/jetway -not -type d 2>/dev/null | sort | while read -r file; do \
-    echo \"$file $(stat -c '%a %U %G' \"$file\") $(sha256sum <\"$file\")\"; done";
+/// Names, rights and contents of everything that the setup may touch, folders included.
+const FILES: &str = "find /etc/systemd /etc/cockpit /etc/jetway 2>/dev/null | sort | while read -r file; do \
+    stat -c '%n %A %U %G' \"$file\"; [ -d \"$file\" ] || sha256sum <\"$file\"; done";
 
 async fn false_assertions_and_accounts_are_refused(
     scene: &mut Scene,
@@ -485,18 +478,24 @@ async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) ->
     Ok(())
 }
 
+const OPEN_FOLDER: &str = "install -D -m 755 /usr/local/libexec/jetway-cockpit-session /srv/open/session\n\
+    chmod 777 /srv/open\n\
+    mkdir /etc/systemd/system/jetway-cockpit-session@.service.d\n\
+    printf '[Service]\\nExecStart=\\nExecStart=-/srv/open/session\\n' \
+      > /etc/systemd/system/jetway-cockpit-session@.service.d/other.conf";
+
 async fn the_doctor_finds_what_is_wrong_on_the_machine(
     scene: &mut Scene,
     release: Release,
 ) -> Result<()> {
     let server = Server::open(scene, release).await?;
     let expect = |what: &str, checks: &[&str], words: &[&str]| -> Result<()> {
-        let (failed, report) = server.doctor()?;
-        let named = checks
-            .iter()
-            .all(|check| failed.iter().any(|one| one == check));
-        let others = failed.iter().any(|one| !checks.contains(&one.as_str()));
-        ensure!(named && !others, "{what}: {failed:?} in {report}");
+        let found = server.doctor()?;
+        let report = serde_json::to_string(found.findings())?;
+        let wrong = found.of("failure").chain(found.of("warning"));
+        let wrong: BTreeSet<&str> = wrong.filter_map(|one| one["check"].as_str()).collect();
+        let expected: BTreeSet<&str> = checks.iter().copied().collect();
+        ensure!(wrong == expected, "{what}: {wrong:?} in {report}");
         for word in words {
             ensure!(report.contains(word), "{what}: `{word}` is not in {report}");
         }
@@ -551,12 +550,19 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
             no_program,
             &["the program is not there", "install -D"],
         ),
+        (
+            "a program in a folder of everybody's, by a drop-in file",
+            OPEN_FOLDER,
+            &[PROGRAM],
+            &["others than root can change /srv/open", "/srv/open/session"],
+        ),
     ] {
         server.operate(lines)?;
         server.restart().await?;
         expect(what, checks, words)?;
         server.machine.run(
             "[ ! -e /etc/elsewhere ] || mv /etc/elsewhere /usr/local/libexec/jetway-cockpit-session\n\
+             rm -rf /etc/systemd/system/jetway-cockpit-session@.service.d\n\
              cp -a /etc.good/jetway /etc.good/systemd /etc/",
         )?;
         server.restart().await?;

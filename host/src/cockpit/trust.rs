@@ -1,18 +1,122 @@
 //! Which programs root may run.
 
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// Permissions by which others than the owner can change a file or a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// Symbolic links in one path, as many as Linux follows (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 
-/// Whether a file is there, and it and every folder above it is root's alone to change.
+/// Whether a file is there, and it and every folder on the way to it is root's alone to change.
 pub(crate) fn belongs_to_root(path: &Path) -> bool {
-    let Ok(real) = std::fs::canonicalize(path) else {
-        return false;
-    };
-    real.ancestors().all(|path| {
-        std::fs::metadata(path)
-            .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & WRITABLE_BY_OTHERS == 0)
+    matches!(changed_by_others(path), Ok(None))
+}
+
+/// The first folder on the way to a file, or the file itself, that others than root can change. Symbolic links are followed
+/// step by step: who can change the folder that a link is in decides where it leads.
+///
+/// # Errors
+/// A path that is relative, leads nowhere or in circles, or cannot be looked at.
+pub(crate) fn changed_by_others(path: &Path) -> io::Result<Option<PathBuf>> {
+    first_on_the_way(path, |metadata| {
+        metadata.uid() != 0 || metadata.mode() & WRITABLE_BY_OTHERS != 0
     })
+}
+
+/// The first that is looked for among the folders on the way to a file and the file itself.
+fn first_on_the_way(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<Option<PathBuf>> {
+    if !path.is_absolute() {
+        return Err(io::Error::other("the path is not absolute"));
+    }
+    let mut links = 0;
+    let mut at = PathBuf::from("/");
+    let mut ahead = names(path);
+    if is_it(&at.symlink_metadata()?) {
+        return Ok(Some(at));
+    }
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(name);
+        let metadata = next.symlink_metadata()?;
+        if metadata.is_symlink() {
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(io::Error::other("it has too many symbolic links"));
+            }
+            let target = next.read_link()?;
+            if target.is_absolute() {
+                at = PathBuf::from("/");
+            }
+            ahead.extend(names(&target));
+        } else if is_it(&metadata) {
+            return Ok(Some(next));
+        } else {
+            at = next;
+        }
+    }
+    Ok(None)
+}
+
+/// What a path consists of, the last first.
+fn names(path: &Path) -> Vec<OsString> {
+    path.components()
+        .rev()
+        .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
+        .map(|part| part.as_os_str().to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn programs_of_the_system_are_roots() {
+        // `/bin` is a symbolic link on most systems.
+        assert!(belongs_to_root(Path::new("/bin/sh")));
+        assert!(belongs_to_root(Path::new("/usr/bin/../bin/env")));
+        assert!(!belongs_to_root(Path::new("/usr/bin/no-such-program")));
+        assert!(!belongs_to_root(Path::new("bin/sh")));
+    }
+
+    #[test]
+    fn a_link_in_a_folder_of_everybody_is_everybodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let above = folder.path().parent().unwrap().canonicalize().unwrap();
+        let link = folder.path().join("link");
+        symlink("/bin/sh", &link).unwrap();
+        assert!(changed_by_others(&link).unwrap().is_some());
+        assert!(
+            changed_by_others(&above.join("nothing"))
+                .unwrap()
+                .is_some_and(|found| above.starts_with(found)),
+            "the folder for temporary files is everybody's"
+        );
+    }
+
+    #[test]
+    fn links_are_followed_and_circles_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let inner = folder.join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(inner.join("program"), "").unwrap();
+        symlink("../inner/program", inner.join("link")).unwrap();
+        symlink("link", folder.join("circle")).unwrap();
+        symlink("circle", folder.join("link")).unwrap();
+        let is_file = |metadata: &Metadata| metadata.is_file();
+        assert_eq!(
+            first_on_the_way(&inner.join("link"), is_file).unwrap(),
+            Some(inner.join("program"))
+        );
+        assert!(first_on_the_way(&folder.join("link"), is_file).is_err());
+    }
 }

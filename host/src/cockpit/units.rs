@@ -11,6 +11,10 @@ pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
 pub(crate) const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
 /// The socket's unit.
 pub(crate) const SOCKET_UNIT: &str = "jetway-cockpit-session.socket";
+/// Where administrators put units.
+pub(crate) const UNITS: &str = "/etc/systemd/system";
+/// Where administrators put the program of the unit.
+pub(crate) const HELPER: &str = "/usr/local/libexec/jetway-cockpit-session";
 /// The unit of one session.
 pub(crate) const SERVICE_UNIT: &str = "jetway-cockpit-session@.service";
 /// The helper's configuration.
@@ -66,7 +70,7 @@ impl Deployment<'_> {
             path,
             text: format!("{WRITTEN}{text}"),
         };
-        let unit = |name: &str| format!("/etc/systemd/system/{name}");
+        let unit = |name: &str| format!("{UNITS}/{name}");
         let mut files = vec![
             OwnFile {
                 path: SESSION_KEYS.to_owned(),

@@ -109,7 +109,7 @@ async fn of_bearer(visit: &Visit<'_>, about: &str, local: &Local) -> Finding {
     let told = answer.outcome();
     match Bearer::of(answer.status, &answer.reason) {
         Bearer::Checked => {
-            Finding::ok(CHECK, about, "Cockpit has assertions checked, and refuses a false one")
+            Finding::ok(CHECK, about, "Cockpit takes assertions, and lets nobody in with a false one")
         }
         Bearer::Disabled => {
             Finding::failure(CHECK, about, format!("Cockpit takes no assertions: {told}"))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::cockpit::belongs_to_root;
+use crate::cockpit::{HELPER, belongs_to_root};
 
 const NAME: &str = "jetway-cockpit-session";
 /// Where packages and administrators put programs that people do not run themselves.
@@ -36,13 +36,12 @@ impl Helper {
         if is_system(root) {
             candidates.extend(beside.clone());
         }
-        let usual = Path::new(FOLDERS[0]).join(NAME);
         let found = candidates.into_iter().find(|path| {
             let there = root.join(path.strip_prefix("/").unwrap_or(path));
             there.exists() && (!is_system(root) || belongs_to_root(path))
         });
         Self {
-            path: found.unwrap_or(usual),
+            path: found.unwrap_or_else(|| PathBuf::from(HELPER)),
             built: beside,
         }
     }
@@ -71,10 +70,9 @@ impl Helper {
         if self.path.exists() {
             bail!(
                 "`{}` or a folder above it can be changed by others than root, and root would run it: \
-                 `install -D -o root -g root -m 755 {} {}/{NAME}`, and do this again",
+                 `install -D -o root -g root -m 755 {} {HELPER}`, and do this again",
                 self.path.display(),
-                self.path.display(),
-                FOLDERS[0]
+                self.path.display()
             );
         }
         bail!(

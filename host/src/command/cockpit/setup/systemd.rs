@@ -6,10 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::cockpit::{Layout, SOCKET_UNIT};
+use crate::cockpit::{Layout, SOCKET_UNIT, UNITS, systemd_runs};
 
-/// The folder by which sd_booted(3) tells whether systemd runs.
-const RUNS: &str = "/run/systemd/system";
 /// Its web service reads cockpit.conf when it starts; sessions that are open then end.
 const RESTART: &str = "systemctl try-restart cockpit.service";
 
@@ -36,7 +34,11 @@ pub(super) fn activate(layout: Layout, root: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// A command that fails.
 pub(super) fn deactivate(root: &Path) -> anyhow::Result<String> {
-    if !Path::new(&root.join("etc/systemd/system").join(SOCKET_UNIT)).exists() {
+    if !root
+        .join(UNITS.trim_start_matches('/'))
+        .join(SOCKET_UNIT)
+        .exists()
+    {
         return Ok(String::new());
     }
     run(&[format!("systemctl disable --now {SOCKET_UNIT}")], root)
@@ -56,7 +58,7 @@ pub(super) fn forget(root: &Path) -> anyhow::Result<String> {
 }
 
 fn run(commands: &[String], root: &Path) -> anyhow::Result<String> {
-    let here = root == Path::new("/") && Path::new(RUNS).is_dir();
+    let here = root == Path::new("/") && systemd_runs();
     let mut text = String::new();
     if !here {
         text.push_str("\nsystemd does not run here. Where it does:\n");

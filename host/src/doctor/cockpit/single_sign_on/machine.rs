@@ -11,7 +11,7 @@ use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
 use super::{SEEN, program};
-use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT};
+use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, systemd_runs};
 use crate::file;
 
 pub(super) const CHECK: &str = "cockpit-session-helper";
@@ -76,7 +76,7 @@ fn of_socket(path: &Path, layout: Layout) -> Finding {
         .why(format!("Cockpit's web service is in the group {expected}"))
         .change(
             Change::file(
-                format!("/etc/systemd/system/{SOCKET_UNIT}"),
+                format!("{UNITS}/{SOCKET_UNIT}"),
                 None,
                 "in the section [Socket] write",
             )
@@ -120,7 +120,7 @@ fn start(layout: Layout) -> String {
 }
 
 fn of_unit(layout: Layout) -> Option<Finding> {
-    if !Path::new("/run/systemd/system").is_dir() {
+    if !systemd_runs() {
         return None;
     }
     let asked = Command::new("systemctl")
