@@ -55,8 +55,10 @@ async function run(user) {
   const factor = 100 + Math.floor(Math.random() * 900);
   const expected = `OK:${user}:${factor * 6}`;
   const shown = (wanted, timeout) => frame.waitForFunction((text) => [...document.querySelectorAll('.xterm-accessibility-tree > div')]
-    .some((row) => row.textContent.trim().endsWith(text)), { timeout }, wanted);
-  await shown('$', STEP); // the shell's prompt
+    .some((row) => row.textContent.trim().endsWith(text)), { timeout, polling: 100 }, wanted);
+  // The shell's prompt. It was seen on the screen and yet not in the rows for screen readers, which are what can be read
+  // here: then the answer to what is typed has to tell.
+  await shown('$', STEP / 3).catch(() => {});
   // What is typed while Cockpit still arranges its page may be lost, as it would be for a person, who types it again.
   for (let tries = 3; ; tries -= 1) {
     await frame.locator('.terminal').click();
