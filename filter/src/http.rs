@@ -138,7 +138,7 @@ fn edit_answer(gate: &Gate, route: RouteNumber, binding: Option<&Binding>) {
     };
     let answer = gate.edit_answer(route, binding, &headers);
     if answer.withheld_cookie {
-        log::warn!("the upstream tried to set a cookie of ours");
+        log::warn!("the upstream tried to set a cookie that it may not set");
     }
     for change in &answer.edits {
         if edit(map, change).is_err() {

@@ -304,7 +304,11 @@ impl Gate {
         };
         match &chosen.route.target {
             Target::Upstreams(_) => {
-                let binding = entry.as_ref().and_then(|entry| self.bind(request, entry));
+                let binding = entry.as_ref().map(|entry| self.bind(request, entry));
+                let binding = match binding.transpose() {
+                    Ok(binding) => binding,
+                    Err(refusal) => return self.refuse(request, refusal),
+                };
                 let entry = entry.as_ref().zip(binding.as_ref());
                 match self.edits(request, chosen, facts, entry, told, env) {
                     Ok(edits) => {

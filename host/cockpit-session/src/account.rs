@@ -14,6 +14,9 @@ use crate::trusted_file::{FileError, read_trusted};
 /// Longest name of an account in bytes, as in `<limits.h>` of Linux.
 const MAX_NAME: usize = 256;
 
+/// The one name by which somebody becomes root.
+const ROOT: &str = "root";
+
 /// An account of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
@@ -30,7 +33,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Finds the account, and refuses those that never get a session: root without `allow_root`, and those in Cockpit's
+    /// Finds the account, and refuses those that never get a session: root without `allow_root`, other names for root, and those in Cockpit's
     /// list of disallowed users, which older versions of Cockpit only look at while they check a password.
     pub(crate) fn find(name: &str, settings: &Settings) -> Result<Self, Refusal> {
         if !is_plausible(name) {
@@ -42,7 +45,8 @@ impl Account {
         let user = found.ok_or_else(|| {
             Refusal::account(format!("There is no account {name} on this server"))
         })?;
-        if user.uid.is_root() && !settings.allow_root {
+        // Who maps people to `root` means it; that another name is root as well, nobody has to know.
+        if user.uid.is_root() && !(settings.allow_root && user.name == ROOT) {
             return Err(Refusal::account(
                 "The account root may not be used through the proxy",
             ));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::cockpit::cookie::Released;
 use super::plan::{AnswerPlan, rewrite};
 use super::{Binding, Chosen, Gate, rewrite as rewriting};
 use crate::config::{FixedResponse, Redirect};
@@ -15,7 +16,7 @@ use crate::step::{Edit, Reply, RouteNumber, Step};
 pub struct AnswerEdits<'a> {
     /// Header edits, to be done in this order.
     pub edits: Vec<Edit<'a>>,
-    /// Whether the upstream tried to set a cookie of ours.
+    /// Whether the upstream tried to set a cookie that only the proxy, or a login to Cockpit, sets.
     pub withheld_cookie: bool,
 }
 
@@ -81,9 +82,17 @@ impl Gate {
             let rewritten = rules.and_then(|(_, rules)| rewrite(rules, line));
             changed |= rewritten.is_some();
             let line = rewritten.unwrap_or_else(|| line.clone());
-            let bound = binding.and_then(|binding| binding.release(&line));
-            changed |= bound.is_some();
-            let line = bound.unwrap_or(line);
+            let line = match binding.map(|binding| binding.release(&line)) {
+                None | Some(Released::Same) => line,
+                Some(Released::Changed(bound)) => {
+                    changed = true;
+                    bound
+                }
+                Some(Released::Withheld) => {
+                    answer.withheld_cookie = true;
+                    continue;
+                }
+            };
             if self.cookies.sets_own(&line) {
                 answer.withheld_cookie = true;
             } else {

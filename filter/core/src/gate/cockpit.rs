@@ -40,6 +40,17 @@ pub(super) struct Entry<'a> {
     place: Place,
 }
 
+impl Entry<'_> {
+    /// Whether the answer may begin a session of Cockpit's, on this host or on another.
+    fn logs_in(&self, request: &Parsed<'_>) -> bool {
+        match self.place {
+            Place::Login => true,
+            Place::Elsewhere => request.decoded_path().ends_with("/login"),
+            _ => false,
+        }
+    }
+}
+
 /// As whom somebody is in Cockpit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
@@ -78,8 +89,10 @@ impl Standing {
 enum Place {
     /// The login of this host.
     Login,
-    /// Another host, or an application of its own: `/=HOST/…` or `/cockpit+NAME/…`.
+    /// Another host: `/=HOST/…` or `/cockpit+=HOST/…`.
     Elsewhere,
+    /// An application of its own, `/cockpit+NAME/…`, whose login is one of this host beside ours.
+    Application,
     /// Cockpit's root without the slash that it needs: some versions end themselves at such a request.
     Unslashed,
     /// Not below `UrlRoot`.
@@ -117,6 +130,9 @@ impl Gate {
         };
         let place = place_of(&request.decoded_path(), cockpit);
         match place {
+            Place::Application => {
+                return Err(self.refuse(request, Refusal::OtherHost).into());
+            }
             Place::Elsewhere if !cockpit.allow_other_hosts => {
                 return Err(self.refuse(request, Refusal::OtherHost).into());
             }
@@ -222,10 +238,18 @@ impl Gate {
     }
 
     /// What binds Cockpit's cookies to the visitor of a request.
-    pub(super) fn bind(&self, request: &Parsed<'_>, entry: &Entry<'_>) -> Option<cookie::Binding> {
-        let binder = self.binder.as_ref()?;
+    ///
+    /// # Errors
+    /// Without a secret, which every file with such a route has.
+    pub(super) fn bind(
+        &self,
+        request: &Parsed<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<cookie::Binding, Refusal> {
+        let binder = self.binder.as_ref().ok_or(Refusal::Internal)?;
         let host = &request.authority.host;
-        Some(binder.bind(host, entry.session, &entry.standing))
+        let binding = binder.bind(host, entry.session, &entry.standing);
+        Ok(binding.of_login(entry.logs_in(request)))
     }
 }
 
@@ -263,8 +287,10 @@ fn place_of(path: &str, cockpit: &CockpitSettings) -> Place {
         return Place::Outside;
     };
     let first = below.split('/').next().unwrap_or_default();
-    if first.starts_with('=') || first.starts_with("cockpit+") {
+    if first.starts_with('=') || first.starts_with("cockpit+=") {
         Place::Elsewhere
+    } else if first.starts_with("cockpit+") {
+        Place::Application
     } else if below == LOGIN {
         Place::Login
     } else {
@@ -294,7 +320,8 @@ mod tests {
             ("", "/=10.0.0.1", Place::Elsewhere),
             ("", "/=10.0.0.1/system", Place::Elsewhere),
             ("", "/cockpit+=10.0.0.1/login", Place::Elsewhere),
-            ("", "/cockpit+app/login", Place::Elsewhere),
+            ("", "/cockpit+app/login", Place::Application),
+            ("", "/cockpit+", Place::Application),
             ("", "/cockpit/@localhost/=x", Place::Here),
             ("/admin", "/admin", Place::Unslashed),
             ("/admin", "/admin/", Place::Here),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::cockpit::Entry;
+use super::cockpit::cookie::without_released;
 use super::plan::{Plan, Value};
 use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
@@ -97,12 +98,18 @@ impl Gate {
             .map(|header| self.cookies.strip(header))
             .collect();
         let untouched = stripped.iter().all(|stripped| *stripped == Stripped::Keep);
-        if untouched && (binding.is_none() || headers.is_empty()) {
+        // Those of a Cockpit that is on the same host come along everywhere.
+        if headers.is_empty() || (untouched && self.binder.is_none()) {
             return None;
         }
-        let mut kept = joined_cookies(headers, &stripped);
-        if let Some(binding) = binding {
-            kept = binding.admit(&kept);
+        let joined = joined_cookies(headers, &stripped);
+        let kept = match binding {
+            Some(binding) => binding.admit(&joined),
+            None if self.binder.is_some() => without_released(&joined),
+            None => joined,
+        };
+        if binding.is_none() && headers == [kept.as_slice()] {
+            return None;
         }
         Some(if kept.is_empty() {
             Edit::Remove("cookie".into())
@@ -189,7 +196,7 @@ impl Sources<'_> {
             let headers = self.request.cookies();
             let strip = |header: &&[u8]| self.gate.cookies.strip(header);
             let stripped: Vec<Stripped> = headers.iter().map(strip).collect();
-            into.extend(joined_cookies(headers, &stripped));
+            into.extend(without_released(&joined_cookies(headers, &stripped)));
             return;
         }
         if name.starts_with(':') || self.gate.reserved.covers(name) {

@@ -72,6 +72,8 @@ pub(in super::super) struct Known {
     matched: BTreeMap<String, String>,
     /// Hosts and ports of which one route takes every path, with its name.
     whole: BTreeMap<(String, Option<u16>), String>,
+    /// Hosts with a Cockpit, with where that is and the name of the route.
+    cockpits: BTreeMap<String, (Vec<String>, String)>,
 }
 
 impl Known {
@@ -96,12 +98,35 @@ impl Known {
                 )
                 .help("put the narrower route first");
         }
+        self.add_cockpit(route, place, findings);
         let name = &route.name;
         if route.path == PathMatch::Any {
             let key = (route.from.host.clone(), route.from.port);
             self.whole.entry(key).or_insert_with(|| name.clone());
         }
         self.matched.entry(matched).or_insert_with(|| name.clone());
+    }
+
+    /// Cookies and assertions are for a host: two Cockpits of one host would get each other's.
+    fn add_cockpit(&mut self, route: &Route, place: &Place, findings: &mut Findings) {
+        let (Some(_), Target::Upstreams(upstreams)) = (&route.cockpit, &route.target) else {
+            return;
+        };
+        let endpoints = upstreams.endpoints.iter();
+        let here: Vec<String> = endpoints.map(|one| one.origin.to_string()).collect();
+        let host = route.from.host.clone();
+        let known = self.cockpits.entry(host);
+        let (there, name) = known.or_insert_with(|| (here.clone(), route.name.clone()));
+        if *there != here {
+            findings
+                .problem(
+                    place,
+                    format!(
+                        "the route `{name}` has the same host and leads to another Cockpit: each would get the other's logins"
+                    ),
+                )
+                .help("give each Cockpit a host of its own");
+        }
     }
 
     /// The name of an earlier route that takes every request of this one.

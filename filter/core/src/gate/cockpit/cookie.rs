@@ -3,7 +3,8 @@
 //! To Cockpit a live cookie outweighs everything else: who brings it is in that session, whatever the request says about
 //! who logs in. So each one that Cockpit sets gets a tag on its way to the browser, which only the same session of the
 //! same person as the same Unix user with the same access on the same host can show again; one without its tag never
-//! reaches Cockpit.
+//! reaches Cockpit. Cockpit sets one when it logs somebody in; in any other answer, such as one that it passes on from a
+//! program of a visitor's, it is withheld. Other upstreams of the same host see none.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
@@ -43,6 +44,19 @@ pub(in super::super) struct Binder {
 #[derive(Clone)]
 pub struct Binding {
     keys: Vec<Key>,
+    /// Whether the request is a login, whose answer may set a session cookie.
+    of_login: bool,
+}
+
+/// What becomes of a `Set-Cookie` value of Cockpit's.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) enum Released {
+    /// It stays as it is.
+    Same,
+    /// It becomes another.
+    Changed(Vec<u8>),
+    /// The browser does not get it.
+    Withheld,
 }
 
 impl Binder {
@@ -76,11 +90,17 @@ impl Binder {
             .map(|ring| expand(ring, &[text.as_bytes()]));
         Binding {
             keys: keys.collect(),
+            of_login: false,
         }
     }
 }
 
 impl Binding {
+    /// The same, for a request that is a login or is not.
+    pub(super) fn of_login(self, of_login: bool) -> Self {
+        Self { of_login, ..self }
+    }
+
     /// The `Cookie` header as Cockpit may see it: of its session cookies only those that were made for this visitor,
     /// without their tags.
     pub(in super::super) fn admit(&self, header: &[u8]) -> Vec<u8> {
@@ -112,17 +132,20 @@ impl Binding {
     }
 
     /// A `Set-Cookie` value of Cockpit's as the browser gets it: session cookies with their tag, everything `Secure`.
-    /// `None` for one that stays as it is.
-    pub(in super::super) fn release(&self, line: &[u8]) -> Option<Vec<u8>> {
-        let (pair, attributes) = match line.iter().position(|&byte| byte == b';') {
-            Some(end) => line.split_at_checked(end)?,
-            None => (line, &b""[..]),
+    pub(in super::super) fn release(&self, line: &[u8]) -> Released {
+        let end = line.iter().position(|&byte| byte == b';');
+        let (pair, attributes) = line.split_at(end.unwrap_or(line.len()));
+        let Some((name, value)) = split_pair(pair.trim_ascii()) else {
+            return Released::Same;
         };
-        let (name, value) = split_pair(pair.trim_ascii())?;
+        let name = name.trim_ascii_end();
         let mut released = [name, b"=", value].concat();
         if is_session(name) && !value.is_empty() && value != DELETED {
+            let Some(key) = self.keys.first().filter(|_| self.of_login) else {
+                return Released::Withheld;
+            };
             released.push(SEPARATOR);
-            let tag = tag(self.keys.first()?, name, value);
+            let tag = tag(key, name, value);
             released.extend_from_slice(URL_SAFE_NO_PAD.encode(tag).as_bytes());
         }
         released.extend_from_slice(attributes);
@@ -132,8 +155,28 @@ impl Binding {
         if !secure {
             released.extend_from_slice(b"; Secure");
         }
-        (released != line).then_some(released)
+        if released == line {
+            Released::Same
+        } else {
+            Released::Changed(released)
+        }
     }
+}
+
+/// A `Cookie` header without the cookies that a [`Binding`] released: no other upstream has to see them.
+pub(in super::super) fn without_released(header: &[u8]) -> Vec<u8> {
+    let pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    let kept: Vec<&[u8]> = pairs.filter(|pair| !looks_released(pair)).collect();
+    kept.join(&b"; "[..])
+}
+
+/// Whether a cookie has a name of Cockpit's and a tag. One of a Cockpit that visitors log in to themselves has none.
+fn looks_released(pair: &[u8]) -> bool {
+    split_pair(pair).is_some_and(|(name, value)| {
+        let mut parts = value.rsplitn(2, |&byte| byte == SEPARATOR);
+        let tag = parts.next().unwrap_or_default();
+        is_session(name) && parts.next().is_some() && tag.len() == TAG_TEXT
+    })
 }
 
 impl std::fmt::Debug for Binder {

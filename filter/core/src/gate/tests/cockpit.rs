@@ -310,6 +310,11 @@ fn other_hosts_are_blocked_unless_allowed() {
             "it is for that host"
         );
     }
+    // This one is the same host, by another login than ours.
+    for world in [&mut blocked, &mut allowed] {
+        let reply = world.reply(&sent("/cockpit+x/login", &jar, &[HTML]));
+        assert_eq!(reply.status, 403);
+    }
 }
 
 #[test]
@@ -449,6 +454,33 @@ fn a_cookie_of_cockpit_serves_only_its_visitor() {
     for jar in [later, others] {
         let seen = world.upstream(&with_cookie(&jar));
         assert_eq!(seen.get("cookie").as_deref(), Some("x=1"));
+    }
+    // No application beside it learns it.
+    let both = format!("x=1; {pair}");
+    let elsewhere = request("GET", "b.test", "/", &[("cookie", both.as_bytes())]);
+    let seen = world.upstream(&elsewhere);
+    assert_eq!(seen.get("cookie").as_deref(), Some("x=1"));
+}
+
+/// Cockpit passes on what programs of a visitor's answer, cookies included.
+#[test]
+fn only_a_login_sets_a_cookie_of_cockpit() {
+    let mut world = world();
+    let jar = world.sign_in(HOST, "/", "dora@lab.test");
+    let mut set = |path: &str, line: &str| {
+        let seen = world.upstream(&sent(path, &jar, &[]));
+        let answer: Headers = vec![
+            (":status".to_owned(), b"200".to_vec()),
+            ("set-cookie".to_owned(), line.as_bytes().to_vec()),
+        ];
+        let got = world.bound_answer_of(seen.route, seen.binding.as_ref(), &answer);
+        got.get("set-cookie")
+    };
+    let alices = "cockpit=alices; Secure";
+    assert_eq!(set("/cockpit/channel/x", alices), None);
+    assert!(set("/cockpit/login", alices).is_some());
+    for other in ["cockpit=deleted; Secure", "other=1; Secure"] {
+        assert_eq!(set("/cockpit/channel/x", other).as_deref(), Some(other));
     }
 }
 

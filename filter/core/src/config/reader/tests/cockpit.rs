@@ -49,6 +49,25 @@ fn cockpit_keys() -> Value {
 }
 
 #[test]
+fn a_host_has_one_cockpit() {
+    let with_second = |to: &str| {
+        let mut file = merged(cockpit_keys());
+        let mut second = file["routes"][0].clone();
+        second["to"] = json!(to);
+        file["routes"][0]["prefix"] = json!("/admin/");
+        file["routes"].as_array_mut().unwrap().push(second);
+        file
+    };
+    let first = merged(cockpit_keys())["routes"][0]["to"].clone();
+    read(&with_second(first.as_str().unwrap())).unwrap();
+    let problems = format!(
+        "{:?}",
+        read(&with_second("https://elsewhere.internal")).err()
+    );
+    assert!(problems.contains("leads to another Cockpit"), "{problems}");
+}
+
+#[test]
 fn a_policy_for_everybody_still_needs_a_provider() {
     let mut file = merged(cockpit_keys());
     file["routes"][0]["policy"] = json!([{"allow": {"or": [{"accept": true}]}}]);

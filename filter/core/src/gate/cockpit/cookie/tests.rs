@@ -32,12 +32,15 @@ fn bind(binder: &Binder, host: &str, session: &Session, user: &str) -> Binding {
 
 fn alice() -> Binding {
     let binder = Binder::new(&secret(1), &[]);
-    bind(&binder, "app.test", &session("i", "s"), "alice")
+    bind(&binder, "app.test", &session("i", "s"), "alice").of_login(true)
 }
 
 fn released(binding: &Binding, line: &str) -> String {
-    let released = binding.release(line.as_bytes());
-    released.map_or_else(|| line.to_owned(), |line| String::from_utf8(line).unwrap())
+    match binding.release(line.as_bytes()) {
+        Released::Same => line.to_owned(),
+        Released::Changed(line) => String::from_utf8(line).unwrap(),
+        Released::Withheld => "withheld".to_owned(),
+    }
 }
 
 fn admitted(binding: &Binding, header: &str) -> String {
@@ -94,7 +97,7 @@ fn no_other_visitor_can_use_it() {
 fn an_earlier_secret_is_good_and_the_newest_signs() {
     let old = released(&alice(), "cockpit=v");
     let binder = Binder::new(&secret(2), &[secret(1)]);
-    let now = bind(&binder, "app.test", &session("i", "s"), "alice");
+    let now = bind(&binder, "app.test", &session("i", "s"), "alice").of_login(true);
     assert_eq!(admitted(&now, pair(&old)), "cockpit=v");
     assert_ne!(released(&now, "cockpit=v"), old);
 }
@@ -137,8 +140,35 @@ fn what_was_not_released_is_not_admitted() {
 #[test]
 fn cockpit_can_remove_its_cookie() {
     let line = "cockpit=deleted; PATH=/; Secure; HttpOnly";
-    assert_eq!(alice().release(line.as_bytes()), None);
+    assert_eq!(alice().release(line.as_bytes()), Released::Same);
     assert_eq!(released(&alice(), "other=1; secure"), "other=1; secure");
     assert_eq!(released(&alice(), "other=1"), "other=1; Secure");
     assert_eq!(released(&alice(), "no pair"), "no pair");
+}
+
+#[test]
+fn only_a_login_sets_a_session_cookie() {
+    let alice = alice().of_login(false);
+    for line in [
+        "cockpit=v; Path=/",
+        " cockpit =v",
+        "machine-cockpit+10.0.0.1=v",
+    ] {
+        assert_eq!(released(&alice, line), "withheld", "{line}");
+    }
+    assert_eq!(
+        released(&alice, "cockpit=deleted; Secure"),
+        "cockpit=deleted; Secure"
+    );
+    assert_eq!(released(&alice, "other=1; Secure"), "other=1; Secure");
+}
+
+#[test]
+fn other_upstreams_of_the_host_see_none() {
+    let line = released(&alice(), "cockpit=dj0yO2s9ZjFi");
+    let header = format!("a=b;{}; cockpit=own; CockpitLang=de; c", pair(&line));
+    assert_eq!(
+        without_released(header.as_bytes()),
+        b"a=b; cockpit=own; CockpitLang=de; c"
+    );
 }
