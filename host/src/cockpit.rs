@@ -10,11 +10,13 @@ mod units;
 
 pub(crate) use conf::{CockpitConf, Edit};
 pub(crate) use layout::Layout;
-pub(crate) use route::{chosen, looks_like_cockpit, public_origin};
+pub(crate) use route::{
+    chosen, is_loopback, lead_to_one_place, leads_here, looks_like_cockpit, public_origin,
+};
 pub(crate) use setup::{Deed, set_up, undo};
 pub(crate) use systemd::systemd_runs;
 pub(crate) use trust::{belongs_to_root, changed_by_others};
 pub(crate) use units::{
-    COCKPIT_CONF, COCKPIT_SETTINGS, Deployment, HELPER, SERVICE_UNIT, SESSION_CONF, SESSION_KEYS,
-    SESSION_SOCKET, SIGN_IN_URL, SOCKET_UNIT, UNITS,
+    COCKPIT_CONF, Deployment, HELPER, SERVICE_UNIT, SESSION_CONF, SESSION_KEYS, SESSION_SOCKET,
+    SIGN_IN_URL, SOCKET_UNIT, UNITS,
 };

@@ -104,6 +104,15 @@ const COMMANDS: &[(&str, How)] = &[
     ),
     ("sudo jetway doctor -c jetway.yaml", How::UnderSystemd),
     (
+        "jetway cockpit keys -c jetway.yaml > jwks.json",
+        How::Writes("jwks.json"),
+    ),
+    (
+        "sudo jetway cockpit setup --host cockpit.example.com --keys jwks.json",
+        // It comes to the same as the file.
+        How::OnCockpitsMachine("nothing was changed"),
+    ),
+    (
         "sudo jetway cockpit setup --undo",
         How::OnCockpitsMachine("cockpit.conf"),
     ),

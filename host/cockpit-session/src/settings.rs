@@ -14,7 +14,7 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     /// `keys_file`: the proxy's public keys, PEM or a JSON Web Key Set.
     pub(crate) keys_file: PathBuf,
-    /// `allow_root`: whether the account with user id 0 may be used.
+    /// `allow_root`: whether `root` may be used. Other names of user id 0 never are.
     pub(crate) allow_root: bool,
     /// `bridge`: the program that becomes the session; a name is looked for in [`crate::bridge::PATH`].
     pub(crate) bridge: PathBuf,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::units::{COCKPIT_CONF, COCKPIT_SETTINGS, Deployment};
+use super::units::{COCKPIT_CONF, Deployment};
 use super::{CockpitConf, Edit};
 use record::{Record, SettingEdit};
 use state::State;
@@ -59,7 +59,7 @@ struct Wanted {
 /// A file that cannot be read or written. What was written before is in the record, and can be taken back.
 pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<Vec<Deed>> {
     let mut record = Record::read(root)?.unwrap_or_default();
-    let (conf, edits) = merged(root)?;
+    let (conf, edits) = merged(root, deployment)?;
     let mut wanted: Vec<Wanted> = deployment
         .files()
         .into_iter()
@@ -100,7 +100,7 @@ fn apply(root: &Path, wanted: Wanted) -> anyhow::Result<Deed> {
 }
 
 /// Cockpit's file with the settings that single sign-on needs, and what was changed for that.
-fn merged(root: &Path) -> anyhow::Result<(Wanted, Vec<SettingEdit>)> {
+fn merged(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<(Wanted, Vec<SettingEdit>)> {
     let before = State::of(&below(root, COCKPIT_CONF))?;
     let text = match before {
         None => String::new(),
@@ -110,7 +110,7 @@ fn merged(root: &Path) -> anyhow::Result<(Wanted, Vec<SettingEdit>)> {
     let mut conf = CockpitConf::parse(&text);
     let mut edits = Vec::new();
     let mut words = Vec::new();
-    for (section, key, value) in COCKPIT_SETTINGS {
+    for (section, key, value) in deployment.settings() {
         let edit = conf.set(section, key, value);
         let replaced = match edit {
             Edit::None => continue,

@@ -11,6 +11,8 @@ pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
 pub(crate) const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
 /// The socket's unit.
 pub(crate) const SOCKET_UNIT: &str = "jetway-cockpit-session.socket";
+/// Sessions at a time on one machine: far more than a server has people for, and few enough for its memory.
+const MAX_SESSIONS: u32 = 1024;
 /// Where administrators put units.
 pub(crate) const UNITS: &str = "/etc/systemd/system";
 /// Where administrators put the program of the unit.
@@ -24,11 +26,15 @@ pub(crate) const SESSION_KEYS: &str = "/etc/jetway/cockpit-session.jwks";
 /// Cockpit's configuration.
 pub(crate) const COCKPIT_CONF: &str = "/etc/cockpit/cockpit.conf";
 
-/// What Cockpit's file has to say: section, key, value.
-pub(crate) const COCKPIT_SETTINGS: [(&str, &str, &str); 5] = [
+/// One line of Cockpit's file: section, key, value.
+pub(crate) type Setting = (&'static str, &'static str, &'static str);
+/// Logins to other hosts by Cockpit's login page, which newer releases need for those through this one as well.
+const NO_OTHER_HOSTS: Setting = ("WebService", "LoginTo", "false");
+/// What Cockpit's file has to say.
+const SETTINGS: [Setting; 5] = [
     ("WebService", "ProtocolHeader", "X-Forwarded-Proto"),
     ("WebService", "ForwardedForHeader", "X-Forwarded-For"),
-    ("WebService", "LoginTo", "false"),
+    NO_OTHER_HOSTS,
     ("bearer", "UnixPath", SESSION_SOCKET),
     ("OAuth", "URL", SIGN_IN_URL),
 ];
@@ -61,9 +67,19 @@ pub(crate) struct Deployment<'a> {
     pub(crate) helper: &'a Path,
     /// Whether assertions may name root.
     pub(crate) allow_root: bool,
+    /// Whether people may log in to other hosts through this Cockpit.
+    pub(crate) other_hosts: bool,
 }
 
 impl Deployment<'_> {
+    /// What Cockpit's file has to say.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = Setting> {
+        let other_hosts = self.other_hosts;
+        SETTINGS
+            .into_iter()
+            .filter(move |setting| !(other_hosts && *setting == NO_OTHER_HOSTS))
+    }
+
     /// Everything but `cockpit.conf`, which is the operator's.
     pub(crate) fn files(&self) -> Vec<OwnFile> {
         let own = |path: String, text: String| OwnFile {
@@ -122,7 +138,11 @@ impl Deployment<'_> {
              SocketGroup={group}\n\
              SocketMode=0660\n\
              RemoveOnStop=yes\n\
-             Accept=yes\n"
+             Accept=yes\n\
+             # Each open session has a connection: one person with many must not keep everybody else out.\n\
+             MaxConnections={MAX_SESSIONS}\n\
+             # A burst of connections must not stop the socket; Cockpit limits the logins that have not ended.\n\
+             TriggerLimitIntervalSec=0\n"
         );
         if self.layout == Layout::StaticGroup {
             text.push_str("\n[Install]\nWantedBy=sockets.target\n");
@@ -159,6 +179,7 @@ mod tests {
             keys: "{\"keys\":[]}",
             helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
             allow_root: false,
+            other_hosts: false,
         }
         .files()
     }

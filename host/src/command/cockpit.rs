@@ -1,7 +1,9 @@
 //! `jetway cockpit …`: what Cockpit needs behind the proxy.
 
 pub(crate) mod conf;
+mod keys;
 mod setup;
+mod trusted;
 
 use clap::{Args, Subcommand};
 
@@ -16,6 +18,8 @@ pub(crate) struct CockpitArgs {
 enum CockpitCommand {
     /// Print the section of cockpit.conf that lets Cockpit work behind this proxy.
     Conf(conf::ConfArgs),
+    /// Print the public keys that logins are signed with, for another machine.
+    Keys(keys::KeysArgs),
     /// Set up single sign-on for the Cockpit of this machine, or take it back.
     Setup(setup::SetupArgs),
 }
@@ -27,6 +31,7 @@ enum CockpitCommand {
 pub(crate) fn run(args: &CockpitArgs) -> anyhow::Result<()> {
     match &args.command {
         CockpitCommand::Conf(args) => conf::run(args),
+        CockpitCommand::Keys(args) => keys::run(args),
         CockpitCommand::Setup(args) => setup::run(args),
     }
 }

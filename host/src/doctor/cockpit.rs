@@ -86,9 +86,8 @@ pub(super) async fn examine(
     findings.extend(origin::examine(subject, index, visit, about, &local).await);
     findings.extend(login_to(&page, visit, about, &local));
     findings.extend(client_address(about, &local));
-    if let Some(settings) = &visit.route.cockpit {
-        findings
-            .extend(single_sign_on::examine(subject, visit, about, &page, &local, settings).await);
+    if visit.route.cockpit.is_some() {
+        findings.extend(single_sign_on::examine(subject, visit, about, &page, &local).await);
     }
     findings
 }

@@ -1,18 +1,18 @@
 //! What a setup has changed, so that it can be taken back.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::below;
 use super::state::{self, State};
+use super::{COCKPIT_CONF, below};
 use crate::file;
 
 /// Where the record is.
 pub(super) const PATH: &str = "/etc/jetway/cockpit-setup.json";
-/// Bytes of a record: it holds the former `cockpit.conf`.
+/// Bytes of a record: it holds the former `cockpit.conf`, so it is root's alone to read.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
 
 /// The files that a setup has written, in their order.
@@ -56,8 +56,9 @@ impl Record {
             return Ok(None);
         }
         let bytes = file::read("record", &path, MAX_RECORD)?;
-        let record = serde_json::from_slice(&bytes)
+        let record: Self = serde_json::from_slice(&bytes)
             .with_context(|| format!("`{}` is not a record of this program", path.display()))?;
+        ensure_within(&record).with_context(|| format!("`{}` was changed", path.display()))?;
         Ok(Some(record))
     }
 
@@ -67,14 +68,20 @@ impl Record {
     /// A file that cannot be read.
     pub(super) fn note(&mut self, root: &Path, path: &str, text: &[u8]) -> anyhow::Result<()> {
         let written = digest(text);
+        let now = State::of(&below(root, path))?;
         if let Some(known) = self.files.iter_mut().find(|file| file.path == path) {
-            known.written = written;
+            // What an operator has written into Cockpit's file since is theirs: then single settings are taken back, not
+            // the file as a whole.
+            let edited = now.is_some_and(|now| digest(&now.bytes) != known.written);
+            if !(edited && path == COCKPIT_CONF) {
+                known.written = written;
+            }
             return Ok(());
         }
         self.note_folders(root, path);
         self.files.push(Recorded {
             path: path.to_owned(),
-            before: State::of(&below(root, path))?,
+            before: now,
             written,
         });
         Ok(())
@@ -98,7 +105,20 @@ impl Record {
     pub(super) fn write(&mut self, root: &Path) -> anyhow::Result<()> {
         self.note_folders(root, PATH);
         let text = format!("{}\n", serde_json::to_string_pretty(self)?);
-        state::write(&below(root, PATH), text.as_bytes(), None)
+        state::write_private(&below(root, PATH), text.as_bytes())
+    }
+}
+
+/// A record in an image of somebody else's must not lead out of it.
+fn ensure_within(record: &Record) -> anyhow::Result<()> {
+    let paths = record.files.iter().map(|file| &file.path);
+    let outside = |path: &&String| {
+        let mut parts = Path::new(path).components();
+        parts.any(|part| part == Component::ParentDir)
+    };
+    match paths.chain(&record.folders).find(outside) {
+        Some(path) => bail!("`{path}` is not a path of this program's"),
+        None => Ok(()),
     }
 }
 

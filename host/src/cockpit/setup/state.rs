@@ -1,8 +1,8 @@
 //! A file as it is at one moment.
 
-use std::fs::{File, Permissions};
+use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -14,6 +14,8 @@ use crate::file;
 const MAX_FILE: u64 = 1024 * 1024;
 /// New files: configuration and public keys, which everybody may read.
 const NEW: u32 = 0o644;
+/// New files that hold what others may not have been able to read.
+const PRIVATE: u32 = 0o600;
 
 /// Content, permissions and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,19 @@ impl State {
 /// # Errors
 /// A folder that cannot be made or written to.
 pub(super) fn write(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::Result<()> {
+    let mode = like.map_or(NEW, |like| like.mode);
+    write_as(path, bytes, like, mode)
+}
+
+/// The same, for a file that only its owner may read.
+///
+/// # Errors
+/// As [`write`].
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_as(path, bytes, None, PRIVATE)
+}
+
+fn write_as(path: &Path, bytes: &[u8], like: Option<&State>, mode: u32) -> anyhow::Result<()> {
     // A link leads to the file that is meant.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().context("a file is in a folder")?;
@@ -63,8 +78,8 @@ pub(super) fn write(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::
         .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.jetway-new"));
-    let written =
-        write_new(&temporary, bytes, like).and_then(|()| Ok(std::fs::rename(&temporary, path)?));
+    let written = write_new(&temporary, bytes, like, mode)
+        .and_then(|()| Ok(std::fs::rename(&temporary, path)?));
     if written.is_err() {
         // Whether or not it was there.
         let _ = std::fs::remove_file(&temporary);
@@ -72,15 +87,21 @@ pub(super) fn write(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn write_new(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::Result<()> {
+fn write_new(path: &Path, bytes: &[u8], like: Option<&State>, mode: u32) -> anyhow::Result<()> {
     // Left by a setup that was interrupted.
     let _ = std::fs::remove_file(path);
-    let mut file = File::create_new(path)?;
+    let mut options = OpenOptions::new();
+    // Nobody else reads it before its owner and its permissions are right.
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(path)?;
     file.write_all(bytes)?;
     if let Some(like) = like {
         std::os::unix::fs::chown(path, Some(like.uid), Some(like.gid))?;
     }
-    file.set_permissions(Permissions::from_mode(like.map_or(NEW, |like| like.mode)))?;
+    file.set_permissions(Permissions::from_mode(mode))?;
     Ok(file.sync_all()?)
 }
 

@@ -21,6 +21,7 @@ fn deployment<'a>(layout: Layout, hosts: &'a [String]) -> Deployment<'a> {
         keys: "{\"keys\":[]}",
         helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
         allow_root: false,
+        other_hosts: false,
     }
 }
 
@@ -93,7 +94,7 @@ fn undo_restores_everything_byte_for_byte() {
                 "a second setup changes nothing"
             );
 
-            undo(root.path()).unwrap();
+            undo(root.path(), || Ok(())).unwrap();
             assert_eq!(everything(root.path()), before);
         }
     }
@@ -151,7 +152,7 @@ fn a_later_setup_keeps_what_was_there_before_the_first() {
         text(root.path(), "/etc/jetway/cockpit-session.conf")
             .contains("host = a.example b.example\n")
     );
-    undo(root.path()).unwrap();
+    undo(root.path(), || Ok(())).unwrap();
     assert_eq!(everything(root.path()), before);
 }
 
@@ -167,7 +168,7 @@ fn what_was_changed_since_is_not_lost() {
     let socket = "/etc/systemd/system/jetway-cockpit-session.socket";
     put(root.path(), socket, "mine\n", 0o644);
 
-    let deeds = undo(root.path()).unwrap();
+    let deeds = undo(root.path(), || Ok(())).unwrap();
     assert!(deeds.contains(&Deed::Left(socket.to_owned())), "{deeds:?}");
     assert_eq!(text(root.path(), socket), "mine\n");
     assert_eq!(
@@ -177,7 +178,90 @@ fn what_was_changed_since_is_not_lost() {
 }
 
 #[test]
+fn what_was_changed_between_two_setups_is_not_lost() {
+    let root = root();
+    put(root.path(), CONF, OPERATORS, 0o644);
+    let hosts = hosts();
+    let deployment = deployment(Layout::StaticGroup, &hosts);
+    set_up(root.path(), &deployment).unwrap();
+    let conf = text(root.path(), CONF).replace("LoginTo = false", "LoginTo = true");
+    put(
+        root.path(),
+        CONF,
+        &format!("{conf}\n[basic]\naction = none\n"),
+        0o644,
+    );
+    for _ in 0..2 {
+        set_up(root.path(), &deployment).unwrap();
+    }
+    assert!(text(root.path(), CONF).contains("LoginTo = false\n"));
+
+    undo(root.path(), || Ok(())).unwrap();
+    let left = text(root.path(), CONF);
+    assert!(
+        left.ends_with("\n[basic]\naction = none\n") && left.contains("\nLoginTo = true\n"),
+        "{left}"
+    );
+}
+
+#[test]
+fn the_socket_is_stopped_while_its_unit_is_there_and_nothing_needs_it() {
+    let root = root();
+    let hosts = hosts();
+    set_up(root.path(), &deployment(Layout::DynamicGroup, &hosts)).unwrap();
+    let units = below(root.path(), "/etc/systemd/system");
+    let names = || {
+        let entries = std::fs::read_dir(&units).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with(".d"))
+            .collect();
+        names.sort();
+        names
+    };
+    let drop_in = units.join("cockpit-wsinstance-http.service.d/jetway.conf");
+    assert!(drop_in.exists());
+    undo(root.path(), || {
+        assert!(!drop_in.exists());
+        assert_eq!(names().len(), 2);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(names(), Vec::<String>::new());
+}
+
+#[test]
+fn the_record_is_roots_and_leads_nowhere_else() {
+    let root = root();
+    let hosts = hosts();
+    set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap();
+    let record = below(root.path(), record::PATH);
+    let mode = std::fs::metadata(&record).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let outside = std::fs::read_to_string(&record)
+        .unwrap()
+        .replace("/etc/cockpit/", "/etc/../../x/");
+    std::fs::write(&record, outside).unwrap();
+    let refused = undo(root.path(), || unreachable!()).unwrap_err();
+    assert!(format!("{refused:#}").contains("/etc/../../x/"));
+}
+
+#[test]
+fn logins_to_other_hosts_stay_possible_where_they_are_wanted() {
+    let root = root();
+    let hosts = hosts();
+    let deployment = Deployment {
+        other_hosts: true,
+        ..deployment(Layout::DynamicGroup, &hosts)
+    };
+    set_up(root.path(), &deployment).unwrap();
+    assert!(!text(root.path(), CONF).contains("LoginTo"));
+}
+
+#[test]
 fn nothing_to_take_back_is_an_error() {
-    let refused = undo(root().path()).unwrap_err().to_string();
+    let refused = undo(root().path(), || unreachable!())
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("nothing to take back"), "{refused}");
 }

@@ -8,13 +8,17 @@ use super::record::{self, Record, Recorded, SettingEdit, digest};
 use super::state::{self, State};
 use super::{Deed, below};
 use crate::cockpit::CockpitConf;
-use crate::cockpit::units::COCKPIT_CONF;
+use crate::cockpit::units::{COCKPIT_CONF, SERVICE_UNIT, SOCKET_UNIT, UNITS};
 
-/// Brings every file back to what it was; one that somebody else changed since keeps that change.
+/// Brings every file back to what it was; one that somebody else changed since keeps that change. `stop` is called when only
+/// our own units are left, which nothing needs any more.
 ///
 /// # Errors
-/// No record, or a file that cannot be written: then the record stays.
-pub(crate) fn undo(root: &Path) -> anyhow::Result<Vec<Deed>> {
+/// No record, a file that cannot be written, or what `stop` says: then the record stays.
+pub(crate) fn undo(
+    root: &Path,
+    stop: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Deed>> {
     let Some(record) = Record::read(root)? else {
         bail!(
             "there is nothing to take back: `{}` is not there",
@@ -22,7 +26,18 @@ pub(crate) fn undo(root: &Path) -> anyhow::Result<Vec<Deed>> {
         );
     };
     let mut deeds = Vec::new();
-    for recorded in record.files.iter().rev() {
+    let is_unit = |recorded: &&Recorded| {
+        [SOCKET_UNIT, SERVICE_UNIT]
+            .iter()
+            .any(|unit| recorded.path == format!("{UNITS}/{unit}"))
+    };
+    let (units, others): (Vec<&Recorded>, Vec<&Recorded>) =
+        record.files.iter().rev().partition(is_unit);
+    for recorded in others {
+        deeds.extend(take_back(root, recorded, &record.edits)?);
+    }
+    stop()?;
+    for recorded in units {
         deeds.extend(take_back(root, recorded, &record.edits)?);
     }
     let path = below(root, record::PATH);

@@ -6,19 +6,12 @@ mod systemd;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use clap::Args;
-use jetway_core::config::{Config, Route};
+use anyhow::bail;
+use clap::{ArgGroup, Args};
 
-use crate::cockpit::{
-    COCKPIT_CONF, COCKPIT_SETTINGS, CockpitConf, Deed, Deployment, Layout, chosen, set_up, undo,
-};
-use crate::config::{self, ConfigFile};
+use super::trusted::Trusted;
+use crate::cockpit::{COCKPIT_CONF, CockpitConf, Deed, Deployment, Layout, set_up, undo};
 use helper::Helper;
-
-/// What to do without a key that logins can be signed with.
-const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `jetway keygen --signing-key --out signing-key.pem` \
-    makes one; then write `signing_key_file: signing-key.pem`";
 
 /// Set up single sign-on for the Cockpit of this machine, or take it back.
 ///
@@ -26,12 +19,27 @@ const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `j
 /// lines that Cockpit needs in cockpit.conf, whose other lines stay. What was changed is recorded, and `--undo` takes
 /// exactly that back. Run again, it changes nothing.
 ///
-/// The routes are those with a `cockpit` key, else those that look like Cockpit's; choose others with --route.
+/// The routes are those with a `cockpit` key that lead to one Cockpit, else those that look like Cockpit's; choose others
+/// with --route. On a machine that shall not have the proxy's file and secrets, name what they come to instead: the public
+/// host and the proxy's public keys.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("trusted").required(true).args(["config", "host", "undo"]))]
 pub(crate) struct SetupArgs {
-    /// Configuration file (YAML or JSON).
-    #[arg(short, long, value_name = "FILE", required_unless_present = "undo")]
+    /// The proxy's configuration file (YAML or JSON).
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Without the file: a public host of this Cockpit; may be repeated.
+    #[arg(long, value_name = "HOST", requires = "keys")]
+    host: Vec<String>,
+    /// Without the file: the proxy's public keys, as `jetway cockpit keys` prints them.
+    #[arg(long, value_name = "FILE", requires = "host")]
+    keys: Option<PathBuf>,
+    /// Without the file: let assertions name root.
+    #[arg(long, requires = "host")]
+    allow_root: bool,
+    /// Without the file: let people log in to other hosts through this Cockpit.
+    #[arg(long, requires = "host")]
+    allow_other_hosts: bool,
     /// Only print what would be written.
     #[arg(long, conflicts_with = "undo")]
     print: bool,
@@ -42,7 +50,7 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Only this route, by its name or its public host; may be repeated.
-    #[arg(long, value_name = "NAME", conflicts_with = "undo")]
+    #[arg(long, value_name = "NAME", requires = "config")]
     route: Vec<String>,
     /// Where the program jetway-cockpit-session is.
     #[arg(long, value_name = "PATH", conflicts_with = "undo")]
@@ -54,32 +62,29 @@ pub(crate) struct SetupArgs {
 /// # Errors
 /// A file that cannot be used, no Cockpit, or a folder that cannot be written to.
 pub(crate) fn run(args: &SetupArgs) -> anyhow::Result<()> {
-    match &args.config {
-        _ if args.undo => take_back(&args.root),
-        Some(file) => install(args, file),
-        None => bail!("name the configuration file with -c FILE"),
+    if args.undo {
+        return take_back(&args.root);
     }
+    let trusted = match (&args.config, &args.keys) {
+        (Some(file), _) => Trusted::by_file(file, &args.route)?,
+        (None, Some(keys)) => {
+            Trusted::by_keys(&args.host, keys, args.allow_root, args.allow_other_hosts)?
+        }
+        (None, None) => bail!("name the configuration file with -c FILE"),
+    };
+    install(args, &trusted)
 }
 
-fn install(args: &SetupArgs, file: &Path) -> anyhow::Result<()> {
-    let loaded = config::load_and_warn(file)?;
-    let routes = routes(&loaded.config, &args.route)?;
-    let hosts = hosts(&routes)?;
-    let key = loaded
-        .config
-        .identity
-        .signing_key
-        .as_ref()
-        .context(NO_KEY)?;
-    let keys = verifiable(key.key_set())?;
+fn install(args: &SetupArgs, trusted: &Trusted) -> anyhow::Result<()> {
     let layout = layout(args)?;
     let helper = Helper::find(args.helper.as_deref(), &args.root);
     let deployment = Deployment {
         layout,
-        hosts: &hosts,
-        keys: &keys,
+        hosts: &trusted.hosts,
+        keys: &trusted.keys,
         helper: helper.path(),
-        allow_root: allow_root(&routes),
+        allow_root: trusted.allow_root,
+        other_hosts: trusted.other_hosts,
     };
     if args.print {
         return crate::command::print(printed(&deployment).as_bytes());
@@ -91,17 +96,23 @@ fn install(args: &SetupArgs, file: &Path) -> anyhow::Result<()> {
     if deeds.is_empty() {
         text.push_str("everything is as it should be: nothing was changed\n");
     }
-    text.push_str(&derived_key_note(&loaded));
-    text.push_str(&missing_key_note(&routes));
-    if !deeds.is_empty() {
+    text.push_str(&trusted.notes);
+    if deeds.is_empty() {
+        // An earlier setup may have written everything and then failed.
+        text.push_str(&systemd::activate_again(layout, &args.root)?);
+    } else {
         text.push_str(&systemd::activate(layout, &args.root)?);
     }
     crate::command::print(text.as_bytes())
 }
 
 fn take_back(root: &Path) -> anyhow::Result<()> {
-    let mut text = systemd::deactivate(root)?;
-    tell(&undo(root)?, &mut text);
+    let mut text = String::new();
+    let deeds = undo(root, || {
+        text.push_str(&systemd::deactivate(root)?);
+        Ok(())
+    })?;
+    tell(&deeds, &mut text);
     text.push_str(&systemd::forget(root)?);
     crate::command::print(text.as_bytes())
 }
@@ -111,52 +122,6 @@ fn tell(deeds: &[Deed], text: &mut String) {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{deed}");
     }
-}
-
-/// The routes that are set up: named ones, those with `cockpit`, or those that look like it.
-fn routes<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
-    let signing: Vec<&Route> = config
-        .routes
-        .iter()
-        .filter(|route| route.cockpit.is_some())
-        .collect();
-    if names.is_empty() && !signing.is_empty() {
-        return Ok(signing);
-    }
-    chosen(config, names)
-}
-
-/// Whether a route lets somebody be root: then so does the helper.
-fn allow_root(routes: &[&Route]) -> bool {
-    routes
-        .iter()
-        .filter_map(|route| route.cockpit.as_ref())
-        .any(|cockpit| cockpit.allow_root)
-}
-
-/// The helper verifies ES256 alone, which is what Jetway signs logins with.
-fn verifiable(keys: String) -> anyhow::Result<String> {
-    if !keys.contains("\"ES256\"") {
-        bail!("{NO_KEY}");
-    }
-    Ok(keys)
-}
-
-/// The audiences of assertions.
-fn hosts(routes: &[&Route]) -> anyhow::Result<Vec<String>> {
-    let mut hosts: Vec<String> = Vec::new();
-    for route in routes {
-        if route.from.is_wildcard() {
-            bail!(
-                "`{}` stands for many hosts, and each Cockpit accepts only its own: write a route for this one",
-                route.from.host
-            );
-        }
-        if !hosts.contains(&route.from.host) {
-            hosts.push(route.from.host.clone());
-        }
-    }
-    Ok(hosts)
 }
 
 fn layout(args: &SetupArgs) -> anyhow::Result<Layout> {
@@ -180,37 +145,10 @@ fn printed(deployment: &Deployment<'_>) -> String {
         let _ = writeln!(text, "# {}\n{}", file.path, file.text);
     }
     let mut conf = CockpitConf::default();
-    for (section, key, value) in COCKPIT_SETTINGS {
+    for (section, key, value) in deployment.settings() {
         conf.set(section, key, value);
     }
     let _ = write!(text, "# in {COCKPIT_CONF}\n{}", conf.text());
-    text
-}
-
-/// A key that was not chosen changes with the secret that it follows from.
-fn derived_key_note(loaded: &ConfigFile) -> String {
-    if loaded.config.identity.signing_key_text.is_some() {
-        return String::new();
-    }
-    "\nThe pinned key follows from `cookie_secret`: when that changes, run this again. A key of its own stays:\n\
-     \x20 jetway keygen --signing-key --out signing-key.pem\n\
-     \x20 signing_key_file: signing-key.pem          in the configuration file\n"
-        .to_owned()
-}
-
-/// Without `cockpit`, a route signs nobody in.
-fn missing_key_note(routes: &[&Route]) -> String {
-    let mut text = String::new();
-    for route in routes.iter().filter(|route| route.cockpit.is_none()) {
-        let _ = write!(
-            text,
-            "\nThe route `{}` does not say yet who becomes which Unix user:\n\
-             \x20 cockpit:\n\
-             \x20   users:\n\
-             \x20     alice@example.com: alice\n",
-            route.name
-        );
-    }
     text
 }
 
@@ -227,6 +165,7 @@ mod tests {
             keys: "{\"keys\":[]}",
             helper: Path::new("/h"),
             allow_root: false,
+            other_hosts: false,
         });
         for part in [
             "# /etc/systemd/system/jetway-cockpit-session.socket\n",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::Subject;
 use super::super::finding::Change;
 use super::super::visit::Visit;
-use crate::cockpit::CockpitConf;
+use crate::cockpit::{CockpitConf, is_loopback};
 use crate::file;
 
 /// Bytes of a `cockpit.conf`: a long one has some hundred lines.
@@ -65,11 +65,4 @@ impl Local {
         };
         Change::file(name, line, format!("in the section [{section}] {what}"))
     }
-}
-
-/// Whether a host is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let ip: Result<std::net::IpAddr, _> = bare.parse();
-    bare == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }

@@ -8,8 +8,6 @@ use std::path::Path;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
-use jetway_core::config::CockpitSettings;
-
 use super::super::Subject;
 use super::super::finding::{Change, Finding, Outcome};
 use super::super::visit::Visit;
@@ -33,7 +31,6 @@ pub(super) async fn examine(
     about: &str,
     page: &LoginPage,
     local: &Local,
-    settings: &CockpitSettings,
 ) -> Vec<Finding> {
     let bearer = of_bearer(visit, about, local).await;
     let works = bearer.outcome == Outcome::Ok;
@@ -44,12 +41,7 @@ pub(super) async fn examine(
             .map_or(SESSION_SOCKET, |written| written.value);
         // One in a container has its files elsewhere.
         if !works || Path::new(socket).exists() {
-            findings.extend(machine::examine(
-                subject,
-                visit,
-                Path::new(socket),
-                settings.allow_root,
-            ));
+            findings.extend(machine::examine(subject, visit, Path::new(socket)));
         }
     }
     findings

@@ -8,6 +8,8 @@ use anyhow::{Context as _, bail};
 
 use crate::cockpit::{Layout, SOCKET_UNIT, UNITS, systemd_runs};
 
+/// Makes systemd read its units.
+const RELOAD: &str = "systemctl daemon-reload";
 /// Its web service reads cockpit.conf when it starts; sessions that are open then end.
 const RESTART: &str = "systemctl try-restart cockpit.service";
 
@@ -16,20 +18,38 @@ const RESTART: &str = "systemctl try-restart cockpit.service";
 /// # Errors
 /// A command that fails.
 pub(super) fn activate(layout: Layout, root: &Path) -> anyhow::Result<String> {
-    let mut commands = vec!["systemctl daemon-reload".to_owned()];
-    // With newer releases, Cockpit's own services start the socket.
-    if layout == Layout::StaticGroup {
-        commands.push(format!("systemctl enable --now {SOCKET_UNIT}"));
-    }
-    let mut text = run(&commands, root)?;
+    let mut text = run(&activation(layout), root)?;
     let _ = write!(
         text,
-        "\nCockpit reads its file when it starts, which ends the sessions that are open. When nobody minds:\n  {RESTART}\n"
+        "\nCockpit reads its file when it starts, which ends the sessions that are open. When nobody minds:\n  {RESTART}\n\
+         From then on its login page leads to Jetway, on its own port as well, and has no form for a password.\n\
+         If nobody gets in any more: `jetway cockpit setup --undo` as root, over SSH.\n"
     );
     Ok(text)
 }
 
-/// Stops the socket before its unit goes.
+/// The same, for units that were there before, which changes nothing where all went well.
+///
+/// # Errors
+/// A command that fails.
+pub(super) fn activate_again(layout: Layout, root: &Path) -> anyhow::Result<String> {
+    if !is_here(root) {
+        return Ok(String::new());
+    }
+    run(&activation(layout), root)
+}
+
+fn activation(layout: Layout) -> Vec<String> {
+    let mut commands = vec![RELOAD.to_owned()];
+    // With newer releases, Cockpit's own services start the socket.
+    if layout == Layout::StaticGroup {
+        commands.push(format!("systemctl enable --now {SOCKET_UNIT}"));
+    }
+    commands
+}
+
+/// Stops the socket before its unit goes. By then nothing of Cockpit needs it any more, which systemd has to learn first: it
+/// would end Cockpit with it.
 ///
 /// # Errors
 /// A command that fails.
@@ -41,7 +61,8 @@ pub(super) fn deactivate(root: &Path) -> anyhow::Result<String> {
     {
         return Ok(String::new());
     }
-    run(&[format!("systemctl disable --now {SOCKET_UNIT}")], root)
+    let stop = format!("systemctl disable --now {SOCKET_UNIT}");
+    run(&[RELOAD.to_owned(), stop], root)
 }
 
 /// Makes systemd forget the units.
@@ -49,7 +70,7 @@ pub(super) fn deactivate(root: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// A command that fails.
 pub(super) fn forget(root: &Path) -> anyhow::Result<String> {
-    let mut text = run(&["systemctl daemon-reload".to_owned()], root)?;
+    let mut text = run(&[RELOAD.to_owned()], root)?;
     let _ = writeln!(
         text,
         "\nWhen nobody minds that open Cockpit sessions end:\n  {RESTART}"
@@ -57,8 +78,12 @@ pub(super) fn forget(root: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+fn is_here(root: &Path) -> bool {
+    root == Path::new("/") && systemd_runs()
+}
+
 fn run(commands: &[String], root: &Path) -> anyhow::Result<String> {
-    let here = root == Path::new("/") && systemd_runs();
+    let here = is_here(root);
     let mut text = String::new();
     if !here {
         text.push_str("\nsystemd does not run here. Where it does:\n");

@@ -5,13 +5,16 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::Path;
 use std::process::Command;
 
+use jetway_core::config::Route;
 use serde_json::Value;
 
 use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
 use super::{SEEN, program};
-use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, systemd_runs};
+use crate::cockpit::{
+    Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, lead_to_one_place, systemd_runs,
+};
 use crate::file;
 
 pub(super) const CHECK: &str = "cockpit-session-helper";
@@ -19,17 +22,12 @@ pub(super) const CHECK: &str = "cockpit-session-helper";
 const MAX_FILE: u64 = 64 * 1024;
 
 /// Looks at everything that is there.
-pub(super) fn examine(
-    subject: &Subject<'_>,
-    visit: &Visit<'_>,
-    socket: &Path,
-    allow_root: bool,
-) -> Vec<Finding> {
+pub(super) fn examine(subject: &Subject<'_>, visit: &Visit<'_>, socket: &Path) -> Vec<Finding> {
     let layout = Layout::of(Path::new("/")).unwrap_or(Layout::StaticGroup);
     let mut findings = vec![of_socket(socket, layout)];
     findings.extend(of_unit(layout));
     findings.extend(program::examine());
-    findings.extend(of_helper(subject, &visit.public.host, allow_root));
+    findings.extend(of_helper(subject, visit));
     findings
 }
 
@@ -141,7 +139,7 @@ fn of_unit(layout: Layout) -> Option<Finding> {
 }
 
 /// The helper has to accept assertions for this host, signed by this file's key.
-fn of_helper(subject: &Subject<'_>, host: &str, allow_root: bool) -> Vec<Finding> {
+fn of_helper(subject: &Subject<'_>, visit: &Visit<'_>) -> Vec<Finding> {
     let conf = match read(SESSION_CONF) {
         Ok(text) => text,
         Err(error) => {
@@ -152,8 +150,19 @@ fn of_helper(subject: &Subject<'_>, host: &str, allow_root: bool) -> Vec<Finding
             ];
         }
     };
-    let mut findings = vec![of_hosts(&conf, host)];
-    findings.extend(of_root(&conf, allow_root));
+    let of_cockpits = || {
+        let routes = subject.config.routes.iter();
+        routes.filter_map(|route| Some((route, route.cockpit.as_ref()?)))
+    };
+    let is_here = |route: &Route| lead_to_one_place(route, visit.route);
+    let wanted = of_cockpits().any(|(route, settings)| is_here(route) && settings.allow_root);
+    let strangers: Vec<&str> = of_cockpits()
+        .filter(|(route, _)| !is_here(route))
+        .map(|(route, _)| route.from.host.as_str())
+        .collect();
+    let mut findings = vec![of_hosts(&conf, &visit.public.host)];
+    findings.extend(of_strangers(&conf, &strangers));
+    findings.extend(of_root(&conf, wanted));
     findings.push(of_keys(
         subject,
         setting(&conf, "keys_file").map_or(SESSION_KEYS, |(value, _)| value),
@@ -164,15 +173,47 @@ fn of_helper(subject: &Subject<'_>, host: &str, allow_root: bool) -> Vec<Finding
 /// Root is let in by the route and by the helper, or not at all.
 fn of_root(conf: &str, wanted: bool) -> Option<Finding> {
     let (value, line) = setting(conf, "allow_root").unwrap_or(("false", 0));
-    let message = "the route lets somebody be root, and `allow_root` does not";
-    (wanted && value != "true").then(|| {
+    let (message, seen) = match (wanted, value == "true") {
+        (true, false) => (
+            "the route lets somebody be root, and `allow_root` does not",
+            SEEN,
+        ),
+        (false, true) => (
+            "`allow_root` lets assertions name root, and no route does",
+            "nothing; it is one lock less",
+        ),
+        _ => return None,
+    };
+    let change = Change::file(SESSION_CONF, Some(line).filter(|line| *line > 0), "write")
+        .line(format!("allow_root = {wanted}"));
+    Some(
         Finding::warning(CHECK, SESSION_CONF, message)
-            .seen(SEEN)
+            .seen(seen)
+            .change(change),
+    )
+}
+
+/// Assertions for another Cockpit, whose administrators see them, are of no use here.
+fn of_strangers(conf: &str, strangers: &[&str]) -> Option<Finding> {
+    let (value, line) = setting(conf, "host")?;
+    let (others, own): (Vec<&str>, Vec<&str>) = value
+        .split_whitespace()
+        .partition(|host| strangers.contains(host));
+    if others.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "assertions for another Cockpit are accepted: {}",
+        others.join(", ")
+    );
+    Some(
+        Finding::warning(CHECK, SESSION_CONF, message)
+            .seen("nothing; whoever is root on that machine can log in here with assertions for it")
             .change(
-                Change::file(SESSION_CONF, Some(line).filter(|line| *line > 0), "write")
-                    .line("allow_root = true"),
-            )
-    })
+                Change::file(SESSION_CONF, Some(line), "write")
+                    .line(format!("host = {}", own.join(" "))),
+            ),
+    )
 }
 
 fn of_hosts(conf: &str, host: &str) -> Finding {
@@ -280,6 +321,25 @@ mod tests {
             of_hosts("", "b.example").changes[0].lines,
             ["host = b.example"]
         );
+    }
+
+    #[test]
+    fn what_is_meant_for_others_is_warned_of() {
+        let conf = "allow_root = true\nhost = a.example b.example\n";
+        assert_eq!(
+            of_strangers(conf, &["c.example"]).map(|one| one.message),
+            None
+        );
+        let found = of_strangers(conf, &["b.example"]).unwrap();
+        assert_eq!(found.outcome, Outcome::Warning);
+        assert_eq!(found.changes[0].line, Some(2));
+        assert_eq!(found.changes[0].lines, ["host = a.example"]);
+        let root =
+            |conf: &str, wanted| of_root(conf, wanted).map(|one| one.changes[0].lines.concat());
+        assert_eq!(root(conf, true), None);
+        assert_eq!(root("", false), None);
+        assert_eq!(root(conf, false).as_deref(), Some("allow_root = false"));
+        assert_eq!(root("", true).as_deref(), Some("allow_root = true"));
     }
 
     #[test]

@@ -1,0 +1,189 @@
+//! Whose assertions the Cockpit of this machine shall take: by the proxy's file, or by its hosts and public keys alone, on a
+//! machine that shall not have the proxy's secrets.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use jetway_core::config::{Config, Route};
+use serde_json::Value;
+use url::Url;
+
+use crate::cockpit::{chosen, lead_to_one_place, leads_here};
+use crate::config::{self, ConfigFile};
+use crate::file;
+
+/// What to do without a key that logins can be signed with.
+pub(super) const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `jetway keygen --signing-key --out signing-key.pem` \
+    makes one; then write `signing_key_file: signing-key.pem`";
+/// Bytes of a JSON Web Key Set: a key has some hundred.
+const MAX_KEYS: u64 = 64 * 1024;
+
+/// What the helper and Cockpit are told.
+#[derive(Debug)]
+pub(super) struct Trusted {
+    /// Public hosts: the audiences of assertions.
+    pub(super) hosts: Vec<String>,
+    /// JSON Web Key Set (RFC 7517).
+    pub(super) keys: String,
+    /// Whether assertions may name root.
+    pub(super) allow_root: bool,
+    /// Whether people may log in to other hosts through this Cockpit.
+    pub(super) other_hosts: bool,
+    /// What the operator should know, in lines.
+    pub(super) notes: String,
+}
+
+impl Trusted {
+    /// What the proxy's file says of these routes.
+    ///
+    /// # Errors
+    /// A file that cannot be used, or routes of several Cockpits.
+    pub(super) fn by_file(path: &Path, names: &[String]) -> anyhow::Result<Self> {
+        let loaded = config::load_and_warn(path)?;
+        let routes = routes(&loaded.config, names)?;
+        let key = loaded.config.identity.signing_key.as_ref();
+        let mut notes = derived_key_note(&loaded);
+        notes.push_str(&missing_key_note(&routes));
+        let settings = || routes.iter().filter_map(|route| route.cockpit.as_ref());
+        Ok(Self {
+            hosts: hosts(&routes)?,
+            keys: verifiable(key.context(NO_KEY)?.key_set()).context(NO_KEY)?,
+            allow_root: settings().any(|cockpit| cockpit.allow_root),
+            other_hosts: settings().any(|cockpit| cockpit.allow_other_hosts),
+            notes,
+        })
+    }
+
+    /// These hosts, and the keys that the proxy publishes.
+    ///
+    /// # Errors
+    /// A host that is none, or a file without a key that the helper can use.
+    pub(super) fn by_keys(
+        hosts: &[String],
+        keys: &Path,
+        allow_root: bool,
+        other_hosts: bool,
+    ) -> anyhow::Result<Self> {
+        let text = String::from_utf8(file::read("key set", keys, MAX_KEYS)?).unwrap_or_default();
+        let keys = verifiable(text).with_context(|| {
+            format!(
+                "`{}` is not what `jetway cockpit keys -c FILE` prints on the proxy's machine",
+                keys.display()
+            )
+        })?;
+        Ok(Self {
+            hosts: hosts
+                .iter()
+                .map(|host| public_host(host))
+                .collect::<anyhow::Result<_>>()?,
+            keys,
+            allow_root,
+            other_hosts,
+            notes: String::new(),
+        })
+    }
+}
+
+/// A host as assertions name it.
+fn public_host(text: &str) -> anyhow::Result<String> {
+    let url = Url::parse(&format!("https://{text}/")).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    if host.is_empty() || text.contains('*') || !host.eq_ignore_ascii_case(text) {
+        bail!(
+            "`{text}` is no host: write one such as `cockpit.example.com`, without scheme and port"
+        );
+    }
+    Ok(host.to_owned())
+}
+
+/// The routes that lead to the Cockpit of this machine: named ones, those with `cockpit`, or those that look like it.
+fn routes<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
+    let with_key = config.routes.iter().filter(|route| route.cockpit.is_some());
+    let signing: Vec<&Route> = with_key.collect();
+    if !names.is_empty() || signing.is_empty() {
+        return chosen(config, names);
+    }
+    if is_one_place(&signing) {
+        return Ok(signing);
+    }
+    let here: Vec<&Route> = signing
+        .iter()
+        .copied()
+        .filter(|route| leads_here(route))
+        .collect();
+    // Whoever is root on one of the machines could use assertions for it on all that take them.
+    if here.is_empty() || !is_one_place(&here) {
+        let names: Vec<String> = signing
+            .iter()
+            .map(|route| format!("`{}`", route.name))
+            .collect();
+        bail!(
+            "the routes {} lead to different Cockpits: name that of this machine with --route",
+            names.join(", ")
+        );
+    }
+    Ok(here)
+}
+
+fn is_one_place(routes: &[&Route]) -> bool {
+    let Some((first, others)) = routes.split_first() else {
+        return true;
+    };
+    others.iter().all(|other| lead_to_one_place(first, other))
+}
+
+/// The audiences of assertions.
+fn hosts(routes: &[&Route]) -> anyhow::Result<Vec<String>> {
+    let mut hosts: Vec<String> = Vec::new();
+    for route in routes {
+        if route.from.is_wildcard() {
+            bail!(
+                "`{}` stands for many hosts, and each Cockpit accepts only its own: write a route for this one",
+                route.from.host
+            );
+        }
+        if !hosts.contains(&route.from.host) {
+            hosts.push(route.from.host.clone());
+        }
+    }
+    Ok(hosts)
+}
+
+/// A key set with a key for ES256, which the helper verifies alone and Jetway signs logins with.
+pub(super) fn verifiable(keys: String) -> Option<String> {
+    let set: Value = serde_json::from_str(&keys).ok()?;
+    let fits = |key: &Value| key["kty"] == "EC" && key["crv"] == "P-256";
+    // A private key has no business there.
+    let is_public = |key: &Value| key.get("d").is_none();
+    let list = set["keys"].as_array()?;
+    (list.iter().any(fits) && list.iter().all(is_public)).then(|| keys.trim_end().to_owned())
+}
+
+/// A key that was not chosen changes with the secret that it follows from.
+fn derived_key_note(loaded: &ConfigFile) -> String {
+    if loaded.config.identity.signing_key_text.is_some() {
+        return String::new();
+    }
+    "\nThe pinned key follows from `cookie_secret`: when that changes, run this again. A key of its own stays:\n\
+     \x20 jetway keygen --signing-key --out signing-key.pem\n\
+     \x20 signing_key_file: signing-key.pem          in the configuration file\n"
+        .to_owned()
+}
+
+/// Without `cockpit`, a route signs nobody in.
+fn missing_key_note(routes: &[&Route]) -> String {
+    let mut text = String::new();
+    for route in routes.iter().filter(|route| route.cockpit.is_none()) {
+        text.push_str(&format!(
+            "\nThe route `{}` does not say yet who becomes which Unix user:\n\
+             \x20 cockpit:\n\
+             \x20   users:\n\
+             \x20     alice@example.com: alice\n",
+            route.name
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

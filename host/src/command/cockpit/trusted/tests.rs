@@ -1,0 +1,86 @@
+use super::*;
+use serde_json::json;
+
+const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"x","y":"y"}]}"#;
+
+fn config(routes: &Value) -> Config {
+    let file = json!({
+        "idp_provider": "oidc",
+        "idp_provider_url": "https://idp.example.com",
+        "idp_client_id": "jetway",
+        "idp_client_secret": "secret",
+        "cookie_secret": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        "insecure_server": true,
+        "routes": routes,
+    });
+    Config::read(&file, &|_| None).unwrap().config
+}
+
+fn cockpit(host: &str, to: &str) -> Value {
+    json!({"from": format!("https://{host}"), "to": to, "cockpit": {"user_claim": "unix"},
+        "policy": [{"allow": {"or": [{"authenticated_user": true}]}}]})
+}
+
+fn told(routes: &Value, names: &[&str]) -> Result<Vec<String>, String> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let config = config(routes);
+    let routes = super::routes(&config, &names).map_err(|error| error.to_string())?;
+    hosts(&routes).map_err(|error| error.to_string())
+}
+
+#[test]
+fn each_cockpit_takes_assertions_for_itself_alone() {
+    let here = cockpit("a.example.com", "http://localhost:9090");
+    let also_here = cockpit("b.example.com", "http://localhost:9090");
+    let there = cockpit("c.example.com", "https://10.0.0.3:9090");
+    let beyond = cockpit("d.example.com", "https://10.0.0.4:9090");
+    let both = vec!["a.example.com".to_owned(), "b.example.com".to_owned()];
+    assert_eq!(told(&json!([here, also_here]), &[]), Ok(both.clone()));
+    assert_eq!(told(&json!([here, also_here, there]), &[]), Ok(both));
+    assert_eq!(
+        told(&json!([there]), &[]),
+        Ok(vec!["c.example.com".to_owned()])
+    );
+    let unclear = told(&json!([there, beyond]), &[]).unwrap_err();
+    assert!(
+        unclear.contains("`c.example.com`, `d.example.com`") && unclear.contains("--route"),
+        "{unclear}"
+    );
+    assert_eq!(
+        told(&json!([here, there, beyond]), &["d.example.com"]),
+        Ok(vec!["d.example.com".to_owned()])
+    );
+}
+
+#[test]
+fn hosts_and_keys_are_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let trusted = |hosts: &[&str], keys: &str| {
+        std::fs::write(&file, keys).unwrap();
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        Trusted::by_keys(&hosts, &file, false, false).map_err(|error| format!("{error:#}"))
+    };
+    let good = trusted(&["Cockpit.example.com"], &format!("{KEYS}\n")).unwrap();
+    assert_eq!(good.hosts, ["cockpit.example.com"]);
+    assert_eq!(good.keys, KEYS);
+    for host in [
+        "",
+        "*.example.com",
+        "https://a.example.com",
+        "a.example.com:8443",
+        "a b",
+        "a.example.com/x",
+    ] {
+        let refused = trusted(&[host], KEYS).unwrap_err();
+        assert!(refused.contains("is no host"), "{host}: {refused}");
+    }
+    let private = KEYS.replace("\"x\":", "\"d\":\"secret\",\"x\":");
+    for keys in ["", "<html>", "{\"keys\":[]}", private.as_str()] {
+        let refused = trusted(&["a.example.com"], keys).unwrap_err();
+        assert!(
+            refused.contains("jetway cockpit keys") && !refused.contains("secret"),
+            "{keys}: {refused}"
+        );
+    }
+}
