@@ -6,7 +6,7 @@ mod undo;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::units::{COCKPIT_CONF, Deployment};
 use super::{CockpitConf, Edit};
@@ -78,6 +78,7 @@ pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result
         return Ok(Vec::new());
     }
     for wanted in &wanted {
+        ensure_inside(root, &wanted.path)?;
         record.note(root, &wanted.path, wanted.text.as_bytes())?;
     }
     record.edits.extend(edits);
@@ -144,6 +145,25 @@ fn merged(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<(Wanted, V
 /// The place of an absolute path below another root folder.
 fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
+}
+
+/// Symbolic links of an image lead to the image's files when it runs, and to this machine's now.
+fn ensure_inside(root: &Path, path: &str) -> anyhow::Result<()> {
+    let root = std::fs::canonicalize(root)
+        .with_context(|| format!("cannot look at `{}`", root.display()))?;
+    let path = below(&root, path);
+    // What is there already decides where the rest goes.
+    let real = path
+        .ancestors()
+        .find_map(|part| std::fs::canonicalize(part).ok());
+    if !real.is_some_and(|real| real.starts_with(&root)) {
+        bail!(
+            "a symbolic link leads from `{}` out of `{}`: run this inside of it, as with chroot",
+            path.display(),
+            root.display()
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

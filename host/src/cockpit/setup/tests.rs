@@ -247,6 +247,26 @@ fn the_record_is_roots_and_leads_nowhere_else() {
 }
 
 #[test]
+fn an_images_links_do_not_lead_out_of_it() {
+    let (root, outside) = (root(), tempfile::tempdir().unwrap());
+    let folder = below(root.path(), "/etc/cockpit");
+    std::os::unix::fs::symlink(outside.path(), &folder).unwrap();
+    let hosts = hosts();
+    let refused = set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap_err();
+    assert!(refused.to_string().contains("a symbolic link"), "{refused}");
+    assert!(everything(outside.path()).is_empty());
+
+    std::fs::remove_file(&folder).unwrap();
+    set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap();
+    std::fs::rename(&folder, outside.path().join("cockpit")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("cockpit"), &folder).unwrap();
+    let before = everything(outside.path());
+    let refused = undo(root.path(), || unreachable!()).unwrap_err();
+    assert!(refused.to_string().contains("a symbolic link"), "{refused}");
+    assert_eq!(everything(outside.path()), before);
+}
+
+#[test]
 fn logins_to_other_hosts_stay_possible_where_they_are_wanted() {
     let root = root();
     let hosts = hosts();
