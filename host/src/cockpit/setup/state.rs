@@ -65,7 +65,7 @@ pub(super) fn write(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::
 /// The same, for a file that only its owner may read.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_as(path, bytes, None, PRIVATE)
 }
