@@ -59,6 +59,8 @@ stop_cockpit() {
 
 stop_all() {
   trap '' INT TERM
+  # A signal may come between a start and the line that notes it.
+  [ -n "$jetway_pid" ] || [ -z "${!:-}" ] || [ "$!" = "$cockpit_pid" ] || jetway_pid=$!
   if [ -n "$jetway_pid" ]; then
     kill "$jetway_pid" 2>/dev/null || true
     wait "$jetway_pid" 2>/dev/null || true

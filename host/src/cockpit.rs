@@ -10,9 +10,7 @@ mod units;
 
 pub(crate) use conf::{CockpitConf, Edit};
 pub(crate) use layout::Layout;
-pub(crate) use route::{
-    chosen, is_loopback, lead_to_one_place, leads_here, looks_like_cockpit, public_origin,
-};
+pub(crate) use route::{chosen, leads_here, looks_like_cockpit, public_origin};
 pub(crate) use setup::{Deed, set_up, undo};
 pub(crate) use systemd::systemd_runs;
 pub(crate) use trust::{belongs_to_root, changed_by_others};

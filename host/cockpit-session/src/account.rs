@@ -47,9 +47,10 @@ impl Account {
         })?;
         // Who maps people to `root` means it; that another name is root as well, nobody has to know.
         if user.uid.is_root() && !(settings.allow_root && user.name == ROOT) {
-            return Err(Refusal::account(
-                "The account root may not be used through the proxy",
-            ));
+            return Err(Refusal::account(format!(
+                "The account {} is root, and may not be used through the proxy",
+                user.name
+            )));
         }
         if is_disallowed(&user.name, settings)? {
             return Err(Refusal::account(format!(

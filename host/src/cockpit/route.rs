@@ -80,27 +80,11 @@ pub(crate) fn public_origin(config: &Config, route: &Route) -> Origin {
     }
 }
 
-/// Whether two routes lead to the same upstream.
-pub(crate) fn lead_to_one_place(one: &Route, other: &Route) -> bool {
-    endpoints(one).eq(endpoints(other))
-}
-
 /// Whether a route leads to this machine.
 pub(crate) fn leads_here(route: &Route) -> bool {
-    endpoints(route).all(|(host, _)| is_loopback(host))
-}
-
-/// Hosts and ports of a route's upstreams.
-fn endpoints(route: &Route) -> impl Iterator<Item = (&str, u16)> {
-    let upstreams = route.target.upstreams().into_iter();
-    upstreams
-        .flat_map(|upstreams| upstreams.endpoints.iter())
-        .map(|endpoint| (endpoint.origin.host.as_str(), endpoint.origin.port))
-}
-
-/// Whether a host is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let ip: Result<std::net::IpAddr, _> = bare.parse();
-    bare == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    let upstreams = route.target.upstreams();
+    upstreams.is_some_and(|upstreams| {
+        let mut endpoints = upstreams.endpoints.iter();
+        endpoints.all(|endpoint| endpoint.origin.is_loopback())
+    })
 }

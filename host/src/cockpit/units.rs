@@ -28,13 +28,13 @@ pub(crate) const COCKPIT_CONF: &str = "/etc/cockpit/cockpit.conf";
 
 /// One line of Cockpit's file: section, key, value.
 pub(crate) type Setting = (&'static str, &'static str, &'static str);
-/// Logins to other hosts by Cockpit's login page, which newer releases need for those through this one as well.
-const NO_OTHER_HOSTS: Setting = ("WebService", "LoginTo", "false");
+/// Whether Cockpit's login page logs people in to other hosts. Newer releases take it for all logins to them.
+const OTHER_HOSTS: &str = "LoginTo";
 /// What Cockpit's file has to say.
 const SETTINGS: [Setting; 5] = [
     ("WebService", "ProtocolHeader", "X-Forwarded-Proto"),
     ("WebService", "ForwardedForHeader", "X-Forwarded-For"),
-    NO_OTHER_HOSTS,
+    ("WebService", OTHER_HOSTS, "false"),
     ("bearer", "UnixPath", SESSION_SOCKET),
     ("OAuth", "URL", SIGN_IN_URL),
 ];
@@ -75,9 +75,14 @@ impl Deployment<'_> {
     /// What Cockpit's file has to say.
     pub(crate) fn settings(&self) -> impl Iterator<Item = Setting> {
         let other_hosts = self.other_hosts;
-        SETTINGS
-            .into_iter()
-            .filter(move |setting| !(other_hosts && *setting == NO_OTHER_HOSTS))
+        SETTINGS.into_iter().map(move |(section, key, value)| {
+            let value = if key == OTHER_HOSTS && other_hosts {
+                "true"
+            } else {
+                value
+            };
+            (section, key, value)
+        })
     }
 
     /// Everything but `cockpit.conf`, which is the operator's.

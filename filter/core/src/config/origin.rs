@@ -1,6 +1,7 @@
 //! Scheme, host and port of a server (RFC 6454).
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// An `http` or `https` origin. Prints without the scheme's default port: `https://idp.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,14 @@ impl Origin {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
+    }
+
+    /// Whether the host is this machine, whatever a name server says (RFC 6761 section 6.3).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        let ip: Result<IpAddr, _> = bare.parse();
+        bare == "localhost" || bare.ends_with(".localhost") || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
     /// `host[:port]` as in a `Host` header: the default port is left out.

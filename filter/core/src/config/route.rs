@@ -190,6 +190,28 @@ impl Route {
 }
 
 impl Route {
+    /// Whether both lead to the same servers, however this machine is called.
+    #[must_use]
+    pub fn leads_where(&self, other: &Self) -> bool {
+        self.places() == other.places()
+    }
+
+    /// Hosts and ports of the upstreams; this machine has one name.
+    fn places(&self) -> Vec<(String, u16)> {
+        let upstreams = self.target.upstreams().into_iter();
+        let origins = upstreams.flat_map(|upstreams| &upstreams.endpoints);
+        origins
+            .map(|Endpoint { origin, .. }| {
+                let host = if origin.is_loopback() {
+                    "localhost"
+                } else {
+                    &origin.host
+                };
+                (host.to_owned(), origin.port)
+            })
+            .collect()
+    }
+
     /// Everything that judges visitors of this route.
     pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
         let administrators = self.cockpit.as_ref().map(|cockpit| &cockpit.administrators);

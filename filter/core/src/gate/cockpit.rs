@@ -42,12 +42,8 @@ pub(super) struct Entry<'a> {
 
 impl Entry<'_> {
     /// Whether the answer may begin a session of Cockpit's, on this host or on another.
-    fn logs_in(&self, request: &Parsed<'_>) -> bool {
-        match self.place {
-            Place::Login => true,
-            Place::Elsewhere => request.decoded_path().ends_with("/login"),
-            _ => false,
-        }
+    const fn logs_in(&self) -> bool {
+        matches!(self.place, Place::Login | Place::Elsewhere { login: true })
     }
 }
 
@@ -90,7 +86,10 @@ enum Place {
     /// The login of this host.
     Login,
     /// Another host: `/=HOST/…` or `/cockpit+=HOST/…`.
-    Elsewhere,
+    Elsewhere {
+        /// Whether it is the login there, `/cockpit+=HOST/login`.
+        login: bool,
+    },
     /// An application of its own, `/cockpit+NAME/…`, whose login is one of this host beside ours.
     Application,
     /// Cockpit's root without the slash that it needs: some versions end themselves at such a request.
@@ -130,13 +129,12 @@ impl Gate {
         };
         let place = place_of(&request.decoded_path(), cockpit);
         match place {
-            Place::Application => {
+            Place::Elsewhere { .. } if !cockpit.allow_other_hosts => {
                 return Err(self.refuse(request, Refusal::OtherHost).into());
             }
-            Place::Elsewhere if !cockpit.allow_other_hosts => {
-                return Err(self.refuse(request, Refusal::OtherHost).into());
+            Place::Outside | Place::Application => {
+                return Err(self.refuse(request, Refusal::NotFound).into());
             }
-            Place::Outside => return Err(self.refuse(request, Refusal::NotFound).into()),
             Place::Unslashed => {
                 let location = format!("{}/", cockpit.url_root);
                 return Err(Box::new(Step::Reply(redirect(
@@ -144,7 +142,7 @@ impl Gate {
                     "to Cockpit's root".to_owned(),
                 ))));
             }
-            Place::Login | Place::Elsewhere | Place::Here => {}
+            Place::Login | Place::Elsewhere { .. } | Place::Here => {}
         }
         let Some(standing) = Standing::of(cockpit, facts) else {
             return Err(self.refuse_unmapped(request, chosen, session).into());
@@ -195,7 +193,7 @@ impl Gate {
             None => Edit::Remove(CLIENT_HEADER.into()),
         });
         // A login to another host is between the person and that host.
-        if entry.place == Place::Elsewhere {
+        if matches!(entry.place, Place::Elsewhere { .. }) {
             return Ok(());
         }
         let conversation = conversation(request).filter(|_| entry.place == Place::Login);
@@ -249,7 +247,7 @@ impl Gate {
         let binder = self.binder.as_ref().ok_or(Refusal::Internal)?;
         let host = &request.authority.host;
         let binding = binder.bind(host, entry.session, &entry.standing);
-        Ok(binding.of_login(entry.logs_in(request)))
+        Ok(binding.of_login(entry.logs_in()))
     }
 }
 
@@ -286,9 +284,10 @@ fn place_of(path: &str, cockpit: &CockpitSettings) -> Place {
     let Some(below) = below.strip_prefix('/') else {
         return Place::Outside;
     };
-    let first = below.split('/').next().unwrap_or_default();
+    let (first, rest) = below.split_once('/').unwrap_or((below, ""));
     if first.starts_with('=') || first.starts_with("cockpit+=") {
-        Place::Elsewhere
+        let login = rest == "login";
+        Place::Elsewhere { login }
     } else if first.starts_with("cockpit+") {
         Place::Application
     } else if below == LOGIN {
@@ -317,9 +316,18 @@ mod tests {
             ("", "/cockpit/login/", Place::Here),
             ("", "/cockpit/loginx", Place::Here),
             ("", "/system/cockpit/login", Place::Here),
-            ("", "/=10.0.0.1", Place::Elsewhere),
-            ("", "/=10.0.0.1/system", Place::Elsewhere),
-            ("", "/cockpit+=10.0.0.1/login", Place::Elsewhere),
+            ("", "/=10.0.0.1", Place::Elsewhere { login: false }),
+            ("", "/=10.0.0.1/system", Place::Elsewhere { login: false }),
+            (
+                "",
+                "/cockpit+=10.0.0.1/login",
+                Place::Elsewhere { login: true },
+            ),
+            (
+                "",
+                "/cockpit+=10.0.0.1/@x/login",
+                Place::Elsewhere { login: false },
+            ),
             ("", "/cockpit+app/login", Place::Application),
             ("", "/cockpit+", Place::Application),
             ("", "/cockpit/@localhost/=x", Place::Here),
@@ -328,7 +336,7 @@ mod tests {
             ("/admin", "/administrator", Place::Outside),
             ("/admin", "/cockpit/login", Place::Outside),
             ("/admin", "/admin/cockpit/login", Place::Login),
-            ("/admin", "/admin/=x/", Place::Elsewhere),
+            ("/admin", "/admin/=x/", Place::Elsewhere { login: false }),
         ] {
             assert_eq!(at(root, path), place, "{root} {path}");
         }

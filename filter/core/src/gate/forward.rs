@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::cockpit::Entry;
-use super::cockpit::cookie::without_released;
+use super::cockpit::cookie::{has_released, without_released};
 use super::plan::{Plan, Value};
 use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
@@ -99,18 +99,16 @@ impl Gate {
             .collect();
         let untouched = stripped.iter().all(|stripped| *stripped == Stripped::Keep);
         // Those of a Cockpit that is on the same host come along everywhere.
-        if headers.is_empty() || (untouched && self.binder.is_none()) {
+        let beside_cockpit = self.binder.is_some() && headers.iter().any(|line| has_released(line));
+        if headers.is_empty() || (untouched && binding.is_none() && !beside_cockpit) {
             return None;
         }
         let joined = joined_cookies(headers, &stripped);
         let kept = match binding {
             Some(binding) => binding.admit(&joined),
-            None if self.binder.is_some() => without_released(&joined),
+            None if beside_cockpit => without_released(&joined),
             None => joined,
         };
-        if binding.is_none() && headers == [kept.as_slice()] {
-            return None;
-        }
         Some(if kept.is_empty() {
             Edit::Remove("cookie".into())
         } else {

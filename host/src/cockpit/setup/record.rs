@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::state::{self, State};
-use super::{COCKPIT_CONF, below};
+use super::{COCKPIT_CONF, below, ensure_inside};
 use crate::file;
 
 /// Where the record is.
 pub(super) const PATH: &str = "/etc/jetway/cockpit-setup.json";
-/// Bytes of a record: it holds the former `cockpit.conf`, so it is root's alone to read.
+/// Bytes of a record: it holds the former `cockpit.conf`.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
 
 /// The files that a setup has written, in their order.
@@ -55,6 +55,7 @@ impl Record {
         if !path.exists() {
             return Ok(None);
         }
+        ensure_inside(root, PATH)?;
         let bytes = file::read("record", &path, MAX_RECORD)?;
         let record: Self = serde_json::from_slice(&bytes)
             .with_context(|| format!("`{}` is not a record of this program", path.display()))?;
@@ -98,11 +99,12 @@ impl Record {
         self.folders.append(&mut missing);
     }
 
-    /// Writes the record.
+    /// Writes the record, for root's eyes: it holds what others may not have been able to read.
     ///
     /// # Errors
     /// As [`state::write`].
     pub(super) fn write(&mut self, root: &Path) -> anyhow::Result<()> {
+        ensure_inside(root, PATH)?;
         self.note_folders(root, PATH);
         let text = format!("{}\n", serde_json::to_string_pretty(self)?);
         state::write_private(&below(root, PATH), text.as_bytes())

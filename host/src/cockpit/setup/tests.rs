@@ -270,12 +270,15 @@ fn an_images_links_do_not_lead_out_of_it() {
 fn logins_to_other_hosts_stay_possible_where_they_are_wanted() {
     let root = root();
     let hosts = hosts();
-    let deployment = Deployment {
+    let without = deployment(Layout::DynamicGroup, &hosts);
+    set_up(root.path(), &without).unwrap();
+    assert!(text(root.path(), CONF).contains("LoginTo = false\n"));
+    let with = Deployment {
         other_hosts: true,
-        ..deployment(Layout::DynamicGroup, &hosts)
+        ..without
     };
-    set_up(root.path(), &deployment).unwrap();
-    assert!(!text(root.path(), CONF).contains("LoginTo"));
+    set_up(root.path(), &with).unwrap();
+    assert!(text(root.path(), CONF).contains("\nLoginTo = true\n"));
 }
 
 #[test]

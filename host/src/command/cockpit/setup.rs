@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use clap::{ArgGroup, Args};
+use clap::Args;
 
 use super::trusted::Trusted;
 use crate::cockpit::{COCKPIT_CONF, CockpitConf, Deed, Deployment, Layout, set_up, undo};
@@ -23,22 +23,21 @@ use helper::Helper;
 /// with --route. On a machine that shall not have the proxy's file and secrets, name what they come to instead: the public
 /// host and the proxy's public keys.
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("trusted").required(true).args(["config", "host", "undo"]))]
 pub(crate) struct SetupArgs {
     /// The proxy's configuration file (YAML or JSON).
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["host", "undo"])]
     config: Option<PathBuf>,
     /// Without the file: a public host of this Cockpit; may be repeated.
-    #[arg(long, value_name = "HOST", requires = "keys")]
+    #[arg(long, value_name = "HOST", requires = "keys", conflicts_with_all = ["config", "undo"])]
     host: Vec<String>,
     /// Without the file: the proxy's public keys, as `jetway cockpit keys` prints them.
-    #[arg(long, value_name = "FILE", requires = "host")]
+    #[arg(long, value_name = "FILE", requires = "host", conflicts_with_all = ["config", "undo"])]
     keys: Option<PathBuf>,
     /// Without the file: let assertions name root.
-    #[arg(long, requires = "host")]
+    #[arg(long, requires = "host", conflicts_with_all = ["config", "undo"])]
     allow_root: bool,
     /// Without the file: let people log in to other hosts through this Cockpit.
-    #[arg(long, requires = "host")]
+    #[arg(long, requires = "host", conflicts_with_all = ["config", "undo"])]
     allow_other_hosts: bool,
     /// Only print what would be written.
     #[arg(long, conflicts_with = "undo")]
@@ -50,7 +49,7 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Only this route, by its name or its public host; may be repeated.
-    #[arg(long, value_name = "NAME", requires = "config")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["host", "undo"])]
     route: Vec<String>,
     /// Where the program jetway-cockpit-session is.
     #[arg(long, value_name = "PATH", conflicts_with = "undo")]
@@ -70,7 +69,7 @@ pub(crate) fn run(args: &SetupArgs) -> anyhow::Result<()> {
         (None, Some(keys)) => {
             Trusted::by_keys(&args.host, keys, args.allow_root, args.allow_other_hosts)?
         }
-        (None, None) => bail!("name the configuration file with -c FILE"),
+        (None, None) => bail!("name the configuration file with -c FILE, or --host and --keys"),
     };
     install(args, &trusted)
 }
@@ -97,12 +96,8 @@ fn install(args: &SetupArgs, trusted: &Trusted) -> anyhow::Result<()> {
         text.push_str("everything is as it should be: nothing was changed\n");
     }
     text.push_str(&trusted.notes);
-    if deeds.is_empty() {
-        // An earlier setup may have written everything and then failed.
-        text.push_str(&systemd::activate_again(layout, &args.root)?);
-    } else {
-        text.push_str(&systemd::activate(layout, &args.root)?);
-    }
+    // Even if nothing was changed: an earlier setup may have written everything and then failed.
+    text.push_str(&systemd::activate(layout, &args.root)?);
     crate::command::print(text.as_bytes())
 }
 
@@ -155,6 +150,50 @@ fn printed(deployment: &Deployment<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: SetupArgs,
+    }
+
+    #[test]
+    fn no_flag_is_ignored() {
+        let takes = |flags: &str| {
+            let words = std::iter::once("setup").chain(flags.split_whitespace());
+            Program::try_parse_from(words).map(|program| program.args)
+        };
+        for good in [
+            "-c F",
+            "-c F --print --route a --route b --helper P --root D",
+            "--host H --keys K",
+            "--host H --host I --keys K --allow-root --allow-other-hosts --print --helper P",
+            "--undo --root D",
+            "--undo -c F",
+        ] {
+            assert!(takes(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "--print",
+            "--host H",
+            "--keys K",
+            "-c F --host H --keys K",
+            "-c F --keys K",
+            "-c F --allow-root",
+            "-c F --allow-other-hosts",
+            "--host H --keys K --route R",
+            "--undo --host H --keys K",
+            "--undo --keys K",
+            "--undo --route R",
+            "--undo --allow-root",
+            "--undo --helper P",
+            "--undo --print",
+        ] {
+            assert!(takes(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn what_is_printed_is_what_is_written() {

@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use jetway_core::config::{Config, Route};
 use serde_json::Value;
-use url::Url;
 
-use crate::cockpit::{chosen, lead_to_one_place, leads_here};
+use crate::cockpit::{chosen, leads_here};
 use crate::config::{self, ConfigFile};
 use crate::file;
 
@@ -72,10 +71,7 @@ impl Trusted {
             )
         })?;
         Ok(Self {
-            hosts: hosts
-                .iter()
-                .map(|host| public_host(host))
-                .collect::<anyhow::Result<_>>()?,
+            hosts: public_hosts(hosts)?,
             keys,
             allow_root,
             other_hosts,
@@ -84,36 +80,41 @@ impl Trusted {
     }
 }
 
-/// A host as assertions name it.
-fn public_host(text: &str) -> anyhow::Result<String> {
-    let url = Url::parse(&format!("https://{text}/")).ok();
-    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-    if host.is_empty() || text.contains('*') || !host.eq_ignore_ascii_case(text) {
-        bail!(
-            "`{text}` is no host: write one such as `cockpit.example.com`, without scheme and port"
-        );
+/// Hosts as assertions name them, each once.
+fn public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut hosts = Vec::new();
+    for text in texts {
+        let host = text.to_ascii_lowercase();
+        // What the helper takes.
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
+        if host.is_empty() || !host.bytes().all(plain) {
+            bail!(
+                "`{text}` is no host: write one such as `cockpit.example.com`, without scheme and port"
+            );
+        }
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
     }
-    Ok(host.to_owned())
+    Ok(hosts)
 }
 
 /// The routes that lead to the Cockpit of this machine: named ones, those with `cockpit`, or those that look like it.
 fn routes<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
     let with_key = config.routes.iter().filter(|route| route.cockpit.is_some());
-    let signing: Vec<&Route> = with_key.collect();
-    if !names.is_empty() || signing.is_empty() {
-        return chosen(config, names);
+    let mut routes: Vec<&Route> = with_key.collect();
+    if !names.is_empty() || routes.is_empty() {
+        routes = chosen(config, names)?;
     }
-    if is_one_place(&signing) {
-        return Ok(signing);
+    if is_one_place(&routes) {
+        return Ok(routes);
     }
-    let here: Vec<&Route> = signing
-        .iter()
-        .copied()
-        .filter(|route| leads_here(route))
-        .collect();
+    let here = routes.iter().copied().filter(|route| leads_here(route));
+    let here: Vec<&Route> = here.collect();
     // Whoever is root on one of the machines could use assertions for it on all that take them.
-    if here.is_empty() || !is_one_place(&here) {
-        let names: Vec<String> = signing
+    if !names.is_empty() || here.is_empty() || !is_one_place(&here) {
+        let names: Vec<String> = routes
             .iter()
             .map(|route| format!("`{}`", route.name))
             .collect();
@@ -129,7 +130,7 @@ fn is_one_place(routes: &[&Route]) -> bool {
     let Some((first, others)) = routes.split_first() else {
         return true;
     };
-    others.iter().all(|other| lead_to_one_place(first, other))
+    others.iter().all(|other| first.leads_where(other))
 }
 
 /// The audiences of assertions.

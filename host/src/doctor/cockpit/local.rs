@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::Subject;
 use super::super::finding::Change;
 use super::super::visit::Visit;
-use crate::cockpit::{CockpitConf, is_loopback};
+use crate::cockpit::CockpitConf;
 use crate::file;
 
 /// Bytes of a `cockpit.conf`: a long one has some hundred lines.
@@ -23,7 +23,7 @@ pub(super) struct Local {
 impl Local {
     /// Reads it, if the upstream is on this machine.
     pub(super) fn of(visit: &Visit<'_>, subject: &Subject<'_>) -> Self {
-        let here = is_loopback(&visit.endpoint.origin.host);
+        let here = visit.endpoint.origin.is_loopback();
         let path = if here {
             subject.cockpit_conf.to_owned()
         } else {

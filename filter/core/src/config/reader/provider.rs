@@ -130,7 +130,7 @@ fn read_issuer(issuer: &str, place: &Place, findings: &mut Findings) -> Option<O
             .help("write for example `https://idp.example.com`");
         return None;
     };
-    if !origin.tls && !is_loopback(&origin.host) {
+    if !origin.tls && !origin.is_loopback() {
         findings
             .problem(
                 place,
@@ -140,14 +140,6 @@ fn read_issuer(issuer: &str, place: &Place, findings: &mut Findings) -> Option<O
         return None;
     }
     Some(origin)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let ip = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
@@ -164,7 +156,7 @@ fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
             .as_ref()
             .and_then(Origin::of)
         {
-            Some(origin) if origin.tls || is_loopback(&origin.host) => origins.push(origin),
+            Some(origin) if origin.tls || origin.is_loopback() => origins.push(origin),
             _ => findings
                 .problem(
                     &file.place_of("idp_extra_origins").item(index),

@@ -73,7 +73,7 @@ pub(in super::super) struct Known {
     /// Hosts and ports of which one route takes every path, with its name.
     whole: BTreeMap<(String, Option<u16>), String>,
     /// Hosts with a Cockpit, with where that is and the name of the route.
-    cockpits: BTreeMap<String, (Vec<String>, String)>,
+    cockpits: BTreeMap<String, (Vec<(String, u16)>, String)>,
 }
 
 impl Known {
@@ -109,11 +109,10 @@ impl Known {
 
     /// Cookies and assertions are for a host: two Cockpits of one host would get each other's.
     fn add_cockpit(&mut self, route: &Route, place: &Place, findings: &mut Findings) {
-        let (Some(_), Target::Upstreams(upstreams)) = (&route.cockpit, &route.target) else {
+        if route.cockpit.is_none() {
             return;
-        };
-        let endpoints = upstreams.endpoints.iter();
-        let here: Vec<String> = endpoints.map(|one| one.origin.to_string()).collect();
+        }
+        let here = route.places();
         let host = route.from.host.clone();
         let known = self.cockpits.entry(host);
         let (there, name) = known.or_insert_with(|| (here.clone(), route.name.clone()));

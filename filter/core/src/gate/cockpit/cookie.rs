@@ -163,6 +163,12 @@ impl Binding {
     }
 }
 
+/// Whether a `Cookie` header has cookies that a [`Binding`] released.
+pub(in super::super) fn has_released(header: &[u8]) -> bool {
+    let mut pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    pairs.any(looks_released)
+}
+
 /// A `Cookie` header without the cookies that a [`Binding`] released: no other upstream has to see them.
 pub(in super::super) fn without_released(header: &[u8]) -> Vec<u8> {
     let pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);

@@ -313,7 +313,7 @@ fn other_hosts_are_blocked_unless_allowed() {
     // This one is the same host, by another login than ours.
     for world in [&mut blocked, &mut allowed] {
         let reply = world.reply(&sent("/cockpit+x/login", &jar, &[HTML]));
-        assert_eq!(reply.status, 403);
+        assert_eq!(reply.status, 404);
     }
 }
 
@@ -465,7 +465,9 @@ fn a_cookie_of_cockpit_serves_only_its_visitor() {
 /// Cockpit passes on what programs of a visitor's answer, cookies included.
 #[test]
 fn only_a_login_sets_a_cookie_of_cockpit() {
-    let mut world = world();
+    let mut settings = settings();
+    settings["allow_other_hosts"] = json!(true);
+    let mut world = with(settings, &json!({}));
     let jar = world.sign_in(HOST, "/", "dora@lab.test");
     let mut set = |path: &str, line: &str| {
         let seen = world.upstream(&sent(path, &jar, &[]));
@@ -478,7 +480,11 @@ fn only_a_login_sets_a_cookie_of_cockpit() {
     };
     let alices = "cockpit=alices; Secure";
     assert_eq!(set("/cockpit/channel/x", alices), None);
-    assert!(set("/cockpit/login", alices).is_some());
+    assert_eq!(set("/cockpit+=10.0.0.1/@x/pkg/login", alices), None);
+    for login in ["/cockpit/login", "/cockpit+=10.0.0.1/login"] {
+        let line = set(login, alices).unwrap();
+        assert!(line.starts_with("cockpit=alices."), "{line}");
+    }
     for other in ["cockpit=deleted; Secure", "other=1; Secure"] {
         assert_eq!(set("/cockpit/channel/x", other).as_deref(), Some(other));
     }

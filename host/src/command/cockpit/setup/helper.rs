@@ -72,7 +72,7 @@ impl Helper {
                 "`{}` or a folder above it can be changed by others than root, and root would run it: \
                  `install -D -o root -g root -m 755 {} {HELPER}`, and do this again",
                 self.path.display(),
-                self.path.display()
+                from.display()
             );
         }
         bail!(

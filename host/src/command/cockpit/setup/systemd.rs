@@ -28,17 +28,6 @@ pub(super) fn activate(layout: Layout, root: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The same, for units that were there before, which changes nothing where all went well.
-///
-/// # Errors
-/// A command that fails.
-pub(super) fn activate_again(layout: Layout, root: &Path) -> anyhow::Result<String> {
-    if !is_here(root) {
-        return Ok(String::new());
-    }
-    run(&activation(layout), root)
-}
-
 fn activation(layout: Layout) -> Vec<String> {
     let mut commands = vec![RELOAD.to_owned()];
     // With newer releases, Cockpit's own services start the socket.

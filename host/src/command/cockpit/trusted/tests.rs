@@ -34,9 +34,13 @@ fn each_cockpit_takes_assertions_for_itself_alone() {
     let also_here = cockpit("b.example.com", "http://localhost:9090");
     let there = cockpit("c.example.com", "https://10.0.0.3:9090");
     let beyond = cockpit("d.example.com", "https://10.0.0.4:9090");
+    let also_called = cockpit("b.example.com", "http://127.0.0.1:9090");
     let both = vec!["a.example.com".to_owned(), "b.example.com".to_owned()];
     assert_eq!(told(&json!([here, also_here]), &[]), Ok(both.clone()));
-    assert_eq!(told(&json!([here, also_here, there]), &[]), Ok(both));
+    assert_eq!(
+        told(&json!([here, also_here, there]), &[]),
+        Ok(both.clone())
+    );
     assert_eq!(
         told(&json!([there]), &[]),
         Ok(vec!["c.example.com".to_owned()])
@@ -46,6 +50,19 @@ fn each_cockpit_takes_assertions_for_itself_alone() {
         unclear.contains("`c.example.com`, `d.example.com`") && unclear.contains("--route"),
         "{unclear}"
     );
+    assert_eq!(told(&json!([here, also_called]), &[]), Ok(both));
+    let named = told(&json!([here, there]), &["a.example.com", "c.example.com"]);
+    assert!(named.unwrap_err().contains("different Cockpits"));
+    let without_key = |host: &str, to: &str| {
+        let mut route = cockpit(host, to);
+        route.as_object_mut().unwrap().remove("cockpit");
+        route
+    };
+    let alike = [
+        without_key("e.example.com", "http://10.0.0.1:9090"),
+        without_key("f.example.com", "http://10.0.0.2:9090"),
+    ];
+    assert!(told(&json!(alike), &[]).is_err());
     assert_eq!(
         told(&json!([here, there, beyond]), &["d.example.com"]),
         Ok(vec!["d.example.com".to_owned()])
@@ -61,7 +78,8 @@ fn hosts_and_keys_are_enough() {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         Trusted::by_keys(&hosts, &file, false, false).map_err(|error| format!("{error:#}"))
     };
-    let good = trusted(&["Cockpit.example.com"], &format!("{KEYS}\n")).unwrap();
+    let twice = ["Cockpit.example.com", "cockpit.example.com"];
+    let good = trusted(&twice, &format!("{KEYS}\n")).unwrap();
     assert_eq!(good.hosts, ["cockpit.example.com"]);
     assert_eq!(good.keys, KEYS);
     for host in [
@@ -71,6 +89,8 @@ fn hosts_and_keys_are_enough() {
         "a.example.com:8443",
         "a b",
         "a.example.com/x",
+        "a.example.com,b.example.com",
+        "[::1]",
     ] {
         let refused = trusted(&[host], KEYS).unwrap_err();
         assert!(refused.contains("is no host"), "{host}: {refused}");

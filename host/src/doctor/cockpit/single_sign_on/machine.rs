@@ -12,9 +12,7 @@ use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
 use super::{SEEN, program};
-use crate::cockpit::{
-    Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, lead_to_one_place, systemd_runs,
-};
+use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, systemd_runs};
 use crate::file;
 
 pub(super) const CHECK: &str = "cockpit-session-helper";
@@ -154,14 +152,14 @@ fn of_helper(subject: &Subject<'_>, visit: &Visit<'_>) -> Vec<Finding> {
         let routes = subject.config.routes.iter();
         routes.filter_map(|route| Some((route, route.cockpit.as_ref()?)))
     };
-    let is_here = |route: &Route| lead_to_one_place(route, visit.route);
+    let is_here = |route: &Route| route.leads_where(visit.route);
     let wanted = of_cockpits().any(|(route, settings)| is_here(route) && settings.allow_root);
     let strangers: Vec<&str> = of_cockpits()
         .filter(|(route, _)| !is_here(route))
         .map(|(route, _)| route.from.host.as_str())
         .collect();
-    let mut findings = vec![of_hosts(&conf, &visit.public.host)];
-    findings.extend(of_strangers(&conf, &strangers));
+    let mut findings = vec![of_hosts(&conf, &visit.public.host, &strangers)];
+    findings.extend(of_strangers(&conf, &visit.public.host, &strangers));
     findings.extend(of_root(&conf, wanted));
     findings.push(of_keys(
         subject,
@@ -194,11 +192,10 @@ fn of_root(conf: &str, wanted: bool) -> Option<Finding> {
 }
 
 /// Assertions for another Cockpit, whose administrators see them, are of no use here.
-fn of_strangers(conf: &str, strangers: &[&str]) -> Option<Finding> {
+fn of_strangers(conf: &str, host: &str, strangers: &[&str]) -> Option<Finding> {
     let (value, line) = setting(conf, "host")?;
-    let (others, own): (Vec<&str>, Vec<&str>) = value
-        .split_whitespace()
-        .partition(|host| strangers.contains(host));
+    let words = value.split_whitespace();
+    let others: Vec<&str> = words.filter(|word| strangers.contains(word)).collect();
     if others.is_empty() {
         return None;
     }
@@ -211,12 +208,22 @@ fn of_strangers(conf: &str, strangers: &[&str]) -> Option<Finding> {
             .seen("nothing; whoever is root on that machine can log in here with assertions for it")
             .change(
                 Change::file(SESSION_CONF, Some(line), "write")
-                    .line(format!("host = {}", own.join(" "))),
+                    .line(hosts_line(value, host, strangers)),
             ),
     )
 }
 
-fn of_hosts(conf: &str, host: &str) -> Finding {
+/// The line with this host and without strangers; what else is there stays.
+fn hosts_line(value: &str, host: &str, strangers: &[&str]) -> String {
+    let words = value.split_whitespace();
+    let mut hosts: Vec<&str> = words.filter(|word| !strangers.contains(word)).collect();
+    if !hosts.contains(&host) {
+        hosts.push(host);
+    }
+    format!("host = {}", hosts.join(" "))
+}
+
+fn of_hosts(conf: &str, host: &str, strangers: &[&str]) -> Finding {
     let (value, line) = setting(conf, "host").unwrap_or_default();
     if value.split_whitespace().any(|word| word == host) {
         return Finding::ok(
@@ -225,7 +232,7 @@ fn of_hosts(conf: &str, host: &str) -> Finding {
             format!("assertions for {host} are accepted"),
         );
     }
-    let all = format!("host = {value} {host}").replace("  ", " ");
+    let all = hosts_line(value, host, strangers);
     Finding::failure(
         CHECK,
         SESSION_CONF,
@@ -312,13 +319,13 @@ mod tests {
     #[test]
     fn a_host_that_is_missing_is_added_to_the_others() {
         let conf = "# hosts\nhost = a.example\nkeys_file = /k\n";
-        assert_eq!(of_hosts(conf, "a.example").outcome, Outcome::Ok);
-        let found = of_hosts(conf, "b.example");
+        assert_eq!(of_hosts(conf, "a.example", &[]).outcome, Outcome::Ok);
+        let found = of_hosts(conf, "b.example", &[]);
         assert_eq!(found.outcome, Outcome::Failure);
         assert_eq!(found.changes[0].line, Some(2));
         assert_eq!(found.changes[0].lines, ["host = a.example b.example"]);
         assert_eq!(
-            of_hosts("", "b.example").changes[0].lines,
+            of_hosts("", "b.example", &[]).changes[0].lines,
             ["host = b.example"]
         );
     }
@@ -327,13 +334,20 @@ mod tests {
     fn what_is_meant_for_others_is_warned_of() {
         let conf = "allow_root = true\nhost = a.example b.example\n";
         assert_eq!(
-            of_strangers(conf, &["c.example"]).map(|one| one.message),
+            of_strangers(conf, "a.example", &["c.example"]).map(|one| one.message),
             None
         );
-        let found = of_strangers(conf, &["b.example"]).unwrap();
+        let found = of_strangers(conf, "a.example", &["b.example"]).unwrap();
         assert_eq!(found.outcome, Outcome::Warning);
         assert_eq!(found.changes[0].line, Some(2));
         assert_eq!(found.changes[0].lines, ["host = a.example"]);
+        // Both advise the same.
+        let conf = "host = b.example\n";
+        let missing = of_hosts(conf, "a.example", &["b.example"]);
+        let surplus = of_strangers(conf, "a.example", &["b.example"]).unwrap();
+        assert_eq!(missing.changes[0].lines, ["host = a.example"]);
+        assert_eq!(surplus.changes[0].lines, ["host = a.example"]);
+        let conf = "allow_root = true\n";
         let root =
             |conf: &str, wanted| of_root(conf, wanted).map(|one| one.changes[0].lines.concat());
         assert_eq!(root(conf, true), None);

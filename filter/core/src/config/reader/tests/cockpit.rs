@@ -59,7 +59,11 @@ fn a_host_has_one_cockpit() {
         file
     };
     let first = merged(cockpit_keys())["routes"][0]["to"].clone();
-    read(&with_second(first.as_str().unwrap())).unwrap();
+    let first = first.as_str().unwrap();
+    assert!(first.contains("//localhost:"), "{first}");
+    for same in [first.to_owned(), first.replace("localhost", "127.0.0.1")] {
+        read(&with_second(&same)).unwrap();
+    }
     let problems = format!(
         "{:?}",
         read(&with_second("https://elsewhere.internal")).err()
