@@ -33,8 +33,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Finds the account, and refuses those that never get a session: root without `allow_root`, other names for root, and those in Cockpit's
-    /// list of disallowed users, which older versions of Cockpit only look at while they check a password.
+    /// Finds the account, and refuses those that never get a session: root without `allow_root`, other names for root, and
+    /// those in Cockpit's list of disallowed users, which older versions of Cockpit only look at while they check a password.
     pub(crate) fn find(name: &str, settings: &Settings) -> Result<Self, Refusal> {
         if !is_plausible(name) {
             return Err(Refusal::account("The name of the account is not valid"));
@@ -45,12 +45,8 @@ impl Account {
         let user = found.ok_or_else(|| {
             Refusal::account(format!("There is no account {name} on this server"))
         })?;
-        // Who maps people to `root` means it; that another name is root as well, nobody has to know.
-        if user.uid.is_root() && !(settings.allow_root && user.name == ROOT) {
-            return Err(Refusal::account(format!(
-                "The account {} is root, and may not be used through the proxy",
-                user.name
-            )));
+        if user.uid.is_root() {
+            ensure_root(&user.name, settings.allow_root)?;
         }
         if is_disallowed(&user.name, settings)? {
             return Err(Refusal::account(format!(
@@ -85,6 +81,22 @@ impl Account {
     }
 }
 
+/// Whether somebody becomes root by this name, which is root's. Who maps people to `root` means it; that another name is
+/// root as well, they may not know.
+fn ensure_root(name: &str, allow_root: bool) -> Result<(), Refusal> {
+    if name != ROOT {
+        return Err(Refusal::account(format!(
+            "The account {name} is another name for root, and may not be used through the proxy"
+        )));
+    }
+    if !allow_root {
+        return Err(Refusal::account(
+            "The account root may not be used through the proxy",
+        ));
+    }
+    Ok(())
+}
+
 /// Names of directories (`alice@example.com`, `EXAMPLE\alice`) are fine; what could be taken for an option, a path or a
 /// field of `/etc/passwd` is not.
 fn is_plausible(name: &str) -> bool {
@@ -109,6 +121,17 @@ fn is_disallowed(name: &str, settings: &Settings) -> Result<bool, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_has_one_name() {
+        assert!(ensure_root("root", true).is_ok());
+        for (name, allow_root) in [("root", false), ("toor", false), ("toor", true)] {
+            assert!(
+                ensure_root(name, allow_root).is_err(),
+                "{name} {allow_root}"
+            );
+        }
+    }
 
     #[test]
     fn names_that_no_account_has_are_refused() {
