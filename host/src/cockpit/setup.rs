@@ -4,7 +4,7 @@ mod record;
 mod state;
 mod undo;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -147,8 +147,13 @@ fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// Symbolic links of an image lead to the image's files when it runs, and to this machine's now.
+/// An image of somebody else's must not lead out of itself, by a path in its record or by a symbolic link: that would be to
+/// the image's files when it runs, and is to this machine's now.
 fn ensure_inside(root: &Path, path: &str) -> anyhow::Result<()> {
+    let mut parts = Path::new(path).components();
+    if parts.any(|part| part == Component::ParentDir) {
+        bail!("`{path}` is not a path of this program's: its record was changed");
+    }
     let root = std::fs::canonicalize(root)
         .with_context(|| format!("cannot look at `{}`", root.display()))?;
     let path = below(&root, path);

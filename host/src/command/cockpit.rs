@@ -5,6 +5,9 @@ mod keys;
 mod setup;
 mod trusted;
 
+#[cfg(test)]
+mod sample;
+
 use clap::{Args, Subcommand};
 
 /// Set up Cockpit behind this proxy.

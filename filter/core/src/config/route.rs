@@ -192,7 +192,7 @@ impl Route {
 impl Route {
     /// Whether both lead to the same servers, however this machine is called.
     #[must_use]
-    pub fn leads_where(&self, other: &Self) -> bool {
+    pub fn shares_upstreams_with(&self, other: &Self) -> bool {
         self.places() == other.places()
     }
 

@@ -69,22 +69,9 @@ fn one_line(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::config;
     use super::*;
     use serde_json::{Value, json};
-
-    fn config(routes: Value, address: &str) -> Config {
-        let value = json!({
-            "address": address,
-            "idp_provider": "oidc",
-            "idp_provider_url": "https://idp.example.com",
-            "idp_client_id": "jetway",
-            "idp_client_secret": "secret",
-            "cookie_secret": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
-            "insecure_server": true,
-            "routes": routes,
-        });
-        Config::read(&value, &|_| None).unwrap().config
-    }
 
     fn route(from: &str, to: &str) -> Value {
         json!({"from": from, "to": to, "allow_websockets": true,
@@ -99,7 +86,7 @@ mod tests {
     #[test]
     fn the_origin_has_the_port_that_browsers_see() {
         let config = config(
-            json!([route(
+            &json!([route(
                 "https://cockpit.localhost:8443",
                 "http://localhost:9090"
             )]),
@@ -119,7 +106,7 @@ mod tests {
             route("https://wiki.example.com", "http://10.0.0.1:80"),
             route("https://cockpit-two.example.com", "https://10.0.0.2:443"),
         ]);
-        let config = config(routes, ":443");
+        let config = config(&routes, ":443");
         let all = conf(&config, &[]).unwrap();
         assert!(
             all.contains("Origins = https://one.example.com https://cockpit-two.example.com\n"),
@@ -142,14 +129,14 @@ mod tests {
     fn a_route_without_websockets_is_noted() {
         let mut without = route("https://cockpit.example.com", "http://localhost:9090");
         without["allow_websockets"] = json!(false);
-        let text = conf(&config(json!([without]), ":443"), &[]).unwrap();
+        let text = conf(&config(&json!([without]), ":443"), &[]).unwrap();
         assert!(text.contains("allow_websockets: true"), "{text}");
     }
 
     #[test]
     fn no_cockpit_is_an_error() {
         let config = config(
-            json!([route("https://wiki.example.com", "http://10.0.0.1:80")]),
+            &json!([route("https://wiki.example.com", "http://10.0.0.1:80")]),
             ":443",
         );
         assert!(

@@ -130,7 +130,9 @@ fn is_one_place(routes: &[&Route]) -> bool {
     let Some((first, others)) = routes.split_first() else {
         return true;
     };
-    others.iter().all(|other| first.leads_where(other))
+    others
+        .iter()
+        .all(|other| first.shares_upstreams_with(other))
 }
 
 /// The audiences of assertions.

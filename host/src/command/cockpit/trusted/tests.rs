@@ -1,20 +1,8 @@
+use super::super::sample;
 use super::*;
 use serde_json::json;
 
 const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"x","y":"y"}]}"#;
-
-fn config(routes: &Value) -> Config {
-    let file = json!({
-        "idp_provider": "oidc",
-        "idp_provider_url": "https://idp.example.com",
-        "idp_client_id": "jetway",
-        "idp_client_secret": "secret",
-        "cookie_secret": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
-        "insecure_server": true,
-        "routes": routes,
-    });
-    Config::read(&file, &|_| None).unwrap().config
-}
 
 fn cockpit(host: &str, to: &str) -> Value {
     json!({"from": format!("https://{host}"), "to": to, "cockpit": {"user_claim": "unix"},
@@ -23,7 +11,7 @@ fn cockpit(host: &str, to: &str) -> Value {
 
 fn told(routes: &Value, names: &[&str]) -> Result<Vec<String>, String> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let config = config(routes);
+    let config = sample::config(routes, ":443");
     let routes = super::routes(&config, &names).map_err(|error| error.to_string())?;
     hosts(&routes).map_err(|error| error.to_string())
 }

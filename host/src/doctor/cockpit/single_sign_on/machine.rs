@@ -152,7 +152,7 @@ fn of_helper(subject: &Subject<'_>, visit: &Visit<'_>) -> Vec<Finding> {
         let routes = subject.config.routes.iter();
         routes.filter_map(|route| Some((route, route.cockpit.as_ref()?)))
     };
-    let is_here = |route: &Route| route.leads_where(visit.route);
+    let is_here = |route: &Route| route.shares_upstreams_with(visit.route);
     let wanted = of_cockpits().any(|(route, settings)| is_here(route) && settings.allow_root);
     let strangers: Vec<&str> = of_cockpits()
         .filter(|(route, _)| !is_here(route))
