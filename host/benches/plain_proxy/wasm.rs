@@ -1,18 +1,9 @@
 //! The plugin's place without a plugin: each request is let through at once, and nothing is asked or told.
 
-#[path = "../../src/wasm/calls.rs"]
-mod calls;
-#[path = "../../src/wasm/head.rs"]
-mod head;
-#[path = "../../src/wasm/settings.rs"]
-mod settings;
-
-pub(crate) use calls::{CallFuture, CallReply, Callouts};
-pub(crate) use head::{
-    ConnectionFacts, LocalReply, PeerCertificate, RequestHead, ResponseHead, StreamFacts, TlsFacts,
-    Verdict,
+pub(crate) use proxy_wasm_host::{
+    CallFuture, CallReply, Callouts, ConnectionFacts, LocalReply, PeerCertificate, PluginSettings,
+    RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict,
 };
-pub(crate) use settings::PluginSettings;
 
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};

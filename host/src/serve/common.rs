@@ -93,7 +93,11 @@ impl Common {
             root_id: "jetway".to_owned(),
             vm_id: "jetway".to_owned(),
             configuration: self.plugin_configuration.clone(),
-            variables: self.plugin_variables.clone(),
+            variables: self
+                .plugin_variables
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose().to_vec()))
+                .collect(),
         }
     }
 }

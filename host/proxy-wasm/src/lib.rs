@@ -45,6 +45,7 @@
 //! - A trap ends every stream of the instance at once and the instance is rebuilt with backoff. Nothing passes meanwhile.
 //! - `on_response_headers` may not pause a local reply: it is sent regardless.
 //! - Shared queues, gRPC calls and foreign functions answer with the failing status that the SDKs accept.
+#![forbid(unsafe_code)]
 
 mod abi;
 mod backoff;
@@ -70,13 +71,13 @@ mod stream;
 mod tests;
 mod worker;
 
-pub(crate) use calls::{CallFuture, CallReply, Callouts};
-pub(crate) use engine::Module;
-pub(crate) use head::{
+pub use calls::{CallFuture, CallReply, Callouts};
+pub use engine::Module;
+pub use head::{
     ConnectionFacts, LocalReply, PeerCertificate, RequestHead, ResponseHead, StreamFacts, TlsFacts,
     Verdict,
 };
-pub(crate) use settings::PluginSettings;
-pub(crate) use shared::Shared;
-pub(crate) use stream::{Ended, Stream, Wanted};
-pub(crate) use worker::Worker;
+pub use settings::PluginSettings;
+pub use shared::Shared;
+pub use stream::{Ended, Stream, Wanted};
+pub use worker::Worker;

@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::guest::{Span, parts, put_u32};
-use crate::wasm::maps;
-use crate::wasm::pairs;
-use crate::wasm::state::{Calls, Pending, State};
-use crate::wasm::status::{Status, code};
-use crate::wasm::worker;
+use crate::guest::{Span, parts, put_u32};
+use crate::maps;
+use crate::pairs;
+use crate::state::{Calls, Pending, State};
+use crate::status::{Status, code};
+use crate::worker;
 
 /// Most calls of one instance at a time. A plugin that shares the provider's answers needs a few; one that does not
 /// must not open connections without end.

@@ -16,7 +16,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
-use jetway_core::config::Secret;
 use tokio::task::LocalSet;
 
 use super::*;
@@ -198,7 +197,7 @@ fn settings() -> PluginSettings {
         root_id: "root".to_owned(),
         vm_id: String::new(),
         configuration: b"{\"a\":1}".to_vec(),
-        variables: vec![("KEY".to_owned(), Secret::new(b"s3cret".to_vec()))],
+        variables: vec![("KEY".to_owned(), b"s3cret".to_vec())],
     }
 }
 

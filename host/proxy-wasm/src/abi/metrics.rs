@@ -3,10 +3,10 @@
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::guest::{Span, parts, put_u32, put_u64};
-use crate::wasm::metrics::{MetricError, MetricKind};
-use crate::wasm::state::State;
-use crate::wasm::status::{Status, code};
+use crate::guest::{Span, parts, put_u32, put_u64};
+use crate::metrics::{MetricError, MetricKind};
+use crate::state::State;
+use crate::status::{Status, code};
 
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(

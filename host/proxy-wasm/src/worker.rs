@@ -23,7 +23,7 @@ use super::{
 const END_TIME: Duration = Duration::from_secs(2);
 
 /// The plugin on one thread. Not `Send`: it lives on the thread that started it, inside a `LocalSet`.
-pub(crate) struct Worker {
+pub struct Worker {
     module: Module,
     surroundings: Rc<Surroundings>,
     /// Borrowed while the plugin runs and never across an `.await`.
@@ -48,7 +48,7 @@ impl Worker {
     /// # Errors
     ///
     /// When the plugin refuses its configuration, traps or takes too long. The error carries the plugin's last log line.
-    pub(crate) fn start(
+    pub fn start(
         module: &Module,
         settings: Rc<PluginSettings>,
         shared: Arc<Shared>,
@@ -71,17 +71,17 @@ impl Worker {
     }
 
     /// Keeps the plugin's timer back until [`Worker::serve`]: one that is ready and may never serve has nothing to do.
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         self.held.set(true);
     }
 
     /// Lets the plugin's timer run: it is in force now.
-    pub(crate) fn serve(&self) {
+    pub fn serve(&self) {
         self.held.set(false);
     }
 
     /// Shows a request to the plugin. Without a live instance the verdict is `Failed`.
-    pub(crate) fn request(
+    pub fn request(
         self: &Rc<Self>,
         head: RequestHead,
         end_of_stream: bool,
@@ -109,7 +109,7 @@ impl Worker {
 
     /// Ends the plugin: done and delete of its root context. Streams that are still open are `Failed`, and nothing
     /// passes any more.
-    pub(crate) async fn shutdown(self: &Rc<Self>) {
+    pub async fn shutdown(self: &Rc<Self>) {
         if self.enter(None, Instance::end_root) == Some(false) {
             let ended = timeout(END_TIME, poll_fn(|context| self.poll_root_end(context))).await;
             if ended.is_err() {

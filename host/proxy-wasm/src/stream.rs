@@ -19,7 +19,7 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why a stream has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// The plugin reset it.
     Closed,
     /// The instance that knew it is gone, so nobody watches over it any more.
@@ -32,7 +32,7 @@ pub(crate) enum Ended {
     clippy::large_enum_variant,
     reason = "it is taken apart at once, and a verdict would be as large by itself"
 )]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// Nothing any more: this was decided, which is never `Paused`.
     Nothing(Verdict<RequestHead>),
     /// More of its body.
@@ -40,7 +40,7 @@ pub(crate) enum Wanted {
 }
 
 /// One request's context in the plugin. Dropping it tells the plugin that the request is over: log, done, delete.
-pub(crate) struct Stream {
+pub struct Stream {
     worker: Rc<Worker>,
     id: u32,
     generation: u64,
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// Waits for the decision about a paused request. Never `Paused`. Cancel safe.
-    pub(crate) async fn resumed(&mut self) -> Verdict<RequestHead> {
+    pub async fn resumed(&mut self) -> Verdict<RequestHead> {
         let verdict = poll_fn(|context| {
             self.poll(context, |stream| match stream.phase {
                 Phase::Request(_) => None,
@@ -69,7 +69,7 @@ impl Stream {
 
     /// Waits for the decision about a paused request, or until the plugin wants to see more of its body. While an HTTP call
     /// is under way that the plugin made for this request, it waits for that and not for the body. Cancel safe.
-    pub(crate) async fn wanted(&mut self) -> Wanted {
+    pub async fn wanted(&mut self) -> Wanted {
         let wanted = poll_fn(|context| {
             let wanted = self.look(context, |stream| match stream.phase {
                 Phase::Request(_) if stream.reads_body && stream.calls == 0 => Some(Wanted::Body),
@@ -85,7 +85,7 @@ impl Stream {
     }
 
     /// Shows the plugin more of the body of a request that it keeps paused. Empty at the end if need be.
-    pub(crate) fn request_body(
+    pub fn request_body(
         &mut self,
         chunk: &[u8],
         end_of_stream: bool,
@@ -98,7 +98,7 @@ impl Stream {
     }
 
     /// How much the plugin keeps back of the request's body.
-    pub(crate) fn kept_body(&self) -> usize {
+    pub fn kept_body(&self) -> usize {
         let kept = |stream: &mut StreamContext| stream.body.bytes().len();
         self.worker
             .stream(self.generation, self.id, kept)
@@ -106,7 +106,7 @@ impl Stream {
     }
 
     /// What the plugin kept back of the body of a request that goes on, with what it made of it.
-    pub(crate) fn take_body(&mut self) -> Bytes {
+    pub fn take_body(&mut self) -> Bytes {
         let take = |stream: &mut StreamContext| stream.body.take();
         self.worker
             .stream(self.generation, self.id, take)
@@ -114,7 +114,7 @@ impl Stream {
     }
 
     /// Tells the plugin that the client sent this many bytes over its open websocket, and how they begin.
-    pub(crate) fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
+    pub fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
         let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));
         self.worker.enter(Some(self.generation), |instance| {
             instance.client_spoke(id, bytes, beginning)
@@ -122,7 +122,7 @@ impl Stream {
     }
 
     /// Shows a response's head to the plugin: the upstream's, or one that the proxy made itself, but not a local reply.
-    pub(crate) fn response(
+    pub fn response(
         &mut self,
         head: ResponseHead,
         end_of_stream: bool,
@@ -135,7 +135,7 @@ impl Stream {
     }
 
     /// Waits for the decision about a paused response. Never `Paused`. Cancel safe.
-    pub(crate) async fn response_resumed(&mut self) -> Verdict<ResponseHead> {
+    pub async fn response_resumed(&mut self) -> Verdict<ResponseHead> {
         let verdict = poll_fn(|context| {
             self.poll(context, |stream| match stream.phase {
                 Phase::Response(_) => None,
@@ -147,12 +147,12 @@ impl Stream {
 
     /// Completes when a stream whose heads have passed has to end, e.g. a websocket of a visitor who signed out.
     /// Cancel safe.
-    pub(crate) async fn closed(&self) -> Ended {
+    pub async fn closed(&self) -> Ended {
         poll_fn(|context| self.poll_closed(context)).await
     }
 
     /// As [`Stream::closed`], for those who poll. Only the last one who asked is woken.
-    pub(crate) fn poll_closed(&self, context: &Context<'_>) -> Poll<Ended> {
+    pub fn poll_closed(&self, context: &Context<'_>) -> Poll<Ended> {
         let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
         poll.map(|ended| ended.unwrap_or(Ended::Lost))
     }

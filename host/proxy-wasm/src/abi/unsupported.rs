@@ -4,8 +4,8 @@
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::state::State;
-use crate::wasm::status::Status;
+use crate::state::State;
+use crate::status::Status;
 
 const NOT_FOUND: u32 = Status::NotFound as u32;
 const FAILURE: u32 = Status::InternalFailure as u32;

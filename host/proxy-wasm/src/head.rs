@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 /// Head of a request, pseudo headers apart. Its parts are valid by construction, so what a plugin sets is checked when it
 /// sets it and nothing invalid can be forwarded.
 #[derive(Debug)]
-pub(crate) struct RequestHead {
+pub struct RequestHead {
     /// `:method`.
     pub method: Method,
     /// `:scheme`, as the client used it.
@@ -26,7 +26,7 @@ pub(crate) struct RequestHead {
 
 /// Head of a response.
 #[derive(Debug)]
-pub(crate) struct ResponseHead {
+pub struct ResponseHead {
     /// `:status`.
     pub status: StatusCode,
     /// The other fields.
@@ -35,7 +35,7 @@ pub(crate) struct ResponseHead {
 
 /// The plugin's own answer.
 #[derive(Debug)]
-pub(crate) struct LocalReply {
+pub struct LocalReply {
     /// Status code.
     pub status: StatusCode,
     /// Header fields without `content-length`; repeated fields (`set-cookie`) stay apart.
@@ -49,7 +49,7 @@ pub(crate) struct LocalReply {
 /// What the plugin decided about a head.
 #[derive(Debug)]
 #[must_use]
-pub(crate) enum Verdict<Head> {
+pub enum Verdict<Head> {
     /// Send this head on.
     Continue(Head),
     /// Answer with this; nothing is forwarded.
@@ -64,7 +64,7 @@ pub(crate) enum Verdict<Head> {
 
 /// Facts about one request that are not in its head.
 #[derive(Debug)]
-pub(crate) struct StreamFacts {
+pub struct StreamFacts {
     /// When the head had arrived.
     pub received: SystemTime,
     /// Protocol that the client speaks.
@@ -77,7 +77,7 @@ pub(crate) struct StreamFacts {
 
 /// Facts about a client's connection.
 #[derive(Debug)]
-pub(crate) struct ConnectionFacts {
+pub struct ConnectionFacts {
     /// Number of the connection, unique in this process.
     pub id: u64,
     /// The other end: a client, or a proxy in front.
@@ -90,7 +90,7 @@ pub(crate) struct ConnectionFacts {
 
 /// Facts about the client's TLS session.
 #[derive(Debug)]
-pub(crate) struct TlsFacts {
+pub struct TlsFacts {
     /// Protocol version in Envoy's words, e.g. `TLSv1.3`.
     pub version: &'static str,
     /// Server name indication (RFC 6066, 3), if the client sent one.
@@ -101,7 +101,7 @@ pub(crate) struct TlsFacts {
 
 /// A client's valid certificate.
 #[derive(Debug)]
-pub(crate) struct PeerCertificate {
+pub struct PeerCertificate {
     /// SHA-256 of its DER, in lower-case hexadecimal digits.
     pub digest: String,
     /// Its first DNS name.

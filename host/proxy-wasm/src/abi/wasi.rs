@@ -8,10 +8,10 @@ use wasmtime::Caller;
 
 use super::Imports;
 use super::clock::wall_clock;
-use crate::wasm::guest::{bytes, bytes_mut, parts, put_u32, put_u64, take_u32};
-use crate::wasm::log::{self, Level};
-use crate::wasm::state::State;
-use crate::wasm::status::Status;
+use crate::guest::{bytes, bytes_mut, parts, put_u32, put_u64, take_u32};
+use crate::log::{self, Level};
+use crate::state::State;
+use crate::status::Status;
 
 const SUCCESS: u32 = 0;
 const BAD_DESCRIPTOR: u32 = 8;
@@ -90,7 +90,7 @@ fn environment_size(caller: &mut Caller<'_, State>, count: u32, size: u32) -> Re
     // `=` and the final zero.
     let bytes: usize = variables
         .iter()
-        .map(|(name, value)| name.len() + value.expose().len() + 2)
+        .map(|(name, value)| name.len() + value.len() + 2)
         .sum();
     put_u32(
         memory,
@@ -106,7 +106,7 @@ fn environment(caller: &mut Caller<'_, State>, mut slot: u32, mut text: u32) -> 
     for (name, value) in &state.surroundings.settings.variables {
         put_u32(memory, slot, text)?;
         slot = slot.checked_add(4).ok_or(Status::InvalidMemoryAccess)?;
-        for part in [name.as_bytes(), b"=", value.expose(), b"\0"] {
+        for part in [name.as_bytes(), b"=", value, b"\0"] {
             let size = u32::try_from(part.len()).map_err(|_| Status::InvalidMemoryAccess)?;
             bytes_mut(memory, text, size)?.copy_from_slice(part);
             text = text.checked_add(size).ok_or(Status::InvalidMemoryAccess)?;

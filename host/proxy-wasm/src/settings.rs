@@ -1,9 +1,7 @@
 //! What a plugin is started with.
 
-use jetway_core::config::Secret;
-
 /// Everything the plugin is told at its start. Not `Debug`, as it holds secrets.
-pub(crate) struct PluginSettings {
+pub struct PluginSettings {
     /// Property `plugin_name`.
     pub name: String,
     /// Property `plugin_root_id`.
@@ -13,5 +11,5 @@ pub(crate) struct PluginSettings {
     /// The plugin configuration (buffer 7).
     pub configuration: Vec<u8>,
     /// The plugin's environment: the only variables that it sees.
-    pub variables: Vec<(String, Secret)>,
+    pub variables: Vec<(String, Vec<u8>)>,
 }

@@ -6,13 +6,13 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::LocalReply;
-use crate::wasm::context::{Asked, Phase, ROOT};
-use crate::wasm::guest::{Span, parts, put_u32};
-use crate::wasm::maps;
-use crate::wasm::pairs;
-use crate::wasm::state::{RootEnd, State};
-use crate::wasm::status::{Status, code};
+use crate::LocalReply;
+use crate::context::{Asked, Phase, ROOT};
+use crate::guest::{Span, parts, put_u32};
+use crate::maps;
+use crate::pairs;
+use crate::state::{RootEnd, State};
+use crate::status::{Status, code};
 
 /// Most bytes of a local reply's body: pages are far smaller, and many replies may wait for slow clients.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;

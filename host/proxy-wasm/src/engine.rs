@@ -19,7 +19,7 @@ const ABI_VERSIONS: [&str; 2] = ["proxy_abi_version_0_2_1", "proxy_abi_version_0
 
 /// A compiled module. Cheap to clone; all workers share its code.
 #[derive(Clone)]
-pub(crate) struct Module {
+pub struct Module {
     instantiable: InstancePre<State>,
 }
 
@@ -30,7 +30,7 @@ impl Module {
     ///
     /// When the bytes are no valid module, when it speaks another version of the ABI, when it lacks its memory or its
     /// allocator, and when it imports what this host does not offer.
-    pub(crate) fn compile(wasm: &[u8]) -> anyhow::Result<Self> {
+    pub fn compile(wasm: &[u8]) -> anyhow::Result<Self> {
         let engine = Engine::new(&configuration())
             .map_err(describe)
             .context("cannot start wasmtime")?;

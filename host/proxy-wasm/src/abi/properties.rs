@@ -3,10 +3,10 @@
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::guest::{self, Slots, Span, parts};
-use crate::wasm::property;
-use crate::wasm::state::State;
-use crate::wasm::status::{Failure, Status, code, code_or_trap};
+use crate::guest::{self, Slots, Span, parts};
+use crate::property;
+use crate::state::State;
+use crate::status::{Failure, Status, code, code_or_trap};
 
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(

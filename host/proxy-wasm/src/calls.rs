@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
 /// A call under way. It is polled as a local task of its own and dropped when the instance that made it dies.
-pub(crate) type CallFuture = Pin<Box<dyn Future<Output = CallReply>>>;
+pub type CallFuture = Pin<Box<dyn Future<Output = CallReply>>>;
 
 /// Performs the plugin's HTTP calls; implemented by the proxy.
-pub(crate) trait Callouts {
+pub trait Callouts {
     /// Prepares a call to the upstream of that name, or returns `None` when there is no such upstream.
     ///
     /// Called while the plugin runs: it must not touch the [`super::Worker`] and should only build the future. The
@@ -27,7 +27,7 @@ pub(crate) trait Callouts {
 
 /// The whole answer to a call.
 #[derive(Debug)]
-pub(crate) struct CallReply {
+pub struct CallReply {
     /// Status code.
     pub status: StatusCode,
     /// Header fields.
@@ -38,7 +38,7 @@ pub(crate) struct CallReply {
 
 impl CallReply {
     /// What the plugin sees when the upstream cannot be reached or breaks off: 503, as in Envoy.
-    pub(crate) fn unreachable() -> Self {
+    pub fn unreachable() -> Self {
         Self::synthetic(
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream connect error or disconnect/reset before headers",
@@ -46,7 +46,7 @@ impl CallReply {
     }
 
     /// What the plugin sees when no whole answer came in time: 504, as in Envoy.
-    pub(crate) fn timed_out() -> Self {
+    pub fn timed_out() -> Self {
         Self::synthetic(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout")
     }
 

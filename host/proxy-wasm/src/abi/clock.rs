@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::guest::{parts, put_u64};
-use crate::wasm::state::State;
-use crate::wasm::status::{Status, code};
-use crate::wasm::worker;
+use crate::guest::{parts, put_u64};
+use crate::state::State;
+use crate::status::{Status, code};
+use crate::worker;
 
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(

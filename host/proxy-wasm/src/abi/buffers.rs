@@ -4,11 +4,11 @@
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::context::Phase;
-use crate::wasm::guest::{self, Slots, Span, parts, put_u32};
-use crate::wasm::request_body::Full;
-use crate::wasm::state::State;
-use crate::wasm::status::{Failure, Status, code, code_or_trap};
+use crate::context::Phase;
+use crate::guest::{self, Slots, Span, parts, put_u32};
+use crate::request_body::Full;
+use crate::state::State;
+use crate::status::{Failure, Status, code, code_or_trap};
 
 /// Body of the stream's request, as far as the plugin keeps it back.
 const REQUEST_BODY: u32 = 0;

@@ -10,7 +10,7 @@ const DATA_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Process-wide state of the plugin.
 #[derive(Default)]
-pub(crate) struct Shared {
+pub struct Shared {
     data: Mutex<Data>,
     metrics: Metrics,
 }
@@ -38,7 +38,7 @@ pub(super) enum NotStored {
 
 impl Shared {
     /// Empty state.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 

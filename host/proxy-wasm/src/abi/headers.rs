@@ -3,12 +3,12 @@
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::wasm::context::Phase;
-use crate::wasm::guest::{self, Slots, Span, parts, put_u32};
-use crate::wasm::maps::{Head, Invalid, REQUEST_PSEUDO, RESPONSE_PSEUDO};
-use crate::wasm::pairs::{self, Fields, is_pseudo};
-use crate::wasm::state::State;
-use crate::wasm::status::{Failure, Status, code, code_or_trap};
+use crate::context::Phase;
+use crate::guest::{self, Slots, Span, parts, put_u32};
+use crate::maps::{Head, Invalid, REQUEST_PSEUDO, RESPONSE_PSEUDO};
+use crate::pairs::{self, Fields, is_pseudo};
+use crate::state::State;
+use crate::status::{Failure, Status, code, code_or_trap};
 
 /// Map of the request's header fields.
 const REQUEST: u32 = 0;
@@ -119,7 +119,7 @@ fn fields(state: &State, map: u32) -> Result<Option<Fields<'_>>, Status> {
             .calls
             .reply
             .as_ref()
-            .map(crate::wasm::CallReply::fields)),
+            .map(crate::CallReply::fields)),
         (0..=LAST, _) => Ok(None),
         _ => Err(Status::BadArgument),
     }
