@@ -13,6 +13,8 @@ mod names;
 mod provider;
 mod report;
 mod subject;
+#[cfg(test)]
+mod testing;
 mod upstream;
 mod visit;
 

@@ -27,6 +27,7 @@ pub(crate) use callback::Landing;
 pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
 pub(crate) use provider_logout::KeyLookup;
+pub use rewrite::{upstream_host, upstream_target};
 
 use std::cell::OnceCell;
 use std::rc::Rc;

@@ -2,6 +2,7 @@
 //! Core 1.0).
 
 pub mod attempt;
+mod authorization;
 pub(crate) mod bearer;
 pub mod claims;
 mod client_auth;
@@ -13,6 +14,8 @@ pub mod logout_token;
 pub mod metadata;
 pub mod provider;
 pub mod token;
+
+pub use authorization::authorization_url;
 
 /// Tolerated difference between our clock and the provider's, in seconds.
 pub const LEEWAY: u64 = 60;

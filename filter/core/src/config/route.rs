@@ -219,7 +219,8 @@ impl Route {
     }
 
     /// Whether a visitor has to be signed in before anything of the route is decided or reached.
-    pub(crate) fn asks_for_identity(&self) -> bool {
+    #[must_use]
+    pub fn asks_for_identity(&self) -> bool {
         self.cockpit.is_some() || self.policy.asks_for_identity()
     }
 }

@@ -41,7 +41,7 @@ impl Gate {
                 .filter(|(name, _)| self.reserved.covers(name));
             edits.extend(spoofed.map(|(name, _)| Edit::Remove(name.clone().into())));
         }
-        let target = rewrite::target(request, chosen.route)?;
+        let target = rewrite::upstream_target(chosen.route, &request.target)?;
         if request.authorization.is_some_and(is_own_authorization) {
             edits.push(Edit::Remove("authorization".into()));
         }
@@ -80,7 +80,7 @@ impl Gate {
             self.cockpit_edits(request, entry, env, &mut edits)?;
         }
         let header = |name: &str| sources.upstream_header(plan, name);
-        if let Some(host) = rewrite::host(request, chosen.route, header)? {
+        if let Some(host) = rewrite::upstream_host(chosen.route, request.path(), header)? {
             let public = request.authority.to_string();
             edits.push(Edit::set(PUBLIC_HOST_HEADER, public.into_bytes()));
             edits.push(Edit::set(":authority", host));

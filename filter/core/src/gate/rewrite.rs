@@ -13,22 +13,31 @@ use crate::request::{Authority, Parsed};
 /// patterns, and real paths are far shorter; longer ones are refused on routes that rewrite by a pattern.
 const MAX_MATCHED: usize = 4096;
 
-/// The path and query that the upstream sees.
-pub(super) fn target<'r>(request: &'r Parsed<'_>, route: &Route) -> Result<Cow<'r, str>, Refusal> {
+/// Returns the path and query that the upstream of `route` sees for those of a request, `target` in canonical form.
+///
+/// # Errors
+/// [`BadRequest::Rewrite`] when the route makes something of it that must not be sent.
+pub fn upstream_target<'t>(route: &Route, target: &'t str) -> Result<Cow<'t, str>, Refusal> {
+    let (path, query) = split_query(target);
     let path = match &route.rewrite {
-        None => return Ok(Cow::Borrowed(&request.target)),
-        Some(PathRewrite::Prefix(replacement)) => replace_matched(request, route, replacement),
-        Some(PathRewrite::Regex(substitution)) => substitute(substitution, request.path())?,
+        None => return Ok(Cow::Borrowed(target)),
+        Some(PathRewrite::Prefix(replacement)) => replace_matched(route, path, replacement),
+        Some(PathRewrite::Regex(substitution)) => substitute(substitution, path)?,
     };
-    sendable(with_query(path, request))
+    sendable(with_query(path, query))
 }
 
-/// The new host, when there is one: everything but the body's own `Host` of the upstream it chooses.
+/// Returns the `Host` that `route` writes for a request of `path`; `None` when it writes none, and the upstream sees its
+/// own or the public one ([`HostHeader`]).
 ///
 /// `header` reads a header as the upstream will see it.
-pub(super) fn host(
-    request: &Parsed<'_>,
+///
+/// # Errors
+/// [`BadRequest::Host`] when what comes from the client is no host, and [`BadRequest::Rewrite`] for a path that is too
+/// long for a pattern.
+pub fn upstream_host(
     route: &Route,
+    path: &str,
     header: impl FnOnce(&str) -> Option<Vec<u8>>,
 ) -> Result<Option<Vec<u8>>, Refusal> {
     let host = match &route.host {
@@ -39,9 +48,7 @@ pub(super) fn host(
             Some(host) => host,
             None => return Ok(None),
         },
-        HostHeader::PathRegex(substitution) => {
-            substitute(substitution, request.path())?.into_bytes()
-        }
+        HostHeader::PathRegex(substitution) => substitute(substitution, path)?.into_bytes(),
     };
     // It came from the client.
     match Authority::read(&host) {
@@ -62,7 +69,7 @@ pub(super) fn location(
         if redirect.strip_query {
             path
         } else {
-            with_query(path, request)
+            with_query(path, split_query(&request.target).1)
         }
     };
     let target = match &redirect.path {
@@ -70,9 +77,12 @@ pub(super) fn location(
         // A query of the operator's own replaces the visitor's, and is never dropped.
         RedirectPath::Replace(path) if path.contains('?') => path.clone(),
         RedirectPath::Replace(path) => complete(path.clone()),
-        RedirectPath::Prefix(replacement) => {
-            sendable(complete(replace_matched(request, route, replacement)))?.into_owned()
-        }
+        RedirectPath::Prefix(replacement) => sendable(complete(replace_matched(
+            route,
+            request.path(),
+            replacement,
+        )))?
+        .into_owned(),
     };
     // A host may not grow by what the path begins with.
     let slash = if target.starts_with('/') { "" } else { "/" };
@@ -104,8 +114,7 @@ fn redirect_authority(request: &Parsed<'_>, redirect: &Redirect, scheme: &str) -
 }
 
 /// The path with what the route matched of it replaced, by plain text.
-fn replace_matched(request: &Parsed<'_>, route: &Route, replacement: &str) -> String {
-    let path = request.path();
+fn replace_matched(route: &Route, path: &str, replacement: &str) -> String {
     let matched = match &route.path {
         PathMatch::Any => "/",
         PathMatch::Exact(matched) | PathMatch::Prefix(matched) => matched,
@@ -127,8 +136,8 @@ fn substitute(substitution: &Substitution, path: &str) -> Result<String, Refusal
     Ok(replaced.into_owned())
 }
 
-fn with_query(mut path: String, request: &Parsed<'_>) -> String {
-    if let (_, Some(query)) = split_query(&request.target) {
+fn with_query(mut path: String, query: Option<&str>) -> String {
+    if let Some(query) = query {
         path.push('?');
         path.push_str(query);
     }

@@ -5,9 +5,7 @@ use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::cookie;
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::metadata::Metadata;
-use crate::oidc::provider::Provider;
-use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
+use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS, authorization_url};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{challenge, redirect};
 use crate::request::Parsed;
@@ -109,7 +107,13 @@ impl Gate {
         let Some((provider, metadata)) = self.known_provider() else {
             return Err(Box::new(hold(env.now)));
         };
-        Ok(self.authorization_address(request, provider, &metadata, attempt))
+        let address = authorization_url(
+            provider.settings(),
+            &metadata.discovered,
+            attempt,
+            &self.redirect_uri(request),
+        );
+        Ok(address.into())
     }
 
     fn answers_by_form(&self) -> bool {
@@ -141,35 +145,6 @@ impl Gate {
                 .map(|attempt| attempt.id().to_owned()),
         );
         surplus
-    }
-
-    fn authorization_address(
-        &self,
-        request: &Parsed<'_>,
-        provider: &Provider,
-        metadata: &Metadata,
-        attempt: &Attempt,
-    ) -> String {
-        let settings = provider.settings();
-        let mut address = metadata.discovered.authorization_endpoint.clone();
-        let mut query = address.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &settings.client_id)
-            .append_pair("redirect_uri", &self.redirect_uri(request))
-            .append_pair("scope", &settings.scopes.join(" "))
-            .append_pair("state", &attempt.state())
-            .append_pair("nonce", &attempt.nonce())
-            .append_pair("code_challenge", &attempt.challenge())
-            .append_pair("code_challenge_method", "S256");
-        if settings.form_post {
-            query.append_pair("response_mode", "form_post");
-        }
-        for (name, value) in &settings.request_params {
-            query.append_pair(name, value);
-        }
-        drop(query);
-        address.into()
     }
 
     /// Where the provider sends the browser back to: this host, by the port that the browser used.

@@ -7,6 +7,7 @@ use jetway_core::config::{Origin, ProviderSettings};
 use jetway_core::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::attempt::Attempt;
+use jetway_core::oidc::authorization_url;
 use jetway_core::oidc::metadata::Discovered;
 use jetway_core::shared::LocalShared;
 use url::Url;
@@ -23,6 +24,8 @@ const CHECK: &str = "redirect-uri";
 const MOST_TRIED: usize = 10;
 /// Bytes of a page that are looked through for an error.
 const MAX_PAGE: usize = 64 * 1024;
+/// Characters of a provider's error that are repeated: those of the standards are shorter.
+const MAX_ERROR: usize = 60;
 /// Errors by which a provider says, at the redirect address, that nobody is signed in: the address is then accepted
 /// (OpenID Connect Core 1.0, section 3.1.2.6).
 const NOBODY_SIGNED_IN: [&str; 4] = [
@@ -49,7 +52,7 @@ pub(super) fn of_routes(subject: &Subject<'_>) -> Vec<String> {
     }
     let routes = subject.config.routes.iter();
     let mut addresses: Vec<String> = routes
-        .filter(|route| route.policy.asks_for_identity())
+        .filter(|route| route.asks_for_identity())
         .map(|route| format!("{}{CALLBACK_PATH}", public_origin(subject.config, route)))
         .collect();
     addresses.sort_unstable();
@@ -141,9 +144,10 @@ async fn attempt(redirect: &str, asked: &Url, roots: &Roots) -> Finding {
 fn judge(redirect: &str, answer: &Answer) -> Finding {
     let back = answer
         .location()
-        .filter(|location| location.starts_with(redirect));
-    if let Some(location) = back {
-        let error = error_of(location).unwrap_or_default();
+        .filter(|location| location.starts_with(redirect))
+        .map(|location| error_of(location).unwrap_or_default())
+        .or_else(|| posted_error(redirect, &answer.text()));
+    if let Some(error) = back {
         if error.is_empty() || NOBODY_SIGNED_IN.contains(&error.as_str()) {
             return Finding::ok(CHECK, redirect, "the provider accepts it");
         }
@@ -222,7 +226,18 @@ fn error_of(address: &str) -> Option<String> {
     let url = base.join(address).ok()?;
     let mut pairs = url.query_pairs();
     let (_, error) = pairs.find(|(name, _)| name == "error")?;
-    Some(error.chars().take(60).collect())
+    Some(error.chars().take(MAX_ERROR).collect())
+}
+
+/// The parameter `error` of a form that sends itself to the redirect address (`response_mode=form_post`).
+fn posted_error(redirect: &str, page: &str) -> Option<String> {
+    let (_, field) = page
+        .contains(redirect)
+        .then(|| page.split_once("name=\"error\""))??;
+    let (field, _) = field.split_once('>')?;
+    let (_, value) = field.split_once("value=\"")?;
+    let (error, _) = value.split_once('"')?;
+    Some(error.chars().take(MAX_ERROR).collect())
 }
 
 /// A beginning that ends by itself: `prompt=none` lets a provider answer at the redirect address at once, because nobody
@@ -233,29 +248,17 @@ fn authorization_address(
     discovered: &Discovered,
     subject: &Subject<'_>,
 ) -> Option<Url> {
-    let attempt = begin(subject, |attempt, _| Some(attempt.clone()))?;
-    let mut address = discovered.authorization_endpoint.clone();
-    {
-        let mut query = address.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &settings.client_id)
-            .append_pair("redirect_uri", redirect)
-            .append_pair("scope", &settings.scopes.join(" "))
-            .append_pair("state", &attempt.state())
-            .append_pair("nonce", &attempt.nonce())
-            .append_pair("code_challenge", &attempt.challenge())
-            .append_pair("code_challenge_method", "S256");
-        let own = settings
-            .request_params
-            .iter()
-            .filter(|(name, _)| name != "prompt");
-        for (name, value) in own {
-            query.append_pair(name, value);
-        }
-        query.append_pair("prompt", "none");
-    }
-    Some(address)
+    let address = begin(subject, |attempt, _| {
+        Some(authorization_url(settings, discovered, attempt, redirect))
+    })?;
+    let mut asked = address.clone();
+    let others = address.query_pairs().filter(|(name, _)| name != "prompt");
+    asked
+        .query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair("prompt", "none");
+    Some(asked)
 }
 
 /// Begins a sign-in that nobody will finish, and does something with it; `None` without randomness.
@@ -275,7 +278,10 @@ pub(super) fn begin<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::super::finding::Outcome;
+    use super::super::super::testing;
     use super::*;
 
     const REDIRECT: &str = "https://app.example.com/.pomerium/callback";
@@ -297,6 +303,11 @@ mod tests {
     #[test]
     fn answers_of_providers() {
         let back = |error: &str| format!("{REDIRECT}?error={error}&state=x");
+        let form = |error: &str| {
+            format!(
+                "<form method=post action='{REDIRECT}'><input type=hidden name=\"error\" value=\"{error}\"/></form>"
+            )
+        };
         for (answer, expected) in [
             (answer(303, Some(&back("login_required")), ""), Outcome::Ok),
             (
@@ -329,11 +340,91 @@ mod tests {
                 answer(200, None, "Invalid parameter: redirect_uri"),
                 Outcome::Failure,
             ),
+            (answer(200, None, &form("login_required")), Outcome::Ok),
+            (answer(200, None, &form("invalid_scope")), Outcome::Failure),
             (answer(502, None, ""), Outcome::Failure),
         ] {
             let found = judge(REDIRECT, &answer);
             assert_eq!(found.outcome, expected, "{answer:?}: {found:?}");
         }
+    }
+
+    const PROVIDER: &str = "\
+insecure_server: true
+cookie_secret: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+idp_provider_url: https://idp.test
+idp_client_id: client
+idp_client_secret: secret
+";
+
+    /// Does something with a file that has a provider.
+    fn with_subject<T>(rest: &str, then: impl FnOnce(&Subject<'_>) -> T) -> T {
+        let inspection = testing::file(&format!("{PROVIDER}{rest}")).inspect();
+        let config = inspection.config();
+        then(&Subject {
+            name: "jetway.yaml",
+            inspection: &inspection,
+            config: config.unwrap_or_else(|| panic!("{}", inspection.shown(false))),
+            cockpit_conf: Path::new("cockpit.conf"),
+            now: 1_800_000_000,
+        })
+    }
+
+    /// The parameters of the trial sign-in with a file.
+    fn asked(rest: &str) -> Vec<(String, String)> {
+        with_subject(rest, |subject| {
+            let settings = subject.config.provider.as_ref().unwrap();
+            let endpoint = |name: &str| format!("{}/{name}", settings.issuer);
+            let document = serde_json::json!({
+                "issuer": settings.issuer, "authorization_endpoint": endpoint("authorize"),
+                "token_endpoint": endpoint("token"), "jwks_uri": endpoint("keys"),
+            });
+            let discovered = Discovered::read(document.to_string().as_bytes(), settings).unwrap();
+            let address = authorization_address(REDIRECT, settings, &discovered, subject).unwrap();
+            address.query_pairs().into_owned().collect()
+        })
+    }
+
+    const ROUTES: &str = "routes:
+  - {from: https://app.test, to: 'http://127.0.0.1:1', policy: [{allow: {or: [{email: {is: alice@test}}]}}]}
+  - {from: https://open.test, to: 'http://127.0.0.1:1', allow_public_unauthenticated_access: true}
+  - from: https://cockpit.test
+    to: http://127.0.0.1:9090
+    policy: [{allow: {or: [{accept: true}]}}]
+    cockpit: {local_part_of: [test]}
+";
+
+    /// The provider is asked as at a sign-in, but for `prompt`: one that answers by a form refuses a request for another
+    /// way, and one that answers by a redirect need not know forms.
+    #[test]
+    fn the_trial_is_a_sign_in() {
+        for (mode, expected) in [("form_post", Some("form_post")), ("query", None)] {
+            let pairs = asked(&format!(
+                "idp_response_mode: {mode}\nidp_request_params: {{prompt: login, hd: test}}\n{ROUTES}"
+            ));
+            let values = |wanted: &str| -> Vec<&str> {
+                let found = pairs.iter().filter(|(name, _)| name == wanted);
+                found.map(|(_, value)| value.as_str()).collect()
+            };
+            assert_eq!(values("response_mode"), Vec::from_iter(expected));
+            assert_eq!(values("redirect_uri"), [REDIRECT]);
+            assert_eq!(values("hd"), ["test"]);
+            assert_eq!(values("prompt"), ["none"]);
+        }
+    }
+
+    /// Visitors of a `cockpit` route sign in whatever its policy says.
+    #[test]
+    fn each_route_that_signs_in_is_registered() {
+        let addresses = with_subject(ROUTES, of_routes);
+        let path = "/.pomerium/callback";
+        assert_eq!(
+            addresses,
+            [
+                format!("https://app.test{path}"),
+                format!("https://cockpit.test{path}")
+            ]
+        );
     }
 
     #[test]

@@ -1,0 +1,22 @@
+//! Configuration files of unit tests.
+
+use tempfile::TempDir;
+
+use crate::config::{self, Inspection};
+
+/// A configuration file that is removed with the value.
+pub(super) struct TestFile(TempDir);
+
+/// Writes a file.
+pub(super) fn file(text: &str) -> TestFile {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("jetway.yaml"), text).unwrap();
+    TestFile(folder)
+}
+
+impl TestFile {
+    /// Reads it.
+    pub(super) fn inspect(&self) -> Inspection {
+        config::inspect(&self.0.path().join("jetway.yaml"))
+    }
+}
