@@ -14,7 +14,7 @@ use crate::body::RequestBody;
 use crate::limits;
 use crate::tls::{Roots, Trust};
 use crate::upstream::{Connector, Pool};
-use crate::wasm::{CallFuture, CallReply, Callouts};
+use crate::wasm::{CallFuture, CallReply, HttpCalls};
 
 /// How the provider is reached, where that is not what its name says.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Providers {
     }
 }
 
-impl Callouts for Providers {
+impl HttpCalls for Providers {
     fn send(
         &self,
         upstream: &str,

@@ -1,12 +1,12 @@
 //! The plugin's place without a plugin: each request is let through at once, and nothing is asked or told.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, Callouts, ConnectionFacts, LocalReply, PeerCertificate, PluginSettings,
-    RequestHead, ResponseHead, StreamFacts, TlsFacts, Verdict,
+    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, PeerCertificate, PluginConfig,
+    RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
 };
 
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
 use anyhow::ensure;
@@ -23,32 +23,27 @@ pub(crate) fn permit_everything_for(route: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[derive(Clone)]
-pub(crate) struct Module;
+pub(crate) struct Engine;
 
-impl Module {
-    pub(crate) fn compile(_: &[u8]) -> anyhow::Result<Self> {
+impl Engine {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self)
     }
 }
 
-pub(crate) struct Shared;
+#[derive(Clone)]
+pub(crate) struct Module;
 
-impl Shared {
-    pub(crate) fn new() -> Self {
-        Self
+impl Module {
+    pub(crate) fn compile(_: &Engine, _: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self)
     }
 }
 
-pub(crate) struct Worker;
+pub(crate) struct Plugin;
 
-impl Worker {
-    pub(crate) fn start(
-        _: &Module,
-        _: Rc<PluginSettings>,
-        _: Arc<Shared>,
-        _: Rc<dyn Callouts>,
-    ) -> anyhow::Result<Rc<Self>> {
+impl Plugin {
+    pub(crate) fn start(_: &Module, _: Rc<PluginConfig>, _: Services) -> anyhow::Result<Rc<Self>> {
         Ok(Rc::new(Self))
     }
 

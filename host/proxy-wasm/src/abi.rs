@@ -17,10 +17,10 @@ use std::collections::HashSet;
 
 use wasmtime::{Engine, IntoFunc, Linker};
 
-use super::state::State;
+use crate::state::State;
 
 /// The functions offered to plugins, by module and name.
-pub(super) struct Imports {
+pub(crate) struct Imports {
     /// For wasmtime.
     pub linker: Linker<State>,
     names: HashSet<(&'static str, &'static str)>,
@@ -28,7 +28,7 @@ pub(super) struct Imports {
 
 impl Imports {
     /// All functions of the ABI.
-    pub(super) fn all(engine: &Engine) -> wasmtime::Result<Self> {
+    pub(crate) fn all(engine: &Engine) -> wasmtime::Result<Self> {
         let mut imports = Self {
             linker: Linker::new(engine),
             names: HashSet::new(),
@@ -50,8 +50,8 @@ impl Imports {
         Ok(imports)
     }
 
-    /// Imports of the module that nobody offers, as `module.name`.
-    pub(super) fn unknown(&self, module: &wasmtime::Module) -> Vec<String> {
+    /// Imports of the module that do not exist, as `module.name`.
+    pub(crate) fn unknown(&self, module: &wasmtime::Module) -> Vec<String> {
         let unknown = module
             .imports()
             .filter(|import| !self.names.contains(&(import.module(), import.name())));

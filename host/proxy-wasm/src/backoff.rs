@@ -4,20 +4,20 @@ use std::time::Duration;
 
 /// Wait before the second rebuild in a row. Short, as nobody is served meanwhile; the first rebuild is immediate.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait: a plugin that dies again and again must not keep the worker busy with its start.
+/// Longest wait: a plugin that dies again and again must not keep the plugin busy with its start.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// An instance that lived so long was healthy: its death is the first one again.
-pub(super) const HEALTHY_AGE: Duration = Duration::from_secs(60);
+pub(crate) const HEALTHY_AGE: Duration = Duration::from_secs(60);
 
 /// Counts deaths in a row.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     deaths: u32,
 }
 
 impl Backoff {
     /// Notes one more death after `age` and returns how long to wait.
-    pub(super) fn next_wait(&mut self, age: Duration) -> Duration {
+    pub(crate) fn next_wait(&mut self, age: Duration) -> Duration {
         if age >= HEALTHY_AGE {
             self.deaths = 0;
         }

@@ -6,7 +6,7 @@ use wasmtime::{AsContextMut, Instance, TypedFunc, WasmParams, WasmResults};
 type Callback<Params, Results = ()> = Option<TypedFunc<Params, Results>>;
 
 /// The callbacks, without their prefix `proxy_on_`.
-pub(super) struct Callbacks {
+pub(crate) struct Callbacks {
     pub context_create: Callback<(u32, u32)>,
     pub vm_start: Callback<(u32, u32), u32>,
     pub configure: Callback<(u32, u32), u32>,
@@ -22,7 +22,7 @@ pub(super) struct Callbacks {
 
 impl Callbacks {
     /// Looks the callbacks up. One of an unexpected type is an error.
-    pub(super) fn of(instance: &Instance, mut store: impl AsContextMut) -> anyhow::Result<Self> {
+    pub(crate) fn of(instance: &Instance, mut store: impl AsContextMut) -> Result<Self, String> {
         let store = &mut store;
         Ok(Self {
             context_create: function(instance, store, "proxy_on_context_create")?,
@@ -41,18 +41,16 @@ impl Callbacks {
 }
 
 /// A function that the plugin exports under this name, if it does.
-pub(super) fn function<Params: WasmParams, Results: WasmResults>(
+pub(crate) fn function<Params: WasmParams, Results: WasmResults>(
     instance: &Instance,
     store: &mut impl AsContextMut,
     name: &str,
-) -> anyhow::Result<Callback<Params, Results>> {
+) -> Result<Callback<Params, Results>, String> {
     let Some(function) = instance.get_func(&mut *store, name) else {
         return Ok(None);
     };
     let typed = function.typed(&*store);
-    typed.map(Some).map_err(|_| {
-        anyhow::Error::msg(format!(
-            "the plugin's function `{name}` has another type than the ABI says"
-        ))
-    })
+    typed
+        .map(Some)
+        .map_err(|_| format!("the plugin's function `{name}` has another type than the ABI says"))
 }

@@ -1,4 +1,4 @@
-//! HTTP calls that the plugin makes through the proxy.
+//! HTTP calls that a plugin makes through the proxy.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use http::{HeaderMap, Request, StatusCode};
 /// A call under way. It is polled as a local task of its own and dropped when the instance that made it dies.
 pub type CallFuture = Pin<Box<dyn Future<Output = CallReply>>>;
 
-/// Performs the plugin's HTTP calls; implemented by the proxy.
-pub trait Callouts {
+/// Performs a plugin's HTTP calls. The proxy implements it.
+pub trait HttpCalls {
     /// Prepares a call to the upstream of that name, or returns `None` when there is no such upstream.
     ///
-    /// Called while the plugin runs: it must not touch the [`super::Worker`] and should only build the future. The
+    /// Called while the plugin runs: it must not call the [`Plugin`](crate::Plugin) and should only build the future. The
     /// request's URI is in origin form (`/path?query`), its `host` field is the `:authority` that the plugin gave, and
     /// `content-length` is left to the implementation. The implementation bounds the body of the reply, keeps the
     /// timeout and turns every failure into a reply as Envoy does: [`CallReply::unreachable`], [`CallReply::timed_out`].
@@ -23,6 +23,16 @@ pub trait Callouts {
         request: Request<Bytes>,
         timeout: Duration,
     ) -> Option<CallFuture>;
+}
+
+/// No upstreams: every call is refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCalls;
+
+impl HttpCalls for NoCalls {
+    fn send(&self, _: &str, _: Request<Bytes>, _: Duration) -> Option<CallFuture> {
+        None
+    }
 }
 
 /// The whole answer to a call.
@@ -38,6 +48,7 @@ pub struct CallReply {
 
 impl CallReply {
     /// What the plugin sees when the upstream cannot be reached or breaks off: 503, as in Envoy.
+    #[must_use]
     pub fn unreachable() -> Self {
         Self::synthetic(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -46,6 +57,7 @@ impl CallReply {
     }
 
     /// What the plugin sees when no whole answer came in time: 504, as in Envoy.
+    #[must_use]
     pub fn timed_out() -> Self {
         Self::synthetic(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout")
     }

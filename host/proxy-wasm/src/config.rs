@@ -1,15 +1,18 @@
-//! What a plugin is started with.
+//! The configuration of one plugin.
 
-/// Everything the plugin is told at its start. Not `Debug`, as it holds secrets.
-pub struct PluginSettings {
+/// What a plugin is configured with. Not `Debug`, as it holds secrets.
+#[derive(Clone, Default)]
+pub struct PluginConfig {
     /// Property `plugin_name`.
     pub name: String,
     /// Property `plugin_root_id`.
     pub root_id: String,
     /// Property `plugin_vm_id`.
     pub vm_id: String,
-    /// The plugin configuration (buffer 7).
+    /// The configuration of the virtual machine (buffer 6), which `proxy_on_vm_start` reads.
+    pub vm_configuration: Vec<u8>,
+    /// The plugin configuration (buffer 7), which `proxy_on_configure` reads.
     pub configuration: Vec<u8>,
-    /// The plugin's environment: the only variables that it sees.
+    /// The environment of the plugin: the only variables that it sees.
     pub variables: Vec<(String, Vec<u8>)>,
 }

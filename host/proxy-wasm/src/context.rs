@@ -6,17 +6,17 @@ use std::task::Waker;
 
 use http::StatusCode;
 
-use super::request_body::RequestBuffer;
-use super::{LocalReply, RequestHead, ResponseHead, StreamFacts, Verdict};
+use crate::request_body::RequestBuffer;
+use crate::{LocalReply, RequestHead, ResponseHead, StreamFacts, Verdict};
 
 /// Context number of the plugin itself. Streams count on from here.
-pub(super) const ROOT: u32 = 1;
+pub(crate) const ROOT: u32 = 1;
 
 /// Most bytes of names and values that a plugin may attach to one stream with `proxy_set_property`.
 const PROPERTIES_LIMIT: usize = 64 * 1024;
 
 /// How far a stream is. A head is here exactly while the plugin may read and edit it.
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// The plugin looks at the request's head, or keeps it paused.
     Request(RequestHead),
     /// The plugin decided about the request; the proxy has not yet fetched the verdict.
@@ -33,7 +33,7 @@ pub(super) enum Phase {
 
 /// What the plugin asked for during a callback; done after the callback has returned.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(crate) struct PendingActions {
     /// Continue the paused head.
     pub resume: bool,
     /// Reset the stream.
@@ -43,13 +43,13 @@ pub(super) struct Asked {
 }
 
 /// One request's context.
-pub(super) struct StreamContext {
+pub(crate) struct StreamContext {
     /// Facts that are not in the head.
     pub facts: StreamFacts,
     /// How far it is.
     pub phase: Phase,
     /// What the plugin asked for in the current callback.
-    pub asked: Asked,
+    pub pending: PendingActions,
     /// The plugin left the current head without a valid value where one is needed: it must not be sent.
     pub broken: bool,
     /// The plugin reset the stream after its request was forwarded.
@@ -71,11 +71,11 @@ pub(super) struct StreamContext {
 
 impl StreamContext {
     /// A context in which the plugin is about to see the request's head.
-    pub(super) fn new(head: RequestHead, facts: StreamFacts, body: RequestBuffer) -> Self {
+    pub(crate) fn new(head: RequestHead, facts: StreamFacts, body: RequestBuffer) -> Self {
         Self {
             facts,
             phase: Phase::Request(head),
-            asked: Asked::default(),
+            pending: PendingActions::default(),
             broken: false,
             closed: false,
             body,
@@ -89,7 +89,7 @@ impl StreamContext {
     }
 
     /// The request's head as the plugin left it.
-    pub(super) fn take_request_head(&mut self) -> Verdict<RequestHead> {
+    pub(crate) fn take_request_head(&mut self) -> Verdict<RequestHead> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Request(head) if !self.broken => Verdict::Continue(head),
             _ => Verdict::Failed,
@@ -97,7 +97,7 @@ impl StreamContext {
     }
 
     /// The response's head as the plugin left it.
-    pub(super) fn take_response_head(&mut self) -> Verdict<ResponseHead> {
+    pub(crate) fn take_response_head(&mut self) -> Verdict<ResponseHead> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Response(head) if !self.broken => Verdict::Continue(head),
             _ => Verdict::Failed,
@@ -105,7 +105,7 @@ impl StreamContext {
     }
 
     /// What the plugin decided about the request, once.
-    pub(super) fn take_request_verdict(&mut self) -> Option<Verdict<RequestHead>> {
+    pub(crate) fn take_request_verdict(&mut self) -> Option<Verdict<RequestHead>> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::RequestDecided(verdict) => {
                 if matches!(verdict, Verdict::Continue(_)) {
@@ -121,7 +121,7 @@ impl StreamContext {
     }
 
     /// What the plugin decided about the response, once.
-    pub(super) fn take_response_verdict(&mut self) -> Option<Verdict<ResponseHead>> {
+    pub(crate) fn take_response_verdict(&mut self) -> Option<Verdict<ResponseHead>> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::ResponseDecided(verdict) => {
                 if let Verdict::Continue(head) = &verdict {
@@ -138,18 +138,18 @@ impl StreamContext {
     }
 
     /// Remembers what the plugin answered, for its log.
-    pub(super) fn note_reply(&mut self, reply: &LocalReply) {
+    pub(crate) fn note_reply(&mut self, reply: &LocalReply) {
         self.status = Some(reply.status);
         self.details = Some(reply.details.clone());
     }
 
     /// What the plugin attached under this name.
-    pub(super) fn property(&self, name: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn property(&self, name: &[u8]) -> Option<&[u8]> {
         self.properties.values.get(name).map(Vec::as_slice)
     }
 
     /// Attaches a value. `false` when that is too much.
-    pub(super) fn set_property(&mut self, name: &[u8], value: &[u8]) -> bool {
+    pub(crate) fn set_property(&mut self, name: &[u8], value: &[u8]) -> bool {
         let properties = &mut self.properties;
         let old = properties
             .values
@@ -165,7 +165,7 @@ impl StreamContext {
     }
 
     /// Wakes who waits.
-    pub(super) fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -181,7 +181,7 @@ struct Properties {
 
 /// All streams of an instance, by context number.
 #[derive(Default)]
-pub(super) struct Contexts {
+pub(crate) struct Contexts {
     streams: HashMap<u32, StreamContext, BuildHasherDefault<NumberHasher>>,
     last: u32,
     touched: Vec<u32>,
@@ -189,7 +189,7 @@ pub(super) struct Contexts {
 
 impl Contexts {
     /// Adds a stream under a number that no other has.
-    pub(super) fn open(&mut self, stream: StreamContext) -> u32 {
+    pub(crate) fn open(&mut self, stream: StreamContext) -> u32 {
         loop {
             self.last = self.last.wrapping_add(1).max(ROOT + 1);
             if !self.streams.contains_key(&self.last) {
@@ -200,41 +200,41 @@ impl Contexts {
     }
 
     /// Removes a stream.
-    pub(super) fn close(&mut self, id: u32) {
+    pub(crate) fn close(&mut self, id: u32) {
         self.streams.remove(&id);
     }
 
     /// The stream of that number.
-    pub(super) fn find(&self, id: u32) -> Option<&StreamContext> {
+    pub(crate) fn find(&self, id: u32) -> Option<&StreamContext> {
         self.streams.get(&id)
     }
 
     /// The stream of that number.
-    pub(super) fn find_mut(&mut self, id: u32) -> Option<&mut StreamContext> {
+    pub(crate) fn find_mut(&mut self, id: u32) -> Option<&mut StreamContext> {
         self.streams.get_mut(&id)
     }
 
     /// Remembers that something was asked for a stream. Most often for the same one, which is then remembered once.
-    pub(super) fn touch(&mut self, id: u32) {
+    pub(crate) fn touch(&mut self, id: u32) {
         if self.touched.last() != Some(&id) {
             self.touched.push(id);
         }
     }
 
     /// A stream for which something was asked.
-    pub(super) fn take_touched(&mut self) -> Option<u32> {
+    pub(crate) fn take_touched(&mut self) -> Option<u32> {
         self.touched.pop()
     }
 
     /// Wakes everybody who waits for any stream.
-    pub(super) fn wake_all(&mut self) {
+    pub(crate) fn wake_all(&mut self) {
         self.streams.values_mut().for_each(StreamContext::wake);
     }
 }
 
 /// Hashes one small number: context numbers are ours and in sequence, so nobody can make them collide.
 #[derive(Default)]
-pub(super) struct NumberHasher(u64);
+pub(crate) struct NumberHasher(u64);
 
 impl Hasher for NumberHasher {
     fn finish(&self) -> u64 {

@@ -2,12 +2,12 @@
 
 use wasmtime::{AsContextMut, Caller};
 
-use super::state::State;
-use super::status::{Failure, Status};
+use crate::state::State;
+use crate::status::{Failure, Status};
 
 /// Where the plugin wants the address and the size of a returned value.
 #[derive(Clone, Copy)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     /// Address of the slot for the address.
     pub data: u32,
     /// Address of the slot for the size.
@@ -15,7 +15,7 @@ pub(super) struct Slots {
 }
 
 /// The plugin's memory and the state beside it. Before the plugin has a memory, every access is invalid.
-pub(super) fn parts<'c>(
+pub(crate) fn parts<'c>(
     caller: &'c mut Caller<'_, State>,
 ) -> Result<(&'c mut [u8], &'c mut State), Status> {
     let memory = caller.data().memory.ok_or(Status::InvalidMemoryAccess)?;
@@ -23,14 +23,14 @@ pub(super) fn parts<'c>(
 }
 
 /// Bytes of the plugin's memory.
-pub(super) fn bytes(memory: &[u8], address: u32, size: u32) -> Result<&[u8], Status> {
+pub(crate) fn bytes(memory: &[u8], address: u32, size: u32) -> Result<&[u8], Status> {
     range(address, size)
         .and_then(|range| memory.get(range))
         .ok_or(Status::InvalidMemoryAccess)
 }
 
 /// Writable bytes of the plugin's memory.
-pub(super) fn bytes_mut(memory: &mut [u8], address: u32, size: u32) -> Result<&mut [u8], Status> {
+pub(crate) fn bytes_mut(memory: &mut [u8], address: u32, size: u32) -> Result<&mut [u8], Status> {
     range(address, size)
         .and_then(|range| memory.get_mut(range))
         .ok_or(Status::InvalidMemoryAccess)
@@ -42,17 +42,17 @@ fn range(address: u32, size: u32) -> Option<std::ops::Range<usize>> {
 }
 
 /// Writes a 32-bit number.
-pub(super) fn put_u32(memory: &mut [u8], address: u32, value: u32) -> Result<(), Status> {
+pub(crate) fn put_u32(memory: &mut [u8], address: u32, value: u32) -> Result<(), Status> {
     bytes_mut(memory, address, 4).map(|slot| slot.copy_from_slice(&value.to_le_bytes()))
 }
 
 /// Writes a 64-bit number.
-pub(super) fn put_u64(memory: &mut [u8], address: u32, value: u64) -> Result<(), Status> {
+pub(crate) fn put_u64(memory: &mut [u8], address: u32, value: u64) -> Result<(), Status> {
     bytes_mut(memory, address, 8).map(|slot| slot.copy_from_slice(&value.to_le_bytes()))
 }
 
 /// Reads a 32-bit number.
-pub(super) fn take_u32(memory: &[u8], address: u32) -> Result<u32, Status> {
+pub(crate) fn take_u32(memory: &[u8], address: u32) -> Result<u32, Status> {
     let mut number = [0; 4];
     number.copy_from_slice(bytes(memory, address, 4)?);
     Ok(u32::from_le_bytes(number))
@@ -60,7 +60,7 @@ pub(super) fn take_u32(memory: &[u8], address: u32) -> Result<u32, Status> {
 
 /// A piece of the plugin's memory that the plugin passes to a host call.
 #[derive(Clone, Copy)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Its address.
     pub address: u32,
     /// Its size.
@@ -69,7 +69,7 @@ pub(super) struct Span {
 
 impl Span {
     /// The bytes.
-    pub(super) fn of(self, memory: &[u8]) -> Result<&[u8], Status> {
+    pub(crate) fn of(self, memory: &[u8]) -> Result<&[u8], Status> {
         bytes(memory, self.address, self.size)
     }
 }
@@ -78,7 +78,7 @@ impl Span {
 ///
 /// `write` runs after the allocator did, which may have changed the state, so it has to find its source again; it
 /// returns `None` when that is not `size` bytes any more.
-pub(super) fn give(
+pub(crate) fn give(
     caller: &mut Caller<'_, State>,
     slots: Slots,
     size: usize,
@@ -90,7 +90,7 @@ pub(super) fn give(
 }
 
 /// Clears the slots and has the plugin's allocator make room, none for an empty value. The memory may move in this call.
-pub(super) fn reserve(
+pub(crate) fn reserve(
     caller: &mut Caller<'_, State>,
     slots: Slots,
     size: usize,
@@ -108,7 +108,7 @@ pub(super) fn reserve(
 }
 
 /// Fills reserved room and tells the plugin where it is.
-pub(super) fn place(
+pub(crate) fn place(
     memory: &mut [u8],
     slots: Slots,
     room: Span,
@@ -123,7 +123,7 @@ pub(super) fn place(
 }
 
 /// Gives the plugin a copy of these bytes.
-pub(super) fn give_bytes(
+pub(crate) fn give_bytes(
     caller: &mut Caller<'_, State>,
     slots: Slots,
     value: &[u8],
@@ -132,7 +132,7 @@ pub(super) fn give_bytes(
 }
 
 /// Copies `value` when it fits exactly.
-pub(super) fn copy(space: &mut [u8], value: &[u8]) -> Option<()> {
+pub(crate) fn copy(space: &mut [u8], value: &[u8]) -> Option<()> {
     (space.len() == value.len()).then(|| space.copy_from_slice(value))
 }
 

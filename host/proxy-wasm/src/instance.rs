@@ -3,27 +3,28 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::time::Instant;
 use wasmtime::{Store, Trap};
 
-use super::callbacks::{Callbacks, function};
-use super::context::{Asked, Phase, ROOT, StreamContext};
-use super::engine::{EPOCH, describe};
-use super::request_body::RequestBuffer;
-use super::state::{LastLine, Link, Pending, RootEnd, State, Surroundings};
-use super::{CallReply, LocalReply, Module, RequestHead, ResponseHead, StreamFacts, Verdict};
+use crate::callbacks::{Callbacks, function};
+use crate::context::{PendingActions, Phase, ROOT, StreamContext};
+use crate::engine::{EPOCH, describe};
+use crate::request_body::RequestBuffer;
+use crate::state::{InstanceEnv, LastLine, Link, Pending, RootEnd, State};
+use crate::{
+    CallReply, LocalReply, Module, RequestHead, ResponseHead, StartError, StreamFacts, Verdict,
+};
 
 /// Name under which a module exports its memory.
-pub(super) const MEMORY: &str = "memory";
+pub(crate) const MEMORY: &str = "memory";
 /// Names under which a module exports its allocator, in the order in which Envoy looks for them.
-pub(super) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
+pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
-/// Time for one callback. A signed-in request takes microseconds and a sign-in a few milliseconds; what is not finished
-/// after so long is stuck, and everybody on this worker waits for it. Generous, since missing it ends every stream of
-/// the instance and a busy machine may not run us for a while.
+/// Time for one callback. A callback takes microseconds, or some milliseconds of cryptography; one that is not finished after
+/// so long is stuck, and every stream of the thread waits for it. Generous, since missing it ends every stream of the
+/// instance, and a busy machine may not run the thread for a while.
 const CALLBACK_TIME: Duration = Duration::from_millis(500);
-/// Time for the start, in which the plugin reads its whole configuration and derives its keys.
+/// Time for each callback of the start, in which a plugin reads its whole configuration and derives its keys.
 const START_TIME: Duration = Duration::from_secs(10);
 
 /// Pseudo headers of a request, of a response.
@@ -35,10 +36,10 @@ const RESPONSE_PSEUDO: usize = 1;
 const BODY_CONTINUE: u32 = 0;
 
 /// A running plugin.
-pub(super) struct Instance {
+pub(crate) struct Instance {
     store: Store<State>,
     callbacks: Callbacks,
-    /// Which of the worker's instances it is.
+    /// Which of the plugin's instances it is.
     pub generation: u64,
     /// When it had started.
     pub born: Instant,
@@ -49,16 +50,16 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// When the plugin traps, takes too long or refuses its configuration. The error has the plugin's last log line.
-    pub(super) fn start(
+    /// When the plugin traps, takes too long or refuses its configuration.
+    pub(crate) fn start(
         module: &Module,
-        surroundings: Rc<Surroundings>,
+        env: Rc<InstanceEnv>,
         link: Link,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, StartError> {
         let generation = link.generation;
         let mut store = Store::new(
             module.instantiable().module().engine(),
-            State::new(surroundings, link),
+            State::new(env, link),
         );
         store.limiter(|state| &mut state.limits);
         match start_in(module, &mut store) {
@@ -71,20 +72,23 @@ impl Instance {
                     born: Instant::now(),
                 })
             }
-            Err(error) => Err(match &mut store.data_mut().last_line {
-                LastLine::Kept(Some(line)) => error.context(std::mem::take(line)),
-                _ => error,
+            Err(cause) => Err(StartError {
+                cause,
+                last_line: match &mut store.data_mut().last_line {
+                    LastLine::Kept(line) => line.take(),
+                    LastLine::Ignored => None,
+                },
             }),
         }
     }
 
     /// A stream's context, for those who wait.
-    pub(super) fn stream(&mut self, id: u32) -> Option<&mut StreamContext> {
+    pub(crate) fn stream(&mut self, id: u32) -> Option<&mut StreamContext> {
         self.store.data_mut().contexts.find_mut(id)
     }
 
     /// Shows a request to the plugin in a new context.
-    pub(super) fn request(
+    pub(crate) fn request(
         &mut self,
         head: RequestHead,
         end_of_stream: bool,
@@ -105,7 +109,7 @@ impl Instance {
             Some(headers) => headers.call(&mut self.store, (id, count, end_of_stream.into()))?,
             None => 0,
         };
-        self.act(id, action)?;
+        self.apply_action(id, action)?;
         let verdict = self
             .stream(id)
             .and_then(StreamContext::take_request_verdict);
@@ -114,7 +118,7 @@ impl Instance {
 
     /// Shows the plugin more of the body of a request that it keeps paused: all that it kept back so far and `chunk`. It
     /// keeps that too, unless it continues the request or answers it.
-    pub(super) fn request_body(
+    pub(crate) fn request_body(
         &mut self,
         id: u32,
         chunk: &[u8],
@@ -134,10 +138,10 @@ impl Instance {
             if self.show_request_body(id, size, end_of_stream)? == BODY_CONTINUE
                 && let Some(stream) = self.stream(id)
             {
-                stream.asked.resume = true;
+                stream.pending.resume = true;
             }
-            self.settle_stream(id)?;
-            self.settle()?;
+            self.apply_pending_to(id)?;
+            self.apply_pending()?;
         }
         let verdict = self
             .stream(id)
@@ -146,7 +150,7 @@ impl Instance {
     }
 
     /// Tells the plugin that a client sent something over its open websocket, and shows how that begins.
-    pub(super) fn client_spoke(
+    pub(crate) fn client_spoke(
         &mut self,
         id: u32,
         bytes: u32,
@@ -162,12 +166,12 @@ impl Instance {
         if let Some(stream) = self.stream(id) {
             drop(stream.body.take());
         }
-        self.settle_stream(id)?;
-        self.settle()
+        self.apply_pending_to(id)?;
+        self.apply_pending()
     }
 
     /// Shows a response to the plugin.
-    pub(super) fn response(
+    pub(crate) fn response(
         &mut self,
         id: u32,
         head: ResponseHead,
@@ -181,7 +185,7 @@ impl Instance {
         };
         stream.phase = Phase::Response(head);
         let action = self.show_response(id, end_of_stream)?;
-        self.act(id, action)?;
+        self.apply_action(id, action)?;
         let verdict = self
             .stream(id)
             .and_then(StreamContext::take_response_verdict);
@@ -189,7 +193,7 @@ impl Instance {
     }
 
     /// Ends a stream: log, done, delete.
-    pub(super) fn end(&mut self, id: u32) -> wasmtime::Result<()> {
+    pub(crate) fn end(&mut self, id: u32) -> wasmtime::Result<()> {
         let Some(stream) = self.stream(id) else {
             return Ok(());
         };
@@ -207,11 +211,11 @@ impl Instance {
             delete.call(&mut self.store, id)?;
         }
         self.store.data_mut().contexts.close(id);
-        self.settle()
+        self.apply_pending()
     }
 
     /// Gives the plugin the reply to its HTTP call.
-    pub(super) fn call_reply(&mut self, id: u32, reply: CallReply) -> wasmtime::Result<()> {
+    pub(crate) fn call_reply(&mut self, id: u32, reply: CallReply) -> wasmtime::Result<()> {
         let Some(callback) = &self.callbacks.http_call_response else {
             return Ok(());
         };
@@ -230,20 +234,20 @@ impl Instance {
         prepare(&mut self.store, ROOT, CALLBACK_TIME);
         callback.call(&mut self.store, (ROOT, id, fields, body, 0))?;
         self.store.data_mut().calls.reply = None;
-        self.settle()
+        self.apply_pending()
     }
 
     /// Tells the plugin that its tick period has passed.
-    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
+    pub(crate) fn tick(&mut self) -> wasmtime::Result<()> {
         self.enter(ROOT);
         if let Some(tick) = &self.callbacks.tick {
             tick.call(&mut self.store, ROOT)?;
         }
-        self.settle()
+        self.apply_pending()
     }
 
     /// Asks the plugin to end. `false`: it will call `proxy_done` when it has.
-    pub(super) fn end_root(&mut self) -> wasmtime::Result<bool> {
+    pub(crate) fn end_root(&mut self) -> wasmtime::Result<bool> {
         self.enter(ROOT);
         let done = match &self.callbacks.done {
             Some(done) => done.call(&mut self.store, ROOT)? != 0,
@@ -254,17 +258,17 @@ impl Instance {
         } else {
             RootEnd::Waiting(None)
         };
-        self.settle()?;
+        self.apply_pending()?;
         Ok(done)
     }
 
     /// How far the plugin's end is.
-    pub(super) fn root_end(&mut self) -> &mut RootEnd {
+    pub(crate) fn root_end(&mut self) -> &mut RootEnd {
         &mut self.store.data_mut().root_end
     }
 
     /// Deletes the plugin's root context, after which nothing may be called any more.
-    pub(super) fn delete_root(&mut self) -> wasmtime::Result<()> {
+    pub(crate) fn delete_root(&mut self) -> wasmtime::Result<()> {
         self.enter(ROOT);
         match &self.callbacks.delete {
             Some(delete) => delete.call(&mut self.store, ROOT),
@@ -273,7 +277,7 @@ impl Instance {
     }
 
     /// Wakes everybody who waits for this instance, which is gone before they look.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.store.data_mut().contexts.wake_all();
     }
 
@@ -311,39 +315,39 @@ impl Instance {
     }
 
     /// Does what the action says that a headers callback returned, and what the plugin asked for beside it.
-    fn act(&mut self, id: u32, action: u32) -> wasmtime::Result<()> {
+    fn apply_action(&mut self, id: u32, action: u32) -> wasmtime::Result<()> {
         // 2 is `ContinueAndEndStream`, which Envoy treats as `Continue`; everything else pauses.
         if matches!(action, 0 | 2)
             && let Some(stream) = self.stream(id)
         {
-            stream.asked.resume = true;
+            stream.pending.resume = true;
         }
-        self.settle_stream(id)?;
-        self.settle()
+        self.apply_pending_to(id)?;
+        self.apply_pending()
     }
 
     /// Does what the plugin asked for during the callback that has just returned.
-    fn settle(&mut self) -> wasmtime::Result<()> {
+    fn apply_pending(&mut self) -> wasmtime::Result<()> {
         while let Some(id) = self.store.data_mut().contexts.take_touched() {
-            self.settle_stream(id)?;
+            self.apply_pending_to(id)?;
         }
         Ok(())
     }
 
-    fn settle_stream(&mut self, id: u32) -> wasmtime::Result<()> {
+    fn apply_pending_to(&mut self, id: u32) -> wasmtime::Result<()> {
         let Some(stream) = self.stream(id) else {
             return Ok(());
         };
-        let asked = std::mem::take(&mut stream.asked);
+        let pending = std::mem::take(&mut stream.pending);
         match &stream.phase {
-            Phase::Request(_) => self.settle_request(id, asked),
+            Phase::Request(_) => self.apply_pending_to_request(id, pending),
             Phase::Response(_) => {
-                settle_response(stream, asked);
+                apply_pending_to_response(stream, pending);
                 Ok(())
             }
             Phase::Passing => {
                 // Its head is on its way, so that an answer cannot be given any more.
-                if asked.close || asked.reply.is_some() {
+                if pending.close || pending.reply.is_some() {
                     stream.closed = true;
                     stream.wake();
                 }
@@ -353,16 +357,20 @@ impl Instance {
         }
     }
 
-    fn settle_request(&mut self, id: u32, asked: Asked) -> wasmtime::Result<()> {
-        let shown = match asked.reply {
-            Some(reply) if !asked.close => Some(self.show_reply(id, reply)?),
+    fn apply_pending_to_request(
+        &mut self,
+        id: u32,
+        pending: PendingActions,
+    ) -> wasmtime::Result<()> {
+        let shown = match pending.reply {
+            Some(reply) if !pending.close => Some(self.show_reply(id, reply)?),
             _ => None,
         };
         if let Some(stream) = self.stream(id) {
             let verdict = match shown {
                 Some(verdict) => verdict,
-                None if asked.close => Verdict::Closed,
-                None if asked.resume => stream.take_request_head(),
+                None if pending.close => Verdict::Closed,
+                None if pending.resume => stream.take_request_head(),
                 None => return Ok(()),
             };
             stream.phase = Phase::RequestDecided(verdict);
@@ -388,11 +396,11 @@ impl Instance {
         let Some(stream) = self.stream(id) else {
             return Ok(Verdict::Failed);
         };
-        let asked = std::mem::take(&mut stream.asked);
-        if asked.close {
+        let pending = std::mem::take(&mut stream.pending);
+        if pending.close {
             return Ok(Verdict::Closed);
         }
-        if let Some(other) = asked.reply {
+        if let Some(other) = pending.reply {
             stream.note_reply(&other);
             return Ok(Verdict::Reply(other));
         }
@@ -411,13 +419,13 @@ impl Instance {
     }
 }
 
-fn settle_response(stream: &mut StreamContext, asked: Asked) {
-    let verdict = if asked.close {
+fn apply_pending_to_response(stream: &mut StreamContext, pending: PendingActions) {
+    let verdict = if pending.close {
         Verdict::Closed
-    } else if let Some(reply) = asked.reply {
+    } else if let Some(reply) = pending.reply {
         stream.note_reply(&reply);
         Verdict::Reply(reply)
-    } else if asked.resume {
+    } else if pending.resume {
         stream.take_response_head()
     } else {
         return;
@@ -442,15 +450,14 @@ fn field_count(headers: usize, pseudo: usize) -> u32 {
     u32::try_from(headers.saturating_add(pseudo)).unwrap_or(u32::MAX)
 }
 
-fn start_in(module: &Module, store: &mut Store<State>) -> anyhow::Result<Callbacks> {
+/// Runs everything that comes before the first request.
+fn start_in(module: &Module, store: &mut Store<State>) -> Result<Callbacks, String> {
     prepare(store, 0, START_TIME);
-    let instance = module
-        .instantiable()
-        .instantiate(&mut *store)
-        .map_err(fault)
-        .context("the plugin cannot be instantiated")?;
-    let memory = instance.get_memory(&mut *store, MEMORY);
-    let memory = memory.context("the plugin's export `memory` is not a memory")?;
+    let instance = module.instantiable().instantiate(&mut *store);
+    let instance = instance.map_err(failed("the plugin cannot be instantiated"))?;
+    let memory = instance
+        .get_memory(&mut *store, MEMORY)
+        .ok_or("the plugin's export `memory` is not a memory")?;
     let mut allocator = None;
     for name in ALLOCATORS {
         if allocator.is_none() {
@@ -466,67 +473,71 @@ fn start_in(module: &Module, store: &mut Store<State>) -> anyhow::Result<Callbac
 }
 
 /// Runs the module's own start: `_initialize` and its `main`, or `_start`.
-fn initialise(instance: &wasmtime::Instance, store: &mut Store<State>) -> anyhow::Result<()> {
+fn initialise(instance: &wasmtime::Instance, store: &mut Store<State>) -> Result<(), String> {
     let Some(initialise) = function::<(), ()>(instance, store, "_initialize")? else {
         return match function::<(), ()>(instance, store, "_start")? {
             Some(start) => start
                 .call(&mut *store, ())
-                .map_err(fault)
-                .context("the plugin failed in `_start`"),
+                .map_err(failed("the plugin failed in `_start`")),
             None => Ok(()),
         };
     };
     initialise
         .call(&mut *store, ())
-        .map_err(fault)
-        .context("the plugin failed in `_initialize`")?;
+        .map_err(failed("the plugin failed in `_initialize`"))?;
     if let Some(main) = function::<(u32, u32), u32>(instance, store, "main")? {
         main.call(&mut *store, (0, 0))
-            .map_err(fault)
-            .context("the plugin failed in `main`")?;
+            .map_err(failed("the plugin failed in `main`"))?;
     } else if let Some(main) = function::<(), u32>(instance, store, "__main_void")? {
         main.call(&mut *store, ())
-            .map_err(fault)
-            .context("the plugin failed in `__main_void`")?;
+            .map_err(failed("the plugin failed in `__main_void`"))?;
     }
     Ok(())
 }
 
-/// Creates the root context and gives the plugin its configuration.
-fn configure(callbacks: &Callbacks, store: &mut Store<State>) -> anyhow::Result<()> {
-    let size = u32::try_from(store.data().surroundings.settings.configuration.len());
-    let size = size.context("the plugin's configuration is too large")?;
+/// Creates the root context and gives the plugin the configurations of its machine and of its own.
+fn configure(callbacks: &Callbacks, store: &mut Store<State>) -> Result<(), String> {
+    let config = Rc::clone(&store.data().env.config);
+    let size = |bytes: &[u8]| {
+        u32::try_from(bytes.len()).map_err(|_| "the plugin's configuration is too large")
+    };
     if let Some(create) = &callbacks.context_create {
         prepare(store, ROOT, START_TIME);
         create
             .call(&mut *store, (ROOT, 0))
-            .map_err(fault)
-            .context("the plugin failed to create its root context")?;
+            .map_err(failed("the plugin failed to create its root context"))?;
     }
     if let Some(start) = &callbacks.vm_start {
         prepare(store, ROOT, START_TIME);
         let accepted = start
-            .call(&mut *store, (ROOT, 0))
-            .map_err(fault)
-            .context("the plugin failed to start")?;
-        anyhow::ensure!(accepted != 0, "the plugin refused to start");
+            .call(&mut *store, (ROOT, size(&config.vm_configuration)?))
+            .map_err(failed("the plugin failed to start"))?;
+        if accepted == 0 {
+            return Err("the plugin refused to start".to_owned());
+        }
     }
     if let Some(configure) = &callbacks.configure {
         prepare(store, ROOT, START_TIME);
         let accepted = configure
-            .call(&mut *store, (ROOT, size))
-            .map_err(fault)
-            .context("the plugin failed to read its configuration")?;
-        anyhow::ensure!(accepted != 0, "the plugin refused its configuration");
+            .call(&mut *store, (ROOT, size(&config.configuration)?))
+            .map_err(failed("the plugin failed to read its configuration"))?;
+        if accepted == 0 {
+            return Err("the plugin refused its configuration".to_owned());
+        }
     }
     Ok(())
 }
 
+/// Says what failed, and why.
+fn failed(what: &'static str) -> impl FnOnce(wasmtime::Error) -> String {
+    move |error| format!("{what}: {}", fault(&error))
+}
+
 /// Why the plugin stopped, in one line.
-pub(super) fn fault(error: wasmtime::Error) -> anyhow::Error {
+pub(crate) fn fault(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => anyhow::Error::msg("it missed its deadline"),
-        Some(trap) => anyhow::Error::msg(trap.to_string()),
+        Some(Trap::Interrupt) => "it missed its deadline".to_owned(),
+        Some(trap) => trap.to_string(),
         None => describe(error),
     }
 }

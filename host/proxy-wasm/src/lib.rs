@@ -1,12 +1,68 @@
-//! The proxy-wasm runtime of the bundled proxy: runs the plugin's module on wasmtime, one long-lived instance per worker.
+//! Runs proxy-wasm plugins (ABI 0.2.0 and 0.2.1) on wasmtime, in any proxy.
 //!
-//! # How the proxy uses it
+//! A proxy compiles a [`Module`] once, starts a [`Plugin`] with its [`PluginConfig`] on each of its threads, and opens a
+//! [`Stream`] for each request, which it drives with heads and body chunks; the plugin answers with a [`Verdict`]. What a
+//! plugin needs from outside are the traits in [`Services`]. Messages are types of the `http` crate; the proxy may use any
+//! HTTP library. The runtime is tokio's, on one thread.
+//!
+//! ```
+//! use std::rc::Rc;
+//! use std::time::SystemTime;
+//!
+//! use http::{HeaderMap, HeaderValue, Method, Version, uri::{PathAndQuery, Scheme}};
+//! use proxy_wasm_host::{
+//!     ConnectionFacts, Engine, Module, Plugin, PluginConfig, RequestHead, Services, StreamFacts, Verdict,
+//! };
+//!
+//! // A plugin that adds `x-plugin: hello` to each request.
+//! let wasm = wat::parse_str(r#"(module
+//!     (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+//!     (memory (export "memory") 1)
+//!     (data (i32.const 16) "x-pluginhello")
+//!     (func (export "proxy_abi_version_0_2_1"))
+//!     (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+//!     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+//!         (drop (call $add (i32.const 0) (i32.const 16) (i32.const 8) (i32.const 24) (i32.const 5)))
+//!         (i32.const 0)))"#)?;
+//! let module = Module::compile(&Engine::new()?, &wasm)?;
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! tokio::task::LocalSet::new().block_on(&runtime, async {
+//!     let config = Rc::new(PluginConfig { name: "greeter".to_owned(), ..PluginConfig::default() });
+//!     let plugin = Plugin::start(&module, config, Services::default())?;
+//!     let head = RequestHead {
+//!         method: Method::GET,
+//!         scheme: Scheme::HTTPS,
+//!         authority: HeaderValue::from_static("app.example.com"),
+//!         path: PathAndQuery::from_static("/"),
+//!         headers: HeaderMap::new(),
+//!     };
+//!     let facts = StreamFacts {
+//!         received: SystemTime::now(),
+//!         version: Version::HTTP_11,
+//!         source: "203.0.113.9:51072".parse()?,
+//!         connection: Rc::new(ConnectionFacts {
+//!             id: 1,
+//!             peer: "203.0.113.9:51072".parse()?,
+//!             destination: "192.0.2.1:443".parse()?,
+//!             tls: None,
+//!         }),
+//!     };
+//!     let (_stream, verdict) = plugin.request(head, true, facts);
+//!     let Verdict::Continue(head) = verdict else { panic!("the plugin lets every request pass") };
+//!     assert_eq!(head.headers["x-plugin"], "hello");
+//!     plugin.shutdown().await;
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The life of a request
 //!
 //! ```text
-//! once per process   Module::compile(bytes)  ->  Module (Clone + Send + Sync)
-//!                    Shared::new()           ->  Arc<Shared>: shared data and metrics of all workers
-//! once per worker    Worker::start(&module, Rc<PluginSettings>, Arc<Shared>, Rc<dyn Callouts>) -> Rc<Worker>
-//! once per request   worker.request(RequestHead, end_of_stream, StreamFacts) -> (Stream, Verdict<RequestHead>)
+//! once per process   Engine::new(), Module::compile(&engine, bytes)  ->  Module (Clone + Send + Sync)
+//! once per thread    Plugin::start(&module, Rc<PluginConfig>, Services)  ->  Rc<Plugin>
+//! once per request   plugin.request(RequestHead, end_of_stream, StreamFacts) -> (Stream, Verdict<RequestHead>)
 //!                      Verdict::Paused  ->  stream.resumed().await  -> Verdict<RequestHead>, never Paused
 //!                        with a body: stream.wanted().await, then stream.request_body(chunk, end), until one has it
 //!                      Verdict::Continue(head): forward `head`, then
@@ -15,16 +71,16 @@
 //!                    drop(stream): log, done, delete, exactly once
 //! ```
 //!
-//! `Worker::start` and everything after it must run inside a tokio `LocalSet` (or `LocalRuntime`) of a current-thread
-//! runtime, as ticks, HTTP calls and rebuilds are local tasks. Nothing here is `Send` but [`Module`] and [`Shared`].
+//! [`Plugin::start`] and everything after it must run inside a tokio `LocalSet` (or `LocalRuntime`) of a current-thread
+//! runtime, as timers, HTTP calls and rebuilds are local tasks. Only [`Engine`], [`Module`] and [`Shared`] are `Send`.
 //!
 //! - Header maps are moved in and come back in the verdict; nothing is copied but what the plugin reads.
-//! - `Verdict::Reply` is the plugin's own answer, already shown to its `on_response_headers`; do not call
+//! - [`Verdict::Reply`] is the plugin's own response, already shown to its `on_response_headers`; do not call
 //!   [`Stream::response`] for it. `content-length` is left to the proxy.
-//! - `Verdict::Failed` means: answer 503, never forward. There is no live instance, the plugin trapped or missed its
+//! - [`Verdict::Failed`] means: answer 503, never forward. There is no live instance, the plugin trapped or missed its
 //!   deadline, it kept the request paused for too long, or it left a head that is no valid HTTP.
-//! - `Verdict::Closed` means: the plugin reset the stream; close it without an answer.
-//! - [`Stream::closed`] tells of a stream that was already forwarded (a websocket) that it has to end.
+//! - [`Verdict::Closed`] means: the plugin reset the stream; close it without a response.
+//! - [`Stream::closed`] completes when a stream that was already forwarded, such as a WebSocket, has to end.
 //!
 //! # What is different from Envoy
 //!
@@ -42,7 +98,7 @@
 //!   header map is available, since the heads have moved on; `response.code` is.
 //! - A head that the plugin made invalid (control characters in a value, no `:path`) refuses the request; Envoy answers
 //!   503 or 404. In a response the invalid field is dropped with a warning, where Envoy would write it out.
-//! - A trap ends every stream of the instance at once and the instance is rebuilt with backoff. Nothing passes meanwhile.
+//! - A trap ends every stream of the instance at once, and the instance is rebuilt with backoff. Nothing passes meanwhile.
 //! - `on_response_headers` may not pause a local reply: it is sent regardless.
 //! - Shared queues, gRPC calls and foreign functions answer with the failing status that the SDKs accept.
 #![forbid(unsafe_code)]
@@ -51,6 +107,7 @@ mod abi;
 mod backoff;
 mod callbacks;
 mod calls;
+mod config;
 mod context;
 mod engine;
 mod guest;
@@ -59,25 +116,32 @@ mod instance;
 mod log;
 mod maps;
 mod metrics;
+mod module;
 mod pairs;
+mod plugin;
 mod property;
 mod request_body;
-mod settings;
+mod services;
 mod shared;
+mod start_error;
 mod state;
 mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod worker;
 
-pub use calls::{CallFuture, CallReply, Callouts};
-pub use engine::Module;
+pub use calls::{CallFuture, CallReply, HttpCalls, NoCalls};
+pub use config::PluginConfig;
+pub use engine::{Engine, EngineError};
 pub use head::{
     ConnectionFacts, LocalReply, PeerCertificate, RequestHead, ResponseHead, StreamFacts, TlsFacts,
     Verdict,
 };
-pub use settings::PluginSettings;
-pub use shared::Shared;
+pub use log::{Level, Log, TracingLog};
+pub use metrics::{MetricError, MetricKind, MetricReading, MetricTable, Metrics};
+pub use module::{Module, ModuleError};
+pub use plugin::Plugin;
+pub use services::{Clock, NoProperties, Properties, Services, Shared, SystemClock};
+pub use shared::{MemoryData, NotStored, SharedData};
+pub use start_error::StartError;
 pub use stream::{Ended, Stream, Wanted};
-pub use worker::Worker;

@@ -1,15 +1,15 @@
-//! The plugin's log lines.
+//! The log lines of plugins.
 
 use std::fmt;
 
-use super::state::{LastLine, State};
+use crate::state::{LastLine, State};
 
 /// Longest line that is taken from the plugin; longer ones are cut.
 const LINE_LIMIT: usize = 4096;
 
 /// Level of a line, by its number in the ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
     /// Finest.
     Trace,
     /// For developers.
@@ -20,48 +20,69 @@ pub(super) enum Level {
     Warn,
     /// Something failed.
     Error,
+    /// Nothing works any more.
+    Critical,
+}
+
+/// Takes the log lines of plugins.
+pub trait Log {
+    /// Returns the finest level whose lines are written.
+    fn finest(&self) -> Level;
+
+    /// Writes a line. Its text is one line of bounded length: control characters in it are escaped.
+    fn write(&self, level: Level, line: &dyn fmt::Display);
+}
+
+/// Writes log lines as events of `tracing` with the target `plugin`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TracingLog;
+
+impl Log for TracingLog {
+    fn finest(&self) -> Level {
+        use tracing::level_filters::LevelFilter;
+        match LevelFilter::current() {
+            LevelFilter::TRACE => Level::Trace,
+            LevelFilter::DEBUG => Level::Debug,
+            LevelFilter::INFO => Level::Info,
+            LevelFilter::WARN => Level::Warn,
+            LevelFilter::ERROR => Level::Error,
+            _ => Level::Critical,
+        }
+    }
+
+    fn write(&self, level: Level, line: &dyn fmt::Display) {
+        match level {
+            Level::Trace => tracing::trace!(target: "plugin", "{line}"),
+            Level::Debug => tracing::debug!(target: "plugin", "{line}"),
+            Level::Info => tracing::info!(target: "plugin", "{line}"),
+            Level::Warn => tracing::warn!(target: "plugin", "{line}"),
+            Level::Error | Level::Critical => tracing::error!(target: "plugin", "{line}"),
+        }
+    }
 }
 
 impl Level {
-    /// The level of that number in the ABI; critical is an error here.
-    pub(super) fn from_number(number: u32) -> Option<Self> {
+    /// The level of that number in the ABI.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::Trace),
             1 => Some(Self::Debug),
             2 => Some(Self::Info),
             3 => Some(Self::Warn),
-            4 | 5 => Some(Self::Error),
+            4 => Some(Self::Error),
+            5 => Some(Self::Critical),
             _ => None,
-        }
-    }
-
-    /// The number in the ABI of the finest level that is logged.
-    pub(super) fn finest() -> u32 {
-        use tracing::level_filters::LevelFilter;
-        match LevelFilter::current() {
-            LevelFilter::TRACE => 0,
-            LevelFilter::DEBUG => 1,
-            LevelFilter::INFO => 2,
-            LevelFilter::WARN => 3,
-            LevelFilter::ERROR => 4,
-            _ => 5,
         }
     }
 }
 
 /// Writes one line of the plugin to the log, and keeps it while the plugin starts.
-pub(super) fn write(state: &mut State, level: Level, text: &[u8]) {
+pub(crate) fn write(state: &mut State, level: Level, text: &[u8]) {
     let line = Line(text);
     if let LastLine::Kept(last) = &mut state.last_line {
         *last = Some(line.to_string());
     }
-    match level {
-        Level::Trace => tracing::trace!(target: "plugin", "{line}"),
-        Level::Debug => tracing::debug!(target: "plugin", "{line}"),
-        Level::Info => tracing::info!(target: "plugin", "{line}"),
-        Level::Warn => tracing::warn!(target: "plugin", "{line}"),
-        Level::Error => tracing::error!(target: "plugin", "{line}"),
-    }
+    state.env.services.log.write(level, &line);
 }
 
 /// Shows a text as one line of bounded length: what a client sent may be in it, so control characters are escaped.

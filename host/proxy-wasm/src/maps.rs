@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::pairs::{Fields, is_pseudo};
-use super::{CallReply, RequestHead, ResponseHead};
+use crate::pairs::{Fields, is_pseudo};
+use crate::{CallReply, RequestHead, ResponseHead};
 
 /// Most fields that a plugin may make a head grow to: above what any server accepts, and it bounds our memory.
 const FIELDS_LIMIT: usize = 1024;
@@ -15,10 +15,10 @@ const VALUE_LIMIT: usize = 64 * 1024;
 
 /// An edit that would have made the head invalid and was not made.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Invalid;
+pub(crate) struct Invalid;
 
 /// A head that the plugin may edit.
-pub(super) trait Head {
+pub(crate) trait Head {
     /// All fields, pseudo headers first.
     fn fields(&self) -> Fields<'_>;
 
@@ -140,18 +140,18 @@ impl Head for ResponseHead {
 
 impl CallReply {
     /// All fields, `:status` first.
-    pub(super) fn fields(&self) -> Fields<'_> {
+    pub(crate) fn fields(&self) -> Fields<'_> {
         Fields::one((":status", self.status.as_str().as_bytes()), &self.headers)
     }
 }
 
 /// Pseudo headers without which a request cannot be sent.
-pub(super) const REQUEST_PSEUDO: [&str; 3] = [":authority", ":path", ":method"];
+pub(crate) const REQUEST_PSEUDO: [&str; 3] = [":authority", ":path", ":method"];
 /// Pseudo headers without which a response cannot be sent.
-pub(super) const RESPONSE_PSEUDO: [&str; 1] = [":status"];
+pub(crate) const RESPONSE_PSEUDO: [&str; 1] = [":status"];
 
 /// A line whose name and value are valid in HTTP.
-pub(super) fn line(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), Invalid> {
+pub(crate) fn line(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), Invalid> {
     Ok((
         HeaderName::from_bytes(name).map_err(|_| Invalid)?,
         field_value(value)?,
@@ -159,7 +159,7 @@ pub(super) fn line(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue
 }
 
 /// Appends a line unless there are too many.
-pub(super) fn append(
+pub(crate) fn append(
     headers: &mut HeaderMap,
     name: HeaderName,
     value: HeaderValue,
@@ -181,7 +181,7 @@ fn field_value(value: &[u8]) -> Result<HeaderValue, Invalid> {
 }
 
 /// A path in origin form, or `*`. The parser would cut a fragment off, so that one is refused before.
-pub(super) fn path(value: &[u8]) -> Result<PathAndQuery, Invalid> {
+pub(crate) fn path(value: &[u8]) -> Result<PathAndQuery, Invalid> {
     let whole = value == b"*" || value.first() == Some(&b'/');
     if !whole || value.contains(&b'#') || value.len() > VALUE_LIMIT {
         return Err(Invalid);

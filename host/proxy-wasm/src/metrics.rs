@@ -1,4 +1,4 @@
-//! The plugin's metrics: counters, gauges and histograms of all workers.
+//! The metrics that plugins define: counters, gauges and histograms.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -12,7 +12,7 @@ const BUCKETS: usize = 65;
 
 /// Kind of a metric, by its number in the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MetricKind {
+pub enum MetricKind {
     /// Goes up only.
     Counter,
     /// Goes up and down.
@@ -23,7 +23,7 @@ pub(crate) enum MetricKind {
 
 impl MetricKind {
     /// The kind of that number in the ABI.
-    pub(super) fn from_number(number: u32) -> Option<Self> {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::Counter),
             1 => Some(Self::Gauge),
@@ -34,17 +34,46 @@ impl MetricKind {
 }
 
 /// Why an operation on a metric was refused.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum MetricError {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetricError {
     /// There is no such metric.
+    #[error("there is no such metric")]
     Unknown,
     /// Not for this kind of metric, or not with this number.
+    #[error("the metric does not allow this")]
     Refused,
 }
 
-/// All metrics of the plugin.
+/// Metrics by number, shared by threads.
+pub trait Metrics: Send + Sync {
+    /// Returns the number of the metric of that kind and name, and makes one when there is none.
+    fn define(&self, kind: MetricKind, name: &str) -> u32;
+
+    /// Adds to a counter or a gauge.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricError::Unknown`], and [`MetricError::Refused`] for a histogram or a counter that would not grow.
+    fn increment(&self, id: u32, delta: i64) -> Result<(), MetricError>;
+
+    /// Adds to a counter, sets a gauge, records in a histogram.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricError::Unknown`].
+    fn record(&self, id: u32, value: u64) -> Result<(), MetricError>;
+
+    /// Returns the value of a counter or a gauge.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricError::Unknown`], and [`MetricError::Refused`] for a histogram.
+    fn value(&self, id: u32) -> Result<u64, MetricError>;
+}
+
+/// Metrics in the memory of the process, at most 1024. [`MetricTable::readings`] returns their values.
 #[derive(Default)]
-pub(crate) struct Metrics(RwLock<Vec<Metric>>);
+pub struct MetricTable(RwLock<Vec<Metric>>);
 
 struct Metric {
     kind: MetricKind,
@@ -54,9 +83,8 @@ struct Metric {
 }
 
 /// One metric at one moment.
-#[cfg(test)]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct MetricReading {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricReading {
     /// What it is.
     pub kind: MetricKind,
     /// Its name, as the plugin gave it.
@@ -67,9 +95,8 @@ pub(crate) struct MetricReading {
     pub buckets: Vec<u64>,
 }
 
-impl Metrics {
-    /// The number of the metric of that name, which is made when there is none.
-    pub(super) fn define(&self, kind: MetricKind, name: &str) -> u32 {
+impl Metrics for MetricTable {
+    fn define(&self, kind: MetricKind, name: &str) -> u32 {
         let mut metrics = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let known = metrics
             .iter()
@@ -94,8 +121,7 @@ impl Metrics {
         u32::try_from(index + 1).map_or(0, |number| number << 2) | kind as u32
     }
 
-    /// Adds to a counter or a gauge.
-    pub(super) fn increment(&self, id: u32, delta: i64) -> Result<(), MetricError> {
+    fn increment(&self, id: u32, delta: i64) -> Result<(), MetricError> {
         self.with(id, |metric| match metric.kind {
             MetricKind::Counter if delta <= 0 => Err(MetricError::Refused),
             MetricKind::Counter | MetricKind::Gauge => {
@@ -108,8 +134,7 @@ impl Metrics {
         })
     }
 
-    /// Adds to a counter, sets a gauge, records in a histogram.
-    pub(super) fn record(&self, id: u32, value: u64) -> Result<(), MetricError> {
+    fn record(&self, id: u32, value: u64) -> Result<(), MetricError> {
         self.with(id, |metric| {
             match metric.kind {
                 MetricKind::Gauge => metric.value.store(value, Ordering::Relaxed),
@@ -125,17 +150,17 @@ impl Metrics {
         })
     }
 
-    /// The value of a counter or a gauge.
-    pub(super) fn value(&self, id: u32) -> Result<u64, MetricError> {
+    fn value(&self, id: u32) -> Result<u64, MetricError> {
         self.with(id, |metric| match metric.kind {
             MetricKind::Histogram => Err(MetricError::Refused),
             MetricKind::Counter | MetricKind::Gauge => Ok(metric.value.load(Ordering::Relaxed)),
         })
     }
+}
 
-    /// All metrics as they are now, in the order of their definition.
-    #[cfg(test)]
-    pub(crate) fn readings(&self) -> Vec<MetricReading> {
+impl MetricTable {
+    /// Returns all metrics as they are now, in the order of their definition.
+    pub fn readings(&self) -> Vec<MetricReading> {
         let metrics = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let reading = |metric: &Metric| MetricReading {
             kind: metric.kind,
@@ -173,7 +198,7 @@ mod tests {
 
     #[test]
     fn numbers_carry_the_kind_and_names_are_shared() {
-        let metrics = Metrics::default();
+        let metrics = MetricTable::default();
         assert_eq!(metrics.define(MetricKind::Counter, "c"), 4);
         assert_eq!(metrics.define(MetricKind::Gauge, "g"), 9);
         assert_eq!(metrics.define(MetricKind::Histogram, "h"), 14);
@@ -182,7 +207,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_own_arithmetic() {
-        let metrics = Metrics::default();
+        let metrics = MetricTable::default();
         let counter = metrics.define(MetricKind::Counter, "c");
         metrics.increment(counter, 2).unwrap();
         metrics.record(counter, 3).unwrap();
@@ -211,7 +236,7 @@ mod tests {
 
     #[test]
     fn unknown_numbers_are_refused_and_the_number_of_metrics_is_bounded() {
-        let metrics = Metrics::default();
+        let metrics = MetricTable::default();
         for id in [0, 3, 4, 5, u32::MAX] {
             assert_eq!(metrics.value(id), Err(MetricError::Unknown), "{id}");
         }

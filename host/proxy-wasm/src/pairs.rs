@@ -9,13 +9,13 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 const COUNT_LIMIT: usize = 1024;
 
 /// Most pseudo headers of one head (`:authority`, `:path`, `:method`, `:scheme`).
-pub(super) const PSEUDO_LIMIT: usize = 4;
+pub(crate) const PSEUDO_LIMIT: usize = 4;
 
 /// A pseudo header.
-pub(super) type Pseudo<'a> = (&'static str, &'a [u8]);
+pub(crate) type Pseudo<'a> = (&'static str, &'a [u8]);
 
 /// The fields of a head in the order in which the plugin sees them, pseudo headers first.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     pseudo: [Pseudo<'a>; PSEUDO_LIMIT],
     pseudo_count: usize,
     headers: &'a HeaderMap,
@@ -23,7 +23,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Fields of a request's head.
-    pub(super) fn four(pseudo: [Pseudo<'a>; PSEUDO_LIMIT], headers: &'a HeaderMap) -> Self {
+    pub(crate) fn four(pseudo: [Pseudo<'a>; PSEUDO_LIMIT], headers: &'a HeaderMap) -> Self {
         Self {
             pseudo,
             pseudo_count: PSEUDO_LIMIT,
@@ -32,7 +32,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Fields of a response's head.
-    pub(super) fn one(pseudo: Pseudo<'a>, headers: &'a HeaderMap) -> Self {
+    pub(crate) fn one(pseudo: Pseudo<'a>, headers: &'a HeaderMap) -> Self {
         let absent: Pseudo<'a> = ("", b"");
         Self {
             pseudo: [pseudo, absent, absent, absent],
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The first value of a field, found without regard to case.
-    pub(super) fn value(&self, name: &[u8]) -> Option<&'a [u8]> {
+    pub(crate) fn value(&self, name: &[u8]) -> Option<&'a [u8]> {
         if let Some(found) = self.pseudo().iter().find(|(key, _)| is_pseudo(key, name)) {
             return Some(found.1);
         }
@@ -51,25 +51,25 @@ impl<'a> Fields<'a> {
     }
 
     /// How many fields there are; repeated ones count each time.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.pseudo_count.saturating_add(self.headers.len())
     }
 
     /// Bytes of all names and values.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.iter()
             .map(|(name, value)| name.len().saturating_add(value.len()))
             .sum()
     }
 
     /// Bytes of the serialised form.
-    pub(super) fn serialised_size(&self) -> usize {
+    pub(crate) fn serialised_size(&self) -> usize {
         // Eight bytes of lengths and two zeros for each field.
         4 + self.count() * 10 + self.bytes()
     }
 
     /// Writes the serialised form into exactly the space it needs. `None` when the space is another size.
-    pub(super) fn serialise(&self, space: &mut [u8]) -> Option<()> {
+    pub(crate) fn serialise(&self, space: &mut [u8]) -> Option<()> {
         let (count, space) = space.split_first_chunk_mut::<4>()?;
         *count = u32::try_from(self.count()).ok()?.to_le_bytes();
         let (lengths, mut text) = space.split_at_mut_checked(self.count().checked_mul(8)?)?;
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Whether `name` means this pseudo header; `host` is another name of `:authority`, as in Envoy.
-pub(super) fn is_pseudo(pseudo: &str, name: &[u8]) -> bool {
+pub(crate) fn is_pseudo(pseudo: &str, name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(pseudo.as_bytes())
         || (pseudo == ":authority" && name.eq_ignore_ascii_case(b"host"))
 }
@@ -120,7 +120,7 @@ fn put<'s>(space: &'s mut [u8], text: &[u8]) -> Option<&'s mut [u8]> {
 }
 
 /// Reads a serialised map. `None` when it is malformed or beyond the limits; no bytes at all are an empty map.
-pub(super) fn parse(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if bytes.is_empty() {
         return Some(Vec::new());
     }

@@ -3,84 +3,83 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::backoff::Backoff;
-use super::context::StreamContext;
-use super::instance::{Instance, fault};
-use super::state::{AbortOnDrop, Link, RootEnd, Surroundings};
-use super::{
-    CallFuture, CallReply, Callouts, Module, PluginSettings, RequestHead, Shared, Stream,
+use crate::backoff::Backoff;
+use crate::context::StreamContext;
+use crate::instance::{Instance, fault};
+use crate::state::{AbortOnDrop, InstanceEnv, Link, RootEnd};
+use crate::{
+    CallFuture, CallReply, Module, PluginConfig, RequestHead, Services, StartError, Stream,
     StreamFacts, Verdict,
 };
 
 /// Time for a plugin that wants to finish something before it ends.
 const END_TIME: Duration = Duration::from_secs(2);
 
-/// The plugin on one thread. Not `Send`: it lives on the thread that started it, inside a `LocalSet`.
-pub struct Worker {
+/// A configured plugin on one thread: it has one instance, which is replaced when it traps. Not `Send`: it lives on the
+/// thread that started it, inside a tokio `LocalSet` or `LocalRuntime`.
+pub struct Plugin {
     module: Module,
-    surroundings: Rc<Surroundings>,
+    env: Rc<InstanceEnv>,
     /// Borrowed while the plugin runs and never across an `.await`.
-    life: RefCell<Life>,
+    instance: RefCell<InstanceState>,
     generation: Cell<u64>,
     backoff: Cell<Backoff>,
     held: Cell<bool>,
 }
 
 /// Whether there is an instance.
-enum Life {
+enum InstanceState {
     Live(Box<Instance>),
     /// It died; another one is on its way.
     Dead,
-    /// The worker was shut down.
+    /// The plugin was shut down.
     Ended,
 }
 
-impl Worker {
+impl Plugin {
     /// Starts an instance and configures the plugin.
     ///
     /// # Errors
     ///
-    /// When the plugin refuses its configuration, traps or takes too long. The error carries the plugin's last log line.
+    /// When the plugin refuses its configuration, traps or takes too long.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio `LocalSet` or `LocalRuntime`, if the plugin sets a timer or makes a call as it starts.
     pub fn start(
         module: &Module,
-        settings: Rc<PluginSettings>,
-        shared: Arc<Shared>,
-        callouts: Rc<dyn Callouts>,
-    ) -> anyhow::Result<Rc<Self>> {
-        let worker = Rc::new(Self {
+        config: Rc<PluginConfig>,
+        services: Services,
+    ) -> Result<Rc<Self>, StartError> {
+        let plugin = Rc::new(Self {
             module: module.clone(),
-            surroundings: Rc::new(Surroundings {
-                settings,
-                shared,
-                callouts,
-            }),
-            life: RefCell::new(Life::Dead),
+            env: Rc::new(InstanceEnv { config, services }),
+            instance: RefCell::new(InstanceState::Dead),
             generation: Cell::new(0),
             backoff: Cell::new(Backoff::default()),
             held: Cell::new(false),
         });
-        worker.build()?;
-        Ok(worker)
+        plugin.build()?;
+        Ok(plugin)
     }
 
-    /// Keeps the plugin's timer back until [`Worker::serve`]: one that is ready and may never serve has nothing to do.
+    /// Suspends the plugin's timer until [`Plugin::serve`], for a plugin that is ready and may never serve.
     pub fn hold(&self) {
         self.held.set(true);
     }
 
-    /// Lets the plugin's timer run: it is in force now.
+    /// Lets the plugin's timer run again.
     pub fn serve(&self) {
         self.held.set(false);
     }
 
-    /// Shows a request to the plugin. Without a live instance the verdict is `Failed`.
+    /// Opens a stream with the head of a request. Without a live instance the verdict is `Failed`.
     pub fn request(
         self: &Rc<Self>,
         head: RequestHead,
@@ -102,9 +101,9 @@ impl Worker {
     /// Whether an instance is alive.
     #[cfg(test)]
     pub(crate) fn is_live(&self) -> bool {
-        self.life
+        self.instance
             .try_borrow()
-            .is_ok_and(|life| matches!(&*life, Life::Live(_)))
+            .is_ok_and(|instance| matches!(&*instance, InstanceState::Live(_)))
     }
 
     /// Ends the plugin: done and delete of its root context. Streams that are still open are `Failed`, and nothing
@@ -120,21 +119,21 @@ impl Worker {
             }
         }
         self.enter(None, Instance::delete_root);
-        self.replace_life(Life::Ended);
+        self.replace_instance(InstanceState::Ended);
     }
 
     /// Runs something in the live instance, if that is the one meant. A trap ends the instance.
-    pub(super) fn enter<T>(
+    pub(crate) fn enter<T>(
         self: &Rc<Self>,
         generation: Option<u64>,
         run: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
     ) -> Option<T> {
         let trap = {
-            let Ok(mut life) = self.life.try_borrow_mut() else {
-                tracing::error!("the plugin was entered while it runs; the call was refused");
+            let Ok(mut instance) = self.instance.try_borrow_mut() else {
+                tracing::error!("re-entrant call into the plugin rejected");
                 return None;
             };
-            let Life::Live(instance) = &mut *life else {
+            let InstanceState::Live(instance) = &mut *instance else {
                 return None;
             };
             if generation.is_some_and(|generation| generation != instance.generation) {
@@ -145,20 +144,20 @@ impl Worker {
                 Err(trap) => trap,
             }
         };
-        self.bury(&fault(trap));
+        self.on_trap(&fault(&trap));
         None
     }
 
     /// Looks at a stream's context without running the plugin.
-    pub(super) fn stream<T>(
+    pub(crate) fn stream<T>(
         &self,
         generation: u64,
         id: u32,
         look: impl FnOnce(&mut StreamContext) -> T,
     ) -> Option<T> {
-        let mut life = self.life.try_borrow_mut().ok()?;
-        match &mut *life {
-            Life::Live(instance) if instance.generation == generation => {
+        let mut instance = self.instance.try_borrow_mut().ok()?;
+        match &mut *instance {
+            InstanceState::Live(instance) if instance.generation == generation => {
                 instance.stream(id).map(look)
             }
             _ => None,
@@ -166,14 +165,14 @@ impl Worker {
     }
 
     fn name(&self) -> &str {
-        &self.surroundings.settings.name
+        &self.env.config.name
     }
 
     fn poll_root_end(&self, context: &Context<'_>) -> Poll<()> {
-        let Ok(mut life) = self.life.try_borrow_mut() else {
+        let Ok(mut instance) = self.instance.try_borrow_mut() else {
             return Poll::Ready(());
         };
-        let Life::Live(instance) = &mut *life else {
+        let InstanceState::Live(instance) = &mut *instance else {
             return Poll::Ready(());
         };
         match instance.root_end() {
@@ -186,57 +185,57 @@ impl Worker {
     }
 
     /// Makes an instance and lets it serve.
-    fn build(self: &Rc<Self>) -> anyhow::Result<()> {
+    fn build(self: &Rc<Self>) -> Result<(), StartError> {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
         let link = Link {
-            worker: Rc::downgrade(self),
+            plugin: Rc::downgrade(self),
             generation,
         };
-        let instance = Instance::start(&self.module, Rc::clone(&self.surroundings), link)?;
-        self.replace_life(Life::Live(Box::new(instance)));
+        let instance = Instance::start(&self.module, Rc::clone(&self.env), link)?;
+        self.replace_instance(InstanceState::Live(Box::new(instance)));
         Ok(())
     }
 
     /// Ends a dead instance: its streams are told at once, its calls and ticks end with it.
-    fn bury(self: &Rc<Self>, cause: &anyhow::Error) {
-        let age = match &*self.life.borrow() {
-            Life::Live(instance) => instance.born.elapsed(),
-            Life::Dead | Life::Ended => return,
+    fn on_trap(self: &Rc<Self>, cause: &str) {
+        let age = match &*self.instance.borrow() {
+            InstanceState::Live(instance) => instance.born.elapsed(),
+            InstanceState::Dead | InstanceState::Ended => return,
         };
-        self.replace_life(Life::Dead);
+        self.replace_instance(InstanceState::Dead);
         let wait = self.next_wait(age);
         tracing::error!(
             plugin = self.name(),
             wait_ms = wait.as_millis(),
-            "the plugin stopped: {cause:#}; its requests are refused until it is rebuilt"
+            "the plugin stopped: {cause}; its requests are refused until it is rebuilt"
         );
         self.rebuild_after(wait);
     }
 
     fn rebuild_after(self: &Rc<Self>, mut wait: Duration) {
-        let worker = Rc::downgrade(self);
+        let plugin = Rc::downgrade(self);
         spawn_local(async move {
             loop {
                 sleep(wait).await;
-                let Some(worker) = worker.upgrade() else {
+                let Some(plugin) = plugin.upgrade() else {
                     return;
                 };
-                if !matches!(&*worker.life.borrow(), Life::Dead) {
+                if !matches!(&*plugin.instance.borrow(), InstanceState::Dead) {
                     return;
                 }
-                let Err(error) = worker.build() else {
+                let Err(error) = plugin.build() else {
                     tracing::info!(
-                        plugin = worker.name(),
+                        plugin = plugin.name(),
                         "the plugin was rebuilt and serves again"
                     );
                     return;
                 };
-                wait = worker.next_wait(Duration::ZERO);
+                wait = plugin.next_wait(Duration::ZERO);
                 tracing::error!(
-                    plugin = worker.name(),
+                    plugin = plugin.name(),
                     wait_ms = wait.as_millis(),
-                    "the plugin cannot be rebuilt: {error:#}"
+                    "the plugin cannot be rebuilt: {error}"
                 );
             }
         });
@@ -249,27 +248,27 @@ impl Worker {
         wait
     }
 
-    /// The old instance is dropped after the borrow ends, as its tasks may look at the worker.
-    fn replace_life(&self, life: Life) {
-        let mut old = self.life.replace(life);
-        if let Life::Live(instance) = &mut old {
+    /// The old instance is dropped after the borrow ends, as its tasks may look at the plugin.
+    fn replace_instance(&self, instance: InstanceState) {
+        let mut old = self.instance.replace(instance);
+        if let InstanceState::Live(instance) = &mut old {
             instance.abandon();
         }
     }
 }
 
 /// Calls `proxy_on_tick` in each period for as long as the task is kept.
-pub(super) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
+pub(crate) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ticks = async move {
         loop {
             interval.tick().await;
-            let Some(worker) = link.worker.upgrade() else {
+            let Some(plugin) = link.plugin.upgrade() else {
                 return;
             };
-            if !worker.held.get() {
-                worker.enter(Some(link.generation), Instance::tick);
+            if !plugin.held.get() {
+                plugin.enter(Some(link.generation), Instance::tick);
             }
         }
     };
@@ -277,11 +276,11 @@ pub(super) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
 }
 
 /// Performs an HTTP call and gives the plugin its reply.
-pub(super) fn spawn_call(link: Link, id: u32, call: CallFuture) -> AbortOnDrop {
+pub(crate) fn spawn_call(link: Link, id: u32, call: CallFuture) -> AbortOnDrop {
     let deliver = async move {
         let reply: CallReply = call.await;
-        if let Some(worker) = link.worker.upgrade() {
-            worker.enter(Some(link.generation), |instance| {
+        if let Some(plugin) = link.plugin.upgrade() {
+            plugin.enter(Some(link.generation), |instance| {
                 instance.call_reply(id, reply)
             });
         }

@@ -5,16 +5,16 @@ use std::time::UNIX_EPOCH;
 
 use http::{HeaderMap, Version, header};
 
-use super::context::{Phase, StreamContext};
-use super::maps::Head;
-use super::state::State;
-use super::{PluginSettings, RequestHead, ResponseHead, TlsFacts};
+use crate::context::{Phase, StreamContext};
+use crate::maps::Head;
+use crate::state::State;
+use crate::{PluginConfig, RequestHead, ResponseHead, TlsFacts};
 
-/// Most segments that a path of ours has; longer paths name nothing.
-const SEGMENTS_LIMIT: usize = 3;
+/// Most segments of a path: Envoy's attributes have up to three, metadata some more. Longer paths name nothing.
+const SEGMENTS_LIMIT: usize = 8;
 
 /// The value of a property, or `None` when there is none now. Segments of the path are joined by zero bytes.
-pub(super) fn find(state: &State, path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn find(state: &State, path: &[u8]) -> Option<Vec<u8>> {
     let path = path.strip_suffix(b"\0").unwrap_or(path);
     let mut segments = [""; SEGMENTS_LIMIT];
     let mut count = 0;
@@ -23,8 +23,12 @@ pub(super) fn find(state: &State, path: &[u8]) -> Option<Vec<u8>> {
         count += 1;
     }
     let segments = segments.get(..count)?;
-    plugin(&state.surroundings.settings, segments)
+    plugin(&state.env.config, segments)
         .or_else(|| stream(state.stream()?, segments))
+        .or_else(|| {
+            let facts = state.stream().map(|stream| &stream.facts);
+            state.env.services.properties.value(segments, facts)
+        })
         .or_else(|| {
             state
                 .stream()?
@@ -34,11 +38,11 @@ pub(super) fn find(state: &State, path: &[u8]) -> Option<Vec<u8>> {
         })
 }
 
-fn plugin(settings: &PluginSettings, path: &[&str]) -> Option<Vec<u8>> {
+fn plugin(config: &PluginConfig, path: &[&str]) -> Option<Vec<u8>> {
     let text = match path {
-        ["plugin_name"] => &settings.name,
-        ["plugin_root_id"] => &settings.root_id,
-        ["plugin_vm_id"] => &settings.vm_id,
+        ["plugin_name"] => &config.name,
+        ["plugin_root_id"] => &config.root_id,
+        ["plugin_vm_id"] => &config.vm_id,
         _ => return None,
     };
     Some(text.clone().into_bytes())

@@ -5,28 +5,28 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-/// Most bytes that an instance keeps back for all requests together. The plugin wants bodies of at most 64 KiB, and only those
-/// of its own few endpoints; visitors who are not signed in can send them, so that the whole has to be bounded.
+/// Most bytes that an instance keeps back for all requests together. Any client may send a body that a plugin reads, so that
+/// the whole has to be bounded.
 const KEPT_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Counts the bytes of all buffers of an instance.
 #[derive(Debug, Default)]
-pub(super) struct KeptBytes(Cell<usize>);
+pub(crate) struct KeptBytes(Cell<usize>);
 
 /// All buffers together would be too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 /// The beginning of a request's body, which goes to the upstream if the request does.
 #[derive(Debug)]
-pub(super) struct RequestBuffer {
+pub(crate) struct RequestBuffer {
     bytes: Vec<u8>,
     kept: Rc<KeptBytes>,
 }
 
 impl RequestBuffer {
     /// An empty buffer.
-    pub(super) fn counted_in(kept: &Rc<KeptBytes>) -> Self {
+    pub(crate) fn counted_in(kept: &Rc<KeptBytes>) -> Self {
         Self {
             bytes: Vec::new(),
             kept: Rc::clone(kept),
@@ -34,19 +34,19 @@ impl RequestBuffer {
     }
 
     /// What is in it.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Adds what has come.
-    pub(super) fn append(&mut self, chunk: &[u8]) -> Result<(), Full> {
+    pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), Full> {
         self.recount(self.bytes.len().saturating_add(chunk.len()))?;
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
     /// Puts `value` in the place of `size` bytes from `start` on, as many of them as there are.
-    pub(super) fn replace(&mut self, start: u32, size: u32, value: &[u8]) -> Result<(), Full> {
+    pub(crate) fn replace(&mut self, start: u32, size: u32, value: &[u8]) -> Result<(), Full> {
         let length = self.bytes.len();
         let place = |at: u32| usize::try_from(at).map_or(length, |at| at.min(length));
         let range = place(start)..place(start.saturating_add(size));
@@ -60,7 +60,7 @@ impl RequestBuffer {
     }
 
     /// Takes everything out.
-    pub(super) fn take(&mut self) -> Bytes {
+    pub(crate) fn take(&mut self) -> Bytes {
         self.release();
         std::mem::take(&mut self.bytes).into()
     }

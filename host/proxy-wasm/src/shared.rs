@@ -1,22 +1,32 @@
-//! State of the plugin that all workers share and that outlives every instance: shared data and metrics.
+//! Shared data: values that the plugins of all threads read and write, with compare-and-swap.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::metrics::Metrics;
-
-/// Most bytes of keys and values in the shared data; the plugin keeps a few documents and counters there.
+/// Most bytes of keys and values in [`MemoryData`]: enough for some thousand documents and counters, and it bounds the
+/// memory of the process whatever a plugin stores.
 const DATA_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Process-wide state of the plugin.
-#[derive(Default)]
-pub struct Shared {
-    data: Mutex<Data>,
-    metrics: Metrics,
+/// Values by key, shared by threads. Each has a number for compare-and-swap, which changes when the value does and is
+/// never 0.
+pub trait SharedData: Send + Sync {
+    /// Returns a value and its number.
+    fn value(&self, key: &[u8]) -> Option<(Arc<[u8]>, u32)>;
+
+    /// Stores a value if `cas` is 0 or the current number, or if the key is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`] says why the value was not stored.
+    fn store(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), NotStored>;
 }
 
+/// Shared data in the memory of the process, at most 16 MiB of keys and values.
 #[derive(Default)]
-struct Data {
+pub struct MemoryData(Mutex<Values>);
+
+#[derive(Default)]
+struct Values {
     entries: HashMap<Vec<u8>, Entry>,
     bytes: usize,
     last_cas: u32,
@@ -27,37 +37,27 @@ struct Entry {
     cas: u32,
 }
 
-/// The value was not stored.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotStored {
-    /// Somebody else stored another value since.
+/// Why a value was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    /// Another value was stored since the number was read.
+    #[error("the value has changed")]
     Changed,
     /// All values together would be too large.
+    #[error("the shared data is full")]
     Full,
 }
 
-impl Shared {
-    /// Empty state.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The metrics of all workers.
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// A value with its number for compare-and-swap.
-    pub(super) fn value(&self, key: &[u8]) -> Option<(Arc<[u8]>, u32)> {
-        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+impl SharedData for MemoryData {
+    fn value(&self, key: &[u8]) -> Option<(Arc<[u8]>, u32)> {
+        let data = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         data.entries
             .get(key)
             .map(|entry| (Arc::clone(&entry.value), entry.cas))
     }
 
-    /// Stores a value if `cas` is 0, the current number, or the key is absent.
-    pub(super) fn store(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), NotStored> {
-        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+    fn store(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), NotStored> {
+        let mut data = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let old = data.entries.get(key);
         if cas != 0 && old.is_some_and(|entry| entry.cas != cas) {
             return Err(NotStored::Changed);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_value_is_stored_only_over_the_one_that_was_read() {
-        let shared = Shared::new();
+        let shared = MemoryData::default();
         assert_eq!(shared.value(b"k"), None);
         shared.store(b"k", b"1", 77).unwrap();
         let (value, cas) = shared.value(b"k").unwrap();
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_whole_is_bounded_and_replacing_frees() {
-        let shared = Shared::new();
+        let shared = MemoryData::default();
         let half = vec![0; DATA_LIMIT / 2];
         shared.store(b"a", &half, 0).unwrap();
         assert_eq!(shared.store(b"b", &half, 0), Err(NotStored::Full));

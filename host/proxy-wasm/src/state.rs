@@ -2,44 +2,41 @@
 
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::task::AbortHandle;
 use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
-use super::context::{Contexts, StreamContext};
-use super::request_body::KeptBytes;
-use super::worker::Worker;
-use super::{CallReply, Callouts, PluginSettings, Shared};
+use crate::context::{Contexts, StreamContext};
+use crate::plugin::Plugin;
+use crate::request_body::KeptBytes;
+use crate::{CallReply, PluginConfig, Services};
 
-/// Memory of one instance. The plugin needs a few MiB, and for a policy of 100,000 criteria more than 128 while it reads
-/// it; growth beyond this is refused, which aborts the plugin rather than the machine. Every worker has one instance.
+/// Memory of one instance. Plugins need a few MiB, and some hundred while they read a very large configuration; growth
+/// beyond this is refused, which aborts the plugin rather than the machine. Every plugin has one instance.
 const MEMORY_LIMIT: usize = 512 * 1024 * 1024;
 /// Entries of the plugin's function table: far above what compilers produce, and it bounds `table.grow`.
 const TABLE_LIMIT: usize = 100_000;
 
-/// What every instance of one worker is made with.
-pub(super) struct Surroundings {
-    /// What the plugin is told at its start.
-    pub settings: Rc<PluginSettings>,
-    /// State of all workers.
-    pub shared: Arc<Shared>,
-    /// Performs HTTP calls.
-    pub callouts: Rc<dyn Callouts>,
+/// What every instance of one plugin is made with.
+pub(crate) struct InstanceEnv {
+    /// What the plugin is configured with.
+    pub config: Rc<PluginConfig>,
+    /// What the proxy does for it.
+    pub services: Services,
 }
 
 /// How a local task finds the instance that it works for, if that is still the one which lives.
 #[derive(Clone)]
-pub(super) struct Link {
-    /// The worker.
-    pub worker: Weak<Worker>,
-    /// Which of the worker's instances.
+pub(crate) struct Link {
+    /// The plugin.
+    pub plugin: Weak<Plugin>,
+    /// Which of the plugin's instances.
     pub generation: u64,
 }
 
 /// Data of an instance's store.
-pub(super) struct State {
+pub(crate) struct State {
     /// The plugin's memory, once it is instantiated.
     pub memory: Option<Memory>,
     /// The plugin's allocator, once it is instantiated. `Rc`, as cloning the function itself costs more than a call.
@@ -47,7 +44,7 @@ pub(super) struct State {
     /// Limits that wasmtime enforces.
     pub limits: StoreLimits,
     /// What the instance was made with.
-    pub surroundings: Rc<Surroundings>,
+    pub env: Rc<InstanceEnv>,
     /// How tasks find back.
     pub link: Link,
     /// The streams.
@@ -68,7 +65,7 @@ pub(super) struct State {
 
 impl State {
     /// State of an instance that is about to start.
-    pub(super) fn new(surroundings: Rc<Surroundings>, link: Link) -> Self {
+    pub(crate) fn new(env: Rc<InstanceEnv>, link: Link) -> Self {
         Self {
             memory: None,
             allocator: None,
@@ -77,7 +74,7 @@ impl State {
                 .table_elements(TABLE_LIMIT)
                 .instances(1)
                 .build(),
-            surroundings,
+            env,
             link,
             contexts: Contexts::default(),
             effective: 0,
@@ -90,19 +87,19 @@ impl State {
     }
 
     /// The stream on which host calls act, unless they act on the root context.
-    pub(super) fn stream(&self) -> Option<&StreamContext> {
+    pub(crate) fn stream(&self) -> Option<&StreamContext> {
         self.contexts.find(self.effective)
     }
 
     /// The stream on which host calls act, unless they act on the root context.
-    pub(super) fn stream_mut(&mut self) -> Option<&mut StreamContext> {
+    pub(crate) fn stream_mut(&mut self) -> Option<&mut StreamContext> {
         self.contexts.find_mut(self.effective)
     }
 }
 
 /// HTTP calls of an instance. Dropping them drops the calls.
 #[derive(Default)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     /// Those under way, by the plugin's number for the call.
     pub pending: HashMap<u32, Pending>,
     /// The last number given.
@@ -112,7 +109,7 @@ pub(super) struct Calls {
 }
 
 /// An HTTP call under way.
-pub(super) struct Pending {
+pub(crate) struct Pending {
     /// The context that it was made in: a stream's or the root's.
     pub caller: u32,
     /// The task that performs it.
@@ -120,7 +117,7 @@ pub(super) struct Pending {
 }
 
 /// A local task that ends with its owner.
-pub(super) struct AbortOnDrop(pub AbortHandle);
+pub(crate) struct AbortOnDrop(pub AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -129,7 +126,7 @@ impl Drop for AbortOnDrop {
 }
 
 /// The last line the plugin logged.
-pub(super) enum LastLine {
+pub(crate) enum LastLine {
     /// Lines are kept.
     Kept(Option<String>),
     /// The plugin has started.
@@ -137,7 +134,7 @@ pub(super) enum LastLine {
 }
 
 /// The end of the root context, `proxy_on_done` to `proxy_on_delete`.
-pub(super) enum RootEnd {
+pub(crate) enum RootEnd {
     /// Nobody asked for it.
     Open,
     /// The plugin answered that it will call `proxy_done`; this wakes the one who waits.

@@ -3,7 +3,7 @@
 /// What a host call returns to the plugin. Only values that every SDK knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(super) enum Status {
+pub(crate) enum Status {
     /// Done.
     Ok = 0,
     /// There is nothing of that name.
@@ -20,7 +20,7 @@ pub(super) enum Status {
 
 /// Why a host call did not succeed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The plugin is told and goes on.
     Status(Status),
     /// The plugin's allocator trapped, so the plugin has.
@@ -34,12 +34,12 @@ impl From<Status> for Failure {
 }
 
 /// The number that a call which cannot trap returns to the plugin.
-pub(super) fn code(outcome: Result<(), Status>) -> u32 {
+pub(crate) fn code(outcome: Result<(), Status>) -> u32 {
     outcome.err().unwrap_or(Status::Ok) as u32
 }
 
 /// The number that a call which may trap returns to the plugin.
-pub(super) fn code_or_trap(outcome: Result<(), Failure>) -> wasmtime::Result<u32> {
+pub(crate) fn code_or_trap(outcome: Result<(), Failure>) -> wasmtime::Result<u32> {
     match outcome {
         Ok(()) => Ok(Status::Ok as u32),
         Err(Failure::Status(status)) => Ok(status as u32),

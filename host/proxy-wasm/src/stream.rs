@@ -9,9 +9,9 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::context::{Phase, StreamContext};
-use super::worker::Worker;
-use super::{RequestHead, ResponseHead, Verdict};
+use crate::context::{Phase, StreamContext};
+use crate::plugin::Plugin;
+use crate::{RequestHead, ResponseHead, Verdict};
 
 /// Longest time for which the plugin may keep a message paused. It waits for a few calls with timeouts of their own;
 /// one that is still paused after so long was forgotten, and nobody else would end it.
@@ -41,16 +41,16 @@ pub enum Wanted {
 
 /// One request's context in the plugin. Dropping it tells the plugin that the request is over: log, done, delete.
 pub struct Stream {
-    worker: Rc<Worker>,
+    plugin: Rc<Plugin>,
     id: u32,
     generation: u64,
 }
 
 impl Stream {
     /// The stream of that context in that instance. No instance has generation 0.
-    pub(super) fn new(worker: Rc<Worker>, id: u32, generation: u64) -> Self {
+    pub(crate) fn new(plugin: Rc<Plugin>, id: u32, generation: u64) -> Self {
         Self {
-            worker,
+            plugin,
             id,
             generation,
         }
@@ -85,13 +85,9 @@ impl Stream {
     }
 
     /// Shows the plugin more of the body of a request that it keeps paused. Empty at the end if need be.
-    pub fn request_body(
-        &mut self,
-        chunk: &[u8],
-        end_of_stream: bool,
-    ) -> Verdict<RequestHead> {
+    pub fn request_body(&mut self, chunk: &[u8], end_of_stream: bool) -> Verdict<RequestHead> {
         let id = self.id;
-        let verdict = self.worker.enter(Some(self.generation), |instance| {
+        let verdict = self.plugin.enter(Some(self.generation), |instance| {
             instance.request_body(id, chunk, end_of_stream)
         });
         verdict.unwrap_or(Verdict::Failed)
@@ -100,7 +96,7 @@ impl Stream {
     /// How much the plugin keeps back of the request's body.
     pub fn kept_body(&self) -> usize {
         let kept = |stream: &mut StreamContext| stream.body.bytes().len();
-        self.worker
+        self.plugin
             .stream(self.generation, self.id, kept)
             .unwrap_or_default()
     }
@@ -108,7 +104,7 @@ impl Stream {
     /// What the plugin kept back of the body of a request that goes on, with what it made of it.
     pub fn take_body(&mut self) -> Bytes {
         let take = |stream: &mut StreamContext| stream.body.take();
-        self.worker
+        self.plugin
             .stream(self.generation, self.id, take)
             .unwrap_or_default()
     }
@@ -116,19 +112,15 @@ impl Stream {
     /// Tells the plugin that the client sent this many bytes over its open websocket, and how they begin.
     pub fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
         let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));
-        self.worker.enter(Some(self.generation), |instance| {
+        self.plugin.enter(Some(self.generation), |instance| {
             instance.client_spoke(id, bytes, beginning)
         });
     }
 
     /// Shows a response's head to the plugin: the upstream's, or one that the proxy made itself, but not a local reply.
-    pub fn response(
-        &mut self,
-        head: ResponseHead,
-        end_of_stream: bool,
-    ) -> Verdict<ResponseHead> {
+    pub fn response(&mut self, head: ResponseHead, end_of_stream: bool) -> Verdict<ResponseHead> {
         let id = self.id;
-        let verdict = self.worker.enter(Some(self.generation), |instance| {
+        let verdict = self.plugin.enter(Some(self.generation), |instance| {
             instance.response(id, head, end_of_stream)
         });
         verdict.unwrap_or(Verdict::Failed)
@@ -173,7 +165,7 @@ impl Stream {
         context: &Context<'_>,
         find: impl FnOnce(&mut StreamContext) -> Option<T>,
     ) -> Poll<Option<T>> {
-        let found = self.worker.stream(self.generation, self.id, |stream| {
+        let found = self.plugin.stream(self.generation, self.id, |stream| {
             let found = find(stream);
             if found.is_none() {
                 stream.waker = Some(context.waker().clone());
@@ -205,7 +197,7 @@ impl Drop for Stream {
         // Outside of the runtime, that is after its end, the plugin could start nothing and nobody wants its log.
         if self.generation != 0 && Handle::try_current().is_ok() {
             let id = self.id;
-            self.worker
+            self.plugin
                 .enter(Some(self.generation), |instance| instance.end(id));
         }
     }

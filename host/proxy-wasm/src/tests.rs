@@ -4,8 +4,8 @@ mod bodies;
 mod calls;
 mod faults;
 mod headers;
+mod services;
 mod streams;
-mod surroundings;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -89,7 +89,8 @@ fn plugin(texts: &[(&str, &[u8])], body: &str) -> Module {
     }
     assert!(!body.contains('@'), "unknown text in {body}");
     let text = format!("(module {PRELUDE} {data} {body})");
-    Module::compile(&wat::parse_str(text).unwrap()).unwrap()
+    let engine = Engine::new().unwrap();
+    Module::compile(&engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
 /// What the plugin's calls meet: one upstream that answers, one that never does.
@@ -100,7 +101,7 @@ struct Upstreams {
     alive: Rc<()>,
 }
 
-impl Callouts for Upstreams {
+impl HttpCalls for Upstreams {
     fn send(
         &self,
         upstream: &str,
@@ -130,35 +131,47 @@ impl Callouts for Upstreams {
     }
 }
 
-/// A worker and what is around it.
+/// A plugin and what is around it.
 struct Rig {
-    worker: Rc<Worker>,
-    shared: Arc<Shared>,
+    plugin: Rc<Plugin>,
+    shared: Shared,
+    metrics: Arc<MetricTable>,
     upstreams: Rc<Upstreams>,
 }
 
 impl Rig {
     fn new(module: &Module) -> Self {
-        Self::beside(module, Arc::new(Shared::new()))
+        Self::beside(module, &Shared::default())
     }
 
-    fn beside(module: &Module, shared: Arc<Shared>) -> Self {
+    /// Shares data with another plugin.
+    fn beside(module: &Module, shared: &Shared) -> Self {
         Self::start(module, shared).unwrap()
     }
 
-    fn start(module: &Module, shared: Arc<Shared>) -> anyhow::Result<Self> {
+    fn start(module: &Module, shared: &Shared) -> Result<Self, StartError> {
         let upstreams = Rc::new(Upstreams::default());
-        let callouts = Rc::clone(&upstreams) as Rc<dyn Callouts>;
-        let worker = Worker::start(module, Rc::new(settings()), Arc::clone(&shared), callouts)?;
+        let metrics = Arc::new(MetricTable::default());
+        let shared = Shared {
+            data: Arc::clone(&shared.data),
+            metrics: Arc::<MetricTable>::clone(&metrics),
+        };
+        let services = Services {
+            calls: Rc::<Upstreams>::clone(&upstreams),
+            shared: shared.clone(),
+            ..Services::default()
+        };
+        let plugin = Plugin::start(module, Rc::new(config()), services)?;
         Ok(Self {
-            worker,
+            plugin,
             shared,
+            metrics,
             upstreams,
         })
     }
 
     fn request(&self, head: RequestHead) -> (Stream, Verdict<RequestHead>) {
-        self.worker.request(head, true, facts())
+        self.plugin.request(head, true, facts())
     }
 
     /// A request that the plugin lets pass.
@@ -176,7 +189,7 @@ impl Rig {
 
     /// The value of a metric.
     fn metric(&self, name: &str) -> Option<u64> {
-        let readings = self.shared.metrics().readings();
+        let readings = self.metrics.readings();
         readings
             .iter()
             .find(|reading| reading.name == name)
@@ -185,17 +198,18 @@ impl Rig {
 
     /// Waits, in the test's own time, until there is a live instance.
     async fn live(&self) {
-        while !self.worker.is_live() {
+        while !self.plugin.is_live() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }
 
-fn settings() -> PluginSettings {
-    PluginSettings {
+fn config() -> PluginConfig {
+    PluginConfig {
         name: "gate".to_owned(),
         root_id: "root".to_owned(),
         vm_id: String::new(),
+        vm_configuration: b"machine".to_vec(),
         configuration: b"{\"a\":1}".to_vec(),
         variables: vec![("KEY".to_owned(), b"s3cret".to_vec())],
     }

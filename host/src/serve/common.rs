@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::callouts::ProviderAccess;
 use crate::tls::{Certificates, Roots};
 use crate::upstream::Routes;
-use crate::wasm::{Module, PluginSettings, Shared};
+use crate::wasm::{Engine, Module, PluginConfig, Shared};
 
 /// What a proxy is started with.
 pub(crate) struct Settings {
@@ -43,7 +43,7 @@ pub(super) struct Common {
     /// Whether clients are asked for certificates.
     pub(super) is_mutual: bool,
     pub(super) module: Module,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Shared,
     pub(super) provider_access: ProviderAccess,
     /// Where the settings want to listen.
     pub(super) addresses: Vec<SocketAddr>,
@@ -54,21 +54,18 @@ pub(super) struct Common {
 impl Common {
     /// Does everything that is done once: certificates, the module's compilation.
     pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
-        let module = Module::compile(settings.module).context("cannot compile the module")?;
-        Self::with(module, Arc::new(Shared::new()), settings)
+        let module = Module::compile(&Engine::new()?, settings.module);
+        let module = module.context("cannot compile the module")?;
+        Self::with(module, Shared::default(), settings)
     }
 
     /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
     /// is shared by those of both.
     pub(super) fn prepare_after(earlier: &Self, settings: Settings) -> anyhow::Result<Self> {
-        Self::with(
-            earlier.module.clone(),
-            Arc::clone(&earlier.shared),
-            settings,
-        )
+        Self::with(earlier.module.clone(), earlier.shared.clone(), settings)
     }
 
-    fn with(module: Module, shared: Arc<Shared>, settings: Settings) -> anyhow::Result<Self> {
+    fn with(module: Module, shared: Shared, settings: Settings) -> anyhow::Result<Self> {
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
         let tls = settings.certificates.server_config()?;
         // Each worker makes its own; these are for the errors, and for who wants to know which files were read.
@@ -87,11 +84,12 @@ impl Common {
     }
 
     /// What one worker's plugin is told.
-    pub(super) fn plugin(&self) -> PluginSettings {
-        PluginSettings {
+    pub(super) fn plugin(&self) -> PluginConfig {
+        PluginConfig {
             name: "jetway".to_owned(),
             root_id: "jetway".to_owned(),
             vm_id: "jetway".to_owned(),
+            vm_configuration: Vec::new(),
             configuration: self.plugin_configuration.clone(),
             variables: self
                 .plugin_variables

@@ -20,7 +20,7 @@ use crate::wasm;
 /// The proxy as one worker has it.
 pub(crate) struct Proxy {
     /// The plugin instance that decides.
-    pub(crate) plugin: Rc<wasm::Worker>,
+    pub(crate) plugin: Rc<wasm::Plugin>,
     /// Where permitted requests go.
     pub(crate) routes: Routes,
     /// How many proxies in front are believed.
@@ -54,13 +54,12 @@ impl Proxy {
             &common.provider_access,
             &roots,
         )?);
-        let callouts: Rc<dyn wasm::Callouts> = Rc::<Providers>::clone(&providers);
-        let plugin = wasm::Worker::start(
-            &common.module,
-            Rc::new(common.plugin()),
-            Arc::clone(&common.shared),
-            callouts,
-        )?;
+        let services = wasm::Services {
+            calls: Rc::<Providers>::clone(&providers),
+            shared: common.shared.clone(),
+            ..wasm::Services::default()
+        };
+        let plugin = wasm::Plugin::start(&common.module, Rc::new(common.plugin()), services)?;
         // The timer of one that never gets to serve must not do anything.
         plugin.hold();
         Ok(Rc::new(Self {

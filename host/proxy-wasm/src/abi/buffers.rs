@@ -14,6 +14,8 @@ use crate::status::{Failure, Status, code, code_or_trap};
 const REQUEST_BODY: u32 = 0;
 /// Body of the reply to the plugin's HTTP call.
 const CALL_REPLY_BODY: u32 = 4;
+/// The configuration of the virtual machine.
+const VM_CONFIGURATION: u32 = 6;
 /// The plugin's configuration.
 const PLUGIN_CONFIGURATION: u32 = 7;
 /// The last buffer of the ABI.
@@ -85,7 +87,8 @@ fn buffer(state: &State, number: u32) -> Result<&[u8], Status> {
             .as_ref()
             .map(|reply| &*reply.body)
             .ok_or(Status::NotFound),
-        PLUGIN_CONFIGURATION => Ok(&state.surroundings.settings.configuration),
+        VM_CONFIGURATION => Ok(&state.env.config.vm_configuration),
+        PLUGIN_CONFIGURATION => Ok(&state.env.config.configuration),
         1..=LAST => Ok(&[]),
         _ => Err(Status::BadArgument),
     }

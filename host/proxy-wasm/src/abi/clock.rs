@@ -1,20 +1,23 @@
 //! `proxy_get_current_time_nanoseconds`, `proxy_set_tick_period_milliseconds`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use wasmtime::Caller;
 
 use super::Imports;
 use crate::guest::{parts, put_u64};
+use crate::plugin;
 use crate::state::State;
 use crate::status::{Status, code};
-use crate::worker;
 
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_get_current_time_nanoseconds",
         |mut caller: Caller<'_, State>, time: u32| {
-            code(parts(&mut caller).and_then(|(memory, _)| put_u64(memory, time, wall_clock())))
+            code(
+                parts(&mut caller)
+                    .and_then(|(memory, state)| put_u64(memory, time, wall_clock(state))),
+            )
         },
     )?;
     imports.env(
@@ -23,16 +26,23 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
             let state = caller.data_mut();
             let period = Duration::from_millis(period.into());
             state.tick =
-                (!period.is_zero()).then(|| worker::spawn_ticks(state.link.clone(), period));
+                (!period.is_zero()).then(|| plugin::spawn_ticks(state.link.clone(), period));
             code(Ok::<(), Status>(()))
         },
     )
 }
 
-/// Nanoseconds since the epoch; 0 for a clock before it.
-pub(super) fn wall_clock() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+/// Nanoseconds since 1970; 0 for a clock before that.
+pub(super) fn wall_clock(state: &State) -> u64 {
+    let now = state.env.services.clock.now();
+    nanoseconds(now.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Nanoseconds of the clock that never goes back.
+pub(super) fn monotonic_clock(state: &State) -> u64 {
+    nanoseconds(state.env.services.clock.monotonic())
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

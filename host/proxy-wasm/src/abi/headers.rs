@@ -115,11 +115,7 @@ fn fields(state: &State, map: u32) -> Result<Option<Fields<'_>>, Status> {
     match (map, state.stream().map(|stream| &stream.phase)) {
         (REQUEST, Some(Phase::Request(head))) => Ok(Some(head.fields())),
         (RESPONSE, Some(Phase::Response(head))) => Ok(Some(head.fields())),
-        (CALL_REPLY, _) => Ok(state
-            .calls
-            .reply
-            .as_ref()
-            .map(crate::CallReply::fields)),
+        (CALL_REPLY, _) => Ok(state.calls.reply.as_ref().map(crate::CallReply::fields)),
         (0..=LAST, _) => Ok(None),
         _ => Err(Status::BadArgument),
     }

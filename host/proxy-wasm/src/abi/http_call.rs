@@ -10,12 +10,11 @@ use super::Imports;
 use crate::guest::{Span, parts, put_u32};
 use crate::maps;
 use crate::pairs;
+use crate::plugin;
 use crate::state::{Calls, Pending, State};
 use crate::status::{Status, code};
-use crate::worker;
 
-/// Most calls of one instance at a time. A plugin that shares the provider's answers needs a few; one that does not
-/// must not open connections without end.
+/// Most calls of one instance at a time: a plugin must not open connections without end.
 const CALLS_LIMIT: usize = 256;
 /// Most bytes of a call's body, which we hold until it is sent.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -91,14 +90,15 @@ fn call(caller: &mut Caller<'_, State>, arguments: &Arguments) -> Result<(), Sta
     }
     let request = request(&headers, body)?;
     let call = state
-        .surroundings
-        .callouts
+        .env
+        .services
+        .calls
         .send(upstream, request, timeout)
         .ok_or(Status::BadArgument)?;
     let id = next_id(&mut state.calls);
     let pending = Pending {
         caller: state.effective,
-        _task: worker::spawn_call(state.link.clone(), id, call),
+        _task: plugin::spawn_call(state.link.clone(), id, call),
     };
     state.calls.pending.insert(id, pending);
     if let Some(stream) = state.stream_mut() {

@@ -18,7 +18,9 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_get_log_level",
         |mut caller: Caller<'_, State>, level: u32| {
-            code(parts(&mut caller).and_then(|(memory, _)| put_u32(memory, level, Level::finest())))
+            code(parts(&mut caller).and_then(|(memory, state)| {
+                put_u32(memory, level, state.env.services.log.finest() as u32)
+            }))
         },
     )
 }

@@ -29,9 +29,10 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
             code(
                 caller
                     .data()
-                    .surroundings
+                    .env
+                    .services
                     .shared
-                    .metrics()
+                    .metrics
                     .increment(id, delta)
                     .map_err(status),
             )
@@ -43,9 +44,10 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
             code(
                 caller
                     .data()
-                    .surroundings
+                    .env
+                    .services
                     .shared
-                    .metrics()
+                    .metrics
                     .record(id, value)
                     .map_err(status),
             )
@@ -68,9 +70,10 @@ fn make(caller: &mut Caller<'_, State>, kind: u32, name: Span, id: u32) -> Resul
     let kind = MetricKind::from_number(kind).ok_or(Status::BadArgument)?;
     let (memory, state) = parts(caller)?;
     let number = state
-        .surroundings
+        .env
+        .services
         .shared
-        .metrics()
+        .metrics
         .define(kind, &String::from_utf8_lossy(name.of(memory)?));
     put_u32(memory, id, number)
 }
@@ -78,9 +81,10 @@ fn make(caller: &mut Caller<'_, State>, kind: u32, name: Span, id: u32) -> Resul
 fn read(caller: &mut Caller<'_, State>, id: u32, slot: u32) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
     let value = state
-        .surroundings
+        .env
+        .services
         .shared
-        .metrics()
+        .metrics
         .value(id)
         .map_err(status)?;
     put_u64(memory, slot, value)

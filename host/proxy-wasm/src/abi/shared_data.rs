@@ -1,4 +1,4 @@
-//! Values that all workers share, with compare-and-swap.
+//! Shared data.
 
 use wasmtime::Caller;
 
@@ -47,8 +47,10 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
 fn read(caller: &mut Caller<'_, State>, key: Span, slots: Slots, cas: u32) -> Result<(), Failure> {
     let (memory, state) = parts(caller)?;
     let (value, number) = state
-        .surroundings
+        .env
+        .services
         .shared
+        .data
         .value(key.of(memory)?)
         .ok_or(Status::NotFound)?;
     put_u32(memory, cas, number)?;
@@ -58,8 +60,10 @@ fn read(caller: &mut Caller<'_, State>, key: Span, slots: Slots, cas: u32) -> Re
 fn write(caller: &mut Caller<'_, State>, key: Span, value: Span, cas: u32) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
     state
-        .surroundings
+        .env
+        .services
         .shared
+        .data
         .store(key.of(memory)?, value.of(memory)?, cas)
         .map_err(|refusal| {
             if refusal == NotStored::Full {

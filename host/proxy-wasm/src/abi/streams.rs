@@ -7,7 +7,7 @@ use wasmtime::Caller;
 
 use super::Imports;
 use crate::LocalReply;
-use crate::context::{Asked, Phase, ROOT};
+use crate::context::{PendingActions, Phase, ROOT};
 use crate::guest::{Span, parts, put_u32};
 use crate::maps;
 use crate::pairs;
@@ -86,11 +86,11 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     )
 }
 
-/// Notes a wish for the stream that calls act on. Without one there is nobody to do it for, which is no failure.
-fn ask(state: &mut State, note: impl FnOnce(&Phase, &mut Asked)) {
+/// Notes an action for the stream that calls act on. Without a stream there is nothing to do, which is no failure.
+fn note_action(state: &mut State, note: impl FnOnce(&Phase, &mut PendingActions)) {
     let id = state.effective;
     if let Some(stream) = state.stream_mut() {
-        note(&stream.phase, &mut stream.asked);
+        note(&stream.phase, &mut stream.pending);
         state.contexts.touch(id);
     }
 }
@@ -99,8 +99,8 @@ fn resume(state: &mut State, kind: u32) -> Result<(), Status> {
     if kind > LAST {
         return Err(Status::BadArgument);
     }
-    ask(state, |phase, asked| {
-        asked.resume |= matches!(
+    note_action(state, |phase, pending| {
+        pending.resume |= matches!(
             (kind, phase),
             (REQUEST, Phase::Request(_)) | (RESPONSE, Phase::Response(_))
         );
@@ -112,7 +112,7 @@ fn close(state: &mut State, kind: u32) -> Result<(), Status> {
     if kind > LAST {
         return Err(Status::BadArgument);
     }
-    ask(state, |_, asked| asked.close = true);
+    note_action(state, |_, pending| pending.close = true);
     Ok(())
 }
 
@@ -126,9 +126,9 @@ fn answer(
     let (memory, state) = parts(caller)?;
     let (details, body) = (details.of(memory)?, body.of(memory)?);
     let pairs = pairs::parse(headers.of(memory)?).unwrap_or_default();
-    ask(state, |phase, asked| {
-        if asked.reply.is_none() && !matches!(phase, Phase::Over) {
-            asked.reply = Some(reply(status, details, body, &pairs));
+    note_action(state, |phase, pending| {
+        if pending.reply.is_none() && !matches!(phase, Phase::Over) {
+            pending.reply = Some(reply(status, details, body, &pairs));
         }
     });
     Ok(())

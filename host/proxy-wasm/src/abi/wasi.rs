@@ -1,13 +1,10 @@
 //! The functions of WASI that toolchains link in: environment, standard output, clocks and random bytes. There are no
 //! files, no arguments and no sockets.
 
-use std::sync::LazyLock;
-use std::time::Instant;
-
 use wasmtime::Caller;
 
 use super::Imports;
-use super::clock::wall_clock;
+use super::clock::{monotonic_clock, wall_clock};
 use crate::guest::{bytes, bytes_mut, parts, put_u32, put_u64, take_u32};
 use crate::log::{self, Level};
 use crate::state::State;
@@ -28,9 +25,6 @@ const RANDOM_LIMIT: u32 = 64 * 1024;
 const PIECES_LIMIT: u32 = 1024;
 /// Bytes of one write that are kept for the log, which cuts lines anyway.
 const WRITE_LIMIT: usize = 8 * 1024;
-
-/// Start of the monotonic clock.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     process(imports)?;
@@ -86,7 +80,7 @@ fn process(imports: &mut Imports) -> wasmtime::Result<()> {
 
 fn environment_size(caller: &mut Caller<'_, State>, count: u32, size: u32) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    let variables = &state.surroundings.settings.variables;
+    let variables = &state.env.config.variables;
     // `=` and the final zero.
     let bytes: usize = variables
         .iter()
@@ -103,7 +97,7 @@ fn environment_size(caller: &mut Caller<'_, State>, count: u32, size: u32) -> Re
 /// Writes `NAME=value` and a zero for each variable, straight into the plugin's memory: values may be secret.
 fn environment(caller: &mut Caller<'_, State>, mut slot: u32, mut text: u32) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    for (name, value) in &state.surroundings.settings.variables {
+    for (name, value) in &state.env.config.variables {
         put_u32(memory, slot, text)?;
         slot = slot.checked_add(4).ok_or(Status::InvalidMemoryAccess)?;
         for part in [name.as_bytes(), b"=", value, b"\0"] {
@@ -132,8 +126,8 @@ fn clocks(imports: &mut Imports) -> wasmtime::Result<()> {
         "clock_time_get",
         |mut caller: Caller<'_, State>, clock: u32, _precision: u64, time: u32| {
             let now = match clock {
-                0 => wall_clock(),
-                1 => u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX),
+                0 => wall_clock(caller.data()),
+                1 => monotonic_clock(caller.data()),
                 _ => return NOT_SUPPORTED,
             };
             errno(parts(&mut caller).and_then(|(memory, _)| put_u64(memory, time, now)))

@@ -114,7 +114,7 @@ fn calls_that_make_no_sense_are_refused_at_once() {
         let (_stream, head) = rig.passed(head(&[]));
         assert_eq!(lines(&head.headers, "x-status"), "2 2 2 2 2 2 2");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(rig.worker.is_live());
+        assert!(rig.plugin.is_live());
     });
 }
 
@@ -176,7 +176,7 @@ fn calls_of_a_plugin_that_died_are_dropped() {
         );
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(
-            rig.worker.is_live(),
+            rig.plugin.is_live(),
             "the new instance got the old one's reply"
         );
     });

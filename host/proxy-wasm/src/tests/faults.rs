@@ -45,7 +45,7 @@ fn a_trap_refuses_every_stream_of_the_instance_at_once() {
         tokio::task::yield_now().await;
         let start = tokio::time::Instant::now();
         assert!(refused(&rig.request(to("/t")).1));
-        assert!(!rig.worker.is_live());
+        assert!(!rig.plugin.is_live());
         assert!(
             refused(&rig.request(to("/a")).1),
             "a request passed without an instance"
@@ -75,7 +75,7 @@ fn a_dead_instance_is_rebuilt_and_configured_again_with_growing_waits() {
             rig.passed(to("/a"));
         }
         assert_eq!(rig.metric("starts"), Some(5));
-        // A long healthy life, and the first rebuild is immediate again.
+        // A long healthy instance, and the first rebuild is immediate again.
         tokio::time::sleep(backoff::HEALTHY_AGE).await;
         assert!(refused(&rig.request(to("/t")).1));
         let start = tokio::time::Instant::now();
@@ -84,7 +84,7 @@ fn a_dead_instance_is_rebuilt_and_configured_again_with_growing_waits() {
     });
 }
 
-/// What workers share is there for whoever begins anew: revoked sessions stay revoked.
+/// Shared data is there for the next instance.
 #[test]
 fn shared_data_outlives_an_instance_that_died() {
     let module = plugin(
@@ -136,7 +136,7 @@ fn a_trap_while_a_stream_ends_is_survived() {
     run(async move {
         let rig = Rig::new(&module);
         drop(rig.passed(head(&[])));
-        assert!(!rig.worker.is_live());
+        assert!(!rig.plugin.is_live());
         rig.live().await;
     });
 }
@@ -166,7 +166,7 @@ fn an_endless_loop_is_stopped() {
     run(async move {
         let rig = Rig::new(&module);
         assert!(refused(&rig.request(head(&[])).1));
-        assert!(!rig.worker.is_live());
+        assert!(!rig.plugin.is_live());
     });
 }
 
@@ -238,10 +238,10 @@ fn a_plugin_that_does_not_start_tells_why() {
             ),
         );
         run(async move {
-            let error = Rig::start(&module, Arc::new(Shared::new()))
+            let error = Rig::start(&module, &Shared::default())
                 .map(|_| ())
                 .unwrap_err();
-            let message = format!("{error:#}");
+            let message = error.to_string();
             assert!(message.starts_with(expected), "{message}");
             assert!(!message.contains('\n'), "{message}");
         });
@@ -252,7 +252,7 @@ fn a_plugin_that_does_not_start_tells_why() {
 fn a_callback_of_another_type_is_refused() {
     let module = plugin(&[], r#"(func (export "proxy_on_tick") (param i64))"#);
     run(async move {
-        let error = Rig::start(&module, Arc::new(Shared::new()))
+        let error = Rig::start(&module, &Shared::default())
             .map(|_| ())
             .unwrap_err();
         assert!(error.to_string().contains("`proxy_on_tick`"), "{error}");
@@ -278,7 +278,7 @@ fn a_plugin_that_cannot_start_again_keeps_everything_out_until_it_can() {
         assert!(refused(&rig.request(head(&[])).1));
         let start = tokio::time::Instant::now();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!rig.worker.is_live() && refused(&rig.request(head(&[])).1));
+        assert!(!rig.plugin.is_live() && refused(&rig.request(head(&[])).1));
         rig.live().await;
         assert!(
             (300..=303).contains(&start.elapsed().as_millis()),

@@ -140,7 +140,7 @@ fn a_request_that_the_plugin_made_invalid_is_refused_and_the_plugin_lives_on() {
             let rig = Rig::new(&module);
             let (_stream, verdict) = rig.request(head(&[("x-user", b"mallory")]));
             assert!(matches!(verdict, Verdict::Failed), "{edit}: {verdict:?}");
-            assert!(rig.worker.is_live(), "{edit}");
+            assert!(rig.plugin.is_live(), "{edit}");
         });
     }
 }
@@ -247,7 +247,7 @@ fn an_allocator_that_lies_is_told_and_one_that_traps_ends_the_plugin() {
                    (call $report (call $pairs (i32.const 0) (i32.const 0) (i32.const 4)))"#
             )
         );
-        Module::compile(&wat::parse_str(text).unwrap()).unwrap()
+        Module::compile(&Engine::new().unwrap(), &wat::parse_str(text).unwrap()).unwrap()
     };
     for allocator in ["(i32.const 0)", "(i32.const 131071)", "(i32.const -8)"] {
         let module = module(allocator);

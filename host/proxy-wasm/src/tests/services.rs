@@ -59,7 +59,7 @@ fn properties(facts: StreamFacts, paths: &[&'static [u8]]) -> RequestHead {
     let mut out = None;
     run(async {
         let request = head(&[("accept", b"1"), ("accept", b"2"), ("user-agent", b"curl")]);
-        let (_stream, verdict) = Rig::new(&module).worker.request(request, true, facts);
+        let (_stream, verdict) = Rig::new(&module).plugin.request(request, true, facts);
         out = Some(continued(verdict));
     });
     out.unwrap()
@@ -139,7 +139,7 @@ fn whether_there_is_a_certificate_is_one_byte() {
     for (facts, told) in [(facts(), "0 1 0"), (facts_with_certificate(), "0 1 1")] {
         let module = &module;
         run(async move {
-            let (_stream, verdict) = Rig::new(module).worker.request(head(&[]), true, facts);
+            let (_stream, verdict) = Rig::new(module).plugin.request(head(&[]), true, facts);
             assert_eq!(lines(&continued(verdict).headers, "x-status"), told);
         });
     }
@@ -207,8 +207,8 @@ fn a_plugin_keeps_its_own_properties_per_stream_and_they_hide_nothing() {
 
 #[test]
 fn workers_share_data_and_only_the_first_of_two_writers_wins() {
-    // Each request reads the value with its number, or starts with none; the second worker uses the number it read
-    // before the first worker wrote.
+    // Each request reads the value with its number, or starts with none; the second plugin uses the number it read
+    // before the first plugin wrote.
     let module = plugin(
         &[("key", b"key"), ("value", b"v")],
         &on_request(
@@ -219,7 +219,7 @@ fn workers_share_data_and_only_the_first_of_two_writers_wins() {
     );
     run(async move {
         let first = Rig::new(&module);
-        let second = Rig::beside(&module, Arc::clone(&first.shared));
+        let second = Rig::beside(&module, &first.shared);
         let (_a, head_a) = first.passed(head(&[]));
         // The number 0 overwrites whatever there is.
         assert_eq!(lines(&head_a.headers, "x-status"), "1 0 0");
@@ -266,5 +266,85 @@ fn another_context_can_be_chosen_only_if_it_exists() {
         // What was reported while the root context was chosen went nowhere.
         assert_eq!(lines(&head.headers, "x-status"), "2 0");
         assert_eq!(lines(&head.headers, "x-note"), "hi");
+    });
+}
+
+#[test]
+fn the_configuration_of_the_machine_is_there_when_it_starts() {
+    let module = plugin(
+        &[],
+        r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32)
+            (if (call $buffer (i32.const 6) (i32.const 0) (local.get 1) (i32.const 0) (i32.const 4)) (then unreachable))
+            (if (i32.ne (i32.load (i32.const 4)) (local.get 1)) (then unreachable))
+            (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const 0x6d)))"#,
+    );
+    run(async move {
+        Rig::new(&module);
+    });
+}
+
+/// A proxy with a clock, a log and properties of its own.
+#[derive(Default)]
+struct Own {
+    lines: RefCell<Vec<String>>,
+}
+
+impl Clock for Own {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(0x41)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl Log for Own {
+    fn finest(&self) -> Level {
+        Level::Error
+    }
+
+    fn write(&self, level: Level, line: &dyn std::fmt::Display) {
+        self.lines.borrow_mut().push(format!("{level:?} {line}"));
+    }
+}
+
+impl Properties for Own {
+    fn value(&self, path: &[&str], stream: Option<&StreamFacts>) -> Option<Vec<u8>> {
+        let source = stream?.source;
+        (path == ["xds", "cluster_name"]).then(|| format!("to {source}").into_bytes())
+    }
+}
+
+#[test]
+fn a_proxy_brings_its_own_clock_log_and_properties() {
+    let module = plugin(
+        &[("cluster", b"xds\0cluster_name"), ("line", b"a\nb")],
+        r#"(import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
+           (import "env" "proxy_get_log_level" (func $level (param i32) (result i32)))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (call $report (call $property @cluster (i32.const 0) (i32.const 4)))
+            (call $tell (i32.load (i32.const 0)) (i32.load (i32.const 4)))
+            (call $report (call $level (i32.const 0)))
+            (call $report (i32.load (i32.const 0)))
+            (drop (call $now (i32.const 8)))
+            (call $tell (i32.const 8) (i32.const 1))
+            (drop (call $log (i32.const 3) @line))
+            (i32.const 0))"#,
+    );
+    run(async move {
+        let own = Rc::new(Own::default());
+        let services = Services {
+            clock: Rc::<Own>::clone(&own),
+            properties: Rc::<Own>::clone(&own),
+            log: Rc::<Own>::clone(&own),
+            ..Services::default()
+        };
+        let plugin = Plugin::start(&module, Rc::new(config()), services).unwrap();
+        let (_stream, verdict) = plugin.request(head(&[]), true, facts());
+        let head = continued(verdict);
+        assert_eq!(lines(&head.headers, "x-status"), "0 0 4");
+        assert_eq!(lines(&head.headers, "x-value"), "to 127.0.0.1:51072 A");
+        assert_eq!(*own.lines.borrow(), ["Warn a\\nb"]);
     });
 }

@@ -61,7 +61,7 @@ fn a_request_that_nobody_resumes_is_refused_in_the_end() {
         let start = tokio::time::Instant::now();
         assert!(matches!(rig.paused().resumed().await, Verdict::Failed));
         assert!(start.elapsed() >= Duration::from_secs(60));
-        assert!(rig.worker.is_live());
+        assert!(rig.plugin.is_live());
     });
 }
 
@@ -260,7 +260,7 @@ fn a_stream_dropped_while_paused_is_ended_and_unknown_afterwards() {
         assert_eq!(rig.metric("delete"), Some(3));
         // Ticks go on: the stream cannot be chosen any more, or they would trap.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(rig.worker.is_live());
+        assert!(rig.plugin.is_live());
     });
 }
 
@@ -294,14 +294,14 @@ fn the_plugin_may_finish_something_before_it_ends() {
     run(async move {
         let rig = Rig::new(&module);
         let start = tokio::time::Instant::now();
-        rig.worker.shutdown().await;
+        rig.plugin.shutdown().await;
         assert_eq!(
             [rig.metric("root-done"), rig.metric("root-delete")],
             [Some(1), Some(1)]
         );
         assert_eq!(start.elapsed().as_millis(), 700);
         assert!(matches!(rig.request(head(&[])).1, Verdict::Failed));
-        rig.worker.shutdown().await;
+        rig.plugin.shutdown().await;
         assert_eq!(rig.metric("root-done"), Some(1));
     });
 }
