@@ -23,7 +23,7 @@ pub(crate) use report::Report;
 pub(crate) use subject::Subject;
 
 use crate::config::Inspection;
-use crate::tls::Roots;
+use jetway_proxy::tls::Roots;
 
 /// What there is to say about the file alone.
 pub(crate) fn of_file(name: &str, inspection: &Inspection) -> Vec<Finding> {

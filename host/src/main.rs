@@ -1,29 +1,15 @@
 //! `jetway`: an identity-aware access proxy for Cockpit and other web applications.
 #![forbid(unsafe_code)]
 
-mod access;
-mod answer;
 mod args;
-mod body;
-mod callouts;
 mod cockpit;
 mod command;
 mod config;
-mod connection;
 mod demo;
 mod doctor;
-mod exchange;
-mod file;
-mod limits;
 mod log;
 mod module;
-mod serve;
 mod terminal;
-mod tls;
-mod transport;
-mod tunnel;
-mod upstream;
-mod wasm;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -10,17 +10,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jetway_core::config::{Config, Loaded};
+use jetway_proxy::callouts::ProviderAccess;
+use jetway_proxy::serve::{self, Settings};
+use jetway_proxy::tls::{Certificates, Chain, Trust};
 use serde_json::Value;
 
 use super::cockpit::conf as cockpit_conf;
-use crate::callouts::ProviderAccess;
 use crate::demo::{
     Client, Finding, Introduction, Listening, Place, Provider, SessionSocket, ThrowAway,
     UnixAccount, Upstream, configuration, probe,
 };
 use crate::module;
-use crate::serve::{self, Settings};
-use crate::tls::{Certificates, Chain, Trust};
 
 /// Port of the application when `--address` has none.
 const APPLICATION_PORT: u16 = 8443;

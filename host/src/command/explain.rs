@@ -25,9 +25,10 @@ use clap::{Args, ValueEnum};
 use jetway_core::env::Timestamp;
 use jetway_core::explain::Explanation;
 use jetway_core::policy::Certificate;
+use jetway_proxy::{file, limits};
 use serde_json::Value;
 
-use crate::{config, file, limits};
+use crate::config;
 use address::read_header;
 use moment::shown;
 use visitor::{claims, read_claim, read_email};

@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use jetway_proxy::callouts::ProviderAccess;
+use jetway_proxy::serve::{self, Settings};
+use jetway_proxy::tls::Certificates;
 
-use crate::callouts::ProviderAccess;
 use crate::config;
 use crate::module;
-use crate::serve::{self, Settings};
-use crate::tls::Certificates;
 
 /// Run the proxy with a configuration file until it is told to stop (SIGTERM or Ctrl-C).
 ///

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use jetway_core::config::Problem;
+use jetway_proxy::file;
+use jetway_proxy::limits;
 use serde_json::Value;
 
 use super::document::{Document, Duplicate, SyntaxFault};
@@ -10,8 +12,6 @@ use super::report::{About, Finding, Report, Severity, Unusable};
 use super::secrecy::Region;
 use super::source::Source;
 use super::text;
-use crate::file;
-use crate::limits;
 
 /// Most repeated keys that are looked for: nobody reads on, and a text full of them would need memory for each path.
 const MAX_DUPLICATES: usize = 50;

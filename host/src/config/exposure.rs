@@ -5,10 +5,10 @@ use std::path::Path;
 
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Problem, Warning};
+use jetway_proxy::file;
 use serde_json::Value;
 
 use super::value_at::value_at;
-use crate::file;
 
 /// Keys that may name the file of a private key. `key` of `certificates` may also hold the key itself, which is no file.
 const PRIVATE_KEYS: [&str; 3] = ["certificate_key_file", "key", "tls_client_key_file"];

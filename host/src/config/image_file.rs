@@ -5,9 +5,8 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jetway_core::config::{MAX_IMAGE, Problem};
+use jetway_proxy::file;
 use serde_json::{Map, Value};
-
-use crate::file;
 
 /// Keys with `_file` behind them, and those with `_url` that take their place.
 const IMAGES: [&str; 2] = ["logo", "favicon"];

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use jetway_core::config::{Config, Problem, Warning};
+use jetway_proxy::{file, limits};
 use serde_json::Value;
 
 use super::document::{Document, Place, SyntaxFault};
@@ -14,7 +15,6 @@ use super::report::{About, Finding, Report, Severity, Told, Unusable};
 use super::source::Source;
 use super::survey::{Marks, Survey};
 use super::text;
-use crate::{file, limits};
 use reading::Reading;
 
 /// Whether the secrets that a configuration names are needed.

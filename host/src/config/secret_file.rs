@@ -5,11 +5,11 @@ use std::path::Path;
 use jetway_core::config::key::{Key, Kind};
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Problem, Warning};
+use jetway_proxy::{file, limits};
 use serde_json::{Map, Value};
 
 use super::exposure;
 use super::value_at::value_at;
-use crate::{file, limits};
 
 /// Keys that may stand with `_file` behind them instead, which the host reads: the module has no files.
 const SECRETS: [&str; 5] = [

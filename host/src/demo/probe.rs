@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use jetway_proxy::tls::{Roots, Trust};
+use jetway_proxy::transport::Transport;
+use jetway_proxy::upstream::Connector;
 use tokio::time::timeout;
 
 use super::Upstream;
-use crate::tls::{Roots, Trust};
-use crate::transport::Transport;
-use crate::upstream::Connector;
 
 /// How long each question may take. The upstream is on this machine or near it.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -8,11 +8,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
+use jetway_proxy::limits;
+use jetway_proxy::upstream::{ConnectFault, Connector};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
-
-use crate::limits;
-use crate::upstream::{ConnectFault, Connector};
 
 /// How long each question may take, from the name to the end of the answer. A visitor who waits longer has left.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -160,8 +159,8 @@ async fn first_words(response: http::Response<Incoming>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::{Roots, Trust};
     use jetway_core::config::Origin;
+    use jetway_proxy::tls::{Roots, Trust};
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 

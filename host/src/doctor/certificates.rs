@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use jetway_core::config::ServerCertificate;
+use jetway_proxy::tls::{self, Roots};
 use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -10,7 +11,6 @@ use x509_cert::der::Decode as _;
 
 use super::Subject;
 use super::finding::{Change, Finding};
-use crate::tls::{self, Roots};
 
 mod chain;
 

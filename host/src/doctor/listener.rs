@@ -8,14 +8,14 @@ use http::{Request, header};
 use http_body_util::Full;
 use jetway_core::config::{Origin, Route};
 use jetway_core::contract::OWN_PREFIX;
+use jetway_proxy::serve;
+use jetway_proxy::tls::{Roots, Trust};
+use jetway_proxy::upstream::Connector;
 
 use super::Subject;
 use super::answer::{Silence, ask};
 use super::finding::{Change, Finding};
 use crate::cockpit::public_origin;
-use crate::serve;
-use crate::tls::{Roots, Trust};
-use crate::upstream::Connector;
 
 const CHECK: &str = "listener";
 /// What is said when Jetway runs.

@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jetway_core::config::Route;
+use jetway_proxy::tls::Roots;
 use tokio::time::timeout;
 
 use super::Subject;
 use super::finding::{Change, Finding};
 use super::listener::{Answering, who_answers};
 use crate::cockpit::public_origin;
-use crate::tls::Roots;
 
 const CHECK: &str = "dns";
 /// Hosts that are looked up: past that, the first ones have said it.

@@ -13,14 +13,14 @@ use jetway_core::oidc::keys::{BadKeySet, KeySet};
 use jetway_core::oidc::metadata::{BadDiscovery, Discovered, Endpoint};
 use jetway_core::oidc::token;
 use jetway_core::step::ProviderCall;
+use jetway_proxy::limits;
+use jetway_proxy::tls::{Roots, Trust};
+use jetway_proxy::upstream::Connector;
 use serde_json::Value;
 
 use super::Subject;
 use super::answer::{Answer, Silence, ask};
 use super::finding::{Change, Finding};
-use crate::limits;
-use crate::tls::{Roots, Trust};
-use crate::upstream::Connector;
 
 const DISCOVERY: &str = "provider-discovery";
 const KEYS: &str = "provider-keys";

@@ -3,6 +3,8 @@
 use futures_util::stream::{self, StreamExt as _};
 use http::StatusCode;
 use jetway_core::config::{Endpoint, Origin, Route, Upstreams};
+use jetway_proxy::tls::Roots;
+use jetway_proxy::upstream::{ConnectFault, Connector};
 
 use super::Subject;
 use super::answer::{Answer, Silence};
@@ -10,8 +12,6 @@ use super::cockpit;
 use super::finding::{Change, Finding};
 use super::visit::Visit;
 use crate::cockpit::{looks_like_cockpit, public_origin};
-use crate::tls::Roots;
-use crate::upstream::{ConnectFault, Connector};
 
 const CHECK: &str = "upstream";
 /// Upstreams that are asked: past that, asking takes longer than anybody waits.

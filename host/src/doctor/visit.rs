@@ -8,9 +8,9 @@ use http::{Request, header};
 use http_body_util::Full;
 use jetway_core::config::{Endpoint, HostHeader, Origin, PathMatch, Route};
 use jetway_core::gate::{upstream_host, upstream_target};
+use jetway_proxy::upstream::Connector;
 
 use super::answer::{Answer, Silence, ask};
-use crate::upstream::Connector;
 
 /// Any 16 bytes in base64 (RFC 6455, 4.1): nothing that needs the key is read.
 const WEBSOCKET_KEY: &str = "amV0d2F5LWRvY3Rvci4uLg==";
@@ -160,7 +160,7 @@ mod tests {
 
     use super::super::testing;
     use super::*;
-    use crate::tls::{Roots, Trust};
+    use jetway_proxy::tls::{Roots, Trust};
 
     /// Path and host of the upstream for a path below the root of the application of one route.
     fn asked(route: &str, path: &str) -> (String, String) {

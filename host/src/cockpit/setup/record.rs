@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use jetway_proxy::file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::state::{self, State};
 use super::{COCKPIT_CONF, below, ensure_inside};
-use crate::file;
 
 /// Where the record is.
 pub(super) const PATH: &str = "/etc/jetway/cockpit-setup.json";

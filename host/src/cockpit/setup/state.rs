@@ -6,9 +6,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use jetway_proxy::file;
 use serde::{Deserialize, Serialize};
-
-use crate::file;
 
 /// Bytes of a file that is kept: units and configuration files have a few thousand.
 const MAX_FILE: u64 = 1024 * 1024;

@@ -6,11 +6,11 @@ use std::path::Path;
 use jetway_core::config::key::{Kind, Treatment};
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Config, Problem, Route, Target};
+use jetway_proxy::tls::{Certificates, Roots};
+use jetway_proxy::{file, limits};
 use serde_json::Value;
 
 use crate::config::{Inspection, route_path, value_at, written_key};
-use crate::tls::{Certificates, Roots};
-use crate::{file, limits};
 
 /// Files and certificates that are told of: more say nothing new.
 const MAX_PROBLEMS: usize = 50;

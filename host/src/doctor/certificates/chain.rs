@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jetway_proxy::tls::{self, Roots};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_cert::Certificate;
@@ -9,7 +10,6 @@ use x509_cert::der::Decode as _;
 
 use super::{CHECK, Shown};
 use crate::doctor::finding::{Change, Finding};
-use crate::tls::{self, Roots};
 
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 100;

@@ -6,7 +6,7 @@ use super::super::Subject;
 use super::super::finding::Change;
 use super::super::visit::Visit;
 use crate::cockpit::CockpitConf;
-use crate::file;
+use jetway_proxy::file;
 
 /// Bytes of a `cockpit.conf`: a long one has some hundred lines.
 const MAX_CONF: u64 = 64 * 1024;

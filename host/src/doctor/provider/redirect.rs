@@ -10,6 +10,7 @@ use jetway_core::oidc::attempt::Attempt;
 use jetway_core::oidc::authorization_url;
 use jetway_core::oidc::metadata::Discovered;
 use jetway_core::shared::LocalShared;
+use jetway_proxy::tls::Roots;
 use url::Url;
 
 use super::super::Subject;
@@ -17,7 +18,6 @@ use super::super::answer::{Answer, ask};
 use super::super::finding::{Change, Finding};
 use super::{at_provider, connector};
 use crate::cockpit::public_origin;
-use crate::tls::Roots;
 
 const CHECK: &str = "redirect-uri";
 /// Addresses that are tried: each is a request to the provider, and who has more hosts knows how to register them.

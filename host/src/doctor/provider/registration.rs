@@ -3,13 +3,13 @@
 use jetway_core::config::ProviderSettings;
 use jetway_core::oidc::metadata::Discovered;
 use jetway_core::oidc::token;
+use jetway_proxy::tls::Roots;
 use serde_json::Value;
 
 use super::super::Subject;
 use super::super::finding::Finding;
 use super::redirect::begin;
 use super::{at_provider, perform};
-use crate::tls::Roots;
 
 const CHECK: &str = "client-secret";
 /// A code that no provider has given.

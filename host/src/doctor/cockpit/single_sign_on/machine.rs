@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jetway_core::config::Route;
+use jetway_proxy::file;
 use serde_json::Value;
 
 use super::super::super::Subject;
@@ -13,7 +14,6 @@ use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
 use super::{SEEN, program};
 use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, systemd_runs};
-use crate::file;
 
 pub(super) const CHECK: &str = "cockpit-session-helper";
 /// Bytes of the helper's files, which it reads with the same limit.

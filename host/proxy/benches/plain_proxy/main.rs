@@ -5,6 +5,7 @@
 //! listens on loopback only.
 #![allow(
     dead_code,
+    unreachable_pub,
     unused_imports,
     reason = "only the way of a request is used"
 )]

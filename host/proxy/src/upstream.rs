@@ -7,6 +7,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connect::{ConnectFault, Connector, prepare};
+pub(crate) use connect::prepare;
+pub use connect::{ConnectFault, Connector};
 pub(crate) use pool::{Lease, Pool, SendFault};
 pub(crate) use route::{Destination, Routes, Upstream};

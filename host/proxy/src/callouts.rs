@@ -18,11 +18,11 @@ use crate::wasm::{CallFuture, CallReply, HttpCalls};
 
 /// How the provider is reached, where that is not what its name says.
 #[derive(Clone, Debug)]
-pub(crate) struct ProviderAccess {
+pub struct ProviderAccess {
     /// Who vouches for its certificate.
-    pub(crate) trust: Trust,
+    pub trust: Trust,
     /// Where it is; `None` for what its name resolves to.
-    pub(crate) address: Option<SocketAddr>,
+    pub address: Option<SocketAddr>,
 }
 
 impl Default for ProviderAccess {

@@ -12,7 +12,7 @@ use crate::limits;
 ///
 /// # Errors
 /// Text of another form, or a name that cannot be resolved.
-pub(crate) fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+pub fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     if let Some(port) = text.strip_prefix(':') {
         let port = port.parse().with_context(|| {
             format!("`{text}` is no listening address: use `host:port` or `:port`")
@@ -92,7 +92,7 @@ fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
 ///
 /// # Errors
 /// Why nobody could listen there now.
-pub(crate) fn try_address(address: SocketAddr) -> io::Result<()> {
+pub fn try_address(address: SocketAddr) -> io::Result<()> {
     let bind = |address: SocketAddr| socket(address)?.bind(&address.into());
     match bind(address) {
         Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => bind(SocketAddr::new(

@@ -18,22 +18,22 @@ use crate::upstream::Routes;
 use crate::wasm::{Engine, Module, PluginConfig, Shared};
 
 /// What a proxy is started with.
-pub(crate) struct Settings {
+pub struct Settings {
     /// The configuration, as [`Config::read`] returned it.
-    pub(crate) config: Config,
+    pub config: Config,
     /// The file that `config` was read from, as JSON: the plugin's configuration. Secrets in it are not passed on from
     /// here; the plugin gets them from `config`, as environment variables.
-    pub(crate) file: Value,
+    pub file: Value,
     /// Certificates of the listener, or plain HTTP.
-    pub(crate) certificates: Certificates,
+    pub certificates: Certificates,
     /// Where to listen; port 0 lets the system choose. [`super::addresses`] makes them from text.
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub addresses: Vec<SocketAddr>,
     /// Threads, each with its own listener, plugin instance and upstream connections.
-    pub(crate) workers: NonZeroUsize,
-    /// The module: [`crate::module::FILTER`].
-    pub(crate) module: &'static [u8],
+    pub workers: NonZeroUsize,
+    /// The proxy-wasm module that decides, as WebAssembly.
+    pub module: &'static [u8],
     /// How the plugin's calls reach the provider.
-    pub(crate) provider_access: ProviderAccess,
+    pub provider_access: ProviderAccess,
 }
 
 /// Immutable, shared by all workers.

@@ -20,7 +20,7 @@ use crate::transport::Transport;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectFault {
+pub enum ConnectFault {
     /// The name has no address.
     #[error("cannot resolve `{name}`")]
     Resolve {
@@ -46,7 +46,7 @@ pub(crate) enum ConnectFault {
 }
 
 /// Connects to one origin.
-pub(crate) struct Connector {
+pub struct Connector {
     host: Host,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -78,7 +78,7 @@ impl Connector {
     ///
     /// # Errors
     /// Authorities that cannot be read, or a host that cannot be a TLS server's name.
-    pub(crate) fn new(origin: &Origin, trust: &Trust, roots: &Roots) -> anyhow::Result<Self> {
+    pub fn new(origin: &Origin, trust: &Trust, roots: &Roots) -> anyhow::Result<Self> {
         let tls = if origin.tls {
             let config = roots
                 .client_config(trust)
@@ -94,11 +94,7 @@ impl Connector {
     ///
     /// # Errors
     /// As [`Roots::upstream_config`], and a name that cannot be a TLS server's.
-    pub(crate) fn upstream(
-        origin: &Origin,
-        tls: &UpstreamTls,
-        roots: &Roots,
-    ) -> anyhow::Result<Self> {
+    pub fn upstream(origin: &Origin, tls: &UpstreamTls, roots: &Roots) -> anyhow::Result<Self> {
         if !origin.tls {
             return Ok(Self::to(origin, None));
         }
@@ -119,14 +115,14 @@ impl Connector {
     }
 
     /// Connects to this address, whatever the name resolves to.
-    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+    pub fn at(mut self, address: SocketAddr) -> Self {
         self.host = Host::Address(address.ip());
         self.port = address.port();
         self
     }
 
     /// Makes a connection.
-    pub(crate) async fn connect(&self) -> Result<Transport, ConnectFault> {
+    pub async fn connect(&self) -> Result<Transport, ConnectFault> {
         timeout(limits::CONNECT, self.connect_unhurried())
             .await
             .map_err(|_| ConnectFault::Slow)?

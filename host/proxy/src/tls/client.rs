@@ -12,7 +12,7 @@ use super::unverified::Unverified;
 
 /// Whom a TLS connection to a server trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// The system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace them).
     System,
     /// The authorities in this PEM text.
@@ -23,7 +23,7 @@ pub(crate) enum Trust {
 
 /// Builds client configurations; reads the system's authorities at most once, and only when a connection needs them.
 #[derive(Default)]
-pub(crate) struct Roots {
+pub struct Roots {
     system: OnceCell<Arc<RootCertStore>>,
     /// What needs no more than those, which is most.
     plain: OnceCell<Arc<ClientConfig>>,
@@ -49,7 +49,7 @@ impl Roots {
     ///
     /// # Errors
     /// Authorities, a certificate or a key that cannot be used; the message names the key.
-    pub(crate) fn upstream_config(&self, tls: &UpstreamTls) -> anyhow::Result<Arc<ClientConfig>> {
+    pub fn upstream_config(&self, tls: &UpstreamTls) -> anyhow::Result<Arc<ClientConfig>> {
         let roots = match &tls.authorities {
             _ if tls.skip_verify => None,
             Some(authorities) => Some(custom(authorities)?),
@@ -71,7 +71,7 @@ impl Roots {
     ///
     /// # Errors
     /// A system without any.
-    pub(crate) fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
+    pub fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
         if let Some(roots) = self.system.get() {
             return Ok(Arc::clone(roots));
         }

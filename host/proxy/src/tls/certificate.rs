@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use super::{client_authority, pem};
 
 /// What the listener identifies itself with.
-pub(crate) enum Certificates {
+pub enum Certificates {
     /// Nothing: plain HTTP.
     Plain,
     /// TLS with these chains; the first is for names that fit none. Never empty.
@@ -31,7 +31,7 @@ impl Certificates {
     ///
     /// # Errors
     /// A file that cannot be read or used, or no certificate at all on a TLS listener.
-    pub(crate) fn read(listener: &Listener) -> anyhow::Result<Self> {
+    pub fn read(listener: &Listener) -> anyhow::Result<Self> {
         if listener.insecure {
             return Ok(Self::Plain);
         }
@@ -60,7 +60,7 @@ impl Certificates {
     ///
     /// # Errors
     /// A key that does not fit its certificate, or of a kind that is not supported.
-    pub(crate) fn server_config(&self) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    pub fn server_config(&self) -> anyhow::Result<Option<Arc<ServerConfig>>> {
         let (chains, client_verifier) = match self {
             Self::Plain => return Ok(None),
             Self::Tls(chains) => (chains, None),
@@ -91,7 +91,7 @@ impl Certificates {
 }
 
 /// One certificate chain and its private key. Has no `Debug`, so that the key cannot be printed.
-pub(crate) struct Chain {
+pub struct Chain {
     /// Where it comes from, for messages.
     source: String,
     certificates: Vec<CertificateDer<'static>>,
@@ -114,7 +114,7 @@ impl Chain {
     ///
     /// # Errors
     /// Text that is not PEM or holds no certificate or no key.
-    pub(crate) fn from_pem(source: &str, certificates: &[u8], key: &[u8]) -> anyhow::Result<Self> {
+    pub fn from_pem(source: &str, certificates: &[u8], key: &[u8]) -> anyhow::Result<Self> {
         let certificates = pem::chain(certificates)?;
         let key = pem::private_key(key)?;
         Ok(Self {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 ///
 /// # Errors
 /// A file that is missing, unreadable or larger.
-pub(crate) fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+pub fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     Ok(read_whole(what, path, limit)?)
 }
 
@@ -59,13 +59,13 @@ fn note(path: &Path, bytes: Option<&[u8]>) {
 /// Why a file cannot be read, in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unreadable(String);
+pub struct Unreadable(String);
 
 /// As [`read`], for those who show the error themselves.
 ///
 /// # Errors
 /// A file that is missing, unreadable or larger.
-pub(crate) fn read_whole(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+pub fn read_whole(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let read = read_limited(what, path, limit);
     note(path, read.as_deref().ok());
     read
@@ -126,7 +126,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// The permissions of a file that others than its owner can read; `None` when nobody else can, and when that cannot be told.
-pub(crate) fn exposure(path: &Path) -> Option<u32> {
+pub fn exposure(path: &Path) -> Option<u32> {
     const OTHERS_READ: u32 = 0o044;
     let metadata = std::fs::metadata(path).ok()?;
     let mode = metadata.permissions().mode() & 0o7777;

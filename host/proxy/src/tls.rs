@@ -9,8 +9,8 @@ mod pem;
 pub(crate) mod testing;
 mod unverified;
 
-pub(crate) use certificate::{Certificates, Chain};
-pub(crate) use client::{Roots, Trust};
+pub use certificate::{Certificates, Chain};
+pub use client::{Roots, Trust};
 pub(crate) use peer_certificate::peer_certificate;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// A file that cannot be read, or text without a certificate.
-pub(crate) fn chain(certificate: &Pem) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+pub fn chain(certificate: &Pem) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     pem::chain(&pem::read("certificate", certificate)?)
         .with_context(|| format!("cannot use the certificate {}", pem::source(certificate)))
 }
@@ -41,7 +41,7 @@ pub(crate) fn chain(certificate: &Pem) -> anyhow::Result<Vec<CertificateDer<'sta
 ///
 /// # Errors
 /// What is wrong with the first that is.
-pub(crate) fn verify_chain(
+pub fn verify_chain(
     chain: &[CertificateDer<'_>],
     roots: &RootCertStore,
     now: UnixTime,
@@ -60,6 +60,6 @@ pub(crate) fn verify_chain(
 }
 
 /// What messages call a certificate: its file, or that it stands in the configuration.
-pub(crate) fn called(certificate: &Pem) -> String {
+pub fn called(certificate: &Pem) -> String {
     pem::source(certificate)
 }

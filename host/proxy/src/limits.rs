@@ -10,7 +10,7 @@ pub(crate) const REQUEST_HEADERS: usize = 100;
 pub(crate) const REQUEST_HEAD_BYTES: usize = 60 * 1024;
 
 /// Bytes of one upstream answer's head: generous, because applications set large policies and many cookies.
-pub(crate) const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
+pub const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
 
 /// Read buffer of one HTTP/1 connection. Must be above [`REQUEST_HEAD_BYTES`], or the head limit is never seen.
 pub(crate) const CONNECTION_BUFFER: usize = 64 * 1024;
@@ -63,7 +63,7 @@ pub(crate) const POOL_AGE: Duration = Duration::from_secs(50);
 pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(15);
 
 /// Bytes of a provider's answer: the largest JWKS documents in use are below 100 KiB.
-pub(crate) const PROVIDER_ANSWER: usize = 1024 * 1024;
+pub const PROVIDER_ANSWER: usize = 1024 * 1024;
 
 /// Bytes of one request's body that are kept back for the plugin; more is answered with 413. Envoy's default. The plugin
 /// itself refuses more than 64 KiB at its own endpoints, and looks at no other bodies.
@@ -100,13 +100,13 @@ pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
 pub(crate) const TUNNEL_FAREWELL: Duration = Duration::from_secs(1);
 
 /// Bytes of a configuration file: thousands of routes need less than one.
-pub(crate) const CONFIG_FILE: u64 = 10 * 1024 * 1024;
+pub const CONFIG_FILE: u64 = 10 * 1024 * 1024;
 
 /// Bytes of a file that holds one secret.
-pub(crate) const SECRET_FILE: u64 = 64 * 1024;
+pub const SECRET_FILE: u64 = 64 * 1024;
 
 /// Bytes of a PEM file: a bundle of all public authorities has about 230 KiB.
-pub(crate) const PEM_FILE: u64 = 4 * 1024 * 1024;
+pub const PEM_FILE: u64 = 4 * 1024 * 1024;
 
 /// How often the files of the configuration are looked at. A change is taken up at the look after the one that finds it.
 pub(crate) const WATCH: Duration = Duration::from_secs(1);

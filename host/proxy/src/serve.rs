@@ -11,9 +11,9 @@ mod tests;
 mod watch;
 mod worker;
 
-pub(crate) use common::Settings;
+pub use common::Settings;
 pub(crate) use generations::Generations;
-pub(crate) use listen::{addresses, try_address};
+pub use listen::{addresses, try_address};
 pub(crate) use proxy::Proxy;
 pub(crate) use stop::{Stop, interrupted};
 
@@ -33,7 +33,7 @@ use reload::Order;
 use watch::Watch;
 
 /// One worker per processor that this process may use.
-pub(crate) fn default_workers() -> NonZeroUsize {
+pub fn default_workers() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn default_workers() -> NonZeroUsize {
 ///
 /// # Errors
 /// Settings that cannot be used, or a worker that ended by itself.
-pub(crate) fn run(
+pub fn run(
     settings: Settings,
     announce: impl FnOnce(&Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -62,7 +62,7 @@ pub(crate) fn run(
 ///
 /// # Errors
 /// As [`run`]. Settings that cannot be used later are logged, and the old ones stay in force.
-pub(crate) fn run_reloading(
+pub fn run_reloading(
     mut read: impl FnMut() -> anyhow::Result<Settings>,
     announce: impl FnOnce(&Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -155,7 +155,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
 }
 
 /// A proxy that accepts connections. Dropping it stops it.
-pub(crate) struct Running {
+pub struct Running {
     addresses: Vec<SocketAddr>,
     secure: bool,
     /// What is in force.
@@ -169,7 +169,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Where it listens, ports chosen by the system included, as URLs.
-    pub(crate) fn urls(&self) -> String {
+    pub fn urls(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         self.addresses
             .iter()

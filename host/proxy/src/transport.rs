@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 /// Bytes to and from a peer.
-pub(crate) enum Transport {
+pub enum Transport {
     /// TCP alone.
     Plain(TcpStream),
     /// TLS over TCP; boxed, because its state is large.

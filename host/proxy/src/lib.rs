@@ -1,0 +1,18 @@
+//! Jetway's proxy: listeners, connections, exchanges, upstreams and TLS. Each request is decided by the proxy-wasm module
+//! that [`serve::Settings`] name.
+#![forbid(unsafe_code)]
+
+mod access;
+mod answer;
+mod body;
+pub mod callouts;
+mod connection;
+mod exchange;
+pub mod file;
+pub mod limits;
+pub mod serve;
+pub mod tls;
+pub mod transport;
+mod tunnel;
+pub mod upstream;
+mod wasm;
