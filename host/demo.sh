@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make demo`: finds or starts Cockpit, then runs `jetway demo` with the arguments given. Ctrl-C or SIGTERM stops whatever
+# `make demo`: finds or starts Cockpit, then runs `jetway-demo` with the arguments given. Ctrl-C or SIGTERM stops whatever
 # was started. COCKPIT_URL=URL names a Cockpit, and then nothing is installed or started beside Jetway.
 #
 # As root, Cockpit's web service is always started, with single sign-on in its configuration; with `--password` among the
@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-jetway=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/jetway
+jetway=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/jetway-demo
 usual=http://localhost:9090
 packages=(cockpit-ws cockpit-bridge cockpit-system)
 cockpit_ws=/usr/lib/cockpit/cockpit-ws
@@ -73,10 +73,10 @@ trap stop_all EXIT
 # leave Cockpit running.
 trap "trap '' INT TERM; exit 0" INT TERM
 
-# What `jetway demo` would find at a URL: ready, refuses, unknown or silent.
+# What `jetway-demo` would find at a URL: ready, refuses, unknown or silent.
 state_of() {
   local answer
-  answer=$("$jetway" demo "${arguments[@]}" --upstream "$1" --probe) || exit 1
+  answer=$("$jetway" "${arguments[@]}" --upstream "$1" --probe) || exit 1
   printf '%s' "${answer%%$'\n'*}"
 }
 
@@ -134,7 +134,7 @@ start_cockpit() {
     arguments+=(--session-folder "$folder/session")
   fi
   # The first line is the finding, the rest is for cockpit.conf.
-  "$jetway" demo "${arguments[@]}" --upstream "http://localhost:$port" --probe | tail -n +2 >"$folder/cockpit/cockpit.conf"
+  "$jetway" "${arguments[@]}" --upstream "http://localhost:$port" --probe | tail -n +2 >"$folder/cockpit/cockpit.conf"
   chmod -R a+rX "$folder"
   say "starting Cockpit's web service on 127.0.0.1:$port with a configuration of its own"
   # A session of its own, so that Ctrl-C reaches it through this script only.
@@ -206,7 +206,7 @@ find_cockpit() {
       start_cockpit "$(free_port)"
       ;;
     *)
-      give_up "jetway demo --probe says \`$state\`"
+      give_up "jetway-demo --probe says \`$state\`"
       ;;
   esac
 }
@@ -218,6 +218,6 @@ export COCKPIT_URL
 
 # Sign-ins and refusals are worth reading here, every request is not.
 export RUST_LOG=${RUST_LOG:-warn,plugin=info}
-"$jetway" demo "${arguments[@]}" </dev/null &
+"$jetway" "${arguments[@]}" </dev/null &
 jetway_pid=$!
 wait "$jetway_pid"

@@ -3,8 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, demo, doctor, envoy_config, explain, filter, keygen, reference, run, schema,
-    test,
+    check, cockpit, doctor, envoy_config, explain, filter, keygen, reference, run, schema, test,
 };
 use crate::log::LogArgs;
 
@@ -30,8 +29,6 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run the proxy with a configuration file.
     Run(run::RunArgs),
-    /// Try Jetway in front of Cockpit with made-up accounts. Not for production.
-    Demo(demo::DemoArgs),
     /// Check a configuration file: what is wrong with it, and what becomes of its keys.
     Check(check::CheckArgs),
     /// Examine the file, the machine, the provider and the upstreams: what would a visitor meet, and why?

@@ -2,7 +2,6 @@
 
 pub(crate) mod check;
 pub(crate) mod cockpit;
-pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod envoy_config;
 pub(crate) mod explain;
@@ -20,8 +19,11 @@ use std::io::Write as _;
 #[error("the answer is no")]
 pub(crate) struct AnsweredNo;
 
-/// Writes to standard output, with a broken pipe as an error that `main` forgives.
-fn print(bytes: &[u8]) -> anyhow::Result<()> {
+/// Writes to standard output.
+///
+/// # Errors
+/// As of [`std::io::Write`]; a broken pipe is an error that [`crate::exit_code`] forgives.
+pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     output.write_all(bytes)?;
     output.flush()?;

@@ -9,7 +9,7 @@ const DEFAULT_LEVELS: &str = "info,hyper=warn,h2=warn,rustls=warn,wasmtime=warn,
 
 /// The logging options.
 #[derive(Args, Debug)]
-pub(crate) struct LogArgs {
+pub struct LogArgs {
     /// Least important lines to log: error, warn, info, debug, trace, or directives as in RUST_LOG.
     #[arg(long, global = true, value_name = "LEVEL", env = "RUST_LOG")]
     log_level: Option<String>,
@@ -30,7 +30,7 @@ enum Format {
 ///
 /// # Errors
 /// Levels that cannot be understood.
-pub(crate) fn start(args: &LogArgs) -> anyhow::Result<()> {
+pub fn start(args: &LogArgs) -> anyhow::Result<()> {
     let levels = match &args.log_level {
         // A single word is about this program: libraries stay quiet.
         Some(level) if !level.contains(['=', ',']) => format!("{DEFAULT_LEVELS},{level}"),

@@ -1,7 +1,7 @@
 //! The proxy-wasm module that this binary carries.
 
 /// The module, built from `filter/` by the build script. Every live request is decided by it, here and in Envoy.
-pub(crate) const FILTER: &[u8] = include_bytes!(env!("JETWAY_FILTER_MODULE"));
+pub const FILTER: &[u8] = include_bytes!(env!("JETWAY_FILTER_MODULE"));
 
 #[cfg(test)]
 mod tests {

@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=6, help="how often each proxy is measured")
     parser.add_argument("--seconds", type=int, default=2, help="how long each measurement takes")
     parser.add_argument("--jetway", type=Path, help="a `jetway` that is already built")
-    parser.add_argument("--plain", type=Path, help="a `plain_proxy` (host/benches) that is already built")
+    parser.add_argument("--plain", type=Path, help="a `plain_proxy` (host/proxy/benches) that is already built")
     parser.add_argument("--envoy", default=envoy_path(), help="Envoy 1.40, if not the one that tests/setup.sh installs")
     return parser.parse_args()
 
@@ -61,9 +61,9 @@ def program_path(name: str, advice: str) -> str:
     return found
 
 
-def build(kind: str, name: str) -> Path:
-    """Builds one program of the host, a `bin` or a `bench`, and returns its path."""
-    command = ["cargo", "build", "--release", "-p", "jetway", f"--{kind}", name]
+def build(package: str, kind: str, name: str) -> Path:
+    """Builds one program of a package, a `bin` or a `bench`, and returns its path."""
+    command = ["cargo", "build", "--release", "-p", package, f"--{kind}", name]
     command.append("--message-format=json-render-diagnostics")
     lines = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
     for message in map(json.loads, lines):
@@ -226,8 +226,8 @@ def report(cpu: dict[str, list[float]], rate: dict[str, list[float]]):
 
 def main():
     options = arguments()
-    options.jetway = (options.jetway or build("bin", "jetway")).resolve()
-    options.plain = (options.plain or build("bench", "plain_proxy")).resolve()
+    options.jetway = (options.jetway or build("jetway", "bin", "jetway")).resolve()
+    options.plain = (options.plain or build("jetway-proxy", "bench", "plain_proxy")).resolve()
     # A terminated run stops its programs as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with contextlib.ExitStack() as stack:

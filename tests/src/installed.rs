@@ -70,18 +70,31 @@ impl Installed {
         Ok(&self.jetway)
     }
 
+    /// The demo: `JETWAY_DEMO_BIN`, or the one beside the binary under test.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn demo(&self) -> Result<PathBuf> {
+        self.beside("JETWAY_DEMO_BIN", "jetway-demo")
+    }
+
     /// The program that opens Cockpit sessions: `JETWAY_COCKPIT_SESSION_BIN`, or the one beside the binary under test.
     ///
     /// # Errors
     /// When it is not built.
     pub fn cockpit_session(&self) -> Result<PathBuf> {
-        let program = match std::env::var_os("JETWAY_COCKPIT_SESSION_BIN") {
+        self.beside("JETWAY_COCKPIT_SESSION_BIN", "jetway-cockpit-session")
+    }
+
+    /// A program that a variable names, or the one of that name beside the binary under test.
+    fn beside(&self, variable: &str, name: &str) -> Result<PathBuf> {
+        let program = match std::env::var_os(variable) {
             Some(path) => PathBuf::from(path),
-            None => self.jetway.with_file_name("jetway-cockpit-session"),
+            None => self.jetway.with_file_name(name),
         };
         if !program.exists() {
             bail!(
-                "`{}` is missing: run `cargo build --release`, or name another with JETWAY_COCKPIT_SESSION_BIN",
+                "`{}` is missing: run `cargo build --release`, or name another with {variable}",
                 program.display()
             );
         }

@@ -145,6 +145,8 @@ fn sources() -> Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = [
         "filter/core/src",
         "filter/core/tests",
+        "host/proxy-wasm/src",
+        "host/proxy/src",
         "host/src",
         "tests/tests",
     ]

@@ -1,4 +1,4 @@
-//! `jetway demo` as its first user meets it: its own provider and certificate, in front of a real Cockpit.
+//! `jetway-demo` as its first user meets it: its own provider and certificate, in front of a real Cockpit.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -27,24 +27,20 @@ struct Demo {
 }
 
 impl Demo {
-    /// Starts `jetway demo`; Cockpit gets what `jetway demo --probe` says that it needs, or is not there at all.
+    /// Starts `jetway-demo`; Cockpit gets what `jetway-demo --probe` says that it needs, or is not there at all.
     async fn start(with_cockpit: bool) -> Result<Self> {
         Self::start_with(with_cockpit, &[]).await
     }
 
     /// The same with single sign-on, for which there is a folder, and further arguments.
     async fn start_with(with_cockpit: bool, arguments: &[&str]) -> Result<Self> {
-        let jetway = Installed::locate()?.jetway()?.to_owned();
+        let program = Installed::locate()?.demo()?;
         let folder = tempfile::Builder::new().prefix("jetway-demo-").tempdir()?;
         let (application, provider, upstream) =
             (Port::reserve()?, Port::reserve()?, Port::reserve()?);
-        let mut command = Command::new(jetway);
+        let mut command = Command::new(program);
         command
-            .args([
-                "demo",
-                "--address",
-                &format!("127.0.0.1:{}", application.number()),
-            ])
+            .args(["--address", &format!("127.0.0.1:{}", application.number())])
             .args(["--provider-port", &provider.number().to_string()])
             .args([
                 "--upstream",
@@ -258,8 +254,8 @@ fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
 
         // Where everybody can be alice, Cockpit keeps its own door.
         let port = Port::reserve()?;
-        let mut open = Command::new(Installed::locate()?.jetway()?);
-        open.args(["demo", "--probe", "--session-folder", "/run/jetway"])
+        let mut open = Command::new(Installed::locate()?.demo()?);
+        open.args(["--probe", "--session-folder", "/run/jetway"])
             .args(["--address", &format!("0.0.0.0:{}", port.number())]);
         let said = String::from_utf8(output_of(&mut open)?)?;
         ensure!(!said.contains("UnixPath"), "{said}");

@@ -8,7 +8,7 @@ use super::Layout;
 /// Where Cockpit's web service hands over a login, and the helper waits for one.
 pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
 /// Where Cockpit's login page sends the browser; the module answers.
-pub(crate) const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
+pub const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
 /// The socket's unit.
 pub(crate) const SOCKET_UNIT: &str = "jetway-cockpit-session.socket";
 /// Sessions at a time on one machine: far more than a server has people for, and few enough for its memory.

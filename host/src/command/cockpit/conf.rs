@@ -32,8 +32,11 @@ pub(crate) fn run(args: &ConfArgs) -> anyhow::Result<()> {
     crate::command::print(section(&loaded.config, &routes)?.as_bytes())
 }
 
-/// The section for these routes.
-pub(crate) fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
+/// Returns the section of cockpit.conf for these routes.
+///
+/// # Errors
+/// None in practice: text is written to memory.
+pub fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
     let mut origins: Vec<String> = Vec::new();
     for route in routes {
         let origin = public_origin(config, route).to_string();

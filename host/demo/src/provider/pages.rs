@@ -11,7 +11,7 @@ use super::reply;
 
 /// Where the style sheet is: a file of its own, so that the policy can forbid inline styles.
 pub(super) const STYLE_PATH: &str = "/style.css";
-const STYLE: &str = include_str!("../../../templates/demo/style.css");
+const STYLE: &str = include_str!("../../templates/demo/style.css");
 
 #[derive(Template)]
 #[template(path = "demo/sign_in.html")]

@@ -16,7 +16,7 @@ use jetway_proxy::transport::Transport;
 use jetway_proxy::upstream::Connector;
 use tokio::time::timeout;
 
-use super::Upstream;
+use crate::route::Upstream;
 
 /// How long each question may take. The upstream is on this machine or near it.
 const PATIENCE: Duration = Duration::from_secs(3);

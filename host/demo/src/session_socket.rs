@@ -43,7 +43,7 @@ impl SessionSocket {
         format!(
             "LoginTo = false\n[bearer]\nUnixPath = {}\n[OAuth]\nURL = {}\n",
             folder.join(SOCKET).display(),
-            crate::cockpit::SIGN_IN_URL
+            jetway::SIGN_IN_URL
         )
     }
 

@@ -1,4 +1,4 @@
-//! A small OpenID provider, so that `jetway demo` shows a real sign-in without an account anywhere.
+//! A small OpenID provider, so that `jetway-demo` shows a real sign-in without an account anywhere.
 //!
 //! It is a real provider in what it checks (client, redirect URI, PKCE S256, nonce, single-use codes, client
 //! authentication) and a toy in whom it admits: anybody may sign in as any of its accounts, without a password.

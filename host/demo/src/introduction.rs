@@ -1,6 +1,9 @@
-//! What `jetway demo` tells the person who started it.
+//! What `jetway-demo` tells the person who started it.
 
-use super::{ACCOUNTS, Finding, Place, Upstream};
+use crate::place::Place;
+use crate::probe::Finding;
+use crate::provider::{ACCOUNTS, Account};
+use crate::route::Upstream;
 
 /// What the text is about.
 pub(crate) struct Introduction<'a> {
@@ -40,8 +43,7 @@ impl Introduction<'_> {
     }
 
     fn accounts(&self) -> Vec<String> {
-        let account =
-            |account: &super::Account| format!("{:<20} {}", account.email, account.outcome);
+        let account = |account: &Account| format!("{:<20} {}", account.email, account.outcome);
         let mut lines: Vec<String> = ACCOUNTS.iter().map(account).collect();
         lines.push(format!(
             "at the demo provider {}, without a password",
@@ -139,7 +141,9 @@ impl Introduction<'_> {
 #[cfg(test)]
 mod tests {
     use super::Introduction;
-    use crate::demo::{Finding, Place, Upstream};
+    use crate::place::Place;
+    use crate::probe::Finding;
+    use crate::route::Upstream;
 
     fn text(host: &str, address: &str, finding: &Finding) -> String {
         let place = Place::new(host, address.parse().unwrap(), 8444);

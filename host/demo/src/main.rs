@@ -1,26 +1,41 @@
-//! `jetway demo`: Jetway in front of Cockpit, with a provider and a certificate made for the occasion.
+//! `jetway-demo`: Jetway in front of Cockpit, with a provider and a certificate made for the occasion. It is a program of its
+//! own, so that nothing in `jetway` signs anybody in.
+#![forbid(unsafe_code)]
+
+mod certificate;
+mod introduction;
+mod place;
+mod probe;
+mod provider;
+mod route;
+mod session_socket;
+mod unix_account;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::Args;
+use clap::Parser;
+use jetway::LogArgs;
 use jetway_core::config::{Config, Loaded};
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::serve::{self, Settings};
 use jetway_proxy::tls::{Certificates, Chain, Trust};
 use serde_json::Value;
 
-use super::cockpit::conf as cockpit_conf;
-use crate::demo::{
-    Client, Finding, Introduction, Listening, Place, Provider, SessionSocket, ThrowAway,
-    UnixAccount, Upstream, configuration, probe,
-};
-use crate::module;
+use certificate::ThrowAway;
+use introduction::Introduction;
+use place::Place;
+use probe::{Finding, probe};
+use provider::{Client, Listening, Provider};
+use route::{Upstream, configuration};
+use session_socket::SessionSocket;
+use unix_account::UnixAccount;
 
 /// Port of the application when `--address` has none.
 const APPLICATION_PORT: u16 = 8443;
@@ -31,11 +46,14 @@ const COOKIE_SECRET_BYTES: usize = 32;
 ///
 /// Starts the proxy with a route to Cockpit, a demo OpenID provider where anybody may sign in as alice, bob or mallory,
 /// and a certificate that is thrown away at the end.
-#[derive(Args, Debug)]
+#[derive(Debug, Parser)]
 #[command(
-    after_help = "On a server that you reach from your laptop: jetway demo --host SERVER --address 0.0.0.0"
+    name = "jetway-demo",
+    version,
+    max_term_width = 100,
+    after_help = "On a server that you reach from your laptop: jetway-demo --host SERVER --address 0.0.0.0"
 )]
-pub(crate) struct DemoArgs {
+struct DemoArgs {
     /// Name in the browser's address bar.
     #[arg(long, value_name = "NAME", default_value = "cockpit.localhost", value_parser = host)]
     host: String,
@@ -71,13 +89,20 @@ pub(crate) struct DemoArgs {
     /// needs.
     #[arg(long)]
     probe: bool,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    let args = DemoArgs::parse();
+    jetway::exit_code(jetway::start_log(&args.log).and_then(|()| run(args)))
 }
 
 /// Serves until told to stop.
 ///
 /// # Errors
 /// An address that is taken, or a system without randomness, threads or signals.
-pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
+fn run(args: DemoArgs) -> anyhow::Result<()> {
     let place = Place::new(&args.host, args.address, args.provider_port);
     if place.listen() == place.provider_listen() {
         bail!(
@@ -99,11 +124,11 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
     let file = configuration(&place, &client, &args.upstream, &secret, unix_user);
     let config = read(&file)?;
     let mut cockpit_conf =
-        cockpit_conf::section(&config, &config.routes.iter().collect::<Vec<_>>())?;
+        jetway::cockpit_conf_section(&config, &config.routes.iter().collect::<Vec<_>>())?;
     cockpit_conf.extend(session_folder.map(SessionSocket::cockpit_conf));
     let finding = probe(&args.upstream, &place.application());
     if args.probe {
-        return super::print(format!("{}\n{cockpit_conf}", word(&finding)).as_bytes());
+        return jetway::print(format!("{}\n{cockpit_conf}", word(&finding)).as_bytes());
     }
 
     let certificate = ThrowAway::make(place.certificate_names())?;
@@ -124,7 +149,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
         unix_user,
     };
     let settings = settings(&place, config, file, &certificate)?;
-    let ended = serve::run(settings, |_| super::print(introduction.text().as_bytes()));
+    let ended = serve::run(settings, |_| jetway::print(introduction.text().as_bytes()));
     drop(provider);
     // Sessions end before the account that they are in.
     drop(socket);
@@ -177,7 +202,7 @@ fn settings(
         certificates: Certificates::Tls(vec![chain(certificate)?]),
         addresses: vec![place.listen()],
         workers: serve::default_workers(),
-        module: module::FILTER,
+        module: jetway::FILTER,
         provider_access: ProviderAccess {
             trust: Trust::Pem(certificate.authority.as_str().into()),
             address: Some(place.provider_from_here()),

@@ -7,7 +7,8 @@ use anyhow::{Context as _, bail};
 use jetway_core::config::Origin;
 use serde_json::{Value, json};
 
-use super::{Client, Place};
+use crate::place::Place;
+use crate::provider::Client;
 
 /// Where Cockpit answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +99,8 @@ mod tests {
     use jetway_core::config::{Config, HostHeader, Route, Upstreams};
 
     use super::{Upstream, configuration};
-    use crate::demo::{Client, Place};
+    use crate::place::Place;
+    use crate::provider::Client;
 
     const COOKIE_SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 

@@ -1,0 +1,79 @@
+//! `jetway`: an identity-aware access proxy for Cockpit and other web applications. What is public here is what `jetway-demo`
+//! uses of it.
+#![forbid(unsafe_code)]
+
+mod args;
+mod cockpit;
+mod command;
+mod config;
+mod doctor;
+mod log;
+mod module;
+mod terminal;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+pub use cockpit::SIGN_IN_URL;
+pub use command::cockpit::conf::section as cockpit_conf_section;
+pub use command::print;
+pub use log::{LogArgs, start as start_log};
+pub use module::FILTER;
+
+/// Runs the command line of `jetway`, and returns how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    exit_code(log::start(&args.log).and_then(|()| run(args.command)))
+}
+
+/// Returns the exit status of a program that ended like this, and writes its error to standard error.
+#[must_use]
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(args) => command::run::run(args),
+        Command::Check(args) => command::check::run(&args),
+        Command::Doctor(args) => command::doctor::run(&args),
+        Command::Explain(args) => command::explain::run(&args),
+        Command::Test(args) => command::test::run(&args),
+        Command::Schema(args) => command::schema::run(&args),
+        Command::Reference(args) => command::reference::run(&args),
+        Command::Keygen(args) => command::keygen::run(&args),
+        Command::Filter(args) => command::filter::run(&args),
+        Command::Cockpit(args) => command::cockpit::run(&args),
+        Command::EnvoyConfig(args) => command::envoy_config::run(&args),
+    }
+}
+
+/// A reader that went away (`jetway filter | head -c 8`) is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.into_iter()
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn report(error: &anyhow::Error) {
+    // A configuration report is complete in itself. A terminal that is gone cannot be told.
+    let _ = match error.downcast_ref::<config::Unusable>() {
+        Some(unusable) => writeln!(std::io::stderr(), "{unusable}"),
+        None => writeln!(std::io::stderr(), "error: {error:#}"),
+    };
+}
