@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Wait before the second rebuild in a row. Short, as nobody is served meanwhile; the first rebuild is immediate.
+/// Wait before the second rebuild in a row. Short, as no request is served meanwhile; the first rebuild is immediate.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait: a plugin that dies again and again must not keep the plugin busy with its start.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);

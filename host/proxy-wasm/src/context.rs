@@ -64,7 +64,7 @@ pub(crate) struct StreamContext {
     pub status: Option<StatusCode>,
     /// The plugin's reason for its own reply (property `response.code_details`).
     pub details: Option<String>,
-    /// Who waits for a decision or for the end.
+    /// The task that waits for a decision or for the end.
     pub waker: Option<Waker>,
     properties: Properties,
 }
@@ -164,7 +164,7 @@ impl StreamContext {
         true
     }
 
-    /// Wakes who waits.
+    /// Wakes the waiting task.
     pub(crate) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -226,13 +226,13 @@ impl Contexts {
         self.touched.pop()
     }
 
-    /// Wakes everybody who waits for any stream.
+    /// Wakes the waiting tasks of all streams.
     pub(crate) fn wake_all(&mut self) {
         self.streams.values_mut().for_each(StreamContext::wake);
     }
 }
 
-/// Hashes one small number: context numbers are ours and in sequence, so nobody can make them collide.
+/// Hashes one small number: context numbers are in sequence, so that no client can make them collide.
 #[derive(Default)]
 pub(crate) struct NumberHasher(u64);
 

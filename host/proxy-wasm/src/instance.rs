@@ -82,7 +82,7 @@ impl Instance {
         }
     }
 
-    /// A stream's context, for those who wait.
+    /// Returns the context of a stream.
     pub(crate) fn stream(&mut self, id: u32) -> Option<&mut StreamContext> {
         self.store.data_mut().contexts.find_mut(id)
     }
@@ -276,7 +276,7 @@ impl Instance {
         }
     }
 
-    /// Wakes everybody who waits for this instance, which is gone before they look.
+    /// Wakes all waiting tasks. The instance is gone before they run.
     pub(crate) fn abandon(&mut self) {
         self.store.data_mut().contexts.wake_all();
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most bytes of keys and values in [`MemoryData`]: enough for some thousand documents and counters, and it bounds the
-/// memory of the process whatever a plugin stores.
+/// memory of the process with any plugin.
 const DATA_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Values by key, shared by threads. Each has a number for compare-and-swap, which changes when the value does and is

@@ -135,9 +135,9 @@ pub(crate) enum LastLine {
 
 /// The end of the root context, `proxy_on_done` to `proxy_on_delete`.
 pub(crate) enum RootEnd {
-    /// Nobody asked for it.
+    /// It has not begun.
     Open,
-    /// The plugin answered that it will call `proxy_done`; this wakes the one who waits.
+    /// The plugin answered that it will call `proxy_done`; this wakes the waiting task.
     Waiting(Option<Waker>),
     /// It may be deleted.
     Done,

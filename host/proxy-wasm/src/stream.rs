@@ -14,7 +14,7 @@ use crate::plugin::Plugin;
 use crate::{RequestHead, ResponseHead, Verdict};
 
 /// Longest time for which the plugin may keep a message paused. It waits for a few calls with timeouts of their own;
-/// one that is still paused after so long was forgotten, and nobody else would end it.
+/// one that is still paused after so long was forgotten, and nothing else would end it.
 const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why a stream has to end.
@@ -22,7 +22,7 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 pub enum Ended {
     /// The plugin reset it.
     Closed,
-    /// The instance that knew it is gone, so nobody watches over it any more.
+    /// The instance that knew it is gone, so that no plugin watches it any more.
     Lost,
 }
 
@@ -143,7 +143,7 @@ impl Stream {
         poll_fn(|context| self.poll_closed(context)).await
     }
 
-    /// As [`Stream::closed`], for those who poll. Only the last one who asked is woken.
+    /// As [`Stream::closed`], as a poll function. Only the last task that polled is woken.
     pub fn poll_closed(&self, context: &Context<'_>) -> Poll<Ended> {
         let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
         poll.map(|ended| ended.unwrap_or(Ended::Lost))
@@ -194,7 +194,7 @@ fn forgotten<Head>() -> Verdict<Head> {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // Outside of the runtime, that is after its end, the plugin could start nothing and nobody wants its log.
+        // Outside of the runtime, that is after its end, the plugin could start nothing and its log is of no use.
         if self.generation != 0 && Handle::try_current().is_ok() {
             let id = self.id;
             self.plugin

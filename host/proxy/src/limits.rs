@@ -48,7 +48,7 @@ pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a connection to an upstream or provider may take to be made, TLS included.
-pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long one of several addresses of a name is tried before the next one.
 pub(crate) const CONNECT_ADDRESS: Duration = Duration::from_secs(4);

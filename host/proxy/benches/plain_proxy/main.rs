@@ -12,7 +12,7 @@
 
 mod wasm;
 
-/// The host's own modules, found by name below `host/src`.
+/// The proxy's own modules, found by name below `host/proxy/src`.
 #[path = "../../src"]
 mod host {
     pub(crate) mod access;
