@@ -279,3 +279,21 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
         Ok(())
     })
 }
+
+/// The demo provider is in the demo alone: its pages are in no other program.
+#[test]
+fn the_proxy_itself_has_no_provider() -> Result<()> {
+    const ON_EACH_PAGE: &[u8] = b"Anybody can sign in as anybody here";
+    let installed = Installed::locate()?;
+    for (program, expected) in [
+        (installed.jetway()?.to_owned(), false),
+        (installed.demo()?, true),
+    ] {
+        let bytes = std::fs::read(&program)?;
+        let found = bytes
+            .windows(ON_EACH_PAGE.len())
+            .any(|window| window == ON_EACH_PAGE);
+        ensure!(found == expected, "{}", program.display());
+    }
+    Ok(())
+}
