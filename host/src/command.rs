@@ -22,7 +22,7 @@ pub(crate) struct AnsweredNo;
 /// Writes to standard output.
 ///
 /// # Errors
-/// As of [`std::io::Write`]; a broken pipe is an error that [`crate::exit_code`] forgives.
+/// As of [`std::io::Write`]; a broken pipe is an error that [`crate::program`] forgives.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     output.write_all(bytes)?;

@@ -21,20 +21,20 @@ use args::{Args, Command};
 pub use cockpit::SIGN_IN_URL;
 pub use command::cockpit::conf::section as cockpit_conf_section;
 pub use command::print;
-pub use log::{LogArgs, start as start_log};
+pub use log::LogArgs;
 pub use module::FILTER;
 
 /// Runs the command line of `jetway`, and returns how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    exit_code(log::start(&args.log).and_then(|()| run(args.command)))
+    program(&args.log, || run(args.command))
 }
 
-/// Returns the exit status of a program that ended like this, and writes its error to standard error.
+/// Starts the log, does the work of a program, writes its error to standard error, and returns how it ended.
 #[must_use]
-pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
-    match result {
+pub fn program(log: &LogArgs, work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    match log::start(log).and_then(|()| work()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,

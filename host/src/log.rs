@@ -30,7 +30,7 @@ enum Format {
 ///
 /// # Errors
 /// Levels that cannot be understood.
-pub fn start(args: &LogArgs) -> anyhow::Result<()> {
+pub(crate) fn start(args: &LogArgs) -> anyhow::Result<()> {
     let levels = match &args.log_level {
         // A single word is about this program: libraries stay quiet.
         Some(level) if !level.contains(['=', ',']) => format!("{DEFAULT_LEVELS},{level}"),

@@ -95,14 +95,14 @@ struct DemoArgs {
 
 fn main() -> ExitCode {
     let args = DemoArgs::parse();
-    jetway::exit_code(jetway::start_log(&args.log).and_then(|()| run(args)))
+    jetway::program(&args.log, || run(&args))
 }
 
 /// Serves until told to stop.
 ///
 /// # Errors
 /// An address that is taken, or a system without randomness, threads or signals.
-fn run(args: DemoArgs) -> anyhow::Result<()> {
+fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let place = Place::new(&args.host, args.address, args.provider_port);
     if place.listen() == place.provider_listen() {
         bail!(

@@ -48,6 +48,8 @@ const PRELUDE: &str = r#"
     (import "env" "proxy_http_call"
         (func $call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
     (import "env" "proxy_done" (func $proxy_done (result i32)))
+    (import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
+    (import "env" "proxy_get_log_level" (func $level (param i32) (result i32)))
     (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))

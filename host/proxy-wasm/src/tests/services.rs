@@ -320,9 +320,7 @@ impl Properties for Own {
 fn a_proxy_brings_its_own_clock_log_and_properties() {
     let module = plugin(
         &[("cluster", b"xds\0cluster_name"), ("line", b"a\nb")],
-        r#"(import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
-           (import "env" "proxy_get_log_level" (func $level (param i32) (result i32)))
-           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
             (call $report (call $property @cluster (i32.const 0) (i32.const 4)))
             (call $tell (i32.load (i32.const 0)) (i32.load (i32.const 4)))
             (call $report (call $level (i32.const 0)))
