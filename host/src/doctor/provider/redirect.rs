@@ -352,6 +352,7 @@ mod tests {
     const PROVIDER: &str = "\
 insecure_server: true
 cookie_secret: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+idp_provider: oidc
 idp_provider_url: https://idp.test
 idp_client_id: client
 idp_client_secret: secret
