@@ -31,7 +31,7 @@ pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return Action::Pause;
     };
-    let request = Request::new(&headers).from(source(&plugin.gate));
+    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
     let step = with_env(|env| plugin.gate.begin(&request, env));
     perform(plugin, stream, phase, step, &request)
 }
@@ -43,7 +43,7 @@ pub(crate) fn begin_with_body(plugin: &Plugin, stream: &Stream, limit: usize) ->
         return Action::Pause;
     };
     let request = Request::new(&headers)
-        .from(source(&plugin.gate))
+        .from(source(&plugin.gate, &headers))
         .body(&body);
     let step = with_env(|env| plugin.gate.begin(&request, env));
     perform(plugin, stream, Phase::Headers, step, &request)
@@ -55,9 +55,9 @@ fn kept_body(limit: usize) -> Result<Vec<u8>, Status> {
     Ok(body.unwrap_or_default())
 }
 
-/// The client's address as the body trusts it, when a policy asks for it.
-fn source(gate: &Gate) -> Option<IpAddr> {
-    if !gate.asks_for_address() {
+/// The client's address as the proxy trusts it, when it matters for a request with these headers.
+fn source(gate: &Gate, headers: &[(String, Vec<u8>)]) -> Option<IpAddr> {
+    if !gate.asks_for_address(headers) {
         return None;
     }
     let address = hostcalls::get_property(vec!["source", "address"]).ok()??;
@@ -74,7 +74,7 @@ pub(crate) fn resume(
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return;
     };
-    let request = Request::new(&headers).from(source(&plugin.gate));
+    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
     let step = with_env(|env| waiting.resume(&plugin.gate, &request, reply, env));
     perform(plugin, stream, Phase::Paused, step, &request);
 }
@@ -84,7 +84,7 @@ pub(crate) fn give_up(plugin: &Plugin, stream: &Stream) {
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return;
     };
-    let request = Request::new(&headers).from(source(&plugin.gate));
+    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
     let step = with_env(|env| plugin.gate.begin_without(&request, env));
     perform(plugin, stream, Phase::Paused, step, &request);
 }

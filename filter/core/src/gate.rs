@@ -7,7 +7,9 @@ mod cockpit;
 mod endpoints;
 mod errand;
 mod explain;
+mod forged;
 mod forward;
+mod key_lookup;
 mod plan;
 mod program;
 mod provider_logout;
@@ -26,14 +28,14 @@ pub use answer::AnswerEdits;
 pub(crate) use callback::Landing;
 pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
-pub(crate) use provider_logout::KeyLookup;
+pub(crate) use key_lookup::KeyLookup;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::assertion::{Assertions, needed_claims};
 use crate::client_certificate::CertificateReader;
-use crate::config::{Config, ProviderKind, Route, Target};
+use crate::config::{BearerFormat, Config, ProviderKind, Route, Target};
 use crate::cookie::CookieNames;
 use crate::env::Env;
 use crate::header::Reserved;
@@ -54,9 +56,9 @@ use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
 use cockpit::cookie::Binder;
+use forged::ForgedTokens;
 use plan::Plan;
 use program::BearerTokens;
-use provider_logout::Forgeries;
 use renew::{Due, RENEWAL_WAIT};
 use routes::RouteIndex;
 use upgrade::{WEBSOCKET_VERSION, refused_upgrade};
@@ -79,7 +81,7 @@ pub struct Gate {
     binder: Option<Binder>,
     sessions: SessionReader,
     revocations: Revocations,
-    forgeries: Forgeries,
+    forged: ForgedTokens,
     certificates: CertificateReader,
     assertions: Assertions,
     bearers: BearerTokens,
@@ -95,6 +97,8 @@ pub struct Gate {
     policy_needs: ClaimNeeds,
     policy_digest: String,
     asks_for_address: bool,
+    /// Whether a route takes the provider's tokens.
+    takes_tokens: bool,
     /// How pages look.
     look: Rc<Look>,
 }
@@ -152,7 +156,7 @@ impl Gate {
                 .map(|secret| Binder::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
             revocations: Revocations::default(),
-            forgeries: Forgeries::default(),
+            forged: ForgedTokens::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
             assertions: Assertions::default(),
             bearers: BearerTokens::default(),
@@ -164,16 +168,23 @@ impl Gate {
             policy_needs,
             asks_for_address: policies().any(Policy::asks_for_address)
                 || cockpits().next().is_some(),
+            takes_tokens: takes_tokens(&config),
             look: Rc::new(Look::new(&config.branding)),
             provider: config.provider.take().map(Provider::new),
             config,
         }
     }
 
-    /// Whether any policy asks where a client comes from, so that a body has to find out ([`Request::from`]).
+    /// Whether it matters where a request with these headers comes from, so that a proxy has to find out
+    /// ([`Request::from`]): when any policy asks, and for what is limited for each client address.
     #[must_use]
-    pub const fn asks_for_address(&self) -> bool {
+    pub fn asks_for_address(&self, headers: &[(String, Vec<u8>)]) -> bool {
         self.asks_for_address
+            || headers.iter().any(|(name, value)| match name.as_str() {
+                "authorization" => self.takes_tokens,
+                ":path" => value.starts_with(provider_logout::BACKCHANNEL_LOGOUT.as_bytes()),
+                _ => false,
+            })
     }
 
     /// Decides about a request.
@@ -448,6 +459,14 @@ impl Gate {
         }
         reply
     }
+}
+
+/// Whether a route takes the provider's tokens in the place of a session.
+fn takes_tokens(config: &Config) -> bool {
+    let formats = config.routes.iter().map(|route| route.bearer);
+    formats
+        .into_iter()
+        .any(|format| format != BearerFormat::Session)
 }
 
 /// What robots are told where they would be refused or sent to the provider (RFC 9309).

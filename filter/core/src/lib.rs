@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod address_limit;
 pub mod assertion;
 mod client_certificate;
 pub mod colour;

@@ -13,6 +13,8 @@ pub enum Refusal {
     Unauthenticated,
     /// A program brought a token that does not hold (RFC 6750 section 3.1).
     BearerToken,
+    /// Too many tokens that do not hold came from the client's address.
+    TooManyTokens,
     /// The policy says no.
     Forbidden,
     /// The policy asks for a client certificate, and there is no valid one. Status 495, as nginx and Pomerium have it.
@@ -40,6 +42,8 @@ pub enum Refusal {
 pub enum BadRequest {
     /// No host, two hosts, or not a host.
     Host,
+    /// A question about a program that is over, was answered, or belongs to another session.
+    Handover,
     /// Not a method.
     Method,
     /// Two `Origin` headers.
@@ -62,6 +66,9 @@ impl BadRequest {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Host => "`Host` is not one plain host, or it ends with a dot",
+            Self::Handover => {
+                "the question about the program is over, was answered, or belongs to another session"
+            }
             Self::Method => "this is not a method",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
@@ -103,6 +110,8 @@ pub enum TokenProblem {
     Malformed,
     /// No usable key of the provider has this name and algorithm.
     UnknownKey,
+    /// It does not name its key, and the provider has more keys that may be meant than are tried.
+    TooManyKeys,
     /// The signature does not fit.
     Signature,
     /// Another issuer.
@@ -130,6 +139,7 @@ impl Refusal {
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
             Self::Unauthenticated | Self::BearerToken => 401,
+            Self::TooManyTokens => 429,
             Self::Forbidden
             | Self::UpgradeNotAllowed
             | Self::ForeignOrigin
@@ -150,6 +160,7 @@ impl Refusal {
     pub const fn word(self) -> &'static str {
         match self {
             Self::BadRequest(BadRequest::Host) => "bad-host",
+            Self::BadRequest(BadRequest::Handover) => "bad-handover",
             Self::BadRequest(BadRequest::Method) => "bad-method",
             Self::BadRequest(BadRequest::Origin) => "bad-origin",
             Self::BadRequest(BadRequest::Path) => "bad-path",
@@ -161,6 +172,7 @@ impl Refusal {
             Self::NotFound => "route-not-found",
             Self::Unauthenticated => "unauthenticated",
             Self::BearerToken => "invalid-token",
+            Self::TooManyTokens => "too-many-invalid-tokens",
             Self::ClientCertificate => "client-certificate",
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
@@ -183,6 +195,7 @@ impl Refusal {
             Self::NotFound => "There is nothing at this address",
             Self::Unauthenticated => "Please sign in",
             Self::BearerToken => "This token is not good here",
+            Self::TooManyTokens => "Too many invalid tokens",
             Self::ClientCertificate => "A client certificate is needed",
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
@@ -205,6 +218,9 @@ impl Refusal {
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
             Self::BearerToken => {
                 "The token in the `Authorization` header is over, or for somebody else."
+            }
+            Self::TooManyTokens => {
+                "Too many tokens that do not hold came from your address. Try again in a moment."
             }
             Self::Unauthenticated => "You are not signed in, or your session is over.",
             Self::ClientCertificate => {
@@ -282,6 +298,7 @@ impl TokenProblem {
         match self {
             Self::Malformed => "token-malformed",
             Self::UnknownKey => "token-unknown-key",
+            Self::TooManyKeys => "token-too-many-keys",
             Self::Signature => "token-signature",
             Self::Issuer => "token-issuer",
             Self::Audience => "token-audience",

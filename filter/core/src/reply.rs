@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::page::{List, Look, Page};
+use crate::page::{Form, List, Look, Page};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::request::{Client, Parsed, Request};
@@ -69,6 +69,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) link: Option<(&'a str, &'a str)>,
     /// Offers a button that signs out.
     pub(crate) sign_out: bool,
+    /// A button that sends a form.
+    pub(crate) form: Option<Form<'a>>,
     /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
     /// A further sentence.
@@ -114,6 +116,7 @@ fn html(
         facts: extras.facts,
         list: extras.list,
         sign_out: extras.sign_out,
+        form: extras.form,
         link: extras.link,
         request_id: &audience.request_id,
         ..Page::default()

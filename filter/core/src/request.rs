@@ -38,8 +38,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The same request with the address that the body trusts to be the client's. Only policies with `source_ip` ask for
-    /// it, see [`crate::gate::Gate::asks_for_address`].
+    /// The same request with the address that the proxy trusts to be the client's. Most requests do without, see
+    /// [`crate::gate::Gate::asks_for_address`].
     #[must_use]
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
         self.source = source;

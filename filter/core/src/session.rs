@@ -54,14 +54,22 @@ pub struct Session {
     /// The ID token, for the provider's sign-out (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+    /// A program's own name for its use of the session, 128 random bits; `None` in a browser.
+    ///
+    /// A program's session is a child of the browser's: it has the same [`Session::id`], so that everything that ends
+    /// the one ends the other.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    child: Option<String>,
 }
 
 /// How a session is renewed with the provider (RFC 6749 section 6).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
-    /// The refresh token. Many providers take each only once.
-    #[serde(rename = "t")]
-    pub refresh_token: String,
+    /// The refresh token. Many providers take each only once, and end the whole grant when one comes twice. That is why a
+    /// program's session has none: its value never changes, and the token would soon be an old one. It takes the newest
+    /// form of the session from what the workers share.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     /// From here on it is time to ask, Unix seconds.
     #[serde(rename = "d")]
     pub due_at: u64,
@@ -112,7 +120,87 @@ impl Session {
             provider_session: None,
             renewal: None,
             id_token: None,
+            child: None,
         }
+    }
+
+    /// The same session, made out of something that is older than `now`: whatever was revoked since `begun` ends it.
+    #[must_use]
+    pub fn begun_at(self, begun: Timestamp) -> Self {
+        Self {
+            signed_in_at: begun.0,
+            ..self
+        }
+    }
+
+    /// The session as a program gets it, used under this name from `now` on. A program signs nobody out at the provider,
+    /// and has no refresh token, see [`Renewal::refresh_token`].
+    #[must_use]
+    pub fn handed_over(&self, child: String, now: Timestamp) -> Self {
+        let mut handed = self.seen(now);
+        handed.id_token = None;
+        handed.child = Some(child);
+        if let Some(renewal) = &mut handed.renewal {
+            renewal.refresh_token = None;
+        }
+        handed
+    }
+
+    /// Whether a program uses the session.
+    #[must_use]
+    pub const fn is_programs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Under which name it is remembered when the session was last used. A program does not keep the session of a browser
+    /// alive that nobody uses, nor the other way round.
+    #[must_use]
+    pub fn name_of_use(&self) -> &str {
+        self.child.as_deref().unwrap_or(&self.id)
+    }
+
+    /// The form that the workers share: not a program's, and not used by one.
+    #[must_use]
+    pub fn as_browsers(&self) -> Self {
+        let mut session = self.clone();
+        if session.child.take().is_some() {
+            session.seen_at = session.signed_in_at;
+        }
+        session
+    }
+
+    /// Whether this form of a session replaces another one of the same name: it was renewed more often, or it has the
+    /// refresh token that a program's lacks.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.generation(), other.generation());
+        ours > theirs || (ours == theirs && other.lacks_refresh_token())
+    }
+
+    /// This form of a session for who came with another one: its last use is theirs.
+    #[must_use]
+    pub fn instead_of(&self, other: &Self) -> Self {
+        Self {
+            seen_at: if other.is_programs() {
+                other.seen_at
+            } else {
+                self.seen_at.max(other.seen_at)
+            },
+            child: other.child.clone(),
+            ..self.clone()
+        }
+    }
+
+    fn lacks_refresh_token(&self) -> bool {
+        let renewal = self.renewal.as_ref();
+        renewal.is_some_and(|renewal| renewal.refresh_token.is_none())
+    }
+
+    /// Whether what the provider said is no longer current, and there is nothing to ask it again with.
+    #[must_use]
+    pub fn is_stranded(&self, now: Timestamp) -> bool {
+        let overdue = |renewal: &Renewal| now.0 >= renewal.overdue_at;
+        self.lacks_refresh_token() && self.renewal.as_ref().is_some_and(overdue)
     }
 
     /// Forgets claims that these needs do not name.

@@ -21,7 +21,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/.pomerium/", "GET, HEAD"),
     (USER, "GET, HEAD"),
     (SIGN_IN, "GET"),
-    (PROGRAM_LOGIN, "GET"),
+    (PROGRAM_LOGIN, "GET, POST"),
     (SIGN_OUT, "GET, POST"),
     (SIGNED_OUT, "GET"),
     (BACKCHANNEL_LOGOUT, "POST"),
@@ -66,6 +66,7 @@ impl Gate {
             (USER, "GET" | "HEAD") => self.user(request, env),
             (SIGN_IN, "GET") => self.answer_sign_in(request, env),
             (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
+            (PROGRAM_LOGIN, "POST") => self.hand_over(request, env),
             (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
                 Some(step) => step,
                 None => Step::Reply(self.confirm_sign_out(request)),

@@ -41,7 +41,8 @@ impl Gate {
         let Some(renewal) = &session.renewal else {
             return Due::No;
         };
-        if env.now.0 < renewal.due_at || self.renewals.is_full() {
+        let has_token = renewal.refresh_token.is_some();
+        if env.now.0 < renewal.due_at || !has_token || self.renewals.is_full() {
             return Due::No;
         }
         let is_free = self
@@ -51,7 +52,11 @@ impl Gate {
         if !is_free || self.known_provider().is_none() || !lock(session, env) {
             return Due::No;
         }
-        self.renewals.push(Rc::clone(session));
+        self.renewals.push(if session.is_programs() {
+            Rc::new(session.as_browsers())
+        } else {
+            Rc::clone(session)
+        });
         if env.now.0 < renewal.overdue_at {
             Due::Soon
         } else {
@@ -136,6 +141,31 @@ impl Gate {
             Some(false) => format!("renewal dropped: it came too late account={account:?}").into(),
             None => "renewal lost: the shared data could not be written".into(),
         }
+    }
+
+    /// Puts a browser's session where all workers find it, with its refresh token: that of a program has none, and is
+    /// renewed from there when the browser is closed. If it cannot be stored, the program's session ends when what the
+    /// provider said is no longer current.
+    pub(super) fn share_with_programs(&self, session: &Session, env: &mut Env<'_>) {
+        if session.renewal.is_none() {
+            return;
+        }
+        let Some(outcome) = self.share(session, env) else {
+            return;
+        };
+        let _ = STANDINGS.update(env.shared, &session.id, env.now, |present| {
+            let present = Entry::read(present);
+            let is_there = matches!(present.outcome, Outcome::Renewed(newest, _) if newest == session.generation());
+            if is_there || !present.leaves(session.generation()) {
+                return Err(());
+            }
+            let entry = Entry {
+                outcome: outcome.clone(),
+                ..present
+            };
+            Ok((entry.write(), session.expires_at(), ()))
+        });
+        STANDINGS.announce(env.shared, &session.id);
     }
 
     /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.

@@ -96,13 +96,7 @@ impl Gate {
         if !session.answers(&self.policy_digest) {
             return Visit::default();
         }
-        let is_unnoted = self.config.session.idle.is_some_and(|idle| {
-            let is_unnoted = silence >= idle.as_secs() / IDLE_PART;
-            if is_unnoted {
-                activity::note(&session.id, env.now, idle.as_secs(), env.shared);
-            }
-            is_unnoted
-        });
+        let is_unnoted = self.note_use(&session, silence, env);
         if is_newer || !by_newest || is_unnoted {
             Visit {
                 session: Some(Rc::new(session.seen(env.now))),
@@ -118,6 +112,18 @@ impl Gate {
         }
     }
 
+    /// Remembers that a session is used now, if there is an idle limit and it is long enough ago that this was remembered.
+    /// Says whether it was.
+    pub(super) fn note_use(&self, session: &Session, silence: u64, env: &Env<'_>) -> bool {
+        self.config.session.idle.is_some_and(|idle| {
+            let is_unnoted = silence >= idle.as_secs() / IDLE_PART;
+            if is_unnoted {
+                activity::note(session.name_of_use(), env.now, idle.as_secs(), env.shared);
+            }
+            is_unnoted
+        })
+    }
+
     /// The newest session of a session's name, unless the name is over.
     pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> InForce {
         if self.is_revoked(&session, env) {
@@ -131,12 +137,11 @@ impl Gate {
                 return InForce::No;
             }
             if let Some(newest) = &standing.newest
-                && newest.generation() > generation
+                && newest.replaces(&session)
                 && newest.is_live(env.now)
             {
                 // What it was last used for is the visitor's to say, not the renewal's.
-                let seen_at = newest.seen_at().max(session.seen_at());
-                session = Rc::new(newest.seen(seen_at));
+                session = Rc::new(newest.instead_of(&session));
                 is_newer = true;
             }
         }
@@ -153,7 +158,7 @@ impl Gate {
             return Some(silence);
         }
         // The cookie knows nothing of what was typed into a websocket, nor a websocket of requests beside it.
-        let used_at = activity::last(&session.id, env.now, env.shared)?;
+        let used_at = activity::last(session.name_of_use(), env.now, env.shared)?;
         let silence = env.now.since(used_at);
         (silence < idle.as_secs()).then_some(silence)
     }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::LEEWAY;
 use super::compact::{Compact, MAX_TOKEN};
-use super::keys::KeySet;
+use super::keys::{KeySet, Vouched};
 use super::metadata::expected_issuer;
 use crate::config::EmailVerification;
 use crate::env::Timestamp;
@@ -68,8 +68,12 @@ pub type Claims = Map<String, Value>;
 pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
     let parts = Compact::read(token)?;
     let claims = unverified(&parts)?;
-    let vouched = keys.vouches(token, &parts, &times(expected.now));
-    let is_signed = vouched.ok_or(TokenProblem::UnknownKey)?;
+    let is_signed = match keys.vouches(token, &parts, &times(expected.now)) {
+        Vouched::Yes => true,
+        Vouched::No => false,
+        Vouched::UnknownKey => return Err(TokenProblem::UnknownKey),
+        Vouched::TooManyKeys => return Err(TokenProblem::TooManyKeys),
+    };
     check_times(&claims, expected.now)?;
     if !is_signed {
         return Err(TokenProblem::Signature);

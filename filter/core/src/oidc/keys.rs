@@ -14,6 +14,10 @@ use super::compact::Compact;
 
 /// More keys than this are not a provider's.
 const MAX_KEYS: usize = 64;
+/// How many keys of a provider are tried with one token: each costs one to three milliseconds, and anybody may send tokens.
+/// A provider with more keys of one algorithm has to name the one that it signs with (OpenID Connect Core 1.0 section
+/// 10.1).
+const MAX_TRIED: usize = 8;
 /// Smallest and largest RSA modulus in bytes: below, keys can be factored; above, verifying takes too long.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
@@ -41,6 +45,20 @@ enum Verifier {
     Es256(ES256PublicKey),
     Es384(ES384PublicKey),
     EdDsa(Ed25519PublicKey),
+}
+
+/// What the keys of a provider say about a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Vouched {
+    /// One of them has signed it.
+    Yes,
+    /// None of them has.
+    No,
+    /// None of them is of the token's name and algorithm.
+    UnknownKey,
+    /// The token does not name its key, and there are too many that may be meant. None was tried.
+    TooManyKeys,
 }
 
 /// A key set that is not used at all; the one before stays in force.
@@ -85,20 +103,32 @@ impl KeySet {
         }
     }
 
-    /// Whether one of these keys has signed a token and its times hold under `options`; `None` when no key here is of the
-    /// token's name and algorithm.
+    /// Whether one of these keys has signed a token and its times hold under `options`.
     #[must_use]
     pub(crate) fn vouches(
         &self,
         token: &str,
         parts: &Compact,
         options: &VerificationOptions,
-    ) -> Option<bool> {
-        let mut candidates = self
-            .candidates(&parts.algorithm, parts.key_id.as_deref())
-            .peekable();
-        candidates.peek()?;
-        Some(candidates.any(|key| key.verify(token, options.clone()).is_ok()))
+    ) -> Vouched {
+        let id = parts.key_id.as_deref();
+        let mut tried: Vec<&Key> = self.candidates(&parts.algorithm, id).collect();
+        if tried.is_empty() {
+            return Vouched::UnknownKey;
+        }
+        if tried.len() > MAX_TRIED {
+            // Those without a name give way to the one that is meant.
+            tried.retain(|key| id.is_some() && key.id.as_deref() == id);
+        }
+        if tried.is_empty() {
+            return Vouched::TooManyKeys;
+        }
+        let signed = |key: &Key| key.verify(token, options.clone()).is_ok();
+        if tried.into_iter().any(signed) {
+            Vouched::Yes
+        } else {
+            Vouched::No
+        }
     }
 
     /// The keys that may have signed a token with this header: of this algorithm, and of this name when it has one.

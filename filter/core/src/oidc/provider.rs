@@ -181,6 +181,11 @@ impl Provider {
         }
     }
 
+    /// Takes the keys that another worker has fetched, if those are newer. Says whether there were any.
+    pub(crate) fn adopt_keys(&self, env: &Env<'_>) -> bool {
+        self.adopt(&mut self.state.borrow_mut(), env)
+    }
+
     /// The call that fetches the keys alone, when a token names an unknown one and the last look of any worker is long
     /// enough ago. When another worker has looked meanwhile, its keys are taken instead.
     pub fn refetch_keys(&self, env: &Env<'_>) -> NewKeys {

@@ -128,6 +128,12 @@ fn whatever_somebody_says_is_no_markup() {
             items: &items,
         }),
         sign_out: true,
+        form: Some(Form {
+            action: EVIL,
+            name: EVIL,
+            value: EVIL,
+            button: EVIL,
+        }),
         link: Some((EVIL, EVIL)),
         request_id: EVIL,
     });
@@ -135,7 +141,7 @@ fn whatever_somebody_says_is_no_markup() {
         !html.contains("<script") && !html.contains("\">\"") && !html.contains("'&"),
         "{html}"
     );
-    assert_eq!(html.matches("script").count(), 21, "{html}");
+    assert_eq!(html.matches("script").count(), 29, "{html}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Renewing {
         let renewal = session.renewal.clone()?;
         let (provider, metadata) = gate.known_provider()?;
         let (settings, discovered) = (provider.settings(), &metadata.discovered);
-        let call = token::refresh(settings, discovered, &renewal.refresh_token, env)?;
+        let call = token::refresh(settings, discovered, renewal.refresh_token.as_deref()?, env)?;
         let begun = Self {
             session,
             renewal,

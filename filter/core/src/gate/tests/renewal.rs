@@ -81,7 +81,7 @@ impl World {
     }
 
     /// Another worker of the same process.
-    fn other_worker(&mut self, changes: &Value) -> Gate {
+    pub(super) fn other_worker(&mut self, changes: &Value) -> Gate {
         let mut gate = Gate::new(config(changes));
         std::mem::swap(&mut self.gate, &mut gate);
         self.learn();
