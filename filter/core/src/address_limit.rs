@@ -37,7 +37,7 @@ impl AddressLimit {
     /// Counts one time more.
     pub(crate) fn count(&self, address: Option<IpAddr>, env: &Env<'_>) {
         let change = |present: Option<&[u8]>| {
-            let count = present.and_then(Count::read).unwrap_or(Count {
+            let count = present.and_then(Count::read).unwrap_or_else(|| Count {
                 until: env.now.plus(self.seconds),
                 times: 0,
             });
