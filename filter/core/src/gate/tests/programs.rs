@@ -1,5 +1,6 @@
 //! Programs that come without a browser.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -143,7 +144,7 @@ fn unknown_keys_are_looked_for_once_a_minute() {
     }
 }
 
-/// What a gate answers to a token that comes from a client.
+/// What a gate answers to a token that comes from a client's address.
 fn from(world: &mut World, gate: &Gate, client: &str, token: &str) -> Step {
     let value = format!("Bearer {token}");
     let headers = request(
@@ -189,6 +190,43 @@ fn n_02_a_logout_covers_tokens_from_before_it() {
             assert_eq!(status(&elsewhere), 401, "{seconds}, another worker");
         }
     }
+}
+
+/// N-02: what was let in before a revocation is never let in after it, whatever the token says about its age.
+#[test]
+fn n_02_nothing_from_before_a_logout_comes_back() {
+    const FORMAT: &str = "idp_identity_token";
+    let age = -3000_i64..=60;
+    let sign_in = proptest::option::of(-9000_i64..=60);
+    let later = proptest::collection::vec((0_u64..2000, any::<bool>()), 1..4);
+    let cases = ProptestConfig::with_cases(24);
+    proptest!(cases, |(age in age, sign_in in sign_in, wait in 0_u64..100, with_sid in any::<bool>(), later in later)| {
+        let mut world = world(FORMAT);
+        let other = world.other_worker(&json!({"bearer_token_format": FORMAT}));
+        let now = i64::try_from(world.fixture.now.0).unwrap();
+        let mut changes = json!({"iat": now + age, "exp": now + 9000});
+        if let Some(sign_in) = sign_in {
+            changes["auth_time"] = json!(now + sign_in);
+        }
+        let mut logout = json!({"sub": "s1", "sid": null});
+        if with_sid {
+            changes["sid"] = json!("the-sid");
+            logout["sid"] = json!("the-sid");
+        }
+        let token = world.fake.sign(&claims(&world, &changes));
+        prop_assert_eq!(status(&bearer(&mut world, &token)), 200);
+        world.later(wait);
+        prop_assert_eq!(status(&send_claims(&mut world, &logout)), 200);
+        for (seconds, elsewhere) in later {
+            world.later(seconds);
+            let step = if elsewhere {
+                from(&mut world, &other, "192.0.2.1", &token)
+            } else {
+                bearer(&mut world, &token)
+            };
+            prop_assert_eq!(status(&step), 401);
+        }
+    });
 }
 
 /// N-02: what the provider says afterwards counts, unless it is about a sign-in from before.
