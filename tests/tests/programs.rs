@@ -45,8 +45,9 @@ async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> 
         (Some("null"), Some("cross-site")),
         (None, None),
     ] {
-        let answer = answer(&mut alice, &form.action, &form.borrowed(), origin, site);
-        let answer = answer.await?.expect(403)?;
+        let fields = form.borrowed();
+        let answer = answer(&mut alice, &form.action, &fields, origin, site).await?;
+        let answer = answer.expect(403)?;
         assert!(answer.header("location").is_none());
     }
     let mut bob = scene.visitor();
