@@ -451,6 +451,15 @@ impl Gate {
         Step::Reply(reply)
     }
 
+    /// The same, with a reason that the log tells and the client does not learn.
+    fn refuse_because(&self, request: &Parsed<'_>, refusal: Refusal, why: &str) -> Step {
+        let mut step = self.refuse(request, refusal);
+        if let Step::Reply(reply) = &mut step {
+            reply.event = format!("{} ({why})", line(refusal)).into();
+        }
+        step
+    }
+
     fn refuse_unreadable(&self, request: &Request<'_>, refusal: Refusal) -> Reply {
         let audience = Audience::of_unreadable(request, &self.look);
         let mut reply = refuse(refusal, Extras::default(), &audience, line(refusal));
@@ -463,10 +472,8 @@ impl Gate {
 
 /// Whether a route takes the provider's tokens in the place of a session.
 fn takes_tokens(config: &Config) -> bool {
-    let formats = config.routes.iter().map(|route| route.bearer);
-    formats
-        .into_iter()
-        .any(|format| format != BearerFormat::Session)
+    let is_one = |route: &Route| route.bearer != BearerFormat::Session;
+    config.routes.iter().any(is_one)
 }
 
 /// What robots are told where they would be refused or sent to the provider (RFC 9309).

@@ -9,9 +9,9 @@ pub(super) use tokens::BearerTokens;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::Gate;
 use super::sign_in::SIGN_IN;
 use super::visit::{Cookies, Visit};
-use super::{Gate, line};
 use crate::config::BearerFormat;
 use crate::env::{Env, Timestamp};
 use crate::oidc::ATTEMPT_LIFETIME;
@@ -149,14 +149,9 @@ impl Gate {
         }))
     }
 
-    /// The answer to a token that does not hold. The client learns no reason, the log does.
+    /// The answer to a token that does not hold.
     fn refuse_token(&self, request: &Parsed<'_>, why: &str) -> Box<Step> {
-        let refusal = Refusal::BearerToken;
-        let mut step = self.refuse(request, refusal);
-        if let Step::Reply(reply) = &mut step {
-            reply.event = format!("{} ({why})", line(refusal)).into();
-        }
-        Box::new(step)
+        Box::new(self.refuse_because(request, Refusal::BearerToken, why))
     }
 }
 

@@ -155,8 +155,7 @@ impl Gate {
         };
         let _ = STANDINGS.update(env.shared, &session.id, env.now, |present| {
             let present = Entry::read(present);
-            let is_there = matches!(present.outcome, Outcome::Renewed(newest, _) if newest == session.generation());
-            if is_there || !present.leaves(session.generation()) {
+            if !present.leaves(session.generation()) {
                 return Err(());
             }
             let entry = Entry {

@@ -105,18 +105,12 @@ impl Gate {
         let Some(body) = request.body else {
             return Step::ReadBody { limit: MAX_FORM };
         };
-        let answered = (body.len() <= MAX_FORM && is_form(request))
-            .then(|| self.answered_question(request, body, env.now))
-            .flatten();
-        let session = self.visit(request, env).session;
-        let (Some(question), Some(session)) = (answered, session) else {
-            return self.refuse(request, Refusal::BadRequest(BadRequest::Handover));
-        };
-        if question.session != session.id || !is_first_use(&question.id, question.asked_at, env) {
-            return self.refuse(request, Refusal::BadRequest(BadRequest::Handover));
-        }
-        let Some(program) = self.program_at(&question.redirect_uri) else {
-            return self.refuse(request, Refusal::BadRequest(BadRequest::RedirectUri));
+        let (program, session) = match self.granted(request, body, env) {
+            Ok(granted) => granted,
+            Err(why) => {
+                let refusal = Refusal::BadRequest(BadRequest::Handover);
+                return self.refuse_because(request, refusal, why);
+            }
         };
         let event = format!(
             "session handed to a program at={:?} account={:?}",
@@ -127,6 +121,34 @@ impl Gate {
             Some(location) => Step::Reply(redirect(location, event)),
             None => self.refuse(request, Refusal::Internal),
         }
+    }
+
+    /// To which program a form hands which session.
+    ///
+    /// # Errors
+    /// Why it hands over none, for the log.
+    fn granted(
+        &self,
+        request: &Parsed<'_>,
+        form: &[u8],
+        env: &Env<'_>,
+    ) -> Result<(Url, Rc<Session>), &'static str> {
+        if form.len() > MAX_FORM || !is_form(request) {
+            return Err("it is no form, or too long");
+        }
+        let question = self
+            .answered_question(request, form, env.now)
+            .ok_or("it answers no question of this host, or one that is over")?;
+        let session = self.visit(request, env).session;
+        let session = session.ok_or("nobody is signed in")?;
+        if question.session != session.id {
+            return Err("the question was about another session");
+        }
+        if !is_first_use(&question.id, question.asked_at, env) {
+            return Err("the question was answered before");
+        }
+        let program = self.program_at(&question.redirect_uri);
+        Ok((program.ok_or("its host is no longer allowed")?, session))
     }
 
     fn seal_question(

@@ -263,7 +263,8 @@ fn n_03_only_our_own_page_answers() {
     let again = post(&mut world, &jar, &answer, &good);
     assert_eq!((again.status, again.header("location")), (400, None));
     let word = Refusal::BadRequest(crate::refusal::BadRequest::Handover).word();
-    assert!(again.event.contains(word), "{}", again.event);
+    let why = format!("{word} (the question was answered before)");
+    assert!(again.event.contains(&why), "{}", again.event);
     let late = answer_in(&page(&mut world, &jar));
     world.later(600);
     assert_eq!(post(&mut world, &jar, &late, &good).status, 400);
