@@ -141,7 +141,7 @@ fn whatever_somebody_says_is_no_markup() {
         !html.contains("<script") && !html.contains("\">\"") && !html.contains("'&"),
         "{html}"
     );
-    assert_eq!(html.matches("script").count(), 29, "{html}");
+    assert_eq!(html.matches("script").count(), 25, "{html}");
 }
 
 #[test]
