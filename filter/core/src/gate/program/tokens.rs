@@ -142,8 +142,8 @@ impl Gate {
         digest: &[u8; 32],
         now: Timestamp,
     ) -> Option<Session> {
-        let verification = self.provider.as_ref()?.settings().email_verification;
-        let identity = claims::identity(claims, verification, &self.needs)?;
+        let trust = &self.provider.as_ref()?.settings().email_trust;
+        let identity = claims::identity(claims, trust, &self.needs).ok()?;
         let longest = self.config.session.lifetime.as_secs();
         let lifetime = end.plus(crate::oidc::LEEWAY).since(now).min(longest);
         let id = URL_SAFE_NO_PAD.encode(digest.get(..16)?);

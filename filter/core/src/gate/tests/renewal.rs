@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::renew::RENEWAL_WAIT;
 use super::super::*;
 use super::world::{Jar, World, ok, request, status};
 use crate::renewal::{Progress, Renewing};
