@@ -37,11 +37,12 @@ impl Gate {
         over: &Attempt,
         env: &mut Env<'_>,
     ) -> Step {
+        let present = request.own_cookies(&self.cookies);
         if over.is_second() {
             let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-            return Step::Reply(self.sign_in_failed(over, &self.audience(request), problem));
+            let page = self.refuse_sign_in(problem, None, &self.audience(request));
+            return Step::Reply(page.with_cookies(self.forget_attempt(over, &present)));
         }
-        let present = request.own_cookies(&self.cookies);
         let fragment = kept_fragment(over, &present)
             .map(|fragment| format!("#{fragment}"))
             .unwrap_or_default();

@@ -1,6 +1,7 @@
 mod bounds;
 mod changes;
 mod cockpit;
+mod email_trust;
 mod identity;
 mod keys;
 mod listener;
