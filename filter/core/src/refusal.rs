@@ -141,7 +141,9 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::NoUnixUser
             | Self::OtherHost => 403,
-            Self::SignIn(SignInProblem::Declined | SignInProblem::Token(TokenProblem::Tenant)) => 403,
+            Self::SignIn(SignInProblem::Declined | SignInProblem::Token(TokenProblem::Tenant)) => {
+                403
+            }
             Self::SignIn(SignInProblem::ProviderAnswer | SignInProblem::TokenType) => 502,
             Self::Misdirected => 421,
             Self::SignIn(_) => 400,

@@ -228,7 +228,10 @@ impl Route {
     pub(crate) fn asks_for_claims(&self) -> bool {
         let cockpit = self.cockpit.as_ref();
         let user_claim = cockpit.and_then(|cockpit| cockpit.user_claim.as_ref());
-        user_claim.is_some() || self.policies().any(|policy| policy.claims().next().is_some())
+        user_claim.is_some()
+            || self
+                .policies()
+                .any(|policy| policy.claims().next().is_some())
     }
 
     /// Whether a visitor has to be signed in before anything of the route is decided or reached.

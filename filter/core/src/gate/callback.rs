@@ -98,10 +98,7 @@ fn fit_fragment(value: &[u8]) -> Option<&str> {
 }
 
 /// The fragment of the address that an attempt began at, when the browser kept one.
-pub(super) fn kept_fragment<'c>(
-    attempt: &Attempt,
-    present: &OwnCookies<'c>,
-) -> Option<&'c str> {
+pub(super) fn kept_fragment<'c>(attempt: &Attempt, present: &OwnCookies<'c>) -> Option<&'c str> {
     present.fragment_of(attempt.id()).and_then(fit_fragment)
 }
 
@@ -194,7 +191,7 @@ impl Gate {
         };
         let host = request.authority.host.to_string();
         let sign_in = SignIn::redeeming(attempt, host, audience);
-        Step::Call(call, Waiting::on(Flow::SignIn(sign_in)))
+        Step::Call(call, Waiting::on(Flow::SignIn(Box::new(sign_in))))
     }
 
     /// Goes to where an attempt was to end, in a browser that is signed in by now: in another tab, say. Nothing replaces its

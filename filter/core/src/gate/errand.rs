@@ -150,7 +150,9 @@ impl Gate {
     /// Signs somebody in for a route's host: at once when they are signed in here, otherwise after the provider.
     pub(super) fn run_errand(&self, request: &Parsed<'_>, sealed: &str, env: &mut Env<'_>) -> Step {
         let opened = self.open_errand(request, sealed, env.now);
-        let is_over = opened.as_ref().is_some_and(|errand| errand.is_over(env.now));
+        let is_over = opened
+            .as_ref()
+            .is_some_and(|errand| errand.is_over(env.now));
         let Some(Errand::SignIn {
             authority,
             attempt,
@@ -215,7 +217,9 @@ impl Gate {
                 issued_at: env.now,
             };
             let plaintext = serde_json::to_vec(&ticket).ok()?;
-            let sealed = sealer.seal(Purpose::Ticket, authority, &plaintext, env).ok()?;
+            let sealed = sealer
+                .seal(Purpose::Ticket, authority, &plaintext, env)
+                .ok()?;
             if sealed.len() <= MAX_TICKET {
                 return Some(format!(
                     "https://{authority}{CALLBACK_PATH}?attempt={attempt}&ticket={sealed}"

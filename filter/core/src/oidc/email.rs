@@ -161,7 +161,8 @@ mod tests {
         };
         let listed = EmailTrust {
             tenants: vec![OWN.to_owned()],
-            ..many.clone()
+            is_multi_tenant: true,
+            ..trust(ProviderKind::Azure)
         };
         let single = trust(ProviderKind::Azure);
         for (claims, in_many, in_listed, in_single) in [
@@ -181,12 +182,7 @@ mod tests {
                 false,
                 false,
             ),
-            (
-                json!({"tid": FOREIGN, "xms_edov": true}),
-                true,
-                true,
-                true,
-            ),
+            (json!({"tid": FOREIGN, "xms_edov": true}), true, true, true),
             (json!({"tid": FOREIGN, "xms_edov": 1}), true, true, true),
             (json!({"tid": FOREIGN, "xms_edov": "1"}), true, true, true),
             (
@@ -195,12 +191,7 @@ mod tests {
                 true,
                 true,
             ),
-            (
-                json!({"tid": OWN, "xms_edov": false}),
-                false,
-                false,
-                false,
-            ),
+            (json!({"tid": OWN, "xms_edov": false}), false, false, false),
             (json!({"tid": OWN, "xms_edov": "0"}), false, false, false),
             (json!({"tid": OWN, "xms_edov": 2}), false, false, false),
             (json!({"tid": OWN, "xms_edov": null}), false, false, false),

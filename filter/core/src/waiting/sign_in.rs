@@ -179,13 +179,13 @@ impl Remaining<'_> {
     }
 
     fn at(self, stage: Stage) -> Waiting {
-        Waiting::on(Flow::SignIn(SignIn {
+        Waiting::on(Flow::SignIn(Box::new(SignIn {
             attempt: self.attempt,
             host: self.host,
             audience: self.audience,
             skew: self.skew,
             stage,
-        }))
+        })))
     }
 
     fn finish(self, claims: &Claims, tokens: &Tokens, gate: &Gate, env: &mut Env<'_>) -> Step {

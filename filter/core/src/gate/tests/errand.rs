@@ -224,7 +224,10 @@ fn n_07_tickets_go_to_origins_of_routes_only() {
     // A ticket is for its port.
     let errand = leave(&mut world, "app.test:8443", "/", &mut app);
     let ticket = sign_in_there(&mut world, &errand, &mut auth, "alice@corp.test");
-    assert_eq!(status(&world.visit("app.test", &target(&ticket), &app)), 400);
+    assert_eq!(
+        status(&world.visit("app.test", &target(&ticket), &app)),
+        400
+    );
     let step = world.visit("app.test:8443", &target(&ticket), &app);
     assert_eq!(status(&step), 303);
 }
@@ -239,18 +242,27 @@ fn n_06_an_errand_that_took_too_long_begins_again() {
     auth.take(&reply);
     let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
     world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
-    let path = format!("/oauth2/callback?code=c&state={}&iss={ISSUER}", query["state"]);
+    let path = format!(
+        "/oauth2/callback?code=c&state={}&iss={ISSUER}",
+        query["state"]
+    );
     // The sign-in host's own attempt is over, too: it begins again.
     let (reply, to) = location(world.visit(AUTH, &path, &auth));
     auth.take(&reply);
     let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
-    let path = format!("/oauth2/callback?code=c&state={}&iss={ISSUER}", query["state"]);
+    let path = format!(
+        "/oauth2/callback?code=c&state={}&iss={ISSUER}",
+        query["state"]
+    );
     let step = world.visit(AUTH, &path, &auth);
     let claims = world.claims("alice@corp.test", &query["nonce"]);
     let (reply, to) = location(world.answer(step, &claims));
     auth.take(&reply);
     let (_, back) = location(world.visit(AUTH, &target(&to), &auth));
-    assert_eq!((back.host_str(), back.path()), (Some("app.test"), "/.pomerium/sign_in"));
+    assert_eq!(
+        (back.host_str(), back.path()),
+        (Some("app.test"), "/.pomerium/sign_in")
+    );
     let errand = leave(&mut world, "app.test", &target(&back), &mut app);
     let (_, ticket) = location(world.visit(AUTH, &target(&errand), &auth));
     let (_, end) = location(world.visit("app.test", &target(&ticket), &app));

@@ -189,8 +189,14 @@ fn n_04_an_earlier_tab_ends_in_the_session_that_is_there() {
         let reply = open(&mut world, &path, &mut tab);
         assert_eq!(reply.status, 303, "{path}");
         assert_eq!(reply.header("location"), Some("/tab#part"), "{path}");
-        assert!(tab.0.values().all(|value| session.contains(value)), "{path}");
-        assert!(!tab.0.keys().any(|name| name.contains("_attempt_")), "{is_first}");
+        assert!(
+            tab.0.values().all(|value| session.contains(value)),
+            "{path}"
+        );
+        assert!(
+            !tab.0.keys().any(|name| name.contains("_attempt_")),
+            "{is_first}"
+        );
         assert_eq!(status(&world.visit("app.test", "/", &tab)), 200);
     }
 }
@@ -219,7 +225,9 @@ fn n_06_a_sign_in_that_took_too_long_begins_again_once() {
             }
             assert_eq!(reply.status, 303, "{}", reply.body);
             let again = reply.header("location").unwrap();
-            let again = again.strip_suffix("#part").expect("the fragment goes along");
+            let again = again
+                .strip_suffix("#part")
+                .expect("the fragment goes along");
             assert!(again.starts_with("/.pomerium/sign_in?attempt="), "{again}");
             assert_eq!(jar.0.len(), 1, "the first attempt is forgotten");
             assert_eq!(open(&mut world, &late, &mut jar.clone()).status, 400);

@@ -63,7 +63,11 @@ fn n_01_addresses_at_issuers_of_many_tenants() {
         }
         let off = json!({"require_email_verified": "off"});
         assert!(problem("common", &overlaid(&routes, &off)).is_some());
-        assert_eq!(problem(TENANT, &routes), None, "its own tenant's users only");
+        assert_eq!(
+            problem(TENANT, &routes),
+            None,
+            "its own tenant's users only"
+        );
     }
     let by_id = asking(json!({"user": "a"}));
     assert_eq!(problem("common", &by_id), None);
@@ -119,7 +123,8 @@ fn an_issuer_that_is_known_has_a_kind_of_its_own() {
         assert_eq!(trust.verification, EmailVerification::ByProvider);
         let told = loaded.warnings.iter().find_map(|warning| {
             let help = warning.help.as_deref().unwrap_or_default();
-            help.strip_prefix("write `idp_provider: ")?.strip_suffix('`')
+            help.strip_prefix("write `idp_provider: ")?
+                .strip_suffix('`')
         });
         assert_eq!(told, kind, "{issuer}");
     }
