@@ -45,7 +45,7 @@ pub const GLOBAL: &[Key] = &[
     Key::honoured(
         "address",
         Kind::Text,
-        By::BODIES,
+        By::ALL,
         "Where to listen, such as `:443` (the default) or `127.0.0.1:8443`",
     ),
     Key::honoured(
