@@ -226,8 +226,12 @@ pub(crate) fn send(call: &ProviderCall) -> Result<u32, Status> {
     hostcalls::dispatch_http_call(&call.upstream, headers, body, Vec::new(), timeout)
 }
 
-/// Reads the answer of the call whose callback is running and passes it to `take`.
-pub(crate) fn with_answer<T>(take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
+/// Reads the answer of the call whose callback is running, which has so many headers, and passes it to `take`.
+pub(crate) fn with_answer<T>(headers: usize, take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
+    if headers == 0 {
+        // There is no answer to read: Envoy refuses to, and the SDK takes that for a fault of the module's.
+        return take(&ProviderReply::NONE);
+    }
     let header = |name| {
         let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name);
         value.ok().flatten()

@@ -25,9 +25,9 @@ pub(crate) struct Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         if let Some(plugin) = &self.plugin {
-            answered(plugin, token);
+            answered(plugin, token, headers);
         }
     }
 }
@@ -52,6 +52,9 @@ impl RootContext for Root {
             ProviderDue::Call(call) => fetch(plugin, &call),
             ProviderDue::Ready => wake_all(plugin),
             ProviderDue::Nothing => {}
+        }
+        if let Some(warning) = plugin.gate.take_provider_warning() {
+            log::warn!("{warning}");
         }
         send_renewals(plugin);
         give_up_late(plugin);
@@ -108,19 +111,21 @@ fn own_name() -> String {
     format!("{} {}", text("plugin_name"), text("plugin_root_id"))
 }
 
-/// An answer of the provider has come, for everybody or for one sign-in.
-pub(crate) fn answered(plugin: &Plugin, token: u32) {
+/// An answer of the provider has come, for everybody or for one sign-in. It has no `headers` when the connection ended, or
+/// the time of the call was over, in the middle of it.
+pub(crate) fn answered(plugin: &Plugin, token: u32, headers: usize) {
     let pending = plugin.calls.borrow_mut().remove(&token);
     match pending {
-        Some(Pending::Provider) => with_answer(|reply| absorb(plugin, reply)),
-        Some(Pending::Request(stream, waiting)) => with_answer(|reply| {
+        Some(Pending::Provider) => with_answer(headers, |reply| absorb(plugin, reply)),
+        Some(Pending::Request(stream, waiting)) => with_answer(headers, |reply| {
             if hostcalls::set_effective_context(stream.id).is_ok() {
                 resume(plugin, &stream, waiting, reply);
             }
         }),
         Some(Pending::Renewal(renewing)) => {
-            let progress =
-                with_answer(|reply| with_env(|env| renewing.resume(&plugin.gate, reply, env)));
+            let progress = with_answer(headers, |reply| {
+                with_env(|env| renewing.resume(&plugin.gate, reply, env))
+            });
             go_on(plugin, progress);
         }
         // The request is over.

@@ -42,6 +42,7 @@ use crate::header::Reserved;
 use crate::in_force::InForce;
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::Claims;
+use crate::oidc::email;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::page::Look;
@@ -59,8 +60,8 @@ use cockpit::cookie::Binder;
 use forged::ForgedTokens;
 use plan::Plan;
 use program::BearerTokens;
-use renew::{Due, RENEWAL_WAIT};
-use routes::RouteIndex;
+use renew::Due;
+use routes::{HTTPS, KnownOrigin, RouteIndex};
 use upgrade::{WEBSOCKET_VERSION, refused_upgrade};
 use visit::Visit;
 
@@ -110,8 +111,10 @@ enum Found<'g> {
     Own,
     /// To a route.
     Route(Chosen<'g>),
-    /// To nothing: no route has this host, or none of them this port and path.
+    /// To nothing: no route has this host and path.
     Nothing,
+    /// To nothing: routes have this host, but by other ports.
+    OtherPort,
 }
 
 /// The route of a request.
@@ -146,7 +149,7 @@ impl Gate {
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));
         let secret = config.session.secret.as_ref();
         Self {
-            index: RouteIndex::new(&config.routes),
+            index: RouteIndex::new(&config.routes, config.listener.port()),
             plans: plans.collect(),
             reserved: Reserved::new(claim_headers),
             cookies: CookieNames::new(&config.session.cookie_name),
@@ -197,6 +200,7 @@ impl Gate {
             Found::Route(chosen) => chosen,
             Found::Own => return self.answer_own(&request, env),
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
+            Found::OtherPort => return self.refuse(&request, Refusal::Misdirected),
         };
         let mut visit = self.visit(&request, env);
         if visit.session.is_none() {
@@ -208,8 +212,7 @@ impl Gate {
         }
         let due = visit.session.as_ref();
         let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
-        if due == Due::Overdue {
-            let until = env.now.plus(RENEWAL_WAIT);
+        if let Due::Overdue { until } = due {
             return Step::Hold { until };
         }
         self.decide(&request, &chosen, &visit, env)
@@ -277,14 +280,20 @@ impl Gate {
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         let is_sign_in_host = self.is_sign_in_host(request);
+        let known = self.index.origin(routes, &request.authority);
+        let is_by_other_port = known == KnownOrigin::OtherPort
+            || (known == KnownOrigin::No && self.is_host_of_sign_in(request));
+        if is_by_other_port && !is_sign_in_host {
+            return Found::OtherPort;
+        }
         if endpoints::is_own(request.path(), is_sign_in_host) {
-            return if is_sign_in_host || self.index.knows(routes, host) {
+            return if is_sign_in_host || known == KnownOrigin::Yes {
                 Found::Own
             } else {
                 Found::Nothing
             };
         }
-        let port = request.authority.port.unwrap_or(443);
+        let port = request.authority.port.unwrap_or(HTTPS);
         let place = self.index.find(routes, host, port, request.path());
         let chosen = place.and_then(|place| {
             Some(Chosen {
@@ -367,6 +376,11 @@ impl Gate {
         }
     }
 
+    /// What the operator has to know about the provider, once; for the log.
+    pub fn take_provider_warning(&self) -> Option<String> {
+        self.provider.as_ref().and_then(Provider::take_warning)
+    }
+
     pub(crate) fn absorb_keys(&self, reply: &ProviderReply<'_>, env: &Env<'_>) {
         if let Some(provider) = &self.provider {
             provider.absorb_keys(reply, env);
@@ -395,7 +409,13 @@ impl Gate {
 
     /// Whether the file's policies or headers want to know what these claims do not say, so that UserInfo is worth a call.
     pub(crate) fn lacks_claims(&self, claims: &Claims) -> bool {
-        !claims.contains_key("email") || self.needs.lacks(claims)
+        let trust = self
+            .provider
+            .as_ref()
+            .map(|provider| &provider.settings().email_trust);
+        !claims.contains_key("email")
+            || self.needs.lacks(claims)
+            || trust.is_some_and(|trust| email::is_unproven(claims, trust))
     }
 
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {

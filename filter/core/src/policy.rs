@@ -106,6 +106,12 @@ impl Policy {
             .any(|criterion| matches!(criterion, Criterion::SourceIp(_)))
     }
 
+    /// Whether any criterion asks for the user's email address or its domain.
+    #[must_use]
+    pub(crate) fn asks_for_email(&self) -> bool {
+        self.criteria().any(Criterion::asks_for_email)
+    }
+
     /// Names the claim in which the provider tells a visitor's groups; `groups` unless it is said.
     pub(crate) fn set_groups_claim(&mut self, name: &str) {
         let terms = self.allow.iter_mut().chain(&mut self.deny);

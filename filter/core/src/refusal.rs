@@ -9,6 +9,8 @@ pub enum Refusal {
     MethodNotAllowed,
     /// No route has this host and path, or no endpoint of ours has this name.
     NotFound,
+    /// Routes have this host, but by other ports (RFC 9110 section 15.5.20).
+    Misdirected,
     /// Nobody is signed in, and a redirect would not help this client.
     Unauthenticated,
     /// A program brought a token that does not hold (RFC 6750 section 3.1).
@@ -95,6 +97,8 @@ pub enum SignInProblem {
     CodeRefused,
     /// The provider's answer cannot be used: not the protocol, too long, or an error of its own.
     ProviderAnswer,
+    /// The provider's access token is of another type than `Bearer` (OpenID Connect Core 1.0 section 3.1.3.3).
+    TokenType,
     /// The browser has signed in several times within a minute, and comes back without a session each time.
     Circle,
     /// What has to be kept about the person does not fit into a browser's cookies.
@@ -128,6 +132,8 @@ pub enum TokenProblem {
     Subject,
     /// `at_hash` does not fit the access token.
     AccessToken,
+    /// The user's tenant is not one that may sign in (`idp_allowed_tenants`).
+    Tenant,
 }
 
 impl Refusal {
@@ -145,8 +151,11 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::NoUnixUser
             | Self::OtherHost => 403,
-            Self::SignIn(SignInProblem::Declined) => 403,
-            Self::SignIn(SignInProblem::ProviderAnswer) => 502,
+            Self::SignIn(SignInProblem::Declined | SignInProblem::Token(TokenProblem::Tenant)) => {
+                403
+            }
+            Self::SignIn(SignInProblem::ProviderAnswer | SignInProblem::TokenType) => 502,
+            Self::Misdirected => 421,
             Self::SignIn(_) => 400,
             Self::WebsocketVersion => 426,
             Self::ClientCertificate => 495,
@@ -170,6 +179,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::WebsocketKey) => "bad-websocket-key",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
+            Self::Misdirected => "misdirected",
             Self::Unauthenticated => "unauthenticated",
             Self::BearerToken => "invalid-token",
             Self::TooManyTokens => "too-many-invalid-tokens",
@@ -193,6 +203,7 @@ impl Refusal {
             Self::BadRequest(_) => "This request cannot be understood",
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::NotFound => "There is nothing at this address",
+            Self::Misdirected => "There is nothing at this port",
             Self::Unauthenticated => "Please sign in",
             Self::BearerToken => "This token is not good here",
             Self::TooManyTokens => "Too many invalid tokens",
@@ -216,6 +227,9 @@ impl Refusal {
             Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
             Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
+            Self::Misdirected => {
+                "No application is served under this host with this port. Check the address."
+            }
             Self::BearerToken => {
                 "The token in the `Authorization` header is over, or for somebody else."
             }
@@ -260,6 +274,7 @@ impl SignInProblem {
             Self::Declined => "sign-in-declined",
             Self::CodeRefused => "sign-in-code-refused",
             Self::ProviderAnswer => "sign-in-provider-answer",
+            Self::TokenType => "sign-in-token-type",
             Self::Circle => "sign-in-circle",
             Self::TooLarge => "sign-in-too-large",
             Self::Token(problem) => problem.word(),
@@ -281,12 +296,17 @@ impl SignInProblem {
             Self::CodeRefused => {
                 "The identity provider does not accept this sign-in any more. Begin again."
             }
-            Self::ProviderAnswer => "The identity provider's answer cannot be used.",
+            Self::ProviderAnswer | Self::TokenType => {
+                "The identity provider's answer cannot be used."
+            }
             Self::Circle => {
                 "You have signed in several times within a minute, and are not signed in: going on would only repeat it."
             }
             Self::TooLarge => {
                 "What the identity provider says about you, and the policies here ask for, does not fit into a browser's cookies. The operator has to name fewer groups or claims."
+            }
+            Self::Token(TokenProblem::Tenant) => {
+                "Your account belongs to an organization whose users may not sign in here."
             }
             Self::Token(_) => "What the identity provider said about you could not be verified.",
         }
@@ -307,6 +327,7 @@ impl TokenProblem {
             Self::Nonce => "token-nonce",
             Self::Subject => "token-subject",
             Self::AccessToken => "token-access-token",
+            Self::Tenant => "token-tenant",
         }
     }
 }

@@ -60,7 +60,10 @@ impl Common {
 
     /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
     /// is shared by those of both.
-    pub(super) fn prepare_after(earlier: &Self, settings: Settings) -> anyhow::Result<Self> {
+    pub(super) fn prepare_after(earlier: &Self, mut settings: Settings) -> anyhow::Result<Self> {
+        // The listener stays where it is until a restart, and the module has to know by which port browsers come.
+        let listening = &earlier.config.listener.address;
+        settings.config.listener.address.clone_from(listening);
         Self::with(
             earlier.module.clone(),
             Arc::clone(&earlier.shared),
@@ -80,7 +83,10 @@ impl Common {
             shared,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
-            plugin_configuration: plugin_configuration(settings.file)?,
+            plugin_configuration: plugin_configuration(
+                settings.file,
+                &settings.config.listener.address,
+            )?,
             plugin_variables: plugin_variables(&settings.config),
             config: settings.config,
         })
@@ -98,14 +104,17 @@ impl Common {
     }
 }
 
-/// The file without its secrets.
-fn plugin_configuration(mut file: Value) -> anyhow::Result<Vec<u8>> {
+/// The file without its secrets, and with the address of the listener.
+fn plugin_configuration(mut file: Value, listening: &str) -> anyhow::Result<Vec<u8>> {
+    const ADDRESS: &str = "address";
     if let Value::Object(keys) = &mut file {
         keys.retain(|key, _| {
-            !SECRET_VARIABLES
+            let is_secret = SECRET_VARIABLES
                 .iter()
-                .any(|(secret, _)| key.eq_ignore_ascii_case(secret))
+                .any(|(secret, _)| key.eq_ignore_ascii_case(secret));
+            !is_secret && !key.eq_ignore_ascii_case(ADDRESS)
         });
+        keys.insert(ADDRESS.to_owned(), listening.into());
     }
     Ok(serde_json::to_vec(&file)?)
 }
@@ -168,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_plugin_configuration_has_no_secret() {
-        let text = String::from_utf8(plugin_configuration(file()).unwrap()).unwrap();
+        let text = String::from_utf8(plugin_configuration(file(), ":8443").unwrap()).unwrap();
         assert!(text.contains("idp.example.com"));
         assert!(!text.contains("s3cret") && !text.contains("AQEB"), "{text}");
     }

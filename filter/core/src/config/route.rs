@@ -218,6 +218,22 @@ impl Route {
         std::iter::once(&self.policy).chain(administrators)
     }
 
+    /// Whether a user's email address decides who gets in, or as whom.
+    pub(crate) fn asks_for_email(&self) -> bool {
+        let cockpit = self.cockpit.as_ref();
+        self.policy.asks_for_email() || cockpit.is_some_and(CockpitSettings::asks_for_email)
+    }
+
+    /// Whether claims that a tenant's administrator writes decide who gets in, or as whom.
+    pub(crate) fn asks_for_claims(&self) -> bool {
+        let cockpit = self.cockpit.as_ref();
+        let user_claim = cockpit.and_then(|cockpit| cockpit.user_claim.as_ref());
+        user_claim.is_some()
+            || self
+                .policies()
+                .any(|policy| policy.claims().next().is_some())
+    }
+
     /// Whether a visitor has to be signed in before anything of the route is decided or reached.
     pub(crate) fn asks_for_identity(&self) -> bool {
         self.cockpit.is_some() || self.policy.asks_for_identity()

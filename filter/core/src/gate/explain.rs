@@ -3,7 +3,7 @@
 use super::cockpit::Standing;
 use super::{Chosen, Found, Gate};
 use crate::assertion::Assertions;
-use crate::config::{EmailVerification, Route, Target};
+use crate::config::{EmailTrust, Route, Target};
 use crate::env::Env;
 use crate::explain::{
     ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
@@ -11,6 +11,7 @@ use crate::explain::{
 };
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
+use crate::oidc::email::vouched;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
 use crate::refusal::Refusal;
 use crate::request::{Parsed, Request};
@@ -50,6 +51,7 @@ impl Gate {
                 Explanation::own_page(&self.answer_own(&request, &mut env))
             }
             Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
+            Found::OtherPort => Explanation::before_any_route(Refusal::Misdirected),
         }
     }
 
@@ -77,16 +79,18 @@ impl Gate {
         }
     }
 
-    /// The session that a sign-in with these claims makes.
+    /// The session that a sign-in with these claims makes; `email_verified` stands for whatever this kind of provider says
+    /// about an address that it vouches for.
     fn imagine(&self, question: &Question<'_>, needs: &ClaimNeeds) -> Option<Session> {
         const LIFETIME: u64 = 60;
-        let verification = self
+        let trust = self
             .provider
             .as_ref()
-            .map_or_else(EmailVerification::default, |provider| {
-                provider.settings().email_verification
+            .map_or_else(EmailTrust::default, |provider| {
+                provider.settings().email_trust.clone()
             });
-        let identity = identity(question.claims?, verification, needs)?;
+        let claims = vouched(question.claims?, &trust);
+        let identity = identity(&claims, &trust, needs).ok()?;
         Some(Session::new(
             String::new(),
             identity,

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use super::Gate;
 use crate::cookie::MAX_SESSION_VALUE;
-use crate::env::Env;
+use crate::env::{Env, Timestamp};
 use crate::oidc::claims::{self, Claims};
+use crate::oidc::provider::Provider;
+use crate::refusal::TokenProblem;
 use crate::renewal::{
     End, Entry, LOCK, Outcome, PAUSE, Renewing, STANDINGS, Standing, seal_for_all,
 };
@@ -23,8 +25,11 @@ pub(super) enum Due {
     No,
     /// It begins now, ahead of time: nobody has to wait.
     Soon,
-    /// It begins now, and what the provider said is no longer current.
-    Overdue,
+    /// It begins now, or as soon as the provider is known, and what the provider said is no longer current.
+    Overdue {
+        /// How long a request waits for it.
+        until: Timestamp,
+    },
 }
 
 impl Gate {
@@ -48,8 +53,18 @@ impl Gate {
         let is_free = self
             .standing(session, env)
             .is_some_and(|standing| standing.busy_until <= env.now);
+        if !is_free {
+            return Due::No;
+        }
+        let is_overdue = env.now.0 >= renewal.overdue_at;
         // Asking for the provider makes it due when it is not known.
-        if !is_free || self.known_provider().is_none() || !lock(session, env) {
+        if self.known_provider().is_none() {
+            return match self.unknown_provider_until(env.now) {
+                Some(until) if is_overdue => Due::Overdue { until },
+                _ => Due::No,
+            };
+        }
+        if !lock(session, env) {
             return Due::No;
         }
         self.renewals.push(if session.is_programs() {
@@ -57,11 +72,20 @@ impl Gate {
         } else {
             Rc::clone(session)
         });
-        if env.now.0 < renewal.overdue_at {
-            Due::Soon
+        if is_overdue {
+            let until = env.now.plus(RENEWAL_WAIT);
+            Due::Overdue { until }
         } else {
-            Due::Overdue
+            Due::Soon
         }
+    }
+
+    /// Until when requests wait for a provider that this worker does not know yet: as long as for a renewal, once. A provider
+    /// that cannot be asked after that is down, and ends no session.
+    fn unknown_provider_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.provider.as_ref()?.unknown_since(now)?;
+        let until = since.plus(RENEWAL_WAIT);
+        (now < until).then_some(until)
     }
 
     /// Whether [`Gate::next_renewal`] has something to send.
@@ -81,10 +105,18 @@ impl Gate {
     }
 
     /// A session with what the provider says about the same person now.
-    pub(crate) fn renewed(&self, session: &Session, claims: &Claims) -> Option<Session> {
-        let verification = self.provider.as_ref()?.settings().email_verification;
-        let identity = claims::identity(claims, verification, &self.needs)?;
-        Some(session.renewed(identity).chosen_for(&self.policy_digest))
+    ///
+    /// # Errors
+    /// See [`claims::identity`].
+    pub(crate) fn renewed(
+        &self,
+        session: &Session,
+        claims: &Claims,
+    ) -> Result<Session, TokenProblem> {
+        let settings = self.provider.as_ref().map(Provider::settings);
+        let trust = &settings.ok_or(TokenProblem::Issuer)?.email_trust;
+        let identity = claims::identity(claims, trust, &self.needs)?;
+        Ok(session.renewed(identity).chosen_for(&self.policy_digest))
     }
 
     /// Tells all workers what a renewal came to, and the log in one line.

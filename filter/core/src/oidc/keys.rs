@@ -25,6 +25,8 @@ const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<Key>,
+    /// Whether the set shows the secret half of a key, which is not used then.
+    shows_secrets: bool,
 }
 
 /// One public key.
@@ -73,6 +75,9 @@ pub enum BadKeySet {
     /// Nothing in it is fit for verifying ID tokens.
     #[error("no key of the key set is usable")]
     Empty,
+    /// Every key that would be fit is shown with its secret half.
+    #[error("the key set shows the secret half of its keys, so that anybody can sign with them")]
+    Secret,
 }
 
 impl KeySet {
@@ -89,18 +94,29 @@ impl KeySet {
         if listed.len() > MAX_KEYS {
             return Err(BadKeySet::Malformed);
         }
-        let keys: Vec<Key> = listed.iter().filter_map(Key::read).collect();
+        let shows_secrets = listed.iter().any(shows_secret);
+        let public = listed.iter().filter(|jwk| !shows_secret(jwk));
+        let keys: Vec<Key> = public.filter_map(Key::read).collect();
         for (place, key) in keys.iter().enumerate() {
             let twin = |other: &Key| other.id == key.id && other.algorithm() == key.algorithm();
             if key.id.is_some() && keys.iter().skip(place + 1).any(twin) {
                 return Err(BadKeySet::RepeatedId);
             }
         }
-        if keys.is_empty() {
-            Err(BadKeySet::Empty)
-        } else {
-            Ok(Self { keys })
+        match (keys.is_empty(), shows_secrets) {
+            (true, true) => Err(BadKeySet::Secret),
+            (true, false) => Err(BadKeySet::Empty),
+            (false, _) => Ok(Self {
+                keys,
+                shows_secrets,
+            }),
         }
+    }
+
+    /// Whether the set shows the secret half of a key. Such a key vouches for nothing: anybody can sign with it.
+    #[must_use]
+    pub const fn shows_secrets(&self) -> bool {
+        self.shows_secrets
     }
 
     /// Whether one of these keys has signed a token and its times hold under `options`.
@@ -241,6 +257,11 @@ impl NotVouched {
             Self::Signature
         }
     }
+}
+
+/// Whether a key stands there with what only its owner may know (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037).
+fn shows_secret(jwk: &Value) -> bool {
+    ["d", "k"].iter().any(|name| jwk.get(*name).is_some())
 }
 
 fn may_verify(jwk: &Value) -> bool {

@@ -45,7 +45,7 @@ pub const GLOBAL: &[Key] = &[
     Key::honoured(
         "address",
         Kind::Text,
-        By::BODIES,
+        By::ALL,
         "Where to listen, such as `:443` (the default) or `127.0.0.1:8443`",
     ),
     Key::honoured(
@@ -244,7 +244,13 @@ pub const GLOBAL: &[Key] = &[
         "require_email_verified",
         Kind::Word(&["strict", "off"]),
         By::FILTER,
-        "Jetway's own: `strict` relies only on addresses that the provider calls verified, `off` on all; by default those that it calls unverified do not count",
+        "Jetway's own: `strict` relies only on email addresses that the provider states to be verified (`email_verified`, or `xms_edov` at `azure`), `off` on all; by default it depends on the kind of provider, see README.md",
+    ),
+    Key::honoured(
+        "idp_allowed_tenants",
+        Kind::Texts,
+        By::FILTER,
+        "Jetway's own: only users of these tenants sign in: tenant ids (`tid`) at `azure`, Workspace domains (`hd`) at `google`. An email address of a named `azure` tenant counts as verified unless the token denies it",
     ),
     Key::honoured(
         "idp_access_token_allowed_audiences",

@@ -29,7 +29,7 @@ pub const ROUTE: &[Key] = &[
         "from",
         Kind::Text,
         By::FILTER,
-        "The public address, such as `https://app.example.com`; a port in it must match, and each `*` in the host stands for any text",
+        "The public address, such as `https://app.example.com`; a port in it must match, without one the port is 443 or that of `address`, and each `*` in the host stands for any text",
     ),
     Key::honoured(
         "prefix",

@@ -33,6 +33,7 @@ const BESIDE: &[&str] = &[
     "global darkmode_secondary_color",
     "global favicon_file",
     "global favicon_url",
+    "global idp_allowed_tenants",
     "global idp_client_private_key",
     "global idp_client_private_key_file",
     "global idp_client_private_key_id",

@@ -217,8 +217,8 @@ impl Gate {
         let begun = token.begun.min(first_seen(&id, &token, env));
         let lifetime = token.end.since(env.now);
         let claims = self.translate(token.claims);
-        let verification = self.provider.as_ref()?.settings().email_verification;
-        let identity = claims::identity(&claims, verification, &self.needs)?;
+        let trust = &self.provider.as_ref()?.settings().email_trust;
+        let identity = claims::identity(&claims, trust, &self.needs).ok()?;
         let longest = self.config.session.lifetime.as_secs();
         let mut session =
             Session::new(id, identity, env.now, lifetime.min(longest)).begun_at(begun);

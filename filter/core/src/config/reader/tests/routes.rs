@@ -220,8 +220,8 @@ fn wildcards_and_ports() {
     let from = route(json!({"from": "https://*.Example.com:8443"}))
         .unwrap()
         .from;
-    assert!(from.is_wildcard() && from.serves("a.b.example.com", 8443));
-    assert!(!from.serves("a.example.com", 443) && !from.serves("example.com", 8443));
+    assert!(from.is_wildcard() && from.fits("a.b.example.com") && from.port == Some(8443));
+    assert!(!from.fits("example.com"));
     assert_eq!(from.authority(), "*.example.com:8443");
 }
 
