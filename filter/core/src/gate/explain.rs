@@ -12,7 +12,7 @@ use crate::explain::{
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::request::{Parsed, Request};
 use crate::session::Session;
 use crate::shared::LocalShared;
@@ -50,6 +50,9 @@ impl Gate {
                 Explanation::own_page(&self.answer_own(&request, &mut env))
             }
             Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
+            Found::Ambiguous => {
+                Explanation::before_any_route(Refusal::BadRequest(BadRequest::Path))
+            }
         }
     }
 

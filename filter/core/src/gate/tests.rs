@@ -8,6 +8,7 @@ mod explain;
 mod headers;
 mod identity;
 mod pages;
+mod paths;
 mod programs;
 mod provider_logout;
 mod providers;

@@ -77,22 +77,49 @@ impl PathMatch {
     }
 }
 
-/// A path in the form that requests' paths are brought into; in another one it would never match.
+/// Reads a path in the form that requests' paths are brought into; in another one it would never match.
 fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let text = object.some_text(key, findings)?;
-    if canonical(&text).as_deref() == Ok(text.as_str()) && !text.contains('?') {
-        return Some(text);
+    let place = object.place_of(key);
+    if !is_canonical(&text) {
+        findings
+            .problem(
+                &place,
+                format!(
+                    "{} is not a path in its plain form, so it never matches",
+                    quoted(&text)
+                ),
+            )
+            .help(plain_form_help(&text));
+        return None;
     }
-    findings
-        .problem(
-            &object.place_of(key),
-            format!(
-                "{} is not a path in its plain form, so it never matches",
-                quoted(&text)
-            ),
-        )
-        .help("begin with `/`, without `.` segments, `//`, `?` or needless escapes");
-    None
+    // A request takes the same route with what follows a `;` and without it, or is refused.
+    if text.contains(';') {
+        findings
+            .problem(
+                &place,
+                format!(
+                    "{} has a `;`, after which many servers read a parameter, so it never matches",
+                    quoted(&text)
+                ),
+            )
+            .help("end it before the `;`");
+        return None;
+    }
+    Some(text)
+}
+
+/// Whether a path is written in its one form, without a query.
+pub(super) fn is_canonical(text: &str) -> bool {
+    canonical(text).as_deref() == Ok(text) && !text.contains('?')
+}
+
+/// What to write instead of a path that is in another form.
+pub(super) fn plain_form_help(text: &str) -> String {
+    match canonical(text) {
+        Ok(plain) if !plain.contains('?') => format!("write {}", quoted(&plain)),
+        _ => "begin with `/`, without `.` segments, `//`, `?` or needless escapes".to_owned(),
+    }
 }
 
 fn warn_of_several(object: &Object<'_>, findings: &mut Findings) {

@@ -208,6 +208,37 @@ fn a_person_hands_a_session_to_a_program() {
         assert!(!seen.has_like("authorization"), "{header:?}");
         assert!(!seen.has_like("x-pomerium-authorization"));
     }
+    // N-16: not among others, either, and not by way of the file.
+    let (own, other) = (
+        format!("bearer Pomerium-{session}"),
+        "Basic eDp5".to_owned(),
+    );
+    let joined = format!("{other} ,{own}");
+    for lines in [
+        vec![&own, &own],
+        vec![&other, &own],
+        vec![&own, &other, &own],
+        vec![&joined],
+        vec![&joined, &other],
+    ] {
+        let lines: Vec<(&str, &[u8])> = lines
+            .iter()
+            .map(|line| ("authorization", line.as_bytes()))
+            .chain([("x-pomerium-authorization", session.as_bytes())])
+            .collect();
+        let seen = world.upstream(&request("POST", "app.test", "/api", &lines));
+        let shown = seen
+            .headers
+            .iter()
+            .any(|(_, value)| String::from_utf8_lossy(value).contains(&session));
+        assert!(!shown && !seen.has_like("authorization"), "{seen:?}");
+    }
+    let ours = [
+        ("x-pomerium-authorization", session.as_bytes()),
+        ("authorization", other.as_bytes()),
+    ];
+    let seen = world.upstream(&request("POST", "app.test", "/api", &ours));
+    assert_eq!(seen.get("authorization").as_deref(), Some("Basic eDp5"));
     let with = |host: &str, path: &str, value: &str, more: &[(&str, &[u8])]| {
         let mut extra = vec![("authorization", value.as_bytes())];
         extra.extend(more);

@@ -31,6 +31,7 @@ fn taken(gate: &Gate, host: &str, path: &str) -> String {
         Found::Route(chosen) => chosen.route.name.clone(),
         Found::Own => "own".to_owned(),
         Found::Nothing => String::new(),
+        Found::Ambiguous => "ambiguous".to_owned(),
     }
 }
 
