@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::routes::public;
 use super::world::{Headers, Sight, World, request};
 use crate::contract::ROUTE_HEADER;
+use crate::step::Forwarded;
 
 /// A world with one public route of `https://app.test`, and further keys at the top of the file.
 fn world(mut route: Value, more: &Value) -> World {
@@ -281,7 +282,7 @@ fn n_17_answers_with_a_session_are_for_one_browser() {
         forwarded
     };
     let (plain, set) = (forwarded("/"), forwarded("/set"));
-    let answer = |world: &World, forwarded, headers: &[(&str, &str)]| {
+    let answer = |world: &World, forwarded: &Forwarded, headers: &[(&str, &str)]| {
         let headers: Headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
@@ -326,7 +327,7 @@ fn n_17_answers_with_a_session_are_for_one_browser() {
         Some("private, max-age=9")
     );
     // Without a cookie of ours, everything stays as the upstream wants it.
-    let without = crate::step::Forwarded {
+    let without = Forwarded {
         cookies: Vec::new(),
         ..plain
     };
