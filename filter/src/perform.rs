@@ -153,11 +153,10 @@ fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Ph
     if let Some(watched) = forward.take_watched() {
         plugin.watched.borrow_mut().insert(stream.id, watched);
     }
-    *stream.fate.borrow_mut() = Fate::Forwarded {
-        route: forward.route(),
-        cookies: forward.cookies().to_vec(),
-        binding: forward.binding().cloned(),
-    };
+    if let Some(warning) = forward.warning() {
+        log::warn!("{warning}");
+    }
+    *stream.fate.borrow_mut() = Fate::Forwarded(forward.forwarded().clone());
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;
     }

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
-use jetway_core::gate::{Binding, Gate};
+use jetway_core::gate::Gate;
 use jetway_core::renewal::Renewing;
 use jetway_core::shared::SharedData;
-use jetway_core::step::RouteNumber;
+use jetway_core::step::Forwarded;
 use jetway_core::waiting::Waiting;
 use jetway_core::watched::Watched;
 use proxy_wasm::hostcalls;
@@ -86,15 +86,8 @@ pub(crate) enum Fate {
     Kept,
     /// It waits for its body, of which so much is read at the most.
     AwaitsBody(usize),
-    /// It was let through.
-    Forwarded {
-        /// The route has a say in the upstream's answer.
-        route: RouteNumber,
-        /// `Set-Cookie` values to add to the answer.
-        cookies: Vec<String>,
-        /// What binds the cookies of a Cockpit to the visitor.
-        binding: Option<Binding>,
-    },
+    /// It was let through, and its answer is edited by this.
+    Forwarded(Forwarded),
 }
 
 impl Plugin {

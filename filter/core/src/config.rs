@@ -67,6 +67,9 @@ pub struct IdentitySettings {
     pub signing_key_text: Option<Secret>,
     /// Lower-case header names and the claims that they carry (`jwt_claims_headers`).
     pub claim_headers: Vec<(String, String)>,
+    /// Further headers that no client may send, in lower case; one that ends with `*` stands for every name with that
+    /// beginning (`reserved_request_headers`).
+    pub reserved_headers: Vec<String>,
     /// The claim that names a visitor's groups (`idp_groups_claim`, default `groups`).
     pub groups_claim: String,
     /// What stands as `iss` (`jwt_issuer_format`).

@@ -2,6 +2,7 @@
 
 mod answer;
 mod bounces;
+mod caching;
 mod callback;
 mod cockpit;
 mod endpoints;
@@ -17,6 +18,7 @@ mod renew;
 mod revoked;
 mod rewrite;
 mod routes;
+mod shrink;
 mod sign_in;
 mod sign_out;
 mod upgrade;
@@ -25,6 +27,7 @@ mod watch;
 mod who_am_i;
 
 pub use answer::AnswerEdits;
+pub(crate) use caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
 pub(crate) use callback::Landing;
 pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
@@ -46,8 +49,9 @@ use crate::oidc::email;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::page::Look;
+use crate::path::without_parameters;
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::renewal::{Queue, Standings};
 use crate::reply::{Audience, Extras, plain, refuse};
 use crate::request::{Parsed, Request};
@@ -115,6 +119,18 @@ enum Found<'g> {
     Nothing,
     /// To nothing: routes have this host, but by other ports.
     OtherPort,
+    /// To different places, depending on whether a server reads what follows a `;` as a parameter.
+    Ambiguous,
+}
+
+impl Found<'_> {
+    /// Whether both lead to the same place.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(one), Self::Route(other)) => one.number == other.number,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
 }
 
 /// The route of a request.
@@ -146,12 +162,13 @@ impl Gate {
             needs.tell(needed_claims(identity));
         }
         let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
+        let reserved_headers = identity.reserved_headers.iter().map(String::as_str);
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));
         let secret = config.session.secret.as_ref();
         Self {
             index: RouteIndex::new(&config.routes, config.listener.port()),
             plans: plans.collect(),
-            reserved: Reserved::new(claim_headers),
+            reserved: Reserved::new(claim_headers.chain(reserved_headers)),
             cookies: CookieNames::new(&config.session.cookie_name),
             sealer: secret.map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
             binder: secret
@@ -201,6 +218,9 @@ impl Gate {
             Found::Own => return self.answer_own(&request, env),
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
             Found::OtherPort => return self.refuse(&request, Refusal::Misdirected),
+            Found::Ambiguous => {
+                return self.refuse(&request, Refusal::BadRequest(BadRequest::Path));
+            }
         };
         let mut visit = self.visit(&request, env);
         if visit.session.is_none() {
@@ -276,8 +296,18 @@ impl Gate {
         Parsed::read(request, &self.reserved)
     }
 
-    /// Finds where a request leads.
+    /// Finds where a request leads. Applications disagree about what follows a `;` in a path: where that would lead to
+    /// another place, the request leads nowhere.
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
+        let found = self.find_path(request, request.path());
+        match without_parameters(request.path()) {
+            Some(path) if !found.is_same(&self.find_path(request, &path)) => Found::Ambiguous,
+            _ => found,
+        }
+    }
+
+    /// Finds where a request leads by the letters of this path.
+    fn find_path(&self, request: &Parsed<'_>, path: &str) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         let is_sign_in_host = self.is_sign_in_host(request);
         let known = self.index.origin(routes, &request.authority);
@@ -286,7 +316,7 @@ impl Gate {
         if is_by_other_port && !is_sign_in_host {
             return Found::OtherPort;
         }
-        if endpoints::is_own(request.path(), is_sign_in_host) {
+        if endpoints::is_own(path, is_sign_in_host) {
             return if is_sign_in_host || known == KnownOrigin::Yes {
                 Found::Own
             } else {
@@ -294,7 +324,7 @@ impl Gate {
             };
         }
         let port = request.authority.port.unwrap_or(HTTPS);
-        let place = self.index.find(routes, host, port, request.path());
+        let place = self.index.find(routes, host, port, path);
         let chosen = place.and_then(|place| {
             Some(Chosen {
                 number: RouteNumber(place),
@@ -332,8 +362,8 @@ impl Gate {
                 let entry = entry.as_ref().zip(binding.as_ref());
                 match self.edits(request, chosen, facts, entry, told, env) {
                     Ok(edits) => {
-                        let forward = Forward::new(permit, chosen.number, edits);
-                        Step::Forward(forward.bound(binding))
+                        let forward = Forward::new(permit, chosen.number, edits.edits);
+                        Step::Forward(forward.bound(binding).warned(edits.warning))
                     }
                     Err(refusal) => self.refuse(request, refusal),
                 }

@@ -1,7 +1,7 @@
 //! A visitor's session: what the provider said about them, sealed into a cookie.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Session {
     /// The claims that the file's policies ask for, each with all its values.
     #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<String, Vec<Value>>,
+    /// Names of claims of which values were given up, because they did not fit.
+    #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
+    incomplete: BTreeSet<String>,
     /// For which policies the claims were chosen, see [`crate::needs::ClaimNeeds::digest`].
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     chosen_for: String,
@@ -114,6 +117,7 @@ impl Session {
             email_verified: identity.email_verified,
             signed_in_at: now.0,
             claims: identity.claims,
+            incomplete: BTreeSet::new(),
             chosen_for: String::new(),
             expires_at: now.plus(lifetime_seconds).0,
             seen_at: now.0,
@@ -203,12 +207,35 @@ impl Session {
         self.lacks_refresh_token() && self.renewal.as_ref().is_some_and(overdue)
     }
 
-    /// Forgets claims that these needs do not name.
-    pub(crate) fn keep_only(&mut self, needs: &ClaimNeeds) {
-        for (name, values) in &mut self.claims {
+    /// Gives up the values of a claim that these needs do not name, and remembers that there were any.
+    pub(crate) fn give_up(&mut self, name: &str, needs: &ClaimNeeds) {
+        let Some(values) = self.claims.get_mut(name) else {
+            return;
+        };
+        let before = values.len();
+        if needs.names(name) {
             needs.retain(name, values);
+        } else {
+            values.clear();
         }
-        self.claims.retain(|name, _| needs.names(name));
+        let is_changed = values.len() < before;
+        if !needs.names(name) {
+            self.claims.remove(name);
+        }
+        if is_changed {
+            self.incomplete.insert(name.to_owned());
+        }
+    }
+
+    /// Names and values of all claims that the session keeps.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &[Value])> {
+        let claims = self.claims.iter();
+        claims.map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
+    /// Names of the claims of which values were given up.
+    pub(crate) fn incomplete_claims(&self) -> impl Iterator<Item = &str> {
+        self.incomplete.iter().map(String::as_str)
     }
 
     /// When the person signed in.
@@ -240,6 +267,7 @@ impl Session {
             stated_email: identity.email.map(lower_case_domain),
             email_verified: identity.email_verified,
             claims: identity.claims,
+            incomplete: BTreeSet::new(),
             ..self.clone()
         }
     }

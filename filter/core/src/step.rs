@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::env::Timestamp;
-use crate::gate::Binding;
+use crate::gate::{Binding, CACHE_CONTROL, is_for_shared_caches, private_directives};
 use crate::policy::Permit;
 use crate::waiting::Waiting;
 use crate::watched::Watched;
@@ -38,28 +38,63 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Forward {
     _permit: Permit,
-    route: RouteNumber,
     edits: Vec<Edit<'static>>,
-    cookies: Vec<String>,
+    forwarded: Forwarded,
     watched: Option<Watched>,
-    binding: Option<Binding>,
+    warning: Option<String>,
+}
+
+/// What the answer to a forwarded request is edited by, see [`crate::gate::Gate::edit_answer`].
+#[derive(Clone)]
+pub struct Forwarded {
+    /// The route that was chosen.
+    pub(crate) route: RouteNumber,
+    /// `Set-Cookie` values to add to the answer, whatever it is.
+    pub(crate) cookies: Vec<String>,
+    /// What binds the cookies of the answer to the visitor, when the upstream is a Cockpit.
+    pub(crate) binding: Option<Binding>,
+}
+
+impl fmt::Debug for Forwarded {
+    /// Cookies are sealed sessions: only their number is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarded")
+            .field("route", &self.route)
+            .field("cookies", &self.cookies.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Forward {
     pub(crate) const fn new(permit: Permit, route: RouteNumber, edits: Vec<Edit<'static>>) -> Self {
         Self {
             _permit: permit,
-            route,
             edits,
-            cookies: Vec::new(),
+            forwarded: Forwarded {
+                route,
+                cookies: Vec::new(),
+                binding: None,
+            },
             watched: None,
-            binding: None,
+            warning: None,
         }
     }
 
     /// The same, with `Set-Cookie` values for the answer.
-    pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
-        Self { cookies, ..self }
+    pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        self.forwarded.cookies = cookies;
+        self
+    }
+
+    /// The same, with something for the log.
+    pub(crate) fn warned(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
+    }
+
+    /// What is to be logged as a warning: one line, without secrets.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     pub(crate) fn watched(self, watched: Watched) -> Self {
@@ -75,26 +110,21 @@ impl Forward {
     }
 
     /// The same, with what binds the cookies of a Cockpit to the visitor.
-    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
-        Self { binding, ..self }
+    pub(crate) fn bound(mut self, binding: Option<Binding>) -> Self {
+        self.forwarded.binding = binding;
+        self
     }
 
-    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    /// What the answer is edited by, to be kept until it comes.
     #[must_use]
-    pub const fn binding(&self) -> Option<&Binding> {
-        self.binding.as_ref()
+    pub const fn forwarded(&self) -> &Forwarded {
+        &self.forwarded
     }
 
-    /// `Set-Cookie` values to add to the upstream's answer, whatever it is.
+    /// `Set-Cookie` values that the answer gets.
     #[must_use]
     pub fn cookies(&self) -> &[String] {
-        &self.cookies
-    }
-
-    /// The route that was chosen: the upstream's answer is edited by it, see [`crate::gate::Gate::edit_answer`].
-    #[must_use]
-    pub const fn route(&self) -> RouteNumber {
-        self.route
+        &self.forwarded.cookies
     }
 
     /// Header edits, to be done in this order.
@@ -122,6 +152,13 @@ pub enum Edit<'a> {
 impl<'a> Edit<'a> {
     pub(crate) fn set(name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::Set(name.into(), value.into())
+    }
+
+    /// The header that changes.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Remove(name) | Self::Set(name, _) | Self::Add(name, _) => name,
+        }
     }
 }
 
@@ -164,11 +201,30 @@ impl Reply {
         self.headers.push((Cow::Borrowed(name), value));
     }
 
+    /// The same answer with `Set-Cookie` values. One that has any is kept out of shared caches.
     pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        if !cookies.is_empty() {
+            self.keep_private();
+        }
         for line in cookies {
             self.add("set-cookie", line);
         }
         self
+    }
+
+    /// Keeps the answer out of shared caches, whatever the file says of its headers.
+    fn keep_private(&mut self) {
+        self.headers.retain(|(name, _)| !is_for_shared_caches(name));
+        let of_caching = |(name, value): &(Cow<'static, str>, String)| {
+            (name == CACHE_CONTROL).then(|| value.clone().into_bytes())
+        };
+        let lines: Vec<Vec<u8>> = self.headers.iter().filter_map(of_caching).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        if let Some(directives) = private_directives(&lines) {
+            self.headers.retain(|(name, _)| name != CACHE_CONTROL);
+            let directives = String::from_utf8_lossy(&directives).into_owned();
+            self.add(CACHE_CONTROL, directives);
+        }
     }
 
     /// The first header of this name.

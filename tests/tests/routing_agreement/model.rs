@@ -39,7 +39,18 @@ pub(crate) fn outcome<'e>(
     let Some(path) = request.path.as_deref() else {
         return (answer(400), None);
     };
-    let entry = match choose(entries, request, path, place.listening) {
+    let chosen = choose(entries, request, path, place.listening);
+    // Some servers leave out what follows a `;`: refused where that leads elsewhere.
+    let also = choose(
+        entries,
+        request,
+        &without_parameters(path),
+        place.listening,
+    );
+    if chosen.map(|entry| &entry.name) != also.map(|entry| &entry.name) {
+        return (answer(400), None);
+    }
+    let entry = match chosen {
         Ok(entry) => entry,
         Err(status) => return (answer(status), None),
     };
@@ -58,6 +69,17 @@ pub(crate) fn outcome<'e>(
         },
     };
     (outcome, Some(entry))
+}
+
+/// A path as servers read it that leave out what follows a `;` in a segment.
+fn without_parameters(path: &str) -> String {
+    let segments = path
+        .split('/')
+        .map(|segment| match segment.split_once(';') {
+            Some((name, _)) => name,
+            None => segment,
+        });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// The first route in the file for port and path, among those that name the host if there is any, whatever their port,
@@ -110,7 +132,10 @@ fn rewritten(entry: &Entry, path: &str) -> String {
         Paths::Any | Paths::Regex(..) => return path.to_owned(),
     };
     match entry.rewrite {
-        Some(rewrite) => format!("{rewrite}{}", &path[matched.len()..]),
+        Some(rewrite) => {
+            let path = format!("{rewrite}{}", &path[matched.len()..]);
+            format!("/{}", path.trim_start_matches('/'))
+        }
         None => path.to_owned(),
     }
 }

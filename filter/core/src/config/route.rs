@@ -281,7 +281,8 @@ fn read_timeouts(
     )
 }
 
-/// A rewritten path is what was matched, replaced, and the rest: nothing adds a slash between them or takes one out.
+/// Warns of paths that are surely not meant. A rewritten path is what was matched, replaced, and the rest: nothing adds a
+/// slash between them or takes one out, but at the beginning.
 fn warn_of_slashes(
     path: &PathMatch,
     rewrite: Option<&PathRewrite>,
@@ -296,7 +297,8 @@ fn warn_of_slashes(
         PathMatch::Prefix(prefix) => prefix,
         PathMatch::Exact(_) | PathMatch::Regex(_) => return,
     };
-    if matched.ends_with('/') == replacement.ends_with('/') {
+    // The root takes the place of a prefix without a slash too: a path never begins with two.
+    if replacement == "/" || matched.ends_with('/') == replacement.ends_with('/') {
         return;
     }
     let rest = if matched.ends_with('/') { "x" } else { "/x" };

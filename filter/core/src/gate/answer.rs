@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::cockpit::cookie::Released;
 use super::plan::{AnswerPlan, rewrite};
-use super::{Binding, Chosen, Gate, rewrite as rewriting};
+use super::{Binding, Chosen, Gate, caching, rewrite as rewriting};
 use crate::config::{FixedResponse, Redirect};
 use crate::policy::Permit;
 use crate::reply::{plain, redirect};
 use crate::request::Parsed;
-use crate::step::{Edit, Reply, RouteNumber, Step};
+use crate::step::{Edit, Forwarded, Reply, RouteNumber, Step};
 
 /// How an upstream's answer changes on its way to the visitor.
 #[derive(Debug, Default)]
@@ -21,27 +21,44 @@ pub struct AnswerEdits<'a> {
 }
 
 impl Gate {
-    /// Whether the edits of this route's answers depend on the answer's own headers, beside `Set-Cookie`: otherwise
+    /// Whether the edits of an answer depend on the answer's own headers, beside `Set-Cookie`: otherwise
     /// [`Gate::edit_answer`] needs to be shown none when the answer sets no cookie.
     #[must_use]
-    pub fn reads_answer(&self, route: RouteNumber) -> bool {
-        self.plan(route)
-            .is_some_and(|plan| !(plan.defaults.is_empty() && plan.rewrites.is_empty()))
+    pub fn reads_answer(&self, forwarded: &Forwarded) -> bool {
+        let plan = self.plan(forwarded.route);
+        !forwarded.cookies.is_empty()
+            || plan.is_some_and(|plan| !(plan.defaults.is_empty() && plan.rewrites.is_empty()))
     }
 
     /// How the headers of an upstream's answer change. `headers` are the answer's, names in lower case, `:status` among
-    /// them; `binding` is that of the permission to forward ([`crate::step::Forward::binding`]).
+    /// them.
     #[must_use]
     pub fn edit_answer<'g>(
         &'g self,
-        route: RouteNumber,
-        binding: Option<&Binding>,
+        forwarded: &'g Forwarded,
         headers: &[(String, Vec<u8>)],
     ) -> AnswerEdits<'g> {
         let mut answer = AnswerEdits::default();
-        let Some(plan) = self.plan(route) else {
-            return answer;
-        };
+        if let Some(plan) = self.plan(forwarded.route) {
+            self.edit_by_plan(plan, forwarded.binding.as_ref(), headers, &mut answer);
+        }
+        if !forwarded.cookies.is_empty() {
+            caching::keep_private(headers, &mut answer.edits);
+            let cookies = forwarded.cookies.iter();
+            let edits = cookies.map(|line| Edit::Add(SET_COOKIE.into(), line.as_bytes().into()));
+            answer.edits.extend(edits);
+        }
+        answer
+    }
+
+    /// Makes the edits that a route asks for.
+    fn edit_by_plan<'g>(
+        &'g self,
+        plan: &'g AnswerPlan,
+        binding: Option<&Binding>,
+        headers: &[(String, Vec<u8>)],
+        answer: &mut AnswerEdits<'g>,
+    ) {
         for (name, value) in &plan.set {
             answer.edits.push(set(name, value));
         }
@@ -62,9 +79,8 @@ impl Gate {
             }
         }
         if !plan.set.iter().any(|(name, _)| name == SET_COOKIE) {
-            self.edit_cookies(plan, binding, headers, &mut answer);
+            self.edit_cookies(plan, binding, headers, answer);
         }
-        answer
     }
 
     /// Rewrites the cookies that an upstream sets, binds those of a Cockpit, and takes out ours.

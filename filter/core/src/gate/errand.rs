@@ -207,26 +207,23 @@ impl Gate {
         let mut session = session.clone();
         session.id_token = None;
         let sealer = self.sealer.as_ref()?;
-        for is_small in [false, true] {
-            if is_small {
-                session.keep_only(&self.policy_needs);
-            }
+        self.shrinking(&session).find_map(|session| {
             let ticket = Ticket {
-                session: session.clone(),
+                session,
                 binding: binding.clone(),
                 issued_at: env.now,
             };
             let plaintext = serde_json::to_vec(&ticket).ok()?;
+            if plaintext.len() > MAX_TICKET {
+                return None;
+            }
             let sealed = sealer
                 .seal(Purpose::Ticket, authority, &plaintext, env)
                 .ok()?;
-            if sealed.len() <= MAX_TICKET {
-                return Some(format!(
-                    "https://{authority}{CALLBACK_PATH}?attempt={attempt}&ticket={sealed}"
-                ));
-            }
-        }
-        None
+            (sealed.len() <= MAX_TICKET).then(|| {
+                format!("https://{authority}{CALLBACK_PATH}?attempt={attempt}&ticket={sealed}")
+            })
+        })
     }
 
     /// The sign-in host sends a browser back with a ticket.

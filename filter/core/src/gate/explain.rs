@@ -13,7 +13,7 @@ use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
 use crate::oidc::email::vouched;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::request::{Parsed, Request};
 use crate::session::Session;
 use crate::shared::LocalShared;
@@ -52,6 +52,9 @@ impl Gate {
             }
             Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
             Found::OtherPort => Explanation::before_any_route(Refusal::Misdirected),
+            Found::Ambiguous => {
+                Explanation::before_any_route(Refusal::BadRequest(BadRequest::Path))
+            }
         }
     }
 

@@ -173,16 +173,19 @@ fn credential<'a>(request: &Parsed<'a>) -> Option<Credential<'a>> {
     }
 }
 
-/// Whether an `Authorization` header is for us, so that the upstream does not see it.
+/// Whether an `Authorization` header has a credential for us in it, so that the upstream does not see it. Proxies join
+/// several lines by commas: each part is looked at.
 pub(super) fn is_own_authorization(value: &[u8]) -> bool {
-    split(value).is_some_and(|(scheme, rest)| {
-        scheme.eq_ignore_ascii_case(b"pomerium")
-            || (scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b"Pomerium-"))
+    value.split(|&byte| byte == b',').any(|part| {
+        split(part.trim_ascii()).is_some_and(|(scheme, rest)| {
+            scheme.eq_ignore_ascii_case(b"pomerium")
+                || (scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b"Pomerium-"))
+        })
     })
 }
 
 fn split(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let space = value.iter().position(|&byte| byte == b' ')?;
+    let space = value.iter().position(u8::is_ascii_whitespace)?;
     let (scheme, rest) = value.split_at_checked(space)?;
     Some((scheme, rest.trim_ascii()))
 }

@@ -202,14 +202,11 @@ impl Gate {
     /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<Outcome> {
         let sealer = self.sealer.as_ref()?;
-        let mut session = session.clone();
-        let mut sealed = seal_for_all(&session, sealer, env)?;
-        if sealed.len() > MAX_SESSION_VALUE {
-            session.keep_only(&self.policy_needs);
-            session.id_token = None;
-            sealed = seal_for_all(&session, sealer, env)?;
-        }
-        (sealed.len() <= MAX_SESSION_VALUE).then(|| Outcome::Renewed(session.generation(), sealed))
+        self.shrinking(session).find_map(|session| {
+            let sealed = seal_for_all(&session, sealer, env)?;
+            let is_short = sealed.len() <= MAX_SESSION_VALUE;
+            is_short.then(|| Outcome::Renewed(session.generation(), sealed))
+        })
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn target<'r>(request: &'r Parsed<'_>, route: &Route) -> Result<Cow<'
         Some(PathRewrite::Prefix(replacement)) => replace_matched(request, route, replacement),
         Some(PathRewrite::Regex(substitution)) => substitute(substitution, request.path())?,
     };
-    sendable(with_query(path, request))
+    sendable(with_query(one_slash(path), request))
 }
 
 /// The new host, when there is one: everything but the body's own `Host` of the upstream it chooses.
@@ -71,7 +71,8 @@ pub(super) fn location(
         RedirectPath::Replace(path) if path.contains('?') => path.clone(),
         RedirectPath::Replace(path) => complete(path.clone()),
         RedirectPath::Prefix(replacement) => {
-            sendable(complete(replace_matched(request, route, replacement)))?.into_owned()
+            let path = one_slash(replace_matched(request, route, replacement));
+            sendable(complete(path))?.into_owned()
         }
     };
     // A host may not grow by what the path begins with.
@@ -125,6 +126,16 @@ fn substitute(substitution: &Substitution, path: &str) -> Result<String, Refusal
         .pattern
         .replace_all(path, substitution.replacement.as_str());
     Ok(replaced.into_owned())
+}
+
+/// The path with one slash at its beginning: two would begin the name of a host (RFC 3986 section 4.2), and `prefix: /a`
+/// with `prefix_rewrite: /` makes two.
+fn one_slash(path: String) -> String {
+    let rest = path.trim_start_matches('/');
+    if path.len() - rest.len() < 2 {
+        return path;
+    }
+    format!("/{rest}")
 }
 
 fn with_query(mut path: String, request: &Parsed<'_>) -> String {

@@ -9,6 +9,7 @@ mod handed;
 mod headers;
 mod identity;
 mod pages;
+mod paths;
 mod programs;
 mod provider_logout;
 mod providers;

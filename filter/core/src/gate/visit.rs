@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Gate;
 use crate::activity;
-use crate::cookie::OwnCookies;
+use crate::cookie::{MAX_SESSION_VALUE, OwnCookies};
 use crate::env::Env;
 use crate::request::Parsed;
 use crate::seal::Purpose;
@@ -47,13 +47,6 @@ pub(super) enum InForce {
     },
     /// It is over.
     No,
-}
-
-/// What a session gives up when it does not fit.
-enum Shrinking {
-    None,
-    Claims,
-    Hint,
 }
 
 impl Gate {
@@ -185,11 +178,8 @@ impl Gate {
         }
     }
 
-    /// `Set-Cookie` values that keep a session on a host. `present` is what the browser has there.
-    ///
-    /// Claims that only upstreams would be told give way when they do not fit, and then the provider's hint: somebody with
-    /// very many groups gets in all the same, and the upstream is told of those that the policies name. `None` when even
-    /// that does not fit.
+    /// `Set-Cookie` values that keep a session on a host, as much of it as fits ([`Gate::shrinking`]). `present` is what
+    /// the browser has there. `None` when even the least does not fit.
     pub(super) fn session_cookies(
         &self,
         session: &Session,
@@ -198,21 +188,14 @@ impl Gate {
         env: &mut Env<'_>,
     ) -> Option<Vec<String>> {
         let lifetime = session.expires_at().since(env.now);
-        let mut session = session.clone();
-        for shrinking in [Shrinking::None, Shrinking::Claims, Shrinking::Hint] {
-            match shrinking {
-                Shrinking::None => {}
-                Shrinking::Claims => session.keep_only(&self.policy_needs),
-                Shrinking::Hint => session.id_token = None,
-            }
+        let sealer = self.sealer.as_ref()?;
+        self.shrinking(session).find_map(|session| {
             let plaintext = serde_json::to_vec(&session).ok()?;
-            let sealer = self.sealer.as_ref()?;
-            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
-            let lines = self.cookies.set_session(&sealed, lifetime, present);
-            if lines.is_some() {
-                return lines;
+            if plaintext.len() > MAX_SESSION_VALUE {
+                return None;
             }
-        }
-        None
+            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
+            self.cookies.set_session(&sealed, lifetime, present)
+        })
     }
 }

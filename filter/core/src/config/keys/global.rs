@@ -365,6 +365,12 @@ pub const GLOBAL: &[Key] = &[
         "File of `signing_key`",
     ),
     Key::honoured(
+        "reserved_request_headers",
+        Kind::Texts,
+        By::FILTER,
+        "Further headers that are removed from every client's request, in any spelling, because upstreams take them for a proxy's word; a `*` at the end stands for every name with that beginning",
+    ),
+    Key::honoured(
         "jwt_claims_headers",
         Kind::TextMapOrTexts,
         By::FILTER,

@@ -46,6 +46,7 @@ const BESIDE: &[&str] = &[
     "global idp_response_mode",
     "global idp_token_endpoint_auth_method",
     "global require_email_verified",
+    "global reserved_request_headers",
     "global secondary_color",
     "route cockpit",
 ];

@@ -431,3 +431,41 @@ fn a_program_gets_no_refresh_token() {
     assert!(sealed["r"].get("t").is_none() && sealed.get("h").is_none());
     assert!(!text.contains("\"r0\""));
 }
+
+/// N-16: a session in any of several lines stays at the proxy, and what else the client says of itself passes.
+#[test]
+fn n_16_a_session_among_other_lines_stays_here() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    let session = hand_over(&mut world, &jar);
+    let (own, other) = (
+        format!("bearer Pomerium-{session}"),
+        "Basic eDp5".to_owned(),
+    );
+    let joined = format!("{other} ,{own}");
+    for lines in [
+        vec![&own, &own],
+        vec![&other, &own],
+        vec![&own, &other, &own],
+        vec![&joined],
+        vec![&joined, &other],
+    ] {
+        let lines: Vec<(&str, &[u8])> = lines
+            .iter()
+            .map(|line| ("authorization", line.as_bytes()))
+            .chain([("x-pomerium-authorization", session.as_bytes())])
+            .collect();
+        let seen = world.upstream(&request("POST", "app.test", "/api", &lines));
+        let shown = seen
+            .headers
+            .iter()
+            .any(|(_, value)| String::from_utf8_lossy(value).contains(&session));
+        assert!(!shown && !seen.has_like("authorization"), "{seen:?}");
+    }
+    let ours = [
+        ("x-pomerium-authorization", session.as_bytes()),
+        ("authorization", other.as_bytes()),
+    ];
+    let seen = world.upstream(&request("POST", "app.test", "/api", &ours));
+    assert_eq!(seen.get("authorization").as_deref(), Some("Basic eDp5"));
+}

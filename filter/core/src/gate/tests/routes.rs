@@ -32,6 +32,7 @@ fn taken(gate: &Gate, host: &str, path: &str) -> String {
         Found::Own => "own".to_owned(),
         Found::Nothing => String::new(),
         Found::OtherPort => "other port".to_owned(),
+        Found::Ambiguous => "ambiguous".to_owned(),
     }
 }
 

@@ -575,7 +575,7 @@ fn c_25_upstream_sets_our_cookie() {
     .into_iter()
     .map(|line| ("set-cookie".to_owned(), line.into_bytes()))
     .collect();
-    let seen = target.world.answer_of(forward.route(), &answer);
+    let seen = target.world.answer_of(forward.forwarded(), &answer);
     assert_eq!(
         seen.get("set-cookie").as_deref(),
         Some("own=good; HttpOnly")
