@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use jetway_core::gate::{Binding, Gate};
+use jetway_core::gate::{Binding, Gate, refuse_status};
 use jetway_core::step::RouteNumber;
 use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::perform::{Phase, begin, begin_with_body, edit};
+use crate::perform::{Phase, answer, begin, begin_with_body, edit};
 use crate::plugin::{Arrival, Fate, Plugin, Stream};
 use crate::root::answered;
 
@@ -72,8 +72,12 @@ impl HttpContext for Http {
                 route,
                 cookies,
                 binding,
+                switches,
             } = &*self.stream.fate.borrow()
         {
+            if let Some(refusal) = refuse_status(&status(), *switches) {
+                return answer(&refusal);
+            }
             edit_answer(&plugin.gate, *route, binding.as_ref());
             set_cookies(cookies);
         }
@@ -104,6 +108,12 @@ impl HttpContext for Http {
             Action::Pause
         }
     }
+}
+
+/// The status of the answer that is passing; empty when it has none.
+fn status() -> Vec<u8> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+    status.ok().flatten().unwrap_or_default()
 }
 
 /// How the part of the request's body begins that is passing.

@@ -157,6 +157,7 @@ fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Ph
         route: forward.route(),
         cookies: forward.cookies().to_vec(),
         binding: forward.binding().cloned(),
+        switches: forward.switches(),
     };
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;
@@ -174,8 +175,13 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
 }
 
 fn reply(stream: &Stream, reply: &Reply) -> Action {
-    log::info!("{} status={}", reply.event, reply.status);
     *stream.fate.borrow_mut() = Fate::Kept;
+    answer(reply)
+}
+
+/// Answers the request in effect, in the place of an upstream or of its answer.
+pub(crate) fn answer(reply: &Reply) -> Action {
+    log::info!("{} status={}", reply.event, reply.status);
     let headers: Vec<(&str, &str)> = reply
         .headers
         .iter()

@@ -94,6 +94,8 @@ pub(crate) enum Fate {
         cookies: Vec<String>,
         /// What binds the cookies of a Cockpit to the visitor.
         binding: Option<Binding>,
+        /// Whether the request asks for another protocol.
+        switches: bool,
     },
 }
 

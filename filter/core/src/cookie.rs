@@ -157,6 +157,27 @@ impl CookieNames {
             .collect()
     }
 
+    /// `Set-Cookie` values that remove every cookie of ours that a request brought.
+    #[must_use]
+    pub fn clear_all(&self, present: &OwnCookies<'_>) -> Vec<String> {
+        // What stands in a name was chosen by the client: only names that could be ours come back to it.
+        let is_id = |id: &&str| {
+            id.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        let attempts = present.attempts.iter().map(|(id, _)| *id).filter(is_id);
+        let fragments = present.fragments.iter().map(|(id, _)| *id).filter(is_id);
+        let sign_out = present.sign_out.map(|_| self.sign_out.clone());
+        let others = attempts
+            .map(|id| self.attempt(id))
+            .chain(fragments.map(|id| self.fragment(id)))
+            .chain(sign_out)
+            .map(|name| clear(&name));
+        let mut lines = self.clear_session(present);
+        lines.extend(others);
+        lines
+    }
+
     fn part(&self, place: usize) -> String {
         format!("{}{place}", self.part_prefix)
     }

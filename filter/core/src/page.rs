@@ -42,6 +42,8 @@ pub struct Page<'a> {
     pub list: Option<List<'a>>,
     /// Offers a button that signs out.
     pub sign_out: bool,
+    /// Offers a button that deletes the site's cookies.
+    pub clear_cookies: bool,
     /// Address and words of a link; an empty address loads the page again.
     pub link: Option<(&'a str, &'a str)>,
     /// By which the operator finds the request.

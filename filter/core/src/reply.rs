@@ -69,6 +69,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) link: Option<(&'a str, &'a str)>,
     /// Offers a button that signs out.
     pub(crate) sign_out: bool,
+    /// Offers a button that deletes the site's cookies.
+    pub(crate) clear_cookies: bool,
     /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
     /// A further sentence.
@@ -114,6 +116,7 @@ fn html(
         facts: extras.facts,
         list: extras.list,
         sign_out: extras.sign_out,
+        clear_cookies: extras.clear_cookies,
         link: extras.link,
         request_id: &audience.request_id,
         ..Page::default()

@@ -43,6 +43,7 @@ pub struct Forward {
     cookies: Vec<String>,
     watched: Option<Watched>,
     binding: Option<Binding>,
+    switches: bool,
 }
 
 impl Forward {
@@ -54,7 +55,19 @@ impl Forward {
             cookies: Vec::new(),
             watched: None,
             binding: None,
+            switches: false,
         }
+    }
+
+    /// The same, of a request that asks for another protocol or does not.
+    pub(crate) fn switching(self, switches: bool) -> Self {
+        Self { switches, ..self }
+    }
+
+    /// Whether the request asks for another protocol, see [`crate::gate::refuse_status`].
+    #[must_use]
+    pub const fn switches(&self) -> bool {
+        self.switches
     }
 
     /// The same, with `Set-Cookie` values for the answer.

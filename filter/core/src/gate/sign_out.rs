@@ -289,7 +289,7 @@ impl Gate {
 }
 
 /// Browsers tell where a form came from, in `Origin` and `Sec-Fetch-Site`; whoever tells neither is refused.
-fn is_from_here(request: &Parsed<'_>) -> bool {
+pub(super) fn is_from_here(request: &Parsed<'_>) -> bool {
     match request.origin {
         // A page with `Referrer-Policy: no-referrer`, as ours are, sends `null` and leaves it to `Sec-Fetch-Site`.
         Some(origin) if origin != b"null" => origin == request.authority.origin().as_bytes(),

@@ -128,6 +128,7 @@ fn whatever_somebody_says_is_no_markup() {
             items: &items,
         }),
         sign_out: true,
+        clear_cookies: true,
         link: Some((EVIL, EVIL)),
         request_id: EVIL,
     });
