@@ -341,6 +341,30 @@ mod tests {
     }
 
     #[test]
+    fn all_of_ours_can_be_removed() {
+        let header = b"a=b; __Host-jetway=S; __Host-jetway_1=P; __Host-jetway_attempt_x1=T; \
+                       __Host-jetway_fragment_x1=F; __Host-jetway_sign_out=O; __Host-jetway_bounces=B; \
+                       __Host-jetway_attempt_<x> y=T; __Host-jetway_attempt_\xc3\xa9=T";
+        let lines = names().clear_all(&own(header));
+        let removed: Vec<&str> = lines
+            .iter()
+            .map(|line| line.strip_suffix("=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"))
+            .map(Option::unwrap)
+            .collect();
+        assert_eq!(
+            removed,
+            [
+                "__Host-jetway",
+                "__Host-jetway_1",
+                "__Host-jetway_bounces",
+                "__Host-jetway_attempt_x1",
+                "__Host-jetway_fragment_x1",
+                "__Host-jetway_sign_out",
+            ]
+        );
+    }
+
+    #[test]
     fn long_sessions_come_in_parts() {
         let sealed = |length: usize| "x".repeat(length - 1) + "y";
         let none = OwnCookies::default();
