@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jetway_core::config::{Config, Listener};
 use jetway_core::contract::ROUTE_HEADER;
+use jetway_core::head_size;
 
 use crate::yaml::Map;
 use crate::{Error, Options, access_log, local_reply, route, wasm};
@@ -15,15 +16,9 @@ const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// module's calls to the provider, and the only end of a request whose call came back to a module that had failed.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Kibibytes of all request headers together: room for a session in several cookies. Envoy's default, said aloud.
-const REQUEST_HEADERS_KIB: u32 = 60;
-
-/// Lines of request headers; Envoy's default, said aloud.
-const REQUEST_HEADERS_COUNT: u32 = 100;
-
 /// Requests at once on one HTTP/2 connection, and what Envoy takes in for one of them and for all before it is read:
 /// the values of Envoy's guide for edge proxies.
-const HTTP2_STREAMS: u32 = 100;
+pub(crate) const HTTP2_STREAMS: u32 = 100;
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
@@ -105,7 +100,8 @@ fn clean_paths(map: Map) -> Map {
 fn limits(map: Map, idle: Duration) -> Map {
     let common = Map::new()
         .set("idle_timeout", idle)
-        .set("max_headers_count", REQUEST_HEADERS_COUNT)
+        .note("Each cookie of an HTTP/2 request counts. What is forwarded is less: the module refuses the rest with a page.")
+        .set("max_headers_count", head_size::READ_FIELDS)
         .note("Many upstreams take `x_pomerium_claim_email` for `x-pomerium-claim-email`.")
         .set("headers_with_underscores_action", "REJECT_REQUEST");
     let http2 = Map::new()
@@ -117,7 +113,7 @@ fn limits(map: Map, idle: Duration) -> Map {
         );
     map.set("common_http_protocol_options", common)
         .set("http2_protocol_options", http2)
-        .set("max_request_headers_kb", REQUEST_HEADERS_KIB)
+        .set("max_request_headers_kb", head_size::READ_BYTES / 1024)
         .set("request_headers_timeout", REQUEST_HEADERS_TIMEOUT)
         .note("Ends a request that the module forgot; each route has its own `idle_timeout` once it is chosen.")
         .set("stream_idle_timeout", STREAM_IDLE_TIMEOUT)

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use jetway_core::gate::Gate;
+use jetway_core::gate::{Gate, refuse_status};
 use jetway_core::step::Forwarded;
 use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::perform::{Phase, begin, begin_with_body, edit};
+use crate::perform::{Phase, answer, begin, begin_with_body, edit};
 use crate::plugin::{Arrival, Fate, Plugin, Stream};
 use crate::root::answered;
 
@@ -70,6 +70,9 @@ impl HttpContext for Http {
         if let Some(plugin) = &self.plugin
             && let Fate::Forwarded(forwarded) = &*self.stream.fate.borrow()
         {
+            if let Some(refusal) = refuse_status(&status(), forwarded.switches) {
+                return answer(&refusal);
+            }
             edit_answer(&plugin.gate, forwarded);
         }
         Action::Continue
@@ -99,6 +102,12 @@ impl HttpContext for Http {
             Action::Pause
         }
     }
+}
+
+/// The status of the answer that is passing; empty when it has none.
+fn status() -> Vec<u8> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+    status.ok().flatten().unwrap_or_default()
 }
 
 /// How the part of the request's body begins that is passing.

@@ -173,8 +173,13 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
 }
 
 fn reply(stream: &Stream, reply: &Reply) -> Action {
-    log::info!("{} status={}", reply.event, reply.status);
     *stream.fate.borrow_mut() = Fate::Kept;
+    answer(reply)
+}
+
+/// Answers the request in effect, in the place of an upstream or of its answer.
+pub(crate) fn answer(reply: &Reply) -> Action {
+    log::info!("{} status={}", reply.event, reply.status);
     let headers: Vec<(&str, &str)> = reply
         .headers
         .iter()

@@ -170,6 +170,22 @@ impl Drop for Entry {
     }
 }
 
+/// Writes the line of a request that the HTTP library could not read, and answered by itself.
+pub(crate) fn unreadable(client: IpAddr, request_id: &HeaderValue, error: &hyper::Error) {
+    let status = if error.is_parse_too_large() {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    tracing::info!(
+        target: TARGET,
+        status = status.as_u16(),
+        client = %client,
+        request_id = %shown(request_id.as_bytes()),
+        details = %shown(format!("the request cannot be read: {error}").as_bytes()),
+    );
+}
+
 /// A visitor's bytes as text that can neither forge a line nor fill the disk.
 fn shown(bytes: &[u8]) -> Cow<'_, str> {
     let clear = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';

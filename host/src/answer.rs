@@ -14,8 +14,6 @@ pub(crate) enum Fault {
     Method,
     /// Something about the request that is ambiguous or invalid; the text says what.
     Malformed(&'static str),
-    /// More header fields than are allowed.
-    TooManyHeaders,
     /// An `Expect` other than `100-continue`.
     Expectation,
     /// A websocket version other than 13.
@@ -53,7 +51,6 @@ impl Fault {
             Self::OldVersion | Self::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed(_) | Self::BrokenClient => StatusCode::BAD_REQUEST,
-            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::WebsocketForbidden => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -90,7 +87,6 @@ impl Fault {
             Self::OldVersion => "HTTP/1.1 or HTTP/2 is needed here",
             Self::Method => "this method is not allowed here",
             Self::Malformed(text) => text,
-            Self::TooManyHeaders => "the request has too many header fields",
             Self::Expectation => "this expectation cannot be met",
             Self::WebsocketVersion => "version 13 of the websocket protocol is needed here",
             Self::WebsocketForbidden => "websockets are not allowed here",
@@ -112,7 +108,6 @@ impl Fault {
             self,
             Self::OldVersion
                 | Self::Malformed(_)
-                | Self::TooManyHeaders
                 | Self::TooLarge
                 | Self::SlowClient
                 | Self::BrokenClient

@@ -1,6 +1,7 @@
 //! One client connection: TLS, the choice between HTTP/1.1 and HTTP/2, its idle end and its orderly end.
 
 mod client;
+mod framing;
 mod heard;
 mod proxy_protocol;
 mod stream;
@@ -19,12 +20,14 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jetway_core::head_size;
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::{TlsStream, server};
 
+use crate::access;
 use crate::body::{Body, BoxError};
 use crate::exchange::exchange;
 use crate::limits;
@@ -33,6 +36,7 @@ use crate::tls::peer_certificate;
 use crate::transport::Transport;
 use crate::upstream::prepare;
 use crate::wasm::{ConnectionFacts, TlsFacts};
+use framing::{Framing, Heads};
 use heard::{Ear, Heard};
 use proxy_protocol::{Ends, Refused};
 use stream::Streams;
@@ -63,8 +67,9 @@ pub(crate) async fn serve(
         destination: ends.destination,
         tls,
     };
-    let ear = Ear::default();
-    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), permit);
+    let (ear, framing) = (Ear::default(), Framing::default());
+    let requests = (ear.clone(), framing.clone());
+    let client = Client::new(facts, proxy.idle_timeout, requests, permit);
     let outdated = proxy.outdated();
     drop(proxy);
     let requests = {
@@ -79,13 +84,16 @@ pub(crate) async fn serve(
             None => generations.stop.ordered().await,
         }
     };
-    if transport.speaks_http2() {
+    let end = if transport.speaks_http2() {
         let connection = http2_settings().serve_connection(TokioIo::new(transport), requests);
-        drive(connection, &client, ordered).await;
+        drive(connection, &client, ordered).await
     } else {
-        let io = TokioIo::new(Heard::by(ear, transport));
-        let connection = http1_settings().serve_connection(io, requests);
-        drive(connection.with_upgrades(), &client, ordered).await;
+        let heard = Heard::by(ear, Heads::for_handle(framing), transport);
+        let connection = http1_settings().serve_connection(TokioIo::new(heard), requests);
+        drive(connection.with_upgrades(), &client, ordered).await
+    };
+    if let Err(error) = end {
+        ended(&error, &client, &generations.current());
     }
 }
 
@@ -160,7 +168,7 @@ fn http1_settings() -> http1::Builder {
         .timer(TokioTimer::new())
         // Its clock would run while the connection is idle, too: `Client::due` tells the two apart.
         .header_read_timeout(None)
-        .max_header_size(limits::REQUEST_HEAD_BYTES)
+        .max_header_size(head_size::READ_BYTES)
         .max_buf_size(limits::CONNECTION_BUFFER);
     settings
 }
@@ -171,7 +179,7 @@ fn http2_settings() -> http2::Builder<Streams> {
     settings
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::HTTP2_STREAMS)
-        .max_header_list_size(u32::try_from(limits::REQUEST_HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits::HTTP2_HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(interval)
         .keep_alive_timeout(patience);
     settings
@@ -205,31 +213,39 @@ where
     }
 }
 
-async fn drive(connection: impl Graceful, client: &Client, ordered: impl Future<Output = ()>) {
+async fn drive(
+    connection: impl Graceful,
+    client: &Client,
+    ordered: impl Future<Output = ()>,
+) -> hyper::Result<()> {
     let mut connection = pin!(connection);
     let end = tokio::select! {
         end = watched(connection.as_mut(), || client.due()) => Some(end),
         () = ordered => None,
     };
     match end {
-        Some(Ok(result)) => return ended(result),
+        Some(Ok(result)) => return result,
         // An answer came to a standstill: what is left of it is not sent.
-        Some(Err(_)) if client.is_busy() => return,
+        Some(Err(_)) if client.is_busy() => return Ok(()),
         Some(Err(_)) | None => connection.as_mut().end(),
     }
     loop {
         let flushing = timeout(limits::CONNECTION_FLUSH, connection.as_mut());
         match watched(flushing, || client.answer_due()).await {
-            Ok(Ok(result)) => return ended(result),
+            Ok(Ok(result)) => return result,
             // Requests in progress may take their time; a client that merely does not read may not.
             Ok(Err(_)) if client.is_busy() => {}
-            Ok(Err(_)) | Err(_) => return,
+            Ok(Err(_)) | Err(_) => return Ok(()),
         }
     }
 }
 
-fn ended(result: hyper::Result<()>) {
-    if let Err(error) = result {
+/// Logs why a connection ended. A request that the HTTP library cannot read was answered by it and never became one here,
+/// so that this is the only line about it.
+fn ended(error: &hyper::Error, client: &Client, proxy: &Proxy) {
+    if error.is_parse() {
+        access::unreadable(client.facts.peer.ip(), &proxy.request_ids.next(), error);
+    } else {
         tracing::debug!(%error, "a client connection ended");
     }
 }

@@ -1,6 +1,7 @@
 //! One request, from its parsed head to its log line. Everything is decided by the plugin; this file does what it says.
 
 mod admission;
+mod answer_framing;
 mod forwarded;
 mod hop_by_hop;
 mod outgoing;
@@ -29,7 +30,7 @@ use crate::serve::Proxy;
 use crate::tunnel::{self, Ends};
 use crate::upstream::{ConnectFault, Destination, Lease, SendFault};
 use crate::wasm::{Ended, LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
-use forwarded::{Hop, Origin};
+use forwarded::Origin;
 use rest::Rest;
 use websocket::Handshake;
 
@@ -55,12 +56,7 @@ pub(crate) async fn exchange(
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    let hop = Hop {
-        peer: client.facts.peer,
-        secure: client.facts.tls.is_some(),
-        trusted_hops: proxy.trusted_hops,
-    };
-    let origin = Origin::read(&parts.headers, hop);
+    let origin = Origin::read(&parts.headers, client.facts.peer, proxy.trusted_proxies);
     let mut exchange = Exchange {
         active: client.begin(),
         entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
@@ -132,6 +128,9 @@ impl Exchange {
         origin: Origin,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, Early> {
+        if self.active.is_ambiguous() {
+            return Err(Fault::Malformed("the body of the request has two lengths").into());
+        }
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);
         let head = self.prepare(parts, origin, target, handshake.is_some());
@@ -325,12 +324,17 @@ impl Exchange {
             }),
         };
         progress.begin_answer();
-        result.map_err(|fault| {
+        let (response, lease) = result.map_err(|fault| {
             let answered = fault_of(&fault, progress);
             self.entry
                 .details(format!("{:#}", anyhow::Error::new(fault)));
-            answered.into()
-        })
+            answered
+        })?;
+        if let Some(problem) = answer_framing::problem(response.headers()) {
+            self.entry.details(problem);
+            return Err(Fault::BadAnswer.into());
+        }
+        Ok((response, lease))
     }
 
     async fn examine(
@@ -394,6 +398,7 @@ impl Exchange {
             ends,
             progress,
         } = tunnel;
+        self.client.end_http();
         let stop = self.proxy.stop.clone();
         let finish = self.finish(head.status, None);
         tokio::task::spawn_local(tunnel::run(ends, finish, progress, stop));

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-/// Header fields of one request; more is answered with 431. Browsers send about twenty, Cockpit's own limit is lower still.
-pub(crate) const REQUEST_HEADERS: usize = 100;
+use jetway_core::head_size;
 
-/// Bytes of one request's head, request line included; more is answered with 431. Room for the largest cookie jar that
-/// browsers send to one host (some 40 KiB) beside the rest.
-pub(crate) const REQUEST_HEAD_BYTES: usize = 60 * 1024;
+/// Bytes of one request's head in HTTP/2, each field counted with 32 more (RFC 9113, 6.5.2); more is answered with 431.
+pub(crate) const HTTP2_HEAD_BYTES: usize = head_size::READ_BYTES + 32 * head_size::READ_FIELDS;
 
 /// Bytes of one upstream answer's head: generous, because applications set large policies and many cookies.
 pub(crate) const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
 
-/// Read buffer of one HTTP/1 connection. Must be above [`REQUEST_HEAD_BYTES`], or the head limit is never seen.
-pub(crate) const CONNECTION_BUFFER: usize = 64 * 1024;
+/// Read buffer of one HTTP/1 connection. Must be above [`head_size::READ_BYTES`], or the head limit is never seen.
+pub(crate) const CONNECTION_BUFFER: usize = head_size::READ_BYTES + 4 * 1024;
 
 /// Longest request method: the longest registered one has 17 letters.
 pub(crate) const METHOD_BYTES: usize = 32;

@@ -20,6 +20,21 @@ fn everything_has_a_limit() {
         100
     );
     assert_eq!(listener(&envoy)["per_connection_buffer_limit_bytes"], 32768);
+    // N-13
+    for cluster in envoy["static_resources"]["clusters"].as_array().unwrap() {
+        assert_eq!(
+            cluster["per_connection_buffer_limit_bytes"], 32768,
+            "{cluster}"
+        );
+    }
+    // N-12: the module refuses less, with a page, and the proxy is not to forestall it.
+    let kib = http["max_request_headers_kb"].as_u64().unwrap();
+    assert_eq!(kib * 1024, jetway_core::head_size::READ_BYTES as u64);
+    let common = &http["common_http_protocol_options"];
+    assert_eq!(
+        common["max_headers_count"],
+        jetway_core::head_size::READ_FIELDS
+    );
     assert_eq!(http["common_http_protocol_options"]["idle_timeout"], "300s");
     let monitor = &envoy["overload_manager"]["resource_monitors"][0]["typed_config"];
     assert_eq!(monitor["max_active_downstream_connections"], 50_000);

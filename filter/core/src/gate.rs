@@ -4,6 +4,7 @@ mod answer;
 mod bounces;
 mod caching;
 mod callback;
+mod clear_cookies;
 mod cockpit;
 mod endpoints;
 mod errand;
@@ -26,7 +27,7 @@ mod visit;
 mod watch;
 mod who_am_i;
 
-pub use answer::AnswerEdits;
+pub use answer::{AnswerEdits, refuse_status};
 pub(crate) use caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
 pub(crate) use callback::Landing;
 pub(crate) use cockpit::Standing;
@@ -41,6 +42,8 @@ use crate::client_certificate::CertificateReader;
 use crate::config::{BearerFormat, Config, ProviderKind, Route, Target};
 use crate::cookie::CookieNames;
 use crate::env::Env;
+use crate::forwarded::TrustedProxies;
+use crate::head_size::is_too_large;
 use crate::header::Reserved;
 use crate::in_force::InForce;
 use crate::needs::ClaimNeeds;
@@ -60,13 +63,14 @@ use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
+use crate::websocket;
 use cockpit::cookie::Binder;
 use forged::ForgedTokens;
 use plan::Plan;
 use program::BearerTokens;
 use renew::Due;
 use routes::{HTTPS, KnownOrigin, RouteIndex};
-use upgrade::{WEBSOCKET_VERSION, refused_upgrade};
+use upgrade::refused_upgrade;
 use visit::Visit;
 
 /// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1): upstreams may take fewer of these.
@@ -88,6 +92,8 @@ pub struct Gate {
     revocations: Revocations,
     forged: ForgedTokens,
     certificates: CertificateReader,
+    /// Whose word about the client is passed on.
+    proxies: TrustedProxies,
     assertions: Assertions,
     bearers: BearerTokens,
     provider: Option<Provider>,
@@ -178,6 +184,7 @@ impl Gate {
             revocations: Revocations::default(),
             forged: ForgedTokens::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
+            proxies: TrustedProxies::of(&config.listener),
             assertions: Assertions::default(),
             bearers: BearerTokens::default(),
             standings: Standings::default(),
@@ -213,6 +220,9 @@ impl Gate {
             Ok(request) => request,
             Err(refusal) => return Step::Reply(self.refuse_unreadable(request, refusal)),
         };
+        if is_too_large(request.headers) && !Self::is_about_cookies(&request) {
+            return Step::Reply(self.refuse_head(&request));
+        }
         let chosen = match self.find(&request) {
             Found::Route(chosen) => chosen,
             Found::Own => return self.answer_own(&request, env),
@@ -363,6 +373,7 @@ impl Gate {
                 match self.edits(request, chosen, facts, entry, told, env) {
                     Ok(edits) => {
                         let forward = Forward::new(permit, chosen.number, edits.edits);
+                        let forward = forward.switching(request.upgrade.is_some());
                         Step::Forward(forward.bound(binding).warned(edits.warning))
                     }
                     Err(refusal) => self.refuse(request, refusal),
@@ -496,7 +507,7 @@ impl Gate {
             reply.add("allow", methods.to_owned());
         }
         if refusal == Refusal::WebsocketVersion {
-            reply.add("sec-websocket-version", WEBSOCKET_VERSION.to_owned());
+            reply.add("sec-websocket-version", websocket::VERSION.to_owned());
         }
         Step::Reply(reply)
     }

@@ -15,7 +15,9 @@ pub mod contract;
 pub mod cookie;
 pub mod env;
 pub mod explain;
+pub mod forwarded;
 pub mod gate;
+pub mod head_size;
 pub mod header;
 mod in_force;
 pub mod json;
@@ -39,6 +41,7 @@ pub mod unix_user;
 mod used;
 pub mod waiting;
 pub mod watched;
+pub mod websocket;
 
 #[cfg(test)]
 mod testing;

@@ -44,6 +44,8 @@ pub struct Page<'a> {
     pub sign_out: bool,
     /// A button that sends a form.
     pub form: Option<Form<'a>>,
+    /// Offers a button that deletes the site's cookies.
+    pub clear_cookies: bool,
     /// Address and words of a link; an empty address loads the page again.
     pub link: Option<(&'a str, &'a str)>,
     /// By which the operator finds the request.

@@ -5,6 +5,8 @@
 pub enum Refusal {
     /// The request has no single meaning.
     BadRequest(BadRequest),
+    /// More cookies and headers than are forwarded, see [`crate::head_size`].
+    HeadTooLarge,
     /// `TRACE`, `CONNECT`, or a method that one of our own endpoints does not have.
     MethodNotAllowed,
     /// No route has this host and path, or no endpoint of ours has this name.
@@ -60,6 +62,8 @@ pub enum BadRequest {
     Upgrade,
     /// A websocket's key that is none.
     WebsocketKey,
+    /// A websocket's handshake with a body.
+    WebsocketBody,
 }
 
 impl BadRequest {
@@ -78,6 +82,7 @@ impl BadRequest {
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
             Self::WebsocketKey => "`Sec-WebSocket-Key` is not 16 bytes in base64",
+            Self::WebsocketBody => "the handshake of a WebSocket has no body",
         }
     }
 }
@@ -142,6 +147,7 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
+            Self::HeadTooLarge => 431,
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
             Self::Unauthenticated | Self::BearerToken => 401,
@@ -177,6 +183,8 @@ impl Refusal {
             Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",
             Self::BadRequest(BadRequest::WebsocketKey) => "bad-websocket-key",
+            Self::BadRequest(BadRequest::WebsocketBody) => "bad-websocket-body",
+            Self::HeadTooLarge => "head-too-large",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
             Self::Misdirected => "misdirected",
@@ -201,6 +209,7 @@ impl Refusal {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadRequest(_) => "This request cannot be understood",
+            Self::HeadTooLarge => "Your browser sends too much with this request",
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::NotFound => "There is nothing at this address",
             Self::Misdirected => "There is nothing at this port",
@@ -225,6 +234,9 @@ impl Refusal {
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
+            Self::HeadTooLarge => {
+                "The cookies and headers of the request are larger than this site accepts."
+            }
             Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
             Self::Misdirected => {

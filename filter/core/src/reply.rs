@@ -71,6 +71,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) sign_out: bool,
     /// A button that sends a form.
     pub(crate) form: Option<Form<'a>>,
+    /// Offers a button that deletes the site's cookies.
+    pub(crate) clear_cookies: bool,
     /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
     /// A further sentence.
@@ -117,6 +119,7 @@ fn html(
         list: extras.list,
         sign_out: extras.sign_out,
         form: extras.form,
+        clear_cookies: extras.clear_cookies,
         link: extras.link,
         request_id: &audience.request_id,
         ..Page::default()

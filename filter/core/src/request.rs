@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
 use crate::cookie::{CookieNames, OwnCookies};
 use crate::env::Timestamp;
+use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::header::Reserved;
 use crate::path::{canonical, decode, split_query};
 use crate::policy::{ClientCertificate, Facts};
@@ -165,7 +166,13 @@ pub(crate) struct Parsed<'a> {
     pub(crate) websocket_version: Option<&'a [u8]>,
     /// The `Sec-WebSocket-Key` header; empty when there are several.
     pub(crate) websocket_key: Option<&'a [u8]>,
+    /// Whether it has a body, or says that it has.
+    pub(crate) has_body: bool,
     pub(crate) origin: Option<&'a [u8]>,
+    /// The lines of `X-Forwarded-For`, to which the proxy has appended the address of its peer.
+    pub(crate) forwarded_for: Vec<&'a [u8]>,
+    /// The `X-Forwarded-Proto` header; empty when there are several.
+    pub(crate) forwarded_proto: Option<&'a [u8]>,
     pub(crate) request_id: Option<&'a str>,
     /// A CORS preflight (Fetch standard).
     pub(crate) preflight: bool,
@@ -249,6 +256,10 @@ impl<'a> Parsed<'a> {
                 "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
                 "sec-websocket-version" => only(&mut parsed.websocket_version, value),
                 "sec-websocket-key" => only(&mut parsed.websocket_key, value),
+                "transfer-encoding" => parsed.has_body = true,
+                "content-length" => parsed.has_body |= value != b"0",
+                FORWARDED_FOR => parsed.forwarded_for.push(value),
+                FORWARDED_PROTO => only(&mut parsed.forwarded_proto, value),
                 "authorization" => only(&mut parsed.authorization, value),
                 "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
                 "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
@@ -291,6 +302,9 @@ impl<'a> Parsed<'a> {
             upgrade: parsed.upgrade,
             websocket_version: parsed.websocket_version,
             websocket_key: parsed.websocket_key,
+            has_body: parsed.has_body,
+            forwarded_for: parsed.forwarded_for,
+            forwarded_proto: parsed.forwarded_proto,
             origin: parsed.origin,
             request_id: parsed.request_id,
             preflight: method == "OPTIONS"
@@ -366,7 +380,10 @@ struct Scan<'a> {
     upgrade: Option<&'a [u8]>,
     websocket_version: Option<&'a [u8]>,
     websocket_key: Option<&'a [u8]>,
+    has_body: bool,
     origin: Option<&'a [u8]>,
+    forwarded_for: Vec<&'a [u8]>,
+    forwarded_proto: Option<&'a [u8]>,
     request_id: Option<&'a str>,
     certificate: Option<&'a [u8]>,
     authorization: Option<&'a [u8]>,

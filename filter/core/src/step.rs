@@ -53,6 +53,8 @@ pub struct Forwarded {
     pub(crate) cookies: Vec<String>,
     /// What binds the cookies of the answer to the visitor, when the upstream is a Cockpit.
     pub(crate) binding: Option<Binding>,
+    /// Whether the request asks for another protocol, see [`crate::gate::refuse_status`].
+    pub switches: bool,
 }
 
 impl fmt::Debug for Forwarded {
@@ -74,10 +76,17 @@ impl Forward {
                 route,
                 cookies: Vec::new(),
                 binding: None,
+                switches: false,
             },
             watched: None,
             warning: None,
         }
+    }
+
+    /// The same, of a request that asks for another protocol or does not.
+    pub(crate) fn switching(mut self, switches: bool) -> Self {
+        self.forwarded.switches = switches;
+        self
     }
 
     /// The same, with `Set-Cookie` values for the answer.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::framing::Framing;
 use super::heard::Ear;
 use super::stream;
 use crate::body::Progress;
@@ -24,6 +25,10 @@ pub(crate) struct Client {
     last: Cell<Instant>,
     /// Hears what is read from an HTTP/1 connection.
     ear: Ear,
+    /// Which of its requests has two lengths.
+    framing: Framing,
+    /// How many requests began.
+    begun: Cell<u64>,
     /// When the head of the next HTTP/1 request began to arrive.
     head: Cell<Option<Instant>>,
     /// The answer that an HTTP/1 connection is busy with.
@@ -55,6 +60,14 @@ impl Watch {
 /// A request in progress: while there is one, the connection is not idle.
 pub(crate) struct Active {
     client: Rc<Client>,
+    is_ambiguous: bool,
+}
+
+impl Active {
+    /// Whether the request tells two lengths of its body. The HTTP library shows one of them.
+    pub(crate) const fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
+    }
 }
 
 impl Client {
@@ -62,7 +75,7 @@ impl Client {
     pub(super) fn new(
         facts: ConnectionFacts,
         idle_timeout: Duration,
-        ear: Ear,
+        (ear, framing): (Ear, Framing),
         permit: OwnedSemaphorePermit,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -71,6 +84,8 @@ impl Client {
             requests: Cell::new(0),
             last: Cell::new(Instant::now()),
             ear,
+            framing,
+            begun: Cell::new(0),
             head: Cell::new(None),
             answer: Watch::default(),
             _permit: permit,
@@ -81,8 +96,10 @@ impl Client {
     pub(crate) fn begin(self: &Rc<Self>) -> Active {
         self.requests.set(self.requests.get().saturating_add(1));
         self.head.set(None);
+        let number = self.begun.replace(self.begun.get().saturating_add(1));
         Active {
             client: Rc::clone(self),
+            is_ambiguous: self.framing.is_ambiguous(number),
         }
     }
 
@@ -92,6 +109,11 @@ impl Client {
         if !stream::watch(answer) {
             self.answer.set(answer);
         }
+    }
+
+    /// Notes that an HTTP/1 connection becomes a tunnel.
+    pub(crate) fn end_http(&self) {
+        self.framing.end();
     }
 
     /// Whether a request is in progress.
@@ -139,6 +161,7 @@ impl Drop for Active {
 mod tests {
     use super::*;
     use crate::body::Patience;
+    use crate::connection::framing::Heads;
     use crate::connection::heard::Heard;
     use std::sync::Arc;
     use tokio::io::AsyncReadExt as _;
@@ -156,8 +179,9 @@ mod tests {
         };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let ear = Ear::default();
-        let heard = Heard::by(ear.clone(), b"GET / HTTP/1.1".as_slice());
-        (Client::new(facts, idle, ear, permit), heard)
+        let heard = Heard::by(ear.clone(), Heads::default(), b"GET / HTTP/1.1".as_slice());
+        let requests = (ear, Framing::default());
+        (Client::new(facts, idle, requests, permit), heard)
     }
 
     fn left(client: &Client) -> Option<Duration> {

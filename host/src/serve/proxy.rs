@@ -9,6 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Stop;
 use super::common::Common;
+use jetway_core::forwarded::TrustedProxies;
 use jetway_core::page::Look;
 
 use crate::callouts::Providers;
@@ -23,8 +24,8 @@ pub(crate) struct Proxy {
     pub(crate) plugin: Rc<wasm::Worker>,
     /// Where permitted requests go.
     pub(crate) routes: Routes,
-    /// How many proxies in front are believed.
-    pub(crate) trusted_hops: usize,
+    /// The proxies in front that are believed.
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Whether connections begin with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     /// How long a connection without a request is kept.
@@ -66,7 +67,7 @@ impl Proxy {
         Ok(Rc::new(Self {
             plugin,
             routes: Routes::new(&config.routes, &roots)?,
-            trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
+            trusted_proxies: TrustedProxies::of(&config.listener),
             proxy_protocol: config.listener.proxy_protocol,
             idle_timeout: config.listener.idle_timeout,
             tls: common

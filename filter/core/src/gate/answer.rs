@@ -6,6 +6,7 @@ use super::cockpit::cookie::Released;
 use super::plan::{AnswerPlan, rewrite};
 use super::{Binding, Chosen, Gate, caching, rewrite as rewriting};
 use crate::config::{FixedResponse, Redirect};
+use crate::outage::Outage;
 use crate::policy::Permit;
 use crate::reply::{plain, redirect};
 use crate::request::Parsed;
@@ -18,6 +19,23 @@ pub struct AnswerEdits<'a> {
     pub edits: Vec<Edit<'a>>,
     /// Whether the upstream tried to set a cookie that only the proxy, or a login to Cockpit, sets.
     pub withheld_cookie: bool,
+}
+
+/// Why an upstream's answer does not reach the client, judged by its status; `switches` is that of the permission to
+/// forward ([`crate::step::Forwarded::switches`]). A client that is told of another protocol which it did not ask for, or of
+/// a status that is none (RFC 9110 section 15), would take what follows for something else than HTTP.
+#[must_use]
+pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {
+    let event = match status {
+        b"101" if switches => return None,
+        b"101" => "the upstream switches to a protocol that was not asked for",
+        [b'1'..=b'9', rest @ ..] if rest.len() == 2 && rest.iter().all(u8::is_ascii_digit) => {
+            return None;
+        }
+        _ => "the upstream's status is none",
+    };
+    let outage = Outage::BadAnswer;
+    Some(plain(outage.status(), outage.explanation(), event))
 }
 
 impl Gate {

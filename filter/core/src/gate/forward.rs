@@ -9,6 +9,7 @@ use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADE
 use crate::contract::ROUTE_HEADER;
 use crate::cookie::Stripped;
 use crate::env::Env;
+use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::header::comma_list;
 use crate::policy::{Certificate, ClientCertificate, Facts};
 use crate::refusal::Refusal;
@@ -50,6 +51,7 @@ impl Gate {
                 .filter(|(name, _)| self.reserved.covers(name));
             edits.extend(spoofed.map(|(name, _)| Edit::Remove(name.clone().into())));
         }
+        edits.extend(self.forwarded_edits(request));
         let target = rewrite::target(request, chosen.route)?;
         if brings_own_authorization(request) {
             edits.push(Edit::Remove("authorization".into()));
@@ -103,6 +105,29 @@ impl Gate {
         let route = chosen.route.id.clone();
         edits.push(Edit::set(ROUTE_HEADER, route.into_bytes()));
         Ok(RequestEdits { edits, warning })
+    }
+
+    /// What trusted proxies said about the client, when it is not all that came under these names.
+    fn forwarded_edits(&self, request: &Parsed<'_>) -> Vec<Edit<'static>> {
+        let mut edits = Vec::new();
+        let chain = self.forwarded_for(request);
+        if !request.forwarded_for.is_empty() && request.forwarded_for != [chain.as_bytes()] {
+            edits.push(if chain.is_empty() {
+                Edit::Remove(FORWARDED_FOR.into())
+            } else {
+                Edit::set(FORWARDED_FOR, chain.into_bytes())
+            });
+        }
+        let scheme = self.proxies.scheme(request.forwarded_proto);
+        let stated = request.forwarded_proto;
+        if stated.is_some_and(|stated| stated != scheme.as_bytes()) {
+            edits.push(Edit::set(FORWARDED_PROTO, scheme.as_bytes()));
+        }
+        edits
+    }
+
+    fn forwarded_for(&self, request: &Parsed<'_>) -> String {
+        self.proxies.chain(request.forwarded_for.iter().copied())
     }
 
     /// The cookies that the upstream may see, when they are not all that came. `binding` tells which of Cockpit's are.
@@ -239,8 +264,18 @@ impl Sources<'_> {
             into.extend(without_released(&joined_cookies(headers, &stripped)));
             return;
         }
+        let gate = self.gate;
+        if name == FORWARDED_FOR {
+            into.extend_from_slice(gate.forwarded_for(self.request).as_bytes());
+            return;
+        }
+        if name == FORWARDED_PROTO {
+            let scheme = gate.proxies.scheme(self.request.forwarded_proto);
+            into.extend_from_slice(scheme.as_bytes());
+            return;
+        }
         let is_ours = name == "authorization" && brings_own_authorization(self.request);
-        if is_ours || name.starts_with(':') || self.gate.reserved.covers(name) {
+        if is_ours || name.starts_with(':') || gate.reserved.covers(name) {
             return;
         }
         let lines = self

@@ -134,6 +134,7 @@ fn whatever_somebody_says_is_no_markup() {
             value: EVIL,
             button: EVIL,
         }),
+        clear_cookies: true,
         link: Some((EVIL, EVIL)),
         request_id: EVIL,
     });

@@ -51,7 +51,7 @@ pub const GLOBAL: &[Key] = &[
     Key::honoured(
         "insecure_server",
         Kind::Flag,
-        By::BODIES,
+        By::ALL,
         "Speaks plain HTTP, for a listener behind something that terminates TLS",
     ),
     Key::honoured(
@@ -93,7 +93,7 @@ pub const GLOBAL: &[Key] = &[
     Key::honoured(
         "xff_num_trusted_hops",
         Kind::Number,
-        By::BODIES,
+        By::ALL,
         "How many proxies in front are believed about the client's address and scheme; 0 by default",
     ),
     Key::honoured(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::identity::verified;
-use super::world::{HTML, Headers, Jar, Sight, World, request, status};
+use super::world::{HTML, Headers, Jar, KEY, Sight, World, request, status};
 use crate::env::Timestamp;
 use crate::explain::Question;
 use crate::policy::ClientCertificate;
@@ -527,6 +527,7 @@ fn websockets_pass() {
     let websocket: &[(&str, &[u8])] = &[
         ("upgrade", b"websocket"),
         ("sec-websocket-version", b"13"),
+        KEY,
         ("origin", b"https://app.test"),
     ];
     for path in ["/cockpit/socket", "/cockpit/channel/csrf"] {

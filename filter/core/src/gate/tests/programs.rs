@@ -76,7 +76,7 @@ fn id_tokens_stand_for_their_person() {
     let foreign = FakeProvider::with_key(9, "k1");
     let forged = foreign.sign(&claims(&world, &json!({})));
     assert_eq!(status(&bearer(&mut world, &forged)), 401);
-    for junk in ["", "x", "a.b.c", "\u{e9}", &"x".repeat(100_000)] {
+    for junk in ["", "x", "a.b.c", "\u{e9}", &"x".repeat(50_000)] {
         let answer = status(&bearer(&mut world, junk));
         assert_eq!(answer, 401, "{} bytes", junk.len());
     }

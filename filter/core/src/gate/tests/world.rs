@@ -124,6 +124,8 @@ pub(super) fn request(method: &str, host: &str, path: &str, extra: &[(&str, &[u8
 }
 
 pub(super) const HTML: (&str, &[u8]) = ("accept", b"text/html");
+/// The key of RFC 6455 section 1.3.
+pub(super) const KEY: (&str, &[u8]) = ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==");
 
 impl World {
     pub(super) fn new() -> Self {

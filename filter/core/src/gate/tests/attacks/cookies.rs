@@ -432,7 +432,7 @@ fn c_20_odd_syntax() {
         .map(|number| format!("{name}_attempt_{number}=x; "))
         .collect();
     let long_name = format!("{}=x; ", "n".repeat(4096));
-    let long_value = format!("a={}; ", "v".repeat(60 * 1024));
+    let long_value = format!("a={}; ", "v".repeat(50 * 1024));
     for odd in [
         "a; ",
         "=; ",
