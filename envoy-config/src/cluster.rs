@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jetway_core::capacity;
 use jetway_core::config::{Config, Endpoint, Origin, Route, UpstreamTls, Upstreams};
 
 use crate::endpoint::{Discovery, endpoint};
@@ -44,9 +45,7 @@ fn upstream(route: &Route, upstreams: &Upstreams, options: &Options) -> Result<M
         .collect::<Vec<_>>();
     let map = Map::new()
         .note(format!("{} to {}", route.name, origins.join(", ")))
-        .set("name", name(route))
-        .note("As many as the listener takes; Envoy's own limit of 1024 would refuse further websockets.")
-        .set("circuit_breakers", breakers(options.max_connections));
+        .set("name", name(route));
     Cluster {
         name: &name(route),
         endpoints: &upstreams.endpoints,
@@ -93,6 +92,8 @@ impl Cluster<'_> {
         let localities = self.several() && discovery == Discovery::Dns;
         let map = discovery
             .set(map)
+            .note("Open websockets count, too. What is too much is answered with 503.")
+            .set("circuit_breakers", breakers())
             .set("connect_timeout", self.options.connect_timeout)
             .set("typed_extension_protocol_options", http_options())
             .note("A name with several addresses has no larger share than the others.")
@@ -186,11 +187,12 @@ fn socket_choice(name: &str) -> Map {
     Map::new().set("filter_metadata", own)
 }
 
-fn breakers(limit: u32) -> Map {
+/// As in the bundled host.
+fn breakers() -> Map {
     let threshold = Map::new()
-        .set("max_connections", limit)
-        .set("max_pending_requests", limit)
-        .set("max_requests", limit);
+        .set("max_connections", capacity::UPSTREAM_CONNECTIONS)
+        .set("max_pending_requests", capacity::UPSTREAM_PENDING)
+        .set("max_requests", capacity::UPSTREAM_REQUESTS);
     Map::new().set("thresholds", vec![threshold])
 }
 

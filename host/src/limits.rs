@@ -1,4 +1,13 @@
-//! Every limit of the proxy in one place, each with its reason.
+//! Every limit of the proxy in one place, each with its reason. Those that both bodies keep are the core's:
+//! [`jetway_core::capacity`].
+
+mod budget;
+mod hit;
+mod network;
+
+pub(crate) use budget::{Budget, Needs, raise_open_files, share_of_one};
+pub(crate) use hit::Hit;
+pub(crate) use network::Network;
 
 use std::time::Duration;
 
@@ -18,8 +27,35 @@ pub(crate) const CONNECTION_BUFFER: usize = 64 * 1024;
 /// Longest request method: the longest registered one has 17 letters.
 pub(crate) const METHOD_BYTES: usize = 32;
 
-/// Connections of one worker, tunnels included. Past it the kernel's accept queue holds new ones back.
-pub(crate) const WORKER_CONNECTIONS: u32 = 8_192;
+/// Descriptors that the process needs for itself: its three streams, signals, the files of a configuration that is read
+/// anew, and lookups of names.
+pub(crate) const OPEN_FILES: u64 = 64;
+/// Descriptors of one worker: its runtime's three, and as many again for what comes and goes.
+pub(crate) const OPEN_FILES_WORKER: u64 = 6;
+/// Descriptors of one worker for each address: the listener, and a connection that was accepted and has no place yet.
+pub(crate) const OPEN_FILES_LISTENER: u64 = 2;
+/// What counts as the limit on open files where the system has none.
+pub(crate) const MANY_OPEN_FILES: u64 = 1 << 20;
+
+/// Connections to the provider, idle ones included: each call takes one, and they are short.
+pub(crate) const PROVIDER_CONNECTIONS: u64 = 64;
+/// With fewer connections of clients than this it is of no use to begin.
+pub(crate) const LEAST_CLIENTS: u64 = 16;
+
+/// Of which part of all places for clients one has to be free, or idle connections are closed: the sixteenth.
+pub(crate) const ROOM: u32 = 16;
+/// Of which part of all places as many idle connections are closed at a time: looking for the oldest looks at all, so that
+/// one by one would be slow.
+pub(crate) const EVICTED_AT_ONCE: u32 = 64;
+/// How long not to look again when fewer idle connections were found than were looked for.
+pub(crate) const EVICTION_PAUSE: Duration = Duration::from_millis(100);
+/// How long an idle connection that is closed to make room may take to say so to its client: a round trip.
+pub(crate) const EVICTION_FLUSH: Duration = Duration::from_millis(250);
+/// How long a client that finds no place is kept until one of the idle connections has ended that were asked to.
+pub(crate) const PLACE: Duration = Duration::from_millis(500);
+
+/// How often the log sums up that a limit is still reached.
+pub(crate) const HIT_SUMMARY: Duration = Duration::from_secs(10);
 
 /// Concurrent requests on one HTTP/2 connection: the least that RFC 9113 6.5.2 recommends, and what browsers use.
 pub(crate) const HTTP2_STREAMS: u32 = 100;
@@ -94,6 +130,12 @@ pub(crate) const TUNNEL_BEGINNING: usize = 16;
 
 /// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
+
+/// How many websockets that have to end say so at a time, in one worker: both last frames, their encryption and the log line
+/// cost up to half a millisecond, and other requests wait meanwhile.
+pub(crate) const TUNNEL_ENDS: usize = 32;
+/// How soon the next ones do.
+pub(crate) const TUNNEL_ENDS_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
 /// What the visitor may not see any more has stopped before.

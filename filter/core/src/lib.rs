@@ -8,6 +8,7 @@
 mod activity;
 pub mod assertion;
 mod client_certificate;
+pub mod capacity;
 pub mod colour;
 pub mod config;
 pub mod contract;

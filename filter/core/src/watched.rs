@@ -1,5 +1,9 @@
 //! A stream that stays open: what its permission rested on, so that it can be asked for again.
 
+mod round;
+
+pub use round::{ENDED_AT_ONCE, LOOKED_AT_ONCE, Round};
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
