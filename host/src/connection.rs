@@ -3,10 +3,12 @@
 mod client;
 mod heard;
 mod proxy_protocol;
+mod seats;
 mod stream;
 mod watched;
 
 pub(crate) use client::{Active, Client};
+pub(crate) use seats::{Seat, Seats};
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -21,7 +23,6 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::{TlsStream, server};
 
@@ -45,16 +46,17 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// itself under the one that was when it was accepted.
 pub(crate) async fn serve(
     generations: Rc<Generations>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    seat: Seat,
 ) {
     prepare(&stream);
     let proxy = generations.current();
-    let Some(ends) = ends(&proxy, &mut stream, peer).await else {
-        return;
+    let opened = tokio::select! {
+        opened = open(&proxy, stream, peer, &seat) => opened,
+        () = seat.asked() => None,
     };
-    let Some((transport, tls)) = secure(&proxy, stream).await else {
+    let Some((ends, transport, tls)) = opened else {
         return;
     };
     let facts = ConnectionFacts {
@@ -64,7 +66,7 @@ pub(crate) async fn serve(
         tls,
     };
     let ear = Ear::default();
-    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), permit);
+    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), seat);
     let outdated = proxy.outdated();
     drop(proxy);
     let requests = {
@@ -89,26 +91,47 @@ pub(crate) async fn serve(
     }
 }
 
-/// The two ends of the connection, or of the one that a proxy in front says that it passes on; `None` ends it.
-async fn ends(proxy: &Proxy, stream: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
+/// What comes before the first request; `None` ends the connection.
+async fn open(
+    proxy: &Proxy,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    seat: &Seat,
+) -> Option<(Ends, Transport, Option<TlsFacts>)> {
     let own = Ends::new(peer, stream.local_addr().ok()?);
+    let ends = match announced(proxy, &mut stream, peer).await? {
+        // Only now it is known whose share the connection is counted in.
+        Some(ends) if proxy.trusted_hops == 0 && !seat.claim(ends.source.ip()) => return None,
+        announced => announced.unwrap_or(own),
+    };
+    let (transport, tls) = secure(proxy, stream).await?;
+    Some((ends, transport, tls))
+}
+
+/// The two ends of the connection that a proxy in front says that it passes on, if there is to be one that does; `None`
+/// ends the connection.
+async fn announced(
+    proxy: &Proxy,
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+) -> Option<Option<Ends>> {
     if !proxy.proxy_protocol {
-        return Some(own);
+        return Some(None);
     }
     match timeout(limits::PROXY_HEADER, proxy_protocol::read(stream)).await {
-        Ok(Ok(announced)) => Some(announced.unwrap_or(own)),
+        Ok(Ok(announced)) => Some(announced),
         // Health checks connect and say nothing.
         Ok(Err(Refused::Broken(error))) => {
-            tracing::debug!(peer = %own.source, %error, "no PROXY protocol header");
+            tracing::debug!(%peer, %error, "no PROXY protocol header");
             None
         }
         // The operator has to know: without the header nobody gets in.
         Ok(Err(refused)) => {
-            tracing::warn!(peer = %own.source, "a connection was refused: {refused}");
+            tracing::warn!(%peer, "a connection was refused: {refused}");
             None
         }
         Err(_) => {
-            tracing::warn!(peer = %own.source, "a connection was refused: no PROXY protocol header came in time");
+            tracing::warn!(%peer, "a connection was refused: no PROXY protocol header came in time");
             None
         }
     }
@@ -207,9 +230,14 @@ where
 
 async fn drive(connection: impl Graceful, client: &Client, ordered: impl Future<Output = ()>) {
     let mut connection = pin!(connection);
+    let mut flush = limits::CONNECTION_FLUSH;
     let end = tokio::select! {
         end = watched(connection.as_mut(), || client.due()) => Some(end),
         () = ordered => None,
+        () = client.evicted() => {
+            flush = limits::EVICTION_FLUSH;
+            None
+        }
     };
     match end {
         Some(Ok(result)) => return ended(result),
@@ -218,7 +246,7 @@ async fn drive(connection: impl Graceful, client: &Client, ordered: impl Future<
         Some(Err(_)) | None => connection.as_mut().end(),
     }
     loop {
-        let flushing = timeout(limits::CONNECTION_FLUSH, connection.as_mut());
+        let flushing = timeout(flush, connection.as_mut());
         match watched(flushing, || client.answer_due()).await {
             Ok(Ok(result)) => return ended(result),
             // Requests in progress may take their time; a client that merely does not read may not.

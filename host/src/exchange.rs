@@ -10,12 +10,13 @@ mod websocket;
 
 pub(crate) use request_id::RequestIds;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -62,6 +63,7 @@ pub(crate) async fn exchange(
     };
     let origin = Origin::read(&parts.headers, hop);
     let mut exchange = Exchange {
+        sender: origin.client.ip(),
         active: client.begin(),
         entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
         asked: Asked::of(&parts),
@@ -84,6 +86,8 @@ pub(crate) async fn exchange(
 struct Exchange {
     proxy: Rc<Proxy>,
     client: Rc<Client>,
+    /// Who sent it, as far as that is certain.
+    sender: IpAddr,
     active: Active,
     entry: Entry,
     asked: Asked,
@@ -109,6 +113,7 @@ struct Answer {
 struct Tunnel {
     head: ResponseHead,
     ends: Ends,
+    lease: Lease,
     progress: Rc<Progress>,
 }
 
@@ -230,6 +235,10 @@ impl Exchange {
             .cloned();
         match destination {
             Some(destination) => {
+                // Browsers ask without credentials what they may ask with them (CORS).
+                if destination.asks_for_identity && head.method != Method::OPTIONS {
+                    self.client.note_session();
+                }
                 self.entry.route(Rc::clone(&destination));
                 Ok((head, destination))
             }
@@ -254,7 +263,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, body, destination, upstream)?;
-        let answer = upstream.pool().send(request);
+        let answer = destination.send(upstream, request, self.sender);
         let (response, lease) = self.answered(answer, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for that; what follows on the connection is no HTTP.
@@ -279,7 +288,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, RequestBody::empty(), destination, upstream)?;
-        let answer = upstream.pool().send_apart(request);
+        let answer = destination.send_apart(upstream, request, self.sender);
         let (mut response, lease) = self.answered(answer, &progress).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.examine(response, lease, progress).await;
@@ -297,6 +306,7 @@ impl Exchange {
         Ok(Outcome::Tunnel(Tunnel {
             head,
             ends: Ends { client, upstream },
+            lease,
             progress,
         }))
     }
@@ -392,10 +402,11 @@ impl Exchange {
         let Tunnel {
             head,
             ends,
+            lease,
             progress,
         } = tunnel;
         let stop = self.proxy.stop.clone();
-        let finish = self.finish(head.status, None);
+        let finish = self.finish(head.status, Some(lease));
         tokio::task::spawn_local(tunnel::run(ends, finish, progress, stop));
         respond(head.status, head.headers, Body::none())
     }
@@ -457,6 +468,7 @@ fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, Early> {
 fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
     match fault {
         _ if progress.is_broken() => Fault::BrokenClient,
+        SendFault::Overflow(_) | SendFault::Connect(ConnectFault::OpenFiles) => Fault::Overloaded,
         SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
         SendFault::Connect(_) => Fault::Unreachable,
         SendFault::Exchange(fault) if fault.is_parse() => Fault::BadAnswer,

@@ -1,5 +1,6 @@
 //! The proxy as a whole: listeners, workers, start and stop.
 
+mod capacity;
 mod common;
 mod generations;
 mod listen;

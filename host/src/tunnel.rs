@@ -3,6 +3,7 @@
 mod end;
 mod farewell;
 mod frames;
+mod pace;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -160,6 +161,8 @@ where
             };
             client.end();
             upstream.end();
+            // Meanwhile nothing passes any more: nobody copies.
+            pace::turn().await;
             // A frame that does not end in time is broken off. There is no room for a last one then.
             let _ = timeout(limits::TUNNEL_FRAME, frames_end(copying, client, upstream)).await;
             order

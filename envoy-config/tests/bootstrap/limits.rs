@@ -43,7 +43,10 @@ fn every_cluster_has_the_limits_of_the_bundled_host() {
         "max_pending_requests": UPSTREAM_PENDING,
         "max_requests": UPSTREAM_REQUESTS,
     }] });
-    for cluster in [upstream(&envoy, 0), cluster(&envoy, "https://idp.example.com")] {
+    for cluster in [
+        upstream(&envoy, 0),
+        cluster(&envoy, "https://idp.example.com"),
+    ] {
         assert_eq!(cluster["circuit_breakers"], expected);
     }
 }

@@ -7,8 +7,8 @@
 
 mod activity;
 pub mod assertion;
-mod client_certificate;
 pub mod capacity;
+mod client_certificate;
 pub mod colour;
 pub mod config;
 pub mod contract;

@@ -219,7 +219,8 @@ impl Taken {
 impl Sitter {
     /// How much it is missed when it leaves; `None` when it may stay, or was asked already.
     fn rank(&self) -> Option<(bool, u64)> {
-        let stays = self.requests.load(Ordering::Relaxed) > 0 || self.is_asked.load(Ordering::Relaxed);
+        let stays =
+            self.requests.load(Ordering::Relaxed) > 0 || self.is_asked.load(Ordering::Relaxed);
         (!stays).then(|| {
             (
                 self.is_known.load(Ordering::Relaxed),

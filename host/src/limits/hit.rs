@@ -62,15 +62,29 @@ impl Hit {
     /// What happened.
     const fn text(self) -> &'static str {
         match self {
-            Self::Clients => "a connection was refused: all places are taken, and none by an idle connection",
+            Self::Clients => {
+                "a connection was refused: all places are taken, and none by an idle connection"
+            }
             Self::IdleClients => "idle connections were closed to make room for others",
-            Self::ClientShare => "a connection was refused: its address has its share of all places",
+            Self::ClientShare => {
+                "a connection was refused: its address has its share of all places"
+            }
             Self::OpenFiles => "a connection could not be accepted: no file descriptor is left",
-            Self::UpstreamConnections => "a request waits: all connections to the route's upstreams are in use",
-            Self::UpstreamPending => "a request was refused: too many wait for the route's upstreams",
-            Self::UpstreamShare => "a request was refused: its client has its share of the route's upstreams",
-            Self::Upstreams => "a connection to an upstream waits: the limit on open files allows no more",
-            Self::Providers => "a connection to the provider waits: the limit on open files allows no more",
+            Self::UpstreamConnections => {
+                "a request waits: all connections to the route's upstreams are in use"
+            }
+            Self::UpstreamPending => {
+                "a request was refused: too many wait for the route's upstreams"
+            }
+            Self::UpstreamShare => {
+                "a request was refused: its client has its share of the route's upstreams"
+            }
+            Self::Upstreams => {
+                "a connection to an upstream waits: the limit on open files allows no more"
+            }
+            Self::Providers => {
+                "a connection to the provider waits: the limit on open files allows no more"
+            }
         }
     }
 
@@ -105,8 +119,17 @@ impl Hit {
 
     fn tally(self) -> &'static Tally {
         static TALLIES: [Tally; Hit::ALL.len()] = [const { Tally::new() }; Hit::ALL.len()];
-        let [clients, idle, share, files, connections, pending, upstream_share, upstreams, providers] =
-            &TALLIES;
+        let [
+            clients,
+            idle,
+            share,
+            files,
+            connections,
+            pending,
+            upstream_share,
+            upstreams,
+            providers,
+        ] = &TALLIES;
         match self {
             Self::Clients => clients,
             Self::IdleClients => idle,

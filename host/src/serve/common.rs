@@ -12,7 +12,9 @@ use jetway_core::contract::SECRET_VARIABLES;
 use rustls::ServerConfig;
 use serde_json::Value;
 
+use super::capacity::Capacity;
 use crate::callouts::ProviderAccess;
+use crate::limits::{Budget, Needs};
 use crate::tls::{Certificates, Roots};
 use crate::upstream::Routes;
 use crate::wasm::{Module, PluginSettings, Shared};
@@ -34,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) module: &'static [u8],
     /// How the plugin's calls reach the provider.
     pub(crate) provider_access: ProviderAccess,
+    /// How many descriptors there are for everything: [`crate::limits::raise_open_files`].
+    pub(crate) open_files: u64,
 }
 
 /// Immutable, shared by all workers.
@@ -44,6 +48,7 @@ pub(super) struct Common {
     pub(super) is_mutual: bool,
     pub(super) module: Module,
     pub(super) shared: Arc<Shared>,
+    pub(super) capacity: Arc<Capacity>,
     pub(super) provider_access: ProviderAccess,
     /// Where the settings want to listen.
     pub(super) addresses: Vec<SocketAddr>,
@@ -51,33 +56,70 @@ pub(super) struct Common {
     plugin_variables: Vec<(String, Secret)>,
 }
 
+/// What stays when the settings change.
+struct Lasting {
+    module: Module,
+    shared: Arc<Shared>,
+    capacity: Arc<Capacity>,
+}
+
 impl Common {
     /// Does everything that is done once: certificates, the module's compilation.
     pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let budget = Budget::of(
+            settings.open_files,
+            Needs {
+                workers: settings.workers.get(),
+                addresses: settings.addresses.len(),
+            },
+        )?;
+        tracing::info!(
+            open_files = budget.open_files,
+            clients = budget.clients,
+            upstreams = budget.upstreams,
+            providers = budget.providers,
+            "the limit on open files, and how many connections it leaves room for"
+        );
         let module = Module::compile(settings.module).context("cannot compile the module")?;
-        Self::with(module, Arc::new(Shared::new()), settings)
+        let lasting = Lasting {
+            module,
+            shared: Arc::new(Shared::new()),
+            capacity: Capacity::of(&budget),
+        };
+        Self::with(lasting, settings)
     }
 
     /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
     /// is shared by those of both.
     pub(super) fn prepare_after(earlier: &Self, settings: Settings) -> anyhow::Result<Self> {
-        Self::with(
-            earlier.module.clone(),
-            Arc::clone(&earlier.shared),
-            settings,
-        )
+        let lasting = Lasting {
+            module: earlier.module.clone(),
+            shared: Arc::clone(&earlier.shared),
+            capacity: Arc::clone(&earlier.capacity),
+        };
+        Self::with(lasting, settings)
     }
 
-    fn with(module: Module, shared: Arc<Shared>, settings: Settings) -> anyhow::Result<Self> {
+    fn with(lasting: Lasting, settings: Settings) -> anyhow::Result<Self> {
+        let Lasting {
+            module,
+            shared,
+            capacity,
+        } = lasting;
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
         let tls = settings.certificates.server_config()?;
         // Each worker makes its own; these are for the errors, and for who wants to know which files were read.
-        Routes::new(&settings.config.routes, &Roots::default())?;
+        Routes::new(
+            &settings.config.routes,
+            &Roots::default(),
+            &capacity.upstreams,
+        )?;
         Ok(Self {
             tls,
             is_mutual,
             module,
             shared,
+            capacity,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
             plugin_configuration: plugin_configuration(settings.file)?,

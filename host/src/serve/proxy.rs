@@ -1,5 +1,6 @@
 //! One worker's own copy of everything that a request needs: nothing in it is shared between threads.
 
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::common::Common;
 use jetway_core::page::Look;
 
 use crate::callouts::Providers;
+use crate::connection::Seats;
 use crate::exchange::RequestIds;
 use crate::tls::Roots;
 use crate::upstream::Routes;
@@ -23,6 +25,8 @@ pub(crate) struct Proxy {
     pub(crate) plugin: Rc<wasm::Worker>,
     /// Where permitted requests go.
     pub(crate) routes: Routes,
+    /// The places of clients' connections.
+    pub(super) seats: Arc<Seats>,
     /// How many proxies in front are believed.
     pub(crate) trusted_hops: usize,
     /// Whether connections begin with a PROXY protocol header.
@@ -53,6 +57,7 @@ impl Proxy {
             config.provider.as_ref(),
             &common.provider_access,
             &roots,
+            &common.capacity.providers,
         )?);
         let callouts: Rc<dyn wasm::Callouts> = Rc::<Providers>::clone(&providers);
         let plugin = wasm::Worker::start(
@@ -65,7 +70,8 @@ impl Proxy {
         plugin.hold();
         Ok(Rc::new(Self {
             plugin,
-            routes: Routes::new(&config.routes, &roots)?,
+            routes: Routes::new(&config.routes, &roots, &common.capacity.upstreams)?,
+            seats: Arc::clone(&common.capacity.seats),
             trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
             proxy_protocol: config.listener.proxy_protocol,
             idle_timeout: config.listener.idle_timeout,
@@ -80,6 +86,13 @@ impl Proxy {
             look: Look::new(&config.branding),
             providers,
         }))
+    }
+
+    /// Whose share of all places a connection from this peer is counted in, as far as that is known at once: behind a proxy
+    /// that tells the client's address, the peer is that proxy, which has the connections of many.
+    pub(super) fn client_of(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let is_client = !self.proxy_protocol && self.trusted_hops == 0;
+        is_client.then(|| peer.ip())
     }
 
     /// When connections that were made under this configuration have to end, beside the order to stop: their clients'

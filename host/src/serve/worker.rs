@@ -6,13 +6,16 @@ use std::sync::{Arc, mpsc as ready_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use jetway_core::capacity::CLIENT_CONNECTIONS;
+use rustix::io::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::common::Common;
 use super::reload::{self, Order};
 use super::{Generations, Proxy, Stop};
-use crate::{connection, limits};
+use crate::connection;
+use crate::limits::{self, Hit};
 
 /// What a worker is started with.
 pub(super) struct Start {
@@ -99,7 +102,7 @@ async fn accept_until_stopped(
     listeners: Vec<tokio::net::TcpListener>,
     orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let permits = Arc::new(Semaphore::new(limits::WORKER_CONNECTIONS as usize));
+    let permits = Arc::new(Semaphore::new(CLIENT_CONNECTIONS as usize));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn_local(accept(
@@ -109,16 +112,13 @@ async fn accept_until_stopped(
         ));
     }
     accepting.spawn_local(sweep(Rc::clone(generations)));
+    accepting.spawn_local(report());
     accepting.spawn_local(retire(Rc::clone(generations)));
     accepting.spawn_local(reload::carry_out(Rc::clone(generations), orders));
     generations.stop.ordered().await;
     accepting.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(
-        limits::GRACE,
-        permits.acquire_many(limits::WORKER_CONNECTIONS),
-    )
-    .await;
+    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(CLIENT_CONNECTIONS)).await;
     if ended.is_err() {
         tracing::warn!(
             "closing connections that did not end in {} s",
@@ -134,30 +134,53 @@ async fn accept(
     permits: Arc<Semaphore>,
 ) {
     loop {
+        let accepted = listener.accept().await;
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
+        let proxy = generations.current();
+        match accepted {
             Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection::serve(
-                    Rc::clone(&generations),
-                    stream,
-                    peer,
-                    permit,
-                ));
+                let seat = proxy.seats.admit(proxy.client_of(peer), permit).await;
+                // Without a place it is closed, before it has cost a handshake.
+                if let Some(seat) = seat {
+                    let generations = Rc::clone(&generations);
+                    tokio::task::spawn_local(connection::serve(generations, stream, peer, seat));
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if is_out_of_files(&error) {
+                    Hit::OpenFiles.note(&error);
+                    proxy.seats.relieve();
+                } else {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
+                drop((proxy, permit));
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// Whether the process or the machine has no descriptor left.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 async fn sweep(generations: Rc<Generations>) {
     loop {
         tokio::time::sleep(limits::POOL_SWEEP).await;
         generations.sweep();
+    }
+}
+
+/// One of the workers logs what all have counted.
+async fn report() {
+    loop {
+        tokio::time::sleep(limits::HIT_SUMMARY).await;
+        Hit::report();
     }
 }
 

@@ -1,16 +1,29 @@
 //! Routes as the proxy needs them: from an id to upstreams. Which route a request takes is the plugin's decision.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::HeaderValue;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use jetway_core::config::{HostHeader, Origin, Route, UpstreamTls, Upstreams};
 
 use super::balance::Balance;
-use super::{Connector, Pool};
-use crate::body::Patience;
+use super::breaker::{Breaker, Breakers};
+use super::descriptors::Descriptors;
+use super::{Connector, Lease, Pool, SendFault};
+use crate::body::{Patience, RequestBody};
 use crate::tls::Roots;
+
+/// What the workers have in common of what leads to upstreams.
+pub(crate) struct Shared {
+    /// Descriptors for connections to upstreams.
+    pub(crate) descriptors: Descriptors,
+    /// What is under way on each route.
+    pub(crate) breakers: Breakers,
+}
 
 /// All routes that lead to upstreams, by [`Route::id`]. What the others answer, the plugin answers.
 pub(crate) struct Routes {
@@ -23,6 +36,9 @@ pub(crate) struct Destination {
     id: String,
     name: String,
     upstreams: Balance<Upstream>,
+    breaker: Arc<Breaker>,
+    /// Whether the policy asks who the visitor is, so that requests that are permitted are those of somebody.
+    pub(crate) asks_for_identity: bool,
     /// Whether the upstream sees its own name as `Host`, instead of what the plugin wrote there.
     pub(crate) names_upstream: bool,
     /// Whether websockets may pass.
@@ -42,8 +58,8 @@ impl Routes {
     ///
     /// # Errors
     /// Something that an upstream cannot be reached with; the message names the route.
-    pub(crate) fn new(routes: &[Route], roots: &Roots) -> anyhow::Result<Self> {
-        let mut pools = Pools::new(roots);
+    pub(crate) fn new(routes: &[Route], roots: &Roots, shared: &Shared) -> anyhow::Result<Self> {
+        let mut pools = Pools::new(roots, shared);
         let mut by_id = HashMap::with_capacity(routes.len());
         for route in routes {
             if let Some(upstreams) = route.target.upstreams() {
@@ -74,14 +90,16 @@ impl Routes {
 /// The pools so far.
 struct Pools<'a> {
     roots: &'a Roots,
+    shared: &'a Shared,
     by_origin: HashMap<&'a Origin, Vec<(&'a UpstreamTls, Rc<Pool>)>>,
     all: Vec<Rc<Pool>>,
 }
 
 impl<'a> Pools<'a> {
-    fn new(roots: &'a Roots) -> Self {
+    fn new(roots: &'a Roots, shared: &'a Shared) -> Self {
         Self {
             roots,
+            shared,
             by_origin: HashMap::new(),
             all: Vec::new(),
         }
@@ -97,7 +115,7 @@ impl<'a> Pools<'a> {
         }
         let connector = Connector::upstream(origin, tls, self.roots)
             .with_context(|| format!("cannot prepare TLS to {origin}"))?;
-        let pool = Pool::new(connector);
+        let pool = Pool::new(connector, self.shared.descriptors.clone());
         pools.push((tls, Rc::clone(&pool)));
         self.all.push(Rc::clone(&pool));
         Ok(pool)
@@ -122,6 +140,8 @@ impl Destination {
             id: route.id.clone(),
             name: route.name.clone(),
             upstreams: Balance::new(members.collect::<anyhow::Result<Vec<_>>>()?),
+            breaker: pools.shared.breakers.of(&route.id, &route.name),
+            asks_for_identity: route.policy.asks_for_identity() || route.cockpit.is_some(),
             names_upstream: matches!(route.host, HostHeader::Upstream),
             allow_websockets: route.allow_websockets,
             patience: Patience {
@@ -141,6 +161,37 @@ impl Destination {
         &self.name
     }
 
+    /// Sends a client's request, as soon as the route's limits allow it.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn send(
+        &self,
+        upstream: &Upstream,
+        request: Request<RequestBody>,
+        client: IpAddr,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        let place = self.breaker.admit(client).await?;
+        let (response, lease) = upstream.pool.send(request).await?;
+        Ok((response, lease.holding(place)))
+    }
+
+    /// As [`Destination::send`], on a connection that nobody else has used or will use, for upgrades. The lease has to be
+    /// kept for as long as what became of the connection.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn send_apart(
+        &self,
+        upstream: &Upstream,
+        request: Request<RequestBody>,
+        client: IpAddr,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        let place = self.breaker.admit(client).await?;
+        let (response, lease) = upstream.pool.send_apart(request).await?;
+        Ok((response, lease.holding(place)))
+    }
+
     /// The upstream whose turn it is.
     pub(crate) fn choose(&self) -> Option<&Upstream> {
         self.upstreams.next()
@@ -148,11 +199,6 @@ impl Destination {
 }
 
 impl Upstream {
-    /// Connections to it.
-    pub(crate) fn pool(&self) -> &Rc<Pool> {
-        &self.pool
-    }
-
     /// Its own `Host`.
     pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority

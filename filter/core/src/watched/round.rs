@@ -76,7 +76,11 @@ mod tests {
         for (looked, ended) in [slices(|_| true), slices(|stream| stream % 3 == 0)].concat() {
             assert!(ended <= ENDED_AT_ONCE && looked <= LOOKED_AT_ONCE);
         }
-        assert!(slices(|_| false).iter().all(|(looked, _)| *looked <= LOOKED_AT_ONCE));
+        assert!(
+            slices(|_| false)
+                .iter()
+                .all(|(looked, _)| *looked <= LOOKED_AT_ONCE)
+        );
     }
 
     #[test]

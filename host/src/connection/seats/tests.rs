@@ -27,7 +27,7 @@ fn is_asked(seat: &Seat) -> bool {
 
 impl Seat {
     /// A place of its own, for tests of what has one.
-    pub(in crate::connection) async fn alone() -> Self {
+    pub(crate) async fn alone() -> Self {
         take(&Seats::new(100), None).await.unwrap()
     }
 }
@@ -60,14 +60,24 @@ async fn first_those_without_a_session_then_the_oldest() {
     for _ in 0..5 {
         sleep(limits::EVICTION_PAUSE).await;
         seats.relieve();
-        let all = [("known", &known), ("used", &used), ("old", &old), ("busy", &busy), ("young", &young)];
+        let all = [
+            ("known", &known),
+            ("used", &used),
+            ("old", &old),
+            ("busy", &busy),
+            ("young", &young),
+        ];
         for (name, seat) in all {
             if is_asked(seat) && !order.contains(&name) {
                 order.push(name);
             }
         }
     }
-    assert_eq!(order, ["old", "young", "used", "known"], "and never a busy one");
+    assert_eq!(
+        order,
+        ["old", "young", "used", "known"],
+        "and never a busy one"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +97,11 @@ async fn whoever_is_asked_is_waited_for_and_nobody_else() {
     let refused = Hit::Clients.count();
     assert!(take(&seats, None).await.is_none(), "both are busy");
     assert!(Hit::Clients.count() > refused);
-    assert_eq!(before.elapsed(), Duration::ZERO, "there is nothing to wait for");
+    assert_eq!(
+        before.elapsed(),
+        Duration::ZERO,
+        "there is nothing to wait for"
+    );
     new.end();
     sleep(limits::EVICTION_PAUSE).await;
     let before = Instant::now();
@@ -116,7 +130,10 @@ async fn one_address_has_its_share_and_others_have_the_rest() {
     assert!(take(&seats, address(1)).await.is_some());
     drop((taken, other, proxied));
     let left = seats.taken();
-    assert!(left.by_client.is_empty() && left.sitters.is_empty(), "nothing is kept");
+    assert!(
+        left.by_client.is_empty() && left.sitters.is_empty(),
+        "nothing is kept"
+    );
 }
 
 #[tokio::test(start_paused = true)]
