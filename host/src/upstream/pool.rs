@@ -333,9 +333,7 @@ mod tests {
                 };
                 let (mut stream, answer) = tokio::join!(server, pool.send(request(Method::GET)));
                 drop(answer);
-                let closed = tokio::time::timeout(limits::CONNECT, stream.read_u8())
-                    .await
-                    .unwrap();
+                let closed = timeout(limits::CONNECT, stream.read_u8()).await.unwrap();
                 assert!(closed.is_err());
                 assert!(pool.idle.borrow().is_empty());
             })
