@@ -10,7 +10,6 @@ mod websocket;
 
 pub(crate) use request_id::RequestIds;
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -63,7 +62,6 @@ pub(crate) async fn exchange(
     };
     let origin = Origin::read(&parts.headers, hop);
     let mut exchange = Exchange {
-        sender: origin.client.ip(),
         active: client.begin(),
         entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
         asked: Asked::of(&parts),
@@ -86,8 +84,6 @@ pub(crate) async fn exchange(
 struct Exchange {
     proxy: Rc<Proxy>,
     client: Rc<Client>,
-    /// Who sent it, as far as that is certain.
-    sender: IpAddr,
     active: Active,
     entry: Entry,
     asked: Asked,
@@ -263,7 +259,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, body, destination, upstream)?;
-        let answer = destination.send(upstream, request, self.sender);
+        let answer = destination.send(upstream, request, self.entry.client());
         let (response, lease) = self.answered(answer, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for that; what follows on the connection is no HTTP.
@@ -288,7 +284,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, RequestBody::empty(), destination, upstream)?;
-        let answer = destination.send_apart(upstream, request, self.sender);
+        let answer = destination.send_apart(upstream, request, self.entry.client());
         let (mut response, lease) = self.answered(answer, &progress).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.examine(response, lease, progress).await;
