@@ -76,6 +76,20 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn those_that_end_together_have_their_turns_in_slices() {
+        let ends = (0..100).map(|_| async {
+            turn().await;
+            Instant::now()
+        });
+        let mut slices = BTreeMap::<Instant, usize>::new();
+        for end in futures_util::future::join_all(ends).await {
+            *slices.entry(end).or_default() += 1;
+        }
+        let slices: Vec<_> = slices.into_values().collect();
+        assert_eq!(slices, [32, 32, 32, 4]);
+    }
+
     #[test]
     fn a_turn_after_a_while_is_at_once() {
         let pace = Pace::new();
