@@ -92,7 +92,7 @@ impl Cluster<'_> {
         let localities = self.several() && discovery == Discovery::Dns;
         let map = discovery
             .set(map)
-            .note("Open websockets count, too. What is too much is answered with 503.")
+            .note("The limits of the bundled host. Open websockets count as requests and connections; excess requests get a 503.")
             .set("circuit_breakers", breakers())
             .set("connect_timeout", self.options.connect_timeout)
             .set("typed_extension_protocol_options", http_options())
@@ -187,7 +187,7 @@ fn socket_choice(name: &str) -> Map {
     Map::new().set("filter_metadata", own)
 }
 
-/// As in the bundled host.
+/// Returns the circuit breakers that the bundled host has, too.
 fn breakers() -> Map {
     let threshold = Map::new()
         .set("max_connections", capacity::UPSTREAM_CONNECTIONS)

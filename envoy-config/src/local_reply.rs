@@ -9,7 +9,7 @@ use crate::yaml::{Map, Yaml, is_special};
 /// Envoy's marks of requests whose upstream has failed. What the module answers has none of them, and stays as it is.
 const FAILED_UPSTREAM: [&str; 9] = ["UF", "UH", "UC", "UR", "LR", "UT", "URX", "UPE", "SI"];
 
-/// Its mark of requests that were one too many for a cluster: these have a page of their own.
+/// Envoy's flag for requests that exceed a circuit breaker.
 const OVERFLOW: &str = "UO";
 
 /// How Envoy's own details tell that the module has failed, or has let a request pass without naming a route.

@@ -9,7 +9,7 @@ use jetway_core::gate::Gate;
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use jetway_core::renewal::Progress;
 use jetway_core::step::{ProviderCall, ProviderReply};
-use jetway_core::watched::{Recheck, Round};
+use jetway_core::watched::{Recheck, RecheckRound};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -55,7 +55,7 @@ impl RootContext for Root {
         }
         send_renewals(plugin);
         give_up_late(plugin);
-        look_after_streams(plugin);
+        recheck_streams(plugin);
         let is_busy = plugin.gate.has_renewals() || !plugin.round.borrow().is_over();
         plugin.tick_every(if is_busy {
             SOON
@@ -161,27 +161,27 @@ fn go_on(plugin: &Plugin, mut progress: Progress) {
     }
 }
 
-/// Ends open streams that may not stay open, a slice at each turn of the timer: what comes between two slices are the
-/// requests of others.
-fn look_after_streams(plugin: &Plugin) {
+/// Rechecks open streams and closes those that may not stay open, one slice per tick, so that other requests are served
+/// between two slices.
+fn recheck_streams(plugin: &Plugin) {
     let mut round = plugin.round.take();
     if round.is_over() {
         let now = now();
         if plugin.looked_at.replace(now) == now {
             return;
         }
-        round = Round::of(plugin.watched.borrow().keys().copied());
+        round = RecheckRound::new(plugin.watched.borrow().keys().copied());
     }
-    round.slice(|id| look_after(plugin, id));
+    round.run_slice(|id| recheck_stream(plugin, id));
     plugin.round.replace(round);
 }
 
-/// Ends an open stream if it may not stay open, and returns whether it has.
-fn look_after(plugin: &Plugin, id: u32) -> bool {
+/// Closes an open stream if it may not stay open, and returns whether it did.
+fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
     let verdict = {
         let mut watched = plugin.watched.borrow_mut();
         let Some(watched) = watched.get_mut(&id) else {
-            // It is over.
+            // The stream has ended since the round began.
             return false;
         };
         with_env(|env| plugin.gate.recheck(watched, env))

@@ -32,7 +32,7 @@ pub(crate) enum Fault {
     Undecided,
     /// The plugin permitted the request without naming a route that exists.
     NoRoute,
-    /// As many requests are under way to the route's upstreams as may be.
+    /// A limit on the route's upstream requests or connections is exceeded.
     Overloaded,
     /// There is no connection to the upstream.
     Unreachable,
@@ -103,7 +103,7 @@ impl Fault {
             Self::BrokenClient => "the request did not arrive completely",
             Self::Undecided => "access cannot be decided right now, try again in a moment",
             Self::NoRoute => "the proxy has no way to the application, its log says more",
-            Self::Overloaded => "the application has too many requests under way",
+            Self::Overloaded => "the application has too many requests right now",
             Self::Unreachable => "the application cannot be reached",
             Self::BrokenUpstream => "the application broke off before it answered",
             Self::BadAnswer | Self::BadUpgrade => "the application did not answer properly",

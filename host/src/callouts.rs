@@ -13,7 +13,7 @@ use jetway_core::config::ProviderSettings;
 use crate::body::RequestBody;
 use crate::limits;
 use crate::tls::{Roots, Trust};
-use crate::upstream::{Connector, Descriptors, Pool};
+use crate::upstream::{Connector, DescriptorLimit, Pool};
 use crate::wasm::{CallFuture, CallReply, Callouts};
 
 /// How the provider is reached, where that is not what its name says.
@@ -40,7 +40,7 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
-    /// Prepares connections to each origin of the provider, for which there are these descriptors; none without a provider.
+    /// Prepares connections to each origin of the provider, which take these descriptors; none without a provider.
     ///
     /// # Errors
     /// A system without certificate authorities, when an origin needs them.
@@ -48,7 +48,7 @@ impl Providers {
         provider: Option<&ProviderSettings>,
         access: &ProviderAccess,
         roots: &Roots,
-        descriptors: &Descriptors,
+        descriptors: &DescriptorLimit,
     ) -> anyhow::Result<Self> {
         let origins = provider.map(ProviderSettings::origins).unwrap_or_default();
         let pools = origins.into_iter().map(|origin| {
@@ -146,7 +146,10 @@ mod tests {
             port,
         };
         let connector = Connector::new(&origin, &Trust::System, &Roots::default()).unwrap();
-        let pool = Pool::new(connector, Descriptors::new(10, Hit::Providers));
+        let pool = Pool::new(
+            connector,
+            DescriptorLimit::new(10, Hit::ProviderDescriptors),
+        );
         let name = origin.to_string();
         (
             listener,

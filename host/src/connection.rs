@@ -3,12 +3,12 @@
 mod client;
 mod heard;
 mod proxy_protocol;
-mod seats;
+mod slots;
 mod stream;
 mod watched;
 
 pub(crate) use client::{Active, Client};
-pub(crate) use seats::{Seat, Seats};
+pub(crate) use slots::{ConnectionSlot, ConnectionSlots};
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -48,13 +48,13 @@ pub(crate) async fn serve(
     generations: Rc<Generations>,
     stream: TcpStream,
     peer: SocketAddr,
-    seat: Seat,
+    slot: ConnectionSlot,
 ) {
     prepare(&stream);
     let proxy = generations.current();
     let opened = tokio::select! {
-        opened = open(&proxy, stream, peer, &seat) => opened,
-        () = seat.asked() => None,
+        opened = open(&proxy, stream, peer, &slot) => opened,
+        () = slot.evicted() => None,
     };
     let Some((ends, transport, tls)) = opened else {
         return;
@@ -66,7 +66,7 @@ pub(crate) async fn serve(
         tls,
     };
     let ear = Ear::default();
-    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), seat);
+    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), slot);
     let outdated = proxy.outdated();
     drop(proxy);
     let requests = {
@@ -91,26 +91,28 @@ pub(crate) async fn serve(
     }
 }
 
-/// What comes before the first request; `None` ends the connection.
+/// Prepares a connection for its first request: PROXY protocol header and TLS handshake. `None` ends the connection.
 async fn open(
     proxy: &Proxy,
     mut stream: TcpStream,
     peer: SocketAddr,
-    seat: &Seat,
+    slot: &ConnectionSlot,
 ) -> Option<(Ends, Transport, Option<TlsFacts>)> {
     let own = Ends::new(peer, stream.local_addr().ok()?);
-    let ends = match announced(proxy, &mut stream, peer).await? {
-        // Only now it is known whose share the connection is counted in.
-        Some(ends) if proxy.trusted_hops == 0 && !seat.claim(ends.source.ip()) => return None,
+    let ends = match read_proxy_header(proxy, &mut stream, peer).await? {
+        // The client is known only now.
+        Some(ends) if proxy.trusted_hops == 0 && !slot.assign_client(ends.source.ip()) => {
+            return None;
+        }
         announced => announced.unwrap_or(own),
     };
     let (transport, tls) = secure(proxy, stream).await?;
     Some((ends, transport, tls))
 }
 
-/// The two ends of the connection that a proxy in front says that it passes on, if there is to be one that does; `None`
-/// ends the connection.
-async fn announced(
+/// Reads the ends of the connection from the PROXY protocol header. The inner `None` means that there is none to replace
+/// the connection's own ends; the outer `None` ends the connection.
+async fn read_proxy_header(
     proxy: &Proxy,
     stream: &mut TcpStream,
     peer: SocketAddr,

@@ -231,9 +231,9 @@ impl Exchange {
             .cloned();
         match destination {
             Some(destination) => {
-                // Browsers ask without credentials what they may ask with them (CORS).
+                // A CORS preflight is permitted without a session.
                 if destination.asks_for_identity && head.method != Method::OPTIONS {
-                    self.client.note_session();
+                    self.client.mark_session();
                 }
                 self.entry.route(Rc::clone(&destination));
                 Ok((head, destination))

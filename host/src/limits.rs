@@ -1,13 +1,13 @@
-//! Every limit of the proxy in one place, each with its reason. Those that both bodies keep are the core's:
-//! [`jetway_core::capacity`].
+//! Every limit of the proxy in one place, each with its reason. [`jetway_core::capacity`] has the limits that apply in Envoy,
+//! too.
 
 mod budget;
+mod client_network;
 mod hit;
-mod network;
 
-pub(crate) use budget::{Budget, Needs, raise_open_files, share_of_one};
+pub(crate) use budget::{Budget, client_share, raise_open_files};
+pub(crate) use client_network::ClientNetwork;
 pub(crate) use hit::Hit;
-pub(crate) use network::Network;
 
 use std::time::Duration;
 
@@ -27,34 +27,34 @@ pub(crate) const CONNECTION_BUFFER: usize = 64 * 1024;
 /// Longest request method: the longest registered one has 17 letters.
 pub(crate) const METHOD_BYTES: usize = 32;
 
-/// Descriptors that the process needs for itself: its three streams, signals, the files of a configuration that is read
-/// anew, and lookups of names.
-pub(crate) const OPEN_FILES: u64 = 64;
-/// Descriptors of one worker: its runtime's three, and as many again for what comes and goes.
-pub(crate) const OPEN_FILES_WORKER: u64 = 6;
-/// Descriptors of one worker for each address: the listener, and a connection that was accepted and has no place yet.
-pub(crate) const OPEN_FILES_LISTENER: u64 = 2;
-/// What counts as the limit on open files where the system has none.
-pub(crate) const MANY_OPEN_FILES: u64 = 1 << 20;
+/// Descriptors that the process itself needs: standard streams, signals, the files that a reload reads, and name lookups.
+pub(crate) const PROCESS_DESCRIPTORS: u64 = 64;
+/// Descriptors of one worker: three for its runtime, and as many in reserve.
+pub(crate) const DESCRIPTORS_PER_WORKER: u64 = 6;
+/// Descriptors of one worker per address: the listener, and one accepted connection that has no slot yet.
+pub(crate) const DESCRIPTORS_PER_LISTENER: u64 = 2;
+/// The limit on open files that is assumed where the system has none.
+pub(crate) const UNLIMITED_OPEN_FILES: u64 = 1 << 20;
 
-/// Connections to the provider, idle ones included: each call takes one, and they are short.
+/// Connections to the identity provider, idle ones included. Calls are short, and each takes one connection.
 pub(crate) const PROVIDER_CONNECTIONS: u64 = 64;
-/// With fewer connections of clients than this it is of no use to begin.
-pub(crate) const LEAST_CLIENTS: u64 = 16;
+/// The host refuses to start with room for fewer client connections than this.
+pub(crate) const MIN_CLIENTS: u64 = 16;
 
-/// Of which part of all places for clients one has to be free, or idle connections are closed: the sixteenth.
-pub(crate) const ROOM: u32 = 16;
-/// Of which part of all places as many idle connections are closed at a time: looking for the oldest looks at all, so that
-/// one by one would be slow.
-pub(crate) const EVICTED_AT_ONCE: u32 = 64;
-/// How long not to look again when fewer idle connections were found than were looked for.
-pub(crate) const EVICTION_PAUSE: Duration = Duration::from_millis(100);
-/// How long an idle connection that is closed to make room may take to say so to its client: a round trip.
+/// Idle client connections are evicted while fewer than a sixteenth of all slots is free, so that a new connection seldom
+/// waits for an eviction.
+pub(crate) const FREE_SLOTS_DIVISOR: usize = 16;
+/// One scan for idle connections evicts up to a sixty-fourth of all slots: a scan visits every connection, so that
+/// evicting them one by one would be slow.
+pub(crate) const EVICTION_BATCH_DIVISOR: usize = 64;
+/// How long to wait before the next scan when a scan found fewer idle connections than it may evict.
+pub(crate) const EVICTION_SCAN_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an evicted connection may take to flush its last frames: one round trip.
 pub(crate) const EVICTION_FLUSH: Duration = Duration::from_millis(250);
-/// How long a client that finds no place is kept until one of the idle connections has ended that were asked to.
-pub(crate) const PLACE: Duration = Duration::from_millis(500);
+/// How long a new connection waits for the slot of an evicted one: twice the time that an evicted one may take.
+pub(crate) const SLOT_WAIT: Duration = Duration::from_millis(500);
 
-/// How often the log sums up that a limit is still reached.
+/// How often the log sums up the hits of a limit.
 pub(crate) const HIT_SUMMARY: Duration = Duration::from_secs(10);
 
 /// Concurrent requests on one HTTP/2 connection: the least that RFC 9113 6.5.2 recommends, and what browsers use.
@@ -131,11 +131,11 @@ pub(crate) const TUNNEL_BEGINNING: usize = 16;
 /// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
 
-/// How many websockets that have to end say so at a time, in one worker: both last frames, their encryption and the log line
-/// cost up to half a millisecond, and other requests wait meanwhile.
-pub(crate) const TUNNEL_ENDS: usize = 32;
-/// How soon the next ones do.
-pub(crate) const TUNNEL_ENDS_PAUSE: Duration = Duration::from_millis(5);
+/// Websockets that one worker closes at a time. Closing one costs two close frames, their encryption and a log line: up to
+/// half a millisecond, during which other requests wait.
+pub(crate) const TUNNEL_CLOSES: usize = 32;
+/// How long a worker serves other requests before it closes the next websockets.
+pub(crate) const TUNNEL_CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
 /// What the visitor may not see any more has stopped before.

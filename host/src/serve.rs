@@ -1,11 +1,11 @@
 //! The proxy as a whole: listeners, workers, start and stop.
 
-mod capacity;
 mod common;
 mod generations;
 mod listen;
 mod proxy;
 mod reload;
+mod shared_limits;
 mod stop;
 #[cfg(test)]
 mod tests;

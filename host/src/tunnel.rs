@@ -1,9 +1,9 @@
 //! A websocket once it is open: bytes both ways until one side ends it, the plugin does, or the proxy stops.
 
+mod close_pacer;
 mod end;
 mod farewell;
 mod frames;
-mod pace;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -161,8 +161,8 @@ where
             };
             client.end();
             upstream.end();
-            // Meanwhile nothing passes any more: nobody copies.
-            pace::turn().await;
+            // The copying is not polled meanwhile, so that no more bytes pass.
+            close_pacer::wait_for_turn().await;
             // A frame that does not end in time is broken off. There is no room for a last one then.
             let _ = timeout(limits::TUNNEL_FRAME, frames_end(copying, client, upstream)).await;
             order

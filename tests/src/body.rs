@@ -75,7 +75,7 @@ pub(crate) struct Start<'a> {
     pub(crate) logs: &'a Path,
     pub(crate) file: &'a Path,
     pub(crate) variables: &'a [(String, String)],
-    /// How many files the bundled host may have open.
+    /// Limit on open files of the bundled host.
     pub(crate) open_files: Option<u64>,
     pub(crate) dialer: &'a Dialer,
     pub(crate) listen: u16,

@@ -65,7 +65,7 @@ pub struct Scene {
     pub keys: String,
     /// Environment variables of the proxy beside those of the secrets.
     pub variables: Vec<(String, String)>,
-    /// How many files the bundled host may have open, if that is not what the system says.
+    /// Limit on open files of the bundled host, if it differs from the system's.
     pub open_files: Option<u64>,
     /// How visitors connect.
     pub dialer: Dialer,

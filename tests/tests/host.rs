@@ -30,11 +30,11 @@ fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
     )
 }
 
-/// At 256 open files there is room for about 70 clients.
+/// 256 open files allow about 70 client connections.
 #[test]
-fn idle_connections_do_not_keep_others_out() -> Result<()> {
+fn idle_connections_do_not_block_new_clients() -> Result<()> {
     run(
-        "idle_connections_do_not_keep_others_out",
+        "idle_connections_do_not_block_new_clients",
         Body::Host,
         async |scene: &mut Scene| {
             scene.open_files = Some(256);
@@ -51,18 +51,18 @@ fn idle_connections_do_not_keep_others_out() -> Result<()> {
             }
             let mut refused = 0;
             for _ in 0..200 {
-                // Nobody closes these to make room for more of the same address.
+                // Idle connections are not evicted for more connections of an address that has its share.
                 match scene.dialer.open(&url, "http/1.1").await {
                     Ok(stream) => idle.push(stream),
                     Err(_) => refused += 1,
                 }
             }
-            assert!(refused > 0, "one address has its share");
+            assert!(refused > 0, "the share of one address is limited");
             let log = proxy.process.log();
             for told in [
                 "open_files=256",
-                "limit=\"idle_client_connections\"",
-                "limit=\"client_connections_of_one_address\"",
+                "limit=\"idle_eviction\"",
+                "limit=\"client_connection_share\"",
             ] {
                 assert!(log.contains(told), "{told}: {log}");
             }

@@ -1,4 +1,4 @@
-//! More than an upstream gets at once.
+//! More requests than the circuit breaker of a route allows.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_bodies};
 use tokio::task::JoinSet;
 
-on_both_bodies!(what_is_too_much_for_an_upstream_is_refused_and_others_are_served);
+on_both_bodies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
 
-/// Connections to the upstreams of a route, and requests that wait for one.
-const ROOM: usize = 1_024 + 1_024;
-/// Requests on one connection, as many as both bodies allow.
+/// Active and pending requests of a route.
+const LIMIT: usize = 1_024 + 1_024;
+/// Concurrent requests per connection, the limit in both proxies.
 const STREAMS: usize = 100;
-/// Clients with an address of their own: the bundled host gives none of them more than 512 requests.
+/// Client addresses: the bundled host allows 512 requests for each.
 const CLIENTS: u8 = 6;
-/// Connections of each.
+/// Connections per client address.
 const CONNECTIONS: usize = 4;
 
-async fn what_is_too_much_for_an_upstream_is_refused_and_others_are_served(
+async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work(
     scene: &mut Scene,
 ) -> Result<()> {
     let silent = Upstream::start("silent").await?;
@@ -42,28 +42,30 @@ async fn what_is_too_much_for_an_upstream_is_refused_and_others_are_served(
     let (mut asked, mut connections) = (JoinSet::new(), JoinSet::new());
     for client in 0..CLIENTS {
         for _ in 0..CONNECTIONS {
-            ask(scene, client, &mut asked, &mut connections).await?;
+            send_requests(scene, client, &mut asked, &mut connections).await?;
         }
     }
-    // The silent upstream answers nothing, so that what is answered first was refused.
+    // The upstream never answers, so that the first answer is a refusal.
     let first = tokio::time::timeout(Duration::from_secs(40), asked.join_next()).await;
     let (status, body) = first
-        .context("something is refused")?
-        .context("requests were sent")???;
+        .context("no request is refused")?
+        .context("a request task failed")???;
     ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
-    ensure!(body.contains("too many requests under way"), "{body}");
+    ensure!(body.contains("too many requests right now"), "{body}");
     let mut visitor = scene.visitor();
     let answer = visitor.fetch(&scene.url(APP, "/other")?).await?;
     answer
         .expect(200)
-        .context("somebody who wants something else")?;
-    // What ends makes room.
+        .context("an innocent request to another route")?;
+    // Requests that end free their connections.
     drop((asked, connections));
     silent.behave(Manner::Answers);
     let url = scene.url(APP, "/silent")?;
-    eventually("there is room again", Duration::from_secs(30), async || {
-        visitor.fetch(&url).await?.expect(200)
-    })
+    eventually(
+        "the route works again",
+        Duration::from_secs(30),
+        async || visitor.fetch(&url).await?.expect(200),
+    )
     .await?;
     Ok(())
 }
@@ -71,8 +73,8 @@ async fn what_is_too_much_for_an_upstream_is_refused_and_others_are_served(
 /// Status and body of an answer.
 type Answer = (StatusCode, String);
 
-/// Sends requests over a connection of this client, as many as it carries.
-async fn ask(
+/// Sends the maximum of concurrent requests over one connection of this client.
+async fn send_requests(
     scene: &Scene,
     client: u8,
     asked: &mut JoinSet<Result<Answer>>,
@@ -100,5 +102,5 @@ async fn ask(
     Ok(())
 }
 
-/// More is asked than there is room for.
-const _: () = assert!(CLIENTS as usize * CONNECTIONS * STREAMS > ROOM);
+/// The test sends more requests than the limits allow.
+const _: () = assert!(CLIENTS as usize * CONNECTIONS * STREAMS > LIMIT);

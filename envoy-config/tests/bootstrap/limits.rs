@@ -34,7 +34,7 @@ fn idle_connections_are_kept_as_long_as_the_file_says() {
     assert_eq!(options["idle_timeout"], "90s");
 }
 
-/// As many as the bundled host allows, whatever Envoy's own default becomes.
+/// The numbers do not depend on Envoy's defaults.
 #[test]
 fn every_cluster_has_the_limits_of_the_bundled_host() {
     let envoy = written(&file());

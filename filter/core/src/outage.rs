@@ -6,7 +6,7 @@
 pub enum Outage {
     /// The upstream answers, but not properly.
     BadAnswer,
-    /// As many requests are under way to the upstream as may be.
+    /// The upstream has the maximum of requests.
     Overloaded,
     /// There is no connection to the upstream.
     Unreachable,
@@ -41,7 +41,7 @@ impl Outage {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadAnswer => "The application gave no proper answer",
-            Self::Overloaded => "The application has too much to do right now",
+            Self::Overloaded => "The application is overloaded",
             Self::Unreachable => "The application is not there right now",
             Self::TooSlow => "The application takes too long",
             Self::Undecided => "Access cannot be decided right now",
@@ -53,7 +53,7 @@ impl Outage {
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::BadAnswer => "The application did not answer properly.",
-            Self::Overloaded => "The application has too many requests under way.",
+            Self::Overloaded => "The application has too many requests right now.",
             Self::Unreachable => "The application cannot be reached.",
             Self::TooSlow => "The application did not answer in time.",
             Self::Undecided => "The proxy itself does not work as it should.",

@@ -1,8 +1,8 @@
 //! A stream that stays open: what its permission rested on, so that it can be asked for again.
 
-mod round;
+mod recheck_round;
 
-pub use round::{ENDED_AT_ONCE, LOOKED_AT_ONCE, Round};
+pub use recheck_round::{CLOSES_PER_SLICE, RECHECKS_PER_SLICE, RecheckRound};
 
 use std::borrow::Cow;
 use std::net::IpAddr;

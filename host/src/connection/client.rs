@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::heard::Ear;
-use super::seats::Seat;
+use super::slots::ConnectionSlot;
 use super::stream;
 use crate::body::Progress;
 use crate::limits;
@@ -25,9 +25,8 @@ pub(crate) struct Client {
     head: Cell<Option<Instant>>,
     /// The answer that an HTTP/1 connection is busy with.
     answer: Watch,
-    /// Its place, which counts the requests in progress. Given back when the connection and every tunnel that came out of it
-    /// have ended.
-    seat: Seat,
+    /// Its slot, which counts the requests in progress. Freed when the connection and the tunnel that it became have ended.
+    slot: ConnectionSlot,
 }
 
 /// The answer that is being sent, and may come to a standstill.
@@ -61,7 +60,7 @@ impl Client {
         facts: ConnectionFacts,
         idle_timeout: Duration,
         ear: Ear,
-        seat: Seat,
+        slot: ConnectionSlot,
     ) -> Rc<Self> {
         Rc::new(Self {
             facts: Rc::new(facts),
@@ -69,28 +68,28 @@ impl Client {
             ear,
             head: Cell::new(None),
             answer: Watch::default(),
-            seat,
+            slot,
         })
     }
 
     /// Notes that a request began.
     pub(crate) fn begin(self: &Rc<Self>) -> Active {
-        self.seat.begin();
+        self.slot.begin_request();
         self.head.set(None);
         Active {
             client: Rc::clone(self),
         }
     }
 
-    /// Notes that somebody with a session uses the connection: a request on it was permitted where the policy asks who the
-    /// visitor is. Only the plugin knows of sessions, and this follows from what it says.
-    pub(crate) fn note_session(&self) {
-        self.seat.know();
+    /// Records that a client with a session uses the connection, so that it is evicted later than others. The plugin does not
+    /// report sessions: a permitted request on a route with an identity criterion is the sign of one.
+    pub(crate) fn mark_session(&self) {
+        self.slot.mark_session();
     }
 
-    /// Completes when the connection has to make room for others, as soon as it is idle. Cancel safe.
+    /// Completes when the connection is evicted and has to end as soon as it is idle. Cancel safe.
     pub(super) async fn evicted(&self) {
-        self.seat.asked().await;
+        self.slot.evicted().await;
     }
 
     /// Ends the connection (HTTP/1.1) or the stream (HTTP/2) when this answer takes too long, be it that the upstream
@@ -103,7 +102,7 @@ impl Client {
 
     /// Whether a request is in progress.
     pub(super) fn is_busy(&self) -> bool {
-        self.seat.is_busy()
+        self.slot.is_busy()
     }
 
     /// When the answer that an HTTP/1 connection is busy with will have taken too long; `None` is never.
@@ -127,7 +126,7 @@ impl Client {
         }
         match self.head.get() {
             Some(head) => head.checked_add(limits::REQUEST_HEAD),
-            None => self.seat.idle_since().checked_add(self.idle_timeout?),
+            None => self.slot.idle_since().checked_add(self.idle_timeout?),
         }
     }
 }
@@ -135,7 +134,7 @@ impl Client {
 impl Drop for Active {
     fn drop(&mut self) {
         let client = &self.client;
-        client.seat.end();
+        client.slot.end_request();
         client.answer.clear();
         client.ear.take();
     }
@@ -160,7 +159,10 @@ mod tests {
         };
         let ear = Ear::default();
         let heard = Heard::by(ear.clone(), b"GET / HTTP/1.1".as_slice());
-        (Client::new(facts, idle, ear, Seat::alone().await), heard)
+        (
+            Client::new(facts, idle, ear, ConnectionSlot::for_test().await),
+            heard,
+        )
     }
 
     fn left(client: &Client) -> Option<Duration> {

@@ -1,4 +1,4 @@
-//! Which limits were reached, counted in one place and told in the log: at once, and then in sums for as long as it lasts.
+//! Counts how often each limit is hit, and logs it: the first hit at once, then sums for as long as hits continue.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,188 +7,182 @@ use std::time::Instant;
 
 use super::HIT_SUMMARY;
 
-/// A limit that was reached.
+/// A limit that can be hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hit {
-    /// A client was refused: there are as many connections as may be, and none of them is idle.
-    Clients,
-    /// An idle connection of a client was closed to make room.
-    IdleClients,
-    /// A client was refused: its address has its share of all connections.
+    /// A client connection was refused: every slot is taken, and no connection is idle.
+    ClientConnections,
+    /// An idle client connection was evicted to free a slot.
+    IdleEviction,
+    /// A client connection was refused: its address has its share of the slots.
     ClientShare,
-    /// A connection could not be accepted: the process or the machine has no descriptor left.
+    /// A connection could not be accepted: the process or the machine has no free descriptor.
     OpenFiles,
-    /// A request had to wait: all connections to its route's upstreams are in use.
+    /// A request is pending: all connections of its route's circuit breaker are in use.
     UpstreamConnections,
-    /// A request was refused: as many as may do so wait for a connection to the route's upstreams.
+    /// A request was refused: the route's circuit breaker has the maximum of pending requests.
     UpstreamPending,
-    /// A request was refused: its client has its share of the route's upstreams.
+    /// A request was refused: its client has its share of the route's circuit breaker.
     UpstreamShare,
-    /// A connection to an upstream had to wait: there are as many to all of them as the open files allow.
-    Upstreams,
-    /// A connection to the provider had to wait, for the same reason.
-    Providers,
+    /// An upstream connection is pending: the limit on open files allows no more of them.
+    UpstreamDescriptors,
+    /// A connection to the identity provider is pending, for the same reason.
+    ProviderDescriptors,
 }
 
 impl Hit {
-    /// All of them, in the order of their numbers.
     const ALL: [Self; 9] = [
-        Self::Clients,
-        Self::IdleClients,
+        Self::ClientConnections,
+        Self::IdleEviction,
         Self::ClientShare,
         Self::OpenFiles,
         Self::UpstreamConnections,
         Self::UpstreamPending,
         Self::UpstreamShare,
-        Self::Upstreams,
-        Self::Providers,
+        Self::UpstreamDescriptors,
+        Self::ProviderDescriptors,
     ];
 
-    /// What it is called in logs.
+    /// Returns the name of the limit in logs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Clients => "client_connections",
-            Self::IdleClients => "idle_client_connections",
-            Self::ClientShare => "client_connections_of_one_address",
+            Self::ClientConnections => "client_connections",
+            Self::IdleEviction => "idle_eviction",
+            Self::ClientShare => "client_connection_share",
             Self::OpenFiles => "open_files",
             Self::UpstreamConnections => "upstream_connections",
             Self::UpstreamPending => "upstream_pending_requests",
-            Self::UpstreamShare => "upstream_requests_of_one_address",
-            Self::Upstreams => "upstream_open_files",
-            Self::Providers => "provider_open_files",
+            Self::UpstreamShare => "upstream_request_share",
+            Self::UpstreamDescriptors => "upstream_descriptors",
+            Self::ProviderDescriptors => "provider_descriptors",
         }
     }
 
-    /// What happened.
-    const fn text(self) -> &'static str {
+    const fn description(self) -> &'static str {
         match self {
-            Self::Clients => {
-                "a connection was refused: all places are taken, and none by an idle connection"
+            Self::ClientConnections => {
+                "client connection refused: all slots are taken and no connection is idle"
             }
-            Self::IdleClients => "idle connections were closed to make room for others",
+            Self::IdleEviction => "idle client connection closed to free a slot",
             Self::ClientShare => {
-                "a connection was refused: its address has its share of all places"
+                "client connection refused: the address has its share of all slots"
             }
-            Self::OpenFiles => "a connection could not be accepted: no file descriptor is left",
+            Self::OpenFiles => "cannot accept a connection: no free file descriptor",
             Self::UpstreamConnections => {
-                "a request waits: all connections to the route's upstreams are in use"
+                "request pending: all upstream connections of the route are in use"
             }
-            Self::UpstreamPending => {
-                "a request was refused: too many wait for the route's upstreams"
-            }
+            Self::UpstreamPending => "request refused: too many pending requests on the route",
             Self::UpstreamShare => {
-                "a request was refused: its client has its share of the route's upstreams"
+                "request refused: the client has its share of the route's requests"
             }
-            Self::Upstreams => {
-                "a connection to an upstream waits: the limit on open files allows no more"
+            Self::UpstreamDescriptors => {
+                "upstream connection pending: the limit on open files allows no more"
             }
-            Self::Providers => {
-                "a connection to the provider waits: the limit on open files allows no more"
+            Self::ProviderDescriptors => {
+                "provider connection pending: the limit on open files allows no more"
             }
         }
     }
 
-    /// Counts it. `about` is logged with the first, and must not be a secret.
-    pub(crate) fn note(self, about: impl fmt::Display) {
-        if self.tally().hit(Instant::now()) {
-            tracing::warn!(limit = self.name(), %about, "a limit was reached: {}", self.text());
+    /// Counts a hit. `context` is logged with the first hit and must not contain a secret.
+    pub(crate) fn record(self, context: impl fmt::Display) {
+        if self.counter().record(Instant::now()) {
+            tracing::warn!(limit = self.name(), %context, "limit hit: {}", self.description());
         }
     }
 
-    /// How often it was reached since the start.
-    #[cfg(test)]
+    /// Returns how often the limit was hit since the start of the process.
     pub(crate) fn count(self) -> u64 {
-        self.tally().total.load(Ordering::Relaxed)
+        self.counter().total.load(Ordering::Relaxed)
     }
 
-    /// Logs sums of what was not logged. To be called every few seconds.
-    pub(crate) fn report() {
+    /// Logs sums of the hits that were not logged yet. Call it every [`HIT_SUMMARY`].
+    pub(crate) fn log_sums() {
         let now = Instant::now();
         for hit in Self::ALL {
-            if let Some(more) = hit.tally().sum(now) {
-                tracing::warn!(
-                    limit = hit.name(),
-                    more,
-                    total = hit.tally().total.load(Ordering::Relaxed),
-                    "a limit was reached again: {}",
-                    hit.text()
-                );
+            if let Some(hits) = hit.counter().take_sum(now) {
+                let (limit, total) = (hit.name(), hit.count());
+                tracing::warn!(limit, hits, total, "limit still hit: {}", hit.description());
             }
         }
     }
 
-    fn tally(self) -> &'static Tally {
-        static TALLIES: [Tally; Hit::ALL.len()] = [const { Tally::new() }; Hit::ALL.len()];
+    fn counter(self) -> &'static HitCounter {
+        static COUNTERS: [HitCounter; Hit::ALL.len()] =
+            [const { HitCounter::new() }; Hit::ALL.len()];
         let [
             clients,
-            idle,
+            eviction,
             share,
             files,
             connections,
             pending,
             upstream_share,
             upstreams,
-            providers,
-        ] = &TALLIES;
+            provider,
+        ] = &COUNTERS;
         match self {
-            Self::Clients => clients,
-            Self::IdleClients => idle,
+            Self::ClientConnections => clients,
+            Self::IdleEviction => eviction,
             Self::ClientShare => share,
             Self::OpenFiles => files,
             Self::UpstreamConnections => connections,
             Self::UpstreamPending => pending,
             Self::UpstreamShare => upstream_share,
-            Self::Upstreams => upstreams,
-            Self::Providers => providers,
+            Self::UpstreamDescriptors => upstreams,
+            Self::ProviderDescriptors => provider,
         }
     }
 }
 
-/// How often one limit was reached, and how often that was told.
-struct Tally {
+/// Hits of one limit, and how many of them are in the log.
+struct HitCounter {
     total: AtomicU64,
-    told: Mutex<Told>,
+    logged: Mutex<LoggedHits>,
 }
 
-struct Told {
+struct LoggedHits {
     total: u64,
+    /// When hits were last logged; `None` after an interval without any.
     at: Option<Instant>,
 }
 
-impl Tally {
+impl HitCounter {
     const fn new() -> Self {
         Self {
             total: AtomicU64::new(0),
-            told: Mutex::new(Told { total: 0, at: None }),
+            logged: Mutex::new(LoggedHits { total: 0, at: None }),
         }
     }
 
-    /// Counts one, and returns whether to tell it at once: the first after a time without any.
-    fn hit(&self, now: Instant) -> bool {
+    /// Counts a hit and returns whether it is to be logged at once, because it is the first after a quiet interval.
+    fn record(&self, now: Instant) -> bool {
         let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        // Who tells others of it at this moment need not be waited for.
-        let Ok(mut told) = self.told.try_lock() else {
+        // Another thread that holds the lock logs a hit right now: this one is part of the next sum.
+        let Ok(mut logged) = self.logged.try_lock() else {
             return false;
         };
-        let is_first = told.at.is_none();
+        let is_first = logged.at.is_none();
         if is_first {
-            told.at = Some(now);
-            told.total = total;
+            *logged = LoggedHits {
+                total,
+                at: Some(now),
+            };
         }
         is_first
     }
 
-    /// How many were not told, when it is time to tell them. After a time without any, the next is a first one.
-    fn sum(&self, now: Instant) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.duration_since(told.at?) < HIT_SUMMARY {
+    /// Returns the number of hits that are not in the log, when it is time to log them.
+    fn take_sum(&self, now: Instant) -> Option<u64> {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(logged.at?) < HIT_SUMMARY {
             return None;
         }
         let total = self.total.load(Ordering::Relaxed);
-        let more = total.saturating_sub(told.total);
-        told.total = total;
-        told.at = (more > 0).then_some(now);
-        told.at.map(|_| more)
+        let hits = total.saturating_sub(logged.total);
+        logged.total = total;
+        logged.at = (hits > 0).then_some(now);
+        logged.at.map(|_| hits)
     }
 }
 
@@ -198,30 +192,30 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_first_is_told_and_others_are_summed_up() {
-        let tally = Tally::new();
+    fn the_first_hit_is_logged_and_others_are_summed_up() {
+        let counter = HitCounter::new();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let period = HIT_SUMMARY.as_secs();
-        assert!(tally.hit(at(0)));
+        assert!(counter.record(at(0)));
         for _ in 0..1_000 {
-            assert!(!tally.hit(at(1)));
+            assert!(!counter.record(at(1)));
         }
-        assert_eq!(tally.sum(at(2)), None, "too early");
-        assert_eq!(tally.sum(at(period)), Some(1_000));
-        assert!(!tally.hit(at(period)), "it still lasts");
-        assert_eq!(tally.sum(at(period * 2)), Some(1));
-        assert_eq!(tally.sum(at(period * 3)), None, "nothing happened");
-        assert!(tally.hit(at(period * 3)), "it begins again");
-        assert_eq!(tally.total.load(Ordering::Relaxed), 1_003);
+        assert_eq!(counter.take_sum(at(2)), None, "too early");
+        assert_eq!(counter.take_sum(at(period)), Some(1_000));
+        assert!(!counter.record(at(period)), "hits continue");
+        assert_eq!(counter.take_sum(at(period * 2)), Some(1));
+        assert_eq!(counter.take_sum(at(period * 3)), None, "no hits");
+        assert!(counter.record(at(period * 3)), "hits begin again");
+        assert_eq!(counter.total.load(Ordering::Relaxed), 1_003);
     }
 
     #[test]
-    fn each_has_a_name_and_a_counter_of_its_own() {
+    fn each_limit_has_its_own_name_and_counter() {
         for (place, hit) in Hit::ALL.into_iter().enumerate() {
             for other in &Hit::ALL[place + 1..] {
                 assert_ne!(hit.name(), other.name());
-                assert!(!std::ptr::eq(hit.tally(), other.tally()));
+                assert!(!std::ptr::eq(hit.counter(), other.counter()));
             }
         }
     }

@@ -12,9 +12,9 @@ use jetway_core::contract::SECRET_VARIABLES;
 use rustls::ServerConfig;
 use serde_json::Value;
 
-use super::capacity::Capacity;
+use super::shared_limits::SharedLimits;
 use crate::callouts::ProviderAccess;
-use crate::limits::{Budget, Needs};
+use crate::limits::Budget;
 use crate::tls::{Certificates, Roots};
 use crate::upstream::Routes;
 use crate::wasm::{Module, PluginSettings, Shared};
@@ -36,7 +36,7 @@ pub(crate) struct Settings {
     pub(crate) module: &'static [u8],
     /// How the plugin's calls reach the provider.
     pub(crate) provider_access: ProviderAccess,
-    /// How many descriptors there are for everything: [`crate::limits::raise_open_files`].
+    /// Limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
     pub(crate) open_files: u64,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Common {
     pub(super) is_mutual: bool,
     pub(super) module: Module,
     pub(super) shared: Arc<Shared>,
-    pub(super) capacity: Arc<Capacity>,
+    pub(super) limits: Arc<SharedLimits>,
     pub(super) provider_access: ProviderAccess,
     /// Where the settings want to listen.
     pub(super) addresses: Vec<SocketAddr>,
@@ -56,70 +56,71 @@ pub(super) struct Common {
     plugin_variables: Vec<(String, Secret)>,
 }
 
-/// What stays when the settings change.
-struct Lasting {
+/// What a reload keeps.
+struct Kept {
     module: Module,
     shared: Arc<Shared>,
-    capacity: Arc<Capacity>,
+    limits: Arc<SharedLimits>,
 }
 
 impl Common {
     /// Does everything that is done once: certificates, the module's compilation.
     pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
-        let budget = Budget::of(
-            settings.open_files,
-            Needs {
-                workers: settings.workers.get(),
-                addresses: settings.addresses.len(),
-            },
-        )?;
+        let open_files = settings.open_files;
+        let (workers, addresses) = (settings.workers.get(), settings.addresses.len());
+        let budget = Budget::new(open_files, workers, addresses)?;
+        let Budget {
+            clients,
+            upstreams,
+            provider,
+        } = budget;
         tracing::info!(
-            open_files = budget.open_files,
-            clients = budget.clients,
-            upstreams = budget.upstreams,
-            providers = budget.providers,
-            "the limit on open files, and how many connections it leaves room for"
+            open_files,
+            clients,
+            upstreams,
+            provider,
+            "connection limits"
         );
         let module = Module::compile(settings.module).context("cannot compile the module")?;
-        let lasting = Lasting {
+        let kept = Kept {
             module,
             shared: Arc::new(Shared::new()),
-            capacity: Capacity::of(&budget),
+            limits: SharedLimits::new(&budget),
         };
-        Self::with(lasting, settings)
+        Self::with(kept, settings)
     }
 
     /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
     /// is shared by those of both.
     pub(super) fn prepare_after(earlier: &Self, settings: Settings) -> anyhow::Result<Self> {
-        let lasting = Lasting {
+        let kept = Kept {
             module: earlier.module.clone(),
             shared: Arc::clone(&earlier.shared),
-            capacity: Arc::clone(&earlier.capacity),
+            limits: Arc::clone(&earlier.limits),
         };
-        Self::with(lasting, settings)
+        Self::with(kept, settings)
     }
 
-    fn with(lasting: Lasting, settings: Settings) -> anyhow::Result<Self> {
-        let Lasting {
+    fn with(kept: Kept, settings: Settings) -> anyhow::Result<Self> {
+        let Kept {
             module,
             shared,
-            capacity,
-        } = lasting;
+            limits,
+        } = kept;
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
         let tls = settings.certificates.server_config()?;
         // Each worker makes its own; these are for the errors, and for who wants to know which files were read.
         Routes::new(
             &settings.config.routes,
             &Roots::default(),
-            &capacity.upstreams,
+            &limits.upstreams,
         )?;
         Ok(Self {
             tls,
             is_mutual,
             module,
             shared,
-            capacity,
+            limits,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
             plugin_configuration: plugin_configuration(settings.file)?,

@@ -13,7 +13,7 @@ use super::common::Common;
 use jetway_core::page::Look;
 
 use crate::callouts::Providers;
-use crate::connection::Seats;
+use crate::connection::ConnectionSlots;
 use crate::exchange::RequestIds;
 use crate::tls::Roots;
 use crate::upstream::Routes;
@@ -25,8 +25,8 @@ pub(crate) struct Proxy {
     pub(crate) plugin: Rc<wasm::Worker>,
     /// Where permitted requests go.
     pub(crate) routes: Routes,
-    /// The places of clients' connections.
-    pub(super) seats: Arc<Seats>,
+    /// Slots for client connections.
+    pub(super) slots: Arc<ConnectionSlots>,
     /// How many proxies in front are believed.
     pub(crate) trusted_hops: usize,
     /// Whether connections begin with a PROXY protocol header.
@@ -57,7 +57,7 @@ impl Proxy {
             config.provider.as_ref(),
             &common.provider_access,
             &roots,
-            &common.capacity.providers,
+            &common.limits.provider,
         )?);
         let callouts: Rc<dyn wasm::Callouts> = Rc::<Providers>::clone(&providers);
         let plugin = wasm::Worker::start(
@@ -70,8 +70,8 @@ impl Proxy {
         plugin.hold();
         Ok(Rc::new(Self {
             plugin,
-            routes: Routes::new(&config.routes, &roots, &common.capacity.upstreams)?,
-            seats: Arc::clone(&common.capacity.seats),
+            routes: Routes::new(&config.routes, &roots, &common.limits.upstreams)?,
+            slots: Arc::clone(&common.limits.slots),
             trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
             proxy_protocol: config.listener.proxy_protocol,
             idle_timeout: config.listener.idle_timeout,
@@ -88,8 +88,8 @@ impl Proxy {
         }))
     }
 
-    /// Whose share of all places a connection from this peer is counted in, as far as that is known at once: behind a proxy
-    /// that tells the client's address, the peer is that proxy, which has the connections of many.
+    /// Returns the address that a new connection counts for, as far as it is known before the first byte. Behind a proxy, the
+    /// peer is that proxy, which carries the connections of many clients.
     pub(super) fn client_of(&self, peer: SocketAddr) -> Option<IpAddr> {
         let is_client = !self.proxy_protocol && self.trusted_hops == 0;
         is_client.then(|| peer.ip())

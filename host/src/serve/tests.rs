@@ -3,7 +3,7 @@
 mod bodies;
 mod certificates;
 mod clients;
-mod crowds;
+mod connection_limits;
 mod patience;
 mod reload;
 mod requests;
@@ -26,7 +26,7 @@ use upstream::{Upstream, hex};
 
 /// Far longer than any limit that a test sets.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Descriptors for more than any of these tests needs.
+/// More descriptors than any other test needs.
 const OPEN_FILES: u64 = 20_000;
 /// A limit that passes quickly.
 const SHORT: Duration = Duration::from_millis(200);
@@ -78,7 +78,7 @@ impl Rig {
         Self::start_within(OPEN_FILES, config, module)
     }
 
-    /// One that may have so many files open.
+    /// Starts a proxy with this limit on open files.
     fn start_within(open_files: u64, config: Config, module: &'static [u8]) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
         let settings = Settings {

@@ -112,7 +112,7 @@ async fn accept_until_stopped(
         ));
     }
     accepting.spawn_local(sweep(Rc::clone(generations)));
-    accepting.spawn_local(report());
+    accepting.spawn_local(log_hits());
     accepting.spawn_local(retire(Rc::clone(generations)));
     accepting.spawn_local(reload::carry_out(Rc::clone(generations), orders));
     generations.stop.ordered().await;
@@ -141,17 +141,17 @@ async fn accept(
         let proxy = generations.current();
         match accepted {
             Ok((stream, peer)) => {
-                let seat = proxy.seats.admit(proxy.client_of(peer), permit).await;
-                // Without a place it is closed, before it has cost a handshake.
-                if let Some(seat) = seat {
+                let slot = proxy.slots.acquire(proxy.client_of(peer), permit).await;
+                // A refused connection is closed before it costs a TLS handshake.
+                if let Some(slot) = slot {
                     let generations = Rc::clone(&generations);
-                    tokio::task::spawn_local(connection::serve(generations, stream, peer, seat));
+                    tokio::task::spawn_local(connection::serve(generations, stream, peer, slot));
                 }
             }
             Err(error) => {
                 if is_out_of_files(&error) {
-                    Hit::OpenFiles.note(&error);
-                    proxy.seats.relieve();
+                    Hit::OpenFiles.record(&error);
+                    proxy.slots.evict_idle();
                 } else {
                     tracing::warn!(%error, "cannot accept a connection");
                 }
@@ -162,7 +162,7 @@ async fn accept(
     }
 }
 
-/// Whether the process or the machine has no descriptor left.
+/// Returns whether the process or the machine has no free descriptor.
 fn is_out_of_files(error: &std::io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE]
         .iter()
@@ -176,11 +176,11 @@ async fn sweep(generations: Rc<Generations>) {
     }
 }
 
-/// One of the workers logs what all have counted.
-async fn report() {
+/// Logs the hits of limits. The counters are those of the process, so that each hit is logged by one worker.
+async fn log_hits() {
     loop {
         tokio::time::sleep(limits::HIT_SUMMARY).await;
-        Hit::report();
+        Hit::log_sums();
     }
 }
 

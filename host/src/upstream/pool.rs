@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 
 use tokio::time::timeout;
 
-use super::breaker::{Overflow, Place};
-use super::descriptors::{Descriptor, Descriptors};
+use super::circuit_breaker::{Overflow, RequestPermit};
+use super::descriptor_limit::{DescriptorLimit, DescriptorPermit};
 use super::{ConnectFault, Connector};
 use crate::body::RequestBody;
 use crate::limits;
@@ -21,7 +21,7 @@ use crate::limits;
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendFault {
-    /// Too much is under way already.
+    /// A limit of the route is exceeded.
     #[error(transparent)]
     Overflow(#[from] Overflow),
     /// There is no connection.
@@ -35,18 +35,18 @@ pub(crate) enum SendFault {
 /// Connections to one server, of one worker.
 pub(crate) struct Pool {
     connector: Connector,
-    descriptors: Descriptors,
+    descriptors: DescriptorLimit,
     idle: RefCell<Vec<Idle>>,
 }
 
-/// A connection, and the descriptor that it has for as long as it or what became of it is open.
-struct Open {
+/// A connection with its descriptor, which is in use until the connection, or the tunnel that it became, has ended.
+struct PooledConnection {
     sender: SendRequest<RequestBody>,
-    _descriptor: Descriptor,
+    _descriptor: DescriptorPermit,
 }
 
 struct Idle {
-    open: Open,
+    open: PooledConnection,
     since: Instant,
 }
 
@@ -54,14 +54,14 @@ struct Idle {
 pub(crate) struct Lease {
     /// Where it goes back to; `None` for a connection that is used once.
     pool: Option<Rc<Pool>>,
-    open: Open,
-    /// In what the route's upstreams get at once.
-    _place: Option<Place>,
+    open: PooledConnection,
+    /// The request counts for its route while the connection is in use.
+    _permit: Option<RequestPermit>,
 }
 
 impl Pool {
-    /// An empty pool, whose connections need these descriptors.
-    pub(crate) fn new(connector: Connector, descriptors: Descriptors) -> Rc<Self> {
+    /// Creates an empty pool whose connections take these descriptors.
+    pub(crate) fn new(connector: Connector, descriptors: DescriptorLimit) -> Rc<Self> {
         Rc::new(Self {
             connector,
             descriptors,
@@ -103,29 +103,29 @@ impl Pool {
         let lease = Lease {
             pool: None,
             open,
-            _place: None,
+            _permit: None,
         };
         Ok((response, lease))
     }
 
-    /// Closes idle connections that are past their age, and all when descriptors become few.
+    /// Closes idle connections that are past their age, and all of them while descriptors are scarce.
     pub(crate) fn sweep(&self) {
-        let are_plenty = self.descriptors.are_plenty();
+        let has_spare = self.descriptors.has_spare();
         self.idle.borrow_mut().retain(|idle| {
-            are_plenty && !idle.open.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE
+            has_spare && !idle.open.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE
         });
     }
 
-    fn lease(self: &Rc<Self>, open: Open) -> Lease {
+    fn lease(self: &Rc<Self>, open: PooledConnection) -> Lease {
         Lease {
             pool: Some(Rc::clone(self)),
             open,
-            _place: None,
+            _permit: None,
         }
     }
 
     /// The idle connection that was used last: the others may grow old and be closed.
-    fn take_idle(&self) -> Option<Open> {
+    fn take_idle(&self) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         // One that is not ready is still sending a body that its server did not wait for.
         let position = idle.iter().rposition(|idle| {
@@ -134,8 +134,8 @@ impl Pool {
         Some(idle.remove(position).open)
     }
 
-    async fn connect(&self) -> Result<Open, SendFault> {
-        let descriptor = timeout(limits::CONNECT, self.descriptors.take()).await;
+    async fn connect(&self) -> Result<PooledConnection, SendFault> {
+        let descriptor = timeout(limits::CONNECT, self.descriptors.acquire()).await;
         let descriptor = descriptor.ok().flatten().ok_or(ConnectFault::OpenFiles)?;
         let transport = self.connector.connect().await?;
         let (sender, connection) = http1::Builder::new()
@@ -143,9 +143,9 @@ impl Pool {
             .max_buf_size(limits::RESPONSE_HEAD_BYTES)
             .handshake(TokioIo::new(transport))
             .await?;
-        let open = Open {
+        let open = PooledConnection {
             sender,
-            _descriptor: Descriptor::clone(&descriptor),
+            _descriptor: DescriptorPermit::clone(&descriptor),
         };
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.with_upgrades().await {
@@ -158,10 +158,10 @@ impl Pool {
 }
 
 impl Lease {
-    /// Keeps the request's place for as long as the connection is in use.
-    pub(super) fn holding(self, place: Place) -> Self {
+    /// Holds the permit of the request for as long as the connection is in use.
+    pub(super) fn with_permit(self, permit: RequestPermit) -> Self {
         Self {
-            _place: Some(place),
+            _permit: Some(permit),
             ..self
         }
     }
@@ -169,7 +169,7 @@ impl Lease {
     /// Makes the connection available to the next request.
     pub(crate) fn release(self) {
         let is_usable =
-            |pool: &Rc<Pool>| !self.open.sender.is_closed() && pool.descriptors.are_plenty();
+            |pool: &Rc<Pool>| !self.open.sender.is_closed() && pool.descriptors.has_spare();
         let Some(pool) = self.pool.filter(is_usable) else {
             return;
         };
@@ -225,7 +225,7 @@ mod tests {
             listener,
             Pool::new(
                 Connector::new(&origin, &Trust::System, &Roots::default()).unwrap(),
-                Descriptors::new(1_000, Hit::Upstreams),
+                DescriptorLimit::new(1_000, Hit::UpstreamDescriptors),
             ),
         )
     }

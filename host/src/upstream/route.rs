@@ -11,18 +11,18 @@ use hyper::body::Incoming;
 use jetway_core::config::{HostHeader, Origin, Route, UpstreamTls, Upstreams};
 
 use super::balance::Balance;
-use super::breaker::{Breaker, Breakers};
-use super::descriptors::Descriptors;
+use super::circuit_breaker::{CircuitBreaker, CircuitBreakers};
+use super::descriptor_limit::DescriptorLimit;
 use super::{Connector, Lease, Pool, SendFault};
 use crate::body::{Patience, RequestBody};
 use crate::tls::Roots;
 
-/// What the workers have in common of what leads to upstreams.
-pub(crate) struct Shared {
-    /// Descriptors for connections to upstreams.
-    pub(crate) descriptors: Descriptors,
-    /// What is under way on each route.
-    pub(crate) breakers: Breakers,
+/// Limits of upstream connections and requests that all workers share.
+pub(crate) struct UpstreamLimits {
+    /// Descriptors of upstream connections.
+    pub(crate) descriptors: DescriptorLimit,
+    /// Requests of each route.
+    pub(crate) breakers: CircuitBreakers,
 }
 
 /// All routes that lead to upstreams, by [`Route::id`]. What the others answer, the plugin answers.
@@ -36,8 +36,8 @@ pub(crate) struct Destination {
     id: String,
     name: String,
     upstreams: Balance<Upstream>,
-    breaker: Arc<Breaker>,
-    /// Whether the policy asks who the visitor is, so that requests that are permitted are those of somebody.
+    breaker: Arc<CircuitBreaker>,
+    /// Whether the policy has an identity criterion, so that a permitted request usually has a session.
     pub(crate) asks_for_identity: bool,
     /// Whether the upstream sees its own name as `Host`, instead of what the plugin wrote there.
     pub(crate) names_upstream: bool,
@@ -58,8 +58,12 @@ impl Routes {
     ///
     /// # Errors
     /// Something that an upstream cannot be reached with; the message names the route.
-    pub(crate) fn new(routes: &[Route], roots: &Roots, shared: &Shared) -> anyhow::Result<Self> {
-        let mut pools = Pools::new(roots, shared);
+    pub(crate) fn new(
+        routes: &[Route],
+        roots: &Roots,
+        limits: &UpstreamLimits,
+    ) -> anyhow::Result<Self> {
+        let mut pools = Pools::new(roots, limits);
         let mut by_id = HashMap::with_capacity(routes.len());
         for route in routes {
             if let Some(upstreams) = route.target.upstreams() {
@@ -90,16 +94,16 @@ impl Routes {
 /// The pools so far.
 struct Pools<'a> {
     roots: &'a Roots,
-    shared: &'a Shared,
+    limits: &'a UpstreamLimits,
     by_origin: HashMap<&'a Origin, Vec<(&'a UpstreamTls, Rc<Pool>)>>,
     all: Vec<Rc<Pool>>,
 }
 
 impl<'a> Pools<'a> {
-    fn new(roots: &'a Roots, shared: &'a Shared) -> Self {
+    fn new(roots: &'a Roots, limits: &'a UpstreamLimits) -> Self {
         Self {
             roots,
-            shared,
+            limits,
             by_origin: HashMap::new(),
             all: Vec::new(),
         }
@@ -115,7 +119,7 @@ impl<'a> Pools<'a> {
         }
         let connector = Connector::upstream(origin, tls, self.roots)
             .with_context(|| format!("cannot prepare TLS to {origin}"))?;
-        let pool = Pool::new(connector, self.shared.descriptors.clone());
+        let pool = Pool::new(connector, self.limits.descriptors.clone());
         pools.push((tls, Rc::clone(&pool)));
         self.all.push(Rc::clone(&pool));
         Ok(pool)
@@ -140,7 +144,7 @@ impl Destination {
             id: route.id.clone(),
             name: route.name.clone(),
             upstreams: Balance::new(members.collect::<anyhow::Result<Vec<_>>>()?),
-            breaker: pools.shared.breakers.of(&route.id, &route.name),
+            breaker: pools.limits.breakers.get_or_create(&route.id, &route.name),
             asks_for_identity: route.policy.asks_for_identity() || route.cockpit.is_some(),
             names_upstream: matches!(route.host, HostHeader::Upstream),
             allow_websockets: route.allow_websockets,
@@ -161,35 +165,35 @@ impl Destination {
         &self.name
     }
 
-    /// Sends a client's request, as soon as the route's limits allow it.
+    /// Sends a client's request to one of the route's upstreams, within the limits of the route.
     ///
     /// # Errors
-    /// There is no answer.
+    /// A limit is exceeded, or there is no response.
     pub(crate) async fn send(
         &self,
         upstream: &Upstream,
         request: Request<RequestBody>,
         client: IpAddr,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        let place = self.breaker.admit(client).await?;
+        let permit = self.breaker.acquire(client).await?;
         let (response, lease) = upstream.pool.send(request).await?;
-        Ok((response, lease.holding(place)))
+        Ok((response, lease.with_permit(permit)))
     }
 
-    /// As [`Destination::send`], on a connection that nobody else has used or will use, for upgrades. The lease has to be
-    /// kept for as long as what became of the connection.
+    /// Sends a request as [`Destination::send`] does, on a connection that no other request uses, for upgrades. The caller
+    /// holds the lease until the upgraded connection has ended.
     ///
     /// # Errors
-    /// There is no answer.
+    /// A limit is exceeded, or there is no response.
     pub(crate) async fn send_apart(
         &self,
         upstream: &Upstream,
         request: Request<RequestBody>,
         client: IpAddr,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        let place = self.breaker.admit(client).await?;
+        let permit = self.breaker.acquire(client).await?;
         let (response, lease) = upstream.pool.send_apart(request).await?;
-        Ok((response, lease.holding(place)))
+        Ok((response, lease.with_permit(permit)))
     }
 
     /// The upstream whose turn it is.

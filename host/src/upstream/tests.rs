@@ -157,10 +157,10 @@ async fn servers_are_shown_the_routes_certificate() {
     assert_eq!(seen.client, Some(der(&client.certificate)));
 }
 
-fn shared() -> Shared {
-    Shared {
-        descriptors: Descriptors::new(100, Hit::Upstreams),
-        breakers: Breakers::default(),
+fn limits() -> UpstreamLimits {
+    UpstreamLimits {
+        descriptors: DescriptorLimit::new(100, Hit::UpstreamDescriptors),
+        breakers: CircuitBreakers::default(),
     }
 }
 
@@ -220,7 +220,7 @@ fn what_cannot_be_used_is_named_with_its_route() {
         ),
     ];
     for (route, named) in cases {
-        let refused = Routes::new(&[route], &Roots::default(), &shared())
+        let refused = Routes::new(&[route], &Roots::default(), &limits())
             .err()
             .unwrap();
         let refused = format!("{refused:#}");
@@ -244,7 +244,7 @@ fn connections_are_shared_by_routes_that_speak_alike() {
                 route
             })
             .collect();
-        Routes::new(&routes, &Roots::default(), &shared())
+        Routes::new(&routes, &Roots::default(), &limits())
             .unwrap()
             .pools
             .len()
@@ -280,7 +280,7 @@ fn a_route_without_upstreams_leads_nowhere() {
     .config;
     let route = config.routes.remove(0);
     let id = http::HeaderValue::from_str(&route.id).unwrap();
-    let routes = Routes::new(&[route], &Roots::default(), &shared()).unwrap();
+    let routes = Routes::new(&[route], &Roots::default(), &limits()).unwrap();
     assert!(routes.find(&id).is_none());
 }
 

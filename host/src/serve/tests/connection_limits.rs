@@ -1,4 +1,4 @@
-//! More clients and requests than there is room for.
+//! More connections and requests than the limits allow.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,24 +8,21 @@ use super::upstream::WEBSOCKET;
 use super::*;
 use crate::limits::Hit;
 
-/// Leaves room for few clients.
+/// A limit on open files that allows few connections.
 const FEW_FILES: u64 = 128;
 
 fn rig(file: &Value) -> Rig {
     Rig::start_within(FEW_FILES, read(file), plugin())
 }
 
-/// How many clients there is room for.
-fn places() -> usize {
-    let needs = limits::Needs {
-        workers: 1,
-        addresses: 1,
-    };
-    limits::Budget::of(FEW_FILES, needs).unwrap().clients as usize
+/// Returns how many client connections [`FEW_FILES`] allow.
+fn slots() -> usize {
+    let budget = limits::Budget::new(FEW_FILES, 1, 1).unwrap();
+    budget.clients as usize
 }
 
 impl Rig {
-    /// A client with an address of its own.
+    /// Connects from an address of its own.
     async fn connect_from(&self, last: u8) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         let source = IpAddr::from([127, 0, 1, last]);
@@ -48,24 +45,24 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn idle_connections_make_room_and_new_requests_are_answered() {
+async fn idle_connections_are_evicted_and_new_requests_are_answered() {
     let upstream = Upstream::start().await;
     let rig = rig(&file(&[json!({"to": upstream.url()})]));
-    let evicted = Hit::IdleClients.count();
+    let evicted = Hit::IdleEviction.count();
     let mut idle = Vec::new();
-    for number in 0..places() * 3 {
+    for number in 0..slots() * 3 {
         idle.push(rig.connect_from(u8::try_from(number % 200).unwrap()).await);
         if number % 7 == 0 {
             assert_eq!(rig.get_from(250, "/").await.status(), 200, "{number}");
         }
     }
-    assert!(Hit::IdleClients.count() > evicted);
+    assert!(Hit::IdleEviction.count() > evicted);
     assert!(is_closed(&mut idle[0]).await, "the oldest");
     assert!(!is_closed(idle.last_mut().unwrap()).await, "the newest");
 }
 
 #[tokio::test]
-async fn requests_and_websockets_in_progress_stay() {
+async fn requests_in_progress_and_websockets_are_not_evicted() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&file(&[
         json!({"to": upstream.url(), "allow_websockets": true}),
@@ -80,7 +77,7 @@ async fn requests_and_websockets_in_progress_stay() {
     waiting.write_all(request.as_bytes()).await.unwrap();
     assert_eq!(upstream.next().await, "/silent");
     let mut idle = Vec::new();
-    for number in 0..places() * 2 {
+    for number in 0..slots() * 2 {
         idle.push(
             rig.connect_from(u8::try_from(number % 200 + 3).unwrap())
                 .await,
@@ -93,13 +90,13 @@ async fn requests_and_websockets_in_progress_stay() {
 }
 
 #[tokio::test]
-async fn when_all_places_are_busy_a_client_is_refused_and_the_log_knows() {
+async fn a_connection_is_refused_and_logged_when_all_slots_are_busy() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&file(&[json!({"to": upstream.url()})]));
-    let refused = Hit::Clients.count();
+    let refused = Hit::ClientConnections.count();
     let request = rig.request("GET", "/silent", 0, "");
     let mut busy = Vec::new();
-    for number in 0..places() {
+    for number in 0..slots() {
         let mut stream = rig.connect_from(u8::try_from(number).unwrap()).await;
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(upstream.next().await, "/silent");
@@ -107,19 +104,19 @@ async fn when_all_places_are_busy_a_client_is_refused_and_the_log_knows() {
     }
     let mut one_more = rig.connect_from(250).await;
     assert!(within("the end", one_more.read_u8()).await.is_err());
-    assert!(Hit::Clients.count() > refused);
+    assert!(Hit::ClientConnections.count() > refused);
     busy.pop();
     upstream.closed("/silent").await;
     assert_eq!(rig.get_from(250, "/").await.status(), 200);
 }
 
 #[tokio::test]
-async fn one_address_has_its_share_and_others_are_served() {
+async fn an_address_gets_its_share_and_others_are_served() {
     let upstream = Upstream::start().await;
     let rig = rig(&file(&[json!({"to": upstream.url()})]));
     let refused = Hit::ClientShare.count();
     let mut greedy = Vec::new();
-    for _ in 0..places() / 2 {
+    for _ in 0..slots() / 2 {
         greedy.push(rig.connect_from(1).await);
     }
     let mut one_more = rig.connect_from(1).await;
@@ -130,7 +127,7 @@ async fn one_address_has_its_share_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_the_share_is_that_of_the_client_whom_it_tells() {
+async fn the_proxy_protocol_tells_whose_share_a_connection_counts_in() {
     let upstream = Upstream::start().await;
     let mut file = file(&[json!({"to": upstream.url()})]);
     file["use_proxy_protocol"] = true.into();
@@ -144,29 +141,29 @@ async fn behind_a_proxy_the_share_is_that_of_the_client_whom_it_tells() {
         let begins = within("an answer or the end", stream.read_u8()).await;
         (stream, begins.is_ok())
     };
-    for _ in 0..places() / 2 {
+    for _ in 0..slots() / 2 {
         let (stream, answered) = from("192.0.2.1").await;
         assert!(answered);
         greedy.push(stream);
     }
-    assert!(!from("192.0.2.1").await.1, "it has its share");
-    assert!(from("192.0.2.2").await.1, "and its neighbour nothing");
+    assert!(!from("192.0.2.1").await.1, "the client has its share");
+    assert!(from("192.0.2.2").await.1, "another client");
 }
 
 #[tokio::test]
-async fn behind_a_trusted_hop_one_address_may_have_all_connections() {
+async fn a_trusted_hop_may_use_all_connections() {
     let upstream = Upstream::start().await;
     let mut file = file(&[json!({"to": upstream.url()})]);
     file["xff_num_trusted_hops"] = 1.into();
     let rig = rig(&file);
     let mut all = Vec::new();
-    for _ in 0..places() - 2 {
+    for _ in 0..slots() - 2 {
         all.push(rig.connect_from(1).await);
     }
     assert_eq!(rig.get_from(1, "/").await.status(), 200);
 }
 
-/// A server that takes connections and requests, and says nothing.
+/// Starts a server that accepts requests and never answers.
 async fn silent() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
@@ -187,7 +184,7 @@ async fn silent() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
 }
 
 #[tokio::test]
-async fn one_client_cannot_take_all_that_an_upstream_gets() {
+async fn one_client_cannot_use_up_the_requests_of_a_route() {
     let (address, mut requests) = silent().await;
     let innocent = Upstream::start().await;
     let rig = Rig::start(read(&file(&[
@@ -195,7 +192,7 @@ async fn one_client_cannot_take_all_that_an_upstream_gets() {
         json!({"to": innocent.url()}),
     ])));
     let refused = Hit::UpstreamShare.count();
-    let share = limits::share_of_one(jetway_core::capacity::UPSTREAM_CONNECTIONS);
+    let share = limits::client_share(jetway_core::capacity::UPSTREAM_CONNECTIONS);
     let request = rig.request("GET", "/", 0, "");
     let mut open = Vec::new();
     for _ in 0..share {
@@ -206,17 +203,14 @@ async fn one_client_cannot_take_all_that_an_upstream_gets() {
     }
     let answer = rig.get_from(1, "/").await;
     assert_eq!(answer.status(), 503);
-    assert!(
-        answer.0.contains("too many requests under way"),
-        "{answer:?}"
-    );
+    assert!(answer.0.contains("too many requests"), "{answer:?}");
     assert!(Hit::UpstreamShare.count() > refused);
-    // Others get there, and this client gets elsewhere.
+    // Other clients reach this route, and this client reaches another route.
     let mut other = rig.connect_from(2).await;
     other.write_all(request.as_bytes()).await.unwrap();
     within("the request comes", requests.recv()).await.unwrap();
     assert_eq!(rig.get("/", 1, "").await.status(), 200);
-    // What ends makes room.
+    // Requests that end free their share.
     open.clear();
     let mut again = rig.connect_from(1).await;
     again.write_all(request.as_bytes()).await.unwrap();
