@@ -11,7 +11,7 @@ use jetway_core::renewal::Renewing;
 use jetway_core::shared::SharedData;
 use jetway_core::step::Forwarded;
 use jetway_core::waiting::Waiting;
-use jetway_core::watched::Watched;
+use jetway_core::watched::{RecheckRound, Watched};
 use proxy_wasm::hostcalls;
 
 /// How often to look after held requests and the provider, while there are held requests.
@@ -36,8 +36,10 @@ pub(crate) struct Plugin {
     pub(crate) held: RefCell<Vec<Held>>,
     /// What the permissions of requests that were let through rest on, until they are over.
     pub(crate) watched: RefCell<HashMap<u32, Watched>>,
-    /// When they were last looked at.
+    /// When the last recheck of all of them began.
     pub(crate) looked_at: Cell<Timestamp>,
+    /// The streams that are left of that recheck.
+    pub(crate) round: RefCell<RecheckRound>,
     /// The timer's present period.
     tick: Cell<Duration>,
 }
@@ -99,6 +101,7 @@ impl Plugin {
             held: RefCell::default(),
             watched: RefCell::default(),
             looked_at: Cell::default(),
+            round: RefCell::default(),
             tick: Cell::default(),
         }
     }

@@ -9,7 +9,7 @@ use jetway_core::gate::Gate;
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use jetway_core::renewal::Progress;
 use jetway_core::step::{ProviderCall, ProviderReply};
-use jetway_core::watched::Recheck;
+use jetway_core::watched::{Recheck, RecheckRound};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -58,8 +58,9 @@ impl RootContext for Root {
         }
         send_renewals(plugin);
         give_up_late(plugin);
-        look_after_streams(plugin);
-        plugin.tick_every(if plugin.gate.has_renewals() {
+        recheck_streams(plugin);
+        let is_busy = plugin.gate.has_renewals() || !plugin.round.borrow().is_over();
+        plugin.tick_every(if is_busy {
             SOON
         } else if plugin.held.borrow().is_empty() {
             IDLE_TICK
@@ -165,27 +166,42 @@ fn go_on(plugin: &Plugin, mut progress: Progress) {
     }
 }
 
-/// Ends open streams that may not stay open.
-fn look_after_streams(plugin: &Plugin) {
-    let now = now();
-    if plugin.looked_at.replace(now) == now {
-        return;
-    }
-    let mut ended = Vec::new();
-    for (id, watched) in &mut *plugin.watched.borrow_mut() {
-        if let Recheck::Close(event) = with_env(|env| plugin.gate.recheck(watched, env)) {
-            ended.push((*id, event));
+/// Rechecks open streams and closes those that may not stay open, one slice per tick, so that other requests are served
+/// between two slices.
+fn recheck_streams(plugin: &Plugin) {
+    let mut round = plugin.round.take();
+    if round.is_over() {
+        let now = now();
+        if plugin.looked_at.replace(now) == now {
+            return;
         }
+        round = RecheckRound::new(plugin.watched.borrow().keys().copied());
     }
-    for (id, event) in ended {
-        log::info!("{event}");
-        plugin.watched.borrow_mut().remove(&id);
-        let closed =
-            hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
-        if closed.is_err() {
-            log::warn!("a stream could not be closed");
-        }
+    round.run_slice(|id| recheck_stream(plugin, id));
+    plugin.round.replace(round);
+}
+
+/// Closes an open stream if it may not stay open, and returns whether it did.
+fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
+    let verdict = {
+        let mut watched = plugin.watched.borrow_mut();
+        let Some(watched) = watched.get_mut(&id) else {
+            // The stream has ended since the round began.
+            return false;
+        };
+        with_env(|env| plugin.gate.recheck(watched, env))
+    };
+    let Recheck::Close(event) = verdict else {
+        return false;
+    };
+    log::info!("{event}");
+    plugin.watched.borrow_mut().remove(&id);
+    let closed =
+        hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
+    if closed.is_err() {
+        log::warn!("a stream could not be closed");
     }
+    true
 }
 
 fn fetch(plugin: &Plugin, call: &ProviderCall) {

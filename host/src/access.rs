@@ -63,6 +63,11 @@ impl Entry {
         }
     }
 
+    /// Who sent the request, as far as that is certain.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// The request's id, as upstream and error pages get it.
     pub(crate) fn request_id(&self) -> &HeaderValue {
         &self.request_id

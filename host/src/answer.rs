@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     Undecided,
     /// The plugin permitted the request without naming a route that exists.
     NoRoute,
+    /// A limit on the route's upstream requests or connections is exceeded.
+    Overloaded,
     /// There is no connection to the upstream.
     Unreachable,
     /// The upstream broke off before its answer began.
@@ -60,6 +62,7 @@ impl Fault {
             // 4.4.2.4), so that nothing tells the one from the other.
             Self::Undecided
             | Self::NoRoute
+            | Self::Overloaded
             | Self::Unreachable
             | Self::BrokenUpstream
             | Self::SlowConnect => StatusCode::SERVICE_UNAVAILABLE,
@@ -75,6 +78,7 @@ impl Fault {
                 Some(Outage::Unreachable)
             }
             Self::BadAnswer | Self::BadUpgrade => Some(Outage::BadAnswer),
+            Self::Overloaded => Some(Outage::Overloaded),
             Self::SlowUpstream => Some(Outage::TooSlow),
             Self::Undecided | Self::NoRoute => Some(Outage::Undecided),
             _ => None,
@@ -95,6 +99,7 @@ impl Fault {
             Self::BrokenClient => "the request did not arrive completely",
             Self::Undecided => "access cannot be decided right now, try again in a moment",
             Self::NoRoute => "the proxy has no way to the application, its log says more",
+            Self::Overloaded => "the application has too many requests right now",
             Self::Unreachable => "the application cannot be reached",
             Self::BrokenUpstream => "the application broke off before it answered",
             Self::BadAnswer | Self::BadUpgrade => "the application did not answer properly",

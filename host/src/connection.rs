@@ -4,10 +4,12 @@ mod client;
 mod framing;
 mod heard;
 mod proxy_protocol;
+mod slots;
 mod stream;
 mod watched;
 
 pub(crate) use client::{Active, Client};
+pub(crate) use slots::{ConnectionSlot, ConnectionSlots};
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -23,7 +25,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jetway_core::head_size;
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::{TlsStream, server};
 
@@ -49,16 +50,17 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// itself under the one that was when it was accepted.
 pub(crate) async fn serve(
     generations: Rc<Generations>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    slot: ConnectionSlot,
 ) {
     prepare(&stream);
     let proxy = generations.current();
-    let Some(ends) = ends(&proxy, &mut stream, peer).await else {
-        return;
+    let opened = tokio::select! {
+        opened = open(&proxy, stream, peer, &slot) => opened,
+        () = slot.evicted() => None,
     };
-    let Some((transport, tls)) = secure(&proxy, stream).await else {
+    let Some((ends, transport, tls)) = opened else {
         return;
     };
     let facts = ConnectionFacts {
@@ -69,7 +71,7 @@ pub(crate) async fn serve(
     };
     let (ear, framing) = (Ear::default(), Framing::default());
     let requests = (ear.clone(), framing.clone());
-    let client = Client::new(facts, proxy.idle_timeout, requests, permit);
+    let client = Client::new(facts, proxy.idle_timeout, requests, slot);
     let outdated = proxy.outdated();
     drop(proxy);
     let requests = {
@@ -97,26 +99,49 @@ pub(crate) async fn serve(
     }
 }
 
-/// The two ends of the connection, or of the one that a proxy in front says that it passes on; `None` ends it.
-async fn ends(proxy: &Proxy, stream: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
+/// Prepares a connection for its first request: PROXY protocol header and TLS handshake. `None` ends the connection.
+async fn open(
+    proxy: &Proxy,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    slot: &ConnectionSlot,
+) -> Option<(Ends, Transport, Option<TlsFacts>)> {
     let own = Ends::new(peer, stream.local_addr().ok()?);
+    let ends = match read_proxy_header(proxy, &mut stream, peer).await? {
+        // The client is known only now.
+        Some(ends) if !proxy.trusted_proxies.any() && !slot.assign_client(ends.source.ip()) => {
+            return None;
+        }
+        announced => announced.unwrap_or(own),
+    };
+    let (transport, tls) = secure(proxy, stream).await?;
+    Some((ends, transport, tls))
+}
+
+/// Reads the ends of the connection from the PROXY protocol header. The inner `None` means that there is none to replace
+/// the connection's own ends; the outer `None` ends the connection.
+async fn read_proxy_header(
+    proxy: &Proxy,
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+) -> Option<Option<Ends>> {
     if !proxy.proxy_protocol {
-        return Some(own);
+        return Some(None);
     }
     match timeout(limits::PROXY_HEADER, proxy_protocol::read(stream)).await {
-        Ok(Ok(announced)) => Some(announced.unwrap_or(own)),
+        Ok(Ok(announced)) => Some(announced),
         // Health checks connect and say nothing.
         Ok(Err(Refused::Broken(error))) => {
-            tracing::debug!(peer = %own.source, %error, "no PROXY protocol header");
+            tracing::debug!(%peer, %error, "no PROXY protocol header");
             None
         }
         // The operator has to know: without the header nobody gets in.
         Ok(Err(refused)) => {
-            tracing::warn!(peer = %own.source, "a connection was refused: {refused}");
+            tracing::warn!(%peer, "a connection was refused: {refused}");
             None
         }
         Err(_) => {
-            tracing::warn!(peer = %own.source, "a connection was refused: no PROXY protocol header came in time");
+            tracing::warn!(%peer, "a connection was refused: no PROXY protocol header came in time");
             None
         }
     }
@@ -219,9 +244,14 @@ async fn drive(
     ordered: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
     let mut connection = pin!(connection);
+    let mut flush = limits::CONNECTION_FLUSH;
     let end = tokio::select! {
         end = watched(connection.as_mut(), || client.due()) => Some(end),
         () = ordered => None,
+        () = client.evicted() => {
+            flush = limits::EVICTION_FLUSH;
+            None
+        }
     };
     match end {
         Some(Ok(result)) => return result,
@@ -230,7 +260,7 @@ async fn drive(
         Some(Err(_)) | None => connection.as_mut().end(),
     }
     loop {
-        let flushing = timeout(limits::CONNECTION_FLUSH, connection.as_mut());
+        let flushing = timeout(flush, connection.as_mut());
         match watched(flushing, || client.answer_due()).await {
             Ok(Ok(result)) => return result,
             // Requests in progress may take their time; a client that merely does not read may not.

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -105,6 +105,7 @@ struct Answer {
 struct Tunnel {
     head: ResponseHead,
     ends: Ends,
+    lease: Lease,
     progress: Rc<Progress>,
 }
 
@@ -229,6 +230,10 @@ impl Exchange {
             .cloned();
         match destination {
             Some(destination) => {
+                // A CORS preflight is permitted without a session.
+                if destination.asks_for_identity && head.method != Method::OPTIONS {
+                    self.client.mark_session();
+                }
                 self.entry.route(Rc::clone(&destination));
                 Ok((head, destination))
             }
@@ -253,7 +258,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, body, destination, upstream)?;
-        let answer = upstream.pool().send(request);
+        let answer = destination.send(upstream, request, self.entry.client());
         let (response, lease) = self.answered(answer, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for that; what follows on the connection is no HTTP.
@@ -278,7 +283,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, RequestBody::empty(), destination, upstream)?;
-        let answer = upstream.pool().send_apart(request);
+        let answer = destination.send_apart(upstream, request, self.entry.client());
         let (mut response, lease) = self.answered(answer, &progress).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.examine(response, lease, progress).await;
@@ -296,6 +301,7 @@ impl Exchange {
         Ok(Outcome::Tunnel(Tunnel {
             head,
             ends: Ends { client, upstream },
+            lease,
             progress,
         }))
     }
@@ -396,11 +402,12 @@ impl Exchange {
         let Tunnel {
             head,
             ends,
+            lease,
             progress,
         } = tunnel;
         self.client.end_http();
         let stop = self.proxy.stop.clone();
-        let finish = self.finish(head.status, None);
+        let finish = self.finish(head.status, Some(lease));
         tokio::task::spawn_local(tunnel::run(ends, finish, progress, stop));
         respond(head.status, head.headers, Body::none())
     }
@@ -462,6 +469,7 @@ fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, Early> {
 fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
     match fault {
         _ if progress.is_broken() => Fault::BrokenClient,
+        SendFault::Overflow(_) | SendFault::Connect(ConnectFault::OpenFiles) => Fault::Overloaded,
         SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
         SendFault::Connect(_) => Fault::Unreachable,
         SendFault::Exchange(fault) if fault.is_parse() => Fault::BadAnswer,

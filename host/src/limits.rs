@@ -1,4 +1,13 @@
-//! Every limit of the proxy in one place, each with its reason.
+//! Every limit of the proxy in one place, each with its reason. [`jetway_core::capacity`] has the limits that apply in Envoy,
+//! too.
+
+mod budget;
+mod client_network;
+mod hit;
+
+pub(crate) use budget::{Budget, client_share, raise_open_files};
+pub(crate) use client_network::ClientNetwork;
+pub(crate) use hit::Hit;
 
 use std::time::Duration;
 
@@ -16,8 +25,35 @@ pub(crate) const CONNECTION_BUFFER: usize = head_size::READ_BYTES + 4 * 1024;
 /// Longest request method: the longest registered one has 17 letters.
 pub(crate) const METHOD_BYTES: usize = 32;
 
-/// Connections of one worker, tunnels included. Past it the kernel's accept queue holds new ones back.
-pub(crate) const WORKER_CONNECTIONS: u32 = 8_192;
+/// Descriptors that the process itself needs: standard streams, signals, the files that a reload reads, and name lookups.
+pub(crate) const PROCESS_DESCRIPTORS: u64 = 64;
+/// Descriptors of one worker: three for its runtime, and as many in reserve.
+pub(crate) const DESCRIPTORS_PER_WORKER: u64 = 6;
+/// Descriptors of one worker per address: the listener, and one accepted connection that has no slot yet.
+pub(crate) const DESCRIPTORS_PER_LISTENER: u64 = 2;
+/// The limit on open files that is assumed where the system has none.
+pub(crate) const UNLIMITED_OPEN_FILES: u64 = 1 << 20;
+
+/// Connections to the identity provider, idle ones included. Calls are short, and each takes one connection.
+pub(crate) const PROVIDER_CONNECTIONS: u64 = 64;
+/// The host refuses to start with room for fewer client connections than this.
+pub(crate) const MIN_CLIENTS: u64 = 16;
+
+/// Idle client connections are evicted while fewer than a sixteenth of all slots is free, so that a new connection seldom
+/// waits for an eviction.
+pub(crate) const FREE_SLOTS_DIVISOR: usize = 16;
+/// One scan for idle connections evicts up to a sixty-fourth of all slots: a scan visits every connection, so that
+/// evicting them one by one would be slow.
+pub(crate) const EVICTION_BATCH_DIVISOR: usize = 64;
+/// How long to wait before the next scan when a scan found fewer idle connections than it may evict.
+pub(crate) const EVICTION_SCAN_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an evicted connection may take to flush its last frames: one round trip.
+pub(crate) const EVICTION_FLUSH: Duration = Duration::from_millis(250);
+/// How long a new connection waits for the slot of an evicted one: twice the time that an evicted one may take.
+pub(crate) const SLOT_WAIT: Duration = Duration::from_millis(500);
+
+/// How often the log sums up the hits of a limit.
+pub(crate) const HIT_SUMMARY: Duration = Duration::from_secs(10);
 
 /// Concurrent requests on one HTTP/2 connection: the least that RFC 9113 6.5.2 recommends, and what browsers use.
 pub(crate) const HTTP2_STREAMS: u32 = 100;
@@ -92,6 +128,12 @@ pub(crate) const TUNNEL_BEGINNING: usize = 16;
 
 /// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
+
+/// Websockets that one worker closes at a time. Closing one costs two close frames, their encryption and a log line: up to
+/// half a millisecond, during which other requests wait.
+pub(crate) const TUNNEL_CLOSES: usize = 32;
+/// How long a worker serves other requests before it closes the next websockets.
+pub(crate) const TUNNEL_CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
 /// What the visitor may not see any more has stopped before.

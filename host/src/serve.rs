@@ -5,6 +5,7 @@ mod generations;
 mod listen;
 mod proxy;
 mod reload;
+mod shared_limits;
 mod stop;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! A websocket once it is open: bytes both ways until one side ends it, the plugin does, or the proxy stops.
 
+mod close_pacer;
 mod end;
 mod farewell;
 mod frames;
@@ -160,6 +161,8 @@ where
             };
             client.end();
             upstream.end();
+            // The copying is not polled meanwhile, so that no more bytes pass.
+            close_pacer::wait_for_turn().await;
             // A frame that does not end in time is broken off. There is no room for a last one then.
             let _ = timeout(limits::TUNNEL_FRAME, frames_end(copying, client, upstream)).await;
             order

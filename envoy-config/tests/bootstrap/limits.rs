@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jetway_core::capacity::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING, UPSTREAM_REQUESTS};
+
 use super::*;
 
 #[test]
@@ -47,16 +49,21 @@ fn idle_connections_are_kept_as_long_as_the_file_says() {
     assert_eq!(options["idle_timeout"], "90s");
 }
 
-/// Envoy's own limit is 1024 requests for each cluster, open websockets among them.
+/// The numbers do not depend on Envoy's defaults.
 #[test]
-fn upstreams_take_as_many_connections_as_clients_may_open() {
-    let options = Options {
-        max_connections: 7,
-        ..Options::default()
-    };
-    let envoy: Value = serde_saphyr::from_str(&text(&file(), &options).unwrap()).unwrap();
-    let expected = json!({ "thresholds": [{ "max_connections": 7, "max_pending_requests": 7, "max_requests": 7 }] });
-    assert_eq!(upstream(&envoy, 0)["circuit_breakers"], expected);
+fn every_cluster_has_the_limits_of_the_bundled_host() {
+    let envoy = written(&file());
+    let expected = json!({ "thresholds": [{
+        "max_connections": UPSTREAM_CONNECTIONS,
+        "max_pending_requests": UPSTREAM_PENDING,
+        "max_requests": UPSTREAM_REQUESTS,
+    }] });
+    for cluster in [
+        upstream(&envoy, 0),
+        cluster(&envoy, "https://idp.example.com"),
+    ] {
+        assert_eq!(cluster["circuit_breakers"], expected);
+    }
 }
 
 #[test]

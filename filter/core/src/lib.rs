@@ -8,6 +8,7 @@
 mod activity;
 mod address_limit;
 pub mod assertion;
+pub mod capacity;
 mod client_certificate;
 pub mod colour;
 pub mod config;

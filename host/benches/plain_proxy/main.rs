@@ -61,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         workers: NonZeroUsize::MIN,
         module: &[],
         provider_access: callouts::ProviderAccess::default(),
+        open_files: limits::raise_open_files()?,
     };
     serve::run(settings, |_| Ok(()))
 }

@@ -18,6 +18,7 @@ use crate::demo::{
     Client, Finding, Introduction, Listening, Place, Provider, SessionSocket, ThrowAway,
     UnixAccount, Upstream, configuration, probe,
 };
+use crate::limits;
 use crate::module;
 use crate::serve::{self, Settings};
 use crate::tls::{Certificates, Chain, Trust};
@@ -182,6 +183,7 @@ fn settings(
             trust: Trust::Pem(certificate.authority.as_str().into()),
             address: Some(place.provider_from_here()),
         },
+        open_files: limits::raise_open_files()?,
     })
 }
 

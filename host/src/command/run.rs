@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::callouts::ProviderAccess;
 use crate::config;
+use crate::limits;
 use crate::module;
 use crate::serve::{self, Settings};
 use crate::tls::Certificates;
@@ -52,5 +53,6 @@ fn settings(args: &RunArgs) -> anyhow::Result<Settings> {
         workers: args.workers.unwrap_or_else(serve::default_workers),
         module: module::FILTER,
         provider_access: ProviderAccess::default(),
+        open_files: limits::raise_open_files()?,
     })
 }

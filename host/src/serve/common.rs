@@ -12,7 +12,9 @@ use jetway_core::contract::SECRET_VARIABLES;
 use rustls::ServerConfig;
 use serde_json::Value;
 
+use super::shared_limits::SharedLimits;
 use crate::callouts::ProviderAccess;
+use crate::limits::Budget;
 use crate::tls::{Certificates, Roots};
 use crate::upstream::Routes;
 use crate::wasm::{Module, PluginSettings, Shared};
@@ -34,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) module: &'static [u8],
     /// How the plugin's calls reach the provider.
     pub(crate) provider_access: ProviderAccess,
+    /// Limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
+    pub(crate) open_files: u64,
 }
 
 /// Immutable, shared by all workers.
@@ -44,6 +48,7 @@ pub(super) struct Common {
     pub(super) is_mutual: bool,
     pub(super) module: Module,
     pub(super) shared: Arc<Shared>,
+    pub(super) limits: Arc<SharedLimits>,
     pub(super) provider_access: ProviderAccess,
     /// Where the settings want to listen.
     pub(super) addresses: Vec<SocketAddr>,
@@ -51,11 +56,38 @@ pub(super) struct Common {
     plugin_variables: Vec<(String, Secret)>,
 }
 
+/// What a reload keeps.
+struct Kept {
+    module: Module,
+    shared: Arc<Shared>,
+    limits: Arc<SharedLimits>,
+}
+
 impl Common {
     /// Does everything that is done once: certificates, the module's compilation.
     pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let open_files = settings.open_files;
+        let (workers, addresses) = (settings.workers.get(), settings.addresses.len());
+        let budget = Budget::new(open_files, workers, addresses)?;
+        let Budget {
+            clients,
+            upstreams,
+            provider,
+        } = budget;
+        tracing::info!(
+            open_files,
+            clients,
+            upstreams,
+            provider,
+            "connection limits"
+        );
         let module = Module::compile(settings.module).context("cannot compile the module")?;
-        Self::with(module, Arc::new(Shared::new()), settings)
+        let kept = Kept {
+            module,
+            shared: Arc::new(Shared::new()),
+            limits: SharedLimits::new(&budget),
+        };
+        Self::with(kept, settings)
     }
 
     /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
@@ -64,23 +96,34 @@ impl Common {
         // The listener stays where it is until a restart, and the module has to know by which port browsers come.
         let listening = &earlier.config.listener.address;
         settings.config.listener.address.clone_from(listening);
-        Self::with(
-            earlier.module.clone(),
-            Arc::clone(&earlier.shared),
-            settings,
-        )
+        let kept = Kept {
+            module: earlier.module.clone(),
+            shared: Arc::clone(&earlier.shared),
+            limits: Arc::clone(&earlier.limits),
+        };
+        Self::with(kept, settings)
     }
 
-    fn with(module: Module, shared: Arc<Shared>, settings: Settings) -> anyhow::Result<Self> {
+    fn with(kept: Kept, settings: Settings) -> anyhow::Result<Self> {
+        let Kept {
+            module,
+            shared,
+            limits,
+        } = kept;
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
         let tls = settings.certificates.server_config()?;
         // Each worker makes its own; these are for the errors, and for who wants to know which files were read.
-        Routes::new(&settings.config.routes, &Roots::default())?;
+        Routes::new(
+            &settings.config.routes,
+            &Roots::default(),
+            &limits.upstreams,
+        )?;
         Ok(Self {
             tls,
             is_mutual,
             module,
             shared,
+            limits,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
             plugin_configuration: plugin_configuration(

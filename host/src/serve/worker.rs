@@ -6,13 +6,16 @@ use std::sync::{Arc, mpsc as ready_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use jetway_core::capacity::CLIENT_CONNECTIONS;
+use rustix::io::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::common::Common;
 use super::reload::{self, Order};
 use super::{Generations, Proxy, Stop};
-use crate::{connection, limits};
+use crate::connection;
+use crate::limits::{self, Hit};
 
 /// What a worker is started with.
 pub(super) struct Start {
@@ -99,7 +102,7 @@ async fn accept_until_stopped(
     listeners: Vec<tokio::net::TcpListener>,
     orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let permits = Arc::new(Semaphore::new(limits::WORKER_CONNECTIONS as usize));
+    let permits = Arc::new(Semaphore::new(CLIENT_CONNECTIONS as usize));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn_local(accept(
@@ -109,16 +112,13 @@ async fn accept_until_stopped(
         ));
     }
     accepting.spawn_local(sweep(Rc::clone(generations)));
+    accepting.spawn_local(log_hits());
     accepting.spawn_local(retire(Rc::clone(generations)));
     accepting.spawn_local(reload::carry_out(Rc::clone(generations), orders));
     generations.stop.ordered().await;
     accepting.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(
-        limits::GRACE,
-        permits.acquire_many(limits::WORKER_CONNECTIONS),
-    )
-    .await;
+    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(CLIENT_CONNECTIONS)).await;
     if ended.is_err() {
         tracing::warn!(
             "closing connections that did not end in {} s",
@@ -134,30 +134,53 @@ async fn accept(
     permits: Arc<Semaphore>,
 ) {
     loop {
+        let accepted = listener.accept().await;
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
+        let proxy = generations.current();
+        match accepted {
             Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection::serve(
-                    Rc::clone(&generations),
-                    stream,
-                    peer,
-                    permit,
-                ));
+                let slot = proxy.slots.acquire(proxy.client_of(peer), permit).await;
+                // A refused connection is closed before it costs a TLS handshake.
+                if let Some(slot) = slot {
+                    let generations = Rc::clone(&generations);
+                    tokio::task::spawn_local(connection::serve(generations, stream, peer, slot));
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if is_out_of_files(&error) {
+                    Hit::OpenFiles.record(&error);
+                    proxy.slots.evict_idle();
+                } else {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
+                drop((proxy, permit));
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// Returns whether the process or the machine has no free descriptor.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 async fn sweep(generations: Rc<Generations>) {
     loop {
         tokio::time::sleep(limits::POOL_SWEEP).await;
         generations.sweep();
+    }
+}
+
+/// Logs the hits of limits. The counters are those of the process, so that each hit is logged by one worker.
+async fn log_hits() {
+    loop {
+        tokio::time::sleep(limits::HIT_SUMMARY).await;
+        Hit::log_sums();
     }
 }
 

@@ -4,6 +4,7 @@ use super::super::key::{By, Key, Kind};
 use super::super::provider_kind::WORDS;
 use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
 use super::route::ROUTE;
+use crate::capacity::BREAKER_NOTE;
 
 /// What a program's token may be.
 pub(super) const BEARER_FORMATS: &[&str] = &["default", "idp_access_token", "idp_identity_token"];
@@ -401,10 +402,7 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::refused("certificate_authority", UPSTREAM_AUTHORITIES),
     Key::refused("certificate_authority_file", UPSTREAM_AUTHORITIES),
-    Key::ignored(
-        "circuit_breaker_thresholds",
-        "upstreams are protected by fixed limits",
-    ),
+    Key::ignored("circuit_breaker_thresholds", BREAKER_NOTE),
     Key::ignored(
         "dns_*",
         "names are looked up as the machine does, or as Envoy does by default",
