@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::gate::{Binding, Gate};
 use jetway_core::renewal::Renewing;
+use jetway_core::repeats::Repeats;
 use jetway_core::shared::SharedData;
 use jetway_core::step::RouteNumber;
 use jetway_core::waiting::Waiting;
@@ -38,6 +39,8 @@ pub(crate) struct Plugin {
     pub(crate) watched: RefCell<HashMap<u32, Watched>>,
     /// When they were last looked at.
     pub(crate) looked_at: Cell<Timestamp>,
+    /// Answers that are summed up in the log.
+    pub(crate) repeats: RefCell<Repeats>,
     /// The timer's present period.
     tick: Cell<Duration>,
 }
@@ -106,6 +109,7 @@ impl Plugin {
             held: RefCell::default(),
             watched: RefCell::default(),
             looked_at: Cell::default(),
+            repeats: RefCell::default(),
             tick: Cell::default(),
         }
     }

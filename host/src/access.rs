@@ -1,21 +1,53 @@
 //! The access log: one line per request, written when its answer has been sent or given up.
 //!
-//! No cookie, header, query or body is ever in it.
+//! No cookie, header, query or body is ever in it. Of requests that were not let through, the first of each client and status
+//! have a line of their own and the rest is summed up; a request that was permitted always has one, and so has a failure of
+//! the proxy or of what is behind it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use jetway_core::env::Timestamp;
+use jetway_core::repeats::{Repeats, Summary};
 
 use crate::body::Progress;
+use crate::fault;
 use crate::upstream::{Destination, Upstream};
 
 /// Target of the log lines, for filters such as `access=off`.
 const TARGET: &str = "access";
 /// Longest text of a visitor's that is logged.
 const MAX_TEXT: usize = 512;
+
+thread_local! {
+    /// What this worker sums up.
+    static REPEATS: RefCell<Repeats> = RefCell::default();
+}
+
+/// Logs how many requests had no line of their own, of the windows that are over.
+pub(crate) fn sum_up() {
+    tell(&REPEATS.with_borrow_mut(|repeats| repeats.over(now())));
+}
+
+/// Logs how many requests had no line of their own up to now.
+pub(crate) fn sum_up_all() {
+    tell(&REPEATS.with_borrow_mut(|repeats| repeats.finish(now())));
+}
+
+fn tell(summaries: &[Summary]) {
+    for summary in summaries {
+        tracing::info!(target: TARGET, "{summary}");
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| since.as_secs()))
+}
 
 /// What is known of a request so far. Dropping it writes the line.
 #[derive(Debug)]
@@ -35,6 +67,7 @@ pub(crate) struct Entry {
     received_bytes: u64,
     sent_bytes: u64,
     details: Cow<'static, str>,
+    has_failed: bool,
 }
 
 impl Entry {
@@ -60,6 +93,7 @@ impl Entry {
             received_bytes: 0,
             sent_bytes: 0,
             details: Cow::Borrowed(""),
+            has_failed: false,
         }
     }
 
@@ -115,6 +149,28 @@ impl Entry {
         }
     }
 
+    /// The proxy failed, or what is behind it: the line is there in any case.
+    pub(crate) fn fail(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// Panics if a test has asked for that, by the request's path.
+    pub(crate) fn fault_point(&self, place: &str) {
+        fault::point(place, self.uri.path());
+    }
+
+    /// Whether it has a line of its own.
+    fn is_whole(&self) -> bool {
+        let status = self.status.map_or(0, |status| status.as_u16());
+        let was_let_through = self.route.is_some();
+        // The redirect to a sign-in is a 303; other redirects and successes are a route's own answers.
+        let is_refusal = matches!(status, 0 | 303 | 400..);
+        was_let_through
+            || self.has_failed
+            || !is_refusal
+            || REPEATS.with_borrow_mut(|repeats| repeats.note(self.client, status, now()))
+    }
+
     fn host(&self) -> &[u8] {
         let authority = self
             .uri
@@ -164,7 +220,11 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+        if std::thread::panicking() {
+            self.fail();
+            self.details = Cow::Borrowed("a defect of the proxy (panic) ended it");
+        }
+        if tracing::enabled!(target: TARGET, tracing::Level::INFO) && self.is_whole() {
             self.write();
         }
     }

@@ -132,6 +132,7 @@ impl Exchange {
         origin: Origin,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, Early> {
+        self.entry.fault_point("exchange");
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);
         let head = self.prepare(parts, origin, target, handshake.is_some());
@@ -421,6 +422,9 @@ impl Exchange {
 
     fn fault(mut self, fault: Fault) -> Response<Body> {
         self.rest.drain();
+        if fault.status().is_server_error() {
+            self.entry.fail();
+        }
         self.entry.details(fault.text());
         let id = self.entry.request_id();
         let answer = answer::fault(fault, &self.asked, id, &self.proxy.look);

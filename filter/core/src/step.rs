@@ -136,6 +136,12 @@ impl fmt::Debug for Edit<'_> {
     }
 }
 
+/// How the event of a redirect to a sign-in begins.
+pub(crate) const SIGN_IN_BEGUN: &str = "sign-in begun";
+/// The event of the page that leads on to a sign-in.
+pub(crate) const SIGN_IN_LEFT_FOR: &str = "leaving for the sign-in";
+const SIGN_IN_WAYS: [&str; 2] = [SIGN_IN_BEGUN, SIGN_IN_LEFT_FOR];
+
 /// An answer of our own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -169,6 +175,13 @@ impl Reply {
             self.add("set-cookie", line);
         }
         self
+    }
+
+    /// Whether the log sums up many of them to one client ([`crate::repeats`]): refusals, and the ways to a sign-in. Both are
+    /// answers that anybody gets without a session, as often as they ask. A sign-in or a sign-out is never summed up.
+    #[must_use]
+    pub fn is_summed_up(&self) -> bool {
+        self.status >= 400 || SIGN_IN_WAYS.iter().any(|way| self.event.starts_with(way))
     }
 
     /// The first header of this name.
