@@ -264,30 +264,85 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_tells_what_the_client_asked_for_and_no_query() {
+    /// The lines that are logged meanwhile.
+    fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
             .with_writer(move || writer.clone())
             .finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let request = http::Request::get("/asked?secret=1")
-                .header("host", "app.test")
-                .body(())
-                .unwrap();
-            let client = "203.0.113.9".parse().unwrap();
-            let id = HeaderValue::from_static("id-1");
-            drop(Entry::begin(&request.into_parts().0, client, id));
-        });
-        let line = lines.0.lock().unwrap().clone();
-        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        let lines = lines.0.lock().unwrap();
+        let lines = lines.split_inclusive(|byte| *byte == b'\n');
+        lines
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+
+    fn entry(client: &str) -> Entry {
+        let request = http::Request::get("/asked?secret=1")
+            .header("host", "app.test")
+            .body(())
+            .unwrap();
+        let id = HeaderValue::from_static("id-1");
+        Entry::begin(&request.into_parts().0, client.parse().unwrap(), id)
+    }
+
+    #[test]
+    fn a_line_tells_what_the_client_asked_for_and_no_query() {
+        let lines = logged(|| drop(entry("203.0.113.9")));
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
         let fields = &line["fields"];
         assert_eq!(fields["path"], "/asked");
         assert_eq!(fields["host"], "app.test");
         assert_eq!(fields["client"], "203.0.113.9");
         assert!(!line.to_string().contains("secret"), "{line}");
+    }
+
+    /// N-14: what was not let through is summed up, and nothing else is.
+    #[test]
+    fn n_14_refused_requests_of_one_client_are_summed_up() {
+        const ASKED: usize = 50;
+        let answered = |status: StatusCode, prepare: &dyn Fn(&mut Entry)| {
+            logged(|| {
+                for _ in 0..ASKED {
+                    let mut entry = entry("203.0.113.9");
+                    entry.status(status);
+                    prepare(&mut entry);
+                }
+                sum_up_all();
+            })
+        };
+        let refused = answered(StatusCode::NOT_FOUND, &|_| {});
+        assert_eq!(refused.len() as u64, jetway_core::repeats::WHOLE + 1);
+        let summary = refused.last().unwrap()["fields"]["message"].as_str();
+        assert!(
+            summary.is_some_and(|line| line.starts_with("40 further requests of 203.0.113.9 ")),
+            "{summary:?}"
+        );
+        let failed = answered(StatusCode::SERVICE_UNAVAILABLE, &Entry::fail);
+        assert_eq!(failed.len(), ASKED, "a failure of ours is always told");
+        assert_eq!(answered(StatusCode::OK, &|_| {}).len(), ASKED);
+    }
+
+    #[test]
+    fn a_panic_leaves_a_line_with_the_id_of_its_request() {
+        let lines = logged(|| {
+            let panicking = std::panic::catch_unwind(|| {
+                let _entry = entry("203.0.113.9");
+                panic!("on purpose");
+            });
+            assert!(panicking.is_err());
+        });
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(line["fields"]["request_id"], "id-1");
+        let details = line["fields"]["details"].as_str().unwrap();
+        assert!(details.contains("panic"), "{details}");
     }
 
     #[test]

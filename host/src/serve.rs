@@ -43,10 +43,7 @@ pub(crate) fn default_workers() -> NonZeroUsize {
 ///
 /// # Errors
 /// Settings that cannot be used, or a worker that ended by itself.
-pub(crate) fn run(
-    settings: Settings,
-    announce: impl FnOnce(&Running),
-) -> anyhow::Result<()> {
+pub(crate) fn run(settings: Settings, announce: impl FnOnce(&Running)) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the workers, so that an early signal is not lost.
         let interrupted = interrupted()?;

@@ -92,7 +92,9 @@ impl<W: Write> LogWriter<W> {
                     self.is_torn = !bytes.is_empty();
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(limits::LOG_PAUSE),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    thread::sleep(limits::LOG_PAUSE)
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -198,12 +200,12 @@ mod tests {
     #[test]
     fn what_found_no_room_in_the_queue_is_told() {
         let (disk, queue) = (Disk::with_room(PLENTY), LogQueue::default());
-        for _ in 0..crate::limits::LOG_LINES + 5 {
+        for _ in 0..limits::LOG_LINES + 5 {
             queue.push(b"x\n");
         }
         written(&disk, &queue);
         let text = disk.text();
-        assert_eq!(text.matches("x\n").count(), crate::limits::LOG_LINES);
+        assert_eq!(text.matches("x\n").count(), limits::LOG_LINES);
         assert_eq!(text.matches("lost 5: its reader is too slow\n").count(), 1);
     }
 
@@ -248,7 +250,7 @@ mod tests {
         thread::scope(|scope| {
             let writer = LogWriter::new(Stuck(stuck), Box::new(|_, _| b"lost\n".to_vec()));
             scope.spawn(move || writer.run(queue));
-            for _ in 0..crate::limits::LOG_LINES * 2 {
+            for _ in 0..limits::LOG_LINES * 2 {
                 queue.push(b"line\n");
             }
             queue.close(Duration::from_millis(1));

@@ -3,6 +3,7 @@
 mod bodies;
 mod certificates;
 mod clients;
+mod panics;
 mod patience;
 mod reload;
 mod requests;

@@ -51,7 +51,10 @@ impl Gate {
                 Err(step) => return *step,
             }
         };
-        let mut reply = redirect(location, format!("{SIGN_IN_BEGUN} attempt={}", attempt.id()));
+        let mut reply = redirect(
+            location,
+            format!("{SIGN_IN_BEGUN} attempt={}", attempt.id()),
+        );
         for id in self.surplus_attempts(request, sealer, env.now) {
             reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
         }
