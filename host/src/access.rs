@@ -165,10 +165,15 @@ impl Entry {
         let was_let_through = self.route.is_some();
         // The redirect to a sign-in is a 303; other redirects and successes are a route's own answers.
         let is_refusal = matches!(status, 0 | 303 | 400..);
-        was_let_through
-            || self.has_failed
-            || !is_refusal
-            || REPEATS.with_borrow_mut(|repeats| repeats.note(self.client, status, now()))
+        if was_let_through || self.has_failed || !is_refusal {
+            return true;
+        }
+        let note = |repeats: &RefCell<Repeats>| {
+            let mut repeats = repeats.borrow_mut();
+            repeats.note(self.client, status, now())
+        };
+        // A worker that ends may have none any more.
+        REPEATS.try_with(note).unwrap_or(true)
     }
 
     fn host(&self) -> &[u8] {

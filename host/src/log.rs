@@ -94,7 +94,7 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     let (queue, lines) = if serves {
         let queue = start_writer()?;
         std::panic::set_hook(Box::new(panic::log));
-        (Some(Arc::clone(&queue)), layer(args, Lines(queue)))
+        (Some(Arc::clone(&queue)), layer(args, LogLines(queue)))
     } else {
         (None, layer(args, io::stderr))
     };
@@ -105,7 +105,7 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     Ok(Log { queue })
 }
 
-/// Prints a message for people to standard error, on the way of the log lines. Whether anybody can read it is not known.
+/// Prints a message for people to standard error, on the way of the log lines: one that cannot be written is dropped.
 pub(crate) fn tell(message: &str) {
     match QUEUE.get() {
         Some(queue) => queue.push(format!("{message}\n").as_bytes()),
@@ -133,14 +133,14 @@ where
 fn start_writer() -> anyhow::Result<Arc<LogQueue>> {
     let output = io::stderr().as_fd().try_clone_to_owned();
     let output = File::from(output.context("cannot open standard error")?);
-    let queue = QUEUE.get_or_init(Arc::default);
+    let queue = Arc::<LogQueue>::default();
     let writer = LogWriter::new(output, Box::new(report));
-    let work = Arc::clone(queue);
+    let work = Arc::clone(&queue);
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || writer.run(&work))
         .context("cannot start the thread that writes the log")?;
-    Ok(Arc::clone(queue))
+    Ok(Arc::clone(QUEUE.get_or_init(|| queue)))
 }
 
 /// The line that tells how many lines were dropped, in the format of the log. An error, so that it is there at every level.
@@ -154,32 +154,32 @@ fn report(lines: u64, cause: &str) -> Vec<u8> {
 }
 
 /// Makes writers of single lines.
-struct Lines(Arc<LogQueue>);
+struct LogLines(Arc<LogQueue>);
 
 /// Takes one line.
-enum Line<'a> {
+enum LogLine<'a> {
     Queued(&'a LogQueue),
     /// The line of [`report`], back to it.
     Report,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for LogLines {
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line::Queued(&self.0)
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine::Queued(&self.0)
     }
 
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LogLine<'a> {
         if metadata.target() == DROPPED {
-            Line::Report
+            LogLine::Report
         } else {
-            Line::Queued(&self.0)
+            LogLine::Queued(&self.0)
         }
     }
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Queued(queue) => queue.push(bytes),

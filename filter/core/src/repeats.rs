@@ -1,4 +1,4 @@
-//! Sums up repeated refusals of one client for the log: anybody can ask for refusals without end, and a log that has a line
+//! Sums up repeated refusals of one client for the log: any client can ask for refusals without end, and a log that has a line
 //! for each of them holds nothing else.
 //!
 //! In each window the first answers of each status are logged whole. The rest is counted, and one line tells the counts.
@@ -22,12 +22,12 @@ pub const CLIENTS: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Repeats {
     /// Under `None` those for which there was no room.
-    clients: HashMap<Option<IpAddr>, Window>,
+    clients: HashMap<Option<IpAddr>, ClientCount>,
 }
 
 /// What one client was answered, by status.
 #[derive(Debug)]
-struct Window {
+struct ClientCount {
     since: Timestamp,
     answers: BTreeMap<u16, u64>,
 }
@@ -39,7 +39,7 @@ impl Repeats {
         if self.clients.len() >= CLIENTS && !self.clients.contains_key(&client) {
             client = None;
         }
-        let window = self.clients.entry(client).or_insert_with(|| Window {
+        let window = self.clients.entry(client).or_insert_with(|| ClientCount {
             since: now,
             answers: BTreeMap::new(),
         });
@@ -61,7 +61,7 @@ impl Repeats {
         self.end(now, |_| true)
     }
 
-    fn end(&mut self, now: Timestamp, is_over: impl Fn(&Window) -> bool) -> Vec<Summary> {
+    fn end(&mut self, now: Timestamp, is_over: impl Fn(&ClientCount) -> bool) -> Vec<Summary> {
         let ended = self.clients.extract_if(|_, window| is_over(window));
         let mut summaries: Vec<Summary> = ended
             .filter_map(|(client, window)| window.sum_up(client, now))
@@ -71,7 +71,7 @@ impl Repeats {
     }
 }
 
-impl Window {
+impl ClientCount {
     fn sum_up(self, client: Option<IpAddr>, now: Timestamp) -> Option<Summary> {
         let further = |(status, count): (u16, u64)| Some((status, count.checked_sub(WHOLE)?));
         let answers: Vec<(u16, u64)> = self

@@ -177,8 +177,8 @@ impl Reply {
         self
     }
 
-    /// Whether the log sums up many of them to one client ([`crate::repeats`]): refusals, and the ways to a sign-in. Both are
-    /// answers that anybody gets without a session, as often as they ask. A sign-in or a sign-out is never summed up.
+    /// Whether the log sums up many of them to one client ([`crate::repeats`]): refusals, and redirects to a sign-in. A
+    /// client gets both without a session, as often as it asks. A sign-in or a sign-out is never summed up.
     #[must_use]
     pub fn is_summed_up(&self) -> bool {
         self.status >= 400 || SIGN_IN_WAYS.iter().any(|way| self.event.starts_with(way))

@@ -31,7 +31,7 @@ struct QueueState {
 
 /// What the writer finds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextLine {
     /// The oldest line.
     Line(Vec<u8>),
     /// Nothing for the given time.
@@ -56,20 +56,20 @@ impl LogQueue {
     }
 
     /// Takes the oldest line; waits for one, and no longer than `patience` when there is any.
-    pub(super) fn next(&self, patience: Option<Duration>) -> Next {
+    pub(super) fn next(&self, patience: Option<Duration>) -> NextLine {
         let end = patience.and_then(|patience| Instant::now().checked_add(patience));
         let mut state = self.lock();
         loop {
             if let Some(line) = state.lines.pop_front() {
                 state.bytes = state.bytes.saturating_sub(line.len());
-                return Next::Line(line);
+                return NextLine::Line(line);
             }
             if state.is_closed {
-                return Next::End;
+                return NextLine::End;
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Next::Nothing;
+                return NextLine::Nothing;
             }
             state.is_awaited = true;
             state = wait(&self.news, state, left);
@@ -144,14 +144,14 @@ mod tests {
         let queue = LogQueue::default();
         queue.push(b"one\n");
         queue.push(b"two\n");
-        assert_eq!(queue.next(None), Next::Line(b"one\n".to_vec()));
-        assert_eq!(queue.next(None), Next::Line(b"two\n".to_vec()));
-        assert_eq!(queue.next(Some(Duration::ZERO)), Next::Nothing);
+        assert_eq!(queue.next(None), NextLine::Line(b"one\n".to_vec()));
+        assert_eq!(queue.next(None), NextLine::Line(b"two\n".to_vec()));
+        assert_eq!(queue.next(Some(Duration::ZERO)), NextLine::Nothing);
         queue.push(b"three\n");
         queue.close(Duration::ZERO);
         queue.push(b"late\n");
-        assert_eq!(queue.next(None), Next::Line(b"three\n".to_vec()));
-        assert_eq!(queue.next(None), Next::End);
+        assert_eq!(queue.next(None), NextLine::Line(b"three\n".to_vec()));
+        assert_eq!(queue.next(None), NextLine::End);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         }
         assert_eq!(queue.take_dropped(), 7);
         assert_eq!(queue.take_dropped(), 0);
-        assert_eq!(queue.next(None), Next::Line(b"line\n".to_vec()));
+        assert_eq!(queue.next(None), NextLine::Line(b"line\n".to_vec()));
         queue.push(b"line\n");
         assert_eq!(queue.take_dropped(), 0, "there was room again");
     }
@@ -174,7 +174,7 @@ mod tests {
         queue.push(&long);
         queue.push(b"short\n");
         assert_eq!(queue.take_dropped(), 1);
-        assert_eq!(queue.next(None), Next::Line(long));
+        assert_eq!(queue.next(None), NextLine::Line(long));
         let half = vec![b'x'; limits::LOG_BYTES / 2];
         for _ in 0..3 {
             queue.push(&half);
@@ -195,7 +195,7 @@ mod tests {
             queue.push(b"line\n");
             queue.close(Duration::from_secs(30));
             let found = writer.join().unwrap();
-            assert_eq!(found, (Next::Line(b"line\n".to_vec()), Next::End));
+            assert_eq!(found, (NextLine::Line(b"line\n".to_vec()), NextLine::End));
         });
     }
 }

@@ -3,16 +3,16 @@
 use std::io::{ErrorKind, Write};
 use std::thread;
 
-use super::queue::{LogQueue, Next};
+use super::queue::{LogQueue, NextLine};
 use crate::limits;
 
 /// Makes the line that tells how many were lost and why.
-pub(super) type Report = Box<dyn Fn(u64, &str) -> Vec<u8> + Send>;
+pub(super) type LossReport = Box<dyn Fn(u64, &str) -> Vec<u8> + Send>;
 
 /// Writes what comes out of a queue, counts what cannot be written, and says so as soon as something can.
 pub(super) struct LogWriter<W> {
     output: W,
-    report: Report,
+    report: LossReport,
     /// Lines lost since the last report.
     lost: u64,
     /// Why the last one was; `None` when it never left the queue.
@@ -23,7 +23,7 @@ pub(super) struct LogWriter<W> {
 
 impl<W: Write> LogWriter<W> {
     /// A writer that has lost nothing yet.
-    pub(super) fn new(output: W, report: Report) -> Self {
+    pub(super) fn new(output: W, report: LossReport) -> Self {
         Self {
             output,
             report,
@@ -40,9 +40,9 @@ impl<W: Write> LogWriter<W> {
             self.lost = self.lost.saturating_add(queue.take_dropped());
             self.tell_losses();
             match next {
-                Next::Line(line) => self.write(&line),
-                Next::Nothing => {}
-                Next::End => break,
+                NextLine::Line(line) => self.write(&line),
+                NextLine::Nothing => {}
+                NextLine::End => break,
             }
         }
         queue.end();

@@ -91,6 +91,7 @@ impl Worker {
         // Connections that outlived their grace end here.
         drop(tasks);
         drop(generations);
+        access::sum_up_all();
         // A name lookup may hang in a thread of its own, which must not hold up the end.
         runtime.shutdown_timeout(Duration::ZERO);
     }
@@ -139,7 +140,6 @@ async fn accept_until_stopped(
         );
     }
     generations.shutdown().await;
-    access::sum_up_all();
 }
 
 async fn accept(

@@ -53,9 +53,10 @@ async fn an_answer_that_panics_costs_its_connection() {
 #[tokio::test]
 async fn a_websocket_that_panics_costs_itself() {
     let (mut upstream, rig) = rig().await;
-    fault::arm("tunnel", "/websocket");
+    fault::arm("tunnel", "/panics-in-tunnel");
     let mut stream = rig.connect().await;
-    let request = rig.request("GET", "/websocket", 0, upstream::WEBSOCKET);
+    let lines = format!("{}x-test-path: /websocket\r\n", upstream::WEBSOCKET);
+    let request = rig.request("GET", "/panics-in-tunnel", 0, &lines);
     stream.write_all(request.as_bytes()).await.unwrap();
     let answer = Answer::read(&mut stream).await;
     assert!(answer.0.starts_with("HTTP/1.1 101 "), "{answer:?}");
@@ -88,7 +89,7 @@ async fn a_stream_of_http2_that_panics_costs_itself() {
     assert_eq!(within("an answer", after).await.unwrap().status(), 200);
 }
 
-/// No living on with a port that nobody listens at: the end of an accept loop is the end of the process, with a reason.
+/// The end of an accept loop ends the process and tells why, instead of leaving a port that is closed.
 #[tokio::test]
 async fn a_worker_that_no_longer_accepts_ends_the_process() {
     let (_upstream, mut rig) = rig().await;
