@@ -71,7 +71,7 @@ impl HttpContext for Http {
             && let Fate::Forwarded(forwarded) = &*self.stream.fate.borrow()
         {
             if let Some(refusal) = refuse_status(&status(), forwarded.switches) {
-                return answer(&refusal);
+                return answer(plugin, &refusal);
             }
             edit_answer(&plugin.gate, forwarded);
         }

@@ -1,10 +1,11 @@
 //! Doing what the core decided, for the request that is in effect.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use jetway_core::env::Timestamp;
 use jetway_core::gate::Gate;
+use jetway_core::repeats::Summary;
 use jetway_core::request::{Request, read_address};
 use jetway_core::step::{
     Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
@@ -14,7 +15,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::plugin::{
-    Arrival, BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, with_env,
+    Arrival, BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, now, with_env,
 };
 
 /// Whether the request has to be let go by a call, because its callback returned long ago.
@@ -60,6 +61,11 @@ fn source(gate: &Gate, headers: &[(String, Vec<u8>)]) -> Option<IpAddr> {
     if !gate.asks_for_address(headers) {
         return None;
     }
+    source_address()
+}
+
+/// The client's address as the proxy trusts it.
+fn source_address() -> Option<IpAddr> {
     let address = hostcalls::get_property(vec!["source", "address"]).ok()??;
     read_address(&address)
 }
@@ -104,7 +110,7 @@ fn perform(
     loop {
         match step {
             Step::Forward(forward) => return let_through(plugin, stream, forward, phase),
-            Step::Reply(answer) => return reply(stream, &answer),
+            Step::Reply(answer) => return reply(plugin, stream, &answer),
             Step::Hold { until } if hold(plugin, stream, until) => return Action::Pause,
             Step::Hold { .. } => {
                 step = with_env(|env| plugin.gate.begin_without(request, env));
@@ -172,14 +178,16 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
     }
 }
 
-fn reply(stream: &Stream, reply: &Reply) -> Action {
+fn reply(plugin: &Plugin, stream: &Stream, reply: &Reply) -> Action {
     *stream.fate.borrow_mut() = Fate::Kept;
-    answer(reply)
+    answer(plugin, reply)
 }
 
 /// Answers the request in effect, in the place of an upstream or of its answer.
-pub(crate) fn answer(reply: &Reply) -> Action {
-    log::info!("{} status={}", reply.event, reply.status);
+pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
+    if is_logged(plugin, reply) {
+        log::info!("{} status={}", reply.event, reply.status);
+    }
     let headers: Vec<(&str, &str)> = reply
         .headers
         .iter()
@@ -190,6 +198,33 @@ pub(crate) fn answer(reply: &Reply) -> Action {
         log::warn!("the answer could not be sent");
     }
     Action::Pause
+}
+
+/// Counts an answer that the log sums up, and tells whether it is among the first, which are logged whole.
+fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
+    if !reply.is_summed_up() {
+        return true;
+    }
+    // Clients whose address the proxy does not tell are one client.
+    let client = source_address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let mut repeats = plugin.repeats.borrow_mut();
+    repeats.note(client, reply.status, now())
+}
+
+/// Logs how many answers were not logged whole, of the windows that are over.
+pub(crate) fn sum_up(plugin: &Plugin) {
+    tell(&plugin.repeats.borrow_mut().over(now()));
+}
+
+/// Logs how many answers were not logged whole up to now.
+pub(crate) fn sum_up_all(plugin: &Plugin) {
+    tell(&plugin.repeats.borrow_mut().finish(now()));
+}
+
+fn tell(summaries: &[Summary]) {
+    for summary in summaries {
+        log::info!("{summary}");
+    }
 }
 
 /// Keeps the request waiting, if there is room.

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::gate::Gate;
 use jetway_core::renewal::Renewing;
+use jetway_core::repeats::Repeats;
 use jetway_core::shared::SharedData;
 use jetway_core::step::Forwarded;
 use jetway_core::waiting::Waiting;
@@ -40,6 +41,8 @@ pub(crate) struct Plugin {
     pub(crate) looked_at: Cell<Timestamp>,
     /// The streams that are left of that recheck.
     pub(crate) round: RefCell<RecheckRound>,
+    /// Answers that are summed up in the log.
+    pub(crate) repeats: RefCell<Repeats>,
     /// The timer's present period.
     tick: Cell<Duration>,
 }
@@ -102,6 +105,7 @@ impl Plugin {
             watched: RefCell::default(),
             looked_at: Cell::default(),
             round: RefCell::default(),
+            repeats: RefCell::default(),
             tick: Cell::default(),
         }
     }

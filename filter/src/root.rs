@@ -15,7 +15,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
-use crate::perform::{Phase, begin, give_up, resume, send, with_answer};
+use crate::perform::{Phase, begin, give_up, resume, send, sum_up, sum_up_all, with_answer};
 use crate::plugin::{BUSY_TICK, Held, IDLE_TICK, Pending, Plugin, SOON, now, with_env};
 
 /// The root context. Without a plugin, until it is configured, every request is refused.
@@ -29,6 +29,13 @@ impl Context for Root {
         if let Some(plugin) = &self.plugin {
             answered(plugin, token, headers);
         }
+    }
+
+    fn on_done(&mut self) -> bool {
+        if let Some(plugin) = &self.plugin {
+            sum_up_all(plugin);
+        }
+        true
     }
 }
 
@@ -59,6 +66,7 @@ impl RootContext for Root {
         send_renewals(plugin);
         give_up_late(plugin);
         recheck_streams(plugin);
+        sum_up(plugin);
         let is_busy = plugin.gate.has_renewals() || !plugin.round.borrow().is_over();
         plugin.tick_every(if is_busy {
             SOON

@@ -129,6 +129,7 @@ impl Exchange {
         origin: Origin,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, Early> {
+        self.entry.fault_point("exchange");
         if self.active.is_ambiguous() {
             return Err(Fault::Malformed("the body of the request has two lengths").into());
         }
@@ -433,6 +434,9 @@ impl Exchange {
 
     fn fault(mut self, fault: Fault) -> Response<Body> {
         self.rest.drain();
+        if fault.status().is_server_error() {
+            self.entry.fail();
+        }
         self.entry.details(fault.text());
         let id = self.entry.request_id();
         let answer = answer::fault(fault, &self.asked, id, &self.proxy.look);

@@ -166,3 +166,24 @@ pub(crate) const ACCEPT_QUEUE: i32 = 1_024;
 
 /// Pause after a failed accept (out of file descriptors): without it the loop would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Lines of the log that wait to be written; further ones are dropped and counted. A second of a busy proxy, so that a reader
+/// who stumbles loses nothing.
+pub(crate) const LOG_LINES: usize = 16_384;
+
+/// Bytes of these lines. The longest line, with every text of a client's at its limit and escaped, has some 10 KiB.
+pub(crate) const LOG_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the end of the process waits for the rest of the log to be written: much for any reader that reads, little
+/// for a supervisor that waits because one does not.
+pub(crate) const LOG_FLUSH: Duration = Duration::from_secs(2);
+
+/// How often a report of dropped lines is tried when there is nothing else to write.
+pub(crate) const LOG_REPORT: Duration = Duration::from_secs(5);
+
+/// Pause before the next attempt to write to an output that is set to not wait (`O_NONBLOCK`) and is not ready: other
+/// programs with the same terminal or pipe can set that.
+pub(crate) const LOG_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often refusals are summed up that are not logged one by one.
+pub(crate) const LOG_SUMMARY: Duration = Duration::from_secs(1);

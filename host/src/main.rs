@@ -6,6 +6,7 @@ mod answer;
 mod args;
 mod body;
 mod callouts;
+mod caught;
 mod cockpit;
 mod command;
 mod config;
@@ -13,6 +14,7 @@ mod connection;
 mod demo;
 mod doctor;
 mod exchange;
+mod fault;
 mod file;
 mod limits;
 mod log;
@@ -25,7 +27,6 @@ mod tunnel;
 mod upstream;
 mod wasm;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -34,10 +35,23 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let result = log::start(&args.log).and_then(|()| run(args.command));
+    let serves = args.command.serves();
+    match log::start(&args.log, serves) {
+        Ok(log) => {
+            let code = conclude(run(args.command), serves);
+            // It writes what is left, the report of an error included.
+            drop(log);
+            code
+        }
+        Err(error) => conclude(Err(error), serves),
+    }
+}
+
+/// The exit code, after an error was reported.
+fn conclude(result: anyhow::Result<()>, serves: bool) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if !serves && is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,
         Err(error) => {
             report(&error);
@@ -73,9 +87,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn report(error: &anyhow::Error) {
-    // A configuration report is complete in itself. A terminal that is gone cannot be told.
-    let _ = match error.downcast_ref::<config::Unusable>() {
-        Some(unusable) => writeln!(std::io::stderr(), "{unusable}"),
-        None => writeln!(std::io::stderr(), "error: {error:#}"),
-    };
+    // A configuration report is complete in itself.
+    match error.downcast_ref::<config::Unusable>() {
+        Some(unusable) => log::tell(&unusable.to_string()),
+        None => log::tell(&format!("error: {error:#}")),
+    }
 }

@@ -47,6 +47,7 @@ pub(crate) async fn run(ends: Ends, mut finish: Finish, progress: Rc<Progress>, 
         let Ok((from, to)) = tokio::try_join!(ends.client, ends.upstream) else {
             return BROKEN;
         };
+        finish.entry.fault_point("tunnel");
         let tunnel = Tunnel {
             client: End {
                 inner: TokioIo::new(from),

@@ -30,6 +30,7 @@ pub mod path;
 pub mod policy;
 pub mod refusal;
 pub mod renewal;
+pub mod repeats;
 mod reply;
 pub mod request;
 mod revocation;

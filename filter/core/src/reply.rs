@@ -13,7 +13,7 @@ use crate::page::{Form, List, Look, Page};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::request::{Client, Parsed, Request};
-use crate::step::Reply;
+use crate::step::{Reply, SIGN_IN_LEFT_FOR};
 
 /// What answers with status 401 have to say (RFC 9110 section 15.5.2). No browser knows the scheme, so that none asks for
 /// a password that nobody has.
@@ -175,7 +175,7 @@ pub(crate) fn leave(location: &str, cookie: &str, look: &Look) -> Reply {
         status: 200,
         headers,
         body: page.render().unwrap_or_default(),
-        event: Cow::Borrowed("leaving for the sign-in"),
+        event: Cow::Borrowed(SIGN_IN_LEFT_FOR),
     }
 }
 

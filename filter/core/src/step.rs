@@ -182,6 +182,12 @@ impl fmt::Debug for Edit<'_> {
     }
 }
 
+/// How the event of a redirect to a sign-in begins.
+pub(crate) const SIGN_IN_BEGUN: &str = "sign-in begun";
+/// The event of the page that leads on to a sign-in.
+pub(crate) const SIGN_IN_LEFT_FOR: &str = "leaving for the sign-in";
+const SIGN_IN_WAYS: [&str; 2] = [SIGN_IN_BEGUN, SIGN_IN_LEFT_FOR];
+
 /// An answer of our own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -234,6 +240,13 @@ impl Reply {
             let directives = String::from_utf8_lossy(&directives).into_owned();
             self.add(CACHE_CONTROL, directives);
         }
+    }
+
+    /// Whether the log sums up many of them to one client ([`crate::repeats`]): refusals, and redirects to a sign-in. A
+    /// client gets both without a session, as often as it asks. A sign-in or a sign-out is never summed up.
+    #[must_use]
+    pub fn is_summed_up(&self) -> bool {
+        self.status >= 400 || SIGN_IN_WAYS.iter().any(|way| self.event.starts_with(way))
     }
 
     /// The first header of this name.

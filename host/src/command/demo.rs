@@ -125,7 +125,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
         unix_user,
     };
     let settings = settings(&place, config, file, &certificate)?;
-    let ended = serve::run(settings, |_| super::print(introduction.text().as_bytes()));
+    let ended = serve::run(settings, |_| super::announce(introduction.text()));
     drop(provider);
     // Sessions end before the account that they are in.
     drop(socket);

@@ -36,7 +36,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
     let read = || settings(&args);
     serve::run_reloading(read, |running| {
-        super::print(format!("listening on {}\n", running.urls()).as_bytes())
+        super::announce(format!("listening on {}\n", running.urls()));
     })
 }
 

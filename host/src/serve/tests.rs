@@ -4,6 +4,7 @@ mod bodies;
 mod certificates;
 mod clients;
 mod connection_limits;
+mod panics;
 mod patience;
 mod reload;
 mod requests;

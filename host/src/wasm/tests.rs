@@ -121,6 +121,11 @@ impl Callouts for Upstreams {
                     body: Bytes::from_static(b"keys"),
                 }
             })),
+            "https://defect" => panic!("on purpose, in a host function"),
+            "https://late-defect" => Some(Box::pin(async {
+                tokio::task::yield_now().await;
+                panic!("on purpose, in a call")
+            })),
             "https://slow" => Some(Box::pin(async move {
                 tokio::time::sleep(timeout).await;
                 drop(alive);

@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -140,9 +142,11 @@ impl Worker {
             if generation.is_some_and(|generation| generation != instance.generation) {
                 return None;
             }
-            match run(instance) {
-                Ok(outcome) => return Some(outcome),
-                Err(trap) => trap,
+            match catch_unwind(AssertUnwindSafe(|| run(instance))) {
+                Ok(Ok(outcome)) => return Some(outcome),
+                Ok(Err(trap)) => trap,
+                // The plugin was left in the middle of something, as by a trap.
+                Err(_) => wasmtime::Error::msg("the host has a defect (panic)"),
             }
         };
         self.bury(&fault(trap));
@@ -193,7 +197,9 @@ impl Worker {
             worker: Rc::downgrade(self),
             generation,
         };
-        let instance = Instance::start(&self.module, Rc::clone(&self.surroundings), link)?;
+        let start = || Instance::start(&self.module, Rc::clone(&self.surroundings), link);
+        let instance = catch_unwind(AssertUnwindSafe(start))
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the host has a defect (panic)")))?;
         self.replace_life(Life::Live(Box::new(instance)));
         Ok(())
     }
@@ -279,7 +285,9 @@ pub(super) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
 /// Performs an HTTP call and gives the plugin its reply.
 pub(super) fn spawn_call(link: Link, id: u32, call: CallFuture) -> AbortOnDrop {
     let deliver = async move {
-        let reply: CallReply = call.await;
+        // Whatever happens to a call, the plugin waits for its reply.
+        let reply = AssertUnwindSafe(call).catch_unwind().await;
+        let reply = reply.unwrap_or_else(|_| CallReply::unreachable());
         if let Some(worker) = link.worker.upgrade() {
             worker.enter(Some(link.generation), |instance| {
                 instance.call_reply(id, reply)

@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{challenge, redirect};
 use crate::request::Parsed;
 use crate::seal::Sealer;
-use crate::step::Step;
+use crate::step::{SIGN_IN_BEGUN, Step};
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
@@ -88,7 +88,10 @@ impl Gate {
                 Err(step) => return *step,
             }
         };
-        let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
+        let mut reply = redirect(
+            location,
+            format!("{SIGN_IN_BEGUN} attempt={}", attempt.id()),
+        );
         for id in self.surplus_attempts(request, sealer, env.now) {
             reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
         }
