@@ -17,24 +17,29 @@ TOOLS := $(TARGET_DIR)/tools
 NEXTEST := PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo nextest run --release --locked
 # These boot machines of their own.
 SYSTEMD := binary_id(jetway-tests::systemd)
+# Those of `make test`, in nextest's language of filters.
+TESTS := not $(SYSTEMD)
 
 .PHONY: help
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
+# One after the other, also with `make -j`: what is missing is told before minutes are spent on the build.
+.NOTPARALLEL:
+
 .PHONY: demo
-demo: build ## try it: Jetway, a demo sign-in and Cockpit on this machine; ARGS="--host NAME --address IP", COCKPIT_URL=URL
+demo: rust-tools demo-needs build ## try it: Jetway, a demo sign-in and Cockpit on this machine; ARGS="--host NAME --address IP", COCKPIT_URL=URL
 	@host/demo.sh $(ARGS)
 
 .PHONY: build
-build: rust-tools ## build target/release/jetway, which carries the module
-	$(AS_PERSON) cargo build --release --locked
+build: rust-tools ## build target/release/jetway, which carries the module, and jetway-cockpit-session
+	$(AS_PERSON) cargo build --release --locked --package jetway --package jetway-cockpit-session
 
 .PHONY: test
-test: nextest ## install the real peers and run every test but those of test-systemd (root, Debian or Ubuntu)
+test: nextest ## install the real peers and run every test but those of test-systemd (root, Debian or Ubuntu); TESTS='test(NAME)'
 	tests/setup.sh
 	@$(MAKE) --no-print-directory build
-	$(NEXTEST) --filterset 'not $(SYSTEMD)'
+	$(NEXTEST) --filterset '$(strip $(TESTS))'
 
 .PHONY: test-systemd
 test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, and 13 with Cockpit of its backports (root, Debian)
@@ -71,6 +76,10 @@ ci: ## everything that has to pass before a change is taken
 .PHONY: rust-tools
 rust-tools:
 	@$(AS_PERSON) host/rust-tools.sh
+
+.PHONY: demo-needs
+demo-needs:
+	@host/demo.sh needs $(ARGS)
 
 .PHONY: nextest
 nextest:

@@ -40,8 +40,9 @@ apt_unpack() {
   rm -rf "$folder.packages"
 }
 
-# The mirror that this machine uses itself. What apt fetched last names the origins.
+# debian_mirror LABEL: the mirror of Debian, or of its security updates (Debian-Security), that this machine uses itself.
+# What apt fetched last names the origins.
 debian_mirror() {
   apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' \
-    | awk '$2 == "Debian" && $3 == "Debian" && !found { print $1; found = 1 }'
+    | awk -v label="$1" '$2 == "Debian" && $3 == label && !found { print $1; found = 1 }'
 }

@@ -30,8 +30,8 @@ make_machine() {
   if [ "$(cat "$machines/$name.stamp" 2>/dev/null)" = "$stamp" ] && [ -d "$root" ]; then return; fi
   printf 'machines: installing %s into %s\n' "$name" "$root"
   local uri sources=()
-  uri=$(debian_mirror)
-  [ -n "$uri" ] || { apt-get update -qq && uri=$(debian_mirror); }
+  uri=$(debian_mirror Debian)
+  [ -n "$uri" ] || { apt-get update -qq && uri=$(debian_mirror Debian); }
   [ -n "$uri" ] || stop 'no mirror of Debian is in the sources of apt: these tests need Debian'
   sources=("deb $uri $suite main" ${backports:+"deb $uri $backports main"})
   rm -rf "$new" "$root"
