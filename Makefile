@@ -17,6 +17,9 @@ TOOLS := $(TARGET_DIR)/tools
 NEXTEST := PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo nextest run --release --locked
 # These boot machines of their own.
 SYSTEMD := binary_id(jetway-tests::systemd)
+# The fuzz targets, which the other tests try with a few changed inputs each.
+FUZZ := test(/(^|::)(fuzz|fuzzing)::/)
+FUZZ_SECONDS := 30
 # Those of `make test`, in nextest's language of filters.
 TESTS := not $(SYSTEMD)
 
@@ -51,6 +54,10 @@ test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, 
 .PHONY: test-core
 test-core: rust-tools nextest ## run the tests that need nothing but Rust
 	$(NEXTEST) --filterset 'not package(jetway-tests) and not (package(jetway-cockpit-session) and kind(test))'
+
+.PHONY: fuzz
+fuzz: rust-tools nextest ## try each parser with changed inputs for FUZZ_SECONDS=30
+	JETWAY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(NEXTEST) --filterset '$(FUZZ)'
 
 .PHONY: bench
 bench: rust-tools ## CPU time per request, beside nginx and Envoy (nginx-light and wrk have to be there)

@@ -39,5 +39,8 @@ mod used;
 pub mod waiting;
 pub mod watched;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
 mod testing;

@@ -5,6 +5,7 @@ mod certificates;
 mod cockpit;
 mod errand;
 mod explain;
+mod fuzz;
 mod headers;
 mod identity;
 mod pages;
