@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::stub::{Answer, Stub};
-use crate::{Dialer, Installed, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of};
+use crate::{
+    Dialer, Installed, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of,
+};
 
 /// Debian's statements that make an empty database with an administrator, below the folder of its packages.
 const SCHEMA: &str = "usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";

@@ -41,6 +41,8 @@ pub mod watched;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
+#[allow(clippy::panic, reason = "only tests have it, and cargo-fuzz")]
 pub mod fuzzing;
 #[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "only tests have it, and cargo-fuzz")]
 mod testing;
