@@ -45,5 +45,10 @@ pub mod waiting;
 pub mod watched;
 pub mod websocket;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+#[allow(clippy::panic, reason = "only tests have it, and cargo-fuzz")]
+pub mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "only tests have it, and cargo-fuzz")]
 mod testing;

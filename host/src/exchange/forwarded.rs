@@ -99,6 +99,8 @@ fn remove_claims(headers: &mut HeaderMap) {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 

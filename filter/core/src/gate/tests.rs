@@ -5,6 +5,7 @@ mod certificates;
 mod cockpit;
 mod errand;
 mod explain;
+mod fuzz;
 mod handed;
 mod headers;
 mod identity;

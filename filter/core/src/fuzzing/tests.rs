@@ -1,31 +1,74 @@
-//! The fuzz targets' bodies, run with their seeds and with generated changes of them.
-
-#[allow(unreachable_pub, reason = "the file is also a library of its own")]
-#[path = "../../fuzz/src/lib.rs"]
-mod bodies;
+//! Runs every target, and two of them with changes that know what JSON is.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-const CONFIGS: [&str; 1] = [include_str!("../../fuzz/seeds/config/whole.json")];
+use super::configuration::{self, config_value};
+use crate::config::Config;
+
+const CONFIGS: [&str; 1] = [include_str!("../../../fuzz/seeds/config/whole.json")];
 const POLICIES: [&str; 3] = [
-    include_str!("../../fuzz/seeds/policy/allow-deny.json"),
-    include_str!("../../fuzz/seeds/policy/certificate.json"),
-    include_str!("../../fuzz/seeds/policy/time.json"),
+    include_str!("../../../fuzz/seeds/policy/allow-deny.json"),
+    include_str!("../../../fuzz/seeds/policy/certificate.json"),
+    include_str!("../../../fuzz/seeds/policy/time.json"),
 ];
+
+/// One test for each target, so that they share a given time fairly, and the list of them.
+macro_rules! targets {
+    ($($name:ident),+ $(,)?) => {
+        const TESTED: &[&str] = &[$(stringify!($name)),+];
+
+        mod target {
+            $(
+                #[test]
+                fn $name() {
+                    let name = stringify!($name);
+                    jetway_fuzz_driver::run(name, |bytes| super::super::run(name, bytes));
+                }
+            )+
+        }
+    };
+}
+
+targets!(
+    config,
+    config_words,
+    policy,
+    policy_words,
+    template,
+    json,
+    discovery,
+    jwks,
+    provider_answer,
+    token,
+    sealed,
+    session,
+    cookie,
+    certificate_header,
+    certificate,
+    path,
+    authority,
+    request,
+);
+
+#[test]
+fn every_target_is_tested() {
+    let names: Vec<&str> = super::TARGETS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, TESTED);
+}
 
 #[test]
 fn the_seeds_are_accepted() {
     for seed in CONFIGS {
         let value = serde_json::from_str(seed).unwrap();
-        jetway_core::config::Config::read(&value, &|_| None).unwrap();
-        bodies::config(seed.as_bytes());
+        Config::read(&value, &|_| None).unwrap();
+        configuration::config(seed.as_bytes());
     }
     for seed in POLICIES {
         let policy: Value = serde_json::from_str(seed).unwrap();
-        jetway_core::config::Config::read(&with_policy(policy), &|_| None).unwrap();
-        bodies::policy(seed.as_bytes());
+        Config::read(&with_policy(policy), &|_| None).unwrap();
+        configuration::policy(seed.as_bytes());
     }
 }
 
@@ -38,30 +81,6 @@ fn with_policy(policy: Value) -> Value {
     let mut file = parsed(CONFIGS[0]);
     file["routes"] = json!([{"from": "https://a.example.com", "to": "http://b", "policy": policy}]);
     file
-}
-
-/// Bytes of a text, some of them replaced and the rest cut somewhere.
-fn changed(seeds: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
-    let edits = prop::collection::vec((any::<Index>(), byte()), 0..4);
-    let seed = prop::sample::select(seeds);
-    (seed, edits, any::<Option<Index>>()).prop_map(|(seed, edits, cut)| {
-        let mut bytes = seed.as_bytes().to_vec();
-        for (at, byte) in edits {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len() + 1));
-        }
-        bytes
-    })
-}
-
-fn byte() -> impl Strategy<Value = u8> {
-    prop_oneof![
-        3 => prop::sample::select(br#"{}[]",:0-9e.*/\$"#.as_slice()),
-        1 => any::<u8>(),
-    ]
 }
 
 /// A policy, or a whole file, in which one value has become another.
@@ -118,33 +137,17 @@ fn value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn changed_configurations_end(bytes in changed(&CONFIGS)) {
-        bodies::config(&bytes);
-    }
-
-    #[test]
     fn configurations_with_an_exchanged_value_end(file in exchanged(&CONFIGS)) {
-        bodies::config_value(&file);
-    }
-
-    #[test]
-    fn changed_policies_end(bytes in changed(&POLICIES)) {
-        bodies::policy(&bytes);
+        config_value(&file);
     }
 
     #[test]
     fn policies_with_an_exchanged_value_end(policy in exchanged(&POLICIES)) {
-        bodies::policy(policy.to_string().as_bytes());
+        configuration::policy(policy.to_string().as_bytes());
     }
 
     #[test]
     fn any_policy_ends(policy in value()) {
-        bodies::policy(policy.to_string().as_bytes());
-    }
-
-    #[test]
-    fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        bodies::config(&bytes);
-        bodies::policy(&bytes);
+        configuration::policy(policy.to_string().as_bytes());
     }
 }
