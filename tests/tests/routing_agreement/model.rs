@@ -41,12 +41,7 @@ pub(crate) fn outcome<'e>(
     };
     let chosen = choose(entries, request, path, place.listening);
     // Some servers leave out what follows a `;`: refused where that leads elsewhere.
-    let also = choose(
-        entries,
-        request,
-        &without_parameters(path),
-        place.listening,
-    );
+    let also = choose(entries, request, &without_parameters(path), place.listening);
     if chosen.map(|entry| &entry.name) != also.map(|entry| &entry.name) {
         return (answer(400), None);
     }

@@ -53,7 +53,7 @@ pub(super) fn request(bytes: &[u8]) {
             request = request.body(body);
         }
         if let Step::Forward(forward) = gate.begin(&request, &mut fixture.env()) {
-            assert_eq!(forward.route(), PUBLIC, "{headers:?}");
+            assert_eq!(forward.forwarded().route, PUBLIC, "{headers:?}");
         }
     }
 }

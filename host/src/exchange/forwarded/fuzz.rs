@@ -1,8 +1,9 @@
 //! The fuzz target of what proxies in front say.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jetway_core::forwarded::TrustedProxies;
 
-use super::{FORWARDED_FOR, FORWARDED_PROTO, Hop, Origin};
+use super::{FORWARDED_FOR, FORWARDED_PROTO, Origin};
 
 /// Each line is a header; whatever they say, what is passed on are addresses, and a scheme.
 #[test]
@@ -21,12 +22,8 @@ fn forwarded() {
         }
         for trusted_hops in [0, 1, 3] {
             let peer = "192.0.2.7:40000".parse().unwrap();
-            let hop = Hop {
-                peer,
-                secure: false,
-                trusted_hops,
-            };
-            let origin = Origin::read(&headers, hop);
+            let proxies = TrustedProxies::new(trusted_hops, false);
+            let origin = Origin::read(&headers, peer, proxies);
             let mut passed_on = headers.clone();
             origin.write(&mut passed_on);
             let chain = passed_on[FORWARDED_FOR].to_str().unwrap();

@@ -262,7 +262,7 @@ fn n_03_only_our_own_page_answers() {
     assert_eq!(post(&mut world, &jar, &answer, &good).status, 303);
     let again = post(&mut world, &jar, &answer, &good);
     assert_eq!((again.status, again.header("location")), (400, None));
-    let word = Refusal::BadRequest(crate::refusal::BadRequest::Handover).word();
+    let word = Refusal::BadRequest(BadRequest::Handover).word();
     let why = format!("{word} (the question was answered before)");
     assert!(again.event.contains(&why), "{}", again.event);
     let late = answer_in(&page(&mut world, &jar));
