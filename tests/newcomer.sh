@@ -19,6 +19,8 @@ packages=build-essential,ca-certificates,curl
 # Settings of a network.
 variables=(http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY PIP_INDEX_URL
   PIP_EXTRA_INDEX_URL npm_config_registry NPM_CONFIG_REGISTRY)
+# A run takes less than five minutes on two idle cores; beyond this, something hangs.
+most_seconds=1200
 work=
 
 stop() {
@@ -165,7 +167,8 @@ work=$(mktemp -d "$newcomer/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 began=$SECONDS
 # With the end of its first process, the kernel ends all that runs there, and takes down what is mounted.
-unshare --mount --pid --ipc --uts --fork --kill-child -- "$BASH" tests/newcomer.sh enter "$work" \
+timeout --kill-after=10 "$most_seconds" \
+  unshare --mount --pid --ipc --uts --fork --kill-child -- "$BASH" tests/newcomer.sh enter "$work" \
   || stop 'what README promises does not work on a fresh Debian 12'
 printf 'newcomer: make demo, tests/setup.sh and one scenario with each peer work on a fresh Debian 12 (%s s)\n' \
   "$((SECONDS - began))"

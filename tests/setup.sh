@@ -62,6 +62,7 @@ install_glewlwyd() {
   printf 'setup: unpacking Glewlwyd into %s\n' "$peers"
   apt_unpack "$peers/glewlwyd.log" "$peers/glewlwyd" glewlwyd dbconfig-no-thanks \
     || stop 'Glewlwyd could not be fetched as a Debian package'
+  local missing
   missing=$(missing_libraries)
   [ -z "$missing" ] || stop 'the unpacked Glewlwyd does not find its libraries:' "$missing"
 }

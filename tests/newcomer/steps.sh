@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 # Beyond this, what should have been finished is being built again.
-demo_seconds=120
+demo_seconds=180
 application=https://cockpit.localhost:8443/
 jar=$(mktemp)
 

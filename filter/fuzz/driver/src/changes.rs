@@ -184,7 +184,7 @@ mod tests {
             .map(|seed| changes.input(&mut Dice::new(seed)))
             .collect();
         assert!(inputs.iter().all(|input| input.len() <= MAX_INPUT));
-        let mut different = inputs.clone();
+        let mut different = inputs;
         different.sort();
         different.dedup();
         assert!(different.len() > 400, "{}", different.len());
