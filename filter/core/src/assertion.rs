@@ -13,7 +13,7 @@ use crate::config::IdentitySettings;
 use crate::env::Timestamp;
 use crate::session::Session;
 
-pub(crate) use cache::{Assertions, Told};
+pub(crate) use cache::{Assertions, IssuedAssertion};
 pub use key::AssertionKey;
 pub(crate) use login::{Login, login_token};
 
@@ -22,7 +22,7 @@ use crate::config::IssuerFormat;
 /// Request header with the signed assertion.
 pub const ASSERTION_HEADER: &str = "x-pomerium-jwt-assertion";
 
-/// Request header that names the claims which an upstream is not told in full, in claim headers or in the assertion.
+/// Request header that names the claims which the claim headers or the assertion lack values of.
 pub(crate) const INCOMPLETE_HEADER: &str = "x-pomerium-incomplete-claims";
 
 /// Lifetime of an assertion in seconds, as in Pomerium.
@@ -43,7 +43,7 @@ pub(crate) struct Assertion {
     pub(crate) token: String,
     /// The values of the claim headers, in the order of the configuration; each is a valid header value.
     pub(crate) claim_values: Vec<Vec<u8>>,
-    /// The claims that are not told in full, here or in their headers.
+    /// The claims of which the token or a claim header lacks values.
     pub(crate) incomplete: BTreeSet<String>,
 }
 

@@ -17,8 +17,8 @@ pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Returns values as one header value: each percent-encoded ([`encode`]), with commas between them. Whoever splits it at
-/// the commas and then decodes each part gets the same values again.
+/// Returns values as one header value: each percent-encoded ([`encode`]), with commas between them. Split at the commas
+/// and then decoded, it gives the same values again.
 pub(crate) fn comma_list<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<u8> {
     let mut list = Vec::new();
     for (place, value) in values.into_iter().enumerate() {

@@ -12,8 +12,8 @@ use crate::session::Session;
 const REMEMBERED_FOR: u64 = 60;
 /// How many one module instance remembers: at about 2 KB each, a megabyte.
 const REMEMBERED: usize = 512;
-/// Longest value of a claim header. Servers refuse requests with longer ones: a claim that nobody can receive must not
-/// take the others, and the request, with it.
+/// Longest value of a claim header. Servers refuse requests with longer ones: a claim that no upstream can receive must
+/// not take the others, and the request, with it.
 const MAX_CLAIM_VALUE: usize = 8 * 1024;
 
 /// Makes assertions, each visitor's once in a while.
@@ -28,10 +28,10 @@ pub(crate) struct Assertions {
 
 /// An assertion, and whether it was made for this request.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct IssuedAssertion {
     /// The assertion.
     pub(crate) assertion: Rc<Assertion>,
-    /// Whether no request was told it before.
+    /// Whether this request is the first with it.
     pub(crate) is_new: bool,
 }
 
@@ -53,10 +53,10 @@ impl Assertions {
         party: Party<'_>,
         settings: &IdentitySettings,
         env: &mut Env<'_>,
-    ) -> Option<Told> {
+    ) -> Option<IssuedAssertion> {
         if let Some(assertion) = self.remembered(&session.id, party, env.now) {
             let is_new = false;
-            return Some(Told { assertion, is_new });
+            return Some(IssuedAssertion { assertion, is_new });
         }
         let key = settings.signing_key.as_ref()?;
         let (headers, id) = (&settings.claim_headers, env.bytes().ok()?);
@@ -86,7 +86,7 @@ impl Assertions {
             assertion: Rc::clone(&assertion),
         });
         let is_new = true;
-        Some(Told { assertion, is_new })
+        Some(IssuedAssertion { assertion, is_new })
     }
 
     fn remembered(&self, session: &str, party: Party<'_>, now: Timestamp) -> Option<Rc<Assertion>> {

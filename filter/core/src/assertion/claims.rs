@@ -10,7 +10,7 @@ use crate::env::Timestamp;
 use crate::header::comma_list;
 use crate::session::Session;
 
-/// The claim that names the claims which are not told in full; it is there only when there are any.
+/// The claim that names incomplete claims; it is there only when there are any.
 const INCOMPLETE: &str = "incomplete_claims";
 
 /// Claims that the proxy itself states; `jwt_claims_headers` cannot put anything else in their place.
@@ -70,7 +70,8 @@ pub(super) fn of(
     claims
 }
 
-/// The claims that a session does not have in full, or whose values cannot be told: objects and lists within a list.
+/// Returns the names of claims of which the session had to give up values, or that have values without a text: objects,
+/// and lists within a list.
 pub(super) fn incomplete(session: &Session, settings: &IdentitySettings) -> BTreeSet<String> {
     let is_untold = |value: &Value| !value.is_null() && text(value).is_none();
     let untold = needed_claims(settings).filter(|name| session.claim(name).iter().any(is_untold));

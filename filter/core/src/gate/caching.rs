@@ -1,4 +1,4 @@
-//! Answers with a cookie of ours, which no cache may give to anybody else (RFC 9111, RFC 9213).
+//! Answers with a cookie of ours, which no shared cache may keep (RFC 9111, RFC 9213).
 
 use crate::step::Edit;
 
@@ -53,7 +53,7 @@ pub(crate) fn is_for_shared_caches(name: &str) -> bool {
     name.ends_with("-cache-control") || FOR_SHARED_CACHES.contains(&name)
 }
 
-/// What `Cache-Control` has to say instead of these lines: `private`, unless it says `no-store`, without `public` and
+/// Returns what `Cache-Control` has to say instead of these lines: `private`, unless it says `no-store`, without `public` and
 /// `s-maxage`. `None` when it may stay as it is.
 ///
 /// `private` comes first, so that no directive with a quotation mark too few can swallow it.

@@ -5,7 +5,9 @@ use super::cockpit::cookie::{has_released, without_released};
 use super::plan::{Plan, Value};
 use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
-use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADER, Party, Told};
+use crate::assertion::{
+    ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADER, IssuedAssertion, Party,
+};
 use crate::contract::ROUTE_HEADER;
 use crate::cookie::Stripped;
 use crate::env::Env;
@@ -18,12 +20,12 @@ use crate::session::Session;
 use crate::step::Edit;
 use crate::template::{Reference, Template};
 
-/// What becomes of a permitted request on its way to the upstream.
+/// Changes of a permitted request on its way to the upstream.
 #[derive(Debug)]
 pub(super) struct RequestEdits {
     /// Header edits, in their order.
     pub(super) edits: Vec<Edit<'static>>,
-    /// What the log has to say about it.
+    /// A warning for the log, one line without secrets.
     pub(super) warning: Option<String>,
 }
 
@@ -69,11 +71,11 @@ impl Gate {
                     host: &request.authority.host,
                     issuer_format: chosen.route.issuer_format,
                 };
-                let told = told.about(session, party, &self.config.identity, env);
-                // An upstream that expects to be told must not take silence for anything.
-                let told = told.ok_or(Refusal::Internal)?;
-                warning = incomplete_warning(&told, session);
-                Some(told.assertion)
+                let issued = told.about(session, party, &self.config.identity, env);
+                // Fail closed: nothing is forwarded without the assertion that the route promises.
+                let issued = issued.ok_or(Refusal::Internal)?;
+                warning = incomplete_warning(&issued, session);
+                Some(issued.assertion)
             }
             None => None,
         };
@@ -189,12 +191,12 @@ fn tell_identity(plan: &Plan, assertion: &Assertion, edits: &mut Vec<Edit<'stati
     }
 }
 
-/// Tells the log, once for each assertion, what an upstream is not told.
-fn incomplete_warning(told: &Told, session: &Session) -> Option<String> {
-    let incomplete = &told.assertion.incomplete;
-    (told.is_new && !incomplete.is_empty()).then(|| {
+/// Returns the log's line about claims that do not reach an upstream in full, once for each assertion.
+fn incomplete_warning(issued: &IssuedAssertion, session: &Session) -> Option<String> {
+    let incomplete = &issued.assertion.incomplete;
+    (issued.is_new && !incomplete.is_empty()).then(|| {
         format!(
-            "claims not told in full: {incomplete:?} account={:?}",
+            "incomplete claims: {incomplete:?} account={:?}",
             session.account()
         )
     })

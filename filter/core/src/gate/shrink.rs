@@ -7,17 +7,16 @@ use crate::session::Session;
 enum Sacrifice {
     /// The provider's hint, without which it asks one question more at the sign-out.
     Hint,
-    /// The values of a claim that no policy asks for, which only upstreams would be told.
+    /// The values of a claim that no policy asks for, which only upstreams would get.
     Claim(String),
 }
 
 impl Gate {
-    /// A session, and then the same with less and less in it.
+    /// Returns a session, and then the same with less and less in it.
     ///
-    /// First goes what nobody is told, then one claim after the other that only upstreams are told, the largest first and
-    /// the groups last: a user who chooses a long name must not get rid of a group. What is left of a claim is what
-    /// policies name of it, and the session remembers that it is not all. Somebody with very many groups gets in all the
-    /// same.
+    /// The provider's hint goes first, then one claim after the other that only upstreams get, the largest first and the
+    /// groups last: a user who chooses a long name must not get rid of a group. What is left of a claim are the values
+    /// that policies name, and the session remembers that it is incomplete. A user with very many groups can still sign in.
     pub(super) fn shrinking(&self, session: &Session) -> impl Iterator<Item = Session> {
         let mut session = session.clone();
         let mut sacrifices = None;

@@ -11,8 +11,8 @@ pub struct ReservedGroup {
     pub names: &'static [&'static str],
 }
 
-/// The one list of headers that are removed from every client's request. Only statements that proxies make
-/// about a request are in it, so that no application misses what a client says about itself.
+/// The one list of headers that are removed from every client's request. Only statements that proxies make about a
+/// request are in it, so that no application misses what a client says about itself.
 pub const RESERVED: &[ReservedGroup] = &[
     ReservedGroup {
         why: "They are this proxy's own word, or another proxy's in its place",

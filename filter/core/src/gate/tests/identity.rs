@@ -225,7 +225,7 @@ fn very_many_groups_do_not_keep_anybody_out() {
     assert_eq!(seen.get("x-groups").as_deref(), Some("named"));
     let warning = seen.warning.unwrap();
     assert!(
-        warning.contains("{\"groups\"} account=\"mallory@corp.test\"")
+        warning.contains("incomplete claims: {\"groups\"} account=\"mallory@corp.test\"")
             && !warning.contains("group-1"),
         "{warning}"
     );
