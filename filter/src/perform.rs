@@ -206,7 +206,7 @@ fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
         return true;
     }
     // Clients whose address the proxy does not tell are one client.
-    let client = source_address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let client = source_address().unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.into());
     let mut repeats = plugin.repeats.borrow_mut();
     repeats.note(client, reply.status, now())
 }
