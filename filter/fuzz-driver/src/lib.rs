@@ -70,7 +70,7 @@ fn attempt(name: &str, input: &[u8], watch: &Watch, target: &mut impl FnMut(&[u8
 /// The seeds that are files, in the order of their names.
 fn files(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../seeds")
+        .join("../fuzz/seeds")
         .join(name);
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
