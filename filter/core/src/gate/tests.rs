@@ -15,6 +15,7 @@ mod programs;
 mod provider_logout;
 mod providers;
 mod renewal;
+mod repeats;
 mod requests;
 mod returning;
 mod rewriting;
