@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn clients_leave_descriptors_for_upstreams_and_the_provider() {
         let expected = Budget {
-            clients: 432,
-            upstreams: 433,
-            provider: 57,
+            clients: 442,
+            upstreams: 443,
+            provider: 59,
         };
         assert_eq!(Budget::new(1_024, 2, 1).unwrap(), expected);
     }
