@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
+use jetway_core::contract::TRANSFER_ENCODING_HEADER;
 use jetway_core::forwarded::{self as trusted, TrustedProxies};
 
 use super::request_id;
@@ -13,6 +14,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static(trusted::FORWARDED_P
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// For proxies that tell the module in this way; here a handshake with a body is refused before.
+const TRANSFER_ENCODING: HeaderName = HeaderName::from_static(TRANSFER_ENCODING_HEADER);
 /// Fields under these prefixes are a proxy's to set.
 const PREFIXES: [&str; 2] = ["x-forwarded-", "x-envoy-"];
 
@@ -93,7 +96,7 @@ fn remove_claims(headers: &mut HeaderMap) {
     for name in claims {
         headers.remove(name);
     }
-    for name in [header::FORWARDED, REAL_IP, REQUEST_ID] {
+    for name in [header::FORWARDED, REAL_IP, REQUEST_ID, TRANSFER_ENCODING] {
         headers.remove(name);
     }
 }
