@@ -7,6 +7,7 @@ use http::uri::Scheme;
 use jetway_core::contract::TRANSFER_ENCODING_HEADER;
 use jetway_core::forwarded::{self as trusted, TrustedProxies};
 
+use super::hop_by_hop::single;
 use super::request_id;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static(trusted::FORWARDED_FOR);
@@ -77,13 +78,6 @@ pub(super) fn set_request_id(headers: &mut HeaderMap, id: HeaderValue) {
 /// Tells the upstream under which name it was addressed, when its `Host` is another. What the plugin says stands.
 pub(super) fn set_host(headers: &mut HeaderMap, authority: HeaderValue) {
     headers.entry(FORWARDED_HOST).or_insert(authority);
-}
-
-/// The value of a field that stands there exactly once.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then(|| value.as_bytes())
 }
 
 fn remove_claims(headers: &mut HeaderMap) {
