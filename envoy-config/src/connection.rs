@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jetway_core::config::{Config, Listener};
-use jetway_core::contract::ROUTE_HEADER;
+use jetway_core::contract::{ROUTE_HEADER, TRANSFER_ENCODING_HEADER};
 use jetway_core::head_size;
 
 use crate::yaml::Map;
@@ -49,7 +49,7 @@ pub(crate) fn http_connections(
 
 /// Who the client is, and which of its words about that are dropped.
 fn client_address(map: Map, listener: &Listener) -> Map {
-    let mut removed = vec![ROUTE_HEADER, "x-forwarded-host"];
+    let mut removed = vec![ROUTE_HEADER, TRANSFER_ENCODING_HEADER, "x-forwarded-host"];
     if listener.trusted_hops == 0 {
         removed.push("x-forwarded-for");
     }
@@ -57,13 +57,14 @@ fn client_address(map: Map, listener: &Listener) -> Map {
         // Envoy believes trusted proxies about it, even where it knows better.
         removed.push("x-forwarded-proto");
     }
-    let removals = removed
+    let mut mutations = removed
         .into_iter()
         .map(|name| Map::new().set("remove", name))
         .collect::<Vec<_>>();
+    mutations.push(transfer_encoding());
     let mutation =
         Map::typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation")
-            .set("mutations", removals);
+            .set("mutations", mutations);
     map.note("The address of the connection is the client's, past as many proxies as `xff_num_trusted_hops` says.")
         .set("use_remote_address", true)
         .set("xff_num_trusted_hops", listener.trusted_hops)
@@ -74,6 +75,18 @@ fn client_address(map: Map, listener: &Listener) -> Map {
         )
         .note("Answers carry the upstream's name for itself, or none.")
         .set("server_header_transformation", "PASS_THROUGH")
+}
+
+/// Envoy takes `Transfer-Encoding` away before the module runs, and would pass the body of a WebSocket's handshake on as the
+/// first bytes of the tunnel: so the module is told of it under another name.
+fn transfer_encoding() -> Map {
+    let header = Map::new()
+        .set("key", TRANSFER_ENCODING_HEADER)
+        .set("value", "%REQ(TRANSFER-ENCODING)%");
+    let append = Map::new()
+        .set("header", header)
+        .set("append_action", "OVERWRITE_IF_EXISTS_OR_ADD");
+    Map::new().set("append", append)
 }
 
 /// What the module and upstreams are told about the certificate that the client has shown in the handshake.

@@ -240,9 +240,10 @@ impl Drop for Entry {
     }
 }
 
-/// Writes the line of a request that the HTTP library could not read, and answered by itself.
+/// Writes the line of a request that the HTTP library could not read, and answered by itself. The status is the one that the
+/// library has answered with, as far as it tells: an address that is too long (414) counts as too large here.
 pub(crate) fn unreadable(client: IpAddr, request_id: &HeaderValue, error: &hyper::Error) {
-    let status = if error.is_parse_too_large() {
+    let status = if error.is_parse_too_large() && !error.is_parse_version_h2() {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
     } else {
         StatusCode::BAD_REQUEST

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::contract::CLIENT_CERTIFICATE_HEADER;
+use crate::contract::{CLIENT_CERTIFICATE_HEADER, TRANSFER_ENCODING_HEADER};
 use crate::cookie::{CookieNames, OwnCookies};
 use crate::env::Timestamp;
 use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
@@ -256,7 +256,7 @@ impl<'a> Parsed<'a> {
                 "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
                 "sec-websocket-version" => only(&mut parsed.websocket_version, value),
                 "sec-websocket-key" => only(&mut parsed.websocket_key, value),
-                "transfer-encoding" => parsed.has_body = true,
+                "transfer-encoding" | TRANSFER_ENCODING_HEADER => parsed.has_body = true,
                 "content-length" => parsed.has_body |= value != b"0",
                 FORWARDED_FOR => parsed.forwarded_for.push(value),
                 FORWARDED_PROTO => only(&mut parsed.forwarded_proto, value),

@@ -289,7 +289,6 @@ mod tests {
         );
         assert_eq!(ambiguous(&format!("{long}{GET}")), None);
         for junk in [
-            "",
             "\n",
             "nonsense\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",

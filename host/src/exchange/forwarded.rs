@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
+use jetway_core::contract::TRANSFER_ENCODING_HEADER;
 use jetway_core::forwarded::{self as trusted, TrustedProxies};
 
+use super::hop_by_hop::single;
 use super::request_id;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static(trusted::FORWARDED_FOR);
@@ -13,6 +15,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static(trusted::FORWARDED_P
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// For proxies that tell the module in this way; here a handshake with a body is refused before.
+const TRANSFER_ENCODING: HeaderName = HeaderName::from_static(TRANSFER_ENCODING_HEADER);
 /// Fields under these prefixes are a proxy's to set.
 const PREFIXES: [&str; 2] = ["x-forwarded-", "x-envoy-"];
 
@@ -76,13 +80,6 @@ pub(super) fn set_host(headers: &mut HeaderMap, authority: HeaderValue) {
     headers.entry(FORWARDED_HOST).or_insert(authority);
 }
 
-/// The value of a field that stands there exactly once.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then(|| value.as_bytes())
-}
-
 fn remove_claims(headers: &mut HeaderMap) {
     let is_claim = |name: &&HeaderName| {
         PREFIXES
@@ -93,7 +90,7 @@ fn remove_claims(headers: &mut HeaderMap) {
     for name in claims {
         headers.remove(name);
     }
-    for name in [header::FORWARDED, REAL_IP, REQUEST_ID] {
+    for name in [header::FORWARDED, REAL_IP, REQUEST_ID, TRANSFER_ENCODING] {
         headers.remove(name);
     }
 }

@@ -9,7 +9,7 @@ use jetway_core::refusal::Refusal;
 use jetway_core::websocket;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use super::hop_by_hop::tokens;
+use super::hop_by_hop::{single, tokens};
 use crate::answer::Fault;
 
 /// Appended to the key to make the answer (RFC 6455, 1.3).
@@ -77,13 +77,6 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
     upgrades
         && single(headers, &header::UPGRADE)
             .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
-}
-
-/// The value of a field that stands there exactly once.
-fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then(|| value.as_bytes())
 }
 
 fn accept(key: &[u8]) -> String {

@@ -197,6 +197,7 @@ fn n_20_handshakes_without_a_key_or_with_a_body() {
     target.still_serves("no key");
     for (name, value, expected) in [
         ("transfer-encoding", &b"chunked"[..], 400),
+        ("x-jetway-transfer-encoding", b"chunked", 400),
         ("content-length", b"5", 400),
         ("content-length", b"0", 200),
     ] {
