@@ -226,6 +226,7 @@ impl Explanation {
     fn before_any_route(refusal: Refusal) -> Self {
         let summary = match refusal {
             Refusal::NotFound => "no route serves this address".to_owned(),
+            Refusal::Misdirected => "routes serve this host, but not by this port: without one in `from` it is 443 or that of `address`".to_owned(),
             Refusal::BadRequest(what) => format!("refused before any route: {}", what.words()),
             refusal => format!("refused before any route: {}", refusal.word()),
         };
