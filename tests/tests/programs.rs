@@ -86,7 +86,7 @@ async fn n_03_a_refused_renewal_ends_the_program(scene: &mut Scene) -> Result<()
     })
     .await?;
     everywhere(scene, &url, &headers, 200).await?;
-    assert_eq!(scene.provider.count_grants("refresh_token").await?, 1);
+    ensure!(scene.provider.count_grants("refresh_token").await? >= 1);
     scene.provider.end_sessions(ALICE, Told::Nothing).await?;
     eventually("the program is refused", life * 3, async || {
         send(scene, &url, &headers).await?.expect(401).map(drop)

@@ -55,11 +55,9 @@ impl ForgedTokens {
         if !known.are_of(keys) {
             return false;
         }
-        let found = known.slots.get(slot(digest, REMEMBERED));
-        found.is_some_and(|found| {
-            found.is_some_and(|(token, at)| {
-                token == *digest && at <= now && now.since(at) < REMEMBERED_FOR
-            })
+        let found = known.slots.get(slot(digest, REMEMBERED)).copied().flatten();
+        found.is_some_and(|(token, at)| {
+            token == *digest && at <= now && now.since(at) < REMEMBERED_FOR
         })
     }
 
