@@ -17,10 +17,10 @@ stop() {
   exit 1
 }
 
-# As a browser asks. The certificate is the demo's own, of which a browser warns.
+# As a browser without scripts, which is redirected. The certificate is the demo's own, of which a browser warns.
 browse() {
   curl --silent --show-error --insecure --location --max-time 30 --cookie "$jar" --cookie-jar "$jar" \
-    --header 'Accept: text/html' --header 'Sec-Fetch-Mode: navigate' --header 'Sec-Fetch-Dest: document' "$@"
+    --header 'Accept: text/html' "$@"
 }
 
 start_demo() {
