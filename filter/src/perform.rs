@@ -202,7 +202,7 @@ fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
         return true;
     }
     // Clients whose address the proxy does not tell are one client.
-    let client = source_address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let client = source_address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let mut repeats = plugin.repeats.borrow_mut();
     repeats.note(client, reply.status, now())
 }
