@@ -17,24 +17,32 @@ TOOLS := $(TARGET_DIR)/tools
 NEXTEST := PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo nextest run --release --locked
 # These boot machines of their own.
 SYSTEMD := binary_id(jetway-tests::systemd)
+# The fuzz targets, which the other tests try with a few changed inputs each.
+FUZZ := test(/(^|::)(fuzz|fuzzing)::/)
+FUZZ_SECONDS := 30
+# Those of `make test`, in nextest's language of filters.
+TESTS := not $(SYSTEMD)
 
 .PHONY: help
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
+# One after the other, also with `make -j`: what is missing is told before minutes are spent on the build.
+.NOTPARALLEL:
+
 .PHONY: demo
-demo: build ## try it: Jetway, a demo sign-in and Cockpit on this machine; ARGS="--host NAME --address IP", COCKPIT_URL=URL
+demo: rust-tools demo-needs build ## try it: Jetway, a demo sign-in and Cockpit on this machine; ARGS="--host NAME --address IP", COCKPIT_URL=URL
 	@host/demo.sh $(ARGS)
 
 .PHONY: build
-build: rust-tools ## build target/release/jetway, which carries the module
-	$(AS_PERSON) cargo build --release --locked
+build: rust-tools ## build target/release/jetway, which carries the module, jetway-cockpit-session and jetway-demo
+	$(AS_PERSON) cargo build --release --locked --package jetway --package jetway-cockpit-session --package jetway-demo
 
 .PHONY: test
-test: nextest ## install the real peers and run every test but those of test-systemd (root, Debian or Ubuntu)
+test: nextest ## install the real peers and run every test but those of test-systemd (root, Debian or Ubuntu); TESTS='test(NAME)'
 	tests/setup.sh
 	@$(MAKE) --no-print-directory build
-	$(NEXTEST) --filterset 'not $(SYSTEMD)'
+	$(NEXTEST) --filterset '$(strip $(TESTS))'
 
 .PHONY: test-systemd
 test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, and 13 with Cockpit of its backports (root, Debian)
@@ -46,6 +54,10 @@ test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, 
 .PHONY: test-core
 test-core: rust-tools nextest ## run the tests that need nothing but Rust
 	$(NEXTEST) --filterset 'not package(jetway-tests) and not (package(jetway-cockpit-session) and kind(test))'
+
+.PHONY: fuzz
+fuzz: rust-tools nextest ## try each parser with changed inputs for FUZZ_SECONDS=30
+	JETWAY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(NEXTEST) --filterset '$(FUZZ)'
 
 .PHONY: bench
 bench: rust-tools ## CPU time per request, beside nginx and Envoy (nginx-light and wrk have to be there)
@@ -71,6 +83,10 @@ ci: ## everything that has to pass before a change is taken
 .PHONY: rust-tools
 rust-tools:
 	@$(AS_PERSON) host/rust-tools.sh
+
+.PHONY: demo-needs
+demo-needs:
+	@host/demo.sh needs $(ARGS)
 
 .PHONY: nextest
 nextest:

@@ -2,6 +2,9 @@
 # `make demo`: finds or starts Cockpit, then runs `jetway-demo` with the arguments given. Ctrl-C or SIGTERM stops whatever
 # was started. COCKPIT_URL=URL names a Cockpit, and then nothing is installed or started beside Jetway.
 #
+# With `needs` before the arguments it only makes sure that there is what the demo needs, and installs Cockpit where it may:
+# that is for before the build, which takes minutes.
+#
 # As root, Cockpit's web service is always started, with single sign-on in its configuration; with `--password` among the
 # arguments it is as it is for everybody else.
 set -euo pipefail
@@ -9,6 +12,10 @@ cd "$(dirname "$0")/.."
 
 jetway=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/jetway-demo
 usual=http://localhost:9090
+# Where `jetway-demo` listens when the arguments do not say.
+usual_address=127.0.0.1
+usual_port=8443
+usual_provider_port=8444
 packages=(cockpit-ws cockpit-bridge cockpit-system)
 cockpit_ws=/usr/lib/cockpit/cockpit-ws
 cockpit_session=/usr/lib/cockpit/cockpit-session
@@ -107,10 +114,15 @@ install_cockpit() {
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 }
 
+# answers IP PORT: whether something listens there.
+answers() {
+  (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null
+}
+
 free_port() {
   local port
   for port in $(seq 9091 9199); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
+    answers 127.0.0.1 "$port" || { printf '%s' "$port"; return; }
   done
   give_up 'there is no free port between 9091 and 9199 for a Cockpit of our own'
 }
@@ -120,11 +132,15 @@ can_start_cockpit() {
   [ "$(id -u)" = 0 ] && getent passwd cockpit-wsinstance >/dev/null && [ -u "$cockpit_session" ]
 }
 
+ensure_root_to_start_cockpit() {
+  [ "$(id -u)" = 0 ] || give_up "starting Cockpit's web service needs root: sudo make demo" \
+    'or name one that runs: COCKPIT_URL=http://host:9090 make demo'
+}
+
 # A web service of our own on loopback, with a configuration that fits; the machine's own configuration stays as it is.
 start_cockpit() {
   local port=$1
-  [ "$(id -u)" = 0 ] || give_up "starting Cockpit's web service needs root: sudo make demo" \
-    'or name one that runs: COCKPIT_URL=http://host:9090 make demo'
+  ensure_root_to_start_cockpit
   can_start_cockpit || give_up \
     "this Cockpit ($(dpkg-query -W -f '${Version}' cockpit-ws)) can only be started by systemd" \
     'start it with systemctl start cockpit.socket, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
@@ -211,6 +227,60 @@ find_cockpit() {
   esac
 }
 
+# argument NAME OTHERWISE: the value that the arguments give to a name.
+argument() {
+  local place value=$2
+  for ((place = 0; place < ${#arguments[@]}; place++)); do
+    case ${arguments[place]} in
+      "$1") value=${arguments[place + 1]:-} ;;
+      "$1="*) value=${arguments[place]#*=} ;;
+    esac
+  done
+  printf '%s' "$value"
+}
+
+# ensure_free IP PORT ARGUMENT
+ensure_free() {
+  local first_for_all
+  first_for_all=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null || printf 1024)
+  [ "$(id -u)" = 0 ] || [ "$2" -ge "$first_for_all" ] || give_up \
+    "listening on port $2 needs root: sudo make demo, or choose another port: make demo ARGS=\"$3\""
+  ! answers "$1" "$2" || give_up \
+    "port $2 is taken on $1, and the demo listens there: stop what does, or choose another port: make demo ARGS=\"$3\""
+}
+
+# What `jetway-demo` reads itself when it is built: an address with or without a port, IPv6 with or without brackets.
+ensure_free_ports() {
+  local address ip port=$usual_port
+  address=$(argument --address "$usual_address")
+  case $address in
+    \[*\]:*) ip=${address%]:*} ip=${ip#[} port=${address##*:} ;;
+    *:*:*) ip=${address#[} ip=${ip%]} ;;
+    *:*) ip=${address%:*} port=${address##*:} ;;
+    *) ip=$address ;;
+  esac
+  case $port in '' | *[!0-9]*) return ;; esac
+  ensure_free "$ip" "$port" '--address 127.0.0.1:PORT'
+  port=$(argument --provider-port "$usual_provider_port")
+  case $port in '' | *[!0-9]*) return ;; esac
+  ensure_free "$ip" "$port" '--provider-port PORT'
+}
+
+# What can be told without `jetway`, which may not be built yet.
+ensure_needs() {
+  ensure_free_ports
+  [ -z "${COCKPIT_URL:-}" ] || return 0
+  # What answers may do, which only `jetway-demo --probe` can tell; with single sign-on it is not asked.
+  ! answers localhost 9090 || wants_single_sign_on || return 0
+  installed || install_cockpit
+  ensure_root_to_start_cockpit
+}
+
+if [ "${1:-}" = needs ]; then
+  arguments=("${@:2}")
+  ensure_needs
+  exit
+fi
 arguments=("$@")
 [ -x "$jetway" ] || give_up "\`$jetway\` is missing: run make demo, which builds it"
 [ -n "${COCKPIT_URL:-}" ] || find_cockpit

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
+. tests/debian.sh
 
 machines=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers/machines
 # What a server with Cockpit has. Without dbus-user-session, newer bridges end at once.
@@ -15,18 +16,10 @@ stop() {
   exit 1
 }
 
-# The mirror that this machine uses itself. What apt fetched last names the origins.
-mirror() {
-  apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' \
-    | awk '$2 == "Debian" && $3 == "Debian" && !found { print $1; found = 1 }'
-}
-
 install_tools() {
   command -v mmdebstrap >/dev/null && command -v systemd-nspawn >/dev/null && return
   printf 'machines: installing Debian packages: mmdebstrap systemd-container\n'
-  export DEBIAN_FRONTEND=noninteractive
-  { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap systemd-container; } >"$machines/apt.log" 2>&1 \
-    || { tail -n 20 "$machines/apt.log" >&2; stop 'mmdebstrap and systemd-container could not be installed'; }
+  apt_install "$machines/apt.log" mmdebstrap systemd-container || stop 'mmdebstrap and systemd-container could not be installed'
 }
 
 # make NAME SUITE [SUITE WHENCE COCKPIT COMES]
@@ -37,8 +30,8 @@ make_machine() {
   if [ "$(cat "$machines/$name.stamp" 2>/dev/null)" = "$stamp" ] && [ -d "$root" ]; then return; fi
   printf 'machines: installing %s into %s\n' "$name" "$root"
   local uri sources=()
-  uri=$(mirror)
-  [ -n "$uri" ] || { apt-get update -qq && uri=$(mirror); }
+  uri=$(debian_mirror Debian)
+  [ -n "$uri" ] || { apt-get update -qq && uri=$(debian_mirror Debian); }
   [ -n "$uri" ] || stop 'no mirror of Debian is in the sources of apt: these tests need Debian'
   sources=("deb $uri $suite main" ${backports:+"deb $uri $backports main"})
   rm -rf "$new" "$root"

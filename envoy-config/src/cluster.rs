@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jetway_core::capacity;
 use jetway_core::config::{Config, Endpoint, Origin, Route, UpstreamTls, Upstreams};
 
 use crate::endpoint::{Discovery, endpoint};
@@ -12,6 +13,11 @@ use crate::{Error, Options, tls};
 /// How long an unused connection to a peer is kept. Servers close theirs after a minute or more (nginx 75 s); a request
 /// sent while they do so would be lost.
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
+
+/// Bytes that Envoy keeps of what one connection to a peer brings before it stops reading: the value of Envoy's guide for
+/// edge proxies. Each stream of a client has a connection of its own, so that a client that reads nothing makes Envoy keep
+/// this many times [`crate::connection::HTTP2_STREAMS`], some 3 MiB; with Envoy's default it were 100 MiB.
+const CONNECTION_BUFFER_BYTES: u32 = 32 * 1024;
 
 /// Where Envoy looks for the key by which an endpoint chooses its TLS.
 const SOCKET_MATCH: &str = "envoy.transport_socket_match";
@@ -44,9 +50,7 @@ fn upstream(route: &Route, upstreams: &Upstreams, options: &Options) -> Result<M
         .collect::<Vec<_>>();
     let map = Map::new()
         .note(format!("{} to {}", route.name, origins.join(", ")))
-        .set("name", name(route))
-        .note("As many as the listener takes; Envoy's own limit of 1024 would refuse further websockets.")
-        .set("circuit_breakers", breakers(options.max_connections));
+        .set("name", name(route));
     Cluster {
         name: &name(route),
         endpoints: &upstreams.endpoints,
@@ -93,7 +97,11 @@ impl Cluster<'_> {
         let localities = self.several() && discovery == Discovery::Dns;
         let map = discovery
             .set(map)
+            .note("The limits of the bundled host. Open websockets count as requests and connections; excess requests get a 503.")
+            .set("circuit_breakers", breakers())
             .set("connect_timeout", self.options.connect_timeout)
+            .note("Of an answer that its client does not read, Envoy takes in so much and no more.")
+            .set("per_connection_buffer_limit_bytes", CONNECTION_BUFFER_BYTES)
             .set("typed_extension_protocol_options", http_options())
             .note("A name with several addresses has no larger share than the others.")
             .set_some(
@@ -186,11 +194,12 @@ fn socket_choice(name: &str) -> Map {
     Map::new().set("filter_metadata", own)
 }
 
-fn breakers(limit: u32) -> Map {
+/// Returns the circuit breakers that the bundled host has, too.
+fn breakers() -> Map {
     let threshold = Map::new()
-        .set("max_connections", limit)
-        .set("max_pending_requests", limit)
-        .set("max_requests", limit);
+        .set("max_connections", capacity::UPSTREAM_CONNECTIONS)
+        .set("max_pending_requests", capacity::UPSTREAM_PENDING)
+        .set("max_requests", capacity::UPSTREAM_REQUESTS);
     Map::new().set("thresholds", vec![threshold])
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jetway_core::config::{Config, Listener};
-use jetway_core::contract::ROUTE_HEADER;
+use jetway_core::contract::{ROUTE_HEADER, TRANSFER_ENCODING_HEADER};
+use jetway_core::head_size;
 
 use crate::yaml::Map;
 use crate::{Error, Options, access_log, local_reply, route, wasm};
@@ -15,15 +16,9 @@ const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// module's calls to the provider, and the only end of a request whose call came back to a module that had failed.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Kibibytes of all request headers together: room for a session in several cookies. Envoy's default, said aloud.
-const REQUEST_HEADERS_KIB: u32 = 60;
-
-/// Lines of request headers; Envoy's default, said aloud.
-const REQUEST_HEADERS_COUNT: u32 = 100;
-
 /// Requests at once on one HTTP/2 connection, and what Envoy takes in for one of them and for all before it is read:
 /// the values of Envoy's guide for edge proxies.
-const HTTP2_STREAMS: u32 = 100;
+pub(crate) const HTTP2_STREAMS: u32 = 100;
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
@@ -54,7 +49,7 @@ pub(crate) fn http_connections(
 
 /// Who the client is, and which of its words about that are dropped.
 fn client_address(map: Map, listener: &Listener) -> Map {
-    let mut removed = vec![ROUTE_HEADER, "x-forwarded-host"];
+    let mut removed = vec![ROUTE_HEADER, TRANSFER_ENCODING_HEADER, "x-forwarded-host"];
     if listener.trusted_hops == 0 {
         removed.push("x-forwarded-for");
     }
@@ -62,13 +57,14 @@ fn client_address(map: Map, listener: &Listener) -> Map {
         // Envoy believes trusted proxies about it, even where it knows better.
         removed.push("x-forwarded-proto");
     }
-    let removals = removed
+    let mut mutations = removed
         .into_iter()
         .map(|name| Map::new().set("remove", name))
         .collect::<Vec<_>>();
+    mutations.push(transfer_encoding());
     let mutation =
         Map::typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation")
-            .set("mutations", removals);
+            .set("mutations", mutations);
     map.note("The address of the connection is the client's, past as many proxies as `xff_num_trusted_hops` says.")
         .set("use_remote_address", true)
         .set("xff_num_trusted_hops", listener.trusted_hops)
@@ -79,6 +75,18 @@ fn client_address(map: Map, listener: &Listener) -> Map {
         )
         .note("Answers carry the upstream's name for itself, or none.")
         .set("server_header_transformation", "PASS_THROUGH")
+}
+
+/// Envoy takes `Transfer-Encoding` away before the module runs, and would pass the body of a WebSocket's handshake on as the
+/// first bytes of the tunnel: so the module is told of it under another name.
+fn transfer_encoding() -> Map {
+    let header = Map::new()
+        .set("key", TRANSFER_ENCODING_HEADER)
+        .set("value", "%REQ(TRANSFER-ENCODING)%");
+    let append = Map::new()
+        .set("header", header)
+        .set("append_action", "OVERWRITE_IF_EXISTS_OR_ADD");
+    Map::new().set("append", append)
 }
 
 /// What the module and upstreams are told about the certificate that the client has shown in the handshake.
@@ -105,7 +113,8 @@ fn clean_paths(map: Map) -> Map {
 fn limits(map: Map, idle: Duration) -> Map {
     let common = Map::new()
         .set("idle_timeout", idle)
-        .set("max_headers_count", REQUEST_HEADERS_COUNT)
+        .note("Each cookie of an HTTP/2 request counts. What is forwarded is less: the module refuses the rest with a page.")
+        .set("max_headers_count", head_size::READ_FIELDS)
         .note("Many upstreams take `x_pomerium_claim_email` for `x-pomerium-claim-email`.")
         .set("headers_with_underscores_action", "REJECT_REQUEST");
     let http2 = Map::new()
@@ -117,7 +126,7 @@ fn limits(map: Map, idle: Duration) -> Map {
         );
     map.set("common_http_protocol_options", common)
         .set("http2_protocol_options", http2)
-        .set("max_request_headers_kb", REQUEST_HEADERS_KIB)
+        .set("max_request_headers_kb", head_size::READ_BYTES / 1024)
         .set("request_headers_timeout", REQUEST_HEADERS_TIMEOUT)
         .note("Ends a request that the module forgot; each route has its own `idle_timeout` once it is chosen.")
         .set("stream_idle_timeout", STREAM_IDLE_TIMEOUT)

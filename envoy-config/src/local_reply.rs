@@ -7,7 +7,10 @@ use jetway_core::page::{Look, Page};
 use crate::yaml::{Map, Yaml, is_special};
 
 /// Envoy's marks of requests whose upstream has failed. What the module answers has none of them, and stays as it is.
-const FAILED_UPSTREAM: [&str; 10] = ["UF", "UH", "UO", "UC", "UR", "LR", "UT", "URX", "UPE", "SI"];
+const FAILED_UPSTREAM: [&str; 9] = ["UF", "UH", "UC", "UR", "LR", "UT", "URX", "UPE", "SI"];
+
+/// Envoy's flag for requests that exceed a circuit breaker.
+const OVERFLOW: &str = "UO";
 
 /// How Envoy's own details tell that the module has failed, or has let a request pass without naming a route.
 const NO_PERMIT: &str = "response.code_details in ['wasm_fail_stream', 'direct_response']";
@@ -125,9 +128,13 @@ fn mapper(
 
 /// What is not an answer of the module or of an upstream.
 fn cause(outage: Outage) -> Map {
-    if outage != Outage::Undecided {
-        let flags = Map::new().set("flags", FAILED_UPSTREAM.to_vec());
-        return Map::new().set("response_flag_filter", flags);
+    let flags = match outage {
+        Outage::Undecided => None,
+        Outage::Overloaded => Some(vec![OVERFLOW]),
+        Outage::BadAnswer | Outage::Unreachable | Outage::TooSlow => Some(FAILED_UPSTREAM.to_vec()),
+    };
+    if let Some(flags) = flags {
+        return Map::new().set("response_flag_filter", Map::new().set("flags", flags));
     }
     let expression = Map::typed("envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter")
         .set("expression", NO_PERMIT);

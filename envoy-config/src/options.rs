@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jetway_core::capacity::CLIENT_CONNECTIONS;
+
 /// Places and limits that belong to one Envoy installation. [`Options::default`] fits Debian and its relatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -26,8 +28,7 @@ impl Default for Options {
             admin: None,
             // Pomerium's value.
             connect_timeout: Duration::from_secs(10),
-            // At the buffer limit of the listener both ways, this is a bound of about 3 GiB.
-            max_connections: 50_000,
+            max_connections: CLIENT_CONNECTIONS,
         }
     }
 }

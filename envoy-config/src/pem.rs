@@ -82,6 +82,8 @@ fn blocks(text: &str, label: &str) -> String {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
     use jetway_core::config::Secret;

@@ -11,9 +11,7 @@ use crate::yaml::is_special;
 /// lead, and `downstream_mtls` says nothing without its authorities.
 const READ_ALONG: [&str; 3] = ["to", "ca", "ca_file"];
 
-/// Whether the listener speaks plain HTTP, and its certificates: the headers of answers depend on them by default
-/// (`strict-transport-security`).
-const INSECURE: &str = "insecure_server";
+/// The listener's certificates: the headers of answers depend on them by default (`strict-transport-security`).
 const CERTIFICATES: [&str; 5] = [
     "certificate",
     "certificate_file",
@@ -35,7 +33,7 @@ pub(crate) fn configuration(file: &Value, tls: bool) -> Result<String, Error> {
     let mut needed = needed(file, GLOBAL);
     for (name, value) in file {
         let key = name.to_ascii_lowercase();
-        if key == INSECURE || tls && CERTIFICATES.contains(&key.as_str()) {
+        if tls && CERTIFICATES.contains(&key.as_str()) {
             needed.insert(name.clone(), value.clone());
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jetway_core::config::{Config, HostHeader, Route, Upstreams};
-use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
+use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER, TRANSFER_ENCODING_HEADER};
 
 use crate::cluster;
 use crate::yaml::Map;
@@ -12,8 +12,9 @@ use crate::yaml::Map;
 const NO_PERMIT_STATUS: u16 = 503;
 
 /// Request headers that are between Envoy and the module.
-const INNER_HEADERS: [&str; 3] = [
+const INNER_HEADERS: [&str; 4] = [
     ROUTE_HEADER,
+    TRANSFER_ENCODING_HEADER,
     CLIENT_CERTIFICATE_HEADER,
     "x-envoy-external-address",
 ];

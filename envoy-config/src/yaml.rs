@@ -113,6 +113,12 @@ impl From<u32> for Yaml {
     }
 }
 
+impl From<usize> for Yaml {
+    fn from(value: usize) -> Self {
+        Self::Bare(value.to_string())
+    }
+}
+
 impl From<Map> for Yaml {
     fn from(map: Map) -> Self {
         Self::Map(map)

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use jetway_core::gate::{Binding, Gate};
-use jetway_core::step::RouteNumber;
+use jetway_core::gate::{Gate, refuse_status};
+use jetway_core::step::Forwarded;
 use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::perform::{Phase, begin, begin_with_body, edit};
+use crate::perform::{Phase, answer, begin, begin_with_body, edit};
 use crate::plugin::{Arrival, Fate, Plugin, Stream};
 use crate::root::answered;
 
@@ -33,9 +33,9 @@ impl Http {
 }
 
 impl Context for Http {
-    fn on_http_call_response(&mut self, token: u32, _: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         if let Some(plugin) = &self.plugin {
-            answered(plugin, token);
+            answered(plugin, token, headers);
         }
     }
 
@@ -68,14 +68,12 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let Fate::Forwarded {
-                route,
-                cookies,
-                binding,
-            } = &*self.stream.fate.borrow()
+            && let Fate::Forwarded(forwarded) = &*self.stream.fate.borrow()
         {
-            edit_answer(&plugin.gate, *route, binding.as_ref());
-            set_cookies(cookies);
+            if let Some(refusal) = refuse_status(&status(), forwarded.switches) {
+                return answer(plugin, &refusal);
+            }
+            edit_answer(&plugin.gate, forwarded);
         }
         Action::Continue
     }
@@ -88,7 +86,7 @@ impl HttpContext for Http {
             return Action::Pause;
         };
         let limit = match &*self.stream.fate.borrow() {
-            Fate::Forwarded { .. } => {
+            Fate::Forwarded(_) => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
                     watched.hear(size, beginning);
                 }
@@ -106,27 +104,23 @@ impl HttpContext for Http {
     }
 }
 
+/// The status of the answer that is passing; empty when it has none.
+fn status() -> Vec<u8> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+    status.ok().flatten().unwrap_or_default()
+}
+
 /// How the part of the request's body begins that is passing.
 fn beginning() -> Option<Vec<u8>> {
     let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, BEGINNING);
     part.ok().flatten()
 }
 
-/// Adds cookies to an upstream's answer.
-fn set_cookies(cookies: &[String]) {
-    for cookie in cookies {
-        let map = MapType::HttpResponseHeaders;
-        if hostcalls::add_map_value(map, "set-cookie", cookie).is_err() {
-            log::warn!("a cookie could not be set");
-        }
-    }
-}
-
 /// Edits the headers of an upstream's answer.
-fn edit_answer(gate: &Gate, route: RouteNumber, binding: Option<&Binding>) {
+fn edit_answer(gate: &Gate, forwarded: &Forwarded) {
     let map = MapType::HttpResponseHeaders;
     // Asking for one header is much cheaper than reading all, and most answers set no cookie.
-    let read = gate.reads_answer(route)
+    let read = gate.reads_answer(forwarded)
         || matches!(
             hostcalls::get_map_value_bytes(map, "set-cookie"),
             Ok(Some(_))
@@ -136,7 +130,7 @@ fn edit_answer(gate: &Gate, route: RouteNumber, binding: Option<&Binding>) {
     } else {
         Vec::new()
     };
-    let answer = gate.edit_answer(route, binding, &headers);
+    let answer = gate.edit_answer(forwarded, &headers);
     if answer.withheld_cookie {
         log::warn!("the upstream tried to set a cookie that it may not set");
     }

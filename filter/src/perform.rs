@@ -1,10 +1,11 @@
 //! Doing what the core decided, for the request that is in effect.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use jetway_core::env::Timestamp;
 use jetway_core::gate::Gate;
+use jetway_core::repeats::Summary;
 use jetway_core::request::{Request, read_address};
 use jetway_core::step::{
     Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
@@ -14,7 +15,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::plugin::{
-    Arrival, BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, with_env,
+    Arrival, BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, now, with_env,
 };
 
 /// Whether the request has to be let go by a call, because its callback returned long ago.
@@ -31,7 +32,7 @@ pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return Action::Pause;
     };
-    let request = Request::new(&headers).from(source(&plugin.gate));
+    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
     let step = with_env(|env| plugin.gate.begin(&request, env));
     perform(plugin, stream, phase, step, &request)
 }
@@ -43,7 +44,7 @@ pub(crate) fn begin_with_body(plugin: &Plugin, stream: &Stream, limit: usize) ->
         return Action::Pause;
     };
     let request = Request::new(&headers)
-        .from(source(&plugin.gate))
+        .from(source(&plugin.gate, &headers))
         .body(&body);
     let step = with_env(|env| plugin.gate.begin(&request, env));
     perform(plugin, stream, Phase::Headers, step, &request)
@@ -55,11 +56,16 @@ fn kept_body(limit: usize) -> Result<Vec<u8>, Status> {
     Ok(body.unwrap_or_default())
 }
 
-/// The client's address as the body trusts it, when a policy asks for it.
-fn source(gate: &Gate) -> Option<IpAddr> {
-    if !gate.asks_for_address() {
+/// The client's address as the proxy trusts it, when it matters for a request with these headers.
+fn source(gate: &Gate, headers: &[(String, Vec<u8>)]) -> Option<IpAddr> {
+    if !gate.asks_for_address(headers) {
         return None;
     }
+    source_address()
+}
+
+/// The client's address as the proxy trusts it.
+fn source_address() -> Option<IpAddr> {
     let address = hostcalls::get_property(vec!["source", "address"]).ok()??;
     read_address(&address)
 }
@@ -74,7 +80,7 @@ pub(crate) fn resume(
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return;
     };
-    let request = Request::new(&headers).from(source(&plugin.gate));
+    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
     let step = with_env(|env| waiting.resume(&plugin.gate, &request, reply, env));
     perform(plugin, stream, Phase::Paused, step, &request);
 }
@@ -84,7 +90,7 @@ pub(crate) fn give_up(plugin: &Plugin, stream: &Stream) {
     let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
         return;
     };
-    let request = Request::new(&headers).from(source(&plugin.gate));
+    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
     let step = with_env(|env| plugin.gate.begin_without(&request, env));
     perform(plugin, stream, Phase::Paused, step, &request);
 }
@@ -104,7 +110,7 @@ fn perform(
     loop {
         match step {
             Step::Forward(forward) => return let_through(plugin, stream, forward, phase),
-            Step::Reply(answer) => return reply(stream, &answer),
+            Step::Reply(answer) => return reply(plugin, stream, &answer),
             Step::Hold { until } if hold(plugin, stream, until) => return Action::Pause,
             Step::Hold { .. } => {
                 step = with_env(|env| plugin.gate.begin_without(request, env));
@@ -153,11 +159,10 @@ fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Ph
     if let Some(watched) = forward.take_watched() {
         plugin.watched.borrow_mut().insert(stream.id, watched);
     }
-    *stream.fate.borrow_mut() = Fate::Forwarded {
-        route: forward.route(),
-        cookies: forward.cookies().to_vec(),
-        binding: forward.binding().cloned(),
-    };
+    if let Some(warning) = forward.warning() {
+        log::warn!("{warning}");
+    }
+    *stream.fate.borrow_mut() = Fate::Forwarded(forward.forwarded().clone());
     if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
         return Action::Pause;
     }
@@ -173,9 +178,16 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
     }
 }
 
-fn reply(stream: &Stream, reply: &Reply) -> Action {
-    log::info!("{} status={}", reply.event, reply.status);
+fn reply(plugin: &Plugin, stream: &Stream, reply: &Reply) -> Action {
     *stream.fate.borrow_mut() = Fate::Kept;
+    answer(plugin, reply)
+}
+
+/// Answers the request in effect, in the place of an upstream or of its answer.
+pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
+    if is_logged(plugin, reply) {
+        log::info!("{} status={}", reply.event, reply.status);
+    }
     let headers: Vec<(&str, &str)> = reply
         .headers
         .iter()
@@ -186,6 +198,33 @@ fn reply(stream: &Stream, reply: &Reply) -> Action {
         log::warn!("the answer could not be sent");
     }
     Action::Pause
+}
+
+/// Counts an answer that the log sums up, and tells whether it is among the first, which are logged whole.
+fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
+    if !reply.is_summed_up() {
+        return true;
+    }
+    // Clients whose address the proxy does not tell are one client.
+    let client = source_address().unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.into());
+    let mut repeats = plugin.repeats.borrow_mut();
+    repeats.note(client, reply.status, now())
+}
+
+/// Logs how many answers were not logged whole, of the windows that are over.
+pub(crate) fn sum_up(plugin: &Plugin) {
+    tell(&plugin.repeats.borrow_mut().over(now()));
+}
+
+/// Logs how many answers were not logged whole up to now.
+pub(crate) fn sum_up_all(plugin: &Plugin) {
+    tell(&plugin.repeats.borrow_mut().finish(now()));
+}
+
+fn tell(summaries: &[Summary]) {
+    for summary in summaries {
+        log::info!("{summary}");
+    }
 }
 
 /// Keeps the request waiting, if there is room.
@@ -226,8 +265,12 @@ pub(crate) fn send(call: &ProviderCall) -> Result<u32, Status> {
     hostcalls::dispatch_http_call(&call.upstream, headers, body, Vec::new(), timeout)
 }
 
-/// Reads the answer of the call whose callback is running and passes it to `take`.
-pub(crate) fn with_answer<T>(take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
+/// Reads the answer of the call whose callback is running, which has so many headers, and passes it to `take`.
+pub(crate) fn with_answer<T>(headers: usize, take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
+    if headers == 0 {
+        // There is no answer to read: Envoy refuses to, and the SDK takes that for a fault of the module's.
+        return take(&ProviderReply::NONE);
+    }
     let header = |name| {
         let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name);
         value.ok().flatten()

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
-use jetway_core::gate::{Binding, Gate};
+use jetway_core::gate::Gate;
 use jetway_core::renewal::Renewing;
+use jetway_core::repeats::Repeats;
 use jetway_core::shared::SharedData;
-use jetway_core::step::RouteNumber;
+use jetway_core::step::Forwarded;
 use jetway_core::waiting::Waiting;
-use jetway_core::watched::Watched;
+use jetway_core::watched::{RecheckRound, Watched};
 use proxy_wasm::hostcalls;
 
 /// How often to look after held requests and the provider, while there are held requests.
@@ -36,8 +37,12 @@ pub(crate) struct Plugin {
     pub(crate) held: RefCell<Vec<Held>>,
     /// What the permissions of requests that were let through rest on, until they are over.
     pub(crate) watched: RefCell<HashMap<u32, Watched>>,
-    /// When they were last looked at.
+    /// When the last recheck of all of them began.
     pub(crate) looked_at: Cell<Timestamp>,
+    /// The streams that are left of that recheck.
+    pub(crate) round: RefCell<RecheckRound>,
+    /// Answers that are summed up in the log.
+    pub(crate) repeats: RefCell<Repeats>,
     /// The timer's present period.
     tick: Cell<Duration>,
 }
@@ -86,15 +91,8 @@ pub(crate) enum Fate {
     Kept,
     /// It waits for its body, of which so much is read at the most.
     AwaitsBody(usize),
-    /// It was let through.
-    Forwarded {
-        /// The route has a say in the upstream's answer.
-        route: RouteNumber,
-        /// `Set-Cookie` values to add to the answer.
-        cookies: Vec<String>,
-        /// What binds the cookies of a Cockpit to the visitor.
-        binding: Option<Binding>,
-    },
+    /// It was let through, and its answer is edited by this.
+    Forwarded(Forwarded),
 }
 
 impl Plugin {
@@ -106,6 +104,8 @@ impl Plugin {
             held: RefCell::default(),
             watched: RefCell::default(),
             looked_at: Cell::default(),
+            round: RefCell::default(),
+            repeats: RefCell::default(),
             tick: Cell::default(),
         }
     }

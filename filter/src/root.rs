@@ -9,13 +9,13 @@ use jetway_core::gate::Gate;
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use jetway_core::renewal::Progress;
 use jetway_core::step::{ProviderCall, ProviderReply};
-use jetway_core::watched::Recheck;
+use jetway_core::watched::{Recheck, RecheckRound};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
-use crate::perform::{Phase, begin, give_up, resume, send, with_answer};
+use crate::perform::{Phase, begin, give_up, resume, send, sum_up, sum_up_all, with_answer};
 use crate::plugin::{BUSY_TICK, Held, IDLE_TICK, Pending, Plugin, SOON, now, with_env};
 
 /// The root context. Without a plugin, until it is configured, every request is refused.
@@ -25,10 +25,17 @@ pub(crate) struct Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         if let Some(plugin) = &self.plugin {
-            answered(plugin, token);
+            answered(plugin, token, headers);
         }
+    }
+
+    fn on_done(&mut self) -> bool {
+        if let Some(plugin) = &self.plugin {
+            sum_up_all(plugin);
+        }
+        true
     }
 }
 
@@ -53,10 +60,15 @@ impl RootContext for Root {
             ProviderDue::Ready => wake_all(plugin),
             ProviderDue::Nothing => {}
         }
+        if let Some(warning) = plugin.gate.take_provider_warning() {
+            log::warn!("{warning}");
+        }
         send_renewals(plugin);
         give_up_late(plugin);
-        look_after_streams(plugin);
-        plugin.tick_every(if plugin.gate.has_renewals() {
+        recheck_streams(plugin);
+        sum_up(plugin);
+        let is_busy = plugin.gate.has_renewals() || !plugin.round.borrow().is_over();
+        plugin.tick_every(if is_busy {
             SOON
         } else if plugin.held.borrow().is_empty() {
             IDLE_TICK
@@ -108,19 +120,21 @@ fn own_name() -> String {
     format!("{} {}", text("plugin_name"), text("plugin_root_id"))
 }
 
-/// An answer of the provider has come, for everybody or for one sign-in.
-pub(crate) fn answered(plugin: &Plugin, token: u32) {
+/// An answer of the provider has come, for everybody or for one sign-in. It has no `headers` when the connection ended, or
+/// the time of the call was over, in the middle of it.
+pub(crate) fn answered(plugin: &Plugin, token: u32, headers: usize) {
     let pending = plugin.calls.borrow_mut().remove(&token);
     match pending {
-        Some(Pending::Provider) => with_answer(|reply| absorb(plugin, reply)),
-        Some(Pending::Request(stream, waiting)) => with_answer(|reply| {
+        Some(Pending::Provider) => with_answer(headers, |reply| absorb(plugin, reply)),
+        Some(Pending::Request(stream, waiting)) => with_answer(headers, |reply| {
             if hostcalls::set_effective_context(stream.id).is_ok() {
                 resume(plugin, &stream, waiting, reply);
             }
         }),
         Some(Pending::Renewal(renewing)) => {
-            let progress =
-                with_answer(|reply| with_env(|env| renewing.resume(&plugin.gate, reply, env)));
+            let progress = with_answer(headers, |reply| {
+                with_env(|env| renewing.resume(&plugin.gate, reply, env))
+            });
             go_on(plugin, progress);
         }
         // The request is over.
@@ -160,27 +174,42 @@ fn go_on(plugin: &Plugin, mut progress: Progress) {
     }
 }
 
-/// Ends open streams that may not stay open.
-fn look_after_streams(plugin: &Plugin) {
-    let now = now();
-    if plugin.looked_at.replace(now) == now {
-        return;
-    }
-    let mut ended = Vec::new();
-    for (id, watched) in &mut *plugin.watched.borrow_mut() {
-        if let Recheck::Close(event) = with_env(|env| plugin.gate.recheck(watched, env)) {
-            ended.push((*id, event));
+/// Rechecks open streams and closes those that may not stay open, one slice per tick, so that other requests are served
+/// between two slices.
+fn recheck_streams(plugin: &Plugin) {
+    let mut round = plugin.round.take();
+    if round.is_over() {
+        let now = now();
+        if plugin.looked_at.replace(now) == now {
+            return;
         }
+        round = RecheckRound::new(plugin.watched.borrow().keys().copied());
     }
-    for (id, event) in ended {
-        log::info!("{event}");
-        plugin.watched.borrow_mut().remove(&id);
-        let closed =
-            hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
-        if closed.is_err() {
-            log::warn!("a stream could not be closed");
-        }
+    round.run_slice(|id| recheck_stream(plugin, id));
+    plugin.round.replace(round);
+}
+
+/// Closes an open stream if it may not stay open, and returns whether it did.
+fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
+    let verdict = {
+        let mut watched = plugin.watched.borrow_mut();
+        let Some(watched) = watched.get_mut(&id) else {
+            // The stream has ended since the round began.
+            return false;
+        };
+        with_env(|env| plugin.gate.recheck(watched, env))
+    };
+    let Recheck::Close(event) = verdict else {
+        return false;
+    };
+    log::info!("{event}");
+    plugin.watched.borrow_mut().remove(&id);
+    let closed =
+        hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
+    if closed.is_err() {
+        log::warn!("a stream could not be closed");
     }
+    true
 }
 
 fn fetch(plugin: &Plugin, call: &ProviderCall) {

@@ -51,6 +51,13 @@ pub(crate) enum Command {
     EnvoyConfig(envoy_config::EnvoyConfigArgs),
 }
 
+impl Command {
+    /// Whether it runs until it is told to stop. Such a command never waits for a reader of its output.
+    pub(crate) const fn serves(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,3 +29,17 @@ pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     output.flush()?;
     Ok(())
 }
+
+/// Writes to standard output beside a proxy that serves. Its reader may stand still or be gone: the proxy does not wait for
+/// it and does not end with it.
+pub fn announce(text: String) {
+    let write = move || {
+        if let Err(error) = print(text.as_bytes()) {
+            tracing::warn!("cannot write to standard output: {error:#}");
+        }
+    };
+    let thread = std::thread::Builder::new().name("announcement".to_owned());
+    if let Err(error) = thread.spawn(write) {
+        tracing::warn!(%error, "cannot start a thread that writes to standard output");
+    }
+}

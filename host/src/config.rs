@@ -29,6 +29,7 @@ use std::path::Path;
 use jetway_core::config::Config;
 use serde_json::Value;
 
+use crate::log;
 use inspection::Secrets;
 
 /// A usable configuration and what it was read from. Not `Debug`: `file` holds secrets.
@@ -61,7 +62,7 @@ pub(crate) fn load(path: &Path) -> Result<ConfigFile, Unusable> {
 pub(crate) fn load_and_warn(path: &Path) -> Result<ConfigFile, Unusable> {
     let loaded = load(path)?;
     if !loaded.warnings.is_empty() {
-        eprintln!("{}", loaded.warnings);
+        log::tell(&loaded.warnings);
     }
     Ok(loaded)
 }

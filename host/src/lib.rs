@@ -11,7 +11,6 @@ mod log;
 mod module;
 mod terminal;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -20,7 +19,7 @@ use args::{Args, Command};
 
 pub use cockpit::SIGN_IN_URL;
 pub use command::cockpit::conf::section as cockpit_conf_section;
-pub use command::print;
+pub use command::{announce, print};
 pub use log::LogArgs;
 pub use module::FILTER;
 
@@ -28,15 +27,30 @@ pub use module::FILTER;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    program(&args.log, || run(args.command))
+    let serves = args.command.serves();
+    program(&args.log, serves, || run(args.command))
 }
 
-/// Starts the log, does the work of a program, writes its error to standard error, and returns how it ended.
+/// Starts the log, does the work of a program, writes its error to standard error, and returns how it ended. `serves` is
+/// whether it runs until it is told to stop: then it never waits for the reader of its log.
 #[must_use]
-pub fn program(log: &LogArgs, work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
-    match log::start(log).and_then(|()| work()) {
+pub fn program(log: &LogArgs, serves: bool, work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    match log::start(log, serves) {
+        Ok(log) => {
+            let code = conclude(work(), serves);
+            // It writes what is left, the report of an error included.
+            drop(log);
+            code
+        }
+        Err(error) => conclude(Err(error), serves),
+    }
+}
+
+/// The exit code, after an error was reported.
+fn conclude(result: anyhow::Result<()>, serves: bool) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if !serves && is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,
         Err(error) => {
             report(&error);
@@ -71,9 +85,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn report(error: &anyhow::Error) {
-    // A configuration report is complete in itself. A terminal that is gone cannot be told.
-    let _ = match error.downcast_ref::<config::Unusable>() {
-        Some(unusable) => writeln!(std::io::stderr(), "{unusable}"),
-        None => writeln!(std::io::stderr(), "error: {error:#}"),
-    };
+    // A configuration report is complete in itself.
+    match error.downcast_ref::<config::Unusable>() {
+        Some(unusable) => log::tell(&unusable.to_string()),
+        None => log::tell(&format!("error: {error:#}")),
+    }
 }

@@ -1,11 +1,52 @@
 //! Where log lines go and what they look like.
+//!
+//! A command that serves never waits for its log and never ends with it: its lines pass through a queue of bounded size to a
+//! thread that writes them to standard error, and does nothing else. Lines for which there is no room or which cannot be
+//! written are dropped and counted, and the log says how many those were as soon as it can be written again.
+//!
+//! The rolling and non-blocking writers of `tracing-appender` do not suit: theirs bounds lines but no bytes, does not count
+//! what the system refuses to write, reports nothing, and prints to standard error with a macro that panics when its own
+//! shutdown takes too long, which is just when standard error is stuck.
+
+mod panic;
+mod queue;
+mod writer;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use queue::LogQueue;
+use writer::LogWriter;
 
 /// What is logged when neither `--log-level` nor `RUST_LOG` says otherwise. The runtime's own details are not for operators.
 const DEFAULT_LEVELS: &str = "info,hyper=warn,h2=warn,rustls=warn,wasmtime=warn,cranelift=warn";
+
+/// How long the end of the process waits for the rest of the log to be written: much for any reader that reads, little
+/// for a supervisor that waits because one does not.
+const LOG_FLUSH: Duration = Duration::from_secs(2);
+
+/// Target of the line about dropped lines, which does not pass through the queue.
+const DROPPED: &str = "log";
+
+/// The queue of a command that serves.
+static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
+
+thread_local! {
+    /// The line about dropped lines, in the format of the log.
+    static REPORT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The logging options.
 #[derive(Args, Debug)]
@@ -26,11 +67,26 @@ enum Format {
     Json,
 }
 
-/// Starts logging to standard error. Call once.
+/// The log of this process. Dropping it writes what is left, as far as that is possible in a short time.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Log {
+    queue: Option<Arc<LogQueue>>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.close(LOG_FLUSH);
+        }
+    }
+}
+
+/// Starts logging to standard error, through a queue for a command that serves. Call once.
 ///
 /// # Errors
-/// Levels that cannot be understood.
-pub(crate) fn start(args: &LogArgs) -> anyhow::Result<()> {
+/// Levels that cannot be understood, or a system without threads.
+pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     let levels = match &args.log_level {
         // A single word is about this program: libraries stay quiet.
         Some(level) if !level.contains(['=', ',']) => format!("{DEFAULT_LEVELS},{level}"),
@@ -39,14 +95,104 @@ pub(crate) fn start(args: &LogArgs) -> anyhow::Result<()> {
     };
     let filter =
         EnvFilter::try_new(&levels).with_context(|| format!("`{levels}` is no log level"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match args.log_format {
-        Format::Text => builder
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .init(),
-        Format::Json => builder.json().flatten_event(true).init(),
+    let (queue, lines) = if serves {
+        let queue = start_writer()?;
+        std::panic::set_hook(Box::new(panic::log));
+        (Some(Arc::clone(&queue)), layer(args, LogLines(queue)))
+    } else {
+        (None, layer(args, io::stderr))
+    };
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .init();
+    Ok(Log { queue })
+}
+
+/// Prints a message for people to standard error, on the way of the log lines: one that cannot be written is dropped.
+pub(crate) fn tell(message: &str) {
+    match QUEUE.get() {
+        Some(queue) => queue.push(format!("{message}\n").as_bytes()),
+        // A terminal that is gone cannot be told.
+        None => drop(writeln!(io::stderr(), "{message}")),
     }
-    Ok(())
+}
+
+fn layer<W>(args: &LogArgs, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        // It would print them with a macro that panics when standard error is what fails.
+        .log_internal_errors(false);
+    match args.log_format {
+        Format::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// Starts the thread that writes. It has a handle of its own: whatever it waits for, it does not hold the lock of
+/// [`std::io::Stderr`].
+fn start_writer() -> anyhow::Result<Arc<LogQueue>> {
+    let output = io::stderr().as_fd().try_clone_to_owned();
+    let output = File::from(output.context("cannot open standard error")?);
+    let queue = Arc::<LogQueue>::default();
+    let writer = LogWriter::new(output, Box::new(report));
+    let work = Arc::clone(&queue);
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || writer.run(&work))
+        .context("cannot start the thread that writes the log")?;
+    Ok(Arc::clone(QUEUE.get_or_init(|| queue)))
+}
+
+/// The line that tells how many lines were dropped, in the format of the log. An error, so that it is there at every level.
+fn report(lines: u64, cause: &str) -> Vec<u8> {
+    tracing::error!(
+        target: DROPPED,
+        lines,
+        "{lines} log lines were dropped because the log could not be written: {cause}"
+    );
+    REPORT.take()
+}
+
+/// Makes writers of single lines.
+struct LogLines(Arc<LogQueue>);
+
+/// Takes one line.
+enum LogLine<'a> {
+    Queued(&'a LogQueue),
+    /// The line of [`report`], back to it.
+    Report,
+}
+
+impl<'a> MakeWriter<'a> for LogLines {
+    type Writer = LogLine<'a>;
+
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine::Queued(&self.0)
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LogLine<'a> {
+        if metadata.target() == DROPPED {
+            LogLine::Report
+        } else {
+            LogLine::Queued(&self.0)
+        }
+    }
+}
+
+impl Write for LogLine<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Queued(queue) => queue.push(bytes),
+            Self::Report => REPORT.with_borrow_mut(|report| report.extend_from_slice(bytes)),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Start<'a> {
     pub(crate) logs: &'a Path,
     pub(crate) file: &'a Path,
     pub(crate) variables: &'a [(String, String)],
+    /// Limit on open files of the bundled host.
+    pub(crate) open_files: Option<u64>,
     pub(crate) dialer: &'a Dialer,
     pub(crate) listen: u16,
     /// Whether the file may change while the proxy runs.
@@ -149,7 +151,15 @@ impl Split {
 }
 
 fn host_command(start: &Start<'_>) -> Result<Command> {
-    let mut command = Command::new(start.installed.jetway()?);
+    let jetway = start.installed.jetway()?;
+    let mut command = match start.open_files {
+        Some(limit) => {
+            let mut limited = Command::new("prlimit");
+            limited.arg(format!("--nofile={limit}")).arg(jetway);
+            limited
+        }
+        None => Command::new(jetway),
+    };
     command
         .args(["run", "-c"])
         .arg(start.file)

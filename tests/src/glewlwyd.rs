@@ -1,4 +1,4 @@
-//! A second real OpenID provider with other habits: Glewlwyd, from Debian.
+//! A second real OpenID provider with other habits: Glewlwyd, from Debian's packages, unpacked into the build folder.
 //!
 //! Its subjects are no addresses, its refresh answers have no ID token, its logout tokens have no `exp` and no type of
 //! their own, and it refuses a code with 403.
@@ -16,10 +16,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::stub::{Answer, Stub};
-use crate::{Dialer, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of};
+use crate::{
+    Dialer, Installed, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of,
+};
 
-/// Debian's statements that make an empty database with an administrator.
-const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
+/// Debian's statements that make an empty database with an administrator, below the folder of its packages.
+const SCHEMA: &str = "usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
 /// The administrator's password in there.
 const ADMINISTRATOR: &str = "password";
 /// Codes with PKCE only, refresh tokens for one use, sessions that can be ended.
@@ -51,10 +53,13 @@ impl Glewlwyd {
         std::fs::create_dir(&folder)?;
         let port = Port::reserve()?;
         let address = format!("http://127.0.0.1:{}", port.number());
-        let database = create_database(&folder)?;
+        let packages = Installed::locate()?.glewlwyd;
+        let database = create_database(&packages, &folder)?;
         let file = folder.join("glewlwyd.conf");
-        std::fs::write(&file, configuration(port.number(), &address, &database))?;
-        let mut command = Command::new("glewlwyd");
+        let modules = packages.join("usr/lib/glewlwyd");
+        let text = configuration(port.number(), &address, &Places { modules, database });
+        std::fs::write(&file, text)?;
+        let mut command = unpacked(&packages, "glewlwyd")?;
         command.arg(format!("--config-file={}", file.display()));
         let mut process = Process::start("glewlwyd", &command, scene.logs())?;
 
@@ -175,19 +180,41 @@ impl Api {
     }
 }
 
-fn create_database(folder: &Path) -> Result<PathBuf> {
+/// A program among the unpacked packages, otherwise the system's, with the libraries among them.
+fn unpacked(packages: &Path, program: &str) -> Result<Command> {
+    let architecture = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let libraries = ["usr/lib", "lib"].map(|folder| packages.join(folder).join(&architecture));
+    let mut programs = vec![packages.join("usr/bin")];
+    programs.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    let mut command = Command::new(program);
+    command
+        .env("PATH", std::env::join_paths(programs)?)
+        .env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
+    Ok(command)
+}
+
+fn create_database(packages: &Path, folder: &Path) -> Result<PathBuf> {
     let database = folder.join("glewlwyd.db");
-    let mut sqlite = Command::new("sqlite3");
+    let schema = packages.join(SCHEMA);
+    let mut sqlite = unpacked(packages, "sqlite3")?;
     sqlite
         .arg("-bail")
         .arg(&database)
-        .arg(format!(".read {SCHEMA}"));
+        .arg(format!(".read {}", schema.display()));
     output_of(&mut sqlite).context("the database of Glewlwyd")?;
     Ok(database)
 }
 
-fn configuration(port: u16, address: &str, database: &Path) -> String {
-    let modules = "/usr/lib/glewlwyd";
+/// What its configuration names.
+struct Places {
+    modules: PathBuf,
+    database: PathBuf,
+}
+
+fn configuration(port: u16, address: &str, places: &Places) -> String {
+    let modules = places.modules.display();
     format!(
         r#"port={port}
 bind_address="127.0.0.1"
@@ -215,7 +242,7 @@ secure_connection_ca_file="/nowhere"
 hash_algorithm="SHA512"
 database={{ type="sqlite3"; path="{}"; }};
 "#,
-        database.display()
+        places.database.display()
     )
 }
 

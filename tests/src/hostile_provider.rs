@@ -20,7 +20,7 @@ use url::form_urlencoded;
 pub use keys::{ProviderKeys, SignedBy, part};
 
 use crate::Registration;
-use crate::stub::{Answer, Stub};
+use crate::stub::{Answer, Ending, Stub};
 
 /// The client identifier of the proxy.
 const CLIENT: &str = "rp";
@@ -66,6 +66,7 @@ struct State {
     more: Value,
     orders: HashMap<String, Order>,
     forgery: Option<Forgery>,
+    token_members: Value,
     log: Vec<Asked>,
     nonces: HashMap<String, String>,
 }
@@ -145,11 +146,17 @@ impl HostileProvider {
         self.shared.state().forgery = Some(Arc::new(forgery));
     }
 
+    /// Changes members of honest answers of the token endpoint.
+    pub fn order_tokens(&self, members: Value) {
+        self.shared.state().token_members = members;
+    }
+
     /// Takes all orders back.
     pub fn be_honest(&self) {
         let mut state = self.shared.state();
         state.orders.clear();
         state.forgery = None;
+        state.token_members = Value::Null;
         state.more = json!({});
     }
 
@@ -230,12 +237,13 @@ impl Shared {
     }
 
     fn tokens(&self, nonce: Option<&str>) -> Value {
-        let (mut claims, more, forgery) = {
+        let (mut claims, more, forgery, members) = {
             let state = self.state();
             (
                 honest_claims(&state.issuer, &state.account, nonce),
                 state.more.clone(),
                 state.forgery.clone(),
+                state.token_members.clone(),
             )
         };
         for (name, value) in more.as_object().into_iter().flatten() {
@@ -245,9 +253,13 @@ impl Shared {
             Some(forgery) => forgery(&self.keys, claims),
             None => self.keys.honest(&claims),
         };
-        json!({
+        let mut answer = json!({
             "access_token": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 300, "id_token": id_token,
-        })
+        });
+        for (name, value) in members.as_object().into_iter().flatten() {
+            answer[name] = value.clone();
+        }
+        answer
     }
 }
 
@@ -293,6 +305,13 @@ pub fn json_answer(status: u16, body: &Value) -> Response<Bytes> {
 #[must_use]
 pub fn text_answer(status: u16, body: &str) -> Response<Bytes> {
     answer(status, "text/plain", body.to_owned())
+}
+
+/// The same answer, whose body does not end as it should.
+#[must_use]
+pub fn ending(mut answer: Response<Bytes>, ending: Ending) -> Response<Bytes> {
+    answer.extensions_mut().insert(ending);
+    answer
 }
 
 /// A redirect with status 302.

@@ -19,6 +19,8 @@ pub struct Installed {
     pub chromium: PathBuf,
     /// Firefox.
     pub firefox: PathBuf,
+    /// The folder that stands for `/` where Glewlwyd and its libraries are unpacked.
+    pub glewlwyd: PathBuf,
 }
 
 impl Installed {
@@ -53,6 +55,7 @@ impl Installed {
             node_modules: peer("NODE_MODULES")?,
             chromium: peer("CHROMIUM")?,
             firefox: peer("FIREFOX")?,
+            glewlwyd: peer("GLEWLWYD")?,
         })
     }
 

@@ -52,8 +52,8 @@ pub use doctor::{Diagnosis, ensure_told};
 pub use form::Form;
 pub use glewlwyd::Glewlwyd;
 pub use hostile_provider::{
-    Asked, HostileProvider, ProviderKeys, SignedBy, json_answer, part, redirect_to, seconds,
-    text_answer,
+    Asked, HostileProvider, ProviderKeys, SignedBy, ending, json_answer, part, redirect_to,
+    seconds, text_answer,
 };
 pub use installed::Installed;
 pub use machine::{Machine, Release};
@@ -68,7 +68,7 @@ pub use session_key::SessionKey;
 pub use settings::{Placement, Route, Secrets, Settings};
 pub use single_sign_on::{DUMMY, Person};
 pub use socket::{Channel, Upgrade};
-pub use stub::{Answer, Answers, Stub};
+pub use stub::{Answer, Answers, Ending, Stub};
 pub use unix_user::UnixUser;
 pub use upstream::{Manner, Upstream};
 pub use visitor::{ALICE, BOB, CAROL, DORA, MALLORY, Visitor};

@@ -27,13 +27,27 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &str, command: &Command, logs: &Path) -> Result<Self> {
-        let log = logs.join(format!("{name}.log"));
-        let file = File::options().create(true).append(true).open(&log)?;
+        let file = open_log(&log_file(name, logs))?;
+        Self::start_with_errors_to(name, command, logs, file.into())
+    }
+
+    /// As [`Process::start`], but what it prints to its standard error goes elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with_errors_to(
+        name: &str,
+        command: &Command,
+        logs: &Path,
+        errors: Stdio,
+    ) -> Result<Self> {
+        let log = log_file(name, logs);
+        let file = open_log(&log)?;
         let mut command = bound_to_this_process(command);
         command
             .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
+            .stdout(file)
+            .stderr(errors)
             .process_group(0);
         let child = command
             .spawn()
@@ -116,6 +130,14 @@ impl Process {
         // Without the group there is nothing left to stop.
         let _ = kill_process_group(Pid::from_child(&self.child), signal);
     }
+}
+
+fn log_file(name: &str, logs: &Path) -> PathBuf {
+    logs.join(format!("{name}.log"))
+}
+
+fn open_log(log: &Path) -> std::io::Result<File> {
+    File::options().create(true).append(true).open(log)
 }
 
 impl Drop for Process {

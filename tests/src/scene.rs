@@ -65,6 +65,8 @@ pub struct Scene {
     pub keys: String,
     /// Environment variables of the proxy beside those of the secrets.
     pub variables: Vec<(String, String)>,
+    /// Limit on open files of the bundled host, if it differs from the system's.
+    pub open_files: Option<u64>,
     /// How visitors connect.
     pub dialer: Dialer,
     public: Port,
@@ -110,6 +112,7 @@ impl Scene {
             secrets,
             keys: String::new(),
             variables: Vec::new(),
+            open_files: None,
             dialer,
             public,
             certificate,
@@ -189,6 +192,7 @@ impl Scene {
             logs: &self.logs,
             file,
             variables,
+            open_files: self.open_files,
             dialer: &self.dialer,
             listen,
             reloadable,

@@ -3,12 +3,13 @@
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use anyhow::Result;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -64,11 +65,58 @@ async fn connection(stream: TcpStream, answers: Answers) {
         .await;
 }
 
-async fn answer(request: Request<Incoming>, answers: &Answers) -> Result<Response<Full<Bytes>>> {
+async fn answer(request: Request<Incoming>, answers: &Answers) -> Result<Response<AnswerBody>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let answer = answers(Request::from_parts(head, body)).await;
-    Ok(answer
-        .ok_or_else(|| anyhow::anyhow!("the stub breaks off"))?
-        .map(Full::new))
+    let answer = answer.ok_or_else(|| anyhow::anyhow!("the stub breaks off"))?;
+    let ending = answer.extensions().get().copied().unwrap_or_default();
+    Ok(answer.map(|body| AnswerBody {
+        rest: Some(body),
+        ending,
+    }))
+}
+
+/// How the body of an answer ends; an extension of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should.
+    #[default]
+    Whole,
+    /// The connection breaks.
+    BreaksOff,
+    /// It does not: more is announced and never comes.
+    Never,
+}
+
+/// The body of an answer.
+struct AnswerBody {
+    rest: Option<Bytes>,
+    ending: Ending,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match (self.rest.take(), self.ending) {
+            (Some(rest), _) => Poll::Ready(Some(Ok(Frame::data(rest)))),
+            (None, Ending::Whole) => Poll::Ready(None),
+            (None, Ending::BreaksOff) => {
+                Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into())))
+            }
+            (None, Ending::Never) => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.rest, self.ending) {
+            (Some(rest), Ending::Whole) => SizeHint::with_exact(rest.len() as u64),
+            _ => SizeHint::default(),
+        }
+    }
 }

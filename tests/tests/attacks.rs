@@ -1,5 +1,6 @@
 //! The manifest of the attacks: every row of `tests/files/attacks.tsv` about tokens, sign-in, return addresses, cookies,
-//! leaks, sign-out and websockets is run by a test that is named for it, or is listed here with a reason.
+//! leaks, sign-out and websockets, and of the second round (N), is run by a test that is named for it, or is listed here with a
+//! reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ const TABLE: &str = include_str!("../files/attacks.tsv");
 
 /// The kinds of rows that are compared: the others (headers, paths, smuggling, exhaustion, start-up) are run by
 /// `headers.rs`, `requests.rs`, `timeouts.rs` and their neighbours without their ids.
-const KINDS: [char; 7] = ['J', 'F', 'R', 'C', 'L', 'I', 'W'];
+const KINDS: [char; 8] = ['J', 'F', 'R', 'C', 'L', 'I', 'W', 'N'];
 
 /// Rows that no test runs, and why.
 const NOT_RUN: [(&str, &str); 4] = [
@@ -145,6 +146,7 @@ fn sources() -> Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = [
         "filter/core/src",
         "filter/core/tests",
+        "host/demo/src",
         "host/proxy-wasm/src",
         "host/proxy/src",
         "host/src",

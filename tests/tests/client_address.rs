@@ -8,6 +8,7 @@ use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_bodies
 on_both_bodies!(
     trusted_proxies_name_the_client,
     the_proxy_protocol_names_the_client,
+    n_18_upstreams_hear_of_the_client_from_trusted_proxies_only,
 );
 
 /// An address of this machine that no other client has.
@@ -105,6 +106,63 @@ async fn trusted_proxies_name_the_client(scene: &mut Scene) -> Result<()> {
         // Another client does not get in by the same words.
         let answer = ask(scene, &scene.dialer, "/near", &[]).await?;
         assert_eq!(answer.status, 403);
+    }
+    Ok(())
+}
+
+async fn n_18_upstreams_hear_of_the_client_from_trusted_proxies_only(
+    scene: &mut Scene,
+) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let routes = [Route::new(APP, &upstream.address()).public()];
+    let near = scene.dialer.coming_from(NEAR);
+    // What is said of addresses, and what the upstream gets behind one proxy and behind two.
+    let cases: [(&[&str], [&str; 2]); 6] = [
+        (&[], ["127.0.0.7", "127.0.0.7"]),
+        (
+            &["X-Forwarded-For: evil, 203.0.113.5"],
+            ["203.0.113.5, 127.0.0.7"; 2],
+        ),
+        (&["X-Forwarded-For: evil"], ["127.0.0.7"; 2]),
+        (
+            &["X-Forwarded-For: 192.0.2.9,198.51.100.9, 203.0.113.5"],
+            [
+                "203.0.113.5, 127.0.0.7",
+                "198.51.100.9, 203.0.113.5, 127.0.0.7",
+            ],
+        ),
+        (
+            &[
+                "X-Forwarded-For: 198.51.100.9",
+                "X-Forwarded-For: 2001:DB8:0::9",
+            ],
+            [
+                "2001:db8::9, 127.0.0.7",
+                "198.51.100.9, 2001:db8::9, 127.0.0.7",
+            ],
+        ),
+        (
+            &["X-Forwarded-For: <script>,203.0.113.5:80"],
+            ["127.0.0.7"; 2],
+        ),
+    ];
+    for hops in [1, 2] {
+        scene.keys = format!("xff_num_trusted_hops: {hops}");
+        let _proxy = scene.serve(&routes).await?;
+        for (lines, chains) in &cases {
+            for proto in ["evil", "http", "https, http"] {
+                let proto = format!("X-Forwarded-Proto: {proto}");
+                let lines = [*lines, &[proto.as_str()]].concat();
+                ask(scene, &near, "/", &lines).await?.expect(200)?;
+                let seen = upstream.take_one()?;
+                assert_eq!(
+                    seen.value("x-forwarded-for")?,
+                    chains[hops - 1],
+                    "{lines:?}"
+                );
+                assert_eq!(seen.value("x-forwarded-proto")?, "https", "{lines:?}");
+            }
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `jetway-demo` as its first user meets it: its own provider and certificate, in front of a real Cockpit.
 
 use std::fs::Permissions;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -294,6 +295,84 @@ fn the_proxy_itself_has_no_provider() -> Result<()> {
             .windows(ON_EACH_PAGE.len())
             .any(|window| window == ON_EACH_PAGE);
         ensure!(found == expected, "{}", program.display());
+    }
+    Ok(())
+}
+
+/// The script of `make demo`, which looks at ports before there is a `jetway-demo`.
+const SCRIPT: &str = include_str!("../../host/demo.sh");
+
+/// Runs `make demo` with a `cargo` that builds nothing, and returns whether it was asked to, and what was said.
+fn make_demo(arguments: &str) -> Result<(bool, String)> {
+    let folder = tempfile::tempdir()?;
+    let (cargo, asked) = (folder.path().join("cargo"), folder.path().join("asked"));
+    std::fs::write(
+        &cargo,
+        format!("#!/bin/sh\ntouch '{}'\nexit 1\n", asked.display()),
+    )?;
+    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755))?;
+    let path = std::env::var("PATH")?;
+    let mut make = Command::new("make");
+    make.args(["demo", &format!("ARGS={arguments}")])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env("PATH", format!("{}:{path}", folder.path().display()))
+        .env("COCKPIT_URL", "http://127.0.0.1:1");
+    // Of a make, or a sudo, that runs these tests.
+    for name in ["MAKEFLAGS", "MAKELEVEL", "SUDO_USER"] {
+        make.env_remove(name);
+    }
+    let output = make.output()?;
+    ensure!(!output.status.success(), "without a build there is no demo");
+    let said = [output.stdout, output.stderr].concat();
+    Ok((asked.exists(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn a_taken_port_is_told_before_anything_is_built() -> Result<()> {
+    let held = TcpListener::bind("127.0.0.1:0")?;
+    let held_port = held.local_addr()?.port();
+    let (free, other) = (Port::reserve()?, Port::reserve()?);
+    for arguments in [
+        format!("--address 127.0.0.1:{held_port}"),
+        format!(
+            "--address=0.0.0.0:{held_port} --provider-port {}",
+            free.number()
+        ),
+        format!(
+            "--address 127.0.0.1:{} --provider-port {held_port}",
+            free.number()
+        ),
+    ] {
+        let (asked, said) = make_demo(&arguments)?;
+        ensure!(
+            said.contains(&format!("port {held_port} is taken")),
+            "{said}"
+        );
+        ensure!(!asked, "{arguments}: cargo was started: {said}");
+    }
+    let (asked, said) = make_demo(&format!(
+        "--address 127.0.0.1:{} --provider-port {}",
+        free.number(),
+        other.number()
+    ))?;
+    ensure!(asked, "with free ports it is built: {said}");
+    Ok(())
+}
+
+#[test]
+fn the_script_knows_the_usual_ports() -> Result<()> {
+    let mut help = Command::new(Installed::locate()?.demo()?);
+    let help = String::from_utf8(output_of(help.args(["--help"]))?)?;
+    let usual = |name: &str| {
+        let line = SCRIPT.lines().find_map(|line| line.strip_prefix(name));
+        line.with_context(|| format!("the script sets `{name}`"))
+    };
+    let address = format!("{}:{}", usual("usual_address=")?, usual("usual_port=")?);
+    for value in [&address, usual("usual_provider_port=")?] {
+        ensure!(
+            help.contains(&format!("[default: {value}]")),
+            "{value}: {help}"
+        );
     }
     Ok(())
 }

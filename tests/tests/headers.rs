@@ -12,6 +12,8 @@ use url::Url;
 on_both_bodies!(
     claims_of_the_client_do_not_reach_the_upstream,
     aliases_of_claims_do_not_reach_the_upstream,
+    what_only_proxies_state_does_not_reach_the_upstream,
+    credentials_for_the_proxy_do_not_reach_the_upstream,
     other_cookies_reach_the_upstream_unchanged,
     the_upstream_learns_the_public_address,
     bytes_that_are_not_text_harm_nobody,
@@ -74,6 +76,87 @@ async fn claims_of_the_client_do_not_reach_the_upstream(scene: &mut Scene) -> Re
         seen.values("x-jetway-route").is_empty(),
         "the chosen route stays between module and body"
     );
+    Ok(())
+}
+
+/// N-16: what proxies tell upstreams about users, addresses and methods is worthless from a client.
+async fn what_only_proxies_state_does_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
+    const STATED: [&str; 17] = [
+        "x-auth-request-groups",
+        "x-auth-request-preferred-username",
+        "x-remote-user",
+        "x-remote-groups",
+        "x-remote-email",
+        "x.remote.user",
+        "x-http-method",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "fastly-client-ip",
+        "x-webauth-user",
+        "client-cert",
+        "proxy",
+        "x-tenant",
+        "x-company-role",
+    ];
+    scene.keys = "reserved_request_headers: [X-Tenant, X-Company-*]".to_owned();
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
+    let mut headers = header_map(&STATED)?;
+    headers.insert("x-innocent", HeaderValue::from_static("kept"));
+    alice
+        .send(Method::GET, &url, headers, Bytes::new())
+        .await?
+        .expect(200)?;
+    let seen = upstream.take_one()?;
+    for (name, value) in &seen.headers {
+        assert_ne!(value.as_bytes(), b"forged", "`{name}` passed");
+    }
+    assert_eq!(seen.value("x-innocent")?, "kept");
+    Ok(())
+}
+
+/// N-16: a session in an `Authorization` line is for the proxy, among other lines too.
+async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let route = Route::new(APP, &upstream.address()).public();
+    let copy = "set_request_headers: {X-Copy: '<${pomerium.request.headers[\"Authorization\"]}>'}";
+    let _proxy = scene.serve(&[route.key(copy)]).await?;
+    let url = scene.url(APP, "/")?;
+    let own = "Bearer Pomerium-c2VjcmV0";
+    let mut visitor = scene.visitor();
+    for lines in [
+        &[own, own][..],
+        &["Basic eDp5", own],
+        &[own, "Basic eDp5"],
+        &["Basic eDp5, bearer  Pomerium-c2VjcmV0"],
+        &["pomerium c2VjcmV0", own],
+    ] {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("authorization", line.parse()?);
+        }
+        let answer = visitor
+            .send(Method::GET, &url, headers, Bytes::new())
+            .await?;
+        // Envoy joins the lines; what is then one credential is refused.
+        assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}");
+        for seen in upstream.take() {
+            for (name, value) in &seen.headers {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                assert!(!value.contains("c2VjcmV0"), "{lines:?}: `{name}` has it");
+            }
+        }
+    }
+    let headers = HeaderMap::from_iter([("authorization".parse()?, "Basic eDp5".parse()?)]);
+    visitor
+        .send(Method::GET, &url, headers, Bytes::new())
+        .await?
+        .expect(200)?;
+    let seen = upstream.take_one()?;
+    assert_eq!(seen.value("authorization")?, "Basic eDp5");
+    assert_eq!(seen.value("x-copy")?, "<Basic eDp5>");
     Ok(())
 }
 

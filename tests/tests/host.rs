@@ -30,6 +30,50 @@ fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
     )
 }
 
+/// 256 open files allow about 70 client connections.
+#[test]
+fn idle_connections_do_not_block_new_clients() -> Result<()> {
+    run(
+        "idle_connections_do_not_block_new_clients",
+        Body::Host,
+        async |scene: &mut Scene| {
+            scene.open_files = Some(256);
+            let upstream = Upstream::start("app").await?;
+            let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
+            let url = scene.url(APP, "/")?;
+            let mut idle = Vec::new();
+            for client in 1..=250 {
+                let dialer = scene.dialer.coming_from([127, 0, 3, client].into());
+                idle.push(dialer.open(&url, "http/1.1").await?);
+                if client % 125 == 0 {
+                    scene.visitor().sign_in(&url, ALICE).await?.1.expect(200)?;
+                }
+            }
+            let mut refused = 0;
+            for _ in 0..200 {
+                // Idle connections are not evicted for more connections of an address that has its share.
+                match scene.dialer.open(&url, "http/1.1").await {
+                    Ok(stream) => idle.push(stream),
+                    Err(_) => refused += 1,
+                }
+            }
+            assert!(refused > 0, "the share of one address is limited");
+            let log = proxy.process.log();
+            for told in [
+                "open_files=256",
+                "limit=\"idle_eviction\"",
+                "limit=\"client_connection_share\"",
+            ] {
+                assert!(log.contains(told), "{told}: {log}");
+            }
+            let elsewhere = scene.dialer.coming_from([127, 0, 4, 1].into());
+            let host = scene.authority(APP);
+            elsewhere.get(&url, &host, "/.pomerium/").await?;
+            Ok(())
+        },
+    )
+}
+
 #[test]
 fn the_host_stops_when_told() -> Result<()> {
     run(

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, Asked, BOB, Canary, HostileProvider, MALLORY, OTHER, Proxy, Response, Route, Scene,
-    SignedBy, Upstream, Visitor, json_answer, on_both_bodies, part, redirect_to, text_answer,
+    ALICE, APP, Asked, BOB, Canary, Ending, HostileProvider, MALLORY, OTHER, Proxy, Response,
+    Route, Scene, SignedBy, Upstream, Visitor, ending, json_answer, on_both_bodies, part,
+    redirect_to, text_answer,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -21,6 +22,8 @@ on_both_bodies!(
     j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called,
     j_50_bad_key_sets_leave_the_last_good_one,
     j_34_endless_answers_of_the_provider_end,
+    n_21_answers_that_break_off_or_never_end_are_no_answers,
+    n_21_tokens_of_another_type_open_no_session,
     f_06_a_callback_in_twenty_connections_counts_once,
     f_15_errors_of_the_provider_are_shown_as_text,
     r_09_no_address_leads_elsewhere,
@@ -340,6 +343,37 @@ async fn j_50_bad_key_sets_leave_the_last_good_one(scene: &mut Scene) -> Result<
     attacked.provider.be_honest();
     attacked.provider.order("/jwks", |_| None);
     scene.visitor().follow(&attacked.url).await?.1.expect(200)?;
+    Ok(())
+}
+
+/// In Envoy a call that ends after the head of its answer has no headers to read: the module must not try.
+async fn n_21_answers_that_break_off_or_never_end_are_no_answers(scene: &mut Scene) -> Result<()> {
+    let mut attacked = Attacked::start(scene).await?;
+    for end in [Ending::BreaksOff, Ending::Never] {
+        attacked.provider.order("/token", move |_| {
+            Some(ending(text_answer(200, r#"{"id_token":"#), end))
+        });
+        let page = attacked
+            .fails_to_sign_in(scene, &format!("{end:?}"))
+            .await?;
+        assert_eq!(page.status, 502, "{end:?}: {page:?}");
+    }
+    Ok(())
+}
+
+async fn n_21_tokens_of_another_type_open_no_session(scene: &mut Scene) -> Result<()> {
+    let mut attacked = Attacked::start(scene).await?;
+    for kind in [json!("mac"), json!("DPoP"), json!(["Bearer"])] {
+        let what = format!("token_type {kind}");
+        attacked.provider.order_tokens(json!({"token_type": kind}));
+        let page = attacked.fails_to_sign_in(scene, &what).await?;
+        assert_eq!(page.status, 502, "{what}: {page:?}");
+    }
+    attacked
+        .provider
+        .order_tokens(json!({"token_type": "bearer"}));
+    let mut alice = scene.visitor();
+    alice.follow(&attacked.url).await?.1.expect(200)?;
     Ok(())
 }
 

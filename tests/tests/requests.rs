@@ -1,15 +1,23 @@
 //! Requests that servers understand in different ways: one meaning here, or an answer without the upstream.
 
-use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use jetway_tests::{ALICE, APP, BOB, Proxy, Route, Scene, Upstream, Visitor, on_both_bodies};
+use http::header::{ACCEPT, COOKIE, HeaderMap, ORIGIN, SET_COOKIE};
+use http::{Method, Version};
+use jetway_tests::{
+    ALICE, APP, BOB, Body, Proxy, Route, Scene, Upstream, Visitor, eventually, on_both_bodies,
+};
 use url::Url;
 
 on_both_bodies!(
     policy_and_upstream_see_one_path,
     ordinary_paths_pass_unchanged,
     strange_requests_are_answered_here,
-    two_framings_smuggle_nothing
+    two_framings_smuggle_nothing,
+    n_19_two_lengths_are_refused_and_logged,
+    n_12_many_cookies_lock_nobody_out,
 );
 
 /// Paths that some server might take for something below `/admin`.
@@ -299,6 +307,119 @@ async fn two_framings_smuggle_nothing(scene: &mut Scene) -> Result<()> {
             "{framing}"
         );
         alice.navigate(&url).await?.expect(200)?;
+        upstream.take();
+    }
+    Ok(())
+}
+
+/// Requests that the host's HTTP library would take, or refuse without a word.
+async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
+    let cases = [
+        ("Content-Length: 5\r\nContent-Length: 5\r\n\r\n", "hello"),
+        (
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 15\r\n\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        ("Content-Length: 5, 5\r\n\r\n", "hello"),
+        ("Content-Length: +5\r\n\r\n", "hello"),
+        ("X-Any : 1\r\n\r\n", ""),
+    ];
+    for (lines, body) in cases {
+        // Behind an ordinary request on one connection, too.
+        let ordinary = request(&alice, &url, "POST", "/first", "Content-Length: 5\r\n")?;
+        let ordinary = String::from_utf8(ordinary)?.replace("Connection: close\r\n", "");
+        let strange = request(&alice, &url, "POST", "/second", "")?;
+        let strange = strange.strip_suffix(b"\r\n").context("a head")?;
+        let strange = [strange, lines.as_bytes(), body.as_bytes()].concat();
+        let answer = alice.dialer().raw(&url, &strange).await?;
+        let answer = answer.with_context(|| format!("no answer to {lines:?}"))?;
+        assert_eq!(answer.status, 400, "{lines:?}: {answer:?}");
+        assert!(upstream.take().is_empty(), "{lines:?} reached the upstream");
+        let both = [ordinary.as_bytes(), b"first", &strange].concat();
+        let answer = alice.dialer().raw(&url, &both).await?;
+        answer.context("an answer to the first")?.expect(200)?;
+        alice.navigate(&url).await?.expect(200)?;
+        let seen: Vec<String> = upstream.take().into_iter().map(|one| one.target).collect();
+        assert!(!seen.contains(&"/second".to_owned()), "{lines:?}: {seen:?}");
+    }
+    if scene.body == Body::Host {
+        let log = scene.logs().join("host.log");
+        eventually("the log tells of them", LOGGED, async || {
+            let log = std::fs::read_to_string(&log)?;
+            ensure!(
+                log.contains("the body of the request has two lengths"),
+                "{log}"
+            );
+            ensure!(log.contains("the request cannot be read"), "{log}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// How long a line may take to get into the log.
+const LOGGED: Duration = Duration::from_secs(10);
+
+/// Cookies that a sibling site has set for the domain, each in a field of its own (RFC 9113 section 8.2.3).
+async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, alice, url) = signed_in(scene, &upstream).await?;
+    let session = alice.cookies(&url).context("alice has a session")?;
+    let crumbs = |count: usize, size: usize| -> Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        headers.append(ACCEPT, "text/html".parse()?);
+        headers.append(ORIGIN, url.origin().ascii_serialization().parse()?);
+        headers.append(COOKIE, session.parse()?);
+        for number in 0..count {
+            let crumb = format!("sibling{number}={}", "a".repeat(size));
+            headers.append(COOKIE, crumb.parse()?);
+        }
+        Ok(headers)
+    };
+    let clear = scene.url(APP, "/.pomerium/clear_cookies")?;
+    for version in [Version::HTTP_2, Version::HTTP_11] {
+        let mut browser = scene.visitor();
+        browser.version = version;
+        // HTTP/1.1 has one line for all of them.
+        let most = if version == Version::HTTP_2 { 300 } else { 50 };
+        for count in [50, most] {
+            let answer = browser.send(Method::GET, &url, crumbs(count, 8)?, Bytes::new());
+            answer.await?.expect(200)?;
+            let seen = upstream.take_one()?;
+            let cookies = seen.values("cookie").concat();
+            let cookies = String::from_utf8(cookies)?;
+            assert_eq!(cookies.matches("sibling").count(), count, "{version:?}");
+        }
+        for size in [1500, 4000] {
+            let answer = browser.send(Method::GET, &url, crumbs(50, size)?, Bytes::new());
+            let answer = answer.await?.expect(431)?;
+            assert!(answer.text().contains(clear.path()), "{}", answer.text());
+            assert!(upstream.take().is_empty());
+            let answer = browser.send(Method::POST, &clear, crumbs(50, size)?, Bytes::new());
+            let answer = answer.await?.expect(200)?;
+            assert_eq!(answer.header("clear-site-data"), Some("\"cookies\""));
+            let name = session.split('=').next().unwrap_or_default();
+            let cleared = answer.headers.get_all(SET_COOKIE).iter();
+            assert!(
+                cleared
+                    .filter_map(|line| line.to_str().ok())
+                    .any(
+                        |line| line.starts_with(&format!("{name}=;")) && line.contains("Max-Age=0")
+                    ),
+                "{:?}",
+                answer.headers
+            );
+        }
+        let mut other = alice.clone();
+        other.version = version;
+        other.navigate(&url).await?.expect(200)?;
         upstream.take();
     }
     Ok(())

@@ -4,8 +4,64 @@ use anyhow::{Context as _, Result};
 use http::Method;
 use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_bodies};
 
-on_both_bodies!(paths_are_rewritten, hosts_are_rewritten);
+on_both_bodies!(
+    one_path_for_routes_policies_and_upstreams,
+    paths_are_rewritten,
+    hosts_are_rewritten
+);
 
+/// N-08: however a path is spelled, it takes the route that is for it, and the upstream gets the path that was judged.
+async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let to = upstream.address();
+    let closed = "- allow: {or: [reject: true]}";
+    let routes = [
+        Route::new(APP, &to)
+            .key("path: '/v1/users:delete'")
+            .policy(closed),
+        Route::new(APP, &to).prefix("/a+b,@").policy(closed),
+        Route::new(APP, &to).prefix("/judged").policy(
+            "- allow: {or: [accept: true]}\n- deny: {or: [http_path: {is: '/judged/x=1'}]}",
+        ),
+        Route::new(APP, &to).public(),
+    ];
+    let _proxy = scene.serve(&routes).await?;
+    let url = scene.url(APP, "/")?;
+    let app = scene.authority(APP);
+    for (target, status) in [
+        ("/v1/users:delete", 403),
+        ("/v1/users%3Adelete", 403),
+        ("/v1/users%3adelete?x=%3a", 403),
+        ("/v1/./%75sers%3Adelete", 403),
+        ("//v1/users%3Adelete", 403),
+        ("/a%2Bb%2c%40", 403),
+        ("/a+b%2C@/x", 403),
+        ("/judged/x%3D1", 403),
+        ("/judged/x=1;y", 403),
+        ("/v1/users:delete;x", 400),
+        ("/v1/users%3Adelete%3Bx", 400),
+        ("/v1/users%3Adelete%2f", 400),
+        ("/judged;x/y", 400),
+    ] {
+        let answer = scene.dialer.get(&url, &app, target).await?;
+        answer.expect(status).with_context(|| target.to_owned())?;
+        assert!(upstream.take().is_empty(), "{target} reached the upstream");
+    }
+    for (target, seen) in [
+        ("/v1/users%3Alist?x=%3A", "/v1/users:list?x=%3A"),
+        ("/v1/users%253Adelete", "/v1/users%253Adelete"),
+        ("/%5bid%5d|%c3%a9", "/%5Bid%5D%7C%C3%A9"),
+        ("/b;v=1/c%3Bw", "/b;v=1/c;w"),
+        ("/judged/x", "/judged/x"),
+    ] {
+        let answer = scene.dialer.get(&url, &app, target).await?;
+        answer.expect(200).with_context(|| target.to_owned())?;
+        assert_eq!(upstream.take_one()?.target, seen, "{target}");
+    }
+    Ok(())
+}
+
+/// N-09: no path begins with two slashes, whatever a rewrite makes of it.
 async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
@@ -22,6 +78,8 @@ async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
         route("/swap").key(
             "regex_rewrite_pattern: '^/swap/([a-z]+)/([0-9]+)$'\nregex_rewrite_substitution: '/\\2/\\1'",
         ),
+        route("/rew").key("prefix_rewrite: /"),
+        route("/gone").key("regex_rewrite_pattern: '^/gone'\nregex_rewrite_substitution: ''"),
         route("/every").key("regex_rewrite_pattern: 'o'\nregex_rewrite_substitution: '0'"),
         route("/open").key("regex_rewrite_pattern: '^/open(.*)$'\nregex_rewrite_substitution: '/f/\\1'"),
         Route::new(OTHER, &format!("{to}/anything")).public(),
@@ -34,6 +92,10 @@ async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
         (&app, "/strip/", "/"),
         (&app, "/strip/a%20b/strip/", "/a%20b/strip/"),
         (&app, "/x/../strip/./a", "/a"),
+        (&app, "/rew//evil.test/x", "/evil.test/x"),
+        (&app, "/rew/evil.test/x?//y", "/evil.test/x?//y"),
+        (&app, "/rew", "/"),
+        (&app, "/gone//evil.test/x", "/evil.test/x"),
         (&app, "/one?two=three", "/two?two=three"),
         (&app, "/to/x?y", "/base/x?y"),
         (&app, "/to", "/base"),

@@ -11,6 +11,7 @@ use jetway_tests::{
 on_both_bodies!(
     request_headers_are_set_and_removed,
     response_headers_are_set_and_rewritten,
+    answers_with_a_cookie_of_ours_are_private,
 );
 
 const REQUEST_KEYS: &str = r#"
@@ -183,5 +184,46 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     assert_eq!(values(&own, "x-shared"), [b"route"]);
     assert_eq!(values(&own, "x-route"), [b"own"]);
     assert!(values(&disabled, "x-global").is_empty());
+    Ok(())
+}
+
+/// N-17: an answer that gets a cookie of ours is not for shared caches, whatever the upstream says of it.
+async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let _proxy = scene
+        .serve(&[Route::new(APP, &upstream.address()).public()])
+        .await?;
+    let url = scene.url(APP, "/")?;
+    let mut told = HeaderMap::new();
+    told.insert(
+        "cache-control",
+        HeaderValue::from_static("public, max-age=600, s-maxage=900"),
+    );
+    told.insert("cdn-cache-control", HeaderValue::from_static("max-age=600"));
+    upstream.behave(Manner::AnswersWith(StatusCode::OK, told));
+    // A session that nobody can open is cleared: the plainest answer with a cookie.
+    let mut headers = HeaderMap::new();
+    headers.insert("cookie", HeaderValue::from_static("__Host-_pomerium=old"));
+    let mut visitor = scene.visitor();
+    let answer = visitor
+        .send(Method::GET, &url, headers, Bytes::new())
+        .await?
+        .expect(200)?;
+    assert_eq!(values(&answer, "set-cookie").len(), 1, "{answer:?}");
+    assert_eq!(
+        values(&answer, "cache-control"),
+        [b"private, max-age=600".as_slice()]
+    );
+    assert!(values(&answer, "cdn-cache-control").is_empty());
+
+    let innocent = scene.visitor().fetch(&url).await?.expect(200)?;
+    assert_eq!(
+        values(&innocent, "cache-control"),
+        [b"public, max-age=600, s-maxage=900".as_slice()]
+    );
+    assert_eq!(
+        values(&innocent, "cdn-cache-control"),
+        [b"max-age=600".as_slice()]
+    );
     Ok(())
 }

@@ -60,6 +60,7 @@ async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> 
 
     let url = scene.url(APP, "/")?;
     let special = format!("{OTHER}:{SPECIAL_PORT}");
+    let listening = scene.authority(APP);
     for (host, target, expected) in [
         (APP, "/exact", Some("exact")),
         (APP, "/exact?x=/admin", Some("exact")),
@@ -78,13 +79,14 @@ async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> 
         (APP, "/either/path", Some("path wins")),
         (APP, "/either/other", None),
         (APP, "/", None),
-        ("APP.localhost:1", "/exact", Some("exact")),
+        ("APP.localhost:443", "/exact", Some("exact")),
+        (&listening, "/exact", Some("exact")),
         (OTHER, "/any/thing", Some("any port")),
         (OTHER, "/", None),
         (&special, "/", Some("special")),
         (&special, "/any/thing", Some("special")),
         ("two.wild.localhost", "/only", Some("wild")),
-        ("a.b.wild.localhost:77", "/only", Some("wild")),
+        ("a.b.wild.localhost:443", "/only", Some("wild")),
         ("wild.localhost", "/only", None),
         ("evilwild.localhost", "/only", None),
         ("two.wild.localhost.evil.localhost", "/only", None),
@@ -112,6 +114,19 @@ async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> 
                 assert!(reached.is_empty(), "{what}");
             }
         }
+    }
+    for host in [
+        "APP.localhost:1",
+        "a.b.wild.localhost:77",
+        "api-7.wild.localhost:80",
+    ] {
+        let answer = scene.dialer.get(&url, host, "/only").await?;
+        assert_eq!(answer.status, 421, "{host}: {answer:?}");
+        let reached = table
+            .upstreams
+            .iter()
+            .any(|upstream| !upstream.take().is_empty());
+        assert!(!reached, "{host}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use url::Url;
 on_both_bodies!(
     one_sign_in_serves_all_hosts_and_one_sign_out_ends_it,
     nobody_else_can_use_a_ticket,
+    n_07_no_ticket_leaves_for_a_port_that_no_route_has,
 );
 
 async fn one_sign_in_serves_all_hosts_and_one_sign_out_ends_it(scene: &mut Scene) -> Result<()> {
@@ -53,18 +54,49 @@ async fn one_sign_in_serves_all_hosts_and_one_sign_out_ends_it(scene: &mut Scene
 async fn nobody_else_can_use_a_ticket(scene: &mut Scene) -> Result<()> {
     scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
     let upstream = Upstream::start("one").await?;
-    let route = Route::new(APP, &upstream.address());
-    let _proxy = scene.serve(&[route]).await?;
+    let routes = [
+        Route::new(APP, &upstream.address()),
+        Route::new(COCKPIT, &upstream.address()),
+    ];
+    let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
     // Mallory is signed in there, and sends somebody the address with her ticket.
     let mut mallory = scene.visitor();
-    mallory.sign_in(&url, MALLORY).await?.1.expect(403)?;
-    let again = scene.url(APP, "/.pomerium/sign_in")?;
+    mallory
+        .sign_in(&scene.url(COCKPIT, "/")?, MALLORY)
+        .await?
+        .1
+        .expect(403)?;
     let callback = scene.url(APP, "/.pomerium/callback")?;
-    let ticket = mallory.way_to(callback.as_str(), &again).await?;
+    let ticket = mallory.way_to(callback.as_str(), &url).await?;
     let mut alice = scene.visitor();
     alice.navigate(&ticket).await?.expect(400)?;
     alice.fetch(&url).await?.expect(401)?;
     assert!(upstream.take().is_empty());
+    Ok(())
+}
+
+/// Mallory begins under a port of her own, and sends alice on with what she got.
+async fn n_07_no_ticket_leaves_for_a_port_that_no_route_has(scene: &mut Scene) -> Result<()> {
+    scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
+    let upstream = Upstream::start("one").await?;
+    let _proxy = scene
+        .serve(&[Route::new(APP, &upstream.address()).at_any_port()])
+        .await?;
+    let url = scene.url(APP, "/")?;
+    let mut alice = scene.visitor();
+    alice.sign_in(&url, ALICE).await?.1.expect(200)?;
+    upstream.take();
+    for (host, target) in [
+        (format!("{APP}:4444"), "/"),
+        (format!("{APP}:4444"), "/.pomerium/sign_in"),
+        (format!("{OTHER}:4444"), "/.pomerium/sign_in"),
+    ] {
+        let answer = scene.dialer.get(&url, &host, target).await?;
+        assert_eq!(answer.status, 421, "{host}{target}: {answer:?}");
+        assert_eq!(answer.header("location"), None, "{host}{target}");
+    }
+    assert!(upstream.take().is_empty());
+    alice.navigate(&url).await?.expect(200)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ on_both_bodies!(
     a_mebibyte_is_echoed_in_frames_of_many_sizes,
     a_closed_websocket_is_closed_on_both_sides,
     websockets_need_a_permit_and_a_route_that_allows_them,
+    n_20_handshakes_without_a_key_or_with_a_body_are_refused,
 );
 
 /// Sizes around every border of the frame format (RFC 6455 section 5.2) and of common buffers.
@@ -172,5 +173,42 @@ async fn websockets_need_a_permit_and_a_route_that_allows_them(scene: &mut Scene
         .refused()?;
     assert_eq!(refused.status, 403, "the policy is the same for websockets");
     assert!(upstream.take().is_empty());
+    Ok(())
+}
+
+async fn n_20_handshakes_without_a_key_or_with_a_body_are_refused(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let _proxy = scene
+        .serve(&[Route::new(APP, &upstream.address()).websockets()])
+        .await?;
+    let url = scene.url(APP, "/socket")?;
+    let mut alice = scene.visitor();
+    alice.sign_in(&url, ALICE).await?.1.expect(200)?;
+    upstream.take();
+    let host = scene.authority(APP);
+    let cookies = alice.cookies(&url).context("alice has a session")?;
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (what, more, body) in [
+        ("no key", "", ""),
+        ("two keys", &*KEY.repeat(2), ""),
+        (
+            "chunks",
+            &format!("{KEY}Transfer-Encoding: chunked\r\n"),
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        ("a length", &format!("{KEY}Content-Length: 5\r\n"), "hello"),
+    ] {
+        let head = format!(
+            "GET /socket HTTP/1.1\r\nHost: {host}\r\nCookie: {cookies}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\n{more}\r\n{body}"
+        );
+        let answer = alice.dialer().raw(&url, head.as_bytes()).await?;
+        let answer = answer.with_context(|| format!("no answer to {what}"))?;
+        assert_eq!(answer.status, 400, "{what}: {answer:?}");
+        assert!(upstream.take().is_empty(), "{what} reached the upstream");
+        let mut channel = alice.upgrade(&url, None).await?.open()?;
+        channel.close(None).await?;
+        upstream.take();
+    }
     Ok(())
 }

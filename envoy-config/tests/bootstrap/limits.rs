@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jetway_core::capacity::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING, UPSTREAM_REQUESTS};
+
 use super::*;
 
 #[test]
@@ -20,6 +22,21 @@ fn everything_has_a_limit() {
         100
     );
     assert_eq!(listener(&envoy)["per_connection_buffer_limit_bytes"], 32768);
+    // N-13
+    for cluster in envoy["static_resources"]["clusters"].as_array().unwrap() {
+        assert_eq!(
+            cluster["per_connection_buffer_limit_bytes"], 32768,
+            "{cluster}"
+        );
+    }
+    // N-12: the module refuses less, with a page, and the proxy is not to forestall it.
+    let kib = http["max_request_headers_kb"].as_u64().unwrap();
+    assert_eq!(kib * 1024, jetway_core::head_size::READ_BYTES as u64);
+    let common = &http["common_http_protocol_options"];
+    assert_eq!(
+        common["max_headers_count"],
+        jetway_core::head_size::READ_FIELDS
+    );
     assert_eq!(http["common_http_protocol_options"]["idle_timeout"], "300s");
     let monitor = &envoy["overload_manager"]["resource_monitors"][0]["typed_config"];
     assert_eq!(monitor["max_active_downstream_connections"], 50_000);
@@ -32,16 +49,21 @@ fn idle_connections_are_kept_as_long_as_the_file_says() {
     assert_eq!(options["idle_timeout"], "90s");
 }
 
-/// Envoy's own limit is 1024 requests for each cluster, open websockets among them.
+/// The numbers do not depend on Envoy's defaults.
 #[test]
-fn upstreams_take_as_many_connections_as_clients_may_open() {
-    let options = Options {
-        max_connections: 7,
-        ..Options::default()
-    };
-    let envoy: Value = serde_saphyr::from_str(&text(&file(), &options).unwrap()).unwrap();
-    let expected = json!({ "thresholds": [{ "max_connections": 7, "max_pending_requests": 7, "max_requests": 7 }] });
-    assert_eq!(upstream(&envoy, 0)["circuit_breakers"], expected);
+fn every_cluster_has_the_limits_of_the_bundled_host() {
+    let envoy = written(&file());
+    let expected = json!({ "thresholds": [{
+        "max_connections": UPSTREAM_CONNECTIONS,
+        "max_pending_requests": UPSTREAM_PENDING,
+        "max_requests": UPSTREAM_REQUESTS,
+    }] });
+    for cluster in [
+        upstream(&envoy, 0),
+        cluster(&envoy, "https://idp.example.com"),
+    ] {
+        assert_eq!(cluster["circuit_breakers"], expected);
+    }
 }
 
 #[test]

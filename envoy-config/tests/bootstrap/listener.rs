@@ -104,6 +104,7 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
         early_removals(&direct),
         [
             "x-jetway-route",
+            "x-jetway-transfer-encoding",
             "x-forwarded-host",
             "x-forwarded-for",
             "x-forwarded-proto"
@@ -116,13 +117,22 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
     assert_eq!(http(&behind)["xff_num_trusted_hops"], 2);
     assert_eq!(
         early_removals(&behind),
-        ["x-jetway-route", "x-forwarded-host", "x-forwarded-proto"],
+        [
+            "x-jetway-route",
+            "x-jetway-transfer-encoding",
+            "x-forwarded-host",
+            "x-forwarded-proto"
+        ],
         "whoever connects by TLS uses https"
     );
     file["insecure_server"] = json!(true);
     assert_eq!(
         early_removals(&written(&file)),
-        ["x-jetway-route", "x-forwarded-host"]
+        [
+            "x-jetway-route",
+            "x-jetway-transfer-encoding",
+            "x-forwarded-host"
+        ]
     );
 }
 
@@ -139,7 +149,24 @@ fn early_removals(envoy: &Value) -> Vec<Value> {
         .unwrap()
         .iter()
         .map(|mutation| mutation["remove"].clone())
+        .filter(|name| !name.is_null())
         .collect()
+}
+
+/// N-20: Envoy takes the header itself away before the module runs.
+#[test]
+fn the_module_is_told_of_the_transfer_encoding() {
+    let envoy = written(&file());
+    let mutations =
+        &http(&envoy)["early_header_mutation_extensions"][0]["typed_config"]["mutations"];
+    let told = mutations.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        told["append"],
+        json!({
+            "header": { "key": "x-jetway-transfer-encoding", "value": "%REQ(TRANSFER-ENCODING)%" },
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        })
+    );
 }
 
 #[test]

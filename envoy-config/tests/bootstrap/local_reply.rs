@@ -32,7 +32,7 @@ fn every_outage_is_a_page_and_json() {
             let status = format!("\"default_value\":{}", outage.status());
             assert!(filter.contains(&status), "{filter}");
             // Anything else would replace what the module answers.
-            let causes = ["\"UF\"", "wasm_fail_stream"];
+            let causes = ["\"UF\"", "\"UO\"", "wasm_fail_stream"];
             assert!(
                 causes.iter().any(|cause| filter.contains(cause)),
                 "{filter}"

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use jetway_core::config::{Route, Target, UpstreamTls};
 use jetway_core::contract::SECRET_VARIABLES;
+use jetway_core::forwarded::TrustedProxies;
 
 #[test]
 fn no_secret_is_in_the_file() {
@@ -92,6 +93,7 @@ fn the_module_reads_the_same_from_its_configuration() {
     the_same(&everything());
     let mut plain = file();
     plain["insecure_server"] = json!(true);
+    plain["xff_num_trusted_hops"] = json!(2);
     the_same(&plain);
 }
 
@@ -107,8 +109,12 @@ fn the_same(file: &Value) {
         config.routes.iter_mut().for_each(forget_connections);
         let asked = config.listener.client_authority.is_some();
         format!(
-            "{asked} {:#?} {:#?} {:#?} {:#?}",
-            config.routes, config.provider, config.session, config.identity
+            "{asked} {:?} {:#?} {:#?} {:#?} {:#?}",
+            TrustedProxies::of(&config.listener),
+            config.routes,
+            config.provider,
+            config.session,
+            config.identity
         )
     };
     let (inner, outer) = (read(&inner), read(file));

@@ -5,13 +5,15 @@ mod claims;
 mod key;
 mod login;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::config::IdentitySettings;
 use crate::env::Timestamp;
 use crate::session::Session;
 
-pub(crate) use cache::Assertions;
+pub(crate) use cache::{Assertions, IssuedAssertion};
 pub use key::AssertionKey;
 pub(crate) use login::{Login, login_token};
 
@@ -19,6 +21,9 @@ use crate::config::IssuerFormat;
 
 /// Request header with the signed assertion.
 pub const ASSERTION_HEADER: &str = "x-pomerium-jwt-assertion";
+
+/// Request header that names the claims which the claim headers or the assertion lack values of.
+pub(crate) const INCOMPLETE_HEADER: &str = "x-pomerium-incomplete-claims";
 
 /// Lifetime of an assertion in seconds, as in Pomerium.
 const LIFETIME: u64 = 300;
@@ -38,6 +43,8 @@ pub(crate) struct Assertion {
     pub(crate) token: String,
     /// The values of the claim headers, in the order of the configuration; each is a valid header value.
     pub(crate) claim_values: Vec<Vec<u8>>,
+    /// The claims of which the token or a claim header lacks values.
+    pub(crate) incomplete: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for Assertion {
@@ -61,7 +68,7 @@ pub(crate) fn person(
     party: Party<'_>,
     settings: &IdentitySettings,
 ) -> Map<String, Value> {
-    let mut claims = claims::of(Some(session), party, settings, [0; 16], Timestamp(0));
+    let mut claims = claims::of(session, party, settings, [0; 16], Timestamp(0));
     claims.retain(|name, _| !claims::OF_ITSELF.contains(&name.as_str()));
     claims
 }

@@ -2,6 +2,7 @@
 
 mod branding;
 mod duration;
+mod email_trust;
 mod error;
 mod findings;
 mod header_name;
@@ -17,6 +18,7 @@ mod userinfo;
 mod variables;
 
 pub use branding::{Branding, Contact, MAX_IMAGE, Shades};
+pub use email_trust::{EmailProof, EmailTrust, EmailVerification};
 pub use error::{ConfigError, Loaded, Problem, Warning};
 pub use findings::nearest;
 pub use origin::Origin;
@@ -65,6 +67,9 @@ pub struct IdentitySettings {
     pub signing_key_text: Option<Secret>,
     /// Lower-case header names and the claims that they carry (`jwt_claims_headers`).
     pub claim_headers: Vec<(String, String)>,
+    /// Further headers that no client may send, in lower case; one that ends with `*` stands for every name with that
+    /// beginning (`reserved_request_headers`).
+    pub reserved_headers: Vec<String>,
     /// The claim that names a visitor's groups (`idp_groups_claim`, default `groups`).
     pub groups_claim: String,
     /// What stands as `iss` (`jwt_issuer_format`).
@@ -99,6 +104,15 @@ pub struct Listener {
     pub idle_timeout: Duration,
     /// Whether and how clients' certificates are asked for (`downstream_mtls`).
     pub client_authority: Option<ClientAuthority>,
+}
+
+impl Listener {
+    /// The port of [`Listener::address`].
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let port = self.address.rsplit_once(':').map(|(_, port)| port);
+        port.and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
 }
 
 /// One certificate chain and its private key.
@@ -150,8 +164,8 @@ pub struct ProviderSettings {
     /// Whether the provider answers by a form that the browser posts (OAuth 2.0 Form Post Response Mode), instead of by
     /// the callback's query (`idp_response_mode`).
     pub form_post: bool,
-    /// What `email_verified` must say before policies rely on an address (`require_email_verified`).
-    pub email_verification: EmailVerification,
+    /// When policies may rely on an address, and whose users may sign in.
+    pub email_trust: EmailTrust,
     /// For whom an access token has to be that a program sends (`idp_access_token_allowed_audiences`).
     pub access_token_audiences: Vec<String>,
 }
@@ -180,18 +194,6 @@ pub enum ClientAuth {
     PrivateKey(AssertionKey),
     /// Not at all: a public client (RFC 6749 section 2.1).
     None,
-}
-
-/// When policies may rely on an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EmailVerification {
-    /// `email_verified` is absent, true or the text `true`.
-    #[default]
-    UnlessDenied,
-    /// `email_verified` is JSON true (`strict`).
-    Strict,
-    /// Whatever `email_verified` says (`off`).
-    Off,
 }
 
 /// Longest session that a file may ask for: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be

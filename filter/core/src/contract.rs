@@ -29,3 +29,7 @@ pub const SIGN_IN_HOST_CALLBACK: &str = "/oauth2/callback";
 /// `Cert` (URL-encoded PEM). Only the body writes it, and only when the certificate is valid; what a client sent under
 /// this name is dropped before the module sees the request. The module removes it.
 pub const CLIENT_CERTIFICATE_HEADER: &str = "x-forwarded-client-cert";
+
+/// Request header in which a proxy tells the module the `Transfer-Encoding` of a request, where it takes that one away
+/// before the module sees the request, as Envoy does. What a client sent under this name is dropped before.
+pub const TRANSFER_ENCODING_HEADER: &str = "x-jetway-transfer-encoding";

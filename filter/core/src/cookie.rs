@@ -157,6 +157,27 @@ impl CookieNames {
             .collect()
     }
 
+    /// `Set-Cookie` values that remove every cookie of ours that a request brought.
+    #[must_use]
+    pub fn clear_all(&self, present: &OwnCookies<'_>) -> Vec<String> {
+        // What stands in a name was chosen by the client: only names that could be ours come back to it.
+        let is_id = |id: &&str| {
+            id.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        let attempts = present.attempts.iter().map(|(id, _)| *id).filter(is_id);
+        let fragments = present.fragments.iter().map(|(id, _)| *id).filter(is_id);
+        let sign_out = present.sign_out.map(|_| self.sign_out.clone());
+        let others = attempts
+            .map(|id| self.attempt(id))
+            .chain(fragments.map(|id| self.fragment(id)))
+            .chain(sign_out)
+            .map(|name| clear(&name));
+        let mut lines = self.clear_session(present);
+        lines.extend(others);
+        lines
+    }
+
     fn part(&self, place: usize) -> String {
         format!("{}{place}", self.part_prefix)
     }
@@ -317,6 +338,30 @@ mod tests {
         let found = own(b"a=b; __Host-jetway=S; __Host-jetway_attempt_x1=T; c");
         assert_eq!(found.sessions, [b"S"]);
         assert_eq!(found.attempts, [("x1", b"T".as_slice())]);
+    }
+
+    #[test]
+    fn all_of_ours_can_be_removed() {
+        let header = b"a=b; __Host-jetway=S; __Host-jetway_1=P; __Host-jetway_attempt_x1=T; \
+                       __Host-jetway_fragment_x1=F; __Host-jetway_sign_out=O; __Host-jetway_bounces=B; \
+                       __Host-jetway_attempt_<x> y=T; __Host-jetway_attempt_\xc3\xa9=T";
+        let lines = names().clear_all(&own(header));
+        let removed: Vec<&str> = lines
+            .iter()
+            .map(|line| line.strip_suffix("=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"))
+            .map(Option::unwrap)
+            .collect();
+        assert_eq!(
+            removed,
+            [
+                "__Host-jetway",
+                "__Host-jetway_1",
+                "__Host-jetway_bounces",
+                "__Host-jetway_attempt_x1",
+                "__Host-jetway_fragment_x1",
+                "__Host-jetway_sign_out",
+            ]
+        );
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 mod answer;
 mod bounces;
+mod caching;
 mod callback;
+mod clear_cookies;
 mod cockpit;
 mod endpoints;
 mod errand;
 mod explain;
+mod forged;
 mod forward;
+mod key_lookup;
 mod plan;
 mod program;
 mod provider_logout;
@@ -15,6 +19,7 @@ mod renew;
 mod revoked;
 mod rewrite;
 mod routes;
+mod shrink;
 mod sign_in;
 mod sign_out;
 mod upgrade;
@@ -22,11 +27,12 @@ mod visit;
 mod watch;
 mod who_am_i;
 
-pub use answer::AnswerEdits;
+pub use answer::{AnswerEdits, refuse_status};
+pub(crate) use caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
 pub(crate) use callback::Landing;
 pub(crate) use cockpit::Standing;
 pub use cockpit::cookie::Binding;
-pub(crate) use provider_logout::KeyLookup;
+pub(crate) use key_lookup::KeyLookup;
 pub use rewrite::{upstream_host, upstream_target};
 
 use std::cell::OnceCell;
@@ -34,18 +40,22 @@ use std::rc::Rc;
 
 use crate::assertion::{Assertions, needed_claims};
 use crate::client_certificate::CertificateReader;
-use crate::config::{Config, ProviderKind, Route, Target};
+use crate::config::{BearerFormat, Config, ProviderKind, Route, Target};
 use crate::cookie::CookieNames;
 use crate::env::Env;
+use crate::forwarded::TrustedProxies;
+use crate::head_size::is_too_large;
 use crate::header::Reserved;
 use crate::in_force::InForce;
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::Claims;
+use crate::oidc::email;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::page::Look;
+use crate::path::without_parameters;
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::renewal::{Queue, Standings};
 use crate::reply::{Audience, Extras, plain, refuse};
 use crate::request::{Parsed, Request};
@@ -54,13 +64,14 @@ use crate::seal::Sealer;
 use crate::session::{Session, SessionReader};
 use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
 use crate::watched::Watched;
+use crate::websocket;
 use cockpit::cookie::Binder;
+use forged::ForgedTokens;
 use plan::Plan;
 use program::BearerTokens;
-use provider_logout::Forgeries;
-use renew::{Due, RENEWAL_WAIT};
-use routes::RouteIndex;
-use upgrade::{WEBSOCKET_VERSION, refused_upgrade};
+use renew::Due;
+use routes::{HTTPS, KnownOrigin, RouteIndex};
+use upgrade::refused_upgrade;
 use visit::Visit;
 
 /// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1): upstreams may take fewer of these.
@@ -80,8 +91,10 @@ pub struct Gate {
     binder: Option<Binder>,
     sessions: SessionReader,
     revocations: Revocations,
-    forgeries: Forgeries,
+    forged: ForgedTokens,
     certificates: CertificateReader,
+    /// Whose word about the client is passed on.
+    proxies: TrustedProxies,
     assertions: Assertions,
     bearers: BearerTokens,
     provider: Option<Provider>,
@@ -96,6 +109,8 @@ pub struct Gate {
     policy_needs: ClaimNeeds,
     policy_digest: String,
     asks_for_address: bool,
+    /// Whether a route takes the provider's tokens.
+    takes_tokens: bool,
     /// How pages look.
     look: Rc<Look>,
 }
@@ -107,8 +122,22 @@ enum Found<'g> {
     Own,
     /// To a route.
     Route(Chosen<'g>),
-    /// To nothing: no route has this host, or none of them this port and path.
+    /// To nothing: no route has this host and path.
     Nothing,
+    /// To nothing: routes have this host, but by other ports.
+    OtherPort,
+    /// To different places, depending on whether a server reads what follows a `;` as a parameter.
+    Ambiguous,
+}
+
+impl Found<'_> {
+    /// Whether both lead to the same place.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(one), Self::Route(other)) => one.number == other.number,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
 }
 
 /// The route of a request.
@@ -140,12 +169,13 @@ impl Gate {
             needs.tell(needed_claims(identity));
         }
         let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
+        let reserved_headers = identity.reserved_headers.iter().map(String::as_str);
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));
         let secret = config.session.secret.as_ref();
         Self {
-            index: RouteIndex::new(&config.routes),
+            index: RouteIndex::new(&config.routes, config.listener.port()),
             plans: plans.collect(),
-            reserved: Reserved::new(claim_headers),
+            reserved: Reserved::new(claim_headers.chain(reserved_headers)),
             cookies: CookieNames::new(&config.session.cookie_name),
             sealer: secret.map(|secret| Sealer::new(secret, &config.session.previous_secrets)),
             binder: secret
@@ -153,8 +183,9 @@ impl Gate {
                 .map(|secret| Binder::new(secret, &config.session.previous_secrets)),
             sessions: SessionReader::default(),
             revocations: Revocations::default(),
-            forgeries: Forgeries::default(),
+            forged: ForgedTokens::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
+            proxies: TrustedProxies::of(&config.listener),
             assertions: Assertions::default(),
             bearers: BearerTokens::default(),
             standings: Standings::default(),
@@ -165,16 +196,23 @@ impl Gate {
             policy_needs,
             asks_for_address: policies().any(Policy::asks_for_address)
                 || cockpits().next().is_some(),
+            takes_tokens: takes_tokens(&config),
             look: Rc::new(Look::new(&config.branding)),
             provider: config.provider.take().map(Provider::new),
             config,
         }
     }
 
-    /// Whether any policy asks where a client comes from, so that a body has to find out ([`Request::from`]).
+    /// Whether it matters where a request with these headers comes from, so that a proxy has to find out
+    /// ([`Request::from`]): when any policy asks, and for what is limited for each client address.
     #[must_use]
-    pub const fn asks_for_address(&self) -> bool {
+    pub fn asks_for_address(&self, headers: &[(String, Vec<u8>)]) -> bool {
         self.asks_for_address
+            || headers.iter().any(|(name, value)| match name.as_str() {
+                "authorization" => self.takes_tokens,
+                ":path" => value.starts_with(provider_logout::BACKCHANNEL_LOGOUT.as_bytes()),
+                _ => false,
+            })
     }
 
     /// Decides about a request.
@@ -183,10 +221,17 @@ impl Gate {
             Ok(request) => request,
             Err(refusal) => return Step::Reply(self.refuse_unreadable(request, refusal)),
         };
+        if is_too_large(request.headers) && !Self::is_about_cookies(&request) {
+            return Step::Reply(self.refuse_head(&request));
+        }
         let chosen = match self.find(&request) {
             Found::Route(chosen) => chosen,
             Found::Own => return self.answer_own(&request, env),
             Found::Nothing => return self.refuse(&request, Refusal::NotFound),
+            Found::OtherPort => return self.refuse(&request, Refusal::Misdirected),
+            Found::Ambiguous => {
+                return self.refuse(&request, Refusal::BadRequest(BadRequest::Path));
+            }
         };
         let mut visit = self.visit(&request, env);
         if visit.session.is_none() {
@@ -198,8 +243,7 @@ impl Gate {
         }
         let due = visit.session.as_ref();
         let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
-        if due == Due::Overdue {
-            let until = env.now.plus(RENEWAL_WAIT);
+        if let Due::Overdue { until } = due {
             return Step::Hold { until };
         }
         self.decide(&request, &chosen, &visit, env)
@@ -263,19 +307,35 @@ impl Gate {
         Parsed::read(request, &self.reserved)
     }
 
-    /// Finds where a request leads.
+    /// Finds where a request leads. Applications disagree about what follows a `;` in a path: where that would lead to
+    /// another place, the request leads nowhere.
     fn find(&self, request: &Parsed<'_>) -> Found<'_> {
+        let found = self.find_path(request, request.path());
+        match without_parameters(request.path()) {
+            Some(path) if !found.is_same(&self.find_path(request, &path)) => Found::Ambiguous,
+            _ => found,
+        }
+    }
+
+    /// Finds where a request leads by the letters of this path.
+    fn find_path(&self, request: &Parsed<'_>, path: &str) -> Found<'_> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         let is_sign_in_host = self.is_sign_in_host(request);
-        if endpoints::is_own(request.path(), is_sign_in_host) {
-            return if is_sign_in_host || self.index.knows(routes, host) {
+        let known = self.index.origin(routes, &request.authority);
+        let is_by_other_port = known == KnownOrigin::OtherPort
+            || (known == KnownOrigin::No && self.is_host_of_sign_in(request));
+        if is_by_other_port && !is_sign_in_host {
+            return Found::OtherPort;
+        }
+        if endpoints::is_own(path, is_sign_in_host) {
+            return if is_sign_in_host || known == KnownOrigin::Yes {
                 Found::Own
             } else {
                 Found::Nothing
             };
         }
-        let port = request.authority.port.unwrap_or(443);
-        let place = self.index.find(routes, host, port, request.path());
+        let port = request.authority.port.unwrap_or(HTTPS);
+        let place = self.index.find(routes, host, port, path);
         let chosen = place.and_then(|place| {
             Some(Chosen {
                 number: RouteNumber(place),
@@ -313,8 +373,9 @@ impl Gate {
                 let entry = entry.as_ref().zip(binding.as_ref());
                 match self.edits(request, chosen, facts, entry, told, env) {
                     Ok(edits) => {
-                        let forward = Forward::new(permit, chosen.number, edits);
-                        Step::Forward(forward.bound(binding))
+                        let forward = Forward::new(permit, chosen.number, edits.edits);
+                        let forward = forward.switching(request.upgrade.is_some());
+                        Step::Forward(forward.bound(binding).warned(edits.warning))
                     }
                     Err(refusal) => self.refuse(request, refusal),
                 }
@@ -357,6 +418,11 @@ impl Gate {
         }
     }
 
+    /// What the operator has to know about the provider, once; for the log.
+    pub fn take_provider_warning(&self) -> Option<String> {
+        self.provider.as_ref().and_then(Provider::take_warning)
+    }
+
     pub(crate) fn absorb_keys(&self, reply: &ProviderReply<'_>, env: &Env<'_>) {
         if let Some(provider) = &self.provider {
             provider.absorb_keys(reply, env);
@@ -385,7 +451,13 @@ impl Gate {
 
     /// Whether the file's policies or headers want to know what these claims do not say, so that UserInfo is worth a call.
     pub(crate) fn lacks_claims(&self, claims: &Claims) -> bool {
-        !claims.contains_key("email") || self.needs.lacks(claims)
+        let trust = self
+            .provider
+            .as_ref()
+            .map(|provider| &provider.settings().email_trust);
+        !claims.contains_key("email")
+            || self.needs.lacks(claims)
+            || trust.is_some_and(|trust| email::is_unproven(claims, trust))
     }
 
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {
@@ -436,9 +508,18 @@ impl Gate {
             reply.add("allow", methods.to_owned());
         }
         if refusal == Refusal::WebsocketVersion {
-            reply.add("sec-websocket-version", WEBSOCKET_VERSION.to_owned());
+            reply.add("sec-websocket-version", websocket::VERSION.to_owned());
         }
         Step::Reply(reply)
+    }
+
+    /// The same, with a reason that the log tells and the client does not learn.
+    fn refuse_because(&self, request: &Parsed<'_>, refusal: Refusal, why: &str) -> Step {
+        let mut step = self.refuse(request, refusal);
+        if let Step::Reply(reply) = &mut step {
+            reply.event = format!("{} ({why})", line(refusal)).into();
+        }
+        step
     }
 
     fn refuse_unreadable(&self, request: &Request<'_>, refusal: Refusal) -> Reply {
@@ -449,6 +530,12 @@ impl Gate {
         }
         reply
     }
+}
+
+/// Whether a route takes the provider's tokens in the place of a session.
+fn takes_tokens(config: &Config) -> bool {
+    let is_one = |route: &Route| route.bearer != BearerFormat::Session;
+    config.routes.iter().any(is_one)
 }
 
 /// What robots are told where they would be refused or sent to the provider (RFC 9309).

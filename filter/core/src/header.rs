@@ -1,73 +1,10 @@
-//! Header names that a client may not bring to an upstream, and bytes that a header value may not have.
+//! Header names that a client may not bring to an upstream, and how values are carried in headers.
 
-use crate::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
+mod reserved;
 
-/// Claims about the request or the visitor that only a proxy may make, and overrides that would let an upstream serve
-/// another path or method than the one that was judged. `X-Forwarded-For` and `-Proto` are the body's: it has replaced
-/// them before the module sees the request.
-const SPOOFABLE: [&str; 9] = [
-    "forwarded",
-    "x-auth-request-email",
-    "x-auth-request-user",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-method",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
-
-/// Beginnings of names under which upstreams are told by proxies who the visitor is and how they came.
-const SPOOFABLE_PREFIXES: [&str; 2] = ["x-pomerium-", "x-forwarded-"];
-/// Those of them that are the body's, in this spelling only.
-const BODYS: [&str; 2] = ["x-forwarded-for", "x-forwarded-proto"];
-
-/// The names of headers that are removed from every request of a client, because only a proxy may make them.
-#[derive(Debug)]
-pub(crate) struct Reserved {
-    /// Names of `jwt_claims_headers`, folded; an application behind may take each for the proxy's word.
-    configured: Vec<String>,
-    /// The first bytes of all reserved names, as bits: nearly every header fails here.
-    first: u128,
-}
-
-impl Reserved {
-    /// The names that are always reserved, and these.
-    pub(crate) fn new<'n>(configured: impl Iterator<Item = &'n str>) -> Self {
-        let mut reserved = Self {
-            configured: configured
-                .filter(|name| !name.starts_with(':'))
-                .map(|name| name.bytes().map(|byte| char::from(fold(byte))).collect())
-                .collect(),
-            first: bit(b'x') | bit(b'f'),
-        };
-        for name in &reserved.configured {
-            reserved.first |= name.bytes().next().map_or(0, bit);
-        }
-        reserved
-    }
-
-    /// Whether a header of this name is removed. `_` and `.` count as `-`, because many servers read them so.
-    pub(crate) fn covers(&self, name: &str) -> bool {
-        let Some(first) = name.bytes().next() else {
-            return false;
-        };
-        self.first & bit(fold(first)) != 0
-            && !BODYS.contains(&name)
-            && (SPOOFABLE_PREFIXES
-                .iter()
-                .any(|prefix| has_alias_prefix(name, prefix))
-                || is_alias(name, ROUTE_HEADER)
-                || is_alias(name, CLIENT_CERTIFICATE_HEADER)
-                || SPOOFABLE.iter().any(|spoofable| is_alias(name, spoofable))
-                || self.configured.iter().any(|own| is_alias(name, own)))
-    }
-}
-
-/// One bit for each ASCII byte, none for others.
-const fn bit(byte: u8) -> u128 {
-    if byte < 128 { 1 << byte } else { 0 }
-}
+use crate::path::escape;
+pub use reserved::{RESERVED, ReservedGroup};
+pub(crate) use reserved::{Reserved, WRITTEN_BY_PROXY, is_alias};
 
 /// A header value without what is not allowed in one (RFC 9110 section 5.5): control characters, and space at its ends.
 pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
@@ -80,73 +17,41 @@ pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Whether a name is this one; `_` and `.` count as `-`.
-pub(crate) fn is_alias(name: &str, canonical: &str) -> bool {
-    name.len() == canonical.len() && has_alias_prefix(name, canonical)
+/// Returns values as one header value: each percent-encoded ([`encode`]), with commas between them. Split at the commas
+/// and then decoded, it gives the same values again.
+pub(crate) fn comma_list<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<u8> {
+    let mut list = Vec::new();
+    for (place, value) in values.into_iter().enumerate() {
+        if place > 0 {
+            list.push(b',');
+        }
+        encode(value, &mut list);
+    }
+    list
 }
 
-fn has_alias_prefix(name: &str, prefix: &str) -> bool {
-    name.len() >= prefix.len()
-        && name
-            .bytes()
-            .zip(prefix.bytes())
-            .all(|(have, want)| fold(have) == want)
-}
-
-const fn fold(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
+/// Appends a value, percent-encoded where a header or a list would change it: control characters, what is not ASCII (as
+/// UTF-8, RFC 8187 section 3.2.1), commas, `%` itself, and space at the ends.
+fn encode(value: &str, into: &mut Vec<u8>) {
+    let last = value.len().saturating_sub(1);
+    for (place, byte) in value.bytes().enumerate() {
+        let is_kept = match byte {
+            b',' | b'%' => false,
+            b' ' => place != 0 && place != last,
+            other => other.is_ascii_graphic(),
+        };
+        if is_kept {
+            into.push(byte);
+        } else {
+            into.extend(escape(byte));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reserved() -> Reserved {
-        Reserved::new(["remote_user", "X-Email", ":path"].into_iter())
-    }
-
-    #[test]
-    fn every_spelling_is_caught() {
-        for name in [
-            "x-pomerium-jwt-assertion",
-            "X_Pomerium_Claim.Email",
-            "x-jetway-route",
-            "x.jetway_route",
-            "X-Forwarded-Host",
-            "x_http_method_override",
-            "x-forwarded-client-cert",
-            "x_forwarded_client_cert",
-            "forwarded",
-            "remote-user",
-            "Remote_User",
-            "remote.user",
-            "x_email",
-        ] {
-            assert!(reserved().covers(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn others_pass() {
-        for name in [
-            "x-forwarded-for",
-            "x-forwarded-proto",
-            "x-request-id",
-            "cookie",
-            "xpomerium",
-            "x-pomerium",
-            "remote-user-agent",
-            "remote",
-            "\u{e9}",
-            ":path",
-            "",
-        ] {
-            assert!(!reserved().covers(name), "{name}");
-        }
-    }
+    use proptest::prelude::*;
 
     #[test]
     fn values_are_cleaned_of_what_could_end_them() {
@@ -157,6 +62,34 @@ mod tests {
             (b"", b""),
         ] {
             assert_eq!(clean(value.to_vec()), clean_value);
+        }
+    }
+
+    #[test]
+    fn lists_are_encoded() {
+        for (values, list) in [
+            (&[][..], ""),
+            (&["a"], "a"),
+            (&["a", "b c"], "a,b c"),
+            (&["x,admins"], "x%2Cadmins"),
+            (&["adm\0in", "a\r\nb: c"], "adm%00in,a%0D%0Ab: c"),
+            (&["\u{c5}", "100%", "\t"], "%C3%85,100%25,%09"),
+            (&[" a ", " ", ""], "%20a%20,%20,"),
+        ] {
+            assert_eq!(comma_list(values.iter().copied()), list.as_bytes());
+        }
+    }
+
+    proptest! {
+        /// The list says what was put into it, and is a header's value.
+        #[test]
+        fn lists_can_be_read_back(values in proptest::collection::vec(any::<String>(), 1..5)) {
+            let list = comma_list(values.iter().map(String::as_str));
+            prop_assert!(list.iter().all(|byte| (0x20..0x7f).contains(byte)));
+            let text = String::from_utf8(clean(list.clone())).unwrap();
+            prop_assert_eq!(text.as_bytes(), list);
+            let read: Vec<String> = text.split(',').map(|part| crate::path::decode(part).into_owned()).collect();
+            prop_assert_eq!(read, values);
         }
     }
 }

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod address_limit;
 pub mod assertion;
+pub mod capacity;
 mod client_certificate;
 pub mod colour;
 pub mod config;
@@ -14,7 +16,9 @@ pub mod contract;
 pub mod cookie;
 pub mod env;
 pub mod explain;
+pub mod forwarded;
 pub mod gate;
+pub mod head_size;
 pub mod header;
 mod in_force;
 pub mod json;
@@ -26,6 +30,7 @@ pub mod path;
 pub mod policy;
 pub mod refusal;
 pub mod renewal;
+pub mod repeats;
 mod reply;
 pub mod request;
 mod revocation;
@@ -38,6 +43,12 @@ pub mod unix_user;
 mod used;
 pub mod waiting;
 pub mod watched;
+pub mod websocket;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+#[allow(clippy::panic, reason = "only tests have it, and cargo-fuzz")]
+pub mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "only tests have it, and cargo-fuzz")]
 mod testing;

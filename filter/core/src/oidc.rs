@@ -8,6 +8,7 @@ pub mod claims;
 mod client_auth;
 pub(crate) mod clock;
 pub mod compact;
+pub(crate) mod email;
 pub(crate) mod github;
 pub mod keys;
 pub mod logout_token;
@@ -25,6 +26,10 @@ pub const MAX_ATTEMPTS: usize = 5;
 
 /// How long a person may take at the provider, in seconds.
 pub const ATTEMPT_LIFETIME: u64 = 600;
+
+/// How long a browser keeps an attempt, in seconds: one that took too long still knows where to begin again. An hour covers
+/// a forgotten tab; what is kept longer only weighs on each request.
+pub const ATTEMPT_KEPT: u64 = 3600;
 
 /// How long one call to the provider may take, in milliseconds.
 pub const CALL_TIMEOUT_MS: u32 = 10_000;

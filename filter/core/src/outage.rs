@@ -6,6 +6,8 @@
 pub enum Outage {
     /// The upstream answers, but not properly.
     BadAnswer,
+    /// The upstream has the maximum of requests.
+    Overloaded,
     /// There is no connection to the upstream.
     Unreachable,
     /// The upstream does not answer in time.
@@ -16,8 +18,9 @@ pub enum Outage {
 
 impl Outage {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::BadAnswer,
+        Self::Overloaded,
         Self::Unreachable,
         Self::TooSlow,
         Self::Undecided,
@@ -28,7 +31,7 @@ impl Outage {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadAnswer => 502,
-            Self::Unreachable | Self::Undecided => 503,
+            Self::Overloaded | Self::Unreachable | Self::Undecided => 503,
             Self::TooSlow => 504,
         }
     }
@@ -38,6 +41,7 @@ impl Outage {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadAnswer => "The application gave no proper answer",
+            Self::Overloaded => "The application is overloaded",
             Self::Unreachable => "The application is not there right now",
             Self::TooSlow => "The application takes too long",
             Self::Undecided => "Access cannot be decided right now",
@@ -49,6 +53,7 @@ impl Outage {
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::BadAnswer => "The application did not answer properly.",
+            Self::Overloaded => "The application has too many requests right now.",
             Self::Unreachable => "The application cannot be reached.",
             Self::TooSlow => "The application did not answer in time.",
             Self::Undecided => "The proxy itself does not work as it should.",

@@ -42,10 +42,27 @@ pub struct Page<'a> {
     pub list: Option<List<'a>>,
     /// Offers a button that signs out.
     pub sign_out: bool,
+    /// A button that sends a form.
+    pub form: Option<Form<'a>>,
+    /// Offers a button that deletes the site's cookies.
+    pub clear_cookies: bool,
     /// Address and words of a link; an empty address loads the page again.
     pub link: Option<(&'a str, &'a str)>,
     /// By which the operator finds the request.
     pub request_id: &'a str,
+}
+
+/// A form with one hidden field and a button. It is sent to this site.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    /// Path to which it is sent.
+    pub action: &'a str,
+    /// Name of the field.
+    pub name: &'a str,
+    /// Value of the field.
+    pub value: &'a str,
+    /// Text of the button.
+    pub button: &'a str,
 }
 
 /// A list with a heading.

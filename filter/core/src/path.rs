@@ -19,8 +19,12 @@ pub enum BadPath {
     Ambiguous,
 }
 
-/// The canonical form of `:path`: dot segments resolved, repeated slashes merged, backslashes read as slashes, escapes of
-/// unreserved characters decoded and other escapes in upper case (RFC 3986 section 6.2.2). The query is kept as it is.
+/// Returns the canonical form of `:path`, which routes and policies match and the upstream gets.
+///
+/// Dot segments are resolved, repeated slashes merged and backslashes read as slashes. Every character that may stand in
+/// a path segment as it is (`pchar` of RFC 3986 section 3.3) is written as it is, and every other one as an escape in
+/// upper case: servers decode a path before they look at it, so that `/users%3Adelete` is `/users:delete` to them. The
+/// query is kept as it is.
 ///
 /// # Errors
 /// When the path has no single meaning, see [`BadPath`].
@@ -39,20 +43,38 @@ pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
     if has_dot_segment_with_parameter(&unescaped) {
         return Err(BadPath::Ambiguous);
     }
-    let mut canonical = resolve(&unescaped);
+    let mut canonical = resolve(unescaped.split('/'));
     if let Some(query) = query {
         canonical.push('?');
         canonical.push_str(query);
     }
+    // An escape is longer than what it stands for.
+    if canonical.len() > MAX_PATH {
+        return Err(BadPath::Shape);
+    }
     Ok(Cow::Owned(canonical))
 }
 
+/// Returns a path as servers read it that take what follows a `;` in a segment for a parameter (Java's), or `None` for
+/// one without parameters. Works on a canonical path and on a decoded one ([`decode`]).
+#[must_use]
+pub(crate) fn without_parameters(path: &str) -> Option<String> {
+    if !path.contains(';') {
+        return None;
+    }
+    let names = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default());
+    Some(resolve(names))
+}
+
 /// Whether a path that a rewrite has made may be sent to an upstream: nothing is in it that [`canonical`] refuses, and
-/// nothing that an upstream could resolve into another path than the one that was judged. Repeated slashes stay: they
-/// come from the operator's own text.
+/// nothing that an upstream could resolve into another path than the one that was judged, or read as the name of a host
+/// (`//host/path`, RFC 3986 section 4.2). Repeated slashes elsewhere stay: they come from the operator's own text.
 #[must_use]
 pub(crate) fn is_sendable(raw: &str) -> bool {
-    if raw.len() > MAX_PATH || !raw.starts_with('/') || !raw.bytes().all(is_fit) {
+    let is_absolute = raw.starts_with('/') && !raw.starts_with("//");
+    if raw.len() > MAX_PATH || !is_absolute || !raw.bytes().all(is_fit) {
         return false;
     }
     let (path, _) = split_query(raw);
@@ -103,12 +125,22 @@ pub fn decode(path: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
+/// Whether a character may stand in a path segment as it is: `pchar` without escapes (RFC 3986 section 3.3).
+const fn is_literal(byte: u8) -> bool {
+    let is_unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let is_delimiter = matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    );
+    is_unreserved || is_delimiter || matches!(byte, b':' | b'@')
+}
+
 /// Whether nothing in the path could change; true for nearly every request.
 fn is_plain(path: &str) -> bool {
     let mut previous = 0;
     for byte in path.bytes() {
-        let suspicious =
-            matches!(byte, b'%' | b'\\') || (previous == b'/' && matches!(byte, b'/' | b'.'));
+        let suspicious = !(byte == b'/' || is_literal(byte))
+            || (previous == b'/' && matches!(byte, b'/' | b'.'));
         if suspicious {
             return false;
         }
@@ -117,7 +149,7 @@ fn is_plain(path: &str) -> bool {
     true
 }
 
-/// Decodes what may be decoded without changing the meaning. The result is ASCII.
+/// Writes each character in its one form. The result is ASCII.
 fn unescape(path: &str) -> Result<String, BadPath> {
     let mut text = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
@@ -127,15 +159,18 @@ fn unescape(path: &str) -> Result<String, BadPath> {
             b'%' => {
                 let value = hex(bytes.next())? << 4 | hex(bytes.next())?;
                 decoded.push(value);
-                push_escape(&mut text, value)?;
+                if matches!(value, b'/' | b'\\' | 0x00..=0x1f | 0x7f) {
+                    return Err(BadPath::Ambiguous);
+                }
+                push(&mut text, value);
             }
-            b'\\' => {
+            b'/' | b'\\' => {
                 decoded.push(b'/');
                 text.push('/');
             }
             other => {
                 decoded.push(other);
-                text.push(char::from(other));
+                push(&mut text, other);
             }
         }
     }
@@ -145,21 +180,20 @@ fn unescape(path: &str) -> Result<String, BadPath> {
     Ok(text)
 }
 
-fn push_escape(text: &mut String, value: u8) -> Result<(), BadPath> {
-    match value {
-        b'/' | b'\\' | 0x00..=0x1f | 0x7f => Err(BadPath::Ambiguous),
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            text.push(char::from(value));
-            Ok(())
-        }
-        other => {
-            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            text.push('%');
-            text.push(char::from(DIGITS[usize::from(other >> 4)]));
-            text.push(char::from(DIGITS[usize::from(other & 0xf)]));
-            Ok(())
-        }
+/// Appends a character of a segment as it is, or escaped when it may not stand there.
+fn push(text: &mut String, value: u8) {
+    if is_literal(value) {
+        text.push(char::from(value));
+    } else {
+        text.extend(escape(value).map(char::from));
     }
+}
+
+/// Returns the escape of a byte (RFC 3986 section 2.1), in upper case.
+pub(crate) fn escape(byte: u8) -> [u8; 3] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS[usize::from(value & 0xf)];
+    [b'%', digit(byte >> 4), digit(byte)]
 }
 
 fn hex(digit: Option<u8>) -> Result<u8, BadPath> {
@@ -179,10 +213,10 @@ fn has_dot_segment_with_parameter(path: &str) -> bool {
 }
 
 /// Removes dot segments and empty segments (RFC 3986 section 5.2.4).
-fn resolve(path: &str) -> String {
+fn resolve<'s>(segments: impl Iterator<Item = &'s str>) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut directory = false;
-    for segment in path.split('/') {
+    for segment in segments {
         directory = matches!(segment, "" | "." | "..");
         match segment {
             "" | "." => {}
@@ -192,7 +226,8 @@ fn resolve(path: &str) -> String {
             name => kept.push(name),
         }
     }
-    let mut resolved = String::with_capacity(path.len());
+    let length = kept.iter().map(|segment| segment.len() + 1).sum::<usize>();
+    let mut resolved = String::with_capacity(length + 1);
     for segment in &kept {
         resolved.push('/');
         resolved.push_str(segment);
@@ -210,7 +245,12 @@ mod tests {
 
     #[test]
     fn plain_paths_are_borrowed() {
-        for path in ["/", "/a/b.c?x=//../%zz", "/cockpit/@localhost/a..b"] {
+        for path in [
+            "/",
+            "/a/b.c?x=//../%zz|%3a",
+            "/cockpit/@localhost/a..b",
+            "/-._~!$&'()*+,;=:@",
+        ] {
             assert!(
                 matches!(canonical(path), Ok(Cow::Borrowed(same)) if same == path),
                 "{path}"
@@ -234,8 +274,32 @@ mod tests {
             ("/a/..", "/"),
             ("/%c3%a9", "/%C3%A9"),
             ("/%252e%252e/admin", "/%252e%252e/admin"),
+            ("/%253A", "/%253A"),
+            ("/v1/users%3Adelete", "/v1/users:delete"),
+            ("/v1/users%3adelete?a=%3a", "/v1/users:delete?a=%3a"),
+            ("/%2D%2E%5F%7E", "/-._~"),
+            ("/%21%24%26%27%28%29%2A%2B%2C%3B%3D%3a%40", "/!$&'()*+,;=:@"),
+            ("/%20%22%23%3c%3e%3f", "/%20%22%23%3C%3E%3F"),
+            ("/\"<>[]^`{|}", "/%22%3C%3E%5B%5D%5E%60%7B%7C%7D"),
+            ("/%5b%7c%5D", "/%5B%7C%5D"),
         ] {
             assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_left_out() {
+        for (path, expected) in [
+            ("/a", None),
+            ("/admin;x", Some("/admin")),
+            ("/admin;", Some("/admin")),
+            ("/admin;/", Some("/admin/")),
+            ("/;x/admin", Some("/admin")),
+            ("/a;b=1;c/d;e/f", Some("/a/d/f")),
+            ("/a/;x", Some("/a/")),
+            ("/;", Some("/")),
+        ] {
+            assert_eq!(without_parameters(path).as_deref(), expected, "{path}");
         }
     }
 
@@ -260,6 +324,7 @@ mod tests {
             ("/%c0%ae%c0%ae/", BadPath::Escape),
             ("/public/..;/admin", BadPath::Ambiguous),
             ("/public/%2e%2e;x/admin", BadPath::Ambiguous),
+            ("/public/..%3bx/admin", BadPath::Ambiguous),
             ("/.;/admin", BadPath::Ambiguous),
             ("/a%2fb", BadPath::Ambiguous),
             ("/a%5Cb", BadPath::Ambiguous),
@@ -271,6 +336,10 @@ mod tests {
             canonical(&format!("/{}", "a".repeat(MAX_PATH))),
             Err(BadPath::Shape)
         );
+        assert_eq!(
+            canonical(&format!("/{}", "|".repeat(MAX_PATH / 2))),
+            Err(BadPath::Shape)
+        );
     }
 
     #[test]
@@ -278,7 +347,8 @@ mod tests {
         for (raw, sendable) in [
             ("/", true),
             ("/a//b", true),
-            ("//", true),
+            ("//", false),
+            ("//a", false),
             ("/%7Ea/%c3%a9", true),
             ("/a?/../#", false),
             ("/a?/../%zz", true),
@@ -304,20 +374,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn canonical_paths_can_be_sent(raw in "/[a-z%/.\\\\2eEfF;?]{0,40}") {
+        fn canonical_paths_can_be_sent(raw in "/[a-z%/.\\\\2-5a-fA-F;:|?]{0,40}") {
             if let Ok(canonical) = canonical(&raw) {
                 prop_assert!(is_sendable(&canonical));
             }
         }
 
         #[test]
-        fn canonical_is_stable(raw in "/[a-z%/.\\\\2eEfF;?]{0,40}") {
+        fn canonical_is_stable(raw in "/[a-z%/.\\\\2-5a-fA-F;:|?]{0,40}") {
             if let Ok(once) = canonical(&raw) {
                 let twice = canonical(&once).map(Cow::into_owned);
                 prop_assert_eq!(twice.as_deref(), Ok(&*once));
                 let (path, _) = split_query(&once);
                 prop_assert!(path.starts_with('/') && !path.contains("//") && !path.contains('\\'));
                 prop_assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
+                let escaped = path.replace('%', "").bytes().all(|byte| byte == b'/' || is_literal(byte));
+                prop_assert!(escaped, "{}", path);
             }
         }
 

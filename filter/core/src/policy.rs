@@ -12,6 +12,7 @@ mod time;
 mod trace;
 pub mod words;
 
+use crate::path::without_parameters;
 pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
 pub use criterion::{Criterion, Facts};
 pub use list::ListMatcher;
@@ -64,6 +65,17 @@ pub enum Decision {
     Deny(Reasons),
 }
 
+impl Decision {
+    /// The one of two that lets fewer people in.
+    fn stricter(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Deny(_), _) | (Self::SignIn(_), Self::Allow(_)) => self,
+            (_, Self::Deny(_) | Self::SignIn(_)) => other,
+            (Self::Allow(_), Self::Allow(_)) => self,
+        }
+    }
+}
+
 /// A truth value with the reasons that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Verdict {
@@ -72,8 +84,21 @@ struct Verdict {
 }
 
 impl Policy {
-    /// Judges a request.
+    /// Judges a request. Applications disagree about what follows a `;` in a path, so that it is judged with and without
+    /// it, and the stricter decision counts.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let decision = self.decide_as_written(facts);
+        match without_parameters(facts.path) {
+            Some(path) => {
+                let path = path.as_str();
+                decision.stricter(self.decide_as_written(&Facts { path, ..*facts }))
+            }
+            None => decision,
+        }
+    }
+
+    /// Judges a request by the letters of its path.
+    fn decide_as_written(&self, facts: &Facts<'_>) -> Decision {
         let allow = any(self.allow.iter().map(|term| term.judge(facts)));
         let deny = any(self.deny.iter().map(|term| term.judge(facts)));
         let reasons = allow.reasons.and(deny.reasons);
@@ -104,6 +129,12 @@ impl Policy {
     pub fn asks_for_address(&self) -> bool {
         self.criteria()
             .any(|criterion| matches!(criterion, Criterion::SourceIp(_)))
+    }
+
+    /// Whether any criterion asks for the user's email address or its domain.
+    #[must_use]
+    pub(crate) fn asks_for_email(&self) -> bool {
+        self.criteria().any(Criterion::asks_for_email)
     }
 
     /// Names the claim in which the provider tells a visitor's groups; `groups` unless it is said.

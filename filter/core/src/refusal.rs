@@ -5,14 +5,20 @@
 pub enum Refusal {
     /// The request has no single meaning.
     BadRequest(BadRequest),
+    /// More cookies and headers than are forwarded, see [`crate::head_size`].
+    HeadTooLarge,
     /// `TRACE`, `CONNECT`, or a method that one of our own endpoints does not have.
     MethodNotAllowed,
     /// No route has this host and path, or no endpoint of ours has this name.
     NotFound,
+    /// Routes have this host, but by other ports (RFC 9110 section 15.5.20).
+    Misdirected,
     /// Nobody is signed in, and a redirect would not help this client.
     Unauthenticated,
     /// A program brought a token that does not hold (RFC 6750 section 3.1).
     BearerToken,
+    /// Too many tokens that do not hold came from the client's address.
+    TooManyTokens,
     /// The policy says no.
     Forbidden,
     /// The policy asks for a client certificate, and there is no valid one. Status 495, as nginx and Pomerium have it.
@@ -40,6 +46,8 @@ pub enum Refusal {
 pub enum BadRequest {
     /// No host, two hosts, or not a host.
     Host,
+    /// A question about a program that is over, was answered, or belongs to another session.
+    Handover,
     /// Not a method.
     Method,
     /// Two `Origin` headers.
@@ -54,6 +62,8 @@ pub enum BadRequest {
     Upgrade,
     /// A websocket's key that is none.
     WebsocketKey,
+    /// A websocket's handshake with a body.
+    WebsocketBody,
 }
 
 impl BadRequest {
@@ -62,6 +72,9 @@ impl BadRequest {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Host => "`Host` is not one plain host, or it ends with a dot",
+            Self::Handover => {
+                "the question about the program is over, was answered, or belongs to another session"
+            }
             Self::Method => "this is not a method",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
@@ -69,6 +82,7 @@ impl BadRequest {
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
             Self::WebsocketKey => "`Sec-WebSocket-Key` is not 16 bytes in base64",
+            Self::WebsocketBody => "the handshake of a WebSocket has no body",
         }
     }
 }
@@ -88,6 +102,8 @@ pub enum SignInProblem {
     CodeRefused,
     /// The provider's answer cannot be used: not the protocol, too long, or an error of its own.
     ProviderAnswer,
+    /// The provider's access token is of another type than `Bearer` (OpenID Connect Core 1.0 section 3.1.3.3).
+    TokenType,
     /// The browser has signed in several times within a minute, and comes back without a session each time.
     Circle,
     /// What has to be kept about the person does not fit into a browser's cookies.
@@ -103,6 +119,8 @@ pub enum TokenProblem {
     Malformed,
     /// No usable key of the provider has this name and algorithm.
     UnknownKey,
+    /// It does not name its key, and the provider has more keys that may be meant than are tried.
+    TooManyKeys,
     /// The signature does not fit.
     Signature,
     /// Another issuer.
@@ -119,6 +137,8 @@ pub enum TokenProblem {
     Subject,
     /// `at_hash` does not fit the access token.
     AccessToken,
+    /// The user's tenant is not one that may sign in (`idp_allowed_tenants`).
+    Tenant,
 }
 
 impl Refusal {
@@ -127,16 +147,21 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
+            Self::HeadTooLarge => 431,
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
             Self::Unauthenticated | Self::BearerToken => 401,
+            Self::TooManyTokens => 429,
             Self::Forbidden
             | Self::UpgradeNotAllowed
             | Self::ForeignOrigin
             | Self::NoUnixUser
             | Self::OtherHost => 403,
-            Self::SignIn(SignInProblem::Declined) => 403,
-            Self::SignIn(SignInProblem::ProviderAnswer) => 502,
+            Self::SignIn(SignInProblem::Declined | SignInProblem::Token(TokenProblem::Tenant)) => {
+                403
+            }
+            Self::SignIn(SignInProblem::ProviderAnswer | SignInProblem::TokenType) => 502,
+            Self::Misdirected => 421,
             Self::SignIn(_) => 400,
             Self::WebsocketVersion => 426,
             Self::ClientCertificate => 495,
@@ -150,6 +175,7 @@ impl Refusal {
     pub const fn word(self) -> &'static str {
         match self {
             Self::BadRequest(BadRequest::Host) => "bad-host",
+            Self::BadRequest(BadRequest::Handover) => "bad-handover",
             Self::BadRequest(BadRequest::Method) => "bad-method",
             Self::BadRequest(BadRequest::Origin) => "bad-origin",
             Self::BadRequest(BadRequest::Path) => "bad-path",
@@ -157,10 +183,14 @@ impl Refusal {
             Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",
             Self::BadRequest(BadRequest::WebsocketKey) => "bad-websocket-key",
+            Self::BadRequest(BadRequest::WebsocketBody) => "bad-websocket-body",
+            Self::HeadTooLarge => "head-too-large",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotFound => "route-not-found",
+            Self::Misdirected => "misdirected",
             Self::Unauthenticated => "unauthenticated",
             Self::BearerToken => "invalid-token",
+            Self::TooManyTokens => "too-many-invalid-tokens",
             Self::ClientCertificate => "client-certificate",
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
@@ -179,10 +209,13 @@ impl Refusal {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadRequest(_) => "This request cannot be understood",
+            Self::HeadTooLarge => "Your browser sends too much with this request",
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::NotFound => "There is nothing at this address",
+            Self::Misdirected => "There is nothing at this port",
             Self::Unauthenticated => "Please sign in",
             Self::BearerToken => "This token is not good here",
+            Self::TooManyTokens => "Too many invalid tokens",
             Self::ClientCertificate => "A client certificate is needed",
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed here",
@@ -201,10 +234,19 @@ impl Refusal {
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
+            Self::HeadTooLarge => {
+                "The cookies and headers of the request are larger than this site accepts."
+            }
             Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
             Self::NotFound => "Check the address, or ask whoever gave it to you.",
+            Self::Misdirected => {
+                "No application is served under this host with this port. Check the address."
+            }
             Self::BearerToken => {
                 "The token in the `Authorization` header is over, or for somebody else."
+            }
+            Self::TooManyTokens => {
+                "Too many tokens that do not hold came from your address. Try again in a moment."
             }
             Self::Unauthenticated => "You are not signed in, or your session is over.",
             Self::ClientCertificate => {
@@ -244,6 +286,7 @@ impl SignInProblem {
             Self::Declined => "sign-in-declined",
             Self::CodeRefused => "sign-in-code-refused",
             Self::ProviderAnswer => "sign-in-provider-answer",
+            Self::TokenType => "sign-in-token-type",
             Self::Circle => "sign-in-circle",
             Self::TooLarge => "sign-in-too-large",
             Self::Token(problem) => problem.word(),
@@ -265,12 +308,17 @@ impl SignInProblem {
             Self::CodeRefused => {
                 "The identity provider does not accept this sign-in any more. Begin again."
             }
-            Self::ProviderAnswer => "The identity provider's answer cannot be used.",
+            Self::ProviderAnswer | Self::TokenType => {
+                "The identity provider's answer cannot be used."
+            }
             Self::Circle => {
                 "You have signed in several times within a minute, and are not signed in: going on would only repeat it."
             }
             Self::TooLarge => {
                 "What the identity provider says about you, and the policies here ask for, does not fit into a browser's cookies. The operator has to name fewer groups or claims."
+            }
+            Self::Token(TokenProblem::Tenant) => {
+                "Your account belongs to an organization whose users may not sign in here."
             }
             Self::Token(_) => "What the identity provider said about you could not be verified.",
         }
@@ -282,6 +330,7 @@ impl TokenProblem {
         match self {
             Self::Malformed => "token-malformed",
             Self::UnknownKey => "token-unknown-key",
+            Self::TooManyKeys => "token-too-many-keys",
             Self::Signature => "token-signature",
             Self::Issuer => "token-issuer",
             Self::Audience => "token-audience",
@@ -290,6 +339,7 @@ impl TokenProblem {
             Self::Nonce => "token-nonce",
             Self::Subject => "token-subject",
             Self::AccessToken => "token-access-token",
+            Self::Tenant => "token-tenant",
         }
     }
 }

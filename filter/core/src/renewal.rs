@@ -57,7 +57,7 @@ impl Renewal {
         let refresh_token = grant.refresh_token.clone()?;
         let (due, overdue) = times(grant.expires_in, env).ok()?;
         Some(Self {
-            refresh_token,
+            refresh_token: Some(refresh_token),
             due_at: due.0,
             overdue_at: overdue.0,
             nonce: nonce.get(..NONCE)?.to_owned(),
@@ -85,8 +85,8 @@ impl Renewal {
 
     fn rotated(&self, grant: &Grant) -> Self {
         let mut next = self.clone();
-        if let Some(refresh_token) = &grant.refresh_token {
-            next.refresh_token.clone_from(refresh_token);
+        if grant.refresh_token.is_some() {
+            next.refresh_token.clone_from(&grant.refresh_token);
         }
         next.generation = next.generation.saturating_add(1);
         next

@@ -9,11 +9,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::page::{List, Look, Page};
+use crate::page::{Form, List, Look, Page};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 use crate::request::{Client, Parsed, Request};
-use crate::step::Reply;
+use crate::step::{Reply, SIGN_IN_LEFT_FOR};
 
 /// What answers with status 401 have to say (RFC 9110 section 15.5.2). No browser knows the scheme, so that none asks for
 /// a password that nobody has.
@@ -69,6 +69,10 @@ pub(crate) struct Extras<'a> {
     pub(crate) link: Option<(&'a str, &'a str)>,
     /// Offers a button that signs out.
     pub(crate) sign_out: bool,
+    /// A button that sends a form.
+    pub(crate) form: Option<Form<'a>>,
+    /// Offers a button that deletes the site's cookies.
+    pub(crate) clear_cookies: bool,
     /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
     /// A further sentence.
@@ -114,6 +118,8 @@ fn html(
         facts: extras.facts,
         list: extras.list,
         sign_out: extras.sign_out,
+        form: extras.form,
+        clear_cookies: extras.clear_cookies,
         link: extras.link,
         request_id: &audience.request_id,
         ..Page::default()
@@ -169,7 +175,7 @@ pub(crate) fn leave(location: &str, cookie: &str, look: &Look) -> Reply {
         status: 200,
         headers,
         body: page.render().unwrap_or_default(),
-        event: Cow::Borrowed("leaving for the sign-in"),
+        event: Cow::Borrowed(SIGN_IN_LEFT_FOR),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::contract::CLIENT_CERTIFICATE_HEADER;
+use crate::contract::{CLIENT_CERTIFICATE_HEADER, TRANSFER_ENCODING_HEADER};
 use crate::cookie::{CookieNames, OwnCookies};
 use crate::env::Timestamp;
+use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::header::Reserved;
 use crate::path::{canonical, decode, split_query};
 use crate::policy::{ClientCertificate, Facts};
@@ -38,8 +39,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The same request with the address that the body trusts to be the client's. Only policies with `source_ip` ask for
-    /// it, see [`crate::gate::Gate::asks_for_address`].
+    /// The same request with the address that the proxy trusts to be the client's. Most requests do without, see
+    /// [`crate::gate::Gate::asks_for_address`].
     #[must_use]
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
         self.source = source;
@@ -165,7 +166,13 @@ pub(crate) struct Parsed<'a> {
     pub(crate) websocket_version: Option<&'a [u8]>,
     /// The `Sec-WebSocket-Key` header; empty when there are several.
     pub(crate) websocket_key: Option<&'a [u8]>,
+    /// Whether it has a body, or says that it has.
+    pub(crate) has_body: bool,
     pub(crate) origin: Option<&'a [u8]>,
+    /// The lines of `X-Forwarded-For`, to which the proxy has appended the address of its peer.
+    pub(crate) forwarded_for: Vec<&'a [u8]>,
+    /// The `X-Forwarded-Proto` header; empty when there are several.
+    pub(crate) forwarded_proto: Option<&'a [u8]>,
     pub(crate) request_id: Option<&'a str>,
     /// A CORS preflight (Fetch standard).
     pub(crate) preflight: bool,
@@ -249,6 +256,10 @@ impl<'a> Parsed<'a> {
                 "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
                 "sec-websocket-version" => only(&mut parsed.websocket_version, value),
                 "sec-websocket-key" => only(&mut parsed.websocket_key, value),
+                "transfer-encoding" | TRANSFER_ENCODING_HEADER => parsed.has_body = true,
+                "content-length" => parsed.has_body |= value != b"0",
+                FORWARDED_FOR => parsed.forwarded_for.push(value),
+                FORWARDED_PROTO => only(&mut parsed.forwarded_proto, value),
                 "authorization" => only(&mut parsed.authorization, value),
                 "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
                 "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
@@ -291,6 +302,9 @@ impl<'a> Parsed<'a> {
             upgrade: parsed.upgrade,
             websocket_version: parsed.websocket_version,
             websocket_key: parsed.websocket_key,
+            has_body: parsed.has_body,
+            forwarded_for: parsed.forwarded_for,
+            forwarded_proto: parsed.forwarded_proto,
             origin: parsed.origin,
             request_id: parsed.request_id,
             preflight: method == "OPTIONS"
@@ -366,7 +380,10 @@ struct Scan<'a> {
     upgrade: Option<&'a [u8]>,
     websocket_version: Option<&'a [u8]>,
     websocket_key: Option<&'a [u8]>,
+    has_body: bool,
     origin: Option<&'a [u8]>,
+    forwarded_for: Vec<&'a [u8]>,
+    forwarded_proto: Option<&'a [u8]>,
     request_id: Option<&'a str>,
     certificate: Option<&'a [u8]>,
     authorization: Option<&'a [u8]>,

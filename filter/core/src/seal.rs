@@ -44,10 +44,12 @@ pub enum Purpose {
     Shared,
     /// A program's session.
     Program,
+    /// The question whether a program may have a session.
+    Handover,
 }
 
 /// How many purposes there are.
-const PURPOSES: usize = 7;
+const PURPOSES: usize = 8;
 
 impl Purpose {
     const ALL: [Self; PURPOSES] = [
@@ -58,6 +60,7 @@ impl Purpose {
         Self::Ticket,
         Self::Shared,
         Self::Program,
+        Self::Handover,
     ];
 
     const fn label(self) -> &'static str {
@@ -69,6 +72,7 @@ impl Purpose {
             Self::Ticket => "ticket",
             Self::Shared => "shared session",
             Self::Program => "program",
+            Self::Handover => "handover",
         }
     }
 }
@@ -106,7 +110,16 @@ impl SealingKeys {
     }
 
     const fn cipher(&self, purpose: Purpose) -> &XChaCha20Poly1305 {
-        let [session, attempt, bounces, errand, ticket, shared, program] = &self.ciphers;
+        let [
+            session,
+            attempt,
+            bounces,
+            errand,
+            ticket,
+            shared,
+            program,
+            handover,
+        ] = &self.ciphers;
         match purpose {
             Purpose::Session => session,
             Purpose::Attempt => attempt,
@@ -115,6 +128,7 @@ impl SealingKeys {
             Purpose::Ticket => ticket,
             Purpose::Shared => shared,
             Purpose::Program => program,
+            Purpose::Handover => handover,
         }
     }
 }

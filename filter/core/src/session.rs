@@ -1,7 +1,7 @@
 //! A visitor's session: what the provider said about them, sealed into a cookie.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Session {
     /// The claims that the file's policies ask for, each with all its values.
     #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<String, Vec<Value>>,
+    /// Names of claims of which values were given up, because they did not fit.
+    #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
+    incomplete: BTreeSet<String>,
     /// For which policies the claims were chosen, see [`crate::needs::ClaimNeeds::digest`].
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     chosen_for: String,
@@ -54,14 +57,22 @@ pub struct Session {
     /// The ID token, for the provider's sign-out (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+    /// A program's own name for its use of the session, 128 random bits; `None` in a browser.
+    ///
+    /// A program's session is a child of the browser's: it has the same [`Session::id`], so that everything that ends
+    /// the one ends the other.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    child: Option<String>,
 }
 
 /// How a session is renewed with the provider (RFC 6749 section 6).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
-    /// The refresh token. Many providers take each only once.
-    #[serde(rename = "t")]
-    pub refresh_token: String,
+    /// The refresh token. Many providers take each only once, and end the whole grant when one comes twice. That is why a
+    /// program's session has none: its value never changes, and the token would soon be an old one. It takes the newest
+    /// form of the session from what the workers share.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     /// From here on it is time to ask, Unix seconds.
     #[serde(rename = "d")]
     pub due_at: u64,
@@ -106,21 +117,125 @@ impl Session {
             email_verified: identity.email_verified,
             signed_in_at: now.0,
             claims: identity.claims,
+            incomplete: BTreeSet::new(),
             chosen_for: String::new(),
             expires_at: now.plus(lifetime_seconds).0,
             seen_at: now.0,
             provider_session: None,
             renewal: None,
             id_token: None,
+            child: None,
         }
     }
 
-    /// Forgets claims that these needs do not name.
-    pub(crate) fn keep_only(&mut self, needs: &ClaimNeeds) {
-        for (name, values) in &mut self.claims {
-            needs.retain(name, values);
+    /// The same session, made out of something that is older than `now`: whatever was revoked since `begun` ends it.
+    #[must_use]
+    pub fn begun_at(self, begun: Timestamp) -> Self {
+        Self {
+            signed_in_at: begun.0,
+            ..self
         }
-        self.claims.retain(|name, _| needs.names(name));
+    }
+
+    /// The session as a program gets it, used under this name from `now` on. A program signs nobody out at the provider,
+    /// and has no refresh token, see [`Renewal::refresh_token`].
+    #[must_use]
+    pub fn handed_over(&self, child: String, now: Timestamp) -> Self {
+        let mut handed = self.seen(now);
+        handed.id_token = None;
+        handed.child = Some(child);
+        if let Some(renewal) = &mut handed.renewal {
+            renewal.refresh_token = None;
+        }
+        handed
+    }
+
+    /// Whether a program uses the session.
+    #[must_use]
+    pub const fn is_programs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Under which name it is remembered when the session was last used. A program does not keep the session of a browser
+    /// alive that nobody uses, nor the other way round.
+    #[must_use]
+    pub fn name_of_use(&self) -> &str {
+        self.child.as_deref().unwrap_or(&self.id)
+    }
+
+    /// The form that the workers share: not a program's, and not used by one.
+    #[must_use]
+    pub fn as_browsers(&self) -> Self {
+        let mut session = self.clone();
+        if session.child.take().is_some() {
+            session.seen_at = session.signed_in_at;
+        }
+        session
+    }
+
+    /// Whether this form of a session replaces another one of the same name: it was renewed more often, or it has the
+    /// refresh token that a program's lacks.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.generation(), other.generation());
+        ours > theirs || (ours == theirs && other.lacks_refresh_token())
+    }
+
+    /// This form of a session for who came with another one: its last use is theirs.
+    #[must_use]
+    pub fn instead_of(&self, other: &Self) -> Self {
+        Self {
+            seen_at: if other.is_programs() {
+                other.seen_at
+            } else {
+                self.seen_at.max(other.seen_at)
+            },
+            child: other.child.clone(),
+            ..self.clone()
+        }
+    }
+
+    fn lacks_refresh_token(&self) -> bool {
+        let renewal = self.renewal.as_ref();
+        renewal.is_some_and(|renewal| renewal.refresh_token.is_none())
+    }
+
+    /// Whether what the provider said is no longer current, and there is nothing to ask it again with.
+    #[must_use]
+    pub fn is_stranded(&self, now: Timestamp) -> bool {
+        let overdue = |renewal: &Renewal| now.0 >= renewal.overdue_at;
+        self.lacks_refresh_token() && self.renewal.as_ref().is_some_and(overdue)
+    }
+
+    /// Gives up the values of a claim that these needs do not name, and remembers that there were any.
+    pub(crate) fn give_up(&mut self, name: &str, needs: &ClaimNeeds) {
+        let Some(values) = self.claims.get_mut(name) else {
+            return;
+        };
+        let before = values.len();
+        if needs.names(name) {
+            needs.retain(name, values);
+        } else {
+            values.clear();
+        }
+        let is_changed = values.len() < before;
+        if !needs.names(name) {
+            self.claims.remove(name);
+        }
+        if is_changed {
+            self.incomplete.insert(name.to_owned());
+        }
+    }
+
+    /// Names and values of all claims that the session keeps.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &[Value])> {
+        let claims = self.claims.iter();
+        claims.map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
+    /// Names of the claims of which values were given up.
+    pub(crate) fn incomplete_claims(&self) -> impl Iterator<Item = &str> {
+        self.incomplete.iter().map(String::as_str)
     }
 
     /// When the person signed in.
@@ -152,6 +267,7 @@ impl Session {
             stated_email: identity.email.map(lower_case_domain),
             email_verified: identity.email_verified,
             claims: identity.claims,
+            incomplete: BTreeSet::new(),
             ..self.clone()
         }
     }

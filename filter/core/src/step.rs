@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::env::Timestamp;
-use crate::gate::Binding;
+use crate::gate::{Binding, CACHE_CONTROL, is_for_shared_caches, private_directives};
 use crate::policy::Permit;
 use crate::waiting::Waiting;
 use crate::watched::Watched;
@@ -38,28 +38,72 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Forward {
     _permit: Permit,
-    route: RouteNumber,
     edits: Vec<Edit<'static>>,
-    cookies: Vec<String>,
+    forwarded: Forwarded,
     watched: Option<Watched>,
-    binding: Option<Binding>,
+    warning: Option<String>,
+}
+
+/// What the answer to a forwarded request is edited by, see [`crate::gate::Gate::edit_answer`].
+#[derive(Clone)]
+pub struct Forwarded {
+    /// The route that was chosen.
+    pub(crate) route: RouteNumber,
+    /// `Set-Cookie` values to add to the answer, whatever it is.
+    pub(crate) cookies: Vec<String>,
+    /// What binds the cookies of the answer to the visitor, when the upstream is a Cockpit.
+    pub(crate) binding: Option<Binding>,
+    /// Whether the request asks for another protocol, see [`crate::gate::refuse_status`].
+    pub switches: bool,
+}
+
+impl fmt::Debug for Forwarded {
+    /// Cookies are sealed sessions: only their number is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarded")
+            .field("route", &self.route)
+            .field("cookies", &self.cookies.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Forward {
     pub(crate) const fn new(permit: Permit, route: RouteNumber, edits: Vec<Edit<'static>>) -> Self {
         Self {
             _permit: permit,
-            route,
             edits,
-            cookies: Vec::new(),
+            forwarded: Forwarded {
+                route,
+                cookies: Vec::new(),
+                binding: None,
+                switches: false,
+            },
             watched: None,
-            binding: None,
+            warning: None,
         }
     }
 
+    /// The same, of a request that asks for another protocol or does not.
+    pub(crate) fn switching(mut self, switches: bool) -> Self {
+        self.forwarded.switches = switches;
+        self
+    }
+
     /// The same, with `Set-Cookie` values for the answer.
-    pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
-        Self { cookies, ..self }
+    pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        self.forwarded.cookies = cookies;
+        self
+    }
+
+    /// The same, with something for the log.
+    pub(crate) fn warned(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
+    }
+
+    /// What is to be logged as a warning: one line, without secrets.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     pub(crate) fn watched(self, watched: Watched) -> Self {
@@ -75,26 +119,21 @@ impl Forward {
     }
 
     /// The same, with what binds the cookies of a Cockpit to the visitor.
-    pub(crate) fn bound(self, binding: Option<Binding>) -> Self {
-        Self { binding, ..self }
+    pub(crate) fn bound(mut self, binding: Option<Binding>) -> Self {
+        self.forwarded.binding = binding;
+        self
     }
 
-    /// What binds the cookies of the upstream's answer to the visitor, when it is a Cockpit.
+    /// What the answer is edited by, to be kept until it comes.
     #[must_use]
-    pub const fn binding(&self) -> Option<&Binding> {
-        self.binding.as_ref()
+    pub const fn forwarded(&self) -> &Forwarded {
+        &self.forwarded
     }
 
-    /// `Set-Cookie` values to add to the upstream's answer, whatever it is.
+    /// `Set-Cookie` values that the answer gets.
     #[must_use]
     pub fn cookies(&self) -> &[String] {
-        &self.cookies
-    }
-
-    /// The route that was chosen: the upstream's answer is edited by it, see [`crate::gate::Gate::edit_answer`].
-    #[must_use]
-    pub const fn route(&self) -> RouteNumber {
-        self.route
+        &self.forwarded.cookies
     }
 
     /// Header edits, to be done in this order.
@@ -123,6 +162,13 @@ impl<'a> Edit<'a> {
     pub(crate) fn set(name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::Set(name.into(), value.into())
     }
+
+    /// The header that changes.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Remove(name) | Self::Set(name, _) | Self::Add(name, _) => name,
+        }
+    }
 }
 
 impl fmt::Debug for Edit<'_> {
@@ -135,6 +181,12 @@ impl fmt::Debug for Edit<'_> {
         }
     }
 }
+
+/// How the event of a redirect to a sign-in begins.
+pub(crate) const SIGN_IN_BEGUN: &str = "sign-in begun";
+/// The event of the page that leads on to a sign-in.
+pub(crate) const SIGN_IN_LEFT_FOR: &str = "leaving for the sign-in";
+const SIGN_IN_WAYS: [&str; 2] = [SIGN_IN_BEGUN, SIGN_IN_LEFT_FOR];
 
 /// An answer of our own.
 #[derive(Clone, PartialEq, Eq)]
@@ -164,11 +216,37 @@ impl Reply {
         self.headers.push((Cow::Borrowed(name), value));
     }
 
+    /// The same answer with `Set-Cookie` values. One that has any is kept out of shared caches.
     pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        if !cookies.is_empty() {
+            self.keep_private();
+        }
         for line in cookies {
             self.add("set-cookie", line);
         }
         self
+    }
+
+    /// Keeps the answer out of shared caches, whatever the file says of its headers.
+    fn keep_private(&mut self) {
+        self.headers.retain(|(name, _)| !is_for_shared_caches(name));
+        let of_caching = |(name, value): &(Cow<'static, str>, String)| {
+            (name == CACHE_CONTROL).then(|| value.clone().into_bytes())
+        };
+        let lines: Vec<Vec<u8>> = self.headers.iter().filter_map(of_caching).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        if let Some(directives) = private_directives(&lines) {
+            self.headers.retain(|(name, _)| name != CACHE_CONTROL);
+            let directives = String::from_utf8_lossy(&directives).into_owned();
+            self.add(CACHE_CONTROL, directives);
+        }
+    }
+
+    /// Whether the log sums up many of them to one client ([`crate::repeats`]): refusals, and redirects to a sign-in. A
+    /// client gets both without a session, as often as it asks. A sign-in or a sign-out is never summed up.
+    #[must_use]
+    pub fn is_summed_up(&self) -> bool {
+        self.status >= 400 || SIGN_IN_WAYS.iter().any(|way| self.event.starts_with(way))
     }
 
     /// The first header of this name.

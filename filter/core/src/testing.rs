@@ -71,6 +71,7 @@ pub(crate) fn provider_settings() -> ProviderSettings {
 /// A file with two routes, changed at its top level by `changes`.
 pub(crate) fn config(changes: &Value) -> Config {
     let mut file = serde_json::json!({
+        "address": ":8443",
         "idp_provider": "oidc",
         "idp_provider_url": ISSUER,
         "idp_client_id": CLIENT,

@@ -22,7 +22,7 @@ pub struct Waiting(Box<Flow>);
 /// What was begun.
 pub(crate) enum Flow {
     /// A sign-in.
-    SignIn(SignIn),
+    SignIn(Box<SignIn>),
     /// A program's request whose token names an unknown key.
     BearerKeys(BearerKeys),
     /// A sign-out.

@@ -1,5 +1,9 @@
 //! A stream that stays open: what its permission rested on, so that it can be asked for again.
 
+mod recheck_round;
+
+pub use recheck_round::{CLOSES_PER_SLICE, RECHECKS_PER_SLICE, RecheckRound};
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;

@@ -1,1 +1,1 @@
-(function(){var a=document.getElementById("continue"),f=location.hash.slice(1);if(f&&f.length<=1024&&/^[\w\-.~!$&'()*+,;=:@\/?%]+$/.test(f)&&f.indexOf(";")<0)document.cookie=a.dataset.cookie+"="+f+"; Path=/; Max-Age=600; Secure; SameSite=Lax";location.replace(a.href)})();
+(function(){var a=document.getElementById("continue"),f=location.hash.slice(1);if(f&&f.length<=1024&&/^[\w\-.~!$&'()*+,;=:@\/?%]+$/.test(f)&&f.indexOf(";")<0)document.cookie=a.dataset.cookie+"="+f+"; Path=/; Max-Age=3600; Secure; SameSite=Lax";location.replace(a.href)})();

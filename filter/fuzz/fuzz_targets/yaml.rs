@@ -13,6 +13,6 @@ use config::document::Document;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Some(value) = yaml::yaml(bytes) {
-        jetway_fuzz::config_value(&value);
+        jetway_core::fuzzing::run("config", value.to_string().as_bytes());
     }
 });

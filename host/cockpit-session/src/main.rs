@@ -10,6 +10,8 @@ mod assertion;
 mod authorize;
 mod bridge;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod login_shell;
 mod os;

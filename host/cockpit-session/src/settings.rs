@@ -64,7 +64,8 @@ impl Settings {
         Self::parse(file, &read_trusted(file)?)
     }
 
-    fn parse(file: &Path, text: &str) -> Result<Self, SettingsError> {
+    /// Reads a text; `file` is for what is said about it.
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, SettingsError> {
         let mut draft = Draft::default();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();

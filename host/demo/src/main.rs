@@ -24,6 +24,7 @@ use clap::Parser;
 use jetway::LogArgs;
 use jetway_core::config::{Config, Loaded};
 use jetway_proxy::callouts::ProviderAccess;
+use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
 use jetway_proxy::tls::{Certificates, Chain, Trust};
 use serde_json::Value;
@@ -95,7 +96,7 @@ struct DemoArgs {
 
 fn main() -> ExitCode {
     let args = DemoArgs::parse();
-    jetway::program(&args.log, || run(&args))
+    jetway::program(&args.log, !args.probe, || run(&args))
 }
 
 /// Serves until told to stop.
@@ -149,7 +150,7 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
         unix_user,
     };
     let settings = settings(&place, config, file, &certificate)?;
-    let ended = serve::run(settings, |_| jetway::print(introduction.text().as_bytes()));
+    let ended = serve::run(settings, |_| jetway::announce(introduction.text()));
     drop(provider);
     // Sessions end before the account that they are in.
     drop(socket);
@@ -207,6 +208,7 @@ fn settings(
             trust: Trust::Pem(certificate.authority.as_str().into()),
             address: Some(place.provider_from_here()),
         },
+        open_files: limits::raise_open_files()?,
     })
 }
 

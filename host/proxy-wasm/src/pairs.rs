@@ -159,6 +159,8 @@ fn split_text(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use http::HeaderValue;
 

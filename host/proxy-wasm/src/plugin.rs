@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -20,6 +22,9 @@ use crate::{
 
 /// Time for a plugin that wants to finish something before it ends.
 const END_TIME: Duration = Duration::from_secs(2);
+
+/// What is said when it was not the plugin that failed.
+const DEFECT: &str = "the host has a defect (panic)";
 
 /// A configured plugin on one thread: it has one instance, which is replaced when it traps. Not `Send`: it lives on the
 /// thread that started it, inside a tokio `LocalSet` or `LocalRuntime`.
@@ -139,9 +144,11 @@ impl Plugin {
             if generation.is_some_and(|generation| generation != instance.generation) {
                 return None;
             }
-            match run(instance) {
-                Ok(outcome) => return Some(outcome),
-                Err(trap) => trap,
+            match catch_unwind(AssertUnwindSafe(|| run(instance))) {
+                Ok(Ok(outcome)) => return Some(outcome),
+                Ok(Err(trap)) => trap,
+                // The plugin was left in the middle of something, as by a trap.
+                Err(_) => wasmtime::Error::msg(DEFECT),
             }
         };
         self.on_trap(&fault(&trap));
@@ -192,7 +199,13 @@ impl Plugin {
             plugin: Rc::downgrade(self),
             generation,
         };
-        let instance = Instance::start(&self.module, Rc::clone(&self.env), link)?;
+        let start = || Instance::start(&self.module, Rc::clone(&self.env), link);
+        let instance = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
+            Err(StartError {
+                cause: DEFECT.into(),
+                last_line: None,
+            })
+        })?;
         self.replace_instance(InstanceState::Live(Box::new(instance)));
         Ok(())
     }
@@ -278,7 +291,9 @@ pub(crate) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
 /// Performs an HTTP call and gives the plugin its reply.
 pub(crate) fn spawn_call(link: Link, id: u32, call: CallFuture) -> AbortOnDrop {
     let deliver = async move {
-        let reply: CallReply = call.await;
+        // Whatever happens to a call, the plugin waits for its reply.
+        let reply = AssertUnwindSafe(call).catch_unwind().await;
+        let reply = reply.unwrap_or_else(|_| CallReply::unreachable());
         if let Some(plugin) = link.plugin.upgrade() {
             plugin.enter(Some(link.generation), |instance| {
                 instance.call_reply(id, reply)

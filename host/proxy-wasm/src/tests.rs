@@ -123,6 +123,11 @@ impl HttpCalls for Upstreams {
                     body: Bytes::from_static(b"keys"),
                 }
             })),
+            "https://defect" => panic!("on purpose, in a host function"),
+            "https://late-defect" => Some(Box::pin(async {
+                tokio::task::yield_now().await;
+                panic!("on purpose, in a call")
+            })),
             "https://slow" => Some(Box::pin(async move {
                 tokio::time::sleep(timeout).await;
                 drop(alive);

@@ -1,21 +1,53 @@
 //! The access log: one line per request, written when its answer has been sent or given up.
 //!
-//! No cookie, header, query or body is ever in it.
+//! No cookie, header, query or body is ever in it. Of requests that were not let through, the first of each client and status
+//! have a line of their own and the rest is summed up; a request that was permitted always has one, and so has a failure of
+//! the proxy or of what is behind it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use jetway_core::env::Timestamp;
+use jetway_core::repeats::{Repeats, Summary};
 
 use crate::body::Progress;
+use crate::fault;
 use crate::upstream::{Destination, Upstream};
 
 /// Target of the log lines, for filters such as `access=off`.
 const TARGET: &str = "access";
 /// Longest text of a visitor's that is logged.
 const MAX_TEXT: usize = 512;
+
+thread_local! {
+    /// What this worker sums up.
+    static REPEATS: RefCell<Repeats> = RefCell::default();
+}
+
+/// Logs how many requests had no line of their own, of the windows that are over.
+pub(crate) fn sum_up() {
+    tell(&REPEATS.with_borrow_mut(|repeats| repeats.over(now())));
+}
+
+/// Logs how many requests had no line of their own up to now.
+pub(crate) fn sum_up_all() {
+    tell(&REPEATS.with_borrow_mut(|repeats| repeats.finish(now())));
+}
+
+fn tell(summaries: &[Summary]) {
+    for summary in summaries {
+        tracing::info!(target: TARGET, "{summary}");
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| since.as_secs()))
+}
 
 /// What is known of a request so far. Dropping it writes the line.
 #[derive(Debug)]
@@ -35,6 +67,7 @@ pub(crate) struct Entry {
     received_bytes: u64,
     sent_bytes: u64,
     details: Cow<'static, str>,
+    has_failed: bool,
 }
 
 impl Entry {
@@ -60,7 +93,13 @@ impl Entry {
             received_bytes: 0,
             sent_bytes: 0,
             details: Cow::Borrowed(""),
+            has_failed: false,
         }
+    }
+
+    /// Who sent the request, as far as that is certain.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// The request's id, as upstream and error pages get it.
@@ -115,6 +154,33 @@ impl Entry {
         }
     }
 
+    /// The proxy failed, or what is behind it: the line is there in any case.
+    pub(crate) fn fail(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// Panics if a test has asked for that, by the request's path.
+    pub(crate) fn fault_point(&self, place: &str) {
+        fault::point(place, self.uri.path());
+    }
+
+    /// Whether it has a line of its own.
+    fn is_whole(&self) -> bool {
+        let status = self.status.map_or(0, |status| status.as_u16());
+        let was_let_through = self.route.is_some();
+        // The redirect to a sign-in is a 303; other redirects and successes are a route's own answers.
+        let is_refusal = matches!(status, 0 | 303 | 400..);
+        if was_let_through || self.has_failed || !is_refusal {
+            return true;
+        }
+        let note = |repeats: &RefCell<Repeats>| {
+            let mut repeats = repeats.borrow_mut();
+            repeats.note(self.client, status, now())
+        };
+        // A worker that ends may have none any more.
+        REPEATS.try_with(note).unwrap_or(true)
+    }
+
     fn host(&self) -> &[u8] {
         let authority = self
             .uri
@@ -164,10 +230,31 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+        if std::thread::panicking() {
+            self.fail();
+            self.details = Cow::Borrowed("a defect of the proxy (panic) ended it");
+        }
+        if tracing::enabled!(target: TARGET, tracing::Level::INFO) && self.is_whole() {
             self.write();
         }
     }
+}
+
+/// Writes the line of a request that the HTTP library could not read, and answered by itself. The status is the one that the
+/// library has answered with, as far as it tells: an address that is too long (414) counts as too large here.
+pub(crate) fn unreadable(client: IpAddr, request_id: &HeaderValue, error: &hyper::Error) {
+    let status = if error.is_parse_too_large() && !error.is_parse_version_h2() {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    tracing::info!(
+        target: TARGET,
+        status = status.as_u16(),
+        client = %client,
+        request_id = %shown(request_id.as_bytes()),
+        details = %shown(format!("the request cannot be read: {error}").as_bytes()),
+    );
 }
 
 /// A visitor's bytes as text that can neither forge a line nor fill the disk.
@@ -204,30 +291,85 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_tells_what_the_client_asked_for_and_no_query() {
+    /// The lines that are logged meanwhile.
+    fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
             .with_writer(move || writer.clone())
             .finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let request = http::Request::get("/asked?secret=1")
-                .header("host", "app.test")
-                .body(())
-                .unwrap();
-            let client = "203.0.113.9".parse().unwrap();
-            let id = HeaderValue::from_static("id-1");
-            drop(Entry::begin(&request.into_parts().0, client, id));
-        });
-        let line = lines.0.lock().unwrap().clone();
-        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        let lines = lines.0.lock().unwrap();
+        let lines = lines.split_inclusive(|byte| *byte == b'\n');
+        lines
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+
+    fn entry(client: &str) -> Entry {
+        let request = http::Request::get("/asked?secret=1")
+            .header("host", "app.test")
+            .body(())
+            .unwrap();
+        let id = HeaderValue::from_static("id-1");
+        Entry::begin(&request.into_parts().0, client.parse().unwrap(), id)
+    }
+
+    #[test]
+    fn a_line_tells_what_the_client_asked_for_and_no_query() {
+        let lines = logged(|| drop(entry("203.0.113.9")));
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
         let fields = &line["fields"];
         assert_eq!(fields["path"], "/asked");
         assert_eq!(fields["host"], "app.test");
         assert_eq!(fields["client"], "203.0.113.9");
         assert!(!line.to_string().contains("secret"), "{line}");
+    }
+
+    /// N-14: what was not let through is summed up, and nothing else is.
+    #[test]
+    fn n_14_refused_requests_of_one_client_are_summed_up() {
+        const ASKED: usize = 50;
+        let answered = |status: StatusCode, prepare: &dyn Fn(&mut Entry)| {
+            logged(|| {
+                for _ in 0..ASKED {
+                    let mut entry = entry("203.0.113.9");
+                    entry.status(status);
+                    prepare(&mut entry);
+                }
+                sum_up_all();
+            })
+        };
+        let refused = answered(StatusCode::NOT_FOUND, &|_| {});
+        assert_eq!(refused.len() as u64, jetway_core::repeats::WHOLE + 1);
+        let summary = refused.last().unwrap()["fields"]["message"].as_str();
+        assert!(
+            summary.is_some_and(|line| line.starts_with("40 further requests of 203.0.113.9 ")),
+            "{summary:?}"
+        );
+        let failed = answered(StatusCode::SERVICE_UNAVAILABLE, &Entry::fail);
+        assert_eq!(failed.len(), ASKED, "a failure of ours is always told");
+        assert_eq!(answered(StatusCode::OK, &|_| {}).len(), ASKED);
+    }
+
+    #[test]
+    fn a_panic_leaves_a_line_with_the_id_of_its_request() {
+        let lines = logged(|| {
+            let panicking = std::panic::catch_unwind(|| {
+                let _entry = entry("203.0.113.9");
+                panic!("on purpose");
+            });
+            assert!(panicking.is_err());
+        });
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(line["fields"]["request_id"], "id-1");
+        let details = line["fields"]["details"].as_str().unwrap();
+        assert!(details.contains("panic"), "{details}");
     }
 
     #[test]

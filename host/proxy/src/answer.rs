@@ -14,8 +14,6 @@ pub(crate) enum Fault {
     Method,
     /// Something about the request that is ambiguous or invalid; the text says what.
     Malformed(&'static str),
-    /// More header fields than are allowed.
-    TooManyHeaders,
     /// An `Expect` other than `100-continue`.
     Expectation,
     /// A websocket version other than 13.
@@ -32,6 +30,8 @@ pub(crate) enum Fault {
     Undecided,
     /// The plugin permitted the request without naming a route that exists.
     NoRoute,
+    /// A limit on the route's upstream requests or connections is exceeded.
+    Overloaded,
     /// There is no connection to the upstream.
     Unreachable,
     /// The upstream broke off before its answer began.
@@ -53,7 +53,6 @@ impl Fault {
             Self::OldVersion | Self::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed(_) | Self::BrokenClient => StatusCode::BAD_REQUEST,
-            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::WebsocketForbidden => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -63,6 +62,7 @@ impl Fault {
             // 4.4.2.4), so that nothing tells the one from the other.
             Self::Undecided
             | Self::NoRoute
+            | Self::Overloaded
             | Self::Unreachable
             | Self::BrokenUpstream
             | Self::SlowConnect => StatusCode::SERVICE_UNAVAILABLE,
@@ -78,6 +78,7 @@ impl Fault {
                 Some(Outage::Unreachable)
             }
             Self::BadAnswer | Self::BadUpgrade => Some(Outage::BadAnswer),
+            Self::Overloaded => Some(Outage::Overloaded),
             Self::SlowUpstream => Some(Outage::TooSlow),
             Self::Undecided | Self::NoRoute => Some(Outage::Undecided),
             _ => None,
@@ -90,7 +91,6 @@ impl Fault {
             Self::OldVersion => "HTTP/1.1 or HTTP/2 is needed here",
             Self::Method => "this method is not allowed here",
             Self::Malformed(text) => text,
-            Self::TooManyHeaders => "the request has too many header fields",
             Self::Expectation => "this expectation cannot be met",
             Self::WebsocketVersion => "version 13 of the websocket protocol is needed here",
             Self::WebsocketForbidden => "websockets are not allowed here",
@@ -99,6 +99,7 @@ impl Fault {
             Self::BrokenClient => "the request did not arrive completely",
             Self::Undecided => "access cannot be decided right now, try again in a moment",
             Self::NoRoute => "the proxy has no way to the application, its log says more",
+            Self::Overloaded => "the application has too many requests right now",
             Self::Unreachable => "the application cannot be reached",
             Self::BrokenUpstream => "the application broke off before it answered",
             Self::BadAnswer | Self::BadUpgrade => "the application did not answer properly",
@@ -112,7 +113,6 @@ impl Fault {
             self,
             Self::OldVersion
                 | Self::Malformed(_)
-                | Self::TooManyHeaders
                 | Self::TooLarge
                 | Self::SlowClient
                 | Self::BrokenClient

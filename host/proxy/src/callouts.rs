@@ -13,7 +13,7 @@ use jetway_core::config::ProviderSettings;
 use crate::body::RequestBody;
 use crate::limits;
 use crate::tls::{Roots, Trust};
-use crate::upstream::{Connector, Pool};
+use crate::upstream::{Connector, DescriptorLimit, Pool};
 use crate::wasm::{CallFuture, CallReply, HttpCalls};
 
 /// How the provider is reached, where that is not what its name says.
@@ -40,7 +40,7 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
-    /// Prepares connections to each origin of the provider; none without a provider.
+    /// Prepares connections to each origin of the provider, which take these descriptors; none without a provider.
     ///
     /// # Errors
     /// A system without certificate authorities, when an origin needs them.
@@ -48,6 +48,7 @@ impl Providers {
         provider: Option<&ProviderSettings>,
         access: &ProviderAccess,
         roots: &Roots,
+        descriptors: &DescriptorLimit,
     ) -> anyhow::Result<Self> {
         let origins = provider.map(ProviderSettings::origins).unwrap_or_default();
         let pools = origins.into_iter().map(|origin| {
@@ -56,7 +57,10 @@ impl Providers {
                 Some(address) => connector.at(address),
                 None => connector,
             };
-            Ok((origin.to_string(), Pool::new(connector)))
+            Ok((
+                origin.to_string(),
+                Pool::new(connector, descriptors.clone()),
+            ))
         });
         Ok(Self {
             pools: pools.collect::<anyhow::Result<_>>()?,
@@ -124,6 +128,7 @@ async fn call(pool: &Rc<Pool>, request: Request<Bytes>) -> anyhow::Result<CallRe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Hit;
     use http::StatusCode;
     use jetway_core::config::Origin;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -140,7 +145,11 @@ mod tests {
             host: "127.0.0.1".to_owned(),
             port,
         };
-        let pool = Pool::new(Connector::new(&origin, &Trust::System, &Roots::default()).unwrap());
+        let connector = Connector::new(&origin, &Trust::System, &Roots::default()).unwrap();
+        let pool = Pool::new(
+            connector,
+            DescriptorLimit::new(10, Hit::ProviderDescriptors),
+        );
         let name = origin.to_string();
         (
             listener,

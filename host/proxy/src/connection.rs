@@ -1,12 +1,15 @@
 //! One client connection: TLS, the choice between HTTP/1.1 and HTTP/2, its idle end and its orderly end.
 
 mod client;
+mod framing;
 mod heard;
 mod proxy_protocol;
+mod slots;
 mod stream;
 mod watched;
 
 pub(crate) use client::{Active, Client};
+pub(crate) use slots::{ConnectionSlot, ConnectionSlots};
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -19,12 +22,13 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jetway_core::head_size;
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::{TlsStream, server};
 
+use crate::access;
 use crate::body::{Body, BoxError};
 use crate::exchange::exchange;
 use crate::limits;
@@ -33,6 +37,7 @@ use crate::tls::peer_certificate;
 use crate::transport::Transport;
 use crate::upstream::prepare;
 use crate::wasm::{ConnectionFacts, TlsFacts};
+use framing::{Framing, Heads};
 use heard::{Ear, Heard};
 use proxy_protocol::{Ends, Refused};
 use stream::Streams;
@@ -45,16 +50,17 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// itself under the one that was when it was accepted.
 pub(crate) async fn serve(
     generations: Rc<Generations>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    slot: ConnectionSlot,
 ) {
     prepare(&stream);
     let proxy = generations.current();
-    let Some(ends) = ends(&proxy, &mut stream, peer).await else {
-        return;
+    let opened = tokio::select! {
+        opened = open(&proxy, stream, peer, &slot) => opened,
+        () = slot.evicted() => None,
     };
-    let Some((transport, tls)) = secure(&proxy, stream).await else {
+    let Some((ends, transport, tls)) = opened else {
         return;
     };
     let facts = ConnectionFacts {
@@ -63,8 +69,9 @@ pub(crate) async fn serve(
         destination: ends.destination,
         tls,
     };
-    let ear = Ear::default();
-    let client = Client::new(facts, proxy.idle_timeout, ear.clone(), permit);
+    let (ear, framing) = (Ear::default(), Framing::default());
+    let requests = (ear.clone(), framing.clone());
+    let client = Client::new(facts, proxy.idle_timeout, requests, slot);
     let outdated = proxy.outdated();
     drop(proxy);
     let requests = {
@@ -79,36 +86,62 @@ pub(crate) async fn serve(
             None => generations.stop.ordered().await,
         }
     };
-    if transport.speaks_http2() {
+    let end = if transport.speaks_http2() {
         let connection = http2_settings().serve_connection(TokioIo::new(transport), requests);
-        drive(connection, &client, ordered).await;
+        drive(connection, &client, ordered).await
     } else {
-        let io = TokioIo::new(Heard::by(ear, transport));
-        let connection = http1_settings().serve_connection(io, requests);
-        drive(connection.with_upgrades(), &client, ordered).await;
+        let heard = Heard::by(ear, Heads::for_handle(framing), transport);
+        let connection = http1_settings().serve_connection(TokioIo::new(heard), requests);
+        drive(connection.with_upgrades(), &client, ordered).await
+    };
+    if let Err(error) = end {
+        ended(&error, &client, &generations.current());
     }
 }
 
-/// The two ends of the connection, or of the one that a proxy in front says that it passes on; `None` ends it.
-async fn ends(proxy: &Proxy, stream: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
+/// Prepares a connection for its first request: PROXY protocol header and TLS handshake. `None` ends the connection.
+async fn open(
+    proxy: &Proxy,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    slot: &ConnectionSlot,
+) -> Option<(Ends, Transport, Option<TlsFacts>)> {
     let own = Ends::new(peer, stream.local_addr().ok()?);
+    let ends = match read_proxy_header(proxy, &mut stream, peer).await? {
+        // The client is known only now.
+        Some(ends) if !proxy.trusted_proxies.any() && !slot.assign_client(ends.source.ip()) => {
+            return None;
+        }
+        announced => announced.unwrap_or(own),
+    };
+    let (transport, tls) = secure(proxy, stream).await?;
+    Some((ends, transport, tls))
+}
+
+/// Reads the ends of the connection from the PROXY protocol header. The inner `None` means that there is none to replace
+/// the connection's own ends; the outer `None` ends the connection.
+async fn read_proxy_header(
+    proxy: &Proxy,
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+) -> Option<Option<Ends>> {
     if !proxy.proxy_protocol {
-        return Some(own);
+        return Some(None);
     }
     match timeout(limits::PROXY_HEADER, proxy_protocol::read(stream)).await {
-        Ok(Ok(announced)) => Some(announced.unwrap_or(own)),
+        Ok(Ok(announced)) => Some(announced),
         // Health checks connect and say nothing.
         Ok(Err(Refused::Broken(error))) => {
-            tracing::debug!(peer = %own.source, %error, "no PROXY protocol header");
+            tracing::debug!(%peer, %error, "no PROXY protocol header");
             None
         }
         // The operator has to know: without the header nobody gets in.
         Ok(Err(refused)) => {
-            tracing::warn!(peer = %own.source, "a connection was refused: {refused}");
+            tracing::warn!(%peer, "a connection was refused: {refused}");
             None
         }
         Err(_) => {
-            tracing::warn!(peer = %own.source, "a connection was refused: no PROXY protocol header came in time");
+            tracing::warn!(%peer, "a connection was refused: no PROXY protocol header came in time");
             None
         }
     }
@@ -160,7 +193,7 @@ fn http1_settings() -> http1::Builder {
         .timer(TokioTimer::new())
         // Its clock would run while the connection is idle, too: `Client::due` tells the two apart.
         .header_read_timeout(None)
-        .max_header_size(limits::REQUEST_HEAD_BYTES)
+        .max_header_size(head_size::READ_BYTES)
         .max_buf_size(limits::CONNECTION_BUFFER);
     settings
 }
@@ -171,7 +204,7 @@ fn http2_settings() -> http2::Builder<Streams> {
     settings
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::HTTP2_STREAMS)
-        .max_header_list_size(u32::try_from(limits::REQUEST_HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits::HTTP2_HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(interval)
         .keep_alive_timeout(patience);
     settings
@@ -205,31 +238,44 @@ where
     }
 }
 
-async fn drive(connection: impl Graceful, client: &Client, ordered: impl Future<Output = ()>) {
+async fn drive(
+    connection: impl Graceful,
+    client: &Client,
+    ordered: impl Future<Output = ()>,
+) -> hyper::Result<()> {
     let mut connection = pin!(connection);
+    let mut flush = limits::CONNECTION_FLUSH;
     let end = tokio::select! {
         end = watched(connection.as_mut(), || client.due()) => Some(end),
         () = ordered => None,
+        () = client.evicted() => {
+            flush = limits::EVICTION_FLUSH;
+            None
+        }
     };
     match end {
-        Some(Ok(result)) => return ended(result),
+        Some(Ok(result)) => return result,
         // An answer came to a standstill: what is left of it is not sent.
-        Some(Err(_)) if client.is_busy() => return,
+        Some(Err(_)) if client.is_busy() => return Ok(()),
         Some(Err(_)) | None => connection.as_mut().end(),
     }
     loop {
-        let flushing = timeout(limits::CONNECTION_FLUSH, connection.as_mut());
+        let flushing = timeout(flush, connection.as_mut());
         match watched(flushing, || client.answer_due()).await {
-            Ok(Ok(result)) => return ended(result),
+            Ok(Ok(result)) => return result,
             // Requests in progress may take their time; a client that merely does not read may not.
             Ok(Err(_)) if client.is_busy() => {}
-            Ok(Err(_)) | Err(_) => return,
+            Ok(Err(_)) | Err(_) => return Ok(()),
         }
     }
 }
 
-fn ended(result: hyper::Result<()>) {
-    if let Err(error) = result {
+/// Logs why a connection ended. A request that the HTTP library cannot read was answered by it and never became one here,
+/// so that this is the only line about it.
+fn ended(error: &hyper::Error, client: &Client, proxy: &Proxy) {
+    if error.is_parse() {
+        access::unreadable(client.facts.peer.ip(), &proxy.request_ids.next(), error);
+    } else {
         tracing::debug!(%error, "a client connection ended");
     }
 }

@@ -1,6 +1,7 @@
 //! One request, from its parsed head to its log line. Everything is decided by the plugin; this file does what it says.
 
 mod admission;
+mod answer_framing;
 mod forwarded;
 mod hop_by_hop;
 mod outgoing;
@@ -15,7 +16,7 @@ use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -29,7 +30,7 @@ use crate::serve::Proxy;
 use crate::tunnel::{self, Ends};
 use crate::upstream::{ConnectFault, Destination, Lease, SendFault};
 use crate::wasm::{Ended, LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
-use forwarded::{Hop, Origin};
+use forwarded::Origin;
 use rest::Rest;
 use websocket::Handshake;
 
@@ -55,12 +56,7 @@ pub(crate) async fn exchange(
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    let hop = Hop {
-        peer: client.facts.peer,
-        secure: client.facts.tls.is_some(),
-        trusted_hops: proxy.trusted_hops,
-    };
-    let origin = Origin::read(&parts.headers, hop);
+    let origin = Origin::read(&parts.headers, client.facts.peer, proxy.trusted_proxies);
     let mut exchange = Exchange {
         active: client.begin(),
         entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
@@ -109,6 +105,7 @@ struct Answer {
 struct Tunnel {
     head: ResponseHead,
     ends: Ends,
+    lease: Lease,
     progress: Rc<Progress>,
 }
 
@@ -132,6 +129,10 @@ impl Exchange {
         origin: Origin,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, Early> {
+        self.entry.fault_point("exchange");
+        if self.active.is_ambiguous() {
+            return Err(Fault::Malformed("the body of the request has two lengths").into());
+        }
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);
         let head = self.prepare(parts, origin, target, handshake.is_some());
@@ -230,6 +231,10 @@ impl Exchange {
             .cloned();
         match destination {
             Some(destination) => {
+                // A CORS preflight is permitted without a session.
+                if destination.asks_for_identity && head.method != Method::OPTIONS {
+                    self.client.mark_session();
+                }
                 self.entry.route(Rc::clone(&destination));
                 Ok((head, destination))
             }
@@ -254,7 +259,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, body, destination, upstream)?;
-        let answer = upstream.pool().send(request);
+        let answer = destination.send(upstream, request, self.entry.client());
         let (response, lease) = self.answered(answer, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for that; what follows on the connection is no HTTP.
@@ -279,7 +284,7 @@ impl Exchange {
         let upstream = destination.choose().ok_or(Fault::NoRoute)?;
         self.entry.upstream(upstream);
         let request = outgoing::request(head, RequestBody::empty(), destination, upstream)?;
-        let answer = upstream.pool().send_apart(request);
+        let answer = destination.send_apart(upstream, request, self.entry.client());
         let (mut response, lease) = self.answered(answer, &progress).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.examine(response, lease, progress).await;
@@ -297,6 +302,7 @@ impl Exchange {
         Ok(Outcome::Tunnel(Tunnel {
             head,
             ends: Ends { client, upstream },
+            lease,
             progress,
         }))
     }
@@ -325,12 +331,17 @@ impl Exchange {
             }),
         };
         progress.begin_answer();
-        result.map_err(|fault| {
+        let (response, lease) = result.map_err(|fault| {
             let answered = fault_of(&fault, progress);
             self.entry
                 .details(format!("{:#}", anyhow::Error::new(fault)));
-            answered.into()
-        })
+            answered
+        })?;
+        if let Some(problem) = answer_framing::problem(response.headers()) {
+            self.entry.details(problem);
+            return Err(Fault::BadAnswer.into());
+        }
+        Ok((response, lease))
     }
 
     async fn examine(
@@ -392,10 +403,12 @@ impl Exchange {
         let Tunnel {
             head,
             ends,
+            lease,
             progress,
         } = tunnel;
+        self.client.end_http();
         let stop = self.proxy.stop.clone();
-        let finish = self.finish(head.status, None);
+        let finish = self.finish(head.status, Some(lease));
         tokio::task::spawn_local(tunnel::run(ends, finish, progress, stop));
         respond(head.status, head.headers, Body::none())
     }
@@ -421,6 +434,9 @@ impl Exchange {
 
     fn fault(mut self, fault: Fault) -> Response<Body> {
         self.rest.drain();
+        if fault.status().is_server_error() {
+            self.entry.fail();
+        }
         self.entry.details(fault.text());
         let id = self.entry.request_id();
         let answer = answer::fault(fault, &self.asked, id, &self.proxy.look);
@@ -457,6 +473,7 @@ fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, Early> {
 fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
     match fault {
         _ if progress.is_broken() => Fault::BrokenClient,
+        SendFault::Overflow(_) | SendFault::Connect(ConnectFault::OpenFiles) => Fault::Overloaded,
         SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
         SendFault::Connect(_) => Fault::Unreachable,
         SendFault::Exchange(fault) if fault.is_parse() => Fault::BadAnswer,

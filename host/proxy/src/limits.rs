@@ -1,25 +1,60 @@
-//! Every limit of the proxy in one place, each with its reason.
+//! Every limit of the proxy in one place, each with its reason. [`jetway_core::capacity`] has the limits that apply in Envoy,
+//! too.
+
+mod budget;
+mod client_network;
+mod hit;
+
+pub use budget::raise_open_files;
+pub(crate) use budget::{Budget, client_share};
+pub(crate) use client_network::ClientNetwork;
+pub(crate) use hit::Hit;
 
 use std::time::Duration;
 
-/// Header fields of one request; more is answered with 431. Browsers send about twenty, Cockpit's own limit is lower still.
-pub(crate) const REQUEST_HEADERS: usize = 100;
+use jetway_core::head_size;
 
-/// Bytes of one request's head, request line included; more is answered with 431. Room for the largest cookie jar that
-/// browsers send to one host (some 40 KiB) beside the rest.
-pub(crate) const REQUEST_HEAD_BYTES: usize = 60 * 1024;
+/// Bytes of one request's head in HTTP/2, each field counted with 32 more (RFC 9113, 6.5.2); more is answered with 431.
+pub(crate) const HTTP2_HEAD_BYTES: usize = head_size::READ_BYTES + 32 * head_size::READ_FIELDS;
 
 /// Bytes of one upstream answer's head: generous, because applications set large policies and many cookies.
 pub const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
 
-/// Read buffer of one HTTP/1 connection. Must be above [`REQUEST_HEAD_BYTES`], or the head limit is never seen.
-pub(crate) const CONNECTION_BUFFER: usize = 64 * 1024;
+/// Read buffer of one HTTP/1 connection. Must be above [`head_size::READ_BYTES`], or the head limit is never seen.
+pub(crate) const CONNECTION_BUFFER: usize = head_size::READ_BYTES + 4 * 1024;
 
 /// Longest request method: the longest registered one has 17 letters.
 pub(crate) const METHOD_BYTES: usize = 32;
 
-/// Connections of one worker, tunnels included. Past it the kernel's accept queue holds new ones back.
-pub(crate) const WORKER_CONNECTIONS: u32 = 8_192;
+/// Descriptors that the process itself needs: standard streams, signals, the files that a reload reads, and name lookups.
+pub(crate) const PROCESS_DESCRIPTORS: u64 = 64;
+/// Descriptors of one worker: three for its runtime, and as many in reserve.
+pub(crate) const DESCRIPTORS_PER_WORKER: u64 = 6;
+/// Descriptors of one worker per address: the listener, and one accepted connection that has no slot yet.
+pub(crate) const DESCRIPTORS_PER_LISTENER: u64 = 2;
+/// The limit on open files that is assumed where the system has none.
+pub(crate) const UNLIMITED_OPEN_FILES: u64 = 1 << 20;
+
+/// Connections to the identity provider, idle ones included. Calls are short, and each takes one connection.
+pub(crate) const PROVIDER_CONNECTIONS: u64 = 64;
+/// The host refuses to start with room for fewer client connections than this.
+pub(crate) const MIN_CLIENTS: u64 = 16;
+
+/// Idle client connections are evicted while fewer than a sixteenth of all slots is free, so that a new connection seldom
+/// waits for an eviction.
+pub(crate) const FREE_SLOTS_DIVISOR: usize = 16;
+/// One scan for idle connections evicts up to a sixty-fourth of all slots: a scan visits every connection, so that
+/// evicting them one by one would be slow.
+pub(crate) const EVICTION_BATCH_DIVISOR: usize = 64;
+/// How long to wait before the next scan when a scan found fewer idle connections than it may evict.
+pub(crate) const EVICTION_SCAN_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an evicted connection may take to flush its last frames: one round trip.
+pub(crate) const EVICTION_FLUSH: Duration = Duration::from_millis(250);
+/// How long a new connection waits for the slot of an evicted one: twice the time that an evicted one may take.
+pub(crate) const SLOT_WAIT: Duration = Duration::from_millis(500);
+
+/// How often the log sums up the hits of a limit.
+pub(crate) const HIT_SUMMARY: Duration = Duration::from_secs(10);
 
 /// Concurrent requests on one HTTP/2 connection: the least that RFC 9113 6.5.2 recommends, and what browsers use.
 pub(crate) const HTTP2_STREAMS: u32 = 100;
@@ -95,6 +130,12 @@ pub(crate) const TUNNEL_BEGINNING: usize = 16;
 /// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
 
+/// Websockets that one worker closes at a time. Closing one costs two close frames, their encryption and a log line: up to
+/// half a millisecond, during which other requests wait.
+pub(crate) const TUNNEL_CLOSES: usize = 32;
+/// How long a worker serves other requests before it closes the next websockets.
+pub(crate) const TUNNEL_CLOSE_INTERVAL: Duration = Duration::from_millis(5);
+
 /// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
 /// What the visitor may not see any more has stopped before.
 pub(crate) const TUNNEL_FAREWELL: Duration = Duration::from_secs(1);
@@ -126,3 +167,6 @@ pub(crate) const ACCEPT_QUEUE: i32 = 1_024;
 
 /// Pause after a failed accept (out of file descriptors): without it the loop would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often refusals are summed up that are not logged one by one.
+pub(crate) const LOG_SUMMARY: Duration = Duration::from_secs(1);

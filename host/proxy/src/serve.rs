@@ -5,9 +5,11 @@ mod generations;
 mod listen;
 mod proxy;
 mod reload;
+mod shared_limits;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod vital;
 mod watch;
 mod worker;
 
@@ -27,6 +29,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::caught::caught_call;
 use crate::{file, limits};
 use common::Common;
 use reload::Order;
@@ -41,15 +44,12 @@ pub fn default_workers() -> NonZeroUsize {
 ///
 /// # Errors
 /// Settings that cannot be used, or a worker that ended by itself.
-pub fn run(
-    settings: Settings,
-    announce: impl FnOnce(&Running) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+pub fn run(settings: Settings, announce: impl FnOnce(&Running)) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the workers, so that an early signal is not lost.
         let interrupted = interrupted()?;
         let mut running = start(settings)?;
-        announce(&running)?;
+        announce(&running);
         let result = tokio::select! {
             () = interrupted => Ok(()),
             failure = running.failed() => Err(failure),
@@ -64,7 +64,7 @@ pub fn run(
 /// As [`run`]. Settings that cannot be used later are logged, and the old ones stay in force.
 pub fn run_reloading(
     mut read: impl FnMut() -> anyhow::Result<Settings>,
-    announce: impl FnOnce(&Running) -> anyhow::Result<()>,
+    announce: impl FnOnce(&Running),
 ) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let mut interrupted = pin!(interrupted()?);
@@ -73,7 +73,7 @@ pub fn run_reloading(
         let (running, files) = file::noting(|| start(read()?));
         watch.set(files);
         let mut running = running?;
-        announce(&running)?;
+        announce(&running);
         let mut looks = tokio::time::interval(limits::WATCH);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -86,7 +86,7 @@ pub fn run_reloading(
                 }
             }
             // What a failed attempt has read is watched, too: a change of any of it may mend it.
-            let (result, files) = file::noting(|| running.reload(read()?));
+            let (result, files) = file::noting(|| running.reload(caught_call(&mut read)?));
             watch.set(files);
             match result {
                 Ok(()) => tracing::info!("the configuration was read anew and is in force"),
@@ -192,8 +192,9 @@ impl Running {
     }
 
     fn end_after(self, result: anyhow::Result<()>) -> anyhow::Result<()> {
-        if result.is_ok() {
-            tracing::info!("stopping: requests in flight may end");
+        match &result {
+            Ok(()) => tracing::info!("stopping: requests in flight may end"),
+            Err(error) => tracing::error!("stopping with an error: {error:#}"),
         }
         self.stop();
         result

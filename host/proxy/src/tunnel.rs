@@ -1,5 +1,6 @@
 //! A websocket once it is open: bytes both ways until one side ends it, the plugin does, or the proxy stops.
 
+mod close_pacer;
 mod end;
 mod farewell;
 mod frames;
@@ -46,6 +47,7 @@ pub(crate) async fn run(ends: Ends, mut finish: Finish, progress: Rc<Progress>, 
         let Ok((from, to)) = tokio::try_join!(ends.client, ends.upstream) else {
             return BROKEN;
         };
+        finish.entry.fault_point("tunnel");
         let tunnel = Tunnel {
             client: End {
                 inner: TokioIo::new(from),
@@ -160,6 +162,8 @@ where
             };
             client.end();
             upstream.end();
+            // The copying is not polled meanwhile, so that no more bytes pass.
+            close_pacer::wait_for_turn().await;
             // A frame that does not end in time is broken off. There is no room for a last one then.
             let _ = timeout(limits::TUNNEL_FRAME, frames_end(copying, client, upstream)).await;
             order

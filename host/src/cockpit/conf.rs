@@ -206,6 +206,8 @@ fn meaning(line: &str) -> Meaning<'_> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 

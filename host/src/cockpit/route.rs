@@ -66,13 +66,7 @@ fn listed(config: &Config) -> String {
 /// The origin of a route's pages: browsers send it on every websocket handshake, its port included.
 pub(crate) fn public_origin(config: &Config, route: &Route) -> Origin {
     // Without a port in `from`, visitors use the one that the listener has, unless something in front maps another.
-    let listening = config
-        .listener
-        .address
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .filter(|_| !config.listener.insecure);
+    let listening = Some(config.listener.port()).filter(|_| !config.listener.insecure);
     Origin {
         tls: true,
         host: route.from.host.clone(),

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::AnsweredNo;
 use crate::config::{self, Inspection};
+use crate::log;
 use verdict::Verdict;
 
 /// Check a configuration file, and tell what becomes of each of its keys.
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
         Format::Text => {
             let shown = inspection.shown(std::io::stderr().is_terminal());
             if !shown.is_empty() {
-                eprintln!("{shown}\n");
+                log::tell(&format!("{shown}\n"));
             }
             super::print(verdict.text().as_bytes())
         }

@@ -2,6 +2,8 @@
 
 mod address;
 mod asked;
+#[cfg(test)]
+mod fuzz;
 mod ink;
 mod moment;
 mod rehearsal;

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use jetway_core::config::key::{By, Key, Kind, Treatment};
 use jetway_core::config::keys::{GLOBAL, ROUTE};
+use jetway_core::header::RESERVED;
 
 /// Print the reference of all keys of the configuration file, as Markdown.
 #[derive(Args, Debug)]
@@ -45,7 +46,28 @@ fn reference() -> String {
     for (key, table) in objects() {
         section(&mut text, &format!("Below `{}`", key.name), table);
     }
+    reserved_headers(&mut text);
     text
+}
+
+const RESERVED_HEAD: &str = "
+## Headers that clients cannot send
+
+These request headers are removed from every client's request before an upstream sees it, as are those of
+`jwt_claims_headers` and `reserved_request_headers`. A `*` stands for the rest of a name; `_` and `.` count as `-`.
+`X-Forwarded-For` and `X-Forwarded-Proto` are written by the proxy, and `set_request_headers` may set any of the others.
+
+| headers | why |
+|---|---|
+";
+
+fn reserved_headers(text: &mut String) {
+    text.push_str(RESERVED_HEAD);
+    for group in RESERVED {
+        let names: Vec<String> = group.names.iter().map(|name| format!("`{name}`")).collect();
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "| {} | {} |", names.join(", "), group.why);
+    }
 }
 
 /// The keys that hold objects other than routes, each with the keys below it, in the order of the tables.

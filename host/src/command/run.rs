@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jetway_proxy::callouts::ProviderAccess;
+use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
 use jetway_proxy::tls::Certificates;
 
@@ -35,7 +36,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
     let read = || settings(&args);
     serve::run_reloading(read, |running| {
-        super::print(format!("listening on {}\n", running.urls()).as_bytes())
+        super::announce(format!("listening on {}\n", running.urls()));
     })
 }
 
@@ -52,5 +53,6 @@ fn settings(args: &RunArgs) -> anyhow::Result<Settings> {
         workers: args.workers.unwrap_or_else(serve::default_workers),
         module: module::FILTER,
         provider_access: ProviderAccess::default(),
+        open_files: limits::raise_open_files()?,
     })
 }

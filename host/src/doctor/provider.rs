@@ -135,6 +135,9 @@ fn discover(
                     .why("Jetway calls no origin that the file does not name")
                     .change(change)
             }
+            BadDiscovery::Pkce => finding
+                .why("Jetway proves each sign-in by PKCE with S256; with `plain`, whoever reads the address of a sign-in could redeem its code")
+                .change(at_provider("allow PKCE with S256")),
             BadDiscovery::Malformed => {
                 finding.why(format!("{address} answers with something else"))
             }
@@ -174,6 +177,14 @@ async fn keys(
             failure(format!("its keys cannot be had: {}", answer.outcome()))
         }
         Ok(answer) => match KeySet::read(&answer.body) {
+            Ok(keys) if keys.shows_secrets() => Finding::warning(
+                KEYS,
+                about,
+                "it has keys that Jetway can verify tokens with, and shows the secret half of others, so that anybody can sign with those; Jetway does not use them",
+            )
+            .change(at_provider(
+                "take the secret half of the keys out of what it publishes, and replace those keys",
+            )),
             Ok(_) => Finding::ok(
                 KEYS,
                 about,
@@ -188,7 +199,12 @@ async fn keys(
                             "idp_provider_url",
                             "let the provider sign tokens with RS256 or ES256",
                         )),
-                    _ => finding,
+                    BadKeySet::Secret => finding
+                        .why("a key that everybody knows vouches for nothing")
+                        .change(at_provider(
+                            "take the secret half of the keys out of what it publishes, and replace those keys",
+                        )),
+                    BadKeySet::Malformed | BadKeySet::RepeatedId => finding,
                 }
             }
         },

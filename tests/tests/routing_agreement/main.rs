@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{APP, Body, Dialer, Dice, Port, Response, Scene, Upstream, output_of, run};
-use model::{Outcome, outcome};
+use model::{Outcome, Place, outcome};
 use request::{Request, request};
 use serde_json::Value;
 use table::{Access, Entry, table};
@@ -51,16 +51,24 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
         .serve_at(Body::Envoy, elsewhere.number(), &routes)
         .await?;
     let dialers = [
-        (Body::Host, scene.dialer.clone()),
-        (Body::Envoy, scene.dialer.detour(elsewhere.number())),
+        (Body::Host, scene.dialer.clone(), scene.port()),
+        (
+            Body::Envoy,
+            scene.dialer.detour(elsewhere.number()),
+            elsewhere.number(),
+        ),
     ];
+    let place = |listening| Place {
+        listening,
+        authorities: &authorities,
+    };
 
     for (number, entries) in tables.iter().enumerate() {
         let mut explained = 0;
         for _ in 0..REQUESTS {
             let request = request(dice, number, scene.port());
-            for (body, dialer) in &dialers {
-                let (expected, _) = outcome(entries, &request, &authorities);
+            for (body, dialer, listening) in &dialers {
+                let (expected, _) = outcome(entries, &request, &place(*listening));
                 let got = send(scene, dialer, &request, &upstreams)
                     .await
                     .with_context(|| format!("{body:?}: {request:?}"))?;
@@ -71,7 +79,7 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
             }
             if request.plain && explained < EXPLAINED {
                 explained += 1;
-                let (expected, entry) = outcome(entries, &request, &authorities);
+                let (expected, entry) = outcome(entries, &request, &place(scene.port()));
                 let told = explain(scene, &request, &routes)?;
                 check(&told, &expected, entry).with_context(|| {
                     format!("explain has {told} for {request:#?}\nin {entries:#?}")

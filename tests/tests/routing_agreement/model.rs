@@ -17,11 +17,19 @@ pub(crate) enum Outcome {
     },
 }
 
+/// Where requests arrive and where they lead.
+pub(crate) struct Place<'a> {
+    /// The port of the listener.
+    pub(crate) listening: u16,
+    /// The authorities of the upstreams.
+    pub(crate) authorities: &'a [String],
+}
+
 /// The outcome, and the route that decides.
 pub(crate) fn outcome<'e>(
     entries: &'e [Entry],
     request: &Request,
-    authorities: &[String],
+    place: &Place<'_>,
 ) -> (Outcome, Option<&'e Entry>) {
     let answer = |status| Outcome::Answer { status };
     // Another spelling of the same name to DNS: refused rather than taken for another host.
@@ -31,8 +39,15 @@ pub(crate) fn outcome<'e>(
     let Some(path) = request.path.as_deref() else {
         return (answer(400), None);
     };
-    let Some(entry) = choose(entries, &request.host, request.port, path) else {
-        return (answer(404), None);
+    let chosen = choose(entries, request, path, place.listening);
+    // Some servers leave out what follows a `;`: refused where that leads elsewhere.
+    let also = choose(entries, request, &without_parameters(path), place.listening);
+    if chosen.map(|entry| &entry.name) != also.map(|entry| &entry.name) {
+        return (answer(400), None);
+    }
+    let entry = match chosen {
+        Ok(entry) => entry,
+        Err(status) => return (answer(status), None),
     };
     let outcome = match entry.access {
         Access::Refused => answer(403),
@@ -42,7 +57,7 @@ pub(crate) fn outcome<'e>(
             upstream: entry.upstream,
             target: format!("{}{}", rewritten(entry, path), request.query),
             host: match entry.host_header {
-                HostHeader::Upstream => authorities[entry.upstream].clone(),
+                HostHeader::Upstream => place.authorities[entry.upstream].clone(),
                 HostHeader::Preserve => request.authority.clone(),
                 HostHeader::Literal => LITERAL_HOST.to_owned(),
             },
@@ -51,15 +66,40 @@ pub(crate) fn outcome<'e>(
     (outcome, Some(entry))
 }
 
+/// A path as servers read it that leave out what follows a `;` in a segment.
+fn without_parameters(path: &str) -> String {
+    let segments = path
+        .split('/')
+        .map(|segment| match segment.split_once(';') {
+            Some((name, _)) => name,
+            None => segment,
+        });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// The first route in the file for port and path, among those that name the host if there is any, whatever their port,
-/// or else among those with a wildcard.
-fn choose<'e>(entries: &'e [Entry], host: &str, port: u16, path: &str) -> Option<&'e Entry> {
+/// or else among those with a wildcard; or the status without one.
+fn choose<'e>(
+    entries: &'e [Entry],
+    request: &Request,
+    path: &str,
+    listening: u16,
+) -> Result<&'e Entry, u16> {
+    let (host, port) = (request.host.as_str(), request.port);
     let named = entries.iter().any(|entry| entry.host == host);
-    entries
+    let of_host: Vec<_> = entries
         .iter()
         .filter(|entry| (entry.host == host) == named && wild(&entry.host, host))
-        .filter(|entry| entry.port.is_none_or(|own| own == port))
-        .find(|entry| serves(entry.paths, path))
+        .collect();
+    let of_port = of_host.iter().filter(|entry| match entry.port {
+        Some(own) => own == port,
+        None => port == 443 || port == listening,
+    });
+    let mut of_port = of_port.copied().peekable();
+    if of_port.peek().is_none() && !of_host.is_empty() {
+        return Err(421);
+    }
+    of_port.find(|entry| serves(entry.paths, path)).ok_or(404)
 }
 
 /// Whether a host is meant by a name in which each `*` stands for any text.
@@ -87,7 +127,10 @@ fn rewritten(entry: &Entry, path: &str) -> String {
         Paths::Any | Paths::Regex(..) => return path.to_owned(),
     };
     match entry.rewrite {
-        Some(rewrite) => format!("{rewrite}{}", &path[matched.len()..]),
+        Some(rewrite) => {
+            let path = format!("{rewrite}{}", &path[matched.len()..]);
+            format!("/{}", path.trim_start_matches('/'))
+        }
         None => path.to_owned(),
     }
 }

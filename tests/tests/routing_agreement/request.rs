@@ -28,8 +28,25 @@ const HOSTS: [&str; 16] = [
     "abcde", "ace", "b",
 ];
 
-const SEGMENTS: [&str; 14] = [
-    "a", "a", "b", "b", "ab", "x.y", "p%20q", "a;v=1", "42", "7", "...", ".a", "%C3%A9", "new",
+const SEGMENTS: [&str; 18] = [
+    "a",
+    "a",
+    "b",
+    "b",
+    "ab",
+    "x.y",
+    "p%20q",
+    "a;v=1",
+    "42",
+    "7",
+    "...",
+    ".a",
+    "%C3%A9",
+    "new",
+    "a:b",
+    "a:b",
+    "c+d@",
+    "%5B%7C%5D",
 ];
 
 const QUERIES: [&str; 6] = ["", "", "", "?", "?x=1", "?next=/../a%2fb;c"];
@@ -134,7 +151,8 @@ fn disguise(dice: &mut Dice, segments: &[&str]) -> String {
             '/'
         });
         for letter in segment.chars() {
-            let free = letter.is_ascii_alphanumeric() && !segment.contains('%');
+            let free = (letter.is_ascii_alphanumeric() || ":+@;=".contains(letter))
+                && !segment.contains('%');
             match dice.below(6) {
                 0 if free => sent.push_str(&format!("%{:02x}", u32::from(letter))),
                 1 if free => sent.push_str(&format!("%{:02X}", u32::from(letter))),
@@ -144,6 +162,7 @@ fn disguise(dice: &mut Dice, segments: &[&str]) -> String {
     }
     if dice.once_in(3) {
         sent = sent.replace("%C3%A9", "%c3%a9");
+        sent = sent.replace("%5B%7C%5D", "[%7c]");
     }
     sent
 }

@@ -86,8 +86,10 @@ pub(crate) const REGEXES: [Regex; 6] = [
 ];
 
 /// What `prefix` and `path` may say.
-const PREFIXES: [&str; 8] = ["/", "/a", "/a/", "/a/b", "/b", "/ab", "/p%20q", "/a;v=1"];
-const EXACT: [&str; 6] = ["/", "/a", "/a/", "/a/b", "/ab", "/b/x.y"];
+const PREFIXES: [&str; 9] = [
+    "/", "/a", "/a/", "/a/b", "/b", "/ab", "/p%20q", "/a:b", "/c+d@",
+];
+const EXACT: [&str; 7] = ["/", "/a", "/a/", "/a/b", "/ab", "/b/x.y", "/a:b"];
 
 /// Ports that `from` may name.
 pub(crate) const PORTS: [u16; 2] = [8443, 444];

@@ -12,6 +12,9 @@ use crate::session::Session;
 const REMEMBERED_FOR: u64 = 60;
 /// How many one module instance remembers: at about 2 KB each, a megabyte.
 const REMEMBERED: usize = 512;
+/// Longest value of a claim header. Servers refuse requests with longer ones: a claim that no upstream can receive must
+/// not take the others, and the request, with it.
+const MAX_CLAIM_VALUE: usize = 8 * 1024;
 
 /// Makes assertions, each visitor's once in a while.
 ///
@@ -23,9 +26,18 @@ pub(crate) struct Assertions {
     slots: RefCell<Vec<Option<Made>>>,
 }
 
+/// An assertion, and whether it was made for this request.
+#[derive(Debug)]
+pub(crate) struct IssuedAssertion {
+    /// The assertion.
+    pub(crate) assertion: Rc<Assertion>,
+    /// Whether this request is the first with it.
+    pub(crate) is_new: bool,
+}
+
 #[derive(Debug)]
 struct Made {
-    /// Name of the session, empty for nobody; with the party, it fixes everything that an assertion says.
+    /// Name of the session; with the party, it fixes everything that an assertion says.
     session: Box<str>,
     host: Box<str>,
     issuer_format: IssuerFormat,
@@ -37,34 +49,44 @@ impl Assertions {
     /// What an application is told about a visitor; `None` without a key or randomness.
     pub(crate) fn about(
         &self,
-        session: Option<&Session>,
+        session: &Session,
         party: Party<'_>,
         settings: &IdentitySettings,
         env: &mut Env<'_>,
-    ) -> Option<Rc<Assertion>> {
-        let name = session.map_or("", |session| session.id.as_str());
-        if let Some(assertion) = self.remembered(name, party, env.now) {
-            return Some(assertion);
+    ) -> Option<IssuedAssertion> {
+        if let Some(assertion) = self.remembered(&session.id, party, env.now) {
+            let is_new = false;
+            return Some(IssuedAssertion { assertion, is_new });
         }
         let key = settings.signing_key.as_ref()?;
         let (headers, id) = (&settings.claim_headers, env.bytes().ok()?);
         let claims = claims::of(session, party, settings, id, env.now);
+        let mut incomplete = claims::incomplete(session, settings);
         let claim_values = headers
             .iter()
-            .map(|(_, claim)| claims::header_value(&claims, claim))
+            .map(|(_, claim)| {
+                let value = claims::header_value(&claims, session, claim);
+                if value.len() > MAX_CLAIM_VALUE {
+                    incomplete.insert(claim.clone());
+                    return Vec::new();
+                }
+                value
+            })
             .collect();
         let assertion = Rc::new(Assertion {
             token: key.sign(&claims)?,
             claim_values,
+            incomplete,
         });
         self.remember(Made {
-            session: name.into(),
+            session: session.id.as_str().into(),
             host: party.host.into(),
             issuer_format: party.issuer_format,
             at: env.now,
             assertion: Rc::clone(&assertion),
         });
-        Some(assertion)
+        let is_new = true;
+        Some(IssuedAssertion { assertion, is_new })
     }
 
     fn remembered(&self, session: &str, party: Party<'_>, now: Timestamp) -> Option<Rc<Assertion>> {

@@ -2,6 +2,7 @@
 
 use super::findings::{Findings, Place, quoted};
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
+use crate::header::WRITTEN_BY_PROXY;
 
 /// Longest name, far beyond any that is in use.
 const MAX_NAME: usize = 128;
@@ -14,6 +15,7 @@ pub(super) enum Wish {
     SetRequest,
     RemoveRequest,
     CarryClaim,
+    ReserveRequest,
     ReadRequest,
     SetResponse,
     RewriteResponse,
@@ -24,7 +26,7 @@ impl Wish {
     const fn changes_request(self) -> bool {
         matches!(
             self,
-            Self::SetRequest | Self::RemoveRequest | Self::CarryClaim
+            Self::SetRequest | Self::RemoveRequest | Self::CarryClaim | Self::ReserveRequest
         )
     }
 }
@@ -101,6 +103,14 @@ fn objection(name: &str, wish: Wish) -> Option<(&'static str, &'static str)> {
         "x-pomerium-jwt-assertion" if wish == Wish::CarryClaim => {
             Some(("carries the assertion", "choose another name"))
         }
+        "cookie" | "*" if wish == Wish::ReserveRequest => Some((
+            "cannot be taken from every request",
+            "write `remove_request_headers` on the routes where it must not be",
+        )),
+        _ if wish == Wish::ReserveRequest && WRITTEN_BY_PROXY.contains(&name) => Some((
+            "is written by the proxy, whatever a client sends",
+            "take it out, or write `remove_request_headers` on the routes where it must not be",
+        )),
         "set-cookie" if wish == Wish::SetResponse => Some((
             "would replace the cookies of the upstream",
             "let the upstream set its cookies",

@@ -218,6 +218,22 @@ impl Route {
         std::iter::once(&self.policy).chain(administrators)
     }
 
+    /// Whether a user's email address decides who gets in, or as whom.
+    pub(crate) fn asks_for_email(&self) -> bool {
+        let cockpit = self.cockpit.as_ref();
+        self.policy.asks_for_email() || cockpit.is_some_and(CockpitSettings::asks_for_email)
+    }
+
+    /// Whether claims that a tenant's administrator writes decide who gets in, or as whom.
+    pub(crate) fn asks_for_claims(&self) -> bool {
+        let cockpit = self.cockpit.as_ref();
+        let user_claim = cockpit.and_then(|cockpit| cockpit.user_claim.as_ref());
+        user_claim.is_some()
+            || self
+                .policies()
+                .any(|policy| policy.claims().next().is_some())
+    }
+
     /// Whether a visitor has to be signed in before anything of the route is decided or reached.
     #[must_use]
     pub fn asks_for_identity(&self) -> bool {
@@ -266,7 +282,8 @@ fn read_timeouts(
     )
 }
 
-/// A rewritten path is what was matched, replaced, and the rest: nothing adds a slash between them or takes one out.
+/// Warns of paths that are surely not meant. A rewritten path is what was matched, replaced, and the rest: nothing adds a
+/// slash between them or takes one out, but at the beginning.
 fn warn_of_slashes(
     path: &PathMatch,
     rewrite: Option<&PathRewrite>,
@@ -281,7 +298,8 @@ fn warn_of_slashes(
         PathMatch::Prefix(prefix) => prefix,
         PathMatch::Exact(_) | PathMatch::Regex(_) => return,
     };
-    if matched.ends_with('/') == replacement.ends_with('/') {
+    // The root takes the place of a prefix without a slash too: a path never begins with two.
+    if replacement == "/" || matched.ends_with('/') == replacement.ends_with('/') {
         return;
     }
     let rest = if matched.ends_with('/') { "x" } else { "/x" };

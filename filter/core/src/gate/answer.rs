@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use super::cockpit::cookie::Released;
 use super::plan::{AnswerPlan, rewrite};
-use super::{Binding, Chosen, Gate, rewrite as rewriting};
+use super::{Binding, Chosen, Gate, caching, rewrite as rewriting};
 use crate::config::{FixedResponse, Redirect};
+use crate::outage::Outage;
 use crate::policy::Permit;
 use crate::reply::{plain, redirect};
 use crate::request::Parsed;
-use crate::step::{Edit, Reply, RouteNumber, Step};
+use crate::step::{Edit, Forwarded, Reply, RouteNumber, Step};
 
 /// How an upstream's answer changes on its way to the visitor.
 #[derive(Debug, Default)]
@@ -20,28 +21,62 @@ pub struct AnswerEdits<'a> {
     pub withheld_cookie: bool,
 }
 
+/// Why an upstream's answer does not reach the client, judged by its status; `switches` is that of the permission to
+/// forward ([`crate::step::Forwarded::switches`]). A client that is told of another protocol which it did not ask for, or of
+/// a status that is none (RFC 9110 section 15), would take what follows for something else than HTTP.
+#[must_use]
+pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {
+    let event = match status {
+        b"101" if switches => return None,
+        b"101" => "the upstream switches to a protocol that was not asked for",
+        [b'1'..=b'9', rest @ ..] if rest.len() == 2 && rest.iter().all(u8::is_ascii_digit) => {
+            return None;
+        }
+        _ => "the upstream's status is none",
+    };
+    let outage = Outage::BadAnswer;
+    Some(plain(outage.status(), outage.explanation(), event))
+}
+
 impl Gate {
-    /// Whether the edits of this route's answers depend on the answer's own headers, beside `Set-Cookie`: otherwise
+    /// Whether the edits of an answer depend on the answer's own headers, beside `Set-Cookie`: otherwise
     /// [`Gate::edit_answer`] needs to be shown none when the answer sets no cookie.
     #[must_use]
-    pub fn reads_answer(&self, route: RouteNumber) -> bool {
-        self.plan(route)
-            .is_some_and(|plan| !(plan.defaults.is_empty() && plan.rewrites.is_empty()))
+    pub fn reads_answer(&self, forwarded: &Forwarded) -> bool {
+        let plan = self.plan(forwarded.route);
+        !forwarded.cookies.is_empty()
+            || plan.is_some_and(|plan| !(plan.defaults.is_empty() && plan.rewrites.is_empty()))
     }
 
     /// How the headers of an upstream's answer change. `headers` are the answer's, names in lower case, `:status` among
-    /// them; `binding` is that of the permission to forward ([`crate::step::Forward::binding`]).
+    /// them.
     #[must_use]
     pub fn edit_answer<'g>(
         &'g self,
-        route: RouteNumber,
-        binding: Option<&Binding>,
+        forwarded: &'g Forwarded,
         headers: &[(String, Vec<u8>)],
     ) -> AnswerEdits<'g> {
         let mut answer = AnswerEdits::default();
-        let Some(plan) = self.plan(route) else {
-            return answer;
-        };
+        if let Some(plan) = self.plan(forwarded.route) {
+            self.edit_by_plan(plan, forwarded.binding.as_ref(), headers, &mut answer);
+        }
+        if !forwarded.cookies.is_empty() {
+            caching::keep_private(headers, &mut answer.edits);
+            let cookies = forwarded.cookies.iter();
+            let edits = cookies.map(|line| Edit::Add(SET_COOKIE.into(), line.as_bytes().into()));
+            answer.edits.extend(edits);
+        }
+        answer
+    }
+
+    /// Makes the edits that a route asks for.
+    fn edit_by_plan<'g>(
+        &'g self,
+        plan: &'g AnswerPlan,
+        binding: Option<&Binding>,
+        headers: &[(String, Vec<u8>)],
+        answer: &mut AnswerEdits<'g>,
+    ) {
         for (name, value) in &plan.set {
             answer.edits.push(set(name, value));
         }
@@ -62,9 +97,8 @@ impl Gate {
             }
         }
         if !plan.set.iter().any(|(name, _)| name == SET_COOKIE) {
-            self.edit_cookies(plan, binding, headers, &mut answer);
+            self.edit_cookies(plan, binding, headers, answer);
         }
-        answer
     }
 
     /// Rewrites the cookies that an upstream sets, binds those of a Cockpit, and takes out ours.

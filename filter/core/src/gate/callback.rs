@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::Gate;
 use super::sign_in::hold;
-use crate::cookie;
+use crate::cookie::{self, OwnCookies};
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
@@ -97,6 +97,20 @@ fn fit_fragment(value: &[u8]) -> Option<&str> {
     (!text.is_empty() && text.len() <= MAX_FRAGMENT && value.iter().all(fit)).then_some(text)
 }
 
+/// The fragment of the address that an attempt began at, when the browser kept one.
+pub(super) fn kept_fragment<'c>(attempt: &Attempt, present: &OwnCookies<'c>) -> Option<&'c str> {
+    present.fragment_of(attempt.id()).and_then(fit_fragment)
+}
+
+/// Where an attempt ends, with the fragment that the browser kept.
+fn return_address(attempt: &Attempt, present: &OwnCookies<'_>) -> String {
+    let return_to = attempt.return_to();
+    match kept_fragment(attempt, present) {
+        Some(fragment) => format!("{return_to}#{fragment}"),
+        None => return_to.to_owned(),
+    }
+}
+
 impl Gate {
     /// The callback of a provider that answers by a form. Its page is another site's: that is how the form comes here.
     pub(super) fn answer_form(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
@@ -136,6 +150,12 @@ impl Gate {
             };
             return Step::Reply(self.answer_stray(request, problem, &audience, env));
         };
+        if self.visit(request, env).session.is_some() {
+            return Step::Reply(self.keep_session(request, &attempt));
+        }
+        if attempt.is_over(env.now) && callback.error.is_none() {
+            return self.begin_again(request, &attempt, env);
+        }
         // A sign-in may begin on one instance and end on another, which has to learn about the provider first.
         let Some((provider, metadata)) = self.known_provider() else {
             return hold(env.now);
@@ -171,10 +191,32 @@ impl Gate {
         };
         let host = request.authority.host.to_string();
         let sign_in = SignIn::redeeming(attempt, host, audience);
-        Step::Call(call, Waiting::on(Flow::SignIn(sign_in)))
+        Step::Call(call, Waiting::on(Flow::SignIn(Box::new(sign_in))))
     }
 
-    /// The attempt that `state` names, when this browser began it and it is not over.
+    /// Goes to where an attempt was to end, in a browser that is signed in by now: in another tab, say. Nothing replaces its
+    /// session, so that nobody's open terminals end, and the code expires unused.
+    pub(super) fn keep_session(&self, request: &Parsed<'_>, attempt: &Attempt) -> Reply {
+        let present = request.own_cookies(&self.cookies);
+        let event = "sign-in not needed: there is a session already".to_owned();
+        let reply = redirect(return_address(attempt, &present), event);
+        reply.with_cookies(self.forget_attempt(attempt, &present))
+    }
+
+    /// `Set-Cookie` values by which a browser forgets an attempt. `present` is what it has.
+    pub(super) fn forget_attempt(
+        &self,
+        attempt: &Attempt,
+        present: &OwnCookies<'_>,
+    ) -> Vec<String> {
+        let mut names = vec![self.cookies.attempt(attempt.id())];
+        if present.fragment_of(attempt.id()).is_some() {
+            names.push(self.cookies.fragment(attempt.id()));
+        }
+        names.iter().map(|name| cookie::clear(name)).collect()
+    }
+
+    /// The attempt that `state` names, when this browser began it. It may be over.
     fn attempt(
         &self,
         request: &Parsed<'_>,
@@ -187,7 +229,7 @@ impl Gate {
         (attempt.state() == state).then_some(attempt)
     }
 
-    /// The attempt of this name, when this browser began it and it is not over.
+    /// The attempt of this name, when this browser began it. It may be over.
     pub(super) fn attempt_named(
         &self,
         request: &Parsed<'_>,
@@ -258,9 +300,9 @@ impl Gate {
             host,
             audience,
         } = *landing;
-        let begun = self.new_session(claims, tokens, &attempt.nonce(), env);
-        let Some(session) = begun else {
-            return self.sign_in_failed(attempt, audience, Refusal::Internal);
+        let session = match self.new_session(claims, tokens, &attempt.nonce(), env) {
+            Ok(session) => session,
+            Err(refusal) => return self.sign_in_failed(attempt, audience, refusal),
         };
         if self.is_stillborn(&session, attempt.begun_at(), env) {
             // Asking the provider once more tells whether somebody is still signed in there.
@@ -295,39 +337,14 @@ impl Gate {
                 Refusal::SignIn(SignInProblem::TooLarge),
             );
         };
-        if let Some(request) = request {
-            self.end_earlier(request, session, env);
-        }
         let event = format!("signed in account={:?}", session.account());
-        let mut location = attempt.return_to().to_owned();
-        let fragment = present.fragment_of(attempt.id());
-        if let Some(fragment) = fragment.and_then(fit_fragment) {
-            location.push('#');
-            location.push_str(fragment);
-        }
-        let mut reply = redirect(location, event).with_cookies(lines);
-        reply.add(
-            "set-cookie",
-            cookie::clear(&self.cookies.attempt(attempt.id())),
-        );
-        if fragment.is_some() {
-            let name = self.cookies.fragment(attempt.id());
-            reply.add("set-cookie", cookie::clear(&name));
-        }
+        let mut reply = redirect(return_address(attempt, &present), event)
+            .with_cookies(lines)
+            .with_cookies(self.forget_attempt(attempt, &present));
         if let Some(line) = self.count_landing(request, host, env) {
             reply.add("set-cookie", line);
         }
         reply
-    }
-
-    /// A browser has one session on a host: whoever signs in there anew has ended the one before, and its copies.
-    fn end_earlier(&self, request: &Parsed<'_>, session: &Session, env: &Env<'_>) {
-        if let Some(earlier) = self.visit(request, env).session
-            && earlier.id != session.id
-        {
-            // A list that is full ends it all the same in this browser.
-            let _ = self.revoke_session(&earlier, env);
-        }
     }
 
     /// A session of the person that these claims are about.
@@ -337,15 +354,16 @@ impl Gate {
         tokens: &Tokens,
         nonce: &str,
         env: &mut Env<'_>,
-    ) -> Option<Session> {
-        let verification = self.provider.as_ref()?.settings().email_verification;
+    ) -> Result<Session, Refusal> {
+        let provider = self.provider.as_ref().ok_or(Refusal::Internal)?;
         let lifetime = self.config.session.lifetime.as_secs();
-        let id = env.token::<16>().ok()?;
-        let identity = claims::identity(claims, verification, &self.needs)?;
+        let id = env.token::<16>().map_err(|_| Refusal::Internal)?;
+        let identity = claims::identity(claims, &provider.settings().email_trust, &self.needs)
+            .map_err(|problem| Refusal::SignIn(problem.into()))?;
         let mut session = Session::new(id, identity, env.now, lifetime);
         session.provider_session = logout_token::provider_session(claims);
         session.renewal = Renewal::first(&tokens.grant, nonce, env);
         session.keep_hint(&tokens.id_token);
-        Some(session.chosen_for(&self.policy_digest))
+        Ok(session.chosen_for(&self.policy_digest))
     }
 }

@@ -1,5 +1,6 @@
 //! Our own endpoints on every route's host. Nothing below `/.pomerium` ever reaches an upstream.
 
+use super::clear_cookies::CLEAR_COOKIES;
 use super::cockpit::token::TOKEN_PATH;
 use super::program::PROGRAM_LOGIN;
 use super::provider_logout::{BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT};
@@ -21,9 +22,10 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/.pomerium/", "GET, HEAD"),
     (USER, "GET, HEAD"),
     (SIGN_IN, "GET"),
-    (PROGRAM_LOGIN, "GET"),
+    (PROGRAM_LOGIN, "GET, POST"),
     (SIGN_OUT, "GET, POST"),
     (SIGNED_OUT, "GET"),
+    (CLEAR_COOKIES, "GET, POST"),
     (BACKCHANNEL_LOGOUT, "POST"),
     (FRONTCHANNEL_LOGOUT, "GET"),
     (TOKEN_PATH, "GET"),
@@ -66,10 +68,13 @@ impl Gate {
             (USER, "GET" | "HEAD") => self.user(request, env),
             (SIGN_IN, "GET") => self.answer_sign_in(request, env),
             (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
+            (PROGRAM_LOGIN, "POST") => self.hand_over(request, env),
             (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
                 Some(step) => step,
                 None => Step::Reply(self.confirm_sign_out(request)),
             },
+            (CLEAR_COOKIES, "GET") => Step::Reply(self.confirm_clear_cookies(request)),
+            (CLEAR_COOKIES, "POST") => self.clear_cookies(request),
             (SIGN_OUT, "POST") => self.sign_out(request, env),
             (BACKCHANNEL_LOGOUT, "POST") => self.backchannel_logout(request, env),
             (FRONTCHANNEL_LOGOUT, "GET") => self.frontchannel_logout(request, env),

@@ -10,11 +10,12 @@ use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
 use super::Gate;
+use super::routes::KnownOrigin;
 use super::sign_in::SIGN_IN;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, Timestamp};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::{ATTEMPT_LIFETIME, LEEWAY};
+use crate::oidc::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, LEEWAY};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::redirect;
 use crate::request::{Authority, Parsed};
@@ -73,11 +74,21 @@ impl Errand {
             Self::SignIn { begun_at, .. } | Self::SignOut { begun_at, .. } => *begun_at,
         }
     }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.since(self.begun_at()) >= ATTEMPT_LIFETIME
+    }
 }
 
 impl Gate {
-    /// Whether a request is for the sign-in host.
+    /// Whether a request is for the sign-in host, by its port.
     pub(super) fn is_sign_in_host(&self, request: &Parsed<'_>) -> bool {
+        let host = self.config.session.sign_in_host.as_ref();
+        host.is_some_and(|sign_in| sign_in.origin == request.authority.origin())
+    }
+
+    /// Whether a request is for the name of the sign-in host, by whatever port.
+    pub(super) fn is_host_of_sign_in(&self, request: &Parsed<'_>) -> bool {
         let host = self.config.session.sign_in_host.as_ref();
         host.is_some_and(|sign_in| *sign_in.host == *request.authority.host)
     }
@@ -115,7 +126,7 @@ impl Gate {
         Some(format!("{}{path}?errand={}", sign_in.origin, sealed.ok()?))
     }
 
-    /// An errand that this deployment has sealed a moment ago.
+    /// An errand that this deployment has sealed. One to sign in may be over, see [`Errand::is_over`].
     pub(super) fn open_errand(
         &self,
         request: &Parsed<'_>,
@@ -129,23 +140,35 @@ impl Gate {
         let host = &request.authority.host;
         let opened = sealer.open(Purpose::Errand, host, sealed.as_bytes())?;
         let errand: Errand = serde_json::from_slice(&opened.plaintext).ok()?;
-        let begun = errand.begun_at();
-        let live = now.since(begun) < ATTEMPT_LIFETIME && begun <= now.plus(LEEWAY);
-        live.then_some(errand)
+        let is_kept = match &errand {
+            Errand::SignIn { .. } => now.since(errand.begun_at()) < ATTEMPT_KEPT,
+            Errand::SignOut { .. } => !errand.is_over(now),
+        };
+        (is_kept && errand.begun_at() <= now.plus(LEEWAY)).then_some(errand)
     }
 
     /// Signs somebody in for a route's host: at once when they are signed in here, otherwise after the provider.
     pub(super) fn run_errand(&self, request: &Parsed<'_>, sealed: &str, env: &mut Env<'_>) -> Step {
+        let opened = self.open_errand(request, sealed, env.now);
+        let is_over = opened
+            .as_ref()
+            .is_some_and(|errand| errand.is_over(env.now));
         let Some(Errand::SignIn {
             authority,
             attempt,
             binding,
             ..
-        }) = self.open_errand(request, sealed, env.now)
+        }) = opened.filter(|errand| self.leads_to_a_route(errand))
         else {
             let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
             return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
         };
+        if is_over {
+            // The host that it is from knows the address, and whether this is the first time.
+            let location = format!("https://{authority}{SIGN_IN}?attempt={attempt}");
+            let event = format!("sign-in for another host took too long host={authority:?}");
+            return Step::Reply(redirect(location, event));
+        }
         let visit = self.visit(request, env);
         let Some(session) = &visit.session else {
             return self.sign_in(request, &request.target, env);
@@ -162,6 +185,16 @@ impl Gate {
         Step::Reply(redirect(location, event).with_cookies(cookies))
     }
 
+    /// Whether an errand comes from an origin that a route has now: nobody else is sent a ticket.
+    fn leads_to_a_route(&self, errand: &Errand) -> bool {
+        let Errand::SignIn { authority, .. } = errand else {
+            return false;
+        };
+        Authority::read(authority.as_bytes()).is_some_and(|authority| {
+            self.index.origin(&self.config.routes, &authority) == KnownOrigin::Yes
+        })
+    }
+
     fn ticket_address(
         &self,
         session: &Session,
@@ -170,29 +203,27 @@ impl Gate {
         binding: String,
         env: &mut Env<'_>,
     ) -> Option<String> {
-        let host = Authority::read(authority.as_bytes())?.host.into_owned();
         // The provider's hint is for the sign-out, which ends at this host.
         let mut session = session.clone();
         session.id_token = None;
         let sealer = self.sealer.as_ref()?;
-        for is_small in [false, true] {
-            if is_small {
-                session.keep_only(&self.policy_needs);
-            }
+        self.shrinking(&session).find_map(|session| {
             let ticket = Ticket {
-                session: session.clone(),
+                session,
                 binding: binding.clone(),
                 issued_at: env.now,
             };
             let plaintext = serde_json::to_vec(&ticket).ok()?;
-            let sealed = sealer.seal(Purpose::Ticket, &host, &plaintext, env).ok()?;
-            if sealed.len() <= MAX_TICKET {
-                return Some(format!(
-                    "https://{authority}{CALLBACK_PATH}?attempt={attempt}&ticket={sealed}"
-                ));
+            if plaintext.len() > MAX_TICKET {
+                return None;
             }
-        }
-        None
+            let sealed = sealer
+                .seal(Purpose::Ticket, authority, &plaintext, env)
+                .ok()?;
+            (sealed.len() <= MAX_TICKET).then(|| {
+                format!("https://{authority}{CALLBACK_PATH}?attempt={attempt}&ticket={sealed}")
+            })
+        })
     }
 
     /// The sign-in host sends a browser back with a ticket.
@@ -206,6 +237,12 @@ impl Gate {
         let Some(attempt) = self.attempt_named(request, &id, env.now) else {
             return stray(self, env);
         };
+        if self.visit(request, env).session.is_some() {
+            return Step::Reply(self.keep_session(request, &attempt));
+        }
+        if attempt.is_over(env.now) {
+            return self.begin_again(request, &attempt, env);
+        }
         let sealed = request.parameter("ticket").unwrap_or_default();
         let Some(ticket) = self.open_ticket(request, &sealed, &attempt, env.now) else {
             let problem = Refusal::SignIn(SignInProblem::BadCallback);
@@ -233,8 +270,9 @@ impl Gate {
         now: Timestamp,
     ) -> Option<Ticket> {
         let sealer = self.sealer.as_ref()?;
-        let host = &request.authority.host;
-        let opened = sealer.open(Purpose::Ticket, host, sealed.as_bytes())?;
+        // For this origin: who reads what is sent to another port of the host gets nothing.
+        let origin = request.authority.to_string();
+        let opened = sealer.open(Purpose::Ticket, &origin, sealed.as_bytes())?;
         let ticket: Ticket = serde_json::from_slice(&opened.plaintext).ok()?;
         let age = now.since(ticket.issued_at);
         let fresh = age < TICKET_LIFETIME && ticket.issued_at <= now.plus(LEEWAY);

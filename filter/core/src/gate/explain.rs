@@ -3,7 +3,7 @@
 use super::cockpit::Standing;
 use super::{Chosen, Found, Gate};
 use crate::assertion::Assertions;
-use crate::config::{EmailVerification, Route, Target};
+use crate::config::{EmailTrust, Route, Target};
 use crate::env::Env;
 use crate::explain::{
     ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
@@ -11,8 +11,9 @@ use crate::explain::{
 };
 use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
+use crate::oidc::email::vouched;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::request::{Parsed, Request};
 use crate::session::Session;
 use crate::shared::LocalShared;
@@ -50,6 +51,10 @@ impl Gate {
                 Explanation::own_page(&self.answer_own(&request, &mut env))
             }
             Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
+            Found::OtherPort => Explanation::before_any_route(Refusal::Misdirected),
+            Found::Ambiguous => {
+                Explanation::before_any_route(Refusal::BadRequest(BadRequest::Path))
+            }
         }
     }
 
@@ -77,16 +82,18 @@ impl Gate {
         }
     }
 
-    /// The session that a sign-in with these claims makes.
+    /// The session that a sign-in with these claims makes; `email_verified` stands for whatever this kind of provider says
+    /// about an address that it vouches for.
     fn imagine(&self, question: &Question<'_>, needs: &ClaimNeeds) -> Option<Session> {
         const LIFETIME: u64 = 60;
-        let verification = self
+        let trust = self
             .provider
             .as_ref()
-            .map_or_else(EmailVerification::default, |provider| {
-                provider.settings().email_verification
+            .map_or_else(EmailTrust::default, |provider| {
+                provider.settings().email_trust.clone()
             });
-        let identity = identity(question.claims?, verification, needs)?;
+        let claims = vouched(question.claims?, &trust);
+        let identity = identity(&claims, &trust, needs).ok()?;
         Some(Session::new(
             String::new(),
             identity,
@@ -219,6 +226,7 @@ impl Explanation {
     fn before_any_route(refusal: Refusal) -> Self {
         let summary = match refusal {
             Refusal::NotFound => "no route serves this address".to_owned(),
+            Refusal::Misdirected => "routes serve this host, but not by this port: without one in `from` it is 443 or that of `address`".to_owned(),
             Refusal::BadRequest(what) => format!("refused before any route: {}", what.words()),
             refusal => format!("refused before any route: {}", refusal.word()),
         };

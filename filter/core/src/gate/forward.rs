@@ -1,21 +1,33 @@
 //! What the upstream sees of a permitted request.
 
-use std::borrow::Cow;
-
 use super::cockpit::Entry;
 use super::cockpit::cookie::{has_released, without_released};
 use super::plan::{Plan, Value};
 use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
-use crate::assertion::{ASSERTION_HEADER, Assertion, Assertions, Party};
+use crate::assertion::{
+    ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADER, IssuedAssertion, Party,
+};
 use crate::contract::ROUTE_HEADER;
 use crate::cookie::Stripped;
 use crate::env::Env;
+use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
+use crate::header::comma_list;
 use crate::policy::{Certificate, ClientCertificate, Facts};
 use crate::refusal::Refusal;
 use crate::request::Parsed;
+use crate::session::Session;
 use crate::step::Edit;
 use crate::template::{Reference, Template};
+
+/// Changes of a permitted request on its way to the upstream.
+#[derive(Debug)]
+pub(super) struct RequestEdits {
+    /// Header edits, in their order.
+    pub(super) edits: Vec<Edit<'static>>,
+    /// A warning for the log, one line without secrets.
+    pub(super) warning: Option<String>,
+}
 
 /// Header that tells an upstream the public host when it sees another one.
 const PUBLIC_HOST_HEADER: &str = "x-forwarded-host";
@@ -31,7 +43,7 @@ impl Gate {
         cockpit: Option<(&Entry<'_>, &Binding)>,
         told: &Assertions,
         env: &mut Env<'_>,
-    ) -> Result<Vec<Edit<'static>>, Refusal> {
+    ) -> Result<RequestEdits, Refusal> {
         let plan = chosen.plan;
         let mut edits = Vec::with_capacity(3);
         if request.spoofed {
@@ -41,8 +53,9 @@ impl Gate {
                 .filter(|(name, _)| self.reserved.covers(name));
             edits.extend(spoofed.map(|(name, _)| Edit::Remove(name.clone().into())));
         }
+        edits.extend(self.forwarded_edits(request));
         let target = rewrite::upstream_target(chosen.route, &request.target)?;
-        if request.authorization.is_some_and(is_own_authorization) {
+        if brings_own_authorization(request) {
             edits.push(Edit::Remove("authorization".into()));
         }
         if request.rewritten || chosen.route.rewrite.is_some() {
@@ -50,16 +63,21 @@ impl Gate {
         }
         let binding = cockpit.map(|(_, binding)| binding);
         edits.extend(self.cookie_edit(request.cookies(), binding));
-        let assertion = if plan.needs_assertion {
-            let party = Party {
-                host: &request.authority.host,
-                issuer_format: chosen.route.issuer_format,
-            };
-            let assertion = told.about(facts.session, party, &self.config.identity, env);
-            // An upstream that expects to be told must not take silence for anything.
-            Some(assertion.ok_or(Refusal::Internal)?)
-        } else {
-            None
+        let mut warning = None;
+        // Without a session there is nothing to tell, and what a client says in these headers is removed all the same.
+        let assertion = match facts.session.filter(|_| plan.needs_assertion) {
+            Some(session) => {
+                let party = Party {
+                    host: &request.authority.host,
+                    issuer_format: chosen.route.issuer_format,
+                };
+                let issued = told.about(session, party, &self.config.identity, env);
+                // Fail closed: nothing is forwarded without the assertion that the route promises.
+                let issued = issued.ok_or(Refusal::Internal)?;
+                warning = incomplete_warning(&issued, session);
+                Some(issued.assertion)
+            }
+            None => None,
         };
         if let Some(assertion) = &assertion {
             tell_identity(plan, assertion, &mut edits);
@@ -88,7 +106,30 @@ impl Gate {
         // The last word: no header of the file can choose another upstream.
         let route = chosen.route.id.clone();
         edits.push(Edit::set(ROUTE_HEADER, route.into_bytes()));
-        Ok(edits)
+        Ok(RequestEdits { edits, warning })
+    }
+
+    /// What trusted proxies said about the client, when it is not all that came under these names.
+    fn forwarded_edits(&self, request: &Parsed<'_>) -> Vec<Edit<'static>> {
+        let mut edits = Vec::new();
+        let chain = self.forwarded_for(request);
+        if !request.forwarded_for.is_empty() && request.forwarded_for != [chain.as_bytes()] {
+            edits.push(if chain.is_empty() {
+                Edit::Remove(FORWARDED_FOR.into())
+            } else {
+                Edit::set(FORWARDED_FOR, chain.into_bytes())
+            });
+        }
+        let scheme = self.proxies.scheme(request.forwarded_proto);
+        let stated = request.forwarded_proto;
+        if stated.is_some_and(|stated| stated != scheme.as_bytes()) {
+            edits.push(Edit::set(FORWARDED_PROTO, scheme.as_bytes()));
+        }
+        edits
+    }
+
+    fn forwarded_for(&self, request: &Parsed<'_>) -> String {
+        self.proxies.chain(request.forwarded_for.iter().copied())
     }
 
     /// The cookies that the upstream may see, when they are not all that came. `binding` tells which of Cockpit's are.
@@ -143,6 +184,31 @@ fn tell_identity(plan: &Plan, assertion: &Assertion, edits: &mut Vec<Edit<'stati
         let value = assertion.claim_values.get(*place);
         edits.push(Edit::set(name.clone(), value.cloned().unwrap_or_default()));
     }
+    let tells = plan.asserts || !plan.claim_headers.is_empty();
+    if tells && !assertion.incomplete.is_empty() {
+        let names = comma_list(assertion.incomplete.iter().map(String::as_str));
+        edits.push(Edit::set(INCOMPLETE_HEADER, names));
+    }
+}
+
+/// Returns the log's line about claims that do not reach an upstream in full, once for each assertion.
+fn incomplete_warning(issued: &IssuedAssertion, session: &Session) -> Option<String> {
+    let incomplete = &issued.assertion.incomplete;
+    (issued.is_new && !incomplete.is_empty()).then(|| {
+        format!(
+            "incomplete claims: {incomplete:?} account={:?}",
+            session.account()
+        )
+    })
+}
+
+/// Whether a request has a credential for this proxy in an `Authorization` line, among others or not.
+fn brings_own_authorization(request: &Parsed<'_>) -> bool {
+    request.authorization.is_some()
+        && request
+            .headers
+            .iter()
+            .any(|(name, line)| name == "authorization" && is_own_authorization(line))
 }
 
 /// What templates may refer to.
@@ -168,27 +234,30 @@ impl Sources<'_> {
                 into.extend_from_slice(token.unwrap_or_default());
             }
             Reference::CertificateFingerprint => {
-                self.certificate(|certificate| certificate.fingerprint.clone().into(), into);
+                self.certificate(
+                    |certificate| certificate.fingerprint.clone().into_bytes(),
+                    into,
+                );
             }
             Reference::CertificateDns => {
-                self.certificate(|certificate| list(&certificate.san_dns).into(), into);
+                self.certificate(|certificate| list(&certificate.san_dns), into);
             }
             Reference::CertificateEmail => {
-                self.certificate(|certificate| list(&certificate.san_email).into(), into);
+                self.certificate(|certificate| list(&certificate.san_email), into);
             }
             Reference::RequestHeader(name) => self.request_header(name, into),
             Reference::Unknown(_) => {}
         })
     }
 
-    fn certificate(&self, what: impl Fn(&Certificate) -> Cow<'_, str>, into: &mut Vec<u8>) {
+    fn certificate(&self, what: impl Fn(&Certificate) -> Vec<u8>, into: &mut Vec<u8>) {
         if let ClientCertificate::Valid(certificate) = self.certificate {
-            into.extend_from_slice(what(certificate).as_bytes());
+            into.extend(what(certificate));
         }
     }
 
     /// A header of the client's, several lines joined by commas. What the upstream may not see of it is not in it: our
-    /// cookies, and headers that only a proxy may make.
+    /// cookies, credentials for us, and headers that only a proxy may make.
     fn request_header(&self, name: &str, into: &mut Vec<u8>) {
         if name == "cookie" {
             let headers = self.request.cookies();
@@ -197,7 +266,18 @@ impl Sources<'_> {
             into.extend(without_released(&joined_cookies(headers, &stripped)));
             return;
         }
-        if name.starts_with(':') || self.gate.reserved.covers(name) {
+        let gate = self.gate;
+        if name == FORWARDED_FOR {
+            into.extend_from_slice(gate.forwarded_for(self.request).as_bytes());
+            return;
+        }
+        if name == FORWARDED_PROTO {
+            let scheme = gate.proxies.scheme(self.request.forwarded_proto);
+            into.extend_from_slice(scheme.as_bytes());
+            return;
+        }
+        let is_ours = name == "authorization" && brings_own_authorization(self.request);
+        if is_ours || name.starts_with(':') || gate.reserved.covers(name) {
             return;
         }
         let lines = self
@@ -227,12 +307,6 @@ impl Sources<'_> {
     }
 }
 
-/// Names with commas in them would read as several: they are left out.
-fn list(names: &[String]) -> String {
-    let plain: Vec<&str> = names
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !name.contains(','))
-        .collect();
-    plain.join(",")
+fn list(names: &[String]) -> Vec<u8> {
+    comma_list(names.iter().map(String::as_str))
 }

@@ -1,10 +1,10 @@
 //! Programs instead of browsers: a session that a person hands to one, and the provider's own tokens.
 
+mod handed;
 mod tokens;
 
+pub(super) use handed::STRANDED;
 pub(super) use tokens::BearerTokens;
-
-use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -16,18 +16,15 @@ use crate::config::BearerFormat;
 use crate::env::{Env, Timestamp};
 use crate::oidc::ATTEMPT_LIFETIME;
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::{plain, redirect};
+use crate::reply::plain;
 use crate::request::Parsed;
 use crate::seal::Purpose;
-use crate::session::Session;
 use crate::step::Step;
 
 /// Where a program gets the address at which a person signs in for it, as in Pomerium.
 pub(super) const PROGRAM_LOGIN: &str = "/.pomerium/api/v1/login";
 /// The parameter in which the program says where it listens.
 const REDIRECT_URI: &str = "pomerium_redirect_uri";
-/// The parameter in which it gets its session.
-const SESSION: &str = "pomerium_session";
 /// Longest address of a program.
 const MAX_ADDRESS: usize = 1024;
 
@@ -54,7 +51,7 @@ impl Gate {
         let Some(address) = request.parameter(REDIRECT_URI) else {
             return self.refuse(request, Refusal::NotFound);
         };
-        if !self.is_program(&address) {
+        if self.program_at(&address).is_none() {
             return self.refuse(request, Refusal::BadRequest(BadRequest::RedirectUri));
         }
         let waiting = Request {
@@ -76,7 +73,7 @@ impl Gate {
         }
     }
 
-    /// A person signs in for a program, which gets a session of its own at the address where it listens.
+    /// A person signs in for a program, and is asked whether it may have a session.
     pub(super) fn sign_in_for_program(
         &self,
         request: &Parsed<'_>,
@@ -87,19 +84,9 @@ impl Gate {
             return self.refuse(request, Refusal::BadRequest(BadRequest::RedirectUri));
         };
         let visit = self.visit(request, env);
-        let Some(session) = visit.session.filter(|_| !visit.by_header) else {
-            return self.sign_in(request, &request.target, env);
-        };
-        let location = self.program_address(request, &waiting, &session, env);
-        match location {
-            Some(location) => {
-                let event = format!(
-                    "session handed to a program account={:?}",
-                    session.account()
-                );
-                Step::Reply(redirect(location, event))
-            }
-            None => self.refuse(request, Refusal::Internal),
+        match visit.session {
+            Some(session) => self.ask_for_program(request, &waiting.redirect_uri, &session, env),
+            None => self.sign_in(request, &request.target, env),
         }
     }
 
@@ -113,48 +100,26 @@ impl Gate {
         let host = &request.authority.host;
         let opened = sealer.open(Purpose::Errand, host, sealed.as_bytes())?;
         let waiting: Request = serde_json::from_slice(&opened.plaintext).ok()?;
-        (now.since(waiting.asked_at) < ATTEMPT_LIFETIME).then_some(waiting)
+        let is_good = now.since(waiting.asked_at) < ATTEMPT_LIFETIME
+            && self.program_at(&waiting.redirect_uri).is_some();
+        is_good.then_some(waiting)
     }
 
-    fn program_address(
-        &self,
-        request: &Parsed<'_>,
-        waiting: &Request,
-        session: &Session,
-        env: &mut Env<'_>,
-    ) -> Option<String> {
-        let mut session = session.clone();
-        // A program signs nobody out at the provider, and the browser's session is renewed by the browser.
-        session.id_token = None;
-        session.renewal = None;
-        let plaintext = serde_json::to_vec(&session).ok()?;
-        let host = &request.authority.host;
-        let sealed = self
-            .sealer
-            .as_ref()?
-            .seal(Purpose::Program, host, &plaintext, env)
-            .ok()?;
-        let mut address = Url::parse(&waiting.redirect_uri).ok()?;
-        address.query_pairs_mut().append_pair(SESSION, &sealed);
-        Some(address.into())
-    }
-
-    /// Whether a session may be sent to an address: on a host that the operator has named.
-    fn is_program(&self, address: &str) -> bool {
+    /// The address of a program, when a session may be sent there: on a host that the operator has named.
+    fn program_at(&self, address: &str) -> Option<Url> {
+        if address.len() > MAX_ADDRESS {
+            return None;
+        }
         let url = Url::parse(address).ok().filter(|url| {
             matches!(url.scheme(), "http" | "https")
                 && url.username().is_empty()
                 && url.password().is_none()
                 && url.fragment().is_none()
-        });
-        let host = url.as_ref().and_then(Url::host_str);
-        address.len() <= MAX_ADDRESS
-            && host.is_some_and(|host| {
-                let programs = &self.config.session.program_hosts;
-                programs
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(host))
-            })
+        })?;
+        let host = url.host_str()?;
+        let mut programs = self.config.session.program_hosts.iter();
+        let is_known = programs.any(|known| known.eq_ignore_ascii_case(host));
+        is_known.then_some(url)
     }
 
     /// Who a program is, by what it brings instead of a cookie; `None` when it brings nothing that is for us.
@@ -169,35 +134,24 @@ impl Gate {
     ) -> Result<Option<Visit>, Box<Step>> {
         let session = match credential(request) {
             None => return Ok(None),
-            Some(Credential::Own(sealed)) => self.handed_session(request, sealed, env),
+            Some(Credential::Own(sealed)) => self
+                .handed_session(request, sealed, env)
+                .map_err(|why| self.refuse_token(request, why))?,
             Some(Credential::Provider(_)) if format == BearerFormat::Session => return Ok(None),
             Some(Credential::Provider(token)) => {
-                Some(self.bearer_session(request, token, format, env)?)
+                self.bearer_session(request, token, format, env)?
             }
         };
-        match session {
-            Some(session) => Ok(Some(Visit {
-                session: Some(session),
-                cookies: Cookies::Keep,
-                by_header: true,
-            })),
-            None => Err(Box::new(self.refuse(request, Refusal::BearerToken))),
-        }
+        Ok(Some(Visit {
+            session: Some(session),
+            cookies: Cookies::Keep,
+            by_header: true,
+        }))
     }
 
-    fn handed_session(
-        &self,
-        request: &Parsed<'_>,
-        sealed: &[u8],
-        env: &Env<'_>,
-    ) -> Option<Rc<Session>> {
-        let host = &request.authority.host;
-        let opened = self.sealer.as_ref()?.open(Purpose::Program, host, sealed)?;
-        let session: Session = serde_json::from_slice(&opened.plaintext).ok()?;
-        let good = session.is_live(env.now)
-            && session.answers(&self.policy_digest)
-            && !self.is_revoked(&session, env);
-        good.then(|| Rc::new(session))
+    /// The answer to a token that does not hold.
+    fn refuse_token(&self, request: &Parsed<'_>, why: &str) -> Box<Step> {
+        Box::new(self.refuse_because(request, Refusal::BearerToken, why))
     }
 }
 
@@ -219,16 +173,19 @@ fn credential<'a>(request: &Parsed<'a>) -> Option<Credential<'a>> {
     }
 }
 
-/// Whether an `Authorization` header is for us, so that the upstream does not see it.
+/// Whether an `Authorization` header has a credential for us in it, so that the upstream does not see it. Proxies join
+/// several lines by commas: each part is looked at.
 pub(super) fn is_own_authorization(value: &[u8]) -> bool {
-    split(value).is_some_and(|(scheme, rest)| {
-        scheme.eq_ignore_ascii_case(b"pomerium")
-            || (scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b"Pomerium-"))
+    value.split(|&byte| byte == b',').any(|part| {
+        split(part.trim_ascii()).is_some_and(|(scheme, rest)| {
+            scheme.eq_ignore_ascii_case(b"pomerium")
+                || (scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b"Pomerium-"))
+        })
     })
 }
 
 fn split(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let space = value.iter().position(|&byte| byte == b' ')?;
+    let space = value.iter().position(u8::is_ascii_whitespace)?;
     let (scheme, rest) = value.split_at_checked(space)?;
     Some((scheme, rest.trim_ascii()))
 }

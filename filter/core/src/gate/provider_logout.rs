@@ -1,15 +1,17 @@
 //! The provider ends a session of its own, and ours with it: OpenID Connect Back-Channel Logout 1.0 and Front-Channel
 //! Logout 1.0.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use url::form_urlencoded;
 
 use super::Gate;
+use super::forged::digest_of;
+use super::key_lookup::TooManyFetches;
 use super::sign_in::hold;
 use crate::config::Origin;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
 use crate::oidc::metadata::is_issuer;
 use crate::oidc::provider::NewKeys;
@@ -29,9 +31,6 @@ pub(super) const FRONTCHANNEL_LOGOUT: &str = "/.pomerium/frontchannel_logout";
 
 /// Longest body with a logout token. Such tokens have about one KB.
 const MAX_BODY: usize = 16 * 1024;
-/// How many tokens with a bad signature one module instance judges within a second: each costs about what a TLS handshake
-/// does, and the provider sends none.
-const MAX_FORGED: u32 = 20;
 
 /// Logout tokens that were used, until they are too old anyway. The provider alone fills them.
 const USED_TOKENS: Shelves = Shelves {
@@ -48,32 +47,6 @@ const PROVIDER_SESSIONS: Shelves = Shelves {
     count: 64,
     bytes: 32 * 1024,
 };
-
-/// Which keys a token is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyLookup {
-    /// Those that are there.
-    First,
-    /// Those that were fetched just now, for this token.
-    Again,
-}
-
-/// How many tokens with a bad signature came within a second.
-#[derive(Debug, Default)]
-pub(super) struct Forgeries(Cell<(Timestamp, u32)>);
-
-impl Forgeries {
-    fn are_too_many(&self, now: Timestamp) -> bool {
-        let (second, count) = self.0.get();
-        second == now && count >= MAX_FORGED
-    }
-
-    fn note(&self, now: Timestamp) {
-        let (second, count) = self.0.get();
-        let count = if second == now { count } else { 0 };
-        self.0.set((now, count.saturating_add(1)));
-    }
-}
 
 impl Gate {
     /// Takes a logout token.
@@ -95,46 +68,55 @@ impl Gate {
             return refuse_logout("the form is too long");
         }
         match read_token(body) {
-            Some(token) => self.end_by_token(token, KeyLookup::First, env),
+            Some(token) => self.end_by_token(token, request.source, env),
             None => refuse_logout("one `logout_token` is expected"),
         }
     }
 
     /// Judges a logout token and ends what it names.
-    pub(crate) fn end_by_token(&self, token: String, lookup: KeyLookup, env: &mut Env<'_>) -> Step {
-        let Some((provider, metadata)) = self.known_provider() else {
-            return refuse_logout("the provider is not known");
-        };
-        if self.forgeries.are_too_many(env.now) {
-            let mut reply = json_error(429, "temporarily_unavailable", "too many forged tokens");
-            reply.add("retry-after", "1".to_owned());
-            reply.event = "back-channel logout refused: too many forged tokens".into();
-            return Step::Reply(reply);
+    ///
+    /// A token that a known key has signed counts whatever else comes: nothing is limited here but the fetches of keys
+    /// that are not known. What anybody can send costs one signature when it looks right, and none when it is repeated.
+    fn end_by_token(&self, token: String, client: Option<IpAddr>, env: &mut Env<'_>) -> Step {
+        match self.verify_logout(&token, env) {
+            Ok(logout) => Step::Reply(self.end_named(&logout, env)),
+            Err(LogoutProblem::UnknownKey) => match self.look_for_keys(client, env) {
+                Ok(NewKeys::Adopted) => self.end_by_new_keys(&token, env),
+                Ok(NewKeys::Call(call)) => {
+                    let waiting = ProviderLogout::new(token);
+                    Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
+                }
+                Ok(NewKeys::None) => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
+                Err(TooManyFetches(seconds)) => refuse_fetch(seconds),
+            },
+            Err(problem) => refuse_logout(&problem.to_string()),
+        }
+    }
+
+    /// Judges a logout token by keys that were fetched for it.
+    pub(crate) fn end_by_new_keys(&self, token: &str, env: &mut Env<'_>) -> Step {
+        match self.verify_logout(token, env) {
+            Ok(logout) => Step::Reply(self.end_named(&logout, env)),
+            Err(problem) => refuse_logout(&problem.to_string()),
+        }
+    }
+
+    fn verify_logout(&self, token: &str, env: &Env<'_>) -> Result<LogoutToken, LogoutProblem> {
+        let (provider, metadata) = self.known_provider().ok_or(LogoutProblem::UnknownKey)?;
+        let digest = digest_of(token);
+        if self.forged.has(&digest, &metadata, env.now) {
+            return Err(LogoutProblem::Signature);
         }
         let expected = Expected {
             issuer: &metadata.discovered.issuer,
             client_id: &provider.settings().client_id,
             now: env.now,
         };
-        match logout_token::verify(&token, &metadata.keys, &expected) {
-            Ok(logout) => Step::Reply(self.end_named(&logout, env)),
-            Err(LogoutProblem::UnknownKey) if lookup == KeyLookup::First => {
-                match provider.refetch_keys(env) {
-                    NewKeys::Adopted => self.end_by_token(token, KeyLookup::Again, env),
-                    NewKeys::Call(call) => {
-                        let waiting = ProviderLogout::new(token);
-                        Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
-                    }
-                    NewKeys::None => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
-                }
-            }
-            Err(problem) => {
-                if problem == LogoutProblem::Signature {
-                    self.forgeries.note(env.now);
-                }
-                refuse_logout(&problem.to_string())
-            }
+        let verified = logout_token::verify(token, &metadata.keys, &expected);
+        if verified == Err(LogoutProblem::Signature) {
+            self.forged.remember(digest, &metadata, env.now);
         }
+        verified
     }
 
     /// Ends what a good logout token names, once.
@@ -272,7 +254,7 @@ impl Gate {
 }
 
 /// Whether the body is said to be a form.
-fn is_form(request: &Parsed<'_>) -> bool {
+pub(super) fn is_form(request: &Parsed<'_>) -> bool {
     let mut types = request
         .headers
         .iter()
@@ -313,6 +295,15 @@ fn read_names(query: &str) -> Option<(String, String)> {
 
 fn shelf_name(issuer: &str, id: &str) -> String {
     format!("{issuer}\n{id}")
+}
+
+/// The answer to a client whose tokens have named too many unknown keys.
+fn refuse_fetch(seconds: u64) -> Step {
+    let why = "too many of its tokens name unknown keys";
+    let mut reply = json_error(429, "temporarily_unavailable", why);
+    reply.add("retry-after", seconds.max(1).to_string());
+    reply.event = format!("back-channel logout refused: {why}").into();
+    Step::Reply(reply)
 }
 
 fn refuse_logout(why: &str) -> Step {

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use super::Gate;
 use crate::cookie::MAX_SESSION_VALUE;
-use crate::env::Env;
+use crate::env::{Env, Timestamp};
 use crate::oidc::claims::{self, Claims};
+use crate::oidc::provider::Provider;
+use crate::refusal::TokenProblem;
 use crate::renewal::{
     End, Entry, LOCK, Outcome, PAUSE, Renewing, STANDINGS, Standing, seal_for_all,
 };
@@ -23,8 +25,11 @@ pub(super) enum Due {
     No,
     /// It begins now, ahead of time: nobody has to wait.
     Soon,
-    /// It begins now, and what the provider said is no longer current.
-    Overdue,
+    /// It begins now, or as soon as the provider is known, and what the provider said is no longer current.
+    Overdue {
+        /// How long a request waits for it.
+        until: Timestamp,
+    },
 }
 
 impl Gate {
@@ -41,22 +46,46 @@ impl Gate {
         let Some(renewal) = &session.renewal else {
             return Due::No;
         };
-        if env.now.0 < renewal.due_at || self.renewals.is_full() {
+        let has_token = renewal.refresh_token.is_some();
+        if env.now.0 < renewal.due_at || !has_token || self.renewals.is_full() {
             return Due::No;
         }
         let is_free = self
             .standing(session, env)
             .is_some_and(|standing| standing.busy_until <= env.now);
-        // Asking for the provider makes it due when it is not known.
-        if !is_free || self.known_provider().is_none() || !lock(session, env) {
+        if !is_free {
             return Due::No;
         }
-        self.renewals.push(Rc::clone(session));
-        if env.now.0 < renewal.overdue_at {
-            Due::Soon
-        } else {
-            Due::Overdue
+        let is_overdue = env.now.0 >= renewal.overdue_at;
+        // Asking for the provider makes it due when it is not known.
+        if self.known_provider().is_none() {
+            return match self.unknown_provider_until(env.now) {
+                Some(until) if is_overdue => Due::Overdue { until },
+                _ => Due::No,
+            };
         }
+        if !lock(session, env) {
+            return Due::No;
+        }
+        self.renewals.push(if session.is_programs() {
+            Rc::new(session.as_browsers())
+        } else {
+            Rc::clone(session)
+        });
+        if is_overdue {
+            let until = env.now.plus(RENEWAL_WAIT);
+            Due::Overdue { until }
+        } else {
+            Due::Soon
+        }
+    }
+
+    /// Until when requests wait for a provider that this worker does not know yet: as long as for a renewal, once. A provider
+    /// that cannot be asked after that is down, and ends no session.
+    fn unknown_provider_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.provider.as_ref()?.unknown_since(now)?;
+        let until = since.plus(RENEWAL_WAIT);
+        (now < until).then_some(until)
     }
 
     /// Whether [`Gate::next_renewal`] has something to send.
@@ -76,10 +105,18 @@ impl Gate {
     }
 
     /// A session with what the provider says about the same person now.
-    pub(crate) fn renewed(&self, session: &Session, claims: &Claims) -> Option<Session> {
-        let verification = self.provider.as_ref()?.settings().email_verification;
-        let identity = claims::identity(claims, verification, &self.needs)?;
-        Some(session.renewed(identity).chosen_for(&self.policy_digest))
+    ///
+    /// # Errors
+    /// See [`claims::identity`].
+    pub(crate) fn renewed(
+        &self,
+        session: &Session,
+        claims: &Claims,
+    ) -> Result<Session, TokenProblem> {
+        let settings = self.provider.as_ref().map(Provider::settings);
+        let trust = &settings.ok_or(TokenProblem::Issuer)?.email_trust;
+        let identity = claims::identity(claims, trust, &self.needs)?;
+        Ok(session.renewed(identity).chosen_for(&self.policy_digest))
     }
 
     /// Tells all workers what a renewal came to, and the log in one line.
@@ -138,17 +175,38 @@ impl Gate {
         }
     }
 
+    /// Puts a browser's session where all workers find it, with its refresh token: that of a program has none, and is
+    /// renewed from there when the browser is closed. If it cannot be stored, the program's session ends when what the
+    /// provider said is no longer current.
+    pub(super) fn share_with_programs(&self, session: &Session, env: &mut Env<'_>) {
+        if session.renewal.is_none() {
+            return;
+        }
+        let Some(outcome) = self.share(session, env) else {
+            return;
+        };
+        let _ = STANDINGS.update(env.shared, &session.id, env.now, |present| {
+            let present = Entry::read(present);
+            if !present.leaves(session.generation()) {
+                return Err(());
+            }
+            let entry = Entry {
+                outcome: outcome.clone(),
+                ..present
+            };
+            Ok((entry.write(), session.expires_at(), ()))
+        });
+        STANDINGS.announce(env.shared, &session.id);
+    }
+
     /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<Outcome> {
         let sealer = self.sealer.as_ref()?;
-        let mut session = session.clone();
-        let mut sealed = seal_for_all(&session, sealer, env)?;
-        if sealed.len() > MAX_SESSION_VALUE {
-            session.keep_only(&self.policy_needs);
-            session.id_token = None;
-            sealed = seal_for_all(&session, sealer, env)?;
-        }
-        (sealed.len() <= MAX_SESSION_VALUE).then(|| Outcome::Renewed(session.generation(), sealed))
+        self.shrinking(session).find_map(|session| {
+            let sealed = seal_for_all(&session, sealer, env)?;
+            let is_short = sealed.len() <= MAX_SESSION_VALUE;
+            is_short.then(|| Outcome::Renewed(session.generation(), sealed))
+        })
     }
 }
 

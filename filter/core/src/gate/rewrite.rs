@@ -24,7 +24,7 @@ pub fn upstream_target<'t>(route: &Route, target: &'t str) -> Result<Cow<'t, str
         Some(PathRewrite::Prefix(replacement)) => replace_matched(route, path, replacement),
         Some(PathRewrite::Regex(substitution)) => substitute(substitution, path)?,
     };
-    sendable(with_query(path, query))
+    sendable(with_query(one_slash(path), query))
 }
 
 /// Returns the `Host` that `route` writes for a request of `path`; `None` when it writes none, and the upstream sees its
@@ -77,12 +77,10 @@ pub(super) fn location(
         // A query of the operator's own replaces the visitor's, and is never dropped.
         RedirectPath::Replace(path) if path.contains('?') => path.clone(),
         RedirectPath::Replace(path) => complete(path.clone()),
-        RedirectPath::Prefix(replacement) => sendable(complete(replace_matched(
-            route,
-            request.path(),
-            replacement,
-        )))?
-        .into_owned(),
+        RedirectPath::Prefix(replacement) => {
+            let path = one_slash(replace_matched(route, request.path(), replacement));
+            sendable(complete(path))?.into_owned()
+        }
     };
     // A host may not grow by what the path begins with.
     let slash = if target.starts_with('/') { "" } else { "/" };
@@ -134,6 +132,16 @@ fn substitute(substitution: &Substitution, path: &str) -> Result<String, Refusal
         .pattern
         .replace_all(path, substitution.replacement.as_str());
     Ok(replaced.into_owned())
+}
+
+/// The path with one slash at its beginning: two would begin the name of a host (RFC 3986 section 4.2), and `prefix: /a`
+/// with `prefix_rewrite: /` makes two.
+fn one_slash(path: String) -> String {
+    let rest = path.trim_start_matches('/');
+    if path.len() - rest.len() < 2 {
+        return path;
+    }
+    format!("/{rest}")
 }
 
 fn with_query(mut path: String, query: Option<&str>) -> String {

@@ -2,11 +2,28 @@
 
 use std::collections::HashMap;
 
-use crate::config::Route;
+use crate::config::{From, Route};
+use crate::request::Authority;
+
+/// The port of `https` addresses that name none.
+pub(super) const HTTPS: u16 = 443;
+
+/// Whether routes have an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KnownOrigin {
+    /// At least one.
+    Yes,
+    /// Its host, but by other ports.
+    OtherPort,
+    /// Not even its host.
+    No,
+}
 
 /// Places of routes by host, so that no request's work grows with the number of hosts.
 #[derive(Debug)]
 pub(super) struct RouteIndex {
+    /// The listener's own port, by which browsers may come to a route whose `from` names none.
+    listening: u16,
     /// By host, for hosts without `*`; in the order of the file.
     exact: HashMap<String, Vec<usize>>,
     /// By [`anchor`], for hosts with `*`; in the order of the file.
@@ -14,8 +31,9 @@ pub(super) struct RouteIndex {
 }
 
 impl RouteIndex {
-    pub(super) fn new(routes: &[Route]) -> Self {
+    pub(super) fn new(routes: &[Route], listening: u16) -> Self {
         let mut index = Self {
+            listening,
             exact: HashMap::new(),
             wildcard: HashMap::new(),
         };
@@ -30,12 +48,28 @@ impl RouteIndex {
         index
     }
 
-    /// Whether any route is for this host.
-    pub(super) fn knows(&self, routes: &[Route], host: &str) -> bool {
-        self.first(routes, host, |route| {
-            route.from.serves(host, route.from.port.unwrap_or_default())
-        })
-        .is_some()
+    /// Whether any route is for this host, and by this port.
+    pub(super) fn origin(&self, routes: &[Route], authority: &Authority<'_>) -> KnownOrigin {
+        let (host, port) = (&*authority.host, authority.port.unwrap_or(HTTPS));
+        let by_port = |route: &Route| self.serves(&route.from, host, port);
+        if self.first(routes, host, by_port).is_some() {
+            return KnownOrigin::Yes;
+        }
+        let by_any = |route: &Route| route.from.fits(host);
+        match self.first(routes, host, by_any) {
+            Some(_) => KnownOrigin::OtherPort,
+            None => KnownOrigin::No,
+        }
+    }
+
+    /// Whether a route's address is meant by this host and port. An address without a port is that of `https`, and of the
+    /// listener for browsers that come to it directly: on any other port of the host somebody else may listen.
+    pub(super) fn serves(&self, from: &From, host: &str, port: u16) -> bool {
+        let is_own = match from.port {
+            Some(own) => port == own,
+            None => port == HTTPS || port == self.listening,
+        };
+        is_own && from.fits(host)
     }
 
     /// The place of the route of a request. A host that stands in the file itself never falls through to a wildcard.
@@ -47,7 +81,7 @@ impl RouteIndex {
         path: &str,
     ) -> Option<usize> {
         self.first(routes, host, |route| {
-            route.from.serves(host, port) && route.path.serves(path)
+            self.serves(&route.from, host, port) && route.path.serves(path)
         })
     }
 
@@ -115,7 +149,7 @@ mod tests {
         #[test]
         fn an_anchor_is_never_missed(pattern in "[ab.*]{0,6}\\*[ab.*]{0,6}", host in "[ab.]{1,10}") {
             let from = From { host: pattern, port: None };
-            if from.serves(&host, 443) {
+            if from.fits(&host) {
                 let anchor = anchor(&from.host).unwrap();
                 prop_assert!(anchors(&host).any(|one| one == anchor), "{}", anchor);
             }

@@ -1,16 +1,17 @@
 //! Beginning a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
 
 use super::Gate;
+use super::callback::kept_fragment;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::cookie;
-use crate::env::{Env, Timestamp};
+use crate::env::{Env, NoRandomness, Timestamp};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS, authorization_url};
+use crate::oidc::{ATTEMPT_KEPT, MAX_ATTEMPTS, authorization_url};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::reply::{challenge, redirect};
 use crate::request::Parsed;
 use crate::seal::Sealer;
-use crate::step::Step;
+use crate::step::{SIGN_IN_BEGUN, Step};
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
@@ -24,6 +25,42 @@ impl Gate {
         if !request.is_navigation() {
             return Step::Reply(challenge(request, &self.audience(request)));
         }
+        self.depart(request, &|env| Attempt::begin(return_to, env), "", env)
+    }
+
+    /// Begins a sign-in again that took too long, to the address that was asked for; at most once.
+    pub(super) fn begin_again(
+        &self,
+        request: &Parsed<'_>,
+        over: &Attempt,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let present = request.own_cookies(&self.cookies);
+        if over.is_second() {
+            let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
+            let page = self.refuse_sign_in(problem, None, &self.audience(request));
+            return Step::Reply(page.with_cookies(self.forget_attempt(over, &present)));
+        }
+        let fragment = kept_fragment(over, &present)
+            .map(|fragment| format!("#{fragment}"))
+            .unwrap_or_default();
+        match self.depart(request, &|env| over.again(env), &fragment, env) {
+            Step::Reply(reply) => {
+                Step::Reply(reply.with_cookies(self.forget_attempt(over, &present)))
+            }
+            other => other,
+        }
+    }
+
+    /// Sends a person to sign in, by an attempt that `begin` makes. `fragment` is what the browser takes along to the page
+    /// of ours that keeps it: nothing, or with its `#`.
+    fn depart(
+        &self,
+        request: &Parsed<'_>,
+        begin: &dyn Fn(&mut Env<'_>) -> Result<Attempt, NoRandomness>,
+        fragment: &str,
+        env: &mut Env<'_>,
+    ) -> Step {
         if let Some(page) = self.stop_bouncing(request, env) {
             return Step::Reply(page);
         }
@@ -34,7 +71,7 @@ impl Gate {
         let Some(sealer) = &self.sealer else {
             return self.refuse(request, Refusal::Internal);
         };
-        let begun = Attempt::begin(return_to, env)
+        let begun = begin(env)
             .and_then(|attempt| Ok((attempt.seal(sealer, &request.authority.host, env)?, attempt)));
         let Ok((sealed, attempt)) = begun else {
             return self.refuse(request, Refusal::Internal);
@@ -42,14 +79,17 @@ impl Gate {
         // A browser carries the fragment of the address that it asked for along with redirects, and a page of ours can
         // keep it; a program would not run that page.
         let location = if request.client.is_browser() && !self.is_sign_in_host(request) {
-            format!("{SIGN_IN}?attempt={}", attempt.id())
+            format!("{SIGN_IN}?attempt={}{fragment}", attempt.id())
         } else {
             match self.way_to_sign_in(request, &attempt, env) {
                 Ok(location) => location,
                 Err(step) => return *step,
             }
         };
-        let mut reply = redirect(location, format!("sign-in begun attempt={}", attempt.id()));
+        let mut reply = redirect(
+            location,
+            format!("{SIGN_IN_BEGUN} attempt={}", attempt.id()),
+        );
         for id in self.surplus_attempts(request, sealer, env.now) {
             reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
         }
@@ -59,7 +99,7 @@ impl Gate {
         } else {
             cookie::set
         };
-        reply.add("set-cookie", set(&name, &sealed, ATTEMPT_LIFETIME));
+        reply.add("set-cookie", set(&name, &sealed, ATTEMPT_KEPT));
         Step::Reply(reply)
     }
 
@@ -74,6 +114,13 @@ impl Gate {
         if let Some(program) = request.parameter("program") {
             return self.sign_in_for_program(request, &program, env);
         }
+        let visit = self.visit(request, env);
+        if visit.session.is_some() {
+            // Any page can send a browser here. Only a sign-out ends a session.
+            let event = "sign-in not needed: there is a session already".to_owned();
+            let cookies = self.visit_cookies(request, &visit, env);
+            return Step::Reply(redirect("/".to_owned(), event).with_cookies(cookies));
+        }
         self.sign_in(request, "/", env)
     }
 
@@ -84,6 +131,12 @@ impl Gate {
             let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
             return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
         };
+        if self.visit(request, env).session.is_some() {
+            return Step::Reply(self.keep_session(request, &attempt));
+        }
+        if attempt.is_over(env.now) {
+            return self.begin_again(request, &attempt, env);
+        }
         match self.way_to_sign_in(request, &attempt, env) {
             Ok(location) => Step::Reply(crate::reply::leave(
                 &location,
@@ -121,7 +174,7 @@ impl Gate {
         provider.is_some_and(|provider| provider.settings().form_post)
     }
 
-    /// Attempts to forget: those that are over or not ours, and the oldest when one more would be too many.
+    /// Attempts to forget: those that are not ours or long over, and the oldest when one more would be too many.
     fn surplus_attempts(
         &self,
         request: &Parsed<'_>,
@@ -129,18 +182,18 @@ impl Gate {
         now: Timestamp,
     ) -> Vec<String> {
         let host = &request.authority.host;
-        let (mut live, mut surplus) = (Vec::new(), Vec::new());
+        let (mut kept, mut surplus) = (Vec::new(), Vec::new());
         for (id, sealed) in request.own_cookies(&self.cookies).attempts {
             match Attempt::open(sealer, host, id, sealed, now) {
-                Some(attempt) => live.push(attempt),
+                Some(attempt) => kept.push(attempt),
                 None if is_attempt_name(id) => surplus.push(id.to_owned()),
                 // A name that we never give is not repeated in an answer.
                 None => {}
             }
         }
-        live.sort_by_key(|attempt| std::cmp::Reverse(attempt.begun_at()));
+        kept.sort_by_key(|attempt| std::cmp::Reverse(attempt.begun_at()));
         surplus.extend(
-            live.iter()
+            kept.iter()
                 .skip(MAX_ATTEMPTS - 1)
                 .map(|attempt| attempt.id().to_owned()),
         );

@@ -262,12 +262,12 @@ impl Gate {
 
     /// The call that makes the session's refresh token useless (RFC 7009), where there are both.
     fn give_back(&self, session: &Session, env: &mut Env<'_>) -> Option<ProviderCall> {
-        let renewal = session.renewal.as_ref()?;
+        let refresh_token = session.renewal.as_ref()?.refresh_token.as_deref()?;
         let (provider, metadata) = self.known_provider()?;
         token::revoke(
             provider.settings(),
             &metadata.discovered,
-            &renewal.refresh_token,
+            refresh_token,
             env,
         )
     }
@@ -289,7 +289,7 @@ impl Gate {
 }
 
 /// Browsers tell where a form came from, in `Origin` and `Sec-Fetch-Site`; whoever tells neither is refused.
-fn is_from_here(request: &Parsed<'_>) -> bool {
+pub(super) fn is_from_here(request: &Parsed<'_>) -> bool {
     match request.origin {
         // A page with `Referrer-Policy: no-referrer`, as ours are, sends `null` and leaves it to `Sec-Fetch-Site`.
         Some(origin) if origin != b"null" => origin == request.authority.origin().as_bytes(),

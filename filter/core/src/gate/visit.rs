@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Gate;
 use crate::activity;
-use crate::cookie::OwnCookies;
+use crate::cookie::{MAX_SESSION_VALUE, OwnCookies};
 use crate::env::Env;
 use crate::request::Parsed;
 use crate::seal::Purpose;
@@ -49,13 +49,6 @@ pub(super) enum InForce {
     No,
 }
 
-/// What a session gives up when it does not fit.
-enum Shrinking {
-    None,
-    Claims,
-    Hint,
-}
-
 impl Gate {
     /// Finds out who sends a request.
     pub(super) fn visit(&self, request: &Parsed<'_>, env: &Env<'_>) -> Visit {
@@ -96,13 +89,7 @@ impl Gate {
         if !session.answers(&self.policy_digest) {
             return Visit::default();
         }
-        let is_unnoted = self.config.session.idle.is_some_and(|idle| {
-            let is_unnoted = silence >= idle.as_secs() / IDLE_PART;
-            if is_unnoted {
-                activity::note(&session.id, env.now, idle.as_secs(), env.shared);
-            }
-            is_unnoted
-        });
+        let is_unnoted = self.note_use(&session, silence, env);
         if is_newer || !by_newest || is_unnoted {
             Visit {
                 session: Some(Rc::new(session.seen(env.now))),
@@ -118,6 +105,18 @@ impl Gate {
         }
     }
 
+    /// Remembers that a session is used now, if there is an idle limit and it is long enough ago that this was remembered.
+    /// Says whether it was.
+    pub(super) fn note_use(&self, session: &Session, silence: u64, env: &Env<'_>) -> bool {
+        self.config.session.idle.is_some_and(|idle| {
+            let is_unnoted = silence >= idle.as_secs() / IDLE_PART;
+            if is_unnoted {
+                activity::note(session.name_of_use(), env.now, idle.as_secs(), env.shared);
+            }
+            is_unnoted
+        })
+    }
+
     /// The newest session of a session's name, unless the name is over.
     pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> InForce {
         if self.is_revoked(&session, env) {
@@ -131,12 +130,11 @@ impl Gate {
                 return InForce::No;
             }
             if let Some(newest) = &standing.newest
-                && newest.generation() > generation
+                && newest.replaces(&session)
                 && newest.is_live(env.now)
             {
                 // What it was last used for is the visitor's to say, not the renewal's.
-                let seen_at = newest.seen_at().max(session.seen_at());
-                session = Rc::new(newest.seen(seen_at));
+                session = Rc::new(newest.instead_of(&session));
                 is_newer = true;
             }
         }
@@ -153,7 +151,7 @@ impl Gate {
             return Some(silence);
         }
         // The cookie knows nothing of what was typed into a websocket, nor a websocket of requests beside it.
-        let used_at = activity::last(&session.id, env.now, env.shared)?;
+        let used_at = activity::last(session.name_of_use(), env.now, env.shared)?;
         let silence = env.now.since(used_at);
         (silence < idle.as_secs()).then_some(silence)
     }
@@ -180,11 +178,8 @@ impl Gate {
         }
     }
 
-    /// `Set-Cookie` values that keep a session on a host. `present` is what the browser has there.
-    ///
-    /// Claims that only upstreams would be told give way when they do not fit, and then the provider's hint: somebody with
-    /// very many groups gets in all the same, and the upstream is told of those that the policies name. `None` when even
-    /// that does not fit.
+    /// `Set-Cookie` values that keep a session on a host, as much of it as fits ([`Gate::shrinking`]). `present` is what
+    /// the browser has there. `None` when even the least does not fit.
     pub(super) fn session_cookies(
         &self,
         session: &Session,
@@ -193,21 +188,14 @@ impl Gate {
         env: &mut Env<'_>,
     ) -> Option<Vec<String>> {
         let lifetime = session.expires_at().since(env.now);
-        let mut session = session.clone();
-        for shrinking in [Shrinking::None, Shrinking::Claims, Shrinking::Hint] {
-            match shrinking {
-                Shrinking::None => {}
-                Shrinking::Claims => session.keep_only(&self.policy_needs),
-                Shrinking::Hint => session.id_token = None,
-            }
+        let sealer = self.sealer.as_ref()?;
+        self.shrinking(session).find_map(|session| {
             let plaintext = serde_json::to_vec(&session).ok()?;
-            let sealer = self.sealer.as_ref()?;
-            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
-            let lines = self.cookies.set_session(&sealed, lifetime, present);
-            if lines.is_some() {
-                return lines;
+            if plaintext.len() > MAX_SESSION_VALUE {
+                return None;
             }
-        }
-        None
+            let sealed = sealer.seal(Purpose::Session, host, &plaintext, env).ok()?;
+            self.cookies.set_session(&sealed, lifetime, present)
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::program::STRANDED;
 use super::visit::{IDLE_PART, InForce};
 use super::{Gate, Standing};
 use crate::activity;
@@ -95,12 +96,15 @@ impl Gate {
                 newest = Rc::new(newest.seen(env.now));
                 if env.now.since(*told_at) >= TELL_PAUSE.min(idle / IDLE_PART) {
                     *told_at = env.now;
-                    activity::note(&newest.id, env.now, idle, env.shared);
+                    activity::note(newest.name_of_use(), env.now, idle, env.shared);
                 }
             }
             if self.silence(&newest, env).is_none() {
                 return Err((newest, "nobody has used the session for too long"));
             }
+        }
+        if newest.is_stranded(env.now) {
+            return Err((newest, STRANDED));
         }
         if !newest.answers(&self.policy_digest) {
             return Err((newest, "the policies ask for other claims"));

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::Gate;
+use super::routes::HTTPS;
 use super::sign_in::SIGN_IN;
 use crate::assertion::Party;
 use crate::config::{IssuerFormat, PathMatch};
@@ -119,10 +120,10 @@ impl Gate {
         now: Timestamp,
     ) -> Vec<Open<'_>> {
         let (routes, host) = (&self.config.routes, &*request.authority.host);
-        let port = request.authority.port.unwrap_or(443);
+        let port = request.authority.port.unwrap_or(HTTPS);
         let certificate = self.certificates.read(request.certificate);
         let here = routes.iter().enumerate();
-        here.filter(|(_, route)| route.from.serves(host, port))
+        here.filter(|(_, route)| self.index.serves(&route.from, host, port))
             .filter_map(|(place, route)| {
                 let path = match &route.path {
                     PathMatch::Exact(path) | PathMatch::Prefix(path) => path,

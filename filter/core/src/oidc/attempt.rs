@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::ATTEMPT_LIFETIME;
+use super::{ATTEMPT_KEPT, ATTEMPT_LIFETIME};
 use crate::env::{Env, NoRandomness, Timestamp};
 use crate::seal::{Purpose, Sealer};
 
@@ -24,6 +24,9 @@ pub struct Attempt {
     return_to: String,
     #[serde(rename = "t")]
     begun_at: u64,
+    /// Whether it stands in for one that took too long.
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    is_second: bool,
 }
 
 impl Attempt {
@@ -42,7 +45,32 @@ impl Attempt {
             seed: env.token::<32>()?,
             return_to: return_to.to_owned(),
             begun_at: env.now.0,
+            is_second: false,
         })
+    }
+
+    /// Begins another attempt in the place of this one, which took too long.
+    ///
+    /// # Errors
+    /// Without randomness.
+    pub fn again(&self, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
+        Ok(Self {
+            is_second: true,
+            ..Self::begin(&self.return_to, env)?
+        })
+    }
+
+    /// Whether this attempt stands in for one that took too long. It is not begun again itself: a clock that is wrong must
+    /// not send a browser in circles.
+    #[must_use]
+    pub const fn is_second(&self) -> bool {
+        self.is_second
+    }
+
+    /// Whether the person took too long: such an attempt opens no session, and only tells where it should have ended.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now.since(self.begun_at()) >= ATTEMPT_LIFETIME
     }
 
     /// The attempt's name.
@@ -111,7 +139,8 @@ impl Attempt {
         sealer.seal(Purpose::Attempt, &scope(host, &self.id), &plaintext, env)
     }
 
-    /// The attempt in a cookie named after `id`, when it was sealed for this host and name and is not over.
+    /// The attempt in a cookie named after `id`, when it was sealed for this host and name and is still kept. It may be
+    /// over, see [`Attempt::is_over`].
     #[must_use]
     pub fn open(
         sealer: &Sealer,
@@ -122,9 +151,9 @@ impl Attempt {
     ) -> Option<Self> {
         let opened = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
         let attempt: Self = serde_json::from_slice(&opened.plaintext).ok()?;
-        let live = now.since(attempt.begun_at()) < ATTEMPT_LIFETIME
+        let is_kept = now.since(attempt.begun_at()) < ATTEMPT_KEPT
             && attempt.begun_at <= now.0 + super::LEEWAY;
-        live.then(|| Self {
+        is_kept.then(|| Self {
             id: id.to_owned(),
             ..attempt
         })
@@ -171,15 +200,38 @@ mod tests {
         );
         assert!(open("b.test", attempt.id(), fixture.now).is_none());
         assert!(open("app.test", "other", fixture.now).is_none());
-        assert!(
-            open(
-                "app.test",
-                attempt.id(),
-                fixture.now.plus(ATTEMPT_LIFETIME - 1)
-            )
-            .is_some()
+        for (age, is_over) in [
+            (ATTEMPT_LIFETIME - 1, Some(false)),
+            (ATTEMPT_LIFETIME, Some(true)),
+            (ATTEMPT_KEPT - 1, Some(true)),
+            (ATTEMPT_KEPT, None),
+        ] {
+            let now = fixture.now.plus(age);
+            let opened = open("app.test", attempt.id(), now);
+            let told = opened.map(|attempt| attempt.is_over(now));
+            assert_eq!(told, is_over, "{age} s");
+        }
+    }
+
+    #[test]
+    fn begins_again_once() {
+        let mut fixture = Fixture::new();
+        let first = Attempt::begin("/a?b", &mut fixture.env()).unwrap();
+        let second = first.again(&mut fixture.env()).unwrap();
+        assert_eq!(second.return_to(), "/a?b");
+        assert_ne!(second.state(), first.state());
+        let sealer = Sealer::new(&Secret::new(vec![3; 32]), &[]);
+        let sealed = second
+            .seal(&sealer, "app.test", &mut fixture.env())
+            .unwrap();
+        let kept = Attempt::open(
+            &sealer,
+            "app.test",
+            second.id(),
+            sealed.as_bytes(),
+            fixture.now,
         );
-        assert!(open("app.test", attempt.id(), fixture.now.plus(ATTEMPT_LIFETIME)).is_none());
+        assert!(kept.unwrap().is_second() && !first.is_second());
     }
 
     #[test]

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::LEEWAY;
 use super::claims::{Claims, is_subject, seconds, times};
 use super::compact::Compact;
-use super::keys::KeySet;
+use super::keys::{KeySet, Vouched};
 use super::metadata::expected_issuer;
-use crate::config::BearerFormat;
+use crate::config::{BearerFormat, MAX_SESSION_LIFETIME};
 use crate::env::Timestamp;
 use crate::refusal::TokenProblem;
 
@@ -21,7 +21,18 @@ pub(crate) struct Expected<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Verifies a bearer token. Returns its claims and its end.
+/// A bearer token that holds.
+#[derive(Debug)]
+pub(crate) struct BearerToken {
+    /// What it says.
+    pub(crate) claims: Claims,
+    /// What its session is as old as, by the provider's clock: what the provider revokes after this ends it.
+    pub(crate) begun: Timestamp,
+    /// First second at which it is over; the clocks may differ a little.
+    pub(crate) end: Timestamp,
+}
+
+/// Verifies a bearer token. The signature comes last: it is what costs, and anybody may send tokens.
 ///
 /// An access token has to be a JWT (RFC 9068) for an audience that the operator has named: one that is only good at
 /// UserInfo was perhaps given to another application altogether.
@@ -32,7 +43,7 @@ pub(crate) fn verify(
     token: &str,
     keys: &KeySet,
     expected: &Expected<'_>,
-) -> Result<(Claims, Timestamp), TokenProblem> {
+) -> Result<BearerToken, TokenProblem> {
     let parts = Compact::read(token)?;
     let Ok(Value::Object(claims)) = crate::json::parse(&parts.payload) else {
         return Err(TokenProblem::Malformed);
@@ -40,14 +51,14 @@ pub(crate) fn verify(
     if !is_of_format(&parts, &claims, expected.format) {
         return Err(TokenProblem::Malformed);
     }
-    let vouched = keys.vouches(token, &parts, &times(expected.now));
-    let is_signed = vouched.ok_or(TokenProblem::UnknownKey)?;
-    let end = check_times(&claims, expected.now)?;
-    if !is_signed {
-        return Err(TokenProblem::Signature);
-    }
+    let (begun, end) = check_times(&claims, expected.now)?;
     check_parties(&claims, expected)?;
-    Ok((claims, end))
+    match keys.vouches(token, &parts, &times(expected.now)) {
+        Vouched::Yes => Ok(BearerToken { claims, begun, end }),
+        Vouched::No => Err(TokenProblem::Signature),
+        Vouched::UnknownKey => Err(TokenProblem::UnknownKey),
+        Vouched::TooManyKeys => Err(TokenProblem::TooManyKeys),
+    }
 }
 
 /// Whether a token is of the kind that is asked for. Providers that do not type their access tokens still put `scope` or
@@ -67,8 +78,13 @@ fn is_of_format(token: &Compact, claims: &Claims, format: BearerFormat) -> bool 
     }
 }
 
-/// The times of a token that is used again and again, unlike a sign-in's. Returns its end.
-fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenProblem> {
+/// The times of a token that is used again and again, unlike a sign-in's. Returns when it begins to count, and its end.
+///
+/// It begins with the sign-in that it came out of (`auth_time`), if it tells when that was, and with its own date
+/// otherwise: a token that was refreshed after the provider ended everything of a person is still of a sign-in before.
+/// A token without any date could be of before or after, and is refused; RFC 9068 section 2.2 and OpenID Connect Core 1.0
+/// section 2 ask for one. Nor does a token live for longer than a revocation is remembered.
+fn check_times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Timestamp), TokenProblem> {
     let expiry = seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
     if now.0 >= expiry.saturating_add(LEEWAY) {
         return Err(TokenProblem::Expired);
@@ -80,7 +96,18 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenProble
             Some(_) => return Err(TokenProblem::IssuedAt),
         }
     }
-    Ok(Timestamp(expiry))
+    let issued = seconds(claims.get("iat"));
+    // Providers write 0 when they do not know.
+    let signed_in = seconds(claims.get("auth_time")).filter(|time| *time > 0);
+    let begun = issued.into_iter().chain(signed_in).min();
+    let begun = begun.ok_or(TokenProblem::IssuedAt)?;
+    let issued = Timestamp(issued.unwrap_or(begun));
+    let remembered_until = issued.plus(MAX_SESSION_LIFETIME.as_secs());
+    if now >= remembered_until {
+        return Err(TokenProblem::Expired);
+    }
+    let end = Timestamp(expiry).plus(LEEWAY).min(remembered_until);
+    Ok((Timestamp(begun), end))
 }
 
 fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {

@@ -7,9 +7,10 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::LEEWAY;
 use super::compact::{Compact, MAX_TOKEN};
-use super::keys::KeySet;
+use super::email;
+use super::keys::{KeySet, Vouched};
 use super::metadata::expected_issuer;
-use crate::config::EmailVerification;
+use crate::config::EmailTrust;
 use crate::env::Timestamp;
 use crate::needs::ClaimNeeds;
 use crate::refusal::TokenProblem;
@@ -68,8 +69,12 @@ pub type Claims = Map<String, Value>;
 pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
     let parts = Compact::read(token)?;
     let claims = unverified(&parts)?;
-    let vouched = keys.vouches(token, &parts, &times(expected.now));
-    let is_signed = vouched.ok_or(TokenProblem::UnknownKey)?;
+    let is_signed = match keys.vouches(token, &parts, &times(expected.now)) {
+        Vouched::Yes => true,
+        Vouched::No => false,
+        Vouched::UnknownKey => return Err(TokenProblem::UnknownKey),
+        Vouched::TooManyKeys => return Err(TokenProblem::TooManyKeys),
+    };
     check_times(&claims, expected.now)?;
     if !is_signed {
         return Err(TokenProblem::Signature);
@@ -185,30 +190,31 @@ fn check_access_token(
 }
 
 /// Who the claims say it is, with those further claims that `needs` names.
-#[must_use]
+///
+/// # Errors
+/// [`TokenProblem::Subject`] without `sub`, [`TokenProblem::Tenant`] for a user of a tenant that may not sign in.
 pub fn identity(
     claims: &Claims,
-    verification: EmailVerification,
+    trust: &EmailTrust,
     needs: &ClaimNeeds,
-) -> Option<Identity> {
-    let subject = claims.get("sub")?.as_str()?.to_owned();
+) -> Result<Identity, TokenProblem> {
+    let subject = claims.get("sub").and_then(Value::as_str);
+    let subject = subject.ok_or(TokenProblem::Subject)?.to_owned();
+    if !email::is_allowed_tenant(claims, trust) {
+        return Err(TokenProblem::Tenant);
+    }
     let email = claims
         .get("email")
         .and_then(Value::as_str)
         .filter(|email| is_plausible(email))
         .map(str::to_owned);
-    let email_verified = match (verification, claims.get("email_verified")) {
-        (EmailVerification::Off, _) | (_, Some(Value::Bool(true))) => true,
-        (EmailVerification::UnlessDenied, None) => true,
-        (EmailVerification::UnlessDenied, Some(Value::String(word))) => word == "true",
-        _ => false,
-    };
+    let email_verified = email::is_verified(claims, trust);
     let mut kept = needs.select(claims);
     if !email_verified {
         // An address that is not verified is no address by this way, either.
         kept.retain(|name, _| !name.eq_ignore_ascii_case("email"));
     }
-    Some(Identity {
+    Ok(Identity {
         subject,
         email,
         email_verified,

@@ -180,7 +180,8 @@ fn organisations(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> 
 /// The access token out of the token endpoint's answer, which reports errors with status 200.
 ///
 /// # Errors
-/// [`SignInProblem::CodeRefused`] when GitHub says so, otherwise [`SignInProblem::ProviderAnswer`].
+/// [`SignInProblem::CodeRefused`] when GitHub says so, [`SignInProblem::TokenType`] for another token than a bearer token,
+/// otherwise [`SignInProblem::ProviderAnswer`].
 pub(crate) fn read_access_token(reply: &ProviderReply<'_>) -> Result<String, SignInProblem> {
     let problem = SignInProblem::ProviderAnswer;
     let answer = reply.success().ok_or(problem)?;
@@ -190,6 +191,9 @@ pub(crate) fn read_access_token(reply: &ProviderReply<'_>) -> Result<String, Sig
         Some("bad_verification_code") => return Err(SignInProblem::CodeRefused),
         Some(_) => return Err(problem),
         None => {}
+    }
+    if !super::token::is_bearer(&answer) {
+        return Err(SignInProblem::TokenType);
     }
     super::token::access_token(&answer).ok_or(problem)
 }

@@ -14,6 +14,10 @@ use super::compact::Compact;
 
 /// More keys than this are not a provider's.
 const MAX_KEYS: usize = 64;
+/// How many keys of a provider are tried with one token: each costs one to three milliseconds, and anybody may send tokens.
+/// A provider with more keys of one algorithm has to name the one that it signs with (OpenID Connect Core 1.0 section
+/// 10.1).
+const MAX_TRIED: usize = 8;
 /// Smallest and largest RSA modulus in bytes: below, keys can be factored; above, verifying takes too long.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
@@ -21,6 +25,8 @@ const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<Key>,
+    /// Whether the set shows the secret half of a key, which is not used then.
+    shows_secrets: bool,
 }
 
 /// One public key.
@@ -43,6 +49,20 @@ enum Verifier {
     EdDsa(Ed25519PublicKey),
 }
 
+/// What the keys of a provider say about a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Vouched {
+    /// One of them has signed it.
+    Yes,
+    /// None of them has.
+    No,
+    /// None of them is of the token's name and algorithm.
+    UnknownKey,
+    /// The token does not name its key, and there are too many that may be meant. None was tried.
+    TooManyKeys,
+}
+
 /// A key set that is not used at all; the one before stays in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeySet {
@@ -55,6 +75,9 @@ pub enum BadKeySet {
     /// Nothing in it is fit for verifying ID tokens.
     #[error("no key of the key set is usable")]
     Empty,
+    /// Every key that would be fit is shown with its secret half.
+    #[error("the key set shows the secret half of its keys, so that anybody can sign with them")]
+    Secret,
 }
 
 impl KeySet {
@@ -71,34 +94,56 @@ impl KeySet {
         if listed.len() > MAX_KEYS {
             return Err(BadKeySet::Malformed);
         }
-        let keys: Vec<Key> = listed.iter().filter_map(Key::read).collect();
+        let shows_secrets = listed.iter().any(shows_secret);
+        let public = listed.iter().filter(|jwk| !shows_secret(jwk));
+        let keys: Vec<Key> = public.filter_map(Key::read).collect();
         for (place, key) in keys.iter().enumerate() {
             let twin = |other: &Key| other.id == key.id && other.algorithm() == key.algorithm();
             if key.id.is_some() && keys.iter().skip(place + 1).any(twin) {
                 return Err(BadKeySet::RepeatedId);
             }
         }
-        if keys.is_empty() {
-            Err(BadKeySet::Empty)
-        } else {
-            Ok(Self { keys })
+        match (keys.is_empty(), shows_secrets) {
+            (true, true) => Err(BadKeySet::Secret),
+            (true, false) => Err(BadKeySet::Empty),
+            (false, _) => Ok(Self {
+                keys,
+                shows_secrets,
+            }),
         }
     }
 
-    /// Whether one of these keys has signed a token and its times hold under `options`; `None` when no key here is of the
-    /// token's name and algorithm.
+    /// Whether the set shows the secret half of a key. Such a key vouches for nothing: anybody can sign with it.
     #[must_use]
+    pub const fn shows_secrets(&self) -> bool {
+        self.shows_secrets
+    }
+
+    /// Whether one of these keys has signed a token and its times hold under `options`.
     pub(crate) fn vouches(
         &self,
         token: &str,
         parts: &Compact,
         options: &VerificationOptions,
-    ) -> Option<bool> {
-        let mut candidates = self
-            .candidates(&parts.algorithm, parts.key_id.as_deref())
-            .peekable();
-        candidates.peek()?;
-        Some(candidates.any(|key| key.verify(token, options.clone()).is_ok()))
+    ) -> Vouched {
+        let id = parts.key_id.as_deref();
+        let mut tried: Vec<&Key> = self.candidates(&parts.algorithm, id).collect();
+        if tried.is_empty() {
+            return Vouched::UnknownKey;
+        }
+        if tried.len() > MAX_TRIED {
+            // Those without a name give way to the one that is meant.
+            tried.retain(|key| id.is_some() && key.id.as_deref() == id);
+        }
+        if tried.is_empty() {
+            return Vouched::TooManyKeys;
+        }
+        let signed = |key: &Key| key.verify(token, options.clone()).is_ok();
+        if tried.into_iter().any(signed) {
+            Vouched::Yes
+        } else {
+            Vouched::No
+        }
     }
 
     /// The keys that may have signed a token with this header: of this algorithm, and of this name when it has one.
@@ -212,6 +257,11 @@ impl NotVouched {
             Self::Signature
         }
     }
+}
+
+/// Whether a key stands there with what only its owner may know (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037).
+fn shows_secret(jwk: &Value) -> bool {
+    ["d", "k"].iter().any(|name| jwk.get(*name).is_some())
 }
 
 fn may_verify(jwk: &Value) -> bool {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::LEEWAY;
 use super::claims::{MAX_SUBJECT, has_control, seconds, times};
 use super::compact::Compact;
-use super::keys::KeySet;
+use super::keys::{KeySet, Vouched};
 use super::metadata::is_issuer;
 use crate::env::Timestamp;
 
@@ -50,6 +50,9 @@ pub enum LogoutProblem {
     /// No usable key of the provider has this name and algorithm.
     #[error("no key of the provider has its `kid` and `alg`")]
     UnknownKey,
+    /// It does not name its key, and the provider has too many that may be meant.
+    #[error("it has no `kid`, and the provider has more keys than are tried")]
+    TooManyKeys,
     /// The signature does not fit.
     #[error("its signature does not fit")]
     Signature,
@@ -101,9 +104,10 @@ pub fn verify(
     };
     let logout = check(&claims, expected)?;
     match keys.vouches(token, &parts, &times(expected.now)) {
-        None => Err(LogoutProblem::UnknownKey),
-        Some(false) => Err(LogoutProblem::Signature),
-        Some(true) => Ok(logout),
+        Vouched::UnknownKey => Err(LogoutProblem::UnknownKey),
+        Vouched::TooManyKeys => Err(LogoutProblem::TooManyKeys),
+        Vouched::No => Err(LogoutProblem::Signature),
+        Vouched::Yes => Ok(logout),
     }
 }
 

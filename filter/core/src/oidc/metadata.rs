@@ -62,6 +62,9 @@ pub enum BadDiscovery {
     /// An endpoint is on an origin that is neither the issuer's nor in `idp_extra_origins`, or is not an https address.
     #[error("an endpoint is on an origin that is not allowed, see `idp_extra_origins`")]
     Endpoint,
+    /// The document names methods of PKCE, and S256 is not among them.
+    #[error("the provider offers no PKCE with S256 (`code_challenge_methods_supported`)")]
+    Pkce,
 }
 
 impl Endpoint {
@@ -109,9 +112,14 @@ impl Discovered {
             return Err(BadDiscovery::Issuer);
         }
         let endpoint = |text: &str| Endpoint::read(text, settings);
-        let methods = document
-            .get("token_endpoint_auth_methods_supported")
-            .and_then(Value::as_array);
+        let list = |key: &str| document.get(key).and_then(Value::as_array);
+        let methods = list("token_endpoint_auth_methods_supported");
+        // A provider that names none may still take S256 or ignore it; one that only takes `plain` would compare the
+        // challenge with the verifier itself (RFC 9700 section 2.1.1 asks for S256).
+        let challenges = list("code_challenge_methods_supported").filter(|list| !list.is_empty());
+        if challenges.is_some_and(|list| !list.iter().any(|method| method == "S256")) {
+            return Err(BadDiscovery::Pkce);
+        }
         Ok(Self {
             issuer: issuer.to_owned(),
             authorization_endpoint: browser_address(needed("authorization_endpoint")?, settings)?,

@@ -11,7 +11,7 @@ use super::keys::KeySet;
 use super::metadata::{Discovered, Endpoint, Metadata};
 use super::token::fetch;
 use crate::config::{ProviderKind, ProviderSettings};
-use crate::env::Env;
+use crate::env::{Env, Timestamp};
 use crate::step::{ProviderCall, ProviderReply};
 use common::{Common, Documents};
 
@@ -47,6 +47,10 @@ struct State {
     failures: u32,
     /// Somebody asked since the last fetch: nothing is fetched for nobody.
     wanted: bool,
+    /// Since when requests ask for metadata that is not known.
+    unknown_since: Option<Timestamp>,
+    /// Whether the log was told that the provider's keys show secrets.
+    warned: bool,
 }
 
 /// What there is to do about the provider.
@@ -104,6 +108,29 @@ impl Provider {
         state.current.clone()
     }
 
+    /// Since when requests that need the metadata find it unknown; `None` when it is known.
+    pub(crate) fn unknown_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut state = self.state.borrow_mut();
+        if state.current.is_some() {
+            return None;
+        }
+        Some(*state.unknown_since.get_or_insert(now))
+    }
+
+    /// What the operator has to know about the provider's documents, once.
+    pub fn take_warning(&self) -> Option<String> {
+        let mut state = self.state.borrow_mut();
+        let shows_secrets = state.current.as_ref()?.keys.shows_secrets();
+        let is_new = shows_secrets && !state.warned;
+        state.warned = shows_secrets;
+        is_new.then(|| {
+            format!(
+                "the keys of `{}` show their secret half, so that anybody can sign with it: those are not used",
+                self.settings.issuer
+            )
+        })
+    }
+
     /// What to do now.
     pub fn due(&self, env: &Env<'_>) -> ProviderDue {
         if self.settings.kind == ProviderKind::Github {
@@ -116,6 +143,7 @@ impl Provider {
         let age = env.now.since(state.documents.fetched_at);
         if state.current.is_some() && age >= MAX_AGE {
             state.current = None;
+            state.unknown_since = None;
         }
         let fresh = state.current.is_some() && age < REFRESH_AFTER;
         if fresh || !state.wanted || !self.common.begin_fetch(env) {
@@ -136,6 +164,8 @@ impl Provider {
         let (Ok(discovered), Ok(keys)) = (discovered, keys) else {
             return false;
         };
+        // The worker that fetched them has warned of them.
+        state.warned = keys.shows_secrets();
         state.current = Some(Rc::new(Metadata { discovered, keys }));
         state.documents = documents;
         true
@@ -166,6 +196,7 @@ impl Provider {
                 *state = State {
                     current: Some(Rc::new(metadata)),
                     documents,
+                    warned: state.warned,
                     ..State::default()
                 };
                 Absorbed::Ready
@@ -179,6 +210,11 @@ impl Provider {
                 Absorbed::Failed(why)
             }
         }
+    }
+
+    /// Takes the keys that another worker has fetched, if those are newer. Says whether there were any.
+    pub(crate) fn adopt_keys(&self, env: &Env<'_>) -> bool {
+        self.adopt(&mut self.state.borrow_mut(), env)
     }
 
     /// The call that fetches the keys alone, when a token names an unknown one and the last look of any worker is long

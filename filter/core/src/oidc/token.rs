@@ -195,7 +195,8 @@ pub(super) fn call(
 /// Reads the token endpoint's answer.
 ///
 /// # Errors
-/// [`SignInProblem::CodeRefused`] when the provider says so, otherwise [`SignInProblem::ProviderAnswer`].
+/// [`SignInProblem::CodeRefused`] when the provider says so, [`SignInProblem::TokenType`] for tokens that are not used as
+/// RFC 6750 says, otherwise [`SignInProblem::ProviderAnswer`].
 pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
     let Some(body) = reply.success() else {
         return Err(if is_refused(reply) {
@@ -205,6 +206,9 @@ pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
         });
     };
     let answer = crate::json::parse(body).map_err(|_| SignInProblem::ProviderAnswer)?;
+    if !is_bearer(&answer) {
+        return Err(SignInProblem::TokenType);
+    }
     Ok(Tokens {
         id_token: text(&answer, "id_token").ok_or(SignInProblem::ProviderAnswer)?,
         access_token: access_token(&answer),
@@ -225,6 +229,9 @@ pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<Refreshed, NotRefresh
         });
     };
     let answer = crate::json::parse(body).map_err(|_| NotRefreshed::NoAnswer)?;
+    if !is_bearer(&answer) {
+        return Err(NotRefreshed::NoAnswer);
+    }
     let refreshed = Refreshed {
         id_token: text(&answer, "id_token"),
         access_token: access_token(&answer),
@@ -235,6 +242,16 @@ pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<Refreshed, NotRefresh
         return Err(NotRefreshed::NoAnswer);
     }
     Ok(refreshed)
+}
+
+/// Whether an answer's tokens are bearer tokens, which no letter case changes (RFC 6749 section 5.1): a client must not
+/// use a token of a type that it does not know (section 7.1). Some providers leave the type out.
+pub(super) fn is_bearer(answer: &Value) -> bool {
+    match answer.get("token_type") {
+        None => true,
+        Some(Value::String(kind)) => kind.eq_ignore_ascii_case("Bearer"),
+        Some(_) => false,
+    }
 }
 
 impl Grant {
@@ -322,6 +339,17 @@ mod tests {
             problem(401, r#"{"error":"invalid_client"}"#),
             Some(SignInProblem::ProviderAnswer)
         );
+        for (kind, problem_then) in [
+            (r#""Bearer""#, None),
+            (r#""bearer""#, None),
+            (r#""mac""#, Some(SignInProblem::TokenType)),
+            (r#""DPoP""#, Some(SignInProblem::TokenType)),
+            (r#"["Bearer"]"#, Some(SignInProblem::TokenType)),
+            ("null", Some(SignInProblem::TokenType)),
+        ] {
+            let body = format!(r#"{{"id_token":"a.b.c","token_type":{kind}}}"#);
+            assert_eq!(problem(200, &body), problem_then, "N-21: {kind}");
+        }
         for (status, body) in [
             (200, "{}"),
             (200, "<html>"),
@@ -362,6 +390,11 @@ mod tests {
             (400, r#"{"error":"invalid_client"}"#, NotRefreshed::NoAnswer),
             (500, r#"{"error":"invalid_grant"}"#, NotRefreshed::NoAnswer),
             (200, r#"{"refresh_token":"r2"}"#, NotRefreshed::NoAnswer),
+            (
+                200,
+                r#"{"access_token":"a","token_type":"mac"}"#,
+                NotRefreshed::NoAnswer,
+            ),
             (200, "<html>", NotRefreshed::NoAnswer),
             (0, "", NotRefreshed::NoAnswer),
         ] {

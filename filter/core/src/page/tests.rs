@@ -128,6 +128,13 @@ fn whatever_somebody_says_is_no_markup() {
             items: &items,
         }),
         sign_out: true,
+        form: Some(Form {
+            action: EVIL,
+            name: EVIL,
+            value: EVIL,
+            button: EVIL,
+        }),
+        clear_cookies: true,
         link: Some((EVIL, EVIL)),
         request_id: EVIL,
     });
@@ -135,7 +142,7 @@ fn whatever_somebody_says_is_no_markup() {
         !html.contains("<script") && !html.contains("\">\"") && !html.contains("'&"),
         "{html}"
     );
-    assert_eq!(html.matches("script").count(), 21, "{html}");
+    assert_eq!(html.matches("script").count(), 25, "{html}");
 }
 
 #[test]

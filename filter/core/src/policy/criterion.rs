@@ -205,6 +205,15 @@ impl Criterion {
         )
     }
 
+    /// Whether the question is about the user's email address.
+    pub(super) fn asks_for_email(&self) -> bool {
+        match self {
+            Self::Email(_) | Self::Domain(_) => true,
+            Self::Claim(name, _) => name.eq_ignore_ascii_case("email"),
+            _ => false,
+        }
+    }
+
     /// The claim that the question is about.
     pub(super) const fn claim(&self) -> Option<(&str, &ListMatcher)> {
         match self {

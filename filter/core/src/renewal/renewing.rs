@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::env::Env;
 use crate::gate::{Gate, KeyLookup};
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
+use crate::oidc::email;
 use crate::oidc::provider::NewKeys;
 use crate::oidc::token::{self, NotRefreshed, Refreshed};
 use crate::refusal::TokenProblem;
@@ -70,7 +71,7 @@ impl Renewing {
         let renewal = session.renewal.clone()?;
         let (provider, metadata) = gate.known_provider()?;
         let (settings, discovered) = (provider.settings(), &metadata.discovered);
-        let call = token::refresh(settings, discovered, &renewal.refresh_token, env)?;
+        let call = token::refresh(settings, discovered, renewal.refresh_token.as_deref()?, env)?;
         let begun = Self {
             session,
             renewal,
@@ -187,9 +188,7 @@ impl Remaining {
             return self.end(End::Over(IDENTITY_CHANGED), gate, env);
         }
         let mut claims = claims.unwrap_or_default();
-        for (name, value) in more {
-            claims.entry(name).or_insert(value);
-        }
+        email::add_userinfo(&mut claims, more);
         self.finish(Some(&claims), refreshed, gate, env)
     }
 
@@ -212,7 +211,8 @@ impl Remaining {
             TokenProblem::Issuer
             | TokenProblem::Audience
             | TokenProblem::Nonce
-            | TokenProblem::Subject => self.end(End::Over(IDENTITY_CHANGED), gate, env),
+            | TokenProblem::Subject
+            | TokenProblem::Tenant => self.end(End::Over(IDENTITY_CHANGED), gate, env),
             other => self.rotate(refreshed, other.word(), gate, env),
         }
     }
@@ -226,11 +226,14 @@ impl Remaining {
         env: &mut Env<'_>,
     ) -> Progress {
         let renewed = match claims {
-            None => Some((*self.session).clone()),
+            None => Ok((*self.session).clone()),
             Some(claims) => gate.renewed(&self.session, claims),
         };
-        let next = self.renewal.next(&refreshed.grant, env);
-        let (Some(mut session), Ok(next)) = (renewed, next) else {
+        let mut session = match renewed {
+            Ok(session) => session,
+            Err(problem) => return self.distrust(problem, refreshed, gate, env),
+        };
+        let Ok(next) = self.renewal.next(&refreshed.grant, env) else {
             return self.rotate(refreshed, "internal", gate, env);
         };
         session.renewal = Some(next);

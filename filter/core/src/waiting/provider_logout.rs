@@ -1,7 +1,7 @@
 //! A logout token that waits for the provider's new keys.
 
 use crate::env::Env;
-use crate::gate::{Gate, KeyLookup};
+use crate::gate::Gate;
 use crate::step::{ProviderReply, Step};
 
 /// A logout token whose key is not known.
@@ -18,6 +18,6 @@ impl ProviderLogout {
     /// Goes on with the provider's answer.
     pub(super) fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Step {
         gate.absorb_keys(reply, env);
-        gate.end_by_token(self.token, KeyLookup::Again, env)
+        gate.end_by_new_keys(&self.token, env)
     }
 }

@@ -7,7 +7,7 @@ use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
 use crate::oidc::provider::NewKeys;
 use crate::oidc::token::{self, Tokens};
-use crate::oidc::{clock, github};
+use crate::oidc::{clock, email, github};
 use crate::refusal::{Refusal, SignInProblem, TokenProblem};
 use crate::reply::Audience;
 use crate::request::Request;
@@ -174,20 +174,18 @@ impl Remaining<'_> {
         if more.get("sub") != claims.get("sub") {
             return self.fail(TokenProblem::Subject.into(), gate);
         }
-        for (name, value) in more {
-            claims.entry(name).or_insert(value);
-        }
+        email::add_userinfo(&mut claims, more);
         self.finish(&gate.translate(claims), tokens, gate, env)
     }
 
     fn at(self, stage: Stage) -> Waiting {
-        Waiting::on(Flow::SignIn(SignIn {
+        Waiting::on(Flow::SignIn(Box::new(SignIn {
             attempt: self.attempt,
             host: self.host,
             audience: self.audience,
             skew: self.skew,
             stage,
-        }))
+        })))
     }
 
     fn finish(self, claims: &Claims, tokens: &Tokens, gate: &Gate, env: &mut Env<'_>) -> Step {

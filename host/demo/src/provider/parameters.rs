@@ -57,6 +57,8 @@ pub(super) fn decode(value: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::{MAX_LENGTH, Parameters, ParametersError, decode};
 

@@ -14,9 +14,11 @@ const INVALID: &[u8] = b"\x04\0\0\0\
     \x07\0\0\0\x03\0\0\0\x05\0\0\0\x01\0\0\0\x0a\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\
     :method\0GET\0:path\0/\0:authority\0a\0x\0\n\0";
 
-const TEXTS: [(&str, &[u8]); 9] = [
+const TEXTS: [(&str, &[u8]); 11] = [
     ("idp", b"https://idp"),
     ("slow", b"https://slow"),
+    ("defect", b"https://defect"),
+    ("late", b"https://late-defect"),
     ("unknown", b"https://elsewhere"),
     ("request", REQUEST),
     ("incomplete", INCOMPLETE),
@@ -87,6 +89,32 @@ fn a_call_that_times_out_is_a_reply_as_well() {
             lines(&head.headers, "x-value"),
             "504 pstream request timeout"
         );
+    });
+}
+
+#[test]
+fn a_call_that_panics_is_a_reply_as_well() {
+    let module = caller("late");
+    run(async move {
+        let rig = Rig::new(&module);
+        let head = continued(rig.paused().resumed().await);
+        let told = lines(&head.headers, "x-value");
+        assert!(told.starts_with("503 "), "{told}");
+    });
+}
+
+/// The plugin was left in the middle of something, so that it is not trusted any more; another instance takes over.
+#[test]
+fn a_host_function_that_panics_ends_the_instance_and_not_the_worker() {
+    let module = caller("defect");
+    run(async move {
+        let rig = Rig::new(&module);
+        for _ in 0..2 {
+            rig.live().await;
+            let (_, verdict) = rig.request(head(&[]));
+            assert!(matches!(verdict, Verdict::Failed), "{verdict:?}");
+            assert!(!rig.plugin.is_live());
+        }
     });
 }
 

@@ -19,8 +19,10 @@ mod host {
     pub(crate) mod answer;
     pub(crate) mod body;
     pub(crate) mod callouts;
+    pub(crate) mod caught;
     pub(crate) mod connection;
     pub(crate) mod exchange;
+    pub(crate) mod fault;
     pub(crate) mod file;
     pub(crate) mod limits;
     pub(crate) mod serve;
@@ -32,8 +34,8 @@ mod host {
 
 // The host's modules name each other from the root of their crate.
 use host::{
-    access, answer, body, callouts, connection, exchange, file, limits, serve, tls, transport,
-    tunnel, upstream,
+    access, answer, body, callouts, caught, connection, exchange, fault, file, limits, serve, tls,
+    transport, tunnel, upstream,
 };
 
 use std::num::NonZeroUsize;
@@ -62,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         workers: NonZeroUsize::MIN,
         module: &[],
         provider_access: callouts::ProviderAccess::default(),
+        open_files: limits::raise_open_files()?,
     };
-    serve::run(settings, |_| Ok(()))
+    serve::run(settings, |_| ())
 }

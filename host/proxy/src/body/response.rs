@@ -115,6 +115,9 @@ impl Body {
             });
             return Poll::Ready(Some(Err(NotWatched.into())));
         }
+        if let Some(finish) = &self.finish {
+            finish.entry.fault_point("body");
+        }
         let Content::Streamed { incoming, progress } = &mut self.content else {
             return Poll::Ready(None);
         };

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::framing::Framing;
 use super::heard::Ear;
+use super::slots::ConnectionSlot;
 use super::stream;
 use crate::body::Progress;
 use crate::limits;
@@ -19,17 +20,18 @@ pub(crate) struct Client {
     pub(crate) facts: Rc<ConnectionFacts>,
     /// How long it is kept without a request (`timeout_idle`); `None` is for ever.
     idle_timeout: Option<Duration>,
-    requests: Cell<usize>,
-    /// When the last request ended.
-    last: Cell<Instant>,
     /// Hears what is read from an HTTP/1 connection.
     ear: Ear,
+    /// Which of its requests has two lengths.
+    framing: Framing,
+    /// How many requests began.
+    begun: Cell<u64>,
     /// When the head of the next HTTP/1 request began to arrive.
     head: Cell<Option<Instant>>,
     /// The answer that an HTTP/1 connection is busy with.
     answer: Watch,
-    /// Given back when the connection and every tunnel that came out of it have ended.
-    _permit: OwnedSemaphorePermit,
+    /// Its slot, which counts the requests in progress. Freed when the connection and the tunnel that it became have ended.
+    slot: ConnectionSlot,
 }
 
 /// The answer that is being sent, and may come to a standstill.
@@ -55,6 +57,14 @@ impl Watch {
 /// A request in progress: while there is one, the connection is not idle.
 pub(crate) struct Active {
     client: Rc<Client>,
+    is_ambiguous: bool,
+}
+
+impl Active {
+    /// Whether the request tells two lengths of its body. The HTTP library shows one of them.
+    pub(crate) const fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
+    }
 }
 
 impl Client {
@@ -62,28 +72,41 @@ impl Client {
     pub(super) fn new(
         facts: ConnectionFacts,
         idle_timeout: Duration,
-        ear: Ear,
-        permit: OwnedSemaphorePermit,
+        (ear, framing): (Ear, Framing),
+        slot: ConnectionSlot,
     ) -> Rc<Self> {
         Rc::new(Self {
             facts: Rc::new(facts),
             idle_timeout: (!idle_timeout.is_zero()).then_some(idle_timeout),
-            requests: Cell::new(0),
-            last: Cell::new(Instant::now()),
             ear,
+            framing,
+            begun: Cell::new(0),
             head: Cell::new(None),
             answer: Watch::default(),
-            _permit: permit,
+            slot,
         })
     }
 
     /// Notes that a request began.
     pub(crate) fn begin(self: &Rc<Self>) -> Active {
-        self.requests.set(self.requests.get().saturating_add(1));
+        self.slot.begin_request();
         self.head.set(None);
+        let number = self.begun.replace(self.begun.get().saturating_add(1));
         Active {
             client: Rc::clone(self),
+            is_ambiguous: self.framing.is_ambiguous(number),
         }
+    }
+
+    /// Records that a client with a session uses the connection, so that it is evicted later than others. The plugin does not
+    /// report sessions: a permitted request on a route with an identity criterion is the sign of one.
+    pub(crate) fn mark_session(&self) {
+        self.slot.mark_session();
+    }
+
+    /// Completes when the connection is evicted and has to end as soon as it is idle. Cancel safe.
+    pub(super) async fn evicted(&self) {
+        self.slot.evicted().await;
     }
 
     /// Ends the connection (HTTP/1.1) or the stream (HTTP/2) when this answer takes too long, be it that the upstream
@@ -94,9 +117,14 @@ impl Client {
         }
     }
 
+    /// Notes that an HTTP/1 connection becomes a tunnel.
+    pub(crate) fn end_http(&self) {
+        self.framing.end();
+    }
+
     /// Whether a request is in progress.
     pub(super) fn is_busy(&self) -> bool {
-        self.requests.get() > 0
+        self.slot.is_busy()
     }
 
     /// When the answer that an HTTP/1 connection is busy with will have taken too long; `None` is never.
@@ -120,7 +148,7 @@ impl Client {
         }
         match self.head.get() {
             Some(head) => head.checked_add(limits::REQUEST_HEAD),
-            None => self.last.get().checked_add(self.idle_timeout?),
+            None => self.slot.idle_since().checked_add(self.idle_timeout?),
         }
     }
 }
@@ -128,8 +156,7 @@ impl Client {
 impl Drop for Active {
     fn drop(&mut self) {
         let client = &self.client;
-        client.requests.set(client.requests.get().saturating_sub(1));
-        client.last.set(Instant::now());
+        client.slot.end_request();
         client.answer.clear();
         client.ear.take();
     }
@@ -139,25 +166,25 @@ impl Drop for Active {
 mod tests {
     use super::*;
     use crate::body::Patience;
+    use crate::connection::framing::Heads;
     use crate::connection::heard::Heard;
-    use std::sync::Arc;
     use tokio::io::AsyncReadExt as _;
-    use tokio::sync::Semaphore;
     use tokio::time::{advance, sleep};
 
     const IDLE: Duration = Duration::from_secs(300);
 
-    fn client(idle: Duration) -> (Rc<Client>, Heard<&'static [u8]>) {
+    async fn client(idle: Duration) -> (Rc<Client>, Heard<&'static [u8]>) {
         let facts = ConnectionFacts {
             id: 1,
             peer: "127.0.0.1:1".parse().unwrap(),
             destination: "127.0.0.1:2".parse().unwrap(),
             tls: None,
         };
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let ear = Ear::default();
-        let heard = Heard::by(ear.clone(), b"GET / HTTP/1.1".as_slice());
-        (Client::new(facts, idle, ear, permit), heard)
+        let heard = Heard::by(ear.clone(), Heads::default(), b"GET / HTTP/1.1".as_slice());
+        let requests = (ear, Framing::default());
+        let slot = ConnectionSlot::for_test().await;
+        (Client::new(facts, idle, requests, slot), heard)
     }
 
     fn left(client: &Client) -> Option<Duration> {
@@ -166,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_requests_is_kept_for_the_idle_time() {
-        let (client, _) = client(IDLE);
+        let (client, _) = client(IDLE).await;
         sleep(IDLE / 3).await;
         assert_eq!(left(&client), Some(IDLE / 3 * 2));
         drop(client.begin());
@@ -175,7 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_idle_time_is_for_ever() {
-        let (client, mut heard) = client(Duration::ZERO);
+        let (client, mut heard) = client(Duration::ZERO).await;
         assert_eq!(left(&client), None);
         let active = client.begin();
         assert_eq!(left(&client), None);
@@ -186,7 +213,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_has_its_time_from_its_first_byte_on() {
-        let (client, mut heard) = client(IDLE);
+        let (client, mut heard) = client(IDLE).await;
         sleep(IDLE / 2).await;
         heard.read_u8().await.unwrap();
         assert_eq!(left(&client), Some(limits::REQUEST_HEAD));
@@ -205,7 +232,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_connection_is_due_when_its_answer_is() {
-        let (client, _) = client(IDLE);
+        let (client, _) = client(IDLE).await;
         let active = client.begin();
         assert!(client.is_busy());
         assert_eq!(left(&client), Some(IDLE), "nothing to wait for: look again");

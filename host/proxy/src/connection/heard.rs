@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::framing::Heads;
+
 /// Told when bytes were read. Atomic only because the HTTP library demands connections that could move between threads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ear(Arc<AtomicBool>);
@@ -23,12 +25,13 @@ impl Ear {
 pub(super) struct Heard<T> {
     inner: T,
     ear: Ear,
+    heads: Heads,
 }
 
 impl<T> Heard<T> {
-    /// Tells this ear.
-    pub(super) fn by(ear: Ear, inner: T) -> Self {
-        Self { inner, ear }
+    /// Tells this ear, and follows the requests with `heads`.
+    pub(super) fn by(ear: Ear, heads: Heads, inner: T) -> Self {
+        Self { inner, ear, heads }
     }
 }
 
@@ -40,8 +43,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if !bytes.is_empty() {
             self.ear.0.store(true, Ordering::Relaxed);
+            self.heads.follow(bytes);
         }
         result
     }
@@ -85,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_are_heard_and_an_end_is_not() {
         let ear = Ear::default();
-        let mut heard = Heard::by(ear.clone(), b"ab".as_slice());
+        let mut heard = Heard::by(ear.clone(), Heads::default(), b"ab".as_slice());
         assert!(!ear.take());
         heard.read_u8().await.unwrap();
         assert!(ear.take() && !ear.take());

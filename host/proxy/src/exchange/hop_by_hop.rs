@@ -39,6 +39,13 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
+/// The value of a field that stands there exactly once.
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then(|| value.as_bytes())
+}
+
 /// The tokens of a list such as `keep-alive, Upgrade`.
 pub(super) fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|byte| *byte == b',')

@@ -2,18 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Version};
+use jetway_core::refusal::Refusal;
+use jetway_core::websocket;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use super::hop_by_hop::tokens;
+use super::hop_by_hop::{single, tokens};
 use crate::answer::Fault;
 
-/// The protocol's only version.
-const VERSION: &[u8] = b"13";
-/// Bytes of a key once decoded.
-const KEY_BYTES: usize = 16;
 /// Appended to the key to make the answer (RFC 6455, 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -29,22 +27,31 @@ pub(super) struct Handshake {
 /// # Errors
 /// A wish that is not a valid handshake.
 pub(super) fn handshake(request: &Parts) -> Result<Option<Handshake>, Fault> {
-    if request.version != Version::HTTP_11 || !asks_for_websocket(&request.headers) {
+    let headers = &request.headers;
+    if request.version != Version::HTTP_11 || !asks_for_websocket(headers) {
         return Ok(None);
     }
-    if request.method != Method::GET {
-        return Err(Fault::Malformed("a websocket is opened with GET"));
-    }
-    if single(&request.headers, &header::SEC_WEBSOCKET_VERSION) != Some(VERSION) {
-        return Err(Fault::WebsocketVersion);
-    }
-    let key = single(&request.headers, &header::SEC_WEBSOCKET_KEY).unwrap_or_default();
-    if STANDARD.decode(key).map_or(0, |bytes| bytes.len()) != KEY_BYTES {
-        return Err(Fault::Malformed("the websocket key is not valid"));
-    }
+    let length = headers.get(header::CONTENT_LENGTH);
+    let key = single(headers, &header::SEC_WEBSOCKET_KEY);
+    let said = websocket::Handshake {
+        method: request.method.as_str(),
+        version: single(headers, &header::SEC_WEBSOCKET_VERSION),
+        key,
+        has_body: headers.contains_key(header::TRANSFER_ENCODING)
+            || length.is_some_and(|length| length.as_bytes() != b"0"),
+    };
+    said.check().map_err(fault_of)?;
     Ok(Some(Handshake {
-        accept: accept(key),
+        accept: accept(key.unwrap_or_default()),
     }))
+}
+
+fn fault_of(refusal: Refusal) -> Fault {
+    match refusal {
+        Refusal::WebsocketVersion => Fault::WebsocketVersion,
+        Refusal::BadRequest(what) => Fault::Malformed(what.words()),
+        _ => Fault::Malformed("a websocket is opened with GET"),
+    }
 }
 
 impl Handshake {
@@ -72,13 +79,6 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
             .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
 }
 
-/// The value of a field that stands there exactly once.
-fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then(|| value.as_bytes())
-}
-
 fn accept(key: &[u8]) -> String {
     // SHA-1 is what the protocol prescribes; nothing here depends on its strength.
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat()))
@@ -87,7 +87,7 @@ fn accept(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
+    use http::{Method, Request};
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -127,6 +127,9 @@ mod tests {
         assert_eq!(status(&[("sec-websocket-version", None)]), 426);
         assert_eq!(status(&[("sec-websocket-key", Some("c2hvcnQ="))]), 400);
         assert_eq!(status(&[("sec-websocket-key", None)]), 400);
+        assert_eq!(status(&[("transfer-encoding", Some("chunked"))]), 400);
+        assert_eq!(status(&[("content-length", Some("5"))]), 400);
+        assert_eq!(status(&[("content-length", Some("0"))]), 101);
         let mut post = parts(&[]);
         post.method = Method::POST;
         assert_eq!(handshake(&post).err().unwrap().status().as_u16(), 400);

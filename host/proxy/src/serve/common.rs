@@ -12,7 +12,9 @@ use jetway_core::contract::SECRET_VARIABLES;
 use rustls::ServerConfig;
 use serde_json::Value;
 
+use super::shared_limits::SharedLimits;
 use crate::callouts::ProviderAccess;
+use crate::limits::Budget;
 use crate::tls::{Certificates, Roots};
 use crate::upstream::Routes;
 use crate::wasm::{Engine, Module, PluginConfig, Shared};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub module: &'static [u8],
     /// How the plugin's calls reach the provider.
     pub provider_access: ProviderAccess,
+    /// Limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
+    pub open_files: u64,
 }
 
 /// Immutable, shared by all workers.
@@ -44,6 +48,7 @@ pub(super) struct Common {
     pub(super) is_mutual: bool,
     pub(super) module: Module,
     pub(super) shared: Shared,
+    pub(super) limits: Arc<SharedLimits>,
     pub(super) provider_access: ProviderAccess,
     /// Where the settings want to listen.
     pub(super) addresses: Vec<SocketAddr>,
@@ -51,33 +56,81 @@ pub(super) struct Common {
     plugin_variables: Vec<(String, Secret)>,
 }
 
+/// What a reload keeps.
+struct Kept {
+    module: Module,
+    shared: Shared,
+    limits: Arc<SharedLimits>,
+}
+
 impl Common {
     /// Does everything that is done once: certificates, the module's compilation.
     pub(super) fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let open_files = settings.open_files;
+        let (workers, addresses) = (settings.workers.get(), settings.addresses.len());
+        let budget = Budget::new(open_files, workers, addresses)?;
+        let Budget {
+            clients,
+            upstreams,
+            provider,
+        } = budget;
+        tracing::info!(
+            open_files,
+            clients,
+            upstreams,
+            provider,
+            "connection limits"
+        );
         let module = Module::compile(&Engine::new()?, settings.module);
         let module = module.context("cannot compile the module")?;
-        Self::with(module, Shared::default(), settings)
+        let kept = Kept {
+            module,
+            shared: Shared::default(),
+            limits: SharedLimits::new(&budget),
+        };
+        Self::with(kept, settings)
     }
 
     /// The same for settings that follow earlier ones. The module stays as it is compiled, and what all its instances share
     /// is shared by those of both.
-    pub(super) fn prepare_after(earlier: &Self, settings: Settings) -> anyhow::Result<Self> {
-        Self::with(earlier.module.clone(), earlier.shared.clone(), settings)
+    pub(super) fn prepare_after(earlier: &Self, mut settings: Settings) -> anyhow::Result<Self> {
+        // The listener stays where it is until a restart, and the module has to know by which port browsers come.
+        let listening = &earlier.config.listener.address;
+        settings.config.listener.address.clone_from(listening);
+        let kept = Kept {
+            module: earlier.module.clone(),
+            shared: earlier.shared.clone(),
+            limits: Arc::clone(&earlier.limits),
+        };
+        Self::with(kept, settings)
     }
 
-    fn with(module: Module, shared: Shared, settings: Settings) -> anyhow::Result<Self> {
+    fn with(kept: Kept, settings: Settings) -> anyhow::Result<Self> {
+        let Kept {
+            module,
+            shared,
+            limits,
+        } = kept;
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
         let tls = settings.certificates.server_config()?;
         // Each worker makes its own; these are for the errors, and for who wants to know which files were read.
-        Routes::new(&settings.config.routes, &Roots::default())?;
+        Routes::new(
+            &settings.config.routes,
+            &Roots::default(),
+            &limits.upstreams,
+        )?;
         Ok(Self {
             tls,
             is_mutual,
             module,
             shared,
+            limits,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
-            plugin_configuration: plugin_configuration(settings.file)?,
+            plugin_configuration: plugin_configuration(
+                settings.file,
+                &settings.config.listener.address,
+            )?,
             plugin_variables: plugin_variables(&settings.config),
             config: settings.config,
         })
@@ -100,14 +153,17 @@ impl Common {
     }
 }
 
-/// The file without its secrets.
-fn plugin_configuration(mut file: Value) -> anyhow::Result<Vec<u8>> {
+/// The file without its secrets, and with the address of the listener.
+fn plugin_configuration(mut file: Value, listening: &str) -> anyhow::Result<Vec<u8>> {
+    const ADDRESS: &str = "address";
     if let Value::Object(keys) = &mut file {
         keys.retain(|key, _| {
-            !SECRET_VARIABLES
+            let is_secret = SECRET_VARIABLES
                 .iter()
-                .any(|(secret, _)| key.eq_ignore_ascii_case(secret))
+                .any(|(secret, _)| key.eq_ignore_ascii_case(secret));
+            !is_secret && !key.eq_ignore_ascii_case(ADDRESS)
         });
+        keys.insert(ADDRESS.to_owned(), listening.into());
     }
     Ok(serde_json::to_vec(&file)?)
 }
@@ -170,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_plugin_configuration_has_no_secret() {
-        let text = String::from_utf8(plugin_configuration(file()).unwrap()).unwrap();
+        let text = String::from_utf8(plugin_configuration(file(), ":8443").unwrap()).unwrap();
         assert!(text.contains("idp.example.com"));
         assert!(!text.contains("s3cret") && !text.contains("AQEB"), "{text}");
     }

@@ -1,5 +1,6 @@
 //! One worker's own copy of everything that a request needs: nothing in it is shared between threads.
 
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Stop;
 use super::common::Common;
+use jetway_core::forwarded::TrustedProxies;
 use jetway_core::page::Look;
 
 use crate::callouts::Providers;
+use crate::connection::ConnectionSlots;
 use crate::exchange::RequestIds;
 use crate::tls::Roots;
 use crate::upstream::Routes;
@@ -23,8 +26,10 @@ pub(crate) struct Proxy {
     pub(crate) plugin: Rc<wasm::Plugin>,
     /// Where permitted requests go.
     pub(crate) routes: Routes,
-    /// How many proxies in front are believed.
-    pub(crate) trusted_hops: usize,
+    /// Slots for client connections.
+    pub(super) slots: Arc<ConnectionSlots>,
+    /// The proxies in front that are believed.
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Whether connections begin with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     /// How long a connection without a request is kept.
@@ -53,6 +58,7 @@ impl Proxy {
             config.provider.as_ref(),
             &common.provider_access,
             &roots,
+            &common.limits.provider,
         )?);
         let services = wasm::Services {
             calls: Rc::<Providers>::clone(&providers),
@@ -64,8 +70,9 @@ impl Proxy {
         plugin.hold();
         Ok(Rc::new(Self {
             plugin,
-            routes: Routes::new(&config.routes, &roots)?,
-            trusted_hops: usize::try_from(config.listener.trusted_hops).unwrap_or(usize::MAX),
+            routes: Routes::new(&config.routes, &roots, &common.limits.upstreams)?,
+            slots: Arc::clone(&common.limits.slots),
+            trusted_proxies: TrustedProxies::of(&config.listener),
             proxy_protocol: config.listener.proxy_protocol,
             idle_timeout: config.listener.idle_timeout,
             tls: common
@@ -79,6 +86,13 @@ impl Proxy {
             look: Look::new(&config.branding),
             providers,
         }))
+    }
+
+    /// Returns the address that a new connection counts for, as far as it is known before the first byte. Behind a proxy, the
+    /// peer is that proxy, which carries the connections of many clients.
+    pub(super) fn client_of(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let is_client = !self.proxy_protocol && !self.trusted_proxies.any();
+        is_client.then(|| peer.ip())
     }
 
     /// When connections that were made under this configuration have to end, beside the order to stop: their clients'

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::common::Common;
 use super::{Generations, Proxy, Running, Settings};
+use crate::caught::caught_call;
 use crate::limits;
 
 /// How a worker tells that it has carried out an order, or why it cannot.
@@ -81,7 +82,7 @@ pub(super) async fn carry_out(
     while let Some(order) = orders.recv().await {
         match order {
             Order::Prepare(common, reply) => {
-                let built = Proxy::build(&common, generations.stop.clone());
+                let built = caught_call(|| Proxy::build(&common, generations.stop.clone()));
                 let result = built.map(|proxy| {
                     ready.replace(proxy);
                 });

@@ -3,6 +3,8 @@
 mod bodies;
 mod certificates;
 mod clients;
+mod connection_limits;
+mod panics;
 mod patience;
 mod reload;
 mod requests;
@@ -25,6 +27,8 @@ use upstream::{Upstream, hex};
 
 /// Far longer than any limit that a test sets.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// More descriptors than any other test needs.
+const OPEN_FILES: u64 = 20_000;
 /// A limit that passes quickly.
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -72,6 +76,11 @@ impl Rig {
     }
 
     fn start_with(config: Config, module: &'static [u8]) -> Self {
+        Self::start_within(OPEN_FILES, config, module)
+    }
+
+    /// Starts a proxy with this limit on open files.
+    fn start_within(open_files: u64, config: Config, module: &'static [u8]) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
         let settings = Settings {
             certificates: Certificates::read(&config.listener).unwrap(),
@@ -81,6 +90,7 @@ impl Rig {
             workers: NonZeroUsize::MIN,
             module,
             provider_access: ProviderAccess::default(),
+            open_files,
         };
         Self {
             running: start(settings).unwrap(),

@@ -6,13 +6,18 @@ use std::sync::{Arc, mpsc as ready_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use jetway_core::capacity::CLIENT_CONNECTIONS;
+use rustix::io::Errno;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::LocalSet;
 
 use super::common::Common;
 use super::reload::{self, Order};
+use super::vital::VitalTasks;
 use super::{Generations, Proxy, Stop};
-use crate::{connection, limits};
+use crate::caught::{Panicked, caught};
+use crate::limits::{self, Hit};
+use crate::{access, connection, fault};
 
 /// What a worker is started with.
 pub(super) struct Start {
@@ -36,7 +41,7 @@ pub(super) fn run(start: Start) {
         Ok(worker) => {
             if ready.send(Ok(())).is_ok() {
                 drop(ready);
-                worker.serve(start.orders);
+                worker.serve(start.orders, &obituary);
             }
         }
         // Nobody waits any more when another worker failed first.
@@ -75,7 +80,7 @@ fn prepare(listeners: Vec<TcpListener>, common: &Common, stop: &Stop) -> anyhow:
 }
 
 impl Worker {
-    fn serve(self, orders: mpsc::UnboundedReceiver<Order>) {
+    fn serve(self, orders: mpsc::UnboundedReceiver<Order>, obituary: &Obituary) {
         let Self {
             runtime,
             tasks,
@@ -84,11 +89,12 @@ impl Worker {
         } = self;
         tasks.block_on(
             &runtime,
-            accept_until_stopped(&generations, listeners, orders),
+            accept_until_stopped(&generations, listeners, orders, obituary),
         );
         // Connections that outlived their grace end here.
         drop(tasks);
         drop(generations);
+        access::sum_up_all();
         // A name lookup may hang in a thread of its own, which must not hold up the end.
         runtime.shutdown_timeout(Duration::ZERO);
     }
@@ -98,27 +104,35 @@ async fn accept_until_stopped(
     generations: &Rc<Generations>,
     listeners: Vec<tokio::net::TcpListener>,
     orders: mpsc::UnboundedReceiver<Order>,
+    obituary: &Obituary,
 ) {
-    let permits = Arc::new(Semaphore::new(limits::WORKER_CONNECTIONS as usize));
-    let mut accepting = JoinSet::new();
+    let permits = Arc::new(Semaphore::new(CLIENT_CONNECTIONS as usize));
+    let mut vital = VitalTasks::default();
     for listener in listeners {
-        accepting.spawn_local(accept(
-            Rc::clone(generations),
-            listener,
-            Arc::clone(&permits),
-        ));
+        let name = match listener.local_addr() {
+            Ok(address) => format!("accepting connections at {address}"),
+            Err(_) => "accepting connections".to_owned(),
+        };
+        vital.spawn(
+            name,
+            accept(Rc::clone(generations), listener, Arc::clone(&permits)),
+        );
     }
-    accepting.spawn_local(sweep(Rc::clone(generations)));
-    accepting.spawn_local(retire(Rc::clone(generations)));
-    accepting.spawn_local(reload::carry_out(Rc::clone(generations), orders));
-    generations.stop.ordered().await;
-    accepting.shutdown().await;
+    vital.spawn("closing idle connections", sweep(Rc::clone(generations)));
+    vital.spawn("ending old configurations", retire(Rc::clone(generations)));
+    vital.spawn(
+        "taking up configurations",
+        reload::carry_out(Rc::clone(generations), orders),
+    );
+    vital.spawn("summing up refusals", sum_up_refusals());
+    vital.spawn("summing up limits that were hit", log_hits());
+    tokio::select! {
+        () = generations.stop.ordered() => {}
+        failure = vital.failed() => obituary.tell(&failure),
+    }
+    vital.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(
-        limits::GRACE,
-        permits.acquire_many(limits::WORKER_CONNECTIONS),
-    )
-    .await;
+    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(CLIENT_CONNECTIONS)).await;
     if ended.is_err() {
         tracing::warn!(
             "closing connections that did not end in {} s",
@@ -134,24 +148,44 @@ async fn accept(
     permits: Arc<Semaphore>,
 ) {
     loop {
+        let accepted = listener.accept().await;
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
+        let proxy = generations.current();
+        match accepted {
             Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection::serve(
-                    Rc::clone(&generations),
-                    stream,
-                    peer,
-                    permit,
-                ));
+                fault::point("accept", peer);
+                let slot = proxy.slots.acquire(proxy.client_of(peer), permit).await;
+                // A refused connection is closed before it costs a TLS handshake.
+                if let Some(slot) = slot {
+                    let serving = connection::serve(Rc::clone(&generations), stream, peer, slot);
+                    tokio::task::spawn_local(async move {
+                        if caught(serving).await.is_err() {
+                            tracing::error!(%peer, "a connection was ended by a defect (panic)");
+                        }
+                    });
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if is_out_of_files(&error) {
+                    Hit::OpenFiles.record(&error);
+                    proxy.slots.evict_idle();
+                } else {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
+                drop((proxy, permit));
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Returns whether the process or the machine has no free descriptor.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 async fn sweep(generations: Rc<Generations>) {
@@ -161,10 +195,25 @@ async fn sweep(generations: Rc<Generations>) {
     }
 }
 
+/// Logs the hits of limits. The counters are those of the process, so that each hit is logged by one worker.
+async fn log_hits() {
+    loop {
+        tokio::time::sleep(limits::HIT_SUMMARY).await;
+        Hit::log_sums();
+    }
+}
+
 async fn retire(generations: Rc<Generations>) {
     loop {
         tokio::time::sleep(limits::RETIRE).await;
         generations.retire().await;
+    }
+}
+
+async fn sum_up_refusals() {
+    loop {
+        tokio::time::sleep(limits::LOG_SUMMARY).await;
+        access::sum_up();
     }
 }
 
@@ -176,6 +225,15 @@ struct Obituary {
 }
 
 impl Obituary {
+    /// Tells why this worker, and with it the process, is about to end.
+    fn tell(&self, failure: &anyhow::Error) {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("a worker");
+        // The main thread may be about to end, too.
+        let _ = self.failures.send(anyhow!("{name}: {failure:#}"));
+        self.stop.order();
+    }
+
     fn rest(mut self) {
         self.orderly = true;
     }
@@ -184,12 +242,7 @@ impl Obituary {
 impl Drop for Obituary {
     fn drop(&mut self) {
         if !self.orderly {
-            let name = std::thread::current()
-                .name()
-                .unwrap_or("a worker")
-                .to_owned();
-            let _ = self.failures.send(anyhow!("{name} ended unexpectedly"));
-            self.stop.order();
+            self.tell(&Panicked.into());
         }
     }
 }

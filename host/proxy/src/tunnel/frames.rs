@@ -230,3 +230,6 @@ pub(crate) mod tests {
         assert!(!frames.is_between());
     }
 }
+
+#[cfg(test)]
+mod fuzz;

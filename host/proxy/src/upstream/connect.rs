@@ -40,6 +40,9 @@ pub enum ConnectFault {
     /// TLS could not be agreed upon; mostly a certificate that is not trusted.
     #[error("cannot set up TLS")]
     Tls(#[source] io::Error),
+    /// No descriptor was free for [`limits::CONNECT`].
+    #[error("the limit on open files allows no more connections")]
+    OpenFiles,
     /// It took longer than [`limits::CONNECT`].
     #[error("the connection took too long")]
     Slow,

@@ -10,6 +10,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use tokio::time::timeout;
+
+use super::circuit_breaker::{Overflow, RequestPermit};
+use super::descriptor_limit::{DescriptorLimit, DescriptorPermit};
 use super::{ConnectFault, Connector};
 use crate::body::RequestBody;
 use crate::limits;
@@ -17,6 +21,9 @@ use crate::limits;
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendFault {
+    /// A limit of the route is exceeded.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectFault),
@@ -28,11 +35,18 @@ pub(crate) enum SendFault {
 /// Connections to one server, of one worker.
 pub(crate) struct Pool {
     connector: Connector,
+    descriptors: DescriptorLimit,
     idle: RefCell<Vec<Idle>>,
 }
 
-struct Idle {
+/// A connection with its descriptor, which is in use until the connection, or the tunnel that it became, has ended.
+struct PooledConnection {
     sender: SendRequest<RequestBody>,
+    _descriptor: DescriptorPermit,
+}
+
+struct Idle {
+    open: PooledConnection,
     since: Instant,
 }
 
@@ -40,14 +54,17 @@ struct Idle {
 pub(crate) struct Lease {
     /// Where it goes back to; `None` for a connection that is used once.
     pool: Option<Rc<Pool>>,
-    sender: SendRequest<RequestBody>,
+    open: PooledConnection,
+    /// The request counts for its route while the connection is in use.
+    _permit: Option<RequestPermit>,
 }
 
 impl Pool {
-    /// An empty pool.
-    pub(crate) fn new(connector: Connector) -> Rc<Self> {
+    /// Creates an empty pool whose connections take these descriptors.
+    pub(crate) fn new(connector: Connector, descriptors: DescriptorLimit) -> Rc<Self> {
         Rc::new(Self {
             connector,
+            descriptors,
             idle: RefCell::default(),
         })
     }
@@ -60,10 +77,10 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        if let Some(mut sender) = self.take_idle() {
+        if let Some(mut open) = self.take_idle() {
             let copy = repeatable(&request);
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, self.lease(sender))),
+            match open.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, self.lease(open))),
                 Err(mut fault) => {
                     let unsent = fault.take_message();
                     let copy = copy.filter(|_| !fault.error().is_parse());
@@ -71,9 +88,9 @@ impl Pool {
                 }
             }
         }
-        let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await?;
-        Ok((response, self.lease(sender)))
+        let mut open = self.connect().await?;
+        let response = open.sender.send_request(request).await?;
+        Ok((response, self.lease(open)))
     }
 
     /// Sends a request on a connection that nobody else has used or will use, for upgrades.
@@ -81,55 +98,79 @@ impl Pool {
         &self,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await?;
-        Ok((response, Lease { pool: None, sender }))
+        let mut open = self.connect().await?;
+        let response = open.sender.send_request(request).await?;
+        let lease = Lease {
+            pool: None,
+            open,
+            _permit: None,
+        };
+        Ok((response, lease))
     }
 
-    /// Closes idle connections that are past their age.
+    /// Closes idle connections that are past their age, and all of them while descriptors are scarce.
     pub(crate) fn sweep(&self) {
-        self.idle
-            .borrow_mut()
-            .retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE);
+        let has_spare = self.descriptors.has_spare();
+        self.idle.borrow_mut().retain(|idle| {
+            has_spare && !idle.open.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE
+        });
     }
 
-    fn lease(self: &Rc<Self>, sender: SendRequest<RequestBody>) -> Lease {
+    fn lease(self: &Rc<Self>, open: PooledConnection) -> Lease {
         Lease {
             pool: Some(Rc::clone(self)),
-            sender,
+            open,
+            _permit: None,
         }
     }
 
     /// The idle connection that was used last: the others may grow old and be closed.
-    fn take_idle(&self) -> Option<SendRequest<RequestBody>> {
+    fn take_idle(&self) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         // One that is not ready is still sending a body that its server did not wait for.
-        let position = idle
-            .iter()
-            .rposition(|idle| idle.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE)?;
-        Some(idle.remove(position).sender)
+        let position = idle.iter().rposition(|idle| {
+            idle.open.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE
+        })?;
+        Some(idle.remove(position).open)
     }
 
-    async fn connect(&self) -> Result<SendRequest<RequestBody>, SendFault> {
+    async fn connect(&self) -> Result<PooledConnection, SendFault> {
+        let descriptor = timeout(limits::CONNECT, self.descriptors.acquire()).await;
+        let descriptor = descriptor.ok().flatten().ok_or(ConnectFault::OpenFiles)?;
         let transport = self.connector.connect().await?;
         let (sender, connection) = http1::Builder::new()
             .max_header_size(limits::RESPONSE_HEAD_BYTES)
             .max_buf_size(limits::RESPONSE_HEAD_BYTES)
             .handshake(TokioIo::new(transport))
             .await?;
+        let open = PooledConnection {
+            sender,
+            _descriptor: DescriptorPermit::clone(&descriptor),
+        };
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "an upstream connection ended");
             }
+            drop(descriptor);
         });
-        Ok(sender)
+        Ok(open)
     }
 }
 
 impl Lease {
+    /// Holds the permit of the request for as long as the connection is in use.
+    pub(super) fn with_permit(self, permit: RequestPermit) -> Self {
+        Self {
+            _permit: Some(permit),
+            ..self
+        }
+    }
+
     /// Makes the connection available to the next request.
     pub(crate) fn release(self) {
-        let Some(pool) = self.pool.filter(|_| !self.sender.is_closed()) else {
+        let is_usable =
+            |pool: &Rc<Pool>| !self.open.sender.is_closed() && pool.descriptors.has_spare();
+        let Some(pool) = self.pool.filter(is_usable) else {
             return;
         };
         let mut idle = pool.idle.borrow_mut();
@@ -137,7 +178,7 @@ impl Lease {
             idle.remove(0);
         }
         idle.push(Idle {
-            sender: self.sender,
+            open: self.open,
             since: Instant::now(),
         });
     }
@@ -162,6 +203,7 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Hit;
     use crate::tls::{Roots, Trust};
     use http_body_util::BodyExt as _;
     use jetway_core::config::Origin;
@@ -181,7 +223,10 @@ mod tests {
         };
         (
             listener,
-            Pool::new(Connector::new(&origin, &Trust::System, &Roots::default()).unwrap()),
+            Pool::new(
+                Connector::new(&origin, &Trust::System, &Roots::default()).unwrap(),
+                DescriptorLimit::new(1_000, Hit::UpstreamDescriptors),
+            ),
         )
     }
 
@@ -288,9 +333,7 @@ mod tests {
                 };
                 let (mut stream, answer) = tokio::join!(server, pool.send(request(Method::GET)));
                 drop(answer);
-                let closed = tokio::time::timeout(limits::CONNECT, stream.read_u8())
-                    .await
-                    .unwrap();
+                let closed = timeout(limits::CONNECT, stream.read_u8()).await.unwrap();
                 assert!(closed.is_err());
                 assert!(pool.idle.borrow().is_empty());
             })

@@ -1,16 +1,29 @@
 //! Routes as the proxy needs them: from an id to upstreams. Which route a request takes is the plugin's decision.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::HeaderValue;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use jetway_core::config::{HostHeader, Origin, Route, UpstreamTls, Upstreams};
 
 use super::balance::Balance;
-use super::{Connector, Pool};
-use crate::body::Patience;
+use super::circuit_breaker::{CircuitBreaker, CircuitBreakers};
+use super::descriptor_limit::DescriptorLimit;
+use super::{Connector, Lease, Pool, SendFault};
+use crate::body::{Patience, RequestBody};
 use crate::tls::Roots;
+
+/// Limits of upstream connections and requests that all workers share.
+pub(crate) struct UpstreamLimits {
+    /// Descriptors of upstream connections.
+    pub(crate) descriptors: DescriptorLimit,
+    /// Requests of each route.
+    pub(crate) breakers: CircuitBreakers,
+}
 
 /// All routes that lead to upstreams, by [`Route::id`]. What the others answer, the plugin answers.
 pub(crate) struct Routes {
@@ -23,6 +36,9 @@ pub(crate) struct Destination {
     id: String,
     name: String,
     upstreams: Balance<Upstream>,
+    breaker: Arc<CircuitBreaker>,
+    /// Whether the policy has an identity criterion, so that a permitted request usually has a session.
+    pub(crate) asks_for_identity: bool,
     /// Whether the upstream sees its own name as `Host`, instead of what the plugin wrote there.
     pub(crate) names_upstream: bool,
     /// Whether websockets may pass.
@@ -42,8 +58,12 @@ impl Routes {
     ///
     /// # Errors
     /// Something that an upstream cannot be reached with; the message names the route.
-    pub(crate) fn new(routes: &[Route], roots: &Roots) -> anyhow::Result<Self> {
-        let mut pools = Pools::new(roots);
+    pub(crate) fn new(
+        routes: &[Route],
+        roots: &Roots,
+        limits: &UpstreamLimits,
+    ) -> anyhow::Result<Self> {
+        let mut pools = Pools::new(roots, limits);
         let mut by_id = HashMap::with_capacity(routes.len());
         for route in routes {
             if let Some(upstreams) = route.target.upstreams() {
@@ -74,14 +94,16 @@ impl Routes {
 /// The pools so far.
 struct Pools<'a> {
     roots: &'a Roots,
+    limits: &'a UpstreamLimits,
     by_origin: HashMap<&'a Origin, Vec<(&'a UpstreamTls, Rc<Pool>)>>,
     all: Vec<Rc<Pool>>,
 }
 
 impl<'a> Pools<'a> {
-    fn new(roots: &'a Roots) -> Self {
+    fn new(roots: &'a Roots, limits: &'a UpstreamLimits) -> Self {
         Self {
             roots,
+            limits,
             by_origin: HashMap::new(),
             all: Vec::new(),
         }
@@ -97,7 +119,7 @@ impl<'a> Pools<'a> {
         }
         let connector = Connector::upstream(origin, tls, self.roots)
             .with_context(|| format!("cannot prepare TLS to {origin}"))?;
-        let pool = Pool::new(connector);
+        let pool = Pool::new(connector, self.limits.descriptors.clone());
         pools.push((tls, Rc::clone(&pool)));
         self.all.push(Rc::clone(&pool));
         Ok(pool)
@@ -122,6 +144,8 @@ impl Destination {
             id: route.id.clone(),
             name: route.name.clone(),
             upstreams: Balance::new(members.collect::<anyhow::Result<Vec<_>>>()?),
+            breaker: pools.limits.breakers.get_or_create(&route.id, &route.name),
+            asks_for_identity: route.policy.asks_for_identity() || route.cockpit.is_some(),
             names_upstream: matches!(route.host, HostHeader::Upstream),
             allow_websockets: route.allow_websockets,
             patience: Patience {
@@ -141,6 +165,37 @@ impl Destination {
         &self.name
     }
 
+    /// Sends a client's request to one of the route's upstreams, within the limits of the route.
+    ///
+    /// # Errors
+    /// A limit is exceeded, or there is no response.
+    pub(crate) async fn send(
+        &self,
+        upstream: &Upstream,
+        request: Request<RequestBody>,
+        client: IpAddr,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        let permit = self.breaker.acquire(client).await?;
+        let (response, lease) = upstream.pool.send(request).await?;
+        Ok((response, lease.with_permit(permit)))
+    }
+
+    /// Sends a request as [`Destination::send`] does, on a connection that no other request uses, for upgrades. The caller
+    /// holds the lease until the upgraded connection has ended.
+    ///
+    /// # Errors
+    /// A limit is exceeded, or there is no response.
+    pub(crate) async fn send_apart(
+        &self,
+        upstream: &Upstream,
+        request: Request<RequestBody>,
+        client: IpAddr,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        let permit = self.breaker.acquire(client).await?;
+        let (response, lease) = upstream.pool.send_apart(request).await?;
+        Ok((response, lease.with_permit(permit)))
+    }
+
     /// The upstream whose turn it is.
     pub(crate) fn choose(&self) -> Option<&Upstream> {
         self.upstreams.next()
@@ -148,11 +203,6 @@ impl Destination {
 }
 
 impl Upstream {
-    /// Connections to it.
-    pub(crate) fn pool(&self) -> &Rc<Pool> {
-        &self.pool
-    }
-
     /// Its own `Host`.
     pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::limits::Hit;
 use crate::tls::testing::{Authority, Issued, text};
 use crate::tls::{Roots, Trust};
 
@@ -156,6 +157,13 @@ async fn servers_are_shown_the_routes_certificate() {
     assert_eq!(seen.client, Some(der(&client.certificate)));
 }
 
+fn limits() -> UpstreamLimits {
+    UpstreamLimits {
+        descriptors: DescriptorLimit::new(100, Hit::UpstreamDescriptors),
+        breakers: CircuitBreakers::default(),
+    }
+}
+
 fn route(to: &str) -> Route {
     let value = json!({"routes": [{"from": "https://app.example.com", "to": to,
         "allow_public_unauthenticated_access": true}]});
@@ -212,7 +220,9 @@ fn what_cannot_be_used_is_named_with_its_route() {
         ),
     ];
     for (route, named) in cases {
-        let refused = Routes::new(&[route], &Roots::default()).err().unwrap();
+        let refused = Routes::new(&[route], &Roots::default(), &limits())
+            .err()
+            .unwrap();
         let refused = format!("{refused:#}");
         assert!(refused.contains("route `app.example.com`"), "{refused}");
         assert!(refused.contains(named), "{refused}");
@@ -234,7 +244,10 @@ fn connections_are_shared_by_routes_that_speak_alike() {
                 route
             })
             .collect();
-        Routes::new(&routes, &Roots::default()).unwrap().pools.len()
+        Routes::new(&routes, &Roots::default(), &limits())
+            .unwrap()
+            .pools
+            .len()
     };
     let (http, https) = ("http://127.0.0.1:1", "https://127.0.0.1:1");
     assert_eq!(pools(vec![route(http), route(http)]), 1);
@@ -267,7 +280,7 @@ fn a_route_without_upstreams_leads_nowhere() {
     .config;
     let route = config.routes.remove(0);
     let id = http::HeaderValue::from_str(&route.id).unwrap();
-    let routes = Routes::new(&[route], &Roots::default()).unwrap();
+    let routes = Routes::new(&[route], &Roots::default(), &limits()).unwrap();
     assert!(routes.find(&id).is_none());
 }
 

@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::trusted::Trusted;
 use crate::cockpit::{COCKPIT_CONF, CockpitConf, Deed, Deployment, Layout, set_up, undo};
+use crate::log;
 use helper::Helper;
 
 /// Set up single sign-on for the Cockpit of this machine, or take it back.
@@ -123,7 +124,7 @@ fn layout(args: &SetupArgs) -> anyhow::Result<Layout> {
     match Layout::of(&args.root) {
         Some(layout) => Ok(layout),
         None if args.print => {
-            eprintln!("no Cockpit is installed here: this is for release 330 and newer");
+            log::tell("no Cockpit is installed here: this is for release 330 and newer");
             Ok(Layout::DynamicGroup)
         }
         None => bail!(

@@ -4,6 +4,7 @@ use super::super::key::{By, Key, Kind};
 use super::super::provider_kind::WORDS;
 use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
 use super::route::ROUTE;
+use crate::capacity::BREAKER_NOTE;
 
 /// What a program's token may be.
 pub(super) const BEARER_FORMATS: &[&str] = &["default", "idp_access_token", "idp_identity_token"];
@@ -45,13 +46,13 @@ pub const GLOBAL: &[Key] = &[
     Key::honoured(
         "address",
         Kind::Text,
-        By::BODIES,
+        By::ALL,
         "Where to listen, such as `:443` (the default) or `127.0.0.1:8443`",
     ),
     Key::honoured(
         "insecure_server",
         Kind::Flag,
-        By::BODIES,
+        By::ALL,
         "Speaks plain HTTP, for a listener behind something that terminates TLS",
     ),
     Key::honoured(
@@ -93,7 +94,7 @@ pub const GLOBAL: &[Key] = &[
     Key::honoured(
         "xff_num_trusted_hops",
         Kind::Number,
-        By::BODIES,
+        By::ALL,
         "How many proxies in front are believed about the client's address and scheme; 0 by default",
     ),
     Key::honoured(
@@ -244,7 +245,13 @@ pub const GLOBAL: &[Key] = &[
         "require_email_verified",
         Kind::Word(&["strict", "off"]),
         By::FILTER,
-        "Jetway's own: `strict` relies only on addresses that the provider calls verified, `off` on all; by default those that it calls unverified do not count",
+        "Jetway's own: `strict` relies only on email addresses that the provider states to be verified (`email_verified`, or `xms_edov` at `azure`), `off` on all; by default it depends on the kind of provider, see README.md",
+    ),
+    Key::honoured(
+        "idp_allowed_tenants",
+        Kind::Texts,
+        By::FILTER,
+        "Jetway's own: only users of these tenants sign in: tenant ids (`tid`) at `azure`, Workspace domains (`hd`) at `google`. An email address of a named `azure` tenant counts as verified unless the token denies it",
     ),
     Key::honoured(
         "idp_access_token_allowed_audiences",
@@ -359,6 +366,12 @@ pub const GLOBAL: &[Key] = &[
         "File of `signing_key`",
     ),
     Key::honoured(
+        "reserved_request_headers",
+        Kind::Texts,
+        By::FILTER,
+        "Further headers that are removed from every client's request, in any spelling, because upstreams take them for a proxy's word; a `*` at the end stands for every name with that beginning",
+    ),
+    Key::honoured(
         "jwt_claims_headers",
         Kind::TextMapOrTexts,
         By::FILTER,
@@ -389,10 +402,7 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::refused("certificate_authority", UPSTREAM_AUTHORITIES),
     Key::refused("certificate_authority_file", UPSTREAM_AUTHORITIES),
-    Key::ignored(
-        "circuit_breaker_thresholds",
-        "upstreams are protected by fixed limits",
-    ),
+    Key::ignored("circuit_breaker_thresholds", BREAKER_NOTE),
     Key::ignored(
         "dns_*",
         "names are looked up as the machine does, or as Envoy does by default",

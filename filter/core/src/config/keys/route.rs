@@ -3,6 +3,7 @@
 use super::super::key::{By, Key, Kind};
 use super::global::BEARER_FORMATS;
 use super::nested::{COCKPIT, HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
+use crate::capacity::BREAKER_NOTE;
 
 const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
 const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";
@@ -29,7 +30,7 @@ pub const ROUTE: &[Key] = &[
         "from",
         Kind::Text,
         By::FILTER,
-        "The public address, such as `https://app.example.com`; a port in it must match, and each `*` in the host stands for any text",
+        "The public address, such as `https://app.example.com`; a port in it must match, without one the port is 443 or that of `address`, and each `*` in the host stands for any text",
     ),
     Key::honoured(
         "prefix",
@@ -279,10 +280,7 @@ pub const ROUTE: &[Key] = &[
     Key::ignored("health_checks", BY_WEIGHT),
     Key::ignored("outlier_detection", BY_WEIGHT),
     Key::ignored("healthy_panic_threshold", BY_WEIGHT),
-    Key::ignored(
-        "circuit_breaker_thresholds",
-        "upstreams are protected by fixed limits",
-    ),
+    Key::ignored("circuit_breaker_thresholds", BREAKER_NOTE),
     // Who may use it.
     Key::honoured(
         "policy",

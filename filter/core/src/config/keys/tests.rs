@@ -33,6 +33,7 @@ const BESIDE: &[&str] = &[
     "global darkmode_secondary_color",
     "global favicon_file",
     "global favicon_url",
+    "global idp_allowed_tenants",
     "global idp_client_private_key",
     "global idp_client_private_key_file",
     "global idp_client_private_key_id",
@@ -45,6 +46,7 @@ const BESIDE: &[&str] = &[
     "global idp_response_mode",
     "global idp_token_endpoint_auth_method",
     "global require_email_verified",
+    "global reserved_request_headers",
     "global secondary_color",
     "route cockpit",
 ];

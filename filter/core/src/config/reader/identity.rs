@@ -14,6 +14,8 @@ use crate::template::Reference;
 
 /// Claims that become headers; more do not fit into a request.
 const MAX_CLAIM_HEADERS: usize = 64;
+/// Headers that the file reserves; each is compared with each header of each request.
+const MAX_RESERVED_HEADERS: usize = 64;
 /// What stands before a claim's name in a header's, when the file does not name the header.
 const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
 
@@ -47,6 +49,7 @@ pub(super) fn read_identity(
             .some_text("signing_key", &mut Findings::default())
             .map(|text| Secret::new(text.into_bytes())),
         claim_headers: read_claim_headers(file, findings),
+        reserved_headers: read_reserved_headers(file, findings),
         groups_claim: file
             .some_text("idp_groups_claim", findings)
             .unwrap_or_else(|| "groups".to_owned()),
@@ -115,6 +118,25 @@ fn signs(route: &Route) -> bool {
             .set
             .iter()
             .any(|(_, template)| template.references().any(|part| *part == Reference::Jwt))
+}
+
+/// `reserved_request_headers`.
+fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
+    const KEY: &str = "reserved_request_headers";
+    let place = file.place_of(KEY);
+    let names = file.texts(KEY, findings).unwrap_or_default();
+    if names.len() > MAX_RESERVED_HEADERS {
+        findings
+            .problem(&place, format!("more than {MAX_RESERVED_HEADERS} headers"))
+            .help("let a `*` at the end stand for many names");
+        return Vec::new();
+    }
+    let names = names.iter().enumerate();
+    names
+        .filter_map(|(index, name)| {
+            read_name(name, Wish::ReserveRequest, &place.item(index), findings)
+        })
+        .collect()
 }
 
 /// `jwt_claims_headers`: headers with the claims that they carry, or claims whose headers have the usual names.

@@ -1,15 +1,17 @@
 //! The identity provider.
 
 mod client_auth;
+mod email_trust;
 
-use serde_json::Value;
 use url::Url;
 
 use super::super::findings::{Findings, Place, quoted};
 use super::super::object::Object;
 use super::super::provider_kind::{Preset, ProviderKind, WORDS};
-use super::super::{EmailVerification, Origin, ProviderSettings, Secret};
+use super::super::{Origin, ProviderSettings, Secret};
 use client_auth::read_client_auth;
+pub(super) use email_trust::check_tenants;
+use email_trust::read_email_trust;
 
 pub(super) fn read_provider(
     file: &Object<'_>,
@@ -81,9 +83,10 @@ pub(super) fn read_provider(
     let mode = file.word("idp_response_mode", &RESPONSE_MODES, "mode", findings);
     let is_apple = preset.is_some_and(|preset| preset.kind == ProviderKind::Apple);
     let client_auth = read_client_auth(file, &client_secret, findings);
-    let email_verification = read_email_verification(file, findings);
+    let kind = preset.map_or(ProviderKind::Oidc, |preset| preset.kind);
+    let email_trust = read_email_trust(file, kind, issuer.as_deref(), findings);
     Some(ProviderSettings {
-        kind: preset.map_or(ProviderKind::Oidc, |preset| preset.kind),
+        kind,
         issuer: issuer?,
         origin: origin?,
         extra_origins,
@@ -96,7 +99,7 @@ pub(super) fn read_provider(
         scopes,
         request_params,
         form_post: mode.unwrap_or(is_apple),
-        email_verification,
+        email_trust,
         access_token_audiences: super::program::read_audiences(file, findings),
     })
 }
@@ -201,27 +204,6 @@ fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(Strin
         !own
     });
     params
-}
-
-fn read_email_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerification {
-    match file.value("require_email_verified") {
-        None => EmailVerification::UnlessDenied,
-        Some(Value::String(word)) if word.eq_ignore_ascii_case("strict") => {
-            EmailVerification::Strict
-        }
-        // YAML 1.1 readers make a boolean of `off`.
-        Some(Value::String(word)) if word.eq_ignore_ascii_case("off") => EmailVerification::Off,
-        Some(Value::Bool(false)) => EmailVerification::Off,
-        Some(_) => {
-            findings
-                .problem(
-                    &file.place_of("require_email_verified"),
-                    "`require_email_verified` takes `strict` or `off`",
-                )
-                .help("leave it out to refuse only addresses that the provider calls unverified");
-            EmailVerification::Strict
-        }
-    }
 }
 
 /// The kind of provider.

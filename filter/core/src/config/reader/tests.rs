@@ -1,6 +1,7 @@
 mod bounds;
 mod changes;
 mod cockpit;
+mod email_trust;
 mod identity;
 mod keys;
 mod listener;
@@ -334,7 +335,8 @@ fn older_keys_and_choices() {
         config("/require_email_verified", value)
             .provider
             .unwrap()
-            .email_verification
+            .email_trust
+            .verification
     };
     assert_eq!(verification(json!("strict")), EmailVerification::Strict);
     assert_eq!(verification(json!(false)), EmailVerification::Off);

@@ -85,6 +85,13 @@ impl CockpitSettings {
         Some((ordinary(user)?, FoundBy::LocalPart))
     }
 
+    /// Whether a user's email address decides which Unix user they become, or whether they are an administrator.
+    pub(super) fn asks_for_email(&self) -> bool {
+        !self.local_part_of.is_empty()
+            || self.users.keys().any(|person| person.contains('@'))
+            || self.administrators.asks_for_email()
+    }
+
     /// Everything that decides as whom somebody is in Cockpit, the same for the same settings.
     pub(crate) fn to_value(&self) -> Value {
         let users = self

@@ -14,7 +14,7 @@ const MAX_HOST: usize = 255;
 pub struct From {
     /// Host in lower case, as written: each `*` in it stands for any text, dots included.
     pub host: String,
-    /// The port, when `from` names one; without it any port matches.
+    /// The port, when `from` names one; without it that of `https`, and the listener's own.
     pub port: Option<u16>,
 }
 
@@ -34,10 +34,10 @@ impl From {
         self.host.contains('*')
     }
 
-    /// Whether a request for this host, in lower case, and port is meant. Takes time in proportion to their lengths.
+    /// Whether this host, in lower case, is meant. Takes time in proportion to their lengths.
     #[must_use]
-    pub fn serves(&self, host: &str, port: u16) -> bool {
-        self.port.is_none_or(|own| own == port) && fits(&self.host, host)
+    pub fn fits(&self, host: &str) -> bool {
+        fits(&self.host, host)
     }
 
     pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
@@ -204,16 +204,6 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, host), expected, "{pattern} {host}");
         }
-    }
-
-    #[test]
-    fn ports_must_match_when_written() {
-        let (any, own) = (
-            from("https://a.test").unwrap(),
-            from("https://a.test:443").unwrap(),
-        );
-        assert!(any.serves("a.test", 8443) && !any.serves("b.test", 443));
-        assert!(own.serves("a.test", 443) && !own.serves("a.test", 8443));
     }
 
     proptest! {

@@ -52,7 +52,13 @@ impl PathMatch {
         let prefix = read_plain(object, "prefix", findings);
         warn_of_several(object, findings);
         if let Some(written) = regex {
-            let regex = compile_whole(&written, &object.place_of("regex"), findings)?;
+            let place = object.place_of("regex");
+            let regex = compile_whole(&written, &place, findings)?;
+            if let Some(escape) = escape_that_never_comes(&written) {
+                findings
+                    .warning(&place, format!("no path has `{escape}` in its plain form"))
+                    .help("write the character itself, and what stays escaped with digits in upper case");
+            }
             return Some(Self::Regex(PathPattern { regex, written }));
         }
         if findings.problem_count() > before {
@@ -77,22 +83,70 @@ impl PathMatch {
     }
 }
 
-/// A path in the form that requests' paths are brought into; in another one it would never match.
+/// Reads a path in the form that requests' paths are brought into; in another one it would never match.
 fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let text = object.some_text(key, findings)?;
-    if canonical(&text).as_deref() == Ok(text.as_str()) && !text.contains('?') {
-        return Some(text);
+    let place = object.place_of(key);
+    if !is_canonical(&text) {
+        findings
+            .problem(
+                &place,
+                format!(
+                    "{} is not a path in its plain form, so it never matches",
+                    quoted(&text)
+                ),
+            )
+            .help(plain_form_help(&text));
+        return None;
     }
-    findings
-        .problem(
-            &object.place_of(key),
-            format!(
-                "{} is not a path in its plain form, so it never matches",
-                quoted(&text)
-            ),
-        )
-        .help("begin with `/`, without `.` segments, `//`, `?` or needless escapes");
-    None
+    // A request takes the same route with what follows a `;` and without it, or is refused.
+    if text.contains(';') {
+        findings
+            .problem(
+                &place,
+                format!(
+                    "{} has a `;`, after which many servers read a parameter, so it never matches",
+                    quoted(&text)
+                ),
+            )
+            .help("end it before the `;`");
+        return None;
+    }
+    Some(text)
+}
+
+/// Whether a path is written in its one form, without a query.
+pub(super) fn is_canonical(text: &str) -> bool {
+    canonical(text).as_deref() == Ok(text) && !text.contains('?')
+}
+
+/// What to write instead of a path that is in another form.
+pub(super) fn plain_form_help(text: &str) -> String {
+    match canonical(text) {
+        Ok(plain) if !plain.contains('?') => format!("write {}", quoted(&plain)),
+        _ => "begin with `/`, without `.` segments, `//`, `?` or needless escapes".to_owned(),
+    }
+}
+
+/// The first escape in a pattern that no canonical path has, because the character stands there itself, the digits are in
+/// upper case, or the path is refused.
+fn escape_that_never_comes(pattern: &str) -> Option<&str> {
+    let escapes = pattern
+        .match_indices('%')
+        .filter_map(|(place, _)| pattern.get(place..place + 3));
+    escapes
+        .filter(|escape| {
+            escape
+                .bytes()
+                .skip(1)
+                .all(|digit| digit.is_ascii_hexdigit())
+        })
+        .find(|escape| {
+            // Half a character of UTF-8 is no path by itself.
+            let is_beyond_ascii = matches!(escape.as_bytes().get(1), Some(b'8'..));
+            let is_upper = !escape.bytes().any(|digit| digit.is_ascii_lowercase());
+            !is_upper || (!is_beyond_ascii && !is_canonical(&format!("/{escape}")))
+        })
 }
 
 fn warn_of_several(object: &Object<'_>, findings: &mut Findings) {

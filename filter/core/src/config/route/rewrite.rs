@@ -5,8 +5,8 @@ use regex_lite::Regex;
 use super::super::findings::{Findings, Place, quoted};
 use super::super::header_name::{Wish, read_name};
 use super::super::object::Object;
+use super::path::{is_canonical, plain_form_help};
 use super::pattern::compile;
-use crate::path::canonical;
 
 /// The `Host` that an upstream sees.
 #[derive(Clone, Debug, Default)]
@@ -151,14 +151,14 @@ pub(super) fn read_path(object: &Object<'_>, key: &str, findings: &mut Findings)
 
 /// Whether a path is in its plain form; a problem if not.
 pub(super) fn is_plain(text: &str, place: &Place, findings: &mut Findings) -> bool {
-    let plain = canonical(text).as_deref() == Ok(text) && !text.contains('?');
+    let plain = is_canonical(text);
     if !plain {
         findings
             .problem(
                 place,
                 format!("{} is not a path in its plain form", quoted(text)),
             )
-            .help("begin with `/`, without `.` segments, `//`, `?` or needless escapes");
+            .help(plain_form_help(text));
     }
     plain
 }

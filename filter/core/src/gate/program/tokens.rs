@@ -4,18 +4,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest as _, Sha256};
 
 use super::super::Gate;
+use super::super::forged::{TokenDigest, digest_of, slot};
 use super::super::sign_in::hold;
+use crate::address_limit::AddressLimit;
 use crate::config::BearerFormat;
 use crate::env::{Env, Timestamp};
-use crate::oidc::bearer::{self, Expected};
-use crate::oidc::claims::{self, Claims};
+use crate::oidc::bearer::{self, BearerToken, Expected};
+use crate::oidc::claims;
+use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::NewKeys;
 use crate::refusal::{Refusal, TokenProblem};
 use crate::request::Parsed;
 use crate::session::Session;
+use crate::shared::Shelves;
 use crate::step::Step;
 use crate::waiting::{BearerKeys, Flow, Waiting};
 
@@ -23,6 +26,29 @@ use crate::waiting::{BearerKeys, Flow, Waiting};
 const REMEMBERED: usize = 512;
 /// A token is verified anew after so many seconds: its key may be gone by then.
 const REMEMBERED_FOR: u64 = 60;
+
+/// How many tokens that no key has signed are verified for one client address: at one to three milliseconds for each key
+/// that is tried, so that an address costs less than a second of a core within a minute. One that was refused a moment ago
+/// is not verified again and does not count.
+const FORGERIES: AddressLimit = AddressLimit {
+    counts: Shelves {
+        kind: "forged tokens",
+        count: 16,
+        bytes: 8 * 1024,
+    },
+    most: 30,
+    seconds: 60,
+};
+
+/// When tokens were first seen whose date was still to come: the provider's clock is ahead of ours.
+///
+/// By that date alone such a token would seem younger than a revocation that came after its first use. Only the provider
+/// makes entries.
+const EARLY: Shelves = Shelves {
+    kind: "early tokens",
+    count: 8,
+    bytes: 8 * 1024,
+};
 
 /// Tokens that were verified a moment ago.
 #[derive(Debug, Default)]
@@ -32,7 +58,7 @@ pub(in super::super) struct BearerTokens {
 
 #[derive(Debug)]
 struct Verified {
-    digest: [u8; 32],
+    digest: TokenDigest,
     format: BearerFormat,
     at: Timestamp,
     session: Rc<Session>,
@@ -41,12 +67,12 @@ struct Verified {
 impl BearerTokens {
     fn remembered(
         &self,
-        digest: &[u8; 32],
+        digest: &TokenDigest,
         format: BearerFormat,
         now: Timestamp,
     ) -> Option<Rc<Session>> {
         let slots = self.slots.borrow();
-        let known = slots.get(slot(digest))?.as_ref()?;
+        let known = slots.get(slot(digest, REMEMBERED))?.as_ref()?;
         let fresh = known.at <= now && now.since(known.at) < REMEMBERED_FOR;
         let same = known.digest == *digest && known.format == format;
         (fresh && same && known.session.is_live(now)).then(|| Rc::clone(&known.session))
@@ -57,15 +83,10 @@ impl BearerTokens {
         if slots.is_empty() {
             slots.resize_with(REMEMBERED, || None);
         }
-        if let Some(slot) = slots.get_mut(slot(&verified.digest)) {
+        if let Some(slot) = slots.get_mut(slot(&verified.digest, REMEMBERED)) {
             *slot = Some(verified);
         }
     }
-}
-
-fn slot(digest: &[u8; 32]) -> usize {
-    let [first, second, ..] = *digest;
-    usize::from(u16::from_be_bytes([first, second])) % REMEMBERED
 }
 
 impl Gate {
@@ -80,75 +101,145 @@ impl Gate {
         format: BearerFormat,
         env: &mut Env<'_>,
     ) -> Result<Rc<Session>, Box<Step>> {
-        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(session) = self.bearers.remembered(&digest, format, env.now) {
-            return if self.is_revoked(&session, env) {
-                Err(Box::new(self.refuse(request, Refusal::BearerToken)))
-            } else {
-                Ok(session)
-            };
+        let digest = digest_of(token);
+        let remembered = self.bearers.remembered(&digest, format, env.now);
+        let session = match &remembered {
+            Some(session) => Rc::clone(session),
+            None => {
+                let verified = self.verify_bearer(request, token, format, env)?;
+                let Some(session) = self.stand_in(verified, &digest, env) else {
+                    return Err(self.refuse_token(request, "the configuration has no provider"));
+                };
+                Rc::new(session)
+            }
+        };
+        if self.is_revoked(&session, env) {
+            return Err(self.refuse_token(request, "its session was ended"));
         }
-        let Some((provider, metadata)) = self.known_provider() else {
+        if remembered.is_none() {
+            self.bearers.remember(Verified {
+                digest,
+                format,
+                at: env.now,
+                session: Rc::clone(&session),
+            });
+        }
+        Ok(session)
+    }
+
+    /// Verifies a token that is not remembered, with new keys if it names one that is not known.
+    fn verify_bearer(
+        &self,
+        request: &Parsed<'_>,
+        token: &str,
+        format: BearerFormat,
+        env: &mut Env<'_>,
+    ) -> Result<BearerToken, Box<Step>> {
+        let verified = match self.judge_bearer(request, token, format, env)? {
+            Err(TokenProblem::UnknownKey) => match self.look_for_keys(request.source, env) {
+                Ok(NewKeys::Call(call)) => {
+                    let waiting = Waiting::on(Flow::BearerKeys(BearerKeys));
+                    return Err(Box::new(Step::Call(call, waiting)));
+                }
+                Ok(NewKeys::Adopted) => self.judge_bearer(request, token, format, env)?,
+                Ok(NewKeys::None) | Err(_) => Err(TokenProblem::UnknownKey),
+            },
+            verified => verified,
+        };
+        verified.map_err(|problem| self.refuse_token(request, problem.word()))
+    }
+
+    /// Verifies a token by the keys that are there, unless its client's address has sent too many that do not hold.
+    ///
+    /// # Errors
+    /// A step to take first.
+    fn judge_bearer(
+        &self,
+        request: &Parsed<'_>,
+        token: &str,
+        format: BearerFormat,
+        env: &Env<'_>,
+    ) -> Result<Result<BearerToken, TokenProblem>, Box<Step>> {
+        let Some((_, metadata)) = self.known_provider() else {
             return Err(Box::new(hold(env.now)));
         };
-        let own = [provider.settings().client_id.clone()];
+        let digest = digest_of(token);
+        if self.forged.has(&digest, &metadata, env.now) {
+            return Ok(Err(TokenProblem::Signature));
+        }
+        if let Some(seconds) = FORGERIES.wait(request.source, env) {
+            return Err(Box::new(self.refuse_flood(request, seconds)));
+        }
+        let verified = self.verify_by(&metadata, token, format, env.now);
+        if matches!(verified, Err(TokenProblem::Signature)) {
+            self.forged.remember(digest, &metadata, env.now);
+            FORGERIES.count(request.source, env);
+        }
+        Ok(verified)
+    }
+
+    fn verify_by(
+        &self,
+        metadata: &Metadata,
+        token: &str,
+        format: BearerFormat,
+        now: Timestamp,
+    ) -> Result<BearerToken, TokenProblem> {
+        let settings = self.provider.as_ref().map(|provider| provider.settings());
+        let settings = settings.ok_or(TokenProblem::UnknownKey)?;
         let expected = Expected {
             issuer: &metadata.discovered.issuer,
             format,
             audiences: match format {
-                BearerFormat::AccessToken => provider.settings().access_token_audiences.as_slice(),
-                BearerFormat::IdToken | BearerFormat::Session => &own,
-            },
-            now: env.now,
-        };
-        let verified = match bearer::verify(token, &metadata.keys, &expected) {
-            Err(TokenProblem::UnknownKey) => match provider.refetch_keys(env) {
-                NewKeys::Call(call) => {
-                    let waiting = Waiting::on(Flow::BearerKeys(BearerKeys));
-                    return Err(Box::new(Step::Call(call, waiting)));
+                BearerFormat::AccessToken => &settings.access_token_audiences,
+                BearerFormat::IdToken | BearerFormat::Session => {
+                    std::slice::from_ref(&settings.client_id)
                 }
-                NewKeys::Adopted => {
-                    let metadata = self.known_provider().map(|(_, metadata)| metadata);
-                    let keys = metadata.as_ref().map(|metadata| &metadata.keys);
-                    keys.ok_or(TokenProblem::UnknownKey)
-                        .and_then(|keys| bearer::verify(token, keys, &expected))
-                }
-                NewKeys::None => Err(TokenProblem::UnknownKey),
             },
-            verified => verified,
+            now,
         };
-        let session = verified
-            .ok()
-            .and_then(|(claims, end)| self.stand_in(&self.translate(claims), end, &digest, env.now))
-            .map(Rc::new)
-            .filter(|session| !self.is_revoked(session, env));
-        let Some(session) = session else {
-            return Err(Box::new(self.refuse(request, Refusal::BearerToken)));
-        };
-        self.bearers.remember(Verified {
-            digest,
-            format,
-            at: env.now,
-            session: Rc::clone(&session),
-        });
-        Ok(session)
+        bearer::verify(token, &metadata.keys, &expected)
     }
 
-    /// A session that lasts as long as the token, and no longer than any.
-    fn stand_in(
-        &self,
-        claims: &Claims,
-        end: Timestamp,
-        digest: &[u8; 32],
-        now: Timestamp,
-    ) -> Option<Session> {
-        let verification = self.provider.as_ref()?.settings().email_verification;
-        let identity = claims::identity(claims, verification, &self.needs)?;
-        let longest = self.config.session.lifetime.as_secs();
-        let lifetime = end.plus(crate::oidc::LEEWAY).since(now).min(longest);
+    /// The answer to an address whose tokens do not hold.
+    fn refuse_flood(&self, request: &Parsed<'_>, seconds: u64) -> Step {
+        let mut step = self.refuse(request, Refusal::TooManyTokens);
+        if let Step::Reply(reply) = &mut step {
+            reply.add("retry-after", seconds.max(1).to_string());
+        }
+        step
+    }
+
+    /// A session that lasts as long as the token, and no longer than any. It is as old as the token, however late it comes
+    /// here: what was revoked since then ends it in every worker.
+    fn stand_in(&self, token: BearerToken, digest: &TokenDigest, env: &Env<'_>) -> Option<Session> {
         let id = URL_SAFE_NO_PAD.encode(digest.get(..16)?);
-        let mut session = Session::new(id, identity, now, lifetime);
-        session.provider_session = crate::oidc::logout_token::provider_session(claims);
+        let begun = token.begun.min(first_seen(&id, &token, env));
+        let lifetime = token.end.since(env.now);
+        let claims = self.translate(token.claims);
+        let trust = &self.provider.as_ref()?.settings().email_trust;
+        let identity = claims::identity(&claims, trust, &self.needs).ok()?;
+        let longest = self.config.session.lifetime.as_secs();
+        let mut session =
+            Session::new(id, identity, env.now, lifetime.min(longest)).begun_at(begun);
+        session.provider_session = crate::oidc::logout_token::provider_session(&claims);
         Some(session.chosen_for(&self.policy_digest))
     }
+}
+
+/// When a token was first seen in this process, if it was early then; now otherwise.
+fn first_seen(id: &str, token: &BearerToken, env: &Env<'_>) -> Timestamp {
+    let read = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes).map(Timestamp);
+    let known = EARLY.find(env.shared, id, env.now);
+    if let Some(at) = known.and_then(|bytes| read(&bytes)) {
+        return at;
+    }
+    if token.begun > env.now {
+        // Without an entry the token is as old as it says.
+        let _ = EARLY.update(env.shared, id, env.now, |known| match known {
+            Some(_) => Err(()),
+            None => Ok((env.now.0.to_be_bytes().to_vec(), token.end, ())),
+        });
+    }
+    env.now
 }

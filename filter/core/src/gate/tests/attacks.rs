@@ -6,6 +6,7 @@ mod cookies;
 mod forge;
 mod keys;
 mod leaks;
+mod proxies;
 mod return_address;
 mod sign_in;
 mod target;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::identity::verified;
-use super::world::{HTML, Headers, Jar, Sight, World, request, status};
+use super::world::{HTML, Headers, Jar, KEY, Sight, World, request, status};
 use crate::env::Timestamp;
 use crate::explain::Question;
 use crate::policy::ClientCertificate;
@@ -81,11 +81,7 @@ fn the_login_carries_an_assertion_for_itself_alone() {
             panic!("permitted")
         };
         assert!(!format!("{forward:?}").contains("eyJ"), "no token is shown");
-        Sight {
-            route: forward.route(),
-            headers: super::world::edited(&headers, forward.edits()),
-            binding: None,
-        }
+        Sight::of(&headers, &forward)
     };
     let seen = begin(&mut world);
     let now = world.fixture.now.0;
@@ -434,7 +430,7 @@ fn a_cookie_of_cockpit_serves_only_its_visitor() {
         ),
         ("set-cookie".to_owned(), b"__Host-_pomerium=evil".to_vec()),
     ];
-    let got = world.bound_answer_of(seen.route, seen.binding.as_ref(), &answer);
+    let got = world.answer_of(seen.forwarded.as_ref().unwrap(), &answer);
     let line = got.get("set-cookie").unwrap();
     assert!(
         line.starts_with("cockpit=dj0y==.")
@@ -475,7 +471,7 @@ fn only_a_login_sets_a_cookie_of_cockpit() {
             (":status".to_owned(), b"200".to_vec()),
             ("set-cookie".to_owned(), line.as_bytes().to_vec()),
         ];
-        let got = world.bound_answer_of(seen.route, seen.binding.as_ref(), &answer);
+        let got = world.answer_of(seen.forwarded.as_ref().unwrap(), &answer);
         got.get("set-cookie")
     };
     let alices = "cockpit=alices; Secure";
@@ -531,6 +527,7 @@ fn websockets_pass() {
     let websocket: &[(&str, &[u8])] = &[
         ("upgrade", b"websocket"),
         ("sec-websocket-version", b"13"),
+        KEY,
         ("origin", b"https://app.test"),
     ];
     for path in ["/cockpit/socket", "/cockpit/channel/csrf"] {

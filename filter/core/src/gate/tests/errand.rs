@@ -193,11 +193,80 @@ fn nobody_makes_errands_but_this_deployment() {
         status(&world.visit("app.test", &good, &Jar::default())),
         400
     );
-    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_KEPT);
     assert_eq!(status(&world.visit(AUTH, &good, &Jar::default())), 400);
     // A link signs nobody out.
     let out = good.replace("sign_in", "sign_out");
     assert_eq!(status(&world.visit(AUTH, &out, &Jar::default())), 200);
+}
+
+/// N-07: a port that no route has is nobody's: a request by it begins nothing, and no ticket goes there.
+#[test]
+fn n_07_tickets_go_to_origins_of_routes_only() {
+    let mut world = world();
+    for (host, path) in [
+        ("app.test:4444", "/"),
+        ("app.test:4444", "/.pomerium/sign_in"),
+        ("app.test:4444", "/.pomerium/callback"),
+        ("b.test:80", "/open"),
+        ("auth.test:4444", "/.pomerium/sign_in"),
+        ("auth.test:8443", "/"),
+    ] {
+        let step = world.visit(host, path, &Jar::default());
+        assert_eq!(status(&step), 421, "{host}{path}");
+    }
+    // An errand of another file with the same secret, which has that port.
+    let other = json!({"authenticate_service_url": "https://auth.test", "address": ":4444"});
+    let mut elsewhere = World::with(&other);
+    let (mut app, mut auth) = (Jar::default(), Jar::default());
+    let errand = leave(&mut elsewhere, "app.test:4444", "/", &mut app);
+    assert_eq!(status(&world.visit(AUTH, &target(&errand), &auth)), 400);
+    // A ticket is for its port.
+    let errand = leave(&mut world, "app.test:8443", "/", &mut app);
+    let ticket = sign_in_there(&mut world, &errand, &mut auth, "alice@corp.test");
+    assert_eq!(
+        status(&world.visit("app.test", &target(&ticket), &app)),
+        400
+    );
+    let step = world.visit("app.test:8443", &target(&ticket), &app);
+    assert_eq!(status(&step), 303);
+}
+
+/// N-06: the sign-in host sends a browser back that took too long there, and the route's host begins again.
+#[test]
+fn n_06_an_errand_that_took_too_long_begins_again() {
+    let mut world = world();
+    let (mut app, mut auth) = (Jar::default(), Jar::default());
+    let errand = leave(&mut world, "app.test", "/deep?a=1", &mut app);
+    let (reply, to) = location(world.visit(AUTH, &target(&errand), &auth));
+    auth.take(&reply);
+    let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
+    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+    let path = format!(
+        "/oauth2/callback?code=c&state={}&iss={ISSUER}",
+        query["state"]
+    );
+    // The sign-in host's own attempt is over, too: it begins again.
+    let (reply, to) = location(world.visit(AUTH, &path, &auth));
+    auth.take(&reply);
+    let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
+    let path = format!(
+        "/oauth2/callback?code=c&state={}&iss={ISSUER}",
+        query["state"]
+    );
+    let step = world.visit(AUTH, &path, &auth);
+    let claims = world.claims("alice@corp.test", &query["nonce"]);
+    let (reply, to) = location(world.answer(step, &claims));
+    auth.take(&reply);
+    let (_, back) = location(world.visit(AUTH, &target(&to), &auth));
+    assert_eq!(
+        (back.host_str(), back.path()),
+        (Some("app.test"), "/.pomerium/sign_in")
+    );
+    let errand = leave(&mut world, "app.test", &target(&back), &mut app);
+    let (_, ticket) = location(world.visit(AUTH, &target(&errand), &auth));
+    let (_, end) = location(world.visit("app.test", &target(&ticket), &app));
+    assert_eq!(target(&end), "/deep?a=1");
 }
 
 #[test]

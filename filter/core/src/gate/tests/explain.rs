@@ -107,9 +107,10 @@ fn every_way_out_has_its_decision_and_status() {
 #[test]
 fn what_is_refused_before_any_route_is_told_in_words() {
     let gate = gate(&json!({"allow": {"or": [{"accept": true}]}}));
-    for (host, path, word, part) in [
-        ("app.test.", "/", "bad-host", "ends with a dot"),
-        ("app.test", "/a%2fb", "bad-path", "in different ways"),
+    for (host, path, status, word, part) in [
+        ("app.test.", "/", 400, "bad-host", "ends with a dot"),
+        ("app.test", "/a%2fb", 400, "bad-path", "in different ways"),
+        ("app.test:99", "/", 421, "misdirected", "not by this port"),
     ] {
         let headers = request("GET", host, path, &[]);
         let told = gate.explain(&Question {
@@ -120,7 +121,7 @@ fn what_is_refused_before_any_route_is_told_in_words() {
             certificate: ClientCertificate::NotAsked,
         });
         assert!(told.route.is_none());
-        assert_eq!(told.status, 400);
+        assert_eq!(told.status, status);
         assert_eq!(told.reasons, [word]);
         assert!(told.summary.contains(part), "{}", told.summary);
     }

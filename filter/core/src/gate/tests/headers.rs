@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::routes::public;
 use super::world::{Headers, Sight, World, request};
 use crate::contract::ROUTE_HEADER;
+use crate::step::Forwarded;
 
 /// A world with one public route of `https://app.test`, and further keys at the top of the file.
 fn world(mut route: Value, more: &Value) -> World {
@@ -146,12 +147,12 @@ fn clients_inject_nothing() {
 
 /// What a browser gets of an upstream's answer.
 fn answer(world: &mut World, status: &str, headers: &[(&str, &str)]) -> Sight {
-    let route = world.upstream(&sent(&[])).route;
+    let forwarded = world.upstream(&sent(&[])).forwarded.unwrap();
     let mut answer = vec![(":status".to_owned(), status.as_bytes().to_vec())];
     for (name, value) in headers {
         answer.push(((*name).to_owned(), value.as_bytes().to_vec()));
     }
-    world.answer_of(route, &answer)
+    world.answer_of(&forwarded, &answer)
 }
 
 #[test]
@@ -220,6 +221,144 @@ fn set_headers_are_on_every_answer() {
     let mut disabled = world(json!({"set_response_headers": {"disable": true}}), &all);
     let seen = answer(&mut disabled, "200", &[]);
     assert_eq!(seen.headers.len(), 1, "{seen:?}");
+}
+
+/// N-16: what only proxies state is removed, also what the file adds, and is not seen by templates.
+#[test]
+fn n_16_what_only_proxies_state_is_removed() {
+    let copied = "${pomerium.request.headers[\"True-Client-IP\"]}";
+    let mut world = world(
+        json!({"set_request_headers": {"X-Copy": copied, "X-Remote-Email": "the file's"}}),
+        &json!({"reserved_request_headers": ["X-Tenant", "X-Company-*"]}),
+    );
+    let forged = [
+        "x-auth-request-groups",
+        "x-auth-request-preferred-username",
+        "x-remote-user",
+        "x-remote-groups",
+        "x-remote-email",
+        "x-http-method",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "fastly-client-ip",
+        "x_remote_user",
+        "x-tenant",
+        "x.tenant",
+        "x-company-role",
+    ];
+    let mut headers: Vec<(&str, &[u8])> =
+        forged.iter().map(|name| (*name, &b"forged"[..])).collect();
+    headers.push(("x-innocent", b"kept"));
+    let seen = world.upstream(&sent(&headers));
+    let passed = seen.headers.iter().find(|(_, value)| value == b"forged");
+    assert_eq!(passed, None);
+    assert_eq!(seen.get("x-copy").as_deref(), Some(""));
+    assert_eq!(seen.get("x-remote-email").as_deref(), Some("the file's"));
+    assert_eq!(seen.get("x-innocent").as_deref(), Some("kept"));
+}
+
+/// N-17: what a shared cache may keep has no session in it.
+#[test]
+fn n_17_answers_with_a_session_are_for_one_browser() {
+    let old = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let new = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
+    let mut before = World::with(&json!({"cookie_secret": old}));
+    let jar = before.sign_in("app.test", "/", "alice@corp.test").header();
+    let routes = json!([{"from": "https://app.test", "to": "http://up", "prefix": "/set",
+            "set_response_headers": {"Cache-Control": "public, max-age=9"},
+            "policy": {"allow": {"or": [{"authenticated_user": true}]}}},
+        {"from": "https://app.test", "to": "http://up",
+            "policy": {"allow": {"or": [{"authenticated_user": true}]}}}]);
+    let mut world = World::with(
+        &json!({"cookie_secret": new, "cookie_secret_previous": old, "routes": routes}),
+    );
+    let mut forwarded = |path: &str| {
+        let cookie = [("cookie", jar.as_bytes())];
+        let seen = world.upstream(&request("GET", "app.test", path, &cookie));
+        let forwarded = seen.forwarded.unwrap();
+        assert!(!forwarded.cookies.is_empty(), "the cookie is sealed anew");
+        forwarded
+    };
+    let (plain, set) = (forwarded("/"), forwarded("/set"));
+    let answer = |world: &World, forwarded: &Forwarded, headers: &[(&str, &str)]| {
+        let headers: Headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect();
+        world.answer_of(forwarded, &headers)
+    };
+    for (headers, told) in [
+        (&[][..], "private"),
+        (
+            &[("cache-control", "public, max-age=600")],
+            "private, max-age=600",
+        ),
+        (
+            &[
+                ("cache-control", "s-maxage=60"),
+                ("cache-control", "max-age=5, must-revalidate"),
+            ],
+            "private, max-age=5, must-revalidate",
+        ),
+        (&[("cache-control", "no-store")], "no-store"),
+    ] {
+        let seen = answer(&world, &plain, headers);
+        assert_eq!(seen.get("cache-control").as_deref(), Some(told));
+        let cookies = seen.get("set-cookie").unwrap();
+        assert!(cookies.starts_with("__Host-_pomerium="), "{cookies}");
+    }
+    let overruling = [
+        ("cdn-cache-control", "max-age=600"),
+        ("surrogate-control", "max-age=600"),
+        ("expires", "Thu, 01 Jan 2032 00:00:00 GMT"),
+        ("set-cookie", "own=1"),
+    ];
+    let seen = answer(&world, &plain, &overruling);
+    assert_eq!(seen.get("cdn-cache-control"), None);
+    assert_eq!(seen.get("surrogate-control"), None);
+    assert!(seen.get("expires").is_some());
+    assert!(seen.get("set-cookie").unwrap().starts_with("own=1|__Host-"));
+    // The file's own word does not make it public either.
+    let seen = answer(&world, &set, &[]);
+    assert_eq!(
+        seen.get("cache-control").as_deref(),
+        Some("private, max-age=9")
+    );
+    // Without a cookie of ours, everything stays as the upstream wants it.
+    let without = Forwarded {
+        cookies: Vec::new(),
+        ..plain
+    };
+    let seen = answer(
+        &world,
+        &without,
+        &[
+            ("cache-control", "public"),
+            ("cdn-cache-control", "max-age=1"),
+        ],
+    );
+    assert_eq!(seen.get("cache-control").as_deref(), Some("public"));
+    assert!(seen.get("cdn-cache-control").is_some());
+}
+
+/// N-17: the same for answers that a route gives by itself.
+#[test]
+fn n_17_fixed_answers_with_a_session_are_for_one_browser() {
+    let old = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let new = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
+    let mut before = World::with(&json!({"cookie_secret": old}));
+    let jar = before.sign_in("app.test", "/", "alice@corp.test").header();
+    let mut world = World::with(&json!({
+        "cookie_secret": new, "cookie_secret_previous": old,
+        "routes": [{"from": "https://app.test", "response": {"status": 200, "body": "hello"},
+            "set_response_headers": {"Cache-Control": "public, max-age=9", "CDN-Cache-Control": "max-age=9"},
+            "policy": {"allow": {"or": [{"authenticated_user": true}]}}}]}));
+    let renewed = world.reply(&sent(&[("cookie", jar.as_bytes())]));
+    assert!(renewed.header("set-cookie").is_some());
+    assert_eq!(renewed.header("cache-control"), Some("private, max-age=9"));
+    assert_eq!(renewed.header("cdn-cache-control"), None);
 }
 
 #[test]

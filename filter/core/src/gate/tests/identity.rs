@@ -90,22 +90,33 @@ fn the_assertion_says_who_visits() {
     }
 }
 
+/// N-09: there is nobody to tell of, and what a client says is removed all the same.
 #[test]
-fn nobody_is_told_as_nobody() {
-    let mut world = World::with(&telling());
-    let seen = world.upstream(&visit("open.test:8443", &Jar::default(), &[]));
-    let token = seen.get(ASSERTION_HEADER).unwrap();
-    let (_, claims) = verified(&mut world, "open.test", &token);
-    assert_eq!(
-        (&claims["iss"], &claims["aud"]),
-        (&json!("https://open.test/"), &json!("open.test"))
-    );
-    for name in ["sub", "user", "email", "sid", "name"] {
-        assert_eq!(claims[name], "", "{name}");
+fn n_09_upstreams_are_told_nothing_of_anonymous_users() {
+    let mut file = telling();
+    file["routes"][1]["set_request_headers"] = json!({"X-Token": "<${pomerium.jwt}>"});
+    let mut world = World::with(&file);
+    let forged: [(&str, &[u8]); 3] = [
+        (ASSERTION_HEADER, b"forged"),
+        ("x-email", b"forged"),
+        ("x-pomerium-incomplete-claims", b"forged"),
+    ];
+    let seen = world.upstream(&visit("open.test:8443", &Jar::default(), &forged));
+    for name in [
+        ASSERTION_HEADER,
+        "x-email",
+        "remote_user",
+        "x-groups",
+        "x-team",
+        "x-missing",
+        "x-pomerium-incomplete-claims",
+    ] {
+        assert!(!seen.has_like(name), "{name}: {seen:?}");
     }
-    assert_eq!(claims["groups"], json!([]));
-    assert!(claims.get("team").is_none());
-    assert_eq!(seen.get("x-email").as_deref(), Some(""));
+    assert_eq!(seen.get("x-token").as_deref(), Some("<>"));
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    assert_eq!(seen.get("x-email").as_deref(), Some("alice@corp.test"));
 }
 
 #[test]
@@ -191,6 +202,17 @@ fn identity_headers_can_be_removed_and_overruled() {
     assert_eq!(seen.get("x-groups").as_deref(), Some(""));
 }
 
+/// The claims that an upstream is told to be incomplete, in the header and in the assertion.
+fn incomplete(world: &mut World, jar: &Jar) -> (Option<String>, Value) {
+    let seen = world.upstream(&visit("app.test", jar, &[]));
+    let token = seen.get(ASSERTION_HEADER).unwrap();
+    let (_, claims) = verified(world, "app.test", &token);
+    (
+        seen.get("x-pomerium-incomplete-claims"),
+        claims["incomplete_claims"].clone(),
+    )
+}
+
 #[test]
 fn very_many_groups_do_not_keep_anybody_out() {
     let mut world = World::with(&telling());
@@ -201,6 +223,109 @@ fn very_many_groups_do_not_keep_anybody_out() {
     assert!(jar.header().len() <= 3 * 4096);
     let seen = world.upstream(&visit("app.test", &jar, &[]));
     assert_eq!(seen.get("x-groups").as_deref(), Some("named"));
+    let warning = seen.warning.unwrap();
+    assert!(
+        warning.contains("incomplete claims: {\"groups\"} account=\"mallory@corp.test\"")
+            && !warning.contains("group-1"),
+        "{warning}"
+    );
+    let told = (Some("groups".to_owned()), json!(["groups"]));
+    assert_eq!(incomplete(&mut world, &jar), told);
+    let again = world.upstream(&visit("app.test", &jar, &[]));
+    assert_eq!(again.warning, None, "one line for each assertion");
+}
+
+/// N-15: a name that does not fit takes nothing else with it, so that no user hides a group.
+#[test]
+fn n_15_an_oversized_claim_removes_no_other() {
+    let mut world = World::with(&telling());
+    for length in [6_000, 9_000, 40_000] {
+        let name = "n".repeat(length);
+        let more = json!({"name": name, "groups": ["admins", "x"], "team": ["blue"], "level": 5});
+        let jar = world.sign_in_with("app.test", "/", "mallory@corp.test", &more);
+        let seen = world.upstream(&visit("app.test", &jar, &[]));
+        for (header, value) in [
+            ("x-groups", "admins,x"),
+            ("x-team", "blue"),
+            ("x-level", "5"),
+            ("x-email", "mallory@corp.test"),
+        ] {
+            assert_eq!(
+                seen.get(header).as_deref(),
+                Some(value),
+                "{length} {header}"
+            );
+        }
+        let token = seen.get(ASSERTION_HEADER).unwrap();
+        let (_, claims) = verified(&mut world, "app.test", &token);
+        let fits = claims["name"] == name;
+        let told = if fits { Value::Null } else { json!(["name"]) };
+        assert_eq!(claims["incomplete_claims"], told, "{length}");
+        assert!(fits || (length > 6_000 && claims["name"] == ""), "{length}");
+    }
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    assert_eq!(incomplete(&mut world, &jar), (None, Value::Null));
+}
+
+/// N-15: groups are the last that gives way, however large they are.
+#[test]
+fn n_15_groups_outlast_smaller_claims() {
+    let mut world = World::with(&telling());
+    let groups: Vec<String> = (0..600).map(|n| format!("group-{n:03}")).collect();
+    let more = json!({"groups": groups, "team": "t".repeat(1500)});
+    let jar = world.sign_in_with("app.test", "/", "mallory@corp.test", &more);
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    let told = seen.get("x-groups").unwrap();
+    assert_eq!(told.split(',').count(), 600);
+    assert_eq!(seen.get("x-team").as_deref(), Some(""));
+    assert_eq!(
+        incomplete(&mut world, &jar),
+        (Some("team".to_owned()), json!(["team"]))
+    );
+}
+
+/// N-15: no value reads as another one, or as two.
+#[test]
+fn n_15_claims_in_headers_are_encoded_in_one_way() {
+    let mut world = World::with(&telling());
+    let more = json!({
+        "groups": ["adm\u{0}in", "x,admins", "\u{c5}", "100%"],
+        "team": ["x,admins"],
+        "level": " 5\r\nX-Admin: 1 ",
+    });
+    let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    for (header, value) in [
+        ("x-groups", "adm%00in,x%2Cadmins,%C3%85,100%25"),
+        ("x-team", "x%2Cadmins"),
+        ("x-level", "%205%0D%0AX-Admin: 1%20"),
+    ] {
+        assert_eq!(seen.get(header).as_deref(), Some(value), "{header}");
+    }
+    assert!(!seen.has_like("x-admin"));
+    let token = seen.get(ASSERTION_HEADER).unwrap();
+    let (_, claims) = verified(&mut world, "app.test", &token);
+    assert_eq!(claims["groups"], more["groups"]);
+    assert_eq!(claims["team"], "x%2Cadmins");
+    assert_eq!(claims["level"], more["level"]);
+    assert_eq!(claims.get("incomplete_claims"), None);
+}
+
+/// N-15: a value that has no text, or is longer than any server takes, is not told in silence.
+#[test]
+fn n_15_what_cannot_be_told_is_said_to_be_missing() {
+    let mut file = telling();
+    // A claim that a policy asks for in full stays in the session whatever its length.
+    file["routes"][0]["policy"] = json!({"allow": {"or": [{"claim/team": {"exclude": "x"}}]}});
+    let mut world = World::with(&file);
+    let more = json!({"groups": ["a", {"name": "admins"}], "team": "t".repeat(8200)});
+    let jar = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
+    let seen = world.upstream(&visit("app.test", &jar, &[]));
+    assert_eq!(seen.get("x-groups").as_deref(), Some("a"));
+    assert_eq!(seen.get("x-team").as_deref(), Some(""));
+    let (header, claim) = incomplete(&mut world, &jar);
+    assert_eq!(header.as_deref(), Some("groups,team"));
+    assert_eq!(claim, json!(["groups"]), "the assertion has the team");
 }
 
 #[test]

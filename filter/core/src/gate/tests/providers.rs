@@ -8,15 +8,20 @@ use crate::testing::{CLIENT, ISSUER, config};
 
 /// A world with another kind of provider.
 fn world(changes: &Value) -> World {
-    let mut world = World {
+    let mut world = before_discovery(changes);
+    world.learn();
+    world
+}
+
+/// The same, before the provider is known.
+fn before_discovery(changes: &Value) -> World {
+    World {
         gate: Gate::new(config(changes)),
         fixture: crate::testing::Fixture::new(),
         fake: crate::testing::FakeProvider::new(),
         last: super::world::Headers::new(),
         grant: json!({}),
-    };
-    world.learn();
-    world
+    }
 }
 
 fn location(reply: &Reply) -> url::Url {
@@ -175,7 +180,8 @@ fn a_clock_that_is_wrong_is_told() {
 #[test]
 fn microsofts_common_document_names_the_tenant_in_the_token() {
     let common = "https://login.microsoftonline.com/common/v2.0";
-    let settings = config(&json!({"idp_provider": "azure", "idp_provider_url": common}));
+    let settings = config(&json!({"idp_provider": "azure", "idp_provider_url": common,
+                                  "require_email_verified": "strict"}));
     let settings = settings.provider.unwrap();
     let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
     let document = json!({
@@ -280,4 +286,97 @@ fn a_tenant_of_microsofts_common_document_ends_sessions() {
     let tenant = "https://login.microsoftonline.com/9122040d/v2.0";
     assert_eq!(judge(tenant), Ok(Some("s".to_owned())));
     assert_eq!(judge("https://evil.test/v2.0"), Err(LogoutProblem::Issuer));
+}
+
+/// N-01: at Microsoft's issuer for all tenants, another tenant's administrator gives a user alice's address.
+#[test]
+fn n_01_an_address_of_a_foreign_tenant_is_none() {
+    const OWN: &str = "11111111-1111-1111-1111-111111111111";
+    const FOREIGN: &str = "22222222-2222-2222-2222-222222222222";
+    let azure = |more: Value| {
+        let mut changes = json!({"idp_provider": "azure",
+            "idp_provider_url": "https://login.microsoftonline.com/organizations/v2.0"});
+        for (key, value) in more.as_object().unwrap() {
+            changes[key] = value.clone();
+        }
+        changes
+    };
+    let listed = azure(json!({"idp_allowed_tenants": [OWN]}));
+    let stated = azure(json!({"require_email_verified": "strict"}));
+    for (file, claims, expected) in [
+        (&listed, json!({"tid": OWN}), (303, 200)),
+        (&listed, json!({"tid": OWN, "xms_edov": false}), (303, 403)),
+        (&listed, json!({"tid": FOREIGN}), (403, 0)),
+        (&listed, json!({"tid": FOREIGN, "xms_edov": true}), (403, 0)),
+        (&stated, json!({"tid": FOREIGN}), (303, 403)),
+        (
+            &stated,
+            json!({"tid": FOREIGN, "email_verified": true}),
+            (303, 403),
+        ),
+        (
+            &stated,
+            json!({"tid": FOREIGN, "xms_edov": false}),
+            (303, 403),
+        ),
+        (
+            &stated,
+            json!({"tid": FOREIGN, "xms_edov": "1"}),
+            (303, 200),
+        ),
+    ] {
+        let mut world = microsoft(file);
+        let mut jar = Jar::default();
+        let Step::Reply(reply) = world.visit("app.test", "/", &jar) else {
+            panic!("a redirect")
+        };
+        jar.take(&reply);
+        let to = location(&reply);
+        let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
+        let path = format!("/.pomerium/callback?code=c&state={}", query["state"]);
+        let Step::Call(_, waiting) = world.visit("app.test", &path, &jar) else {
+            panic!("the code is redeemed")
+        };
+        let tenant = claims["tid"].as_str().unwrap();
+        let mut token = world.claims("alice@corp.test", &query["nonce"]);
+        token.as_object_mut().unwrap().remove("email_verified");
+        token["iss"] = json!(format!("https://login.microsoftonline.com/{tenant}/v2.0"));
+        for (name, value) in claims.as_object().unwrap() {
+            token[name] = value.clone();
+        }
+        let body = world.tokens(Some(&token));
+        let Step::Reply(reply) = world.resume(waiting, &ok(&body)) else {
+            panic!("{claims}: a reply ends a sign-in")
+        };
+        jar.take(&reply);
+        assert_eq!(reply.status, expected.0, "{claims} {}", reply.body);
+        if reply.status == 303 {
+            let step = world.visit("app.test", "/", &jar);
+            assert_eq!(status(&step), expected.1, "{claims}");
+        } else {
+            assert!(reply.event.contains("token-tenant"), "{}", reply.event);
+        }
+    }
+}
+
+/// A world whose provider is Microsoft's for many tenants.
+fn microsoft(changes: &Value) -> World {
+    let mut world = before_discovery(changes);
+    let at = |path: &str| format!("https://login.microsoftonline.com/organizations/{path}");
+    let document = json!({
+        "issuer": "https://login.microsoftonline.com/{tenantid}/v2.0",
+        "authorization_endpoint": at("oauth2/v2.0/authorize"),
+        "token_endpoint": at("oauth2/v2.0/token"),
+        "jwks_uri": at("discovery/v2.0/keys"),
+    })
+    .to_string();
+    let _ = world.gate.known_provider();
+    let due = world.gate.due(&world.fixture.env());
+    assert!(matches!(due, ProviderDue::Call(_)), "{due:?}");
+    let next = world.gate.absorb(&ok(&document), &world.fixture.env());
+    assert!(matches!(next, Absorbed::Next(_)), "{next:?}");
+    let keys = world.fake.jwks();
+    let ready = world.gate.absorb(&ok(&keys), &world.fixture.env());
+    assert!(matches!(ready, Absorbed::Ready), "{ready:?}");
+    world
 }

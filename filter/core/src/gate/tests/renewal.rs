@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::renew::RENEWAL_WAIT;
 use super::super::*;
 use super::world::{Jar, World, ok, request, status};
 use crate::renewal::{Progress, Renewing};
@@ -81,7 +82,7 @@ impl World {
     }
 
     /// Another worker of the same process.
-    fn other_worker(&mut self, changes: &Value) -> Gate {
+    pub(super) fn other_worker(&mut self, changes: &Value) -> Gate {
         let mut gate = Gate::new(config(changes));
         std::mem::swap(&mut self.gate, &mut gate);
         self.learn();
@@ -202,6 +203,48 @@ fn an_overdue_session_waits_for_the_provider_once() {
     jar.keep(&step);
     assert_eq!(status(&step), 200);
     assert_eq!(world.fetch(&mut jar), 200);
+}
+
+/// N-05: a worker that does not know the provider yet asks it before it believes in an overdue session.
+#[test]
+fn n_05_an_overdue_session_waits_for_a_provider_that_is_not_known_yet() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(LIFE);
+    world.gate = Gate::new(config(&json!({})));
+    let cookies = jar.header();
+    let headers = request("GET", "app.test", "/", &[("cookie", cookies.as_bytes())]);
+    let Step::Hold { until } = world.begin(&headers) else {
+        panic!("nothing is believed before the provider is asked")
+    };
+    assert_eq!(until, world.fixture.now.plus(RENEWAL_WAIT));
+    world.later(2);
+    assert!(matches!(world.begin(&headers), Step::Hold { until: same } if same == until));
+    let unheld = world
+        .gate
+        .begin_without(&Request::new(&headers), &mut world.fixture.env());
+    assert_eq!(status(&unheld), 503, "what cannot wait is not let through");
+    world.learn();
+    assert!(matches!(world.begin(&headers), Step::Hold { .. }));
+    let (_, renewing) = world.renewal().unwrap();
+    let _ = world.finish(renewing, &refused());
+    assert_eq!(world.fetch(&mut jar), 401);
+}
+
+/// N-05: a provider that stays away ends no session, at a worker that never knew it either.
+#[test]
+fn n_05_the_wait_for_an_unknown_provider_has_an_end() {
+    let (mut world, mut jar) = renewable(&json!({}));
+    world.later(LIFE);
+    world.gate = Gate::new(config(&json!({})));
+    let cookies = jar.header();
+    let headers = request("GET", "app.test", "/", &[("cookie", cookies.as_bytes())]);
+    assert!(matches!(world.begin(&headers), Step::Hold { .. }));
+    world.later(RENEWAL_WAIT);
+    let late = world
+        .gate
+        .begin_without(&Request::new(&headers), &mut world.fixture.env());
+    assert_eq!(status(&late), 200);
+    assert_eq!(world.fetch(&mut jar), 200, "others do not wait once more");
 }
 
 /// The claims of a renewal are judged with the next request, and in every worker.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::world::{HTML, Headers, World, request, status};
+use super::world::{HTML, Headers, KEY, World, request, status};
 use crate::contract::ROUTE_HEADER;
 use crate::step::Edit;
 use crate::testing::{Fixture, config};
@@ -105,12 +105,12 @@ fn websockets() {
         code(
             "app.test",
             &app,
-            &[upgrade, version, ("origin", b"https://app.test")]
+            &[upgrade, version, KEY, ("origin", b"https://app.test")]
         ),
         200
     );
     assert_eq!(
-        code("app.test", &app, &[upgrade, version]),
+        code("app.test", &app, &[upgrade, version, KEY]),
         200,
         "not a browser"
     );
@@ -124,7 +124,7 @@ fn websockets() {
             code(
                 "app.test",
                 &app,
-                &[upgrade, version, ("origin", origin.as_bytes())]
+                &[upgrade, version, KEY, ("origin", origin.as_bytes())]
             ),
             403,
             "{origin}"
@@ -135,7 +135,7 @@ fn websockets() {
         code(
             "b.test",
             &b,
-            &[upgrade, version, ("origin", b"https://b.test")]
+            &[upgrade, version, KEY, ("origin", b"https://b.test")]
         ),
         403,
         "allow_websockets is off"

@@ -148,19 +148,112 @@ fn a_third_bounce_within_a_minute_is_stopped_with_its_cause() {
     assert_eq!(open(&mut world, "/", &mut cookies).status, 303);
 }
 
-/// A session that was there before a sign-in is over, and its copies with it (F-32, F-33).
+/// N-04: a link, from whatever site, ends no session: it has no effect beside one.
 #[test]
-fn signing_in_as_somebody_else_ends_the_session_before() {
+fn n_04_a_link_replaces_no_session() {
     let (mut world, mut jar) = (World::new(), Jar::default());
     assert_eq!(sign_in(&mut world, "/", &mut jar, None).status, 303);
-    let copy = jar.clone();
-    assert_eq!(status(&world.visit("app.test", "/", &copy)), 200);
-    assert_eq!(
-        sign_in(&mut world, "/.pomerium/sign_in", &mut jar, None).status,
-        303
-    );
-    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
-    assert_eq!(status(&world.visit("app.test", "/", &copy)), 303);
+    let session = jar.clone();
+    let cross_site: (&str, &[u8]) = ("sec-fetch-site", b"cross-site");
+    for path in [
+        "/.pomerium/sign_in",
+        "/.pomerium/sign_in?",
+        "/.pomerium/sign_in?x=1",
+    ] {
+        let cookies = jar.header();
+        let headers = [HTML, BROWSER, cross_site, ("cookie", cookies.as_bytes())];
+        let reply = world.reply(&request("GET", "app.test", path, &headers));
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
+        jar.take(&reply);
+        assert_eq!(jar.header(), session.header(), "{path}");
+    }
+    assert_eq!(status(&world.visit("app.test", "/", &session)), 200);
+}
+
+/// N-04: a sign-in that began in another tab before there was a session ends in that session, and revokes nothing.
+#[test]
+fn n_04_an_earlier_tab_ends_in_the_session_that_is_there() {
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    let begun = open(&mut world, "/tab", &mut jar);
+    let leaving = begun.header("location").unwrap().to_owned();
+    let page = open(&mut world, &leaving, &mut jar);
+    let to = url::Url::parse(&attribute(&page.body, "href")).unwrap();
+    jar.0
+        .insert(attribute(&page.body, "data-cookie"), "part".to_owned());
+    let state = to.query_pairs().find(|(name, _)| name == "state").unwrap();
+    let callback = format!("/.pomerium/callback?code=c&state={}&iss={ISSUER}", state.1);
+    assert_eq!(sign_in(&mut world, "/", &mut jar, None).status, 303);
+    let session: Vec<String> = jar.0.values().cloned().collect();
+    for (path, is_first) in [(callback, true), (leaving, false)] {
+        let mut tab = jar.clone();
+        let reply = open(&mut world, &path, &mut tab);
+        assert_eq!(reply.status, 303, "{path}");
+        assert_eq!(reply.header("location"), Some("/tab#part"), "{path}");
+        assert!(
+            tab.0.values().all(|value| session.contains(value)),
+            "{path}"
+        );
+        assert!(
+            !tab.0.keys().any(|name| name.contains("_attempt_")),
+            "{is_first}"
+        );
+        assert_eq!(status(&world.visit("app.test", "/", &tab)), 200);
+    }
+}
+
+/// N-06: an attempt that took too long begins again to the address that was asked for, fragment included, and once.
+#[test]
+fn n_06_a_sign_in_that_took_too_long_begins_again_once() {
+    for by_page in [false, true] {
+        let (mut world, mut jar) = (World::new(), Jar::default());
+        let begun = open(&mut world, "/deep?a=1", &mut jar);
+        let mut leaving = begun.header("location").unwrap().to_owned();
+        for is_second in [false, true] {
+            let page = open(&mut world, &leaving, &mut jar);
+            let to = url::Url::parse(&attribute(&page.body, "href")).unwrap();
+            jar.0
+                .insert(attribute(&page.body, "data-cookie"), "part".to_owned());
+            let (_, state) = to.query_pairs().find(|(name, _)| name == "state").unwrap();
+            let callback = format!("/.pomerium/callback?code=c&state={state}&iss={ISSUER}");
+            world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+            let late = if by_page { leaving } else { callback };
+            let reply = open(&mut world, &late, &mut jar);
+            if is_second {
+                assert_eq!(reply.status, 400, "{}", reply.body);
+                assert!(jar.0.is_empty(), "{:?}", jar.0.keys());
+                break;
+            }
+            assert_eq!(reply.status, 303, "{}", reply.body);
+            let again = reply.header("location").unwrap();
+            let again = again
+                .strip_suffix("#part")
+                .expect("the fragment goes along");
+            assert!(again.starts_with("/.pomerium/sign_in?attempt="), "{again}");
+            assert_eq!(jar.0.len(), 1, "the first attempt is forgotten");
+            assert_eq!(open(&mut world, &late, &mut jar.clone()).status, 400);
+            leaving = again.to_owned();
+        }
+    }
+}
+
+/// N-06: the second attempt ends where the first one should have.
+#[test]
+fn n_06_the_second_attempt_leads_to_the_address() {
+    let (mut world, mut jar) = (World::new(), Jar::default());
+    let query = world.depart("app.test", "/deep?a=1", &mut jar);
+    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+    let Step::Reply(reply) = world.callback("app.test", &query["state"], &jar) else {
+        panic!("begun again")
+    };
+    jar.take(&reply);
+    let to = url::Url::parse(reply.header("location").unwrap()).unwrap();
+    let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
+    let step = world.callback("app.test", &query["state"], &jar);
+    let claims = world.claims("alice@corp.test", &query["nonce"]);
+    let Step::Reply(reply) = world.answer(step, &claims) else {
+        panic!("a reply ends a sign-in")
+    };
+    assert_eq!(reply.header("location"), Some("/deep?a=1"));
 }
 
 #[test]

@@ -41,11 +41,16 @@ fn prefixes() {
             "/a/x?",
             Ok("/x?"),
         ),
-        // Plain text: no slash is taken out.
+        // N-09: two slashes would begin the name of a host.
         (
             json!({"prefix": "/a", "prefix_rewrite": "/"}),
             "/a/x",
-            Ok("//x"),
+            Ok("/x"),
+        ),
+        (
+            json!({"prefix": "/a", "prefix_rewrite": "/"}),
+            "/a//evil.test/x?q=//",
+            Ok("/evil.test/x?q=//"),
         ),
         (
             json!({"path": "/a", "prefix_rewrite": "/b"}),
@@ -100,6 +105,9 @@ fn patterns() {
         (regex("$", "/$1"), "/a", Ok("/a/$1")),
         (regex("^/", ""), "/a", Err(400)),
         (regex("^.*$", ""), "/a", Err(400)),
+        (regex("^/a", ""), "/a/evil.test/x", Ok("/evil.test/x")),
+        (regex("^/a", "//"), "/a/evil.test/x", Ok("/evil.test/x")),
+        (regex("x", "//"), "/ax/b", Ok("/a///b")),
         (regex("x", "/../"), "/ax", Err(400)),
         (regex("x", " "), "/ax", Err(400)),
         (regex("x", "#"), "/ax", Err(400)),
@@ -151,7 +159,7 @@ proptest! {
                 _ => None,
             });
             let path = String::from_utf8(path.unwrap()).unwrap();
-            prop_assert!(path.starts_with('/'), "{}", path);
+            prop_assert!(path.starts_with('/') && !path.starts_with("//"), "{}", path);
             prop_assert!(path.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#'), "{}", path);
             let (plain, _) = crate::path::split_query(&path);
             let decoded = crate::path::decode(plain);

@@ -31,6 +31,8 @@ fn taken(gate: &Gate, host: &str, path: &str) -> String {
         Found::Route(chosen) => chosen.route.name.clone(),
         Found::Own => "own".to_owned(),
         Found::Nothing => String::new(),
+        Found::OtherPort => "other port".to_owned(),
+        Found::Ambiguous => "ambiguous".to_owned(),
     }
 }
 
@@ -49,7 +51,11 @@ fn hosts_ports_and_paths() {
     for (host, path, name) in [
         ("two.app.test", "/", "wild"),
         ("a-1.app.test", "/", "wild"),
-        ("TWO.APP.TEST:99", "/", "wild"),
+        ("TWO.APP.TEST:443", "/", "wild"),
+        ("TWO.APP.TEST:99", "/", "other port"),
+        ("two.app.test:99", "/.pomerium/sign_in", "other port"),
+        ("one.app.test:8444", "/p", "other port"),
+        ("else.example:99", "/", ""),
         ("one.app.test", "/p", "path"),
         ("one.app.test:443", "/p", "path"),
         ("one.app.test:8443", "/p", "port"),
@@ -73,15 +79,30 @@ fn hosts_ports_and_paths() {
     }
 }
 
+/// The listener's port in [`by_the_book`].
+const LISTENING: u16 = 1;
+
 /// What the index must agree with: the order of the file, looked through from its beginning.
-fn by_the_book<'r>(routes: &'r [Route], host: &str, port: u16, path: &str) -> Option<&'r Route> {
+fn by_the_book(routes: &[Route], host: &str, port: u16, path: &str) -> String {
     let exact = routes
         .iter()
         .any(|route| !route.from.is_wildcard() && route.from.host == host);
-    routes
+    let of_host: Vec<&Route> = routes
         .iter()
-        .filter(|route| route.from.is_wildcard() != exact)
-        .find(|route| route.from.serves(host, port) && route.path.serves(path))
+        .filter(|route| route.from.is_wildcard() != exact && route.from.fits(host))
+        .collect();
+    let of_port: Vec<&&Route> = of_host
+        .iter()
+        .filter(|route| match route.from.port {
+            Some(own) => own == port,
+            None => [443, LISTENING].contains(&port),
+        })
+        .collect();
+    if of_port.is_empty() && !of_host.is_empty() {
+        return "other port".to_owned();
+    }
+    let found = of_port.iter().find(|route| route.path.serves(path));
+    found.map_or_else(String::new, |route| route.name.clone())
 }
 
 proptest! {
@@ -98,9 +119,10 @@ proptest! {
             routes.push(json!({"name": place.to_string(), "from": format!("https://{from}{port}"),
                                "prefix": prefix, "to": format!("http://up{place}")}));
         }
-        let gate = Gate::new(config(&public(&Value::Array(routes))));
+        let mut file = public(&Value::Array(routes));
+        file["address"] = json!(format!(":{LISTENING}"));
+        let gate = Gate::new(config(&file));
         let expected = by_the_book(&gate.config.routes, &host, port, &path);
-        let expected = expected.map_or_else(String::new, |route| route.name.clone());
         prop_assert_eq!(taken(&gate, &format!("{host}:{port}"), &path), expected);
     }
 }

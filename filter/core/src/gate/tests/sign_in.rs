@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::world::{HTML, Jar, World, ok, request, status};
-use crate::oidc::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
+use crate::oidc::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, MAX_ATTEMPTS};
 use crate::shared::LocalShared;
 use crate::testing::{FakeProvider, Fixture, ISSUER, config};
 
@@ -172,11 +172,23 @@ fn attempts_end_after_ten_minutes() {
     let mut world = World::new();
     let mut jar = Jar::default();
     let query = world.depart("app.test", "/", &mut jar);
+    for (age, expected) in [
+        (ATTEMPT_LIFETIME - 1, 0),
+        (ATTEMPT_LIFETIME, 303),
+        (ATTEMPT_KEPT - 1, 303),
+        (ATTEMPT_KEPT, 400),
+    ] {
+        let begun = world.fixture.now;
+        world.fixture.now = begun.plus(age);
+        let step = world.callback("app.test", &query["state"], &jar);
+        assert_eq!(status(&step), expected, "{age} s");
+        world.fixture.now = begun;
+    }
+    // A person who cancelled after all is told so.
     world.fixture.now = world.fixture.now.plus(ATTEMPT_LIFETIME);
-    assert_eq!(
-        status(&world.callback("app.test", &query["state"], &jar)),
-        400
-    );
+    let state = &query["state"];
+    let path = format!("/.pomerium/callback?error=access_denied&state={state}&iss={ISSUER}");
+    assert_eq!(status(&world.visit("app.test", &path, &jar)), 403);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::renewal::{ALICE, DUE, LIFE, refused, renewable};
-use super::world::{Jar, World, request, status};
+use super::world::{Jar, KEY, World, request, status};
 use crate::shared::LocalShared;
 use crate::testing::config;
 use crate::watched::Recheck;
@@ -16,6 +16,7 @@ impl World {
         let upgrade = [
             ("upgrade", &b"websocket"[..]),
             ("sec-websocket-version", b"13"),
+            KEY,
             ("origin", b"https://app.test"),
             ("cookie", cookies.as_bytes()),
         ];

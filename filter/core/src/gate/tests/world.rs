@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::super::*;
-use crate::step::Edit;
+use crate::step::{Edit, Forwarded};
 use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, config};
 use crate::waiting::Waiting;
 
@@ -25,12 +25,23 @@ pub(super) struct World {
 /// Headers as one side sees them.
 #[derive(Debug)]
 pub(super) struct Sight {
-    pub(super) route: RouteNumber,
     pub(super) headers: Headers,
-    pub(super) binding: Option<Binding>,
+    /// What the answer is edited by, of a request.
+    pub(super) forwarded: Option<Forwarded>,
+    /// What the log is told of it.
+    pub(super) warning: Option<String>,
 }
 
 impl Sight {
+    /// What the upstream gets of a request.
+    pub(super) fn of(headers: &Headers, forward: &Forward) -> Self {
+        Self {
+            headers: edited(headers, forward.edits()),
+            forwarded: Some(forward.forwarded().clone()),
+            warning: forward.warning().map(str::to_owned),
+        }
+    }
+
     /// The value of a header, lines joined by `|`; `None` when it is missing.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let lines: Vec<String> = self
@@ -113,6 +124,8 @@ pub(super) fn request(method: &str, host: &str, path: &str, extra: &[(&str, &[u8
 }
 
 pub(super) const HTML: (&str, &[u8]) = ("accept", b"text/html");
+/// The key of RFC 6455 section 1.3.
+pub(super) const KEY: (&str, &[u8]) = ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==");
 
 impl World {
     pub(super) fn new() -> Self {
@@ -165,38 +178,24 @@ impl World {
     /// What the upstream gets of a request that is let through.
     pub(super) fn upstream(&mut self, headers: &Headers) -> Sight {
         match self.begin(headers) {
-            Step::Forward(forward) => Sight {
-                route: forward.route(),
-                binding: forward.binding().cloned(),
-                headers: edited(headers, forward.edits()),
-            },
+            Step::Forward(forward) => Sight::of(headers, &forward),
             other => panic!("{other:?}"),
         }
     }
 
-    /// What a browser gets when the upstream of a route answers with these headers.
-    pub(super) fn answer_of(&self, route: RouteNumber, answer: &Headers) -> Sight {
-        self.bound_answer_of(route, None, answer)
-    }
-
-    /// The same, of an upstream that is a Cockpit.
-    pub(super) fn bound_answer_of(
-        &self,
-        route: RouteNumber,
-        binding: Option<&Binding>,
-        answer: &Headers,
-    ) -> Sight {
+    /// What a browser gets when the upstream answers a forwarded request with these headers.
+    pub(super) fn answer_of(&self, forwarded: &Forwarded, answer: &Headers) -> Sight {
         // A body shows an answer's headers only to a route that reads them, or when it sets cookies.
         let sets_cookie = answer.iter().any(|(name, _)| name == "set-cookie");
-        let shown = if self.gate.reads_answer(route) || sets_cookie {
+        let shown = if self.gate.reads_answer(forwarded) || sets_cookie {
             answer.clone()
         } else {
             Vec::new()
         };
         Sight {
-            route,
-            headers: edited(answer, &self.gate.edit_answer(route, binding, &shown).edits),
-            binding: None,
+            headers: edited(answer, &self.gate.edit_answer(forwarded, &shown).edits),
+            forwarded: None,
+            warning: None,
         }
     }
 

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::EmailVerification;
 use crate::testing::{CLIENT, FakeProvider, ISSUER};
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -228,7 +229,10 @@ fn identities() {
     let of = |claims: Value, verification| {
         identity(
             claims.as_object().unwrap(),
-            verification,
+            &EmailTrust {
+                verification,
+                ..EmailTrust::default()
+            },
             &ClaimNeeds::default(),
         )
         .unwrap()
@@ -250,7 +254,7 @@ fn identities() {
         (Some(json!(null)), false, false),
     ] {
         assert_eq!(
-            verified(value.clone(), EmailVerification::UnlessDenied),
+            verified(value.clone(), EmailVerification::ByProvider),
             by_default,
             "{value:?}"
         );

@@ -53,6 +53,25 @@ fn useless_keys_are_skipped() {
     }
 }
 
+/// N-21: with a key that is shown whole anybody can sign.
+#[test]
+fn n_21_keys_that_show_their_secret_are_not_used() {
+    let good = es256(Some("good"));
+    for shown in [
+        with(es256(Some("shown")), "d", json!("AAAA")),
+        with(es256(Some("shown")), "d", json!(null)),
+        with(rsa_key(256, &[1, 0, 1]), "d", json!("AAAA")),
+        json!({"kty": "oct", "k": "AAAA"}),
+    ] {
+        let kept = set(&[shown.clone(), good.clone()]).unwrap();
+        assert!(kept.shows_secrets(), "{shown}");
+        let names: Vec<_> = kept.keys.iter().map(|key| key.id.as_deref()).collect();
+        assert_eq!(names, [Some("good")], "{shown}");
+        assert_eq!(set(&[shown]).unwrap_err(), BadKeySet::Secret);
+    }
+    assert!(!set(&[good]).unwrap().shows_secrets());
+}
+
 #[test]
 fn bad_sets_are_refused_whole() {
     assert_eq!(set(&[]).unwrap_err(), BadKeySet::Empty);

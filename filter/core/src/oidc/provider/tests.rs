@@ -199,6 +199,55 @@ fn documents_that_are_not_believed() {
     }
 }
 
+/// N-21: a provider without S256 is not used, and the log says why.
+#[test]
+fn n_21_pkce_with_s256_is_needed_where_methods_are_named() {
+    let settings = provider_settings();
+    let document: serde_json::Value =
+        serde_json::from_str(&FakeProvider::new().discovery()).unwrap();
+    for (methods, fits) in [
+        (json!(["S256"]), true),
+        (json!(["plain", "S256"]), true),
+        (json!([]), true),
+        (json!(null), true),
+        (json!(["plain"]), false),
+        (json!(["s256"]), false),
+    ] {
+        let mut document = document.clone();
+        document["code_challenge_methods_supported"] = methods.clone();
+        let read = Discovered::read(document.to_string().as_bytes(), &settings);
+        let why = read.err().map(|bad| bad.to_string());
+        assert_eq!(why.is_none(), fits, "{methods}");
+        assert!(why.is_none_or(|why| why.contains("S256")));
+    }
+}
+
+/// N-21: one worker warns of keys that show their secret, once.
+#[test]
+fn n_21_keys_that_show_their_secret_are_warned_of_once() {
+    let (mut process, fake) = (Process::new(), FakeProvider::new());
+    let (one, other) = (wanted(), wanted());
+    let mut keys: serde_json::Value = serde_json::from_str(&fake.jwks()).unwrap();
+    let list = keys["keys"].as_array_mut().unwrap();
+    list.push(json!({"kty": "oct", "k": "AAAA"}));
+    let keys = keys.to_string();
+    let mut now = START;
+    for round in 0..3 {
+        assert!(process.calls(&one, now));
+        let next = process.absorb(&one, &reply(&fake.discovery()), now);
+        assert!(matches!(next, Absorbed::Next(_)));
+        let ready = process.absorb(&one, &reply(&keys), now);
+        assert!(matches!(ready, Absorbed::Ready));
+        assert!(matches!(process.due(&other, now), ProviderDue::Ready));
+        let warning = one.take_warning();
+        assert_eq!(warning.is_some(), round == 0, "{warning:?}");
+        assert_eq!(other.take_warning(), None);
+        assert_eq!(one.take_warning(), None);
+        now = now.plus(REFRESH_AFTER);
+        assert!(one.metadata().is_some() && other.metadata().is_some());
+    }
+}
+
 #[test]
 fn a_slash_at_the_end_of_the_issuer_is_forgiven() {
     let mut document: serde_json::Value =

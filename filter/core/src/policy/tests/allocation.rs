@@ -12,8 +12,8 @@ use crate::session::Session;
 fn allocations(policy: &Policy, claims: &Value) -> u64 {
     let needs = ClaimNeeds::of(std::iter::once(policy));
     let claims = claims.as_object().unwrap();
-    let verification = crate::config::EmailVerification::default();
-    let identity = identity(claims, verification, &needs).unwrap();
+    let trust = crate::config::EmailTrust::default();
+    let identity = identity(claims, &trust, &needs).unwrap();
     let session = Session::new("i".to_owned(), identity, Timestamp(1_800_000_000), 3600);
     let facts = Facts {
         session: Some(&session),

@@ -19,7 +19,7 @@ use crate::tls::Roots;
 use crate::tls::testing::{Authority, Issued};
 
 /// A proxy with TLS that asks for certificates of an authority.
-async fn rig(upstream: &Upstream, clients: Option<&Authority>, required: bool) -> Rig {
+pub(super) async fn rig(upstream: &Upstream, clients: Option<&Authority>, required: bool) -> Rig {
     let server = Authority::new("server").issue(&["app.test"], 1);
     let mut file = file(&[json!({"to": upstream.url()})]);
     file["insecure_server"] = false.into();

@@ -23,6 +23,7 @@ fn settings(config: Config, word: &str) -> Settings {
         workers: NonZeroUsize::MIN,
         module: telling(),
         provider_access: ProviderAccess::default(),
+        open_files: OPEN_FILES,
     }
 }
 

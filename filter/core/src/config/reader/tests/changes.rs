@@ -301,8 +301,8 @@ fn slashes_that_do_not_fit_are_told() {
     for (keys, message) in [
         (json!({"to": "http://a/b"}), "`/x` becomes `/bx`"),
         (
-            json!({"prefix": "/a", "prefix_rewrite": "/"}),
-            "`/a/x` becomes `//x`",
+            json!({"prefix": "/a", "prefix_rewrite": "/b/"}),
+            "`/a/x` becomes `/b//x`",
         ),
     ] {
         assert!(told(keys.clone()).unwrap().contains(message), "{keys}");
@@ -310,6 +310,7 @@ fn slashes_that_do_not_fit_are_told() {
     for keys in [
         json!({"to": "http://a/b/"}),
         json!({"prefix": "/a/", "prefix_rewrite": "/"}),
+        json!({"prefix": "/a", "prefix_rewrite": "/"}),
         json!({"prefix": "/a", "prefix_rewrite": "/b"}),
         json!({"path": "/a", "prefix_rewrite": "/"}),
     ] {

@@ -14,6 +14,34 @@ fn claim_headers(value: Value) -> Result<Vec<(String, String)>, String> {
     }
 }
 
+/// N-16.
+#[test]
+fn n_16_headers_can_be_reserved() {
+    let reserve = |value: Value| match read(&with("/reserved_request_headers", value)) {
+        Ok(loaded) => Ok(loaded.config.identity.reserved_headers),
+        Err(error) => Err(error.problems[0].to_string()),
+    };
+    let named = vec!["x-tenant".to_owned(), "x-company-*".to_owned()];
+    for value in [
+        json!(["X-Tenant", "X-Company-*"]),
+        json!("x-tenant, X-COMPANY-*"),
+    ] {
+        assert_eq!(reserve(value), Ok(named.clone()));
+    }
+    for (value, message) in [
+        (json!(["a b"]), "not the name of a header"),
+        (json!(["Cookie"]), "remove_request_headers"),
+        (json!(["*"]), "remove_request_headers"),
+        (json!(["X-Forwarded-For"]), "written by the proxy"),
+        (json!(["Host"]), "not changed as a header"),
+        (json!(["Connection"]), "belongs to the connection"),
+        (json!(vec!["x"; 100]), "more than 64"),
+    ] {
+        let refused = reserve(value.clone()).unwrap_err();
+        assert!(refused.contains(message), "{value}: {refused}");
+    }
+}
+
 #[test]
 fn headers_that_carry_claims() {
     let pairs = |list: &[(&str, &str)]| -> Vec<(String, String)> {

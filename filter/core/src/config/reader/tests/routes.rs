@@ -215,13 +215,45 @@ fn paths_by_regular_expression() {
     );
 }
 
+/// N-08: a route is written in the form that requests' paths are brought into, and `check` says which that is.
+#[test]
+fn n_08_paths_are_written_in_their_plain_form() {
+    for key in ["path", "prefix"] {
+        for (text, help) in [
+            ("/v1/users%3Adelete", "write `/v1/users:delete`"),
+            ("/a|b", "write `/a%7Cb`"),
+            ("/a//b", "write `/a/b`"),
+            ("/a%2Fb", "needless escapes"),
+            ("/a;v=1", "end it before the `;`"),
+        ] {
+            let error = read(&merged(json!({key: text}))).unwrap_err();
+            let told = error.problems[0].help.as_ref().unwrap();
+            assert!(told.contains(help), "{key} {text}: {error}");
+        }
+    }
+    for (regex, warned) in [
+        ("/v1/users%3Adelete", Some("`%3A`")),
+        ("/a(%20|%c3%A9)", Some("`%c3`")),
+        ("/a%2Fb", Some("`%2F`")),
+        ("/a%20(b|%C3%A9)%25[0-9A-F]{2}%7C", None),
+    ] {
+        let loaded = read(&merged(json!({"regex": regex}))).unwrap();
+        let told = loaded.warnings.first().map(|warning| &warning.message);
+        let fits = match warned {
+            Some(escape) => told.is_some_and(|message| message.contains(escape)),
+            None => told.is_none(),
+        };
+        assert!(fits, "{regex}: {told:?}");
+    }
+}
+
 #[test]
 fn wildcards_and_ports() {
     let from = route(json!({"from": "https://*.Example.com:8443"}))
         .unwrap()
         .from;
-    assert!(from.is_wildcard() && from.serves("a.b.example.com", 8443));
-    assert!(!from.serves("a.example.com", 443) && !from.serves("example.com", 8443));
+    assert!(from.is_wildcard() && from.fits("a.b.example.com") && from.port == Some(8443));
+    assert!(!from.fits("example.com"));
     assert_eq!(from.authority(), "*.example.com:8443");
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::target::Target;
 use crate::gate::Gate;
-use crate::gate::tests::world::{Jar, request, status};
+use crate::gate::tests::world::{Jar, KEY, request, status};
 use crate::step::Step;
 use crate::testing::config;
 use crate::watched::{Recheck, Watched};
@@ -18,6 +18,7 @@ impl Target {
         let mut headers = vec![
             ("upgrade", &b"websocket"[..]),
             ("sec-websocket-version", b"13"),
+            KEY,
             ("connection", b"upgrade"),
             ("cookie", cookies.as_bytes()),
         ];
@@ -162,6 +163,9 @@ fn w_05_versions_and_keys_that_are_none() {
         if name != "sec-websocket-version" {
             headers.push(("sec-websocket-version", b"13"));
         }
+        if name != KEY.0 {
+            headers.push(KEY);
+        }
         let step = target.send("GET", "/socket", &headers);
         let value = String::from_utf8_lossy(value);
         assert_eq!(status(&step), expected, "{name}: {value}");
@@ -177,6 +181,30 @@ fn w_05_versions_and_keys_that_are_none() {
     assert_eq!(status(&target.send("GET", "/socket", &none)), 426);
     let again = [("sec-websocket-version", &b"13"[..])];
     assert_eq!(status(&target.handshake(&jar, &again)), 426, "twice");
+}
+
+#[test]
+fn n_20_handshakes_without_a_key_or_with_a_body() {
+    let mut target = Target::new();
+    let jar = target.innocent();
+    let cookies = jar.header();
+    let without_key = [
+        ("upgrade", &b"websocket"[..]),
+        ("sec-websocket-version", b"13"),
+        ("cookie", cookies.as_bytes()),
+    ];
+    assert_eq!(status(&target.send("GET", "/socket", &without_key)), 400);
+    target.still_serves("no key");
+    for (name, value, expected) in [
+        ("transfer-encoding", &b"chunked"[..], 400),
+        ("x-jetway-transfer-encoding", b"chunked", 400),
+        ("content-length", b"5", 400),
+        ("content-length", b"0", 200),
+    ] {
+        let step = target.handshake(&jar, &[(name, value)]);
+        assert_eq!(status(&step), expected, "{name}");
+        target.still_serves(name);
+    }
 }
 
 #[test]
@@ -204,6 +232,7 @@ fn w_07_subprotocol_as_token() {
         let headers = [
             ("upgrade", &b"websocket"[..]),
             ("sec-websocket-version", b"13"),
+            KEY,
             ("cookie", cookies.as_bytes()),
             more[0],
             more[1],

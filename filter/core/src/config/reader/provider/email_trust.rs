@@ -1,0 +1,191 @@
+//! What addresses of the provider are worth (`require_email_verified`), and whose users may sign in
+//! (`idp_allowed_tenants`).
+
+use serde_json::Value;
+use url::Url;
+
+use super::super::super::findings::{Findings, quoted};
+use super::super::super::object::Object;
+use super::super::super::provider_kind::{PRESETS, ProviderKind};
+use super::super::super::{EmailTrust, EmailVerification, Route};
+
+/// The key with the tenants.
+const TENANTS: &str = "idp_allowed_tenants";
+/// The key with what has to be said about an address.
+const VERIFICATION: &str = "require_email_verified";
+
+/// In the place of a tenant in Microsoft's issuers: any tenant's users, and those without one.
+const MICROSOFT_GROUPS: [&str; 3] = ["common", "organizations", "consumers"];
+/// Microsoft's tenant of personal accounts: anybody makes one.
+const MICROSOFT_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+/// Where Microsoft's issuers are, in the clouds that it has.
+const MICROSOFT_HOSTS: [&str; 4] = [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "sts.windows.net",
+];
+
+pub(super) fn read_email_trust(
+    file: &Object<'_>,
+    kind: ProviderKind,
+    issuer: Option<&str>,
+    findings: &mut Findings,
+) -> EmailTrust {
+    if let Some(issuer) = issuer.filter(|_| kind == ProviderKind::Oidc) {
+        warn_of_known_issuer(file, issuer, findings);
+    }
+    EmailTrust {
+        kind,
+        verification: read_verification(file, findings),
+        tenants: read_tenants(file, kind, findings),
+        is_multi_tenant: kind == ProviderKind::Azure && issuer.is_some_and(is_multi_tenant),
+    }
+}
+
+fn read_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerification {
+    match file.value(VERIFICATION) {
+        None => EmailVerification::ByProvider,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("strict") => {
+            EmailVerification::Strict
+        }
+        // YAML 1.1 readers make a boolean of `off`.
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("off") => EmailVerification::Off,
+        Some(Value::Bool(false)) => EmailVerification::Off,
+        Some(_) => {
+            findings
+                .problem(
+                    &file.place_of(VERIFICATION),
+                    "`require_email_verified` takes `strict` or `off`",
+                )
+                .help("leave it out to rely on what this kind of provider says");
+            EmailVerification::Strict
+        }
+    }
+}
+
+fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) -> Vec<String> {
+    let Some(tenants) = file.texts(TENANTS, findings) else {
+        return Vec::new();
+    };
+    let place = file.place_of(TENANTS);
+    let (fits, what): (fn(&str) -> bool, _) = match kind {
+        ProviderKind::Azure => (
+            is_tenant_id,
+            "write the tenant's id, such as `72f988bf-86f1-41af-91ab-2d7cd011db47`",
+        ),
+        ProviderKind::Google => (
+            is_domain,
+            "write the domain of a Google Workspace, such as `example.com`",
+        ),
+        _ => {
+            findings
+                .problem(
+                    &place,
+                    "`idp_allowed_tenants` is for `idp_provider: azure` and `google`",
+                )
+                .help("take it out: the issuer of other providers is one organization's, or names no tenant");
+            return Vec::new();
+        }
+    };
+    if tenants.is_empty() {
+        findings
+            .problem(&place, "`idp_allowed_tenants` names no tenant")
+            .help(what);
+    }
+    for (index, tenant) in tenants.iter().enumerate() {
+        if !fits(tenant) {
+            findings
+                .problem(
+                    &place.item(index),
+                    format!("{} is not a tenant", quoted(tenant)),
+                )
+                .help(what);
+        }
+    }
+    tenants
+        .iter()
+        .map(|tenant| tenant.to_ascii_lowercase())
+        .collect()
+}
+
+/// A UUID, as `tid` has it: a tenant's domain names stand in no token.
+fn is_tenant_id(text: &str) -> bool {
+    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+    let groups: Vec<&str> = text.split('-').collect();
+    let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().map(|group| group.len()).eq(GROUPS) && groups.iter().all(|group| is_hex(group))
+}
+
+fn is_domain(text: &str) -> bool {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    text.bytes().all(fit) && text.trim_matches('.').contains('.')
+}
+
+/// Whether users of any tenant come by one of Microsoft's issuers.
+fn is_multi_tenant(issuer: &str) -> bool {
+    let url = Url::parse(issuer).ok();
+    let tenant = url.as_ref().and_then(|url| url.path_segments()?.next());
+    tenant.is_none_or(|tenant| {
+        let mut any = MICROSOFT_GROUPS.iter().chain([&MICROSOFT_CONSUMERS]);
+        tenant.is_empty() || any.any(|group| group.eq_ignore_ascii_case(tenant))
+    })
+}
+
+/// Kind `oidc` takes an address for verified unless it is denied: the word of a provider with many tenants is not enough.
+fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings) {
+    let bare = issuer.trim_end_matches('/');
+    let is_known = |known: &str| known == bare;
+    let preset = PRESETS
+        .iter()
+        .find(|preset| preset.issuer.is_some_and(is_known));
+    let host = Url::parse(issuer).ok();
+    let host = host.as_ref().and_then(Url::host_str);
+    let is_microsoft = host.is_some_and(|host| MICROSOFT_HOSTS.contains(&host));
+    let word = match preset {
+        Some(preset) => preset.word,
+        None if is_microsoft => "azure",
+        None => return,
+    };
+    findings
+        .warning(
+            &file.place_of("idp_provider"),
+            format!("this issuer is `{word}`'s, and `oidc` does not know which of its email addresses are verified"),
+        )
+        .help(format!("write `idp_provider: {word}`"));
+}
+
+/// At Microsoft's issuers for many tenants, any tenant's administrator says what a user's address and claims are.
+pub(in super::super) fn check_tenants(
+    file: &Object<'_>,
+    trust: &EmailTrust,
+    routes: &[Route],
+    findings: &mut Findings,
+) {
+    if !trust.is_multi_tenant || !trust.tenants.is_empty() {
+        return;
+    }
+    let is_sound = trust.verification == EmailVerification::Strict;
+    if !is_sound && let Some(route) = routes.iter().find(|route| route.asks_for_email()) {
+        findings
+            .problem(
+                &file.place_of("idp_provider_url"),
+                format!(
+                    "users of any tenant sign in by this issuer, with any email address, and route `{}` asks for addresses",
+                    route.name
+                ),
+            )
+            .help("name the tenants in `idp_allowed_tenants`, or write the issuer of one tenant; or let the app registration emit the optional claim `xms_edov`, and write `require_email_verified: strict`");
+    }
+    if let Some(route) = routes.iter().find(|route| route.asks_for_claims()) {
+        findings
+            .warning(
+                &file.place_of("idp_provider_url"),
+                format!(
+                    "users of any tenant sign in by this issuer, and route `{}` asks for claims, which their administrators can write",
+                    route.name
+                ),
+            )
+            .help("name the tenants in `idp_allowed_tenants`");
+    }
+}

@@ -1,0 +1,215 @@
+//! What an operator writes: whole files, policies, and the words in them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::{Config, Route};
+use crate::env::{Env, Timestamp};
+use crate::explain::{ExplainedDecision, Question};
+use crate::gate::Gate;
+use crate::policy::ClientCertificate;
+use crate::request::Request;
+use crate::shared::LocalShared;
+use crate::step::Step;
+use crate::template::Template;
+use serde_json::{Map, Value, json};
+
+/// Routes of one configuration that are asked for a decision.
+const MAX_ASKED: usize = 8;
+
+/// Reads bytes as a configuration in JSON, and asks it for decisions.
+pub(super) fn config(bytes: &[u8]) {
+    if let Ok(value) = crate::json::parse(bytes) {
+        config_value(&value);
+    }
+}
+
+/// Reads a configuration, and asks it for decisions.
+pub(super) fn config_value(value: &Value) {
+    let Ok(loaded) = Config::read(value, &|_| None) else {
+        return;
+    };
+    decide(loaded.config);
+}
+
+/// Reads bytes as a policy in JSON, asks it for a decision, and reads again what it prints.
+pub(super) fn policy(bytes: &[u8]) {
+    let Ok(policy) = crate::json::parse(bytes) else {
+        return;
+    };
+    let Some((config, printed)) = with_policy(policy) else {
+        return;
+    };
+    decide(config);
+    let again = with_policy(printed.clone()).map(|(_, printed)| printed);
+    assert_eq!(again, Some(printed), "a printed policy reads as itself");
+}
+
+/// Reads a text as the value of each key that has a language of its own: durations, addresses, colours, patterns.
+pub(super) fn config_words(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    for key in [
+        "address",
+        "cookie_expire",
+        "timeout_idle",
+        "idp_provider_url",
+        "primary_color",
+        "cookie_secret",
+        "signing_key",
+    ] {
+        let mut file = minimal();
+        file[key] = json!(text);
+        config_value(&file);
+    }
+    for key in [
+        "from",
+        "to",
+        "timeout",
+        "path",
+        "prefix",
+        "regex",
+        "prefix_rewrite",
+        "regex_rewrite_pattern",
+        "redirect",
+    ] {
+        let mut file = minimal();
+        file["routes"][0][key] = json!(text);
+        config_value(&file);
+    }
+    for key in ["set_request_headers", "set_response_headers"] {
+        let mut file = minimal();
+        file["routes"][0][key] = json!({"x-a": text, text: "b"});
+        config_value(&file);
+    }
+}
+
+/// Reads a text as the value of each criterion that has a language of its own: times, zones, networks, fingerprints.
+pub(super) fn policy_words(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    for criterion in [
+        json!({"date": {"after": text, "before": text}}),
+        json!({"time_of_day": {"timezone": text, "after": "8:00", "before": "9:00"}}),
+        json!({"time_of_day": {"timezone": "UTC", "after": text, "before": text}}),
+        json!({"day_of_week": text}),
+        json!({"source_ip": text}),
+        json!({"client_certificate": {"fingerprint": text}}),
+        json!({"client_certificate": {"spki_hash": text}}),
+        json!({"email": {"ends_with": text}}),
+        json!({"http_path": {"starts_with": text}}),
+        json!({"http_method": {"is": text}}),
+    ] {
+        let policy = json!({"allow": {"or": [criterion]}});
+        if let Some((config, _)) = with_policy(policy) {
+            decide(config);
+        }
+    }
+}
+
+/// Reads bytes as a template of a header's value.
+pub(super) fn template(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let template = Template::parse(text);
+    assert!(template.unknown_references().count() <= template.references().count());
+    let rendered = template.render(|_, into| into.push(b'x'));
+    assert!(
+        rendered.len() <= text.len(),
+        "no reference is shorter than what stands for it"
+    );
+}
+
+/// A configuration with one route that has this policy, and the policy as it prints.
+fn with_policy(policy: Value) -> Option<(Config, Value)> {
+    let mut file = minimal();
+    file["routes"][0]["policy"] = policy;
+    let config = Config::read(&file, &|_| None).ok()?.config;
+    let printed = config.routes.first()?.policy.to_value();
+    Some((config, printed))
+}
+
+/// A configuration that says no more than it has to.
+fn minimal() -> Value {
+    json!({
+        "insecure_server": true,
+        "idp_provider": "oidc",
+        "idp_provider_url": "https://idp.example.com",
+        "idp_client_id": "id",
+        "idp_client_secret": "secret",
+        "cookie_secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "routes": [{"from": "https://a.example.com", "to": "http://b.example.com",
+                    "policy": {"allow": {"or": [{"accept": true}]}}}],
+    })
+}
+
+fn decide(config: Config) {
+    let hosts: Vec<String> = config.routes.iter().take(MAX_ASKED).map(host).collect();
+    let gate = Gate::new(config);
+    for host in hosts {
+        ask(&gate, &host);
+    }
+}
+
+/// A host that the route is for.
+fn host(route: &Route) -> String {
+    route.from.authority().replace('*', "any")
+}
+
+fn ask(gate: &Gate, host: &str) {
+    let headers: Vec<(String, Vec<u8>)> = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", host),
+        (":path", "/a/b?c=d"),
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+    .collect();
+    let claims = claims();
+    let question = Question {
+        headers: &headers,
+        claims: None,
+        source: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        now: Timestamp(1_780_000_000),
+        certificate: ClientCertificate::NotAsked,
+    };
+    let anonymous = gate.explain(&question);
+    let _ = gate.explain(&Question {
+        claims: Some(&claims),
+        certificate: ClientCertificate::Missing,
+        ..question
+    });
+
+    let mut random = |bytes: &mut [u8]| {
+        bytes.fill(7);
+        Ok(())
+    };
+    let mut env = Env {
+        now: question.now,
+        random: &mut random,
+        shared: &LocalShared::default(),
+    };
+    let request = Request::new(&headers).from(question.source);
+    if let Step::Forward(_) = gate.begin(&request, &mut env) {
+        assert_eq!(anonymous.decision, ExplainedDecision::Allow);
+    }
+}
+
+fn claims() -> Map<String, Value> {
+    let claims = json!({
+        "sub": "1",
+        "email": "alice@example.com",
+        "email_verified": true,
+        "groups": ["a", "b"],
+        "nested": {"deep": [1, true, null]},
+    });
+    match claims {
+        Value::Object(claims) => claims,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,101 @@
+//! What a visitor shows: cookies, sealed values, tokens and certificates.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::client_certificate::CertificateReader;
+use crate::config::Secret;
+use crate::cookie::{CookieNames, OwnCookies, Stripped};
+use crate::oidc::compact::Compact;
+use crate::policy::Certificate;
+use crate::seal::{Purpose, Sealer};
+use crate::session::SessionReader;
+use crate::testing::{Fixture, certificate_header as as_header};
+
+/// Public host of the sessions here.
+const HOST: &str = "app.test";
+
+/// Reads bytes as a signed token.
+pub(super) fn token(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(token) = Compact::read(text)
+    {
+        assert!(!(token.is_untyped() && token.is_of_type(&["JWT"])));
+    }
+}
+
+/// Opens bytes as a sealed value: nothing that this key has not sealed opens.
+pub(super) fn sealed(bytes: &[u8]) {
+    for purpose in [Purpose::Session, Purpose::Attempt] {
+        assert!(sealer().open(purpose, HOST, bytes).is_none());
+    }
+}
+
+/// Seals bytes as if an older or newer version had, and reads the session in them.
+pub(super) fn session(bytes: &[u8]) {
+    let mut fixture = Fixture::new();
+    let sealer = sealer();
+    let Ok(sealed) = sealer.seal(Purpose::Session, HOST, bytes, &mut fixture.env()) else {
+        return;
+    };
+    let reader = SessionReader::default();
+    let open = || reader.open(&sealer, HOST, sealed.as_bytes(), fixture.now);
+    if let Some(opened) = open() {
+        assert!(opened.session.expires_at() > fixture.now);
+        let _ = (opened.session.email(), opened.session.account());
+        assert!(open().is_some(), "what is remembered is the same");
+    }
+}
+
+/// Reads bytes as a `Cookie` header: what is passed on of it has none of our cookies.
+pub(super) fn cookies(bytes: &[u8]) {
+    let names = CookieNames::new("_pomerium");
+    let mut own = OwnCookies::default();
+    names.read(bytes, &mut own);
+    for session in own.sessions() {
+        assert!(session.len() <= bytes.len());
+    }
+    let mut left = OwnCookies::default();
+    if let Stripped::Replace(rest) = names.strip(bytes) {
+        names.read(&rest, &mut left);
+        assert!(!left.has_session() && left.attempts.is_empty());
+    }
+    let _ = names.sets_own(bytes);
+}
+
+/// Reads bytes as the header that tells a client's certificate.
+pub(super) fn certificate_header(bytes: &[u8]) {
+    let reader = CertificateReader::new(true);
+    let first = format!("{:?}", reader.read(Some(bytes)));
+    assert_eq!(
+        first,
+        format!("{:?}", reader.read(Some(bytes))),
+        "what is remembered is the same"
+    );
+}
+
+/// Reads bytes as a certificate in PEM, and as the bytes of one in the header.
+pub(super) fn certificate(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = Certificate::read(text);
+    }
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines(&STANDARD.encode(bytes))
+    );
+    let _ = Certificate::read(&pem);
+    certificate_header(&as_header(&pem));
+}
+
+/// In lines of the length that PEM has (RFC 7468 section 2).
+fn lines(base64: &str) -> String {
+    let lines: Vec<&str> = base64
+        .as_bytes()
+        .chunks(64)
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .collect();
+    lines.join("\n")
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(&Secret::new(vec![7; 32]), &[])
+}

@@ -1,0 +1,65 @@
+//! What a provider answers.
+
+use serde_json::Map;
+
+use crate::oidc::clock;
+use crate::oidc::github::{self, Question};
+use crate::oidc::keys::KeySet;
+use crate::oidc::metadata::Discovered;
+use crate::oidc::token;
+use crate::step::ProviderReply;
+use crate::testing::{Fixture, provider_settings};
+
+/// Reads bytes as JSON; what is read prints as text that can be read. Not always as the same: numbers that no integer holds
+/// may differ in their last digit.
+pub(super) fn json(bytes: &[u8]) {
+    if let Ok(value) = crate::json::parse(bytes) {
+        assert!(crate::json::parse(value.to_string().as_bytes()).is_ok());
+    }
+}
+
+/// Reads bytes as a discovery document: no endpoint is on an origin that is not allowed.
+pub(super) fn discovery(bytes: &[u8]) {
+    let settings = provider_settings();
+    let Ok(found) = Discovered::read(bytes, &settings) else {
+        return;
+    };
+    for endpoint in [
+        Some(&found.token_endpoint),
+        Some(&found.jwks_uri),
+        found.userinfo_endpoint.as_ref(),
+    ] {
+        assert!(endpoint.is_none_or(|endpoint| settings.origins().contains(&&endpoint.origin)));
+    }
+}
+
+/// Reads bytes as a key set, and looks for keys in it.
+pub(super) fn key_set(bytes: &[u8]) {
+    let Ok(keys) = KeySet::read(bytes) else {
+        return;
+    };
+    for algorithm in ["ES256", "RS256", "EdDSA", "none"] {
+        let found = keys.candidates(algorithm, None).count();
+        assert!(keys.candidates(algorithm, Some("k1")).count() <= found);
+    }
+}
+
+/// Reads bytes as each kind of answer to a call, and as the date of one.
+pub(super) fn answer(bytes: &[u8]) {
+    for status in [200, 400, 401] {
+        let reply = ProviderReply {
+            status,
+            body: bytes,
+            date: bytes,
+        };
+        let _ = token::read_answer(&reply);
+        let _ = token::read_refreshed(&reply);
+        let _ = github::read_access_token(&reply);
+        for question in [Question::User, Question::Emails, Question::Organisations] {
+            let _ = github::absorb(question, &reply, &mut Map::new());
+        }
+        if let Some(skew) = clock::skew(reply.date, Fixture::new().now) {
+            assert!(!clock::sentence(skew).is_empty());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a client sends: paths, hosts, and whole requests.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::gate::Gate;
+use crate::path;
+use crate::request::{Authority, Request, read_address};
+use crate::step::{RouteNumber, Step};
+use crate::testing::{Fixture, config};
+
+/// Reads bytes as a path: the one form of a path is the form of itself, and no path climbs out.
+pub(super) fn path(bytes: &[u8]) {
+    let Ok(raw) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let _ = path::is_sendable(raw);
+    let Ok(canonical) = path::canonical(raw) else {
+        return;
+    };
+    assert_eq!(
+        path::canonical(&canonical).as_deref().ok(),
+        Some(&*canonical)
+    );
+    let (path, _) = path::split_query(&canonical);
+    assert!(path.starts_with('/'));
+    assert!(
+        path.split('/')
+            .all(|segment| segment != ".." && segment != ".")
+    );
+    let _ = path::decode(path);
+}
+
+/// Reads bytes as the name of a host, and as an address that a proxy told.
+pub(super) fn authority(bytes: &[u8]) {
+    let _ = read_address(bytes);
+    if let Some(authority) = Authority::read(bytes) {
+        let written = authority.to_string();
+        let again = Authority::read(written.as_bytes()).map(|again| again.to_string());
+        assert_eq!(again, Some(written));
+    }
+}
+
+/// Reads each line of bytes as a header of one request (`name: value`, with `:method` and the like), the rest after an empty
+/// line as its body, and asks for it: without a session, nothing but the public route is reached.
+pub(super) fn request(bytes: &[u8]) {
+    let (headers, body) = take_apart(bytes);
+    let gate = Gate::new(config(&serde_json::json!({})));
+    let mut fixture = Fixture::new();
+    let source = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    for body in [None, Some(body)] {
+        let mut request = Request::new(&headers).from(source);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        if let Step::Forward(forward) = gate.begin(&request, &mut fixture.env()) {
+            assert_eq!(forward.forwarded().route, PUBLIC, "{headers:?}");
+        }
+    }
+}
+
+/// The place of the public route in the file.
+const PUBLIC: RouteNumber = RouteNumber(1);
+
+fn take_apart(bytes: &[u8]) -> (Vec<(String, Vec<u8>)>, &[u8]) {
+    let mut headers = Vec::new();
+    let mut rest = bytes;
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, after) = rest.split_at(end);
+        rest = after.get(1..).unwrap_or_default();
+        if line.is_empty() {
+            break;
+        }
+        // The name of a pseudo header begins with the sign that ends the others.
+        let skip = usize::from(line.starts_with(b":"));
+        if let Some(colon) = line.iter().skip(skip).position(|byte| *byte == b':') {
+            let (name, value) = line.split_at(colon + skip);
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            let value = value.get(1..).unwrap_or_default();
+            headers.push((name, value.trim_ascii().to_vec()));
+        }
+    }
+    (headers, rest)
+}

@@ -1,0 +1,153 @@
+//! Runs every target, and two of them with changes that know what JSON is.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use super::configuration::{self, config_value};
+use crate::config::Config;
+
+const CONFIGS: [&str; 1] = [include_str!("../../../fuzz/seeds/config/whole.json")];
+const POLICIES: [&str; 3] = [
+    include_str!("../../../fuzz/seeds/policy/allow-deny.json"),
+    include_str!("../../../fuzz/seeds/policy/certificate.json"),
+    include_str!("../../../fuzz/seeds/policy/time.json"),
+];
+
+/// One test for each target, so that they share a given time fairly, and the list of them.
+macro_rules! targets {
+    ($($name:ident),+ $(,)?) => {
+        const TESTED: &[&str] = &[$(stringify!($name)),+];
+
+        mod target {
+            $(
+                #[test]
+                fn $name() {
+                    let name = stringify!($name);
+                    jetway_fuzz_driver::run(name, |bytes| super::super::run(name, bytes));
+                }
+            )+
+        }
+    };
+}
+
+targets!(
+    config,
+    config_words,
+    policy,
+    policy_words,
+    template,
+    json,
+    discovery,
+    jwks,
+    provider_answer,
+    token,
+    sealed,
+    session,
+    cookie,
+    certificate_header,
+    certificate,
+    path,
+    authority,
+    request,
+);
+
+#[test]
+fn every_target_is_tested() {
+    let names: Vec<&str> = super::TARGETS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, TESTED);
+}
+
+#[test]
+fn the_seeds_are_accepted() {
+    for seed in CONFIGS {
+        let value = serde_json::from_str(seed).unwrap();
+        Config::read(&value, &|_| None).unwrap();
+        configuration::config(seed.as_bytes());
+    }
+    for seed in POLICIES {
+        let policy: Value = serde_json::from_str(seed).unwrap();
+        Config::read(&with_policy(policy), &|_| None).unwrap();
+        configuration::policy(seed.as_bytes());
+    }
+}
+
+/// A seed as JSON; that it is some is tested above.
+fn parsed(seed: &str) -> Value {
+    serde_json::from_str(seed).unwrap_or_default()
+}
+
+fn with_policy(policy: Value) -> Value {
+    let mut file = parsed(CONFIGS[0]);
+    file["routes"] = json!([{"from": "https://a.example.com", "to": "http://b", "policy": policy}]);
+    file
+}
+
+/// A policy, or a whole file, in which one value has become another.
+fn exchanged(seeds: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    (prop::sample::select(seeds), any::<Index>(), value()).prop_map(|(seed, at, value)| {
+        let mut file = parsed(seed);
+        let mut left = at.index(count(&file));
+        exchange(&mut file, &mut left, &value);
+        file
+    })
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(list) => list.iter().map(count).sum(),
+        Value::Object(map) => map.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// Replaces the value with this number, counted as a reader meets them. Tells whether that is done.
+fn exchange(value: &mut Value, left: &mut usize, other: &Value) -> bool {
+    if *left == 0 {
+        *value = other.clone();
+        return true;
+    }
+    *left -= 1;
+    match value {
+        Value::Array(list) => list.iter_mut().any(|value| exchange(value, left, other)),
+        Value::Object(map) => map.values_mut().any(|value| exchange(value, left, other)),
+        _ => false,
+    }
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+        "(https?://)?[a-z*.:/0-9$(){}\\[\\]?+^-]{0,30}".prop_map(Value::from),
+        prop::sample::select(&["", "*", "1h", "-1s", "https://a", "/", "..", "${", "::1/0"][..])
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z_/*]{0,12}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn configurations_with_an_exchanged_value_end(file in exchanged(&CONFIGS)) {
+        config_value(&file);
+    }
+
+    #[test]
+    fn policies_with_an_exchanged_value_end(policy in exchanged(&POLICIES)) {
+        configuration::policy(policy.to_string().as_bytes());
+    }
+
+    #[test]
+    fn any_policy_ends(policy in value()) {
+        configuration::policy(policy.to_string().as_bytes());
+    }
+}

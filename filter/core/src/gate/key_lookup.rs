@@ -1,0 +1,63 @@
+//! Looking for a key that a token names and that is not known.
+
+use std::net::IpAddr;
+
+use super::Gate;
+use crate::address_limit::AddressLimit;
+use crate::env::Env;
+use crate::oidc::provider::NewKeys;
+use crate::shared::Shelves;
+
+/// How often tokens of one client address may make us fetch the provider's keys because theirs are not known.
+///
+/// Keys are fetched once a minute at most for all clients together. Without this limit one client could take every turn,
+/// and a logout token that is signed by a key of this very minute would find none.
+const KEY_FETCHES: AddressLimit = AddressLimit {
+    counts: Shelves {
+        kind: "key fetches",
+        count: 4,
+        bytes: 8 * 1024,
+    },
+    most: 2,
+    seconds: 600,
+};
+
+/// Which keys a token is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyLookup {
+    /// Those that are there.
+    First,
+    /// Those that were fetched just now, for this token.
+    Again,
+}
+
+/// A client has made us look for keys too often; it may again after so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooManyFetches(pub(super) u64);
+
+impl Gate {
+    /// Looks for a key that a token of this client names and that is not known.
+    ///
+    /// # Errors
+    /// When this client has caused too many fetches, and no other worker has newer keys.
+    pub(super) fn look_for_keys(
+        &self,
+        client: Option<IpAddr>,
+        env: &Env<'_>,
+    ) -> Result<NewKeys, TooManyFetches> {
+        let Some(provider) = &self.provider else {
+            return Ok(NewKeys::None);
+        };
+        if provider.adopt_keys(env) {
+            return Ok(NewKeys::Adopted);
+        }
+        if let Some(seconds) = KEY_FETCHES.wait(client, env) {
+            return Err(TooManyFetches(seconds));
+        }
+        let keys = provider.refetch_keys(env);
+        if matches!(keys, NewKeys::Call(_)) {
+            KEY_FETCHES.count(client, env);
+        }
+        Ok(keys)
+    }
+}

@@ -1,0 +1,30 @@
+//! Which answers the log sums up.
+
+use super::super::*;
+use super::world::{Jar, World, request};
+
+/// N-14: a client gets refusals and redirects to a sign-in without end, and a sign-in or a sign-out only with an effort.
+#[test]
+fn n_14_refusals_and_ways_to_a_sign_in_are_summed_up_and_sign_ins_are_not() {
+    let mut world = World::new();
+    let reply = |step: Step| match step {
+        Step::Reply(reply) => reply,
+        other => panic!("a reply was expected, not {other:?}"),
+    };
+    let mut jar = Jar::default();
+    let anonymous = reply(world.visit("app.test", "/", &jar));
+    assert!(anonymous.is_summed_up(), "{anonymous:?}");
+    let nowhere = world.reply(&request("GET", "nowhere.test", "/", &[]));
+    assert!(nowhere.is_summed_up(), "{nowhere:?}");
+
+    let query = world.depart("app.test", "/", &mut jar);
+    let step = world.callback("app.test", &query["state"], &jar);
+    let claims = world.claims("alice@corp.test", &query["nonce"]);
+    let signed_in = reply(world.answer(step, &claims));
+    assert!(!signed_in.is_summed_up(), "{signed_in:?}");
+    jar.take(&signed_in);
+    let page = reply(world.visit("app.test", "/.pomerium/", &jar));
+    assert!(!page.is_summed_up(), "{page:?}");
+    let forbidden = reply(world.visit("app.test", "/.pomerium/nowhere", &jar));
+    assert!(forbidden.is_summed_up(), "{forbidden:?}");
+}

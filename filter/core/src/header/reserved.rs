@@ -1,0 +1,311 @@
+//! Request headers that a client may not bring to an upstream.
+
+use crate::contract::ROUTE_HEADER;
+
+/// Request headers that are removed for one reason.
+#[derive(Clone, Copy, Debug)]
+pub struct ReservedGroup {
+    /// Why an upstream must not get them from a client, in one sentence without final period.
+    pub why: &'static str,
+    /// Lower-case names; one that ends with `*` stands for every name with that beginning.
+    pub names: &'static [&'static str],
+}
+
+/// The one list of headers that are removed from every client's request. Only statements that proxies make about a
+/// request are in it, so that no application misses what a client says about itself.
+pub const RESERVED: &[ReservedGroup] = &[
+    ReservedGroup {
+        why: "They are this proxy's own word, or another proxy's in its place",
+        names: &[ROUTE_HEADER, "x-pomerium-*", "x-forwarded-*", "forwarded"],
+    },
+    ReservedGroup {
+        why: "Proxies for signing in tell upstreams the user, the groups or the tokens in them",
+        names: &[
+            // oauth2-proxy.
+            "x-auth-request-*",
+            // Kubernetes, and applications that took the name of the CGI variable.
+            "x-remote-*",
+            // Authelia, and what CGI makes `REMOTE_USER` of.
+            "remote-user",
+            "remote-group",
+            "remote-groups",
+            "remote-email",
+            "remote-name",
+            // Grafana.
+            "x-webauth-*",
+            // authentik.
+            "x-authentik-*",
+            // Vouch Proxy.
+            "x-vouch-*",
+            // Kong and APISIX.
+            "x-authenticated-*",
+            "x-consumer-*",
+            "x-credential-*",
+            "x-userinfo",
+            // Google's Identity-Aware Proxy.
+            "x-goog-authenticated-user-*",
+            "x-goog-iap-*",
+            // Azure App Service.
+            "x-ms-client-principal*",
+            "x-ms-token-*",
+            // AWS load balancers.
+            "x-amzn-oidc-*",
+            // Cloudflare Access; its assertion is signed.
+            "cf-access-authenticated-user-email",
+            // Tailscale Serve.
+            "tailscale-user-*",
+            // SiteMinder, Oracle Access Manager, IBM WebSEAL.
+            "sm-user",
+            "smuser",
+            "oam-remote-user",
+            "iv-user",
+            "iv-groups",
+            "iv-creds",
+        ],
+    },
+    ReservedGroup {
+        why: "What terminates TLS tells upstreams the client's certificate in them",
+        names: &[
+            // RFC 9440.
+            "client-cert",
+            "client-cert-chain",
+            "x-client-cert*",
+            "x-client-verify",
+            "x-client-dn",
+            "x-ssl-*",
+            "ssl-client-*",
+            "x-arr-clientcert",
+        ],
+    },
+    ReservedGroup {
+        why: "Proxies tell upstreams the client's address in them; here it is in `X-Forwarded-For`",
+        names: &[
+            "x-real-ip",
+            "x-client-ip",
+            "client-ip",
+            "x-cluster-client-ip",
+            "true-client-ip",
+            "x-true-client-ip",
+            "cf-connecting-ip",
+            "cf-connecting-ipv6",
+            "cf-pseudo-ipv4",
+            "fastly-client-ip",
+            "fly-client-ip",
+            "do-connecting-ip",
+            "ali-cdn-real-ip",
+            "x-appengine-user-ip",
+            "x-azure-clientip",
+            "x-azure-socketip",
+            "x-nf-client-connection-ip",
+            "x-vercel-forwarded-for",
+            "x-originating-ip",
+            "x-custom-ip-authorization",
+            "x-proxyuser-ip",
+            "proxy-client-ip",
+            "wl-proxy-client-ip",
+        ],
+    },
+    ReservedGroup {
+        why: "An upstream that believes them serves another method, path, host or scheme than the one that was judged",
+        names: &[
+            "x-http-method",
+            "x-http-method-override",
+            "x-method-override",
+            "x-original-*",
+            "x-envoy-original-path",
+            "x-envoy-original-host",
+            "x-rewrite-url",
+            "x-override-url",
+            "x-http-host-override",
+            "x-host",
+            "x-script-name",
+            "x-scheme",
+            "x-url-scheme",
+            "front-end-https",
+        ],
+    },
+    ReservedGroup {
+        why: "CGI makes the variable `HTTP_PROXY` of it, by which programs choose a proxy (CVE-2016-5385)",
+        names: &["proxy"],
+    },
+];
+
+/// Those of them that the proxy itself writes before the module sees the request, in this spelling only.
+pub(crate) const WRITTEN_BY_PROXY: [&str; 2] = ["x-forwarded-for", "x-forwarded-proto"];
+
+/// The names of headers that are removed from every request of a client, because only a proxy may make them.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    /// Names by the first byte, because most headers of a request share it with few of them.
+    by_first: Vec<Vec<ReservedName>>,
+}
+
+#[derive(Debug)]
+struct ReservedName {
+    /// Folded.
+    name: String,
+    /// Whether it stands for every name with this beginning.
+    is_prefix: bool,
+}
+
+impl Reserved {
+    /// The names that are always reserved, and these: `jwt_claims_headers`, which an application behind may take for the
+    /// proxy's word, and what the file adds. A `*` at the end stands for every name with that beginning.
+    pub(crate) fn new<'n>(configured: impl Iterator<Item = &'n str>) -> Self {
+        let always = RESERVED.iter().flat_map(|group| group.names).copied();
+        let mut by_first: Vec<Vec<ReservedName>> =
+            std::iter::repeat_with(Vec::new).take(128).collect();
+        for name in always.chain(configured.filter(|name| !name.starts_with(':'))) {
+            let first = name.bytes().next().map(|first| usize::from(fold(first)));
+            if let Some(names) = first.and_then(|first| by_first.get_mut(first)) {
+                names.push(ReservedName::of(name));
+            }
+        }
+        Self { by_first }
+    }
+
+    /// Whether a header of this name is removed. `_` and `.` count as `-`, because many servers read them so.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        let first = name.bytes().next().map(|first| usize::from(fold(first)));
+        let names = first.and_then(|first| self.by_first.get(first));
+        names.is_some_and(|names| {
+            names.iter().any(|reserved| reserved.covers(name)) && !WRITTEN_BY_PROXY.contains(&name)
+        })
+    }
+}
+
+impl ReservedName {
+    fn of(name: &str) -> Self {
+        let (beginning, is_prefix) = match name.strip_suffix('*') {
+            Some(beginning) => (beginning, true),
+            None => (name, false),
+        };
+        Self {
+            name: beginning
+                .bytes()
+                .map(|byte| char::from(fold(byte)))
+                .collect(),
+            is_prefix,
+        }
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        if self.is_prefix {
+            has_alias_prefix(name, &self.name)
+        } else {
+            is_alias(name, &self.name)
+        }
+    }
+}
+
+/// Whether a name is this one; `_` and `.` count as `-`.
+pub(crate) fn is_alias(name: &str, canonical: &str) -> bool {
+    name.len() == canonical.len() && has_alias_prefix(name, canonical)
+}
+
+fn has_alias_prefix(name: &str, prefix: &str) -> bool {
+    name.len() >= prefix.len()
+        && name
+            .bytes()
+            .zip(prefix.bytes())
+            .all(|(have, want)| fold(have) == want)
+}
+
+const fn fold(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserved() -> Reserved {
+        Reserved::new(["remote_users", "X-Email", "x-tenant-*", ":path"].into_iter())
+    }
+
+    #[test]
+    fn every_spelling_is_caught() {
+        for name in [
+            "x-pomerium-jwt-assertion",
+            "X_Pomerium_Claim.Email",
+            "x-jetway-route",
+            "x.jetway_route",
+            "X-Forwarded-Host",
+            "x_forwarded_for",
+            "x_http_method_override",
+            "x-forwarded-client-cert",
+            "x_forwarded_client_cert",
+            "forwarded",
+            "remote-users",
+            "Remote_Users",
+            "remote.users",
+            "x_email",
+            "x-tenant-",
+            "X_Tenant.Id",
+        ] {
+            assert!(reserved().covers(name), "{name}");
+        }
+    }
+
+    /// N-16: the names of the issue and their siblings.
+    #[test]
+    fn n_16_what_only_proxies_state_is_caught() {
+        for name in [
+            "X-Auth-Request-Groups",
+            "X-Auth-Request-Preferred-Username",
+            "X-Remote-User",
+            "X-Remote-Groups",
+            "X-Remote-Email",
+            "X-HTTP-Method",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+            "X-Client-IP",
+            "X-Cluster-Client-IP",
+            "Fastly-Client-IP",
+            "X_Remote_User",
+            "x.remote.user",
+            "Remote-User",
+            "X-WEBAUTH-USER",
+            "X-Original-URI",
+            "Client-Cert",
+            "X-SSL-Client-Verify",
+            "Proxy",
+        ] {
+            assert!(Reserved::new(std::iter::empty()).covers(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn others_pass() {
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-request-id",
+            "x-requested-with",
+            "cookie",
+            "xpomerium",
+            "x-pomerium",
+            "remote-user-agent",
+            "remote",
+            "x-tenant",
+            "client-certificate",
+            "proxy-authorization",
+            "\u{e9}",
+            ":path",
+            "",
+        ] {
+            assert!(!reserved().covers(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_written_in_their_one_form() {
+        for name in RESERVED.iter().flat_map(|group| group.names) {
+            let plain = name.strip_suffix('*').unwrap_or(name);
+            assert!(plain.bytes().all(|byte| fold(byte) == byte), "{name}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The limits that all workers share, and that stay when the configuration is reloaded.
+
+use std::sync::Arc;
+
+use crate::connection::ConnectionSlots;
+use crate::limits::{Budget, Hit};
+use crate::upstream::{CircuitBreakers, DescriptorLimit, UpstreamLimits};
+
+/// What the workers of a process may use together.
+pub(super) struct SharedLimits {
+    /// Client connections.
+    pub(super) slots: Arc<ConnectionSlots>,
+    /// Upstream connections and requests.
+    pub(super) upstreams: UpstreamLimits,
+    /// Connections to the identity provider.
+    pub(super) provider: DescriptorLimit,
+}
+
+impl SharedLimits {
+    /// Creates the limits that a budget allows.
+    pub(super) fn new(budget: &Budget) -> Arc<Self> {
+        Arc::new(Self {
+            slots: ConnectionSlots::new(budget.clients),
+            upstreams: UpstreamLimits {
+                descriptors: DescriptorLimit::new(budget.upstreams, Hit::UpstreamDescriptors),
+                breakers: CircuitBreakers::default(),
+            },
+            provider: DescriptorLimit::new(budget.provider, Hit::ProviderDescriptors),
+        })
+    }
+}

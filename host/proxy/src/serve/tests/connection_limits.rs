@@ -1,0 +1,218 @@
+//! More connections and requests than the limits allow.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tokio::net::TcpSocket;
+
+use super::upstream::WEBSOCKET;
+use super::*;
+use crate::limits::Hit;
+
+/// A limit on open files that allows few connections.
+const FEW_FILES: u64 = 128;
+
+fn rig(file: &Value) -> Rig {
+    Rig::start_within(FEW_FILES, read(file), plugin())
+}
+
+/// Returns how many client connections [`FEW_FILES`] allow.
+fn slots() -> usize {
+    let budget = limits::Budget::new(FEW_FILES, 1, 1).unwrap();
+    budget.clients as usize
+}
+
+impl Rig {
+    /// Connects from an address of its own.
+    async fn connect_from(&self, last: u8) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        let source = IpAddr::from([127, 0, 1, last]);
+        socket.bind(SocketAddr::new(source, 0)).unwrap();
+        socket.connect(self.running.addresses[0]).await.unwrap()
+    }
+
+    async fn get_from(&self, last: u8, path: &str) -> Answer {
+        let request = self.request("GET", path, 0, "connection: close\r\n");
+        let mut stream = self.connect_from(last).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Answer::read(&mut stream).await
+    }
+}
+
+/// Whether the proxy has closed the connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let read = tokio::time::timeout(SHORT, stream.read_u8()).await;
+    matches!(read, Ok(Err(_)))
+}
+
+#[tokio::test]
+async fn idle_connections_are_evicted_and_new_requests_are_answered() {
+    let upstream = Upstream::start().await;
+    let rig = rig(&file(&[json!({"to": upstream.url()})]));
+    let evicted = Hit::IdleEviction.count();
+    let mut idle = Vec::new();
+    for number in 0..slots() * 3 {
+        idle.push(rig.connect_from(u8::try_from(number % 200).unwrap()).await);
+        if number % 7 == 0 {
+            assert_eq!(rig.get_from(250, "/").await.status(), 200, "{number}");
+        }
+    }
+    assert!(Hit::IdleEviction.count() > evicted);
+    assert!(is_closed(&mut idle[0]).await, "the oldest");
+    assert!(!is_closed(idle.last_mut().unwrap()).await, "the newest");
+}
+
+#[tokio::test]
+async fn requests_in_progress_and_websockets_are_not_evicted() {
+    let mut upstream = Upstream::start().await;
+    let rig = rig(&file(&[
+        json!({"to": upstream.url(), "allow_websockets": true}),
+    ]));
+    let mut tunnel = rig.connect_from(1).await;
+    let handshake = rig.request("GET", "/websocket", 0, WEBSOCKET);
+    tunnel.write_all(handshake.as_bytes()).await.unwrap();
+    read_until(&mut tunnel, "\r\n\r\n").await;
+    assert_eq!(upstream.next().await, "/websocket");
+    let mut waiting = rig.connect_from(2).await;
+    let request = rig.request("GET", "/silent", 0, "");
+    waiting.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(upstream.next().await, "/silent");
+    let mut idle = Vec::new();
+    for number in 0..slots() * 2 {
+        idle.push(
+            rig.connect_from(u8::try_from(number % 200 + 3).unwrap())
+                .await,
+        );
+    }
+    assert_eq!(rig.get_from(250, "/").await.status(), 200);
+    assert!(!is_closed(&mut waiting).await);
+    tunnel.write_all(b"still here").await.unwrap();
+    assert_eq!(read_until(&mut tunnel, "still here").await, "still here");
+}
+
+#[tokio::test]
+async fn a_connection_is_refused_and_logged_when_all_slots_are_busy() {
+    let mut upstream = Upstream::start().await;
+    let rig = rig(&file(&[json!({"to": upstream.url()})]));
+    let refused = Hit::ClientConnections.count();
+    let request = rig.request("GET", "/silent", 0, "");
+    let mut busy = Vec::new();
+    for number in 0..slots() {
+        let mut stream = rig.connect_from(u8::try_from(number).unwrap()).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(upstream.next().await, "/silent");
+        busy.push(stream);
+    }
+    let mut one_more = rig.connect_from(250).await;
+    assert!(within("the end", one_more.read_u8()).await.is_err());
+    assert!(Hit::ClientConnections.count() > refused);
+    busy.pop();
+    upstream.closed("/silent").await;
+    assert_eq!(rig.get_from(250, "/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_address_gets_its_share_and_others_are_served() {
+    let upstream = Upstream::start().await;
+    let rig = rig(&file(&[json!({"to": upstream.url()})]));
+    let refused = Hit::ClientShare.count();
+    let mut greedy = Vec::new();
+    for _ in 0..slots() / 2 {
+        greedy.push(rig.connect_from(1).await);
+    }
+    let mut one_more = rig.connect_from(1).await;
+    assert!(within("the end", one_more.read_u8()).await.is_err());
+    assert!(Hit::ClientShare.count() > refused);
+    assert_eq!(rig.get_from(2, "/").await.status(), 200);
+    assert!(!is_closed(&mut greedy[0]).await);
+}
+
+#[tokio::test]
+async fn the_proxy_protocol_tells_whose_share_a_connection_counts_in() {
+    let upstream = Upstream::start().await;
+    let mut file = file(&[json!({"to": upstream.url()})]);
+    file["use_proxy_protocol"] = true.into();
+    let rig = rig(&file);
+    let request = rig.request("GET", "/", 0, "");
+    let mut greedy = Vec::new();
+    let from = async |client: &str| {
+        let mut stream = rig.connect_from(1).await;
+        let header = format!("PROXY TCP4 {client} 192.0.2.250 1 443\r\n{request}");
+        stream.write_all(header.as_bytes()).await.unwrap();
+        let begins = within("an answer or the end", stream.read_u8()).await;
+        (stream, begins.is_ok())
+    };
+    for _ in 0..slots() / 2 {
+        let (stream, answered) = from("192.0.2.1").await;
+        assert!(answered);
+        greedy.push(stream);
+    }
+    assert!(!from("192.0.2.1").await.1, "the client has its share");
+    assert!(from("192.0.2.2").await.1, "another client");
+}
+
+#[tokio::test]
+async fn a_trusted_hop_may_use_all_connections() {
+    let upstream = Upstream::start().await;
+    let mut file = file(&[json!({"to": upstream.url()})]);
+    file["xff_num_trusted_hops"] = 1.into();
+    let rig = rig(&file);
+    let mut all = Vec::new();
+    for _ in 0..slots() - 2 {
+        all.push(rig.connect_from(1).await);
+    }
+    assert_eq!(rig.get_from(1, "/").await.status(), 200);
+}
+
+/// Starts a server that accepts requests and never answers.
+async fn silent() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, requests) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let told = told.clone();
+            tokio::spawn(async move {
+                read_until(&mut stream, "\r\n\r\n").await;
+                let _ = told.send(());
+                let _ = stream.read_u8().await;
+            });
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test]
+async fn one_client_cannot_use_up_the_requests_of_a_route() {
+    let (address, mut requests) = silent().await;
+    let innocent = Upstream::start().await;
+    let rig = Rig::start(read(&file(&[
+        json!({"to": format!("http://{address}"), "idle_timeout": "0s", "timeout": "0s"}),
+        json!({"to": innocent.url()}),
+    ])));
+    let refused = Hit::UpstreamShare.count();
+    let share = limits::client_share(jetway_core::capacity::UPSTREAM_CONNECTIONS);
+    let request = rig.request("GET", "/", 0, "");
+    let mut open = Vec::new();
+    for _ in 0..share {
+        let mut stream = rig.connect_from(1).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        within("the request comes", requests.recv()).await.unwrap();
+        open.push(stream);
+    }
+    let answer = rig.get_from(1, "/").await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.0.contains("too many requests"), "{answer:?}");
+    assert!(Hit::UpstreamShare.count() > refused);
+    // Other clients reach this route, and this client reaches another route.
+    let mut other = rig.connect_from(2).await;
+    other.write_all(request.as_bytes()).await.unwrap();
+    within("the request comes", requests.recv()).await.unwrap();
+    assert_eq!(rig.get("/", 1, "").await.status(), 200);
+    // Requests that end free their share.
+    open.clear();
+    let mut again = rig.connect_from(1).await;
+    again.write_all(request.as_bytes()).await.unwrap();
+    within("the request comes", requests.recv()).await.unwrap();
+}

@@ -1,0 +1,21 @@
+//! The fuzz target of what is written after `jetway explain`, and in the cases of `jetway test`.
+
+use super::address::{Address, read_header, read_method};
+use super::moment::read_moment;
+use super::visitor::{read_claim, read_email};
+
+#[test]
+fn questions() {
+    jetway_fuzz_driver::run("questions", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if let Ok(address) = Address::read(&text) {
+            let written = address.to_string();
+            assert_eq!(
+                Address::read(&written).map(|again| again.to_string()),
+                Ok(written)
+            );
+        }
+        let _ = (read_method(&text), read_header(&text), read_moment(&text));
+        let _ = (read_claim(&text), read_email(&text));
+    });
+}

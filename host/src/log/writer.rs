@@ -1,0 +1,264 @@
+//! The thread that writes the log. It may wait for the log's reader as long as it likes, because nothing waits for it.
+
+use std::io::{ErrorKind, Write};
+use std::thread;
+use std::time::Duration;
+
+use super::queue::{LogQueue, NextLine};
+
+/// How often a report of dropped lines is tried when there is nothing else to write.
+const LOG_REPORT: Duration = Duration::from_secs(5);
+/// Pause before the next attempt to write to an output that is set to not wait (`O_NONBLOCK`) and is not ready: other
+/// programs with the same terminal or pipe can set that.
+const LOG_PAUSE: Duration = Duration::from_millis(20);
+
+/// Makes the line that tells how many were lost and why.
+pub(super) type LossReport = Box<dyn Fn(u64, &str) -> Vec<u8> + Send>;
+
+/// Writes what comes out of a queue, counts what cannot be written, and says so as soon as something can.
+pub(super) struct LogWriter<W> {
+    output: W,
+    report: LossReport,
+    /// Lines lost since the last report.
+    lost: u64,
+    /// Why the last one was; `None` when it never left the queue.
+    cause: Option<String>,
+    /// Whether the output ends within a line.
+    is_torn: bool,
+}
+
+impl<W: Write> LogWriter<W> {
+    /// A writer that has lost nothing yet.
+    pub(super) fn new(output: W, report: LossReport) -> Self {
+        Self {
+            output,
+            report,
+            lost: 0,
+            cause: None,
+            is_torn: false,
+        }
+    }
+
+    /// Writes until the end of the queue.
+    pub(super) fn run(mut self, queue: &LogQueue) {
+        loop {
+            let next = queue.next((self.lost > 0).then_some(LOG_REPORT));
+            self.lost = self.lost.saturating_add(queue.take_dropped());
+            self.tell_losses();
+            match next {
+                NextLine::Line(line) => self.write(&line),
+                NextLine::Nothing => {}
+                NextLine::End => break,
+            }
+        }
+        queue.end();
+    }
+
+    /// Tells how many lines were lost, where they would have been.
+    fn tell_losses(&mut self) {
+        if self.lost == 0 {
+            return;
+        }
+        let cause = self.cause.as_deref();
+        let report = (self.report)(self.lost, cause.unwrap_or("its reader is too slow"));
+        match self.put(&report) {
+            Ok(()) => {
+                self.lost = 0;
+                self.cause = None;
+            }
+            Err(error) => self.cause = Some(error.to_string()),
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        // The report was just refused: one attempt for each line is enough.
+        if self.lost > 0 {
+            self.lost = self.lost.saturating_add(1);
+        } else if let Err(error) = self.put(line) {
+            self.lost = 1;
+            self.cause = Some(error.to_string());
+        }
+    }
+
+    /// Writes a whole line, on a line of its own even after one that broke off.
+    fn put(&mut self, line: &[u8]) -> std::io::Result<()> {
+        if self.is_torn {
+            self.put_bytes(b"\n")?;
+            self.is_torn = false;
+        }
+        self.put_bytes(line)
+    }
+
+    fn put_bytes(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            match self.output.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => {
+                    bytes = bytes.get(length..).unwrap_or_default();
+                    self.is_torn = !bytes.is_empty();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(LOG_PAUSE),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::LOG_LINES;
+    use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// An output with room for so many bytes.
+    #[derive(Clone, Default)]
+    struct Disk {
+        room: Arc<Mutex<usize>>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Disk {
+        fn with_room(room: usize) -> Self {
+            let disk = Self::default();
+            disk.set_room(room);
+            disk
+        }
+
+        fn set_room(&self, room: usize) {
+            *self.room.lock().unwrap() = room;
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut room = self.room.lock().unwrap();
+            let length = bytes.len().min(*room);
+            if length == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            *room -= length;
+            self.written.lock().unwrap().write(&bytes[..length])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const PLENTY: usize = 1_000_000;
+
+    fn writer(disk: &Disk) -> LogWriter<Disk> {
+        let report = |count, cause: &str| format!("lost {count}: {cause}\n").into_bytes();
+        LogWriter::new(disk.clone(), Box::new(report))
+    }
+
+    /// Writes these lines and ends.
+    fn written(disk: &Disk, queue: &LogQueue) {
+        queue.close(Duration::ZERO);
+        writer(disk).run(queue);
+    }
+
+    #[test]
+    fn lines_are_written_in_order() {
+        let (disk, queue) = (Disk::with_room(PLENTY), LogQueue::default());
+        queue.push(b"one\n");
+        queue.push(b"two\n");
+        written(&disk, &queue);
+        assert_eq!(disk.text(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_full_disk_is_survived_and_what_it_cost_is_told_afterwards() {
+        let disk = Disk::default();
+        let mut writer = writer(&disk);
+        for _ in 0..37 {
+            writer.tell_losses();
+            writer.write(b"lost\n");
+        }
+        disk.set_room(PLENTY);
+        for line in [b"one\n", b"two\n"] {
+            writer.tell_losses();
+            writer.write(line);
+        }
+        assert_eq!(disk.text(), "lost 37: no storage space\none\ntwo\n");
+    }
+
+    #[test]
+    fn a_line_that_broke_off_does_not_swallow_the_next() {
+        let disk = Disk::with_room(3);
+        let mut writer = writer(&disk);
+        writer.write(b"first\n");
+        disk.set_room(PLENTY);
+        writer.tell_losses();
+        writer.write(b"second\n");
+        assert_eq!(disk.text(), "fir\nlost 1: no storage space\nsecond\n");
+    }
+
+    #[test]
+    fn what_found_no_room_in_the_queue_is_told() {
+        let (disk, queue) = (Disk::with_room(PLENTY), LogQueue::default());
+        for _ in 0..LOG_LINES + 5 {
+            queue.push(b"x\n");
+        }
+        written(&disk, &queue);
+        let text = disk.text();
+        assert_eq!(text.matches("x\n").count(), LOG_LINES);
+        assert_eq!(text.matches("lost 5: its reader is too slow\n").count(), 1);
+    }
+
+    #[test]
+    fn an_output_that_is_not_ready_is_tried_again() {
+        struct Busy(Disk, u32);
+        impl Write for Busy {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 += 1;
+                match self.1 {
+                    1 => Err(ErrorKind::Interrupted.into()),
+                    2 => Err(ErrorKind::WouldBlock.into()),
+                    _ => self.0.write(bytes),
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (disk, queue) = (Disk::with_room(PLENTY), LogQueue::default());
+        queue.push(b"one\n");
+        queue.close(Duration::ZERO);
+        LogWriter::new(Busy(disk.clone(), 0), Box::new(|_, _| Vec::new())).run(&queue);
+        assert_eq!(disk.text(), "one\n");
+    }
+
+    /// The reader of a pipe that stands still: those who log, and the end, do not wait for it.
+    #[test]
+    fn a_writer_that_waits_for_ever_holds_up_nothing() {
+        struct Stuck(std::sync::mpsc::Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Err(ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (release, stuck) = std::sync::mpsc::channel();
+        let queue = &LogQueue::default();
+        thread::scope(|scope| {
+            let writer = LogWriter::new(Stuck(stuck), Box::new(|_, _| b"lost\n".to_vec()));
+            scope.spawn(move || writer.run(queue));
+            for _ in 0..LOG_LINES * 2 {
+                queue.push(b"line\n");
+            }
+            queue.close(Duration::from_millis(1));
+            drop(release);
+        });
+    }
+}
