@@ -99,6 +99,7 @@
 //! - A head that the plugin made invalid (control characters in a value, no `:path`) refuses the request; Envoy answers
 //!   503 or 404. In a response the invalid field is dropped with a warning, where Envoy would write it out.
 //! - A trap ends every stream of the instance at once, and the instance is rebuilt with backoff. Nothing passes meanwhile.
+//!   A panic of the host or of one of its [`Services`] counts as a trap. One in an HTTP call is its reply, with status 503.
 //! - `on_response_headers` may not pause a local reply: it is sent regardless.
 //! - Shared queues, gRPC calls and foreign functions answer with the failing status that the SDKs accept.
 #![forbid(unsafe_code)]
