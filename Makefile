@@ -25,7 +25,7 @@ TESTS := not $(SYSTEMD)
 
 .PHONY: help
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 # One after the other, also with `make -j`: what is missing is told before minutes are spent on the build.
 .NOTPARALLEL:
@@ -54,6 +54,12 @@ test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, 
 .PHONY: test-core
 test-core: rust-tools nextest ## run the tests that need nothing but Rust
 	$(NEXTEST) --filterset 'not package(jetway-tests) and not (package(jetway-cockpit-session) and kind(test))'
+
+# For a quick round after a change of the core: link-time optimisation alone takes minutes.
+.PHONY: quick-module
+quick-module: rust-tools ## build the module without link-time optimisation, for JETWAY_FILTER_WASM
+	cargo build --package jetway-filter --target wasm32-wasip1 --profile module --target-dir $(TARGET_DIR)/module \
+	  --config profile.module.lto=false --config profile.module.codegen-units=16 --locked
 
 .PHONY: fuzz
 fuzz: rust-tools nextest ## try each parser with changed inputs for FUZZ_SECONDS=30

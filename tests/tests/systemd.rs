@@ -52,7 +52,7 @@ on_both_releases!(
     the_doctor_finds_what_is_wrong_on_the_machine,
 );
 
-const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../docs/guide.md");
 /// Longer than anything takes that is waited for.
 const LIMIT: Duration = Duration::from_secs(40);
 /// The rule for sudo in the guide, and its file.
@@ -108,7 +108,7 @@ impl Server {
             .run(&format!("cd {}; {command}", self.desk.display()))
     }
 
-    /// Runs the commands of the README in their order, up to the one that takes everything back.
+    /// Runs the commands of the guide in their order, up to the one that takes everything back.
     async fn follow_the_guide(&self) -> Result<()> {
         for command in guide() {
             self.operate(command)
@@ -180,7 +180,7 @@ impl Server {
 /// Alice and bob: she may use sudo, and nobody needs a password.
 fn make_accounts(machine: &Machine) -> Result<()> {
     ensure!(
-        README.contains(SUDO_RULE) && README.contains(SUDO_FILE),
+        GUIDE.contains(SUDO_RULE) && GUIDE.contains(SUDO_FILE),
         "the guide has the rule for sudo"
     );
     // Numbers that no account of this machine has, because the harness ends what runs under its accounts.
@@ -220,11 +220,7 @@ fn bring_file_and_programs(
 
 /// The commands of the guide for the proxy's and Cockpit's one machine: what is between the route and the way back.
 fn guide() -> Vec<&'static str> {
-    let section = README
-        .split("\n## ")
-        .find(|section| section.starts_with("Cockpit without a second password"))
-        .unwrap_or_default();
-    section
+    GUIDE
         .split("```sh\n")
         .skip(1)
         .filter_map(|rest| rest.split_once("```"))

@@ -12,7 +12,10 @@ use crate::config::Companion;
 use evaluator::Evaluator;
 
 const VECTORS: &str = include_str!("../../../../filter/core/src/policy/tests/ppl.json");
-const README: &str = include_str!("../../../../README.md");
+const DOCUMENTS: [&str; 2] = [
+    include_str!("../../../../README.md"),
+    include_str!("../../../../docs/guide.md"),
+];
 const POMERIUM: &str = include_str!("../../../../tests/files/pomerium.yaml");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy-config/examples");
 
@@ -34,9 +37,11 @@ fn criterion_faults(criterion: Value) -> Vec<String> {
     policy_faults(&json!({"allow": {"or": [criterion]}}))
 }
 
-/// The configuration files within the README.
-fn readme_files() -> Vec<Value> {
-    let blocks = README.split("```yaml\n").skip(1);
+/// The configuration files within the documents.
+fn documented_files() -> Vec<Value> {
+    let blocks = DOCUMENTS
+        .iter()
+        .flat_map(|document| document.split("```yaml\n").skip(1));
     let texts = blocks.filter_map(|block| block.split("```").next());
     texts
         .map(yaml)
@@ -64,7 +69,7 @@ fn lower(file: &Value) -> Value {
 
 #[test]
 fn the_examples_are_accepted() {
-    let (mut files, examples) = (readme_files(), examples());
+    let (mut files, examples) = (documented_files(), examples());
     assert!(!files.is_empty() && !examples.is_empty());
     files.extend(examples);
     files.push(lower(&yaml(POMERIUM)));

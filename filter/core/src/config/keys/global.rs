@@ -245,7 +245,7 @@ pub const GLOBAL: &[Key] = &[
         "require_email_verified",
         Kind::Word(&["strict", "off"]),
         By::FILTER,
-        "Jetway's own: `strict` relies only on email addresses that the provider states to be verified (`email_verified`, or `xms_edov` at `azure`), `off` on all; by default it depends on the kind of provider, see README.md",
+        "Jetway's own: `strict` relies only on email addresses that the provider states to be verified (`email_verified`, or `xms_edov` at `azure`), `off` on all; by default it depends on the kind of provider, see docs/signing-in.md",
     ),
     Key::honoured(
         "idp_allowed_tenants",

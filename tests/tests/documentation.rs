@@ -1,5 +1,6 @@
-//! Every command of README.md is run. A command that is not in the table below fails the test.
+//! Every command of README.md, CONTRIBUTING.md and docs/ is run. A command that is not in the table below fails the test.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +12,15 @@ use jetway_tests::{
 use tempfile::TempDir;
 
 const README: &str = include_str!("../../README.md");
-const CI: &str = include_str!("../../.ci/run");
+const GUIDE: &str = include_str!("../../docs/guide.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const DOCUMENTS: [&str; 5] = [
+    README,
+    GUIDE,
+    OPERATIONS,
+    include_str!("../../docs/envoy.md"),
+    include_str!("../../CONTRIBUTING.md"),
+];
 
 /// How a command is run, and by what one sees that it worked.
 enum How {
@@ -33,8 +42,11 @@ enum How {
     Demo,
     /// This test is part of what it runs.
     Ci,
+    /// It builds or tests parts of this repository, for which it would wait for the build that runs this test.
+    Builds,
 }
 
+/// In the order in which they are run: later ones use the files of earlier ones.
 const COMMANDS: &[(&str, How)] = &[
     ("make demo", How::Demo),
     (
@@ -50,6 +62,15 @@ const COMMANDS: &[(&str, How)] = &[
     // A part of `make test`.
     ("make test-core", How::Ci),
     ("make help", How::PrintsAtHome("make demo")),
+    (
+        "cargo test -p jetway-core --lib gate::tests::sign_in",
+        How::Builds,
+    ),
+    ("make quick-module", How::Builds),
+    (
+        "JETWAY_FILTER_WASM=$PWD/target/module/wasm32-wasip1/module/jetway_filter.wasm cargo test --release -p jetway-tests --test sign_in",
+        How::Builds,
+    ),
     ("jetway keygen", How::Prints("cookie_secret: ")),
     (
         "jetway check -c jetway.yaml",
@@ -123,11 +144,10 @@ const SIGN_ON: &str =
     "jetway explain -c jetway.yaml --as alice@example.com GET https://cockpit.example.com/";
 
 #[test]
-fn every_command_is_known() -> Result<()> {
-    let written = commands();
-    let known: Vec<&str> = COMMANDS.iter().map(|(command, _)| *command).collect();
-    assert_eq!(written, known, "the commands of README.md, in their order");
-    Ok(())
+fn every_command_is_known() {
+    let written: BTreeSet<&str> = DOCUMENTS.into_iter().flat_map(commands).collect();
+    let known: BTreeSet<&str> = COMMANDS.iter().map(|(command, _)| *command).collect();
+    assert_eq!(written, known);
 }
 
 #[test]
@@ -145,7 +165,7 @@ fn the_commands_of_an_operator_work() -> Result<()> {
                 How::PrintsAtHome(text) => place.prints(command, &home(), text),
                 How::Writes(file) => place.writes(command, file),
                 How::Serves(text) => place.serves(command, text).await,
-                How::Demo | How::Ci | How::UnderSystemd => Ok(()),
+                How::Demo | How::Ci | How::Builds | How::UnderSystemd => Ok(()),
             };
             result.with_context(|| format!("`{command}`"))?;
         }
@@ -177,35 +197,28 @@ fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
     })
 }
 
-#[test]
-fn continuous_integration_runs_the_tests() {
-    assert!(
-        CI.contains("make --no-print-directory test\n"),
-        "`make test` is what .ci/run runs"
-    );
-    assert!(
-        CI.contains("make --no-print-directory test-systemd\n"),
-        "and so it does with `make test-systemd`"
-    );
+/// The lines of a document's `sh` blocks.
+fn commands(document: &'static str) -> impl Iterator<Item = &'static str> {
+    blocks(document, "sh")
+        .flat_map(str::lines)
+        .filter(|line| !line.is_empty())
 }
 
-/// The lines of the `sh` blocks.
-fn commands() -> Vec<&'static str> {
-    let blocks = README
-        .split("```sh\n")
+/// A document's blocks in this language.
+fn blocks(document: &'static str, language: &str) -> impl Iterator<Item = &'static str> {
+    document
+        .split(&format!("```{language}\n"))
         .skip(1)
-        .filter_map(|rest| rest.split_once("```"));
-    blocks
-        .flat_map(|(block, _)| block.lines())
-        .filter(|line| !line.is_empty())
-        .collect()
+        .filter_map(|rest| Some(rest.split_once("```")?.0))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// An operator's folder with the file of the README and what it names.
+/// An operator's folder with the configuration of the README and what it names.
 struct Place {
     folder: TempDir,
     path: String,
@@ -216,12 +229,12 @@ impl Place {
         let folder = tempfile::Builder::new()
             .prefix("jetway-readme-")
             .tempdir()?;
-        let mut written = README
-            .split("```yaml\n")
-            .skip(1)
-            .filter_map(|rest| rest.split_once("```"));
-        let (yaml, _) = written.next().context("the README has a file")?;
-        let (cases, _) = written.next().context("the README has cases")?;
+        let yaml = blocks(README, "yaml")
+            .next()
+            .context("the README has a file")?;
+        let cases = blocks(OPERATIONS, "yaml")
+            .next()
+            .context("the page about operations has cases")?;
         std::fs::write(folder.path().join("cases.yaml"), cases)?;
         let port = Port::reserve()?;
         let listening = format!("address: 127.0.0.1:{}\n", port.number());
@@ -272,11 +285,9 @@ impl Place {
 
     /// Puts the route of the guide to single sign-on into the file.
     fn sign_on(&self) -> Result<()> {
-        let route = README
-            .split("```yaml\n")
-            .nth(3)
+        let route = blocks(GUIDE, "yaml")
+            .next()
             .context("the guide has a route")?;
-        let (route, _) = route.split_once("```").context("the route ends")?;
         let file = self.folder.path().join("jetway.yaml");
         let text = std::fs::read_to_string(&file)?;
         let (top, _) = text
