@@ -174,8 +174,8 @@ impl Remaining<'_> {
         if more.get("sub") != claims.get("sub") {
             return self.fail(TokenProblem::Subject.into(), gate);
         }
-        email::add_userinfo(&mut claims, more);
-        self.finish(&gate.translate(claims), tokens, gate, env)
+        email::add_userinfo(&mut claims, gate.translate(more));
+        self.finish(&claims, tokens, gate, env)
     }
 
     fn at(self, stage: Stage) -> Waiting {
