@@ -301,6 +301,32 @@ fn n_11_forgeries_are_limited_for_each_address() {
     assert_eq!(status(&from(&mut world, &gate, attacker, &late)), 200);
 }
 
+/// N-11: a token that was good a minute ago is verified again, whatever else came from its address.
+#[test]
+fn n_11_forgeries_keep_no_known_token_out() {
+    let format = json!({"bearer_token_format": "idp_identity_token"});
+    let mut world = world("idp_identity_token");
+    let gate = world.other_worker(&format);
+    let known = world.fake.sign(&claims(&world, &json!({})));
+    let unknown = world.fake.sign(&claims(&world, &json!({"jti": "good"})));
+    let client = "192.0.2.1";
+    assert_eq!(status(&from(&mut world, &gate, client, &known)), 200);
+    world.later(30);
+    let forger = FakeProvider::with_key(9, "k1");
+    for number in 0..30 {
+        let forged = forger.sign(&claims(&world, &json!({"jti": number.to_string()})));
+        assert_eq!(status(&from(&mut world, &gate, client, &forged)), 401);
+    }
+    world.later(31);
+    assert_eq!(status(&from(&mut world, &gate, client, &unknown)), 429);
+    assert_eq!(status(&from(&mut world, &gate, client, &known)), 200);
+    // It is verified, not believed: the provider has another key of this name by now.
+    world.later(61);
+    let rotated = FakeProvider::with_key(2, "k1").jwks();
+    gate.absorb_keys(&ok(&rotated), &world.fixture.env());
+    assert_eq!(status(&from(&mut world, &gate, client, &known)), 401);
+}
+
 /// N-11: what no key has signed is judged anew once there are other keys.
 #[test]
 fn n_11_new_keys_clear_what_was_refused() {
