@@ -238,7 +238,7 @@ impl Gate {
         let mut session =
             Session::new(id, identity, env.now, lifetime.min(longest)).begun_at(begun);
         session.provider_session = crate::oidc::logout_token::provider_session(&claims);
-        Some(session.chosen_for(&self.policy_digest))
+        Some(session.chosen_for(&self.terms))
     }
 }
 

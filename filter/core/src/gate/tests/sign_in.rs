@@ -415,6 +415,25 @@ fn n_01_pings_userinfo_is_about_its_mail() {
     }
 }
 
+/// N-01: a session's word on its address is worth what the file asked for when it was judged.
+#[test]
+fn n_01_a_stricter_file_asks_to_sign_in_again() {
+    let strict = json!({"require_email_verified": "strict"});
+    for (before, after, expected) in [
+        (json!({}), json!({}), 200),
+        (json!({}), strict.clone(), 303),
+        (json!({"require_email_verified": "off"}), json!({}), 303),
+        (strict.clone(), strict, 200),
+    ] {
+        let mut world = World::with(&before);
+        let jar = world.sign_in("app.test", "/", "alice@corp.test");
+        assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+        world.gate = world.other_worker(&after);
+        let visited = world.visit("app.test", "/", &jar);
+        assert_eq!(status(&visited), expected, "{before} {after}");
+    }
+}
+
 #[test]
 fn before_the_metadata_is_there_navigations_are_held() {
     let gate = Gate::new(config(&json!({})));
