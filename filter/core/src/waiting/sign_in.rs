@@ -46,6 +46,11 @@ impl SignIn {
         }
     }
 
+    /// Whether it is the provider's keys that are waited for.
+    pub(super) const fn is_for_keys(&self) -> bool {
+        matches!(self.stage, Stage::FetchingKeys(_))
+    }
+
     /// Goes on with the provider's answer.
     pub(super) fn resume(
         self,
