@@ -126,9 +126,15 @@ impl Plugin {
     pub(crate) fn forget(&self, id: u32) {
         self.watched.borrow_mut().remove(&id);
         self.held.borrow_mut().retain(|held| held.stream.id != id);
-        self.calls.borrow_mut().retain(
-            |_, pending| !matches!(pending, Pending::Request(stream, _) if stream.id == id),
+        let mut calls = self.calls.borrow_mut();
+        let own = calls.extract_if(
+            |_, pending| matches!(pending, Pending::Request(stream, _) if stream.id == id),
         );
+        for (_, pending) in own {
+            if let Pending::Request(_, waiting) = pending {
+                self.gate.abandon(&waiting);
+            }
+        }
     }
 }
 

@@ -30,14 +30,15 @@ impl AddressLimit {
     /// count as one.
     pub(crate) fn wait(&self, address: Option<IpAddr>, env: &Env<'_>) -> Option<u64> {
         let bytes = self.counts.find(env.shared, &name(address), env.now)?;
-        let count = Count::read(&bytes)?;
+        let count = self.read(&bytes, env.now)?;
         (count.times >= self.most).then(|| count.until.since(env.now))
     }
 
     /// Counts one time more.
     pub(crate) fn count(&self, address: Option<IpAddr>, env: &Env<'_>) {
         let change = |present: Option<&[u8]>| {
-            let count = present.and_then(Count::read).unwrap_or_else(|| Count {
+            let known = present.and_then(|bytes| self.read(bytes, env.now));
+            let count = known.unwrap_or_else(|| Count {
                 until: env.now.plus(self.seconds),
                 times: 0,
             });
@@ -47,6 +48,11 @@ impl AddressLimit {
         let _ = self
             .counts
             .update(env.shared, &name(address), env.now, change);
+    }
+
+    /// A count, unless it is from before the clock was set back: none lasts for longer than its seconds.
+    fn read(&self, bytes: &[u8], now: Timestamp) -> Option<Count> {
+        Count::read(bytes).filter(|count| count.until <= now.plus(self.seconds))
     }
 }
 
@@ -121,6 +127,27 @@ mod tests {
         }
         fixture.now = begun.plus(59);
         assert_eq!(LIMIT.wait(client, &fixture.env()), Some(1));
+        fixture.now = begun.plus(60);
+        assert_eq!(LIMIT.wait(client, &fixture.env()), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_nobody_out() {
+        let mut fixture = Fixture::new();
+        let begun = fixture.now;
+        let client = address("192.0.2.1");
+        fixture.now = begun.plus(3600);
+        for _ in 0..3 {
+            LIMIT.count(client, &fixture.env());
+        }
+        assert_eq!(LIMIT.wait(client, &fixture.env()), Some(60));
+        fixture.now = begun;
+        assert_eq!(LIMIT.wait(client, &fixture.env()), None);
+        for _ in 0..3 {
+            assert_eq!(LIMIT.wait(client, &fixture.env()), None);
+            LIMIT.count(client, &fixture.env());
+        }
+        assert_eq!(LIMIT.wait(client, &fixture.env()), Some(60));
         fixture.now = begun.plus(60);
         assert_eq!(LIMIT.wait(client, &fixture.env()), None);
     }

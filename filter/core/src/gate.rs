@@ -22,6 +22,7 @@ mod routes;
 mod shrink;
 mod sign_in;
 mod sign_out;
+mod terms;
 mod upgrade;
 mod visit;
 mod watch;
@@ -107,7 +108,8 @@ pub struct Gate {
     needs: ClaimNeeds,
     /// Those of them that policies ask for.
     policy_needs: ClaimNeeds,
-    policy_digest: String,
+    /// On what terms sessions are made.
+    terms: String,
     asks_for_address: bool,
     /// Whether a route takes the provider's tokens.
     takes_tokens: bool,
@@ -172,6 +174,8 @@ impl Gate {
         let reserved_headers = identity.reserved_headers.iter().map(String::as_str);
         let plans = config.routes.iter().map(|route| Plan::of(route, identity));
         let secret = config.session.secret.as_ref();
+        let provider = config.provider.as_ref();
+        let email_trust = provider.map(|provider| &provider.email_trust);
         Self {
             index: RouteIndex::new(&config.routes, config.listener.port()),
             plans: plans.collect(),
@@ -192,7 +196,7 @@ impl Gate {
             renewals: Queue::default(),
             in_force: OnceCell::new(),
             needs,
-            policy_digest: policy_needs.digest(),
+            terms: terms::digest(&policy_needs, email_trust),
             policy_needs,
             asks_for_address: policies().any(Policy::asks_for_address)
                 || cockpits().next().is_some(),

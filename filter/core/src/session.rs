@@ -42,7 +42,8 @@ pub struct Session {
     /// Names of claims of which values were given up, because they did not fit.
     #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
     incomplete: BTreeSet<String>,
-    /// For which policies the claims were chosen, see [`crate::needs::ClaimNeeds::digest`].
+    /// On what terms of the file it was made: for which policies the claims were chosen, and by which rules the address was
+    /// judged.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     chosen_for: String,
     /// The last request that this cookie remembers, Unix seconds.
@@ -287,7 +288,7 @@ impl Session {
         }
     }
 
-    /// The same session with the digest of the needs by which its claims were chosen.
+    /// The same session with the digest of the terms on which it was made.
     #[must_use]
     pub fn chosen_for(self, digest: &str) -> Self {
         Self {
@@ -296,8 +297,8 @@ impl Session {
         }
     }
 
-    /// Whether the session has what policies with these needs ask for. One that began under another file may lack a claim
-    /// that a new `deny` rule is about.
+    /// Whether the session was made on these terms. One that began under another file may lack a claim that a new `deny` rule
+    /// is about, or have an address that counts no more.
     #[must_use]
     pub fn answers(&self, digest: &str) -> bool {
         self.chosen_for == digest

@@ -36,6 +36,15 @@ impl Waiting {
         Self(Box::new(flow))
     }
 
+    /// Whether it is the provider's keys that are waited for.
+    pub(crate) fn is_for_keys(&self) -> bool {
+        match &*self.0 {
+            Flow::SignIn(sign_in) => sign_in.is_for_keys(),
+            Flow::BearerKeys(_) | Flow::ProviderLogout(_) => true,
+            Flow::SignOut(_) => false,
+        }
+    }
+
     /// Goes on with the provider's answer. `request` is the request that waits, as it was at the beginning.
     pub fn resume(
         self,

@@ -364,6 +364,6 @@ impl Gate {
         session.provider_session = logout_token::provider_session(claims);
         session.renewal = Renewal::first(&tokens.grant, nonce, env);
         session.keep_hint(&tokens.id_token);
-        Ok(session.chosen_for(&self.policy_digest))
+        Ok(session.chosen_for(&self.terms))
     }
 }

@@ -7,6 +7,7 @@ use crate::address_limit::AddressLimit;
 use crate::env::Env;
 use crate::oidc::provider::NewKeys;
 use crate::shared::Shelves;
+use crate::waiting::Waiting;
 
 /// How often tokens of one client address may make us fetch the provider's keys because theirs are not known.
 ///
@@ -36,6 +37,14 @@ pub(crate) enum KeyLookup {
 pub(super) struct TooManyFetches(pub(super) u64);
 
 impl Gate {
+    /// The request that waited is gone, and the answer that it waited for is not coming. Keys that were looked for are
+    /// fetched without it: whoever goes away takes them from nobody else.
+    pub fn abandon(&self, waiting: &Waiting) {
+        if let Some(provider) = self.provider.as_ref().filter(|_| waiting.is_for_keys()) {
+            provider.miss_keys();
+        }
+    }
+
     /// Looks for a key that a token of this client names and that is not known.
     ///
     /// # Errors

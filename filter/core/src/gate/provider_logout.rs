@@ -10,8 +10,10 @@ use super::Gate;
 use super::forged::digest_of;
 use super::key_lookup::TooManyFetches;
 use super::sign_in::hold;
+use crate::address_limit::AddressLimit;
 use crate::config::Origin;
 use crate::env::Env;
+use crate::oidc::keys::MAX_TRIED;
 use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
 use crate::oidc::metadata::is_issuer;
 use crate::oidc::provider::NewKeys;
@@ -48,6 +50,27 @@ const PROVIDER_SESSIONS: Shelves = Shelves {
     bytes: 32 * 1024,
 };
 
+/// How many logout tokens that no key has signed are tried by all keys that may be meant, for one client address: such a
+/// token costs up to [`MAX_TRIED`] signatures of one to three milliseconds. Beyond that a token may cost one signature, so
+/// that a good one that names its key counts, from whatever address it comes.
+const FORGERIES: AddressLimit = AddressLimit {
+    counts: Shelves {
+        kind: "forged logout tokens",
+        count: 16,
+        bytes: 8 * 1024,
+    },
+    most: 30,
+    seconds: 60,
+};
+
+/// Why a logout token ends nothing.
+enum NotEnded {
+    /// It does not hold.
+    Problem(LogoutProblem),
+    /// It would take several signatures to tell, and its client has sent too many forgeries: for so many seconds more.
+    TooManyForgeries(u64),
+}
+
 impl Gate {
     /// Takes a logout token.
     pub(super) fn backchannel_logout(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
@@ -75,48 +98,70 @@ impl Gate {
 
     /// Judges a logout token and ends what it names.
     ///
-    /// A token that a known key has signed counts whatever else comes: nothing is limited here but the fetches of keys
-    /// that are not known. What anybody can send costs one signature when it looks right, and none when it is repeated.
+    /// A token that names the known key that has signed it counts whatever else comes: limited for each client are the
+    /// fetches of keys that are not known, and forgeries that cost more than one signature. One that is repeated costs
+    /// none.
     fn end_by_token(&self, token: String, client: Option<IpAddr>, env: &mut Env<'_>) -> Step {
-        match self.verify_logout(&token, env) {
+        match self.verify_logout(&token, client, env) {
             Ok(logout) => Step::Reply(self.end_named(&logout, env)),
-            Err(LogoutProblem::UnknownKey) => match self.look_for_keys(client, env) {
-                Ok(NewKeys::Adopted) => self.end_by_new_keys(&token, env),
-                Ok(NewKeys::Call(call)) => {
-                    let waiting = ProviderLogout::new(token);
-                    Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
+            Err(NotEnded::Problem(LogoutProblem::UnknownKey)) => {
+                match self.look_for_keys(client, env) {
+                    Ok(NewKeys::Adopted) => self.end_by_new_keys(&token, client, env),
+                    Ok(NewKeys::Call(call)) => {
+                        let waiting = ProviderLogout::new(token, client);
+                        Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
+                    }
+                    Ok(NewKeys::None) => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
+                    Err(TooManyFetches(seconds)) => {
+                        refuse_client(seconds, "too many of its tokens name unknown keys")
+                    }
                 }
-                Ok(NewKeys::None) => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
-                Err(TooManyFetches(seconds)) => refuse_fetch(seconds),
-            },
-            Err(problem) => refuse_logout(&problem.to_string()),
+            }
+            Err(why) => refuse_token(&why),
         }
     }
 
     /// Judges a logout token by keys that were fetched for it.
-    pub(crate) fn end_by_new_keys(&self, token: &str, env: &mut Env<'_>) -> Step {
-        match self.verify_logout(token, env) {
+    pub(crate) fn end_by_new_keys(
+        &self,
+        token: &str,
+        client: Option<IpAddr>,
+        env: &mut Env<'_>,
+    ) -> Step {
+        match self.verify_logout(token, client, env) {
             Ok(logout) => Step::Reply(self.end_named(&logout, env)),
-            Err(problem) => refuse_logout(&problem.to_string()),
+            Err(why) => refuse_token(&why),
         }
     }
 
-    fn verify_logout(&self, token: &str, env: &Env<'_>) -> Result<LogoutToken, LogoutProblem> {
-        let (provider, metadata) = self.known_provider().ok_or(LogoutProblem::UnknownKey)?;
+    fn verify_logout(
+        &self,
+        token: &str,
+        client: Option<IpAddr>,
+        env: &Env<'_>,
+    ) -> Result<LogoutToken, NotEnded> {
+        let known = self.known_provider();
+        let (provider, metadata) = known.ok_or(NotEnded::Problem(LogoutProblem::UnknownKey))?;
         let digest = digest_of(token);
         if self.forged.has(&digest, &metadata, env.now) {
-            return Err(LogoutProblem::Signature);
+            return Err(NotEnded::Problem(LogoutProblem::Signature));
         }
+        let wait = FORGERIES.wait(client, env);
         let expected = Expected {
             issuer: &metadata.discovered.issuer,
             client_id: &provider.settings().client_id,
             now: env.now,
+            most_keys: if wait.is_some() { 1 } else { MAX_TRIED },
         };
         let verified = logout_token::verify(token, &metadata.keys, &expected);
         if verified == Err(LogoutProblem::Signature) {
             self.forged.remember(digest, &metadata, env.now);
+            FORGERIES.count(client, env);
         }
-        verified
+        verified.map_err(|problem| match (problem, wait) {
+            (LogoutProblem::TooManyKeys, Some(seconds)) => NotEnded::TooManyForgeries(seconds),
+            (problem, _) => NotEnded::Problem(problem),
+        })
     }
 
     /// Ends what a good logout token names, once.
@@ -297,9 +342,19 @@ fn shelf_name(issuer: &str, id: &str) -> String {
     format!("{issuer}\n{id}")
 }
 
-/// The answer to a client whose tokens have named too many unknown keys.
-fn refuse_fetch(seconds: u64) -> Step {
-    let why = "too many of its tokens name unknown keys";
+/// The answer to a token that ends nothing.
+fn refuse_token(why: &NotEnded) -> Step {
+    match why {
+        NotEnded::Problem(problem) => refuse_logout(&problem.to_string()),
+        NotEnded::TooManyForgeries(seconds) => refuse_client(
+            *seconds,
+            "it does not name its key, and the signature of too many tokens of its client does not fit",
+        ),
+    }
+}
+
+/// The answer to a client whose tokens have cost too much, for so many seconds.
+fn refuse_client(seconds: u64, why: &str) -> Step {
     let mut reply = json_error(429, "temporarily_unavailable", why);
     reply.add("retry-after", seconds.max(1).to_string());
     reply.event = format!("back-channel logout refused: {why}").into();

@@ -116,7 +116,7 @@ impl Gate {
         let settings = self.provider.as_ref().map(Provider::settings);
         let trust = &settings.ok_or(TokenProblem::Issuer)?.email_trust;
         let identity = claims::identity(claims, trust, &self.needs)?;
-        Ok(session.renewed(identity).chosen_for(&self.policy_digest))
+        Ok(session.renewed(identity).chosen_for(&self.terms))
     }
 
     /// Tells all workers what a renewal came to, and the log in one line.

@@ -86,7 +86,7 @@ impl Gate {
         let Some(silence) = self.silence(&session, env) else {
             return Visit::default();
         };
-        if !session.answers(&self.policy_digest) {
+        if !session.answers(&self.terms) {
             return Visit::default();
         }
         let is_unnoted = self.note_use(&session, silence, env);

@@ -106,8 +106,11 @@ impl Gate {
         if newest.is_stranded(env.now) {
             return Err((newest, STRANDED));
         }
-        if !newest.answers(&self.policy_digest) {
-            return Err((newest, "the policies ask for other claims"));
+        if !newest.answers(&self.terms) {
+            return Err((
+                newest,
+                "the configuration asks for other claims, or for another proof of the address",
+            ));
         }
         // Nobody waits here; what comes of it is seen at one of the next looks.
         let _ = self.renew_when_due(&newest, env);

@@ -56,20 +56,29 @@ pub(crate) fn vouched<'c>(claims: &'c Claims, trust: &EmailTrust) -> Cow<'c, Cla
 /// Claims that say something about the address beside them.
 const ABOUT_EMAIL: [&str; 2] = ["email_verified", "xms_edov"];
 
-/// Adds to an ID token's claims what only UserInfo says (OpenID Connect Core 1.0 section 5.3.2). What is said about an
-/// address is said about the one beside it, and never moves to another.
+/// Adds to an ID token's claims what only UserInfo says (OpenID Connect Core 1.0 section 5.3.2). A good word about an
+/// address is said about the one beside it, and never moves to another. A denial counts wherever it stands: which address
+/// it means is not always written the same way, or at all.
 pub(crate) fn add_userinfo(claims: &mut Claims, userinfo: Claims) {
     if !claims.contains_key("email") {
-        claims.retain(|name, _| !ABOUT_EMAIL.contains(&name.as_str()));
+        claims.retain(|name, value| !ABOUT_EMAIL.contains(&name.as_str()) || is_denial(value));
     }
     let is_same = claims
         .get("email")
         .is_none_or(|email| userinfo.get("email") == Some(email));
     for (name, value) in userinfo {
-        if is_same || !ABOUT_EMAIL.contains(&name.as_str()) {
+        let is_about_email = ABOUT_EMAIL.contains(&name.as_str());
+        if is_about_email && is_denial(&value) {
+            claims.insert(name, value);
+        } else if is_same || !is_about_email {
             claims.entry(name).or_insert(value);
         }
     }
+}
+
+/// Whether the value of such a claim says that the address is not the user's. A value that says nothing does not.
+fn is_denial(value: &Value) -> bool {
+    !value.is_null() && !is_yes(value)
 }
 
 /// Whether UserInfo may know more about the address in these claims.
@@ -103,7 +112,7 @@ fn is_of_domain_owner(claims: &Claims, trust: &EmailTrust, is_strict: bool) -> b
     is_trusted && !is_denied && !is_strict
 }
 
-/// Microsoft calls `xms_edov` a boolean, and writes `true`, `1`, `"1"` or `"true"`.
+/// Whether a claim says yes: Microsoft calls `xms_edov` a boolean, and writes `true`, `1`, `"1"` or `"true"`.
 fn is_yes(value: &Value) -> bool {
     match value {
         Value::Bool(yes) => *yes,
@@ -298,6 +307,48 @@ mod tests {
                 json!({"email": "a@b.test", "email_verified": false}),
                 json!({"email": "a@b.test", "email_verified": true, "name": "A"}),
                 json!({"email": "a@b.test", "email_verified": false, "name": "A"}),
+            ),
+        ] {
+            let mut claims = token.as_object().unwrap().clone();
+            add_userinfo(&mut claims, userinfo.as_object().unwrap().clone());
+            assert_eq!(Value::Object(claims), expected, "{token} {userinfo}");
+        }
+    }
+
+    /// N-01: a denial counts wherever it stands; only a good word is about one address.
+    #[test]
+    fn n_01_a_denial_always_counts() {
+        for (token, userinfo, expected) in [
+            (
+                json!({"email": "a@b.test"}),
+                json!({"email": "A@b.test", "email_verified": false}),
+                json!({"email": "a@b.test", "email_verified": false}),
+            ),
+            (
+                json!({"email_verified": false}),
+                json!({"email": "a@b.test"}),
+                json!({"email": "a@b.test", "email_verified": false}),
+            ),
+            (
+                json!({"email_verified": false}),
+                json!({"email": "a@b.test", "email_verified": true}),
+                json!({"email": "a@b.test", "email_verified": false}),
+            ),
+            (
+                json!({"email": "a@b.test", "email_verified": true}),
+                json!({"email_verified": "false"}),
+                json!({"email": "a@b.test", "email_verified": "false"}),
+            ),
+            (
+                json!({"email": "a@b.test", "xms_edov": true}),
+                json!({"email": "c@b.test", "xms_edov": "0"}),
+                json!({"email": "a@b.test", "xms_edov": "0"}),
+            ),
+            // No word is no denial.
+            (
+                json!({"email": "a@b.test", "email_verified": true}),
+                json!({"email": "a@b.test", "email_verified": null}),
+                json!({"email": "a@b.test", "email_verified": true}),
             ),
         ] {
             let mut claims = token.as_object().unwrap().clone();

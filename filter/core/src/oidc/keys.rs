@@ -17,7 +17,7 @@ const MAX_KEYS: usize = 64;
 /// How many keys of a provider are tried with one token: each costs one to three milliseconds, and anybody may send tokens.
 /// A provider with more keys of one algorithm has to name the one that it signs with (OpenID Connect Core 1.0 section
 /// 10.1).
-const MAX_TRIED: usize = 8;
+pub(crate) const MAX_TRIED: usize = 8;
 /// Smallest and largest RSA modulus in bytes: below, keys can be factored; above, verifying takes too long.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
@@ -59,7 +59,7 @@ pub(crate) enum Vouched {
     No,
     /// None of them is of the token's name and algorithm.
     UnknownKey,
-    /// The token does not name its key, and there are too many that may be meant. None was tried.
+    /// The token does not name its key, and more may be meant than are tried. None was tried.
     TooManyKeys,
 }
 
@@ -126,12 +126,23 @@ impl KeySet {
         parts: &Compact,
         options: &VerificationOptions,
     ) -> Vouched {
+        self.vouches_within(token, parts, options, MAX_TRIED)
+    }
+
+    /// The same, with at most so many signatures: when more keys may be meant, only the one that the token names is tried.
+    pub(crate) fn vouches_within(
+        &self,
+        token: &str,
+        parts: &Compact,
+        options: &VerificationOptions,
+        most_keys: usize,
+    ) -> Vouched {
         let id = parts.key_id.as_deref();
         let mut tried: Vec<&Key> = self.candidates(&parts.algorithm, id).collect();
         if tried.is_empty() {
             return Vouched::UnknownKey;
         }
-        if tried.len() > MAX_TRIED {
+        if tried.len() > most_keys {
             // Those without a name give way to the one that is meant.
             tried.retain(|key| id.is_some() && key.id.as_deref() == id);
         }

@@ -47,6 +47,8 @@ struct State {
     failures: u32,
     /// Somebody asked since the last fetch: nothing is fetched for nobody.
     wanted: bool,
+    /// A look for new keys was made for a request that went away, and the answer with it.
+    missed_keys: bool,
     /// Since when requests ask for metadata that is not known.
     unknown_since: Option<Timestamp>,
     /// Whether the log was told that the provider's keys show secrets.
@@ -145,7 +147,7 @@ impl Provider {
             state.current = None;
             state.unknown_since = None;
         }
-        let fresh = state.current.is_some() && age < REFRESH_AFTER;
+        let fresh = state.current.is_some() && age < REFRESH_AFTER && !state.missed_keys;
         if fresh || !state.wanted || !self.common.begin_fetch(env) {
             return ProviderDue::Nothing;
         }
@@ -168,6 +170,7 @@ impl Provider {
         state.warned = keys.shows_secrets();
         state.current = Some(Rc::new(Metadata { discovered, keys }));
         state.documents = documents;
+        state.missed_keys = false;
         true
     }
 
@@ -234,6 +237,12 @@ impl Provider {
             }
             _ => NewKeys::None,
         }
+    }
+
+    /// The answer to [`Provider::refetch_keys`] will not come, because the request that waited for it is gone. No other
+    /// request may look for a while, so that the documents are due now: their fetch belongs to no request.
+    pub(crate) fn miss_keys(&self) {
+        self.state.borrow_mut().missed_keys = true;
     }
 
     /// Takes in the answer to [`Provider::refetch_keys`]; a bad one changes nothing.

@@ -188,7 +188,7 @@ impl Remaining {
             return self.end(End::Over(IDENTITY_CHANGED), gate, env);
         }
         let mut claims = claims.unwrap_or_default();
-        email::add_userinfo(&mut claims, more);
+        email::add_userinfo(&mut claims, gate.translate(more));
         self.finish(Some(&claims), refreshed, gate, env)
     }
 

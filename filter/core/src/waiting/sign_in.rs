@@ -46,6 +46,11 @@ impl SignIn {
         }
     }
 
+    /// Whether it is the provider's keys that are waited for.
+    pub(super) const fn is_for_keys(&self) -> bool {
+        matches!(self.stage, Stage::FetchingKeys(_))
+    }
+
     /// Goes on with the provider's answer.
     pub(super) fn resume(
         self,
@@ -174,8 +179,8 @@ impl Remaining<'_> {
         if more.get("sub") != claims.get("sub") {
             return self.fail(TokenProblem::Subject.into(), gate);
         }
-        email::add_userinfo(&mut claims, more);
-        self.finish(&gate.translate(claims), tokens, gate, env)
+        email::add_userinfo(&mut claims, gate.translate(more));
+        self.finish(&claims, tokens, gate, env)
     }
 
     fn at(self, stage: Stage) -> Waiting {

@@ -232,8 +232,10 @@ impl Gate {
         let silence = self
             .silence(&session, env)
             .ok_or("the program has not used the session for too long")?;
-        if !session.answers(&self.policy_digest) {
-            return Err("the policies ask for other claims");
+        if !session.answers(&self.terms) {
+            return Err(
+                "the configuration asks for other claims, or for another proof of the address",
+            );
         }
         self.note_use(&session, silence, env);
         Ok(session)

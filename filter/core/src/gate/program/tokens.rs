@@ -64,6 +64,12 @@ struct Verified {
     session: Rc<Session>,
 }
 
+impl Verified {
+    fn is_of(&self, digest: &TokenDigest, format: BearerFormat) -> bool {
+        self.digest == *digest && self.format == format
+    }
+}
+
 impl BearerTokens {
     fn remembered(
         &self,
@@ -74,8 +80,15 @@ impl BearerTokens {
         let slots = self.slots.borrow();
         let known = slots.get(slot(digest, REMEMBERED))?.as_ref()?;
         let fresh = known.at <= now && now.since(known.at) < REMEMBERED_FOR;
-        let same = known.digest == *digest && known.format == format;
-        (fresh && same && known.session.is_live(now)).then(|| Rc::clone(&known.session))
+        let usable = fresh && known.is_of(digest, format) && known.session.is_live(now);
+        usable.then(|| Rc::clone(&known.session))
+    }
+
+    /// Whether a token was good when it was verified last, however long ago.
+    fn knows(&self, digest: &TokenDigest, format: BearerFormat) -> bool {
+        let slots = self.slots.borrow();
+        let known = slots.get(slot(digest, REMEMBERED)).and_then(Option::as_ref);
+        known.is_some_and(|known| known.is_of(digest, format))
     }
 
     fn remember(&self, verified: Verified) {
@@ -149,7 +162,8 @@ impl Gate {
         verified.map_err(|problem| self.refuse_token(request, problem.word()))
     }
 
-    /// Verifies a token by the keys that are there, unless its client's address has sent too many that do not hold.
+    /// Verifies a token by the keys that are there, unless its client's address has sent too many that do not hold. One
+    /// that was good before is verified in any case: it is no forgery of that address, at most one that has ended since.
     ///
     /// # Errors
     /// A step to take first.
@@ -167,7 +181,8 @@ impl Gate {
         if self.forged.has(&digest, &metadata, env.now) {
             return Ok(Err(TokenProblem::Signature));
         }
-        if let Some(seconds) = FORGERIES.wait(request.source, env) {
+        let wait = FORGERIES.wait(request.source, env);
+        if let Some(seconds) = wait.filter(|_| !self.bearers.knows(&digest, format)) {
             return Err(Box::new(self.refuse_flood(request, seconds)));
         }
         let verified = self.verify_by(&metadata, token, format, env.now);
@@ -223,7 +238,7 @@ impl Gate {
         let mut session =
             Session::new(id, identity, env.now, lifetime.min(longest)).begun_at(begun);
         session.provider_session = crate::oidc::logout_token::provider_session(&claims);
-        Some(session.chosen_for(&self.policy_digest))
+        Some(session.chosen_for(&self.terms))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::provider_logout::send_claims;
-use super::world::{HTML, World, ok, request, status};
+use super::world::{HTML, Jar, World, ok, request, status};
 use crate::testing::{CLIENT, FakeProvider, ISSUER};
 
 const API: &str = "https://api.test";
@@ -299,6 +299,69 @@ fn n_11_forgeries_are_limited_for_each_address() {
     world.later(60);
     let late = world.fake.sign(&claims(&world, &json!({"jti": "late"})));
     assert_eq!(status(&from(&mut world, &gate, attacker, &late)), 200);
+}
+
+/// N-11: a token that was good a minute ago is verified again, whatever else came from its address.
+#[test]
+fn n_11_forgeries_keep_no_known_token_out() {
+    let format = json!({"bearer_token_format": "idp_identity_token"});
+    let mut world = world("idp_identity_token");
+    let gate = world.other_worker(&format);
+    let known = world.fake.sign(&claims(&world, &json!({})));
+    let unknown = world.fake.sign(&claims(&world, &json!({"jti": "good"})));
+    let client = "192.0.2.1";
+    assert_eq!(status(&from(&mut world, &gate, client, &known)), 200);
+    world.later(30);
+    let forger = FakeProvider::with_key(9, "k1");
+    for number in 0..30 {
+        let forged = forger.sign(&claims(&world, &json!({"jti": number.to_string()})));
+        assert_eq!(status(&from(&mut world, &gate, client, &forged)), 401);
+    }
+    world.later(31);
+    assert_eq!(status(&from(&mut world, &gate, client, &unknown)), 429);
+    assert_eq!(status(&from(&mut world, &gate, client, &known)), 200);
+    // It is verified, not believed: the provider has another key of this name by now.
+    world.later(61);
+    let rotated = FakeProvider::with_key(2, "k1").jwks();
+    gate.absorb_keys(&ok(&rotated), &world.fixture.env());
+    assert_eq!(status(&from(&mut world, &gate, client, &known)), 401);
+}
+
+/// N-10: whoever names a new key and goes away before it is fetched takes it from nobody else.
+#[test]
+fn n_10_keys_come_without_the_request_that_looked_for_them() {
+    for who in ["program", "provider", "browser"] {
+        let mut world = world("idp_identity_token");
+        let mut jar = Jar::default();
+        let query = world.depart("app.test", "/", &mut jar);
+        world.later(60);
+        let redeeming = world.callback("app.test", &query["state"], &jar);
+        world.fake = FakeProvider::with_key(2, "k2");
+        let token = world.fake.sign(&claims(&world, &json!({})));
+        let step = match who {
+            "program" => bearer(&mut world, &token),
+            "provider" => send_claims(&mut world, &json!({})),
+            _ => {
+                let Step::Call(_, waiting) = &redeeming else {
+                    panic!("{redeeming:?}")
+                };
+                world.gate.abandon(waiting);
+                let due = world.gate.due(&world.fixture.env());
+                assert!(matches!(due, ProviderDue::Nothing), "{due:?}");
+                let claims = world.claims("alice@corp.test", &query["nonce"]);
+                world.answer(redeeming, &claims)
+            }
+        };
+        let Step::Call(call, waiting) = step else {
+            panic!("{who}: {step:?}")
+        };
+        assert_eq!(call.path, "/jwks", "{who}");
+        world.gate.abandon(&waiting);
+        drop(waiting);
+        // No other request may look now; the timer does.
+        world.learn();
+        assert_eq!(status(&bearer(&mut world, &token)), 200, "{who}");
+    }
 }
 
 /// N-11: what no key has signed is judged anew once there are other keys.

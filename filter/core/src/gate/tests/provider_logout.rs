@@ -55,6 +55,15 @@ fn send_token(world: &mut World, token: &str) -> Step {
     send(world, format!("logout_token={token}").as_bytes())
 }
 
+fn send_from(world: &mut World, client: &str, token: &str) -> Step {
+    let headers = logout_request(&[FORM]);
+    let body = format!("logout_token={token}");
+    let request = Request::new(&headers)
+        .body(body.as_bytes())
+        .from(client.parse().ok());
+    world.gate.begin(&request, &mut world.fixture.env())
+}
+
 pub(super) fn send_claims(world: &mut World, changes: &Value) -> Step {
     let token = world.fake.sign(&claims(world, changes));
     send_token(world, &token)
@@ -386,18 +395,80 @@ fn n_10_forgeries_keep_no_good_token_out() {
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
 }
 
+/// A token that does not name its key, about a session that nobody has.
+fn unnamed(world: &World, signer: &FakeProvider, id: &str) -> String {
+    let changes = json!({"jti": id, "sid": "x", "sub": null});
+    let payload = claims(world, &changes).to_string();
+    signer.sign_under(&json!({"alg": "ES256"}), &payload)
+}
+
+/// N-10: of one address's forgeries so many are verified by all keys that may be meant. Beyond that a token is tried by the
+/// one key that it names, so that a good one always counts.
+#[test]
+fn n_10_forgeries_are_limited_for_each_address() {
+    let (mut world, jar) = signed_in(Some("the-sid"));
+    let keys = [&world.fake, &FakeProvider::with_key(2, "k2")].map(|provider| {
+        let set: Value = serde_json::from_str(&provider.jwks()).unwrap();
+        set["keys"][0].clone()
+    });
+    let jwks = json!({ "keys": keys }).to_string();
+    world.gate.absorb_keys(&ok(&jwks), &world.fixture.env());
+    let forger = FakeProvider::with_key(9, "k1");
+    let attacker = "2001:db8::1";
+    let good = unnamed(&world, &world.fake, "good");
+    assert_eq!(status(&send_from(&mut world, attacker, &good)), 200);
+    let first = unnamed(&world, &forger, "forged 0");
+    for _ in 0..100 {
+        // The same one again is neither verified nor counted.
+        assert_eq!(status(&send_from(&mut world, attacker, &first)), 400);
+    }
+    for number in 1..30 {
+        let forged = unnamed(&world, &forger, &format!("forged {number}"));
+        assert_eq!(status(&send_from(&mut world, attacker, &forged)), 400);
+    }
+    // What would cost several signatures is not even looked at, be it good.
+    let forged = unnamed(&world, &forger, "forged 30");
+    let unproven = unnamed(&world, &world.fake, "unproven");
+    for (client, token) in [("2001:db8::2", &forged), (attacker, &unproven)] {
+        let Step::Reply(reply) = send_from(&mut world, client, token) else {
+            panic!("{client}")
+        };
+        assert_eq!(
+            (reply.status, reply.header("retry-after")),
+            (429, Some("60"))
+        );
+        assert!(reply.event.contains("does not fit"), "{}", reply.event);
+    }
+    assert_eq!(status(&send_from(&mut world, attacker, &first)), 400);
+    let named = forger.sign(&claims(&world, &json!({"jti": "forged 31"})));
+    assert_eq!(status(&send_from(&mut world, attacker, &named)), 400);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+    let named = world.fake.sign(&claims(&world, &json!({"jti": "named"})));
+    assert_eq!(status(&send_from(&mut world, attacker, &named)), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
+    assert_eq!(status(&send_from(&mut world, "192.0.2.1", &unproven)), 200);
+    world.fixture.now = world.fixture.now.plus(60);
+    let late = unnamed(&world, &world.fake, "late");
+    assert_eq!(status(&send_from(&mut world, attacker, &late)), 200);
+}
+
+/// N-10: where the provider has one key, a token that does not name it costs no more than one that does.
+#[test]
+fn n_10_an_only_key_need_not_be_named() {
+    let (mut world, _) = signed_in(None);
+    let forger = FakeProvider::with_key(9, "k1");
+    for number in 0..40 {
+        let forged = unnamed(&world, &forger, &format!("forged {number}"));
+        assert_eq!(status(&send_token(&mut world, &forged)), 400);
+    }
+    let good = unnamed(&world, &world.fake, "good");
+    assert_eq!(status(&send_token(&mut world, &good)), 200);
+}
+
 /// N-10: one client's forgeries take the turns of fetching keys from nobody else.
 #[test]
 fn n_10_fetches_are_limited_for_each_client() {
     let (mut world, jar) = signed_in(Some("the-sid"));
-    let send_from = |world: &mut World, client: &str, token: &str| {
-        let headers = logout_request(&[FORM]);
-        let body = format!("logout_token={token}");
-        let request = Request::new(&headers)
-            .body(body.as_bytes())
-            .from(client.parse().ok());
-        world.gate.begin(&request, &mut world.fixture.env())
-    };
     let mut forge = {
         let forger = FakeProvider::with_key(9, "unknown");
         let mut number = 0;

@@ -266,7 +266,7 @@ fn auth0_and_cognito_sign_out_in_their_own_ways() {
 /// A logout token names its tenant in `iss` alone.
 #[test]
 fn a_tenant_of_microsofts_common_document_ends_sessions() {
-    use crate::oidc::keys::KeySet;
+    use crate::oidc::keys::{KeySet, MAX_TRIED};
     use crate::oidc::logout_token::{Expected, LogoutProblem, verify};
 
     let (fake, now) = (crate::testing::FakeProvider::new(), 1_800_000_000);
@@ -280,6 +280,7 @@ fn a_tenant_of_microsofts_common_document_ends_sessions() {
             issuer: "https://login.microsoftonline.com/{tenantid}/v2.0",
             client_id: CLIENT,
             now: crate::env::Timestamp(now),
+            most_keys: MAX_TRIED,
         };
         verify(&token, &keys, &expected).map(|logout| logout.session)
     };

@@ -428,6 +428,26 @@ fn a_renewal_without_an_id_token_asks_userinfo_who_it_is() {
     }
 }
 
+/// N-01: Ping tells the address as `mail`, in its UserInfo too.
+#[test]
+fn n_01_a_renewal_knows_pings_mail() {
+    let ping = json!({"idp_provider": "ping", "idp_provider_url": crate::testing::ISSUER});
+    for (word, expected) in [(json!(true), 200), (json!(false), 403)] {
+        let (mut world, mut jar) = renewable(&ping);
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, renewing) = world.renewal().unwrap();
+        let body = world.tokens(None);
+        let progress = renewing.resume(&world.gate, &ok(&body), &mut world.fixture.env());
+        let Progress::Call(_, renewing) = progress else {
+            panic!("{progress:?}")
+        };
+        let told = json!({"sub": "s-alice@corp.test", "mail": ALICE, "email_verified": word});
+        let event = world.finish(*renewing, &ok(&told.to_string()));
+        assert_eq!(world.fetch(&mut jar), expected, "{word} {event}");
+    }
+}
+
 /// The provider has rotated its signing keys since.
 #[test]
 fn a_renewal_fetches_new_keys() {

@@ -373,6 +373,67 @@ fn userinfo_fills_in_the_address() {
     }
 }
 
+/// N-01: Ping tells the address as `mail`, in its UserInfo too, which denies or grants it there.
+#[test]
+fn n_01_pings_userinfo_is_about_its_mail() {
+    let groups = json!({"allow": {"and": [{"email": "alice@corp.test"}, {"groups": "a"}]}});
+    let ping = json!({
+        "idp_provider": "ping", "idp_provider_url": ISSUER,
+        "routes": [{"from": "https://app.test", "to": "http://a", "policy": groups}],
+    });
+    for (word, expected) in [
+        (json!({}), 200),
+        (json!({"email_verified": true}), 200),
+        (json!({"email_verified": false}), 403),
+        (
+            json!({"email_verified": false, "mail": "Alice@corp.test"}),
+            403,
+        ),
+    ] {
+        let mut world = World::with(&ping);
+        let mut jar = Jar::default();
+        let query = world.depart("app.test", "/", &mut jar);
+        let step = world.callback("app.test", &query["state"], &jar);
+        let mut claims = world.claims("alice@corp.test", &query["nonce"]);
+        let object = claims.as_object_mut().unwrap();
+        object.remove("email_verified");
+        let address = object.remove("email").unwrap();
+        object.insert("mail".to_owned(), address.clone());
+        let mut info = json!({"sub": claims["sub"], "mail": address, "groups": ["a"]});
+        for (name, value) in word.as_object().unwrap() {
+            info[name] = value.clone();
+        }
+        let Step::Call(_, waiting) = world.answer(step, &claims) else {
+            panic!("UserInfo is asked")
+        };
+        let Step::Reply(reply) = world.resume(waiting, &ok(&info.to_string())) else {
+            panic!("a reply")
+        };
+        jar.take(&reply);
+        let visited = world.visit("app.test", "/", &jar);
+        assert_eq!(status(&visited), expected, "{word}");
+    }
+}
+
+/// N-01: a session's word on its address is worth what the file asked for when it was judged.
+#[test]
+fn n_01_a_stricter_file_asks_to_sign_in_again() {
+    let strict = json!({"require_email_verified": "strict"});
+    for (before, after, expected) in [
+        (json!({}), json!({}), 200),
+        (json!({}), strict.clone(), 303),
+        (json!({"require_email_verified": "off"}), json!({}), 303),
+        (strict.clone(), strict, 200),
+    ] {
+        let mut world = World::with(&before);
+        let jar = world.sign_in("app.test", "/", "alice@corp.test");
+        assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
+        world.gate = world.other_worker(&after);
+        let visited = world.visit("app.test", "/", &jar);
+        assert_eq!(status(&visited), expected, "{before} {after}");
+    }
+}
+
 #[test]
 fn before_the_metadata_is_there_navigations_are_held() {
     let gate = Gate::new(config(&json!({})));

@@ -288,6 +288,36 @@ fn keys_alone_are_fetched_once_a_minute() {
     assert!(matches!(lookup, NewKeys::Adopted) && has_key(&other, "k2"));
 }
 
+/// Whoever asks for a key and goes away takes the next look from nobody.
+#[test]
+fn keys_that_were_missed_are_fetched_by_the_timer() {
+    let mut process = Process::new();
+    let provider = wanted();
+    process.load(&provider, &FakeProvider::new(), START);
+    let now = START.plus(KEY_REFETCH_PAUSE);
+    let lookup = provider.refetch_keys(&process.at(now));
+    assert!(matches!(lookup, NewKeys::Call(_)));
+    assert!(provider.metadata().is_some() && !process.calls(&provider, now));
+    provider.miss_keys();
+    process.load(&provider, &FakeProvider::with_key(2, "k2"), now);
+    assert!(has_key(&provider, "k2"));
+    assert!(!process.calls(&provider, now.plus(1)), "once");
+
+    // Another worker has fetched them meanwhile.
+    let other = wanted();
+    assert!(matches!(process.due(&other, now), ProviderDue::Ready));
+    let now = now.plus(KEY_REFETCH_PAUSE);
+    assert!(matches!(
+        other.refetch_keys(&process.at(now)),
+        NewKeys::Call(_)
+    ));
+    other.miss_keys();
+    let rotated = FakeProvider::with_key(3, "k3").jwks();
+    provider.absorb_keys(&reply(&rotated), &process.at(now));
+    assert!(matches!(process.due(&other, now), ProviderDue::Ready));
+    assert!(has_key(&other, "k3") && !process.calls(&other, now));
+}
+
 #[test]
 fn answers_that_nobody_waits_for_change_nothing() {
     let (mut process, provider) = (Process::new(), wanted());

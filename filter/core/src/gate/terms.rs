@@ -1,0 +1,80 @@
+//! The terms of a file on which a session is made: which claims it keeps, and when its address counts.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::EmailTrust;
+use crate::needs::ClaimNeeds;
+
+/// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
+const DIGEST: usize = 12;
+
+/// A short name of these terms. A session keeps what was decided on them, so that one of other terms says nothing: its
+/// address may have counted as verified by a rule that is gone, and its user be of a tenant that is not allowed any more.
+pub(super) fn digest(needs: &ClaimNeeds, trust: Option<&EmailTrust>) -> String {
+    let needs = needs.digest();
+    // Without a provider nobody signs in.
+    let Some(trust) = trust else { return needs };
+    let mut tenants = trust.tenants.clone();
+    tenants.sort_unstable();
+    tenants.dedup();
+    // A JSON text: no two terms are written alike.
+    let terms = json!([
+        needs,
+        format!("{:?}", trust.kind),
+        format!("{:?}", trust.verification),
+        tenants,
+        trust.is_multi_tenant,
+    ]);
+    let hash = Sha256::digest(terms.to_string().as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.get(..DIGEST).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{EmailVerification, ProviderKind};
+
+    /// N-01: whatever an address, or a sign-in, was judged by makes a difference, and the order of tenants makes none.
+    #[test]
+    fn n_01_every_rule_about_addresses_is_among_the_terms() {
+        let mut claims = ClaimNeeds::default();
+        claims.tell(std::iter::once("groups"));
+        let none = ClaimNeeds::default();
+        let trust = |tenants: &[&str]| EmailTrust {
+            kind: ProviderKind::Azure,
+            tenants: tenants.iter().map(ToString::to_string).collect(),
+            ..EmailTrust::default()
+        };
+        let all = [
+            digest(&none, None),
+            digest(&claims, None),
+            digest(&none, Some(&EmailTrust::default())),
+            digest(&claims, Some(&EmailTrust::default())),
+            digest(&none, Some(&trust(&[]))),
+            digest(&none, Some(&trust(&["a"]))),
+            digest(&none, Some(&trust(&["a", "b"]))),
+            digest(
+                &none,
+                Some(&EmailTrust {
+                    verification: EmailVerification::Strict,
+                    ..trust(&[])
+                }),
+            ),
+            digest(
+                &none,
+                Some(&EmailTrust {
+                    is_multi_tenant: true,
+                    ..trust(&[])
+                }),
+            ),
+        ];
+        let different: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
+        assert_eq!(
+            digest(&none, Some(&trust(&["b", "a", "b"]))),
+            digest(&none, Some(&trust(&["a", "b"])))
+        );
+    }
+}
