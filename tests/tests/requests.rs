@@ -9,6 +9,7 @@ use http::{Method, Version};
 use jetway_tests::{
     ALICE, APP, BOB, Body, Proxy, Route, Scene, Upstream, Visitor, eventually, on_both_bodies,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
 on_both_bodies!(
@@ -348,6 +349,54 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
         let seen: Vec<String> = upstream.take().into_iter().map(|one| one.target).collect();
         assert!(!seen.contains(&"/second".to_owned()), "{lines:?}: {seen:?}");
     }
+    // Behind a request whose length or end a follower of the bytes could miss.
+    let hiding = [
+        (
+            format!("Content-Length:{}3\r\n", " ".repeat(300)),
+            "abc".to_owned(),
+        ),
+        (
+            CHUNKED.to_owned(),
+            format!("3;x={}\r\nabc\r\n0\r\n\r\n", "y".repeat(300)),
+        ),
+        (CHUNKED.to_owned(), "0\r\n\nX: y\r\n\r\n".to_owned()),
+    ];
+    for (lines, body) in &hiding {
+        let first = request(&alice, &url, "POST", "/first", lines)?;
+        let first = String::from_utf8(first)?.replace("Connection: close\r\n", "");
+        for (strange, of_strange) in [
+            ("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"),
+            (
+                "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+                "0\r\n\r\n",
+            ),
+        ] {
+            let strange = request(&alice, &url, "POST", "/second", strange)?;
+            let both = [
+                first.as_bytes(),
+                body.as_bytes(),
+                &strange,
+                of_strange.as_bytes(),
+            ]
+            .concat();
+            let mut stream = alice.dialer().open(&url, "http/1.1").await?;
+            stream.write_all(&both).await?;
+            // To the end of the connection: the second one has been refused or served by then.
+            let mut answers = Vec::new();
+            let _ = tokio::time::timeout(LOGGED, stream.read_to_end(&mut answers))
+                .await
+                .with_context(|| format!("no end after {lines:?} {body:?}"))?;
+            let answers = String::from_utf8_lossy(&answers).into_owned();
+            assert!(
+                scene.body != Body::Host || answers.contains("HTTP/1.1 400 "),
+                "{lines:?}: {answers}"
+            );
+            let seen: Vec<String> = upstream.take().into_iter().map(|one| one.target).collect();
+            assert!(!seen.contains(&"/second".to_owned()), "{lines:?}: {seen:?}");
+            alice.navigate(&url).await?.expect(200)?;
+            upstream.take();
+        }
+    }
     if scene.body == Body::Host {
         let log = scene.logs().join("host.log");
         eventually("the log tells of them", LOGGED, async || {
@@ -363,6 +412,8 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
     }
     Ok(())
 }
+
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 
 /// How long a line may take to get into the log.
 const LOGGED: Duration = Duration::from_secs(10);

@@ -51,7 +51,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
         ("/v1/users%3Alist?x=%3A", "/v1/users:list?x=%3A"),
         ("/v1/users%253Adelete", "/v1/users%253Adelete"),
         ("/%5bid%5d|%c3%a9", "/%5Bid%5D%7C%C3%A9"),
-        ("/b;v=1/c%3Bw", "/b;v=1/c;w"),
+        ("/b;v=1/c%3bw", "/b;v=1/c%3Bw"),
         ("/judged/x", "/judged/x"),
     ] {
         let answer = scene.dialer.get(&url, &app, target).await?;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::config::Listener;
+use crate::request::read_address;
 
 /// Request header to whose end each proxy appends the address that it saw.
 pub const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -46,13 +47,14 @@ impl TrustedProxies {
     }
 
     /// `X-Forwarded-For` as the upstream gets it, from its lines after this proxy has appended the address of its peer:
-    /// that address, and before it those which trusted proxies told. What stands before may be made up by the client.
+    /// that address, and before it those which trusted proxies told, some of them with a port (Azure Application Gateway),
+    /// which is left out. What stands before may be made up by the client.
     pub fn chain<'l>(self, lines: impl IntoIterator<Item = &'l [u8]>) -> String {
         let entries = entries(lines);
         let start = entries.len().saturating_sub(self.hops.saturating_add(1));
         let trusted = entries.iter().skip(start);
         let addresses: Vec<String> = trusted
-            .filter_map(|entry| address(entry))
+            .filter_map(|entry| read_address(entry.trim_ascii()))
             .map(|address| address.to_string())
             .collect();
         // A comma and a space: Cockpit takes the text after the last space for the client.
@@ -148,7 +150,14 @@ mod tests {
             ),
             ("203.0.113.9", 5, "203.0.113.9, 192.0.2.7"),
             ("203.0.113.9", 0, PEER),
-            ("203.0.113.9:80, 2001:DB8:0::1", 2, "2001:db8::1, 192.0.2.7"),
+            (
+                "203.0.113.9:80, 2001:DB8:0::1",
+                2,
+                "203.0.113.9, 2001:db8::1, 192.0.2.7",
+            ),
+            ("203.0.113.9:51000", 1, "203.0.113.9, 192.0.2.7"),
+            ("[2001:db8::1]:51000", 1, "2001:db8::1, 192.0.2.7"),
+            ("203.0.113.9:99999, evil:80", 2, PEER),
         ] {
             let appended = proxies(hops).chain(bytes(&[line, PEER]));
             assert_eq!(appended, chain, "{line}, {hops}");

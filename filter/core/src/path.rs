@@ -23,8 +23,9 @@ pub enum BadPath {
 ///
 /// Dot segments are resolved, repeated slashes merged and backslashes read as slashes. Every character that may stand in
 /// a path segment as it is (`pchar` of RFC 3986 section 3.3) is written as it is, and every other one as an escape in
-/// upper case: servers decode a path before they look at it, so that `/users%3Adelete` is `/users:delete` to them. The
-/// query is kept as it is.
+/// upper case: servers decode a path before they look at it, so that `/users%3Adelete` is `/users:delete` to them. `;`
+/// alone is left as it was sent, as it is or as `%3B`: Java's servers look for parameters before they decode. The query
+/// is kept as it is.
 ///
 /// # Errors
 /// When the path has no single meaning, see [`BadPath`].
@@ -55,17 +56,39 @@ pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
     Ok(Cow::Owned(canonical))
 }
 
-/// Returns a path as servers read it that take what follows a `;` in a segment for a parameter (Java's), or `None` for
-/// one without parameters. Works on a canonical path and on a decoded one ([`decode`]).
+/// `;` as an escape in a canonical path.
+const ESCAPED_SEMICOLON: &str = "%3B";
+
+/// Returns a canonical path as servers read it that take what follows a `;` in a segment for a parameter (Java's), or
+/// `None` for one without parameters. A server may look for them before or after it decodes the path, so that `%3B`
+/// counts as well.
 #[must_use]
 pub(crate) fn without_parameters(path: &str) -> Option<String> {
-    if !path.contains(';') {
+    leave_out_parameters(path, name_before_parameter)
+}
+
+/// The same for a decoded path ([`decode`]), in which `%3B` was `%253B`.
+#[must_use]
+pub(crate) fn without_decoded_parameters(path: &str) -> Option<String> {
+    leave_out_parameters(path, |segment| Some(segment.split_once(';')?.0))
+}
+
+fn leave_out_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<String> {
+    if !path.split('/').any(|segment| name(segment).is_some()) {
         return None;
     }
     let names = path
         .split('/')
-        .map(|segment| segment.split(';').next().unwrap_or_default());
+        .map(|segment| name(segment).unwrap_or(segment));
     Some(resolve(names))
+}
+
+/// What stands in a segment before its parameter, if it has one.
+fn name_before_parameter(segment: &str) -> Option<&str> {
+    let literal = segment.find(';');
+    let escaped = segment.find(ESCAPED_SEMICOLON);
+    let end = literal.into_iter().chain(escaped).min()?;
+    segment.get(..end)
 }
 
 /// Whether a path that a rewrite has made may be sent to an upstream: nothing is in it that [`canonical`] refuses, and
@@ -162,7 +185,11 @@ fn unescape(path: &str) -> Result<String, BadPath> {
                 if matches!(value, b'/' | b'\\' | 0x00..=0x1f | 0x7f) {
                     return Err(BadPath::Ambiguous);
                 }
-                push(&mut text, value);
+                if value == b';' {
+                    text.push_str(ESCAPED_SEMICOLON);
+                } else {
+                    push(&mut text, value);
+                }
             }
             b'/' | b'\\' => {
                 decoded.push(b'/');
@@ -208,8 +235,8 @@ fn hex(digit: Option<u8>) -> Result<u8, BadPath> {
 /// `..;x` is a dot segment to some servers (Tomcat, Envoy) and a name to others.
 fn has_dot_segment_with_parameter(path: &str) -> bool {
     path.split('/')
-        .filter_map(|segment| segment.split_once(';'))
-        .any(|(name, _)| matches!(name, "." | ".."))
+        .filter_map(name_before_parameter)
+        .any(|name| matches!(name, "." | ".."))
 }
 
 /// Removes dot segments and empty segments (RFC 3986 section 5.2.4).
@@ -278,7 +305,12 @@ mod tests {
             ("/v1/users%3Adelete", "/v1/users:delete"),
             ("/v1/users%3adelete?a=%3a", "/v1/users:delete?a=%3a"),
             ("/%2D%2E%5F%7E", "/-._~"),
-            ("/%21%24%26%27%28%29%2A%2B%2C%3B%3D%3a%40", "/!$&'()*+,;=:@"),
+            (
+                "/%21%24%26%27%28%29%2A%2B%2C%3B%3D%3a%40",
+                "/!$&'()*+,%3B=:@",
+            ),
+            ("/files/a%3bb;c%3B", "/files/a%3Bb;c%3B"),
+            ("/%253B", "/%253B"),
             ("/%20%22%23%3c%3e%3f", "/%20%22%23%3C%3E%3F"),
             ("/\"<>[]^`{|}", "/%22%3C%3E%5B%5D%5E%60%7B%7C%7D"),
             ("/%5b%7c%5D", "/%5B%7C%5D"),
@@ -298,8 +330,18 @@ mod tests {
             ("/a;b=1;c/d;e/f", Some("/a/d/f")),
             ("/a/;x", Some("/a/")),
             ("/;", Some("/")),
+            ("/a%3Bb", Some("/a")),
+            ("/a%3Bb;c/d;e%3Bf/%253B", Some("/a/d/%253B")),
         ] {
             assert_eq!(without_parameters(path).as_deref(), expected, "{path}");
+        }
+        for (path, expected) in [
+            ("/a;b/c", Some("/a/c")),
+            ("/a%3Bb", None),
+            ("/a;b/%3Bc", Some("/a/%3Bc")),
+        ] {
+            let read = without_decoded_parameters(path);
+            assert_eq!(read.as_deref(), expected, "{path}");
         }
     }
 

@@ -12,7 +12,7 @@ mod time;
 mod trace;
 pub mod words;
 
-use crate::path::without_parameters;
+use crate::path::without_decoded_parameters;
 pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
 pub use criterion::{Criterion, Facts};
 pub use list::ListMatcher;
@@ -88,7 +88,7 @@ impl Policy {
     /// it, and the stricter decision counts.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let decision = self.decide_as_written(facts);
-        match without_parameters(facts.path) {
+        match without_decoded_parameters(facts.path) {
             Some(path) => {
                 let path = path.as_str();
                 decision.stricter(self.decide_as_written(&Facts { path, ..*facts }))

@@ -131,7 +131,10 @@ impl Exchange {
     ) -> Result<Outcome, Early> {
         self.entry.fault_point("exchange");
         if self.active.is_ambiguous() {
-            return Err(Fault::Malformed("the body of the request has two lengths").into());
+            return Err(Fault::Malformed(
+                "the body of the request has two lengths, or the end of the one before it cannot be told",
+            )
+            .into());
         }
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::handshake(&parts)?.zip(upgrade);

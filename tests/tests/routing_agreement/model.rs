@@ -66,14 +66,12 @@ pub(crate) fn outcome<'e>(
     (outcome, Some(entry))
 }
 
-/// A path as servers read it that leave out what follows a `;` in a segment.
+/// A path as servers read it that leave out what follows a `;` in a segment, before or after they decode it.
 fn without_parameters(path: &str) -> String {
-    let segments = path
-        .split('/')
-        .map(|segment| match segment.split_once(';') {
-            Some((name, _)) => name,
-            None => segment,
-        });
+    let segments = path.split('/').map(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        name.split("%3B").next().unwrap_or_default()
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 

@@ -28,7 +28,7 @@ const HOSTS: [&str; 16] = [
     "abcde", "ace", "b",
 ];
 
-const SEGMENTS: [&str; 18] = [
+const SEGMENTS: [&str; 19] = [
     "a",
     "a",
     "b",
@@ -37,6 +37,7 @@ const SEGMENTS: [&str; 18] = [
     "x.y",
     "p%20q",
     "a;v=1",
+    "a%3Bv=1",
     "42",
     "7",
     "...",
@@ -151,7 +152,7 @@ fn disguise(dice: &mut Dice, segments: &[&str]) -> String {
             '/'
         });
         for letter in segment.chars() {
-            let free = (letter.is_ascii_alphanumeric() || ":+@;=".contains(letter))
+            let free = (letter.is_ascii_alphanumeric() || ":+@=".contains(letter))
                 && !segment.contains('%');
             match dice.below(6) {
                 0 if free => sent.push_str(&format!("%{:02x}", u32::from(letter))),
@@ -162,6 +163,7 @@ fn disguise(dice: &mut Dice, segments: &[&str]) -> String {
     }
     if dice.once_in(3) {
         sent = sent.replace("%C3%A9", "%c3%a9");
+        sent = sent.replace("%3B", "%3b");
         sent = sent.replace("%5B%7C%5D", "[%7c]");
     }
     sent

@@ -16,13 +16,27 @@ pub struct ReservedGroup {
 pub const RESERVED: &[ReservedGroup] = &[
     ReservedGroup {
         why: "They are this proxy's own word, or another proxy's in its place",
-        names: &[ROUTE_HEADER, "x-pomerium-*", "x-forwarded-*", "forwarded"],
+        names: &[
+            ROUTE_HEADER,
+            "x-pomerium-*",
+            "x-forwarded-*",
+            "x-forwarded",
+            "forwarded",
+            "forwarded-for",
+        ],
     },
     ReservedGroup {
         why: "Proxies for signing in tell upstreams the user, the groups or the tokens in them",
         names: &[
             // oauth2-proxy.
             "x-auth-request-*",
+            // Keycloak Gatekeeper and Louketo. `X-Auth-Token` is a client's own.
+            "x-auth-email",
+            "x-auth-groups",
+            "x-auth-roles",
+            "x-auth-subject",
+            "x-auth-userid",
+            "x-auth-username",
             // Kubernetes, and applications that took the name of the CGI variable.
             "x-remote-*",
             // Authelia, and what CGI makes `REMOTE_USER` of.
@@ -75,6 +89,10 @@ pub const RESERVED: &[ReservedGroup] = &[
             "x-ssl-*",
             "ssl-client-*",
             "x-arr-clientcert",
+            // AWS load balancers.
+            "x-amzn-mtls-*",
+            // Cloudflare.
+            "cf-client-cert-*",
         ],
     },
     ReservedGroup {
@@ -273,6 +291,16 @@ mod tests {
             "Client-Cert",
             "X-SSL-Client-Verify",
             "Proxy",
+            "X-Forwarded",
+            "Forwarded-For",
+            "X-Amzn-Mtls-Clientcert-Subject",
+            "Cf-Client-Cert-Sha256",
+            "X-Auth-Email",
+            "X-Auth-Groups",
+            "X-Auth-Roles",
+            "X-Auth-Subject",
+            "X-Auth-UserId",
+            "X_Auth_Username",
         ] {
             assert!(Reserved::new(std::iter::empty()).covers(name), "{name}");
         }
@@ -285,6 +313,8 @@ mod tests {
             "x-forwarded-proto",
             "x-request-id",
             "x-requested-with",
+            "x-auth-token",
+            "x-auth-key",
             "cookie",
             "xpomerium",
             "x-pomerium",

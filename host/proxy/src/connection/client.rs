@@ -22,7 +22,7 @@ pub(crate) struct Client {
     idle_timeout: Option<Duration>,
     /// Hears what is read from an HTTP/1 connection.
     ear: Ear,
-    /// Which of its requests has two lengths.
+    /// Which of its requests has two lengths, or might have them.
     framing: Framing,
     /// How many requests began.
     begun: Cell<u64>,
@@ -61,7 +61,8 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    /// Whether the request tells two lengths of its body. The HTTP library shows one of them.
+    /// Whether the request tells two lengths of its body, or follows one whose end cannot be told. The HTTP library shows
+    /// one length.
     pub(crate) const fn is_ambiguous(&self) -> bool {
         self.is_ambiguous
     }

@@ -20,7 +20,8 @@ pub(super) struct Framing(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Number of the first request with two lengths, from 0. The connection ends with it.
+    /// Number of the first request that has two lengths, or that follows one whose end is unknown, from 0. The connection
+    /// ends with it.
     ambiguous: AtomicU64,
     /// Whether what comes now is no HTTP.
     over: AtomicBool,
@@ -36,7 +37,8 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// Whether the request of this number, from 0, has two lengths.
+    /// Whether the request of this number, from 0, has two lengths, or might have them: what is not followed to its end
+    /// is not to hide the requests behind it.
     pub(super) fn is_ambiguous(&self, number: u64) -> bool {
         self.0.ambiguous.load(Ordering::Relaxed) == number
     }
@@ -54,6 +56,8 @@ pub(super) struct Heads {
     state: State,
     /// The present line, as far as it is kept.
     line: Vec<u8>,
+    /// The last byte of the present line, kept or not.
+    last: Option<u8>,
     head: Head,
     /// How many heads were complete.
     count: u64,
@@ -73,6 +77,17 @@ enum State {
     Trailers,
     /// What follows cannot be told, or is not looked at.
     Lost,
+}
+
+/// A line of a head, of trailers or before a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Line<'l> {
+    /// Without its end.
+    text: &'l [u8],
+    /// Whether nothing was cut off.
+    is_whole: bool,
+    /// Whether it ends with CR and LF, not with LF alone.
+    has_return: bool,
 }
 
 /// What one head says about its body.
@@ -130,39 +145,57 @@ impl Heads {
         let room = LINE.saturating_sub(self.line.len());
         self.line.extend(part.iter().take(room));
         if end.is_some() {
-            let line = std::mem::take(&mut self.line);
+            let before = part.iter().rev().nth(1).copied().or(self.last);
+            let text = std::mem::take(&mut self.line);
             // A line that was cut has no end.
-            let whole = line.strip_suffix(b"\n");
-            let whole = whole.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-            self.take_line(whole.unwrap_or(&line), whole.is_some());
+            let whole = text.strip_suffix(b"\n");
+            let whole = whole.map(|text| text.strip_suffix(b"\r").unwrap_or(text));
+            self.take_line(Line {
+                text: whole.unwrap_or(&text),
+                is_whole: whole.is_some(),
+                has_return: before == Some(b'\r'),
+            });
             // The room that it has is used again.
-            self.line = line;
+            self.line = text;
             self.line.clear();
+            self.last = None;
+        } else {
+            self.last = part.last().copied();
         }
         rest
     }
 
-    fn take_line(&mut self, line: &[u8], is_whole: bool) {
+    fn take_line(&mut self, line: Line<'_>) {
         self.state = match self.state {
-            State::Start if line.is_empty() => State::Start,
+            State::Start if line.text.is_empty() => State::Start,
             State::Start => {
                 self.head = Head::default();
                 State::Fields
             }
-            State::Fields if line.is_empty() => self.end_head(),
+            State::Fields if line.text.is_empty() => self.end_head(),
             State::Fields => {
-                self.head.take_field(line, is_whole);
+                self.head.take_field(line);
                 State::Fields
             }
-            State::ChunkSize => match chunk_size(line).filter(|_| is_whole) {
+            State::ChunkSize => match chunk_size(line) {
                 Some(0) => State::Trailers,
                 Some(size) => State::Chunk(size.saturating_add(2)),
-                None => State::Lost,
+                None => self.lose(self.count),
             },
-            State::Trailers if line.is_empty() => State::Start,
+            // The library goes on with the line here.
+            State::Trailers if !line.has_return => self.lose(self.count),
+            State::Trailers if line.text.is_empty() => State::Start,
             State::Trailers => State::Trailers,
             state => state,
         };
+    }
+
+    /// Gives up at the request of this number: the one with two lengths, or the next one if the end of the present one
+    /// cannot be told. The library may find an end where nothing is found here, and is not to go on unseen.
+    fn lose(&self, number: u64) -> State {
+        let ambiguous = &self.framing.0.ambiguous;
+        ambiguous.store(number, Ordering::Relaxed);
+        State::Lost
     }
 
     fn end_head(&mut self) -> State {
@@ -186,27 +219,23 @@ impl Heads {
             } => match length {
                 Some(0) => State::Start,
                 Some(length) => State::Body(length),
-                None => State::Lost,
+                None => self.lose(self.count),
             },
-            _ => {
-                let ambiguous = &self.framing.0.ambiguous;
-                ambiguous.store(number, Ordering::Relaxed);
-                State::Lost
-            }
+            _ => self.lose(number),
         }
     }
 }
 
 impl Head {
-    fn take_field(&mut self, line: &[u8], is_whole: bool) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+    fn take_field(&mut self, line: Line<'_>) {
+        let Some(colon) = line.text.iter().position(|byte| *byte == b':') else {
             return;
         };
-        let (name, value) = line.split_at(colon);
+        let (name, value) = line.text.split_at(colon);
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         if name.eq_ignore_ascii_case(b"content-length") {
             self.lengths = self.lengths.saturating_add(1);
-            let digits = std::str::from_utf8(value).ok().filter(|_| is_whole);
+            let digits = std::str::from_utf8(value).ok().filter(|_| line.is_whole);
             self.length = digits.and_then(|digits| digits.parse().ok());
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.codings = self.codings.saturating_add(1);
@@ -214,9 +243,13 @@ impl Head {
     }
 }
 
-/// The size of a chunk, extensions left aside (RFC 9112, 7.1).
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.split(|byte| *byte == b';').next()?.trim_ascii();
+/// The size of a chunk, extensions left aside (RFC 9112, 7.1). They may be longer than what is kept of a line.
+fn chunk_size(line: Line<'_>) -> Option<u64> {
+    let mut parts = line.text.split(|byte| *byte == b';');
+    let digits = parts.next()?.trim_ascii();
+    if !line.is_whole && parts.next().is_none() {
+        return None;
+    }
     let digits = std::str::from_utf8(digits).ok()?;
     u64::from_str_radix(digits, 16).ok()
 }
@@ -276,6 +309,33 @@ mod tests {
         assert_eq!(ambiguous(codings), Some(0));
     }
 
+    /// N-19: what is read otherwise here than by the library hides nothing behind it.
+    #[test]
+    fn n_19_nothing_hides_behind_what_cannot_be_followed() {
+        let sized = "POST / HTTP/1.1\r\nContent-Length:";
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for before in [
+            format!("{sized}{}3\r\n\r\nabc", " ".repeat(300)),
+            format!("{sized} {}3\r\n\r\nabc", "0".repeat(300)),
+            format!("{chunked}3;x={}\r\nabc\r\n0\r\n\r\n", "y".repeat(300)),
+            format!("{chunked}{}3\r\nabc\r\n0\r\n\r\n", "0".repeat(300)),
+            format!("{chunked}0\r\n\nX: y\r\n\r\n"),
+            format!("{chunked}0\r\nX: y\n\r\n\r\n"),
+            format!("{chunked}0\r\nX: {}\n\r\n\r\n", "y".repeat(300)),
+        ] {
+            for bad in [TWICE, BOTH] {
+                assert_eq!(ambiguous(&format!("{before}{bad}")), Some(1), "{before:?}");
+            }
+        }
+        for legal in [
+            format!("{chunked}3;x={}\r\nabc\r\n0\r\n\r\n", "y".repeat(300)),
+            format!("{chunked}0\r\nX: {}\r\n\r\n", "y".repeat(300)),
+        ] {
+            assert_eq!(ambiguous(&format!("{legal}{GET}")), None, "{legal:?}");
+            assert_eq!(ambiguous(&format!("{legal}{GET}{TWICE}")), Some(2));
+        }
+    }
+
     #[test]
     fn ordinary_requests_and_bodies_are_not_ambiguous() {
         let body = format!(
@@ -288,18 +348,17 @@ mod tests {
             "1".repeat(600)
         );
         assert_eq!(ambiguous(&format!("{long}{GET}")), None);
-        for junk in [
-            "\n",
-            "nonsense\r\n\r\n",
-            "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        ] {
+        for junk in ["\n", "nonsense\r\n\r\n"] {
             assert_eq!(ambiguous(junk), None, "{junk:?}");
         }
+        // The library refuses it, so that no request has the number behind it.
+        let junk = "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n";
+        assert_eq!(ambiguous(junk), Some(1), "{junk:?}");
         let chunks = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
         assert_eq!(
             ambiguous(&format!("{chunks}{TWICE}")),
-            None,
-            "the library gives up, too"
+            Some(1),
+            "the library gives up, too; if it did not, the next request would be refused"
         );
     }
 

@@ -5,7 +5,7 @@ use regex_lite::Regex;
 use super::super::findings::{Findings, quoted};
 use super::super::object::Object;
 use super::pattern::compile_whole;
-use crate::path::canonical;
+use crate::path::{canonical, without_parameters};
 
 /// Which paths a route serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option
         return None;
     }
     // A request takes the same route with what follows a `;` and without it, or is refused.
-    if text.contains(';') {
+    if without_parameters(&text).is_some() {
         findings
             .problem(
                 &place,

@@ -10,7 +10,7 @@ use super::routes::public;
 use super::world::{edited, request};
 use crate::config::PathMatch;
 use crate::testing::{Fixture, config};
-use applications::APPLICATIONS;
+use applications::{APPLICATIONS, compares_escapes, resolved};
 
 /// What may stand in a path segment beside letters and digits (RFC 3986 section 3.3), but for `;`.
 const RESERVED: &str = ":@+,=!$&'()*-._~";
@@ -133,7 +133,9 @@ fn n_08_parameters_pass_no_route_by() {
     for (path, route) in [("/b;v=1/c;w=2", 2), ("/deep/a;x", 1), ("/admin/;x", 2)] {
         assert_eq!(fate(&gate, path), forwarded(route, path), "{path}");
     }
-    assert_eq!(fate(&gate, "/b%3Bv"), forwarded(2, "/b;v"));
+    // A server that looks for parameters before it decodes gets the name that was sent.
+    assert_eq!(fate(&gate, "/b%3Bv"), forwarded(2, "/b%3Bv"));
+    assert_eq!(fate(&gate, "/b%3bv;w"), forwarded(2, "/b%3Bv;w"));
 }
 
 /// One character of a path, and how it is written.
@@ -280,6 +282,21 @@ proptest! {
                     prop_assert!(has_parameter(&one), "{}: {} passes {} by", name, other, one);
                 }
                 [Fate::Refused(_), _] | [_, Fate::Refused(_)] => {}
+            }
+        }
+    }
+
+    /// N-08: applications that decode a path read the one that they get as they would read the one that was sent, dot
+    /// segments and empty ones left aside.
+    #[test]
+    fn n_08_an_application_gets_what_was_sent(
+        one in "(/[ab.%:|]{0,3}|/[ab.]{0,2}%(2[0-9a-f]|3[aAbB]|40|41|7[cC])[ab.]{0,2}){1,3}",
+    ) {
+        let gate = gate_around("/", 1, Difference::OpenRoute);
+        if let Fate::Forwarded { path, .. } = fate(&gate, &one) {
+            for (name, reading) in APPLICATIONS.into_iter().filter(|(name, _)| !compares_escapes(name)) {
+                let plain = |path: &str| reading(path).map(|path| resolved(&path));
+                prop_assert_eq!(plain(&one), plain(&path), "{}: {} {}", name, one, path);
             }
         }
     }

@@ -32,6 +32,11 @@ pub(super) const APPLICATIONS: [(&str, Reading); 8] = [
     }),
 ];
 
+/// Whether an application tells some escapes from what they stand for.
+pub(super) fn compares_escapes(name: &str) -> bool {
+    ["Node (Express, its routes)", "Rust (actix)"].contains(&name)
+}
+
 /// Percent-decodes a path; `None` for an escape that is none, or for one of a byte that is refused.
 fn decoded(path: &str, refused: &[u8]) -> Option<Vec<u8>> {
     let decoded = decode(path, |_| true)?;
@@ -72,7 +77,7 @@ fn each_segment(path: &str, read: impl Fn(&str) -> Option<Vec<u8>>) -> Option<Ve
 }
 
 /// Without dot segments and empty ones.
-fn resolved(path: &[u8]) -> Vec<u8> {
+pub(super) fn resolved(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut is_directory = false;
     for segment in path.split(|&byte| byte == b'/') {
