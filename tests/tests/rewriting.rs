@@ -41,7 +41,6 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
         ("/v1/users:delete;x", 400),
         ("/v1/users%3Adelete%3Bx", 400),
         ("/v1/users%3Adelete%2f", 400),
-        ("/judged;x/y", 400),
     ] {
         let answer = scene.dialer.get(&url, &app, target).await?;
         answer.expect(status).with_context(|| target.to_owned())?;
@@ -53,6 +52,8 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
         ("/%5bid%5d|%c3%a9", "/%5Bid%5D%7C%C3%A9"),
         ("/b;v=1/c%3bw", "/b;v=1/c%3Bw"),
         ("/judged/x", "/judged/x"),
+        // A prefix is a prefix of the letters: both readings take the same route.
+        ("/judged;x/y", "/judged;x/y"),
     ] {
         let answer = scene.dialer.get(&url, &app, target).await?;
         answer.expect(200).with_context(|| target.to_owned())?;
