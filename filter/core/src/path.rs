@@ -14,8 +14,8 @@ pub enum BadPath {
     Character,
     /// `%` without two hexadecimal digits, or escapes that are not UTF-8.
     Escape,
-    /// An encoded slash, backslash or control character, or a dot segment with a parameter (`/..;/`): servers disagree
-    /// about its meaning.
+    /// An encoded slash, backslash or control character, a dot segment with a parameter (`/..;/`), or a `%3B`
+    /// that is in front of a `;` or in another segment: servers disagree about its meaning.
     Ambiguous,
 }
 
@@ -45,6 +45,9 @@ pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
         return Err(BadPath::Ambiguous);
     }
     let mut canonical = resolve(unescaped.split('/'));
+    if has_third_reading(&canonical) {
+        return Err(BadPath::Ambiguous);
+    }
     if let Some(query) = query {
         canonical.push('?');
         canonical.push_str(query);
@@ -70,7 +73,14 @@ pub(crate) fn without_parameters(path: &str) -> Option<String> {
 /// The same for a decoded path ([`decode`]), in which `%3B` was `%253B`.
 #[must_use]
 pub(crate) fn without_decoded_parameters(path: &str) -> Option<String> {
-    leave_out_parameters(path, |segment| Some(segment.split_once(';')?.0))
+    leave_out_parameters(path, name_before_semicolon)
+}
+
+/// Whether a server that looks for parameters before it decodes reads a canonical path neither as it is nor as
+/// [`without_parameters`] does: something is left out, and a `%3B` stays.
+fn has_third_reading(path: &str) -> bool {
+    let read = leave_out_parameters(path, name_before_semicolon);
+    read.is_some_and(|read| read.contains(ESCAPED_SEMICOLON))
 }
 
 fn leave_out_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<String> {
@@ -83,7 +93,12 @@ fn leave_out_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<St
     Some(resolve(names))
 }
 
-/// What stands in a segment before its parameter, if it has one.
+/// What stands in a segment before its first `;`, if it has one.
+fn name_before_semicolon(segment: &str) -> Option<&str> {
+    Some(segment.split_once(';')?.0)
+}
+
+/// What stands in a segment before its parameter, if it has one, be its `;` escaped or not.
 fn name_before_parameter(segment: &str) -> Option<&str> {
     let literal = segment.find(';');
     let escaped = segment.find(ESCAPED_SEMICOLON);
@@ -309,7 +324,9 @@ mod tests {
                 "/%21%24%26%27%28%29%2A%2B%2C%3B%3D%3a%40",
                 "/!$&'()*+,%3B=:@",
             ),
-            ("/files/a%3bb;c%3B", "/files/a%3Bb;c%3B"),
+            ("/files/a%3bb", "/files/a%3Bb"),
+            ("/files;a/b;c%3b", "/files;a/b;c%3B"),
+            ("/a;b/../c%3Bd", "/c%3Bd"),
             ("/%253B", "/%253B"),
             ("/%20%22%23%3c%3e%3f", "/%20%22%23%3C%3E%3F"),
             ("/\"<>[]^`{|}", "/%22%3C%3E%5B%5D%5E%60%7B%7C%7D"),
@@ -368,6 +385,9 @@ mod tests {
             ("/public/%2e%2e;x/admin", BadPath::Ambiguous),
             ("/public/..%3bx/admin", BadPath::Ambiguous),
             ("/.;/admin", BadPath::Ambiguous),
+            ("/;x/a%3Bb", BadPath::Ambiguous),
+            ("/a%3bb;x", BadPath::Ambiguous),
+            ("/a%3bb/c;x?y", BadPath::Ambiguous),
             ("/a%2fb", BadPath::Ambiguous),
             ("/a%5Cb", BadPath::Ambiguous),
             ("/admin%00", BadPath::Ambiguous),

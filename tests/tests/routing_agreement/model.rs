@@ -39,6 +39,10 @@ pub(crate) fn outcome<'e>(
     let Some(path) = request.path.as_deref() else {
         return (answer(400), None);
     };
+    // Servers that look for parameters before they decode would read a third path.
+    if path.contains(';') && path.contains("%3B") {
+        return (answer(400), None);
+    }
     let chosen = choose(entries, request, path, place.listening);
     // Some servers leave out what follows a `;`: refused where that leads elsewhere.
     let also = choose(entries, request, &without_parameters(path), place.listening);
