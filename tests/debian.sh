@@ -7,16 +7,19 @@ is_installed() {
 # apt_install LOG PACKAGE...: nothing but the packages and what they depend on. No service that comes with them is started:
 # `policy-rc.d` is the administrator's file, which Debian's packages ask before they start one.
 apt_install() {
-  local log=$1 policy=/usr/sbin/policy-rc.d ours='' status=0
+  local log=$1 policy=/usr/sbin/policy-rc.d status=0
   shift
-  if [ ! -e "$policy" ]; then
-    ours=yes
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  fi
-  { apt-get update -qq \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >"$log" 2>&1 || status=$?
-  [ -z "$ours" ] || rm -f "$policy"
+  # In a shell of its own, whose end removes the file, also when it is interrupted.
+  (
+    if [ ! -e "$policy" ]; then
+      trap 'rm -f "$policy"' EXIT
+      trap 'exit 130' INT TERM HUP
+      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      chmod 755 "$policy"
+    fi
+    apt-get update -qq \
+      && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+  ) >"$log" 2>&1 || status=$?
   [ "$status" = 0 ] || tail -n 20 "$log" >&2
   return "$status"
 }

@@ -167,7 +167,7 @@ work=$(mktemp -d "$newcomer/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 began=$SECONDS
 # With the end of its first process, the kernel ends all that runs there, and takes down what is mounted.
-timeout --kill-after=10 "$most_seconds" \
+timeout --foreground --kill-after=10 "$most_seconds" \
   unshare --mount --pid --ipc --uts --fork --kill-child -- "$BASH" tests/newcomer.sh enter "$work" \
   || stop 'what README promises does not work on a fresh Debian 12'
 printf 'newcomer: make demo, tests/setup.sh and one scenario with each peer work on a fresh Debian 12 (%s s)\n' \

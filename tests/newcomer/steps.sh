@@ -60,11 +60,16 @@ stop_demo
 
 # Envoy with the certified provider, Glewlwyd with it, Cockpit, and both browsers in front of Cockpit.
 step 'make test, one scenario with each peer'
-make test TESTS='
-  binary(sign_in) and test(=permitted_visitors_reach_the_application::envoy)
-  or binary(glewlwyd) and test(=permitted_people_of_glewlwyd_reach_the_application::envoy)
-  or binary(cockpit) and test(=cockpit_logs_in_and_runs_a_command::envoy)
-  or binary(cockpit_sso) and test(=an_administrator_signs_on_once_in_chromium::host)
-  or binary(cockpit_sso) and test(=a_person_with_limited_access_signs_on_once_in_firefox::host)
-'
+scenarios=(
+  'binary(sign_in) and test(=permitted_visitors_reach_the_application::envoy)'
+  'binary(glewlwyd) and test(=permitted_people_of_glewlwyd_reach_the_application::envoy)'
+  'binary(cockpit) and test(=cockpit_logs_in_and_runs_a_command::envoy)'
+  'binary(cockpit_sso) and test(=an_administrator_signs_on_once_in_chromium::host)'
+  'binary(cockpit_sso) and test(=a_person_with_limited_access_signs_on_once_in_firefox::host)'
+)
+filter=$(printf ' or (%s)' "${scenarios[@]}")
+make test TESTS="${filter# or }" 2>&1 | tee /tmp/test.log
+# One that was renamed would be left out without a word.
+grep -qE "Summary .* ${#scenarios[@]} tests run: ${#scenarios[@]} passed" /tmp/test.log \
+  || stop "not all of the ${#scenarios[@]} scenarios were run"
 step 'done'
