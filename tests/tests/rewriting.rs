@@ -41,11 +41,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
         ("/v1/users:delete;x", 400),
         ("/v1/users%3Adelete%3Bx", 400),
         ("/v1/users%3Adelete%2f", 400),
-<<<<<<< HEAD
-=======
-        ("/judged;x/y", 400),
         ("/b;v=1/c%3Bw", 400),
->>>>>>> fix-paths
     ] {
         let answer = scene.dialer.get(&url, &app, target).await?;
         answer.expect(status).with_context(|| target.to_owned())?;
