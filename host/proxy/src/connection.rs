@@ -137,11 +137,11 @@ async fn read_proxy_header(
         }
         // The operator has to know: without the header nobody gets in.
         Ok(Err(refused)) => {
-            tracing::warn!(%peer, "a connection was refused: {refused}");
+            access::refused_connection(peer, refused);
             None
         }
         Err(_) => {
-            tracing::warn!(%peer, "a connection was refused: no PROXY protocol header came in time");
+            access::refused_connection(peer, "no PROXY protocol header came in time");
             None
         }
     }
