@@ -264,7 +264,7 @@ async fn drive(
         match watched(flushing, || client.answer_due()).await {
             Ok(Ok(result)) => return result,
             // Requests in progress may take their time; a client that merely does not read may not.
-            Ok(Err(_)) if client.is_busy() => {}
+            Ok(Err(_)) if client.is_protected() => {}
             Ok(Err(_)) | Err(_) => return Ok(()),
         }
     }

@@ -69,6 +69,10 @@ pub(crate) const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// How long one HTTP/1 request head may take to arrive, from its first byte on.
 pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(30);
 
+/// How long a client may take until it begins to read an answer of the proxy itself, which is small and there at once: as long
+/// as for a request's head.
+pub(crate) const LOCAL_ANSWER: Duration = REQUEST_HEAD;
+
 /// How long a connection that was asked to end may still take to flush what it holds.
 pub(crate) const CONNECTION_FLUSH: Duration = Duration::from_secs(5);
 

@@ -262,6 +262,29 @@ async fn one_client_cannot_use_up_the_descriptors_of_all_routes() {
     assert!(answers.is_empty(), "the client's share is not refused");
 }
 
+/// An HTTP/2 client without a window for answers gets those of the proxy itself, too, and does not keep its connection by that.
+#[tokio::test]
+async fn answers_of_the_proxy_that_are_not_read_do_not_keep_connections_from_eviction() {
+    let upstream = Upstream::start().await;
+    let rig = certificates::rig_within(FEW_FILES, &[json!({"to": upstream.url()})]);
+    let mut unread = Vec::new();
+    let ask = |route: &str| {
+        http::Request::get("https://app.test/")
+            .header("x-test-route", route)
+            .body(Empty::<Bytes>::new())
+            .unwrap()
+    };
+    for number in 0..slots() {
+        let mut client = http2_from(&rig, u8::try_from(number).unwrap(), Some(0)).await;
+        let answer = within("a head", client.send_request(ask("none"))).await;
+        unread.push((client, answer.unwrap()));
+    }
+    let mut innocent = http2_from(&rig, 250, None).await;
+    let answer = innocent.send_request(ask(&rig.routes[0]));
+    let answer = within("an answer", answer).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
 /// Connects with HTTP/2 from an address of its own, with this window for each answer.
 async fn http2_from(rig: &Rig, last: u8, window: Option<u32>) -> SendRequest<Empty<Bytes>> {
     let stream = rig.connect_from(last).await;
