@@ -101,6 +101,9 @@ pub(crate) const POOL_AGE: Duration = Duration::from_secs(50);
 /// How often idle upstream connections past their age are looked for.
 pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(15);
 
+/// Pause after such a look. A look is taken at once when a connection waits for a descriptor, and visits all upstreams.
+pub(crate) const POOL_SWEEP_PAUSE: Duration = Duration::from_millis(100);
+
 /// Bytes of a provider's answer: the largest JWKS documents in use are below 100 KiB.
 pub const PROVIDER_ANSWER: usize = 1024 * 1024;
 

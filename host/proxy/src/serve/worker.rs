@@ -189,9 +189,17 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 }
 
 async fn sweep(generations: Rc<Generations>) {
+    let descriptors = generations.current().upstream_descriptors.clone();
+    let mut awaited = descriptors.awaited();
     loop {
-        tokio::time::sleep(limits::POOL_SWEEP).await;
+        tokio::select! {
+            () = tokio::time::sleep(limits::POOL_SWEEP) => {}
+            () = awaited => {}
+        }
+        // What is asked for from here on is seen after the pause.
+        awaited = descriptors.awaited();
         generations.sweep();
+        tokio::time::sleep(limits::POOL_SWEEP_PAUSE).await;
     }
 }
 
