@@ -106,7 +106,8 @@ async fn accept_until_stopped(
     orders: mpsc::UnboundedReceiver<Order>,
     obituary: &Obituary,
 ) {
-    let permits = Arc::new(Semaphore::new(CLIENT_CONNECTIONS as usize));
+    let most = most_permits(listeners.len());
+    let permits = Arc::new(Semaphore::new(most as usize));
     let mut vital = VitalTasks::default();
     for listener in listeners {
         let name = match listener.local_addr() {
@@ -132,7 +133,7 @@ async fn accept_until_stopped(
     }
     vital.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(CLIENT_CONNECTIONS)).await;
+    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(most)).await;
     if ended.is_err() {
         tracing::warn!(
             "closing connections that did not end in {} s",
@@ -140,6 +141,13 @@ async fn accept_until_stopped(
         );
     }
     generations.shutdown().await;
+}
+
+/// Returns how many connections a worker can have at most: those of all slots, and one in each accept loop that has no slot
+/// yet and may wait for an eviction. So the loops never wait for a permit.
+fn most_permits(listeners: usize) -> u32 {
+    let waiting = u32::try_from(listeners).unwrap_or(u32::MAX);
+    CLIENT_CONNECTIONS.saturating_add(waiting)
 }
 
 async fn accept(
