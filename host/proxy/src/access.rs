@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +48,13 @@ fn tell(summaries: &[Summary]) {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+/// Counts a refusal, and returns whether it has a line of its own. Status 0 is none.
+fn is_whole_refusal(client: IpAddr, status: u16) -> bool {
+    let note = |repeats: &RefCell<Repeats>| repeats.borrow_mut().note(client, status, now());
+    // A worker that ends may have none any more.
+    REPEATS.try_with(note).unwrap_or(true)
 }
 
 /// What is known of a request so far. Dropping it writes the line.
@@ -173,12 +181,7 @@ impl Entry {
         if was_let_through || self.has_failed || !is_refusal {
             return true;
         }
-        let note = |repeats: &RefCell<Repeats>| {
-            let mut repeats = repeats.borrow_mut();
-            repeats.note(self.client, status, now())
-        };
-        // A worker that ends may have none any more.
-        REPEATS.try_with(note).unwrap_or(true)
+        is_whole_refusal(self.client, status)
     }
 
     fn host(&self) -> &[u8] {
@@ -248,6 +251,9 @@ pub(crate) fn unreadable(client: IpAddr, request_id: &HeaderValue, error: &hyper
     } else {
         StatusCode::BAD_REQUEST
     };
+    if !is_whole_refusal(client, status.as_u16()) {
+        return;
+    }
     tracing::info!(
         target: TARGET,
         status = status.as_u16(),
@@ -255,6 +261,14 @@ pub(crate) fn unreadable(client: IpAddr, request_id: &HeaderValue, error: &hyper
         request_id = %shown(request_id.as_bytes()),
         details = %shown(format!("the request cannot be read: {error}").as_bytes()),
     );
+}
+
+/// Logs that a connection was refused before its first request. The first refusals of a peer have lines of their own, and the
+/// rest is summed up.
+pub(crate) fn refused_connection(peer: SocketAddr, reason: impl fmt::Display) {
+    if is_whole_refusal(peer.ip(), 0) {
+        tracing::warn!(%peer, "a connection was refused: {reason}");
+    }
 }
 
 /// A visitor's bytes as text that can neither forge a line nor fill the disk.
@@ -353,6 +367,49 @@ mod tests {
         let failed = answered(StatusCode::SERVICE_UNAVAILABLE, &Entry::fail);
         assert_eq!(failed.len(), ASKED, "a failure of ours is always told");
         assert_eq!(answered(StatusCode::OK, &|_| {}).len(), ASKED);
+    }
+
+    /// The parser's own refusals and those of connections are as cheap to ask for.
+    #[test]
+    fn refused_connections_and_unreadable_requests_are_summed_up() {
+        const ASKED: u64 = 50;
+        let whole = jetway_core::repeats::WHOLE;
+        let peer: SocketAddr = "203.0.113.9:1".parse().unwrap();
+        let refused = logged(|| {
+            for _ in 0..ASKED {
+                refused_connection(peer, "no header");
+            }
+            sum_up_all();
+        });
+        assert_eq!(refused.len() as u64, whole + 1);
+        let error = parse_error();
+        let id = HeaderValue::from_static("id-1");
+        let unread = logged(|| {
+            for _ in 0..ASKED {
+                unreadable(peer.ip(), &id, &error);
+            }
+            sum_up_all();
+        });
+        assert_eq!(unread.len() as u64, whole + 1);
+        let summary = unread.last().unwrap()["fields"]["message"].as_str();
+        assert!(
+            summary.is_some_and(|line| line.ends_with(": 40 with status 400")),
+            "{summary:?}"
+        );
+    }
+
+    /// What the HTTP library says to something that is no request.
+    fn parse_error() -> hyper::Error {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let service = hyper::service::service_fn(async |_| {
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        });
+        let request = tokio::io::join(b"no request\r\n\r\n".as_slice(), tokio::io::sink());
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(hyper_util::rt::TokioIo::new(request), service);
+        runtime.block_on(connection).unwrap_err()
     }
 
     #[test]

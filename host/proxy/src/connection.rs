@@ -137,11 +137,11 @@ async fn read_proxy_header(
         }
         // The operator has to know: without the header nobody gets in.
         Ok(Err(refused)) => {
-            tracing::warn!(%peer, "a connection was refused: {refused}");
+            access::refused_connection(peer, refused);
             None
         }
         Err(_) => {
-            tracing::warn!(%peer, "a connection was refused: no PROXY protocol header came in time");
+            access::refused_connection(peer, "no PROXY protocol header came in time");
             None
         }
     }
@@ -264,7 +264,7 @@ async fn drive(
         match watched(flushing, || client.answer_due()).await {
             Ok(Ok(result)) => return result,
             // Requests in progress may take their time; a client that merely does not read may not.
-            Ok(Err(_)) if client.is_busy() => {}
+            Ok(Err(_)) if client.is_protected() => {}
             Ok(Err(_)) | Err(_) => return Ok(()),
         }
     }

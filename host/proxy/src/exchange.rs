@@ -418,6 +418,7 @@ impl Exchange {
 
     fn reply(mut self, reply: LocalReply) -> Response<Body> {
         self.rest.drain();
+        self.active.answer_locally();
         let LocalReply {
             status,
             mut headers,
@@ -437,6 +438,7 @@ impl Exchange {
 
     fn fault(mut self, fault: Fault) -> Response<Body> {
         self.rest.drain();
+        self.active.answer_locally();
         if fault.status().is_server_error() {
             self.entry.fail();
         }

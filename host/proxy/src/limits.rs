@@ -69,6 +69,10 @@ pub(crate) const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// How long one HTTP/1 request head may take to arrive, from its first byte on.
 pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(30);
 
+/// How long a client may take until it begins to read an answer of the proxy itself, which is small and there at once: as long
+/// as for a request's head.
+pub(crate) const LOCAL_ANSWER: Duration = REQUEST_HEAD;
+
 /// How long a connection that was asked to end may still take to flush what it holds.
 pub(crate) const CONNECTION_FLUSH: Duration = Duration::from_secs(5);
 
@@ -96,6 +100,9 @@ pub(crate) const POOL_AGE: Duration = Duration::from_secs(50);
 
 /// How often idle upstream connections past their age are looked for.
 pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(15);
+
+/// Pause after such a look. A look is taken at once when a connection waits for a descriptor, and visits all upstreams.
+pub(crate) const POOL_SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes of a provider's answer: the largest JWKS documents in use are below 100 KiB.
 pub const PROVIDER_ANSWER: usize = 1024 * 1024;

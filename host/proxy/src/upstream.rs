@@ -2,6 +2,7 @@
 
 mod balance;
 mod circuit_breaker;
+mod client_requests;
 mod connect;
 mod descriptor_limit;
 mod pool;

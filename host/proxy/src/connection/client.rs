@@ -10,7 +10,7 @@ use super::framing::Framing;
 use super::heard::Ear;
 use super::slots::ConnectionSlot;
 use super::stream;
-use crate::body::Progress;
+use crate::body::{Patience, Progress};
 use crate::limits;
 use crate::wasm::ConnectionFacts;
 
@@ -26,11 +26,13 @@ pub(crate) struct Client {
     framing: Framing,
     /// How many requests began.
     begun: Cell<u64>,
+    /// How many requests are in progress.
+    in_progress: Cell<u32>,
     /// When the head of the next HTTP/1 request began to arrive.
     head: Cell<Option<Instant>>,
     /// The answer that an HTTP/1 connection is busy with.
     answer: Watch,
-    /// Its slot, which counts the requests in progress. Freed when the connection and the tunnel that it became have ended.
+    /// Its slot, which counts the requests that protect it from eviction. Freed when the connection and the tunnel that it became have ended.
     slot: ConnectionSlot,
 }
 
@@ -58,6 +60,8 @@ impl Watch {
 pub(crate) struct Active {
     client: Rc<Client>,
     is_ambiguous: bool,
+    /// Whether it protects the connection from eviction.
+    protects: bool,
 }
 
 impl Active {
@@ -65,6 +69,20 @@ impl Active {
     /// one length.
     pub(crate) const fn is_ambiguous(&self) -> bool {
         self.is_ambiguous
+    }
+
+    /// Records that the answer is the proxy's own. Every client that reads gets it at once, so that it no longer protects the
+    /// connection from eviction, and the connection (HTTP/1.1) or the stream (HTTP/2) ends when the client does not begin to
+    /// read it within [`limits::LOCAL_ANSWER`].
+    pub(crate) fn answer_locally(&mut self) {
+        if std::mem::take(&mut self.protects) {
+            self.client.slot.end_request();
+        }
+        let patience = Patience {
+            idle: Some(limits::LOCAL_ANSWER),
+            answer: None,
+        };
+        self.client.watch(&Rc::new(Progress::new(patience)));
     }
 }
 
@@ -82,6 +100,7 @@ impl Client {
             ear,
             framing,
             begun: Cell::new(0),
+            in_progress: Cell::new(0),
             head: Cell::new(None),
             answer: Watch::default(),
             slot,
@@ -91,11 +110,14 @@ impl Client {
     /// Notes that a request began.
     pub(crate) fn begin(self: &Rc<Self>) -> Active {
         self.slot.begin_request();
+        self.in_progress
+            .set(self.in_progress.get().saturating_add(1));
         self.head.set(None);
         let number = self.begun.replace(self.begun.get().saturating_add(1));
         Active {
             client: Rc::clone(self),
             is_ambiguous: self.framing.is_ambiguous(number),
+            protects: true,
         }
     }
 
@@ -125,6 +147,11 @@ impl Client {
 
     /// Whether a request is in progress.
     pub(super) fn is_busy(&self) -> bool {
+        self.in_progress.get() > 0
+    }
+
+    /// Returns whether a request is in progress whose answer is not the proxy's own.
+    pub(super) fn is_protected(&self) -> bool {
         self.slot.is_busy()
     }
 
@@ -157,7 +184,12 @@ impl Client {
 impl Drop for Active {
     fn drop(&mut self) {
         let client = &self.client;
-        client.slot.end_request();
+        client
+            .in_progress
+            .set(client.in_progress.get().saturating_sub(1));
+        if self.protects {
+            client.slot.end_request();
+        }
         client.answer.clear();
         client.ear.take();
     }
@@ -166,7 +198,6 @@ impl Drop for Active {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Patience;
     use crate::connection::framing::Heads;
     use crate::connection::heard::Heard;
     use tokio::io::AsyncReadExt as _;
@@ -247,5 +278,20 @@ mod tests {
         drop(active);
         assert!(!client.is_busy());
         assert_eq!(client.answer_due(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_the_proxy_is_due_soon_and_protects_nothing() {
+        let (client, _) = client(Duration::ZERO).await;
+        let mut active = client.begin();
+        assert!(client.is_protected());
+        active.answer_locally();
+        assert!(client.is_busy() && !client.is_protected());
+        assert_eq!(left(&client), Some(limits::LOCAL_ANSWER));
+        let other = client.begin();
+        drop(active);
+        assert!(client.is_busy() && client.is_protected(), "counted once");
+        drop(other);
+        assert!(!client.is_busy() && !client.is_protected());
     }
 }

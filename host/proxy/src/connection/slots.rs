@@ -6,7 +6,7 @@
 mod tests;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ pub(crate) struct ConnectionSlots {
     /// Notified when a slot is freed.
     freed: Notify,
     started: Instant,
+    /// Whether a request has ended since the last scan, so that the next one may find more.
+    has_newly_idle: AtomicBool,
 }
 
 /// The slots in use.
@@ -34,8 +36,9 @@ struct SlotTable {
     connections: HashMap<u64, Arc<ConnectionState>>,
     /// Contains only clients with a connection, so that it is never larger than `connections`.
     by_client: HashMap<ClientNetwork, u32>,
-    /// Connections that are evicted and have not ended yet.
-    evicting: usize,
+    /// Connections that are evicted and idle, so that they are about to end. One with a request in progress may take as long as
+    /// the request does.
+    evicting: HashSet<u64>,
     /// The table is not scanned for idle connections before this time.
     next_scan: Option<Instant>,
 }
@@ -57,8 +60,8 @@ struct ConnectionState {
 enum SlotRefusal {
     /// The client has its share.
     Share,
-    /// All slots are in use; this many of their connections are evicted.
-    Full(usize),
+    /// All slots are in use. It makes sense to wait until this time; `None`: none of them is about to become free.
+    Full(Option<Instant>),
 }
 
 /// A slot in use. Dropping it frees the slot.
@@ -82,11 +85,12 @@ impl ConnectionSlots {
                 next_id: 0,
                 connections: HashMap::new(),
                 by_client: HashMap::new(),
-                evicting: 0,
+                evicting: HashSet::new(),
                 next_scan: None,
             }),
             freed: Notify::new(),
             started: Instant::now(),
+            has_newly_idle: AtomicBool::new(false),
         })
     }
 
@@ -107,11 +111,13 @@ impl ConnectionSlots {
                     self.record_share_hit(client);
                     return None;
                 }
-                Err(SlotRefusal::Full(evicting)) => {
-                    if evicting == 0 || timeout_at(deadline, freed).await.is_err() {
+                Err(SlotRefusal::Full(until)) => {
+                    let Some(until) = until.filter(|_| Instant::now() < deadline) else {
                         Hit::ClientConnections.record(format_args!("limit {}", self.limit));
                         return None;
-                    }
+                    };
+                    // Whether a slot was freed or not: the next attempt tells.
+                    let _ = timeout_at(until.min(deadline), freed).await;
                 }
             }
         };
@@ -138,11 +144,12 @@ impl ConnectionSlots {
             return Err(SlotRefusal::Share);
         }
         let reserve = (self.limit / limits::FREE_SLOTS_DIVISOR).max(1);
-        if table.connections.len() - table.evicting + reserve >= self.limit {
+        let used = table.connections.len();
+        if used >= self.limit || used - table.evicting.len() + reserve >= self.limit {
             self.evict(&mut table);
         }
-        if table.connections.len() >= self.limit {
-            return Err(SlotRefusal::Full(table.evicting));
+        if used >= self.limit {
+            return Err(SlotRefusal::Full(self.wait_until(&table)));
         }
         let state = Arc::new(ConnectionState::default());
         state.idle_since.store(self.now(), Ordering::Relaxed);
@@ -155,12 +162,23 @@ impl ConnectionSlots {
         Ok((id, state))
     }
 
+    /// Returns until when it makes sense to wait for a slot while all are in use: until an evicted connection ends, or until
+    /// the next scan if that may find a connection to evict.
+    fn wait_until(&self, table: &SlotTable) -> Option<Instant> {
+        let next_scan = table.next_scan.filter(|at| Instant::now() < *at);
+        if self.has_newly_idle.load(Ordering::Relaxed) && next_scan.is_some() {
+            return next_scan;
+        }
+        (!table.evicting.is_empty()).then(|| Instant::now() + limits::SLOT_WAIT)
+    }
+
     /// Evicts a batch of idle connections in the order of [`ConnectionState::eviction_rank`].
     fn evict(&self, table: &mut SlotTable) {
         let now = Instant::now();
         if table.next_scan.is_some_and(|at| now < at) {
             return;
         }
+        self.has_newly_idle.store(false, Ordering::Relaxed);
         let batch = (self.limit / limits::EVICTION_BATCH_DIVISOR).max(1);
         let mut idle: Vec<_> = table
             .connections
@@ -173,14 +191,17 @@ impl ConnectionSlots {
         } else {
             table.next_scan = now.checked_add(limits::EVICTION_SCAN_INTERVAL);
         }
-        for (_, id) in &idle {
-            if let Some(state) = table.connections.get(id) {
-                state.is_evicted.store(true, Ordering::Relaxed);
+        for (_, id) in idle {
+            if let Some(state) = table.connections.get(&id) {
+                // In this order, so that a request that begins now is seen here or sees the eviction: see `begin_request`.
+                state.is_evicted.store(true, Ordering::SeqCst);
+                if state.requests.load(Ordering::SeqCst) == 0 {
+                    table.evicting.insert(id);
+                }
                 state.evicted.notify_one();
                 Hit::IdleEviction.record(format_args!("limit {}", self.limit));
             }
         }
-        table.evicting += idle.len();
     }
 
     fn record_share_hit(&self, client: Option<ClientNetwork>) {
@@ -253,14 +274,24 @@ impl ConnectionSlot {
 
     /// Records that a request begins.
     pub(super) fn begin_request(&self) {
-        self.state.requests.fetch_add(1, Ordering::Relaxed);
+        self.state.requests.fetch_add(1, Ordering::SeqCst);
+        // The connection ends only after the request, so that no other connection has to wait for it.
+        if self.state.is_evicted.load(Ordering::SeqCst) {
+            self.slots.table().evicting.remove(&self.id);
+        }
     }
 
     /// Records that a request has ended.
     pub(super) fn end_request(&self) {
         let now = self.slots.now();
         self.state.idle_since.store(now, Ordering::Relaxed);
-        self.state.requests.fetch_sub(1, Ordering::Relaxed);
+        if self.state.requests.fetch_sub(1, Ordering::SeqCst) > 1 {
+            return;
+        }
+        self.slots.has_newly_idle.store(true, Ordering::Relaxed);
+        if self.state.is_evicted.load(Ordering::SeqCst) {
+            self.slots.table().evicting.insert(self.id);
+        }
     }
 
     /// Records that a client with a session uses the connection.
@@ -291,9 +322,7 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut table = self.slots.table();
         table.connections.remove(&self.id);
-        if self.state.is_evicted.load(Ordering::Relaxed) {
-            table.evicting = table.evicting.saturating_sub(1);
-        }
+        table.evicting.remove(&self.id);
         if let Some(client) = self.client.get() {
             table.decrement(client);
         }

@@ -24,6 +24,8 @@ pub(crate) enum Hit {
     UpstreamPending,
     /// A request was refused: its client has its share of the route's circuit breaker.
     UpstreamShare,
+    /// A request was refused: its client has its share of the upstream connections of all routes.
+    UpstreamTotalShare,
     /// An upstream connection is pending: the limit on open files allows no more of them.
     UpstreamDescriptors,
     /// A connection to the identity provider is pending, for the same reason.
@@ -31,7 +33,7 @@ pub(crate) enum Hit {
 }
 
 impl Hit {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::ClientConnections,
         Self::IdleEviction,
         Self::ClientShare,
@@ -39,6 +41,7 @@ impl Hit {
         Self::UpstreamConnections,
         Self::UpstreamPending,
         Self::UpstreamShare,
+        Self::UpstreamTotalShare,
         Self::UpstreamDescriptors,
         Self::ProviderDescriptors,
     ];
@@ -53,6 +56,7 @@ impl Hit {
             Self::UpstreamConnections => "upstream_connections",
             Self::UpstreamPending => "upstream_pending_requests",
             Self::UpstreamShare => "upstream_request_share",
+            Self::UpstreamTotalShare => "upstream_connection_share",
             Self::UpstreamDescriptors => "upstream_descriptors",
             Self::ProviderDescriptors => "provider_descriptors",
         }
@@ -74,6 +78,9 @@ impl Hit {
             Self::UpstreamPending => "request refused: too many pending requests on the route",
             Self::UpstreamShare => {
                 "request refused: the client has its share of the route's requests"
+            }
+            Self::UpstreamTotalShare => {
+                "request refused: the client has its share of all upstream connections"
             }
             Self::UpstreamDescriptors => {
                 "upstream connection pending: the limit on open files allows no more"
@@ -118,6 +125,7 @@ impl Hit {
             connections,
             pending,
             upstream_share,
+            upstream_total_share,
             upstreams,
             provider,
         ] = &COUNTERS;
@@ -129,6 +137,7 @@ impl Hit {
             Self::UpstreamConnections => connections,
             Self::UpstreamPending => pending,
             Self::UpstreamShare => upstream_share,
+            Self::UpstreamTotalShare => upstream_total_share,
             Self::UpstreamDescriptors => upstreams,
             Self::ProviderDescriptors => provider,
         }

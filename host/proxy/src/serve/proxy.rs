@@ -17,7 +17,7 @@ use crate::callouts::Providers;
 use crate::connection::ConnectionSlots;
 use crate::exchange::RequestIds;
 use crate::tls::Roots;
-use crate::upstream::Routes;
+use crate::upstream::{DescriptorLimit, Routes};
 use crate::wasm;
 
 /// The proxy as one worker has it.
@@ -26,6 +26,8 @@ pub(crate) struct Proxy {
     pub(crate) plugin: Rc<wasm::Plugin>,
     /// Where permitted requests go.
     pub(crate) routes: Routes,
+    /// Descriptors of upstream connections.
+    pub(super) upstream_descriptors: DescriptorLimit,
     /// Slots for client connections.
     pub(super) slots: Arc<ConnectionSlots>,
     /// The proxies in front that are believed.
@@ -71,6 +73,7 @@ impl Proxy {
         Ok(Rc::new(Self {
             plugin,
             routes: Routes::new(&config.routes, &roots, &common.limits.upstreams)?,
+            upstream_descriptors: common.limits.upstreams.descriptors.clone(),
             slots: Arc::clone(&common.limits.slots),
             trusted_proxies: TrustedProxies::of(&config.listener),
             proxy_protocol: config.listener.proxy_protocol,

@@ -23,7 +23,7 @@ impl SharedLimits {
             slots: ConnectionSlots::new(budget.clients),
             upstreams: UpstreamLimits {
                 descriptors: DescriptorLimit::new(budget.upstreams, Hit::UpstreamDescriptors),
-                breakers: CircuitBreakers::default(),
+                breakers: CircuitBreakers::new(budget.upstreams),
             },
             provider: DescriptorLimit::new(budget.provider, Hit::ProviderDescriptors),
         })

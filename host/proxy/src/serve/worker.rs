@@ -106,7 +106,8 @@ async fn accept_until_stopped(
     orders: mpsc::UnboundedReceiver<Order>,
     obituary: &Obituary,
 ) {
-    let permits = Arc::new(Semaphore::new(CLIENT_CONNECTIONS as usize));
+    let most = most_permits(listeners.len());
+    let permits = Arc::new(Semaphore::new(most as usize));
     let mut vital = VitalTasks::default();
     for listener in listeners {
         let name = match listener.local_addr() {
@@ -132,7 +133,7 @@ async fn accept_until_stopped(
     }
     vital.shutdown().await;
     // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(CLIENT_CONNECTIONS)).await;
+    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(most)).await;
     if ended.is_err() {
         tracing::warn!(
             "closing connections that did not end in {} s",
@@ -140,6 +141,13 @@ async fn accept_until_stopped(
         );
     }
     generations.shutdown().await;
+}
+
+/// Returns how many connections a worker can have at most: those of all slots, and one in each accept loop that has no slot
+/// yet and may wait for an eviction. So the loops never wait for a permit.
+fn most_permits(listeners: usize) -> u32 {
+    let waiting = u32::try_from(listeners).unwrap_or(u32::MAX);
+    CLIENT_CONNECTIONS.saturating_add(waiting)
 }
 
 async fn accept(
@@ -189,9 +197,17 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 }
 
 async fn sweep(generations: Rc<Generations>) {
+    let descriptors = generations.current().upstream_descriptors.clone();
+    let mut awaited = descriptors.awaited();
     loop {
-        tokio::time::sleep(limits::POOL_SWEEP).await;
+        tokio::select! {
+            () = tokio::time::sleep(limits::POOL_SWEEP) => {}
+            () = awaited => {}
+        }
+        // What is asked for from here on is seen after the pause.
+        awaited = descriptors.awaited();
         generations.sweep();
+        tokio::time::sleep(limits::POOL_SWEEP_PAUSE).await;
     }
 }
 

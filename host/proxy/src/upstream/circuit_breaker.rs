@@ -1,5 +1,6 @@
 //! Limits the requests that one route sends to its upstreams, in all workers together: connections and pending requests as in
-//! Envoy, and a share of both for each client.
+//! Envoy, and a share of both for each client. All routes together leave descriptors to each
+//! other and to each client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,7 +10,8 @@ use jetway_core::capacity::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{self, ClientNetwork, Hit, client_share};
+use super::client_requests::{ClientRequest, ClientRequests};
+use crate::limits::{self, ClientNetwork, Hit};
 
 /// Why a request is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,9 @@ pub(crate) enum Overflow {
     /// The client has its share of the route's requests.
     #[error("too many requests of this client on the route")]
     Share,
+    /// The client has its share of the requests of all routes.
+    #[error("too many requests of this client")]
+    TotalShare,
 }
 
 /// Limits of one route.
@@ -37,38 +42,30 @@ pub(crate) struct CircuitBreaker {
     thresholds: Thresholds,
     route: String,
     connections: Arc<Semaphore>,
-    requests: Mutex<RequestCounts>,
-}
-
-#[derive(Default)]
-struct RequestCounts {
-    pending: u32,
-    /// Contains only clients with a request, so that it is never larger than the limits allow.
-    by_client: HashMap<ClientNetwork, u32>,
+    pending: Mutex<u32>,
+    by_client: Arc<ClientRequests>,
+    /// The requests of all routes.
+    all_by_client: Arc<ClientRequests>,
 }
 
 /// Allows one request. The request counts until this is dropped.
 pub(crate) struct RequestPermit {
-    _client: ClientRequest,
+    _client: [ClientRequest; 2],
     _connection: OwnedSemaphorePermit,
-}
-
-/// A request that counts for its client.
-struct ClientRequest {
-    breaker: Arc<CircuitBreaker>,
-    client: ClientNetwork,
 }
 
 /// A request that counts as pending.
 struct PendingRequest<'a>(&'a CircuitBreaker);
 
 impl CircuitBreaker {
-    fn new(route: &str, thresholds: Thresholds) -> Arc<Self> {
+    fn new(route: &str, thresholds: Thresholds, all_by_client: Arc<ClientRequests>) -> Arc<Self> {
         Arc::new(Self {
             thresholds,
             route: route.to_owned(),
             connections: Arc::new(Semaphore::new(thresholds.connections as usize)),
-            requests: Mutex::default(),
+            pending: Mutex::default(),
+            by_client: ClientRequests::new(thresholds.connections),
+            all_by_client,
         })
     }
 
@@ -76,10 +73,7 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// A limit is exceeded.
-    pub(crate) async fn acquire(
-        self: &Arc<Self>,
-        client: IpAddr,
-    ) -> Result<RequestPermit, Overflow> {
+    pub(crate) async fn acquire(&self, client: IpAddr) -> Result<RequestPermit, Overflow> {
         let client = self.count_client(ClientNetwork::containing(client))?;
         let free = Arc::clone(&self.connections);
         let connection = match Arc::clone(&free).try_acquire_owned() {
@@ -100,76 +94,73 @@ impl CircuitBreaker {
         })
     }
 
-    fn count_client(self: &Arc<Self>, client: ClientNetwork) -> Result<ClientRequest, Overflow> {
-        let mut requests = self.requests();
-        let count = requests.by_client.entry(client).or_default();
-        if *count >= client_share(self.thresholds.connections) {
-            drop(requests);
+    fn count_client(&self, client: ClientNetwork) -> Result<[ClientRequest; 2], Overflow> {
+        let Some(on_route) = self.by_client.count(client) else {
             Hit::UpstreamShare.record(format_args!("client {client}, route {}", self.route));
             return Err(Overflow::Share);
-        }
-        *count += 1;
-        Ok(ClientRequest {
-            breaker: Arc::clone(self),
-            client,
-        })
+        };
+        let Some(in_all) = self.all_by_client.count(client) else {
+            Hit::UpstreamTotalShare.record(format_args!("client {client}, route {}", self.route));
+            return Err(Overflow::TotalShare);
+        };
+        Ok([on_route, in_all])
     }
 
     fn count_pending(&self) -> Result<PendingRequest<'_>, Overflow> {
-        let mut requests = self.requests();
-        if requests.pending >= self.thresholds.pending {
-            drop(requests);
+        let mut pending = self.pending();
+        if *pending >= self.thresholds.pending {
+            drop(pending);
             Hit::UpstreamPending.record(format_args!("route {}", self.route));
             return Err(Overflow::Pending);
         }
-        requests.pending += 1;
+        *pending += 1;
         Ok(PendingRequest(self))
     }
 
-    /// No code panics while it holds the lock, so that the counts are valid even if the lock is poisoned.
-    fn requests(&self) -> MutexGuard<'_, RequestCounts> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for ClientRequest {
-    fn drop(&mut self) {
-        let mut requests = self.breaker.requests();
-        let count = requests.by_client.get(&self.client).copied();
-        let left = count.unwrap_or_default().saturating_sub(1);
-        if left == 0 {
-            requests.by_client.remove(&self.client);
-        } else {
-            requests.by_client.insert(self.client, left);
-        }
+    /// No code panics while it holds the lock, so that the count is valid even if the lock is poisoned.
+    fn pending(&self) -> MutexGuard<'_, u32> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        let mut requests = self.0.requests();
-        requests.pending = requests.pending.saturating_sub(1);
+        let mut pending = self.0.pending();
+        *pending = pending.saturating_sub(1);
     }
 }
 
 /// The circuit breakers of all routes, by route id. The breaker of a route survives a reload that keeps the route, because
 /// its requests do.
-#[derive(Default)]
-pub(crate) struct CircuitBreakers(Mutex<HashMap<String, Weak<CircuitBreaker>>>);
+pub(crate) struct CircuitBreakers {
+    thresholds: Thresholds,
+    by_route: Mutex<HashMap<String, Weak<CircuitBreaker>>>,
+    /// The requests of all routes.
+    by_client: Arc<ClientRequests>,
+}
 
 impl CircuitBreakers {
+    /// Creates breakers for routes that share `upstream_connections`. One route may use half of them, and one client half of
+    /// them on all routes together, so that neither a slow upstream nor a client can use up all.
+    pub(crate) fn new(upstream_connections: u32) -> Self {
+        Self {
+            thresholds: Thresholds {
+                connections: UPSTREAM_CONNECTIONS.min((upstream_connections / 2).max(1)),
+                pending: UPSTREAM_PENDING,
+            },
+            by_route: Mutex::default(),
+            by_client: ClientRequests::new(upstream_connections),
+        }
+    }
+
     /// Returns the breaker of the route with this id, and creates it at first; `name` is the route's name in logs.
     pub(super) fn get_or_create(&self, id: &str, name: &str) -> Arc<CircuitBreaker> {
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = self.by_route.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(breaker) = breakers.get(id).and_then(Weak::upgrade) {
             return breaker;
         }
         breakers.retain(|_, breaker| breaker.strong_count() > 0);
-        let thresholds = Thresholds {
-            connections: UPSTREAM_CONNECTIONS,
-            pending: UPSTREAM_PENDING,
-        };
-        let breaker = CircuitBreaker::new(name, thresholds);
+        let breaker = CircuitBreaker::new(name, self.thresholds, Arc::clone(&self.by_client));
         breakers.insert(id.to_owned(), Arc::downgrade(&breaker));
         breaker
     }
@@ -186,7 +177,7 @@ mod tests {
             connections,
             pending,
         };
-        CircuitBreaker::new("a route", thresholds)
+        CircuitBreaker::new("a route", thresholds, ClientRequests::new(1_000))
     }
 
     fn client(number: u32) -> IpAddr {
@@ -215,8 +206,8 @@ mod tests {
         );
         drop(second);
         drop(permits);
-        let requests = breaker.requests();
-        assert_eq!((requests.pending, requests.by_client.len()), (0, 0));
+        assert_eq!((*breaker.pending(), breaker.by_client.clients()), (0, 0));
+        assert_eq!(breaker.all_by_client.clients(), 0);
         assert_eq!(breaker.connections.available_permits(), 4);
     }
 
@@ -231,7 +222,7 @@ mod tests {
         let refused = breaker.acquire(client(3)).await;
         assert_eq!(refused.err(), Some(Overflow::Connections));
         assert_eq!(began.elapsed(), limits::CONNECT);
-        assert_eq!(breaker.requests().pending, 0);
+        assert_eq!(*breaker.pending(), 0);
     }
 
     #[tokio::test]
@@ -248,16 +239,47 @@ mod tests {
         assert!(breaker.acquire(client(1)).await.is_ok());
     }
 
+    /// With few descriptors, they are what routes and clients have to leave to each other.
+    #[tokio::test]
+    async fn one_client_gets_half_of_all_descriptors_and_one_route_too() {
+        let breakers = CircuitBreakers::new(12);
+        let routes = ["1", "2", "3"].map(|id| breakers.get_or_create(id, id));
+        let mut permits = Vec::new();
+        for route in &routes[..2] {
+            for _ in 0..3 {
+                permits.push(route.acquire(client(1)).await.unwrap());
+            }
+            let refused = route.acquire(client(1)).await;
+            assert_eq!(refused.err(), Some(Overflow::Share));
+        }
+        let hits = Hit::UpstreamTotalShare.count();
+        let refused = routes[2].acquire(client(1)).await;
+        assert_eq!(refused.err(), Some(Overflow::TotalShare));
+        assert!(Hit::UpstreamTotalShare.count() > hits);
+        assert_eq!(routes[2].by_client.clients(), 0, "a refusal counts nowhere");
+        assert_eq!(routes[2].connections.available_permits(), 6);
+        assert!(routes[2].acquire(client(2)).await.is_ok());
+        drop(permits);
+        assert!(routes[2].acquire(client(1)).await.is_ok());
+        assert_eq!(breakers.by_client.clients(), 0);
+    }
+
+    #[test]
+    fn many_descriptors_leave_the_limits_of_a_route_as_in_envoy() {
+        let breaker = CircuitBreakers::new(u32::MAX).get_or_create("1", "one");
+        assert_eq!(breaker.thresholds.connections, UPSTREAM_CONNECTIONS);
+    }
+
     #[test]
     fn a_route_keeps_its_breaker_while_it_is_in_use() {
-        let breakers = CircuitBreakers::default();
+        let breakers = CircuitBreakers::new(1_000);
         let one = breakers.get_or_create("1", "one");
         assert!(Arc::ptr_eq(&one, &breakers.get_or_create("1", "one")));
         assert!(!Arc::ptr_eq(&one, &breakers.get_or_create("2", "two")));
         drop(one);
         let _another = breakers.get_or_create("3", "three");
         assert_eq!(
-            breakers.0.lock().unwrap().len(),
+            breakers.by_route.lock().unwrap().len(),
             1,
             "unused breakers are dropped"
         );

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::Hit;
 
@@ -11,6 +12,8 @@ use crate::limits::Hit;
 pub(crate) struct DescriptorLimit {
     free: Arc<Semaphore>,
     limit: usize,
+    /// Notified when a connection has to wait.
+    awaited: Arc<Notify>,
     hit: Hit,
 }
 
@@ -24,6 +27,7 @@ impl DescriptorLimit {
         Self {
             free: Arc::new(Semaphore::new(limit)),
             limit,
+            awaited: Arc::default(),
             hit,
         }
     }
@@ -35,13 +39,20 @@ impl DescriptorLimit {
             return Some(Arc::new(permit));
         }
         self.hit.record(format_args!("limit {}", self.limit));
+        self.awaited.notify_waiters();
         free.acquire_owned().await.ok().map(Arc::new)
     }
 
     /// Returns whether enough descriptors are free to keep idle connections: a quarter. An idle connection is of use only to
     /// its own worker and upstream.
     pub(super) fn has_spare(&self) -> bool {
-        self.free.available_permits() >= self.limit / 4
+        self.free.available_permits() >= (self.limit / 4).max(1)
+    }
+
+    /// Completes when a connection has to wait for a descriptor after this call, in whatever worker: idle connections of all
+    /// workers have to make room for it. Cancel safe.
+    pub(crate) fn awaited(&self) -> Notified<'_> {
+        self.awaited.notified()
     }
 }
 
@@ -49,6 +60,16 @@ impl DescriptorLimit {
 mod tests {
     use super::*;
     use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn the_last_descriptor_is_not_kept_by_an_idle_connection() {
+        let descriptors = DescriptorLimit::new(2, Hit::UpstreamDescriptors);
+        let one = descriptors.acquire().await;
+        assert!(descriptors.has_spare());
+        let other = descriptors.acquire().await;
+        assert!(!descriptors.has_spare());
+        drop((one, other));
+    }
 
     #[tokio::test]
     async fn a_connection_waits_for_a_free_descriptor() {
@@ -60,9 +81,11 @@ mod tests {
         }
         assert!(!descriptors.has_spare());
         let hits = Hit::UpstreamDescriptors.count();
+        let awaited = descriptors.awaited();
         let mut waiting = Box::pin(descriptors.acquire());
         assert!(waiting.as_mut().now_or_never().is_none());
         assert!(Hit::UpstreamDescriptors.count() > hits);
+        assert!(awaited.now_or_never().is_some(), "all workers are told");
         let clone = used.last().map(Arc::clone);
         used.pop();
         assert!(waiting.as_mut().now_or_never().is_none(), "a clone uses it");

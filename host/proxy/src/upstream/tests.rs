@@ -160,7 +160,7 @@ async fn servers_are_shown_the_routes_certificate() {
 fn limits() -> UpstreamLimits {
     UpstreamLimits {
         descriptors: DescriptorLimit::new(100, Hit::UpstreamDescriptors),
-        breakers: CircuitBreakers::default(),
+        breakers: CircuitBreakers::new(100),
     }
 }
 

@@ -45,7 +45,7 @@ async fn an_idle_connection_is_evicted_before_all_slots_are_taken() {
     assert!(is_evicted(&idle[0]) && !is_evicted(&idle[1]), "the oldest");
     idle.remove(0).evicted().await;
     drop(fourth);
-    assert_eq!(slots.table().evicting, 0);
+    assert_eq!(slots.table().evicting.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,6 +111,64 @@ async fn a_new_connection_waits_for_an_evicted_one_but_not_for_busy_ones() {
     let before = Instant::now();
     assert!(acquire(&slots, None).await.is_none(), "it does not end");
     assert!(before.elapsed() >= limits::SLOT_WAIT);
+}
+
+/// Evicted connections on which requests begin do not end soon: others are evicted in their place.
+#[tokio::test(start_paused = true)]
+async fn evicted_connections_that_become_busy_do_not_stop_evictions() {
+    let slots = ConnectionSlots::new(4);
+    let busy = [acquire_next(&slots).await, acquire_next(&slots).await];
+    for _ in &busy {
+        sleep(limits::EVICTION_SCAN_INTERVAL).await;
+        slots.evict_idle();
+    }
+    assert!(busy.iter().all(is_evicted));
+    for slot in &busy {
+        slot.begin_request();
+    }
+    assert!(slots.table().evicting.is_empty());
+    let third = acquire_next(&slots).await;
+    let fourth = acquire_next(&slots).await;
+    // The fourth may have had the third evicted already.
+    let ending = async {
+        third.evicted().await;
+        drop(third);
+        std::future::pending().await
+    };
+    sleep(SECOND).await;
+    let new = tokio::select! {
+        new = acquire(&slots, None) => new,
+        () = ending => None,
+    };
+    assert!(new.is_some(), "an idle connection is evicted");
+    busy[0].end_request();
+    assert!(slots.table().evicting.contains(&busy[0].id), "it ends now");
+    drop((busy, fourth, new));
+    let table = slots.table();
+    assert!(table.evicting.is_empty() && table.connections.is_empty());
+}
+
+/// Between two scans, a connection that has become idle is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_waits_for_the_next_scan_if_that_may_find_an_idle_one() {
+    let slots = ConnectionSlots::new(2);
+    let first = acquire_next(&slots).await;
+    first.begin_request();
+    let second = acquire_next(&slots).await;
+    second.begin_request();
+    sleep(SECOND).await;
+    let refused = Instant::now();
+    assert!(acquire(&slots, None).await.is_none());
+    assert_eq!(refused.elapsed(), Duration::ZERO, "both are busy");
+    first.end_request();
+    let ending = async {
+        first.evicted().await;
+        drop(first);
+    };
+    let (new, ()) = tokio::join!(acquire(&slots, None), ending);
+    assert!(new.is_some());
+    assert_eq!(refused.elapsed(), limits::EVICTION_SCAN_INTERVAL);
+    assert!(!is_evicted(&second));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,11 +20,7 @@ use crate::tls::testing::{Authority, Issued};
 
 /// A proxy with TLS that asks for certificates of an authority.
 pub(super) async fn rig(upstream: &Upstream, clients: Option<&Authority>, required: bool) -> Rig {
-    let server = Authority::new("server").issue(&["app.test"], 1);
-    let mut file = file(&[json!({"to": upstream.url()})]);
-    file["insecure_server"] = false.into();
-    file["certificate"] = STANDARD.encode(&server.certificate).into();
-    file["certificate_key"] = STANDARD.encode(&server.key).into();
+    let mut file = file_with_tls(&[json!({"to": upstream.url()})]);
     if let Some(authority) = clients {
         let enforcement = if required {
             "reject_connection"
@@ -40,9 +36,33 @@ pub(super) async fn rig(upstream: &Upstream, clients: Option<&Authority>, requir
     Rig::start(config)
 }
 
+/// A proxy with TLS and this limit on open files.
+pub(super) fn rig_within(open_files: u64, routes: &[Value]) -> Rig {
+    Rig::start_within(open_files, read(&file_with_tls(routes)), plugin())
+}
+
+fn file_with_tls(routes: &[Value]) -> Value {
+    let server = Authority::new("server").issue(&["app.test"], 1);
+    let mut file = file(routes);
+    file["insecure_server"] = false.into();
+    file["certificate"] = STANDARD.encode(&server.certificate).into();
+    file["certificate_key"] = STANDARD.encode(&server.key).into();
+    file
+}
+
 impl Rig {
     pub(super) async fn shake_hands(
         &self,
+        shown: Option<&Issued>,
+        protocol: &[u8],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.shake_hands_on(self.connect().await, shown, protocol)
+            .await
+    }
+
+    pub(super) async fn shake_hands_on(
+        &self,
+        stream: TcpStream,
         shown: Option<&Issued>,
         protocol: &[u8],
     ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -54,7 +74,7 @@ impl Rig {
         config.alpn_protocols = vec![protocol.to_vec()];
         let name = ServerName::try_from("app.test").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        connector.connect(name, self.connect().await).await
+        connector.connect(name, stream).await
     }
 
     /// The answer to a request with these lines; `None` when the connection ends without one.

@@ -2,6 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpSocket;
 
 use super::upstream::WEBSOCKET;
@@ -15,10 +19,13 @@ fn rig(file: &Value) -> Rig {
     Rig::start_within(FEW_FILES, read(file), plugin())
 }
 
+fn budget() -> limits::Budget {
+    limits::Budget::new(FEW_FILES, 1, 1).unwrap()
+}
+
 /// Returns how many client connections [`FEW_FILES`] allow.
 fn slots() -> usize {
-    let budget = limits::Budget::new(FEW_FILES, 1, 1).unwrap();
-    budget.clients as usize
+    budget().clients as usize
 }
 
 impl Rig {
@@ -92,12 +99,14 @@ async fn requests_in_progress_and_websockets_are_not_evicted() {
 #[tokio::test]
 async fn a_connection_is_refused_and_logged_when_all_slots_are_busy() {
     let mut upstream = Upstream::start().await;
-    let rig = rig(&file(&[json!({"to": upstream.url()})]));
+    // One route gets half of the upstream connections.
+    let route = json!({"to": upstream.url()});
+    let rig = rig(&file(&[route.clone(), route.clone(), route]));
     let refused = Hit::ClientConnections.count();
-    let request = rig.request("GET", "/silent", 0, "");
     let mut busy = Vec::new();
     for number in 0..slots() {
         let mut stream = rig.connect_from(u8::try_from(number).unwrap()).await;
+        let request = rig.request("GET", "/silent", number % 3, "");
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(upstream.next().await, "/silent");
         busy.push(stream);
@@ -215,4 +224,76 @@ async fn one_client_cannot_use_up_the_requests_of_a_route() {
     let mut again = rig.connect_from(1).await;
     again.write_all(request.as_bytes()).await.unwrap();
     within("the request comes", requests.recv()).await.unwrap();
+}
+
+/// With few descriptors, a client's share of a route follows from them, and other routes keep theirs.
+#[tokio::test]
+async fn one_client_cannot_use_up_the_descriptors_of_all_routes() {
+    let (address, mut requests) = silent().await;
+    let innocent = Upstream::start().await;
+    let silent = json!({"to": format!("http://{address}"), "idle_timeout": "0s", "timeout": "0s"});
+    let rig = certificates::rig_within(
+        FEW_FILES,
+        &[silent.clone(), silent, json!({"to": innocent.url()})],
+    );
+    let mut client = http2_from(&rig, 1, None).await;
+    let ask = |client: &mut SendRequest<Empty<Bytes>>, route: usize| {
+        let request = http::Request::get("https://app.test/")
+            .header("x-test-route", &rig.routes[route])
+            .body(Empty::new())
+            .unwrap();
+        client.send_request(request)
+    };
+    let (told, mut answers) = mpsc::unbounded_channel();
+    for number in 0..60 {
+        let (answer, told) = (ask(&mut client, number % 2), told.clone());
+        tokio::spawn(async move {
+            let _ = told.send(answer.await.unwrap().status());
+        });
+    }
+    for _ in 0..60 - 2 * limits::client_share(budget().upstreams / 2) {
+        let refused = within("a refusal", answers.recv()).await;
+        assert_eq!(refused.map(|status| status.as_u16()), Some(503));
+    }
+    let mut other = http2_from(&rig, 2, None).await;
+    let answer = within("an answer", ask(&mut other, 2)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    within("a request comes", requests.recv()).await.unwrap();
+    assert!(answers.is_empty(), "the client's share is not refused");
+}
+
+/// An HTTP/2 client without a window for answers gets those of the proxy itself, too, and does not keep its connection by that.
+#[tokio::test]
+async fn answers_of_the_proxy_that_are_not_read_do_not_keep_connections_from_eviction() {
+    let upstream = Upstream::start().await;
+    let rig = certificates::rig_within(FEW_FILES, &[json!({"to": upstream.url()})]);
+    let mut unread = Vec::new();
+    let ask = |route: &str| {
+        http::Request::get("https://app.test/")
+            .header("x-test-route", route)
+            .body(Empty::<Bytes>::new())
+            .unwrap()
+    };
+    for number in 0..slots() {
+        let mut client = http2_from(&rig, u8::try_from(number).unwrap(), Some(0)).await;
+        let answer = within("a head", client.send_request(ask("none"))).await;
+        unread.push((client, answer.unwrap()));
+    }
+    let mut innocent = http2_from(&rig, 250, None).await;
+    let answer = innocent.send_request(ask(&rig.routes[0]));
+    let answer = within("an answer", answer).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+/// Connects with HTTP/2 from an address of its own, with this window for each answer.
+async fn http2_from(rig: &Rig, last: u8, window: Option<u32>) -> SendRequest<Empty<Bytes>> {
+    let stream = rig.connect_from(last).await;
+    let stream = rig.shake_hands_on(stream, None, b"h2").await.unwrap();
+    let (client, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
 }
