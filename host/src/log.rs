@@ -90,7 +90,7 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     let levels = match &args.log_level {
         // A single word is about this program: libraries stay quiet.
         Some(level) if !level.contains(['=', ',']) => format!("{DEFAULT_LEVELS},{level}"),
-        Some(directives) => directives.clone(),
+        Some(directives) => told_of_losses(directives),
         None => DEFAULT_LEVELS.to_owned(),
     };
     let filter =
@@ -107,6 +107,11 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
         .with(filter)
         .init();
     Ok(Log { queue })
+}
+
+/// Directives that may name no level for all, with one for the line about dropped lines; theirs for it comes later and wins.
+fn told_of_losses(directives: &str) -> String {
+    format!("{DROPPED}=error,{directives}")
 }
 
 /// Prints a message for people to standard error, on the way of the log lines: one that cannot be written is dropped.
@@ -194,5 +199,27 @@ impl Write for LogLine<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_lines_are_told_under_directives_without_a_level_for_all() {
+        for (directives, told) in [
+            ("access=info", true),
+            ("access=off,hyper=warn", true),
+            ("log=off,access=info", false),
+        ] {
+            let filter = EnvFilter::try_new(told_of_losses(directives)).unwrap();
+            let layer = tracing_subscriber::fmt::layer().with_writer(LogLines(Arc::default()));
+            let subscriber = tracing_subscriber::registry().with(layer).with(filter);
+            let line = tracing::subscriber::with_default(subscriber, || report(7, "a test"));
+            let line = String::from_utf8(line).unwrap();
+            let is_told = line.contains("7 log lines were dropped");
+            assert_eq!(is_told, told, "{directives}: {line}");
+        }
     }
 }
