@@ -143,7 +143,7 @@ async fn n_18_upstreams_hear_of_the_client_from_trusted_proxies_only(
         ),
         (
             &["X-Forwarded-For: <script>,203.0.113.5:80"],
-            ["127.0.0.7"; 2],
+            ["203.0.113.5, 127.0.0.7"; 2],
         ),
     ];
     for hops in [1, 2] {
