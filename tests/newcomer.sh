@@ -101,11 +101,12 @@ bring_network() {
   if [ -f "$HOME/.npmrc" ]; then grep -E '^(//|.*(registry|proxy|cafile))' "$HOME/.npmrc" >"$root/root/.npmrc" || true; fi
 }
 
-# At the same places, with the same times of change: for cargo, the finished build belongs to these files.
+# At the same places, with the same times of change, folders included: for cargo, the finished build belongs to these files.
 bring_sources() {
   local root=$1
   mkdir -p "$root$source"
-  git ls-files -z | tar --create --null --files-from=- --file=- | tar --extract --preserve-permissions --directory="$root$source"
+  { git ls-tree -z -r -t -d --name-only HEAD; git ls-files -z; } | tar --create --null --no-recursion --files-from=- --file=- \
+    | tar --extract --preserve-permissions --directory="$root$source"
 }
 
 bring_build() {
