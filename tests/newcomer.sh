@@ -106,7 +106,7 @@ bring_sources() {
   local root=$1
   mkdir -p "$root$source"
   { git ls-tree -z -r -t -d --name-only HEAD; git ls-files -z; } | tar --create --null --no-recursion --files-from=- --file=- \
-    | tar --extract --preserve-permissions --directory="$root$source"
+    | tar --extract --preserve-permissions --delay-directory-restore --directory="$root$source"
 }
 
 bring_build() {
