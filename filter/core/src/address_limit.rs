@@ -1,6 +1,6 @@
-//! How often one client address may cause work, within a time: for what anybody can ask for and what costs.
+//! Limits how often one client address may cause costly work that needs no session.
 //!
-//! The counts lie in the shared data, so that a limit holds for the whole process and not once more for every worker.
+//! The counts are in the shared data, so that a limit applies to the whole process and not to each worker.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -10,23 +10,23 @@ use crate::shared::Shelves;
 /// A limit for each client address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AddressLimit {
-    /// Where the counts lie. They are bounded: when there are too many addresses, those whose time is over first are
-    /// forgotten, and begin again at zero.
+    /// The table of the counts. It is bounded: with too many addresses, those that expire first are forgotten and begin again
+    /// at zero.
     pub(crate) counts: Shelves,
-    /// How often within [`AddressLimit::seconds`].
+    /// The most times within [`AddressLimit::seconds`].
     pub(crate) most: u32,
-    /// How long a count lasts, from the first time on.
+    /// The seconds that a count lasts, from the first time on.
     pub(crate) seconds: u64,
 }
 
-/// What is known of an address.
+/// The count of one address.
 struct Count {
     until: Timestamp,
     times: u32,
 }
 
 impl AddressLimit {
-    /// For how many seconds an address has to wait; `None` when it is below the limit. Clients whose address is not known
+    /// Returns the seconds that an address has to wait; `None` when it is below the limit. Clients whose address is not known
     /// count as one.
     pub(crate) fn wait(&self, address: Option<IpAddr>, env: &Env<'_>) -> Option<u64> {
         let bytes = self.counts.find(env.shared, &name(address), env.now)?;
@@ -44,7 +44,7 @@ impl AddressLimit {
             });
             Ok((count.next().write(), count.until, ()))
         };
-        // What cannot be counted passes: the limit protects from load, not from strangers.
+        // A request that cannot be counted passes: the limit protects from load and decides no access.
         let _ = self
             .counts
             .update(env.shared, &name(address), env.now, change);

@@ -1,20 +1,20 @@
-//! Which of a provider's email addresses count as verified, and which tenants' users may sign in.
+//! Decides which of a provider's email addresses count as verified, and which tenants' users may sign in.
 
 use super::ProviderKind;
 
 /// When policies may rely on an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EmailVerification {
-    /// What the kind of provider says is enough, see [`ProviderKind::email_proof`].
+    /// The kind of provider decides which proof is needed, see [`ProviderKind::email_proof`].
     #[default]
     ByProvider,
-    /// Only what the provider states outright: JSON true in its claim about the address (`strict`).
+    /// The provider must state JSON true in its claim about the address (`strict`).
     Strict,
-    /// Whatever the provider says (`off`).
+    /// Every address counts (`off`).
     Off,
 }
 
-/// What a kind of provider has to say about an address before it counts as verified.
+/// The proof that a kind of provider must give before an address counts as verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailProof {
     /// The provider is one organization's own directory: an address counts unless `email_verified` denies it.
@@ -28,7 +28,7 @@ pub enum EmailProof {
 }
 
 impl ProviderKind {
-    /// What this kind of provider has to say about an address.
+    /// Returns the proof that this kind of provider must give for an address.
     #[must_use]
     pub const fn email_proof(self) -> EmailProof {
         match self {
@@ -43,7 +43,7 @@ impl ProviderKind {
         }
     }
 
-    /// The claim that names a user's tenant, where the provider has many.
+    /// Returns the claim that names a user's tenant, where the provider has many.
     #[must_use]
     pub const fn tenant_claim(self) -> Option<&'static str> {
         match self {
@@ -54,12 +54,12 @@ impl ProviderKind {
     }
 }
 
-/// What a provider's word about users' addresses is worth.
+/// The rules by which a provider's email addresses are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct EmailTrust {
     /// The kind of provider.
     pub kind: ProviderKind,
-    /// What the operator asks for (`require_email_verified`).
+    /// The operator's choice (`require_email_verified`).
     pub verification: EmailVerification,
     /// Tenants whose users may sign in, in lower case (`idp_allowed_tenants`); empty for all that the issuer has.
     pub tenants: Vec<String>,
