@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jetway_core::capacity;
 use jetway_core::config::{Config, Endpoint, Origin, Route, UpstreamTls, Upstreams};
+use jetway_core::limits;
 
 use crate::endpoint::{Discovery, endpoint};
 use crate::yaml::Map;

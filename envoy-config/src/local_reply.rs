@@ -1,8 +1,8 @@
 //! What visitors see when the application does not answer: the same page as the bundled host's.
 
 use jetway_core::config::Config;
-use jetway_core::outage::Outage;
-use jetway_core::page::{Look, Page};
+use jetway_core::http::page::{Look, Page};
+use jetway_core::http::upstream_failure::Outage;
 
 use crate::yaml::{Map, Yaml, is_special};
 

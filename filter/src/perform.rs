@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jetway_core::env::Timestamp;
 use jetway_core::gate::Gate;
-use jetway_core::repeats::Summary;
-use jetway_core::request::{Request, read_address};
-use jetway_core::step::{
+use jetway_core::gate::step::{
     Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
 };
-use jetway_core::waiting::Waiting;
+use jetway_core::gate::waiting::Waiting;
+use jetway_core::http::request::{Request, read_address};
+use jetway_core::refusal::repeats::Summary;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 

@@ -7,12 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::gate::Gate;
-use jetway_core::renewal::Renewing;
-use jetway_core::repeats::Repeats;
-use jetway_core::shared::SharedData;
-use jetway_core::step::Forwarded;
-use jetway_core::waiting::Waiting;
-use jetway_core::watched::{RecheckRound, Watched};
+use jetway_core::gate::open_stream::{RecheckRound, Watched};
+use jetway_core::gate::step::Forwarded;
+use jetway_core::gate::waiting::Waiting;
+use jetway_core::refusal::repeats::Repeats;
+use jetway_core::session::refresh::Renewing;
+use jetway_core::store::SharedData;
 use proxy_wasm::hostcalls;
 
 /// How often to look after held requests and the provider, while there are held requests.

@@ -1,8 +1,8 @@
 //! What Envoy answers itself, instead of an application or the module.
 
 use jetway_core::config::Config;
-use jetway_core::outage::Outage;
-use jetway_core::page::Look;
+use jetway_core::http::page::Look;
+use jetway_core::http::upstream_failure::Outage;
 
 use super::*;
 

@@ -37,7 +37,7 @@ pub(crate) use route::LOGIN_HEADERS;
 
 use std::time::Duration;
 
-use crate::assertion::AssertionKey;
+use crate::session::assertion::AssertionKey;
 
 /// A whole configuration file.
 #[derive(Debug)]

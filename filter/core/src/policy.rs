@@ -12,7 +12,7 @@ mod time;
 mod trace;
 pub mod words;
 
-use crate::path::without_decoded_parameters;
+use crate::http::path::without_decoded_parameters;
 pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
 pub use criterion::{Criterion, Facts};
 pub use list::ListMatcher;

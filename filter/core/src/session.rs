@@ -1,5 +1,14 @@
 //! A visitor's session: what the provider said about them, sealed into a cookie.
 
+pub(crate) mod activity;
+pub mod assertion;
+pub mod claim_filter;
+pub mod refresh;
+pub(crate) mod replay;
+pub(crate) mod revocation;
+pub mod seal;
+pub mod unix_user;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -8,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
-use crate::seal::{Purpose, Sealer};
+use crate::session::claim_filter::ClaimNeeds;
+use crate::session::seal::{Purpose, Sealer};
 
 /// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
 /// and the sign-out works without it, by one question more at the provider.
@@ -401,7 +410,7 @@ struct Remembered {
 pub struct OpenedSession {
     /// The session.
     pub session: Rc<Session>,
-    /// Whether the newest secret sealed it, see [`crate::seal::Opened`].
+    /// Whether the newest secret sealed it, see [`crate::session::seal::Opened`].
     pub by_newest: bool,
 }
 

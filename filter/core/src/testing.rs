@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::{Config, ProviderSettings};
 use crate::env::{Env, Random, Timestamp};
-use crate::shared::LocalShared;
+use crate::store::LocalShared;
 
 /// A virtual clock and a random source that repeats from run to run.
 pub(crate) struct Fixture {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use jetway_core::outage::Outage;
-use jetway_core::page::{Look, Page};
+use jetway_core::http::page::{Look, Page};
+use jetway_core::http::upstream_failure::Outage;
 
 /// Why the proxy itself refuses or cannot complete a request. What the plugin refuses is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jetway_core::head_size;
+use jetway_core::http::head_size;
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
 use tokio::time::timeout;

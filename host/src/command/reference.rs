@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use jetway_core::config::key::{By, Key, Kind, Treatment};
 use jetway_core::config::keys::{GLOBAL, ROUTE};
-use jetway_core::header::RESERVED;
+use jetway_core::http::header::RESERVED;
 
 /// Print the reference of all keys of the configuration file, as Markdown.
 #[derive(Args, Debug)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::findings::{Findings, Place, quoted};
 use super::object::Object;
-use crate::colour::Colour;
+use crate::http::colour::Colour;
 
 /// Longest image, as a `data:` address: every page carries it, and every worker keeps it.
 pub const MAX_IMAGE: usize = 64 * 1024;

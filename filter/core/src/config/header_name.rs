@@ -2,7 +2,7 @@
 
 use super::findings::{Findings, Place, quoted};
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
-use crate::header::WRITTEN_BY_PROXY;
+use crate::http::header::WRITTEN_BY_PROXY;
 
 /// Longest name, far beyond any that is in use.
 const MAX_NAME: usize = 128;

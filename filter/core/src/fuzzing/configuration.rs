@@ -6,11 +6,11 @@ use crate::config::{Config, Route};
 use crate::env::{Env, Timestamp};
 use crate::explain::{ExplainedDecision, Question};
 use crate::gate::Gate;
+use crate::gate::step::Step;
+use crate::http::request::Request;
+use crate::http::template::Template;
 use crate::policy::ClientCertificate;
-use crate::request::Request;
-use crate::shared::LocalShared;
-use crate::step::Step;
-use crate::template::Template;
+use crate::store::LocalShared;
 use serde_json::{Map, Value, json};
 
 /// Routes of one configuration that are asked for a decision.

@@ -6,11 +6,11 @@ use super::cockpit::cookie::Released;
 use super::plan::{AnswerPlan, rewrite};
 use super::{Binding, Chosen, Gate, caching, rewrite as rewriting};
 use crate::config::{FixedResponse, Redirect};
-use crate::outage::Outage;
+use crate::gate::step::{Edit, Forwarded, Reply, RouteNumber, Step};
+use crate::http::reply::{plain, redirect};
+use crate::http::request::Parsed;
+use crate::http::upstream_failure::Outage;
 use crate::policy::Permit;
-use crate::reply::{plain, redirect};
-use crate::request::Parsed;
-use crate::step::{Edit, Forwarded, Reply, RouteNumber, Step};
 
 /// How an upstream's answer changes on its way to the visitor.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct AnswerEdits<'a> {
 }
 
 /// Why an upstream's answer does not reach the client, judged by its status; `switches` is that of the permission to
-/// forward ([`crate::step::Forwarded::switches`]). A client that is told of another protocol which it did not ask for, or of
+/// forward ([`crate::gate::step::Forwarded::switches`]). A client that is told of another protocol which it did not ask for, or of
 /// a status that is none (RFC 9110 section 15), would take what follows for something else than HTTP.
 #[must_use]
 pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {

@@ -1,12 +1,12 @@
 //! Sign-ins that succeed and lead nowhere: a browser that comes back without its session is not sent in circles.
 
 use super::Gate;
-use crate::cookie;
 use crate::env::{Env, Timestamp};
+use crate::gate::step::Reply;
+use crate::http::cookie;
+use crate::http::request::Parsed;
 use crate::refusal::{Refusal, SignInProblem};
-use crate::request::Parsed;
-use crate::seal::Purpose;
-use crate::step::Reply;
+use crate::session::seal::Purpose;
 
 /// Sign-ins are counted for so many seconds.
 const WINDOW: u64 = 60;

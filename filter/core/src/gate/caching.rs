@@ -1,6 +1,6 @@
 //! Answers with a cookie of ours, which no shared cache may keep (RFC 9111, RFC 9213).
 
-use crate::step::Edit;
+use crate::gate::step::Edit;
 
 /// The header that every cache obeys (RFC 9111 section 5.2).
 pub(crate) const CACHE_CONTROL: &str = "cache-control";

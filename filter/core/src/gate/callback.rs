@@ -6,20 +6,20 @@ use url::form_urlencoded;
 
 use super::Gate;
 use super::sign_in::hold;
-use crate::cookie::{self, OwnCookies};
 use crate::env::{Env, Timestamp};
+use crate::gate::step::{Reply, Step};
+use crate::gate::waiting::{Flow, SignIn, Waiting};
+use crate::http::cookie::{self, OwnCookies};
+use crate::http::reply::{Audience, redirect};
+use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
 use crate::oidc::logout_token;
 use crate::oidc::metadata::{Metadata, is_issuer};
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::{Audience, redirect};
-use crate::request::{Parsed, Request};
+use crate::session::replay::is_first_use;
 use crate::session::{Renewal, Session};
-use crate::step::{Reply, Step};
-use crate::used::is_first_use;
-use crate::waiting::{Flow, SignIn, Waiting};
 
 /// Longest form of a provider: code, state and what Apple tells about a person's name.
 const MAX_FORM: usize = 16 * 1024;

@@ -9,17 +9,17 @@ pub(super) mod cookie;
 pub(super) mod token;
 
 use super::{Chosen, Gate, Route, line};
-use crate::assertion::login_token;
 use crate::config::{CockpitSettings, FoundBy, LOGIN_HEADERS};
 use crate::env::Env;
-use crate::header::is_alias;
+use crate::gate::step::{Edit, Step};
+use crate::http::header::is_alias;
+use crate::http::reply::{Extras, redirect, refuse};
+use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason, Reasons};
 use crate::refusal::Refusal;
-use crate::reply::{Extras, redirect, refuse};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{Edit, Step};
-use crate::unix_user::UnixUser;
+use crate::session::assertion::login_token;
+use crate::session::unix_user::UnixUser;
 
 /// Further headers of a client by which Cockpit would do other things than the proxy has judged.
 const SSH_HEADER: &str = "x-ssh-connect-unknown-hosts";
@@ -226,7 +226,7 @@ impl Gate {
         let key = self.config.identity.signing_key.as_ref();
         let key = key.ok_or(Refusal::Internal)?;
         let id = env.bytes().map_err(|_| Refusal::Internal)?;
-        let claims = crate::assertion::Login {
+        let claims = crate::session::assertion::Login {
             host: &request.authority.host,
             session: entry.session,
             user: &entry.standing.user,

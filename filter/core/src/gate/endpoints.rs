@@ -9,10 +9,10 @@ use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX, SIGN_IN_HOST_CALLBACK};
 use crate::env::Env;
+use crate::gate::step::{Reply, Step};
+use crate::http::reply::{Audience, Extras, plain, public, refuse};
+use crate::http::request::Parsed;
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, plain, public, refuse};
-use crate::request::Parsed;
-use crate::step::{Reply, Step};
 
 /// Endpoints that exist, each with its methods.
 const ENDPOINTS: &[(&str, &str)] = &[

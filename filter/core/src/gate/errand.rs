@@ -14,15 +14,15 @@ use super::routes::KnownOrigin;
 use super::sign_in::SIGN_IN;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, Timestamp};
+use crate::gate::step::Step;
+use crate::http::reply::redirect;
+use crate::http::request::{Authority, Parsed};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, LEEWAY};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::redirect;
-use crate::request::{Authority, Parsed};
-use crate::seal::Purpose;
 use crate::session::Session;
-use crate::step::Step;
-use crate::used::is_first_use;
+use crate::session::replay::is_first_use;
+use crate::session::seal::Purpose;
 
 /// How long a ticket is good, in seconds: a redirect takes less.
 const TICKET_LIFETIME: u64 = 60;

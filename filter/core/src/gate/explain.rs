@@ -2,22 +2,22 @@
 
 use super::cockpit::Standing;
 use super::{Chosen, Found, Gate};
-use crate::assertion::Assertions;
 use crate::config::{EmailTrust, Route, Target};
 use crate::env::Env;
 use crate::explain::{
     ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
     Explanation, Question,
 };
-use crate::needs::ClaimNeeds;
+use crate::gate::step::Step;
+use crate::http::request::{Parsed, Request};
 use crate::oidc::claims::identity;
 use crate::oidc::email::vouched;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
 use crate::refusal::{BadRequest, Refusal};
-use crate::request::{Parsed, Request};
 use crate::session::Session;
-use crate::shared::LocalShared;
-use crate::step::Step;
+use crate::session::assertion::Assertions;
+use crate::session::claim_filter::ClaimNeeds;
+use crate::store::LocalShared;
 
 /// Status of a redirect to the provider.
 const TO_PROVIDER: u16 = 303;

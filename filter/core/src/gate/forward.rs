@@ -5,20 +5,20 @@ use super::cockpit::cookie::{has_released, without_released};
 use super::plan::{Plan, Value};
 use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
-use crate::assertion::{
-    ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADER, IssuedAssertion, Party,
-};
 use crate::contract::ROUTE_HEADER;
-use crate::cookie::Stripped;
 use crate::env::Env;
-use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
-use crate::header::comma_list;
+use crate::gate::step::Edit;
+use crate::http::cookie::Stripped;
+use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
+use crate::http::header::comma_list;
+use crate::http::request::Parsed;
+use crate::http::template::{Reference, Template};
 use crate::policy::{Certificate, ClientCertificate, Facts};
 use crate::refusal::Refusal;
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::Edit;
-use crate::template::{Reference, Template};
+use crate::session::assertion::{
+    ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADER, IssuedAssertion, Party,
+};
 
 /// Changes of a permitted request on its way to the upstream.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::Gate;
-use crate::address_limit::AddressLimit;
 use crate::env::Env;
+use crate::gate::address_limit::AddressLimit;
+use crate::gate::waiting::Waiting;
 use crate::oidc::provider::NewKeys;
-use crate::shared::Shelves;
-use crate::waiting::Waiting;
+use crate::store::Shelves;
 
 /// How often tokens of one client address may make us fetch the provider's keys because theirs are not known.
 ///

@@ -1,8 +1,8 @@
 //! What is done to a route's requests and answers, worked out when the file is read.
 
-use crate::assertion::ASSERTION_HEADER;
 use crate::config::{Config, HeaderRewrite, IdentitySettings, Route};
-use crate::template::{Reference, Template};
+use crate::http::template::{Reference, Template};
+use crate::session::assertion::ASSERTION_HEADER;
 
 /// The header work of one route. A request pays only for what its route asks for.
 #[derive(Debug)]
@@ -155,5 +155,5 @@ pub(super) fn rewrite<'r>(
             rewritten = Some([rule.value.as_bytes(), rest].concat());
         }
     }
-    rewritten.map(crate::header::clean)
+    rewritten.map(crate::http::header::clean)
 }

@@ -14,12 +14,12 @@ use super::sign_in::SIGN_IN;
 use super::visit::{Cookies, Visit};
 use crate::config::BearerFormat;
 use crate::env::{Env, Timestamp};
+use crate::gate::step::Step;
+use crate::http::reply::plain;
+use crate::http::request::Parsed;
 use crate::oidc::ATTEMPT_LIFETIME;
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::plain;
-use crate::request::Parsed;
-use crate::seal::Purpose;
-use crate::step::Step;
+use crate::session::seal::Purpose;
 
 /// Where a program gets the address at which a person signs in for it, as in Pomerium.
 pub(super) const PROGRAM_LOGIN: &str = "/.pomerium/api/v1/login";

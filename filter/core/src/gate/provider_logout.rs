@@ -10,21 +10,21 @@ use super::Gate;
 use super::forged::digest_of;
 use super::key_lookup::TooManyFetches;
 use super::sign_in::hold;
-use crate::address_limit::AddressLimit;
 use crate::config::Origin;
 use crate::env::Env;
+use crate::gate::address_limit::AddressLimit;
+use crate::gate::step::{Reply, Step};
+use crate::gate::waiting::{Flow, ProviderLogout, Waiting};
+use crate::http::reply::{json_error, plain};
+use crate::http::request::Parsed;
 use crate::oidc::keys::MAX_TRIED;
 use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
 use crate::oidc::metadata::is_issuer;
 use crate::oidc::provider::NewKeys;
 use crate::refusal::Refusal;
-use crate::reply::{json_error, plain};
-use crate::request::Parsed;
-use crate::revocation::{NotStored, Revoked, revoke};
 use crate::session::Session;
-use crate::shared::Shelves;
-use crate::step::{Reply, Step};
-use crate::waiting::{Flow, ProviderLogout, Waiting};
+use crate::session::revocation::{NotStored, Revoked, revoke};
+use crate::store::Shelves;
 
 /// Where the provider sends logout tokens, registered there as the client's back-channel logout URI.
 pub(super) const BACKCHANNEL_LOGOUT: &str = "/.pomerium/backchannel_logout";

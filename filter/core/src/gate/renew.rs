@@ -4,16 +4,16 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Gate;
-use crate::cookie::MAX_SESSION_VALUE;
 use crate::env::{Env, Timestamp};
+use crate::gate::step::ProviderCall;
+use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::claims::{self, Claims};
 use crate::oidc::provider::Provider;
 use crate::refusal::TokenProblem;
-use crate::renewal::{
+use crate::session::Session;
+use crate::session::refresh::{
     End, Entry, LOCK, Outcome, PAUSE, Renewing, STANDINGS, Standing, seal_for_all,
 };
-use crate::session::Session;
-use crate::step::ProviderCall;
 
 /// Longest wait of a request for the renewal of its session, in seconds: one call, and a moment for the timer.
 pub(super) const RENEWAL_WAIT: u64 = 12;

@@ -2,8 +2,8 @@
 
 use super::Gate;
 use crate::env::{Env, Timestamp};
-use crate::revocation::{NotStored, revoke_session};
 use crate::session::Session;
+use crate::session::revocation::{NotStored, revoke_session};
 
 impl Gate {
     /// Whether a session was ended: by a sign-out, or by the provider.

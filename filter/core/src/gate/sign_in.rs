@@ -3,15 +3,15 @@
 use super::Gate;
 use super::callback::kept_fragment;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
-use crate::cookie;
 use crate::env::{Env, NoRandomness, Timestamp};
+use crate::gate::step::{SIGN_IN_BEGUN, Step};
+use crate::http::cookie;
+use crate::http::reply::{challenge, redirect};
+use crate::http::request::Parsed;
 use crate::oidc::attempt::Attempt;
 use crate::oidc::{ATTEMPT_KEPT, MAX_ATTEMPTS, authorization_url};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::{challenge, redirect};
-use crate::request::Parsed;
-use crate::seal::Sealer;
-use crate::step::{SIGN_IN_BEGUN, Step};
+use crate::session::seal::Sealer;
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
@@ -138,7 +138,7 @@ impl Gate {
             return self.begin_again(request, &attempt, env);
         }
         match self.way_to_sign_in(request, &attempt, env) {
-            Ok(location) => Step::Reply(crate::reply::leave(
+            Ok(location) => Step::Reply(crate::http::reply::leave(
                 &location,
                 &self.cookies.fragment(attempt.id()),
                 &self.look,

@@ -8,15 +8,15 @@ use url::{Url, form_urlencoded};
 use super::Gate;
 use super::sign_in::hold;
 use crate::config::Origin;
-use crate::cookie;
 use crate::env::Env;
+use crate::gate::step::{ProviderCall, Reply, Step};
+use crate::gate::waiting::{Flow, SignOut, Waiting};
+use crate::http::cookie;
+use crate::http::reply::{Extras, page, redirect};
+use crate::http::request::Parsed;
 use crate::oidc::token;
 use crate::refusal::Refusal;
-use crate::reply::{Extras, page, redirect};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{ProviderCall, Reply, Step};
-use crate::waiting::{Flow, SignOut, Waiting};
 
 /// Where somebody signs out.
 pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";

@@ -5,7 +5,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::EmailTrust;
-use crate::needs::ClaimNeeds;
+use crate::session::claim_filter::ClaimNeeds;
 
 /// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
 const DIGEST: usize = 12;

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::Gate;
-use crate::activity;
-use crate::cookie::{MAX_SESSION_VALUE, OwnCookies};
 use crate::env::Env;
-use crate::request::Parsed;
-use crate::seal::Purpose;
+use crate::http::cookie::{MAX_SESSION_VALUE, OwnCookies};
+use crate::http::request::Parsed;
+use crate::session::activity;
+use crate::session::seal::Purpose;
 use crate::session::{OpenedSession, Session};
 
 /// A cookie is written anew when this part of the idle time is over: often enough to be true, seldom enough to be cheap.

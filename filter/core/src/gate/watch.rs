@@ -5,11 +5,11 @@ use std::rc::Rc;
 use super::program::STRANDED;
 use super::visit::{IDLE_PART, InForce};
 use super::{Gate, Standing};
-use crate::activity;
 use crate::env::{Env, Timestamp};
+use crate::gate::open_stream::{Recheck, Watched};
 use crate::policy::Decision;
 use crate::session::Session;
-use crate::watched::{Recheck, Watched};
+use crate::session::activity;
 
 /// What a client sends is told to the other workers at most this often, in seconds.
 const TELL_PAUSE: u64 = 60;
@@ -19,7 +19,9 @@ impl Gate {
     /// judged by that gate anew, and end where a route is gone or has another policy. Only the first call does anything. It
     /// comes with the first turn of the timer: a gate that was made and never used has changed nothing.
     pub fn put_in_force(&self, name: &str, env: &Env<'_>) {
-        let publish = || crate::in_force::InForce::publish(name, &self.config.routes, env.shared);
+        let publish = || {
+            crate::gate::active_policies::InForce::publish(name, &self.config.routes, env.shared)
+        };
         self.in_force.get_or_init(publish);
     }
 

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use super::Gate;
 use super::routes::HTTPS;
 use super::sign_in::SIGN_IN;
-use crate::assertion::Party;
 use crate::config::{IssuerFormat, PathMatch};
 use crate::env::{Env, Timestamp};
-use crate::page::{Item, List};
-use crate::path::decode;
+use crate::gate::step::{Reply, Step};
+use crate::http::page::{Item, List};
+use crate::http::path::decode;
+use crate::http::reply::{Extras, challenge, data, page};
+use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason};
-use crate::reply::{Extras, challenge, data, page};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{Reply, Step};
+use crate::session::assertion::Party;
 
 /// Applications and groups that the page lists; a person reads no more.
 const MAX_LISTED: usize = 50;
@@ -105,7 +105,8 @@ impl Gate {
                     host: &request.authority.host,
                     issuer_format: IssuerFormat::HostOnly,
                 };
-                let claims = crate::assertion::person(session, party, &self.config.identity);
+                let claims =
+                    crate::session::assertion::person(session, party, &self.config.identity);
                 data(200, &Value::Object(claims))
             }
             None => challenge(request, &self.audience(request)),

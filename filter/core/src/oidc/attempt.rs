@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ATTEMPT_KEPT, ATTEMPT_LIFETIME};
 use crate::env::{Env, NoRandomness, Timestamp};
-use crate::seal::{Purpose, Sealer};
+use crate::session::seal::{Purpose, Sealer};
 
 /// Longest return address that is remembered; longer ones lead to `/`. Keeps a browser's cookies of ours below 8 KB.
 const MAX_RETURN: usize = 1024;

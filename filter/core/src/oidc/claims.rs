@@ -12,9 +12,9 @@ use super::keys::{KeySet, Vouched};
 use super::metadata::expected_issuer;
 use crate::config::EmailTrust;
 use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
 use crate::refusal::TokenProblem;
 use crate::session::Identity;
+use crate::session::claim_filter::ClaimNeeds;
 
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::metadata::Discovered;
-use crate::assertion::AssertionKey;
 use crate::config::{ClientAuth, ProviderSettings};
 use crate::env::Env;
+use crate::session::assertion::AssertionKey;
 
 /// Life of a client's own assertion in seconds: it is used at once, and clocks may differ.
 const LIFETIME: u64 = 120;

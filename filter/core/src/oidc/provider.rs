@@ -12,7 +12,7 @@ use super::metadata::{Discovered, Endpoint, Metadata};
 use super::token::fetch;
 use crate::config::{ProviderKind, ProviderSettings};
 use crate::env::{Env, Timestamp};
-use crate::step::{ProviderCall, ProviderReply};
+use crate::gate::step::{ProviderCall, ProviderReply};
 use common::{Common, Documents};
 
 /// Metadata and keys are fetched again after this many seconds, while the old ones serve.

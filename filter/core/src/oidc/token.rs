@@ -9,8 +9,8 @@ use super::client_auth;
 use super::metadata::{Discovered, Endpoint};
 use crate::config::ProviderSettings;
 use crate::env::Env;
+use crate::gate::step::{ProviderCall, ProviderReply};
 use crate::refusal::SignInProblem;
-use crate::step::{ProviderCall, ProviderReply};
 
 /// Longest access token that is used for UserInfo.
 const MAX_ACCESS_TOKEN: usize = 16 * 1024;

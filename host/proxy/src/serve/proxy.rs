@@ -10,8 +10,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Stop;
 use super::common::Common;
-use jetway_core::forwarded::TrustedProxies;
-use jetway_core::page::Look;
+use jetway_core::http::forwarded::TrustedProxies;
+use jetway_core::http::page::Look;
 
 use crate::callouts::Providers;
 use crate::connection::ConnectionSlots;

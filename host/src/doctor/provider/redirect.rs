@@ -9,7 +9,7 @@ use jetway_core::env::{Env, NoRandomness, Timestamp};
 use jetway_core::oidc::attempt::Attempt;
 use jetway_core::oidc::authorization_url;
 use jetway_core::oidc::metadata::Discovered;
-use jetway_core::shared::LocalShared;
+use jetway_core::store::LocalShared;
 use jetway_proxy::tls::Roots;
 use url::Url;
 

@@ -4,7 +4,7 @@ use super::super::key::{By, Key, Kind};
 use super::super::provider_kind::WORDS;
 use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
 use super::route::ROUTE;
-use crate::capacity::BREAKER_NOTE;
+use crate::limits::BREAKER_NOTE;
 
 /// What a program's token may be.
 pub(super) const BEARER_FORMATS: &[&str] = &["default", "idp_access_token", "idp_identity_token"];

@@ -3,7 +3,7 @@
 use super::super::key::{By, Key, Kind};
 use super::global::BEARER_FORMATS;
 use super::nested::{COCKPIT, HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
-use crate::capacity::BREAKER_NOTE;
+use crate::limits::BREAKER_NOTE;
 
 const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
 const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";

@@ -9,8 +9,8 @@ use super::super::header_name::{Wish, read_name};
 use super::super::object::Object;
 use super::super::pem::pem_text;
 use super::super::{IdentitySettings, IssuerFormat, Route, Secret};
-use crate::assertion::AssertionKey;
-use crate::template::Reference;
+use crate::http::template::Reference;
+use crate::session::assertion::AssertionKey;
 
 /// Claims that become headers; more do not fit into a request.
 const MAX_CLAIM_HEADERS: usize = 64;

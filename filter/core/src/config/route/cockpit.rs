@@ -9,8 +9,8 @@ use super::super::keys::COCKPIT;
 use super::super::object::Object;
 use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
 use crate::policy::Policy;
+use crate::session::unix_user::UnixUser;
 use crate::session::{Session, lower_case_domain};
-use crate::unix_user::UnixUser;
 
 /// Request headers that tell Cockpit who logs in and as what; on these routes only the proxy writes them.
 pub(crate) const LOGIN_HEADERS: [&str; 2] = ["authorization", "x-superuser"];

@@ -4,7 +4,7 @@ use super::super::findings::{Findings, Place, quoted};
 use super::super::header_name::{Wish, check_value, read_name};
 use super::super::keys::HEADER_REWRITE;
 use super::super::object::Object;
-use crate::template::Template;
+use crate::http::template::Template;
 
 /// Changes of the headers that the upstream sees.
 #[derive(Clone, Debug, Default)]

@@ -2,11 +2,11 @@
 
 use super::super::Gate;
 use crate::env::Env;
-use crate::path::canonical;
+use crate::gate::step::{Reply, Step};
+use crate::http::path::canonical;
+use crate::http::reply::redirect;
+use crate::http::request::{Parsed, Request};
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::redirect;
-use crate::request::{Parsed, Request};
-use crate::step::{Reply, Step};
 
 /// The address, on each route's host.
 pub(in super::super) const TOKEN_PATH: &str = "/.pomerium/cockpit/token";

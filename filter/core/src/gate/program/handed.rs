@@ -23,15 +23,15 @@ use super::super::sign_out::is_from_here;
 use super::super::visit::InForce;
 use super::PROGRAM_LOGIN;
 use crate::env::{Env, Timestamp};
+use crate::gate::step::Step;
+use crate::http::page::Form;
+use crate::http::reply::{Extras, page, redirect};
+use crate::http::request::Parsed;
 use crate::oidc::ATTEMPT_LIFETIME;
-use crate::page::Form;
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::{Extras, page, redirect};
-use crate::request::Parsed;
-use crate::seal::Purpose;
 use crate::session::Session;
-use crate::step::Step;
-use crate::used::is_first_use;
+use crate::session::replay::is_first_use;
+use crate::session::seal::Purpose;
 
 /// The parameter in which a program gets its session, as in Pomerium.
 const SESSION: &str = "pomerium_session";

@@ -8,19 +8,19 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::super::Gate;
 use super::super::forged::{TokenDigest, digest_of, slot};
 use super::super::sign_in::hold;
-use crate::address_limit::AddressLimit;
 use crate::config::BearerFormat;
 use crate::env::{Env, Timestamp};
+use crate::gate::address_limit::AddressLimit;
+use crate::gate::step::Step;
+use crate::gate::waiting::{BearerKeys, Flow, Waiting};
+use crate::http::request::Parsed;
 use crate::oidc::bearer::{self, BearerToken, Expected};
 use crate::oidc::claims;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::NewKeys;
 use crate::refusal::{Refusal, TokenProblem};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::shared::Shelves;
-use crate::step::Step;
-use crate::waiting::{BearerKeys, Flow, Waiting};
+use crate::store::Shelves;
 
 /// How many tokens one module instance remembers: verifying one costs more than everything else about a request.
 const REMEMBERED: usize = 512;

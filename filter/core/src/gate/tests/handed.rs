@@ -6,9 +6,9 @@ use super::super::*;
 use super::provider_logout::send_claims;
 use super::renewal::{ALICE, DUE, LIFE, renewable};
 use super::world::{HTML, Headers, Jar, World, request, status};
+use crate::gate::open_stream::Recheck;
+use crate::gate::step::ProviderReply;
 use crate::refusal::Refusal;
-use crate::step::ProviderReply;
-use crate::watched::Recheck;
 
 const LOGIN: &str = "/.pomerium/api/v1/login";
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
@@ -357,7 +357,7 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
 fn n_03_a_program_outlives_the_process_until_the_next_renewal() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
-    world.fixture.shared = crate::shared::LocalShared::default();
+    world.fixture.shared = crate::store::LocalShared::default();
     world.gate = world.other_worker(&json!({}));
     world.later(LIFE - 1);
     assert_eq!(use_it(&mut world, &session), 200);
@@ -422,7 +422,7 @@ fn a_program_gets_no_refresh_token() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     let sealer = world.gate.sealer.as_ref().unwrap();
-    let purpose = crate::seal::Purpose::Program;
+    let purpose = crate::session::seal::Purpose::Program;
     let opened = sealer
         .open(purpose, "app.test", session.as_bytes())
         .unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::routes::public;
 use super::world::{Headers, Sight, World, request};
 use crate::contract::ROUTE_HEADER;
-use crate::step::Forwarded;
+use crate::gate::step::Forwarded;
 
 /// A world with one public route of `https://app.test`, and further keys at the top of the file.
 fn world(mut route: Value, more: &Value) -> World {
@@ -98,7 +98,7 @@ fn a_plain_route_pays_for_no_other() {
             let mut env = world.fixture.env();
             let _ = world
                 .gate
-                .begin(&crate::request::Request::new(&headers), &mut env);
+                .begin(&crate::http::request::Request::new(&headers), &mut env);
         });
         counted.count_total
     });
@@ -113,7 +113,7 @@ fn no_header_of_the_file_chooses_another_upstream() {
     let headers = &mut file.routes[0].request_headers;
     headers.set = vec![(
         ROUTE_HEADER.to_owned(),
-        crate::template::Template::parse("${pomerium.request.headers[\"x-in\"]}"),
+        crate::http::template::Template::parse("${pomerium.request.headers[\"x-in\"]}"),
     )];
     headers.remove = vec![ROUTE_HEADER.to_owned()];
     let id = file.routes[0].id.clone();

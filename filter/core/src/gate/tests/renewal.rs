@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::renew::RENEWAL_WAIT;
 use super::super::*;
 use super::world::{Jar, World, ok, request, status};
-use crate::renewal::{Progress, Renewing};
+use crate::session::refresh::{Progress, Renewing};
 use crate::testing::config;
 
 pub(super) const ALICE: &str = "alice@corp.test";
@@ -299,7 +299,7 @@ fn a_refusal_that_comes_after_another_renewal_ends_nothing() {
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     let (_, slow) = world.renewal().unwrap();
     // Whoever renews has died, it seems.
-    world.later(crate::renewal::LOCK);
+    world.later(crate::session::refresh::LOCK);
     let step = world.visit("app.test", "/", &jar);
     assert!(matches!(step, Step::Hold { .. } | Step::Forward(_)));
     let (_, fast) = world.renewal().unwrap();
@@ -329,7 +329,7 @@ fn a_provider_without_a_usable_answer_signs_nobody_out() {
         let (_, renewing) = world.renewal().unwrap();
         let event = world.finish(renewing, &reply);
         assert!(event.starts_with("session not renewed"), "{name}: {event}");
-        world.later(crate::renewal::PAUSE - 1);
+        world.later(crate::session::refresh::PAUSE - 1);
         assert_eq!(world.fetch(&mut jar), 200, "{name}");
         assert!(world.renewal().is_none(), "{name}: not again so soon");
         world.later(LIFE);
@@ -348,7 +348,7 @@ fn a_provider_that_stays_away_does_not_prolong_a_session() {
     let (mut world, mut jar) = renewable(&json!({"cookie_expire": "1h"}));
     let begun = world.fixture.now;
     for _ in 0..100 {
-        world.later(crate::renewal::LOCK);
+        world.later(crate::session::refresh::LOCK);
         if world.fixture.now >= begun.plus(3600) {
             break;
         }
@@ -404,7 +404,7 @@ fn a_token_that_does_not_hold_changes_nothing_but_the_refresh_token() {
     assert!(event.contains("token-expired"), "{event}");
     assert_eq!(world.fetch(&mut jar), 200);
     assert!(world.renewal().is_none());
-    world.later(crate::renewal::PAUSE);
+    world.later(crate::session::refresh::PAUSE);
     assert_eq!(world.fetch(&mut jar), 200);
     assert_eq!(world.renewal().unwrap().0, "r1");
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::world::{HTML, Headers, KEY, World, request, status};
 use crate::contract::ROUTE_HEADER;
-use crate::step::Edit;
+use crate::gate::step::Edit;
 use crate::testing::{Fixture, config};
 
 #[test]

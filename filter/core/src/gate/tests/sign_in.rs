@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::world::{HTML, Jar, World, ok, request, status};
 use crate::oidc::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, MAX_ATTEMPTS};
-use crate::shared::LocalShared;
+use crate::store::LocalShared;
 use crate::testing::{FakeProvider, Fixture, ISSUER, config};
 
 #[test]

@@ -41,7 +41,7 @@ fn with_refresh_token(world: &mut World, jar: &Jar) -> Jar {
     let far = world.fixture.now.plus(9999).0;
     let renewal = json!({"t": "the-refresh-token", "d": far, "o": far, "n": "", "g": 0});
     session.renewal = Some(serde_json::from_value(renewal).unwrap());
-    let present = crate::cookie::OwnCookies::default();
+    let present = crate::http::cookie::OwnCookies::default();
     let lines = gate.session_cookies(&session, "app.test", &present, &mut world.fixture.env());
     let line = lines.unwrap().remove(0);
     let (_, value) = line.split_once('=').unwrap();

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::renewal::{ALICE, DUE, LIFE, refused, renewable};
 use super::world::{Jar, KEY, World, request, status};
-use crate::shared::LocalShared;
+use crate::gate::open_stream::Recheck;
+use crate::store::LocalShared;
 use crate::testing::config;
-use crate::watched::Recheck;
 
 impl World {
     /// What is watched of a websocket that this browser opens.

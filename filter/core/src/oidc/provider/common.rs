@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::{KEY_REFETCH_PAUSE, LOST_AFTER};
 use crate::config::ProviderSettings;
 use crate::env::{Env, Timestamp};
-use crate::shared::update;
+use crate::store::update;
 
 /// The provider's documents as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::env::Timestamp;
-use crate::shared::SharedData as _;
+use crate::store::SharedData as _;
 use crate::testing::{FakeProvider, Fixture, ISSUER, provider_settings};
 
 fn reply(body: &str) -> ProviderReply<'_> {

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::policy;
 use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
 use crate::policy::{ClientCertificate, Facts, Policy};
 use crate::session::Session;
+use crate::session::claim_filter::ClaimNeeds;
 
 fn allocations(policy: &Policy, claims: &Value) -> u64 {
     let needs = ClaimNeeds::of(std::iter::once(policy));

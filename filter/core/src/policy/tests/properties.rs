@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Outcome, policy};
 use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
 use crate::oidc::claims::identity;
 use crate::policy::{Certificate, ClientCertificate, Decision, Facts, Policy};
 use crate::session::Session;
+use crate::session::claim_filter::ClaimNeeds;
 
 /// Somebody who asks for something at some time from somewhere.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::config::{Findings, Place, Route};
 use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
+use crate::http::path::{canonical, decode, split_query};
 use crate::oidc::claims::identity;
-use crate::path::{canonical, decode, split_query};
 use crate::policy::{Certificate, ClientCertificate, Decision, Facts, Policy};
 use crate::session::Session;
+use crate::session::claim_filter::ClaimNeeds;
 
 #[derive(Deserialize)]
 struct Case {

@@ -4,7 +4,7 @@ use super::super::super::findings::Findings;
 use super::super::super::object::Object;
 use super::super::super::pem::pem_text;
 use super::super::super::{ClientAuth, Secret};
-use crate::assertion::AssertionKey;
+use crate::session::assertion::AssertionKey;
 
 /// The method's key.
 const METHOD: &str = "idp_token_endpoint_auth_method";

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::FoundBy;
 use crate::env::Timestamp;
 use crate::session::Identity;
-use crate::unix_user::UnixUser;
+use crate::session::unix_user::UnixUser;
 
 fn session(id: &str, subject: &str) -> Session {
     let identity = Identity {

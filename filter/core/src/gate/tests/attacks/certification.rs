@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode};
 use super::target::{Target, assert_is_refused, changed};
+use crate::gate::step::{ProviderReply, Step};
 use crate::gate::tests::world::{Jar, ok, status};
 use crate::oidc::metadata::{BadDiscovery, Discovered};
 use crate::oidc::provider::Absorbed;
-use crate::renewal::Progress;
-use crate::step::{ProviderReply, Step};
+use crate::session::refresh::Progress;
 use crate::testing::provider_settings;
 
 #[test]

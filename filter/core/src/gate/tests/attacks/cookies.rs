@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::forge::encode;
 use super::target::{Target, set_cookies};
-use crate::cookie::MAX_SESSION_VALUE;
 use crate::gate::Gate;
+use crate::gate::step::{Reply, Step};
 use crate::gate::tests::world::{HTML, Jar, World, request, status};
+use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::MAX_ATTEMPTS;
-use crate::seal::{Purpose, Sealer};
-use crate::step::{Reply, Step};
+use crate::session::seal::{Purpose, Sealer};
 use crate::testing::{Fixture, config};
 
 impl Target {

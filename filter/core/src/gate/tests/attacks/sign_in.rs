@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::target::{Callback, Target, assert_is_refused, changed, set_cookies, sets_no_session};
+use crate::gate::step::{Reply, Step};
 use crate::gate::tests::world::{HTML, Jar, World, status};
 use crate::oidc::metadata::Discovered;
-use crate::step::{Reply, Step};
 use crate::testing::{ISSUER, provider_settings};
 
 fn reply(step: Step) -> Reply {

@@ -8,8 +8,8 @@ use super::super::world::{Headers, Jar, World, ok, request, status};
 use super::forge::Forge;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::gate::step::{ProviderReply, Reply, Step};
 use crate::oidc::provider::{Absorbed, ProviderDue};
-use crate::step::{ProviderReply, Reply, Step};
 use crate::testing::{FakeProvider, Fixture, config};
 
 /// A gate whose provider signs with [`Forge`]'s keys, and somebody who is signed in all the while.

@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::target::Target;
 use crate::gate::Gate;
+use crate::gate::open_stream::{Recheck, Watched};
+use crate::gate::step::Step;
 use crate::gate::tests::world::{Jar, KEY, request, status};
-use crate::step::Step;
 use crate::testing::config;
-use crate::watched::{Recheck, Watched};
 
 const HERE: &[u8] = b"https://app.test";
 

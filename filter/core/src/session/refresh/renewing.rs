@@ -1,0 +1,276 @@
+//! A renewal on its way (OpenID Connect Core 1.0 section 12).
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::env::Env;
+use crate::gate::step::{ProviderCall, ProviderReply};
+use crate::gate::{Gate, KeyLookup};
+use crate::oidc::claims::{self, Claims, Expected, Nonce};
+use crate::oidc::email;
+use crate::oidc::provider::NewKeys;
+use crate::oidc::token::{self, NotRefreshed, Refreshed};
+use crate::refusal::TokenProblem;
+use crate::session::{Renewal, Session};
+
+/// A session whose renewal waits for the provider. It is used up by the answer.
+#[must_use]
+pub struct Renewing {
+    session: Rc<Session>,
+    renewal: Renewal,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The refresh token is being used.
+    Refreshing,
+    /// The ID token names a key that we do not have; the keys are being fetched again.
+    FetchingKeys(Refreshed),
+    /// UserInfo is asked for what the ID token lacks, if there is one.
+    AskingUserInfo(Option<Claims>, Refreshed),
+}
+
+/// How far a renewal is.
+#[must_use]
+#[derive(Debug)]
+pub enum Progress {
+    /// The next call.
+    Call(ProviderCall, Box<Renewing>),
+    /// It is over: requests that waited for it may begin again. One line for the log, without secrets.
+    Over(Cow<'static, str>),
+}
+
+/// What a renewal came to.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// There is a newer session.
+    Renewed(Box<Session>),
+    /// The provider gave a new refresh token and nothing else that could be used: the session goes on with that.
+    Rotated(Box<Session>, &'static str),
+    /// Nothing: the session goes on as it is, and is tried again after a pause.
+    Later(&'static str),
+    /// The session is over.
+    Over(&'static str),
+}
+
+impl std::fmt::Debug for Renewing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renewing(..)")
+    }
+}
+
+impl Renewing {
+    /// Begins the renewal of a session that has something to renew it with; `None` when that cannot be.
+    pub(crate) fn begin(
+        session: Rc<Session>,
+        gate: &Gate,
+        env: &mut Env<'_>,
+    ) -> Option<(ProviderCall, Box<Self>)> {
+        let renewal = session.renewal.clone()?;
+        let (provider, metadata) = gate.known_provider()?;
+        let (settings, discovered) = (provider.settings(), &metadata.discovered);
+        let call = token::refresh(settings, discovered, renewal.refresh_token.as_deref()?, env)?;
+        let begun = Self {
+            session,
+            renewal,
+            stage: Stage::Refreshing,
+        };
+        Some((call, Box::new(begun)))
+    }
+
+    /// Goes on with the provider's answer.
+    pub fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Progress {
+        let rest = Remaining {
+            session: self.session,
+            renewal: self.renewal,
+        };
+        match self.stage {
+            Stage::Refreshing => match token::read_refreshed(reply) {
+                Ok(refreshed) => rest.verify(refreshed, KeyLookup::First, gate, env),
+                Err(NotRefreshed::Refused) => {
+                    rest.end(End::Over("the provider refuses to renew it"), gate, env)
+                }
+                Err(NotRefreshed::NoAnswer) => {
+                    rest.end(End::Later("the provider gave no usable answer"), gate, env)
+                }
+            },
+            Stage::FetchingKeys(refreshed) => {
+                gate.absorb_keys(reply, env);
+                rest.verify(refreshed, KeyLookup::Again, gate, env)
+            }
+            Stage::AskingUserInfo(claims, refreshed) => {
+                rest.merge(claims, &refreshed, reply, gate, env)
+            }
+        }
+    }
+}
+
+/// A renewal between two stages.
+struct Remaining {
+    session: Rc<Session>,
+    renewal: Renewal,
+}
+
+impl Remaining {
+    fn verify(
+        self,
+        refreshed: Refreshed,
+        lookup: KeyLookup,
+        gate: &Gate,
+        env: &mut Env<'_>,
+    ) -> Progress {
+        let Some((provider, metadata)) = gate.known_provider() else {
+            return self.rotate(&refreshed, "the provider is not known", gate, env);
+        };
+        let claims = match &refreshed.id_token {
+            None => None,
+            Some(id_token) => {
+                let expected = Expected {
+                    issuer: &metadata.discovered.issuer,
+                    client_id: &provider.settings().client_id,
+                    nonce: Nonce::AtMost(&self.renewal.nonce),
+                    access_token: refreshed.access_token.as_deref(),
+                    now: env.now,
+                };
+                match claims::verify(id_token, &metadata.keys, &expected) {
+                    Ok(claims) => Some(gate.translate(claims)),
+                    Err(TokenProblem::UnknownKey) if lookup == KeyLookup::First => {
+                        return match provider.refetch_keys(env) {
+                            NewKeys::Adopted => self.verify(refreshed, KeyLookup::Again, gate, env),
+                            NewKeys::Call(call) => {
+                                Progress::Call(call, self.at(Stage::FetchingKeys(refreshed)))
+                            }
+                            NewKeys::None => {
+                                self.rotate(&refreshed, "token-unknown-key", gate, env)
+                            }
+                        };
+                    }
+                    Err(problem) => return self.distrust(problem, &refreshed, gate, env),
+                }
+            }
+        };
+        if claims.as_ref().is_some_and(|claims| !self.is_about(claims)) {
+            return self.end(End::Over(IDENTITY_CHANGED), gate, env);
+        }
+        let lacks = claims
+            .as_ref()
+            .is_none_or(|claims| gate.lacks_claims(claims));
+        match (
+            &metadata.discovered.userinfo_endpoint,
+            &refreshed.access_token,
+        ) {
+            (Some(endpoint), Some(access_token)) if lacks => Progress::Call(
+                token::ask_userinfo(endpoint, access_token),
+                self.at(Stage::AskingUserInfo(claims, refreshed)),
+            ),
+            _ => self.finish(claims.as_ref(), &refreshed, gate, env),
+        }
+    }
+
+    /// UserInfo fills in what the ID token lacks; it must be about the same person (OpenID Connect Core 1.0 section 5.3.2).
+    fn merge(
+        self,
+        claims: Option<Claims>,
+        refreshed: &Refreshed,
+        reply: &ProviderReply<'_>,
+        gate: &Gate,
+        env: &mut Env<'_>,
+    ) -> Progress {
+        let answer = reply
+            .success()
+            .and_then(|body| crate::json::parse(body).ok());
+        let Some(Value::Object(more)) = answer else {
+            return self.rotate(refreshed, "UserInfo gave no usable answer", gate, env);
+        };
+        if !self.is_about(&more) {
+            return self.end(End::Over(IDENTITY_CHANGED), gate, env);
+        }
+        let mut claims = claims.unwrap_or_default();
+        email::add_userinfo(&mut claims, gate.translate(more));
+        self.finish(Some(&claims), refreshed, gate, env)
+    }
+
+    fn is_about(&self, claims: &Claims) -> bool {
+        claims
+            .get("sub")
+            .is_some_and(|subject| *subject == *self.session.subject)
+    }
+
+    /// A token for somebody else, or by somebody else, must never become this session's; one that does not hold for
+    /// another reason says nothing.
+    fn distrust(
+        self,
+        problem: TokenProblem,
+        refreshed: &Refreshed,
+        gate: &Gate,
+        env: &mut Env<'_>,
+    ) -> Progress {
+        match problem {
+            TokenProblem::Issuer
+            | TokenProblem::Audience
+            | TokenProblem::Nonce
+            | TokenProblem::Subject
+            | TokenProblem::Tenant => self.end(End::Over(IDENTITY_CHANGED), gate, env),
+            other => self.rotate(refreshed, other.word(), gate, env),
+        }
+    }
+
+    /// The session with what the provider says now; with what it said before when it says nothing.
+    fn finish(
+        self,
+        claims: Option<&Claims>,
+        refreshed: &Refreshed,
+        gate: &Gate,
+        env: &mut Env<'_>,
+    ) -> Progress {
+        let renewed = match claims {
+            None => Ok((*self.session).clone()),
+            Some(claims) => gate.renewed(&self.session, claims),
+        };
+        let mut session = match renewed {
+            Ok(session) => session,
+            Err(problem) => return self.distrust(problem, refreshed, gate, env),
+        };
+        let Ok(next) = self.renewal.next(&refreshed.grant, env) else {
+            return self.rotate(refreshed, "internal", gate, env);
+        };
+        session.renewal = Some(next);
+        if let Some(id_token) = &refreshed.id_token {
+            session.keep_hint(id_token);
+        }
+        self.end(End::Renewed(Box::new(session)), gate, env)
+    }
+
+    /// Keeps a new refresh token, since the old one may be good no more, and nothing else.
+    fn rotate(
+        self,
+        refreshed: &Refreshed,
+        why: &'static str,
+        gate: &Gate,
+        env: &mut Env<'_>,
+    ) -> Progress {
+        if refreshed.grant.refresh_token.is_none() {
+            return self.end(End::Later(why), gate, env);
+        }
+        let mut session = (*self.session).clone();
+        session.renewal = Some(self.renewal.rotated_only(&refreshed.grant, env.now));
+        self.end(End::Rotated(Box::new(session), why), gate, env)
+    }
+
+    fn end(self, end: End, gate: &Gate, env: &mut Env<'_>) -> Progress {
+        Progress::Over(gate.conclude(&self.session, end, env))
+    }
+
+    fn at(self, stage: Stage) -> Box<Renewing> {
+        Box::new(Renewing {
+            session: self.session,
+            renewal: self.renewal,
+            stage,
+        })
+    }
+}
+
+/// The word for the log when a renewal is about somebody else.
+const IDENTITY_CHANGED: &str = "identity_changed";
