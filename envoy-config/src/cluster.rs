@@ -197,9 +197,9 @@ fn socket_choice(name: &str) -> Map {
 /// Returns the circuit breakers that the bundled host has, too.
 fn breakers() -> Map {
     let threshold = Map::new()
-        .set("max_connections", capacity::UPSTREAM_CONNECTIONS)
-        .set("max_pending_requests", capacity::UPSTREAM_PENDING)
-        .set("max_requests", capacity::UPSTREAM_REQUESTS);
+        .set("max_connections", limits::UPSTREAM_CONNECTIONS)
+        .set("max_pending_requests", limits::UPSTREAM_PENDING)
+        .set("max_requests", limits::UPSTREAM_REQUESTS);
     Map::new().set("thresholds", vec![threshold])
 }
 

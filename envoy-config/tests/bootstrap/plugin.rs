@@ -110,7 +110,7 @@ fn the_same(file: &Value) {
         let asked = config.listener.client_authority.is_some();
         format!(
             "{asked} {:?} {:#?} {:#?} {:#?} {:#?}",
-            TrustedProxies::of(&config.listener),
+            config.listener.trusted_proxies(),
             config.routes,
             config.provider,
             config.session,

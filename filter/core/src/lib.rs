@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod contract;
+pub mod diagnostics;
 pub mod env;
 pub mod explain;
 pub mod gate;
@@ -18,8 +19,10 @@ pub mod limits;
 pub mod oidc;
 pub mod policy;
 pub mod refusal;
+pub mod secret;
 pub mod session;
 pub mod store;
+pub mod time;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

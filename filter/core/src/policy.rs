@@ -13,7 +13,7 @@ mod trace;
 pub mod words;
 
 use crate::http::path::without_decoded_parameters;
-pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
+pub use certificate::CertificateMatcher;
 pub use criterion::{Criterion, Facts};
 pub use list::ListMatcher;
 pub use matcher::StringMatcher;

@@ -1,14 +1,14 @@
 //! What the workers of one process share, and what outlives a plugin instance: a small table of bytes.
 //!
 //! It is the shared data of proxy-wasm: values are replaced as a whole, by compare-and-swap, and no key can be deleted.
-//! So nothing here has a key per session: what is kept per session lies in a fixed number of `Shelves`, each a list that
+//! So nothing here has a key per session: what is kept per session lies in a fixed number of `ExpiringTable`, each a list that
 //! forgets what is over. Everything in it may be lost with the process; nothing that would let somebody in depends on it.
 
 mod local;
-mod shelf;
+mod sharded_table;
 
 pub use local::LocalShared;
-pub(crate) use shelf::{Shelves, news};
+pub(crate) use sharded_table::{ExpiringTable, version_of};
 
 /// How often a change is tried anew when other workers change the same value at the same time. Each failure means that
 /// another worker succeeded, so that many in a row need as many workers at once.

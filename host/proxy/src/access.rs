@@ -12,8 +12,8 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
-use jetway_core::env::Timestamp;
 use jetway_core::refusal::repeats::{Repeats, Summary};
+use jetway_core::time::Timestamp;
 
 use crate::body::Progress;
 use crate::fault;

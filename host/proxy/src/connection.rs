@@ -28,15 +28,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsStream, server};
 
-use crate::access;
 use crate::body::{Body, BoxError};
 use crate::exchange::exchange;
-use crate::limits;
 use crate::serve::{Generations, Proxy};
 use crate::tls::peer_certificate;
 use crate::transport::Transport;
 use crate::upstream::prepare;
 use crate::wasm::{ConnectionFacts, TlsFacts};
+use crate::{access, limits};
 use framing::{Framing, Heads};
 use heard::{Ear, Heard};
 use proxy_protocol::{Ends, Refused};

@@ -6,7 +6,7 @@ mod tests;
 use std::fmt::Write as _;
 
 use clap::Args;
-use jetway_core::config::key::{By, Key, Kind, Treatment};
+use jetway_core::config::key::{Key, Kind, Support, SupportedBy};
 use jetway_core::config::keys::{GLOBAL, ROUTE};
 use jetway_core::http::header::RESERVED;
 
@@ -88,10 +88,10 @@ fn objects() -> Vec<(&'static Key, &'static [Key])> {
 fn section(text: &mut String, title: &str, table: &'static [Key]) {
     // Writing to a text cannot fail.
     let _ = write!(text, "\n## {title}\n");
-    let honoured = |key: &Key| matches!(key.treatment, Treatment::Honoured(_));
-    let translated = |key: &Key| matches!(key.treatment, Treatment::Translated(..));
-    let refused = |key: &Key| matches!(key.treatment, Treatment::Refused(_));
-    let ignored = |key: &Key| matches!(key.treatment, Treatment::Ignored(_));
+    let honoured = |key: &Key| matches!(key.treatment, Support::Supported(_));
+    let translated = |key: &Key| matches!(key.treatment, Support::Translated(..));
+    let refused = |key: &Key| matches!(key.treatment, Support::Refused(_));
+    let ignored = |key: &Key| matches!(key.treatment, Support::Ignored(_));
     rows(
         text,
         table,
@@ -145,16 +145,16 @@ fn rows(
 fn row(key: &Key) -> Vec<String> {
     let name = format!("`{}`", key.name);
     match key.treatment {
-        Treatment::Honoured(by) => vec![name, takes(key.kind), key.about.to_owned(), parts(by)],
-        Treatment::Translated(by, to) => {
+        Support::Supported(by) => vec![name, takes(key.kind), key.about.to_owned(), parts(by)],
+        Support::Translated(by, to) => {
             let about = format!("{} (means {to})", key.about);
             vec![name, takes(key.kind), about, parts(by)]
         }
-        Treatment::Ignored(why) | Treatment::Refused(why) => vec![name, why.to_owned()],
+        Support::Ignored(why) | Support::Refused(why) => vec![name, why.to_owned()],
     }
 }
 
-fn parts(by: By) -> String {
+fn parts(by: SupportedBy) -> String {
     let parts = [
         (by.filter, "module"),
         (by.host, "host"),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jetway_core::config::Problem;
+use jetway_core::diagnostics::Problem;
 use jetway_proxy::file;
 use jetway_proxy::limits;
 use serde_json::Value;

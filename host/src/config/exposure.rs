@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use jetway_core::config::keys::visit;
-use jetway_core::config::{Problem, Warning};
+use jetway_core::diagnostics::{Problem, Warning};
 use jetway_proxy::file;
 use serde_json::Value;
 

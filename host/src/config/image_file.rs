@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jetway_core::config::{MAX_IMAGE, Problem};
+use jetway_core::config::MAX_IMAGE;
+use jetway_core::diagnostics::Problem;
 use jetway_proxy::file;
 use serde_json::{Map, Value};
 

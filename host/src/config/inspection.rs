@@ -5,7 +5,8 @@ mod reading;
 use std::ffi::OsString;
 use std::path::Path;
 
-use jetway_core::config::{Config, Problem, Warning};
+use jetway_core::config::Config;
+use jetway_core::diagnostics::{Problem, Warning};
 use jetway_proxy::{file, limits};
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jetway_core::config::key::{Key, Kind};
 use jetway_core::config::keys::visit;
-use jetway_core::config::{Problem, Warning};
+use jetway_core::diagnostics::{Problem, Warning};
 use jetway_proxy::{file, limits};
 use serde_json::{Map, Value};
 

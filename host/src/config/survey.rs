@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jetway_core::config::key::Treatment;
+use jetway_core::config::key::Support;
 use jetway_core::config::keys::{Written, visit};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub(crate) struct KeyUse {
     /// How often it is there.
     pub(crate) count: usize,
     /// What becomes of it; `None` when nobody knows it.
-    pub(crate) treatment: Option<Treatment>,
+    pub(crate) treatment: Option<Support>,
 }
 
 impl KeyUse {
@@ -134,8 +134,8 @@ impl Marks {
         let mut marks = Self::default();
         visit(file, &mut |written| {
             let set = match written.key.map(|key| key.treatment) {
-                Some(Treatment::Honoured(_) | Treatment::Translated(..)) => return,
-                Some(Treatment::Ignored(_) | Treatment::Refused(_)) => &mut marks.without_effect,
+                Some(Support::Supported(_) | Support::Translated(..)) => return,
+                Some(Support::Ignored(_) | Support::Refused(_)) => &mut marks.without_effect,
                 None => &mut marks.unknown,
             };
             if set.len() < MAX_MARKED {
@@ -197,10 +197,10 @@ Routes:
         let [ignored, routes, from, unknown] = survey.keys() else {
             panic!("four keys");
         };
-        assert!(matches!(routes.treatment, Some(Treatment::Honoured(_))));
+        assert!(matches!(routes.treatment, Some(Support::Supported(_))));
         assert_eq!(from.name(), "from");
         assert_eq!(unknown.treatment, None);
-        assert!(matches!(ignored.treatment, Some(Treatment::Ignored(_))));
+        assert!(matches!(ignored.treatment, Some(Support::Ignored(_))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::Request;
 use http::header::{self, HeaderName, HeaderValue};
 use http_body_util::Full;
 use jetway_core::config::{ProviderKind, ProviderSettings};
-use jetway_core::gate::step::ProviderCall;
+use jetway_core::oidc::call::ProviderCall;
 use jetway_core::oidc::keys::{BadKeySet, KeySet};
 use jetway_core::oidc::metadata::{BadDiscovery, Discovered, Endpoint};
 use jetway_core::oidc::token;

@@ -2,11 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::config::Secret;
-use crate::http::client_certificate::CertificateReader;
+use crate::http::client_certificate::{Certificate, CertificateReader};
 use crate::http::cookie::{CookieNames, OwnCookies, Stripped};
 use crate::oidc::compact::Compact;
-use crate::policy::Certificate;
+use crate::secret::Secret;
 use crate::session::SessionReader;
 use crate::session::seal::{Purpose, Sealer};
 use crate::testing::{Fixture, certificate_header as as_header};

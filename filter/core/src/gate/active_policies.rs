@@ -5,8 +5,7 @@ use std::cell::{Cell, RefCell};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{CockpitSettings, Route};
-use crate::gate::step::RouteNumber;
+use crate::config::{CockpitSettings, Route, RouteNumber};
 use crate::store::{SharedData, update};
 
 /// Bytes of a digest. It tells an operator's files apart, and nobody else chooses what it is made of.
@@ -16,7 +15,7 @@ type Digest12 = [u8; DIGEST];
 
 /// The policies that one gate has put in force, and what is known of those that are.
 #[derive(Debug)]
-pub(crate) struct InForce {
+pub(crate) struct ActivePolicies {
     /// Keys in the shared data: of the whole, and of all routes.
     keys: Keys,
     /// By route, in the order of the file.
@@ -34,7 +33,7 @@ struct Keys {
     routes: String,
 }
 
-impl InForce {
+impl ActivePolicies {
     /// Puts these routes in force for everybody who uses this name.
     pub(crate) fn publish(name: &str, routes: &[Route], shared: &dyn SharedData) -> Self {
         let own: Vec<Digest12> = routes.iter().map(digest_of).collect();
@@ -134,15 +133,16 @@ mod tests {
     #[test]
     fn changed_and_missing_routes_are_not_in_force_and_others_are() {
         let shared = LocalShared::default();
-        let old = InForce::publish("p", &routes(&["a@x.test", "b@x.test", "c@x.test"]), &shared);
+        let old =
+            ActivePolicies::publish("p", &routes(&["a@x.test", "b@x.test", "c@x.test"]), &shared);
         let has = |place| old.has(RouteNumber(place), &shared);
         assert!(has(0) && has(1) && has(2));
-        let _other = InForce::publish("another plugin", &routes(&[]), &shared);
+        let _other = ActivePolicies::publish("another plugin", &routes(&[]), &shared);
         assert!(has(0) && has(1) && has(2));
-        let new = InForce::publish("p", &routes(&["a@x.test", "z@x.test"]), &shared);
+        let new = ActivePolicies::publish("p", &routes(&["a@x.test", "z@x.test"]), &shared);
         assert!(has(0) && !has(1) && !has(2));
         assert!(new.has(RouteNumber(1), &shared));
-        let _back = InForce::publish("p", &routes(&["a@x.test", "b@x.test"]), &shared);
+        let _back = ActivePolicies::publish("p", &routes(&["a@x.test", "b@x.test"]), &shared);
         assert!(has(0) && has(1) && !has(2));
     }
 }

@@ -4,15 +4,16 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::env::{Env, Timestamp};
-use crate::store::Shelves;
+use crate::env::Env;
+use crate::store::ExpiringTable;
+use crate::time::Timestamp;
 
 /// A limit for each client address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AddressLimit {
     /// The table of the counts. It is bounded: with too many addresses, those that expire first are forgotten and begin again
     /// at zero.
-    pub(crate) counts: Shelves,
+    pub(crate) counts: ExpiringTable,
     /// The most times within [`AddressLimit::seconds`].
     pub(crate) most: u32,
     /// The seconds that a count lasts, from the first time on.
@@ -98,7 +99,7 @@ mod tests {
     use crate::testing::Fixture;
 
     const LIMIT: AddressLimit = AddressLimit {
-        counts: Shelves {
+        counts: ExpiringTable {
             kind: "test counts",
             count: 2,
             bytes: 1024,

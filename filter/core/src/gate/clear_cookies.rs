@@ -3,8 +3,8 @@
 
 use super::sign_out::is_from_here;
 use super::{Gate, line};
-use crate::gate::step::{Reply, Step};
-use crate::http::reply::{Extras, page, refuse};
+use crate::gate::step::Step;
+use crate::http::reply::{Extras, Reply, page, refuse};
 use crate::http::request::Parsed;
 use crate::refusal::Refusal;
 

@@ -8,16 +8,16 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use crate::env::Timestamp;
-use crate::gate::Standing;
-use crate::gate::step::RouteNumber;
+use crate::config::RouteNumber;
+use crate::gate::CockpitIdentity;
 use crate::http::client_certificate::Shown;
 use crate::policy::Facts;
 use crate::session::Session;
+use crate::time::Timestamp;
 
 /// What the permission of an open stream rests on. Most streams are over before anybody looks at it.
 #[derive(Debug)]
-pub struct Watched {
+pub struct OpenStream {
     pub(crate) route: RouteNumber,
     pub(crate) session: Option<Rc<Session>>,
     method: Cow<'static, str>,
@@ -26,7 +26,7 @@ pub struct Watched {
     source: Option<IpAddr>,
     certificate: Shown,
     /// As whom the visitor is in Cockpit, on its routes.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<CockpitIdentity>,
     /// The client has sent something since the last look.
     is_active: bool,
     /// When that was last told to others.
@@ -42,7 +42,7 @@ pub enum Recheck {
     Close(String),
 }
 
-impl Watched {
+impl OpenStream {
     pub(crate) fn new(
         route: RouteNumber,
         facts: &Facts<'_>,
@@ -64,7 +64,7 @@ impl Watched {
     }
 
     /// The same stream, in Cockpit as somebody.
-    pub(crate) fn in_cockpit(self, standing: Option<Standing>) -> Self {
+    pub(crate) fn in_cockpit(self, standing: Option<CockpitIdentity>) -> Self {
         Self { standing, ..self }
     }
 

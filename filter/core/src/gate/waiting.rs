@@ -12,8 +12,9 @@ pub(crate) use sign_out::SignOut;
 
 use crate::env::Env;
 use crate::gate::Gate;
-use crate::gate::step::{ProviderReply, Step};
+use crate::gate::step::Step;
 use crate::http::request::Request;
+use crate::oidc::call::ProviderReply;
 
 /// What to do when the provider has answered.
 #[must_use]

@@ -6,13 +6,40 @@ mod x509;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::policy::{Certificate, ClientCertificate};
-
 /// Longest header that is looked at. A certificate with a large RSA key and many names stays below a third of it; bodies
 /// accept no more than this for all headers together.
 const MAX_HEADER: usize = 48 * 1024;
 /// How many certificates one module instance remembers: clients send the same one with every request of a connection.
 const REMEMBERED: usize = 64;
+
+/// What the proxy knows of the client's certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificate<'a> {
+    /// No authority is configured, so none is asked for.
+    #[default]
+    NotAsked,
+    /// Asked for, and none was shown.
+    Missing,
+    /// Shown, and not signed by the configured authority, or otherwise invalid.
+    Invalid,
+    /// Shown and valid.
+    Valid(&'a Certificate),
+}
+
+/// A client's certificate, as far as policies ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of the DER form, 64 lower-case hexadecimal digits.
+    pub fingerprint: String,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo), in base64.
+    pub spki_hash: String,
+    /// DNS names among the subject alternative names.
+    pub san_dns: Vec<String>,
+    /// Addresses among the subject alternative names.
+    pub san_email: Vec<String>,
+    /// URIs among the subject alternative names.
+    pub san_uri: Vec<String>,
+}
 
 /// What a request says of its client's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

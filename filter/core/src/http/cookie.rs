@@ -15,7 +15,7 @@ pub const MAX_SESSION_VALUE: usize = CHUNK * MAX_CHUNKS;
 pub struct CookieNames {
     session: String,
     attempt_prefix: String,
-    bounces: String,
+    login_loop: String,
     sign_out: String,
     fragment_prefix: String,
     part_prefix: String,
@@ -33,7 +33,7 @@ pub struct OwnCookies<'a> {
     /// Fragments of addresses that were asked for: id of the attempt, and what a script of ours wrote.
     fragments: Vec<(&'a str, &'a [u8])>,
     /// How often this browser was sent to sign in lately, sealed.
-    pub bounces: Option<&'a [u8]>,
+    pub login_loop: Option<&'a [u8]>,
     /// The `state` of the sign-out that this browser began last.
     pub sign_out: Option<&'a [u8]>,
 }
@@ -81,7 +81,7 @@ impl<'a> OwnCookies<'a> {
     }
 }
 
-/// How many cookies of ours one request may bring; a browser brings a session, [`crate::oidc::MAX_ATTEMPTS`] and one more.
+/// How many cookies of ours one request may bring; a browser brings a session, [`crate::limits::MAX_ATTEMPTS`] and one more.
 const MAX_OWN_COOKIES: usize = 16;
 
 impl CookieNames {
@@ -91,7 +91,7 @@ impl CookieNames {
         Self {
             session: session.to_owned(),
             attempt_prefix: format!("{session}_attempt_"),
-            bounces: format!("{session}_bounces"),
+            login_loop: format!("{session}_login_count"),
             sign_out: format!("{session}_sign_out"),
             fragment_prefix: format!("{session}_fragment_"),
             part_prefix: format!("{session}_"),
@@ -106,8 +106,8 @@ impl CookieNames {
 
     /// Name of the cookie that counts how often a browser was sent to sign in lately.
     #[must_use]
-    pub fn bounces(&self) -> &str {
-        &self.bounces
+    pub fn login_loop(&self) -> &str {
+        &self.login_loop
     }
 
     /// Name of the cookie that remembers the `state` of a sign-out.
@@ -149,10 +149,10 @@ impl CookieNames {
     #[must_use]
     pub fn clear_session(&self, present: &OwnCookies<'_>) -> Vec<String> {
         let parts = present.parts.iter().map(|(place, _)| self.part(*place));
-        let bounces = present.bounces.map(|_| self.bounces.clone());
+        let login_loop = present.login_loop.map(|_| self.login_loop.clone());
         std::iter::once(self.session.clone())
             .chain(parts)
-            .chain(bounces)
+            .chain(login_loop)
             .map(|name| clear(&name))
             .collect()
     }
@@ -207,8 +207,8 @@ impl CookieNames {
             }
             if name == self.session.as_bytes() {
                 into.sessions.push(value);
-            } else if name == self.bounces.as_bytes() {
-                into.bounces = Some(value);
+            } else if name == self.login_loop.as_bytes() {
+                into.login_loop = Some(value);
             } else if name == self.sign_out.as_bytes() {
                 into.sign_out = Some(value);
             } else if let Some(id) = name.strip_prefix(self.fragment_prefix.as_bytes())
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn all_of_ours_can_be_removed() {
         let header = b"a=b; __Host-jetway=S; __Host-jetway_1=P; __Host-jetway_attempt_x1=T; \
-                       __Host-jetway_fragment_x1=F; __Host-jetway_sign_out=O; __Host-jetway_bounces=B; \
+                       __Host-jetway_fragment_x1=F; __Host-jetway_sign_out=O; __Host-jetway_login_count=B; \
                        __Host-jetway_attempt_<x> y=T; __Host-jetway_attempt_\xc3\xa9=T";
         let lines = names().clear_all(&own(header));
         let removed: Vec<&str> = lines
@@ -356,7 +356,7 @@ mod tests {
             [
                 "__Host-jetway",
                 "__Host-jetway_1",
-                "__Host-jetway_bounces",
+                "__Host-jetway_login_count",
                 "__Host-jetway_attempt_x1",
                 "__Host-jetway_fragment_x1",
                 "__Host-jetway_sign_out",

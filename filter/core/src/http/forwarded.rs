@@ -1,9 +1,14 @@
 //! What proxies in front say about a request's client, and how far they are believed (`xff_num_trusted_hops`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::config::Listener;
-use crate::http::request::read_address;
+/// An address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
+#[must_use]
+pub fn read_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = text.parse::<SocketAddr>().map(|socket| socket.ip());
+    with_port.or_else(|_| text.parse()).ok()
+}
 
 /// Request header to whose end each proxy appends the address that it saw.
 pub const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -19,13 +24,6 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Those of a listener.
-    #[must_use]
-    pub fn of(listener: &Listener) -> Self {
-        let hops = usize::try_from(listener.trusted_hops).unwrap_or(usize::MAX);
-        Self::new(hops, !listener.insecure)
-    }
-
     /// So many proxies, in front of a listener that speaks TLS or not.
     #[must_use]
     pub const fn new(hops: usize, secure: bool) -> Self {

@@ -14,7 +14,7 @@ const NO_PICTURE: &str = "data:,";
 
 /// How pages look: made once for a configuration.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Theme {
     style: String,
     /// `style-src` of the Content-Security-Policy.
     style_source: String,
@@ -99,13 +99,13 @@ struct Sheet<'a> {
     page: Page<'a>,
 }
 
-impl Default for Look {
+impl Default for Theme {
     fn default() -> Self {
         Self::new(&Branding::default())
     }
 }
 
-impl Look {
+impl Theme {
     /// The look that an operator wants.
     #[must_use]
     pub fn new(branding: &Branding) -> Self {

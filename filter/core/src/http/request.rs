@@ -1,17 +1,14 @@
 //! A request as the core sees it: read once from the headers, by bytes.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::contract::{CLIENT_CERTIFICATE_HEADER, TRANSFER_ENCODING_HEADER};
-use crate::env::Timestamp;
 use crate::http::cookie::{CookieNames, OwnCookies};
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
-use crate::policy::{ClientCertificate, Facts};
 use crate::refusal::{BadRequest, Refusal};
-use crate::session::Session;
 
 /// The headers of a request as proxy-wasm gives them, pseudo headers (`:method`, `:path`, `:authority`) among them.
 #[derive(Clone, Copy, Debug)]
@@ -120,14 +117,6 @@ impl std::fmt::Display for Authority<'_> {
             _ => f.write_str(&self.host),
         }
     }
-}
-
-/// An address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
-#[must_use]
-pub fn read_address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let with_port = text.parse::<SocketAddr>().map(|socket| socket.ip());
-    with_port.or_else(|_| text.parse()).ok()
 }
 
 /// An IPv6 address in brackets, or a host name: nothing else reaches a redirect or a log.
@@ -335,25 +324,6 @@ impl<'a> Parsed<'a> {
         split_query(&self.target).1.unwrap_or_default()
     }
 
-    /// What policies may look at. `path` is [`Parsed::decoded_path`], which the caller keeps.
-    pub(crate) fn facts<'f>(
-        &'f self,
-        path: &'f str,
-        session: Option<&'f Session>,
-        certificate: ClientCertificate<'f>,
-        now: Timestamp,
-    ) -> Facts<'f> {
-        Facts {
-            session,
-            method: self.method,
-            path,
-            preflight: self.preflight,
-            source: self.source,
-            now,
-            certificate,
-        }
-    }
-
     /// Our cookies.
     pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
         let mut own = OwnCookies::default();
@@ -443,6 +413,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::forwarded::read_address;
 
     fn headers(extra: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
         let base: [(&str, &[u8]); 3] = [

@@ -3,7 +3,7 @@
 
 /// What fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outage {
+pub enum UpstreamFailure {
     /// The upstream answers, but not properly.
     BadAnswer,
     /// The upstream has the maximum of requests.
@@ -16,7 +16,7 @@ pub enum Outage {
     Undecided,
 }
 
-impl Outage {
+impl UpstreamFailure {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::BadAnswer,

@@ -11,7 +11,7 @@ use super::keys::KeySet;
 use super::metadata::{Discovered, Endpoint, Metadata};
 use super::token::call;
 use crate::config::{Origin, ProviderSettings};
-use crate::gate::step::{ProviderCall, ProviderReply};
+use crate::oidc::call::{ProviderCall, ProviderReply};
 use crate::refusal::SignInProblem;
 
 /// GitHub itself; its interface is on a host of its own.

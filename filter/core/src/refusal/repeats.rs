@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::env::Timestamp;
+use crate::time::Timestamp;
 
 /// Seconds that are summed up in one line: short enough to see in the log what goes on, long enough for few lines.
 pub const WINDOW: u64 = 10;

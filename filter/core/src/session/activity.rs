@@ -1,11 +1,11 @@
 //! When sessions were last used, as far as no cookie can tell: by typing into a websocket, which sets no cookies, and for
 //! websockets, which see no requests.
 
-use crate::env::Timestamp;
-use crate::store::{SharedData, Shelves};
+use crate::store::{ExpiringTable, SharedData};
+use crate::time::Timestamp;
 
 /// The uses of a process: room for some ten thousand sessions.
-const USES: Shelves = Shelves {
+const USES: ExpiringTable = ExpiringTable {
     kind: "uses",
     count: 64,
     bytes: 8 * 1024,

@@ -2,7 +2,6 @@
 
 mod cache;
 mod claims;
-mod key;
 mod login;
 
 use std::collections::BTreeSet;
@@ -10,11 +9,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::config::IdentitySettings;
-use crate::env::Timestamp;
 use crate::session::Session;
+use crate::time::Timestamp;
 
 pub(crate) use cache::{Assertions, IssuedAssertion};
-pub use key::AssertionKey;
 pub(crate) use login::{Login, login_token};
 
 use crate::config::IssuerFormat;

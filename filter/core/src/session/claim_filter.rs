@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::policy::{ListMatcher, Policy};
+use crate::session::Session;
 
 /// How deep nested claims are followed; deeper ones keep no name that a policy could write.
 const MAX_DEPTH: usize = 8;
@@ -16,7 +17,7 @@ const DIGEST: usize = 12;
 
 /// The claims that policies name, and which of their values can make a difference.
 #[derive(Debug, Default)]
-pub struct ClaimNeeds {
+pub struct ClaimFilter {
     by_name: BTreeMap<String, Values>,
     /// Whether every claim is kept with all its values.
     everything: bool,
@@ -31,7 +32,7 @@ enum Values {
     Named(Vec<Value>),
 }
 
-impl ClaimNeeds {
+impl ClaimFilter {
     /// The needs of several policies.
     pub fn of<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
         let mut needs = Self::default();
@@ -42,7 +43,7 @@ impl ClaimNeeds {
     }
 
     /// Adds claims that upstreams are told, with all their values.
-    pub(crate) fn tell<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+    pub(crate) fn keep_all<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         for name in names {
             self.by_name.insert(name.to_ascii_lowercase(), Values::All);
         }
@@ -66,6 +67,27 @@ impl ClaimNeeds {
             (Some(named), Values::Named(known)) => known.extend(named.cloned()),
             (Some(_), Values::All) => {}
             (None, values) => *values = Values::All,
+        }
+    }
+
+    /// Removes the values of one of the session's claims that the filter does not name, and marks the claim as incomplete
+    /// when there were any.
+    pub(crate) fn trim(&self, name: &str, session: &mut Session) {
+        let Some(values) = session.claims.get_mut(name) else {
+            return;
+        };
+        let before = values.len();
+        if self.includes(name) {
+            self.retain(name, values);
+        } else {
+            values.clear();
+        }
+        let is_changed = values.len() < before;
+        if !self.includes(name) {
+            session.claims.remove(name);
+        }
+        if is_changed {
+            session.incomplete.insert(name.to_owned());
         }
     }
 
@@ -101,7 +123,7 @@ impl ClaimNeeds {
     }
 
     /// Whether a claim of this name is needed.
-    pub(crate) fn names(&self, name: &str) -> bool {
+    pub(crate) fn includes(&self, name: &str) -> bool {
         self.everything || self.by_name.contains_key(&name.to_ascii_lowercase())
     }
 
@@ -114,7 +136,7 @@ impl ClaimNeeds {
     }
 
     /// Whether a needed claim is missing.
-    pub(crate) fn lacks(&self, claims: &Map<String, Value>) -> bool {
+    pub(crate) fn is_missing_any(&self, claims: &Map<String, Value>) -> bool {
         let present = self.select(claims);
         let known = |name: &String| present.keys().any(|known| known.eq_ignore_ascii_case(name));
         // `name` is nice to have: upstreams are told it if the provider says it by itself.
@@ -169,12 +191,12 @@ impl ClaimNeeds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Findings, Place};
+    use crate::diagnostics::{Findings, Place};
     use serde_json::json;
 
     fn select(policy: &Value, claims: &Value) -> Value {
         let policy = Policy::read(policy, &Place::root(), &mut Findings::default());
-        let kept = ClaimNeeds::of(std::iter::once(&policy)).select(claims.as_object().unwrap());
+        let kept = ClaimFilter::of(std::iter::once(&policy)).select(claims.as_object().unwrap());
         json!(kept)
     }
 

@@ -1,24 +1,18 @@
-//! Renewing sessions: asking the provider, ahead of time, whether what it said about a person still holds.
+//! Refreshing sessions: asking the provider, ahead of time, whether what it said about a person still holds.
 //!
-//! A renewal is background work. A request or an open stream finds that its session is due, takes the lock that all
+//! A refresh is background work. A request or an open stream finds that its session is due, takes the lock that all
 //! workers of the process share (`standing`) and puts the session in its instance's queue; the timer sends the call, and
-//! whatever becomes of the request, the answer is not lost. The renewed session lies in the shared data, from where
+//! whatever becomes of the request, the answer is not lost. The refreshed session lies in the shared data, from where
 //! everybody who comes with an older one takes it.
-
-mod renewing;
-mod standing;
-
-pub(crate) use renewing::End;
-pub use renewing::{Progress, Renewing};
-pub(crate) use standing::{Entry, LOCK, Outcome, STANDINGS, Standing, Standings, seal_for_all};
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::env::{Env, NoRandomness, Timestamp};
+use crate::env::{Env, NoRandomness};
 use crate::oidc::token::Grant;
-use crate::session::{Renewal, Session};
+use crate::session::{RefreshGrant, Session};
+use crate::time::Timestamp;
 
 /// For how long an access token holds if the provider does not say, in seconds.
 const DEFAULT_LIFE: u64 = 15 * 60;
@@ -29,13 +23,13 @@ const SHORTEST_LIFE: u64 = 10;
 const LONGEST_LIFE: u64 = 60 * 60;
 /// A session is due when this part of its access token's life is over, in percent.
 const DUE_PERCENT: u64 = 80;
-/// It may be due earlier by up to this part, in percent: sessions that began together shall not be renewed together.
+/// It may be due earlier by up to this part, in percent: sessions that began together shall not be refreshed together.
 const JITTER_PERCENT: u64 = 10;
-/// After a renewal that failed, so many seconds until the next try.
+/// After a refresh that failed, so many seconds until the next try.
 pub(crate) const PAUSE: u64 = 30;
 /// How many characters of the sign-in's nonce are kept: 96 random bits.
 const NONCE: usize = 16;
-/// How many renewals may wait in one instance for the timer; what finds no place comes again with the next request.
+/// How many refreshes may wait in one instance for the timer; what finds no place comes again with the next request.
 const MAX_QUEUED: usize = 256;
 
 /// When an access token that came at `now` is due and overdue.
@@ -51,8 +45,8 @@ fn times(
     Ok((env.now.plus(due), env.now.plus(life)))
 }
 
-impl Renewal {
-    /// How a session is renewed that begins with this grant; `None` when the provider gave nothing to ask with.
+impl RefreshGrant {
+    /// How a session is refreshed that begins with this grant; `None` when the provider gave nothing to ask with.
     pub(crate) fn first(grant: &Grant, nonce: &str, env: &mut Env<'_>) -> Option<Self> {
         let refresh_token = grant.refresh_token.clone()?;
         let (due, overdue) = times(grant.expires_in, env).ok()?;
@@ -65,8 +59,8 @@ impl Renewal {
         })
     }
 
-    /// How it is renewed the next time, after this grant.
-    fn next(&self, grant: &Grant, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
+    /// How it is refreshed the next time, after this grant.
+    pub(crate) fn next(&self, grant: &Grant, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
         let (due, overdue) = times(grant.expires_in, env)?;
         Ok(Self {
             due_at: due.0,
@@ -76,7 +70,7 @@ impl Renewal {
     }
 
     /// The same with the refresh token of a grant that was good for nothing else: the next try comes after a pause.
-    fn rotated_only(&self, grant: &Grant, now: Timestamp) -> Self {
+    pub(crate) fn rotated_only(&self, grant: &Grant, now: Timestamp) -> Self {
         Self {
             due_at: now.plus(PAUSE).0,
             ..self.rotated(grant)
@@ -93,7 +87,7 @@ impl Renewal {
     }
 }
 
-/// Sessions that wait for the timer to send their renewals, of one instance.
+/// Sessions that wait for the timer to send their refreshes, of one instance.
 #[derive(Debug, Default)]
 pub(crate) struct Queue(RefCell<VecDeque<Rc<Session>>>);
 

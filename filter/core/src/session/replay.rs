@@ -1,20 +1,21 @@
 //! Attempts whose callback has come: each may redeem one code.
 
-use crate::env::{Env, Timestamp};
-use crate::oidc::ATTEMPT_LIFETIME;
-use crate::store::Shelves;
+use crate::env::Env;
+use crate::limits::ATTEMPT_LIFETIME;
+use crate::store::ExpiringTable;
+use crate::time::Timestamp;
 
 /// The used attempts of a process: room for some ten thousand in the time for which one lives. The provider accepts a code
 /// once anyway; this spares it the repeats, so that nothing is lost when the oldest give way.
-const USED: Shelves = Shelves {
+const USED: ExpiringTable = ExpiringTable {
     kind: "used attempts",
     count: 32,
     bytes: 8 * 1024,
 };
 
 /// Whether an attempt is used for the first time; from then on it is not.
-pub(crate) fn is_first_use(attempt: &str, begun_at: Timestamp, env: &Env<'_>) -> bool {
-    let until = begun_at.plus(ATTEMPT_LIFETIME + crate::oidc::LEEWAY);
+pub(crate) fn consume_once(attempt: &str, begun_at: Timestamp, env: &Env<'_>) -> bool {
+    let until = begun_at.plus(ATTEMPT_LIFETIME + crate::limits::LEEWAY);
     let first = USED.update(env.shared, attempt, env.now, |used| match used {
         Some(_) => Err(false),
         None => Ok((Vec::new(), until, true)),
@@ -32,8 +33,8 @@ mod tests {
     fn once() {
         let mut fixture = Fixture::new();
         let now = fixture.now;
-        assert!(is_first_use("a", now, &fixture.env()));
-        assert!(!is_first_use("a", now, &fixture.env()));
-        assert!(is_first_use("b", now, &fixture.env()));
+        assert!(consume_once("a", now, &fixture.env()));
+        assert!(!consume_once("a", now, &fixture.env()));
+        assert!(consume_once("b", now, &fixture.env()));
     }
 }

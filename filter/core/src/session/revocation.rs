@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::MAX_SESSION_LIFETIME;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
+use crate::limits::MAX_SESSION_LIFETIME;
 use crate::session::Session;
 use crate::store::{SharedData, update};
+use crate::time::Timestamp;
 use list::{Entry, List, NAME};
 
 /// How many lists there are. Entries are spread over them by their names, so that one change makes workers read little.
@@ -149,7 +150,7 @@ fn counted(counts: &[u8], place: usize) -> Vec<u8> {
 
 impl Revocations {
     /// Whether a session was ended.
-    pub(crate) fn end(&self, session: &Session, issuer: &str, env: &Env<'_>) -> bool {
+    pub(crate) fn is_revoked(&self, session: &Session, issuer: &str, env: &Env<'_>) -> bool {
         let Some(mut seen) = self.see(env.shared) else {
             return false;
         };
@@ -168,7 +169,7 @@ impl Revocations {
 
     /// Whether a session was ended that is about to begin out of a sign-in that began at `begun`: what the provider ended
     /// in between may be what it came out of.
-    pub(crate) fn end_from(
+    pub(crate) fn is_revoked_since(
         &self,
         begun: Timestamp,
         session: &Session,

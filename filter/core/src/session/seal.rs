@@ -13,9 +13,9 @@ use chacha20poly1305::{
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use crate::config::Secret;
 use crate::env::{Env, NoRandomness};
 use crate::http::cookie::MAX_SESSION_VALUE;
+use crate::secret::Secret;
 
 /// First byte of every sealed value; another one is refused.
 const VERSION: u8 = 1;
@@ -37,7 +37,7 @@ pub enum Purpose {
     /// How often a browser was sent to sign in lately.
     Bounces,
     /// A request of a route's host to the sign-in host.
-    Errand,
+    CrossHostRequest,
     /// A session on its way from the sign-in host to a route's host.
     Ticket,
     /// A session as the workers of a process share it.
@@ -56,7 +56,7 @@ impl Purpose {
         Self::Session,
         Self::Attempt,
         Self::Bounces,
-        Self::Errand,
+        Self::CrossHostRequest,
         Self::Ticket,
         Self::Shared,
         Self::Program,
@@ -67,8 +67,8 @@ impl Purpose {
         match self {
             Self::Session => "session",
             Self::Attempt => "sign-in attempt",
-            Self::Bounces => "bounces",
-            Self::Errand => "errand",
+            Self::Bounces => "login_loop",
+            Self::CrossHostRequest => "cross_host_sign_in",
             Self::Ticket => "ticket",
             Self::Shared => "shared session",
             Self::Program => "program",
@@ -113,8 +113,8 @@ impl SealingKeys {
         let [
             session,
             attempt,
-            bounces,
-            errand,
+            login_loop,
+            cross_host_sign_in,
             ticket,
             shared,
             program,
@@ -123,8 +123,8 @@ impl SealingKeys {
         match purpose {
             Purpose::Session => session,
             Purpose::Attempt => attempt,
-            Purpose::Bounces => bounces,
-            Purpose::Errand => errand,
+            Purpose::Bounces => login_loop,
+            Purpose::CrossHostRequest => cross_host_sign_in,
             Purpose::Ticket => ticket,
             Purpose::Shared => shared,
             Purpose::Program => program,
@@ -341,7 +341,7 @@ mod tests {
     fn a_dead_random_source_seals_nothing() {
         let mut broken = |_: &mut [u8]| Err(NoRandomness);
         let mut env = Env {
-            now: crate::env::Timestamp(0),
+            now: crate::time::Timestamp(0),
             random: &mut broken,
             shared: &crate::store::LocalShared::default(),
         };

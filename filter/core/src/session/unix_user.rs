@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn includes() {
         for name in [
             "alice",
             "_apt",

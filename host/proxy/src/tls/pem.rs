@@ -8,8 +8,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
-use crate::file;
-use crate::limits;
+use crate::{file, limits};
 
 /// The text; `what` says in messages what is read.
 ///
@@ -98,7 +97,7 @@ pub(super) fn revocation_lists(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jetway_core::config::Secret;
+    use jetway_core::secret::Secret;
 
     #[test]
     fn text_is_taken_as_it_is_and_files_are_read() {

@@ -234,7 +234,7 @@ mod tests {
     use super::super::{Address, Asked};
     use super::*;
     use jetway_core::config::Config;
-    use jetway_core::env::Timestamp;
+    use jetway_core::time::Timestamp;
     use serde_json::{Value, json};
 
     fn told(policy: Value, name: &str, claims: Value) -> String {

@@ -190,7 +190,7 @@ mod tests {
     use super::super::super::explain::{Address, Asked, Rehearsal};
     use super::*;
     use jetway_core::config::Config;
-    use jetway_core::env::Timestamp;
+    use jetway_core::time::Timestamp;
     use serde_json::json;
 
     /// `wiki`, to which nobody is let in.

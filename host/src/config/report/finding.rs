@@ -1,6 +1,6 @@
 //! One thing that is wrong or odd, with its place.
 
-use jetway_core::config::{sentence_without_userinfo, without_userinfo};
+use jetway_core::diagnostics::{sentence_without_userinfo, without_userinfo};
 use serde_json::Value;
 
 use crate::config::document::Place;

@@ -1,6 +1,6 @@
 //! From the path of a problem to the text that it is about.
 
-use jetway_core::config::Problem;
+use jetway_core::diagnostics::Problem;
 use serde_json::Value;
 
 use super::{Finding, Report, RouteName, Severity};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::findings::{Findings, Place, quoted};
-use super::super::keys::COCKPIT;
-use super::super::object::Object;
 use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
+use crate::config::keys::COCKPIT;
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
 use crate::policy::Policy;
 use crate::session::unix_user::UnixUser;
 use crate::session::{Session, lower_case_domain};

@@ -118,7 +118,7 @@ fn no_header_of_the_file_chooses_another_upstream() {
     headers.remove = vec![ROUTE_HEADER.to_owned()];
     let id = file.routes[0].id.clone();
     let mut world = World::new();
-    world.gate = super::super::Gate::new(file);
+    world.gate = crate::gate::Gate::new(file);
     let seen = world.upstream(&sent(&[("x-in", b"other"), (ROUTE_HEADER, b"other")]));
     assert_eq!(seen.get(ROUTE_HEADER), Some(id));
 }
@@ -355,10 +355,13 @@ fn n_17_fixed_answers_with_a_session_are_for_one_browser() {
         "routes": [{"from": "https://app.test", "response": {"status": 200, "body": "hello"},
             "set_response_headers": {"Cache-Control": "public, max-age=9", "CDN-Cache-Control": "max-age=9"},
             "policy": {"allow": {"or": [{"authenticated_user": true}]}}}]}));
-    let renewed = world.reply(&sent(&[("cookie", jar.as_bytes())]));
-    assert!(renewed.header("set-cookie").is_some());
-    assert_eq!(renewed.header("cache-control"), Some("private, max-age=9"));
-    assert_eq!(renewed.header("cdn-cache-control"), None);
+    let refreshed = world.reply(&sent(&[("cookie", jar.as_bytes())]));
+    assert!(refreshed.header("set-cookie").is_some());
+    assert_eq!(
+        refreshed.header("cache-control"),
+        Some("private, max-age=9")
+    );
+    assert_eq!(refreshed.header("cdn-cache-control"), None);
 }
 
 #[test]

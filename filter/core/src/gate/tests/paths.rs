@@ -5,10 +5,10 @@ mod applications;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::routes::public;
 use super::world::{edited, request};
 use crate::config::PathMatch;
+use crate::gate::*;
 use crate::testing::{Fixture, config};
 use applications::{APPLICATIONS, compares_escapes, resolved};
 

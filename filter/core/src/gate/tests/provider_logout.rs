@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, Headers, Jar, World, ok, request, status};
+use crate::gate::*;
 use crate::store::SharedData as _;
 use crate::testing::{CLIENT, FakeProvider, ISSUER};
 

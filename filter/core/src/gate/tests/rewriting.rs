@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::routes::public;
 use super::world::{World, request};
+use crate::gate::*;
 use crate::testing::{Fixture, config};
 
 /// A world with one public route of `https://app.test`.
@@ -155,7 +155,7 @@ proptest! {
         let headers = request("GET", "app.test", &sent, &[]);
         if let Step::Forward(forward) = gate.begin(&Request::new(&headers), &mut Fixture::new().env()) {
             let path = forward.edits().iter().find_map(|edit| match edit {
-                crate::gate::step::Edit::Set(name, value) if name == ":path" => Some(value.to_vec()),
+                crate::http::edit::Edit::Set(name, value) if name == ":path" => Some(value.to_vec()),
                 _ => None,
             });
             let path = String::from_utf8(path.unwrap()).unwrap();

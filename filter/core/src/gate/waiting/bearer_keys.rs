@@ -2,8 +2,9 @@
 
 use crate::env::Env;
 use crate::gate::Gate;
-use crate::gate::step::{ProviderReply, Step};
+use crate::gate::step::Step;
 use crate::http::request::Request;
+use crate::oidc::call::ProviderReply;
 
 /// A request that is decided about anew when the keys have come.
 pub(crate) struct BearerKeys;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::env::Env;
 use crate::gate::Gate;
-use crate::gate::step::{ProviderReply, Step};
+use crate::gate::step::Step;
+use crate::oidc::call::ProviderReply;
 
 /// A logout token whose key is not known.
 pub(crate) struct ProviderLogout {

@@ -2,12 +2,14 @@
 
 use super::{Flow, Waiting};
 use crate::env::Env;
-use crate::gate::step::{ProviderReply, Step};
-use crate::gate::{Gate, KeyLookup, Landing};
+use crate::gate::step::Step;
+use crate::gate::{Gate, SignInResult};
 use crate::http::reply::Audience;
 use crate::http::request::Request;
 use crate::oidc::attempt::Attempt;
+use crate::oidc::call::ProviderReply;
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
+use crate::oidc::keys::KeyLookup;
 use crate::oidc::provider::NewKeys;
 use crate::oidc::token::{self, Tokens};
 use crate::oidc::{clock, email, github};
@@ -124,7 +126,7 @@ impl Remaining<'_> {
             now: env.now,
         };
         let claims = match claims::verify(&tokens.id_token, &metadata.keys, &expected) {
-            Ok(claims) => gate.translate(claims),
+            Ok(claims) => gate.normalize_claims(claims),
             Err(TokenProblem::UnknownKey) if lookup == KeyLookup::First => {
                 return match provider.refetch_keys(env) {
                     NewKeys::Adopted => self.verify(tokens, KeyLookup::Again, gate, env),
@@ -136,7 +138,7 @@ impl Remaining<'_> {
         };
         let endpoint = metadata.discovered.userinfo_endpoint.as_ref();
         match endpoint.zip(tokens.access_token.as_deref()) {
-            Some((endpoint, access_token)) if gate.lacks_claims(&claims) => Step::Call(
+            Some((endpoint, access_token)) if gate.is_missing_claims(&claims) => Step::Call(
                 token::ask_userinfo(endpoint, access_token),
                 self.at(Stage::AskingUserInfo(claims, tokens)),
             ),
@@ -179,7 +181,7 @@ impl Remaining<'_> {
         if more.get("sub") != claims.get("sub") {
             return self.fail(TokenProblem::Subject.into(), gate);
         }
-        email::add_userinfo(&mut claims, gate.translate(more));
+        email::add_userinfo(&mut claims, gate.normalize_claims(more));
         self.finish(&claims, tokens, gate, env)
     }
 
@@ -194,7 +196,7 @@ impl Remaining<'_> {
     }
 
     fn finish(self, claims: &Claims, tokens: &Tokens, gate: &Gate, env: &mut Env<'_>) -> Step {
-        let landing = Landing {
+        let landing = SignInResult {
             attempt: &self.attempt,
             host: &self.host,
             audience: &self.audience,

@@ -1,6 +1,8 @@
 //! A sign-out that waits until the provider has taken the refresh token back.
 
-use crate::gate::step::{ProviderReply, Reply, Step};
+use crate::gate::step::Step;
+use crate::http::reply::Reply;
+use crate::oidc::call::ProviderReply;
 
 /// A sign-out that is done here, whatever the provider answers.
 pub(crate) struct SignOut {

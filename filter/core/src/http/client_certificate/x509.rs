@@ -8,7 +8,7 @@ use x509_cert::der::{Decode as _, Encode as _, pem};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::policy::Certificate;
+use crate::http::client_certificate::Certificate;
 
 /// Reads one certificate in PEM; `None` when it is not exactly one, or not in form.
 pub(super) fn read(text: &str) -> Option<Certificate> {

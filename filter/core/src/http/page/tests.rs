@@ -37,7 +37,7 @@ fn everything_can_be_read_by_light_and_by_dark() {
         ..Branding::default()
     };
     for branding in [Branding::default(), yellow, night] {
-        let style = Look::new(&branding).style;
+        let style = Theme::new(&branding).style;
         for dark in [false, true] {
             let colour = |name| property(&style, name, dark);
             for (text, on) in [
@@ -55,7 +55,7 @@ fn everything_can_be_read_by_light_and_by_dark() {
 
 #[test]
 fn the_operators_colours_win() {
-    let style = Look::new(&Branding {
+    let style = Theme::new(&Branding {
         primary: shades("#010101", "#fefefe"),
         secondary: shades("", "#123456"),
         ..Branding::default()
@@ -81,7 +81,7 @@ fn only_this_style_and_inline_pictures_are_allowed() {
             ..Branding::default()
         },
     ] {
-        let look = Look::new(&branding);
+        let look = Theme::new(&branding);
         let html = look.render(Page::default());
         let style = html.split_once("<style>").unwrap().1;
         let style = style.split_once("</style>").unwrap().0;
@@ -100,7 +100,7 @@ fn only_this_style_and_inline_pictures_are_allowed() {
 #[test]
 fn whatever_somebody_says_is_no_markup() {
     const EVIL: &str = "\"><script>'&";
-    let look = Look::new(&Branding {
+    let look = Theme::new(&Branding {
         name: Some(EVIL.to_owned()),
         first_paragraph: Some(EVIL.to_owned()),
         contact: Some(Contact {
@@ -147,7 +147,7 @@ fn whatever_somebody_says_is_no_markup() {
 
 #[test]
 fn a_page_has_one_main_heading_and_a_language() {
-    let html = Look::default().render(Page {
+    let html = Theme::default().render(Page {
         title: "A title",
         request_id: "id-1",
         ..Page::default()

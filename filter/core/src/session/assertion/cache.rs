@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use super::{Assertion, Party, claims};
 use crate::config::{IdentitySettings, IssuerFormat};
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::session::Session;
+use crate::time::Timestamp;
 
 /// For how many seconds an assertion is told again. It keeps at least four of its five minutes for the upstream.
 const REMEMBERED_FOR: u64 = 60;

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{LIFETIME, Party, needed_claims};
 use crate::config::{IdentitySettings, IssuerFormat};
-use crate::env::Timestamp;
 use crate::http::header::comma_list;
 use crate::session::Session;
+use crate::time::Timestamp;
 
 /// The claim that names incomplete claims; it is there only when there are any.
 const INCOMPLETE: &str = "incomplete_claims";

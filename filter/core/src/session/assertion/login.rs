@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::AssertionKey;
-use crate::env::Timestamp;
 use crate::session::Session;
+use crate::session::signing_key::AssertionKey;
 use crate::session::unix_user::UnixUser;
+use crate::time::Timestamp;
 
 /// Type of the token (RFC 8725 section 3.11): what upstreams are told about visitors is of another, and logs nobody in.
 const TYPE: &str = "jetway-cockpit+jwt";

@@ -1,6 +1,6 @@
 //! One list of revocations, as bytes: `watermark ‖ entries in the order of their names`.
 
-use crate::env::Timestamp;
+use crate::time::Timestamp;
 
 /// Length of a name: a digest, so that names have one length and tell nothing.
 pub(super) const NAME: usize = 16;

@@ -28,13 +28,16 @@ fn a_session_ends_in_every_worker_and_for_one_that_begins_anew() {
     );
     let env = fixture.env();
     for worker in [&one, &other] {
-        assert!(!worker.end(&ended, ISSUER, &env));
+        assert!(!worker.is_revoked(&ended, ISSUER, &env));
     }
     revoke_session(&ended, &env).unwrap();
     for worker in [&one, &other, &Revocations::default()] {
-        assert!(worker.end(&ended, ISSUER, &env));
-        assert!(!worker.end(&kept, ISSUER, &env));
-        assert!(!worker.end(&kept, ISSUER, &env), "as it was remembered");
+        assert!(worker.is_revoked(&ended, ISSUER, &env));
+        assert!(!worker.is_revoked(&kept, ISSUER, &env));
+        assert!(
+            !worker.is_revoked(&kept, ISSUER, &env),
+            "as it was remembered"
+        );
     }
 }
 
@@ -48,9 +51,9 @@ fn what_was_remembered_as_good_can_end_later() {
     );
     let env = fixture.env();
     revoke_session(&first, &env).unwrap();
-    assert!(!worker.end(&second, ISSUER, &env));
+    assert!(!worker.is_revoked(&second, ISSUER, &env));
     revoke_session(&second, &env).unwrap();
-    assert!(worker.end(&second, ISSUER, &env));
+    assert!(worker.is_revoked(&second, ISSUER, &env));
 }
 
 #[test]
@@ -89,10 +92,13 @@ fn the_provider_ends_what_began_before_by_session_and_by_person() {
         let env = fixture.env();
         revoke(&whom, &env).unwrap();
         let found = [&with, &without, &other_session, &other_person]
-            .map(|session| worker.end(session, ISSUER, &env));
+            .map(|session| worker.is_revoked(session, ISSUER, &env));
         assert_eq!(found, ends, "{whom:?}");
         let later = session("e", "s", Some("sid"), begun.plus(11));
-        assert!(!worker.end(&later, ISSUER, &env), "it began afterwards");
+        assert!(
+            !worker.is_revoked(&later, ISSUER, &env),
+            "it began afterwards"
+        );
     }
 }
 
@@ -125,14 +131,14 @@ fn d_15_growth_is_bounded_and_nobody_comes_back() {
         revoke_session(&ended, &fixture.env()).unwrap();
         let (list, _) = fixture.shared.read(&key(0)).unwrap();
         assert!(list.len() <= 8 + MOST_ENTRIES * 32);
-        assert!(worker.end(&ended, ISSUER, &fixture.env()));
+        assert!(worker.is_revoked(&ended, ISSUER, &fixture.env()));
     }
     assert!(
-        worker.end(&first, ISSUER, &fixture.env()),
+        worker.is_revoked(&first, ISSUER, &fixture.env()),
         "its entry gave way, and the watermark stands for it"
     );
     let newest = session(&next(), "s", None, fixture.now);
-    assert!(!worker.end(&newest, ISSUER, &fixture.env()));
+    assert!(!worker.is_revoked(&newest, ISSUER, &fixture.env()));
 }
 
 /// A worker that is always a moment faster, a number of times.
@@ -188,7 +194,7 @@ fn x_16_no_entry_is_lost_to_another_worker() {
     let theirs =
         (0..40).map(|number| session(&format!("theirs {number}"), "t", None, Timestamp(1)));
     for session in ours.into_iter().chain(theirs) {
-        assert!(worker.end(&session, ISSUER, &env), "{}", session.id);
+        assert!(worker.is_revoked(&session, ISSUER, &env), "{}", session.id);
     }
 }
 

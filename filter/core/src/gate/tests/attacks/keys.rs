@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode};
 use super::target::Target;
-use crate::gate::step::MAX_PROVIDER_BODY;
+use crate::oidc::call::MAX_PROVIDER_BODY;
 use crate::oidc::keys::{BadKeySet, KeySet};
 use crate::oidc::provider::Absorbed;
 

@@ -1,4 +1,4 @@
-//! A renewal on its way (OpenID Connect Core 1.0 section 12).
+//! A refresh on its way (OpenID Connect Core 1.0 section 12).
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -6,20 +6,21 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::env::Env;
-use crate::gate::step::{ProviderCall, ProviderReply};
-use crate::gate::{Gate, KeyLookup};
+use crate::gate::Gate;
+use crate::oidc::call::{ProviderCall, ProviderReply};
 use crate::oidc::claims::{self, Claims, Expected, Nonce};
 use crate::oidc::email;
+use crate::oidc::keys::KeyLookup;
 use crate::oidc::provider::NewKeys;
-use crate::oidc::token::{self, NotRefreshed, Refreshed};
+use crate::oidc::token::{self, NotRefreshed, RefreshAnswer};
 use crate::refusal::TokenProblem;
-use crate::session::{Renewal, Session};
+use crate::session::{RefreshGrant, Session};
 
-/// A session whose renewal waits for the provider. It is used up by the answer.
+/// A session whose refresh waits for the provider. It is used up by the answer.
 #[must_use]
-pub struct Renewing {
+pub struct Refreshing {
     session: Rc<Session>,
-    renewal: Renewal,
+    refresh: RefreshGrant,
     stage: Stage,
 }
 
@@ -27,26 +28,26 @@ enum Stage {
     /// The refresh token is being used.
     Refreshing,
     /// The ID token names a key that we do not have; the keys are being fetched again.
-    FetchingKeys(Refreshed),
+    FetchingKeys(RefreshAnswer),
     /// UserInfo is asked for what the ID token lacks, if there is one.
-    AskingUserInfo(Option<Claims>, Refreshed),
+    AskingUserInfo(Option<Claims>, RefreshAnswer),
 }
 
-/// How far a renewal is.
+/// How far a refresh is.
 #[must_use]
 #[derive(Debug)]
 pub enum Progress {
     /// The next call.
-    Call(ProviderCall, Box<Renewing>),
+    Call(ProviderCall, Box<Refreshing>),
     /// It is over: requests that waited for it may begin again. One line for the log, without secrets.
     Over(Cow<'static, str>),
 }
 
-/// What a renewal came to.
+/// What a refresh came to.
 #[derive(Debug)]
 pub(crate) enum End {
     /// There is a newer session.
-    Renewed(Box<Session>),
+    Refreshed(Box<Session>),
     /// The provider gave a new refresh token and nothing else that could be used: the session goes on with that.
     Rotated(Box<Session>, &'static str),
     /// Nothing: the session goes on as it is, and is tried again after a pause.
@@ -55,26 +56,26 @@ pub(crate) enum End {
     Over(&'static str),
 }
 
-impl std::fmt::Debug for Renewing {
+impl std::fmt::Debug for Refreshing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Renewing(..)")
+        f.write_str("Refreshing(..)")
     }
 }
 
-impl Renewing {
-    /// Begins the renewal of a session that has something to renew it with; `None` when that cannot be.
+impl Refreshing {
+    /// Begins the refresh of a session that has something to refresh it with; `None` when that cannot be.
     pub(crate) fn begin(
         session: Rc<Session>,
         gate: &Gate,
         env: &mut Env<'_>,
     ) -> Option<(ProviderCall, Box<Self>)> {
-        let renewal = session.renewal.clone()?;
+        let refresh = session.refresh.clone()?;
         let (provider, metadata) = gate.known_provider()?;
         let (settings, discovered) = (provider.settings(), &metadata.discovered);
-        let call = token::refresh(settings, discovered, renewal.refresh_token.as_deref()?, env)?;
+        let call = token::refresh(settings, discovered, refresh.refresh_token.as_deref()?, env)?;
         let begun = Self {
             session,
-            renewal,
+            refresh,
             stage: Stage::Refreshing,
         };
         Some((call, Box::new(begun)))
@@ -84,13 +85,13 @@ impl Renewing {
     pub fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Progress {
         let rest = Remaining {
             session: self.session,
-            renewal: self.renewal,
+            refresh: self.refresh,
         };
         match self.stage {
             Stage::Refreshing => match token::read_refreshed(reply) {
                 Ok(refreshed) => rest.verify(refreshed, KeyLookup::First, gate, env),
                 Err(NotRefreshed::Refused) => {
-                    rest.end(End::Over("the provider refuses to renew it"), gate, env)
+                    rest.end(End::Over("the provider refuses to refresh it"), gate, env)
                 }
                 Err(NotRefreshed::NoAnswer) => {
                     rest.end(End::Later("the provider gave no usable answer"), gate, env)
@@ -107,16 +108,16 @@ impl Renewing {
     }
 }
 
-/// A renewal between two stages.
+/// A refresh between two stages.
 struct Remaining {
     session: Rc<Session>,
-    renewal: Renewal,
+    refresh: RefreshGrant,
 }
 
 impl Remaining {
     fn verify(
         self,
-        refreshed: Refreshed,
+        refreshed: RefreshAnswer,
         lookup: KeyLookup,
         gate: &Gate,
         env: &mut Env<'_>,
@@ -130,12 +131,12 @@ impl Remaining {
                 let expected = Expected {
                     issuer: &metadata.discovered.issuer,
                     client_id: &provider.settings().client_id,
-                    nonce: Nonce::AtMost(&self.renewal.nonce),
+                    nonce: Nonce::AtMost(&self.refresh.nonce),
                     access_token: refreshed.access_token.as_deref(),
                     now: env.now,
                 };
                 match claims::verify(id_token, &metadata.keys, &expected) {
-                    Ok(claims) => Some(gate.translate(claims)),
+                    Ok(claims) => Some(gate.normalize_claims(claims)),
                     Err(TokenProblem::UnknownKey) if lookup == KeyLookup::First => {
                         return match provider.refetch_keys(env) {
                             NewKeys::Adopted => self.verify(refreshed, KeyLookup::Again, gate, env),
@@ -156,7 +157,7 @@ impl Remaining {
         }
         let lacks = claims
             .as_ref()
-            .is_none_or(|claims| gate.lacks_claims(claims));
+            .is_none_or(|claims| gate.is_missing_claims(claims));
         match (
             &metadata.discovered.userinfo_endpoint,
             &refreshed.access_token,
@@ -173,7 +174,7 @@ impl Remaining {
     fn merge(
         self,
         claims: Option<Claims>,
-        refreshed: &Refreshed,
+        refreshed: &RefreshAnswer,
         reply: &ProviderReply<'_>,
         gate: &Gate,
         env: &mut Env<'_>,
@@ -188,7 +189,7 @@ impl Remaining {
             return self.end(End::Over(IDENTITY_CHANGED), gate, env);
         }
         let mut claims = claims.unwrap_or_default();
-        email::add_userinfo(&mut claims, gate.translate(more));
+        email::add_userinfo(&mut claims, gate.normalize_claims(more));
         self.finish(Some(&claims), refreshed, gate, env)
     }
 
@@ -203,7 +204,7 @@ impl Remaining {
     fn distrust(
         self,
         problem: TokenProblem,
-        refreshed: &Refreshed,
+        refreshed: &RefreshAnswer,
         gate: &Gate,
         env: &mut Env<'_>,
     ) -> Progress {
@@ -221,41 +222,41 @@ impl Remaining {
     fn finish(
         self,
         claims: Option<&Claims>,
-        refreshed: &Refreshed,
+        answer: &RefreshAnswer,
         gate: &Gate,
         env: &mut Env<'_>,
     ) -> Progress {
-        let renewed = match claims {
+        let refreshed = match claims {
             None => Ok((*self.session).clone()),
-            Some(claims) => gate.renewed(&self.session, claims),
+            Some(claims) => gate.refreshed(&self.session, claims),
         };
-        let mut session = match renewed {
+        let mut session = match refreshed {
             Ok(session) => session,
-            Err(problem) => return self.distrust(problem, refreshed, gate, env),
+            Err(problem) => return self.distrust(problem, answer, gate, env),
         };
-        let Ok(next) = self.renewal.next(&refreshed.grant, env) else {
-            return self.rotate(refreshed, "internal", gate, env);
+        let Ok(next) = self.refresh.next(&answer.grant, env) else {
+            return self.rotate(answer, "internal", gate, env);
         };
-        session.renewal = Some(next);
-        if let Some(id_token) = &refreshed.id_token {
+        session.refresh = Some(next);
+        if let Some(id_token) = &answer.id_token {
             session.keep_hint(id_token);
         }
-        self.end(End::Renewed(Box::new(session)), gate, env)
+        self.end(End::Refreshed(Box::new(session)), gate, env)
     }
 
     /// Keeps a new refresh token, since the old one may be good no more, and nothing else.
     fn rotate(
         self,
-        refreshed: &Refreshed,
+        answer: &RefreshAnswer,
         why: &'static str,
         gate: &Gate,
         env: &mut Env<'_>,
     ) -> Progress {
-        if refreshed.grant.refresh_token.is_none() {
+        if answer.grant.refresh_token.is_none() {
             return self.end(End::Later(why), gate, env);
         }
         let mut session = (*self.session).clone();
-        session.renewal = Some(self.renewal.rotated_only(&refreshed.grant, env.now));
+        session.refresh = Some(self.refresh.rotated_only(&answer.grant, env.now));
         self.end(End::Rotated(Box::new(session), why), gate, env)
     }
 
@@ -263,14 +264,14 @@ impl Remaining {
         Progress::Over(gate.conclude(&self.session, end, env))
     }
 
-    fn at(self, stage: Stage) -> Box<Renewing> {
-        Box::new(Renewing {
+    fn at(self, stage: Stage) -> Box<Refreshing> {
+        Box::new(Refreshing {
             session: self.session,
-            renewal: self.renewal,
+            refresh: self.refresh,
             stage,
         })
     }
 }
 
-/// The word for the log when a renewal is about somebody else.
+/// The word for the log when a refresh is about somebody else.
 const IDENTITY_CHANGED: &str = "identity_changed";

@@ -1,53 +1,54 @@
-//! How a session stands in this process: what its renewals made of it, as all workers share it.
+//! How a session stands in this process: what its refreshes made of it, as all workers share it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::session::Session;
 use crate::session::seal::{Purpose, Sealer};
-use crate::store::{Shelves, news};
+use crate::store::{ExpiringTable, version_of};
+use crate::time::Timestamp;
 
-/// The standings of a process, by the sessions' names. A renewed session takes one to five KB, so that this is room for
+/// The refresh_cache of a process, by the sessions' names. A refreshed session takes one to five KB, so that this is room for
 /// about a thousand whose browsers have not come back for them; who comes later signs in again.
-pub(crate) const STANDINGS: Shelves = Shelves {
-    kind: "renewals",
+pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
+    kind: "refreshes",
     count: 64,
     bytes: 64 * 1024,
 };
 
-/// For how long a renewal keeps others from beginning one, in seconds: three calls with their timeouts and some more. It
-/// matters only when whoever renews has died.
+/// For how long a refresh keeps others from beginning one, in seconds: three calls with their timeouts and some more. It
+/// matters only when whoever refreshes has died.
 pub(crate) const LOCK: u64 = 45;
 
 /// Sealed for the deployment, not for one of its hosts: a host seals what it takes from here for itself.
 const EVERY_HOST: &str = "";
 
-/// How many standings one instance remembers. Looking into a shelf copies all of it, which is not for every request.
+/// How many refresh_cache one instance remembers. Looking into a shelf copies all of it, which is not for every request.
 const REMEMBERED: usize = 512;
 
 /// An entry as it lies on the shelf.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// Until then nobody else may begin a renewal.
+pub(crate) struct RefreshEntry {
+    /// Until then nobody else may begin a refresh.
     pub(crate) busy_until: Timestamp,
     /// What became of the last one.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RefreshOutcome,
 }
 
-/// What became of a renewal.
+/// What became of a refresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RefreshOutcome {
     /// There was none.
     #[default]
     None,
     /// A session of this generation, sealed.
-    Renewed(u32, String),
+    Refreshed(u32, String),
     /// The session is over, with all generations up to this.
     Ended(u32),
 }
 
-impl Entry {
+impl RefreshEntry {
     /// Reads an entry; what is none is an empty one.
     pub(crate) fn read(bytes: Option<&[u8]>) -> Self {
         bytes.and_then(Self::read_whole).unwrap_or_default()
@@ -59,9 +60,9 @@ impl Entry {
         let (generation, rest) = rest.split_first_chunk::<4>()?;
         let generation = u32::from_be_bytes(*generation);
         let outcome = match kind {
-            1 => Outcome::Renewed(generation, String::from_utf8(rest.to_vec()).ok()?),
-            2 => Outcome::Ended(generation),
-            _ => Outcome::None,
+            1 => RefreshOutcome::Refreshed(generation, String::from_utf8(rest.to_vec()).ok()?),
+            2 => RefreshOutcome::Ended(generation),
+            _ => RefreshOutcome::None,
         };
         Some(Self {
             busy_until: Timestamp(u64::from_be_bytes(*busy_until)),
@@ -72,9 +73,9 @@ impl Entry {
     /// The entry as bytes.
     pub(crate) fn write(&self) -> Vec<u8> {
         let (kind, generation, sealed) = match &self.outcome {
-            Outcome::None => (0, 0, ""),
-            Outcome::Renewed(generation, sealed) => (1, *generation, sealed.as_str()),
-            Outcome::Ended(generation) => (2, *generation, ""),
+            RefreshOutcome::None => (0, 0, ""),
+            RefreshOutcome::Refreshed(generation, sealed) => (1, *generation, sealed.as_str()),
+            RefreshOutcome::Ended(generation) => (2, *generation, ""),
         };
         let mut bytes = self.busy_until.0.to_be_bytes().to_vec();
         bytes.push(kind);
@@ -86,9 +87,9 @@ impl Entry {
     /// Whether a session of this generation is neither over nor replaced by a newer one.
     pub(crate) fn leaves(&self, generation: u32) -> bool {
         match self.outcome {
-            Outcome::None => true,
-            Outcome::Renewed(newest, _) => newest <= generation,
-            Outcome::Ended(last) => last < generation,
+            RefreshOutcome::None => true,
+            RefreshOutcome::Refreshed(newest, _) => newest <= generation,
+            RefreshOutcome::Ended(last) => last < generation,
         }
     }
 }
@@ -106,8 +107,8 @@ pub(crate) fn seal_for_all(
 
 /// How a session stands.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
-    /// Until then nobody else may begin a renewal.
+pub(crate) struct RefreshState {
+    /// Until then nobody else may begin a refresh.
     pub(crate) busy_until: Timestamp,
     /// The newest session of this name.
     pub(crate) newest: Option<Rc<Session>>,
@@ -115,16 +116,16 @@ pub(crate) struct Standing {
     pub(crate) ended: Option<u32>,
 }
 
-impl Standing {
-    fn of(entry: Entry, sealer: &Sealer) -> Self {
+impl RefreshState {
+    fn of(entry: RefreshEntry, sealer: &Sealer) -> Self {
         let open = |sealed: &str| {
             let opened = sealer.open(Purpose::Shared, EVERY_HOST, sealed.as_bytes())?;
             serde_json::from_slice(&opened.plaintext).ok().map(Rc::new)
         };
         let (newest, ended) = match &entry.outcome {
-            Outcome::None => (None, None),
-            Outcome::Renewed(_, sealed) => (open(sealed), None),
-            Outcome::Ended(generation) => (None, Some(*generation)),
+            RefreshOutcome::None => (None, None),
+            RefreshOutcome::Refreshed(_, sealed) => (open(sealed), None),
+            RefreshOutcome::Ended(generation) => (None, Some(*generation)),
         };
         Self {
             busy_until: entry.busy_until,
@@ -134,21 +135,21 @@ impl Standing {
     }
 }
 
-/// Standings that one instance has looked up. A table with one place per slot needs no bookkeeping and cannot grow.
+/// RefreshCache that one instance has looked up. A table with one place per slot needs no bookkeeping and cannot grow.
 #[derive(Debug)]
-pub(crate) struct Standings {
+pub(crate) struct RefreshCache {
     slots: RefCell<Vec<Option<Known>>>,
 }
 
 #[derive(Debug)]
 struct Known {
     session: String,
-    news_key: String,
-    news: u64,
-    standing: Rc<Standing>,
+    version_key: String,
+    version: u64,
+    standing: Rc<RefreshState>,
 }
 
-impl Default for Standings {
+impl Default for RefreshCache {
     fn default() -> Self {
         let slots = std::iter::repeat_with(|| None).take(REMEMBERED);
         Self {
@@ -157,30 +158,33 @@ impl Default for Standings {
     }
 }
 
-impl Standings {
+impl RefreshCache {
     /// How the session of this name stands. Most often this costs one look at a number.
-    pub(crate) fn of(&self, session: &str, sealer: &Sealer, env: &Env<'_>) -> Rc<Standing> {
+    pub(crate) fn of(&self, session: &str, sealer: &Sealer, env: &Env<'_>) -> Rc<RefreshState> {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(slot(session)) else {
             return Rc::default();
         };
-        let news_key = match slot {
+        let version_key = match slot {
             Some(known) if known.session == session => {
-                if news(env.shared, &known.news_key) == known.news {
+                if version_of(env.shared, &known.version_key) == known.version {
                     return Rc::clone(&known.standing);
                 }
-                std::mem::take(&mut known.news_key)
+                std::mem::take(&mut known.version_key)
             }
-            _ => STANDINGS.news_key(session),
+            _ => REFRESH_STATES.version_key(session),
         };
         // In this order: news that comes in between is looked at once more.
-        let news = news(env.shared, &news_key);
-        let entry = STANDINGS.find(env.shared, session, env.now);
-        let standing = Rc::new(Standing::of(Entry::read(entry.as_deref()), sealer));
+        let version = version_of(env.shared, &version_key);
+        let entry = REFRESH_STATES.find(env.shared, session, env.now);
+        let standing = Rc::new(RefreshState::of(
+            RefreshEntry::read(entry.as_deref()),
+            sealer,
+        ));
         *slot = Some(Known {
             session: session.to_owned(),
-            news_key,
-            news,
+            version_key,
+            version,
             standing: Rc::clone(&standing),
         });
         standing
@@ -202,29 +206,32 @@ mod tests {
     #[test]
     fn entries_are_read_as_they_were_written() {
         for outcome in [
-            Outcome::None,
-            Outcome::Renewed(7, "sealed".to_owned()),
-            Outcome::Ended(u32::MAX),
+            RefreshOutcome::None,
+            RefreshOutcome::Refreshed(7, "sealed".to_owned()),
+            RefreshOutcome::Ended(u32::MAX),
         ] {
-            let entry = Entry {
+            let entry = RefreshEntry {
                 busy_until: Timestamp(1_800_000_000),
                 outcome,
             };
-            assert_eq!(Entry::read(Some(&entry.write())), entry);
+            assert_eq!(RefreshEntry::read(Some(&entry.write())), entry);
         }
-        assert_eq!(Entry::read(Some(b"rubbish")), Entry::default());
+        assert_eq!(
+            RefreshEntry::read(Some(b"rubbish")),
+            RefreshEntry::default()
+        );
     }
 
     #[test]
     fn newer_sessions_are_left_and_older_ones_are_not() {
-        let after = |outcome| Entry {
+        let after = |outcome| RefreshEntry {
             busy_until: Timestamp(0),
             outcome,
         };
-        assert!(after(Outcome::None).leaves(0));
-        let renewed = after(Outcome::Renewed(3, String::new()));
-        assert!(!renewed.leaves(2) && renewed.leaves(3) && renewed.leaves(4));
-        let ended = after(Outcome::Ended(3));
+        assert!(after(RefreshOutcome::None).leaves(0));
+        let refreshed = after(RefreshOutcome::Refreshed(3, String::new()));
+        assert!(!refreshed.leaves(2) && refreshed.leaves(3) && refreshed.leaves(4));
+        let ended = after(RefreshOutcome::Ended(3));
         assert!(!ended.leaves(3) && ended.leaves(4));
     }
 }

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
+use super::authenticate::{IDLE_PART, SessionStatus};
 use super::program::STRANDED;
-use super::visit::{IDLE_PART, InForce};
-use super::{Gate, Standing};
-use crate::env::{Env, Timestamp};
-use crate::gate::open_stream::{Recheck, Watched};
+use super::{CockpitIdentity, Gate};
+use crate::env::Env;
+use crate::gate::open_stream::{OpenStream, Recheck};
 use crate::policy::Decision;
-use crate::session::Session;
-use crate::session::activity;
+use crate::session::{Session, activity};
+use crate::time::Timestamp;
 
 /// What a client sends is told to the other workers at most this often, in seconds.
 const TELL_PAUSE: u64 = 60;
@@ -18,17 +18,21 @@ impl Gate {
     /// Puts the gate's policies in force for the whole process: streams that another gate of this name has let in are
     /// judged by that gate anew, and end where a route is gone or has another policy. Only the first call does anything. It
     /// comes with the first turn of the timer: a gate that was made and never used has changed nothing.
-    pub fn put_in_force(&self, name: &str, env: &Env<'_>) {
+    pub fn publish_policies(&self, name: &str, env: &Env<'_>) {
         let publish = || {
-            crate::gate::active_policies::InForce::publish(name, &self.config.routes, env.shared)
+            crate::gate::active_policies::ActivePolicies::publish(
+                name,
+                &self.config.routes,
+                env.shared,
+            )
         };
-        self.in_force.get_or_init(publish);
+        self.active_policies.get_or_init(publish);
     }
 
     /// Asks anew whether an open stream may stay open. To be called for each every few seconds.
     ///
-    /// The stream takes over a renewed session, and begins a renewal when one is due.
-    pub fn recheck(&self, watched: &mut Watched, env: &Env<'_>) -> Recheck {
+    /// The stream takes over a refreshed session, and begins a refresh when one is due.
+    pub fn recheck(&self, watched: &mut OpenStream, env: &Env<'_>) -> Recheck {
         match self.objection(watched, env) {
             None => Recheck::Keep,
             Some(why) => {
@@ -43,12 +47,12 @@ impl Gate {
         }
     }
 
-    fn objection(&self, watched: &mut Watched, env: &Env<'_>) -> Option<&'static str> {
+    fn objection(&self, watched: &mut OpenStream, env: &Env<'_>) -> Option<&'static str> {
         let Some(route) = self.config.routes.get(watched.route.0) else {
             return Some("it has no route");
         };
-        let in_force = self.in_force.get();
-        if in_force.is_some_and(|in_force| !in_force.has(watched.route, env.shared)) {
+        let active = self.active_policies.get();
+        if active.is_some_and(|active| !active.has(watched.route, env.shared)) {
             return Some("its route or its policy was changed");
         }
         let is_active = watched.take_activity();
@@ -65,7 +69,7 @@ impl Gate {
         match Self::judge(route, &facts) {
             Decision::Allow(_) => {
                 let cockpit = route.cockpit.as_ref();
-                let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
+                let standing = cockpit.and_then(|cockpit| CockpitIdentity::of(cockpit, &facts));
                 (standing != watched.standing)
                     .then_some("the visitor has another user or access in Cockpit now")
             }
@@ -86,7 +90,7 @@ impl Gate {
         if !session.is_live(env.now) {
             return Err((session, "the session is over"));
         }
-        let InForce::Yes {
+        let SessionStatus::Yes {
             session: mut newest,
             ..
         } = self.newest(Rc::clone(&session), env)
@@ -115,7 +119,7 @@ impl Gate {
             ));
         }
         // Nobody waits here; what comes of it is seen at one of the next looks.
-        let _ = self.renew_when_due(&newest, env);
+        let _ = self.refresh_when_due(&newest, env);
         Ok(newest)
     }
 }

@@ -1,12 +1,13 @@
 //! Sign-ins that succeed and lead nowhere: a browser that comes back without its session is not sent in circles.
 
 use super::Gate;
-use crate::env::{Env, Timestamp};
-use crate::gate::step::Reply;
+use crate::env::Env;
 use crate::http::cookie;
+use crate::http::reply::Reply;
 use crate::http::request::Parsed;
 use crate::refusal::{Refusal, SignInProblem};
 use crate::session::seal::Purpose;
+use crate::time::Timestamp;
 
 /// Sign-ins are counted for so many seconds.
 const WINDOW: u64 = 60;
@@ -15,50 +16,50 @@ const MOST: usize = 2;
 
 impl Gate {
     /// The page that ends a circle, when there is one.
-    pub(super) fn stop_bouncing(&self, request: &Parsed<'_>, env: &Env<'_>) -> Option<Reply> {
-        if self.landings(request, env.now).len() < MOST {
+    pub(super) fn break_login_loop(&self, request: &Parsed<'_>, env: &Env<'_>) -> Option<Reply> {
+        if self.recent_sign_ins(request, env.now).len() < MOST {
             return None;
         }
         let refusal = Refusal::SignIn(SignInProblem::Circle);
         let cause = self.cause(request, env);
         let mut reply = self.refuse_sign_in(refusal, Some(cause), &self.audience(request));
         // Whoever tries again on purpose may.
-        reply.add("set-cookie", cookie::clear(self.cookies.bounces()));
+        reply.add("set-cookie", cookie::clear(self.cookies.login_loop()));
         Some(reply)
     }
 
     /// The cookie that remembers this sign-in, beside earlier ones.
-    pub(super) fn count_landing(
+    pub(super) fn record_sign_in(
         &self,
         request: Option<&Parsed<'_>>,
         host: &str,
         env: &mut Env<'_>,
     ) -> Option<String> {
-        let mut landings = request
-            .map(|request| self.landings(request, env.now))
+        let mut recent_sign_ins = request
+            .map(|request| self.recent_sign_ins(request, env.now))
             .unwrap_or_default();
-        landings.push(env.now);
-        let kept = landings.len().saturating_sub(MOST);
-        let plaintext = serde_json::to_vec(landings.get(kept..)?).ok()?;
+        recent_sign_ins.push(env.now);
+        let kept = recent_sign_ins.len().saturating_sub(MOST);
+        let plaintext = serde_json::to_vec(recent_sign_ins.get(kept..)?).ok()?;
         let sealer = self.sealer.as_ref()?;
         let sealed = sealer.seal(Purpose::Bounces, host, &plaintext, env).ok()?;
-        Some(cookie::set(self.cookies.bounces(), &sealed, WINDOW))
+        Some(cookie::set(self.cookies.login_loop(), &sealed, WINDOW))
     }
 
     /// When this browser has signed in lately.
-    fn landings(&self, request: &Parsed<'_>, now: Timestamp) -> Vec<Timestamp> {
+    fn recent_sign_ins(&self, request: &Parsed<'_>, now: Timestamp) -> Vec<Timestamp> {
         let own = request.own_cookies(&self.cookies);
         let opened = self
             .sealer
             .as_ref()
-            .zip(own.bounces)
+            .zip(own.login_loop)
             .and_then(|(sealer, sealed)| {
                 sealer.open(Purpose::Bounces, &request.authority.host, sealed)
             });
-        let landings: Vec<Timestamp> = opened
+        let recent_sign_ins: Vec<Timestamp> = opened
             .and_then(|opened| serde_json::from_slice(&opened.plaintext).ok())
             .unwrap_or_default();
-        landings
+        recent_sign_ins
             .into_iter()
             .filter(|landing| now.since(*landing) < WINDOW)
             .collect()

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::super::*;
 use super::world::{HTML, Headers, Jar, World, request, status};
+use crate::gate::*;
 use crate::testing::{CLIENT, ISSUER};
 
 const AUTH: &str = "auth.test";
@@ -40,9 +40,14 @@ fn leave(world: &mut World, host: &str, path: &str, jar: &mut Jar) -> url::Url {
     to
 }
 
-/// Signs in at the sign-in host with the provider, which sends the browser on to where the errand came from.
-fn sign_in_there(world: &mut World, errand: &url::Url, auth: &mut Jar, email: &str) -> url::Url {
-    let (reply, to) = location(world.visit(AUTH, &target(errand), auth));
+/// Signs in at the sign-in host with the provider, which sends the browser on to where the cross_host_request came from.
+fn sign_in_there(
+    world: &mut World,
+    cross_host_request: &url::Url,
+    auth: &mut Jar,
+    email: &str,
+) -> url::Url {
+    let (reply, to) = location(world.visit(AUTH, &target(cross_host_request), auth));
     auth.take(&reply);
     let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
     assert_eq!(to.host_str(), Some("op.test"));
@@ -65,20 +70,25 @@ fn sign_in_there(world: &mut World, errand: &url::Url, auth: &mut Jar, email: &s
 fn one_sign_in_serves_all_hosts() {
     let mut world = world();
     let (mut app, mut b, mut auth) = (Jar::default(), Jar::default(), Jar::default());
-    let errand = leave(&mut world, "app.test:8443", "/page?x=1", &mut app);
+    let cross_host_request = leave(&mut world, "app.test:8443", "/page?x=1", &mut app);
     assert!(
-        !errand.as_str().contains("page"),
+        !cross_host_request.as_str().contains("page"),
         "nobody reads where somebody wanted to go"
     );
-    let ticket = sign_in_there(&mut world, &errand, &mut auth, "alice@corp.test");
+    let ticket = sign_in_there(
+        &mut world,
+        &cross_host_request,
+        &mut auth,
+        "alice@corp.test",
+    );
     assert_eq!(ticket.port(), Some(8443));
     let (reply, to) = location(world.visit("app.test:8443", &target(&ticket), &app));
     assert_eq!(target(&to), "/page?x=1");
     app.take(&reply);
     assert_eq!(status(&world.visit("app.test:8443", "/page", &app)), 200);
 
-    let errand = leave(&mut world, "b.test", "/", &mut b);
-    let (_, ticket) = location(world.visit(AUTH, &target(&errand), &auth));
+    let cross_host_request = leave(&mut world, "b.test", "/", &mut b);
+    let (_, ticket) = location(world.visit(AUTH, &target(&cross_host_request), &auth));
     let (reply, _) = location(world.visit("b.test", &target(&ticket), &b));
     b.take(&reply);
     assert_eq!(
@@ -113,7 +123,7 @@ fn one_sign_in_serves_all_hosts() {
     let (reply, to) = location(world.visit(AUTH, &target(&out), &auth));
     assert_eq!((to.host_str(), to.path()), (Some("op.test"), "/logout"));
     auth.take(&reply);
-    let step = world.visit(AUTH, &target(&errand), &auth);
+    let step = world.visit(AUTH, &target(&cross_host_request), &auth);
     let (_, to) = location(step);
     assert_eq!(
         to.host_str(),
@@ -126,8 +136,13 @@ fn one_sign_in_serves_all_hosts() {
 fn a_ticket_is_good_in_one_browser_once_and_for_a_minute() {
     let mut world = world();
     let (mut app, mut auth) = (Jar::default(), Jar::default());
-    let errand = leave(&mut world, "app.test", "/", &mut app);
-    let ticket = sign_in_there(&mut world, &errand, &mut auth, "alice@corp.test");
+    let cross_host_request = leave(&mut world, "app.test", "/", &mut app);
+    let ticket = sign_in_there(
+        &mut world,
+        &cross_host_request,
+        &mut auth,
+        "alice@corp.test",
+    );
 
     // Another browser, with an attempt of its own.
     let mut other = Jar::default();
@@ -171,16 +186,16 @@ fn a_ticket_is_good_in_one_browser_once_and_for_a_minute() {
 }
 
 #[test]
-fn nobody_makes_errands_but_this_deployment() {
+fn only_this_deployment_makes_cross_host_requests() {
     let mut world = world();
     let mut app = Jar::default();
-    let errand = leave(&mut world, "app.test", "/", &mut app);
-    let good = target(&errand);
+    let cross_host_request = leave(&mut world, "app.test", "/", &mut app);
+    let good = target(&cross_host_request);
     for path in [
-        "/.pomerium/sign_in?errand=AAAA".to_owned(),
-        "/.pomerium/sign_in?errand=https://evil.test".to_owned(),
-        format!("{good}&errand=x"),
-        good.replace("errand=A", "errand=B"),
+        "/.pomerium/sign_in?request=AAAA".to_owned(),
+        "/.pomerium/sign_in?request=https://evil.test".to_owned(),
+        format!("{good}&cross_host_request=x"),
+        good.replace("cross_host_request=A", "cross_host_request=B"),
     ] {
         let answer = status(&world.visit(AUTH, &path, &Jar::default()));
         assert!(answer == 400 || answer == 303, "{path}: {answer}");
@@ -193,7 +208,7 @@ fn nobody_makes_errands_but_this_deployment() {
         status(&world.visit("app.test", &good, &Jar::default())),
         400
     );
-    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_KEPT);
+    world.fixture.now = world.fixture.now.plus(crate::limits::ATTEMPT_KEPT);
     assert_eq!(status(&world.visit(AUTH, &good, &Jar::default())), 400);
     // A link signs nobody out.
     let out = good.replace("sign_in", "sign_out");
@@ -215,15 +230,23 @@ fn n_07_tickets_go_to_origins_of_routes_only() {
         let step = world.visit(host, path, &Jar::default());
         assert_eq!(status(&step), 421, "{host}{path}");
     }
-    // An errand of another file with the same secret, which has that port.
+    // A cross_host_request of another file with the same secret, which has that port.
     let other = json!({"authenticate_service_url": "https://auth.test", "address": ":4444"});
     let mut elsewhere = World::with(&other);
     let (mut app, mut auth) = (Jar::default(), Jar::default());
-    let errand = leave(&mut elsewhere, "app.test:4444", "/", &mut app);
-    assert_eq!(status(&world.visit(AUTH, &target(&errand), &auth)), 400);
+    let cross_host_request = leave(&mut elsewhere, "app.test:4444", "/", &mut app);
+    assert_eq!(
+        status(&world.visit(AUTH, &target(&cross_host_request), &auth)),
+        400
+    );
     // A ticket is for its port.
-    let errand = leave(&mut world, "app.test:8443", "/", &mut app);
-    let ticket = sign_in_there(&mut world, &errand, &mut auth, "alice@corp.test");
+    let cross_host_request = leave(&mut world, "app.test:8443", "/", &mut app);
+    let ticket = sign_in_there(
+        &mut world,
+        &cross_host_request,
+        &mut auth,
+        "alice@corp.test",
+    );
     assert_eq!(
         status(&world.visit("app.test", &target(&ticket), &app)),
         400
@@ -234,14 +257,14 @@ fn n_07_tickets_go_to_origins_of_routes_only() {
 
 /// N-06: the sign-in host sends a browser back that took too long there, and the route's host begins again.
 #[test]
-fn n_06_an_errand_that_took_too_long_begins_again() {
+fn n_06_a_cross_host_request_that_took_too_long_begins_again() {
     let mut world = world();
     let (mut app, mut auth) = (Jar::default(), Jar::default());
-    let errand = leave(&mut world, "app.test", "/deep?a=1", &mut app);
-    let (reply, to) = location(world.visit(AUTH, &target(&errand), &auth));
+    let cross_host_request = leave(&mut world, "app.test", "/deep?a=1", &mut app);
+    let (reply, to) = location(world.visit(AUTH, &target(&cross_host_request), &auth));
     auth.take(&reply);
     let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
-    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+    world.fixture.now = world.fixture.now.plus(crate::limits::ATTEMPT_LIFETIME);
     let path = format!(
         "/oauth2/callback?code=c&state={}&iss={ISSUER}",
         query["state"]
@@ -263,8 +286,8 @@ fn n_06_an_errand_that_took_too_long_begins_again() {
         (back.host_str(), back.path()),
         (Some("app.test"), "/.pomerium/sign_in")
     );
-    let errand = leave(&mut world, "app.test", &target(&back), &mut app);
-    let (_, ticket) = location(world.visit(AUTH, &target(&errand), &auth));
+    let cross_host_request = leave(&mut world, "app.test", &target(&back), &mut app);
+    let (_, ticket) = location(world.visit(AUTH, &target(&cross_host_request), &auth));
     let (_, end) = location(world.visit("app.test", &target(&ticket), &app));
     assert_eq!(target(&end), "/deep?a=1");
 }

@@ -1,9 +1,57 @@
 //! Collecting every problem of a file, each with its place.
 
+mod userinfo;
+
 use std::cmp::Ordering;
 
-use super::userinfo::{sentence_without_userinfo, without_userinfo};
-use super::{Problem, Warning};
+pub use userinfo::{sentence_without_userinfo, userinfo, without_userinfo};
+
+/// One thing that is wrong, in the operator's terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: keys joined by dots and list places in brackets, such as `routes[0].policy[0].allow.or[1].email`; empty for
+    /// the file as a whole.
+    pub path: String,
+    /// What is wrong: lower case, one line, no final period.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// Something that is accepted but probably not meant.
+pub type Warning = Problem;
+
+impl Problem {
+    /// A problem at a path.
+    #[must_use]
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The same problem with what to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", one_line(self.path.clone()))?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, " (help: {help})")?;
+        }
+        Ok(())
+    }
+}
 
 /// A place in the file, such as `routes[0].policy[0].allow`.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +88,8 @@ const MAX_QUOTED: usize = 120;
 /// What is wrong, and what is odd.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    pub(super) problems: Vec<Problem>,
-    pub(super) warnings: Vec<Warning>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Warning>,
     /// How many regular expressions the file has had so far; see [`Findings::may_compile`].
     patterns: usize,
 }
@@ -51,7 +99,7 @@ const MAX_PATTERNS: usize = 1000;
 
 impl Findings {
     /// Whether one more regular expression may be compiled. The first that is too many is a problem.
-    pub(super) fn may_compile(&mut self, place: &Place) -> bool {
+    pub(crate) fn may_compile(&mut self, place: &Place) -> bool {
         self.patterns = self.patterns.saturating_add(1);
         if self.patterns == MAX_PATTERNS + 1 {
             self.problem(
@@ -88,7 +136,7 @@ impl Findings {
     }
 
     /// Sorts by place: lists in their order, keys as JSON gives them.
-    pub(super) fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         self.problems.sort_by(|a, b| by_place(&a.path, &b.path));
         self.warnings.sort_by(|a, b| by_place(&a.path, &b.path));
     }
@@ -132,7 +180,7 @@ fn note<'a>(list: &'a mut Vec<Problem>, place: &Place, message: impl Into<String
 }
 
 /// The text with control characters as escapes, so that a finding stays on its line.
-pub(super) fn one_line(text: String) -> String {
+pub(crate) fn one_line(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
     }

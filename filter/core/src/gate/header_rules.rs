@@ -6,7 +6,7 @@ use crate::session::assertion::ASSERTION_HEADER;
 
 /// The header work of one route. A request pays only for what its route asks for.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct HeaderRules {
     /// Whether the upstream gets the assertion in a header of its own.
     pub(super) asserts: bool,
     /// Claim headers that the upstream gets: name, and place among all claim headers of the file.
@@ -18,7 +18,7 @@ pub(super) struct Plan {
     /// Whether anything of the above needs the assertion.
     pub(super) needs_assertion: bool,
     /// What is done to answers.
-    pub(super) answer: AnswerPlan,
+    pub(super) answer: ResponseHeaderRules,
 }
 
 /// The value of a request header.
@@ -31,7 +31,7 @@ pub(super) enum Value {
 
 /// The work on answers. Values that come from the file are rewritten here, once.
 #[derive(Debug)]
-pub(super) struct AnswerPlan {
+pub(super) struct ResponseHeaderRules {
     /// Headers that are set.
     pub(super) set: Vec<(String, String)>,
     /// Headers that are set when the answer has none of the name.
@@ -40,7 +40,7 @@ pub(super) struct AnswerPlan {
     pub(super) rewrites: Vec<(String, Vec<HeaderRewrite>)>,
 }
 
-impl Plan {
+impl HeaderRules {
     pub(super) fn of(route: &Route, identity: &IdentitySettings) -> Self {
         let headers = &route.request_headers;
         let removed = |name: &str| {
@@ -67,7 +67,7 @@ impl Plan {
             claim_headers,
             remove: headers.remove.clone(),
             set,
-            answer: AnswerPlan::of(route),
+            answer: ResponseHeaderRules::of(route),
         }
     }
 }
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Value {
     }
 }
 
-impl AnswerPlan {
+impl ResponseHeaderRules {
     fn of(route: &Route) -> Self {
         let headers = &route.response_headers;
         let rewritten = |(name, value): &(String, String)| {

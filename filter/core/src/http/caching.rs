@@ -1,6 +1,6 @@
 //! Answers with a cookie of ours, which no shared cache may keep (RFC 9111, RFC 9213).
 
-use crate::gate::step::Edit;
+use crate::http::edit::Edit;
 
 /// The header that every cache obeys (RFC 9111 section 5.2).
 pub(crate) const CACHE_CONTROL: &str = "cache-control";
@@ -14,7 +14,7 @@ const FOR_SHARED_CACHES: [&str; 3] = ["surrogate-control", "edge-control", "x-ac
 /// done before.
 ///
 /// `Expires` stays: caches that know `Cache-Control` keep nothing private for its sake, and the browser's own may.
-pub(super) fn keep_private(headers: &[(String, Vec<u8>)], edits: &mut Vec<Edit<'_>>) {
+pub(crate) fn keep_private(headers: &[(String, Vec<u8>)], edits: &mut Vec<Edit<'_>>) {
     if let Some(directives) = private_directives(&lines_after(headers, edits, CACHE_CONTROL)) {
         edits.push(Edit::set(CACHE_CONTROL, directives));
     }

@@ -1,8 +1,8 @@
 //! One host at which everybody signs in (`authenticate_service_url`), and the way between it and the routes' hosts.
 //!
-//! A route's host sends the browser there with an errand: sealed, so that nobody else can make one or read it. The
+//! A route's host sends the browser there with a cross_host_request: sealed, so that nobody else can make one or read it. The
 //! sign-in host answers with a ticket for that host: sealed too, good for a minute, and only in the browser whose cookie
-//! has the secret of the attempt that the errand was made for. Nobody who sees an address can do anything with it.
+//! has the secret of the attempt that the cross_host_request was made for. Nobody who sees an address can do anything with it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -13,16 +13,17 @@ use super::Gate;
 use super::routes::KnownOrigin;
 use super::sign_in::SIGN_IN;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::gate::step::Step;
 use crate::http::reply::redirect;
 use crate::http::request::{Authority, Parsed};
+use crate::limits::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, LEEWAY};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, LEEWAY};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::session::Session;
-use crate::session::replay::is_first_use;
+use crate::session::replay::consume_once;
 use crate::session::seal::Purpose;
+use crate::time::Timestamp;
 
 /// How long a ticket is good, in seconds: a redirect takes less.
 const TICKET_LIFETIME: u64 = 60;
@@ -31,7 +32,7 @@ const MAX_TICKET: usize = 7 * 1024;
 
 /// What a browser is sent to the sign-in host for.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Errand {
+pub(super) enum CrossHostRequest {
     /// To sign in, and come back to a route's host.
     #[serde(rename = "i")]
     SignIn {
@@ -68,7 +69,7 @@ struct Ticket {
     issued_at: Timestamp,
 }
 
-impl Errand {
+impl CrossHostRequest {
     const fn begun_at(&self) -> Timestamp {
         match self {
             Self::SignIn { begun_at, .. } | Self::SignOut { begun_at, .. } => *begun_at,
@@ -94,7 +95,7 @@ impl Gate {
     }
 
     /// Where a request for a route's host is sent to sign in, when that is another host.
-    pub(super) fn errand_address(
+    pub(super) fn cross_host_url(
         &self,
         request: &Parsed<'_>,
         attempt: &Attempt,
@@ -103,62 +104,70 @@ impl Gate {
         if self.is_sign_in_host(request) {
             return None;
         }
-        let errand = Errand::SignIn {
+        let cross_host_request = CrossHostRequest::SignIn {
             authority: request.authority.to_string(),
             attempt: attempt.id().to_owned(),
             binding: binding(attempt),
             begun_at: attempt.begun_at(),
         };
-        self.sealed_errand(SIGN_IN, &errand, env)
+        self.seal_cross_host_request(SIGN_IN, &cross_host_request, env)
     }
 
-    /// An address on the sign-in host with an errand, when there is such a host.
-    pub(super) fn sealed_errand(
+    /// An address on the sign-in host with a cross_host_request, when there is such a host.
+    pub(super) fn seal_cross_host_request(
         &self,
         path: &str,
-        errand: &Errand,
+        cross_host_request: &CrossHostRequest,
         env: &mut Env<'_>,
     ) -> Option<String> {
         let sign_in = self.config.session.sign_in_host.as_ref()?;
-        let plaintext = serde_json::to_vec(errand).ok()?;
+        let plaintext = serde_json::to_vec(cross_host_request).ok()?;
         let sealer = self.sealer.as_ref()?;
-        let sealed = sealer.seal(Purpose::Errand, &sign_in.host, &plaintext, env);
-        Some(format!("{}{path}?errand={}", sign_in.origin, sealed.ok()?))
+        let sealed = sealer.seal(Purpose::CrossHostRequest, &sign_in.host, &plaintext, env);
+        Some(format!("{}{path}?request={}", sign_in.origin, sealed.ok()?))
     }
 
-    /// An errand that this deployment has sealed. One to sign in may be over, see [`Errand::is_over`].
-    pub(super) fn open_errand(
+    /// A cross_host_request that this deployment has sealed. One to sign in may be over, see [`CrossHostRequest::is_over`].
+    pub(super) fn open_cross_host_request(
         &self,
         request: &Parsed<'_>,
         sealed: &str,
         now: Timestamp,
-    ) -> Option<Errand> {
+    ) -> Option<CrossHostRequest> {
         if !self.is_sign_in_host(request) {
             return None;
         }
         let sealer = self.sealer.as_ref()?;
         let host = &request.authority.host;
-        let opened = sealer.open(Purpose::Errand, host, sealed.as_bytes())?;
-        let errand: Errand = serde_json::from_slice(&opened.plaintext).ok()?;
-        let is_kept = match &errand {
-            Errand::SignIn { .. } => now.since(errand.begun_at()) < ATTEMPT_KEPT,
-            Errand::SignOut { .. } => !errand.is_over(now),
+        let opened = sealer.open(Purpose::CrossHostRequest, host, sealed.as_bytes())?;
+        let cross_host_request: CrossHostRequest =
+            serde_json::from_slice(&opened.plaintext).ok()?;
+        let is_kept = match &cross_host_request {
+            CrossHostRequest::SignIn { .. } => {
+                now.since(cross_host_request.begun_at()) < ATTEMPT_KEPT
+            }
+            CrossHostRequest::SignOut { .. } => !cross_host_request.is_over(now),
         };
-        (is_kept && errand.begun_at() <= now.plus(LEEWAY)).then_some(errand)
+        (is_kept && cross_host_request.begun_at() <= now.plus(LEEWAY)).then_some(cross_host_request)
     }
 
     /// Signs somebody in for a route's host: at once when they are signed in here, otherwise after the provider.
-    pub(super) fn run_errand(&self, request: &Parsed<'_>, sealed: &str, env: &mut Env<'_>) -> Step {
-        let opened = self.open_errand(request, sealed, env.now);
+    pub(super) fn begin_cross_host_sign_in(
+        &self,
+        request: &Parsed<'_>,
+        sealed: &str,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let opened = self.open_cross_host_request(request, sealed, env.now);
         let is_over = opened
             .as_ref()
-            .is_some_and(|errand| errand.is_over(env.now));
-        let Some(Errand::SignIn {
+            .is_some_and(|cross_host_request| cross_host_request.is_over(env.now));
+        let Some(CrossHostRequest::SignIn {
             authority,
             attempt,
             binding,
             ..
-        }) = opened.filter(|errand| self.leads_to_a_route(errand))
+        }) = opened.filter(|cross_host_request| self.leads_to_a_route(cross_host_request))
         else {
             let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
             return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
@@ -185,9 +194,9 @@ impl Gate {
         Step::Reply(redirect(location, event).with_cookies(cookies))
     }
 
-    /// Whether an errand comes from an origin that a route has now: nobody else is sent a ticket.
-    fn leads_to_a_route(&self, errand: &Errand) -> bool {
-        let Errand::SignIn { authority, .. } = errand else {
+    /// Whether a cross_host_request comes from an origin that a route has now: nobody else is sent a ticket.
+    fn leads_to_a_route(&self, cross_host_request: &CrossHostRequest) -> bool {
+        let CrossHostRequest::SignIn { authority, .. } = cross_host_request else {
             return false;
         };
         Authority::read(authority.as_bytes()).is_some_and(|authority| {
@@ -248,11 +257,11 @@ impl Gate {
             let problem = Refusal::SignIn(SignInProblem::BadCallback);
             return Step::Reply(self.sign_in_failed(&attempt, &audience, problem));
         };
-        if !is_first_use(attempt.id(), attempt.begun_at(), env) {
+        if !consume_once(attempt.id(), attempt.begun_at(), env) {
             return stray(self, env);
         }
         let host = &*request.authority.host;
-        Step::Reply(self.land(
+        Step::Reply(self.finish_sign_in(
             Some(request),
             host,
             &attempt,
@@ -280,9 +289,15 @@ impl Gate {
     }
 
     /// Signs out on the sign-in host what was signed out on a route's host a moment ago, in the same browser.
-    pub(super) fn sign_out_errand(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Option<Step> {
-        let sealed = request.parameter("errand")?;
-        let Errand::SignOut { session, .. } = self.open_errand(request, &sealed, env.now)? else {
+    pub(super) fn cross_host_sign_out(
+        &self,
+        request: &Parsed<'_>,
+        env: &mut Env<'_>,
+    ) -> Option<Step> {
+        let sealed = request.parameter("request")?;
+        let CrossHostRequest::SignOut { session, .. } =
+            self.open_cross_host_request(request, &sealed, env.now)?
+        else {
             return None;
         };
         Some(self.sign_out_of(request, &session, env))
@@ -298,11 +313,11 @@ impl Gate {
         if self.is_sign_in_host(request) {
             return None;
         }
-        let errand = Errand::SignOut {
+        let cross_host_request = CrossHostRequest::SignOut {
             session: session?.id.clone(),
             begun_at: env.now,
         };
-        self.sealed_errand(super::sign_out::SIGN_OUT, &errand, env)
+        self.seal_cross_host_request(super::sign_out::SIGN_OUT, &cross_host_request, env)
     }
 
     /// Whether visitors of a request's host sign in on another host.

@@ -3,19 +3,19 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{SharedData, update};
-use crate::env::Timestamp;
+use crate::time::Timestamp;
 
 /// Length of an entry's name: a digest of whatever it is about, so that names have one length and tell nothing.
 const NAME: usize = 16;
 /// Bytes before an entry's value: name, end (8) and length (4).
 const HEAD: usize = NAME + 8 + 4;
 
-/// Shelves of one kind: a fixed number of lists, over which entries are spread by their names.
+/// ExpiringTable of one kind: a fixed number of lists, over which entries are spread by their names.
 ///
 /// An entry has an end, after which it counts for nothing and gives way. When a shelf would grow beyond its bytes, those
 /// entries give way that end first, but never the one that is being written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shelves {
+pub(crate) struct ExpiringTable {
     /// Prefix of the keys.
     pub(crate) kind: &'static str,
     /// How many there are.
@@ -24,7 +24,7 @@ pub(crate) struct Shelves {
     pub(crate) bytes: usize,
 }
 
-impl Shelves {
+impl ExpiringTable {
     /// The value under a name, unless it is over.
     pub(crate) fn find(
         &self,
@@ -63,20 +63,20 @@ impl Shelves {
         })
     }
 
-    /// Key of a number that [`Shelves::announce`] changes for the shelf on which this name lies. It tells in a few bytes
+    /// Key of a number that [`ExpiringTable::bump_version`] changes for the shelf on which this name lies. It tells in a few bytes
     /// whether what was found there may be another by now.
-    pub(crate) fn news_key(&self, name: &str) -> String {
+    pub(crate) fn version_key(&self, name: &str) -> String {
         format!("{} news", self.key(&digest(name)))
     }
 
-    /// Tells everybody who reads [`Shelves::news_key`] that an entry has changed.
-    pub(crate) fn announce(&self, shared: &dyn SharedData, name: &str) {
+    /// Tells everybody who reads [`ExpiringTable::version_key`] that an entry has changed.
+    pub(crate) fn bump_version(&self, shared: &dyn SharedData, name: &str) {
         let change = |count: &[u8]| {
             let next = count_of(count).wrapping_add(1);
             Ok::<_, ()>((next.to_be_bytes().to_vec(), ()))
         };
         // If so many others announce something at once that this cannot, they do it for us.
-        let _ = update(shared, &self.news_key(name), change);
+        let _ = update(shared, &self.version_key(name), change);
     }
 
     /// The new entry, and then the others in the order in which they end, the earliest left out as far as there is no room.
@@ -112,8 +112,8 @@ struct Borrowed<'a> {
     value: &'a [u8],
 }
 
-/// The number under a [`Shelves::news_key`]; 0 when nothing was announced.
-pub(crate) fn news(shared: &dyn SharedData, key: &str) -> u64 {
+/// The number under a [`ExpiringTable::version_key`]; 0 when nothing was announced.
+pub(crate) fn version_of(shared: &dyn SharedData, key: &str) -> u64 {
     shared.read(key).map_or(0, |(count, _)| count_of(&count))
 }
 
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::store::LocalShared;
 
-    const SHELVES: Shelves = Shelves {
+    const TABLE: ExpiringTable = ExpiringTable {
         kind: "test",
         count: 2,
         bytes: 4 * (HEAD + 1),
@@ -158,9 +158,7 @@ mod tests {
 
     fn put(shared: &LocalShared, name: &str, value: &[u8], until: u64, now: u64) {
         let change = |_: Option<&[u8]>| Ok((value.to_vec(), Timestamp(until), ()));
-        SHELVES
-            .update(shared, name, Timestamp(now), change)
-            .unwrap();
+        TABLE.update(shared, name, Timestamp(now), change).unwrap();
     }
 
     #[test]
@@ -169,7 +167,7 @@ mod tests {
         put(&shared, "a", b"1", 10, 0);
         put(&shared, "b", b"2", 20, 0);
         put(&shared, "a", b"3", 15, 0);
-        let find = |name, now| SHELVES.find(&shared, name, Timestamp(now));
+        let find = |name, now| TABLE.find(&shared, name, Timestamp(now));
         assert_eq!(find("a", 14), Some(b"3".to_vec()));
         assert_eq!(find("a", 15), None);
         assert_eq!(find("b", 19), Some(b"2".to_vec()));
@@ -181,7 +179,7 @@ mod tests {
         for number in 0..100 {
             put(&shared, &number.to_string(), b"x", 1000 + number, 0);
         }
-        let found = |number: &u64| SHELVES.find(&shared, &number.to_string(), Timestamp(0));
+        let found = |number: &u64| TABLE.find(&shared, &number.to_string(), Timestamp(0));
         let kept: Vec<u64> = (0..100).filter(|number| found(number).is_some()).collect();
         assert_eq!(kept.len(), 8);
         assert!(kept.contains(&99), "what ends last stays");
@@ -195,7 +193,7 @@ mod tests {
         }
         put(&shared, "short", b"y", 10, 0);
         assert_eq!(
-            SHELVES.find(&shared, "short", Timestamp(0)),
+            TABLE.find(&shared, "short", Timestamp(0)),
             Some(b"y".to_vec())
         );
     }
@@ -203,27 +201,24 @@ mod tests {
     #[test]
     fn news_is_of_one_shelf() {
         let shared = LocalShared::default();
-        let key = SHELVES.news_key("a");
-        assert_eq!(news(&shared, &key), 0);
-        SHELVES.announce(&shared, "a");
-        SHELVES.announce(&shared, "a");
-        assert_eq!(news(&shared, &key), 2);
-        let elsewhere = (0..).map(|number| SHELVES.news_key(&number.to_string()));
+        let key = TABLE.version_key("a");
+        assert_eq!(version_of(&shared, &key), 0);
+        TABLE.bump_version(&shared, "a");
+        TABLE.bump_version(&shared, "a");
+        assert_eq!(version_of(&shared, &key), 2);
+        let elsewhere = (0..).map(|number| TABLE.version_key(&number.to_string()));
         let other = elsewhere.into_iter().find(|other| *other != key).unwrap();
-        assert_eq!(news(&shared, &other), 0);
+        assert_eq!(version_of(&shared, &other), 0);
     }
 
     #[test]
     fn rubbish_is_no_entry() {
         let shared = LocalShared::default();
         for place in 0..2 {
-            assert!(shared.write(&SHELVES.key_at(place), &[7; 40], super::super::ABSENT));
+            assert!(shared.write(&TABLE.key_at(place), &[7; 40], crate::store::ABSENT));
         }
-        assert_eq!(SHELVES.find(&shared, "a", Timestamp(0)), None);
+        assert_eq!(TABLE.find(&shared, "a", Timestamp(0)), None);
         put(&shared, "a", b"1", 10, 0);
-        assert_eq!(
-            SHELVES.find(&shared, "a", Timestamp(0)),
-            Some(b"1".to_vec())
-        );
+        assert_eq!(TABLE.find(&shared, "a", Timestamp(0)), Some(b"1".to_vec()));
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::config::Secret;
+use crate::secret::Secret;
 
 /// Longest text of a key that is looked at; a P-256 key has less than a tenth of it.
 const MAX_PEM: usize = 16 * 1024;

@@ -6,16 +6,15 @@ use super::Gate;
 use crate::env::Env;
 use crate::http::cookie::{MAX_SESSION_VALUE, OwnCookies};
 use crate::http::request::Parsed;
-use crate::session::activity;
 use crate::session::seal::Purpose;
-use crate::session::{OpenedSession, Session};
+use crate::session::{OpenedSession, Session, activity};
 
 /// A cookie is written anew when this part of the idle time is over: often enough to be true, seldom enough to be cheap.
 pub(super) const IDLE_PART: u64 = 10;
 
 /// Who sends a request.
 #[derive(Debug, Default)]
-pub(super) struct Visit {
+pub(super) struct Authentication {
     /// The session, when there is a good one.
     pub(super) session: Option<Rc<Session>>,
     /// What becomes of its cookies.
@@ -37,7 +36,7 @@ pub(super) enum Cookies {
 }
 
 /// Whether a session is in force.
-pub(super) enum InForce {
+pub(super) enum SessionStatus {
     /// In this form.
     Yes {
         /// The newest session of this name.
@@ -51,9 +50,9 @@ pub(super) enum InForce {
 
 impl Gate {
     /// Finds out who sends a request.
-    pub(super) fn visit(&self, request: &Parsed<'_>, env: &Env<'_>) -> Visit {
+    pub(super) fn visit(&self, request: &Parsed<'_>, env: &Env<'_>) -> Authentication {
         let Some(sealer) = self.sealer.as_ref() else {
-            return Visit::default();
+            return Authentication::default();
         };
         let own = request.own_cookies(&self.cookies);
         let host = &request.authority.host;
@@ -61,7 +60,7 @@ impl Gate {
         let opened = own.sessions().find_map(|sealed| open(&sealed));
         match opened {
             Some(opened) => self.judge_session(opened, env),
-            None => Visit {
+            None => Authentication {
                 session: None,
                 cookies: if own.has_session() {
                     Cookies::Clear
@@ -74,30 +73,30 @@ impl Gate {
     }
 
     /// Whether a session that could be opened is in force.
-    fn judge_session(&self, opened: OpenedSession, env: &Env<'_>) -> Visit {
+    fn judge_session(&self, opened: OpenedSession, env: &Env<'_>) -> Authentication {
         let OpenedSession { session, by_newest } = opened;
-        let InForce::Yes { session, is_newer } = self.newest(session, env) else {
-            return Visit {
+        let SessionStatus::Yes { session, is_newer } = self.newest(session, env) else {
+            return Authentication {
                 session: None,
                 cookies: Cookies::Clear,
                 by_header: false,
             };
         };
         let Some(silence) = self.silence(&session, env) else {
-            return Visit::default();
+            return Authentication::default();
         };
         if !session.answers(&self.terms) {
-            return Visit::default();
+            return Authentication::default();
         }
         let is_unnoted = self.note_use(&session, silence, env);
         if is_newer || !by_newest || is_unnoted {
-            Visit {
+            Authentication {
                 session: Some(Rc::new(session.seen(env.now))),
                 cookies: Cookies::Renew,
                 by_header: false,
             }
         } else {
-            Visit {
+            Authentication {
                 session: Some(session),
                 cookies: Cookies::Keep,
                 by_header: false,
@@ -118,27 +117,27 @@ impl Gate {
     }
 
     /// The newest session of a session's name, unless the name is over.
-    pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> InForce {
+    pub(super) fn newest(&self, session: Rc<Session>, env: &Env<'_>) -> SessionStatus {
         if self.is_revoked(&session, env) {
-            return InForce::No;
+            return SessionStatus::No;
         }
         let mut is_newer = false;
         let mut session = session;
-        if let Some(standing) = self.standing(&session, env) {
+        if let Some(standing) = self.refresh_state(&session, env) {
             let generation = session.generation();
             if standing.ended.is_some_and(|last| generation <= last) {
-                return InForce::No;
+                return SessionStatus::No;
             }
             if let Some(newest) = &standing.newest
                 && newest.replaces(&session)
                 && newest.is_live(env.now)
             {
-                // What it was last used for is the visitor's to say, not the renewal's.
+                // What it was last used for is the visitor's to say, not the refresh's.
                 session = Rc::new(newest.instead_of(&session));
                 is_newer = true;
             }
         }
-        InForce::Yes { session, is_newer }
+        SessionStatus::Yes { session, is_newer }
     }
 
     /// For how many seconds nobody has used a session; `None` when that is too long.
@@ -160,7 +159,7 @@ impl Gate {
     pub(super) fn visit_cookies(
         &self,
         request: &Parsed<'_>,
-        visit: &Visit,
+        visit: &Authentication,
         env: &mut Env<'_>,
     ) -> Vec<String> {
         match (visit.cookies, &visit.session) {
