@@ -19,6 +19,7 @@ mod upstream;
 mod visit;
 
 pub(crate) use finding::{Finding, Outcome};
+pub(crate) use provider::redirect_uris;
 pub(crate) use report::Report;
 pub(crate) use subject::Subject;
 

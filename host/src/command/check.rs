@@ -39,6 +39,17 @@ enum Format {
     Json,
 }
 
+impl CheckArgs {
+    /// Checks this file as without further options.
+    pub(super) fn of(file: &Path) -> Self {
+        Self {
+            config: file.to_owned(),
+            strict: false,
+            format: Format::Text,
+        }
+    }
+}
+
 /// Reads a file and everything that it names: what `jetway check` is about.
 pub(super) fn inspect(path: &Path) -> Inspection {
     let mut inspection = config::inspect(path);

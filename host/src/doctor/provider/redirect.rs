@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
-use jetway_core::config::{Origin, ProviderSettings};
+use jetway_core::config::{Config, Origin, ProviderSettings};
 use jetway_core::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use jetway_core::env::{Env, NoRandomness};
 use jetway_core::oidc::attempt::Attempt;
@@ -47,14 +47,14 @@ const UNREGISTERED: [&str; 6] = [
 
 /// Where the provider sends browsers back to: on the sign-in host, or for each route that asks who the visitor is. Hosts with wildcards have a
 /// `*` in them.
-pub(super) fn of_routes(subject: &Subject<'_>) -> Vec<String> {
-    if let Some(sign_in) = &subject.config.session.sign_in_host {
+pub(crate) fn redirect_uris(config: &Config) -> Vec<String> {
+    if let Some(sign_in) = &config.session.sign_in_host {
         return vec![format!("{}{SIGN_IN_HOST_CALLBACK}", sign_in.origin)];
     }
-    let routes = subject.config.routes.iter();
+    let routes = config.routes.iter();
     let mut addresses: Vec<String> = routes
         .filter(|route| route.asks_for_identity())
-        .map(|route| format!("{}{CALLBACK_PATH}", public_origin(subject.config, route)))
+        .map(|route| format!("{}{CALLBACK_PATH}", public_origin(config, route)))
         .collect();
     addresses.sort_unstable();
     addresses.dedup();
@@ -418,7 +418,7 @@ idp_client_secret: secret
     /// Visitors of a `cockpit` route sign in whatever its policy says.
     #[test]
     fn each_route_that_signs_in_is_registered() {
-        let addresses = with_subject(ROUTES, of_routes);
+        let addresses = with_subject(ROUTES, |subject| redirect_uris(subject.config));
         let path = "/.pomerium/callback";
         assert_eq!(
             addresses,
