@@ -53,7 +53,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// Whether it runs until it is told to stop. Such a command never waits for a reader of its output.
-    pub(crate) const fn serves(&self) -> bool {
+    pub(crate) const fn runs_until_stopped(&self) -> bool {
         matches!(self, Self::Run(_))
     }
 }

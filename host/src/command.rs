@@ -17,7 +17,7 @@ use std::io::Write as _;
 /// A command did what it should, and its answer is no: the exit status is 1, and everything has been said.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is no")]
-pub(crate) struct AnsweredNo;
+pub(crate) struct CheckFailed;
 
 /// Writes to standard output.
 ///

@@ -22,7 +22,7 @@ pub(crate) use finding::{Finding, Outcome};
 pub(crate) use report::Report;
 pub(crate) use subject::Subject;
 
-use crate::config::Inspection;
+use jetway_config_file::Inspection;
 use jetway_proxy::tls::Roots;
 
 /// What there is to say about the file alone.

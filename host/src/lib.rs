@@ -27,7 +27,7 @@ pub use module::FILTER;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let serves = args.command.serves();
+    let serves = args.command.runs_until_stopped();
     program(&args.log, serves, || run(args.command))
 }
 
@@ -51,7 +51,7 @@ fn conclude(result: anyhow::Result<()>, serves: bool) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if !serves && is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,
+        Err(error) if error.is::<command::CheckFailed>() => ExitCode::FAILURE,
         Err(error) => {
             report(&error);
             ExitCode::FAILURE
@@ -86,8 +86,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn report(error: &anyhow::Error) {
     // A configuration report is complete in itself.
-    match error.downcast_ref::<config::Unusable>() {
-        Some(unusable) => log::tell(&unusable.to_string()),
-        None => log::tell(&format!("error: {error:#}")),
+    match error.downcast_ref::<jetway_config_file::Unusable>() {
+        Some(unusable) => log::print_message(&unusable.to_string()),
+        None => log::print_message(&format!("error: {error:#}")),
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     let levels = match &args.log_level {
         // A single word is about this program: libraries stay quiet.
         Some(level) if !level.contains(['=', ',']) => format!("{DEFAULT_LEVELS},{level}"),
-        Some(directives) => told_of_losses(directives),
+        Some(directives) => with_loss_report(directives),
         None => DEFAULT_LEVELS.to_owned(),
     };
     let filter =
@@ -98,9 +98,9 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     let (queue, lines) = if serves {
         let queue = start_writer()?;
         std::panic::set_hook(Box::new(panic::log));
-        (Some(Arc::clone(&queue)), layer(args, LogLines(queue)))
+        (Some(Arc::clone(&queue)), build_layer(args, LogLines(queue)))
     } else {
-        (None, layer(args, io::stderr))
+        (None, build_layer(args, io::stderr))
     };
     tracing_subscriber::registry()
         .with(lines)
@@ -110,12 +110,12 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
 }
 
 /// Directives that may name no level for all, with one for the line about dropped lines; theirs for it comes later and wins.
-fn told_of_losses(directives: &str) -> String {
+fn with_loss_report(directives: &str) -> String {
     format!("{DROPPED}=error,{directives}")
 }
 
 /// Prints a message for people to standard error, on the way of the log lines: one that cannot be written is dropped.
-pub(crate) fn tell(message: &str) {
+pub(crate) fn print_message(message: &str) {
     match QUEUE.get() {
         Some(queue) => queue.push(format!("{message}\n").as_bytes()),
         // A terminal that is gone cannot be told.
@@ -123,7 +123,7 @@ pub(crate) fn tell(message: &str) {
     }
 }
 
-fn layer<W>(args: &LogArgs, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+fn build_layer<W>(args: &LogArgs, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -143,7 +143,7 @@ fn start_writer() -> anyhow::Result<Arc<LogQueue>> {
     let output = io::stderr().as_fd().try_clone_to_owned();
     let output = File::from(output.context("cannot open standard error")?);
     let queue = Arc::<LogQueue>::default();
-    let writer = LogWriter::new(output, Box::new(report));
+    let writer = LogWriter::new(output, Box::new(report_losses));
     let work = Arc::clone(&queue);
     std::thread::Builder::new()
         .name("log".to_owned())
@@ -153,7 +153,7 @@ fn start_writer() -> anyhow::Result<Arc<LogQueue>> {
 }
 
 /// The line that tells how many lines were dropped, in the format of the log. An error, so that it is there at every level.
-fn report(lines: u64, cause: &str) -> Vec<u8> {
+fn report_losses(lines: u64, cause: &str) -> Vec<u8> {
     tracing::error!(
         target: DROPPED,
         lines,
@@ -168,7 +168,7 @@ struct LogLines(Arc<LogQueue>);
 /// Takes one line.
 enum LogLine<'a> {
     Queued(&'a LogQueue),
-    /// The line of [`report`], back to it.
+    /// The line of [`report_losses`], back to it.
     Report,
 }
 
@@ -213,10 +213,10 @@ mod tests {
             ("access=off,hyper=warn", true),
             ("log=off,access=info", false),
         ] {
-            let filter = EnvFilter::try_new(told_of_losses(directives)).unwrap();
+            let filter = EnvFilter::try_new(with_loss_report(directives)).unwrap();
             let layer = tracing_subscriber::fmt::layer().with_writer(LogLines(Arc::default()));
             let subscriber = tracing_subscriber::registry().with(layer).with(filter);
-            let line = tracing::subscriber::with_default(subscriber, || report(7, "a test"));
+            let line = tracing::subscriber::with_default(subscriber, || report_losses(7, "a test"));
             let line = String::from_utf8(line).unwrap();
             let is_told = line.contains("7 log lines were dropped");
             assert_eq!(is_told, told, "{directives}: {line}");

@@ -30,7 +30,8 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::caught::caught_call;
-use crate::{file, limits};
+use crate::limits;
+use jetway_config_file::file;
 use common::Common;
 use reload::Order;
 use watch::Watch;

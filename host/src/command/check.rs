@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::AnsweredNo;
-use crate::config::{self, Inspection};
+use super::CheckFailed;
 use crate::log;
+use jetway_config_file::Inspection;
 use verdict::Verdict;
 
 /// Check a configuration file, and tell what becomes of each of its keys.
 ///
-/// Nothing is started and nobody is asked: secret files and certificates are read, the provider and the upstreams are not
+/// Nothing is started and nobody is scenario: secret files and certificates are read, the provider and the upstreams are not
 /// looked for. The exit status is 0 when the file can be used.
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
@@ -41,7 +41,7 @@ enum Format {
 
 /// Reads a file and everything that it names: what `jetway check` is about.
 pub(super) fn inspect(path: &Path) -> Inspection {
-    let mut inspection = config::inspect(path);
+    let mut inspection = jetway_config_file::inspect(path);
     files::check(&mut inspection);
     inspection
 }
@@ -49,7 +49,7 @@ pub(super) fn inspect(path: &Path) -> Inspection {
 /// Prints everything about the file.
 ///
 /// # Errors
-/// [`AnsweredNo`] for a file that cannot be used, or that has warnings and shall have none.
+/// [`CheckFailed`] for a file that cannot be used, or that has warnings and shall have none.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let mut inspection = inspect(&args.config);
     if args.strict {
@@ -59,18 +59,18 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let verdict = Verdict::of(&name, &inspection, args.strict);
     let printed = match args.format {
         Format::Text => {
-            let shown = inspection.shown(std::io::stderr().is_terminal());
+            let shown = inspection.render(std::io::stderr().is_terminal());
             if !shown.is_empty() {
-                log::tell(&format!("{shown}\n"));
+                log::print_message(&format!("{shown}\n"));
             }
-            super::print(verdict.text().as_bytes())
+            super::print(verdict.render_text().as_bytes())
         }
-        Format::Json => super::print(format!("{}\n", verdict.json()?).as_bytes()),
+        Format::Json => super::print(format!("{}\n", verdict.render_json()?).as_bytes()),
     };
     if verdict.is_ok() {
         printed
     } else {
         // Whoever reads only the beginning of the output gets the exit status all the same.
-        Err(AnsweredNo.into())
+        Err(CheckFailed.into())
     }
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::AnsweredNo;
+use super::CheckFailed;
 use crate::cockpit::COCKPIT_CONF;
 use crate::doctor::{self, Report, Subject};
 
@@ -39,7 +39,7 @@ enum Format {
 /// Prints everything that was found out.
 ///
 /// # Errors
-/// [`AnsweredNo`] when something fails.
+/// [`CheckFailed`] when something fails.
 pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let inspection = super::check::inspect(&args.config);
     let name = args.config.display().to_string();
@@ -71,6 +71,6 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     if report.is_ok() {
         printed
     } else {
-        Err(AnsweredNo.into())
+        Err(CheckFailed.into())
     }
 }

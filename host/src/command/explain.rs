@@ -1,22 +1,22 @@
 //! `jetway explain`: what would become of a request, and why.
 
 mod address;
-mod asked;
 #[cfg(test)]
 mod fuzz;
-mod ink;
-mod moment;
-mod rehearsal;
-mod tree;
-mod visitor;
+mod scenario;
 
-pub(super) use address::{Address, header, read_method};
-pub(super) use asked::{Asked, Shown};
-pub(super) use ink::{Ink, harmless};
-pub(super) use moment::{now, read_moment};
-pub(super) use rehearsal::Rehearsal;
-pub(super) use tree::{render, word};
-pub(super) use visitor::complete;
+mod offline_gate;
+mod timestamp;
+mod tree;
+mod user;
+
+pub(super) use address::{Address, make_header, read_method};
+pub(super) use scenario::{ClientCertificateInput, Scenario};
+
+pub(super) use offline_gate::OfflineGate;
+pub(super) use timestamp::{now, read_timestamp};
+pub(super) use tree::{decision_word, render};
+pub(super) use user::complete_claims;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -24,16 +24,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use jetway_config_file::file;
 use jetway_core::env::Timestamp;
 use jetway_core::explain::Explanation;
 use jetway_core::policy::Certificate;
-use jetway_proxy::{file, limits};
 use serde_json::Value;
 
 use crate::config;
+use crate::terminal::{Styles, escape_controls};
 use address::read_header;
-use moment::shown;
-use visitor::{claims, read_claim, read_email};
+use timestamp::format_timestamp;
+use user::{build_claims, read_claim, read_email};
 
 /// Explain what would become of a request: its route, the decision, and each criterion of the policy.
 ///
@@ -58,7 +59,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
     /// When: `2026-11-24T08:00` in UTC, or `2026-11-24T08:00:00+01:00` [default: now].
-    #[arg(long, value_name = "TIME", value_parser = read_moment)]
+    #[arg(long, value_name = "TIME", value_parser = read_timestamp)]
     at: Option<Timestamp>,
     /// A header of the request; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = read_header)]
@@ -97,49 +98,52 @@ enum Format {
 /// # Errors
 /// A file that cannot be used, or claims that are nobody's.
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
-    let asked = asked(args)?;
-    let rehearsal = Rehearsal::new(config::load_without_secrets(&args.config)?.config);
-    let explanation = rehearsal.explain(&asked);
+    let scenario = read_scenario(args)?;
+    let gate = OfflineGate::new(config::load_without_secrets(&args.config)?.config);
+    let explanation = gate.explain(&scenario);
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&explanation)?,
         Format::Text => {
-            let ink = Ink::of_output();
-            let lead = rehearsal.lead(&explanation);
-            let tree = render(&explanation, lead, ink);
-            let notes = notes(args, &explanation);
-            format!("{}\n\n{tree}{notes}", question(args, asked.now, ink))
+            let styles = Styles::for_stdout();
+            let destination = gate.destination(&explanation);
+            let tree = render(&explanation, destination, styles);
+            let notes = collect_notes(args, &explanation);
+            format!(
+                "{}\n\n{tree}{notes}",
+                describe_request(args, scenario.now, styles)
+            )
         }
     };
     super::print(format!("{text}\n").as_bytes())
 }
 
-fn asked(args: &ExplainArgs) -> anyhow::Result<Asked> {
+fn read_scenario(args: &ExplainArgs) -> anyhow::Result<Scenario> {
     let now = args.at.unwrap_or_else(now);
-    let claims = claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
+    let claims = build_claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
     let certificate = args.client_certificate.as_deref();
-    Ok(Asked {
+    Ok(Scenario {
         claims,
         source: args.ip,
         certificate: certificate.map(read_certificate).transpose()?,
-        ..Asked::new(&args.method, &args.url, &args.headers, now)
+        ..Scenario::new(&args.method, &args.url, &args.headers, now)
     })
 }
 
-fn read_certificate(path: &Path) -> anyhow::Result<Shown> {
+fn read_certificate(path: &Path) -> anyhow::Result<ClientCertificateInput> {
     match path.to_str() {
-        Some("missing") => return Ok(Shown::Missing),
-        Some("invalid") => return Ok(Shown::Invalid),
+        Some("missing") => return Ok(ClientCertificateInput::Missing),
+        Some("invalid") => return Ok(ClientCertificateInput::Invalid),
         _ => {}
     }
-    let pem = file::read("client certificate", path, limits::PEM_FILE)?;
+    let pem = file::read("client certificate", path, file::MAX_PEM_BYTES)?;
     let certificate = std::str::from_utf8(&pem).ok().and_then(Certificate::read);
     let certificate = certificate
         .with_context(|| format!("`{}` is not one certificate in PEM", path.display()))?;
-    Ok(Shown::Valid(Box::new(certificate)))
+    Ok(ClientCertificateInput::Valid(Box::new(certificate)))
 }
 
 /// `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
-fn question(args: &ExplainArgs, now: Timestamp, ink: Ink) -> String {
+fn describe_request(args: &ExplainArgs, now: Timestamp, styles: Styles) -> String {
     let named = |name: &str| {
         let claim = args.claims.iter().find(|(claim, _)| claim == name);
         claim.and_then(|(_, value)| value.as_str())
@@ -148,21 +152,21 @@ fn question(args: &ExplainArgs, now: Timestamp, ink: Ink) -> String {
         .or(args.email.as_deref())
         .or_else(|| named("sub"))
         .unwrap_or("a visitor who is not signed in");
-    let mut text = ink.strong(format_args!("{} {}", args.method, args.url));
+    let mut text = styles.strong(format_args!("{} {}", args.method, args.url));
     let mut add = |word: &str, value: &str| {
         // Writing to a string does not fail.
-        let _ = write!(text, " {} {}", ink.faint(word), harmless(value));
+        let _ = write!(text, " {} {}", styles.faint(word), escape_controls(value));
     };
     add("by", visitor);
     if let Some(ip) = args.ip {
         add("from", &ip.to_string());
     }
-    add("at", &shown(now));
+    add("at", &format_timestamp(now));
     text
 }
 
-/// What the policy asked for and the command line did not say.
-fn notes(args: &ExplainArgs, explanation: &Explanation) -> String {
+/// What the policy scenario for and the command line did not say.
+fn collect_notes(args: &ExplainArgs, explanation: &Explanation) -> String {
     let terms = explanation.allow.iter().chain(&explanation.deny);
     let criteria: Vec<&str> = terms
         .flat_map(|term| &term.criteria)

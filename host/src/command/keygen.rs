@@ -40,9 +40,9 @@ pub(crate) struct KeygenArgs {
 /// No randomness, or a file that exists or cannot be written.
 pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
     let text = if args.signing_key {
-        signing_key()?
+        make_signing_key()?
     } else {
-        lines(args.env, &mut |bytes| Ok(getrandom::fill(bytes)?))?
+        make_secrets(args.env, &mut |bytes| Ok(getrandom::fill(bytes)?))?
     };
     match &args.out {
         Some(path) => write_private(path, &text),
@@ -51,12 +51,12 @@ pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
 }
 
 /// A new key for ES256 (RFC 7518 section 3.4), as `signing_key` takes it.
-fn signing_key() -> anyhow::Result<String> {
+fn make_signing_key() -> anyhow::Result<String> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256);
     Ok(key.context("no key could be made")?.serialize_pem())
 }
 
-fn lines(
+fn make_secrets(
     env: bool,
     random: &mut dyn FnMut(&mut [u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<String> {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn yaml_lines() {
-        let text = lines(false, &mut counting()).unwrap();
+        let text = make_secrets(false, &mut counting()).unwrap();
         let expected = "cookie_secret: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n\
                         shared_secret: AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n";
         assert_eq!(text, expected);
@@ -110,16 +110,16 @@ mod tests {
 
     #[test]
     fn a_signing_key_can_sign_assertions() {
-        let pem = signing_key().unwrap();
+        let pem = make_signing_key().unwrap();
         let key = jetway_core::assertion::AssertionKey::from_pem(pem.as_bytes()).unwrap();
-        let other = signing_key().unwrap();
+        let other = make_signing_key().unwrap();
         let other = jetway_core::assertion::AssertionKey::from_pem(other.as_bytes()).unwrap();
         assert_ne!(key.id(), other.id());
     }
 
     #[test]
     fn environment_lines() {
-        let text = lines(true, &mut counting()).unwrap();
+        let text = make_secrets(true, &mut counting()).unwrap();
         assert!(text.starts_with("COOKIE_SECRET=AQEB"), "{text}");
         assert!(text.contains("\nSHARED_SECRET=AgIC"), "{text}");
     }
@@ -139,6 +139,6 @@ mod tests {
 
     #[test]
     fn no_randomness_means_no_secret() {
-        assert!(lines(false, &mut |_| anyhow::bail!("none")).is_err());
+        assert!(make_secrets(false, &mut |_| anyhow::bail!("none")).is_err());
     }
 }

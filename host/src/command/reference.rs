@@ -19,7 +19,7 @@ pub(crate) struct ReferenceArgs {}
 /// # Errors
 /// Standard output is gone.
 pub(crate) fn run(_: &ReferenceArgs) -> anyhow::Result<()> {
-    super::print(reference().as_bytes())
+    super::print(render_reference().as_bytes())
 }
 
 const HEAD: &str = "\
@@ -39,14 +39,14 @@ Go: `30s`, `1h30m`. A list of texts may be one text with commas.
 ";
 
 /// The whole reference.
-fn reference() -> String {
+fn render_reference() -> String {
     let mut text = String::from(HEAD);
-    section(&mut text, "At the top of the file", GLOBAL);
-    section(&mut text, "In a route", ROUTE);
-    for (key, table) in objects() {
-        section(&mut text, &format!("Below `{}`", key.name), table);
+    render_section(&mut text, "At the top of the file", GLOBAL);
+    render_section(&mut text, "In a route", ROUTE);
+    for (key, table) in collect_maps() {
+        render_section(&mut text, &format!("Below `{}`", key.name), table);
     }
-    reserved_headers(&mut text);
+    render_reserved_headers(&mut text);
     text
 }
 
@@ -61,7 +61,7 @@ These request headers are removed from every client's request before an upstream
 |---|---|
 ";
 
-fn reserved_headers(text: &mut String) {
+fn render_reserved_headers(text: &mut String) {
     text.push_str(RESERVED_HEAD);
     for group in RESERVED {
         let names: Vec<String> = group.names.iter().map(|name| format!("`{name}`")).collect();
@@ -71,7 +71,7 @@ fn reserved_headers(text: &mut String) {
 }
 
 /// The keys that hold objects other than routes, each with the keys below it, in the order of the tables.
-fn objects() -> Vec<(&'static Key, &'static [Key])> {
+fn collect_maps() -> Vec<(&'static Key, &'static [Key])> {
     let mut found: Vec<(&Key, &[Key])> = Vec::new();
     for key in GLOBAL.iter().chain(ROUTE) {
         let (Kind::Object(table) | Kind::Objects(table)) = key.kind else {
@@ -85,28 +85,28 @@ fn objects() -> Vec<(&'static Key, &'static [Key])> {
     found
 }
 
-fn section(text: &mut String, title: &str, table: &'static [Key]) {
+fn render_section(text: &mut String, title: &str, table: &'static [Key]) {
     // Writing to a text cannot fail.
     let _ = write!(text, "\n## {title}\n");
     let honoured = |key: &Key| matches!(key.treatment, Treatment::Honoured(_));
     let translated = |key: &Key| matches!(key.treatment, Treatment::Translated(..));
     let refused = |key: &Key| matches!(key.treatment, Treatment::Refused(_));
     let ignored = |key: &Key| matches!(key.treatment, Treatment::Ignored(_));
-    rows(
+    render_rows(
         text,
         table,
         &|key| honoured(key) || translated(key),
         "",
         &["key", "takes", "what it does", "by"],
     );
-    rows(
+    render_rows(
         text,
         table,
         &ignored,
         "Without effect, with a warning:",
         &["key", "why"],
     );
-    rows(
+    render_rows(
         text,
         table,
         &refused,
@@ -116,7 +116,7 @@ fn section(text: &mut String, title: &str, table: &'static [Key]) {
 }
 
 /// A table of the chosen keys; nothing when there are none.
-fn rows(
+fn render_rows(
     text: &mut String,
     table: &'static [Key],
     chosen: &dyn Fn(&Key) -> bool,
@@ -137,24 +137,32 @@ fn rows(
         "---|".repeat(columns.len())
     );
     for key in keys {
-        let cells: Vec<String> = row(key).iter().map(|cell| escaped(cell)).collect();
+        let cells: Vec<String> = render_row(key)
+            .iter()
+            .map(|cell| escape_cell(cell))
+            .collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
 }
 
-fn row(key: &Key) -> Vec<String> {
+fn render_row(key: &Key) -> Vec<String> {
     let name = format!("`{}`", key.name);
     match key.treatment {
-        Treatment::Honoured(by) => vec![name, takes(key.kind), key.about.to_owned(), parts(by)],
+        Treatment::Honoured(by) => vec![
+            name,
+            describe_kind(key.kind),
+            key.about.to_owned(),
+            join_parts(by),
+        ],
         Treatment::Translated(by, to) => {
             let about = format!("{} (means {to})", key.about);
-            vec![name, takes(key.kind), about, parts(by)]
+            vec![name, describe_kind(key.kind), about, join_parts(by)]
         }
         Treatment::Ignored(why) | Treatment::Refused(why) => vec![name, why.to_owned()],
     }
 }
 
-fn parts(by: By) -> String {
+fn join_parts(by: By) -> String {
     let parts = [
         (by.filter, "module"),
         (by.host, "host"),
@@ -164,7 +172,7 @@ fn parts(by: By) -> String {
     here.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn takes(kind: Kind) -> String {
+fn describe_kind(kind: Kind) -> String {
     let text = match kind {
         Kind::Text => "text",
         Kind::Secret => "secret text",
@@ -190,6 +198,6 @@ fn takes(kind: Kind) -> String {
 }
 
 /// A cell ends at a bar.
-fn escaped(cell: &str) -> String {
+fn escape_cell(cell: &str) -> String {
     cell.replace('|', r"\|")
 }

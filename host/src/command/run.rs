@@ -34,13 +34,13 @@ pub(crate) struct RunArgs {
 /// # Errors
 /// A file, certificate, address or plugin that cannot be used.
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
-    let read = || settings(&args);
+    let read = || read_settings(&args);
     serve::run_reloading(read, |running| {
         super::announce(format!("listening on {}\n", running.urls()));
     })
 }
 
-fn settings(args: &RunArgs) -> anyhow::Result<Settings> {
+fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
     let loaded = config::load_and_warn(&args.config)?;
     let listener = &loaded.config.listener;
     let certificates = Certificates::read(listener)?;

@@ -4,17 +4,18 @@ mod case;
 mod certificate;
 mod expectation;
 mod fields;
+mod policy_case;
 mod suite;
-mod vector;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::AnsweredNo;
-use super::explain::{Ink, Rehearsal, harmless, render};
+use super::CheckFailed;
+use super::explain::{OfflineGate, render};
 use crate::config;
+use crate::terminal::{Styles, escape_controls};
 use suite::{Failure, Suite};
 
 /// Compare decisions with a table of expected ones, for your own continuous integration.
@@ -24,7 +25,7 @@ use suite::{Failure, Suite};
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMAT)]
 pub(crate) struct TestArgs {
-    /// Configuration file (YAML or JSON) that the cases are asked of; without it each case brings its own policy.
+    /// Configuration file (YAML or JSON) that the cases are scenario of; without it each case brings its own policy.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Explain failures of cases with their own policy, too.
@@ -69,63 +70,63 @@ Cases with their own policy (jetway test cases.json):
 /// Runs the cases and prints the failures and the sum.
 ///
 /// # Errors
-/// A file that cannot be used, or [`AnsweredNo`] when a case failed.
+/// A file that cannot be used, or [`CheckFailed`] when a case failed.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
-    let rehearsal = match &args.config {
-        Some(path) => Some(Rehearsal::new(config::load_without_secrets(path)?.config)),
+    let gate = match &args.config {
+        Some(path) => Some(OfflineGate::new(config::load_without_secrets(path)?.config)),
         None => None,
     };
-    let ink = Ink::of_output();
-    let suite = Suite::open(&args.cases, ink)?;
-    let told = rehearsal.is_some() || args.explain;
+    let styles = Styles::for_stdout();
+    let suite = Suite::open(&args.cases, styles)?;
+    let told = gate.is_some() || args.explain;
     let (mut passed, mut failed) = (0_usize, 0_usize);
     let mut problems = Vec::new();
-    for failure in suite.run(rehearsal.as_ref()) {
+    for failure in suite.run(gate.as_ref()) {
         match failure {
             None => passed += 1,
             Some(failure) => {
                 failed += 1;
-                super::print(describe(&failure, told, ink).as_bytes())?;
+                super::print(describe(&failure, told, styles).as_bytes())?;
                 problems.extend(failure.problems);
             }
         }
     }
     if told && !problems.is_empty() {
-        let report = suite.into_report(problems, ink);
+        let report = suite.into_report(problems, styles);
         super::print(format!("\n{report}\n\n").as_bytes())?;
     }
-    super::print(format!("{}\n", sum(passed, failed, ink)).as_bytes())?;
+    super::print(format!("{}\n", sum(passed, failed, styles)).as_bytes())?;
     if failed == 0 {
         Ok(())
     } else {
-        Err(AnsweredNo.into())
+        Err(CheckFailed.into())
     }
 }
 
-fn sum(passed: usize, failed: usize, ink: Ink) -> String {
+fn sum(passed: usize, failed: usize, styles: Styles) -> String {
     let text = format!("{passed} passed, {failed} failed");
     if failed == 0 {
-        ink.good(text)
+        styles.good(text)
     } else {
-        ink.bad(text)
+        styles.bad(text)
     }
 }
 
 /// One line about what is wrong, and below it the details, if they are to be told.
-fn describe(failure: &Failure, told: bool, ink: Ink) -> String {
+fn describe(failure: &Failure, told: bool, styles: Styles) -> String {
     let mut text = format!(
         "{} {}  {}: {}\n",
-        ink.bad("FAIL"),
-        ink.faint(harmless(&failure.place)),
-        ink.strong(harmless(&failure.name)),
-        harmless(&failure.message)
+        styles.bad("FAIL"),
+        styles.faint(escape_controls(&failure.place)),
+        styles.strong(escape_controls(&failure.name)),
+        escape_controls(&failure.message)
     );
     if !told {
         return text;
     }
-    if let Some((explanation, lead)) = &failure.explanation {
+    if let Some((explanation, destination)) = &failure.explanation {
         text.push('\n');
-        for line in render(explanation, lead.as_deref(), ink).lines() {
+        for line in render(explanation, destination.as_deref(), styles).lines() {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}", format!("    {line}").trim_end());
         }

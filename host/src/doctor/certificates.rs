@@ -129,7 +129,7 @@ fn of_validity(shown: &Shown, subject: &Subject<'_>) -> Finding {
     }
 }
 
-/// For each host whether there is a certificate for it. Hosts with wildcards in unusual places cannot be asked for.
+/// For each host whether there is a certificate for it. Hosts with wildcards in unusual places cannot be scenario for.
 fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
     let mut hosts: Vec<&str> = subject
         .config
@@ -142,11 +142,14 @@ fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
     let (mut good, mut findings) = (0_usize, Vec::new());
     for host in hosts {
         // Any one name that a wildcard stands for tells whether the certificate has the wildcard.
-        let asked = host.replacen('*', "jetway-doctor", 1);
-        if asked.contains('*') {
+        let scenario = host.replacen('*', "jetway-doctor", 1);
+        if scenario.contains('*') {
             continue;
         }
-        if shown.iter().any(|certificate| certificate.is_for(&asked)) {
+        if shown
+            .iter()
+            .any(|certificate| certificate.is_for(&scenario))
+        {
             good += 1;
             continue;
         }

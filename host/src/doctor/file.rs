@@ -1,14 +1,14 @@
 //! The file itself, and the secrets and certificates that it names: what `jetway check` says.
 
 use super::finding::{Change, Finding, Outcome};
-use crate::config::{Inspection, Told};
+use jetway_config_file::{Inspection, JsonFinding};
 
 const CHECK: &str = "file";
 
 /// A finding for each problem and warning, or one that says that there are none.
 pub(super) fn examine(name: &str, inspection: &Inspection) -> Vec<Finding> {
-    let (problems, warnings) = inspection.told();
-    let told = |told: &Told<'_>, outcome| finding(name, told, outcome);
+    let (problems, warnings) = inspection.to_json();
+    let told = |told: &JsonFinding<'_>, outcome| finding(name, told, outcome);
     let mut findings: Vec<Finding> = problems
         .iter()
         .map(|problem| {
@@ -28,7 +28,7 @@ pub(super) fn examine(name: &str, inspection: &Inspection) -> Vec<Finding> {
     findings
 }
 
-fn finding(name: &str, told: &Told<'_>, outcome: Outcome) -> Finding {
+fn finding(name: &str, told: &JsonFinding<'_>, outcome: Outcome) -> Finding {
     let file = told.source.unwrap_or(name);
     let about = match told.route {
         Some(route) => format!("{file}, route `{route}`"),

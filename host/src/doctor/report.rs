@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Finding, Outcome};
-use crate::terminal::obeyed;
+use jetway_config_file::terminal::is_terminal_control;
 
 /// Everything that was found out about a file.
 #[derive(Debug, Serialize)]
@@ -53,7 +53,7 @@ impl<'a> Report<'a> {
         // What others have said must not move the cursor.
         text.chars()
             .map(|c| {
-                if c != '\n' && obeyed(c) {
+                if c != '\n' && is_terminal_control(c) {
                     '\u{FFFD}'
                 } else {
                     c

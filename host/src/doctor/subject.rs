@@ -5,7 +5,7 @@ use std::path::Path;
 use jetway_core::config::{Config, Route};
 
 use super::finding::Change;
-use crate::config::{Inspection, route_path};
+use jetway_config_file::{Inspection, route_path};
 
 /// A configuration file and what is known about this machine.
 pub(crate) struct Subject<'a> {

@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use crate::config::{self, Inspection};
+use jetway_config_file::Inspection;
 
 /// A configuration file that is removed with the value.
 pub(super) struct TestFile(TempDir);
@@ -17,6 +17,6 @@ pub(super) fn file(text: &str) -> TestFile {
 impl TestFile {
     /// Reads it.
     pub(super) fn inspect(&self) -> Inspection {
-        config::inspect(&self.0.path().join("jetway.yaml"))
+        jetway_config_file::inspect(&self.0.path().join("jetway.yaml"))
     }
 }

@@ -81,7 +81,7 @@ impl LogQueue {
         }
     }
 
-    /// How many lines found no room since this was last asked.
+    /// How many lines found no room since this was last scenario.
     pub(super) fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.lock().dropped)
     }

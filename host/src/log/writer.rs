@@ -44,7 +44,7 @@ impl<W: Write> LogWriter<W> {
         loop {
             let next = queue.next((self.lost > 0).then_some(LOG_REPORT));
             self.lost = self.lost.saturating_add(queue.take_dropped());
-            self.tell_losses();
+            self.report_losses();
             match next {
                 NextLine::Line(line) => self.write(&line),
                 NextLine::Nothing => {}
@@ -55,7 +55,7 @@ impl<W: Write> LogWriter<W> {
     }
 
     /// Tells how many lines were lost, where they would have been.
-    fn tell_losses(&mut self) {
+    fn report_losses(&mut self) {
         if self.lost == 0 {
             return;
         }
@@ -108,8 +108,8 @@ impl<W: Write> LogWriter<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::queue::LOG_LINES;
     use super::*;
+    use crate::log::queue::LOG_LINES;
     use std::io;
     use std::sync::{Arc, Mutex};
 
@@ -179,12 +179,12 @@ mod tests {
         let disk = Disk::default();
         let mut writer = writer(&disk);
         for _ in 0..37 {
-            writer.tell_losses();
+            writer.report_losses();
             writer.write(b"lost\n");
         }
         disk.set_room(PLENTY);
         for line in [b"one\n", b"two\n"] {
-            writer.tell_losses();
+            writer.report_losses();
             writer.write(line);
         }
         assert_eq!(disk.text(), "lost 37: no storage space\none\ntwo\n");
@@ -196,7 +196,7 @@ mod tests {
         let mut writer = writer(&disk);
         writer.write(b"first\n");
         disk.set_room(PLENTY);
-        writer.tell_losses();
+        writer.report_losses();
         writer.write(b"second\n");
         assert_eq!(disk.text(), "fir\nlost 1: no storage space\nsecond\n");
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use jetway_proxy::file;
+use jetway_config_file::file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 

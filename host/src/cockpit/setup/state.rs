@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use jetway_proxy::file;
+use jetway_config_file::file;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a file that is kept: units and configuration files have a few thousand.

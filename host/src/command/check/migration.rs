@@ -6,15 +6,15 @@ use jetway_core::config::key::{By, Treatment};
 use jetway_core::config::without_userinfo;
 use serde::Serialize;
 
-use crate::config::{KeyUse, Survey};
-use crate::terminal::obeyed;
+use jetway_config_file::terminal::is_terminal_control;
+use jetway_config_file::{KeyUsage, UsedKey};
 
 /// Widest column of keys; longer keys push the rest of their line.
 const MAX_WIDTH: usize = 44;
 
 /// A key as a program reads it.
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct JsonKey {
     key: String,
     /// Where it stands first.
     path: String,
@@ -25,16 +25,16 @@ pub(super) struct Told {
     reason: Option<&'static str>,
 }
 
-impl Told {
-    pub(super) fn of(key: &KeyUse) -> Self {
+impl JsonKey {
+    pub(super) fn of(key: &UsedKey) -> Self {
         Self {
             key: without_userinfo(key.name()),
             path: without_userinfo(&key.path),
             line: key.lines.first().copied(),
             count: key.count,
             treatment: Group::of(key).word(),
-            by: by(key.treatment, ["filter", "host", "envoy"]),
-            reason: reason(key.treatment),
+            by: supporters(key.treatment, ["filter", "host", "envoy"]),
+            reason: reason_of(key.treatment),
         }
     }
 }
@@ -58,7 +58,7 @@ impl Group {
         Self::Unknown,
     ];
 
-    const fn of(key: &KeyUse) -> Self {
+    const fn of(key: &UsedKey) -> Self {
         match key.treatment {
             Some(Treatment::Honoured(_)) => Self::Honoured,
             Some(Treatment::Translated(..)) => Self::Translated,
@@ -80,7 +80,7 @@ impl Group {
 }
 
 /// The parts that honour a key, by these names of module, host and Envoy's generator.
-fn by(treatment: Option<Treatment>, names: [&'static str; 3]) -> Vec<&'static str> {
+fn supporters(treatment: Option<Treatment>, names: [&'static str; 3]) -> Vec<&'static str> {
     let (Some(Treatment::Honoured(by)) | Some(Treatment::Translated(by, _))) = treatment else {
         return Vec::new();
     };
@@ -96,7 +96,7 @@ fn by(treatment: Option<Treatment>, names: [&'static str; 3]) -> Vec<&'static st
         .collect()
 }
 
-const fn reason(treatment: Option<Treatment>) -> Option<&'static str> {
+const fn reason_of(treatment: Option<Treatment>) -> Option<&'static str> {
     match treatment {
         Some(
             Treatment::Translated(_, text) | Treatment::Ignored(text) | Treatment::Refused(text),
@@ -106,14 +106,14 @@ const fn reason(treatment: Option<Treatment>) -> Option<&'static str> {
 }
 
 /// The keys in groups, one line each; empty for a file without keys.
-pub(super) fn text(survey: &Survey) -> String {
-    let keys = survey.keys();
-    let width = |text: &dyn Fn(&KeyUse) -> usize| {
+pub(super) fn render_keys(usage: &KeyUsage) -> String {
+    let keys = usage.keys();
+    let width = |text: &dyn Fn(&UsedKey) -> usize| {
         let widths = keys.iter().map(text).filter(|width| *width <= MAX_WIDTH);
         widths.max().unwrap_or_default()
     };
     let name_width = width(&|key| key.general.chars().count());
-    let place_width = width(&|key| place(key).chars().count());
+    let place_width = width(&|key| describe_lines(key).chars().count());
     let mut text = String::new();
     for group in Group::ALL {
         let mut lines = keys.iter().filter(|key| Group::of(key) == group).peekable();
@@ -123,12 +123,15 @@ pub(super) fn text(survey: &Survey) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{}", group.word());
         for key in lines {
-            let (name, place) = (printable(&key.general), place(key));
-            let line = format!("  {name:name_width$}  {place:place_width$}  {}", fate(key));
+            let (name, place) = (printable(&key.general), describe_lines(key));
+            let line = format!(
+                "  {name:name_width$}  {place:place_width$}  {}",
+                describe_support(key)
+            );
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
-    match survey.left_out() {
+    match usage.left_out() {
         0 => {}
         count => {
             let _ = writeln!(text, "  and {count} more");
@@ -138,7 +141,7 @@ pub(super) fn text(survey: &Survey) -> String {
 }
 
 /// `line 3`, or `lines 3, 9, 15 and 2 more`.
-fn place(key: &KeyUse) -> String {
+fn describe_lines(key: &UsedKey) -> String {
     let lines: Vec<String> = key.lines.iter().map(u32::to_string).collect();
     let noun = if key.count == 1 { "line" } else { "lines" };
     let more = match key.count.saturating_sub(lines.len()) {
@@ -153,9 +156,9 @@ fn place(key: &KeyUse) -> String {
 }
 
 /// Who honours the key, what it means, or why it does nothing.
-fn fate(key: &KeyUse) -> String {
-    let by = by(key.treatment, ["module", "host", "Envoy"]).join(", ");
-    match reason(key.treatment) {
+fn describe_support(key: &UsedKey) -> String {
+    let by = supporters(key.treatment, ["module", "host", "Envoy"]).join(", ");
+    match reason_of(key.treatment) {
         None => by,
         Some(reason) if by.is_empty() => reason.to_owned(),
         Some(reason) => format!("{by}: means {reason}"),
@@ -168,6 +171,12 @@ fn printable(key: &str) -> String {
     let key = without_userinfo(key);
     let shown = key.chars().take(LONGEST);
     shown
-        .map(|c| if obeyed(c) { '\u{FFFD}' } else { c })
+        .map(|c| {
+            if is_terminal_control(c) {
+                '\u{FFFD}'
+            } else {
+                c
+            }
+        })
         .collect()
 }

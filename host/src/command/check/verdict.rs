@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::migration;
-use crate::config::{Inspection, Told};
+use jetway_config_file::{Inspection, JsonFinding};
 
 /// Whether a file can be used, and everything about it.
 pub(super) struct Verdict<'i> {
@@ -16,9 +16,9 @@ pub(super) struct Verdict<'i> {
 struct Answer<'a> {
     file: &'a str,
     ok: bool,
-    problems: Vec<Told<'a>>,
-    warnings: Vec<Told<'a>>,
-    keys: Vec<migration::Told>,
+    problems: Vec<JsonFinding<'a>>,
+    warnings: Vec<JsonFinding<'a>>,
+    keys: Vec<migration::JsonKey>,
     /// Unknown keys that are not in `keys`, because there are too many.
     #[serde(skip_serializing_if = "is_zero")]
     unknown_keys_left_out: usize,
@@ -49,13 +49,13 @@ impl<'i> Verdict<'i> {
     }
 
     /// The keys, and the last line.
-    pub(super) fn text(&self) -> String {
-        let keys = migration::text(self.inspection.survey());
+    pub(super) fn render_text(&self) -> String {
+        let keys = migration::render_keys(self.inspection.usage());
         let gap = if keys.is_empty() { "" } else { "\n" };
-        format!("{keys}{gap}{}: {}\n", self.file, self.last_words())
+        format!("{keys}{gap}{}: {}\n", self.file, self.summarize())
     }
 
-    fn last_words(&self) -> String {
+    fn summarize(&self) -> String {
         let tally = self.inspection.tally();
         match self.inspection.config() {
             None => tally,
@@ -70,16 +70,16 @@ impl<'i> Verdict<'i> {
     }
 
     /// One JSON object.
-    pub(super) fn json(&self) -> serde_json::Result<String> {
-        let (problems, warnings) = self.inspection.told();
-        let survey = self.inspection.survey();
+    pub(super) fn render_json(&self) -> serde_json::Result<String> {
+        let (problems, warnings) = self.inspection.to_json();
+        let usage = self.inspection.usage();
         serde_json::to_string_pretty(&Answer {
             file: self.file,
             ok: self.is_ok(),
             problems,
             warnings,
-            keys: survey.keys().iter().map(migration::Told::of).collect(),
-            unknown_keys_left_out: survey.left_out(),
+            keys: usage.keys().iter().map(migration::JsonKey::of).collect(),
+            unknown_keys_left_out: usage.left_out(),
         })
     }
 }

@@ -72,8 +72,8 @@ fn one_line(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::config;
     use super::*;
+    use crate::command::cockpit::sample::config;
     use serde_json::{Value, json};
 
     fn route(from: &str, to: &str) -> Value {

@@ -124,7 +124,7 @@ fn layout(args: &SetupArgs) -> anyhow::Result<Layout> {
     match Layout::of(&args.root) {
         Some(layout) => Ok(layout),
         None if args.print => {
-            log::tell("no Cockpit is installed here: this is for release 330 and newer");
+            log::print_message("no Cockpit is installed here: this is for release 330 and newer");
             Ok(Layout::DynamicGroup)
         }
         None => bail!(

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use jetway_config_file::file;
 use jetway_core::config::{Config, Route};
-use jetway_proxy::file;
 use serde_json::Value;
 
 use crate::cockpit::{chosen, leads_here};
-use crate::config::{self, ConfigFile};
+use crate::config;
+use jetway_config_file::ConfigFile;
 
 /// What to do without a key that logins can be signed with.
 pub(super) const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `jetway keygen --signing-key --out signing-key.pem` \

@@ -19,7 +19,7 @@ impl Address {
         let rest = match text.split_once("://") {
             // A query may hold another address.
             Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {
-                after_scheme(scheme, rest)?
+                strip_scheme(scheme, rest)?
             }
             _ => text,
         };
@@ -41,7 +41,7 @@ impl Address {
         };
         Ok(Self {
             authority: read_authority(authority)?,
-            path: format!("{slash}{}", escaped(target)),
+            path: format!("{slash}{}", percent_encode(target)),
         })
     }
 }
@@ -52,7 +52,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-fn after_scheme<'t>(scheme: &str, rest: &'t str) -> Result<&'t str, String> {
+fn strip_scheme<'t>(scheme: &str, rest: &'t str) -> Result<&'t str, String> {
     match scheme.to_ascii_lowercase().as_str() {
         "https" => Ok(rest),
         "http" => Err(format!(
@@ -79,7 +79,7 @@ fn read_authority(text: &str) -> Result<String, String> {
 }
 
 /// What no request line can have is percent-encoded, as browsers do it (WHATWG URL, path percent-encode set).
-fn escaped(target: &str) -> String {
+fn percent_encode(target: &str) -> String {
     let mut path = String::with_capacity(target.len());
     for byte in target.bytes() {
         if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`') {
@@ -119,11 +119,11 @@ pub(crate) fn read_header(text: &str) -> Result<(String, Vec<u8>), String> {
         .ok_or_else(|| {
             format!("`{text}` is not a header: write for example `Accept: text/html`")
         })?;
-    header(name, value)
+    make_header(name, value)
 }
 
 /// A header of a name and a value that were written apart.
-pub(crate) fn header(name: &str, value: &str) -> Result<(String, Vec<u8>), String> {
+pub(crate) fn make_header(name: &str, value: &str) -> Result<(String, Vec<u8>), String> {
     // RFC 9110 section 5.6.2.
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {

@@ -120,7 +120,7 @@ fn question(name: &str) -> (&'static str, Value) {
         "authenticated_user" => ("Somebody is signed in", json!({})),
         "cors_preflight" => ("The request is a CORS preflight", json!({})),
         "invalid_client_certificate" => (
-            "A client certificate is asked for, and there is no valid one",
+            "A client certificate is scenario for, and there is no valid one",
             json!({}),
         ),
         "pomerium_routes" => ("Never holds here", json!({"deprecated": true})),

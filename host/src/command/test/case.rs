@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::super::explain::{
-    Address, Asked, Rehearsal, complete, header, now, read_method, read_moment,
-};
-use super::certificate::read_shown;
+use super::certificate::read_certificate;
 use super::expectation::Expectation;
 use super::fields::{Fields, Findings, Unknown};
+use crate::command::explain::{
+    Address, OfflineGate, Scenario, complete_claims, make_header, now, read_method, read_timestamp,
+};
 
-/// Keys of a case that is asked of a configuration file.
+/// Keys of a case that is scenario of a configuration file.
 const KEYS: [&str; 9] = [
     "as",
     "at",
@@ -26,19 +26,19 @@ const KEYS: [&str; 9] = [
 /// Keys of its request, when that is an object.
 const REQUEST_KEYS: [&str; 3] = ["headers", "method", "url"];
 
-/// One case, ready to be asked.
+/// One case, ready to be scenario.
 pub(super) struct Case<'a> {
-    pub(super) asked: Asked,
+    pub(super) scenario: Scenario,
     pub(super) expect: Expectation,
-    pub(super) policy: Asks<'a>,
+    pub(super) policy: CasePolicy<'a>,
 }
 
-/// What a case is asked of.
-pub(super) enum Asks<'a> {
+/// What a case is scenario of.
+pub(super) enum CasePolicy<'a> {
     /// The configuration file.
-    File(&'a Rehearsal),
+    File(&'a OfflineGate),
     /// A configuration of one route with the case's own policy.
-    Own(Box<Rehearsal>),
+    Own(Box<OfflineGate>),
     /// The case's own policy, which is none; the text says why.
     Nothing(String),
 }
@@ -48,7 +48,7 @@ impl<'a> Case<'a> {
     pub(super) fn read(
         value: &Value,
         path: &str,
-        file: &'a Rehearsal,
+        file: &'a OfflineGate,
         findings: &mut Findings,
     ) -> Option<Self> {
         let before = findings.problems.len();
@@ -56,25 +56,25 @@ impl<'a> Case<'a> {
         fields.text("name", findings);
         let mut headers = read_headers(&fields, findings);
         let request = read_request(&fields, &mut headers, findings);
-        let at = fields.read("at", findings, read_moment);
+        let at = fields.read("at", findings, read_timestamp);
         let source = fields.read("ip", findings, read_ip);
         let claims = read_claims(&fields, findings);
-        let certificate = fields
-            .value("client_certificate")
-            .and_then(|value| read_shown(value, &fields.path_of("client_certificate"), findings));
+        let certificate = fields.value("client_certificate").and_then(|value| {
+            read_certificate(value, &fields.path_of("client_certificate"), findings)
+        });
         let expect = read_expectation(&fields, false, findings);
         let (method, address) = request?;
-        let asked = Asked {
+        let scenario = Scenario {
             claims,
             source,
             certificate,
-            ..Asked::new(&method, &address, &headers, at.unwrap_or_else(now))
+            ..Scenario::new(&method, &address, &headers, at.unwrap_or_else(now))
         };
         let expect = expect?;
         (findings.problems.len() == before).then_some(Self {
-            asked,
+            scenario,
             expect,
-            policy: Asks::File(file),
+            policy: CasePolicy::File(file),
         })
     }
 }
@@ -115,8 +115,8 @@ pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<
         };
         for value in values {
             let read = match &value {
-                Value::String(text) => header(&name, text),
-                Value::Number(number) => header(&name, &number.to_string()),
+                Value::String(text) => make_header(&name, text),
+                Value::Number(number) => make_header(&name, &number.to_string()),
                 _ => Err(format!("`{name}` takes a text")),
             };
             match read {
@@ -176,7 +176,7 @@ fn read_line(text: &str) -> Result<(String, Address), String> {
 fn read_claims(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String, Value>> {
     let email = fields.text("as", findings);
     let claims = fields.map("claims", findings);
-    complete(email, claims)
+    complete_claims(email, claims)
         .map_err(|message| findings.problem(&fields.path_of("claims"), message, "add `as: EMAIL`"))
         .ok()?
 }
@@ -191,7 +191,7 @@ mod tests {
         let mut findings = Findings::default();
         let file = json!({"routes": [{"from": "https://app.test", "to": "http://a",
             "policy": {"allow": {"or": [{"accept": true}]}}}]});
-        let file = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let file = OfflineGate::new(Config::read(&file, &|_| None).unwrap().config);
         let case = Case::read(value, "cases[0]", &file, &mut findings);
         assert_eq!(case.is_some(), findings.problems.is_empty(), "{value}");
         findings.problems.iter().map(ToString::to_string).collect()

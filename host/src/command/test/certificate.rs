@@ -3,8 +3,8 @@
 use jetway_core::policy::Certificate;
 use serde_json::Value;
 
-use super::super::explain::Shown;
 use super::fields::{Fields, Findings, Unknown};
+use crate::command::explain::ClientCertificateInput;
 
 const KEYS: [&str; 5] = [
     "fingerprint",
@@ -25,10 +25,14 @@ const VECTOR_KEYS: [&str; 8] = [
 ];
 
 /// `missing`, `invalid`, or the parts of a valid certificate.
-pub(super) fn read_shown(value: &Value, path: &str, findings: &mut Findings) -> Option<Shown> {
+pub(super) fn read_certificate(
+    value: &Value,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<ClientCertificateInput> {
     match value.as_str() {
-        Some("missing") => Some(Shown::Missing),
-        Some("invalid") => Some(Shown::Invalid),
+        Some("missing") => Some(ClientCertificateInput::Missing),
+        Some("invalid") => Some(ClientCertificateInput::Invalid),
         Some(other) => {
             let help =
                 "write `missing`, `invalid`, or an object such as `{san_dns: laptop.example.com}`";
@@ -37,25 +41,31 @@ pub(super) fn read_shown(value: &Value, path: &str, findings: &mut Findings) -> 
         }
         None => {
             let fields = Fields::open(value, path, &KEYS, Unknown::Refused, findings)?;
-            Some(Shown::Valid(Box::new(certificate(&fields, findings))))
+            Some(ClientCertificateInput::Valid(Box::new(certificate(
+                &fields, findings,
+            ))))
         }
     }
 }
 
 /// The certificate of a case with its own policy: `ca_configured`, `presented`, `valid` and its parts.
-pub(super) fn read_vector(value: &Value, path: &str, findings: &mut Findings) -> Option<Shown> {
+pub(super) fn read_flagged_certificate(
+    value: &Value,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<ClientCertificateInput> {
     let fields = Fields::open(value, path, &VECTOR_KEYS, Unknown::Tolerated, findings)?;
     let mut flag = |key: &str| fields.flag(key, findings);
-    let (asked, presented, valid) = (flag("ca_configured"), flag("presented"), flag("valid"));
+    let (scenario, presented, valid) = (flag("ca_configured"), flag("presented"), flag("valid"));
     let certificate = certificate(&fields, findings);
-    Some(if asked == Some(false) {
-        Shown::NotAsked
+    Some(if scenario == Some(false) {
+        ClientCertificateInput::NotAsked
     } else if presented == Some(false) {
-        Shown::Missing
+        ClientCertificateInput::Missing
     } else if valid == Some(false) {
-        Shown::Invalid
+        ClientCertificateInput::Invalid
     } else {
-        Shown::Valid(Box::new(certificate))
+        ClientCertificateInput::Valid(Box::new(certificate))
     })
 }
 
@@ -79,19 +89,26 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn shown(value: Value) -> Option<Shown> {
+    fn shown(value: Value) -> Option<ClientCertificateInput> {
         let mut findings = Findings::default();
-        let shown = read_shown(&value, "", &mut findings);
+        let shown = read_certificate(&value, "", &mut findings);
         shown.filter(|_| findings.problems.is_empty())
     }
 
     #[test]
     fn certificates_are_named_or_described() {
-        assert_eq!(shown(json!("missing")), Some(Shown::Missing));
-        assert_eq!(shown(json!("invalid")), Some(Shown::Invalid));
+        assert_eq!(
+            shown(json!("missing")),
+            Some(ClientCertificateInput::Missing)
+        );
+        assert_eq!(
+            shown(json!("invalid")),
+            Some(ClientCertificateInput::Invalid)
+        );
         assert_eq!(shown(json!("none")), None);
         assert_eq!(shown(json!({"san_ip": "x"})), None);
-        let Some(Shown::Valid(certificate)) = shown(json!({"san_dns": "a.test"})) else {
+        let Some(ClientCertificateInput::Valid(certificate)) = shown(json!({"san_dns": "a.test"}))
+        else {
             panic!("a certificate");
         };
         assert_eq!(certificate.san_dns, ["a.test"]);
@@ -102,18 +119,18 @@ mod tests {
         for (value, expected) in [
             (
                 json!({"ca_configured": false, "presented": true, "valid": true}),
-                Shown::NotAsked,
+                ClientCertificateInput::NotAsked,
             ),
             (
                 json!({"ca_configured": true, "presented": false, "valid": false}),
-                Shown::Missing,
+                ClientCertificateInput::Missing,
             ),
             (
                 json!({"ca_configured": true, "presented": true, "valid": false}),
-                Shown::Invalid,
+                ClientCertificateInput::Invalid,
             ),
         ] {
-            let read = read_vector(&value, "", &mut Findings::default());
+            let read = read_flagged_certificate(&value, "", &mut Findings::default());
             assert_eq!(read, Some(expected), "{value}");
         }
     }

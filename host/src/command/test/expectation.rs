@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jetway_core::explain::Explanation;
 use serde_json::Value;
 
-use super::super::explain::word;
 use super::fields::{Fields, Findings, Unknown};
+use crate::command::explain::decision_word;
 
 /// Decisions that can be expected of a policy that is valid.
 const DECISIONS: [&str; 3] = ["allow", "deny", "login"];
@@ -92,7 +92,7 @@ impl Expectation {
             }
         };
         let mut differences = Vec::new();
-        let decision = word(explanation.decision);
+        let decision = decision_word(explanation.decision);
         if let Some(expected) = self.decision.filter(|expected| *expected != decision) {
             differences.push(format!("expected {expected}, got {decision}"));
         }
@@ -187,8 +187,8 @@ fn read_status(fields: &Fields<'_>, findings: &mut Findings) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::explain::{Address, Asked, Rehearsal};
     use super::*;
+    use crate::command::explain::{Address, OfflineGate, Scenario};
     use jetway_core::config::Config;
     use jetway_core::env::Timestamp;
     use serde_json::json;
@@ -197,9 +197,9 @@ mod tests {
     fn refusal() -> Explanation {
         let file = json!({"routes": [{"from": "https://app.test", "to": "http://a", "name": "wiki",
             "policy": {"allow": {"or": [{"reject": true}]}}}]});
-        let rehearsal = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let gate = OfflineGate::new(Config::read(&file, &|_| None).unwrap().config);
         let address = Address::read("app.test").unwrap();
-        rehearsal.explain(&Asked::new("GET", &address, &[], Timestamp(0)))
+        gate.explain(&Scenario::new("GET", &address, &[], Timestamp(0)))
     }
 
     fn expectation(value: Value) -> Expectation {

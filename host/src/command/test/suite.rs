@@ -7,16 +7,18 @@ use jetway_core::config::Problem;
 use jetway_core::explain::Explanation;
 use serde_json::Value;
 
-use super::super::explain::{Ink, Rehearsal};
-use super::case::{Asks, Case};
+use super::case::{Case, CasePolicy};
 use super::expectation::Answer;
 use super::fields::Findings;
-use super::vector;
-use crate::config::Companion;
+use super::policy_case;
+use crate::command::explain::OfflineGate;
+use crate::config;
+use crate::terminal::Styles;
+use jetway_config_file::YamlFile;
 
 /// A file of cases.
 pub(super) struct Suite {
-    file: Companion,
+    file: YamlFile,
     /// Path of the list within the file.
     list: &'static str,
     /// Keys that stand twice somewhere.
@@ -51,18 +53,18 @@ impl Suite {
     ///
     /// # Errors
     /// A file that is not a list of cases, or an empty one, which would pass without testing anything.
-    pub(super) fn open(path: &Path, ink: Ink) -> anyhow::Result<Self> {
-        let styled = ink.is_coloured();
-        Self::of(Companion::open("file of cases", path, styled)?, styled)
+    pub(super) fn open(path: &Path, styles: Styles) -> anyhow::Result<Self> {
+        let styled = styles.is_coloured();
+        Self::of(config::open_yaml("file of cases", path, styles)?, styled)
     }
 
-    fn of(file: Companion, styled: bool) -> anyhow::Result<Self> {
+    fn of(file: YamlFile, styled: bool) -> anyhow::Result<Self> {
         let list = match list(file.content()) {
             Ok(list) => list,
             Err(problem) => return Err(file.into_report(vec![problem], styled).into()),
         };
         // A key that stands twice within a case is that case's failure. Of very many not all are known.
-        let duplicates = file.duplicates();
+        let duplicates = file.find_duplicates();
         let within = |problem: &Problem| problem.path.starts_with(&format!("{list}["));
         if duplicates.len() > MAX_DUPLICATES || !duplicates.iter().all(within) {
             return Err(file.into_report(duplicates, styled).into());
@@ -91,27 +93,22 @@ impl Suite {
     /// Runs the cases in the order of the file: each gives its failure, or `None` when it passes.
     pub(super) fn run<'a>(
         &'a self,
-        rehearsal: Option<&'a Rehearsal>,
+        gate: Option<&'a OfflineGate>,
     ) -> impl Iterator<Item = Option<Failure>> + 'a {
         let cases = self.cases().iter().enumerate();
-        cases.map(move |(index, value)| self.run_one(index, value, rehearsal))
+        cases.map(move |(index, value)| self.run_one(index, value, gate))
     }
 
-    fn run_one(
-        &self,
-        index: usize,
-        value: &Value,
-        rehearsal: Option<&Rehearsal>,
-    ) -> Option<Failure> {
+    fn run_one(&self, index: usize, value: &Value, gate: Option<&OfflineGate>) -> Option<Failure> {
         let path = format!("{}[{index}]", self.list);
         let heading = Heading {
-            place: self.file.place(&path),
+            place: self.file.locate(&path),
             name: name(index, value),
         };
         let mut findings = Findings {
             problems: self.repeated_keys(&path),
         };
-        let case = read(value, &path, rehearsal, &mut findings);
+        let case = read(value, &path, gate, &mut findings);
         match case.filter(|_| findings.problems.is_empty()) {
             Some(case) => judge(heading, &case),
             None => Some(unreadable(heading, findings)),
@@ -128,9 +125,9 @@ impl Suite {
     }
 
     /// What is wrong with the cases themselves, with their lines.
-    pub(super) fn into_report(self, problems: Vec<Problem>, ink: Ink) -> String {
+    pub(super) fn into_report(self, problems: Vec<Problem>, styles: Styles) -> String {
         self.file
-            .into_report(problems, ink.is_coloured())
+            .into_report(problems, styles.is_coloured())
             .to_string()
     }
 }
@@ -163,11 +160,11 @@ fn unreadable(heading: Heading, findings: Findings) -> Failure {
     }
 }
 
-/// Reads a case, which is asked of the configuration file, if there is one, or brings its own policy.
+/// Reads a case, which is scenario of the configuration file, if there is one, or brings its own policy.
 fn read<'a>(
     value: &Value,
     path: &str,
-    file: Option<&'a Rehearsal>,
+    file: Option<&'a OfflineGate>,
     findings: &mut Findings,
 ) -> Option<Case<'a>> {
     if !value.is_object() {
@@ -175,11 +172,11 @@ fn read<'a>(
         findings.problem(path, message, "write at least `request` and `expect`");
         return None;
     }
-    match (file, vector::is_meant(value)) {
+    match (file, policy_case::is_policy_case(value)) {
         (Some(file), false) => Case::read(value, path, file, findings),
-        (None, true) => vector::read(value, path, findings),
+        (None, true) => policy_case::read(value, path, findings),
         (Some(_), true) => {
-            let message = "a case with its own policy is not asked of a configuration file";
+            let message = "a case with its own policy is not scenario of a configuration file";
             findings.problem(path, message, "leave out -c, or `policy` and `route`");
             None
         }
@@ -192,15 +189,15 @@ fn read<'a>(
 }
 
 fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
-    let rehearsal = match &case.policy {
-        Asks::File(file) => Ok(*file),
-        Asks::Own(own) => Ok(&**own),
-        Asks::Nothing(why) => Err(why),
+    let gate = match &case.policy {
+        CasePolicy::File(file) => Ok(*file),
+        CasePolicy::Own(own) => Ok(&**own),
+        CasePolicy::Nothing(why) => Err(why),
     };
-    let told = rehearsal.map(|rehearsal| {
-        let explanation = rehearsal.explain(&case.asked);
-        let lead = rehearsal.lead(&explanation).map(str::to_owned);
-        (explanation, lead)
+    let told = gate.map(|gate| {
+        let explanation = gate.explain(&case.scenario);
+        let destination = gate.destination(&explanation).map(str::to_owned);
+        (explanation, destination)
     });
     let answer = match &told {
         Ok((explanation, _)) => Answer::Explained(explanation),
@@ -232,7 +229,7 @@ mod tests {
     use super::*;
 
     fn suite(text: &str) -> anyhow::Result<Suite> {
-        let file = Companion::parse("cases.yaml".to_owned(), text.to_owned(), false).unwrap();
+        let file = YamlFile::parse("cases.yaml".to_owned(), text.to_owned(), false).unwrap();
         Suite::of(file, false)
     }
 

@@ -6,7 +6,7 @@ use super::super::Subject;
 use super::super::finding::Change;
 use super::super::visit::Visit;
 use crate::cockpit::CockpitConf;
-use jetway_proxy::file;
+use jetway_config_file::file;
 
 /// Bytes of a `cockpit.conf`: a long one has some hundred lines.
 const MAX_CONF: u64 = 64 * 1024;
@@ -32,7 +32,7 @@ impl Local {
         let conf = if !here {
             None
         } else if path.exists() {
-            let bytes = file::read_whole("file", &path, MAX_CONF).ok();
+            let bytes = file::read("file", &path, MAX_CONF).ok();
             bytes.map(|bytes| CockpitConf::parse(&String::from_utf8_lossy(&bytes)))
         } else {
             // A file that is not there says nothing, which is known too.

@@ -1,5 +1,5 @@
-use super::super::sample;
 use super::*;
+use crate::command::cockpit::sample;
 use serde_json::json;
 
 const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"x","y":"y"}]}"#;

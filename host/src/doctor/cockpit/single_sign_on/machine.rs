@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::Path;
 use std::process::Command;
 
+use jetway_config_file::file;
 use jetway_core::config::Route;
-use jetway_proxy::file;
 use serde_json::Value;
 
 use super::super::super::Subject;
@@ -119,11 +119,11 @@ fn of_unit(layout: Layout) -> Option<Finding> {
     if !systemd_runs() {
         return None;
     }
-    let asked = Command::new("systemctl")
+    let scenario = Command::new("systemctl")
         .args(["is-active", "--quiet", SOCKET_UNIT])
         .status()
         .ok()?;
-    Some(if asked.success() {
+    Some(if scenario.success() {
         Finding::ok(CHECK, SOCKET_UNIT, "the unit is active")
     } else {
         Finding::failure(CHECK, SOCKET_UNIT, "the unit is not active")
@@ -295,8 +295,7 @@ fn of_keys(subject: &Subject<'_>, path: &str) -> Finding {
 }
 
 fn read(path: &str) -> Result<String, String> {
-    let bytes =
-        file::read_whole("file", Path::new(path), MAX_FILE).map_err(|error| error.to_string())?;
+    let bytes = file::read("file", Path::new(path), MAX_FILE).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 

@@ -19,11 +19,11 @@ pub(super) fn examine() -> Option<Finding> {
     }
     // Of an instance, because the unit itself is a template. systemd knows what its drop-in files change.
     let instance = SERVICE_UNIT.replace('@', "@doctor");
-    let asked = Command::new("systemctl")
+    let scenario = Command::new("systemctl")
         .args(["show", "--property=ExecStart", "--value", &instance])
         .output()
         .ok()?;
-    let program = program_of(&String::from_utf8_lossy(&asked.stdout))?;
+    let program = program_of(&String::from_utf8_lossy(&scenario.stdout))?;
     Some(of_program(&program))
 }
 
