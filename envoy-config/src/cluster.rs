@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jetway_core::capacity;
 use jetway_core::config::{Config, Endpoint, Origin, Route, UpstreamTls, Upstreams};
+use jetway_core::limits;
 
 use crate::endpoint::{Discovery, endpoint};
 use crate::yaml::Map;
@@ -197,9 +197,9 @@ fn socket_choice(name: &str) -> Map {
 /// Returns the circuit breakers that the bundled host has, too.
 fn breakers() -> Map {
     let threshold = Map::new()
-        .set("max_connections", capacity::UPSTREAM_CONNECTIONS)
-        .set("max_pending_requests", capacity::UPSTREAM_PENDING)
-        .set("max_requests", capacity::UPSTREAM_REQUESTS);
+        .set("max_connections", limits::UPSTREAM_CONNECTIONS)
+        .set("max_pending_requests", limits::UPSTREAM_PENDING)
+        .set("max_requests", limits::UPSTREAM_REQUESTS);
     Map::new().set("thresholds", vec![threshold])
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jetway_core::config::{Config, Listener};
 use jetway_core::contract::{ROUTE_HEADER, TRANSFER_ENCODING_HEADER};
-use jetway_core::head_size;
+use jetway_core::http::head_size;
 
 use crate::yaml::Map;
 use crate::{Error, Options, access_log, local_reply, route, wasm};

@@ -1,8 +1,8 @@
 //! What visitors see when the application does not answer: the same page as the bundled host's.
 
 use jetway_core::config::Config;
-use jetway_core::outage::Outage;
-use jetway_core::page::{Look, Page};
+use jetway_core::http::page::{Page, Theme};
+use jetway_core::http::upstream_failure::UpstreamFailure;
 
 use crate::yaml::{Map, Yaml, is_special};
 
@@ -26,20 +26,20 @@ const RETRY_AFTER: &str = "5";
 
 /// Envoy's own answers: for each kind of outage a page, and JSON for those who do not accept one.
 pub(crate) fn local_reply(config: &Config) -> Map {
-    let look = Look::new(&config.branding);
-    let mappers: Vec<Map> = Outage::ALL
+    let look = Theme::new(&config.branding);
+    let mappers: Vec<Map> = UpstreamFailure::ALL
         .into_iter()
         .flat_map(|outage| [page(outage, &look), json(outage)])
         .collect();
     Map::new().set("mappers", mappers)
 }
 
-fn page(outage: Outage, look: &Look) -> Map {
+fn page(outage: UpstreamFailure, look: &Theme) -> Map {
     let html = look.render_refusal(Page {
         title: outage.title(),
         text: outage.explanation(),
-        note: Outage::ADVICE,
-        link: Some(Outage::AGAIN),
+        note: UpstreamFailure::ADVICE,
+        link: Some(UpstreamFailure::AGAIN),
         request_id: ID_PLACE,
         ..Page::default()
     });
@@ -68,7 +68,7 @@ fn page(outage: Outage, look: &Look) -> Map {
     )
 }
 
-fn json(outage: Outage) -> Map {
+fn json(outage: UpstreamFailure) -> Map {
     let error = outage.explanation().trim_end_matches('.');
     let fields = Map::new()
         .set("status", "%RESPONSE_CODE%")
@@ -89,7 +89,7 @@ fn json(outage: Outage) -> Map {
 const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
 
 fn mapper(
-    outage: Outage,
+    outage: UpstreamFailure,
     mut filters: Vec<Map>,
     mut headers: Vec<(&'static str, String)>,
     format: Map,
@@ -127,11 +127,13 @@ fn mapper(
 }
 
 /// What is not an answer of the module or of an upstream.
-fn cause(outage: Outage) -> Map {
+fn cause(outage: UpstreamFailure) -> Map {
     let flags = match outage {
-        Outage::Undecided => None,
-        Outage::Overloaded => Some(vec![OVERFLOW]),
-        Outage::BadAnswer | Outage::Unreachable | Outage::TooSlow => Some(FAILED_UPSTREAM.to_vec()),
+        UpstreamFailure::Undecided => None,
+        UpstreamFailure::Overloaded => Some(vec![OVERFLOW]),
+        UpstreamFailure::BadAnswer | UpstreamFailure::Unreachable | UpstreamFailure::TooSlow => {
+            Some(FAILED_UPSTREAM.to_vec())
+        }
     };
     if let Some(flags) = flags {
         return Map::new().set("response_flag_filter", Map::new().set("flags", flags));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jetway_core::capacity::CLIENT_CONNECTIONS;
+use jetway_core::limits::CLIENT_CONNECTIONS;
 
 /// Places and limits that belong to one Envoy installation. [`Options::default`] fits Debian and its relatives.
 #[derive(Clone, Debug, PartialEq, Eq)]

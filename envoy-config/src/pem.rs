@@ -86,7 +86,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jetway_core::config::Secret;
+    use jetway_core::secret::Secret;
 
     fn text(pem: &str) -> Pem {
         Pem::Text(Secret::new(pem.as_bytes().to_vec()))

@@ -1,6 +1,6 @@
 //! What the module needs of the operator's file.
 
-use jetway_core::config::key::{Key, Kind, Treatment};
+use jetway_core::config::key::{Key, Kind, Support};
 use jetway_core::config::keys::GLOBAL;
 use serde_json::{Map, Value};
 
@@ -63,10 +63,10 @@ fn needed(map: &Map<String, Value>, table: &'static [Key]) -> Map<String, Value>
 fn is_needed(key: &Key) -> bool {
     match key.treatment {
         _ if matches!(key.kind, Kind::Secret) => false,
-        Treatment::Honoured(by) | Treatment::Translated(by, _) => {
+        Support::Supported(by) | Support::Translated(by, _) => {
             by.filter || READ_ALONG.contains(&key.name)
         }
-        Treatment::Ignored(_) | Treatment::Refused(_) => false,
+        Support::Ignored(_) | Support::Refused(_) => false,
     }
 }
 

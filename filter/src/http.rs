@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use jetway_core::gate::open_stream::BEGINNING;
+use jetway_core::gate::step::Forwarded;
 use jetway_core::gate::{Gate, refuse_status};
-use jetway_core::step::Forwarded;
-use jetway_core::watched::BEGINNING;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};

@@ -3,14 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use jetway_core::env::Timestamp;
 use jetway_core::gate::Gate;
-use jetway_core::repeats::Summary;
-use jetway_core::request::{Request, read_address};
-use jetway_core::step::{
-    Edit, Forward, MAX_PROVIDER_BODY, ProviderCall, ProviderReply, Reply, Step,
-};
-use jetway_core::waiting::Waiting;
+use jetway_core::gate::step::{Forward, Step};
+use jetway_core::gate::waiting::Waiting;
+use jetway_core::http::edit::Edit;
+use jetway_core::http::forwarded::read_address;
+use jetway_core::http::reply::Reply;
+use jetway_core::http::request::Request;
+use jetway_core::oidc::call::{MAX_PROVIDER_BODY, ProviderCall, ProviderReply};
+use jetway_core::refusal::repeats::Summary;
+use jetway_core::time::Timestamp;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
@@ -102,7 +104,7 @@ fn perform(
     mut step: Step,
     request: &Request<'_>,
 ) -> Action {
-    if plugin.gate.has_renewals() {
+    if plugin.gate.has_refreshes() {
         plugin.tick_within(SOON);
     }
     // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, and a request that cannot
@@ -156,7 +158,7 @@ fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Ph
             return Action::Pause;
         }
     }
-    if let Some(watched) = forward.take_watched() {
+    if let Some(watched) = forward.take_open_stream() {
         plugin.watched.borrow_mut().insert(stream.id, watched);
     }
     if let Some(warning) = forward.warning() {

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use jetway_core::env::{Env, NoRandomness, Timestamp};
+use jetway_core::env::{Env, NoRandomness};
 use jetway_core::gate::Gate;
-use jetway_core::renewal::Renewing;
-use jetway_core::repeats::Repeats;
-use jetway_core::shared::SharedData;
-use jetway_core::step::Forwarded;
-use jetway_core::waiting::Waiting;
-use jetway_core::watched::{RecheckRound, Watched};
+use jetway_core::gate::Refreshing;
+use jetway_core::gate::open_stream::{OpenStream, RecheckRound};
+use jetway_core::gate::step::Forwarded;
+use jetway_core::gate::waiting::Waiting;
+use jetway_core::refusal::repeats::Repeats;
+use jetway_core::store::SharedData;
+use jetway_core::time::Timestamp;
 use proxy_wasm::hostcalls;
 
 /// How often to look after held requests and the provider, while there are held requests.
@@ -33,10 +34,10 @@ pub(crate) struct Plugin {
     pub(crate) name: String,
     /// Calls to the provider that are out, by token.
     pub(crate) calls: RefCell<HashMap<u32, Pending>>,
-    /// Requests that wait for the provider's metadata or for the renewal of their session.
+    /// Requests that wait for the provider's metadata or for the refresh of their session.
     pub(crate) held: RefCell<Vec<Held>>,
     /// What the permissions of requests that were let through rest on, until they are over.
-    pub(crate) watched: RefCell<HashMap<u32, Watched>>,
+    pub(crate) watched: RefCell<HashMap<u32, OpenStream>>,
     /// When the last recheck of all of them began.
     pub(crate) looked_at: Cell<Timestamp>,
     /// The streams that are left of that recheck.
@@ -53,8 +54,8 @@ pub(crate) enum Pending {
     Provider,
     /// One request that waits.
     Request(Stream, Waiting),
-    /// The renewal of a session, for everybody who has it.
-    Renewal(Box<Renewing>),
+    /// The refresh of a session, for everybody who has it.
+    RefreshGrant(Box<Refreshing>),
 }
 
 /// A request that is held.

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use jetway_core::config::Config;
 use jetway_core::contract::SECRET_VARIABLES;
 use jetway_core::gate::Gate;
+use jetway_core::gate::Progress;
+use jetway_core::gate::open_stream::{Recheck, RecheckRound};
+use jetway_core::oidc::call::{ProviderCall, ProviderReply};
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
-use jetway_core::renewal::Progress;
-use jetway_core::step::{ProviderCall, ProviderReply};
-use jetway_core::watched::{Recheck, RecheckRound};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -54,7 +54,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
-        with_env(|env| plugin.gate.put_in_force(&plugin.name, env));
+        with_env(|env| plugin.gate.publish_policies(&plugin.name, env));
         match with_env(|env| plugin.gate.due(env)) {
             ProviderDue::Call(call) => fetch(plugin, &call),
             ProviderDue::Ready => wake_all(plugin),
@@ -63,11 +63,11 @@ impl RootContext for Root {
         if let Some(warning) = plugin.gate.take_provider_warning() {
             log::warn!("{warning}");
         }
-        send_renewals(plugin);
+        send_refreshs(plugin);
         give_up_late(plugin);
         recheck_streams(plugin);
         sum_up(plugin);
-        let is_busy = plugin.gate.has_renewals() || !plugin.round.borrow().is_over();
+        let is_busy = plugin.gate.has_refreshes() || !plugin.round.borrow().is_over();
         plugin.tick_every(if is_busy {
             SOON
         } else if plugin.held.borrow().is_empty() {
@@ -131,9 +131,9 @@ pub(crate) fn answered(plugin: &Plugin, token: u32, headers: usize) {
                 resume(plugin, &stream, waiting, reply);
             }
         }),
-        Some(Pending::Renewal(renewing)) => {
+        Some(Pending::RefreshGrant(refreshing)) => {
             let progress = with_answer(headers, |reply| {
-                with_env(|env| renewing.resume(&plugin.gate, reply, env))
+                with_env(|env| refreshing.resume(&plugin.gate, reply, env))
             });
             go_on(plugin, progress);
         }
@@ -144,26 +144,26 @@ pub(crate) fn answered(plugin: &Plugin, token: u32, headers: usize) {
 
 /// Sends what waits for the timer. Only a call of the root context is answered whatever becomes of the request that is the
 /// reason for it, and an answer that is lost takes a session's only refresh token with it.
-fn send_renewals(plugin: &Plugin) {
-    while let Some((call, renewing)) = with_env(|env| plugin.gate.next_renewal(env)) {
-        go_on(plugin, Progress::Call(call, renewing));
+fn send_refreshs(plugin: &Plugin) {
+    while let Some((call, refreshing)) = with_env(|env| plugin.gate.next_refresh(env)) {
+        go_on(plugin, Progress::Call(call, refreshing));
     }
 }
 
 fn go_on(plugin: &Plugin, mut progress: Progress) {
-    // A call that cannot even be sent is answered on the spot; each answer moves the renewal on, so this ends.
+    // A call that cannot even be sent is answered on the spot; each answer moves the refresh on, so this ends.
     loop {
         match progress {
-            Progress::Call(call, renewing) => match send(&call) {
+            Progress::Call(call, refreshing) => match send(&call) {
                 Ok(token) => {
                     let mut calls = plugin.calls.borrow_mut();
-                    calls.insert(token, Pending::Renewal(renewing));
+                    calls.insert(token, Pending::RefreshGrant(refreshing));
                     return;
                 }
                 Err(status) => {
                     log::warn!("{call:?} could not be sent: {status:?}");
                     let nothing = &ProviderReply::NONE;
-                    progress = with_env(|env| renewing.resume(&plugin.gate, nothing, env));
+                    progress = with_env(|env| refreshing.resume(&plugin.gate, nothing, env));
                 }
             },
             Progress::Over(event) => {

@@ -147,7 +147,8 @@ fn the_pinned_key_is_the_public_half() -> Result<()> {
     place.setup(&["-c", "jetway.yaml"])?;
     let pinned = place.text("etc/jetway/cockpit-session.jwks")?;
     let key = std::fs::read(place.folder.path().join("signing-key.pem"))?;
-    let key = jetway_core::assertion::AssertionKey::from_pem(&key).map_err(anyhow::Error::msg)?;
+    let key = jetway_core::session::signing_key::AssertionKey::from_pem(&key)
+        .map_err(anyhow::Error::msg)?;
     assert_eq!(pinned.trim_end(), key.key_set());
     ensure!(!pinned.contains("\"d\""), "the private half stays here");
     let conf = place.text("etc/jetway/cockpit-session.conf")?;

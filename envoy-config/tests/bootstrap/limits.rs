@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jetway_core::capacity::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING, UPSTREAM_REQUESTS};
+use jetway_core::limits::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING, UPSTREAM_REQUESTS};
 
 use super::*;
 
@@ -31,11 +31,11 @@ fn everything_has_a_limit() {
     }
     // N-12: the module refuses less, with a page, and the proxy is not to forestall it.
     let kib = http["max_request_headers_kb"].as_u64().unwrap();
-    assert_eq!(kib * 1024, jetway_core::head_size::READ_BYTES as u64);
+    assert_eq!(kib * 1024, jetway_core::http::head_size::READ_BYTES as u64);
     let common = &http["common_http_protocol_options"];
     assert_eq!(
         common["max_headers_count"],
-        jetway_core::head_size::READ_FIELDS
+        jetway_core::http::head_size::READ_FIELDS
     );
     assert_eq!(http["common_http_protocol_options"]["idle_timeout"], "300s");
     let monitor = &envoy["overload_manager"]["resource_monitors"][0]["typed_config"];

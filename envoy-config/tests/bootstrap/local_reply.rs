@@ -1,8 +1,8 @@
 //! What Envoy answers itself, instead of an application or the module.
 
 use jetway_core::config::Config;
-use jetway_core::outage::Outage;
-use jetway_core::page::Look;
+use jetway_core::http::page::Theme;
+use jetway_core::http::upstream_failure::UpstreamFailure;
 
 use super::*;
 
@@ -22,8 +22,8 @@ fn html(mapper: &Value) -> Option<&str> {
 #[test]
 fn every_outage_is_a_page_and_json() {
     let mappers = mappers(&file());
-    assert_eq!(mappers.len(), 2 * Outage::ALL.len());
-    for (pair, outage) in mappers.chunks(2).zip(Outage::ALL) {
+    assert_eq!(mappers.len(), 2 * UpstreamFailure::ALL.len());
+    for (pair, outage) in mappers.chunks(2).zip(UpstreamFailure::ALL) {
         assert!(html(&pair[0]).unwrap().contains(outage.title()));
         let fields = &pair[1]["body_format_override"]["json_format"];
         assert_eq!(fields["request_id"], "%REQ(X-REQUEST-ID)%");
@@ -48,7 +48,7 @@ fn the_operators_words_are_no_commands_of_envoy() {
     let mut file = with("page_name", json!("100 %REQ(COOKIE)% \u{feff}"));
     file["error_message_first_paragraph"] = json!("50 % of us");
     let config = Config::read(&file, &|_| None).unwrap().config;
-    let [(_, policy), ..] = Look::new(&config.branding).headers(None);
+    let [(_, policy), ..] = Theme::new(&config.branding).headers(None);
     for mapper in mappers(&file) {
         let headers = mapper["headers_to_add"].as_array().unwrap();
         let Some(html) = html(&mapper) else {

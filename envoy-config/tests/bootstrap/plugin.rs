@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use jetway_core::config::{Route, Target, UpstreamTls};
 use jetway_core::contract::SECRET_VARIABLES;
-use jetway_core::forwarded::TrustedProxies;
+use jetway_core::http::forwarded::TrustedProxies;
 
 #[test]
 fn no_secret_is_in_the_file() {
@@ -110,7 +110,7 @@ fn the_same(file: &Value) {
         let asked = config.listener.client_authority.is_some();
         format!(
             "{asked} {:?} {:#?} {:#?} {:#?} {:#?}",
-            TrustedProxies::of(&config.listener),
+            config.listener.trusted_proxies(),
             config.routes,
             config.provider,
             config.session,

@@ -4,7 +4,6 @@ mod branding;
 mod duration;
 mod email_trust;
 mod error;
-mod findings;
 mod header_name;
 pub mod key;
 pub mod keys;
@@ -14,30 +13,29 @@ mod pem;
 mod provider_kind;
 mod reader;
 mod route;
-mod userinfo;
 mod variables;
 
 pub use branding::{Branding, Contact, MAX_IMAGE, Shades};
 pub use email_trust::{EmailProof, EmailTrust, EmailVerification};
-pub use error::{ConfigError, Loaded, Problem, Warning};
-pub use findings::nearest;
+pub use error::{ConfigError, Loaded};
 pub use origin::Origin;
 pub use pem::Pem;
 pub use provider_kind::ProviderKind;
 pub use route::{
     CockpitSettings, Endpoint, FixedResponse, FoundBy, From, HeaderRewrite, HostHeader, PathMatch,
     PathPattern, PathRewrite, Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route,
-    Substitution, Target, UpstreamTls, Upstreams,
+    RouteNumber, Substitution, Target, UpstreamTls, Upstreams,
 };
-pub use userinfo::{sentence_without_userinfo, userinfo, without_userinfo};
 pub use variables::{Overridden, override_by_variables};
 
-pub(crate) use findings::{Findings, Place, quoted};
 pub(crate) use route::LOGIN_HEADERS;
 
 use std::time::Duration;
 
-use crate::assertion::AssertionKey;
+use crate::http::forwarded::TrustedProxies;
+use crate::secret::Secret;
+
+use crate::session::signing_key::AssertionKey;
 
 /// A whole configuration file.
 #[derive(Debug)]
@@ -112,6 +110,13 @@ impl Listener {
     pub fn port(&self) -> u16 {
         let port = self.address.rsplit_once(':').map(|(_, port)| port);
         port.and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
+    /// Returns the proxies in front of this listener that may be believed about the client.
+    #[must_use]
+    pub fn trusted_proxies(&self) -> TrustedProxies {
+        let hops = usize::try_from(self.trusted_hops).unwrap_or(usize::MAX);
+        TrustedProxies::new(hops, !self.insecure)
     }
 }
 
@@ -196,10 +201,6 @@ pub enum ClientAuth {
     None,
 }
 
-/// Longest session that a file may ask for: browsers keep no cookie beyond 400 days (RFC 6265bis), and nobody should be
-/// signed in that long.
-pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// How sessions are sealed and how long they last.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -241,34 +242,4 @@ pub struct SignInHost {
     pub host: String,
     /// Its origin, `https://host[:port]`.
     pub origin: String,
-}
-
-/// Bytes that never appear in a log, a page or `Debug` output, and are wiped when dropped.
-#[derive(Clone, Default, zeroize::ZeroizeOnDrop)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes ownership of the bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes themselves, for the one place that uses them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Whether there are no bytes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::env::Timestamp;
-use crate::policy::ClientCertificate;
+use crate::http::client_certificate::ClientCertificate;
+use crate::time::Timestamp;
 
 /// A request that somebody wonders about.
 #[derive(Clone, Copy, Debug)]

@@ -1,79 +1,84 @@
 //! The order of decisions about one request.
 
+mod active_policies;
+mod address_limit;
 mod answer;
-mod bounces;
-mod caching;
+mod authenticate;
 mod callback;
 mod clear_cookies;
 mod cockpit;
+mod cross_host_sign_in;
 mod endpoints;
-mod errand;
 mod explain;
 mod forged;
 mod forward;
+mod header_rules;
 mod key_lookup;
-mod plan;
+mod login_loop;
+pub mod open_stream;
 mod program;
 mod provider_logout;
-mod renew;
+mod refresh;
 mod revoked;
 mod rewrite;
 mod routes;
 mod shrink;
 mod sign_in;
 mod sign_out;
+pub mod step;
+mod stream_recheck;
 mod terms;
 mod upgrade;
-mod visit;
-mod watch;
+pub mod waiting;
 mod who_am_i;
 
 pub use answer::{AnswerEdits, refuse_status};
-pub(crate) use caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
-pub(crate) use callback::Landing;
-pub(crate) use cockpit::Standing;
+pub(crate) use callback::SignInResult;
+pub(crate) use cockpit::CockpitIdentity;
 pub use cockpit::cookie::Binding;
-pub(crate) use key_lookup::KeyLookup;
+pub use refresh::refreshing::{Progress, Refreshing};
 pub use rewrite::{upstream_host, upstream_target};
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use crate::assertion::{Assertions, needed_claims};
-use crate::client_certificate::CertificateReader;
-use crate::config::{BearerFormat, Config, ProviderKind, Route, Target};
-use crate::cookie::CookieNames;
+use crate::config::{BearerFormat, Config, ProviderKind, Route, RouteNumber, Target};
 use crate::env::Env;
-use crate::forwarded::TrustedProxies;
-use crate::head_size::is_too_large;
-use crate::header::Reserved;
-use crate::in_force::InForce;
-use crate::needs::ClaimNeeds;
+use crate::gate::active_policies::ActivePolicies;
+use crate::gate::open_stream::OpenStream;
+use crate::gate::step::{Forward, Step};
+use crate::http::client_certificate::CertificateReader;
+use crate::http::cookie::CookieNames;
+use crate::http::forwarded::TrustedProxies;
+use crate::http::head_size::is_too_large;
+use crate::http::header::Reserved;
+use crate::http::page::Theme;
+use crate::http::path::without_parameters;
+use crate::http::reply::{Audience, Extras, Reply, plain, refuse};
+use crate::http::request::{Parsed, Request};
+use crate::http::websocket;
+use crate::oidc::call::ProviderReply;
 use crate::oidc::claims::Claims;
 use crate::oidc::email;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
-use crate::page::Look;
-use crate::path::without_parameters;
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
 use crate::refusal::{BadRequest, Refusal};
-use crate::renewal::{Queue, Standings};
-use crate::reply::{Audience, Extras, plain, refuse};
-use crate::request::{Parsed, Request};
-use crate::revocation::Revocations;
-use crate::seal::Sealer;
+use crate::session::assertion::{Assertions, needed_claims};
+use crate::session::claim_filter::ClaimFilter;
+use crate::session::refresh::Queue;
+use crate::session::refresh_state::RefreshCache;
+use crate::session::revocation::Revocations;
+use crate::session::seal::Sealer;
 use crate::session::{Session, SessionReader};
-use crate::step::{Forward, ProviderReply, Reply, RouteNumber, Step};
-use crate::watched::Watched;
-use crate::websocket;
+use authenticate::Authentication;
 use cockpit::cookie::Binder;
 use forged::ForgedTokens;
-use plan::Plan;
+use header_rules::HeaderRules;
 use program::BearerTokens;
-use renew::Due;
+use refresh::Due;
 use routes::{HTTPS, KnownOrigin, RouteIndex};
 use upgrade::refused_upgrade;
-use visit::Visit;
 
 /// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1): upstreams may take fewer of these.
 const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -84,7 +89,7 @@ pub struct Gate {
     config: Config,
     index: RouteIndex,
     /// The header work of each route, in the order of `config.routes`.
-    plans: Vec<Plan>,
+    plans: Vec<HeaderRules>,
     reserved: Reserved,
     cookies: CookieNames,
     sealer: Option<Sealer>,
@@ -99,22 +104,22 @@ pub struct Gate {
     assertions: Assertions,
     bearers: BearerTokens,
     provider: Option<Provider>,
-    /// How sessions stand that were renewed.
-    standings: Standings,
-    /// Sessions whose renewal waits for the timer.
-    renewals: Queue,
-    in_force: OnceCell<InForce>,
+    /// How sessions stand that were refreshed.
+    refresh_cache: RefreshCache,
+    /// Sessions whose refresh waits for the timer.
+    refreshes: Queue,
+    active_policies: OnceCell<ActivePolicies>,
     /// The claims that sessions keep.
-    needs: ClaimNeeds,
+    needs: ClaimFilter,
     /// Those of them that policies ask for.
-    policy_needs: ClaimNeeds,
+    policy_needs: ClaimFilter,
     /// On what terms sessions are made.
     terms: String,
     asks_for_address: bool,
     /// Whether a route takes the provider's tokens.
     takes_tokens: bool,
     /// How pages look.
-    look: Rc<Look>,
+    look: Rc<Theme>,
 }
 
 /// Where a request leads, before anybody asks who sent it.
@@ -147,7 +152,7 @@ impl Found<'_> {
 struct Chosen<'g> {
     number: RouteNumber,
     route: &'g Route,
-    plan: &'g Plan,
+    plan: &'g HeaderRules,
 }
 
 impl Gate {
@@ -162,17 +167,20 @@ impl Gate {
                 .filter_map(|route| route.cockpit.as_ref())
         };
         let user_claims = || cockpits().filter_map(|cockpit| cockpit.user_claim.as_deref());
-        let mut policy_needs = ClaimNeeds::of(policies());
-        policy_needs.tell(user_claims());
-        let mut needs = ClaimNeeds::of(policies());
-        needs.tell(user_claims());
+        let mut policy_needs = ClaimFilter::of(policies());
+        policy_needs.keep_all(user_claims());
+        let mut needs = ClaimFilter::of(policies());
+        needs.keep_all(user_claims());
         let identity = &config.identity;
-        if plan::tells_identity(&config) {
-            needs.tell(needed_claims(identity));
+        if header_rules::tells_identity(&config) {
+            needs.keep_all(needed_claims(identity));
         }
         let claim_headers = identity.claim_headers.iter().map(|(name, _)| name.as_str());
         let reserved_headers = identity.reserved_headers.iter().map(String::as_str);
-        let plans = config.routes.iter().map(|route| Plan::of(route, identity));
+        let plans = config
+            .routes
+            .iter()
+            .map(|route| HeaderRules::of(route, identity));
         let secret = config.session.secret.as_ref();
         let provider = config.provider.as_ref();
         let email_trust = provider.map(|provider| &provider.email_trust);
@@ -189,19 +197,19 @@ impl Gate {
             revocations: Revocations::default(),
             forged: ForgedTokens::default(),
             certificates: CertificateReader::new(config.listener.client_authority.is_some()),
-            proxies: TrustedProxies::of(&config.listener),
+            proxies: config.listener.trusted_proxies(),
             assertions: Assertions::default(),
             bearers: BearerTokens::default(),
-            standings: Standings::default(),
-            renewals: Queue::default(),
-            in_force: OnceCell::new(),
+            refresh_cache: RefreshCache::default(),
+            refreshes: Queue::default(),
+            active_policies: OnceCell::new(),
             needs,
             terms: terms::digest(&policy_needs, email_trust),
             policy_needs,
             asks_for_address: policies().any(Policy::asks_for_address)
                 || cockpits().next().is_some(),
             takes_tokens: takes_tokens(&config),
-            look: Rc::new(Look::new(&config.branding)),
+            look: Rc::new(Theme::new(&config.branding)),
             provider: config.provider.take().map(Provider::new),
             config,
         }
@@ -246,7 +254,7 @@ impl Gate {
             }
         }
         let due = visit.session.as_ref();
-        let due = due.map_or(Due::No, |session| self.renew_when_due(session, env));
+        let due = due.map_or(Due::No, |session| self.refresh_when_due(session, env));
         if let Due::Overdue { until } = due {
             return Step::Hold { until };
         }
@@ -267,13 +275,17 @@ impl Gate {
         &self,
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
-        visit: &Visit,
+        visit: &Authentication,
         env: &mut Env<'_>,
     ) -> Step {
         let certificate = self.certificates.read(request.certificate);
         let path = request.decoded_path();
         let session = visit.session.as_deref();
-        let facts = request.facts(&path, session, certificate.as_fact(), env.now);
+        let facts = Facts {
+            session,
+            certificate: certificate.as_fact(),
+            ..Facts::of(request, &path, env.now)
+        };
         let cookies = self.visit_cookies(request, visit, env);
         match Self::judge(chosen.route, &facts) {
             Decision::Allow(permit) => {
@@ -282,8 +294,9 @@ impl Gate {
                     Step::Forward(forward) => {
                         let session = visit.session.clone();
                         let cockpit = chosen.route.cockpit.as_ref();
-                        let standing = cockpit.and_then(|cockpit| Standing::of(cockpit, &facts));
-                        let watched = Watched::new(chosen.number, &facts, session, &certificate);
+                        let standing =
+                            cockpit.and_then(|cockpit| CockpitIdentity::of(cockpit, &facts));
+                        let watched = OpenStream::new(chosen.number, &facts, session, &certificate);
                         let watched = watched.in_cockpit(standing);
                         Step::Forward(forward.with_cookies(cookies).watched(watched))
                     }
@@ -363,19 +376,19 @@ impl Gate {
         if let Some(refusal) = refused_upgrade(request, chosen.route) {
             return self.refuse(request, refusal);
         }
-        let entry = match self.enter(request, chosen, facts) {
-            Ok(entry) => entry,
+        let access = match self.authorize_cockpit(request, chosen, facts) {
+            Ok(access) => access,
             Err(step) => return *step,
         };
         match &chosen.route.target {
             Target::Upstreams(_) => {
-                let binding = entry.as_ref().map(|entry| self.bind(request, entry));
+                let binding = access.as_ref().map(|access| self.bind(request, access));
                 let binding = match binding.transpose() {
                     Ok(binding) => binding,
                     Err(refusal) => return self.refuse(request, refusal),
                 };
-                let entry = entry.as_ref().zip(binding.as_ref());
-                match self.edits(request, chosen, facts, entry, told, env) {
+                let access = access.as_ref().zip(binding.as_ref());
+                match self.edits(request, chosen, facts, access, told, env) {
                     Ok(edits) => {
                         let forward = Forward::new(permit, chosen.number, edits.edits);
                         let forward = forward.switching(request.upgrade.is_some());
@@ -439,7 +452,7 @@ impl Gate {
     }
 
     /// Claims under the names that they have everywhere: Ping tells the address as `mail`.
-    pub(crate) fn translate(&self, mut claims: Claims) -> Claims {
+    pub(crate) fn normalize_claims(&self, mut claims: Claims) -> Claims {
         let kind = self
             .provider
             .as_ref()
@@ -454,13 +467,13 @@ impl Gate {
     }
 
     /// Whether the file's policies or headers want to know what these claims do not say, so that UserInfo is worth a call.
-    pub(crate) fn lacks_claims(&self, claims: &Claims) -> bool {
+    pub(crate) fn is_missing_claims(&self, claims: &Claims) -> bool {
         let trust = self
             .provider
             .as_ref()
             .map(|provider| &provider.settings().email_trust);
         !claims.contains_key("email")
-            || self.needs.lacks(claims)
+            || self.needs.is_missing_any(claims)
             || trust.is_some_and(|trust| email::is_unproven(claims, trust))
     }
 

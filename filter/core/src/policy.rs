@@ -12,8 +12,8 @@ mod time;
 mod trace;
 pub mod words;
 
-use crate::path::without_decoded_parameters;
-pub use certificate::{Certificate, CertificateMatcher, ClientCertificate};
+use crate::http::path::without_decoded_parameters;
+pub use certificate::CertificateMatcher;
 pub use criterion::{Criterion, Facts};
 pub use list::ListMatcher;
 pub use matcher::StringMatcher;

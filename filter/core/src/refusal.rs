@@ -1,11 +1,13 @@
 //! Every way in which a visitor is told no, in one closed list.
 
+pub mod repeats;
+
 /// Why a request is not forwarded. One table each maps it to a status, a title and a word for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The request has no single meaning.
     BadRequest(BadRequest),
-    /// More cookies and headers than are forwarded, see [`crate::head_size`].
+    /// More cookies and headers than are forwarded, see [`crate::http::head_size`].
     HeadTooLarge,
     /// `TRACE`, `CONNECT`, or a method that one of our own endpoints does not have.
     MethodNotAllowed,

@@ -1,5 +1,16 @@
 //! A visitor's session: what the provider said about them, sealed into a cookie.
 
+pub(crate) mod activity;
+pub mod assertion;
+pub mod claim_filter;
+pub mod refresh;
+pub(crate) mod refresh_state;
+pub(crate) mod replay;
+pub(crate) mod revocation;
+pub mod seal;
+pub mod signing_key;
+pub mod unix_user;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -7,9 +18,8 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
-use crate::seal::{Purpose, Sealer};
+use crate::session::seal::{Purpose, Sealer};
+use crate::time::Timestamp;
 
 /// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
 /// and the sign-out works without it, by one question more at the provider.
@@ -54,7 +64,7 @@ pub struct Session {
     pub provider_session: Option<String>,
     /// How the provider is asked whether all this still holds.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    pub renewal: Option<Renewal>,
+    pub refresh: Option<RefreshGrant>,
     /// The ID token, for the provider's sign-out (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
@@ -66,9 +76,9 @@ pub struct Session {
     child: Option<String>,
 }
 
-/// How a session is renewed with the provider (RFC 6749 section 6).
+/// How a session is refreshed with the provider (RFC 6749 section 6).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Renewal {
+pub struct RefreshGrant {
     /// The refresh token. Many providers take each only once, and end the whole grant when one comes twice. That is why a
     /// program's session has none: its value never changes, and the token would soon be an old one. It takes the newest
     /// form of the session from what the workers share.
@@ -83,7 +93,7 @@ pub struct Renewal {
     /// The beginning of the sign-in's nonce, which later ID tokens may repeat.
     #[serde(rename = "n")]
     pub nonce: String,
-    /// How often it was renewed: the higher of two sessions of one name is the one in force.
+    /// How often it was refreshed: the higher of two sessions of one name is the one in force.
     #[serde(rename = "g", default)]
     pub generation: u32,
 }
@@ -98,9 +108,9 @@ impl std::fmt::Debug for Session {
     }
 }
 
-impl std::fmt::Debug for Renewal {
+impl std::fmt::Debug for RefreshGrant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Renewal")
+        f.debug_struct("RefreshGrant")
             .field("due_at", &self.due_at)
             .field("generation", &self.generation)
             .finish_non_exhaustive()
@@ -123,7 +133,7 @@ impl Session {
             expires_at: now.plus(lifetime_seconds).0,
             seen_at: now.0,
             provider_session: None,
-            renewal: None,
+            refresh: None,
             id_token: None,
             child: None,
         }
@@ -139,14 +149,14 @@ impl Session {
     }
 
     /// The session as a program gets it, used under this name from `now` on. A program signs nobody out at the provider,
-    /// and has no refresh token, see [`Renewal::refresh_token`].
+    /// and has no refresh token, see [`RefreshGrant::refresh_token`].
     #[must_use]
     pub fn handed_over(&self, child: String, now: Timestamp) -> Self {
         let mut handed = self.seen(now);
         handed.id_token = None;
         handed.child = Some(child);
-        if let Some(renewal) = &mut handed.renewal {
-            renewal.refresh_token = None;
+        if let Some(refresh) = &mut handed.refresh {
+            refresh.refresh_token = None;
         }
         handed
     }
@@ -174,7 +184,7 @@ impl Session {
         session
     }
 
-    /// Whether this form of a session replaces another one of the same name: it was renewed more often, or it has the
+    /// Whether this form of a session replaces another one of the same name: it was refreshed more often, or it has the
     /// refresh token that a program's lacks.
     #[must_use]
     pub fn replaces(&self, other: &Self) -> bool {
@@ -197,35 +207,15 @@ impl Session {
     }
 
     fn lacks_refresh_token(&self) -> bool {
-        let renewal = self.renewal.as_ref();
-        renewal.is_some_and(|renewal| renewal.refresh_token.is_none())
+        let refresh = self.refresh.as_ref();
+        refresh.is_some_and(|refresh| refresh.refresh_token.is_none())
     }
 
     /// Whether what the provider said is no longer current, and there is nothing to ask it again with.
     #[must_use]
     pub fn is_stranded(&self, now: Timestamp) -> bool {
-        let overdue = |renewal: &Renewal| now.0 >= renewal.overdue_at;
-        self.lacks_refresh_token() && self.renewal.as_ref().is_some_and(overdue)
-    }
-
-    /// Gives up the values of a claim that these needs do not name, and remembers that there were any.
-    pub(crate) fn give_up(&mut self, name: &str, needs: &ClaimNeeds) {
-        let Some(values) = self.claims.get_mut(name) else {
-            return;
-        };
-        let before = values.len();
-        if needs.names(name) {
-            needs.retain(name, values);
-        } else {
-            values.clear();
-        }
-        let is_changed = values.len() < before;
-        if !needs.names(name) {
-            self.claims.remove(name);
-        }
-        if is_changed {
-            self.incomplete.insert(name.to_owned());
-        }
+        let overdue = |refresh: &RefreshGrant| now.0 >= refresh.overdue_at;
+        self.lacks_refresh_token() && self.refresh.as_ref().is_some_and(overdue)
     }
 
     /// Names and values of all claims that the session keeps.
@@ -260,10 +250,10 @@ impl Session {
         }
     }
 
-    /// The same session with what a renewal said about the person. Its end stays, and so does its last request: a renewal
+    /// The same session with what a refresh said about the person. Its end stays, and so does its last request: a refresh
     /// is none.
     #[must_use]
-    pub fn renewed(&self, identity: Identity) -> Self {
+    pub fn refreshed(&self, identity: Identity) -> Self {
         Self {
             stated_email: identity.email.map(lower_case_domain),
             email_verified: identity.email_verified,
@@ -273,12 +263,12 @@ impl Session {
         }
     }
 
-    /// How often the session was renewed.
+    /// How often the session was refreshed.
     #[must_use]
     pub fn generation(&self) -> u32 {
-        self.renewal
+        self.refresh
             .as_ref()
-            .map_or(0, |renewal| renewal.generation)
+            .map_or(0, |refresh| refresh.generation)
     }
 
     /// Keeps an ID token for the provider's sign-out, unless there is none or it is too long for a cookie.
@@ -349,7 +339,7 @@ impl Session {
     /// Whether the session is good at `now`: not from the future beyond `leeway`, and before its end.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        now.0 < self.expires_at && self.signed_in_at <= now.plus(crate::oidc::LEEWAY).0
+        now.0 < self.expires_at && self.signed_in_at <= now.plus(crate::limits::LEEWAY).0
     }
 }
 
@@ -401,7 +391,7 @@ struct Remembered {
 pub struct OpenedSession {
     /// The session.
     pub session: Rc<Session>,
-    /// Whether the newest secret sealed it, see [`crate::seal::Opened`].
+    /// Whether the newest secret sealed it, see [`crate::session::seal::Opened`].
     pub by_newest: bool,
 }
 
@@ -491,7 +481,7 @@ fn same_bytes(left: &[u8], right: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::secret::Secret;
     use crate::testing::Fixture;
 
     fn session(now: Timestamp) -> Session {
@@ -509,8 +499,8 @@ mod tests {
         let session = session(Timestamp(1000));
         assert!(session.is_live(Timestamp(1099)));
         assert!(!session.is_live(Timestamp(1100)));
-        assert!(session.is_live(Timestamp(1000 - crate::oidc::LEEWAY)));
-        assert!(!session.is_live(Timestamp(999 - crate::oidc::LEEWAY)));
+        assert!(session.is_live(Timestamp(1000 - crate::limits::LEEWAY)));
+        assert!(!session.is_live(Timestamp(999 - crate::limits::LEEWAY)));
     }
 
     #[test]

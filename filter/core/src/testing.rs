@@ -6,8 +6,9 @@ use p256::ecdsa::{Signature, SigningKey};
 use serde_json::Value;
 
 use crate::config::{Config, ProviderSettings};
-use crate::env::{Env, Random, Timestamp};
-use crate::shared::LocalShared;
+use crate::env::{Env, Random};
+use crate::store::LocalShared;
+use crate::time::Timestamp;
 
 /// A virtual clock and a random source that repeats from run to run.
 pub(crate) struct Fixture {

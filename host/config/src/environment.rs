@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jetway_core::config::Problem;
 use jetway_core::config::keys::ROUTE;
+use jetway_core::diagnostics::Problem;
 use serde_json::Value;
 
 use crate::document::{Document, Place};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::file;
 use jetway_core::config::keys::visit;
-use jetway_core::config::{Problem, Warning};
+use jetway_core::diagnostics::{Problem, Warning};
 use serde_json::Value;
 
 use crate::value_at::value_at;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::file;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jetway_core::config::{MAX_IMAGE, Problem};
+use jetway_core::config::MAX_IMAGE;
+use jetway_core::diagnostics::Problem;
 use serde_json::{Map, Value};
 
 /// Keys that exist with the suffix `_file`, which is replaced by the one with `_url`.

@@ -6,7 +6,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::file;
-use jetway_core::config::{Config, Problem, Warning};
+use jetway_core::config::Config;
+use jetway_core::diagnostics::{Problem, Warning};
 use serde_json::Value;
 
 use crate::ConfigFile;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jetway_core::config::key::Treatment;
+use jetway_core::config::key::Support;
 use jetway_core::config::keys::{Written, visit};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub struct UsedKey {
     /// The number of its uses.
     pub count: usize,
     /// How it is supported; `None` for an unknown key.
-    pub treatment: Option<Treatment>,
+    pub treatment: Option<Support>,
 }
 
 impl UsedKey {
@@ -134,8 +134,8 @@ impl FlaggedPaths {
         let mut flagged = Self::default();
         visit(file, &mut |written| {
             let set = match written.key.map(|key| key.treatment) {
-                Some(Treatment::Honoured(_) | Treatment::Translated(..)) => return,
-                Some(Treatment::Ignored(_) | Treatment::Refused(_)) => &mut flagged.without_effect,
+                Some(Support::Supported(_) | Support::Translated(..)) => return,
+                Some(Support::Ignored(_) | Support::Refused(_)) => &mut flagged.without_effect,
                 None => &mut flagged.unknown,
             };
             if set.len() < MAX_MARKED {
@@ -197,10 +197,10 @@ Routes:
         let [ignored, routes, from, unknown] = usage.keys() else {
             panic!("four keys");
         };
-        assert!(matches!(routes.treatment, Some(Treatment::Honoured(_))));
+        assert!(matches!(routes.treatment, Some(Support::Supported(_))));
         assert_eq!(from.name(), "from");
         assert_eq!(unknown.treatment, None);
-        assert!(matches!(ignored.treatment, Some(Treatment::Ignored(_))));
+        assert!(matches!(ignored.treatment, Some(Support::Ignored(_))));
     }
 
     #[test]

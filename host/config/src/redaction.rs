@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use jetway_core::config::key::{Key, Kind};
-use jetway_core::config::{userinfo, without_userinfo};
+use jetway_core::diagnostics::{userinfo, without_userinfo};
 
 /// The key whose values are sent to upstreams. They are often passwords and tokens, under any name.
 const SENT_HEADERS: &str = "set_request_headers";

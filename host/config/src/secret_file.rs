@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::file;
 use jetway_core::config::key::{Key, Kind};
 use jetway_core::config::keys::visit;
-use jetway_core::config::{Problem, Warning};
+use jetway_core::diagnostics::{Problem, Warning};
 use serde_json::{Map, Value};
 
 use crate::file_permissions;

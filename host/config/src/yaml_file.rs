@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jetway_core::config::Problem;
+use jetway_core::diagnostics::Problem;
 use serde_json::Value;
 
 use crate::document::{Document, Duplicate, SyntaxError};

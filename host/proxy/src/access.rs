@@ -12,8 +12,8 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
-use jetway_core::env::Timestamp;
-use jetway_core::repeats::{Repeats, Summary};
+use jetway_core::refusal::repeats::{Repeats, Summary};
+use jetway_core::time::Timestamp;
 
 use crate::body::Progress;
 use crate::fault;
@@ -358,7 +358,10 @@ mod tests {
             })
         };
         let refused = answered(StatusCode::NOT_FOUND, &|_| {});
-        assert_eq!(refused.len() as u64, jetway_core::repeats::WHOLE + 1);
+        assert_eq!(
+            refused.len() as u64,
+            jetway_core::refusal::repeats::WHOLE + 1
+        );
         let summary = refused.last().unwrap()["fields"]["message"].as_str();
         assert!(
             summary.is_some_and(|line| line.starts_with("40 further requests of 203.0.113.9 ")),
@@ -373,7 +376,7 @@ mod tests {
     #[test]
     fn refused_connections_and_unreadable_requests_are_summed_up() {
         const ASKED: u64 = 50;
-        let whole = jetway_core::repeats::WHOLE;
+        let whole = jetway_core::refusal::repeats::WHOLE;
         let peer: SocketAddr = "203.0.113.9:1".parse().unwrap();
         let refused = logged(|| {
             for _ in 0..ASKED {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use jetway_core::outage::Outage;
-use jetway_core::page::{Look, Page};
+use jetway_core::http::page::{Page, Theme};
+use jetway_core::http::upstream_failure::UpstreamFailure;
 
 /// Why the proxy itself refuses or cannot complete a request. What the plugin refuses is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +72,15 @@ impl Fault {
     }
 
     /// What failed behind the request, when it is not the request.
-    const fn outage(self) -> Option<Outage> {
+    const fn outage(self) -> Option<UpstreamFailure> {
         match self {
             Self::Unreachable | Self::BrokenUpstream | Self::SlowConnect => {
-                Some(Outage::Unreachable)
+                Some(UpstreamFailure::Unreachable)
             }
-            Self::BadAnswer | Self::BadUpgrade => Some(Outage::BadAnswer),
-            Self::Overloaded => Some(Outage::Overloaded),
-            Self::SlowUpstream => Some(Outage::TooSlow),
-            Self::Undecided | Self::NoRoute => Some(Outage::Undecided),
+            Self::BadAnswer | Self::BadUpgrade => Some(UpstreamFailure::BadAnswer),
+            Self::Overloaded => Some(UpstreamFailure::Overloaded),
+            Self::SlowUpstream => Some(UpstreamFailure::TooSlow),
+            Self::Undecided | Self::NoRoute => Some(UpstreamFailure::Undecided),
             _ => None,
         }
     }
@@ -156,7 +156,7 @@ pub(crate) fn fault(
     fault: Fault,
     asked: &Asked,
     request_id: &HeaderValue,
-    look: &Look,
+    look: &Theme,
 ) -> FaultAnswer {
     let id = request_id.to_str().unwrap_or_default();
     let mut headers = headers(fault, asked);
@@ -173,7 +173,7 @@ pub(crate) fn fault(
 }
 
 /// What every page of the proxy's own carries.
-fn dress(headers: &mut HeaderMap, look: &Look) {
+fn dress(headers: &mut HeaderMap, look: &Theme) {
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/html; charset=utf-8"),
@@ -221,7 +221,7 @@ fn headers(fault: Fault, asked: &Asked) -> HeaderMap {
     headers
 }
 
-fn page(fault: Fault, id: &str, look: &Look) -> String {
+fn page(fault: Fault, id: &str, look: &Theme) -> String {
     let reason = fault.status().canonical_reason().unwrap_or("Error");
     let text = format!("{}.", capitalised(fault.text()));
     let id = plain(id);
@@ -235,8 +235,8 @@ fn page(fault: Fault, id: &str, look: &Look) -> String {
         None => page,
         Some(outage) => Page {
             title: outage.title(),
-            note: Outage::ADVICE,
-            link: Some(Outage::AGAIN),
+            note: UpstreamFailure::ADVICE,
+            link: Some(UpstreamFailure::AGAIN),
             ..page
         },
     })
@@ -287,7 +287,7 @@ mod tests {
             Fault::Unreachable,
             &asked("text/html,*/*"),
             &id,
-            &Look::default(),
+            &Theme::default(),
         );
         assert_eq!(
             page.headers[header::CONTENT_TYPE],
@@ -298,7 +298,7 @@ mod tests {
             text.contains("The application cannot be reached.") && text.contains("Request id id-1"),
             "{text}"
         );
-        let json = fault(Fault::Unreachable, &asked("*/*"), &id, &Look::default());
+        let json = fault(Fault::Unreachable, &asked("*/*"), &id, &Theme::default());
         let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(value["status"], 503);
         assert_eq!(value["request_id"], "id-1");
@@ -311,12 +311,12 @@ mod tests {
             Fault::Malformed("the Host header is missing"),
             &asked("*/*"),
             &id,
-            &Look::default(),
+            &Theme::default(),
         );
         assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(answer.headers[header::CONNECTION], "close");
         assert!(
-            !fault(Fault::Unreachable, &asked("*/*"), &id, &Look::default())
+            !fault(Fault::Unreachable, &asked("*/*"), &id, &Theme::default())
                 .headers
                 .contains_key(header::CONNECTION)
         );
@@ -325,7 +325,12 @@ mod tests {
     #[test]
     fn an_id_cannot_become_markup() {
         let id = HeaderValue::from_static("<script>");
-        let page = fault(Fault::Undecided, &asked("text/html"), &id, &Look::default());
+        let page = fault(
+            Fault::Undecided,
+            &asked("text/html"),
+            &id,
+            &Theme::default(),
+        );
         assert!(
             !String::from_utf8(page.body.to_vec())
                 .unwrap()

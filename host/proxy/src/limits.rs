@@ -1,4 +1,4 @@
-//! Every limit of the proxy in one place, each with its reason. [`jetway_core::capacity`] has the limits that apply in Envoy,
+//! Every limit of the proxy in one place, each with its reason. [`jetway_core::limits`] has the limits that apply in Envoy,
 //! too.
 
 mod budget;
@@ -12,7 +12,7 @@ pub(crate) use hit::Hit;
 
 use std::time::Duration;
 
-use jetway_core::head_size;
+use jetway_core::http::head_size;
 
 /// Bytes of one request's head in HTTP/2, each field counted with 32 more (RFC 9113, 6.5.2); more is answered with 431.
 pub(crate) const HTTP2_HEAD_BYTES: usize = head_size::READ_BYTES + 32 * head_size::READ_FIELDS;

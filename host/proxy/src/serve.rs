@@ -31,8 +31,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::caught::caught_call;
 use crate::limits;
-use jetway_config_file::file;
 use common::Common;
+use jetway_config_file::file;
 use reload::Order;
 use watch::Watch;
 

@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jetway_config_file::file;
-use jetway_core::env::Timestamp;
 use jetway_core::explain::Explanation;
-use jetway_core::policy::Certificate;
+use jetway_core::http::client_certificate::Certificate;
+use jetway_core::time::Timestamp;
 use serde_json::Value;
 
 use crate::config;

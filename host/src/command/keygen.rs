@@ -111,9 +111,11 @@ mod tests {
     #[test]
     fn a_signing_key_can_sign_assertions() {
         let pem = make_signing_key().unwrap();
-        let key = jetway_core::assertion::AssertionKey::from_pem(pem.as_bytes()).unwrap();
+        let key =
+            jetway_core::session::signing_key::AssertionKey::from_pem(pem.as_bytes()).unwrap();
         let other = make_signing_key().unwrap();
-        let other = jetway_core::assertion::AssertionKey::from_pem(other.as_bytes()).unwrap();
+        let other =
+            jetway_core::session::signing_key::AssertionKey::from_pem(other.as_bytes()).unwrap();
         assert_ne!(key.id(), other.id());
     }
 

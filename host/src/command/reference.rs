@@ -6,9 +6,9 @@ mod tests;
 use std::fmt::Write as _;
 
 use clap::Args;
-use jetway_core::config::key::{By, Key, Kind, Treatment};
+use jetway_core::config::key::{Key, Kind, Support, SupportedBy};
 use jetway_core::config::keys::{GLOBAL, ROUTE};
-use jetway_core::header::RESERVED;
+use jetway_core::http::header::RESERVED;
 
 /// Print the reference of all keys of the configuration file, as Markdown.
 #[derive(Args, Debug)]
@@ -88,10 +88,10 @@ fn collect_maps() -> Vec<(&'static Key, &'static [Key])> {
 fn render_section(text: &mut String, title: &str, table: &'static [Key]) {
     // Writing to a text cannot fail.
     let _ = write!(text, "\n## {title}\n");
-    let honoured = |key: &Key| matches!(key.treatment, Treatment::Honoured(_));
-    let translated = |key: &Key| matches!(key.treatment, Treatment::Translated(..));
-    let refused = |key: &Key| matches!(key.treatment, Treatment::Refused(_));
-    let ignored = |key: &Key| matches!(key.treatment, Treatment::Ignored(_));
+    let honoured = |key: &Key| matches!(key.treatment, Support::Supported(_));
+    let translated = |key: &Key| matches!(key.treatment, Support::Translated(..));
+    let refused = |key: &Key| matches!(key.treatment, Support::Refused(_));
+    let ignored = |key: &Key| matches!(key.treatment, Support::Ignored(_));
     render_rows(
         text,
         table,
@@ -148,21 +148,21 @@ fn render_rows(
 fn render_row(key: &Key) -> Vec<String> {
     let name = format!("`{}`", key.name);
     match key.treatment {
-        Treatment::Honoured(by) => vec![
+        Support::Supported(by) => vec![
             name,
             describe_kind(key.kind),
             key.about.to_owned(),
             join_parts(by),
         ],
-        Treatment::Translated(by, to) => {
+        Support::Translated(by, to) => {
             let about = format!("{} (means {to})", key.about);
             vec![name, describe_kind(key.kind), about, join_parts(by)]
         }
-        Treatment::Ignored(why) | Treatment::Refused(why) => vec![name, why.to_owned()],
+        Support::Ignored(why) | Support::Refused(why) => vec![name, why.to_owned()],
     }
 }
 
-fn join_parts(by: By) -> String {
+fn join_parts(by: SupportedBy) -> String {
     let parts = [
         (by.filter, "module"),
         (by.host, "host"),

@@ -9,8 +9,7 @@ use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
 use jetway_proxy::tls::Certificates;
 
-use crate::config;
-use crate::module;
+use crate::{config, module};
 
 /// Run the proxy with a configuration file until it is told to stop (SIGTERM or Ctrl-C).
 ///

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::findings::{Findings, Place, quoted};
-use super::object::Object;
-use crate::colour::Colour;
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
+use crate::http::colour::Colour;
 
 /// Longest image, as a `data:` address: every page carries it, and every worker keeps it.
 pub const MAX_IMAGE: usize = 64 * 1024;
@@ -49,9 +49,9 @@ pub struct Branding {
 /// A colour by light and by dark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shades {
-    /// By light; also by dark when nothing else is said.
+    /// SupportedBy light; also by dark when nothing else is said.
     pub light: Option<Colour>,
-    /// By dark.
+    /// SupportedBy dark.
     pub dark: Option<Colour>,
 }
 
@@ -225,8 +225,8 @@ fn refuse_file(file: &Object<'_>, key: &str, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::GLOBAL;
     use super::*;
+    use crate::config::keys::GLOBAL;
     use serde_json::json;
 
     fn read(value: &Value) -> (Branding, Findings) {

@@ -1,8 +1,8 @@
 //! Names and values of headers that the file writes (RFC 9110 sections 5.1 and 5.5).
 
-use super::findings::{Findings, Place, quoted};
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
-use crate::header::WRITTEN_BY_PROXY;
+use crate::diagnostics::{Findings, Place, quoted};
+use crate::http::header::WRITTEN_BY_PROXY;
 
 /// Longest name, far beyond any that is in use.
 const MAX_NAME: usize = 128;

@@ -8,7 +8,7 @@ pub struct Key {
     /// What it takes.
     pub kind: Kind,
     /// What becomes of it.
-    pub treatment: Treatment,
+    pub treatment: Support,
     /// What it does, in one sentence without final period; empty for keys that are ignored or refused.
     pub about: &'static str,
 }
@@ -18,13 +18,13 @@ impl Key {
     pub(super) const fn honoured(
         name: &'static str,
         kind: Kind,
-        by: By,
+        by: SupportedBy,
         about: &'static str,
     ) -> Self {
         Self {
             name,
             kind,
-            treatment: Treatment::Honoured(by),
+            treatment: Support::Supported(by),
             about,
         }
     }
@@ -33,14 +33,14 @@ impl Key {
     pub(super) const fn translated(
         name: &'static str,
         kind: Kind,
-        by: By,
+        by: SupportedBy,
         to: &'static str,
         about: &'static str,
     ) -> Self {
         Self {
             name,
             kind,
-            treatment: Treatment::Translated(by, to),
+            treatment: Support::Translated(by, to),
             about,
         }
     }
@@ -50,7 +50,7 @@ impl Key {
         Self {
             name,
             kind: Kind::Any,
-            treatment: Treatment::Ignored(why),
+            treatment: Support::Ignored(why),
             about: "",
         }
     }
@@ -60,7 +60,7 @@ impl Key {
         Self {
             name,
             kind: Kind::Any,
-            treatment: Treatment::Refused(why),
+            treatment: Support::Refused(why),
             about: "",
         }
     }
@@ -119,11 +119,11 @@ pub enum Kind {
 
 /// What becomes of a key that Pomerium has or that is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Treatment {
+pub enum Support {
     /// It does what Pomerium's documentation says.
-    Honoured(By),
+    Supported(SupportedBy),
     /// It means the same as something else here, which this text names.
-    Translated(By, &'static str),
+    Translated(SupportedBy, &'static str),
     /// It has no effect here, and nothing is lost by that; the text says why.
     Ignored(&'static str),
     /// It would change who gets in or what an upstream sees, and it is not there; the text says why and what to write instead.
@@ -132,7 +132,7 @@ pub enum Treatment {
 
 /// Which parts honour a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct By {
+pub struct SupportedBy {
     /// The module, in every body.
     pub filter: bool,
     /// The bundled host.
@@ -141,7 +141,7 @@ pub struct By {
     pub envoy: bool,
 }
 
-impl By {
+impl SupportedBy {
     /// The module alone: so it is the same in every body.
     pub const FILTER: Self = Self {
         filter: true,

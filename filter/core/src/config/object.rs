@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::findings::{Findings, Place};
-use super::key::{Key, Treatment};
+use crate::config::key::{Key, Support};
+use crate::diagnostics::{Findings, Place};
 
 /// One object, its keys matched without regard to ASCII case.
 pub(super) struct Object<'v> {
     place: Place,
-    /// By names in lower case: the key as it is written, and its value.
+    /// SupportedBy names in lower case: the key as it is written, and its value.
     fields: BTreeMap<String, (&'v str, &'v Value)>,
 }
 
@@ -81,19 +81,22 @@ fn report(
     let Some(key) = Key::find(table, name) else {
         let known = table.iter().map(|key| key.name);
         findings
-            .warning(here, format!("unknown key {}", super::quoted(written)))
+            .warning(
+                here,
+                format!("unknown key {}", crate::diagnostics::quoted(written)),
+            )
             .help_near(name, known, "");
         return;
     };
     match key.treatment {
-        Treatment::Honoured(_) | Treatment::Translated(..) => {}
-        Treatment::Ignored(why) if !is_nothing(value) => findings
+        Support::Supported(_) | Support::Translated(..) => {}
+        Support::Ignored(why) if !is_nothing(value) => findings
             .warning(here, format!("`{written}` has no effect"))
             .help(why),
-        Treatment::Refused(why) if !is_nothing(value) && !is_off(value) => findings
+        Support::Refused(why) if !is_nothing(value) && !is_off(value) => findings
             .problem(here, format!("`{written}` cannot be honoured"))
             .help(why),
-        Treatment::Ignored(_) | Treatment::Refused(_) => {}
+        Support::Ignored(_) | Support::Refused(_) => {}
     }
 }
 

@@ -2,9 +2,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::Secret;
-use super::findings::Findings;
-use super::object::Object;
+use crate::config::object::Object;
+use crate::diagnostics::Findings;
+use crate::secret::Secret;
 
 /// PEM text, or the file that holds it.
 #[derive(Clone, Debug)]

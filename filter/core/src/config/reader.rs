@@ -11,11 +11,13 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::findings::{Findings, Place};
-use super::keys::GLOBAL;
-use super::object::Object;
-use super::route::{Common, Known, read_upgrades};
-use super::{Branding, Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables};
+use crate::config::keys::GLOBAL;
+use crate::config::object::Object;
+use crate::config::route::{Common, Known, read_upgrades};
+use crate::config::{
+    Branding, Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables,
+};
+use crate::diagnostics::{Findings, Place};
 use client_authority::{Enforcement, read_client_authority};
 use identity::read_identity;
 use listener::read_listener;

@@ -3,6 +3,7 @@
 mod cockpit;
 mod from;
 mod headers;
+mod number;
 mod path;
 mod pattern;
 mod policy;
@@ -14,6 +15,7 @@ pub(crate) use cockpit::LOGIN_HEADERS;
 pub use cockpit::{CockpitSettings, FoundBy};
 pub use from::From;
 pub use headers::{HeaderRewrite, RequestHeaders, ResponseHeaders};
+pub use number::RouteNumber;
 pub use path::{PathMatch, PathPattern};
 pub use rewrite::{HostHeader, PathRewrite, Substitution};
 pub use target::{Endpoint, FixedResponse, Redirect, RedirectPath, Target, UpstreamTls, Upstreams};
@@ -23,10 +25,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::findings::{Findings, Place};
-use super::keys::ROUTE;
-use super::object::Object;
-use super::{BearerFormat, IssuerFormat};
+use crate::config::keys::ROUTE;
+use crate::config::object::Object;
+use crate::config::{BearerFormat, IssuerFormat};
+use crate::diagnostics::{Findings, Place};
 use crate::policy::Policy;
 use cockpit::preserve_host;
 use policy::read_policy;
@@ -253,7 +255,10 @@ pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> boo
             findings
                 .problem(
                     &place.item(index),
-                    format!("upgrades to {} cannot be allowed", super::quoted(protocol)),
+                    format!(
+                        "upgrades to {} cannot be allowed",
+                        crate::diagnostics::quoted(protocol)
+                    ),
                 )
                 .help("only `websocket` is passed on; take the others out");
         }

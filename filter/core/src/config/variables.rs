@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Warning;
-use super::findings::{Findings, Place};
-use super::key::{Key, Kind, Treatment};
-use super::keys::GLOBAL;
+use crate::config::key::{Key, Kind, Support};
+use crate::config::keys::GLOBAL;
+use crate::diagnostics::{Findings, Place, Warning};
 
 /// Pomerium's names of variables that are not those of their keys.
 const OTHER_NAMES: [(&str, &str); 1] = [("set_response_headers", "HEADERS")];
@@ -58,7 +57,7 @@ fn override_object(
     for key in table {
         if !matches!(
             key.treatment,
-            Treatment::Honoured(_) | Treatment::Translated(..)
+            Support::Supported(_) | Support::Translated(..)
         ) {
             continue;
         }

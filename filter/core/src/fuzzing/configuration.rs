@@ -3,14 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::{Config, Route};
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::explain::{ExplainedDecision, Question};
 use crate::gate::Gate;
-use crate::policy::ClientCertificate;
-use crate::request::Request;
-use crate::shared::LocalShared;
-use crate::step::Step;
-use crate::template::Template;
+use crate::gate::step::Step;
+use crate::http::client_certificate::ClientCertificate;
+use crate::http::request::Request;
+use crate::http::template::Template;
+use crate::store::LocalShared;
+use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Routes of one configuration that are asked for a decision.

@@ -2,13 +2,12 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::client_certificate::CertificateReader;
-use crate::config::Secret;
-use crate::cookie::{CookieNames, OwnCookies, Stripped};
+use crate::http::client_certificate::{Certificate, CertificateReader};
+use crate::http::cookie::{CookieNames, OwnCookies, Stripped};
 use crate::oidc::compact::Compact;
-use crate::policy::Certificate;
-use crate::seal::{Purpose, Sealer};
+use crate::secret::Secret;
 use crate::session::SessionReader;
+use crate::session::seal::{Purpose, Sealer};
 use crate::testing::{Fixture, certificate_header as as_header};
 
 /// Public host of the sessions here.

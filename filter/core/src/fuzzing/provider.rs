@@ -2,12 +2,11 @@
 
 use serde_json::Map;
 
-use crate::oidc::clock;
+use crate::oidc::call::ProviderReply;
 use crate::oidc::github::{self, Question};
 use crate::oidc::keys::KeySet;
 use crate::oidc::metadata::Discovered;
-use crate::oidc::token;
-use crate::step::ProviderReply;
+use crate::oidc::{clock, token};
 use crate::testing::{Fixture, provider_settings};
 
 /// Reads bytes as JSON; what is read prints as text that can be read. Not always as the same: numbers that no integer holds

@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::config::RouteNumber;
 use crate::gate::Gate;
-use crate::path;
-use crate::request::{Authority, Request, read_address};
-use crate::step::{RouteNumber, Step};
+use crate::gate::step::Step;
+use crate::http::forwarded::read_address;
+use crate::http::path;
+use crate::http::request::{Authority, Request};
 use crate::testing::{Fixture, config};
 
 /// Reads bytes as a path: the one form of a path is the form of itself, and no path climbs out.

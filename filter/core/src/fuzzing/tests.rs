@@ -24,7 +24,7 @@ macro_rules! targets {
                 #[test]
                 fn $name() {
                     let name = stringify!($name);
-                    jetway_fuzz_driver::run(name, |bytes| super::super::run(name, bytes));
+                    jetway_fuzz_driver::run(name, |bytes| crate::fuzzing::run(name, bytes));
                 }
             )+
         }

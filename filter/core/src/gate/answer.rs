@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 
 use super::cockpit::cookie::Released;
-use super::plan::{AnswerPlan, rewrite};
-use super::{Binding, Chosen, Gate, caching, rewrite as rewriting};
-use crate::config::{FixedResponse, Redirect};
-use crate::outage::Outage;
+use super::header_rules::{ResponseHeaderRules, rewrite};
+use super::{Binding, Chosen, Gate, rewrite as rewriting};
+use crate::config::{FixedResponse, Redirect, RouteNumber};
+use crate::gate::step::{Forwarded, Step};
+use crate::http::caching;
+use crate::http::edit::Edit;
+use crate::http::reply::{Reply, plain, redirect};
+use crate::http::request::Parsed;
+use crate::http::upstream_failure::UpstreamFailure;
 use crate::policy::Permit;
-use crate::reply::{plain, redirect};
-use crate::request::Parsed;
-use crate::step::{Edit, Forwarded, Reply, RouteNumber, Step};
 
 /// How an upstream's answer changes on its way to the visitor.
 #[derive(Debug, Default)]
@@ -22,7 +24,7 @@ pub struct AnswerEdits<'a> {
 }
 
 /// Why an upstream's answer does not reach the client, judged by its status; `switches` is that of the permission to
-/// forward ([`crate::step::Forwarded::switches`]). A client that is told of another protocol which it did not ask for, or of
+/// forward ([`crate::gate::step::Forwarded::switches`]). A client that is told of another protocol which it did not ask for, or of
 /// a status that is none (RFC 9110 section 15), would take what follows for something else than HTTP.
 #[must_use]
 pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {
@@ -34,7 +36,7 @@ pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {
         }
         _ => "the upstream's status is none",
     };
-    let outage = Outage::BadAnswer;
+    let outage = UpstreamFailure::BadAnswer;
     Some(plain(outage.status(), outage.explanation(), event))
 }
 
@@ -72,7 +74,7 @@ impl Gate {
     /// Makes the edits that a route asks for.
     fn edit_by_plan<'g>(
         &'g self,
-        plan: &'g AnswerPlan,
+        plan: &'g ResponseHeaderRules,
         binding: Option<&Binding>,
         headers: &[(String, Vec<u8>)],
         answer: &mut AnswerEdits<'g>,
@@ -104,7 +106,7 @@ impl Gate {
     /// Rewrites the cookies that an upstream sets, binds those of a Cockpit, and takes out ours.
     fn edit_cookies(
         &self,
-        plan: &AnswerPlan,
+        plan: &ResponseHeaderRules,
         binding: Option<&Binding>,
         headers: &[(String, Vec<u8>)],
         answer: &mut AnswerEdits<'_>,
@@ -141,7 +143,7 @@ impl Gate {
         }
     }
 
-    fn plan(&self, route: RouteNumber) -> Option<&AnswerPlan> {
+    fn plan(&self, route: RouteNumber) -> Option<&ResponseHeaderRules> {
         self.plans.get(route.0).map(|plan| &plan.answer)
     }
 
@@ -160,7 +162,7 @@ impl Gate {
         let event = format!("redirected route={:?}", chosen.route.name);
         let mut reply = redirect(location, event);
         reply.status = to.status;
-        dress(&mut reply, &chosen.plan.answer);
+        apply_response_headers(&mut reply, &chosen.plan.answer);
         Step::Reply(reply)
     }
 }
@@ -179,7 +181,7 @@ pub(super) fn fixed_answer(
         &response.body
     };
     let mut reply = plain(response.status, body, event);
-    dress(&mut reply, &chosen.plan.answer);
+    apply_response_headers(&mut reply, &chosen.plan.answer);
     Step::Reply(reply)
 }
 
@@ -214,7 +216,7 @@ fn replace_lines<'a>(
 }
 
 /// Puts the route's response headers on an answer that the route itself gives.
-fn dress(reply: &mut Reply, plan: &AnswerPlan) {
+fn apply_response_headers(reply: &mut Reply, plan: &ResponseHeaderRules) {
     for (name, value) in &plan.set {
         reply.headers.retain(|(other, _)| other != name);
         let line = (Cow::Owned(name.clone()), value.clone());

@@ -6,20 +6,21 @@ use url::form_urlencoded;
 
 use super::Gate;
 use super::sign_in::hold;
-use crate::cookie::{self, OwnCookies};
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
+use crate::gate::step::Step;
+use crate::gate::waiting::{Flow, SignIn, Waiting};
+use crate::http::cookie::{self, OwnCookies};
+use crate::http::reply::{Audience, Reply, redirect};
+use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::claims::{self, Claims};
 use crate::oidc::logout_token;
 use crate::oidc::metadata::{Metadata, is_issuer};
 use crate::oidc::token::{self, Tokens};
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::{Audience, redirect};
-use crate::request::{Parsed, Request};
-use crate::session::{Renewal, Session};
-use crate::step::{Reply, Step};
-use crate::used::is_first_use;
-use crate::waiting::{Flow, SignIn, Waiting};
+use crate::session::replay::consume_once;
+use crate::session::{RefreshGrant, Session};
+use crate::time::Timestamp;
 
 /// Longest form of a provider: code, state and what Apple tells about a person's name.
 const MAX_FORM: usize = 16 * 1024;
@@ -78,7 +79,7 @@ impl<'a> Callback<'a> {
 
 /// Where a sign-in ends.
 #[derive(Clone, Copy)]
-pub(crate) struct Landing<'a> {
+pub(crate) struct SignInResult<'a> {
     /// The attempt that it began with.
     pub(crate) attempt: &'a Attempt,
     /// The host that it is for.
@@ -170,7 +171,7 @@ impl Gate {
                 ));
             }
         };
-        if !is_first_use(attempt.id(), attempt.begun_at(), env) {
+        if !consume_once(attempt.id(), attempt.begun_at(), env) {
             return Step::Reply(self.answer_stray(
                 request,
                 SignInProblem::UnknownAttempt,
@@ -289,13 +290,13 @@ impl Gate {
     pub(crate) fn signed_in(
         &self,
         request: Option<&Request<'_>>,
-        landing: &Landing<'_>,
+        landing: &SignInResult<'_>,
         claims: &Claims,
         tokens: &Tokens,
         env: &mut Env<'_>,
     ) -> Reply {
         let request = request.and_then(|request| self.read(request).ok());
-        let Landing {
+        let SignInResult {
             attempt,
             host,
             audience,
@@ -304,7 +305,7 @@ impl Gate {
             Ok(session) => session,
             Err(refusal) => return self.sign_in_failed(attempt, audience, refusal),
         };
-        if self.is_stillborn(&session, attempt.begun_at(), env) {
+        if self.revoked_during_sign_in(&session, attempt.begun_at(), env) {
             // Asking the provider once more tells whether somebody is still signed in there.
             let event = "the provider ended its session during the sign-in".to_owned();
             let again = redirect(attempt.return_to().to_owned(), event);
@@ -313,13 +314,13 @@ impl Gate {
         }
         self.remember_provider_session(&session, env);
         let Some(request) = request.filter(|request| *request.authority.host == *host) else {
-            return self.land(None, host, attempt, &session, audience, env);
+            return self.finish_sign_in(None, host, attempt, &session, audience, env);
         };
-        self.land(Some(&request), host, attempt, &session, audience, env)
+        self.finish_sign_in(Some(&request), host, attempt, &session, audience, env)
     }
 
     /// Puts a session into the browser and goes to where the visitor wanted, with the fragment that they came with.
-    pub(super) fn land(
+    pub(super) fn finish_sign_in(
         &self,
         request: Option<&Parsed<'_>>,
         host: &str,
@@ -341,7 +342,7 @@ impl Gate {
         let mut reply = redirect(return_address(attempt, &present), event)
             .with_cookies(lines)
             .with_cookies(self.forget_attempt(attempt, &present));
-        if let Some(line) = self.count_landing(request, host, env) {
+        if let Some(line) = self.record_sign_in(request, host, env) {
             reply.add("set-cookie", line);
         }
         reply
@@ -362,7 +363,7 @@ impl Gate {
             .map_err(|problem| Refusal::SignIn(problem.into()))?;
         let mut session = Session::new(id, identity, env.now, lifetime);
         session.provider_session = logout_token::provider_session(claims);
-        session.renewal = Renewal::first(&tokens.grant, nonce, env);
+        session.refresh = RefreshGrant::first(&tokens.grant, nonce, env);
         session.keep_hint(&tokens.id_token);
         Ok(session.chosen_for(&self.terms))
     }

@@ -3,10 +3,10 @@
 
 use super::sign_out::is_from_here;
 use super::{Gate, line};
+use crate::gate::step::Step;
+use crate::http::reply::{Extras, Reply, page, refuse};
+use crate::http::request::Parsed;
 use crate::refusal::Refusal;
-use crate::reply::{Extras, page, refuse};
-use crate::request::Parsed;
-use crate::step::{Reply, Step};
 
 /// Where a browser's cookies are deleted.
 pub(super) const CLEAR_COOKIES: &str = "/.pomerium/clear_cookies";

@@ -9,17 +9,18 @@ pub(super) mod cookie;
 pub(super) mod token;
 
 use super::{Chosen, Gate, Route, line};
-use crate::assertion::login_token;
 use crate::config::{CockpitSettings, FoundBy, LOGIN_HEADERS};
 use crate::env::Env;
-use crate::header::is_alias;
+use crate::gate::step::Step;
+use crate::http::edit::Edit;
+use crate::http::header::is_alias;
+use crate::http::reply::{Extras, redirect, refuse};
+use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason, Reasons};
 use crate::refusal::Refusal;
-use crate::reply::{Extras, redirect, refuse};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{Edit, Step};
-use crate::unix_user::UnixUser;
+use crate::session::assertion::login_token;
+use crate::session::unix_user::UnixUser;
 
 /// Further headers of a client by which Cockpit would do other things than the proxy has judged.
 const SSH_HEADER: &str = "x-ssh-connect-unknown-hosts";
@@ -32,15 +33,15 @@ const CONVERSATION: &[u8] = b"x-conversation ";
 
 /// A permitted request to Cockpit.
 #[derive(Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct CockpitAccess<'a> {
     /// Who sends it.
     session: &'a Session,
     /// As whom they are there.
-    standing: Standing,
+    standing: CockpitIdentity,
     place: Place,
 }
 
-impl Entry<'_> {
+impl CockpitAccess<'_> {
     /// Whether the answer may begin a session of Cockpit's, on this host or on another.
     const fn logs_in(&self) -> bool {
         matches!(self.place, Place::Login | Place::Elsewhere { login: true })
@@ -49,7 +50,7 @@ impl Entry<'_> {
 
 /// As whom somebody is in Cockpit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct CockpitIdentity {
     /// The Unix user.
     pub(crate) user: UnixUser,
     /// The key that names the user.
@@ -58,7 +59,7 @@ pub(crate) struct Standing {
     pub(crate) administrator: bool,
 }
 
-impl Standing {
+impl CockpitIdentity {
     /// As whom the visitor of a request is there; `None` when nothing names a Unix user.
     ///
     /// Whether they are an administrator is asked as of the login, whatever is requested: it is the login that decides.
@@ -115,12 +116,12 @@ impl Gate {
     ///
     /// # Errors
     /// The answer, when the request does not get there.
-    pub(super) fn enter<'a>(
+    pub(super) fn authorize_cockpit<'a>(
         &self,
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'a>,
-    ) -> Result<Option<Entry<'a>>, Box<Step>> {
+    ) -> Result<Option<CockpitAccess<'a>>, Box<Step>> {
         let Some(cockpit) = &chosen.route.cockpit else {
             return Ok(None);
         };
@@ -144,10 +145,10 @@ impl Gate {
             }
             Place::Login | Place::Elsewhere { .. } | Place::Here => {}
         }
-        let Some(standing) = Standing::of(cockpit, facts) else {
+        let Some(standing) = CockpitIdentity::of(cockpit, facts) else {
             return Err(self.refuse_unmapped(request, chosen, session).into());
         };
-        Ok(Some(Entry {
+        Ok(Some(CockpitAccess {
             session,
             standing,
             place,
@@ -181,7 +182,7 @@ impl Gate {
     pub(super) fn cockpit_edits(
         &self,
         request: &Parsed<'_>,
-        entry: &Entry<'_>,
+        access: &CockpitAccess<'_>,
         env: &mut Env<'_>,
         edits: &mut Vec<Edit<'static>>,
     ) -> Result<(), Refusal> {
@@ -193,25 +194,25 @@ impl Gate {
             None => Edit::Remove(CLIENT_HEADER.into()),
         });
         // A login to another host is between the person and that host.
-        if matches!(entry.place, Place::Elsewhere { .. }) {
+        if matches!(access.place, Place::Elsewhere { .. }) {
             return Ok(());
         }
-        let conversation = conversation(request).filter(|_| entry.place == Place::Login);
+        let conversation = conversation(request).filter(|_| access.place == Place::Login);
         let told = request.headers.iter().filter(|(name, _)| tells_login(name));
         edits.extend(told.map(|(name, _)| Edit::Remove(name.clone().into())));
-        if entry.place != Place::Login {
+        if access.place != Place::Login {
             return Ok(());
         }
         if let Some(answer) = conversation {
             edits.push(Edit::set(LOGIN_HEADERS[0], answer.to_vec()));
         } else if request.method == "GET" {
-            let token = self.login_token(request, entry, env)?;
+            let token = self.login_token(request, access, env)?;
             edits.push(Edit::set(
                 LOGIN_HEADERS[0],
                 format!("Bearer {token}").into_bytes(),
             ));
         }
-        if entry.standing.administrator {
+        if access.standing.administrator {
             edits.push(Edit::set(LOGIN_HEADERS[1], &b"any"[..]));
         }
         Ok(())
@@ -220,16 +221,16 @@ impl Gate {
     fn login_token(
         &self,
         request: &Parsed<'_>,
-        entry: &Entry<'_>,
+        access: &CockpitAccess<'_>,
         env: &mut Env<'_>,
     ) -> Result<String, Refusal> {
         let key = self.config.identity.signing_key.as_ref();
         let key = key.ok_or(Refusal::Internal)?;
         let id = env.bytes().map_err(|_| Refusal::Internal)?;
-        let claims = crate::assertion::Login {
+        let claims = crate::session::assertion::Login {
             host: &request.authority.host,
-            session: entry.session,
-            user: &entry.standing.user,
+            session: access.session,
+            user: &access.standing.user,
             client: request.source,
         };
         login_token(key, &claims, id, env.now).ok_or(Refusal::Internal)
@@ -242,12 +243,12 @@ impl Gate {
     pub(super) fn bind(
         &self,
         request: &Parsed<'_>,
-        entry: &Entry<'_>,
+        access: &CockpitAccess<'_>,
     ) -> Result<cookie::Binding, Refusal> {
         let binder = self.binder.as_ref().ok_or(Refusal::Internal)?;
         let host = &request.authority.host;
-        let binding = binder.bind(host, entry.session, &entry.standing);
-        Ok(binding.of_login(entry.logs_in()))
+        let binding = binder.bind(host, access.session, &access.standing);
+        Ok(binding.of_login(access.logs_in()))
     }
 }
 

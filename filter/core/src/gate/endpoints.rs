@@ -9,10 +9,10 @@ use super::sign_out::{SIGN_OUT, SIGNED_OUT};
 use super::{Gate, line};
 use crate::contract::{CALLBACK_PATH, OWN_PREFIX, SIGN_IN_HOST_CALLBACK};
 use crate::env::Env;
+use crate::gate::step::Step;
+use crate::http::reply::{Audience, Extras, Reply, plain, public, refuse};
+use crate::http::request::Parsed;
 use crate::refusal::Refusal;
-use crate::reply::{Audience, Extras, plain, public, refuse};
-use crate::request::Parsed;
-use crate::step::{Reply, Step};
 
 /// Endpoints that exist, each with its methods.
 const ENDPOINTS: &[(&str, &str)] = &[
@@ -69,7 +69,7 @@ impl Gate {
             (SIGN_IN, "GET") => self.answer_sign_in(request, env),
             (PROGRAM_LOGIN, "GET") => self.begin_program_login(request, env),
             (PROGRAM_LOGIN, "POST") => self.hand_over(request, env),
-            (SIGN_OUT, "GET") => match self.sign_out_errand(request, env) {
+            (SIGN_OUT, "GET") => match self.cross_host_sign_out(request, env) {
                 Some(step) => step,
                 None => Step::Reply(self.confirm_sign_out(request)),
             },

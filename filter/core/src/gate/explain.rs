@@ -1,23 +1,23 @@
 //! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
-use super::cockpit::Standing;
+use super::cockpit::CockpitIdentity;
 use super::{Chosen, Found, Gate};
-use crate::assertion::Assertions;
 use crate::config::{EmailTrust, Route, Target};
 use crate::env::Env;
 use crate::explain::{
     ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
     Explanation, Question,
 };
-use crate::needs::ClaimNeeds;
+use crate::gate::step::Step;
+use crate::http::request::{Parsed, Request};
 use crate::oidc::claims::identity;
 use crate::oidc::email::vouched;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
 use crate::refusal::{BadRequest, Refusal};
-use crate::request::{Parsed, Request};
 use crate::session::Session;
-use crate::shared::LocalShared;
-use crate::step::Step;
+use crate::session::assertion::Assertions;
+use crate::session::claim_filter::ClaimFilter;
+use crate::store::LocalShared;
 
 /// Status of a redirect to the provider.
 const TO_PROVIDER: u16 = 303;
@@ -64,10 +64,14 @@ impl Gate {
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
     ) -> Explanation {
-        let decisive = self.imagine(question, &self.needs);
-        let shown = self.imagine(question, &ClaimNeeds::everything());
+        let decisive = self.hypothetical_session(question, &self.needs);
+        let shown = self.hypothetical_session(question, &ClaimFilter::everything());
         let path = request.decoded_path();
-        let facts = request.facts(&path, decisive.as_ref(), question.certificate, question.now);
+        let facts = Facts {
+            session: decisive.as_ref(),
+            certificate: question.certificate,
+            ..Facts::of(&request, &path, question.now)
+        };
         let trace = chosen.route.policy.trace(&facts, shown.as_ref());
         let outcome = self.outcome(request, chosen, &facts, trace.reasons);
         Explanation {
@@ -84,7 +88,11 @@ impl Gate {
 
     /// The session that a sign-in with these claims makes; `email_verified` stands for whatever this kind of provider says
     /// about an address that it vouches for.
-    fn imagine(&self, question: &Question<'_>, needs: &ClaimNeeds) -> Option<Session> {
+    fn hypothetical_session(
+        &self,
+        question: &Question<'_>,
+        needs: &ClaimFilter,
+    ) -> Option<Session> {
         const LIFETIME: u64 = 60;
         let trust = self
             .provider
@@ -148,7 +156,7 @@ fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
 fn explain_cockpit(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Option<ExplainedCockpit> {
     let cockpit = chosen.route.cockpit.as_ref()?;
     facts.session?;
-    let standing = Standing::of(cockpit, facts);
+    let standing = CockpitIdentity::of(cockpit, facts);
     Some(ExplainedCockpit {
         user: standing.as_ref().map(|standing| standing.user.to_string()),
         by: standing.as_ref().map(|standing| standing.by.key()),

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::env::Timestamp;
 use crate::oidc::metadata::Metadata;
+use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers as forged, at 40 bytes each.
 const REMEMBERED: usize = 512;

@@ -1,24 +1,25 @@
 //! What the upstream sees of a permitted request.
 
-use super::cockpit::Entry;
+use super::cockpit::CockpitAccess;
 use super::cockpit::cookie::{has_released, without_released};
-use super::plan::{Plan, Value};
+use super::header_rules::{HeaderRules, Value};
 use super::program::is_own_authorization;
 use super::{Binding, Chosen, Gate, rewrite};
-use crate::assertion::{
+use crate::contract::ROUTE_HEADER;
+use crate::env::Env;
+use crate::http::client_certificate::{Certificate, ClientCertificate};
+use crate::http::cookie::Stripped;
+use crate::http::edit::Edit;
+use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
+use crate::http::header::comma_list;
+use crate::http::request::Parsed;
+use crate::http::template::{Reference, Template};
+use crate::policy::Facts;
+use crate::refusal::Refusal;
+use crate::session::Session;
+use crate::session::assertion::{
     ASSERTION_HEADER, Assertion, Assertions, INCOMPLETE_HEADER, IssuedAssertion, Party,
 };
-use crate::contract::ROUTE_HEADER;
-use crate::cookie::Stripped;
-use crate::env::Env;
-use crate::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
-use crate::header::comma_list;
-use crate::policy::{Certificate, ClientCertificate, Facts};
-use crate::refusal::Refusal;
-use crate::request::Parsed;
-use crate::session::Session;
-use crate::step::Edit;
-use crate::template::{Reference, Template};
 
 /// Changes of a permitted request on its way to the upstream.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Gate {
         request: &Parsed<'_>,
         chosen: &Chosen<'_>,
         facts: &Facts<'_>,
-        cockpit: Option<(&Entry<'_>, &Binding)>,
+        cockpit: Option<(&CockpitAccess<'_>, &Binding)>,
         told: &Assertions,
         env: &mut Env<'_>,
     ) -> Result<RequestEdits, Refusal> {
@@ -94,8 +95,8 @@ impl Gate {
         for (name, value) in &plan.set {
             edits.push(Edit::set(name.clone(), sources.value(value)));
         }
-        if let Some((entry, _)) = cockpit {
-            self.cockpit_edits(request, entry, env, &mut edits)?;
+        if let Some((access, _)) = cockpit {
+            self.cockpit_edits(request, access, env, &mut edits)?;
         }
         let header = |name: &str| sources.upstream_header(plan, name);
         if let Some(host) = rewrite::upstream_host(chosen.route, request.path(), header)? {
@@ -175,7 +176,7 @@ fn joined_cookies(headers: &[&[u8]], stripped: &[Stripped]) -> Vec<u8> {
     kept
 }
 
-fn tell_identity(plan: &Plan, assertion: &Assertion, edits: &mut Vec<Edit<'static>>) {
+fn tell_identity(plan: &HeaderRules, assertion: &Assertion, edits: &mut Vec<Edit<'static>>) {
     if plan.asserts {
         let token = assertion.token.clone().into_bytes();
         edits.push(Edit::set(ASSERTION_HEADER, token));
@@ -294,7 +295,7 @@ impl Sources<'_> {
     }
 
     /// A header as the upstream will see it.
-    fn upstream_header(&self, plan: &Plan, name: &str) -> Option<Vec<u8>> {
+    fn upstream_header(&self, plan: &HeaderRules, name: &str) -> Option<Vec<u8>> {
         if let Some((_, value)) = plan.set.iter().find(|(known, _)| known == name) {
             return Some(self.value(value));
         }

@@ -3,18 +3,18 @@
 use std::net::IpAddr;
 
 use super::Gate;
-use crate::address_limit::AddressLimit;
 use crate::env::Env;
+use crate::gate::address_limit::AddressLimit;
+use crate::gate::waiting::Waiting;
 use crate::oidc::provider::NewKeys;
-use crate::shared::Shelves;
-use crate::waiting::Waiting;
+use crate::store::ExpiringTable;
 
 /// How often tokens of one client address may make us fetch the provider's keys because theirs are not known.
 ///
 /// Keys are fetched once a minute at most for all clients together. Without this limit one client could take every turn,
 /// and a logout token that is signed by a key of this very minute would find none.
 const KEY_FETCHES: AddressLimit = AddressLimit {
-    counts: Shelves {
+    counts: ExpiringTable {
         kind: "key fetches",
         count: 4,
         bytes: 8 * 1024,
@@ -22,15 +22,6 @@ const KEY_FETCHES: AddressLimit = AddressLimit {
     most: 2,
     seconds: 600,
 };
-
-/// Which keys a token is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyLookup {
-    /// Those that are there.
-    First,
-    /// Those that were fetched just now, for this token.
-    Again,
-}
 
 /// A client has made us look for keys too often; it may again after so many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Gate;
+use super::authenticate::{Authentication, Cookies};
 use super::sign_in::SIGN_IN;
-use super::visit::{Cookies, Visit};
 use crate::config::BearerFormat;
-use crate::env::{Env, Timestamp};
-use crate::oidc::ATTEMPT_LIFETIME;
+use crate::env::Env;
+use crate::gate::step::Step;
+use crate::http::reply::plain;
+use crate::http::request::Parsed;
+use crate::limits::ATTEMPT_LIFETIME;
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::plain;
-use crate::request::Parsed;
-use crate::seal::Purpose;
-use crate::step::Step;
+use crate::session::seal::Purpose;
+use crate::time::Timestamp;
 
 /// Where a program gets the address at which a person signs in for it, as in Pomerium.
 pub(super) const PROGRAM_LOGIN: &str = "/.pomerium/api/v1/login";
@@ -61,7 +62,9 @@ impl Gate {
         let host = &request.authority.host;
         let sealed = serde_json::to_vec(&waiting).ok().and_then(|plaintext| {
             let sealer = self.sealer.as_ref()?;
-            sealer.seal(Purpose::Errand, host, &plaintext, env).ok()
+            sealer
+                .seal(Purpose::CrossHostRequest, host, &plaintext, env)
+                .ok()
         });
         match sealed {
             Some(sealed) => {
@@ -98,7 +101,7 @@ impl Gate {
     ) -> Option<Request> {
         let sealer = self.sealer.as_ref()?;
         let host = &request.authority.host;
-        let opened = sealer.open(Purpose::Errand, host, sealed.as_bytes())?;
+        let opened = sealer.open(Purpose::CrossHostRequest, host, sealed.as_bytes())?;
         let waiting: Request = serde_json::from_slice(&opened.plaintext).ok()?;
         let is_good = now.since(waiting.asked_at) < ATTEMPT_LIFETIME
             && self.program_at(&waiting.redirect_uri).is_some();
@@ -131,7 +134,7 @@ impl Gate {
         request: &Parsed<'_>,
         format: BearerFormat,
         env: &mut Env<'_>,
-    ) -> Result<Option<Visit>, Box<Step>> {
+    ) -> Result<Option<Authentication>, Box<Step>> {
         let session = match credential(request) {
             None => return Ok(None),
             Some(Credential::Own(sealed)) => self
@@ -142,7 +145,7 @@ impl Gate {
                 self.bearer_session(request, token, format, env)?
             }
         };
-        Ok(Some(Visit {
+        Ok(Some(Authentication {
             session: Some(session),
             cookies: Cookies::Keep,
             by_header: true,

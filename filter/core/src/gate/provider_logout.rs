@@ -10,21 +10,21 @@ use super::Gate;
 use super::forged::digest_of;
 use super::key_lookup::TooManyFetches;
 use super::sign_in::hold;
-use crate::address_limit::AddressLimit;
 use crate::config::Origin;
 use crate::env::Env;
+use crate::gate::address_limit::AddressLimit;
+use crate::gate::step::Step;
+use crate::gate::waiting::{Flow, ProviderLogout, Waiting};
+use crate::http::reply::{Reply, json_error, plain};
+use crate::http::request::Parsed;
 use crate::oidc::keys::MAX_TRIED;
 use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
 use crate::oidc::metadata::is_issuer;
 use crate::oidc::provider::NewKeys;
 use crate::refusal::Refusal;
-use crate::reply::{json_error, plain};
-use crate::request::Parsed;
-use crate::revocation::{NotStored, Revoked, revoke};
 use crate::session::Session;
-use crate::shared::Shelves;
-use crate::step::{Reply, Step};
-use crate::waiting::{Flow, ProviderLogout, Waiting};
+use crate::session::revocation::{NotStored, Revoked, revoke};
+use crate::store::ExpiringTable;
 
 /// Where the provider sends logout tokens, registered there as the client's back-channel logout URI.
 pub(super) const BACKCHANNEL_LOGOUT: &str = "/.pomerium/backchannel_logout";
@@ -35,7 +35,7 @@ pub(super) const FRONTCHANNEL_LOGOUT: &str = "/.pomerium/frontchannel_logout";
 const MAX_BODY: usize = 16 * 1024;
 
 /// Logout tokens that were used, until they are too old anyway. The provider alone fills them.
-const USED_TOKENS: Shelves = Shelves {
+const USED_TOKENS: ExpiringTable = ExpiringTable {
     kind: "logout tokens",
     count: 8,
     bytes: 16 * 1024,
@@ -44,7 +44,7 @@ const USED_TOKENS: Shelves = Shelves {
 ///
 /// A front-channel logout is nobody's word: without this, anybody could fill the list of revocations with names that no
 /// session has. For a session that gave way here, the browser's own cookie is asked for.
-const PROVIDER_SESSIONS: Shelves = Shelves {
+const PROVIDER_SESSIONS: ExpiringTable = ExpiringTable {
     kind: "provider sessions",
     count: 64,
     bytes: 32 * 1024,
@@ -54,7 +54,7 @@ const PROVIDER_SESSIONS: Shelves = Shelves {
 /// token costs up to [`MAX_TRIED`] signatures of one to three milliseconds. Beyond that a token may cost one signature, so
 /// that a good one that names its key counts, from whatever address it comes.
 const FORGERIES: AddressLimit = AddressLimit {
-    counts: Shelves {
+    counts: ExpiringTable {
         kind: "forged logout tokens",
         count: 16,
         bytes: 8 * 1024,

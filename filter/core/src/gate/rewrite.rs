@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use crate::config::{
     HostHeader, PathMatch, PathRewrite, Redirect, RedirectPath, Route, Substitution,
 };
-use crate::path::{is_sendable, split_query};
+use crate::http::path::{is_sendable, split_query};
+use crate::http::request::{Authority, Parsed};
 use crate::refusal::{BadRequest, Refusal};
-use crate::request::{Authority, Parsed};
 
 /// Longest path that a pattern is tried on. Replacing every match takes time with the square of the length for some
 /// patterns, and real paths are far shorter; longer ones are refused on routes that rewrite by a pattern.

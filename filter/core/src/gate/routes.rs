@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::config::{From, Route};
-use crate::request::Authority;
+use crate::http::request::Authority;
 
 /// The port of `https` addresses that name none.
 pub(super) const HTTPS: u16 = 443;

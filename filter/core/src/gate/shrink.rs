@@ -26,7 +26,7 @@ impl Gate {
                 let sacrifices = sacrifices.get_or_insert_with(|| self.sacrifices(&session));
                 match sacrifices.next()? {
                     Sacrifice::Hint => session.id_token = None,
-                    Sacrifice::Claim(name) => session.give_up(&name, &self.policy_needs),
+                    Sacrifice::Claim(name) => self.policy_needs.trim(&name, &mut session),
                 }
             }
             Some(session.clone())

@@ -3,15 +3,17 @@
 use super::Gate;
 use super::callback::kept_fragment;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
-use crate::cookie;
-use crate::env::{Env, NoRandomness, Timestamp};
+use crate::env::{Env, NoRandomness};
+use crate::gate::step::Step;
+use crate::http::cookie;
+use crate::http::reply::{SIGN_IN_BEGUN, challenge, redirect};
+use crate::http::request::Parsed;
+use crate::limits::{ATTEMPT_KEPT, MAX_ATTEMPTS};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::{ATTEMPT_KEPT, MAX_ATTEMPTS, authorization_url};
+use crate::oidc::authorization_url;
 use crate::refusal::{Refusal, SignInProblem};
-use crate::reply::{challenge, redirect};
-use crate::request::Parsed;
-use crate::seal::Sealer;
-use crate::step::{SIGN_IN_BEGUN, Step};
+use crate::session::seal::Sealer;
+use crate::time::Timestamp;
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
@@ -61,7 +63,7 @@ impl Gate {
         fragment: &str,
         env: &mut Env<'_>,
     ) -> Step {
-        if let Some(page) = self.stop_bouncing(request, env) {
+        if let Some(page) = self.break_login_loop(request, env) {
             return Step::Reply(page);
         }
         // Who cannot sign in now is told so at the address that they asked for.
@@ -81,7 +83,7 @@ impl Gate {
         let location = if request.client.is_browser() && !self.is_sign_in_host(request) {
             format!("{SIGN_IN}?attempt={}{fragment}", attempt.id())
         } else {
-            match self.way_to_sign_in(request, &attempt, env) {
+            match self.sign_in_url(request, &attempt, env) {
                 Ok(location) => location,
                 Err(step) => return *step,
             }
@@ -108,8 +110,8 @@ impl Gate {
         if let Some(id) = request.parameter("attempt") {
             return self.leave_for_sign_in(request, &id, env);
         }
-        if let Some(errand) = request.parameter("errand") {
-            return self.run_errand(request, &errand, env);
+        if let Some(cross_host_request) = request.parameter("request") {
+            return self.begin_cross_host_sign_in(request, &cross_host_request, env);
         }
         if let Some(program) = request.parameter("program") {
             return self.sign_in_for_program(request, &program, env);
@@ -137,8 +139,8 @@ impl Gate {
         if attempt.is_over(env.now) {
             return self.begin_again(request, &attempt, env);
         }
-        match self.way_to_sign_in(request, &attempt, env) {
-            Ok(location) => Step::Reply(crate::reply::leave(
+        match self.sign_in_url(request, &attempt, env) {
+            Ok(location) => Step::Reply(crate::http::reply::leave(
                 &location,
                 &self.cookies.fragment(attempt.id()),
                 &self.look,
@@ -148,13 +150,13 @@ impl Gate {
     }
 
     /// Where an attempt goes on: to the sign-in host, or to the provider.
-    fn way_to_sign_in(
+    fn sign_in_url(
         &self,
         request: &Parsed<'_>,
         attempt: &Attempt,
         env: &mut Env<'_>,
     ) -> Result<String, Box<Step>> {
-        if let Some(address) = self.errand_address(request, attempt, env) {
+        if let Some(address) = self.cross_host_url(request, attempt, env) {
             return Ok(address);
         }
         let Some((provider, metadata)) = self.known_provider() else {

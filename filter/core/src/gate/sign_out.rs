@@ -8,15 +8,16 @@ use url::{Url, form_urlencoded};
 use super::Gate;
 use super::sign_in::hold;
 use crate::config::Origin;
-use crate::cookie;
 use crate::env::Env;
+use crate::gate::step::Step;
+use crate::gate::waiting::{Flow, SignOut, Waiting};
+use crate::http::cookie;
+use crate::http::reply::{Extras, Reply, page, redirect};
+use crate::http::request::Parsed;
+use crate::oidc::call::ProviderCall;
 use crate::oidc::token;
 use crate::refusal::Refusal;
-use crate::reply::{Extras, page, redirect};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{ProviderCall, Reply, Step};
-use crate::waiting::{Flow, SignOut, Waiting};
 
 /// Where somebody signs out.
 pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";
@@ -96,8 +97,8 @@ impl Gate {
         if !all_ended {
             event.push_str(", but copies of the cookie live on: the shared data is full");
         }
-        let reply = self.part(request, session, event, env);
-        match session.and_then(|session| self.give_back(session, env)) {
+        let reply = self.sign_out_reply(request, session, event, env);
+        match session.and_then(|session| self.revoke_refresh_token(session, env)) {
             Some(call) => Step::Call(call, Waiting::on(Flow::SignOut(SignOut::new(reply)))),
             None => Step::Reply(reply),
         }
@@ -196,9 +197,9 @@ impl Gate {
             .collect()
     }
 
-    /// The session as its last renewal left it, with the refresh token that is good.
+    /// The session as its last refresh left it, with the refresh token that is good.
     fn newest_form(&self, session: &Rc<Session>, env: &Env<'_>) -> Rc<Session> {
-        let standing = self.standing(session, env);
+        let standing = self.refresh_state(session, env);
         let newest = standing.and_then(|standing| standing.newest.clone());
         newest
             .filter(|newest| newest.generation() > session.generation())
@@ -206,7 +207,7 @@ impl Gate {
     }
 
     /// Clears the cookies and sends the browser on.
-    fn part(
+    fn sign_out_reply(
         &self,
         request: &Parsed<'_>,
         session: Option<&Session>,
@@ -261,8 +262,8 @@ impl Gate {
     }
 
     /// The call that makes the session's refresh token useless (RFC 7009), where there are both.
-    fn give_back(&self, session: &Session, env: &mut Env<'_>) -> Option<ProviderCall> {
-        let refresh_token = session.renewal.as_ref()?.refresh_token.as_deref()?;
+    fn revoke_refresh_token(&self, session: &Session, env: &mut Env<'_>) -> Option<ProviderCall> {
+        let refresh_token = session.refresh.as_ref()?.refresh_token.as_deref()?;
         let (provider, metadata) = self.known_provider()?;
         token::revoke(
             provider.settings(),

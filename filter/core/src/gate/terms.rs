@@ -5,14 +5,14 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::EmailTrust;
-use crate::needs::ClaimNeeds;
+use crate::session::claim_filter::ClaimFilter;
 
 /// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
 const DIGEST: usize = 12;
 
 /// A short name of these terms. A session keeps what was decided on them, so that one of other terms says nothing: its
 /// address may have counted as verified by a rule that is gone, and its user be of a tenant that is not allowed any more.
-pub(super) fn digest(needs: &ClaimNeeds, trust: Option<&EmailTrust>) -> String {
+pub(super) fn digest(needs: &ClaimFilter, trust: Option<&EmailTrust>) -> String {
     let needs = needs.digest();
     // Without a provider nobody signs in.
     let Some(trust) = trust else { return needs };
@@ -39,9 +39,9 @@ mod tests {
     /// N-01: whatever an address, or a sign-in, was judged by makes a difference, and the order of tenants makes none.
     #[test]
     fn n_01_every_rule_about_addresses_is_among_the_terms() {
-        let mut claims = ClaimNeeds::default();
-        claims.tell(std::iter::once("groups"));
-        let none = ClaimNeeds::default();
+        let mut claims = ClaimFilter::default();
+        claims.keep_all(std::iter::once("groups"));
+        let none = ClaimFilter::default();
         let trust = |tenants: &[&str]| EmailTrust {
             kind: ProviderKind::Azure,
             tenants: tenants.iter().map(ToString::to_string).collect(),

@@ -3,7 +3,7 @@
 mod attacks;
 mod certificates;
 mod cockpit;
-mod errand;
+mod cross_host_sign_in;
 mod explain;
 mod fuzz;
 mod handed;
@@ -14,7 +14,7 @@ mod paths;
 mod programs;
 mod provider_logout;
 mod providers;
-mod renewal;
+mod refresh;
 mod repeats;
 mod requests;
 mod returning;

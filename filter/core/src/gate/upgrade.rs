@@ -1,9 +1,9 @@
 //! Who may change the protocol of a connection, and how (RFC 6455).
 
 use crate::config::Route;
+use crate::http::request::Parsed;
+use crate::http::websocket::Handshake;
 use crate::refusal::Refusal;
-use crate::request::Parsed;
-use crate::websocket::Handshake;
 
 /// Why a permitted request may not change its protocol, when it asks to and may not.
 pub(super) fn refused_upgrade(request: &Parsed<'_>, route: &Route) -> Option<Refusal> {

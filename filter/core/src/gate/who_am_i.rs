@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 use super::Gate;
 use super::routes::HTTPS;
 use super::sign_in::SIGN_IN;
-use crate::assertion::Party;
 use crate::config::{IssuerFormat, PathMatch};
-use crate::env::{Env, Timestamp};
-use crate::page::{Item, List};
-use crate::path::decode;
+use crate::env::Env;
+use crate::gate::step::Step;
+use crate::http::page::{Item, List};
+use crate::http::path::decode;
+use crate::http::reply::{Extras, Reply, challenge, data, page};
+use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason};
-use crate::reply::{Extras, challenge, data, page};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::step::{Reply, Step};
+use crate::session::assertion::Party;
+use crate::time::Timestamp;
 
 /// Applications and groups that the page lists; a person reads no more.
 const MAX_LISTED: usize = 50;
@@ -105,7 +106,8 @@ impl Gate {
                     host: &request.authority.host,
                     issuer_format: IssuerFormat::HostOnly,
                 };
-                let claims = crate::assertion::person(session, party, &self.config.identity);
+                let claims =
+                    crate::session::assertion::person(session, party, &self.config.identity);
                 data(200, &Value::Object(claims))
             }
             None => challenge(request, &self.audience(request)),
@@ -207,7 +209,7 @@ impl Gate {
                 format!("after {} without a request", span(idle.as_secs())),
             ));
         }
-        facts.push(("Renewed", renewal(session)));
+        facts.push(("Refreshed", refresh(session)));
         facts.push(("Host", request.authority.host.to_string()));
         facts
     }
@@ -217,7 +219,7 @@ impl Gate {
             .iter()
             .map(|open| json!({"route": open.name, "path": open.path, "reasons": open.reasons}))
             .collect();
-        let renewal = session.renewal.as_ref();
+        let refresh = session.refresh.as_ref();
         json!({
             "account": session.account(),
             "email_verified": session.email().is_some(),
@@ -227,7 +229,7 @@ impl Gate {
             "signed_in_at": session.signed_in_at().0,
             "expires_at": session.expires_at().0,
             "idle_seconds": self.config.session.idle.map(|idle| idle.as_secs()),
-            "renewal": renewal.map(|renewal| json!({"due_at": renewal.due_at, "times": renewal.generation})),
+            "refresh": refresh.map(|refresh| json!({"due_at": refresh.due_at, "times": refresh.generation})),
             "open": routes,
             "request_id": self.audience(request).request_id(),
         })
@@ -248,11 +250,11 @@ impl Open<'_> {
     }
 }
 
-fn renewal(session: &Session) -> String {
-    match &session.renewal {
+fn refresh(session: &Session) -> String {
+    match &session.refresh {
         None => "not: the provider is asked again at the next sign-in".to_owned(),
-        Some(renewal) => {
-            let due = moment(Timestamp(renewal.due_at));
+        Some(refresh) => {
+            let due = moment(Timestamp(refresh.due_at));
             match session.generation() {
                 0 => format!("with the provider, for the first time at {due}"),
                 1 => format!("with the provider once, and again at {due}"),

@@ -4,9 +4,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{ATTEMPT_KEPT, ATTEMPT_LIFETIME};
-use crate::env::{Env, NoRandomness, Timestamp};
-use crate::seal::{Purpose, Sealer};
+use crate::env::{Env, NoRandomness};
+use crate::limits::{ATTEMPT_KEPT, ATTEMPT_LIFETIME};
+use crate::session::seal::{Purpose, Sealer};
+use crate::time::Timestamp;
 
 /// Longest return address that is remembered; longer ones lead to `/`. Keeps a browser's cookies of ours below 8 KB.
 const MAX_RETURN: usize = 1024;
@@ -152,7 +153,7 @@ impl Attempt {
         let opened = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
         let attempt: Self = serde_json::from_slice(&opened.plaintext).ok()?;
         let is_kept = now.since(attempt.begun_at()) < ATTEMPT_KEPT
-            && attempt.begun_at <= now.0 + super::LEEWAY;
+            && attempt.begun_at <= now.0 + crate::limits::LEEWAY;
         is_kept.then(|| Self {
             id: id.to_owned(),
             ..attempt
@@ -180,7 +181,7 @@ impl std::fmt::Debug for Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::secret::Secret;
     use crate::testing::Fixture;
 
     #[test]

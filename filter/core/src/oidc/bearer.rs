@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::LEEWAY;
-use super::claims::{Claims, is_subject, seconds, times};
-use super::compact::Compact;
-use super::keys::{KeySet, Vouched};
-use super::metadata::expected_issuer;
-use crate::config::{BearerFormat, MAX_SESSION_LIFETIME};
-use crate::env::Timestamp;
+use crate::config::BearerFormat;
+use crate::limits::{LEEWAY, MAX_SESSION_LIFETIME};
+use crate::oidc::claims::{Claims, is_subject, seconds, times};
+use crate::oidc::compact::Compact;
+use crate::oidc::keys::{KeySet, Vouched};
+use crate::oidc::metadata::expected_issuer;
 use crate::refusal::TokenProblem;
+use crate::time::Timestamp;
 
 /// What a bearer token must agree with.
 #[derive(Debug)]

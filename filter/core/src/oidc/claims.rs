@@ -5,16 +5,16 @@ use jwt_simple::prelude::{Duration, UnixTimeStamp, VerificationOptions};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use super::LEEWAY;
-use super::compact::{Compact, MAX_TOKEN};
-use super::email;
-use super::keys::{KeySet, Vouched};
-use super::metadata::expected_issuer;
 use crate::config::EmailTrust;
-use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
+use crate::limits::LEEWAY;
+use crate::oidc::compact::{Compact, MAX_TOKEN};
+use crate::oidc::email;
+use crate::oidc::keys::{KeySet, Vouched};
+use crate::oidc::metadata::expected_issuer;
 use crate::refusal::TokenProblem;
 use crate::session::Identity;
+use crate::session::claim_filter::ClaimFilter;
+use crate::time::Timestamp;
 
 /// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
 const MAX_AGE: u64 = 600;
@@ -196,7 +196,7 @@ fn check_access_token(
 pub fn identity(
     claims: &Claims,
     trust: &EmailTrust,
-    needs: &ClaimNeeds,
+    needs: &ClaimFilter,
 ) -> Result<Identity, TokenProblem> {
     let subject = claims.get("sub").and_then(Value::as_str);
     let subject = subject.ok_or(TokenProblem::Subject)?.to_owned();

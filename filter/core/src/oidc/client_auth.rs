@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::metadata::Discovered;
-use crate::assertion::AssertionKey;
 use crate::config::{ClientAuth, ProviderSettings};
 use crate::env::Env;
+use crate::session::signing_key::AssertionKey;
 
 /// Life of a client's own assertion in seconds: it is used at once, and clocks may differ.
 const LIFETIME: u64 = 120;
@@ -84,7 +84,7 @@ fn sign(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::secret::Secret;
     use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, provider_settings};
 
     fn proof(auth: ClientAuth, accepts_basic: bool) -> (Option<String>, Map<String, Value>) {

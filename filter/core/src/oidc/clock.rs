@@ -2,8 +2,8 @@
 
 use jiff::fmt::rfc2822;
 
-use super::LEEWAY;
-use crate::env::Timestamp;
+use crate::limits::LEEWAY;
+use crate::time::Timestamp;
 
 /// By how many seconds the provider's clock is ahead of ours, by the `Date` header of an answer that has just come; `None`
 /// when it does not say, or when the clocks agree well enough for tokens.

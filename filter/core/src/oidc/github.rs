@@ -11,8 +11,8 @@ use super::keys::KeySet;
 use super::metadata::{Discovered, Endpoint, Metadata};
 use super::token::call;
 use crate::config::{Origin, ProviderSettings};
+use crate::oidc::call::{ProviderCall, ProviderReply};
 use crate::refusal::SignInProblem;
-use crate::step::{ProviderCall, ProviderReply};
 
 /// GitHub itself; its interface is on a host of its own.
 const PUBLIC: &str = "https://github.com";

@@ -12,6 +12,15 @@ use serde_json::Value;
 
 use super::compact::Compact;
 
+/// Which keys a token is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyLookup {
+    /// Those that are there.
+    First,
+    /// Those that were fetched just now, for this token.
+    Again,
+}
+
 /// More keys than this are not a provider's.
 const MAX_KEYS: usize = 64;
 /// How many keys of a provider are tried with one token: each costs one to three milliseconds, and anybody may send tokens.

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::LEEWAY;
-use super::claims::{MAX_SUBJECT, has_control, seconds, times};
-use super::compact::Compact;
-use super::keys::{KeySet, Vouched};
-use super::metadata::is_issuer;
-use crate::env::Timestamp;
+use crate::limits::LEEWAY;
+use crate::oidc::claims::{MAX_SUBJECT, has_control, seconds, times};
+use crate::oidc::compact::Compact;
+use crate::oidc::keys::{KeySet, Vouched};
+use crate::oidc::metadata::is_issuer;
+use crate::time::Timestamp;
 
 /// A logout token is sent right after it is made, and is good for this many seconds: the specification recommends two
 /// minutes at the most, and not every provider says when its tokens end.

@@ -11,8 +11,9 @@ use super::keys::KeySet;
 use super::metadata::{Discovered, Endpoint, Metadata};
 use super::token::fetch;
 use crate::config::{ProviderKind, ProviderSettings};
-use crate::env::{Env, Timestamp};
-use crate::step::{ProviderCall, ProviderReply};
+use crate::env::Env;
+use crate::oidc::call::{ProviderCall, ProviderReply};
+use crate::time::Timestamp;
 use common::{Common, Documents};
 
 /// Metadata and keys are fetched again after this many seconds, while the old ones serve.

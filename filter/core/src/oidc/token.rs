@@ -3,14 +3,14 @@
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::CALL_TIMEOUT_MS;
-use super::attempt::Attempt;
-use super::client_auth;
-use super::metadata::{Discovered, Endpoint};
 use crate::config::ProviderSettings;
 use crate::env::Env;
+use crate::limits::CALL_TIMEOUT_MS;
+use crate::oidc::attempt::Attempt;
+use crate::oidc::call::{ProviderCall, ProviderReply};
+use crate::oidc::client_auth;
+use crate::oidc::metadata::{Discovered, Endpoint};
 use crate::refusal::SignInProblem;
-use crate::step::{ProviderCall, ProviderReply};
 
 /// Longest access token that is used for UserInfo.
 const MAX_ACCESS_TOKEN: usize = 16 * 1024;
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 /// What a token endpoint answered to a refresh token.
-pub struct Refreshed {
+pub struct RefreshAnswer {
     /// The ID token, not verified yet; many providers send none (OpenID Connect Core 1.0 section 12.2).
     pub id_token: Option<String>,
     /// The access token, for UserInfo.
@@ -60,9 +60,9 @@ pub struct Refreshed {
     pub grant: Grant,
 }
 
-impl std::fmt::Debug for Refreshed {
+impl std::fmt::Debug for RefreshAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Refreshed(..)")
+        f.write_str("RefreshAnswer(..)")
     }
 }
 
@@ -220,7 +220,7 @@ pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
 ///
 /// # Errors
 /// See [`NotRefreshed`].
-pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<Refreshed, NotRefreshed> {
+pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<RefreshAnswer, NotRefreshed> {
     let Some(body) = reply.success() else {
         return Err(if is_refused(reply) {
             NotRefreshed::Refused
@@ -232,7 +232,7 @@ pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<Refreshed, NotRefresh
     if !is_bearer(&answer) {
         return Err(NotRefreshed::NoAnswer);
     }
-    let refreshed = Refreshed {
+    let refreshed = RefreshAnswer {
         id_token: text(&answer, "id_token"),
         access_token: access_token(&answer),
         grant: Grant::read(&answer),

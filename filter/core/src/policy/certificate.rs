@@ -1,35 +1,7 @@
 //! `client_certificate`: which certificate a client has shown.
 
-use super::StringMatcher;
-
-/// What the proxy knows of the client's certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClientCertificate<'a> {
-    /// No authority is configured, so none is asked for.
-    #[default]
-    NotAsked,
-    /// Asked for, and none was shown.
-    Missing,
-    /// Shown, and not signed by the configured authority, or otherwise invalid.
-    Invalid,
-    /// Shown and valid.
-    Valid(&'a Certificate),
-}
-
-/// A client's certificate, as far as policies ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Certificate {
-    /// SHA-256 of the DER form, 64 lower-case hexadecimal digits.
-    pub fingerprint: String,
-    /// SHA-256 of the public key (SubjectPublicKeyInfo), in base64.
-    pub spki_hash: String,
-    /// DNS names among the subject alternative names.
-    pub san_dns: Vec<String>,
-    /// Addresses among the subject alternative names.
-    pub san_email: Vec<String>,
-    /// URIs among the subject alternative names.
-    pub san_uri: Vec<String>,
-}
+use crate::http::client_certificate::Certificate;
+use crate::policy::StringMatcher;
 
 /// Conditions on a certificate; all of them must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,18 +30,19 @@ impl CertificateMatcher {
             CertificateCondition::Fingerprint(known) => known.contains(&certificate.fingerprint),
             CertificateCondition::SpkiHash(known) => known.contains(&certificate.spki_hash),
             CertificateCondition::San(kind, matcher) => {
-                matcher.fits_across(certificate.names(*kind))
+                matcher.fits_across(kind.names(certificate))
             }
         })
     }
 }
 
-impl Certificate {
-    fn names(&self, kind: SanKind) -> &[String] {
-        match kind {
-            SanKind::Dns => &self.san_dns,
-            SanKind::Email => &self.san_email,
-            SanKind::Uri => &self.san_uri,
+impl SanKind {
+    /// Returns the certificate's names of this kind.
+    fn names(self, certificate: &Certificate) -> &[String] {
+        match self {
+            Self::Dns => &certificate.san_dns,
+            Self::Email => &certificate.san_email,
+            Self::Uri => &certificate.san_uri,
         }
     }
 }

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::certificate::{CertificateMatcher, ClientCertificate};
-use super::list::ListMatcher;
-use super::time::{DateWindow, TimeWindow, Weekdays};
-use super::{Reason, Reasons, StringMatcher, Verdict, address};
-use crate::env::Timestamp;
+use crate::http::client_certificate::ClientCertificate;
+use crate::http::request::Parsed;
+use crate::policy::certificate::CertificateMatcher;
+use crate::policy::list::ListMatcher;
+use crate::policy::time::{DateWindow, TimeWindow, Weekdays};
+use crate::policy::{Reason, Reasons, StringMatcher, Verdict, address};
 use crate::session::Session;
+use crate::time::Timestamp;
 
 /// What criteria may look at.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,22 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// The client's certificate.
     pub certificate: ClientCertificate<'a>,
+}
+
+impl<'a> Facts<'a> {
+    /// Returns the facts of a request without a session or a certificate. `path` is [`Parsed::decoded_path`], which the
+    /// caller keeps.
+    pub(crate) const fn of(request: &'a Parsed<'_>, path: &'a str, now: Timestamp) -> Self {
+        Facts {
+            session: None,
+            method: request.method,
+            path,
+            preflight: request.preflight,
+            source: request.source,
+            now,
+            certificate: ClientCertificate::NotAsked,
+        }
+    }
 }
 
 /// One question.

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::certificate::{CertificateCondition, SanKind};
-use super::list::ListCondition;
-use super::matcher::Condition;
-use super::{CertificateMatcher, Criterion, ListMatcher, Operator, Policy, StringMatcher, Term};
+use crate::policy::certificate::{CertificateCondition, SanKind};
+use crate::policy::list::ListCondition;
+use crate::policy::matcher::Condition;
+use crate::policy::{
+    CertificateMatcher, Criterion, ListMatcher, Operator, Policy, StringMatcher, Term,
+};
 
 impl Policy {
     /// The policy in its own language, one rule for each operator. Reading it again gives an equal policy.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::words::{ACTIONS, OPERATORS};
 use super::{Criterion, Operator, Policy, Term};
-use crate::config::{Findings, Place, nearest};
+use crate::diagnostics::{Findings, Place, nearest};
 use criteria::read_criterion;
 
 /// Most members of an object within a policy: there are fewer words than that.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{Findings, Place};
-use crate::env::Timestamp;
+use crate::diagnostics::{Findings, Place};
+use crate::http::client_certificate::ClientCertificate;
 use crate::session::Identity;
+use crate::time::Timestamp;
 
 fn read(value: &Value) -> (Policy, Findings) {
     let mut findings = Findings::default();

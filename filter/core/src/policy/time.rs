@@ -3,7 +3,7 @@
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 
-use crate::env::Timestamp;
+use crate::time::Timestamp;
 
 /// A span of time: from `after`, which belongs to it, to `before`, which does not.
 #[derive(Clone, Debug, PartialEq, Eq)]

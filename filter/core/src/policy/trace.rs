@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{ClientCertificate, Criterion, Facts, Policy, Reasons, Term, any};
+use crate::http::client_certificate::ClientCertificate;
+use crate::policy::{Criterion, Facts, Policy, Reasons, Term, any};
 use crate::session::Session;
 
 /// What every part of a policy said about one request.

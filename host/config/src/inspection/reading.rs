@@ -1,6 +1,7 @@
 //! Turns a parsed file into an [`Inspection`].
 
-use jetway_core::config::{Config, Loaded, Problem, Warning, override_by_variables};
+use jetway_core::config::{Config, Loaded, override_by_variables};
+use jetway_core::diagnostics::{Problem, Warning};
 use serde_json::Value;
 
 use super::{Inspection, Secrets};

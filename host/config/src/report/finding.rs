@@ -1,6 +1,6 @@
 //! A problem or warning with its place.
 
-use jetway_core::config::{sentence_without_userinfo, without_userinfo};
+use jetway_core::diagnostics::{sentence_without_userinfo, without_userinfo};
 use serde_json::Value;
 
 use crate::document::Place;

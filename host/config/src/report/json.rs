@@ -1,6 +1,6 @@
 //! Findings as JSON.
 
-use jetway_core::config::without_userinfo;
+use jetway_core::diagnostics::without_userinfo;
 use serde::Serialize;
 
 use super::{Finding, Report, Severity};

@@ -1,6 +1,6 @@
 //! Finds the place of a problem from its path.
 
-use jetway_core::config::Problem;
+use jetway_core::diagnostics::Problem;
 use serde_json::Value;
 
 use super::{Finding, Report, RouteName, Severity};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use jetway_core::config::without_userinfo;
+use jetway_core::diagnostics::without_userinfo;
 
 use super::{Finding, Severity};
 use crate::document::Place;

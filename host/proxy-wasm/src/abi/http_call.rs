@@ -8,11 +8,9 @@ use wasmtime::Caller;
 
 use super::Imports;
 use crate::guest::{Span, parts, put_u32};
-use crate::maps;
-use crate::pairs;
-use crate::plugin;
 use crate::state::{Calls, Pending, State};
 use crate::status::{Status, code};
+use crate::{maps, pairs, plugin};
 
 /// Most calls of one instance at a time: a plugin must not open connections without end.
 const CALLS_LIMIT: usize = 256;

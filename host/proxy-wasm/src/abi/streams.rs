@@ -6,13 +6,11 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use wasmtime::Caller;
 
 use super::Imports;
-use crate::LocalReply;
 use crate::context::{PendingActions, Phase, ROOT};
 use crate::guest::{Span, parts, put_u32};
-use crate::maps;
-use crate::pairs;
 use crate::state::{RootEnd, State};
 use crate::status::{Status, code};
+use crate::{LocalReply, maps, pairs};
 
 /// Most bytes of a local reply's body: pages are far smaller, and many replies may wait for slow clients.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;

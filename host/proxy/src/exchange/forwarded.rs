@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
 use jetway_core::contract::TRANSFER_ENCODING_HEADER;
-use jetway_core::forwarded::{self as trusted, TrustedProxies};
+use jetway_core::http::forwarded::{self as trusted, TrustedProxies};
 
 use super::hop_by_hop::single;
 use super::request_id;

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
+use jetway_core::http::websocket;
 use jetway_core::refusal::Refusal;
-use jetway_core::websocket;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use super::hop_by_hop::{single, tokens};

@@ -1,7 +1,7 @@
 //! Divides the process's file descriptors among the kinds of connections.
 
 use anyhow::{Context as _, ensure};
-use jetway_core::capacity::CLIENT_CONNECTIONS;
+use jetway_core::limits::CLIENT_CONNECTIONS;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{

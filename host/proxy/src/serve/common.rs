@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jetway_core::config::{Config, Secret};
+use jetway_core::config::Config;
 use jetway_core::contract::SECRET_VARIABLES;
+use jetway_core::secret::Secret;
 use rustls::ServerConfig;
 use serde_json::Value;
 

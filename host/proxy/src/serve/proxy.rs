@@ -10,8 +10,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Stop;
 use super::common::Common;
-use jetway_core::forwarded::TrustedProxies;
-use jetway_core::page::Look;
+use jetway_core::http::forwarded::TrustedProxies;
+use jetway_core::http::page::Theme;
 
 use crate::callouts::Providers;
 use crate::connection::ConnectionSlots;
@@ -47,7 +47,7 @@ pub(crate) struct Proxy {
     /// Source of request ids.
     pub(crate) request_ids: RequestIds,
     /// How the proxy's own pages look.
-    pub(crate) look: Look,
+    pub(crate) look: Theme,
     providers: Rc<Providers>,
 }
 
@@ -75,7 +75,7 @@ impl Proxy {
             routes: Routes::new(&config.routes, &roots, &common.limits.upstreams)?,
             upstream_descriptors: common.limits.upstreams.descriptors.clone(),
             slots: Arc::clone(&common.limits.slots),
-            trusted_proxies: TrustedProxies::of(&config.listener),
+            trusted_proxies: config.listener.trusted_proxies(),
             proxy_protocol: config.listener.proxy_protocol,
             idle_timeout: config.listener.idle_timeout,
             tls: common
@@ -86,7 +86,7 @@ impl Proxy {
             retired: Stop::default(),
             is_mutual: common.is_mutual,
             request_ids: RequestIds::default(),
-            look: Look::new(&config.branding),
+            look: Theme::new(&config.branding),
             providers,
         }))
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc as ready_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use jetway_core::capacity::CLIENT_CONNECTIONS;
+use jetway_core::limits::CLIENT_CONNECTIONS;
 use rustix::io::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;

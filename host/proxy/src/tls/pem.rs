@@ -97,7 +97,7 @@ pub(super) fn revocation_lists(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jetway_core::config::Secret;
+    use jetway_core::secret::Secret;
 
     #[test]
     fn text_is_taken_as_it_is_and_files_are_read() {

@@ -1,6 +1,7 @@
 //! Authorities and certificates for tests.
 
-use jetway_core::config::{Pem, Secret};
+use jetway_core::config::Pem;
+use jetway_core::secret::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,

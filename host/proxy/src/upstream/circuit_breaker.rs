@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use jetway_core::capacity::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING};
+use jetway_core::limits::{UPSTREAM_CONNECTIONS, UPSTREAM_PENDING};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use jetway_config_file::file;
-use jetway_core::config::key::{Kind, Treatment};
+use jetway_core::config::key::{Kind, Support};
 use jetway_core::config::keys::visit;
-use jetway_core::config::{Config, Problem, Route, Target};
+use jetway_core::config::{Config, Route, Target};
+use jetway_core::diagnostics::Problem;
 use jetway_proxy::tls::{Certificates, Roots};
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ fn find_unreadable(file: &Value) -> Vec<Problem> {
         let Some(key) = written.key else { return };
         let honoured = matches!(
             key.treatment,
-            Treatment::Honoured(_) | Treatment::Translated(..)
+            Support::Supported(_) | Support::Translated(..)
         );
         if !honoured || !matches!(key.kind, Kind::File) || problems.len() >= MAX_PROBLEMS {
             return;

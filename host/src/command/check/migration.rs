@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use jetway_core::config::key::{By, Treatment};
-use jetway_core::config::without_userinfo;
+use jetway_core::config::key::{Support, SupportedBy};
+use jetway_core::diagnostics::without_userinfo;
 use serde::Serialize;
 
 use jetway_config_file::terminal::is_terminal_control;
@@ -60,10 +60,10 @@ impl Group {
 
     const fn of(key: &UsedKey) -> Self {
         match key.treatment {
-            Some(Treatment::Honoured(_)) => Self::Honoured,
-            Some(Treatment::Translated(..)) => Self::Translated,
-            Some(Treatment::Ignored(_)) => Self::Ignored,
-            Some(Treatment::Refused(_)) => Self::Refused,
+            Some(Support::Supported(_)) => Self::Honoured,
+            Some(Support::Translated(..)) => Self::Translated,
+            Some(Support::Ignored(_)) => Self::Ignored,
+            Some(Support::Refused(_)) => Self::Refused,
             None => Self::Unknown,
         }
     }
@@ -80,11 +80,11 @@ impl Group {
 }
 
 /// The parts that honour a key, by these names of module, host and Envoy's generator.
-fn supporters(treatment: Option<Treatment>, names: [&'static str; 3]) -> Vec<&'static str> {
-    let (Some(Treatment::Honoured(by)) | Some(Treatment::Translated(by, _))) = treatment else {
+fn supporters(treatment: Option<Support>, names: [&'static str; 3]) -> Vec<&'static str> {
+    let (Some(Support::Supported(by)) | Some(Support::Translated(by, _))) = treatment else {
         return Vec::new();
     };
-    let By {
+    let SupportedBy {
         filter,
         host,
         envoy,
@@ -96,12 +96,12 @@ fn supporters(treatment: Option<Treatment>, names: [&'static str; 3]) -> Vec<&'s
         .collect()
 }
 
-const fn reason_of(treatment: Option<Treatment>) -> Option<&'static str> {
+const fn reason_of(treatment: Option<Support>) -> Option<&'static str> {
     match treatment {
-        Some(
-            Treatment::Translated(_, text) | Treatment::Ignored(text) | Treatment::Refused(text),
-        ) => Some(text),
-        Some(Treatment::Honoured(_)) | None => None,
+        Some(Support::Translated(_, text) | Support::Ignored(text) | Support::Refused(text)) => {
+            Some(text)
+        }
+        Some(Support::Supported(_)) | None => None,
     }
 }
 

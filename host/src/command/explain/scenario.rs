@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use jetway_core::env::Timestamp;
 use jetway_core::explain::Question;
-use jetway_core::policy::{Certificate, ClientCertificate};
+use jetway_core::http::client_certificate::{Certificate, ClientCertificate};
+use jetway_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::address::Address;

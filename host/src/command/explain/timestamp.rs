@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jetway_core::env::Timestamp;
+use jetway_core::time::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 

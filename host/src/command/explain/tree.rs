@@ -253,7 +253,7 @@ mod tests {
     use crate::command::explain::offline_gate::OfflineGate;
     use crate::command::explain::{Address, Scenario};
     use jetway_core::config::Config;
-    use jetway_core::env::Timestamp;
+    use jetway_core::time::Timestamp;
     use serde_json::{Value, json};
 
     fn told(policy: Value, name: &str, claims: Value) -> String {

@@ -1,6 +1,6 @@
 //! Schemas of objects, from the tables of their keys.
 
-use jetway_core::config::key::{Key, Kind, Treatment};
+use jetway_core::config::key::{Key, Kind, Support};
 use jetway_core::config::keys::ROUTE;
 use serde_json::{Map, Value, json};
 
@@ -28,10 +28,10 @@ pub(super) fn object(table: &'static [Key]) -> Value {
 
 fn property(key: &Key) -> Value {
     let (about, deprecated) = match key.treatment {
-        Treatment::Honoured(_) => (key.about.to_owned(), false),
-        Treatment::Translated(_, to) => (format!("{}; it means {to}", key.about), false),
-        Treatment::Ignored(why) => (format!("Has no effect: {why}"), true),
-        Treatment::Refused(why) => (format!("Refused: {why}"), true),
+        Support::Supported(_) => (key.about.to_owned(), false),
+        Support::Translated(_, to) => (format!("{}; it means {to}", key.about), false),
+        Support::Ignored(why) => (format!("Has no effect: {why}"), true),
+        Support::Refused(why) => (format!("Refused: {why}"), true),
     };
     let mut property = kind(key.kind);
     if let Value::Object(property) = &mut property {

@@ -1,6 +1,6 @@
 //! What a case says about the client's certificate.
 
-use jetway_core::policy::Certificate;
+use jetway_core::http::client_certificate::Certificate;
 use serde_json::Value;
 
 use super::fields::{Fields, Findings, Unknown};

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::command::explain::{Address, OfflineGate, Scenario};
     use jetway_core::config::Config;
-    use jetway_core::env::Timestamp;
+    use jetway_core::time::Timestamp;
     use serde_json::json;
 
     /// `wiki`, to which nobody is let in.

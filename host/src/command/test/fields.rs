@@ -1,6 +1,6 @@
 //! Taking typed values out of one object of a file of cases.
 
-use jetway_core::config::{Problem, nearest};
+use jetway_core::diagnostics::{Problem, nearest};
 use serde_json::{Map, Value};
 
 /// What is wrong with a case.

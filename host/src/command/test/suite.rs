@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::bail;
-use jetway_core::config::Problem;
+use jetway_core::diagnostics::Problem;
 use jetway_core::explain::Explanation;
 use serde_json::Value;
 

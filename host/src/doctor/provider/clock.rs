@@ -1,6 +1,6 @@
 //! The provider's clock and ours.
 
-use jetway_core::oidc::LEEWAY;
+use jetway_core::limits::LEEWAY;
 
 use super::super::Subject;
 use super::super::finding::{Change, Finding};

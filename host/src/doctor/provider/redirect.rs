@@ -5,11 +5,12 @@ use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use jetway_core::config::{Origin, ProviderSettings};
 use jetway_core::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
-use jetway_core::env::{Env, NoRandomness, Timestamp};
+use jetway_core::env::{Env, NoRandomness};
 use jetway_core::oidc::attempt::Attempt;
 use jetway_core::oidc::authorization_url;
 use jetway_core::oidc::metadata::Discovered;
-use jetway_core::shared::LocalShared;
+use jetway_core::store::LocalShared;
+use jetway_core::time::Timestamp;
 use jetway_proxy::tls::Roots;
 use url::Url;
 

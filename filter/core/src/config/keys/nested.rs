@@ -1,6 +1,6 @@
 //! Keys of the objects within the file and within a route, and the words that some keys take.
 
-use super::super::key::{By, Key, Kind};
+use crate::config::key::{Key, Kind, SupportedBy};
 
 /// What `jwt_issuer_format` takes.
 pub const ISSUER_FORMATS: &[&str] = &["IssuerHostOnly", "IssuerURI", "hostOnly", "uri"];
@@ -13,13 +13,13 @@ pub const CERTIFICATE: &[Key] = &[
     Key::honoured(
         "cert",
         Kind::Text,
-        By::BODIES,
+        SupportedBy::BODIES,
         "File of a certificate chain, or the chain as PEM text in base64",
     ),
     Key::honoured(
         "key",
         Kind::Secret,
-        By::BODIES,
+        SupportedBy::BODIES,
         "File of its private key, or the key as PEM text in base64",
     ),
 ];
@@ -29,26 +29,31 @@ pub const DOWNSTREAM_MTLS: &[Key] = &[
     Key::honoured(
         "ca",
         Kind::Pem,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The authorities that sign clients' certificates",
     ),
     Key::honoured(
         "ca_file",
         Kind::File,
-        By::BODIES,
+        SupportedBy::BODIES,
         "File of these authorities",
     ),
     Key::honoured(
         "crl",
         Kind::Pem,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The authorities' revocation lists",
     ),
-    Key::honoured("crl_file", Kind::File, By::BODIES, "File of these lists"),
+    Key::honoured(
+        "crl_file",
+        Kind::File,
+        SupportedBy::BODIES,
+        "File of these lists",
+    ),
     Key::honoured(
         "enforcement",
         Kind::Word(MTLS_ENFORCEMENTS),
-        By::ALL,
+        SupportedBy::ALL,
         "`policy_with_default_deny` (the default) refuses requests without a valid certificate on every route, `policy` leaves it to the policies, `reject_connection` ends such connections",
     ),
     Key::refused(
@@ -58,7 +63,7 @@ pub const DOWNSTREAM_MTLS: &[Key] = &[
     Key::honoured(
         "max_verify_depth",
         Kind::Number,
-        By::BODIES,
+        SupportedBy::BODIES,
         "1, the default and the only value: the authorities sign clients' certificates themselves",
     ),
 ];
@@ -68,37 +73,37 @@ pub const COCKPIT: &[Key] = &[
     Key::honoured(
         "users",
         Kind::TextMap,
-        By::FILTER,
+        SupportedBy::FILTER,
         "The Unix user of each person, by address (`alice@example.com: alice`) or by the provider's user id; looked at first",
     ),
     Key::honoured(
         "user_claim",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "The claim that names the Unix user of whom `users` does not list; its value never is root",
     ),
     Key::honoured(
         "local_part_of",
         Kind::Texts,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Domains in which the part of an address before the `@` is the Unix user of whom neither `users` nor `user_claim` names; never root",
     ),
     Key::honoured(
         "administrators",
         Kind::Policy,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Who gets administrative access while logging in, in the form of `policy`; nobody by default. The Unix user must be allowed to use sudo without a password",
     ),
     Key::honoured(
         "allow_root",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Lets `users` name root",
     ),
     Key::honoured(
         "allow_other_hosts",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Lets visitors log in to other hosts through this one, at `/=HOST` and `/cockpit+=HOST`",
     ),
 ];
@@ -108,39 +113,49 @@ pub const REDIRECT: &[Key] = &[
     Key::honoured(
         "https_redirect",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "To `https`; wins over `scheme_redirect`",
     ),
     Key::honoured(
         "scheme_redirect",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "To another scheme",
     ),
-    Key::honoured("host_redirect", Kind::Text, By::FILTER, "To another host"),
-    Key::honoured("port_redirect", Kind::Number, By::FILTER, "To another port"),
+    Key::honoured(
+        "host_redirect",
+        Kind::Text,
+        SupportedBy::FILTER,
+        "To another host",
+    ),
+    Key::honoured(
+        "port_redirect",
+        Kind::Number,
+        SupportedBy::FILTER,
+        "To another port",
+    ),
     Key::honoured(
         "path_redirect",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "To another path; one with a query replaces that of the request; wins over `prefix_rewrite`",
     ),
     Key::honoured(
         "prefix_rewrite",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "What the route's `prefix` or `path` matched becomes this",
     ),
     Key::honoured(
         "response_code",
         Kind::Number,
-        By::FILTER,
+        SupportedBy::FILTER,
         "301 (the default), 302, 303, 307 or 308",
     ),
     Key::honoured(
         "strip_query",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Drops the request's query",
     ),
 ];
@@ -150,20 +165,35 @@ pub const RESPONSE: &[Key] = &[
     Key::honoured(
         "status",
         Kind::Number,
-        By::FILTER,
+        SupportedBy::FILTER,
         "The HTTP status, 200 to 599; 200 by default",
     ),
-    Key::honoured("body", Kind::Text, By::FILTER, "The body, plain text"),
+    Key::honoured(
+        "body",
+        Kind::Text,
+        SupportedBy::FILTER,
+        "The body, plain text",
+    ),
 ];
 
 /// An entry of `rewrite_response_headers`.
 pub const HEADER_REWRITE: &[Key] = &[
-    Key::honoured("header", Kind::Text, By::FILTER, "Name of the header"),
+    Key::honoured(
+        "header",
+        Kind::Text,
+        SupportedBy::FILTER,
+        "Name of the header",
+    ),
     Key::honoured(
         "prefix",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "What its value must begin with",
     ),
-    Key::honoured("value", Kind::Text, By::FILTER, "What stands there instead"),
+    Key::honoured(
+        "value",
+        Kind::Text,
+        SupportedBy::FILTER,
+        "What stands there instead",
+    ),
 ];

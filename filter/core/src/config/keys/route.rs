@@ -1,9 +1,9 @@
 //! Keys of a route.
 
-use super::super::key::{By, Key, Kind};
 use super::global::BEARER_FORMATS;
 use super::nested::{COCKPIT, HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
-use crate::capacity::BREAKER_NOTE;
+use crate::config::key::{Key, Kind, SupportedBy};
+use crate::limits::BREAKER_NOTE;
 
 const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
 const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";
@@ -20,7 +20,7 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "name",
         Kind::Text,
-        By::ALL,
+        SupportedBy::ALL,
         "What the route is called in logs and pages; by default the host of `from`",
     ),
     Key::ignored("description", NO_PORTAL),
@@ -29,25 +29,25 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "from",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "The public address, such as `https://app.example.com`; a port in it must match, without one the port is 443 or that of `address`, and each `*` in the host stands for any text",
     ),
     Key::honoured(
         "prefix",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Only paths that begin with this text, such as `/admin/`",
     ),
     Key::honoured(
         "path",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Only this path; wins over `prefix`",
     ),
     Key::honoured(
         "regex",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Only paths that a regular expression matches as a whole; wins over `path` and `prefix`",
     ),
     Key::ignored("regex_priority_order", "the order of the file counts"),
@@ -55,92 +55,92 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "to",
         Kind::Upstreams,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The upstream, `http` or `https`, or a list of them with weights, such as `http://10.0.0.1:9090,3`; a path in it is a `prefix_rewrite`",
     ),
     Key::honoured(
         "redirect",
         Kind::Object(REDIRECT),
-        By::FILTER,
+        SupportedBy::FILTER,
         "Sends visitors whom the policy permits elsewhere; instead of `to`",
     ),
     Key::honoured(
         "response",
         Kind::Object(RESPONSE),
-        By::FILTER,
+        SupportedBy::FILTER,
         "Gives visitors whom the policy permits a fixed answer; instead of `to`",
     ),
     // What the upstream sees.
     Key::honoured(
         "prefix_rewrite",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "What `prefix` or `path` matched becomes this",
     ),
     Key::honoured(
         "regex_rewrite_pattern",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Each match of this regular expression in the path becomes `regex_rewrite_substitution`",
     ),
     Key::honoured(
         "regex_rewrite_substitution",
         Kind::Text,
-        By::FILTER,
+        SupportedBy::FILTER,
         "What stands for a match of `regex_rewrite_pattern`; `\\1` is its first group",
     ),
     Key::honoured(
         "host_rewrite",
         Kind::Text,
-        By::ALL,
+        SupportedBy::ALL,
         "The `Host` that the upstream sees; by default host and port of `to`",
     ),
     Key::honoured(
         "host_rewrite_header",
         Kind::Text,
-        By::ALL,
+        SupportedBy::ALL,
         "The request header whose value becomes the `Host` that the upstream sees",
     ),
     Key::honoured(
         "host_path_regex_rewrite_pattern",
         Kind::Text,
-        By::ALL,
+        SupportedBy::ALL,
         "The path, with matches of this regular expression replaced, becomes the `Host` that the upstream sees",
     ),
     Key::honoured(
         "host_path_regex_rewrite_substitution",
         Kind::Text,
-        By::ALL,
+        SupportedBy::ALL,
         "What stands for a match of `host_path_regex_rewrite_pattern`",
     ),
     Key::honoured(
         "preserve_host_header",
         Kind::Flag,
-        By::ALL,
+        SupportedBy::ALL,
         "The upstream sees the public `Host`",
     ),
     Key::honoured(
         "set_request_headers",
         Kind::TextMap,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Headers that the upstream gets, with references such as `${pomerium.jwt}`",
     ),
     Key::honoured(
         "remove_request_headers",
         Kind::Texts,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Headers that the upstream does not get",
     ),
     Key::honoured(
         "pass_identity_headers",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Tells the upstream who the visitor is; by default as at the top of the file",
     ),
     Key::honoured(
         "jwt_issuer_format",
         Kind::Word(ISSUER_FORMATS),
-        By::FILTER,
+        SupportedBy::FILTER,
         "The issuer of assertions on this route; by default as at the top of the file",
     ),
     Key::refused(
@@ -161,31 +161,31 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "set_response_headers",
         Kind::TextMap,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Headers of every answer, over those at the top of the file; `disable: true` clears all",
     ),
     Key::honoured(
         "rewrite_response_headers",
         Kind::Objects(HEADER_REWRITE),
-        By::FILTER,
+        SupportedBy::FILTER,
         "Replaces the beginning of headers' values, such as the address in `Location`",
     ),
     Key::honoured(
         "show_error_details",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Tells who is refused which criteria did not hold",
     ),
     Key::honoured(
         "allow_websockets",
         Kind::Flag,
-        By::ALL,
+        SupportedBy::ALL,
         "Lets `Upgrade: websocket` pass, and by default sets no `timeout` and no `idle_timeout`",
     ),
     Key::translated(
         "allow_upgrades",
         Kind::Texts,
-        By::ALL,
+        SupportedBy::ALL,
         "`allow_websockets: true`",
         "A list of protocols of which only `websocket` can be allowed",
     ),
@@ -196,74 +196,74 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "cockpit",
         Kind::Object(COCKPIT),
-        By::ALL,
+        SupportedBy::ALL,
         "The upstream is Cockpit, and visitors are logged in to it as Unix users without a password; websockets are allowed, and the public `Host` is preserved unless `preserve_host_header: false`",
     ),
     // How the upstream is reached.
     Key::honoured(
         "timeout",
         Kind::Duration,
-        By::BODIES,
+        SupportedBy::BODIES,
         "How long the upstream may take to begin its answer; by default `default_upstream_timeout`, 0 for ever",
     ),
     Key::honoured(
         "idle_timeout",
         Kind::Duration,
-        By::BODIES,
+        SupportedBy::BODIES,
         "How long a request and its answer may be silent; five minutes by default, 0 for ever",
     ),
     Key::honoured(
         "tls_skip_verify",
         Kind::Flag,
-        By::BODIES,
+        SupportedBy::BODIES,
         "Believes any certificate of the upstream",
     ),
     Key::honoured(
         "tls_server_name",
         Kind::Text,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The name that the upstream is asked for and whose certificate it must have; by default the host of `to`",
     ),
     Key::honoured(
         "tls_upstream_server_name",
         Kind::Text,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The same; wins over `tls_server_name`",
     ),
     Key::honoured(
         "tls_custom_ca",
         Kind::Pem,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The only authorities that may sign the upstream's certificate",
     ),
     Key::honoured(
         "tls_custom_ca_file",
         Kind::File,
-        By::BODIES,
+        SupportedBy::BODIES,
         "File of these authorities",
     ),
     Key::honoured(
         "tls_client_cert",
         Kind::Pem,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The certificate chain that the upstream is shown",
     ),
     Key::honoured(
         "tls_client_key",
         Kind::Secret,
-        By::BODIES,
+        SupportedBy::BODIES,
         "The private key of `tls_client_cert`, PEM text in base64",
     ),
     Key::honoured(
         "tls_client_cert_file",
         Kind::File,
-        By::BODIES,
+        SupportedBy::BODIES,
         "File of the certificate chain that the upstream is shown",
     ),
     Key::honoured(
         "tls_client_key_file",
         Kind::File,
-        By::BODIES,
+        SupportedBy::BODIES,
         "File of the private key of `tls_client_cert_file`",
     ),
     Key::refused(
@@ -285,43 +285,43 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "policy",
         Kind::Policy,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Who may use the route; without it and the keys below nobody may",
     ),
     Key::honoured(
         "allow_public_unauthenticated_access",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Everybody may, without signing in",
     ),
     Key::honoured(
         "allow_any_authenticated_user",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Everybody may who has signed in",
     ),
     Key::honoured(
         "allowed_users",
         Kind::Texts,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Who has one of these addresses or user ids may",
     ),
     Key::honoured(
         "allowed_domains",
         Kind::Texts,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Who has an address in one of these domains may",
     ),
     Key::honoured(
         "allowed_idp_claims",
         Kind::Any,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Who has one of these claims may: names of claims with a value or a list of values",
     ),
     Key::honoured(
         "cors_allow_preflight",
         Kind::Flag,
-        By::FILTER,
+        SupportedBy::FILTER,
         "Preflight requests of browsers (CORS) pass without a session",
     ),
     Key::refused("allowed_groups", REMOVED_GROUPS),
@@ -333,7 +333,7 @@ pub const ROUTE: &[Key] = &[
     Key::honoured(
         "bearer_token_format",
         Kind::Word(BEARER_FORMATS),
-        By::FILTER,
+        SupportedBy::FILTER,
         "What `Authorization: Bearer` stands for on this route; as at the top of the file by default",
     ),
     Key::refused("identity_providers", ONE_CLIENT),

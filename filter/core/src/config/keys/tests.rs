@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::super::key::{Key, Kind, Treatment};
 use super::*;
+use crate::config::key::{Key, Kind, Support};
 
 /// The tables by the section of the list that they are compared with.
 const TABLES: [(&str, &[Key]); 8] = [
@@ -91,12 +91,12 @@ fn every_key_says_what_becomes_of_it() {
     for (section, table) in TABLES {
         for key in table {
             let sentence = match key.treatment {
-                Treatment::Honoured(_) => key.about,
-                Treatment::Translated(_, to) => {
+                Support::Supported(_) => key.about,
+                Support::Translated(_, to) => {
                     assert!(!to.is_empty());
                     key.about
                 }
-                Treatment::Ignored(why) | Treatment::Refused(why) => {
+                Support::Ignored(why) | Support::Refused(why) => {
                     assert!(key.about.is_empty(), "{}", key.name);
                     why
                 }
@@ -123,7 +123,7 @@ fn keys_that_are_read_say_what_they_take() {
         for key in table {
             let read = matches!(
                 key.treatment,
-                Treatment::Honoured(_) | Treatment::Translated(..)
+                Support::Supported(_) | Support::Translated(..)
             );
             let any = matches!(key.kind, Kind::Any) && key.name != "allowed_idp_claims";
             assert_eq!(any, !read, "{section} {}", key.name);

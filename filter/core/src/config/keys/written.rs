@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::super::findings::Place;
-use super::super::key::{Key, Kind};
 use super::global::GLOBAL;
+use crate::config::key::{Key, Kind};
+use crate::diagnostics::Place;
 
 /// One key as it stands in a file.
 #[derive(Clone, Copy, Debug)]

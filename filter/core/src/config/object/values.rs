@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::super::duration::parse_duration;
-use super::super::findings::{Findings, Place, quoted};
-use super::super::key::Key;
 use super::Object;
+use crate::config::duration::parse_duration;
+use crate::config::key::Key;
+use crate::diagnostics::{Findings, Place, quoted};
 
 impl<'v> Object<'v> {
     /// A text; a number counts as its digits.
-    pub(in super::super) fn text(&self, key: &str, findings: &mut Findings) -> Option<String> {
+    pub(in crate::config) fn text(&self, key: &str, findings: &mut Findings) -> Option<String> {
         match self.value(key)? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -25,17 +25,21 @@ impl<'v> Object<'v> {
     }
 
     /// [`Self::text`], an empty one counting as absent, as in Pomerium.
-    pub(in super::super) fn some_text(&self, key: &str, findings: &mut Findings) -> Option<String> {
+    pub(in crate::config) fn some_text(
+        &self,
+        key: &str,
+        findings: &mut Findings,
+    ) -> Option<String> {
         self.text(key, findings).filter(|text| !text.is_empty())
     }
 
     /// `true` or `false`; false when absent.
-    pub(in super::super) fn flag(&self, key: &str, findings: &mut Findings) -> bool {
+    pub(in crate::config) fn flag(&self, key: &str, findings: &mut Findings) -> bool {
         self.maybe_flag(key, findings).unwrap_or_default()
     }
 
     /// `true` or `false`, or as a text what Go's `strconv.ParseBool` takes.
-    pub(in super::super) fn maybe_flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
+    pub(in crate::config) fn maybe_flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
         let flag = match self.value(key)? {
             Value::Bool(flag) => Some(*flag),
             Value::String(text) => match text.to_ascii_lowercase().as_str() {
@@ -57,7 +61,7 @@ impl<'v> Object<'v> {
     }
 
     /// A whole number from `least` to `most`.
-    pub(in super::super) fn number(
+    pub(in crate::config) fn number(
         &self,
         key: &str,
         least: u32,
@@ -84,7 +88,7 @@ impl<'v> Object<'v> {
     }
 
     /// A duration as Go writes it, such as `30s` or `1h30m`.
-    pub(in super::super) fn duration(
+    pub(in crate::config) fn duration(
         &self,
         key: &str,
         findings: &mut Findings,
@@ -107,7 +111,7 @@ impl<'v> Object<'v> {
     }
 
     /// A list of texts; a single text is split at commas, as Pomerium does.
-    pub(in super::super) fn texts(
+    pub(in crate::config) fn texts(
         &self,
         key: &str,
         findings: &mut Findings,
@@ -139,7 +143,7 @@ impl<'v> Object<'v> {
     }
 
     /// One of a few words, without regard to case and, as Pomerium's enumerations, to a common beginning.
-    pub(in super::super) fn word<T: Copy>(
+    pub(in crate::config) fn word<T: Copy>(
         &self,
         key: &str,
         words: &[(&str, T)],
@@ -177,7 +181,7 @@ impl<'v> Object<'v> {
 
     /// Names and texts; numbers and flags count as texts. An object may also stand as JSON in a text, which is how an
     /// environment variable holds it.
-    pub(in super::super) fn text_map(
+    pub(in crate::config) fn text_map(
         &self,
         key: &str,
         findings: &mut Findings,
@@ -209,7 +213,7 @@ impl<'v> Object<'v> {
     }
 
     /// The object below a key.
-    pub(in super::super) fn object(
+    pub(in crate::config) fn object(
         &self,
         key: &str,
         table: &'static [Key],
@@ -228,7 +232,7 @@ impl<'v> Object<'v> {
     }
 
     /// The objects of the list below a key. What is no object is a problem, and left out.
-    pub(in super::super) fn objects(
+    pub(in crate::config) fn objects(
         &self,
         key: &str,
         table: &'static [Key],

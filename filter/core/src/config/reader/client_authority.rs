@@ -1,10 +1,10 @@
 //! `downstream_mtls`: certificates of clients.
 
-use super::super::findings::Findings;
-use super::super::keys::DOWNSTREAM_MTLS;
-use super::super::object::Object;
-use super::super::pem::Content;
-use super::super::{ClientAuthority, Pem};
+use crate::config::keys::DOWNSTREAM_MTLS;
+use crate::config::object::Object;
+use crate::config::pem::Content;
+use crate::config::{ClientAuthority, Pem};
+use crate::diagnostics::Findings;
 
 /// What becomes of requests without a valid certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::findings::{Findings, Place, quoted};
-use super::super::header_name::{Wish, read_name};
-use super::super::object::Object;
-use super::super::pem::pem_text;
-use super::super::{IdentitySettings, IssuerFormat, Route, Secret};
-use crate::assertion::AssertionKey;
-use crate::template::Reference;
+use crate::config::header_name::{Wish, read_name};
+use crate::config::object::Object;
+use crate::config::pem::pem_text;
+use crate::config::{IdentitySettings, IssuerFormat, Route};
+use crate::diagnostics::{Findings, Place, quoted};
+use crate::http::template::Reference;
+use crate::secret::Secret;
+use crate::session::signing_key::AssertionKey;
 
 /// Claims that become headers; more do not fit into a request.
 const MAX_CLAIM_HEADERS: usize = 64;
@@ -31,7 +32,7 @@ const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
 
 impl IssuerFormat {
     /// `jwt_issuer_format`, at the top of the file or of a route.
-    pub(in super::super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+    pub(in crate::config) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
         object.word("jwt_issuer_format", &ISSUER_FORMATS, "issuer", findings)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::findings::Findings;
-use super::super::keys::CERTIFICATE;
-use super::super::object::Object;
-use super::super::pem::Content;
-use super::super::{ClientAuthority, Listener, Pem, ServerCertificate};
+use crate::config::keys::CERTIFICATE;
+use crate::config::object::Object;
+use crate::config::pem::Content;
+use crate::config::{ClientAuthority, Listener, Pem, ServerCertificate};
+use crate::diagnostics::Findings;
 
 /// More proxies than this in front of one server are a typing error.
 const MAX_TRUSTED_HOPS: u32 = 16;
@@ -54,7 +54,7 @@ fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
                 &file.place_of("address"),
                 format!(
                     "{} is not an address to listen on",
-                    super::super::quoted(&address)
+                    crate::diagnostics::quoted(&address)
                 ),
             )
             .help("write `:8443` or `127.0.0.1:8443`");

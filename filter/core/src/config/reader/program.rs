@@ -1,8 +1,8 @@
 //! Programs that come without a browser.
 
-use super::super::findings::{Findings, quoted};
-use super::super::object::Object;
-use super::super::{BearerFormat, ProviderSettings, Route};
+use crate::config::object::Object;
+use crate::config::{BearerFormat, ProviderSettings, Route};
+use crate::diagnostics::{Findings, quoted};
 
 const FORMATS: [(&str, BearerFormat); 3] = [
     ("default", BearerFormat::Session),
@@ -19,7 +19,7 @@ const LOCALHOST: &str = "localhost";
 
 impl BearerFormat {
     /// `bearer_token_format`, at the top of the file or of a route.
-    pub(in super::super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+    pub(in crate::config) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
         object.word(
             "bearer_token_format",
             &FORMATS,

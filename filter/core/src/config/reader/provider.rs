@@ -5,10 +5,11 @@ mod email_trust;
 
 use url::Url;
 
-use super::super::findings::{Findings, Place, quoted};
-use super::super::object::Object;
-use super::super::provider_kind::{Preset, ProviderKind, WORDS};
-use super::super::{Origin, ProviderSettings, Secret};
+use crate::config::object::Object;
+use crate::config::provider_kind::{Preset, ProviderKind, WORDS};
+use crate::config::{Origin, ProviderSettings};
+use crate::diagnostics::{Findings, Place, quoted};
+use crate::secret::Secret;
 use client_auth::read_client_auth;
 pub(super) use email_trust::check_tenants;
 use email_trust::read_email_trust;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::super::findings::{Findings, quoted};
-use super::super::object::Object;
-use super::super::{MAX_SESSION_LIFETIME, Origin, Secret, SessionSettings, SignInHost};
+use crate::config::object::Object;
+use crate::config::{Origin, SessionSettings, SignInHost};
+use crate::diagnostics::{Findings, quoted};
+use crate::limits::MAX_SESSION_LIFETIME;
+use crate::secret::Secret;
 
 /// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::findings::{Findings, Place, quoted};
-use super::super::keys::COCKPIT;
-use super::super::object::Object;
 use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
+use crate::config::keys::COCKPIT;
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
 use crate::policy::Policy;
+use crate::session::unix_user::UnixUser;
 use crate::session::{Session, lower_case_domain};
-use crate::unix_user::UnixUser;
 
 /// Request headers that tell Cockpit who logs in and as what; on these routes only the proxy writes them.
 pub(crate) const LOGIN_HEADERS: [&str; 2] = ["authorization", "x-superuser"];

@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use super::super::Origin;
-use super::super::findings::{Findings, Place, quoted};
-use super::super::object::Object;
+use crate::config::Origin;
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
 
 /// Longest host: DNS knows no longer names, and a wildcard adds little.
 const MAX_HOST: usize = 255;

@@ -1,10 +1,10 @@
 //! Changes of the headers of a request and of its answer. The module makes them, the same in every body.
 
-use super::super::findings::{Findings, Place, quoted};
-use super::super::header_name::{Wish, check_value, read_name};
-use super::super::keys::HEADER_REWRITE;
-use super::super::object::Object;
-use crate::template::Template;
+use crate::config::header_name::{Wish, check_value, read_name};
+use crate::config::keys::HEADER_REWRITE;
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
+use crate::http::template::Template;
 
 /// Changes of the headers that the upstream sees.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +111,7 @@ impl ResponseHeaders {
     }
 
     /// `set_response_headers` at the top of the file; Pomerium's defaults when it is not there.
-    pub(in super::super) fn common(file: &Object<'_>, tls: bool, findings: &mut Findings) -> Self {
+    pub(in crate::config) fn common(file: &Object<'_>, tls: bool, findings: &mut Findings) -> Self {
         let mut headers = Self::default();
         match SetResponse::read(file, findings) {
             Some(SetResponse::Set(set)) => headers.set = set,

@@ -2,10 +2,10 @@
 
 use regex_lite::Regex;
 
-use super::super::findings::{Findings, quoted};
-use super::super::object::Object;
 use super::pattern::compile_whole;
-use crate::path::{canonical, without_parameters};
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, quoted};
+use crate::http::path::{canonical, without_parameters};
 
 /// Which paths a route serves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-use super::super::findings::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, Place, quoted};
 
 /// Longest pattern; hand-written ones are a line.
 const MAX_PATTERN: usize = 2 * 1024;

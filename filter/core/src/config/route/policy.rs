@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::super::findings::Findings;
-use super::super::object::Object;
 use super::Common;
+use crate::config::object::Object;
+use crate::diagnostics::Findings;
 use crate::policy::{Criterion, Policy};
 
 /// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.

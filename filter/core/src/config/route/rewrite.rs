@@ -2,11 +2,11 @@
 
 use regex_lite::Regex;
 
-use super::super::findings::{Findings, Place, quoted};
-use super::super::header_name::{Wish, read_name};
-use super::super::object::Object;
 use super::path::{is_canonical, plain_form_help};
 use super::pattern::compile;
+use crate::config::header_name::{Wish, read_name};
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
 
 /// The `Host` that an upstream sees.
 #[derive(Clone, Debug, Default)]

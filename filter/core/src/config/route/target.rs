@@ -10,8 +10,8 @@ pub use response::FixedResponse;
 pub use tls::UpstreamTls;
 pub use upstreams::{Endpoint, Upstreams};
 
-use super::super::findings::Findings;
-use super::super::object::Object;
+use crate::config::object::Object;
+use crate::diagnostics::Findings;
 
 /// What becomes of a permitted request.
 #[derive(Clone, Debug, PartialEq)]

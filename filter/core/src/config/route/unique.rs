@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::findings::{Findings, Place};
 use super::target::ReadTarget;
 use super::{From, PathMatch, Redirect, RedirectPath, Route, Target};
+use crate::diagnostics::{Findings, Place};
 
 /// Sixteen hexadecimal digits of what the route matches and where it leads. How it is reached (TLS, timeouts, headers) and
 /// who may use it can change without a new id.
@@ -66,7 +66,7 @@ fn matched(from: &From, path: &PathMatch) -> String {
 
 /// The routes that have been read so far.
 #[derive(Debug, Default)]
-pub(in super::super) struct Known {
+pub(in crate::config) struct Known {
     ids: BTreeSet<String>,
     /// What each matches, with its name.
     matched: BTreeMap<String, String>,
@@ -78,7 +78,7 @@ pub(in super::super) struct Known {
 
 impl Known {
     /// Adds a route that comes after those known: a problem if one of them is the same, a warning if they leave it nothing.
-    pub(in super::super) fn add(&mut self, route: &Route, place: &Place, findings: &mut Findings) {
+    pub(in crate::config) fn add(&mut self, route: &Route, place: &Place, findings: &mut Findings) {
         let matched = matched(&route.from, &route.path);
         if !self.ids.insert(route.id.clone()) {
             findings

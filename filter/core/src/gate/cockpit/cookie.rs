@@ -11,8 +11,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Standing;
-use crate::config::Secret;
+use super::CockpitIdentity;
+use crate::secret::Secret;
 use crate::session::Session;
 
 /// Bytes of a tag: as hard to guess as a session's name.
@@ -36,7 +36,7 @@ const MARK: &[u8] = b"cockpit";
 type Key = Zeroizing<[u8; KEY]>;
 
 /// The deployment's keys for tags, the newest first.
-pub(in super::super) struct Binder {
+pub(in crate::gate) struct Binder {
     rings: Vec<Hkdf<Sha256>>,
 }
 
@@ -50,7 +50,7 @@ pub struct Binding {
 
 /// What becomes of a `Set-Cookie` value of Cockpit's.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) enum Released {
+pub(in crate::gate) enum Released {
     /// It stays as it is.
     Same,
     /// It becomes another.
@@ -61,7 +61,7 @@ pub(in super::super) enum Released {
 
 impl Binder {
     /// From `cookie_secret` and the secrets before it.
-    pub(in super::super) fn new(newest: &Secret, previous: &[Secret]) -> Self {
+    pub(in crate::gate) fn new(newest: &Secret, previous: &[Secret]) -> Self {
         let ring = |secret: &Secret| Hkdf::new(Some(b"jetway cockpit cookies"), secret.expose());
         Self {
             rings: std::iter::once(newest).chain(previous).map(ring).collect(),
@@ -69,7 +69,12 @@ impl Binder {
     }
 
     /// The keys for a visitor.
-    pub(super) fn bind(&self, host: &str, session: &Session, standing: &Standing) -> Binding {
+    pub(super) fn bind(
+        &self,
+        host: &str,
+        session: &Session,
+        standing: &CockpitIdentity,
+    ) -> Binding {
         // Only the subject, which comes last, may hold a zero byte: the joint text is unambiguous.
         let access = if standing.administrator {
             "administrator"
@@ -103,7 +108,7 @@ impl Binding {
 
     /// The `Cookie` header as Cockpit may see it: of its session cookies only those that were made for this visitor,
     /// without their tags.
-    pub(in super::super) fn admit(&self, header: &[u8]) -> Vec<u8> {
+    pub(in crate::gate) fn admit(&self, header: &[u8]) -> Vec<u8> {
         let mut kept = Vec::with_capacity(header.len());
         for pair in header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii) {
             let pair = if is_language(pair) || !mentions_cockpit(pair) {
@@ -132,7 +137,7 @@ impl Binding {
     }
 
     /// A `Set-Cookie` value of Cockpit's as the browser gets it: session cookies with their tag, everything `Secure`.
-    pub(in super::super) fn release(&self, line: &[u8]) -> Released {
+    pub(in crate::gate) fn release(&self, line: &[u8]) -> Released {
         let end = line.iter().position(|&byte| byte == b';');
         let (pair, attributes) = line.split_at(end.unwrap_or(line.len()));
         let Some((name, value)) = split_pair(pair.trim_ascii()) else {
@@ -164,13 +169,13 @@ impl Binding {
 }
 
 /// Whether a `Cookie` header has cookies that a [`Binding`] released.
-pub(in super::super) fn has_released(header: &[u8]) -> bool {
+pub(in crate::gate) fn has_released(header: &[u8]) -> bool {
     let mut pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     pairs.any(looks_released)
 }
 
 /// A `Cookie` header without the cookies that a [`Binding`] released: no other upstream has to see them.
-pub(in super::super) fn without_released(header: &[u8]) -> Vec<u8> {
+pub(in crate::gate) fn without_released(header: &[u8]) -> Vec<u8> {
     let pairs = header.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     let kept: Vec<&[u8]> = pairs.filter(|pair| !looks_released(pair)).collect();
     kept.join(&b"; "[..])

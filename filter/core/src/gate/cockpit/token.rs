@@ -1,22 +1,22 @@
 //! Where Cockpit's login page sends a browser for a token (`[OAuth] URL` in cockpit.conf).
 
-use super::super::Gate;
 use crate::env::Env;
-use crate::path::canonical;
+use crate::gate::Gate;
+use crate::gate::step::Step;
+use crate::http::path::canonical;
+use crate::http::reply::{Reply, redirect};
+use crate::http::request::{Parsed, Request};
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::redirect;
-use crate::request::{Parsed, Request};
-use crate::step::{Reply, Step};
 
 /// The address, on each route's host.
-pub(in super::super) const TOKEN_PATH: &str = "/.pomerium/cockpit/token";
+pub(in crate::gate) const TOKEN_PATH: &str = "/.pomerium/cockpit/token";
 
 /// What Cockpit's login page gets for a token. It means nothing: the proxy itself says at the login who logs in.
 const DUMMY: &str = "access_token=sso";
 
 impl Gate {
     /// Sends the browser back with a token, when the request for where it comes from would be let through to Cockpit.
-    pub(in super::super) fn answer_cockpit_token(
+    pub(in crate::gate) fn answer_cockpit_token(
         &self,
         request: &Parsed<'_>,
         env: &mut Env<'_>,
@@ -31,7 +31,7 @@ impl Gate {
             Err(refusal) => return self.refuse(request, refusal),
         };
         let chosen = match self.find(&there) {
-            super::super::Found::Route(chosen) if chosen.route.cockpit.is_some() => chosen,
+            crate::gate::Found::Route(chosen) if chosen.route.cockpit.is_some() => chosen,
             _ => return self.refuse(request, Refusal::NotFound),
         };
         let visit = self.visit(&there, env);

@@ -1,12 +1,12 @@
 //! Sessions that people hand to programs.
 //!
 //! A program's session is a child of the browser's. It has the same name, so that it ends with it: by a sign-out, by the
-//! provider's word, by a refused renewal, by a policy that asks for other claims. It has an end, the browser's, and an idle
+//! provider's word, by a refused refresh, by a policy that asks for other claims. It has an end, the browser's, and an idle
 //! limit of its own, counted by the program's requests.
 //!
 //! The program's value never changes, so that it cannot have the refresh token, which does. When the session is handed
-//! over, the browser's form of it goes where the workers share renewed sessions; the program's requests take the newest
-//! form from there, and renew it when it is due, be the browser closed or not. Without such a form, after a new start of
+//! over, the browser's form of it goes where the workers share refreshed sessions; the program's requests take the newest
+//! form from there, and refresh it when it is due, be the browser closed or not. Without such a form, after a new start of
 //! the process, the program's session is good for as long as what the provider had said when it was handed over.
 //!
 //! A link does not get a session: it leads to a page that names the program's address and asks. The answer is a form of
@@ -17,21 +17,22 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
-use super::super::Gate;
-use super::super::provider_logout::is_form;
-use super::super::sign_out::is_from_here;
-use super::super::visit::InForce;
 use super::PROGRAM_LOGIN;
-use crate::env::{Env, Timestamp};
-use crate::oidc::ATTEMPT_LIFETIME;
-use crate::page::Form;
+use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::authenticate::SessionStatus;
+use crate::gate::provider_logout::is_form;
+use crate::gate::sign_out::is_from_here;
+use crate::gate::step::Step;
+use crate::http::page::Form;
+use crate::http::reply::{Extras, page, redirect};
+use crate::http::request::Parsed;
+use crate::limits::ATTEMPT_LIFETIME;
 use crate::refusal::{BadRequest, Refusal};
-use crate::reply::{Extras, page, redirect};
-use crate::request::Parsed;
-use crate::seal::Purpose;
 use crate::session::Session;
-use crate::step::Step;
-use crate::used::is_first_use;
+use crate::session::replay::consume_once;
+use crate::session::seal::Purpose;
+use crate::time::Timestamp;
 
 /// The parameter in which a program gets its session, as in Pomerium.
 const SESSION: &str = "pomerium_session";
@@ -39,8 +40,8 @@ const SESSION: &str = "pomerium_session";
 const ANSWER: &str = "handover";
 /// Longest form: the sealed question about an address of 1 KB.
 const MAX_FORM: usize = 8 * 1024;
-/// Why a program's session ends that nothing can renew.
-pub(in super::super) const STRANDED: &str = "what the provider said is no longer current, and the browser's session is not known to this process";
+/// Why a program's session ends that nothing can refresh.
+pub(in crate::gate) const STRANDED: &str = "what the provider said is no longer current, and the browser's session is not known to this process";
 
 /// The question whether a program may have a session, sealed into the form that answers it.
 #[derive(Serialize, Deserialize)]
@@ -98,7 +99,7 @@ impl Gate {
     }
 
     /// Hands a session to a program, after its person has said so.
-    pub(in super::super) fn hand_over(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+    pub(in crate::gate) fn hand_over(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         if !is_from_here(request) {
             return self.refuse(request, Refusal::ForeignOrigin);
         }
@@ -144,7 +145,7 @@ impl Gate {
         if question.session != session.id {
             return Err("the question was about another session");
         }
-        if !is_first_use(&question.id, question.asked_at, env) {
+        if !consume_once(&question.id, question.asked_at, env) {
             return Err("the question was answered before");
         }
         let program = self.program_at(&question.redirect_uri);
@@ -223,7 +224,7 @@ impl Gate {
         if !session.is_live(env.now) {
             return Err("the session is over");
         }
-        let InForce::Yes { session, .. } = self.newest(Rc::new(session), env) else {
+        let SessionStatus::Yes { session, .. } = self.newest(Rc::new(session), env) else {
             return Err("the session was ended");
         };
         if session.is_stranded(env.now) {

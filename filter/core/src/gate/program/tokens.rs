@@ -5,22 +5,23 @@ use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::super::Gate;
-use super::super::forged::{TokenDigest, digest_of, slot};
-use super::super::sign_in::hold;
-use crate::address_limit::AddressLimit;
 use crate::config::BearerFormat;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::address_limit::AddressLimit;
+use crate::gate::forged::{TokenDigest, digest_of, slot};
+use crate::gate::sign_in::hold;
+use crate::gate::step::Step;
+use crate::gate::waiting::{BearerKeys, Flow, Waiting};
+use crate::http::request::Parsed;
 use crate::oidc::bearer::{self, BearerToken, Expected};
 use crate::oidc::claims;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::NewKeys;
 use crate::refusal::{Refusal, TokenProblem};
-use crate::request::Parsed;
 use crate::session::Session;
-use crate::shared::Shelves;
-use crate::step::Step;
-use crate::waiting::{BearerKeys, Flow, Waiting};
+use crate::store::ExpiringTable;
+use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers: verifying one costs more than everything else about a request.
 const REMEMBERED: usize = 512;
@@ -31,7 +32,7 @@ const REMEMBERED_FOR: u64 = 60;
 /// that is tried, so that an address costs less than a second of a core within a minute. One that was refused a moment ago
 /// is not verified again and does not count.
 const FORGERIES: AddressLimit = AddressLimit {
-    counts: Shelves {
+    counts: ExpiringTable {
         kind: "forged tokens",
         count: 16,
         bytes: 8 * 1024,
@@ -44,7 +45,7 @@ const FORGERIES: AddressLimit = AddressLimit {
 ///
 /// By that date alone such a token would seem younger than a revocation that came after its first use. Only the provider
 /// makes entries.
-const EARLY: Shelves = Shelves {
+const EARLY: ExpiringTable = ExpiringTable {
     kind: "early tokens",
     count: 8,
     bytes: 8 * 1024,
@@ -52,7 +53,7 @@ const EARLY: Shelves = Shelves {
 
 /// Tokens that were verified a moment ago.
 #[derive(Debug, Default)]
-pub(in super::super) struct BearerTokens {
+pub(in crate::gate) struct BearerTokens {
     slots: RefCell<Vec<Option<Verified>>>,
 }
 
@@ -120,7 +121,7 @@ impl Gate {
             Some(session) => Rc::clone(session),
             None => {
                 let verified = self.verify_bearer(request, token, format, env)?;
-                let Some(session) = self.stand_in(verified, &digest, env) else {
+                let Some(session) = self.session_from_token(verified, &digest, env) else {
                     return Err(self.refuse_token(request, "the configuration has no provider"));
                 };
                 Rc::new(session)
@@ -227,11 +228,16 @@ impl Gate {
 
     /// A session that lasts as long as the token, and no longer than any. It is as old as the token, however late it comes
     /// here: what was revoked since then ends it in every worker.
-    fn stand_in(&self, token: BearerToken, digest: &TokenDigest, env: &Env<'_>) -> Option<Session> {
+    fn session_from_token(
+        &self,
+        token: BearerToken,
+        digest: &TokenDigest,
+        env: &Env<'_>,
+    ) -> Option<Session> {
         let id = URL_SAFE_NO_PAD.encode(digest.get(..16)?);
         let begun = token.begun.min(first_seen(&id, &token, env));
         let lifetime = token.end.since(env.now);
-        let claims = self.translate(token.claims);
+        let claims = self.normalize_claims(token.claims);
         let trust = &self.provider.as_ref()?.settings().email_trust;
         let identity = claims::identity(&claims, trust, &self.needs).ok()?;
         let longest = self.config.session.lifetime.as_secs();

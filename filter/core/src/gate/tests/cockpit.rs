@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::identity::verified;
 use super::world::{HTML, Headers, Jar, KEY, Sight, World, request, status};
-use crate::env::Timestamp;
 use crate::explain::Question;
-use crate::policy::ClientCertificate;
+use crate::gate::*;
+use crate::http::client_certificate::ClientCertificate;
+use crate::time::Timestamp;
 
 const HOST: &str = "app.test";
 const ALICE: &str = "alice@corp.test";

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, World, request, status};
-use crate::env::Timestamp;
 use crate::explain::{ExplainedDecision, Explanation, Question};
-use crate::policy::ClientCertificate;
+use crate::gate::*;
+use crate::http::client_certificate::ClientCertificate;
 use crate::testing::config;
+use crate::time::Timestamp;
 
 fn explain(gate: &Gate, method: &str, path: &str, claims: Option<&Value>) -> Explanation {
     let headers = request(method, "app.test", path, &[HTML]);

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::super::*;
 use super::world::{HTML, Jar, World, ok, request};
-use crate::step::ProviderReply;
+use crate::gate::*;
+use crate::oidc::call::ProviderReply;
 
 const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded");
 

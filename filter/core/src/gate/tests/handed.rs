@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::provider_logout::send_claims;
-use super::renewal::{ALICE, DUE, LIFE, renewable};
+use super::refresh::{ALICE, DUE, LIFE, renewable};
 use super::world::{HTML, Headers, Jar, World, request, status};
+use crate::gate::open_stream::Recheck;
+use crate::gate::*;
+use crate::oidc::call::ProviderReply;
 use crate::refusal::Refusal;
-use crate::step::ProviderReply;
-use crate::watched::Recheck;
 
 const LOGIN: &str = "/.pomerium/api/v1/login";
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
@@ -306,13 +306,13 @@ fn n_03_a_program_ends_with_the_browser() {
 
 /// N-03: the browser asks the provider, and its refusal ends the program, too.
 #[test]
-fn n_03_a_refused_renewal_ends_the_program() {
+fn n_03_a_refused_refresh_ends_the_program() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     world.later(DUE);
     assert_eq!(world.fetch(&mut jar), 200);
-    let (_, renewing) = world.renewal().unwrap();
-    world.finish(renewing, &REFUSED);
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    world.finish(refreshing, &REFUSED);
     refused(&mut world, &session);
     assert_eq!(world.fetch(&mut jar), 401);
 }
@@ -326,15 +326,15 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
         world.later(LIFE + 1);
         let overdue = world.begin(&by_program(&session));
         assert!(matches!(overdue, Step::Hold { .. }), "{overdue:?}");
-        let (token, renewing) = world.renewal().unwrap();
+        let (token, refreshing) = world.begun_refresh().unwrap();
         assert_eq!(token, format!("r{round}"));
-        assert!(world.renewal().is_none(), "one at a time");
-        world.renew(renewing, &format!("r{}", round + 1), &json!({}));
+        assert!(world.begun_refresh().is_none(), "one at a time");
+        world.refresh(refreshing, &format!("r{}", round + 1), &json!({}));
         assert_eq!(use_it(&mut world, &session), 200);
     }
     // The browser comes back and has the newest form, as its own.
     assert_eq!(world.fetch(&mut jar), 200);
-    assert!(world.renewal().is_none());
+    assert!(world.begun_refresh().is_none());
     let cookie = &jar.0["__Host-_pomerium"];
     let as_program = request(
         "GET",
@@ -345,31 +345,31 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
     assert_eq!(status(&world.begin(&as_program)), 401);
     world.later(LIFE + 1);
     let _ = world.begin(&by_program(&session));
-    let (token, renewing) = world.renewal().unwrap();
+    let (token, refreshing) = world.begun_refresh().unwrap();
     assert_eq!(token, "r3");
-    world.finish(renewing, &REFUSED);
+    world.finish(refreshing, &REFUSED);
     refused(&mut world, &session);
     assert_eq!(world.fetch(&mut jar), 401);
 }
 
 /// N-03: another process knows nothing of the browser's session. It has no refresh token to lose.
 #[test]
-fn n_03_a_program_outlives_the_process_until_the_next_renewal() {
+fn n_03_a_program_outlives_the_process_until_the_next_refresh() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
-    world.fixture.shared = crate::shared::LocalShared::default();
+    world.fixture.shared = crate::store::LocalShared::default();
     world.gate = world.other_worker(&json!({}));
     world.later(LIFE - 1);
     assert_eq!(use_it(&mut world, &session), 200);
-    assert!(world.renewal().is_none());
+    assert!(world.begun_refresh().is_none());
     world.later(1);
     assert!(refused(&mut world, &session).contains("no longer current"));
-    assert!(world.renewal().is_none());
-    // Once the browser has renewed the session, the program is back.
+    assert!(world.begun_refresh().is_none());
+    // Once the browser has refreshed the session, the program is back.
     let overdue = world.fetch(&mut jar);
     assert_eq!(overdue, 0);
-    let (_, renewing) = world.renewal().unwrap();
-    world.renew(renewing, "r1", &json!({}));
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    world.refresh(refreshing, "r1", &json!({}));
     assert_eq!(use_it(&mut world, &session), 200);
 }
 
@@ -405,7 +405,7 @@ fn n_03_a_programs_stream_ends_with_the_browser() {
     let Step::Forward(mut forward) = world.begin(&by_program(&session)) else {
         panic!("it is let in")
     };
-    let mut watched = forward.take_watched().unwrap();
+    let mut watched = forward.take_open_stream().unwrap();
     let gate = &world.gate;
     assert_eq!(
         gate.recheck(&mut watched, &world.fixture.env()),
@@ -422,7 +422,7 @@ fn a_program_gets_no_refresh_token() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     let sealer = world.gate.sealer.as_ref().unwrap();
-    let purpose = crate::seal::Purpose::Program;
+    let purpose = crate::session::seal::Purpose::Program;
     let opened = sealer
         .open(purpose, "app.test", session.as_bytes())
         .unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::routes::public;
 use super::world::{Headers, Sight, World, request};
 use crate::contract::ROUTE_HEADER;
-use crate::step::Forwarded;
+use crate::gate::step::Forwarded;
 
 /// A world with one public route of `https://app.test`, and further keys at the top of the file.
 fn world(mut route: Value, more: &Value) -> World {
@@ -98,7 +98,7 @@ fn a_plain_route_pays_for_no_other() {
             let mut env = world.fixture.env();
             let _ = world
                 .gate
-                .begin(&crate::request::Request::new(&headers), &mut env);
+                .begin(&crate::http::request::Request::new(&headers), &mut env);
         });
         counted.count_total
     });
@@ -113,12 +113,12 @@ fn no_header_of_the_file_chooses_another_upstream() {
     let headers = &mut file.routes[0].request_headers;
     headers.set = vec![(
         ROUTE_HEADER.to_owned(),
-        crate::template::Template::parse("${pomerium.request.headers[\"x-in\"]}"),
+        crate::http::template::Template::parse("${pomerium.request.headers[\"x-in\"]}"),
     )];
     headers.remove = vec![ROUTE_HEADER.to_owned()];
     let id = file.routes[0].id.clone();
     let mut world = World::new();
-    world.gate = super::super::Gate::new(file);
+    world.gate = crate::gate::Gate::new(file);
     let seen = world.upstream(&sent(&[("x-in", b"other"), (ROUTE_HEADER, b"other")]));
     assert_eq!(seen.get(ROUTE_HEADER), Some(id));
 }
@@ -355,10 +355,13 @@ fn n_17_fixed_answers_with_a_session_are_for_one_browser() {
         "routes": [{"from": "https://app.test", "response": {"status": 200, "body": "hello"},
             "set_response_headers": {"Cache-Control": "public, max-age=9", "CDN-Cache-Control": "max-age=9"},
             "policy": {"allow": {"or": [{"authenticated_user": true}]}}}]}));
-    let renewed = world.reply(&sent(&[("cookie", jar.as_bytes())]));
-    assert!(renewed.header("set-cookie").is_some());
-    assert_eq!(renewed.header("cache-control"), Some("private, max-age=9"));
-    assert_eq!(renewed.header("cdn-cache-control"), None);
+    let refreshed = world.reply(&sent(&[("cookie", jar.as_bytes())]));
+    assert!(refreshed.header("set-cookie").is_some());
+    assert_eq!(
+        refreshed.header("cache-control"),
+        Some("private, max-age=9")
+    );
+    assert_eq!(refreshed.header("cdn-cache-control"), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 
 use super::world::{HTML, Headers, Jar, World, request};
-use crate::assertion::ASSERTION_HEADER;
+use crate::session::assertion::ASSERTION_HEADER;
 
 /// Routes that tell who visits, one for people and one for everybody, and one that does not tell.
 fn telling() -> Value {

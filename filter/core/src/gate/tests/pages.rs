@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::*;
+use crate::gate::*;
 
 const JSON: (&str, &[u8]) = ("accept", b"application/json");
 
@@ -25,7 +25,7 @@ fn parsed(reply: &Reply) -> Value {
     serde_json::from_str(&reply.body).unwrap()
 }
 
-/// A file whose policies ask for groups, with a session that can be renewed or idle.
+/// A file whose policies ask for groups, with a session that can be refreshed or idle.
 fn world_with_groups() -> World {
     World::with(&json!({
         "cookie_idle_expire": "1h",
@@ -71,7 +71,7 @@ fn who_am_i_tells_the_session_and_why_the_policies_let_in() {
         json!({
             "account": "al&ice@corp.test", "email_verified": true, "subject": "s-al&ice@corp.test", "groups": ["staff"],
             "host": "app.test", "signed_in_at": 1_800_000_000, "expires_at": 1_800_050_400, "idle_seconds": 3600,
-            "renewal": null, "request_id": "id-1",
+            "refresh": null, "request_id": "id-1",
             "open": [{"route": "the wiki", "path": "/", "reasons": ["domain-ok", "groups-ok"]}],
         })
     );

@@ -5,10 +5,10 @@ mod applications;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::routes::public;
 use super::world::{edited, request};
 use crate::config::PathMatch;
+use crate::gate::*;
 use crate::testing::{Fixture, config};
 use applications::{APPLICATIONS, compares_escapes, resolved};
 
@@ -229,7 +229,7 @@ fn gate_around(path: &str, end: usize, difference: Difference) -> Gate {
     let open = json!({"allow": {"or": [{"accept": true}]}});
     let denies = json!({
         "allow": open["allow"],
-        "deny": {"or": [{"http_path": {"is": crate::path::decode(path)}}]},
+        "deny": {"or": [{"http_path": {"is": crate::http::path::decode(path)}}]},
     });
     let policies = match difference {
         Difference::ClosedRoute => [closed(), open.clone(), closed(), open],
@@ -268,7 +268,7 @@ proptest! {
         (one, other, end) in two_spellings(),
         difference in proptest::sample::select(&[Difference::ClosedRoute, Difference::OpenRoute, Difference::Policy]),
     ) {
-        let Ok(plain) = crate::path::canonical(&one) else {
+        let Ok(plain) = crate::http::path::canonical(&one) else {
             return Ok(());
         };
         let gate = gate_around(&plain, end, difference);
@@ -316,7 +316,7 @@ proptest! {
         other in "(/[ab.;%:|]{0,3}|/%(2[0-9a-f]|3[aAbB]|40|41|7[cC])){1,3}",
         end in 1..6_usize,
     ) {
-        let (Ok(plain), Ok(_)) = (crate::path::canonical(&one), crate::path::canonical(&other)) else {
+        let (Ok(plain), Ok(_)) = (crate::http::path::canonical(&one), crate::http::path::canonical(&other)) else {
             return Ok(());
         };
         let gate = gate_around(&plain, end, Difference::OpenRoute);

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::provider_logout::send_claims;
 use super::world::{HTML, Jar, World, ok, request, status};
+use crate::gate::*;
 use crate::testing::{CLIENT, FakeProvider, ISSUER};
 
 const API: &str = "https://api.test";
@@ -105,7 +105,7 @@ fn a_token_is_good_until_its_end_and_on_routes_that_take_it() {
     let token = world.fake.sign(&claims(&world, &json!({})));
     assert_eq!(status(&bearer(&mut world, &token)), 200);
     let begun = world.fixture.now;
-    world.fixture.now = begun.plus(3600 + crate::oidc::LEEWAY);
+    world.fixture.now = begun.plus(3600 + crate::limits::LEEWAY);
     assert_eq!(status(&bearer(&mut world, &token)), 401);
 
     let mut plain = World::new();

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, Headers, Jar, World, ok, request, status};
-use crate::shared::SharedData as _;
+use crate::gate::*;
+use crate::store::SharedData as _;
 use crate::testing::{CLIENT, FakeProvider, ISSUER};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -601,7 +601,7 @@ fn frames_that_end_nothing() {
 #[test]
 fn a_frame_of_the_same_site_brings_the_cookie() {
     let (mut world, jar) = signed_in(Some("the-sid"));
-    world.fixture.shared = crate::shared::LocalShared::default();
+    world.fixture.shared = crate::store::LocalShared::default();
     let query = "?iss=https%3A%2F%2Fop.test&sid=the-sid";
     frame(&mut world, query, &[]);
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);

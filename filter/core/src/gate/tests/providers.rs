@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, Jar, World, ok, request, status};
+use crate::gate::*;
 use crate::testing::{CLIENT, ISSUER, config};
 
 /// A world with another kind of provider.
@@ -279,7 +279,7 @@ fn a_tenant_of_microsofts_common_document_ends_sessions() {
         let expected = Expected {
             issuer: "https://login.microsoftonline.com/{tenantid}/v2.0",
             client_id: CLIENT,
-            now: crate::env::Timestamp(now),
+            now: crate::time::Timestamp(now),
             most_keys: MAX_TRIED,
         };
         verify(&token, &keys, &expected).map(|logout| logout.session)

@@ -1,7 +1,7 @@
 //! Which answers the log sums up.
 
-use super::super::*;
 use super::world::{Jar, World, request};
+use crate::gate::*;
 
 /// N-14: a client gets refusals and redirects to a sign-in without end, and a sign-in or a sign-out only with an effort.
 #[test]

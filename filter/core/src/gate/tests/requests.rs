@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, Headers, KEY, World, request, status};
 use crate::contract::ROUTE_HEADER;
-use crate::step::Edit;
+use crate::gate::*;
+use crate::http::edit::Edit;
 use crate::testing::{Fixture, config};
 
 #[test]

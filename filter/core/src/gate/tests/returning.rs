@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::super::*;
 use super::world::{HTML, Jar, World, request, status};
+use crate::gate::*;
 use crate::testing::ISSUER;
 
 const BROWSER: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
@@ -126,7 +126,7 @@ fn a_third_bounce_within_a_minute_is_stopped_with_its_cause() {
     for _ in 0..2 {
         assert_eq!(sign_in(&mut world, "/", &mut jar, None).status, 303);
         // The browser loses the session each time.
-        jar.0.retain(|name, _| name.ends_with("_bounces"));
+        jar.0.retain(|name, _| name.ends_with("_login_count"));
         assert_eq!(jar.0.len(), 1);
     }
     let cookies = jar.clone();
@@ -215,7 +215,7 @@ fn n_06_a_sign_in_that_took_too_long_begins_again_once() {
                 .insert(attribute(&page.body, "data-cookie"), "part".to_owned());
             let (_, state) = to.query_pairs().find(|(name, _)| name == "state").unwrap();
             let callback = format!("/.pomerium/callback?code=c&state={state}&iss={ISSUER}");
-            world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+            world.fixture.now = world.fixture.now.plus(crate::limits::ATTEMPT_LIFETIME);
             let late = if by_page { leaving } else { callback };
             let reply = open(&mut world, &late, &mut jar);
             if is_second {
@@ -241,7 +241,7 @@ fn n_06_a_sign_in_that_took_too_long_begins_again_once() {
 fn n_06_the_second_attempt_leads_to_the_address() {
     let (mut world, mut jar) = (World::new(), Jar::default());
     let query = world.depart("app.test", "/deep?a=1", &mut jar);
-    world.fixture.now = world.fixture.now.plus(crate::oidc::ATTEMPT_LIFETIME);
+    world.fixture.now = world.fixture.now.plus(crate::limits::ATTEMPT_LIFETIME);
     let Step::Reply(reply) = world.callback("app.test", &query["state"], &jar) else {
         panic!("begun again")
     };

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::routes::public;
 use super::world::{World, request};
+use crate::gate::*;
 use crate::testing::{Fixture, config};
 
 /// A world with one public route of `https://app.test`.
@@ -155,14 +155,14 @@ proptest! {
         let headers = request("GET", "app.test", &sent, &[]);
         if let Step::Forward(forward) = gate.begin(&Request::new(&headers), &mut Fixture::new().env()) {
             let path = forward.edits().iter().find_map(|edit| match edit {
-                crate::step::Edit::Set(name, value) if name == ":path" => Some(value.to_vec()),
+                crate::http::edit::Edit::Set(name, value) if name == ":path" => Some(value.to_vec()),
                 _ => None,
             });
             let path = String::from_utf8(path.unwrap()).unwrap();
             prop_assert!(path.starts_with('/') && !path.starts_with("//"), "{}", path);
             prop_assert!(path.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#'), "{}", path);
-            let (plain, _) = crate::path::split_query(&path);
-            let decoded = crate::path::decode(plain);
+            let (plain, _) = crate::http::path::split_query(&path);
+            let decoded = crate::http::path::decode(plain);
             prop_assert!(!decoded.split(['/', '\\']).any(|part| matches!(part, "." | "..")), "{}", path);
         }
     }

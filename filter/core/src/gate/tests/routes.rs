@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, World, request, status};
+use crate::gate::*;
 use crate::testing::config;
 
 /// A file whose routes let everybody in; each is an object with `from` and what else matters.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, Jar, World, ok, request, status};
-use crate::oidc::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, MAX_ATTEMPTS};
-use crate::shared::LocalShared;
+use crate::gate::*;
+use crate::limits::{ATTEMPT_KEPT, ATTEMPT_LIFETIME, MAX_ATTEMPTS};
+use crate::store::LocalShared;
 use crate::testing::{FakeProvider, Fixture, ISSUER, config};
 
 #[test]

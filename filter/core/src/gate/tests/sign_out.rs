@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::super::*;
 use super::world::{HTML, Headers, Jar, World, request, status};
+use crate::gate::*;
 use crate::oidc::provider::Provider;
 use crate::testing::provider_settings;
 
@@ -39,9 +39,9 @@ fn with_refresh_token(world: &mut World, jar: &Jar) -> Jar {
         .unwrap();
     let mut session = Session::clone(&opened.session);
     let far = world.fixture.now.plus(9999).0;
-    let renewal = json!({"t": "the-refresh-token", "d": far, "o": far, "n": "", "g": 0});
-    session.renewal = Some(serde_json::from_value(renewal).unwrap());
-    let present = crate::cookie::OwnCookies::default();
+    let refresh = json!({"t": "the-refresh-token", "d": far, "o": far, "n": "", "g": 0});
+    session.refresh = Some(serde_json::from_value(refresh).unwrap());
+    let present = crate::http::cookie::OwnCookies::default();
     let lines = gate.session_cookies(&session, "app.test", &present, &mut world.fixture.env());
     let line = lines.unwrap().remove(0);
     let (_, value) = line.split_once('=').unwrap();

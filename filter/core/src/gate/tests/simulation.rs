@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::*;
 use super::world::{HTML, Headers, Jar, edited, ok, request};
-use crate::env::Timestamp;
+use crate::gate::waiting::Waiting;
+use crate::gate::*;
 use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, config};
-use crate::waiting::Waiting;
+use crate::time::Timestamp;
 
 const HOSTS: [&str; 2] = ["app.test", "b.test"];
 const PEOPLE: [&str; 3] = ["alice@corp.test", "bob@corp.test", "mallory@evil.test"];

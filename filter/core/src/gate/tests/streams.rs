@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::*;
-use super::renewal::{ALICE, DUE, LIFE, refused, renewable};
+use super::refresh::{ALICE, DUE, LIFE, refused, renewable};
 use super::world::{Jar, KEY, World, request, status};
-use crate::shared::LocalShared;
+use crate::gate::open_stream::Recheck;
+use crate::gate::*;
+use crate::store::LocalShared;
 use crate::testing::config;
-use crate::watched::Recheck;
 
 impl World {
     /// What is watched of a websocket that this browser opens.
-    fn open(&mut self, jar: &Jar) -> Watched {
+    fn open(&mut self, jar: &Jar) -> OpenStream {
         let cookies = jar.header();
         let upgrade = [
             ("upgrade", &b"websocket"[..]),
@@ -21,40 +21,40 @@ impl World {
             ("cookie", cookies.as_bytes()),
         ];
         match self.begin(&request("GET", "app.test", "/socket", &upgrade)) {
-            Step::Forward(mut forward) => forward.take_watched().unwrap(),
+            Step::Forward(mut forward) => forward.take_open_stream().unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
-    fn look(&mut self, watched: &mut Watched) -> Recheck {
+    fn look(&mut self, watched: &mut OpenStream) -> Recheck {
         self.gate.recheck(watched, &self.fixture.env())
     }
 
     /// Why a stream is closed.
-    fn closed(&mut self, watched: &mut Watched) -> String {
+    fn closed(&mut self, watched: &mut OpenStream) -> String {
         match self.look(watched) {
             Recheck::Close(event) => event,
             Recheck::Keep => panic!("it stays open"),
         }
     }
 
-    fn keeps(&mut self, watched: &mut Watched) -> bool {
+    fn keeps(&mut self, watched: &mut OpenStream) -> bool {
         self.look(watched) == Recheck::Keep
     }
 
-    fn put_in_force(&mut self) {
-        self.gate.put_in_force("p", &self.fixture.env());
+    fn publish_policies(&mut self) {
+        self.gate.publish_policies("p", &self.fixture.env());
     }
 
     /// A reload: a new gate for new requests, while this world's lives on for its streams.
     fn reload(&mut self, changes: &Value) -> Gate {
         let gate = Gate::new(config(changes));
-        gate.put_in_force("p", &self.fixture.env());
+        gate.publish_policies("p", &self.fixture.env());
         gate
     }
 }
 
-fn typed(watched: &mut Watched) {
+fn typed(watched: &mut OpenStream) {
     watched.hear(20, || Some(b"\x81\x8e1234ab".to_vec()));
 }
 
@@ -161,7 +161,7 @@ fn a_reload_closes_the_streams_of_changed_and_removed_routes_only() {
     let file = |routes: Value| json!({ "routes": routes });
     let before = file(json!([route("b.test", ALICE), route("app.test", ALICE)]));
     let mut world = World::with(&before);
-    world.put_in_force();
+    world.publish_policies();
     let jar = world.sign_in("app.test", "/", ALICE);
     let mut watched = world.open(&jar);
     for same in [
@@ -192,7 +192,7 @@ fn a_public_stream_is_watched_for_changes_only() {
             "policy": {"allow": {"or": [criterion]}}}]})
     };
     let mut world = World::with(&file(json!({"accept": true})));
-    world.put_in_force();
+    world.publish_policies();
     let mut watched = world.open(&Jar::default());
     world.later(100 * 3600);
     assert!(world.keeps(&mut watched));
@@ -200,7 +200,7 @@ fn a_public_stream_is_watched_for_changes_only() {
     let _ = world.closed(&mut watched);
 }
 
-/// Only the websocket is open: the timer renews its session, the stream goes on with that, and so does the next request.
+/// Only the websocket is open: the timer refreshes its session, the stream goes on with that, and so does the next request.
 #[test]
 fn a_stream_renews_its_session_in_the_background_and_stays_open() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -209,9 +209,9 @@ fn a_stream_renews_its_session_in_the_background_and_stays_open() {
         world.later(DUE);
         assert!(world.keeps(&mut watched));
         assert!(world.keeps(&mut watched));
-        let (_, renewing) = world.renewal().unwrap();
-        assert!(world.renewal().is_none(), "one at a time");
-        let _ = world.renew(renewing, &format!("r{round}"), &json!({}));
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        assert!(world.begun_refresh().is_none(), "one at a time");
+        let _ = world.refresh(refreshing, &format!("r{round}"), &json!({}));
         assert!(world.keeps(&mut watched));
     }
     let before = jar.clone();
@@ -219,19 +219,19 @@ fn a_stream_renews_its_session_in_the_background_and_stays_open() {
     assert_ne!(jar.0, before.0, "the browser gets the newest session");
     world.later(LIFE);
     assert!(world.keeps(&mut watched));
-    assert_eq!(world.renewal().unwrap().0, "r4");
+    assert_eq!(world.begun_refresh().unwrap().0, "r4");
 }
 
-/// A renewal is no activity: nobody is there.
+/// A refresh is no activity: nobody is there.
 #[test]
-fn renewals_do_not_keep_an_unused_stream_open() {
+fn refreshs_do_not_keep_an_unused_stream_open() {
     let (mut world, jar) = renewable(&json!({"cookie_idle_expire": "10m"}));
     let mut watched = world.open(&jar);
     for round in 1..3 {
         world.later(DUE);
         assert!(world.keeps(&mut watched));
-        let (_, renewing) = world.renewal().unwrap();
-        let _ = world.renew(renewing, &format!("r{round}"), &json!({}));
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        let _ = world.refresh(refreshing, &format!("r{round}"), &json!({}));
         assert!(world.keeps(&mut watched));
     }
     world.later(600 - 2 * DUE);
@@ -239,13 +239,13 @@ fn renewals_do_not_keep_an_unused_stream_open() {
 }
 
 #[test]
-fn renewed_claims_and_a_refused_renewal_close_a_stream() {
+fn refreshed_claims_and_a_refused_refresh_close_a_stream() {
     let (mut world, jar) = renewable(&json!({}));
     let mut watched = world.open(&jar);
     world.later(DUE);
     assert!(world.keeps(&mut watched));
-    let (_, renewing) = world.renewal().unwrap();
-    let _ = world.renew(renewing, "r1", &json!({"email": "mallory@corp.test"}));
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    let _ = world.refresh(refreshing, "r1", &json!({"email": "mallory@corp.test"}));
     assert!(
         world
             .closed(&mut watched)
@@ -256,8 +256,8 @@ fn renewed_claims_and_a_refused_renewal_close_a_stream() {
     let mut watched = world.open(&jar);
     world.later(DUE);
     assert!(world.keeps(&mut watched));
-    let (_, renewing) = world.renewal().unwrap();
-    let _ = world.finish(renewing, &refused());
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    let _ = world.finish(refreshing, &refused());
     assert!(world.closed(&mut watched).contains("the session was ended"));
 }
 
@@ -265,7 +265,7 @@ fn renewed_claims_and_a_refused_renewal_close_a_stream() {
 #[test]
 fn nothing_is_closed_for_want_of_news() {
     let mut world = World::new();
-    world.put_in_force();
+    world.publish_policies();
     let jar = world.sign_in("app.test", "/", ALICE);
     let mut watched = world.open(&jar);
     world.fixture.shared = LocalShared::default();

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::*;
-use crate::step::{Edit, Forwarded};
+use crate::gate::step::Forwarded;
+use crate::gate::waiting::Waiting;
+use crate::gate::*;
+use crate::http::edit::Edit;
 use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, config};
-use crate::waiting::Waiting;
 
 pub(super) type Headers = Vec<(String, Vec<u8>)>;
 

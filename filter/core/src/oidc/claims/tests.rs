@@ -233,7 +233,7 @@ fn identities() {
                 verification,
                 ..EmailTrust::default()
             },
-            &ClaimNeeds::default(),
+            &ClaimFilter::default(),
         )
         .unwrap()
     };

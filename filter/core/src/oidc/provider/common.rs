@@ -6,8 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{KEY_REFETCH_PAUSE, LOST_AFTER};
 use crate::config::ProviderSettings;
-use crate::env::{Env, Timestamp};
-use crate::shared::update;
+use crate::env::Env;
+use crate::store::update;
+use crate::time::Timestamp;
 
 /// The provider's documents as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::env::Timestamp;
-use crate::shared::SharedData as _;
+use crate::store::SharedData as _;
 use crate::testing::{FakeProvider, Fixture, ISSUER, provider_settings};
+use crate::time::Timestamp;
 
 fn reply(body: &str) -> ProviderReply<'_> {
     ProviderReply {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::matchers::{read_certificate_matcher, read_each, read_list_matcher, read_matcher};
 use super::{each_once, suggestion};
-use crate::config::{Findings, Place};
+use crate::diagnostics::{Findings, Place};
 use crate::policy::address::read_network;
 use crate::policy::time::{DateWindow, TimeWindow, Weekdays, read_instant, read_time};
 use crate::policy::words::{CRITERIA, IMPOSSIBLE};

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::{each_once, suggestion};
-use crate::config::{Findings, Place};
+use crate::diagnostics::{Findings, Place};
 use crate::policy::certificate::{
     CertificateCondition, CertificateMatcher, SanKind, read_fingerprint,
 };

@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::policy;
-use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
+use crate::http::client_certificate::ClientCertificate;
 use crate::oidc::claims::identity;
-use crate::policy::{ClientCertificate, Facts, Policy};
+use crate::policy::{Facts, Policy};
 use crate::session::Session;
+use crate::session::claim_filter::ClaimFilter;
+use crate::time::Timestamp;
 
 fn allocations(policy: &Policy, claims: &Value) -> u64 {
-    let needs = ClaimNeeds::of(std::iter::once(policy));
+    let needs = ClaimFilter::of(std::iter::once(policy));
     let claims = claims.as_object().unwrap();
     let trust = crate::config::EmailTrust::default();
     let identity = identity(claims, &trust, &needs).unwrap();

@@ -4,15 +4,16 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, policy};
-use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
+use crate::http::client_certificate::{Certificate, ClientCertificate};
 use crate::oidc::claims::identity;
-use crate::policy::{Certificate, ClientCertificate, Decision, Facts, Policy};
+use crate::policy::{Decision, Facts, Policy};
 use crate::session::Session;
+use crate::session::claim_filter::ClaimFilter;
+use crate::time::Timestamp;
 
 /// Somebody who asks for something at some time from somewhere.
 #[derive(Clone, Debug)]
-struct Visit {
+struct Authentication {
     claims: Option<Value>,
     method: &'static str,
     path: &'static str,
@@ -22,12 +23,12 @@ struct Visit {
     certificate: Option<Option<Certificate>>,
 }
 
-impl Visit {
+impl Authentication {
     /// What a policy says, with its reasons.
     fn judged_by(&self, policy: &Policy) -> (Outcome, String) {
         let now = Timestamp(self.now);
         let session = self.claims.as_ref().and_then(|claims| {
-            let needs = ClaimNeeds::of(std::iter::once(policy));
+            let needs = ClaimFilter::of(std::iter::once(policy));
             let trust = crate::config::EmailTrust::default();
             let identity = identity(claims.as_object()?, &trust, &needs).ok()?;
             Some(Session::new("i".to_owned(), identity, now, 3600))
@@ -53,7 +54,7 @@ impl Visit {
     }
 }
 
-fn any_visit() -> impl Strategy<Value = Visit> {
+fn any_visit() -> impl Strategy<Value = Authentication> {
     let claims = proptest::option::of(
         ("[ab]", "[ab]@[xy]", "[ab]", any::<bool>()).prop_map(|(sub, email, group, verified)| {
             json!({"sub": sub, "email": email, "groups": [group, "c"], "email_verified": verified, "org": {"level": 5}})
@@ -76,7 +77,7 @@ fn any_visit() -> impl Strategy<Value = Visit> {
             ..Certificate::default()
         })));
     (claims, request, source, 0..3_000_000_000_u64, certificate).prop_map(
-        |(claims, (method, path, preflight), source, now, certificate)| Visit {
+        |(claims, (method, path, preflight), source, now, certificate)| Authentication {
             claims,
             method,
             path,
@@ -231,7 +232,7 @@ proptest! {
     /// What allows an anonymous visitor holds by itself: with every question about people taken out, it still does.
     #[test]
     fn without_a_session_only_public_criteria_allow(allow in any_body(), deny in any_body(), visit in any_visit()) {
-        let visit = Visit { claims: None, ..visit };
+        let visit = Authentication { claims: None, ..visit };
         if visit.judged_by(&policy(&json!([{"allow": &allow}, {"deny": &deny}]))).0 == Outcome::Allow {
             let public = json!([{"allow": without_people(&allow)}, {"deny": without_people(&deny)}]);
             prop_assert_eq!(visit.judged_by(&policy(&public)).0, Outcome::Allow);

@@ -3,13 +3,15 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config::{Findings, Place, Route};
-use crate::env::Timestamp;
-use crate::needs::ClaimNeeds;
+use crate::config::Route;
+use crate::diagnostics::{Findings, Place};
+use crate::http::client_certificate::{Certificate, ClientCertificate};
+use crate::http::path::{canonical, decode, split_query};
 use crate::oidc::claims::identity;
-use crate::path::{canonical, decode, split_query};
-use crate::policy::{Certificate, ClientCertificate, Decision, Facts, Policy};
+use crate::policy::{Decision, Facts, Policy};
 use crate::session::Session;
+use crate::session::claim_filter::ClaimFilter;
+use crate::time::Timestamp;
 
 #[derive(Deserialize)]
 struct Case {
@@ -166,7 +168,7 @@ fn session(user: &User, policy: &Policy, now: Timestamp) -> Session {
     if let Some(email) = &user.email {
         claims.insert("email".to_owned(), email.clone().into());
     }
-    let needs = ClaimNeeds::of(std::iter::once(policy));
+    let needs = ClaimFilter::of(std::iter::once(policy));
     let trust = crate::config::EmailTrust::default();
     let identity = identity(&claims, &trust, &needs).unwrap();
     Session::new("i".to_owned(), identity, now, 3600)

@@ -1,7 +1,7 @@
 //! The fuzz target of what proxies in front say.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jetway_core::forwarded::TrustedProxies;
+use jetway_core::http::forwarded::TrustedProxies;
 
 use super::{FORWARDED_FOR, FORWARDED_PROTO, Origin};
 

@@ -201,7 +201,7 @@ async fn one_client_cannot_use_up_the_requests_of_a_route() {
         json!({"to": innocent.url()}),
     ])));
     let refused = Hit::UpstreamShare.count();
-    let share = limits::client_share(jetway_core::capacity::UPSTREAM_CONNECTIONS);
+    let share = limits::client_share(jetway_core::limits::UPSTREAM_CONNECTIONS);
     let request = rig.request("GET", "/", 0, "");
     let mut open = Vec::new();
     for _ in 0..share {

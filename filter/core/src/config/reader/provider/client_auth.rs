@@ -1,10 +1,11 @@
 //! How this proxy proves at the provider's token endpoint that it is itself.
 
-use super::super::super::findings::Findings;
-use super::super::super::object::Object;
-use super::super::super::pem::pem_text;
-use super::super::super::{ClientAuth, Secret};
-use crate::assertion::AssertionKey;
+use crate::config::ClientAuth;
+use crate::config::object::Object;
+use crate::config::pem::pem_text;
+use crate::diagnostics::Findings;
+use crate::secret::Secret;
+use crate::session::signing_key::AssertionKey;
 
 /// The method's key.
 const METHOD: &str = "idp_token_endpoint_auth_method";

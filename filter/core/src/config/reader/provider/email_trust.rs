@@ -4,10 +4,10 @@
 use serde_json::Value;
 use url::Url;
 
-use super::super::super::findings::{Findings, quoted};
-use super::super::super::object::Object;
-use super::super::super::provider_kind::{PRESETS, ProviderKind};
-use super::super::super::{EmailTrust, EmailVerification, Route};
+use crate::config::object::Object;
+use crate::config::provider_kind::{PRESETS, ProviderKind};
+use crate::config::{EmailTrust, EmailVerification, Route};
+use crate::diagnostics::{Findings, quoted};
 
 /// The key with the tenants.
 const TENANTS: &str = "idp_allowed_tenants";
@@ -156,7 +156,7 @@ fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings
 }
 
 /// At Microsoft's issuers for many tenants, any tenant's administrator says what a user's address and claims are.
-pub(in super::super) fn check_tenants(
+pub(in crate::config::reader) fn check_tenants(
     file: &Object<'_>,
     trust: &EmailTrust,
     routes: &[Route],

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{all_fail, guide, merged, read, route, with};
 use crate::config::{HeaderRewrite, IssuerFormat};
-use crate::template::Template;
+use crate::http::template::Template;
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{merged, read, with};
-use crate::config::key::{Key, Treatment};
+use crate::config::key::{Key, Support};
 use crate::config::keys::{GLOBAL, ISSUER_FORMATS, MTLS_ENFORCEMENTS, ROUTE};
 
 /// A file with a value under a key of a table.
@@ -19,7 +19,7 @@ fn file_with(table: &[Key], name: &str, value: Value) -> Value {
 fn every_refused_key_is_an_error_with_its_reason() {
     for table in [GLOBAL, ROUTE] {
         for key in table {
-            let Treatment::Refused(why) = key.treatment else {
+            let Support::Refused(why) = key.treatment else {
                 continue;
             };
             let name = key.name.replace('*', "x").to_ascii_uppercase();
@@ -48,7 +48,7 @@ fn every_refused_key_is_an_error_with_its_reason() {
 fn every_ignored_key_is_a_warning_with_its_reason() {
     for table in [GLOBAL, ROUTE] {
         for key in table {
-            let Treatment::Ignored(why) = key.treatment else {
+            let Support::Ignored(why) = key.treatment else {
                 continue;
             };
             let name = key.name.replace('*', "x");
@@ -67,7 +67,7 @@ fn every_honoured_key_is_read() {
         for key in table {
             let read_here = matches!(
                 key.treatment,
-                Treatment::Honoured(_) | Treatment::Translated(..)
+                Support::Supported(_) | Support::Translated(..)
             );
             if !read_here || elsewhere.contains(&key.name) {
                 continue;

@@ -1,9 +1,9 @@
 //! `redirect` of a route.
 
-use super::super::super::findings::{Findings, quoted};
-use super::super::super::keys::REDIRECT;
-use super::super::super::object::Object;
-use super::super::rewrite::{is_authority, is_plain, read_path};
+use crate::config::keys::REDIRECT;
+use crate::config::object::Object;
+use crate::config::route::rewrite::{is_authority, is_plain, read_path};
+use crate::diagnostics::{Findings, quoted};
 
 /// `redirect`: the new address is that of the request with these parts replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl RedirectPath {
     fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
         let replacement = object.some_text("path_redirect", findings);
         let replacement = replacement.filter(|text| {
-            let (path, query) = crate::path::split_query(text);
+            let (path, query) = crate::http::path::split_query(text);
             let place = object.place_of("path_redirect");
             let fits = is_plain(path, &place, findings);
             let query = query.unwrap_or_default();

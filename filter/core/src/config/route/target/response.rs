@@ -1,8 +1,8 @@
 //! `response` of a route.
 
-use super::super::super::findings::Findings;
-use super::super::super::keys::RESPONSE;
-use super::super::super::object::Object;
+use crate::config::keys::RESPONSE;
+use crate::config::object::Object;
+use crate::diagnostics::Findings;
 
 /// `response`: a fixed answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! TLS towards upstreams.
 
-use super::super::super::Pem;
-use super::super::super::findings::{Findings, quoted};
-use super::super::super::object::Object;
-use super::super::super::pem::Content;
-use super::super::rewrite::is_authority;
+use crate::config::Pem;
+use crate::config::object::Object;
+use crate::config::pem::Content;
+use crate::config::route::rewrite::is_authority;
+use crate::diagnostics::{Findings, quoted};
 
 /// TLS towards upstreams (`tls_*`).
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,10 +3,10 @@
 use serde_json::Value;
 use url::Url;
 
-use super::super::super::Origin;
-use super::super::super::findings::{Findings, Place, quoted};
-use super::super::super::object::Object;
 use super::UpstreamTls;
+use crate::config::Origin;
+use crate::config::object::Object;
+use crate::diagnostics::{Findings, Place, quoted};
 
 /// The upstreams of a route; requests are spread over them by weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -288,5 +288,5 @@ fn first_path(
             .help("keep one of them");
         return None;
     }
-    super::super::rewrite::is_plain(path, &first.place, findings).then(|| path.to_owned())
+    crate::config::route::rewrite::is_plain(path, &first.place, findings).then(|| path.to_owned())
 }

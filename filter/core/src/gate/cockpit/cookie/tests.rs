@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::FoundBy;
-use crate::env::Timestamp;
 use crate::session::Identity;
-use crate::unix_user::UnixUser;
+use crate::session::unix_user::UnixUser;
+use crate::time::Timestamp;
 
 fn session(id: &str, subject: &str) -> Session {
     let identity = Identity {
@@ -22,7 +22,7 @@ fn secret(byte: u8) -> Secret {
 
 /// A `!` after the user stands for administrative access.
 fn bind(binder: &Binder, host: &str, session: &Session, user: &str) -> Binding {
-    let standing = Standing {
+    let standing = CockpitIdentity {
         user: UnixUser::new(user.trim_end_matches('!')).unwrap(),
         by: FoundBy::Table,
         administrator: user.ends_with('!'),

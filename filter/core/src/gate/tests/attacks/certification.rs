@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode};
 use super::target::{Target, assert_is_refused, changed};
+use crate::gate::Progress;
+use crate::gate::step::Step;
 use crate::gate::tests::world::{Jar, ok, status};
+use crate::oidc::call::ProviderReply;
 use crate::oidc::metadata::{BadDiscovery, Discovered};
 use crate::oidc::provider::Absorbed;
-use crate::renewal::Progress;
-use crate::step::{ProviderReply, Step};
 use crate::testing::provider_settings;
 
 #[test]
@@ -284,7 +285,7 @@ fn oidcc_client_test_invalid_at_hash() {
 }
 
 impl Target {
-    /// Alice's session is renewed with an ID token that says something else; what is said about it, and whether she is
+    /// Alice's session is refreshed with an ID token that says something else; what is said about it, and whether she is
     /// still signed in.
     fn renews_with(&mut self, name: &str, value: Value) -> (String, bool) {
         let mut callback = self.come_back();
@@ -305,8 +306,8 @@ impl Target {
             self.world.visit("app.test", "/", &callback.jar),
             Step::Forward(_)
         ));
-        let begun = self.world.gate.next_renewal(&mut self.world.fixture.env());
-        let (call, renewing) = begun.unwrap();
+        let begun = self.world.gate.next_refresh(&mut self.world.fixture.env());
+        let (call, refreshing) = begun.unwrap();
         assert!(call.path == "/token" && call.body.contains("grant_type=refresh_token"));
         let claims = changed(
             self.world.claims("alice@corp.test", &nonce),
@@ -314,11 +315,12 @@ impl Target {
             Some(value),
         );
         let body = answer(&self.forge.honest(&claims));
-        let progress = renewing.resume(&self.world.gate, &ok(&body), &mut self.world.fixture.env());
+        let progress =
+            refreshing.resume(&self.world.gate, &ok(&body), &mut self.world.fixture.env());
         let Progress::Over(event) = progress else {
             panic!("{progress:?}")
         };
-        self.still_serves("a renewal");
+        self.still_serves("a refresh");
         let step = self.world.visit("app.test", "/", &callback.jar);
         (event.into_owned(), matches!(step, Step::Forward(_)))
     }
@@ -327,13 +329,16 @@ impl Target {
 #[test]
 fn oidcc_client_test_refresh_token() {
     let (event, signed_in) = Target::new().renews_with("name", json!("Alice"));
-    assert!(event.starts_with("session renewed") && signed_in, "{event}");
+    assert!(
+        event.starts_with("session refreshed") && signed_in,
+        "{event}"
+    );
 }
 
 #[test]
 fn oidcc_client_test_refresh_token_invalid_issuer() {
     let (event, _) = Target::new().renews_with("iss", json!("https://evil.test"));
-    assert!(!event.starts_with("session renewed"), "{event}");
+    assert!(!event.starts_with("session refreshed"), "{event}");
 }
 
 #[test]

@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::forge::encode;
 use super::target::{Target, set_cookies};
-use crate::cookie::MAX_SESSION_VALUE;
 use crate::gate::Gate;
+use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar, World, request, status};
-use crate::oidc::MAX_ATTEMPTS;
-use crate::seal::{Purpose, Sealer};
-use crate::step::{Reply, Step};
+use crate::http::cookie::MAX_SESSION_VALUE;
+use crate::http::reply::Reply;
+use crate::limits::MAX_ATTEMPTS;
+use crate::session::seal::{Purpose, Sealer};
 use crate::testing::{Fixture, config};
 
 impl Target {
@@ -44,7 +45,7 @@ impl Target {
 fn of_session(jar: Jar) -> Vec<(String, String)> {
     let cookies = jar.0.into_iter();
     cookies
-        .filter(|(name, _)| !name.ends_with("_bounces"))
+        .filter(|(name, _)| !name.ends_with("_login_count"))
         .collect()
 }
 
@@ -246,7 +247,7 @@ fn c_08_another_deployments_key() {
     let jar = other.sign_in("app.test", "/", "alice@corp.test");
     target.is_nobody("another key", jar.header().as_bytes());
     // The same key, but sealed for another purpose or another host.
-    let sealer = Sealer::new(&crate::config::Secret::new(vec![0; 32]), &[]);
+    let sealer = Sealer::new(&crate::secret::Secret::new(vec![0; 32]), &[]);
     let mut fixture = Fixture::new();
     let session = br#"{"id":"x","sub":"s","email":"alice@corp.test","email_verified":true}"#;
     let name = target.innocent().0.into_keys().next().unwrap();
@@ -271,15 +272,19 @@ fn c_09_key_rotation() {
     let Step::Forward(forward) = world.visit("app.test", "/", &jar) else {
         panic!("inside the window the old key is good")
     };
-    let mut renewed = jar.clone();
+    let mut refreshed = jar.clone();
     for line in forward.cookies() {
         let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
-        renewed.0.insert(name.to_owned(), value.to_owned());
+        refreshed.0.insert(name.to_owned(), value.to_owned());
     }
-    assert_ne!(renewed.header(), jar.header(), "the cookie is sealed anew");
+    assert_ne!(
+        refreshed.header(),
+        jar.header(),
+        "the cookie is sealed anew"
+    );
     world.gate = Gate::new(config(&json!({"cookie_secret": new})));
     world.learn();
-    assert_eq!(status(&world.visit("app.test", "/", &renewed)), 200);
+    assert_eq!(status(&world.visit("app.test", "/", &refreshed)), 200);
     assert_eq!(
         status(&world.visit("app.test", "/", &jar)),
         303,
@@ -324,7 +329,7 @@ fn c_10_version_downgrade() {
 /// Nonces of 24 random bytes for each sealing (XChaCha20): here that they come from the random source and never repeat.
 #[test]
 fn c_11_nonce_reuse() {
-    let sealer = Sealer::new(&crate::config::Secret::new(vec![7; 32]), &[]);
+    let sealer = Sealer::new(&crate::secret::Secret::new(vec![7; 32]), &[]);
     let mut fixture = Fixture::new();
     let mut seen = BTreeSet::new();
     for _ in 0..10_000 {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode};
 use super::target::Target;
+use crate::oidc::call::MAX_PROVIDER_BODY;
 use crate::oidc::keys::{BadKeySet, KeySet};
 use crate::oidc::provider::Absorbed;
-use crate::step::MAX_PROVIDER_BODY;
 
 fn set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::target::Target;
+use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar, request};
-use crate::step::{Reply, Step};
+use crate::http::reply::Reply;
 
 /// Whole flows, with everything that the core says for logs and `Debug`, and the secrets that went through them.
 fn said_and_secret() -> (Vec<String>, Vec<String>, Vec<Reply>) {

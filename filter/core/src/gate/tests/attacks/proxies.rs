@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::target::Target;
 use crate::gate::refuse_status;
+use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar, request};
-use crate::head_size::FORWARDED_BYTES;
-use crate::step::{Reply, Step};
+use crate::http::head_size::FORWARDED_BYTES;
+use crate::http::reply::Reply;
 
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
 

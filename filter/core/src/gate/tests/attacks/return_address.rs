@@ -2,8 +2,8 @@
 //! have for it mean nothing here.
 
 use super::target::Target;
+use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar};
-use crate::step::Step;
 
 /// Where parameters of this kind are read elsewhere.
 const PARAMETERS: [&str; 7] = [

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::target::{Callback, Target, assert_is_refused, changed, set_cookies, sets_no_session};
+use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar, World, status};
+use crate::http::reply::Reply;
 use crate::oidc::metadata::Discovered;
-use crate::step::{Reply, Step};
 use crate::testing::{ISSUER, provider_settings};
 
 fn reply(step: Step) -> Reply {
@@ -698,7 +699,7 @@ fn f_40_clock_jump() {
     let mut target = Target::new();
     let start = target.world.fixture.now;
     for jump in [start.0 + 3600, start.0 - 3600, 0, u64::MAX, start.0] {
-        target.world.fixture.now = crate::env::Timestamp(jump);
+        target.world.fixture.now = crate::time::Timestamp(jump);
         let jar = target.innocent();
         for jar in [jar, Jar::default()] {
             for path in ["/", "/.pomerium/", "/.pomerium/callback?code=c&state=a.b"] {

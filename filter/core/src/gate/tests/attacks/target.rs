@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::world::{Headers, Jar, World, ok, request, status};
 use super::forge::Forge;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::gate::step::Step;
+use crate::gate::tests::world::{Headers, Jar, World, ok, request, status};
+use crate::http::reply::Reply;
+use crate::oidc::call::ProviderReply;
 use crate::oidc::provider::{Absorbed, ProviderDue};
-use crate::step::{ProviderReply, Reply, Step};
 use crate::testing::{FakeProvider, Fixture, config};
 
 /// A gate whose provider signs with [`Forge`]'s keys, and somebody who is signed in all the while.
@@ -318,6 +320,6 @@ pub(super) fn set_cookies(reply: &Reply) -> impl Iterator<Item = &str> {
 
 pub(super) fn sets_no_session(reply: &Reply) -> bool {
     set_cookies(reply).all(|line| {
-        line.contains("_attempt_") || line.contains("_bounces") || line.contains("Max-Age=0")
+        line.contains("_attempt_") || line.contains("_login_count") || line.contains("Max-Age=0")
     })
 }

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::forge::{By, Forge, encode, signing_input};
 use super::target::{Target, assert_is_refused, changed, sets_no_session};
+use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, status};
+use crate::oidc::call::MAX_PROVIDER_BODY;
 use crate::oidc::compact::MAX_TOKEN;
-use crate::step::{MAX_PROVIDER_BODY, Step};
 use crate::testing::{CLIENT, ISSUER};
 
 /// A header of the default token with changes.

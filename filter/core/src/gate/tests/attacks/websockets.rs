@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::target::Target;
 use crate::gate::Gate;
+use crate::gate::open_stream::{OpenStream, Recheck};
+use crate::gate::step::Step;
 use crate::gate::tests::world::{Jar, KEY, request, status};
-use crate::step::Step;
 use crate::testing::config;
-use crate::watched::{Recheck, Watched};
 
 const HERE: &[u8] = b"https://app.test";
 
@@ -26,14 +26,14 @@ impl Target {
         self.send("GET", "/socket", &headers)
     }
 
-    fn open(&mut self, jar: &Jar) -> Watched {
+    fn open(&mut self, jar: &Jar) -> OpenStream {
         match self.handshake(jar, &[("origin", HERE)]) {
-            Step::Forward(mut forward) => forward.take_watched().unwrap(),
+            Step::Forward(mut forward) => forward.take_open_stream().unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
-    fn closes(&mut self, watched: &mut Watched) -> bool {
+    fn closes(&mut self, watched: &mut OpenStream) -> bool {
         let recheck = self.world.gate.recheck(watched, &self.world.fixture.env());
         matches!(recheck, Recheck::Close(_))
     }
@@ -74,7 +74,7 @@ fn w_04_c_33_the_session_ends_or_the_policy_changes() {
     target
         .world
         .gate
-        .put_in_force("p", &target.world.fixture.env());
+        .publish_policies("p", &target.world.fixture.env());
     let jar = target.sign_in("alice@corp.test");
     let (mut signed_out, cookies) = (target.open(&jar), jar.header());
     let form = [("cookie", cookies.as_bytes()), ("origin", HERE)];
@@ -98,7 +98,7 @@ fn w_04_c_33_the_session_ends_or_the_policy_changes() {
          "policy": {"allow": {"or": [{"email": "bob@corp.test"}]}}},
     ]});
     let reloaded = Gate::new(config(&without));
-    reloaded.put_in_force("p", &target.world.fixture.env());
+    reloaded.publish_policies("p", &target.world.fixture.env());
     assert!(target.closes(&mut changed), "a changed policy closes it");
     target.world.gate = reloaded;
     target.learn();

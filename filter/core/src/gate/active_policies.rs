@@ -1,0 +1,148 @@
+//! Which policies are in force in the process. A body that reads a changed file starts new instances with it and lets the
+//! old ones live on for the streams that they have; this is how those learn that their file is an old one.
+
+use std::cell::{Cell, RefCell};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{CockpitSettings, Route, RouteNumber};
+use crate::store::{SharedData, update};
+
+/// Bytes of a digest. It tells an operator's files apart, and nobody else chooses what it is made of.
+const DIGEST: usize = 12;
+
+type Digest12 = [u8; DIGEST];
+
+/// The policies that one gate has put in force, and what is known of those that are.
+#[derive(Debug)]
+pub(crate) struct ActivePolicies {
+    /// Keys in the shared data: of the whole, and of all routes.
+    keys: Keys,
+    /// By route, in the order of the file.
+    own: Vec<Digest12>,
+    whole: Digest12,
+    /// The last that was seen to be in force.
+    seen: Cell<Digest12>,
+    /// Its routes, sorted.
+    current: RefCell<Vec<Digest12>>,
+}
+
+#[derive(Debug)]
+struct Keys {
+    whole: String,
+    routes: String,
+}
+
+impl ActivePolicies {
+    /// Puts these routes in force for everybody who uses this name.
+    pub(crate) fn publish(name: &str, routes: &[Route], shared: &dyn SharedData) -> Self {
+        let own: Vec<Digest12> = routes.iter().map(digest_of).collect();
+        let mut sorted = own.clone();
+        sorted.sort_unstable();
+        let all = sorted.concat();
+        let whole = digest(&all);
+        let keys = Keys {
+            whole: format!("jetway policies in force {name}"),
+            routes: format!("jetway routes in force {name}"),
+        };
+        // First the routes: who sees the new whole finds them there.
+        put(shared, &keys.routes, &all);
+        put(shared, &keys.whole, &whole);
+        Self {
+            keys,
+            own,
+            whole,
+            seen: Cell::new(whole),
+            current: RefCell::new(sorted),
+        }
+    }
+
+    /// Whether a route of this gate is in force with the policy that it has here.
+    pub(crate) fn has(&self, route: RouteNumber, shared: &dyn SharedData) -> bool {
+        let Some((whole, _)) = shared.read(&self.keys.whole) else {
+            return true;
+        };
+        if *whole == self.whole {
+            return true;
+        }
+        if *whole != self.seen.get() {
+            self.look(&whole, shared);
+        }
+        let current = self.current.borrow();
+        self.own
+            .get(route.0)
+            .is_some_and(|own| current.binary_search(own).is_ok())
+    }
+
+    fn look(&self, whole: &[u8], shared: &dyn SharedData) {
+        let routes = shared.read(&self.keys.routes);
+        let (digests, _) = routes
+            .as_ref()
+            .map_or((&[][..], &[][..]), |(all, _)| all.as_chunks());
+        *self.current.borrow_mut() = digests.to_vec();
+        if let Ok(whole) = whole.try_into() {
+            self.seen.set(whole);
+        }
+    }
+}
+
+/// What decides whether an open stream may stay: which route it is, who may use it, whether as a websocket, and as whom.
+fn digest_of(route: &Route) -> Digest12 {
+    let policy = route.policy.to_value();
+    let cockpit = route.cockpit.as_ref().map(CockpitSettings::to_value);
+    let text = serde_json::json!([route.id, policy, route.allow_websockets, cockpit]);
+    digest(text.to_string().as_bytes())
+}
+
+fn digest(bytes: &[u8]) -> Digest12 {
+    let mut short = [0; DIGEST];
+    short.copy_from_slice(Sha256::digest(bytes).get(..DIGEST).unwrap_or(&[0; DIGEST]));
+    short
+}
+
+fn put(shared: &dyn SharedData, key: &str, value: &[u8]) {
+    let change = |present: &[u8]| {
+        if present == value {
+            return Err(());
+        }
+        Ok((value.to_vec(), ()))
+    };
+    // If it cannot be written, open streams stay under the policies that let them in.
+    let _ = update(shared, key, change);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalShared;
+    use crate::testing::config;
+    use serde_json::json;
+
+    fn routes(policies: &[&str]) -> Vec<Route> {
+        let routes: Vec<_> = policies
+            .iter()
+            .enumerate()
+            .map(|(place, email)| {
+                json!({"from": format!("https://r{place}.test"), "to": "http://a",
+                       "policy": {"allow": {"or": [{"email": email}]}}})
+            })
+            .collect();
+        config(&json!({ "routes": routes })).routes
+    }
+
+    #[test]
+    fn changed_and_missing_routes_are_not_in_force_and_others_are() {
+        let shared = LocalShared::default();
+        let old =
+            ActivePolicies::publish("p", &routes(&["a@x.test", "b@x.test", "c@x.test"]), &shared);
+        let has = |place| old.has(RouteNumber(place), &shared);
+        assert!(has(0) && has(1) && has(2));
+        let _other = ActivePolicies::publish("another plugin", &routes(&[]), &shared);
+        assert!(has(0) && has(1) && has(2));
+        let new = ActivePolicies::publish("p", &routes(&["a@x.test", "z@x.test"]), &shared);
+        assert!(has(0) && !has(1) && !has(2));
+        assert!(new.has(RouteNumber(1), &shared));
+        let _back = ActivePolicies::publish("p", &routes(&["a@x.test", "b@x.test"]), &shared);
+        assert!(has(0) && has(1) && !has(2));
+    }
+}

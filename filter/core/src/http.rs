@@ -1,0 +1,17 @@
+//! HTTP as the decisions see it: requests, header fields, cookies, paths, replies and pages.
+
+pub(crate) mod caching;
+pub mod client_certificate;
+pub mod colour;
+pub mod cookie;
+pub mod edit;
+pub mod forwarded;
+pub mod head_size;
+pub mod header;
+pub mod page;
+pub mod path;
+pub mod reply;
+pub mod request;
+pub mod template;
+pub mod upstream_failure;
+pub mod websocket;

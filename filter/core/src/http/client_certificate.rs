@@ -1,0 +1,158 @@
+//! The certificate that a client has shown, as bodies tell it.
+
+mod element;
+mod x509;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Longest header that is looked at. A certificate with a large RSA key and many names stays below a third of it; bodies
+/// accept no more than this for all headers together.
+const MAX_HEADER: usize = 48 * 1024;
+/// How many certificates one module instance remembers: clients send the same one with every request of a connection.
+const REMEMBERED: usize = 64;
+
+/// What the proxy knows of the client's certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificate<'a> {
+    /// No authority is configured, so none is asked for.
+    #[default]
+    NotAsked,
+    /// Asked for, and none was shown.
+    Missing,
+    /// Shown, and not signed by the configured authority, or otherwise invalid.
+    Invalid,
+    /// Shown and valid.
+    Valid(&'a Certificate),
+}
+
+/// A client's certificate, as far as policies ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of the DER form, 64 lower-case hexadecimal digits.
+    pub fingerprint: String,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo), in base64.
+    pub spki_hash: String,
+    /// DNS names among the subject alternative names.
+    pub san_dns: Vec<String>,
+    /// Addresses among the subject alternative names.
+    pub san_email: Vec<String>,
+    /// URIs among the subject alternative names.
+    pub san_uri: Vec<String>,
+}
+
+/// What a request says of its client's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// No authority is configured.
+    NotAsked,
+    /// None.
+    Missing,
+    /// One that cannot be read.
+    Invalid,
+    /// A valid one.
+    Valid(Rc<Certificate>),
+}
+
+impl Shown {
+    /// As policies see it.
+    pub(crate) fn as_fact(&self) -> ClientCertificate<'_> {
+        match self {
+            Self::NotAsked => ClientCertificate::NotAsked,
+            Self::Missing => ClientCertificate::Missing,
+            Self::Invalid => ClientCertificate::Invalid,
+            Self::Valid(certificate) => ClientCertificate::Valid(certificate),
+        }
+    }
+}
+
+impl Certificate {
+    /// Reads one certificate in PEM; `None` when it is not exactly one, or not in form. Whether it is valid is not looked at.
+    #[must_use]
+    pub fn read(pem: &str) -> Option<Self> {
+        x509::read(pem)
+    }
+}
+
+/// Reads certificates, remembering those it has read.
+///
+/// A table with one place per slot needs no bookkeeping and cannot grow.
+#[derive(Debug)]
+pub(crate) struct CertificateReader {
+    asked: bool,
+    /// Empty until the first certificate.
+    slots: RefCell<Vec<Option<Read>>>,
+}
+
+#[derive(Debug)]
+struct Read {
+    header: Box<[u8]>,
+    /// `None` when it could not be read.
+    certificate: Option<Rc<Certificate>>,
+}
+
+impl CertificateReader {
+    /// `asked` is whether the proxy asks clients for certificates.
+    pub(crate) fn new(asked: bool) -> Self {
+        Self {
+            asked,
+            slots: RefCell::default(),
+        }
+    }
+
+    /// What the value of [`crate::contract::CLIENT_CERTIFICATE_HEADER`] says.
+    pub(crate) fn read(&self, header: Option<&[u8]>) -> Shown {
+        if !self.asked {
+            return Shown::NotAsked;
+        }
+        let Some(header) = header else {
+            return Shown::Missing;
+        };
+        if header.len() > MAX_HEADER {
+            return Shown::Invalid;
+        }
+        let certificate = self.remembered(header).unwrap_or_else(|| {
+            let certificate = element::certificate(header)
+                .and_then(|pem| x509::read(&pem))
+                .map(Rc::new);
+            self.remember(header, certificate.clone());
+            certificate
+        });
+        certificate.map_or(Shown::Invalid, Shown::Valid)
+    }
+
+    fn remembered(&self, header: &[u8]) -> Option<Option<Rc<Certificate>>> {
+        let slots = self.slots.borrow();
+        let read = slots.get(slot(header))?.as_ref()?;
+        (*read.header == *header).then(|| read.certificate.clone())
+    }
+
+    fn remember(&self, header: &[u8], certificate: Option<Rc<Certificate>>) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.is_empty() {
+            slots.resize_with(REMEMBERED, || None);
+        }
+        if let Some(slot) = slots.get_mut(slot(header)) {
+            *slot = Some(Read {
+                header: header.into(),
+                certificate,
+            });
+        }
+    }
+}
+
+/// Eight bytes at a time: the header is long, and this is done for every request.
+fn slot(header: &[u8]) -> usize {
+    let (words, rest) = header.as_chunks::<8>();
+    let mixed = words
+        .iter()
+        .map(|word| u64::from_le_bytes(*word))
+        .chain(rest.iter().map(|&byte| u64::from(byte)))
+        .fold(0_u64, |mixed, word| {
+            (mixed.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+    usize::try_from(mixed >> 32).unwrap_or_default() % REMEMBERED
+}
+
+#[cfg(test)]
+mod tests;

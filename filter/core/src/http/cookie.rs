@@ -1,0 +1,477 @@
+//! Cookies: reading ours, hiding them from upstreams, setting and clearing them (RFC 6265bis).
+
+use std::borrow::Cow;
+
+/// Most bytes of one cookie's value. Browsers keep 4096 of name and value together (RFC 6265bis section 5.7), and some
+/// count the attributes, too.
+const CHUNK: usize = 3800;
+/// In how many cookies a session may lie. More would bring a request's headers near the limits of servers in front.
+const MAX_CHUNKS: usize = 3;
+/// Longest value of a session.
+pub const MAX_SESSION_VALUE: usize = CHUNK * MAX_CHUNKS;
+
+/// Names of this deployment's cookies.
+#[derive(Clone, Debug)]
+pub struct CookieNames {
+    session: String,
+    attempt_prefix: String,
+    login_loop: String,
+    sign_out: String,
+    fragment_prefix: String,
+    part_prefix: String,
+}
+
+/// What a request's `Cookie` headers hold of ours.
+#[derive(Debug, Default)]
+pub struct OwnCookies<'a> {
+    /// Values under the session's name. More than one is possible only in a forged header.
+    sessions: Vec<&'a [u8]>,
+    /// What follows the first cookie of a long session: its place, from 1, and value.
+    parts: Vec<(usize, &'a [u8])>,
+    /// Sign-in attempts: id and sealed value.
+    pub attempts: Vec<(&'a str, &'a [u8])>,
+    /// Fragments of addresses that were asked for: id of the attempt, and what a script of ours wrote.
+    fragments: Vec<(&'a str, &'a [u8])>,
+    /// How often this browser was sent to sign in lately, sealed.
+    pub login_loop: Option<&'a [u8]>,
+    /// The `state` of the sign-out that this browser began last.
+    pub sign_out: Option<&'a [u8]>,
+}
+
+impl<'a> OwnCookies<'a> {
+    /// The fragment that belongs to an attempt.
+    #[must_use]
+    pub fn fragment_of(&self, attempt: &str) -> Option<&'a [u8]> {
+        let found = self.fragments.iter().find(|(id, _)| *id == attempt);
+        found.map(|(_, value)| *value)
+    }
+
+    /// Whether there is any cookie of a session, good or bad.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        !self.sessions.is_empty() || !self.parts.is_empty()
+    }
+
+    /// The sealed sessions, put together from their cookies. One of which a cookie is missing, or there twice or too
+    /// many, is none.
+    pub fn sessions(&self) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        self.sessions.iter().filter_map(|first| self.whole(first))
+    }
+
+    fn count(&self) -> usize {
+        self.sessions.len() + self.parts.len() + self.attempts.len() + self.fragments.len()
+    }
+
+    fn whole(&self, first: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        // No dot is in base64url: only the first of several cookies has one.
+        let Some(dot) = first.iter().position(|&byte| byte == b'.') else {
+            return self.parts.is_empty().then_some(Cow::Borrowed(first));
+        };
+        let (count, first) = (first.get(..dot)?, first.get(dot + 1..)?);
+        let count = (2..=MAX_CHUNKS).find(|number| number.to_string().as_bytes() == count)?;
+        if self.parts.len() != count - 1 {
+            return None;
+        }
+        let mut whole = first.to_vec();
+        for place in 1..count {
+            let (_, part) = self.parts.iter().find(|(known, _)| *known == place)?;
+            whole.extend_from_slice(part);
+        }
+        Some(Cow::Owned(whole))
+    }
+}
+
+/// How many cookies of ours one request may bring; a browser brings a session, [`crate::limits::MAX_ATTEMPTS`] and one more.
+const MAX_OWN_COOKIES: usize = 16;
+
+impl CookieNames {
+    /// Names derived from the session cookie's name, which begins with `__Host-`.
+    #[must_use]
+    pub fn new(session: &str) -> Self {
+        Self {
+            session: session.to_owned(),
+            attempt_prefix: format!("{session}_attempt_"),
+            login_loop: format!("{session}_login_count"),
+            sign_out: format!("{session}_sign_out"),
+            fragment_prefix: format!("{session}_fragment_"),
+            part_prefix: format!("{session}_"),
+        }
+    }
+
+    /// Name of the session cookie.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Name of the cookie that counts how often a browser was sent to sign in lately.
+    #[must_use]
+    pub fn login_loop(&self) -> &str {
+        &self.login_loop
+    }
+
+    /// Name of the cookie that remembers the `state` of a sign-out.
+    #[must_use]
+    pub fn sign_out(&self) -> &str {
+        &self.sign_out
+    }
+
+    /// `Set-Cookie` values that keep a sealed session for `seconds`, in as many cookies as it needs, and remove those of
+    /// an earlier one. `None` when it is longer than [`MAX_SESSION_VALUE`].
+    #[must_use]
+    pub fn set_session(
+        &self,
+        sealed: &str,
+        seconds: u64,
+        present: &OwnCookies<'_>,
+    ) -> Option<Vec<String>> {
+        if sealed.len() > MAX_SESSION_VALUE {
+            return None;
+        }
+        let count = sealed.len().div_ceil(CHUNK);
+        let mut rest = sealed;
+        let mut lines = Vec::with_capacity(count);
+        for place in 0..count {
+            let (chunk, more) = rest.split_at_checked(CHUNK).unwrap_or((rest, ""));
+            rest = more;
+            lines.push(match place {
+                0 if count > 1 => set(&self.session, &format!("{count}.{chunk}"), seconds),
+                0 => set(&self.session, chunk, seconds),
+                _ => set(&self.part(place), chunk, seconds),
+            });
+        }
+        let stale = present.parts.iter().filter(|(place, _)| *place >= count);
+        lines.extend(stale.map(|(place, _)| clear(&self.part(*place))));
+        Some(lines)
+    }
+
+    /// `Set-Cookie` values that remove the session, and what was counted about it.
+    #[must_use]
+    pub fn clear_session(&self, present: &OwnCookies<'_>) -> Vec<String> {
+        let parts = present.parts.iter().map(|(place, _)| self.part(*place));
+        let login_loop = present.login_loop.map(|_| self.login_loop.clone());
+        std::iter::once(self.session.clone())
+            .chain(parts)
+            .chain(login_loop)
+            .map(|name| clear(&name))
+            .collect()
+    }
+
+    /// `Set-Cookie` values that remove every cookie of ours that a request brought.
+    #[must_use]
+    pub fn clear_all(&self, present: &OwnCookies<'_>) -> Vec<String> {
+        // What stands in a name was chosen by the client: only names that could be ours come back to it.
+        let is_id = |id: &&str| {
+            id.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        let attempts = present.attempts.iter().map(|(id, _)| *id).filter(is_id);
+        let fragments = present.fragments.iter().map(|(id, _)| *id).filter(is_id);
+        let sign_out = present.sign_out.map(|_| self.sign_out.clone());
+        let others = attempts
+            .map(|id| self.attempt(id))
+            .chain(fragments.map(|id| self.fragment(id)))
+            .chain(sign_out)
+            .map(|name| clear(&name));
+        let mut lines = self.clear_session(present);
+        lines.extend(others);
+        lines
+    }
+
+    fn part(&self, place: usize) -> String {
+        format!("{}{place}", self.part_prefix)
+    }
+
+    /// Name of the cookie that keeps the fragment of the address that an attempt is for.
+    #[must_use]
+    pub fn fragment(&self, id: &str) -> String {
+        format!("{}{id}", self.fragment_prefix)
+    }
+
+    /// Name of the cookie that remembers one sign-in attempt.
+    #[must_use]
+    pub fn attempt(&self, id: &str) -> String {
+        format!("{}{id}", self.attempt_prefix)
+    }
+
+    /// Reads our cookies from one `Cookie` header value.
+    ///
+    /// Names must fit to the letter: a browser guarantees the `__Host-` rules only for the exact name.
+    pub fn read<'a>(&self, header: &'a [u8], into: &mut OwnCookies<'a>) {
+        for pair in pairs(header) {
+            let Some((name, value)) = split_pair(pair) else {
+                continue;
+            };
+            if into.count() == MAX_OWN_COOKIES {
+                return;
+            }
+            if name == self.session.as_bytes() {
+                into.sessions.push(value);
+            } else if name == self.login_loop.as_bytes() {
+                into.login_loop = Some(value);
+            } else if name == self.sign_out.as_bytes() {
+                into.sign_out = Some(value);
+            } else if let Some(id) = name.strip_prefix(self.fragment_prefix.as_bytes())
+                && let Ok(id) = std::str::from_utf8(id)
+            {
+                into.fragments.push((id, value));
+            } else if let Some(place) = self.place_of_part(name) {
+                into.parts.push((place, value));
+            } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())
+                && let Ok(id) = std::str::from_utf8(id)
+            {
+                into.attempts.push((id, value));
+            }
+        }
+    }
+
+    fn place_of_part(&self, name: &[u8]) -> Option<usize> {
+        match name.strip_prefix(self.part_prefix.as_bytes())? {
+            [digit @ b'1'..=b'9'] => Some(usize::from(digit - b'0')),
+            _ => None,
+        }
+    }
+
+    /// The header without our cookies: `Keep` when it holds none, otherwise the others byte for byte and in order.
+    #[must_use]
+    pub fn strip(&self, header: &[u8]) -> Stripped {
+        if !pairs(header).any(|pair| self.is_own(pair)) {
+            return Stripped::Keep;
+        }
+        let mut kept = Vec::with_capacity(header.len());
+        for pair in pairs(header).filter(|pair| !self.is_own(pair) && !pair.is_empty()) {
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+        if kept.is_empty() {
+            Stripped::Remove
+        } else {
+            Stripped::Replace(kept)
+        }
+    }
+
+    /// Whether a `Set-Cookie` header value sets a cookie of ours, in any spelling.
+    #[must_use]
+    pub fn sets_own(&self, set_cookie: &[u8]) -> bool {
+        let pair = set_cookie
+            .split(|&byte| byte == b';')
+            .next()
+            .unwrap_or_default();
+        self.is_own(pair)
+    }
+
+    /// Generous where reading is strict: spaces around the name and its case do not hide a cookie of ours.
+    fn is_own(&self, pair: &[u8]) -> bool {
+        let name = pair
+            .split(|&byte| byte == b'=')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let session = self.session.as_bytes();
+        name.get(..session.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(session))
+            && (name.len() == session.len() || name.get(session.len()) == Some(&b'_'))
+    }
+}
+
+/// What becomes of a `Cookie` header on its way to the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stripped {
+    /// It stays as it is.
+    Keep,
+    /// This is what is left.
+    Replace(Vec<u8>),
+    /// Nothing is left.
+    Remove,
+}
+
+/// `Set-Cookie` value that keeps `value` for `seconds`. The `__Host-` prefix demands `Secure`, `Path=/` and no `Domain`.
+///
+/// `Lax` because the provider's redirect back is a cross-site navigation, which `Strict` would strip of its cookies.
+#[must_use]
+pub fn set(name: &str, value: &str, seconds: u64) -> String {
+    format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// The same for a cookie that has to come with a form which another site's page posts: `Lax` would withhold it.
+#[must_use]
+pub fn set_cross_site(name: &str, value: &str, seconds: u64) -> String {
+    format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None")
+}
+
+/// `Set-Cookie` value that removes a cookie; the attributes are the ones it was set with, or browsers keep it.
+#[must_use]
+pub fn clear(name: &str) -> String {
+    set(name, "", 0)
+}
+
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    header
+        .split(|&byte| byte == b';')
+        .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
+}
+
+fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    let (name, value) = pair.split_at_checked(equals)?;
+    Some((name, value.get(1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> CookieNames {
+        CookieNames::new("__Host-jetway")
+    }
+
+    fn own(header: &[u8]) -> OwnCookies<'_> {
+        let mut found = OwnCookies::default();
+        names().read(header, &mut found);
+        found
+    }
+
+    #[test]
+    fn reads_session_and_attempts() {
+        let found = own(b"a=b; __Host-jetway=S; __Host-jetway_attempt_x1=T; c");
+        assert_eq!(found.sessions, [b"S"]);
+        assert_eq!(found.attempts, [("x1", b"T".as_slice())]);
+    }
+
+    #[test]
+    fn all_of_ours_can_be_removed() {
+        let header = b"a=b; __Host-jetway=S; __Host-jetway_1=P; __Host-jetway_attempt_x1=T; \
+                       __Host-jetway_fragment_x1=F; __Host-jetway_sign_out=O; __Host-jetway_login_count=B; \
+                       __Host-jetway_attempt_<x> y=T; __Host-jetway_attempt_\xc3\xa9=T";
+        let lines = names().clear_all(&own(header));
+        let removed: Vec<&str> = lines
+            .iter()
+            .map(|line| line.strip_suffix("=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"))
+            .map(Option::unwrap)
+            .collect();
+        assert_eq!(
+            removed,
+            [
+                "__Host-jetway",
+                "__Host-jetway_1",
+                "__Host-jetway_login_count",
+                "__Host-jetway_attempt_x1",
+                "__Host-jetway_fragment_x1",
+                "__Host-jetway_sign_out",
+            ]
+        );
+    }
+
+    #[test]
+    fn long_sessions_come_in_parts() {
+        let sealed = |length: usize| "x".repeat(length - 1) + "y";
+        let none = OwnCookies::default();
+        let set = |length| names().set_session(&sealed(length), 60, &none);
+        for (length, count) in [
+            (1, 1),
+            (CHUNK, 1),
+            (CHUNK + 1, 2),
+            (2 * CHUNK, 2),
+            (MAX_SESSION_VALUE, 3),
+        ] {
+            let lines = set(length).unwrap();
+            assert_eq!(lines.len(), count, "{length}");
+            let pairs: Vec<&str> = lines
+                .iter()
+                .map(|line| line.split(';').next().unwrap())
+                .collect();
+            assert!(pairs.iter().all(|pair| pair.len() < 4096));
+            let header = pairs.join("; ");
+            let found = own(header.as_bytes());
+            let whole: Vec<_> = found.sessions().collect();
+            assert_eq!(whole, [sealed(length).as_bytes()], "{length}");
+            assert_eq!(names().clear_session(&found).len(), count);
+        }
+        assert!(set(MAX_SESSION_VALUE + 1).is_none());
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_make_no_session() {
+        for header in [
+            "__Host-jetway=2.a",
+            "__Host-jetway=2.a; __Host-jetway_2=b",
+            "__Host-jetway=2.a; __Host-jetway_1=b; __Host-jetway_2=c",
+            "__Host-jetway=2.a; __Host-jetway_1=b; __Host-jetway_1=c",
+            "__Host-jetway=a; __Host-jetway_1=b",
+            "__Host-jetway=1.a",
+            "__Host-jetway=255.a; __Host-jetway_1=b",
+            "__Host-jetway=-1.a; __Host-jetway_1=b",
+            "__Host-jetway=.a; __Host-jetway_1=b",
+            "__Host-jetway_1=b",
+        ] {
+            let found = own(header.as_bytes());
+            assert!(found.has_session(), "{header}");
+            assert_eq!(found.sessions().count(), 0, "{header}");
+        }
+        let shorter = own(b"__Host-jetway=2.a; __Host-jetway_1=b");
+        let lines = names().set_session("x", 60, &shorter).unwrap();
+        assert!(lines[1].starts_with("__Host-jetway_1=; ") && lines[1].contains("Max-Age=0;"));
+    }
+
+    #[test]
+    fn near_misses_are_not_the_session() {
+        for header in [
+            b"=__Host-jetway=evil".as_slice(),
+            b"a=b;  __Host-jetway=evil",
+            b"__host-jetway=evil",
+            b"__Host-jetway =evil",
+            b"__Host-jetway",
+            b";;;",
+            b"=",
+            b"\xff=\xff",
+        ] {
+            assert!(own(header).sessions.is_empty(), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_cut() {
+        let header = b"__Host-jetway=x; ".repeat(100);
+        assert_eq!(own(&header).sessions.len(), MAX_OWN_COOKIES);
+    }
+
+    #[test]
+    fn strips_ours_and_keeps_others_as_they_are() {
+        let strip = |header: &[u8]| names().strip(header);
+        assert_eq!(strip(b"a=b; cockpit=\"x y\"; \xff"), Stripped::Keep);
+        assert_eq!(
+            strip(b"a=b; __Host-jetway=S; c=\xff=; d"),
+            Stripped::Replace(b"a=b; c=\xff=; d".to_vec())
+        );
+        assert_eq!(
+            strip(b"__Host-jetway=S; __Host-jetway_attempt_x=T"),
+            Stripped::Remove
+        );
+        assert_eq!(
+            strip(b"a=b;   __HOST-jetway =S"),
+            Stripped::Replace(b"a=b".to_vec())
+        );
+        assert_eq!(strip(b"__Host-jetwayish=S"), Stripped::Keep);
+    }
+
+    #[test]
+    fn upstreams_cannot_set_ours() {
+        assert!(names().sets_own(b"__Host-jetway=evil; Path=/"));
+        assert!(names().sets_own(b" __host-jetway_attempt_1=evil"));
+        assert!(!names().sets_own(b"cockpit=1; Path=/; __Host-jetway=1"));
+    }
+
+    #[test]
+    fn attributes() {
+        assert_eq!(
+            set("__Host-s", "v", 9),
+            "__Host-s=v; Path=/; Max-Age=9; Secure; HttpOnly; SameSite=Lax"
+        );
+        assert_eq!(
+            clear("__Host-s"),
+            "__Host-s=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! What proxies in front say about a request's client, and how far they are believed (`xff_num_trusted_hops`).
+
+use std::net::{IpAddr, SocketAddr};
+
+/// An address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
+#[must_use]
+pub fn read_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = text.parse::<SocketAddr>().map(|socket| socket.ip());
+    with_port.or_else(|_| text.parse()).ok()
+}
+
+/// Request header to whose end each proxy appends the address that it saw.
+pub const FORWARDED_FOR: &str = "x-forwarded-for";
+/// Request header that names the scheme by which the client reached the first proxy.
+pub const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// The proxies in front that are believed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrustedProxies {
+    hops: usize,
+    /// Whether the listener itself speaks TLS.
+    secure: bool,
+}
+
+impl TrustedProxies {
+    /// So many proxies, in front of a listener that speaks TLS or not.
+    #[must_use]
+    pub const fn new(hops: usize, secure: bool) -> Self {
+        Self { hops, secure }
+    }
+
+    /// Whether there are any.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.hops > 0
+    }
+
+    /// The client's address, from the lines of `X-Forwarded-For` as they were received. As Envoy does: with fewer entries
+    /// than trusted proxies, or with something else in its place, there is none, and the peer is the client.
+    pub fn client<'l>(self, lines: impl IntoIterator<Item = &'l [u8]>) -> Option<IpAddr> {
+        let entries = entries(lines);
+        let place = entries.len().checked_sub(self.hops)?;
+        address(entries.get(place)?)
+    }
+
+    /// `X-Forwarded-For` as the upstream gets it, from its lines after this proxy has appended the address of its peer:
+    /// that address, and before it those which trusted proxies told, some of them with a port (Azure Application Gateway),
+    /// which is left out. What stands before may be made up by the client.
+    pub fn chain<'l>(self, lines: impl IntoIterator<Item = &'l [u8]>) -> String {
+        let entries = entries(lines);
+        let start = entries.len().saturating_sub(self.hops.saturating_add(1));
+        let trusted = entries.iter().skip(start);
+        let addresses: Vec<String> = trusted
+            .filter_map(|entry| read_address(entry.trim_ascii()))
+            .map(|address| address.to_string())
+            .collect();
+        // A comma and a space: Cockpit takes the text after the last space for the client.
+        addresses.join(", ")
+    }
+
+    /// The scheme by which the client reached the first of the trusted proxies, or this one: `https` or `http`.
+    /// `stated` is the value of `X-Forwarded-Proto`, if there is exactly one.
+    #[must_use]
+    pub fn scheme(self, stated: Option<&[u8]>) -> &'static str {
+        if self.secure || (self.hops > 0 && stated == Some(b"https")) {
+            "https"
+        } else {
+            "http"
+        }
+    }
+}
+
+fn entries<'l>(lines: impl IntoIterator<Item = &'l [u8]>) -> Vec<&'l [u8]> {
+    let lines = lines.into_iter();
+    lines
+        .flat_map(|line| line.split(|byte| *byte == b','))
+        .collect()
+}
+
+/// An address as it stands in a list, without a port.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(entry.trim_ascii()).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: &str = "192.0.2.7";
+
+    fn proxies(hops: usize) -> TrustedProxies {
+        TrustedProxies::new(hops, false)
+    }
+
+    fn bytes<'l>(lines: &[&'l str]) -> Vec<&'l [u8]> {
+        lines.iter().map(|line| line.as_bytes()).collect()
+    }
+
+    /// What Envoy 1.40 makes of the same fields, with `use_remote_address` and this `xff_num_trusted_hops`.
+    #[test]
+    fn the_client_is_the_one_that_envoy_takes() {
+        let cases: [(&[&str], usize, Option<&str>); 21] = [
+            (&[], 0, None),
+            (&[], 1, None),
+            (&["203.0.113.9"], 0, None),
+            (&["203.0.113.9"], 1, Some("203.0.113.9")),
+            (&["203.0.113.9"], 2, None),
+            (&["203.0.113.9, 10.0.0.5"], 1, Some("10.0.0.5")),
+            (&["203.0.113.9, 10.0.0.5"], 2, Some("203.0.113.9")),
+            (&["203.0.113.9, 10.0.0.5"], 3, None),
+            (&["evil, 203.0.113.9,10.0.0.5"], 2, Some("203.0.113.9")),
+            (&["evil, 203.0.113.9,10.0.0.5"], 3, None),
+            (&["1.2.3.4", "5.6.7.8"], 1, Some("5.6.7.8")),
+            (&["1.2.3.4", "5.6.7.8"], 2, Some("1.2.3.4")),
+            (&["junk"], 1, None),
+            (&["1.2.3.4,"], 1, None),
+            (&["1.2.3.4, "], 1, None),
+            (&[",1.2.3.4"], 1, Some("1.2.3.4")),
+            (&["1.2.3.4:80"], 1, None),
+            (&["01.2.3.4"], 1, None),
+            (&["[2001:db8::1]"], 1, None),
+            (&["2001:DB8:0:0::1"], 1, Some("2001:db8::1")),
+            (&["::ffff:1.2.3.4"], 1, Some("::ffff:1.2.3.4")),
+        ];
+        for (lines, hops, client) in cases {
+            let expected = client.map(|client| client.parse().unwrap());
+            assert_eq!(
+                proxies(hops).client(bytes(lines)),
+                expected,
+                "{lines:?}, {hops}"
+            );
+        }
+    }
+
+    /// N-18
+    #[test]
+    fn the_chain_begins_with_the_first_trusted_proxy() {
+        for (line, hops, chain) in [
+            ("evil", 1, PEER),
+            ("evil, 203.0.113.9", 1, "203.0.113.9, 192.0.2.7"),
+            ("203.0.113.9, evil", 1, PEER),
+            ("1.2.3.4, 203.0.113.9, 10.0.0.5", 1, "10.0.0.5, 192.0.2.7"),
+            (
+                "1.2.3.4,203.0.113.9,10.0.0.5",
+                2,
+                "203.0.113.9, 10.0.0.5, 192.0.2.7",
+            ),
+            ("203.0.113.9", 5, "203.0.113.9, 192.0.2.7"),
+            ("203.0.113.9", 0, PEER),
+            (
+                "203.0.113.9:80, 2001:DB8:0::1",
+                2,
+                "203.0.113.9, 2001:db8::1, 192.0.2.7",
+            ),
+            ("203.0.113.9:51000", 1, "203.0.113.9, 192.0.2.7"),
+            ("[2001:db8::1]:51000", 1, "2001:db8::1, 192.0.2.7"),
+            ("203.0.113.9:99999, evil:80", 2, PEER),
+        ] {
+            let appended = proxies(hops).chain(bytes(&[line, PEER]));
+            assert_eq!(appended, chain, "{line}, {hops}");
+            let again = proxies(hops).chain(bytes(&[&appended]));
+            assert_eq!(again, chain, "cutting twice changes nothing");
+        }
+        assert_eq!(proxies(usize::MAX).chain(bytes(&[])), "");
+    }
+
+    #[test]
+    fn the_scheme_is_one_of_two() {
+        let https: Option<&[u8]> = Some(b"https");
+        for (hops, secure, stated, scheme) in [
+            (0, true, None, "https"),
+            (1, true, Some(&b"http"[..]), "https"),
+            (0, false, https, "http"),
+            (1, false, https, "https"),
+            (1, false, Some(b"evil"), "http"),
+            (1, false, Some(b"https,http"), "http"),
+            (1, false, None, "http"),
+        ] {
+            let proxies = TrustedProxies::new(hops, secure);
+            assert_eq!(proxies.scheme(stated), scheme, "{hops} {secure} {stated:?}");
+        }
+    }
+}

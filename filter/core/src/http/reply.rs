@@ -1,0 +1,87 @@
+//! Replies of our own to clients.
+
+mod pages;
+
+pub(crate) use pages::*;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::http::caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
+
+/// How the event of a redirect to a sign-in begins.
+pub(crate) const SIGN_IN_BEGUN: &str = "sign-in begun";
+/// The event of the page that leads on to a sign-in.
+pub(crate) const SIGN_IN_LEFT_FOR: &str = "leaving for the sign-in";
+const SIGN_IN_WAYS: [&str; 2] = [SIGN_IN_BEGUN, SIGN_IN_LEFT_FOR];
+
+/// An answer of our own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines, names in lower case; `set-cookie` may repeat.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Body; empty for redirects. The body of an answer to `HEAD` is the proxy's to leave out.
+    pub body: String,
+    /// What happened, for the log: one line without secrets.
+    pub event: Cow<'static, str>,
+}
+
+impl fmt::Debug for Reply {
+    /// Headers and body may hold sealed values and addresses with secrets in them: only the outline is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    pub(crate) fn add(&mut self, name: &'static str, value: String) {
+        self.headers.push((Cow::Borrowed(name), value));
+    }
+
+    /// The same answer with `Set-Cookie` values. One that has any is kept out of shared caches.
+    pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
+        if !cookies.is_empty() {
+            self.keep_private();
+        }
+        for line in cookies {
+            self.add("set-cookie", line);
+        }
+        self
+    }
+
+    /// Keeps the answer out of shared caches, whatever the file says of its headers.
+    fn keep_private(&mut self) {
+        self.headers.retain(|(name, _)| !is_for_shared_caches(name));
+        let of_caching = |(name, value): &(Cow<'static, str>, String)| {
+            (name == CACHE_CONTROL).then(|| value.clone().into_bytes())
+        };
+        let lines: Vec<Vec<u8>> = self.headers.iter().filter_map(of_caching).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        if let Some(directives) = private_directives(&lines) {
+            self.headers.retain(|(name, _)| name != CACHE_CONTROL);
+            let directives = String::from_utf8_lossy(&directives).into_owned();
+            self.add(CACHE_CONTROL, directives);
+        }
+    }
+
+    /// Whether the log sums up many of them to one client ([`crate::refusal::repeats`]): refusals, and redirects to a sign-in. A
+    /// client gets both without a session, as often as it asks. A sign-in or a sign-out is never summed up.
+    #[must_use]
+    pub fn is_summed_up(&self) -> bool {
+        self.status >= 400 || SIGN_IN_WAYS.iter().any(|way| self.event.starts_with(way))
+    }
+
+    /// The first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}

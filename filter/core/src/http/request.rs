@@ -1,0 +1,533 @@
+//! A request as the core sees it: read once from the headers, by bytes.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::contract::{CLIENT_CERTIFICATE_HEADER, TRANSFER_ENCODING_HEADER};
+use crate::http::cookie::{CookieNames, OwnCookies};
+use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
+use crate::http::header::Reserved;
+use crate::http::path::{canonical, decode, split_query};
+use crate::refusal::{BadRequest, Refusal};
+
+/// The headers of a request as proxy-wasm gives them, pseudo headers (`:method`, `:path`, `:authority`) among them.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    headers: &'a [(String, Vec<u8>)],
+    source: Option<IpAddr>,
+    body: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// Names are in lower case; values may be any bytes.
+    #[must_use]
+    pub const fn new(headers: &'a [(String, Vec<u8>)]) -> Self {
+        Self {
+            headers,
+            source: None,
+            body: None,
+        }
+    }
+
+    /// The same request with its body, which was read because [`crate::gate::step::Step::ReadBody`] asked for it.
+    #[must_use]
+    pub const fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The same request with the address that the proxy trusts to be the client's. Most requests do without, see
+    /// [`crate::gate::Gate::asks_for_address`].
+    #[must_use]
+    pub const fn from(mut self, source: Option<IpAddr>) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// The headers.
+    #[must_use]
+    pub const fn headers(&self) -> &'a [(String, Vec<u8>)] {
+        self.headers
+    }
+}
+
+impl<'a> Request<'a> {
+    /// What single headers tell about the client, whatever else is wrong with the request.
+    pub(crate) fn client(&self) -> Client<'a> {
+        Client {
+            accept: self.first("accept"),
+            ..Client::default()
+        }
+    }
+
+    /// The request id.
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        self.first("x-request-id").and_then(readable_id)
+    }
+
+    fn first(&self, name: &str) -> Option<&'a [u8]> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_slice())
+    }
+}
+
+/// Scheme-less address of a request: `Host` or `:authority`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority<'a> {
+    /// Host in lower case.
+    pub(crate) host: Cow<'a, str>,
+    /// The port, when one was written.
+    pub(crate) port: Option<u16>,
+}
+
+impl<'a> Authority<'a> {
+    /// Reads `host` or `host:port`.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        const LONGEST: usize = 255 + 6;
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| text.len() <= LONGEST)?;
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(read_port(port)?)),
+            _ => (text, None),
+        };
+        if !is_host(host) {
+            return None;
+        }
+        let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
+        let host = if upper {
+            Cow::Owned(host.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(host)
+        };
+        Some(Self { host, port })
+    }
+
+    /// `https://host[:port]`.
+    pub(crate) fn origin(&self) -> String {
+        format!("https://{self}")
+    }
+}
+
+impl std::fmt::Display for Authority<'_> {
+    /// `host[:port]`, the port only when it is not that of `https`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.port {
+            Some(port) if port != 443 => write!(f, "{}:{port}", self.host),
+            _ => f.write_str(&self.host),
+        }
+    }
+}
+
+/// An IPv6 address in brackets, or a host name: nothing else reaches a redirect or a log.
+///
+/// A name that ends with a dot is the same name to DNS and to some upstreams, and another to the routes: nobody needs it.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !host.is_empty() && !host.ends_with('.') && host.bytes().all(fit)
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+/// What one pass over the headers found.
+#[derive(Debug)]
+pub(crate) struct Parsed<'a> {
+    pub(crate) headers: &'a [(String, Vec<u8>)],
+    pub(crate) method: &'a str,
+    pub(crate) authority: Authority<'a>,
+    /// Canonical path with its query.
+    pub(crate) target: Cow<'a, str>,
+    /// Whether the path that arrived was another spelling of `target`.
+    pub(crate) rewritten: bool,
+    /// Kind of visitor.
+    pub(crate) client: Client<'a>,
+    pub(crate) upgrade: Option<&'a [u8]>,
+    /// The `Sec-WebSocket-Version` header; empty when there are several.
+    pub(crate) websocket_version: Option<&'a [u8]>,
+    /// The `Sec-WebSocket-Key` header; empty when there are several.
+    pub(crate) websocket_key: Option<&'a [u8]>,
+    /// Whether it has a body, or says that it has.
+    pub(crate) has_body: bool,
+    pub(crate) origin: Option<&'a [u8]>,
+    /// The lines of `X-Forwarded-For`, to which the proxy has appended the address of its peer.
+    pub(crate) forwarded_for: Vec<&'a [u8]>,
+    /// The `X-Forwarded-Proto` header; empty when there are several.
+    pub(crate) forwarded_proto: Option<&'a [u8]>,
+    pub(crate) request_id: Option<&'a str>,
+    /// A CORS preflight (Fetch standard).
+    pub(crate) preflight: bool,
+    /// The client's address, when it was asked for.
+    pub(crate) source: Option<IpAddr>,
+    /// What the body tells about the client's certificate; empty when it tells more than one thing.
+    pub(crate) certificate: Option<&'a [u8]>,
+    /// The `Authorization` header; empty when there are several.
+    pub(crate) authorization: Option<&'a [u8]>,
+    /// The `X-Pomerium-Authorization` header; empty when there are several.
+    pub(crate) pomerium_authorization: Option<&'a [u8]>,
+    /// The whole body, once it was asked for.
+    pub(crate) body: Option<&'a [u8]>,
+    cookies: Vec<&'a [u8]>,
+    /// A header among them is only for proxies to make: it is removed.
+    pub(crate) spoofed: bool,
+}
+
+/// What the headers say about the kind of client.
+#[derive(Debug, Default)]
+pub(crate) struct Client<'a> {
+    accept: Option<&'a [u8]>,
+    fetch_mode: Option<&'a [u8]>,
+    fetch_dest: Option<&'a [u8]>,
+    fetch_site: Option<&'a [u8]>,
+    requested_with: bool,
+    prefetch: bool,
+}
+
+impl Client<'_> {
+    /// Whether an error is best told as a page.
+    pub(crate) fn wants_html(&self) -> bool {
+        self.accept
+            .is_some_and(|accept| contains(accept, b"text/html"))
+    }
+
+    /// Whether the client asks for JSON by name.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.accept
+            .is_some_and(|accept| contains(accept, b"application/json"))
+    }
+
+    /// Whether this may be a person who opened an address: only then a redirect to the provider helps.
+    fn navigates(&self) -> bool {
+        let document = self.fetch_dest.is_none_or(|dest| dest == b"document");
+        let by_mode = match self.fetch_mode {
+            Some(mode) => mode == b"navigate" && document,
+            None => self.wants_html(),
+        };
+        by_mode && !self.requested_with && !self.prefetch
+    }
+
+    /// Whether this is a browser that opens a page: only they send `Sec-Fetch-Mode` (Fetch Metadata).
+    pub(crate) fn is_browser(&self) -> bool {
+        self.fetch_mode == Some(b"navigate")
+    }
+
+    /// Whether a browser says that another site caused the request.
+    pub(crate) fn is_same_site(&self) -> Option<bool> {
+        self.fetch_site.map(|site| site == b"same-origin")
+    }
+}
+
+impl<'a> Parsed<'a> {
+    /// Reads the headers in one pass.
+    pub(crate) fn read(request: &Request<'a>, reserved: &Reserved) -> Result<Self, Refusal> {
+        let mut method = None;
+        let mut raw_target = None;
+        let mut authority = None;
+        let mut host = None;
+        let mut parsed = Scan::default();
+        for (name, value) in request.headers {
+            let value = value.as_slice();
+            parsed.spoofed |= reserved.covers(name);
+            match name.as_str() {
+                ":method" => method = Some(value),
+                ":path" => raw_target = Some(value),
+                ":authority" => set_once(&mut authority, value, BadRequest::Host)?,
+                "host" => set_once(&mut host, value, BadRequest::Host)?,
+                "cookie" => parsed.cookies.push(value),
+                "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
+                "sec-websocket-version" => only(&mut parsed.websocket_version, value),
+                "sec-websocket-key" => only(&mut parsed.websocket_key, value),
+                "transfer-encoding" | TRANSFER_ENCODING_HEADER => parsed.has_body = true,
+                "content-length" => parsed.has_body |= value != b"0",
+                FORWARDED_FOR => parsed.forwarded_for.push(value),
+                FORWARDED_PROTO => only(&mut parsed.forwarded_proto, value),
+                "authorization" => only(&mut parsed.authorization, value),
+                "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
+                "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
+                "accept" => parsed.client.accept = Some(value),
+                "sec-fetch-mode" => parsed.client.fetch_mode = Some(value),
+                "sec-fetch-dest" => parsed.client.fetch_dest = Some(value),
+                "sec-fetch-site" => parsed.client.fetch_site = Some(value),
+                "access-control-request-method" => parsed.cors_method = !value.is_empty(),
+                "x-requested-with" => parsed.client.requested_with = true,
+                "sec-purpose" | "purpose" | "x-moz" => {
+                    parsed.client.prefetch |= contains(value, b"prefetch")
+                }
+                "x-request-id" => parsed.request_id = readable_id(value),
+                CLIENT_CERTIFICATE_HEADER => only(&mut parsed.certificate, value),
+                _ => {}
+            }
+        }
+        let bad = Refusal::BadRequest;
+        if let (Some(authority), Some(host)) = (authority, host)
+            && !authority.eq_ignore_ascii_case(host)
+        {
+            return Err(bad(BadRequest::Host));
+        }
+        let authority = authority
+            .or(host)
+            .and_then(Authority::read)
+            .ok_or(Refusal::BadRequest(BadRequest::Host))?;
+        let method = read_method(method)?;
+        let raw = raw_target
+            .and_then(|raw| std::str::from_utf8(raw).ok())
+            .ok_or(Refusal::BadRequest(BadRequest::Path))?;
+        let target = canonical(raw).map_err(|_| bad(BadRequest::Path))?;
+        Ok(Self {
+            headers: request.headers,
+            method,
+            authority,
+            rewritten: *target != *raw,
+            target,
+            client: parsed.client,
+            upgrade: parsed.upgrade,
+            websocket_version: parsed.websocket_version,
+            websocket_key: parsed.websocket_key,
+            has_body: parsed.has_body,
+            forwarded_for: parsed.forwarded_for,
+            forwarded_proto: parsed.forwarded_proto,
+            origin: parsed.origin,
+            request_id: parsed.request_id,
+            preflight: method == "OPTIONS"
+                && parsed.cors_method
+                && parsed.origin.is_some_and(|origin| !origin.is_empty()),
+            source: request.source,
+            authorization: parsed.authorization,
+            pomerium_authorization: parsed.pomerium_authorization,
+            body: request.body,
+            certificate: parsed.certificate,
+            cookies: parsed.cookies,
+            spoofed: parsed.spoofed,
+        })
+    }
+
+    /// The path without its query.
+    pub(crate) fn path(&self) -> &str {
+        split_query(&self.target).0
+    }
+
+    /// The path without its query, percent-decoded: what policies compare.
+    pub(crate) fn decoded_path(&self) -> Cow<'_, str> {
+        decode(self.path())
+    }
+
+    /// The query.
+    pub(crate) fn query(&self) -> &str {
+        split_query(&self.target).1.unwrap_or_default()
+    }
+
+    /// Our cookies.
+    pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
+        let mut own = OwnCookies::default();
+        for header in &self.cookies {
+            names.read(header, &mut own);
+        }
+        own
+    }
+
+    /// The values of all `Cookie` headers.
+    pub(crate) fn cookies(&self) -> &[&'a [u8]] {
+        &self.cookies
+    }
+
+    /// Whether a redirect to the provider would be followed by a person's browser, and lose nothing.
+    pub(crate) fn is_navigation(&self) -> bool {
+        self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
+    }
+}
+
+#[derive(Default)]
+struct Scan<'a> {
+    client: Client<'a>,
+    upgrade: Option<&'a [u8]>,
+    websocket_version: Option<&'a [u8]>,
+    websocket_key: Option<&'a [u8]>,
+    has_body: bool,
+    origin: Option<&'a [u8]>,
+    forwarded_for: Vec<&'a [u8]>,
+    forwarded_proto: Option<&'a [u8]>,
+    request_id: Option<&'a str>,
+    certificate: Option<&'a [u8]>,
+    authorization: Option<&'a [u8]>,
+    pomerium_authorization: Option<&'a [u8]>,
+    cookies: Vec<&'a [u8]>,
+    cors_method: bool,
+    spoofed: bool,
+}
+
+/// Keeps the value of a header that has to stand alone; several are as good as an empty one.
+fn only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
+    *slot = Some(if slot.is_none() { value } else { b"" });
+}
+
+fn set_once<'a>(
+    slot: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    what: BadRequest,
+) -> Result<(), Refusal> {
+    if slot.replace(value).is_some() {
+        Err(Refusal::BadRequest(what))
+    } else {
+        Ok(())
+    }
+}
+
+/// Methods are case-sensitive tokens. `TRACE` echoes headers, `CONNECT` asks for a tunnel: neither is for an upstream.
+fn read_method(method: Option<&[u8]>) -> Result<&str, Refusal> {
+    const LONGEST: usize = 32;
+    let method = method
+        .and_then(|method| std::str::from_utf8(method).ok())
+        .unwrap_or_default();
+    let token = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    if method.is_empty() || method.len() > LONGEST || !method.bytes().all(token) {
+        return Err(Refusal::BadRequest(BadRequest::Method));
+    }
+    if matches!(method, "TRACE" | "TRACK" | "CONNECT") {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    Ok(method)
+}
+
+/// A request id that is fit for a page and a log.
+fn readable_id(value: &[u8]) -> Option<&str> {
+    let fit = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|_| value.len() <= 64 && value.iter().all(fit))
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window.eq_ignore_ascii_case(needle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::forwarded::read_address;
+
+    fn headers(extra: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
+        let base: [(&str, &[u8]); 3] = [
+            (":method", b"GET"),
+            (":path", b"/a?b"),
+            (":authority", b"App.test:8443"),
+        ];
+        base.iter()
+            .chain(extra)
+            .map(|(name, value)| ((*name).to_owned(), value.to_vec()))
+            .collect()
+    }
+
+    fn read(headers: &[(String, Vec<u8>)]) -> Result<Parsed<'_>, Refusal> {
+        Parsed::read(&Request::new(headers), &Reserved::new(std::iter::empty()))
+    }
+
+    fn refusal(headers: &[(String, Vec<u8>)]) -> Option<Refusal> {
+        read(headers).err()
+    }
+
+    #[test]
+    fn addresses_of_clients() {
+        for (text, address) in [
+            ("192.0.2.1:4711", Some("192.0.2.1")),
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("[2001:db8::1]:0", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[::ffff:192.0.2.1]:1", Some("::ffff:192.0.2.1")),
+            ("", None),
+            ("192.0.2.1:", None),
+            ("192.0.2.1:99999", None),
+            ("app.test:80", None),
+            ("/run/socket", None),
+        ] {
+            let expected = address.map(|address| address.parse().unwrap());
+            assert_eq!(read_address(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(read_address(b"\xff"), None);
+    }
+
+    #[test]
+    fn one_pass_finds_everything() {
+        let headers = headers(&[
+            ("cookie", b"a=\xff"),
+            ("cookie", b"b=c"),
+            ("x-pomerium-claim-email", b"evil"),
+        ]);
+        let parsed = read(&headers).unwrap();
+        assert_eq!(
+            parsed.authority,
+            Authority {
+                host: "app.test".into(),
+                port: Some(8443)
+            }
+        );
+        assert_eq!((parsed.path(), parsed.query()), ("/a", "b"));
+        assert_eq!(parsed.cookies().len(), 2);
+        assert!(parsed.spoofed && !parsed.rewritten);
+    }
+
+    #[test]
+    fn hosts_without_one_meaning_are_refused() {
+        for host in [
+            "", "a,b", "user@a", "a:0", "a:99999", "a:+1", "a b", "a\0", "a:", "\u{e9}",
+        ] {
+            let mut headers = headers(&[]);
+            headers[2].1 = host.as_bytes().to_vec();
+            assert_eq!(
+                refusal(&headers),
+                Some(Refusal::BadRequest(BadRequest::Host)),
+                "{host:?}"
+            );
+        }
+        assert!(refusal(&headers(&[("host", b"evil.test")])).is_some());
+        assert!(refusal(&headers(&[(":authority", b"app.test:8443")])).is_some());
+        assert!(refusal(&headers(&[("host", b"app.test:8443")])).is_none());
+    }
+
+    #[test]
+    fn methods() {
+        for (method, expected) in [
+            ("TRACE", Some(Refusal::MethodNotAllowed)),
+            ("CONNECT", Some(Refusal::MethodNotAllowed)),
+            ("get", Some(Refusal::BadRequest(BadRequest::Method))),
+            ("", Some(Refusal::BadRequest(BadRequest::Method))),
+            ("PROPFIND", None),
+        ] {
+            let mut headers = headers(&[]);
+            headers[0].1 = method.as_bytes().to_vec();
+            assert_eq!(refusal(&headers), expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn only_people_navigate() {
+        let navigates = |extra: &[(&str, &[u8])]| {
+            let headers = headers(extra);
+            read(&headers).unwrap().is_navigation()
+        };
+        let html: (&str, &[u8]) = ("accept", b"text/html,*/*;q=0.8");
+        let mode: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
+        assert!(navigates(&[html]));
+        assert!(navigates(&[mode, ("sec-fetch-dest", b"document")]));
+        assert!(!navigates(&[]));
+        assert!(!navigates(&[("accept", b"*/*")]));
+        assert!(!navigates(&[html, ("sec-fetch-mode", b"cors")]));
+        assert!(!navigates(&[html, mode, ("sec-fetch-dest", b"iframe")]));
+        assert!(!navigates(&[html, ("x-requested-with", b"XMLHttpRequest")]));
+        assert!(!navigates(&[html, ("upgrade", b"websocket")]));
+        assert!(!navigates(&[
+            html,
+            mode,
+            ("sec-purpose", b"prefetch;prerender")
+        ]));
+    }
+}

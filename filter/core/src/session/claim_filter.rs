@@ -1,0 +1,230 @@
+//! Which claims a session has to keep: only what the policies of the file ask for, and what upstreams are told.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::policy::{ListMatcher, Policy};
+use crate::session::Session;
+
+/// How deep nested claims are followed; deeper ones keep no name that a policy could write.
+const MAX_DEPTH: usize = 8;
+
+/// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
+const DIGEST: usize = 12;
+
+/// The claims that policies name, and which of their values can make a difference.
+#[derive(Debug, Default)]
+pub struct ClaimFilter {
+    by_name: BTreeMap<String, Values>,
+    /// Whether every claim is kept with all its values.
+    everything: bool,
+}
+
+/// Which values of a claim are kept.
+#[derive(Debug)]
+enum Values {
+    /// All: a policy asks how many there are, or upstreams are told.
+    All,
+    /// Those that a policy names. A list of four hundred groups shrinks to the two that matter.
+    Named(Vec<Value>),
+}
+
+impl ClaimFilter {
+    /// The needs of several policies.
+    pub fn of<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
+        let mut needs = Self::default();
+        for (name, matcher) in policies.flat_map(Policy::claims) {
+            needs.add(name, matcher);
+        }
+        needs
+    }
+
+    /// Adds claims that upstreams are told, with all their values.
+    pub(crate) fn keep_all<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.by_name.insert(name.to_ascii_lowercase(), Values::All);
+        }
+    }
+
+    /// Every claim with all its values, for telling people what a provider says.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, name: &str, matcher: &ListMatcher) {
+        let values = self
+            .by_name
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| Values::Named(Vec::new()));
+        match (matcher.named_values(), values) {
+            (Some(named), Values::Named(known)) => known.extend(named.cloned()),
+            (Some(_), Values::All) => {}
+            (None, values) => *values = Values::All,
+        }
+    }
+
+    /// Removes the values of one of the session's claims that the filter does not name, and marks the claim as incomplete
+    /// when there were any.
+    pub(crate) fn trim(&self, name: &str, session: &mut Session) {
+        let Some(values) = session.claims.get_mut(name) else {
+            return;
+        };
+        let before = values.len();
+        if self.includes(name) {
+            self.retain(name, values);
+        } else {
+            values.clear();
+        }
+        let is_changed = values.len() < before;
+        if !self.includes(name) {
+            session.claims.remove(name);
+        }
+        if is_changed {
+            session.incomplete.insert(name.to_owned());
+        }
+    }
+
+    /// A short name of these needs, the same for the same needs in whatever order: empty when there are none.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        if self.by_name.is_empty() {
+            return String::new();
+        }
+        let mut hash = Sha256::new();
+        for (name, values) in &self.by_name {
+            let mut parts = match values {
+                Values::All => vec!["*".to_owned()],
+                Values::Named(named) => named.iter().map(Value::to_string).collect(),
+            };
+            parts.sort_unstable();
+            parts.dedup();
+            // JSON texts: no two lists of claims and values are written alike.
+            hash.update(json!([name, parts]).to_string());
+        }
+        URL_SAFE_NO_PAD.encode(hash.finalize().get(..DIGEST).unwrap_or_default())
+    }
+
+    /// The needed claims of a provider's answer, flattened as Pomerium does: nested names are joined by dots, and every
+    /// value becomes a list.
+    #[must_use]
+    pub fn select(&self, claims: &Map<String, Value>) -> BTreeMap<String, Vec<Value>> {
+        let mut kept = BTreeMap::new();
+        if self.everything || !self.by_name.is_empty() {
+            self.walk("", claims, 0, &mut kept);
+        }
+        kept
+    }
+
+    /// Whether a claim of this name is needed.
+    pub(crate) fn includes(&self, name: &str) -> bool {
+        self.everything || self.by_name.contains_key(&name.to_ascii_lowercase())
+    }
+
+    /// Leaves those values of a claim that can make a difference.
+    pub(crate) fn retain(&self, name: &str, values: &mut Vec<Value>) {
+        let needed = self.by_name.get(&name.to_ascii_lowercase());
+        if let Some(Values::Named(named)) = needed {
+            values.retain(|value| named.iter().any(|known| ListMatcher::same(known, value)));
+        }
+    }
+
+    /// Whether a needed claim is missing.
+    pub(crate) fn is_missing_any(&self, claims: &Map<String, Value>) -> bool {
+        let present = self.select(claims);
+        let known = |name: &String| present.keys().any(|known| known.eq_ignore_ascii_case(name));
+        // `name` is nice to have: upstreams are told it if the provider says it by itself.
+        self.by_name
+            .keys()
+            .any(|name| name != "name" && !known(name))
+    }
+
+    fn walk(
+        &self,
+        prefix: &str,
+        claims: &Map<String, Value>,
+        depth: usize,
+        kept: &mut BTreeMap<String, Vec<Value>>,
+    ) {
+        for (key, value) in claims {
+            let name = if prefix.is_empty() {
+                key.clone()
+            } else {
+                format!("{prefix}.{key}")
+            };
+            match value {
+                Value::Object(nested) if depth < MAX_DEPTH => {
+                    self.walk(&name, nested, depth + 1, kept)
+                }
+                Value::Array(values) => self.keep(name, values, kept),
+                single => self.keep(name, std::slice::from_ref(single), kept),
+            }
+        }
+    }
+
+    fn keep(&self, name: String, values: &[Value], kept: &mut BTreeMap<String, Vec<Value>>) {
+        if self.everything {
+            kept.insert(name, values.to_vec());
+            return;
+        }
+        let Some(needed) = self.by_name.get(&name.to_ascii_lowercase()) else {
+            return;
+        };
+        let values = match needed {
+            Values::All => values.to_vec(),
+            Values::Named(named) => values
+                .iter()
+                .filter(|value| named.iter().any(|known| ListMatcher::same(known, value)))
+                .cloned()
+                .collect(),
+        };
+        kept.insert(name, values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::{Findings, Place};
+    use serde_json::json;
+
+    fn select(policy: &Value, claims: &Value) -> Value {
+        let policy = Policy::read(policy, &Place::root(), &mut Findings::default());
+        let kept = ClaimFilter::of(std::iter::once(&policy)).select(claims.as_object().unwrap());
+        json!(kept)
+    }
+
+    #[test]
+    fn only_what_can_matter_is_kept() {
+        let claims = json!({"groups": ["a", "b", "c"], "org": {"Unit": {"id": 5}, "x": 1}, "level": 5, "other": "y"});
+        for (criterion, kept) in [
+            (json!({"groups": "a"}), json!({"groups": ["a"]})),
+            (
+                json!({"groups": {"exclude": "b", "has": "z"}}),
+                json!({"groups": ["b"]}),
+            ),
+            (
+                json!({"groups": {"is": "a"}}),
+                json!({"groups": ["a", "b", "c"]}),
+            ),
+            (
+                json!({"claim/org.unit.id": 5.0}),
+                json!({"org.Unit.id": [5]}),
+            ),
+            (json!({"claim/LEVEL": {}}), json!({"level": []})),
+            (json!({"email": "x"}), json!({})),
+        ] {
+            assert_eq!(
+                select(&json!({"allow": {"or": [criterion]}}), &claims),
+                kept,
+                "{criterion}"
+            );
+        }
+    }
+}

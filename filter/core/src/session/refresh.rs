@@ -1,0 +1,135 @@
+//! Refreshing sessions: asking the provider, ahead of time, whether what it said about a person still holds.
+//!
+//! A refresh is background work. A request or an open stream finds that its session is due, takes the lock that all
+//! workers of the process share (`standing`) and puts the session in its instance's queue; the timer sends the call, and
+//! whatever becomes of the request, the answer is not lost. The refreshed session lies in the shared data, from where
+//! everybody who comes with an older one takes it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::env::{Env, NoRandomness};
+use crate::oidc::token::Grant;
+use crate::session::{RefreshGrant, Session};
+use crate::time::Timestamp;
+
+/// For how long an access token holds if the provider does not say, in seconds.
+const DEFAULT_LIFE: u64 = 15 * 60;
+/// A provider that says less is asked as if it had said this, in seconds: it would be asked all the time.
+const SHORTEST_LIFE: u64 = 10;
+/// A provider that says more is asked as if it had said this, in seconds: who has lost their account or a group shall
+/// not keep what it opens for a whole day.
+const LONGEST_LIFE: u64 = 60 * 60;
+/// A session is due when this part of its access token's life is over, in percent.
+const DUE_PERCENT: u64 = 80;
+/// It may be due earlier by up to this part, in percent: sessions that began together shall not be refreshed together.
+const JITTER_PERCENT: u64 = 10;
+/// After a refresh that failed, so many seconds until the next try.
+pub(crate) const PAUSE: u64 = 30;
+/// How many characters of the sign-in's nonce are kept: 96 random bits.
+const NONCE: usize = 16;
+/// How many refreshes may wait in one instance for the timer; what finds no place comes again with the next request.
+const MAX_QUEUED: usize = 256;
+
+/// When an access token that came at `now` is due and overdue.
+fn times(
+    expires_in: Option<u64>,
+    env: &mut Env<'_>,
+) -> Result<(Timestamp, Timestamp), NoRandomness> {
+    let life = expires_in.unwrap_or(DEFAULT_LIFE);
+    let life = life.clamp(SHORTEST_LIFE, LONGEST_LIFE);
+    let [dice] = env.bytes()?;
+    let earlier = life * JITTER_PERCENT * u64::from(dice) / (100 * u64::from(u8::MAX));
+    let due = life * DUE_PERCENT / 100 - earlier;
+    Ok((env.now.plus(due), env.now.plus(life)))
+}
+
+impl RefreshGrant {
+    /// How a session is refreshed that begins with this grant; `None` when the provider gave nothing to ask with.
+    pub(crate) fn first(grant: &Grant, nonce: &str, env: &mut Env<'_>) -> Option<Self> {
+        let refresh_token = grant.refresh_token.clone()?;
+        let (due, overdue) = times(grant.expires_in, env).ok()?;
+        Some(Self {
+            refresh_token: Some(refresh_token),
+            due_at: due.0,
+            overdue_at: overdue.0,
+            nonce: nonce.get(..NONCE)?.to_owned(),
+            generation: 0,
+        })
+    }
+
+    /// How it is refreshed the next time, after this grant.
+    pub(crate) fn next(&self, grant: &Grant, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
+        let (due, overdue) = times(grant.expires_in, env)?;
+        Ok(Self {
+            due_at: due.0,
+            overdue_at: overdue.0,
+            ..self.rotated(grant)
+        })
+    }
+
+    /// The same with the refresh token of a grant that was good for nothing else: the next try comes after a pause.
+    pub(crate) fn rotated_only(&self, grant: &Grant, now: Timestamp) -> Self {
+        Self {
+            due_at: now.plus(PAUSE).0,
+            ..self.rotated(grant)
+        }
+    }
+
+    fn rotated(&self, grant: &Grant) -> Self {
+        let mut next = self.clone();
+        if grant.refresh_token.is_some() {
+            next.refresh_token.clone_from(&grant.refresh_token);
+        }
+        next.generation = next.generation.saturating_add(1);
+        next
+    }
+}
+
+/// Sessions that wait for the timer to send their refreshes, of one instance.
+#[derive(Debug, Default)]
+pub(crate) struct Queue(RefCell<VecDeque<Rc<Session>>>);
+
+impl Queue {
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.borrow().len() >= MAX_QUEUED
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    pub(crate) fn push(&self, session: Rc<Session>) {
+        self.0.borrow_mut().push_back(session);
+    }
+
+    pub(crate) fn take(&self) -> Option<Rc<Session>> {
+        self.0.borrow_mut().pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+
+    #[test]
+    fn due_between_70_and_80_percent_of_the_life() {
+        let mut fixture = Fixture::new();
+        for (told, life) in [
+            (Some(300), 300),
+            (None, DEFAULT_LIFE),
+            (Some(0), SHORTEST_LIFE),
+            (Some(u64::MAX), LONGEST_LIFE),
+        ] {
+            for _ in 0..100 {
+                let now = fixture.now;
+                let (due, overdue) = times(told, &mut fixture.env()).unwrap();
+                assert_eq!(overdue, now.plus(life));
+                let due = due.since(now) * 10;
+                assert!((life * 7..=life * 8).contains(&due), "{told:?}: {due}");
+            }
+        }
+    }
+}

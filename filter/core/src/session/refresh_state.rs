@@ -1,0 +1,237 @@
+//! How a session stands in this process: what its refreshes made of it, as all workers share it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::env::Env;
+use crate::session::Session;
+use crate::session::seal::{Purpose, Sealer};
+use crate::store::{ExpiringTable, version_of};
+use crate::time::Timestamp;
+
+/// The refresh_cache of a process, by the sessions' names. A refreshed session takes one to five KB, so that this is room for
+/// about a thousand whose browsers have not come back for them; who comes later signs in again.
+pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
+    kind: "refreshes",
+    count: 64,
+    bytes: 64 * 1024,
+};
+
+/// For how long a refresh keeps others from beginning one, in seconds: three calls with their timeouts and some more. It
+/// matters only when whoever refreshes has died.
+pub(crate) const LOCK: u64 = 45;
+
+/// Sealed for the deployment, not for one of its hosts: a host seals what it takes from here for itself.
+const EVERY_HOST: &str = "";
+
+/// How many refresh_cache one instance remembers. Looking into a shelf copies all of it, which is not for every request.
+const REMEMBERED: usize = 512;
+
+/// An entry as it lies on the shelf.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RefreshEntry {
+    /// Until then nobody else may begin a refresh.
+    pub(crate) busy_until: Timestamp,
+    /// What became of the last one.
+    pub(crate) outcome: RefreshOutcome,
+}
+
+/// What became of a refresh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RefreshOutcome {
+    /// There was none.
+    #[default]
+    None,
+    /// A session of this generation, sealed.
+    Refreshed(u32, String),
+    /// The session is over, with all generations up to this.
+    Ended(u32),
+}
+
+impl RefreshEntry {
+    /// Reads an entry; what is none is an empty one.
+    pub(crate) fn read(bytes: Option<&[u8]>) -> Self {
+        bytes.and_then(Self::read_whole).unwrap_or_default()
+    }
+
+    fn read_whole(bytes: &[u8]) -> Option<Self> {
+        let (busy_until, rest) = bytes.split_first_chunk::<8>()?;
+        let (kind, rest) = rest.split_first()?;
+        let (generation, rest) = rest.split_first_chunk::<4>()?;
+        let generation = u32::from_be_bytes(*generation);
+        let outcome = match kind {
+            1 => RefreshOutcome::Refreshed(generation, String::from_utf8(rest.to_vec()).ok()?),
+            2 => RefreshOutcome::Ended(generation),
+            _ => RefreshOutcome::None,
+        };
+        Some(Self {
+            busy_until: Timestamp(u64::from_be_bytes(*busy_until)),
+            outcome,
+        })
+    }
+
+    /// The entry as bytes.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let (kind, generation, sealed) = match &self.outcome {
+            RefreshOutcome::None => (0, 0, ""),
+            RefreshOutcome::Refreshed(generation, sealed) => (1, *generation, sealed.as_str()),
+            RefreshOutcome::Ended(generation) => (2, *generation, ""),
+        };
+        let mut bytes = self.busy_until.0.to_be_bytes().to_vec();
+        bytes.push(kind);
+        bytes.extend_from_slice(&generation.to_be_bytes());
+        bytes.extend_from_slice(sealed.as_bytes());
+        bytes
+    }
+
+    /// Whether a session of this generation is neither over nor replaced by a newer one.
+    pub(crate) fn leaves(&self, generation: u32) -> bool {
+        match self.outcome {
+            RefreshOutcome::None => true,
+            RefreshOutcome::Refreshed(newest, _) => newest <= generation,
+            RefreshOutcome::Ended(last) => last < generation,
+        }
+    }
+}
+
+/// A session, sealed for all workers and hosts.
+pub(crate) fn seal_for_all(
+    session: &Session,
+    sealer: &Sealer,
+    env: &mut Env<'_>,
+) -> Option<String> {
+    let plaintext = serde_json::to_vec(session).ok()?;
+    let sealed = sealer.seal(Purpose::Shared, EVERY_HOST, &plaintext, env);
+    sealed.ok()
+}
+
+/// How a session stands.
+#[derive(Debug, Default)]
+pub(crate) struct RefreshState {
+    /// Until then nobody else may begin a refresh.
+    pub(crate) busy_until: Timestamp,
+    /// The newest session of this name.
+    pub(crate) newest: Option<Rc<Session>>,
+    /// The session is over, with all generations up to this.
+    pub(crate) ended: Option<u32>,
+}
+
+impl RefreshState {
+    fn of(entry: RefreshEntry, sealer: &Sealer) -> Self {
+        let open = |sealed: &str| {
+            let opened = sealer.open(Purpose::Shared, EVERY_HOST, sealed.as_bytes())?;
+            serde_json::from_slice(&opened.plaintext).ok().map(Rc::new)
+        };
+        let (newest, ended) = match &entry.outcome {
+            RefreshOutcome::None => (None, None),
+            RefreshOutcome::Refreshed(_, sealed) => (open(sealed), None),
+            RefreshOutcome::Ended(generation) => (None, Some(*generation)),
+        };
+        Self {
+            busy_until: entry.busy_until,
+            newest,
+            ended,
+        }
+    }
+}
+
+/// RefreshCache that one instance has looked up. A table with one place per slot needs no bookkeeping and cannot grow.
+#[derive(Debug)]
+pub(crate) struct RefreshCache {
+    slots: RefCell<Vec<Option<Known>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    session: String,
+    version_key: String,
+    version: u64,
+    standing: Rc<RefreshState>,
+}
+
+impl Default for RefreshCache {
+    fn default() -> Self {
+        let slots = std::iter::repeat_with(|| None).take(REMEMBERED);
+        Self {
+            slots: RefCell::new(slots.collect()),
+        }
+    }
+}
+
+impl RefreshCache {
+    /// How the session of this name stands. Most often this costs one look at a number.
+    pub(crate) fn of(&self, session: &str, sealer: &Sealer, env: &Env<'_>) -> Rc<RefreshState> {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(slot(session)) else {
+            return Rc::default();
+        };
+        let version_key = match slot {
+            Some(known) if known.session == session => {
+                if version_of(env.shared, &known.version_key) == known.version {
+                    return Rc::clone(&known.standing);
+                }
+                std::mem::take(&mut known.version_key)
+            }
+            _ => REFRESH_STATES.version_key(session),
+        };
+        // In this order: news that comes in between is looked at once more.
+        let version = version_of(env.shared, &version_key);
+        let entry = REFRESH_STATES.find(env.shared, session, env.now);
+        let standing = Rc::new(RefreshState::of(
+            RefreshEntry::read(entry.as_deref()),
+            sealer,
+        ));
+        *slot = Some(Known {
+            session: session.to_owned(),
+            version_key,
+            version,
+            standing: Rc::clone(&standing),
+        });
+        standing
+    }
+}
+
+/// Names of sessions are random texts.
+fn slot(session: &str) -> usize {
+    let mixed = session.bytes().fold(0_usize, |mixed, byte| {
+        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
+    });
+    mixed % REMEMBERED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_read_as_they_were_written() {
+        for outcome in [
+            RefreshOutcome::None,
+            RefreshOutcome::Refreshed(7, "sealed".to_owned()),
+            RefreshOutcome::Ended(u32::MAX),
+        ] {
+            let entry = RefreshEntry {
+                busy_until: Timestamp(1_800_000_000),
+                outcome,
+            };
+            assert_eq!(RefreshEntry::read(Some(&entry.write())), entry);
+        }
+        assert_eq!(
+            RefreshEntry::read(Some(b"rubbish")),
+            RefreshEntry::default()
+        );
+    }
+
+    #[test]
+    fn newer_sessions_are_left_and_older_ones_are_not() {
+        let after = |outcome| RefreshEntry {
+            busy_until: Timestamp(0),
+            outcome,
+        };
+        assert!(after(RefreshOutcome::None).leaves(0));
+        let refreshed = after(RefreshOutcome::Refreshed(3, String::new()));
+        assert!(!refreshed.leaves(2) && refreshed.leaves(3) && refreshed.leaves(4));
+        let ended = after(RefreshOutcome::Ended(3));
+        assert!(!ended.leaves(3) && ended.leaves(4));
+    }
+}

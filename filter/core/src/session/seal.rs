@@ -1,0 +1,361 @@
+//! Authenticated encryption of what is kept in a browser: sessions and sign-in attempts.
+//!
+//! A sealed value is unpadded base64url of `version ‖ key id ‖ nonce ‖ ciphertext ‖ tag` with XChaCha20-Poly1305. Its
+//! purpose has a key of its own (HKDF-SHA256, RFC 5869), and the host it is for is authenticated with it, so that a
+//! value can be used neither for another purpose nor on another host. Nonces are 24 random bytes: they need no counter
+//! that instances would have to share.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+use crate::env::{Env, NoRandomness};
+use crate::http::cookie::MAX_SESSION_VALUE;
+use crate::secret::Secret;
+
+/// First byte of every sealed value; another one is refused.
+const VERSION: u8 = 1;
+/// Length of a key's name, enough to tell the keys of one ring apart.
+const KEY_ID: usize = 4;
+const NONCE: usize = 24;
+const HEADER: usize = 1 + KEY_ID + NONCE;
+const TAG: usize = 16;
+/// Longest sealed text that is looked at: that of a session in as many cookies as it may take.
+const MAX_SEALED: usize = MAX_SESSION_VALUE;
+
+/// What a sealed value is for. Each has a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A visitor's session.
+    Session,
+    /// A sign-in that has begun and waits for its callback.
+    Attempt,
+    /// How often a browser was sent to sign in lately.
+    Bounces,
+    /// A request of a route's host to the sign-in host.
+    CrossHostRequest,
+    /// A session on its way from the sign-in host to a route's host.
+    Ticket,
+    /// A session as the workers of a process share it.
+    Shared,
+    /// A program's session.
+    Program,
+    /// The question whether a program may have a session.
+    Handover,
+}
+
+/// How many purposes there are.
+const PURPOSES: usize = 8;
+
+impl Purpose {
+    const ALL: [Self; PURPOSES] = [
+        Self::Session,
+        Self::Attempt,
+        Self::Bounces,
+        Self::CrossHostRequest,
+        Self::Ticket,
+        Self::Shared,
+        Self::Program,
+        Self::Handover,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Attempt => "sign-in attempt",
+            Self::Bounces => "login_loop",
+            Self::CrossHostRequest => "cross_host_sign_in",
+            Self::Ticket => "ticket",
+            Self::Shared => "shared session",
+            Self::Program => "program",
+            Self::Handover => "handover",
+        }
+    }
+}
+
+/// The key ring: what is sealed is sealed by the newest secret, and opened by whichever made it.
+pub struct Sealer {
+    newest: SealingKeys,
+    previous: Vec<SealingKeys>,
+}
+
+/// The sealing keys of one secret.
+struct SealingKeys {
+    id: [u8; KEY_ID],
+    ciphers: [XChaCha20Poly1305; PURPOSES],
+}
+
+/// What was in a sealed value.
+#[derive(Debug)]
+pub struct Opened {
+    /// The text that was sealed.
+    pub plaintext: Vec<u8>,
+    /// Whether the newest secret sealed it. Otherwise it should be sealed again, before the old secret is taken away.
+    pub by_newest: bool,
+}
+
+impl SealingKeys {
+    fn new(secret: &Secret) -> Self {
+        let ring = Hkdf::<Sha256>::new(Some(b"jetway sealed cookies"), secret.expose());
+        let mut id = [0; KEY_ID];
+        expand(&ring, "key id", &mut id);
+        Self {
+            id,
+            ciphers: Purpose::ALL.map(|purpose| cipher(&ring, purpose)),
+        }
+    }
+
+    const fn cipher(&self, purpose: Purpose) -> &XChaCha20Poly1305 {
+        let [
+            session,
+            attempt,
+            login_loop,
+            cross_host_sign_in,
+            ticket,
+            shared,
+            program,
+            handover,
+        ] = &self.ciphers;
+        match purpose {
+            Purpose::Session => session,
+            Purpose::Attempt => attempt,
+            Purpose::Bounces => login_loop,
+            Purpose::CrossHostRequest => cross_host_sign_in,
+            Purpose::Ticket => ticket,
+            Purpose::Shared => shared,
+            Purpose::Program => program,
+            Purpose::Handover => handover,
+        }
+    }
+}
+
+impl Sealer {
+    /// Derives the keys. Each secret has 32 bytes, which the configuration has checked.
+    #[must_use]
+    pub fn new(newest: &Secret, previous: &[Secret]) -> Self {
+        Self {
+            newest: SealingKeys::new(newest),
+            previous: previous.iter().map(SealingKeys::new).collect(),
+        }
+    }
+
+    /// Seals `plaintext` for one purpose and host.
+    ///
+    /// # Errors
+    /// When there is no randomness for the nonce.
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        host: &str,
+        plaintext: &[u8],
+        env: &mut Env<'_>,
+    ) -> Result<String, NoRandomness> {
+        let nonce: [u8; NONCE] = env.bytes()?;
+        let mut sealed = Vec::with_capacity(HEADER + plaintext.len() + TAG);
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&self.newest.id);
+        sealed.extend_from_slice(&nonce);
+        let aad = associated(&sealed, purpose, host);
+        let payload = Payload {
+            msg: plaintext,
+            aad: &aad,
+        };
+        // Encryption fails only for a plaintext of 256 GiB; refusing is right for that, too.
+        let ciphertext = self
+            .newest
+            .cipher(purpose)
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| NoRandomness)?;
+        sealed.extend_from_slice(&ciphertext);
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Opens a sealed value; `None` for anything that no key of the ring has sealed, for this purpose and host.
+    #[must_use]
+    pub fn open(&self, purpose: Purpose, host: &str, sealed: &[u8]) -> Option<Opened> {
+        if sealed.len() > MAX_SEALED {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (header, ciphertext) = bytes.split_at_checked(HEADER)?;
+        let (version, rest) = header.split_first()?;
+        let (key_id, nonce) = rest.split_at_checked(KEY_ID)?;
+        if *version != VERSION {
+            return None;
+        }
+        let mut previous = self.previous.iter();
+        let (keys, by_newest) = if key_id == self.newest.id {
+            (&self.newest, true)
+        } else {
+            (previous.find(|keys| key_id == keys.id)?, false)
+        };
+        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+        let aad = associated(header, purpose, host);
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &aad,
+        };
+        let plaintext = keys.cipher(purpose).decrypt(&XNonce::from(nonce), payload);
+        plaintext.ok().map(|plaintext| Opened {
+            plaintext,
+            by_newest,
+        })
+    }
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer(..)")
+    }
+}
+
+fn expand(ring: &Hkdf<Sha256>, label: &str, into: &mut [u8]) {
+    // HKDF refuses only outputs above 255 hash lengths; ours are constants far below.
+    if ring.expand(label.as_bytes(), into).is_err() {
+        unreachable!("a constant output length below 255 * 32 bytes");
+    }
+}
+
+fn cipher(ring: &Hkdf<Sha256>, purpose: Purpose) -> XChaCha20Poly1305 {
+    let mut key = zeroize::Zeroizing::new([0; 32]);
+    expand(ring, purpose.label(), key.as_mut_slice());
+    XChaCha20Poly1305::new(&(*key).into())
+}
+
+/// Header, purpose and host: the purpose's label holds no NUL, so the joint text is unambiguous.
+fn associated(header: &[u8], purpose: Purpose, host: &str) -> Vec<u8> {
+    let label = purpose.label();
+    let mut aad = Vec::with_capacity(header.len() + label.len() + 1 + host.len());
+    aad.extend_from_slice(header);
+    aad.extend_from_slice(label.as_bytes());
+    aad.push(0);
+    aad.extend_from_slice(host.as_bytes());
+    aad
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&Secret::new(vec![byte; 32]), &[])
+    }
+
+    fn sealed(fixture: &mut Fixture) -> String {
+        sealer(1)
+            .seal(Purpose::Session, "app.test", b"hello", &mut fixture.env())
+            .unwrap()
+    }
+
+    #[test]
+    fn opens_what_it_sealed() {
+        let value = sealed(&mut Fixture::new());
+        assert_eq!(
+            sealer(1)
+                .open(Purpose::Session, "app.test", value.as_bytes())
+                .unwrap()
+                .plaintext,
+            b"hello"
+        );
+    }
+
+    #[test]
+    fn purpose_host_and_key_are_bound_in() {
+        let value = sealed(&mut Fixture::new());
+        assert!(
+            sealer(1)
+                .open(Purpose::Attempt, "app.test", value.as_bytes())
+                .is_none()
+        );
+        assert!(
+            sealer(1)
+                .open(Purpose::Session, "b.test", value.as_bytes())
+                .is_none()
+        );
+        assert!(
+            sealer(2)
+                .open(Purpose::Session, "app.test", value.as_bytes())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn previous_secrets_open_and_never_seal() {
+        let mut fixture = Fixture::new();
+        let old = sealed(&mut fixture);
+        let secret = |byte| Secret::new(vec![byte; 32]);
+        let ring = Sealer::new(&secret(2), &[secret(3), secret(1)]);
+        let open = |value: &str| ring.open(Purpose::Session, "app.test", value.as_bytes());
+        assert!(open(&old).is_some_and(|opened| !opened.by_newest));
+        let new = ring
+            .seal(Purpose::Session, "app.test", b"hello", &mut fixture.env())
+            .unwrap();
+        assert!(open(&new).is_some_and(|opened| opened.by_newest));
+        assert!(
+            sealer(1)
+                .open(Purpose::Session, "app.test", new.as_bytes())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn any_flipped_bit_is_refused() {
+        let value = sealed(&mut Fixture::new());
+        let bytes = URL_SAFE_NO_PAD.decode(&value).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let text = URL_SAFE_NO_PAD.encode(changed);
+            assert!(
+                sealer(1)
+                    .open(Purpose::Session, "app.test", text.as_bytes())
+                    .is_none(),
+                "bit {bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_length_is_survived() {
+        let value = sealed(&mut Fixture::new());
+        for length in 0..value.len() {
+            assert!(
+                sealer(1)
+                    .open(Purpose::Session, "app.test", &value.as_bytes()[..length])
+                    .is_none()
+            );
+        }
+        assert!(
+            sealer(1)
+                .open(Purpose::Session, "app.test", &vec![b'A'; MAX_SEALED + 1])
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_dead_random_source_seals_nothing() {
+        let mut broken = |_: &mut [u8]| Err(NoRandomness);
+        let mut env = Env {
+            now: crate::time::Timestamp(0),
+            random: &mut broken,
+            shared: &crate::store::LocalShared::default(),
+        };
+        assert_eq!(
+            sealer(1).seal(Purpose::Session, "app.test", b"", &mut env),
+            Err(NoRandomness)
+        );
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(
+            format!("{:?} {:?}", sealer(1), Secret::new(b"hush".to_vec())),
+            "Sealer(..) Secret(..)"
+        );
+    }
+}
