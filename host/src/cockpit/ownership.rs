@@ -1,4 +1,4 @@
-//! Which programs root may run.
+//! Checks that only root can change a program that root runs.
 
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -6,35 +6,35 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// Permissions by which others than the owner can change a file or a folder.
+/// Permissions by which users other than the owner can change a file or a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
-/// Symbolic links in one path, as many as Linux follows (path_resolution(7)).
+/// Most symbolic links in one path, as many as Linux follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Whether a file is there, and it and every folder on the way to it is root's alone to change.
+/// Whether a file exists, and only root can change it and every folder on the path to it.
 pub(crate) fn belongs_to_root(path: &Path) -> bool {
-    matches!(changed_by_others(path), Ok(None))
+    matches!(find_changeable(path), Ok(None))
 }
 
-/// The first folder on the way to a file, or the file itself, that others than root can change. Symbolic links are followed
-/// step by step: who can change the folder that a link is in decides where it leads.
+/// Returns the first folder on the path to a file, or the file itself, that users other than root can change. Symbolic links
+/// are followed step by step, because the owner of a link's folder decides where it leads.
 ///
 /// # Errors
-/// A path that is relative, leads nowhere or in circles, or cannot be looked at.
-pub(crate) fn changed_by_others(path: &Path) -> io::Result<Option<PathBuf>> {
-    first_on_the_way(path, |metadata| {
+/// A path that is relative, does not exist, is circular, or cannot be accessed.
+pub(crate) fn find_changeable(path: &Path) -> io::Result<Option<PathBuf>> {
+    find_on_path(path, |metadata| {
         metadata.uid() != 0 || metadata.mode() & WRITABLE_BY_OTHERS != 0
     })
 }
 
-/// The first that is looked for among the folders on the way to a file and the file itself.
-fn first_on_the_way(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<Option<PathBuf>> {
+/// Returns the first match among the folders on the path to a file and the file itself.
+fn find_on_path(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<Option<PathBuf>> {
     if !path.is_absolute() {
         return Err(io::Error::other("the path is not absolute"));
     }
     let mut links = 0;
     let mut at = PathBuf::from("/");
-    let mut ahead = names(path);
+    let mut ahead = reversed_names(path);
     if is_it(&at.symlink_metadata()?) {
         return Ok(Some(at));
     }
@@ -48,13 +48,13 @@ fn first_on_the_way(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Resul
         if metadata.is_symlink() {
             links += 1;
             if links > MAX_LINKS {
-                return Err(io::Error::other("it has too many symbolic links"));
+                return Err(io::Error::other("the path has too many symbolic links"));
             }
             let target = next.read_link()?;
             if target.is_absolute() {
                 at = PathBuf::from("/");
             }
-            ahead.extend(names(&target));
+            ahead.extend(reversed_names(&target));
         } else if is_it(&metadata) {
             return Ok(Some(next));
         } else {
@@ -64,8 +64,8 @@ fn first_on_the_way(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Resul
     Ok(None)
 }
 
-/// What a path consists of, the last first.
-fn names(path: &Path) -> Vec<OsString> {
+/// Returns the components of a path, the last one first.
+fn reversed_names(path: &Path) -> Vec<OsString> {
     path.components()
         .rev()
         .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
@@ -79,7 +79,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn programs_of_the_system_are_roots() {
+    fn programs_of_the_system_belong_to_root() {
         // `/bin` is a symbolic link on most systems.
         assert!(belongs_to_root(Path::new("/bin/sh")));
         assert!(belongs_to_root(Path::new("/usr/bin/../bin/env")));
@@ -88,17 +88,17 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_a_folder_of_everybody_is_everybodys() {
+    fn a_link_in_a_folder_of_all_users_can_be_changed() {
         let folder = tempfile::tempdir().unwrap();
         let above = folder.path().parent().unwrap().canonicalize().unwrap();
         let link = folder.path().join("link");
         symlink("/bin/sh", &link).unwrap();
-        assert!(changed_by_others(&link).unwrap().is_some());
+        assert!(find_changeable(&link).unwrap().is_some());
         assert!(
-            changed_by_others(&above.join("nothing"))
+            find_changeable(&above.join("nothing"))
                 .unwrap()
                 .is_some_and(|found| above.starts_with(found)),
-            "the folder for temporary files is everybody's"
+            "all users can write to the folder for temporary files"
         );
     }
 
@@ -114,9 +114,9 @@ mod tests {
         symlink("circle", folder.join("link")).unwrap();
         let is_file = |metadata: &Metadata| metadata.is_file();
         assert_eq!(
-            first_on_the_way(&inner.join("link"), is_file).unwrap(),
+            find_on_path(&inner.join("link"), is_file).unwrap(),
             Some(inner.join("program"))
         );
-        assert!(first_on_the_way(&folder.join("link"), is_file).is_err());
+        assert!(find_on_path(&folder.join("link"), is_file).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `jetway doctor`: would it work?
+//! `jetway doctor`: diagnoses a deployment.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,10 +10,10 @@ use super::CheckFailed;
 use crate::cockpit::COCKPIT_CONF;
 use crate::doctor::{self, Report, Subject};
 
-/// Examine everything that a configuration file names, as a visitor would meet it.
+/// Diagnose the deployment: what breaks, why, what users would see, and how to fix it.
 ///
 /// Checks the file with its secrets, the certificates, the listening address, the public names, the provider and each
-/// upstream, Cockpit in particular. For each failure it says what a person sees in the browser, why, and which lines to
+/// upstream, Cockpit in particular. Each failure is reported with what users see in the browser, its cause, and the lines to
 /// change. Nothing is changed. The exit status is 0 when nothing fails.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
@@ -23,7 +23,7 @@ pub(crate) struct DoctorArgs {
     /// Cockpit's own configuration file, for a Cockpit on this machine.
     #[arg(long, value_name = "FILE", default_value = COCKPIT_CONF)]
     cockpit_conf: PathBuf,
-    /// How the answer is written.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -36,7 +36,7 @@ enum Format {
     Json,
 }
 
-/// Prints everything that was found out.
+/// Runs all checks and prints the report.
 ///
 /// # Errors
 /// [`CheckFailed`] when something fails.
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
             .build()
             .context("cannot start the runtime")?;
         findings.extend(runtime.block_on(doctor::examine(&subject)));
-        // A look-up that is still waiting for a name server is not waited for.
+        // Do not wait for a look-up that still waits for a name server.
         runtime.shutdown_background();
     }
     let report = Report::new(&name, findings);

@@ -1,4 +1,4 @@
-//! `jetway envoy-config`: the same proxy with Envoy as its body.
+//! `jetway envoy-config`: generates Envoy's configuration.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(crate) struct EnvoyConfigArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Where Envoy finds the module that `jetway filter` writes.
+    /// Path at which Envoy finds the module that `jetway filter` writes.
     #[arg(long, value_name = "PATH", default_value = "/etc/jetway/jetway.wasm")]
     module: PathBuf,
 }
@@ -22,7 +22,7 @@ pub(crate) struct EnvoyConfigArgs {
 /// Prints the bootstrap.
 ///
 /// # Errors
-/// A file that cannot be used, or something that Envoy cannot do.
+/// A file that cannot be used, or a setting that Envoy does not support.
 pub(crate) fn run(args: &EnvoyConfigArgs) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(&args.config)?;
     let module_path = args

@@ -1,4 +1,4 @@
-//! `jetway explain`: what would become of a request, and why.
+//! `jetway explain`: explains the decision about a request.
 
 mod address;
 #[cfg(test)]
@@ -36,46 +36,47 @@ use address::read_header;
 use timestamp::format_timestamp;
 use user::{build_claims, read_claim, read_email};
 
-/// Explain what would become of a request: its route, the decision, and each criterion of the policy.
+/// Explain the decision about a request: its route, the decision, and each criterion of the policy.
 ///
-/// Nothing is sent anywhere, and the exit status is 0 whatever the decision. The answer comes from the code that decides in
-/// production. Secrets that only the running proxy has are not needed.
+/// Nothing is sent anywhere, and the exit status is 0 for every decision. The code that decides in production evaluates the
+/// request. Secrets that only the running proxy has are not needed.
 ///
-/// The request is that of a person who opens the address in a browser. For a script's, add for example
-/// --header 'Accept: application/json'; for a websocket's, --header 'Upgrade: websocket'.
+/// The request is the one that a browser sends for a page. For a script, add for example
+/// --header 'Accept: application/json'; for a WebSocket, --header 'Upgrade: websocket'.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Somebody with this verified address is signed in; without it nobody is.
+    /// Evaluate as a user with this verified email; anonymous if omitted.
     #[arg(long = "as", value_name = "EMAIL", value_parser = read_email)]
     email: Option<String>,
-    /// A claim of the visitor. VALUE is JSON (`true`, `5`, `["a","b"]`), else a text; may be repeated, also to make a list.
+    /// A claim of the user. VALUE is JSON (`true`, `5`, `["a","b"]`), otherwise a string; may be repeated, also to build a
+    /// list.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = read_claim)]
     claims: Vec<(String, Value)>,
     /// The client's address.
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
-    /// When: `2026-11-24T08:00` in UTC, or `2026-11-24T08:00:00+01:00` [default: now].
+    /// Time of the request: `2026-11-24T08:00` in UTC, or `2026-11-24T08:00:00+01:00` [default: now].
     #[arg(long, value_name = "TIME", value_parser = read_timestamp)]
     at: Option<Timestamp>,
     /// A header of the request; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = read_header)]
     headers: Vec<(String, Vec<u8>)>,
-    /// The client's certificate: a PEM file, which is taken for valid, or `missing` or `invalid`.
+    /// The client's certificate: a PEM file, which is assumed to be valid, or `missing` or `invalid`.
     ///
-    /// Without it, none is shown.
+    /// Without it, the client presents none.
     #[arg(long, value_name = "FILE")]
     client_certificate: Option<PathBuf>,
-    /// How the answer is written.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// The method, for example GET.
     #[arg(value_parser = read_method)]
     method: String,
-    /// The address; `https://` may be left out.
+    /// The URL; `https://` may be omitted.
     #[arg(value_parser = Address::read)]
     url: Address,
 }
@@ -96,7 +97,7 @@ enum Format {
 /// Prints the explanation.
 ///
 /// # Errors
-/// A file that cannot be used, or claims that are nobody's.
+/// A file that cannot be used, or claims without a user.
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let scenario = read_scenario(args)?;
     let gate = OfflineGate::new(config::load_without_secrets(&args.config)?.config);
@@ -142,22 +143,22 @@ fn read_certificate(path: &Path) -> anyhow::Result<ClientCertificateInput> {
     Ok(ClientCertificateInput::Valid(Box::new(certificate)))
 }
 
-/// `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
+/// Renders the request: `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
 fn describe_request(args: &ExplainArgs, now: Timestamp, styles: Styles) -> String {
     let named = |name: &str| {
         let claim = args.claims.iter().find(|(claim, _)| claim == name);
         claim.and_then(|(_, value)| value.as_str())
     };
-    let visitor = named("email")
+    let user = named("email")
         .or(args.email.as_deref())
         .or_else(|| named("sub"))
-        .unwrap_or("a visitor who is not signed in");
+        .unwrap_or("an anonymous user");
     let mut text = styles.strong(format_args!("{} {}", args.method, args.url));
     let mut add = |word: &str, value: &str| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, " {} {}", styles.faint(word), escape_controls(value));
     };
-    add("by", visitor);
+    add("by", user);
     if let Some(ip) = args.ip {
         add("from", &ip.to_string());
     }
@@ -165,7 +166,7 @@ fn describe_request(args: &ExplainArgs, now: Timestamp, styles: Styles) -> Strin
     text
 }
 
-/// What the policy scenario for and the command line did not say.
+/// Returns notes about criteria that depend on options that the command line does not give.
 fn collect_notes(args: &ExplainArgs, explanation: &Explanation) -> String {
     let terms = explanation.allow.iter().chain(&explanation.deny);
     let criteria: Vec<&str> = terms
@@ -175,11 +176,11 @@ fn collect_notes(args: &ExplainArgs, explanation: &Explanation) -> String {
     let asks = |name: &str| criteria.iter().any(|criterion| criterion.starts_with(name));
     let mut notes = String::new();
     if args.ip.is_none() && asks("source_ip:") {
-        notes.push_str("\n\nnote: the policy asks where the client is: say so with --ip");
+        notes.push_str("\n\nnote: the policy depends on the client's address: set it with --ip");
     }
     let certificate = asks("client_certificate:") || asks("invalid_client_certificate:");
     if args.client_certificate.is_none() && certificate {
-        notes.push_str("\n\nnote: the policy asks for the client's certificate: name one with --client-certificate");
+        notes.push_str("\n\nnote: the policy depends on the client's certificate: set it with --client-certificate");
     }
     notes
 }

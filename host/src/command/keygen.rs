@@ -1,4 +1,4 @@
-//! `jetway keygen`: the secrets of a configuration.
+//! `jetway keygen`: generates the secrets of a configuration.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -11,14 +11,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-/// What a configuration needs, and what Pomerium would ask for besides.
+/// The secret that a configuration needs, and the one that Pomerium needs as well.
 const NAMES: [&str; 2] = ["cookie_secret", "shared_secret"];
 /// Bytes of a secret: the size of every sealing key.
 const SECRET_BYTES: usize = 32;
-/// Readable and writable by the owner alone.
+/// The mode that lets only the owner read and write.
 const PRIVATE: u32 = 0o600;
 
-/// Make the secrets that a configuration needs.
+/// Generate the secrets that a configuration needs.
 ///
 /// Prints lines for the configuration file, or with --env lines for an environment file of systemd or a container.
 #[derive(Args, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct KeygenArgs {
     /// Print environment variables (`COOKIE_SECRET=…`) instead of YAML.
     #[arg(long)]
     env: bool,
-    /// Make a private key for assertions instead, for `signing_key_file`: a P-256 key in PEM.
+    /// Generate a private key for assertions instead, for `signing_key_file`: a P-256 key in PEM.
     #[arg(long, conflicts_with = "env")]
     signing_key: bool,
     /// Write to this new file, readable by its owner only, instead of standard output.
@@ -34,7 +34,7 @@ pub(crate) struct KeygenArgs {
     out: Option<PathBuf>,
 }
 
-/// Makes and writes the secrets.
+/// Generates and writes the secrets.
 ///
 /// # Errors
 /// No randomness, or a file that exists or cannot be written.
@@ -50,10 +50,10 @@ pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
     }
 }
 
-/// A new key for ES256 (RFC 7518 section 3.4), as `signing_key` takes it.
+/// Generates a key for ES256 (RFC 7518 section 3.4), in the format of `signing_key`.
 fn make_signing_key() -> anyhow::Result<String> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256);
-    Ok(key.context("no key could be made")?.serialize_pem())
+    Ok(key.context("cannot generate a key")?.serialize_pem())
 }
 
 fn make_secrets(
@@ -75,7 +75,7 @@ fn make_secrets(
 }
 
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    // A new file only: secrets in use must not be overwritten, and an existing file keeps its permissions.
+    // Only a new file: secrets in use must not be overwritten, and an existing file would keep its permissions.
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

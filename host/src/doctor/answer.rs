@@ -27,7 +27,7 @@ pub(super) struct Answer {
     /// The words after the status: Cockpit tells its reasons there.
     pub(super) reason: String,
     pub(super) headers: HeaderMap,
-    /// As much of the body as was scenario for, or the first words after a switch of protocols.
+    /// As much of the body as was asked for, or the first words after a switch of protocols.
     pub(super) body: Bytes,
 }
 
@@ -125,7 +125,7 @@ async fn ask_unhurried(
     })
 }
 
-/// As much of a body as fits; the rest is not scenario for.
+/// As much of a body as fits; the rest is not asked for.
 async fn beginning(mut body: Incoming, limit: usize) -> Result<Bytes, Silence> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {

@@ -129,7 +129,7 @@ fn of_validity(shown: &Shown, subject: &Subject<'_>) -> Finding {
     }
 }
 
-/// For each host whether there is a certificate for it. Hosts with wildcards in unusual places cannot be scenario for.
+/// For each host whether there is a certificate for it. Hosts with wildcards in unusual places cannot be asked for.
 fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
     let mut hosts: Vec<&str> = subject
         .config
@@ -142,14 +142,11 @@ fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
     let (mut good, mut findings) = (0_usize, Vec::new());
     for host in hosts {
         // Any one name that a wildcard stands for tells whether the certificate has the wildcard.
-        let scenario = host.replacen('*', "jetway-doctor", 1);
-        if scenario.contains('*') {
+        let asked = host.replacen('*', "jetway-doctor", 1);
+        if asked.contains('*') {
             continue;
         }
-        if shown
-            .iter()
-            .any(|certificate| certificate.is_for(&scenario))
-        {
+        if shown.iter().any(|certificate| certificate.is_for(&asked)) {
             good += 1;
             continue;
         }

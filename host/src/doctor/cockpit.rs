@@ -1,4 +1,4 @@
-//! Cockpit, scenario from outside: would it work for visitors of this route?
+//! Cockpit, asked from outside: would it work for visitors of this route?
 
 mod local;
 mod login_page;

@@ -93,7 +93,7 @@ async fn in_use(about: &str, address: SocketAddr, subject: &Subject<'_>, roots: 
         return Finding::ok(
             CHECK,
             about,
-            "something listens there; with `use_proxy_protocol` it cannot be scenario who",
+            "something listens there; with `use_proxy_protocol` it cannot be asked who",
         );
     }
     let Some(route) = subject
@@ -105,7 +105,7 @@ async fn in_use(about: &str, address: SocketAddr, subject: &Subject<'_>, roots: 
         return Finding::ok(
             CHECK,
             about,
-            "something listens there; without a route for one host it cannot be scenario who",
+            "something listens there; without a route for one host it cannot be asked who",
         );
     };
     match who_answers(reachable(address), route, subject, roots).await {
@@ -161,7 +161,7 @@ pub(super) async fn who_answers(
         Ok(connector) => connector.at(address),
         Err(_) => return Answering::Nobody(Silence::Unprepared),
     };
-    let scenario = async |path: &str| {
+    let asked = async |path: &str| {
         let mut request = Request::new(Full::<Bytes>::default());
         *request.uri_mut() = path.parse().unwrap_or_default();
         if let Ok(host) = public.authority().parse() {
@@ -169,12 +169,12 @@ pub(super) async fn who_answers(
         }
         ask(&connector, request, MAX_ANSWER).await
     };
-    let ping = match scenario("/ping").await {
+    let ping = match asked("/ping").await {
         Ok(answer) => answer,
         Err(silence) => return Answering::Nobody(silence),
     };
     // Others answer `OK` at such a path too; the addresses of the sign-in are Jetway's.
-    match scenario("/.well-known/pomerium").await {
+    match asked("/.well-known/pomerium").await {
         Ok(answer) if ping.text() == "OK\n" && answer.text().contains(OWN_PREFIX) => {
             Answering::Jetway
         }

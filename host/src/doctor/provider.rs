@@ -77,7 +77,7 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
 }
 
 fn silent(about: &str, told: String, subject: &Subject<'_>) -> Finding {
-    Finding::failure(DISCOVERY, about, format!("it cannot be scenario: {told}"))
+    Finding::failure(DISCOVERY, about, format!("it cannot be asked: {told}"))
         .seen(UNAVAILABLE)
         .why("Jetway asks the provider from this machine, by the name in `idp_provider_url`")
         .change(subject.at_top(

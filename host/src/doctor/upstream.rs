@@ -14,10 +14,10 @@ use super::visit::Visit;
 use crate::cockpit::{looks_like_cockpit, public_origin};
 
 const CHECK: &str = "upstream";
-/// Upstreams that are scenario: past that, asking takes longer than anybody waits.
+/// Upstreams that are asked: past that, asking takes longer than anybody waits.
 const MOST_ASKED: usize = 60;
 
-/// Upstreams that are scenario at the same time.
+/// Upstreams that are asked at the same time.
 const AT_ONCE: usize = 8;
 
 /// Asks the upstreams of all routes; the findings are in the order of the file.
@@ -30,17 +30,17 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
             endpoints.map(move |endpoint| (index, route, upstreams, endpoint))
         })
         .collect();
-    let scenario = all
+    let asked = all
         .iter()
         .take(MOST_ASKED)
         .map(|(index, route, upstreams, endpoint)| {
             of_endpoint(subject, *index, route, upstreams, endpoint, roots)
         });
-    let found: Vec<Vec<Finding>> = stream::iter(scenario).buffered(AT_ONCE).collect().await;
+    let found: Vec<Vec<Finding>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
     let mut findings = found.concat();
     let left_out = all.len().saturating_sub(MOST_ASKED);
     if left_out > 0 {
-        let message = format!("{left_out} more upstreams were not scenario");
+        let message = format!("{left_out} more upstreams were not asked");
         findings.push(Finding::warning(CHECK, subject.name, message));
     }
     findings
@@ -176,7 +176,7 @@ async fn of_application(
         Err(silence) => unreachable(about, silence, subject, index, &visit.endpoint.origin),
         Ok(answer) if is_loop(&answer, visit) => redirect_loop(about, &answer, subject, index),
         Ok(answer) if is_plain_to_tls(&answer, visit) => {
-            Finding::failure(CHECK, about, "it speaks TLS there, and is scenario without")
+            Finding::failure(CHECK, about, "it speaks TLS there, and is asked without")
                 .seen("an error page of the application instead of the application")
                 .why("`to` says http, and the port expects https")
                 .change(subject.in_route(index, "to", "write").line(format!(
@@ -194,7 +194,7 @@ async fn of_application(
     }
 }
 
-/// Whether an upstream that is scenario over plain HTTP sends the visitor to the address that the visitor is at.
+/// Whether an upstream that is asked over plain HTTP sends the visitor to the address that the visitor is at.
 pub(super) fn is_loop(answer: &Answer, visit: &Visit<'_>) -> bool {
     let Some(url) = answer
         .location()
@@ -202,9 +202,9 @@ pub(super) fn is_loop(answer: &Answer, visit: &Visit<'_>) -> bool {
     else {
         return false;
     };
-    let scenario = url.path() == visit.path("/") || url.path() == "/";
+    let asked = url.path() == visit.path("/") || url.path() == "/";
     !visit.endpoint.origin.tls
-        && scenario
+        && asked
         && Origin::of(&url).is_some_and(|origin| origin == visit.public)
 }
 
@@ -216,7 +216,7 @@ fn redirect_loop(about: &str, answer: &Answer, subject: &Subject<'_>, index: usi
         format!("it redirects to {location}, where the visitor is already"),
     )
     .seen("\"redirected you too many times\" (ERR_TOO_MANY_REDIRECTS)")
-    .why("it is scenario over plain http, wants https, and does not look at `X-Forwarded-Proto`")
+    .why("it is asked over plain http, wants https, and does not look at `X-Forwarded-Proto`")
     .change(subject.in_route(
         index,
         "to",
@@ -224,7 +224,7 @@ fn redirect_loop(about: &str, answer: &Answer, subject: &Subject<'_>, index: usi
     ))
 }
 
-/// Web servers say so in words when they are scenario in plain text on a TLS port.
+/// Web servers say so in words when they are asked in plain text on a TLS port.
 fn is_plain_to_tls(answer: &Answer, visit: &Visit<'_>) -> bool {
     let text = answer.text().to_lowercase();
     !visit.endpoint.origin.tls

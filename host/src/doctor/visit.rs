@@ -43,9 +43,9 @@ impl Visit<'_> {
 
     /// The path that the upstream sees for one below the application's root; `path` begins with a slash.
     pub(super) fn path(&self, path: &str) -> String {
-        let scenario = self.public_path(path);
-        // A path that the proxy refuses is scenario for as the root: the answer is then the application's.
-        upstream_target(self.route, &scenario).map_or_else(|_| "/".to_owned(), Cow::into_owned)
+        let asked = self.public_path(path);
+        // A path that the proxy refuses is asked for as the root: the answer is then the application's.
+        upstream_target(self.route, &asked).map_or_else(|_| "/".to_owned(), Cow::into_owned)
     }
 
     /// The `Host` that the upstream sees with a path below the application's root.
@@ -163,7 +163,7 @@ mod tests {
     use jetway_proxy::tls::{Roots, Trust};
 
     /// Path and host of the upstream for a path below the root of the application of one route.
-    fn scenario(route: &str, path: &str) -> (String, String) {
+    fn asked(route: &str, path: &str) -> (String, String) {
         let file = testing::file(&format!(
             "insecure_server: true\nroutes:\n  - {{from: https://app.test, to: http://127.0.0.1:1, allow_public_unauthenticated_access: true, {route}}}\n"
         ));
@@ -184,7 +184,7 @@ mod tests {
         (visit.path(path), visit.host(path))
     }
 
-    /// The upstream is scenario by the path that the proxy would ask it by.
+    /// The upstream is asked by the path that the proxy would ask it by.
     #[test]
     fn paths_are_those_of_the_proxy() {
         for (route, expected) in [
@@ -198,7 +198,7 @@ mod tests {
                 "/c/x",
             ),
         ] {
-            assert_eq!(scenario(route, "/x").0, expected, "{route}");
+            assert_eq!(asked(route, "/x").0, expected, "{route}");
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
                 "a.test",
             ),
         ] {
-            assert_eq!(scenario(route, "/x").1, expected, "{route}");
+            assert_eq!(asked(route, "/x").1, expected, "{route}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The files and certificates that a configuration names: are they there, and can they be used?
+//! Checks that the files and certificates that a configuration names exist and can be used.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use jetway_config_file::{Inspection, find_key, route_path, value_at};
 
-/// Files and certificates that are told of: more say nothing new.
+/// Most problems with files, and with certificates, that are reported: more say nothing new.
 const MAX_PROBLEMS: usize = 50;
 
-/// Adds what is wrong with them.
+/// Adds the problems of these files.
 pub(super) fn check(inspection: &mut Inspection) {
     let mut problems = find_unreadable(inspection.file());
     if problems.is_empty()
@@ -28,7 +28,7 @@ pub(super) fn check(inspection: &mut Inspection) {
     inspection.add(problems, Vec::new());
 }
 
-/// A problem for each file that cannot be read, once.
+/// Returns a problem for each file that cannot be read, once per file.
 fn find_unreadable(file: &Value) -> Vec<Problem> {
     let mut names = HashSet::new();
     let mut problems = Vec::new();
@@ -47,7 +47,7 @@ fn find_unreadable(file: &Value) -> Vec<Problem> {
         };
         if let Err(error) = file::read("file", Path::new(name), file::MAX_PEM_BYTES) {
             let problem = Problem::new(written.path, error.to_string());
-            problems.push(problem.help("name a PEM file that this user may read"));
+            problems.push(problem.help("name a PEM file that this user can read"));
         }
     });
     problems
@@ -69,7 +69,7 @@ fn check_listener(config: &Config, file: &Value) -> Option<Problem> {
     Some(Problem::new(key, format!("{error:#}")))
 }
 
-/// The key that the listener's certificates come from.
+/// Returns the key that holds the listener's certificates.
 fn find_certificate_key(file: &Value) -> String {
     let known = ["certificate_file", "certificate", "certificates"];
     find_key(file, &known).unwrap_or_default()
@@ -88,7 +88,8 @@ fn check_upstreams(config: &Config, file: &Value) -> Vec<Problem> {
     problems
 }
 
-/// Why an upstream's certificates cannot be used. What needs the system's authorities alone is not looked at.
+/// Returns the reason why an upstream's certificates cannot be used. Upstreams that rely on the system's authorities alone
+/// are not checked.
 fn check_upstream(route: &Route, roots: &Roots) -> Option<String> {
     let Target::Upstreams(upstreams) = &route.target else {
         return None;
@@ -101,7 +102,7 @@ fn check_upstream(route: &Route, roots: &Roots) -> Option<String> {
     Some(format!("{error:#}"))
 }
 
-/// Where a route's certificate stands: errors name the key in backticks.
+/// Returns the path of a route's certificate: errors name the key in backticks.
 fn upstream_path(index: usize, error: &str, file: &Value) -> String {
     let route = route_path(index, file);
     let mut quoted = error.split('`').skip(1).step_by(2);
@@ -117,7 +118,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_upstream_s_certificate_has_its_place() {
+    fn an_upstreams_certificate_has_its_path() {
         let file = json!({"Policy": [{}, {}], "routes": [{}]});
         let error = "cannot use `tls_client_key_file`: there is no `BEGIN` in it";
         let path = |index| upstream_path(index, error, &file);
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_that_cannot_be_read_is_told_once() {
+    fn each_file_that_cannot_be_read_is_reported_once() {
         let file = json!({
             "certificate_file": "/no/such/a", "certificate_key_file": "/no/such/b",
             "downstream_mtls": {"ca_file": "/no/such/a"},

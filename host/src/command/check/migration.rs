@@ -1,4 +1,4 @@
-//! What becomes of the keys of a file: for a person who brings one from Pomerium.
+//! Lists how the keys of a file are supported, for migrations from Pomerium.
 
 use std::fmt::Write as _;
 
@@ -6,17 +6,17 @@ use jetway_core::config::key::{Support, SupportedBy};
 use jetway_core::diagnostics::without_userinfo;
 use serde::Serialize;
 
-use jetway_config_file::terminal::is_terminal_control;
+use jetway_config_file::terminal::printable;
 use jetway_config_file::{KeyUsage, UsedKey};
 
 /// Widest column of keys; longer keys push the rest of their line.
 const MAX_WIDTH: usize = 44;
 
-/// A key as a program reads it.
+/// A key as JSON.
 #[derive(Serialize)]
 pub(super) struct JsonKey {
     key: String,
-    /// Where it stands first.
+    /// The path of its first use.
     path: String,
     line: Option<u32>,
     count: usize,
@@ -39,7 +39,7 @@ impl JsonKey {
     }
 }
 
-/// What becomes of a key, without the details.
+/// How a key is supported, without the details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     Honoured,
@@ -79,7 +79,7 @@ impl Group {
     }
 }
 
-/// The parts that honour a key, by these names of module, host and Envoy's generator.
+/// Returns the parts that support a key, by these names of the module, the host and the Envoy generator.
 fn supporters(treatment: Option<Support>, names: [&'static str; 3]) -> Vec<&'static str> {
     let (Some(Support::Supported(by)) | Some(Support::Translated(by, _))) = treatment else {
         return Vec::new();
@@ -105,7 +105,7 @@ const fn reason_of(treatment: Option<Support>) -> Option<&'static str> {
     }
 }
 
-/// The keys in groups, one line each; empty for a file without keys.
+/// Renders the keys in groups, one line each; empty for a file without keys.
 pub(super) fn render_keys(usage: &KeyUsage) -> String {
     let keys = usage.keys();
     let width = |text: &dyn Fn(&UsedKey) -> usize| {
@@ -120,10 +120,10 @@ pub(super) fn render_keys(usage: &KeyUsage) -> String {
         if lines.peek().is_none() {
             continue;
         }
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", group.word());
         for key in lines {
-            let (name, place) = (printable(&key.general), describe_lines(key));
+            let (name, place) = (sanitize(&key.general), describe_lines(key));
             let line = format!(
                 "  {name:name_width$}  {place:place_width$}  {}",
                 describe_support(key)
@@ -140,7 +140,7 @@ pub(super) fn render_keys(usage: &KeyUsage) -> String {
     text
 }
 
-/// `line 3`, or `lines 3, 9, 15 and 2 more`.
+/// Renders the lines of a key: `line 3`, or `lines 3, 9, 15 and 2 more`.
 fn describe_lines(key: &UsedKey) -> String {
     let lines: Vec<String> = key.lines.iter().map(u32::to_string).collect();
     let noun = if key.count == 1 { "line" } else { "lines" };
@@ -155,7 +155,7 @@ fn describe_lines(key: &UsedKey) -> String {
     }
 }
 
-/// Who honours the key, what it means, or why it does nothing.
+/// Describes which parts support the key, what it means, or why it has no effect.
 fn describe_support(key: &UsedKey) -> String {
     let by = supporters(key.treatment, ["module", "host", "Envoy"]).join(", ");
     match reason_of(key.treatment) {
@@ -165,18 +165,9 @@ fn describe_support(key: &UsedKey) -> String {
     }
 }
 
-/// An unknown key may hold anything.
-fn printable(key: &str) -> String {
+/// Shortens a key and removes passwords and terminal controls: an unknown key may contain anything.
+fn sanitize(key: &str) -> String {
     const LONGEST: usize = 80;
-    let key = without_userinfo(key);
-    let shown = key.chars().take(LONGEST);
-    shown
-        .map(|c| {
-            if is_terminal_control(c) {
-                '\u{FFFD}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    let key: String = without_userinfo(key).chars().take(LONGEST).collect();
+    printable(&key)
 }

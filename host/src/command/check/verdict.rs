@@ -1,11 +1,11 @@
-//! What `jetway check` says in the end.
+//! The result of `jetway check`.
 
 use serde::Serialize;
 
 use super::migration;
 use jetway_config_file::{Inspection, JsonFinding};
 
-/// Whether a file can be used, and everything about it.
+/// The result of a check, for output as text or as JSON.
 pub(super) struct Verdict<'i> {
     file: &'i str,
     inspection: &'i Inspection,
@@ -19,7 +19,7 @@ struct Answer<'a> {
     problems: Vec<JsonFinding<'a>>,
     warnings: Vec<JsonFinding<'a>>,
     keys: Vec<migration::JsonKey>,
-    /// Unknown keys that are not in `keys`, because there are too many.
+    /// The number of unknown keys that are not in `keys`, because there are too many.
     #[serde(skip_serializing_if = "is_zero")]
     unknown_keys_left_out: usize,
 }
@@ -48,7 +48,7 @@ impl<'i> Verdict<'i> {
         problems == 0 && (warnings == 0 || !self.strict)
     }
 
-    /// The keys, and the last line.
+    /// Renders the keys and the summary.
     pub(super) fn render_text(&self) -> String {
         let keys = migration::render_keys(self.inspection.usage());
         let gap = if keys.is_empty() { "" } else { "\n" };
@@ -59,7 +59,7 @@ impl<'i> Verdict<'i> {
         let tally = self.inspection.tally();
         match self.inspection.config() {
             None => tally,
-            Some(_) if !self.is_ok() => format!("{tally}, which --strict does not let pass"),
+            Some(_) if !self.is_ok() => format!("{tally}, which --strict does not allow"),
             Some(config) => {
                 let routes = config.routes.len();
                 let noun = if routes == 1 { "route" } else { "routes" };
@@ -69,7 +69,7 @@ impl<'i> Verdict<'i> {
         }
     }
 
-    /// One JSON object.
+    /// Renders one JSON object.
     pub(super) fn render_json(&self) -> serde_json::Result<String> {
         let (problems, warnings) = self.inspection.to_json();
         let usage = self.inspection.usage();

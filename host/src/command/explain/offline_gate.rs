@@ -1,4 +1,4 @@
-//! A configuration that is scenario what it would do.
+//! Evaluates a configuration without serving it.
 
 use jetway_core::config::{Config, Redirect, RedirectPath, Target};
 use jetway_core::explain::Explanation;
@@ -6,17 +6,17 @@ use jetway_core::gate::Gate;
 
 use super::scenario::Scenario;
 
-/// A configuration that is scenario what it would do, by the same code that decides in production.
+/// Evaluates hypothetical requests with the code that decides in production.
 pub(crate) struct OfflineGate {
     gate: Gate,
-    /// Where each route destinations, in words.
+    /// A description of each route's target.
     destinations: Vec<String>,
-    /// Whether clients are scenario for a certificate.
+    /// Whether clients are asked for a certificate.
     asks_certificate: bool,
 }
 
 impl OfflineGate {
-    /// Puts a configuration to the question.
+    /// Builds a gate from a configuration.
     pub(crate) fn new(config: Config) -> Self {
         Self {
             destinations: config
@@ -29,12 +29,12 @@ impl OfflineGate {
         }
     }
 
-    /// What would become of a request.
+    /// Explains the decision about a request.
     pub(crate) fn explain(&self, scenario: &Scenario) -> Explanation {
         self.gate.explain(&scenario.question(self.asks_certificate))
     }
 
-    /// Where the route of an explanation destinations: `http://localhost:9090`, `redirect 302 to …`, `response 200`.
+    /// Returns the target of an explanation's route: `http://localhost:9090`, `redirect 302 to …`, `response 200`.
     pub(crate) fn destination(&self, explanation: &Explanation) -> Option<&str> {
         let route = explanation.route.as_ref()?;
         self.destinations.get(route.index).map(String::as_str)
@@ -65,7 +65,7 @@ fn describe_target(target: &Target) -> String {
     }
 }
 
-/// The new address, with `…` for what stays as it was.
+/// Renders the new address, with `…` for the parts that do not change.
 fn describe_redirect(redirect: &Redirect) -> String {
     let scheme = redirect.scheme.as_deref().unwrap_or("https");
     let host = redirect.host.as_deref().unwrap_or("…");

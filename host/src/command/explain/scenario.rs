@@ -1,4 +1,4 @@
-//! A request that somebody asks about, with everything that a decision may look at.
+//! A hypothetical request, with everything on which a decision may depend.
 
 use std::net::IpAddr;
 
@@ -9,42 +9,42 @@ use serde_json::{Map, Value};
 
 use super::address::Address;
 
-/// What a browser's navigation accepts. Without such a header the question would be that of a script, which is never
-/// sent to the provider.
+/// The `Accept` header of a browser that opens a page. Without it the request would be that of a script, which is never
+/// redirected to the provider.
 const ACCEPT: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
-/// Headers that say what kind of client asks.
+/// Headers that tell browsers and scripts apart.
 const KINDS: [&str; 2] = ["accept", "sec-fetch-mode"];
 
-/// One request and its visitor.
+/// One request and its user.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     /// Pseudo headers first, then the others, in lower-case names.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
-    /// The visitor's claims; `None` when nobody is signed in.
+    /// The user's claims; `None` for an anonymous request.
     pub(crate) claims: Option<Map<String, Value>>,
     /// The client's address.
     pub(crate) source: Option<IpAddr>,
-    /// When.
+    /// The time of the request.
     pub(crate) now: Timestamp,
-    /// The client's certificate; `None` when nothing is said about it.
+    /// The client's certificate; `None` when it is not specified.
     pub(crate) certificate: Option<ClientCertificateInput>,
 }
 
-/// What is said about the client's certificate.
+/// The client's certificate in a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ClientCertificateInput {
     /// No authority is configured.
     NotAsked,
-    /// None is shown.
+    /// The client presents none.
     Missing,
-    /// One that the authorities did not sign.
+    /// The client presents one that the authorities did not sign.
     Invalid,
-    /// A good one.
+    /// The client presents a valid one.
     Valid(Box<Certificate>),
 }
 
 impl Scenario {
-    /// A request by a browser with these headers beside its own, at a time, by nobody from nowhere.
+    /// Creates a browser's request with these additional headers, at a time, anonymous and without an address.
     pub(crate) fn new(
         method: &str,
         address: &Address,
@@ -57,8 +57,8 @@ impl Scenario {
             (":authority", &address.authority),
             (":path", &address.path),
         ];
-        let told = |(name, _): &(String, Vec<u8>)| KINDS.contains(&name.as_str());
-        let browser = (!headers.iter().any(told)).then_some(ACCEPT);
+        let is_kind = |(name, _): &(String, Vec<u8>)| KINDS.contains(&name.as_str());
+        let browser = (!headers.iter().any(is_kind)).then_some(ACCEPT);
         let header = |(name, value): (&str, &str)| (name.to_owned(), value.as_bytes().to_vec());
         let own = own.into_iter().chain(browser).map(header);
         Self {
@@ -70,8 +70,8 @@ impl Scenario {
         }
     }
 
-    /// The question for the core. `asks` tells whether clients are scenario for a certificate: whoever does not say which
-    /// one is shown then shows none.
+    /// Builds the question for the core. `asks` says whether clients are asked for a certificate: then one that is not
+    /// specified is missing.
     pub(crate) fn question(&self, asks: bool) -> Question<'_> {
         let certificate = match &self.certificate {
             None if asks => ClientCertificate::Missing,
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_asks_unless_the_headers_tell_otherwise() {
+    fn the_client_is_a_browser_unless_the_headers_say_otherwise() {
         assert!(values(&scenario(&[]), "accept")[0].contains("text/html"));
         assert_eq!(values(&scenario(&[("accept", "*/*")]), "accept"), ["*/*"]);
         assert!(values(&scenario(&[("sec-fetch-mode", "cors")]), "accept").is_empty());

@@ -1,4 +1,4 @@
-//! A moment, as a person writes it.
+//! Parses and formats times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use jetway_core::time::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// Reads a date with a time, such as `2026-11-24T08:00` (in UTC) or `2026-11-24T08:00:00+01:00` (RFC 3339).
+/// Parses a date with a time, such as `2026-11-24T08:00` (in UTC) or `2026-11-24T08:00:00+01:00` (RFC 3339).
 pub(crate) fn read_timestamp(text: &str) -> Result<Timestamp, String> {
     let seconds = match text.parse::<jiff::Timestamp>() {
         Ok(instant) => Some(instant.as_second()),
@@ -26,18 +26,18 @@ pub(crate) fn read_timestamp(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("`{text}` is before 1970"))
 }
 
-/// The moment as it is format_timestamp: `2026-11-24T08:00:00Z`.
-pub(crate) fn format_timestamp(moment: Timestamp) -> String {
-    i64::try_from(moment.0)
+/// Formats a time as `2026-11-24T08:00:00Z`.
+pub(crate) fn format_timestamp(time: Timestamp) -> String {
+    i64::try_from(time.0)
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
         .map_or_else(
-            || format!("{} seconds after 1970", moment.0),
+            || format!("{} seconds after 1970", time.0),
             |instant| instant.to_string(),
         )
 }
 
-/// The wall clock.
+/// Returns the time of the system's clock.
 pub(crate) fn now() -> Timestamp {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(elapsed.map_or(0, |elapsed| elapsed.as_secs()))
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_with_and_without_an_offset() {
+    fn times_with_and_without_an_offset() {
         for text in [
             "2026-11-24T08:00",
             "2026-11-24 08:00",
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_told_so() {
+    fn invalid_times_are_refused() {
         for text in [
             "",
             "tomorrow",

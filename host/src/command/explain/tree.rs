@@ -1,4 +1,4 @@
-//! An explanation as a person reads it.
+//! Renders an explanation for people.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use jetway_core::explain::{
 
 use crate::terminal::{Styles, escape_controls};
 
-/// Most criteria of one term that are shown: nobody reads more of them, and a policy may have a hundred thousand.
+/// Most criteria of one term that are shown: a policy may have a hundred thousand.
 const MAX_CRITERIA: usize = 100;
 /// Width up to which criteria are aligned with each other, in characters.
 const MAX_ALIGNED: usize = 60;
 
-/// Lines about the decision, the route and the policy, without a last line break.
+/// Renders the decision, the route and the policy, without a last line break.
 ///
-/// `destination` says where the route leads.
+/// `destination` is the target of the route.
 pub(crate) fn render(
     explanation: &Explanation,
     destination: Option<&str>,
@@ -42,7 +42,7 @@ pub(crate) fn render(
         ));
     }
     if let Some(seen) = explain_login(explanation) {
-        lines.push(render_fact("visitor", seen, styles));
+        lines.push(render_fact("user", seen, styles));
     }
     if let Some(cockpit) = &explanation.cockpit {
         lines.push(render_fact("cockpit", &describe_cockpit(cockpit), styles));
@@ -55,7 +55,7 @@ pub(crate) fn render(
     lines.join("\n")
 }
 
-/// `deny: no route serves this address`.
+/// Renders the first line, such as `deny: no route serves this address`.
 fn render_headline(explanation: &Explanation, styles: Styles) -> String {
     let name = styles.strong(decision_word(explanation.decision));
     let decision = match explanation.decision {
@@ -70,7 +70,7 @@ fn render_headline(explanation: &Explanation, styles: Styles) -> String {
     }
 }
 
-/// The decision in one word, as the file of cases and the JSON have it.
+/// Returns the decision as one word, as in the file of cases and in the JSON.
 pub(crate) const fn decision_word(decision: ExplainedDecision) -> &'static str {
     match decision {
         ExplainedDecision::Allow => "allow",
@@ -83,7 +83,7 @@ fn render_fact(name: &str, text: &str, styles: Styles) -> String {
     format!("  {}  {}", styles.faint(format_args!("{name:<7}")), text)
 }
 
-/// `wiki  https://wiki.example.com → http://localhost:8080`.
+/// Renders a route, such as `wiki https://wiki.example.com → http://localhost:8080`.
 fn describe_route(route: Option<&ExplainedRoute>, destination: Option<&str>) -> String {
     let Some(route) = route else {
         return "none".to_owned();
@@ -95,7 +95,7 @@ fn describe_route(route: Option<&ExplainedRoute>, destination: Option<&str>) -> 
         format!("https://{from}")
     };
     let name = escape_controls(&route.name);
-    // A route without a name is named by its address.
+    // A route without a name is known by its address.
     let named = from.trim_start_matches("https://") != name;
     let mut text = if named {
         format!("{name}  {from}")
@@ -103,13 +103,13 @@ fn describe_route(route: Option<&ExplainedRoute>, destination: Option<&str>) -> 
         from
     };
     if let Some(destination) = destination {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, " → {}", escape_controls(destination));
     }
     text
 }
 
-/// What the summary does not tell: what becomes of others than a person with a browser.
+/// Describes how a login reaches clients other than browsers, which the summary does not cover.
 fn explain_login(explanation: &Explanation) -> Option<&'static str> {
     let redirected = (300..400).contains(&explanation.status);
     let to_sign_in = explanation.decision == ExplainedDecision::Login;
@@ -117,7 +117,7 @@ fn explain_login(explanation: &Explanation) -> Option<&'static str> {
         .then_some("sees the provider's sign-in page; a script, a form or a websocket gets 401")
 }
 
-/// ``as the Unix user `alice`, by `users`, with administrative access``.
+/// Describes the Unix user: ``as the Unix user `alice`, by `users`, with administrative access``.
 fn describe_cockpit(cockpit: &ExplainedCockpit) -> String {
     let (Some(user), Some(by)) = (&cockpit.user, cockpit.by) else {
         return "no Unix user: neither `users` nor `user_claim` nor `local_part_of` names one"
@@ -192,7 +192,7 @@ fn render_term(term: &ExplainedTerm, last: bool, pen: Pen) -> Vec<String> {
     lines
 }
 
-/// The criteria that are shown; of too many, those that hold come first.
+/// Selects the criteria that are shown; when there are too many, those that hold come first.
 fn select_criteria(criteria: &[ExplainedCriterion]) -> Vec<&ExplainedCriterion> {
     if criteria.len() <= MAX_CRITERIA {
         return criteria.iter().collect();
@@ -202,7 +202,7 @@ fn select_criteria(criteria: &[ExplainedCriterion]) -> Vec<&ExplainedCriterion> 
     holding.chain(others).take(MAX_CRITERIA).collect()
 }
 
-/// What it looked at and its reason: `mallory@example.com (email-unauthorized)`.
+/// Describes the value that a criterion evaluated, and its reason: `mallory@example.com (email-unauthorized)`.
 fn explain_criterion(criterion: &ExplainedCriterion) -> String {
     let (looked_at, reason) = (
         escape_controls(&criterion.looked_at),
@@ -225,11 +225,11 @@ fn describe_operator(operator: &str) -> &'static str {
     }
 }
 
-/// How the lines of one action are written.
+/// Draws the lines of one action.
 #[derive(Clone, Copy)]
 struct Pen {
     styles: Styles,
-    /// Whether what holds keeps people out.
+    /// Whether the action refuses when it holds.
     refuses: bool,
 }
 
@@ -302,7 +302,7 @@ allow: the policy permits it, and it goes to http://a or http://b:8080
     }
 
     #[test]
-    fn a_route_without_a_rule_says_so() {
+    fn a_route_without_a_rule_is_reported() {
         let told = told(json!({}), "", Value::Null);
         assert!(
             told.ends_with("  ✗ allow  no rule: nothing is allowed"),
@@ -312,7 +312,7 @@ allow: the policy permits it, and it goes to http://a or http://b:8080
     }
 
     #[test]
-    fn of_very_many_criteria_those_that_hold_are_shown() {
+    fn the_criteria_that_hold_are_shown_of_very_many() {
         let users: Vec<Value> = (0..1000).map(|n| json!({"user": n.to_string()})).collect();
         let told = told(json!({"allow": {"or": users}}), "", json!({"sub": "999"}));
         assert!(told.contains("├─ ✓ user: {is: \"999\"}"), "{told}");

@@ -1,11 +1,11 @@
-//! The visitor of a question: who is signed in, with which claims.
+//! The user of a hypothetical request, by their claims.
 
 use serde_json::{Map, Value};
 
-/// Claims that are one text, whatever the text looks like.
+/// Claims that are always one string, even if it looks like JSON.
 const TEXTS: [&str; 2] = ["sub", "email"];
 
-/// Reads `NAME=VALUE`. A value that is JSON is taken as that, but for `null`; anything else is a text.
+/// Parses `NAME=VALUE`. A value that is JSON other than `null` is read as JSON; anything else is a string.
 pub(crate) fn read_claim(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text
         .split_once('=')
@@ -20,21 +20,22 @@ pub(crate) fn read_claim(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), value))
 }
 
-/// Reads the address of `--as`.
+/// Parses the address of `--as`.
 pub(crate) fn read_email(text: &str) -> Result<String, String> {
     let parts = text.split_once('@');
     if parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty()) {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "`{text}` is not an address: write for example `alice@example.com`, or `--claim sub={text}` for somebody without one"
+            "`{text}` is not an email address: write for example `alice@example.com`, or `--claim sub={text}` for a user without one"
         ))
     }
 }
 
-/// The claims of a visitor with this address and these further claims; a claim that stands several times is a list.
+/// Builds the claims of a user with this address and these further claims; a claim that is given several times becomes a
+/// list.
 ///
-/// `None` when nobody is signed in.
+/// Returns `None` for an anonymous request.
 pub(crate) fn build_claims(
     email: Option<&str>,
     written: &[(String, Value)],
@@ -46,7 +47,7 @@ pub(crate) fn build_claims(
                 claims.insert(name.clone(), value.clone());
             }
             Some(_) if TEXTS.contains(&name.as_str()) => {
-                return Err(format!("the claim `{name}` stands twice"));
+                return Err(format!("duplicate claim `{name}`"));
             }
             Some(Value::Array(list)) => append_to(list, value),
             Some(single) => {
@@ -59,8 +60,7 @@ pub(crate) fn build_claims(
     complete_claims(email, claims)
 }
 
-/// The claims with what an address alone tells: `sub`, `email` and that the provider has verified it, unless they are
-/// there already.
+/// Adds the claims that follow from an address, unless they are given: `sub`, `email` and `email_verified`.
 pub(crate) fn complete_claims(
     email: Option<&str>,
     mut claims: Map<String, Value>,
@@ -78,11 +78,8 @@ pub(crate) fn complete_claims(
     }
     match claims.get("sub") {
         Some(Value::String(subject)) if !subject.is_empty() => Ok(Some(claims)),
-        Some(_) => Err("the claim `sub` must be a text, and not an empty one".to_owned()),
-        None => Err(
-            "nobody has these claims: say whose they are, by an address or by the claim `sub`"
-                .to_owned(),
-        ),
+        Some(_) => Err("the claim `sub` must be a string, and must not be empty".to_owned()),
+        None => Err("these claims have no user: add an address or the claim `sub`".to_owned()),
     }
 }
 
@@ -98,7 +95,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn visitor(email: Option<&str>, written: &[&str]) -> Result<Value, String> {
+    fn claims_of(email: Option<&str>, written: &[&str]) -> Result<Value, String> {
         let written: Vec<_> = written
             .iter()
             .map(|text| read_claim(text).unwrap())
@@ -107,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_json_or_text() {
+    fn values_are_json_or_strings() {
         for (text, expected) in [
             ("a=b", json!("b")),
             ("a=", json!("")),
@@ -131,31 +128,35 @@ mod tests {
 
     #[test]
     fn an_address_gives_subject_and_email() {
-        assert_eq!(visitor(None, &[]), Ok(Value::Null));
+        assert_eq!(claims_of(None, &[]), Ok(Value::Null));
         assert_eq!(
-            visitor(Some("a@b.test"), &["name=A"]),
+            claims_of(Some("a@b.test"), &["name=A"]),
             Ok(
                 json!({"sub": "a@b.test", "email": "a@b.test", "email_verified": true, "name": "A"})
             )
         );
         assert_eq!(
-            visitor(Some("a@b.test"), &["sub=u1", "email_verified=false"]),
+            claims_of(Some("a@b.test"), &["sub=u1", "email_verified=false"]),
             Ok(json!({"sub": "u1", "email": "a@b.test", "email_verified": false}))
         );
-        assert_eq!(visitor(None, &["sub=u1"]), Ok(json!({"sub": "u1"})));
+        assert_eq!(claims_of(None, &["sub=u1"]), Ok(json!({"sub": "u1"})));
     }
 
     #[test]
     fn repeated_claims_are_lists() {
-        let claims = visitor(None, &["sub=u", "g=a", "g=[\"b\",\"c\"]", "g=1"]);
+        let claims = claims_of(None, &["sub=u", "g=a", "g=[\"b\",\"c\"]", "g=1"]);
         assert_eq!(claims, Ok(json!({"sub": "u", "g": ["a", "b", "c", 1]})));
-        assert!(visitor(None, &["sub=u", "sub=v"]).is_err());
+        assert!(claims_of(None, &["sub=u", "sub=v"]).is_err());
     }
 
     #[test]
-    fn claims_belong_to_somebody() {
-        assert!(visitor(None, &["groups=a"]).unwrap_err().contains("`sub`"));
-        assert!(visitor(None, &["sub="]).is_err());
+    fn claims_need_a_user() {
+        assert!(
+            claims_of(None, &["groups=a"])
+                .unwrap_err()
+                .contains("`sub`")
+        );
+        assert!(claims_of(None, &["sub="]).is_err());
     }
 
     #[test]

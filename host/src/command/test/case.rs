@@ -1,4 +1,4 @@
-//! One case: a request, who makes it, and what should come of it.
+//! One case: a request, its user, and the expected decision.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::command::explain::{
     Address, OfflineGate, Scenario, complete_claims, make_header, now, read_method, read_timestamp,
 };
 
-/// Keys of a case that is scenario of a configuration file.
+/// Keys of a case that tests a configuration file.
 const KEYS: [&str; 9] = [
     "as",
     "at",
@@ -23,28 +23,28 @@ const KEYS: [&str; 9] = [
     "name",
     "request",
 ];
-/// Keys of its request, when that is an object.
+/// Keys of its request, when that is a map.
 const REQUEST_KEYS: [&str; 3] = ["headers", "method", "url"];
 
-/// One case, ready to be scenario.
+/// One case, ready to be evaluated.
 pub(super) struct Case<'a> {
     pub(super) scenario: Scenario,
     pub(super) expect: Expectation,
     pub(super) policy: CasePolicy<'a>,
 }
 
-/// What a case is scenario of.
+/// The policy that a case tests.
 pub(super) enum CasePolicy<'a> {
     /// The configuration file.
     File(&'a OfflineGate),
     /// A configuration of one route with the case's own policy.
     Own(Box<OfflineGate>),
-    /// The case's own policy, which is none; the text says why.
-    Nothing(String),
+    /// The case's own policy, which is invalid, and the reason.
+    Invalid(String),
 }
 
 impl<'a> Case<'a> {
-    /// Reads a case for a configuration file; `None` when something about it is wrong, as `findings` says.
+    /// Reads a case for a configuration file; `None` with problems in `findings` when the case is invalid.
     pub(super) fn read(
         value: &Value,
         path: &str,
@@ -79,7 +79,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// `expect` of a case; `own` tells whether the case brings its own policy.
+/// Reads `expect`; `own` says whether the case has its own policy.
 pub(super) fn read_expectation(
     fields: &Fields<'_>,
     own: bool,
@@ -98,13 +98,13 @@ pub(super) fn read_expectation(
     }
 }
 
-/// An IP address.
+/// Parses an IP address.
 pub(super) fn read_ip(text: &str) -> Result<IpAddr, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not an IP address"))
 }
 
-/// `headers` of an object: names, each with a text or a list of texts.
+/// Reads `headers` of a map: names, each with a string or a list of strings.
 pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<(String, Vec<u8>)> {
     let mut headers = Vec::new();
     for (name, value) in fields.map("headers", findings) {
@@ -117,7 +117,7 @@ pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<
             let read = match &value {
                 Value::String(text) => make_header(&name, text),
                 Value::Number(number) => make_header(&name, &number.to_string()),
-                _ => Err(format!("`{name}` takes a text")),
+                _ => Err(format!("`{name}` must be a string")),
             };
             match read {
                 Ok(header) => headers.push(header),
@@ -128,7 +128,7 @@ pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<
     headers
 }
 
-/// `request`: `GET https://app.example.com/`, or an object with `method`, `url` and `headers`.
+/// Reads `request`: `GET https://app.example.com/`, or a map with `method`, `url` and `headers`.
 fn read_request(
     fields: &Fields<'_>,
     headers: &mut Vec<(String, Vec<u8>)>,
@@ -157,13 +157,13 @@ fn read_request(
             method.zip(address)
         }
         Some(_) => {
-            findings.problem(&path, "`request` takes a text or an object", HELP);
+            findings.problem(&path, "`request` must be a string or a map", HELP);
             None
         }
     }
 }
 
-/// A method and an address with a space between them.
+/// Parses a method and a URL with a space between them.
 fn read_line(text: &str) -> Result<(String, Address), String> {
     let (method, address) = match text.trim().split_once(' ') {
         Some(parts) => parts,
@@ -172,7 +172,7 @@ fn read_line(text: &str) -> Result<(String, Address), String> {
     Ok((read_method(method)?, Address::read(address.trim())?))
 }
 
-/// `as` and `claims`: who is signed in.
+/// Reads `as` and `claims`, the user.
 fn read_claims(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String, Value>> {
     let email = fields.text("as", findings);
     let claims = fields.map("claims", findings);
@@ -263,7 +263,7 @@ mod tests {
                 json!({"request": request, "expect": "deny", "headers": {"a b": "c"}}),
                 "headers.a b",
             ),
-            (json!({"request": "GET", "expect": "deny"}), "names no host"),
+            (json!({"request": "GET", "expect": "deny"}), "has no host"),
             (
                 json!({"request": "app.test", "expect": "deny"}),
                 "`GET app.test`",
@@ -274,7 +274,7 @@ mod tests {
             ),
             (
                 json!({"request": 5, "expect": "deny"}),
-                "takes a text or an object",
+                "must be a string or a map",
             ),
         ] {
             let found = problems(&case);

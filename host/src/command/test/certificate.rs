@@ -1,4 +1,4 @@
-//! What a case says about the client's certificate.
+//! Reads the client's certificate of a case.
 
 use jetway_core::http::client_certificate::Certificate;
 use serde_json::Value;
@@ -24,7 +24,7 @@ const VECTOR_KEYS: [&str; 8] = [
     "valid",
 ];
 
-/// `missing`, `invalid`, or the parts of a valid certificate.
+/// Reads `missing`, `invalid`, or the parts of a valid certificate.
 pub(super) fn read_certificate(
     value: &Value,
     path: &str,
@@ -35,20 +35,20 @@ pub(super) fn read_certificate(
         Some("invalid") => Some(ClientCertificateInput::Invalid),
         Some(other) => {
             let help =
-                "write `missing`, `invalid`, or an object such as `{san_dns: laptop.example.com}`";
+                "write `missing`, `invalid`, or a map such as `{san_dns: laptop.example.com}`";
             findings.problem(path, format!("`{other}` is not a certificate"), help);
             None
         }
         None => {
             let fields = Fields::open(value, path, &KEYS, Unknown::Refused, findings)?;
-            Some(ClientCertificateInput::Valid(Box::new(certificate(
+            Some(ClientCertificateInput::Valid(Box::new(read_parts(
                 &fields, findings,
             ))))
         }
     }
 }
 
-/// The certificate of a case with its own policy: `ca_configured`, `presented`, `valid` and its parts.
+/// Reads the certificate of a case with its own policy: `ca_configured`, `presented`, `valid` and its parts.
 pub(super) fn read_flagged_certificate(
     value: &Value,
     path: &str,
@@ -57,7 +57,7 @@ pub(super) fn read_flagged_certificate(
     let fields = Fields::open(value, path, &VECTOR_KEYS, Unknown::Tolerated, findings)?;
     let mut flag = |key: &str| fields.flag(key, findings);
     let (scenario, presented, valid) = (flag("ca_configured"), flag("presented"), flag("valid"));
-    let certificate = certificate(&fields, findings);
+    let certificate = read_parts(&fields, findings);
     Some(if scenario == Some(false) {
         ClientCertificateInput::NotAsked
     } else if presented == Some(false) {
@@ -69,7 +69,7 @@ pub(super) fn read_flagged_certificate(
     })
 }
 
-fn certificate(fields: &Fields<'_>, findings: &mut Findings) -> Certificate {
+fn read_parts(fields: &Fields<'_>, findings: &mut Findings) -> Certificate {
     let mut text = |key: &str| {
         let text = fields.text(key, findings);
         text.unwrap_or_default().to_owned()
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vectors_flags_tell_the_state() {
+    fn the_flags_determine_the_state() {
         for (value, expected) in [
             (
                 json!({"ca_configured": false, "presented": true, "valid": true}),

@@ -1,6 +1,6 @@
-//! A case that brings its own policy, in the format of the policy language's test vectors.
+//! A case with its own policy, in the format of the policy language's test vectors.
 //!
-//! Beside `policy` (as text or as data) or `route` (keys of a route), it has `request`, `user` and `expect`.
+//! It has `policy` (a string or data) or `route` (keys of a route), and `request`, `user` and `expect`.
 
 use jetway_core::config::Config;
 use serde_json::{Map, Value, json};
@@ -28,22 +28,22 @@ const REQUEST_KEYS: [&str; 7] = [
 ];
 const USER_KEYS: [&str; 3] = ["claims", "email", "sub"];
 
-/// The host of a request that names none.
+/// The host of a request without one.
 const HOST: &str = "app.example.com";
-/// Where the case's route leads; nothing is sent there.
+/// The upstream of the case's route; nothing is sent to it.
 const UPSTREAM: &str = "http://127.0.0.1";
-/// Seals no session: a case's visitor needs none.
+/// A secret that seals no session, because a case needs none.
 const SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// Whether a case brings its own policy.
+/// Whether a case has its own policy.
 pub(super) fn is_policy_case(value: &Value) -> bool {
     ["policy", "route"]
         .iter()
         .any(|key| value.get(key).is_some())
 }
 
-/// Reads a case; `None` when something about it is wrong, as `findings` says. A policy that is wrong is none of these
-/// problems: it may be what the case expects.
+/// Reads a case; `None` with problems in `findings` when it is invalid. An invalid policy is not a problem, because the case
+/// may expect it.
 pub(super) fn read(value: &Value, path: &str, findings: &mut Findings) -> Option<Case<'static>> {
     let before = findings.problems.len();
     let fields = Fields::open(value, path, &KEYS, Unknown::Tolerated, findings)?;
@@ -59,7 +59,7 @@ pub(super) fn read(value: &Value, path: &str, findings: &mut Findings) -> Option
         Ok(policy) => build_gate(route, policy, &host)
             .map_err(|why| findings.problem(&fields.path_of("request"), why, ""))
             .ok()?,
-        Err(why) => CasePolicy::Nothing(why),
+        Err(why) => CasePolicy::Invalid(why),
     };
     Some(Case {
         scenario: Scenario { claims, ..scenario },
@@ -68,7 +68,7 @@ pub(super) fn read(value: &Value, path: &str, findings: &mut Findings) -> Option
     })
 }
 
-/// The request by nobody, and its host.
+/// Reads the request without its user, and returns its host as well.
 fn read_scenario(fields: &Fields<'_>, findings: &mut Findings) -> Option<(Scenario, String)> {
     let path = fields.path_of("request");
     let Some(value) = fields.value("request") else {
@@ -100,7 +100,7 @@ fn read_scenario(fields: &Fields<'_>, findings: &mut Findings) -> Option<(Scenar
     Some((scenario, host))
 }
 
-/// The visitor's claims with `sub` and `email`, which win.
+/// Reads the user's claims; `sub` and `email` take precedence.
 fn read_user(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String, Value>> {
     let path = fields.path_of("user");
     let value = fields.value("user")?;
@@ -112,8 +112,8 @@ fn read_user(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String,
         }
     }
     if claims.is_empty() {
-        let help = "write `null` for nobody";
-        findings.problem(&path, "a user without `sub` is nobody", help);
+        let help = "write `null` for an anonymous request";
+        findings.problem(&path, "a user must have `sub`", help);
         return None;
     }
     complete_claims(None, claims)
@@ -121,14 +121,14 @@ fn read_user(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String,
         .ok()?
 }
 
-/// The policy as data. A text is YAML, of which the first document counts; one that holds nothing is not a policy.
+/// Returns the policy as data. A string is YAML, of which only the first document counts; an empty one is not a policy.
 fn read_policy(value: Option<&Value>) -> Result<Option<Value>, String> {
     let Some(Value::String(text)) = value else {
         return Ok(value.cloned());
     };
     let first = first_document(text).to_owned();
     let parsed = YamlFile::parse("the policy".to_owned(), first, false)
-        .map_err(|fault| title(&fault.to_string()))?;
+        .map_err(|fault| first_message(&fault.to_string()))?;
     if let Some(duplicate) = parsed.find_duplicates().first() {
         return Err(duplicate.to_string());
     }
@@ -138,9 +138,9 @@ fn read_policy(value: Option<&Value>) -> Result<Option<Value>, String> {
     }
 }
 
-/// What stands before the second document of a YAML stream, which nobody reads.
+/// Returns the part of a YAML stream before its second document.
 ///
-/// A line that begins with `---` begins a document wherever it stands, even within a text (YAML 1.2 section 9.1.2).
+/// A line that begins with `---` begins a document anywhere, even within a string (YAML 1.2 section 9.1.2).
 fn first_document(text: &str) -> &str {
     let mut offset: usize = 0;
     let mut begun = false;
@@ -160,10 +160,10 @@ fn first_document(text: &str) -> &str {
     text
 }
 
-/// Puts one route with these keys and this policy to the question.
+/// Builds a gate of one route with these keys and this policy.
 ///
 /// # Errors
-/// A host of which no route can be made.
+/// A host that is invalid in a route.
 fn build_gate(
     mut route: Map<String, Value>,
     policy: Option<Value>,
@@ -172,7 +172,7 @@ fn build_gate(
     let defaults = [
         ("from", json!(format!("https://{host}"))),
         ("to", json!(UPSTREAM)),
-        // Whether websockets pass is not for a policy to say.
+        // A policy does not decide whether WebSockets pass.
         ("allow_websockets", json!(true)),
     ];
     for (key, value) in defaults {
@@ -198,23 +198,23 @@ fn build_gate(
     let mut problems = refused.problems.iter();
     match problems.clone().find(|problem| of_ours(&problem.path)) {
         Some(problem) => Err(format!(
-            "no route can be made of the host `{host}`: {}",
+            "the host `{host}` is invalid in a route: {}",
             problem.message
         )),
         None => {
             let first = problems.next().map(ToString::to_string);
             let first = first.unwrap_or_default();
-            // The list with its one route is not the case's own.
+            // The list with its one route is not part of the case.
             let first = first
                 .trim_start_matches("routes[0]")
                 .trim_start_matches(['.', ':', ' ']);
-            Ok(CasePolicy::Nothing(first.to_owned()))
+            Ok(CasePolicy::Invalid(first.to_owned()))
         }
     }
 }
 
-/// The first line of a report, without its level.
-fn title(report: &str) -> String {
+/// Returns the first line of a report, without its level.
+fn first_message(report: &str) -> String {
     let line = report.lines().next().unwrap_or_default();
     line.trim_start_matches("error: ").to_owned()
 }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_are_text_or_data_or_keys_of_a_route() {
+    fn policies_are_strings_or_data_or_keys_of_a_route() {
         assert!(is_policy("allow: {or: [accept: true]}"));
         assert!(is_policy("{\"allow\": {}}"));
         assert!(is_policy("{}"));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_invalid() {
+    fn a_value_that_is_not_a_policy_is_invalid() {
         for text in [
             "",
             "null",
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_case_is_told_so() {
+    fn problems_of_a_case_are_reported() {
         for (key, value, part) in [
             (
                 "request",
@@ -300,7 +300,7 @@ mod tests {
             ("request", Value::Null, "`request` is missing"),
             ("expect", json!("maybe"), "`maybe`"),
             ("user", json!({"claims": {"a": 1}}), "`sub`"),
-            ("user", json!({}), "is nobody"),
+            ("user", json!({}), "must have `sub`"),
         ] {
             let mut case = case(key, value);
             case["policy"] = json!("{}");
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn remarks_are_tolerated() {
         let mut case = case("policy", json!("{}"));
-        case["reviewed_by"] = json!("somebody");
+        case["reviewed_by"] = json!("a colleague");
         assert!(vector(&case).is_ok());
     }
 }

@@ -139,7 +139,7 @@ enum Bearer {
     Disabled,
     /// Nobody listens, or Cockpit may not ask.
     Unreachable,
-    /// `jetway-cockpit-session` was scenario, and has a fault of its own.
+    /// `jetway-cockpit-session` was asked, and has a fault of its own.
     Faulty,
     /// It was taken for an assertion.
     Open,

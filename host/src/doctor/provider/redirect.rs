@@ -61,7 +61,7 @@ pub(super) fn of_routes(subject: &Subject<'_>) -> Vec<String> {
     addresses
 }
 
-/// Which addresses the provider has to know, whether or not it can be scenario.
+/// Which addresses the provider has to know, whether or not it can be asked.
 pub(super) fn to_register(about: &str, redirects: &[String]) -> Finding {
     let shown: Vec<&str> = redirects
         .iter()
@@ -92,7 +92,7 @@ pub(super) async fn examine(
     for address in plain.take(MOST_TRIED) {
         findings.push(
             match authorization_address(address, settings, discovered, subject) {
-                Some(scenario) => attempt(address, &scenario, roots).await,
+                Some(asked) => attempt(address, &asked, roots).await,
                 None => Finding::warning(
                     CHECK,
                     address,
@@ -109,20 +109,20 @@ pub(super) async fn examine(
     findings
 }
 
-async fn attempt(redirect: &str, scenario: &Url, roots: &Roots) -> Finding {
-    let origin = Origin::of(scenario);
+async fn attempt(redirect: &str, asked: &Url, roots: &Roots) -> Finding {
+    let origin = Origin::of(asked);
     let Some((origin, connector)) =
         origin.and_then(|origin| Some((origin.clone(), connector(&origin.to_string(), roots)?)))
     else {
         return Finding::warning(
             CHECK,
             redirect,
-            "the provider's authorization endpoint cannot be scenario",
+            "the provider's authorization endpoint cannot be asked",
         );
     };
-    let path = match scenario.query() {
-        Some(query) => format!("{}?{query}", scenario.path()),
-        None => scenario.path().to_owned(),
+    let path = match asked.query() {
+        Some(query) => format!("{}?{query}", asked.path()),
+        None => asked.path().to_owned(),
     };
     let mut request = Request::new(Full::<Bytes>::default());
     *request.uri_mut() = path.parse().unwrap_or_default();
@@ -252,14 +252,14 @@ fn authorization_address(
     let address = begin(subject, |attempt, _| {
         Some(authorization_url(settings, discovered, attempt, redirect))
     })?;
-    let mut scenario = address.clone();
+    let mut asked = address.clone();
     let others = address.query_pairs().filter(|(name, _)| name != "prompt");
-    scenario
+    asked
         .query_pairs_mut()
         .clear()
         .extend_pairs(others)
         .append_pair("prompt", "none");
-    Some(scenario)
+    Some(asked)
 }
 
 /// Begins a sign-in that nobody will finish, and does something with it; `None` without randomness.
@@ -373,7 +373,7 @@ idp_client_secret: secret
     }
 
     /// The parameters of the trial sign-in with a file.
-    fn scenario(rest: &str) -> Vec<(String, String)> {
+    fn asked(rest: &str) -> Vec<(String, String)> {
         with_subject(rest, |subject| {
             let settings = subject.config.provider.as_ref().unwrap();
             let endpoint = |name: &str| format!("{}/{name}", settings.issuer);
@@ -396,12 +396,12 @@ idp_client_secret: secret
     cockpit: {local_part_of: [test]}
 ";
 
-    /// The provider is scenario as at a sign-in, but for `prompt`: one that answers by a form refuses a request for another
+    /// The provider is asked as at a sign-in, but for `prompt`: one that answers by a form refuses a request for another
     /// way, and one that answers by a redirect need not know forms.
     #[test]
     fn the_trial_is_a_sign_in() {
         for (mode, expected) in [("form_post", Some("form_post")), ("query", None)] {
-            let pairs = scenario(&format!(
+            let pairs = asked(&format!(
                 "idp_response_mode: {mode}\nidp_request_params: {{prompt: login, hd: test}}\n{ROUTES}"
             ));
             let values = |wanted: &str| -> Vec<&str> {

@@ -13,7 +13,7 @@ use super::super::super::Subject;
 use super::super::super::finding::{Change, Finding};
 use super::super::super::visit::Visit;
 use super::{SEEN, program};
-use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, systemd_runs};
+use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, is_systemd_running};
 
 pub(super) const CHECK: &str = "cockpit-session-helper";
 /// Bytes of the helper's files, which it reads with the same limit.
@@ -116,14 +116,14 @@ fn start(layout: Layout) -> String {
 }
 
 fn of_unit(layout: Layout) -> Option<Finding> {
-    if !systemd_runs() {
+    if !is_systemd_running() {
         return None;
     }
-    let scenario = Command::new("systemctl")
+    let asked = Command::new("systemctl")
         .args(["is-active", "--quiet", SOCKET_UNIT])
         .status()
         .ok()?;
-    Some(if scenario.success() {
+    Some(if asked.success() {
         Finding::ok(CHECK, SOCKET_UNIT, "the unit is active")
     } else {
         Finding::failure(CHECK, SOCKET_UNIT, "the unit is not active")

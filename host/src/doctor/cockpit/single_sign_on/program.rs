@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::SEEN;
 use super::machine::{CHECK, set_up};
-use crate::cockpit::{HELPER, SERVICE_UNIT, changed_by_others, systemd_runs};
+use crate::cockpit::{HELPER, SERVICE_UNIT, find_changeable, is_systemd_running};
 use crate::doctor::finding::{Change, Finding};
 
 /// Permissions to run a file.
@@ -14,16 +14,16 @@ const EXECUTABLE: u32 = 0o111;
 
 /// Whether the program can be started; `None` where systemd does not run or does not know the unit.
 pub(super) fn examine() -> Option<Finding> {
-    if !systemd_runs() {
+    if !is_systemd_running() {
         return None;
     }
     // Of an instance, because the unit itself is a template. systemd knows what its drop-in files change.
     let instance = SERVICE_UNIT.replace('@', "@doctor");
-    let scenario = Command::new("systemctl")
+    let asked = Command::new("systemctl")
         .args(["show", "--property=ExecStart", "--value", &instance])
         .output()
         .ok()?;
-    let program = program_of(&String::from_utf8_lossy(&scenario.stdout))?;
+    let program = program_of(&String::from_utf8_lossy(&asked.stdout))?;
     Some(of_program(&program))
 }
 
@@ -51,7 +51,7 @@ fn of_program(path: &Path) -> Finding {
             .seen(SEEN)
             .change(install(&about));
     }
-    match changed_by_others(path) {
+    match find_changeable(path) {
         Ok(None) => Finding::ok(CHECK, &about, "the program is there, and root's alone"),
         Ok(Some(place)) => of_open_place(path, &place),
         Err(error) => Finding::warning(
