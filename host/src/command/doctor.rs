@@ -43,7 +43,7 @@ enum Format {
 pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let inspection = super::check::inspect(&args.config);
     let name = args.config.display().to_string();
-    let mut findings = doctor::of_file(&name, &inspection);
+    let mut findings = doctor::examine_file(&name, &inspection);
     if let Some(config) = inspection.config() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let subject = Subject {
@@ -65,8 +65,8 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     }
     let report = Report::new(&name, findings);
     let printed = match args.format {
-        Format::Text => super::print(report.text().as_bytes()),
-        Format::Json => super::print(format!("{}\n", report.json()?).as_bytes()),
+        Format::Text => super::print(report.render_text().as_bytes()),
+        Format::Json => super::print(format!("{}\n", report.render_json()?).as_bytes()),
     };
     if report.is_ok() {
         printed

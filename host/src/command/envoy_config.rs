@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use jetway_envoy_config::{Options, bootstrap};
+use jetway_envoy_config::{Options, generate_bootstrap};
 
 use crate::config;
 
@@ -34,5 +34,5 @@ pub(crate) fn run(args: &EnvoyConfigArgs) -> anyhow::Result<()> {
         module_path,
         ..Options::default()
     };
-    super::print(bootstrap(&loaded.config, &loaded.file, &options)?.as_bytes())
+    super::print(generate_bootstrap(&loaded.config, &loaded.file, &options)?.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Configuration files of unit tests.
+//! Configuration files for unit tests.
 
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ pub(super) fn file(text: &str) -> TestFile {
 }
 
 impl TestFile {
-    /// Reads it.
+    /// Reads the file.
     pub(super) fn inspect(&self) -> Inspection {
         jetway_config_file::inspect(&self.0.path().join("jetway.yaml"))
     }

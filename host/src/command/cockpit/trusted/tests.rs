@@ -12,7 +12,7 @@ fn cockpit(host: &str, to: &str) -> Value {
 fn told(routes: &Value, names: &[&str]) -> Result<Vec<String>, String> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let config = sample::config(routes, ":443");
-    let routes = super::select_routes(&config, &names).map_err(|error| error.to_string())?;
+    let routes = select_routes(&config, &names).map_err(|error| error.to_string())?;
     audiences(&routes).map_err(|error| error.to_string())
 }
 

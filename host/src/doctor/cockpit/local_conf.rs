@@ -2,30 +2,29 @@
 
 use std::path::PathBuf;
 
-use super::super::Subject;
-use super::super::finding::Change;
-use super::super::visit::Visit;
 use crate::cockpit::CockpitConf;
+use crate::doctor::finding::Change;
+use crate::doctor::upstream_probe::UpstreamProbe;
 use jetway_config_file::file;
 
-/// Bytes of a `cockpit.conf`: a long one has some hundred lines.
+/// Most bytes of a `cockpit.conf`: a long one has some hundred lines.
 const MAX_CONF: u64 = 64 * 1024;
-/// Where the file is on other machines.
+/// The path of the file on other machines.
 const USUAL: &str = "/etc/cockpit/cockpit.conf";
 
-/// The file as far as it can be read from here.
-pub(super) struct Local {
+/// The file, if it can be read from this machine.
+pub(super) struct LocalConf {
     path: PathBuf,
     here: bool,
     conf: Option<CockpitConf>,
 }
 
-impl Local {
-    /// Reads it, if the upstream is on this machine.
-    pub(super) fn of(visit: &Visit<'_>, subject: &Subject<'_>) -> Self {
-        let here = visit.endpoint.origin.is_loopback();
+impl LocalConf {
+    /// Reads the file, if the upstream is on this machine.
+    pub(super) fn of(probe: &UpstreamProbe<'_>) -> Self {
+        let here = probe.endpoint.origin.is_loopback();
         let path = if here {
-            subject.cockpit_conf.to_owned()
+            probe.subject.cockpit_conf.to_owned()
         } else {
             USUAL.into()
         };
@@ -35,7 +34,7 @@ impl Local {
             let bytes = file::read("file", &path, MAX_CONF).ok();
             bytes.map(|bytes| CockpitConf::parse(&String::from_utf8_lossy(&bytes)))
         } else {
-            // A file that is not there says nothing, which is known too.
+            // A missing file is the same as an empty one.
             Some(CockpitConf::default())
         };
         Self { path, here, conf }
@@ -46,13 +45,13 @@ impl Local {
         self.here
     }
 
-    /// The file, when it can be read.
+    /// Returns the file, when it can be read.
     pub(super) const fn file(&self) -> Option<&CockpitConf> {
         self.conf.as_ref()
     }
 
-    /// A change in a section of the file: at the key, else at the section, else anywhere.
-    pub(super) fn conf(&self, section: &str, key: &str, what: &str) -> Change {
+    /// Creates a change in a section of the file: at the key, else at the section, else anywhere.
+    pub(super) fn change_in(&self, section: &str, key: &str, what: &str) -> Change {
         let conf = self.conf.as_ref();
         let line = conf.and_then(|conf| {
             let key = conf.value(section, key).map(|written| written.line);
