@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jetway_core::contract::SIGNED_OUT_PATH;
 
-use super::AnsweredNo;
+use super::CheckFailed;
 use super::check::{self, CheckArgs};
 use super::doctor::{self, DoctorArgs};
-use crate::doctor::redirect_uris;
+use crate::doctor::collect_redirect_uris;
 use answers::Answers;
 use prompt::{NoTerminal, Terminal};
 
@@ -78,7 +78,7 @@ pub(crate) struct InitArgs {
 /// Gathers the answers, writes the files, examines them and prints the next steps.
 ///
 /// # Errors
-/// A missing answer, a file that exists or cannot be written, and [`AnsweredNo`] when the check or the doctor finds a failure.
+/// A missing answer, a file that exists or cannot be written, and [`CheckFailed`] when the check or the doctor finds a failure.
 pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     let answers = if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         Answers::gather(args, &mut Terminal)
@@ -87,14 +87,14 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     }?;
     files::write(&args.folder, &answers)?;
     let file = args.folder.join(FILE);
-    let redirects = check::inspect(&file).config().map(redirect_uris);
+    let redirects = check::inspect(&file).config().map(collect_redirect_uris);
     super::print(written(&file, &answers, &redirects.unwrap_or_default()).as_bytes())?;
     let is_sound = examine(args, &file)?;
     super::print(next_steps(&file, &answers).as_bytes())?;
     if is_sound {
         Ok(())
     } else {
-        Err(AnsweredNo.into())
+        Err(CheckFailed.into())
     }
 }
 
@@ -132,7 +132,7 @@ fn examine(args: &InitArgs, file: &Path) -> anyhow::Result<bool> {
 fn passes(result: anyhow::Result<()>) -> anyhow::Result<bool> {
     match result {
         Ok(()) => Ok(true),
-        Err(error) if error.is::<AnsweredNo>() => Ok(false),
+        Err(error) if error.is::<CheckFailed>() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::answers::Answers;
 use super::{FILE, yaml};
-use crate::command::keygen::new_secret;
+use crate::command::keygen::make_secret;
 use crate::new_file::{Access, create_new};
 
 /// File of the secret that seals sessions.
@@ -22,7 +22,7 @@ pub(super) const CLIENT_SECRET: &str = "client-secret";
 pub(super) fn write(folder: &Path, answers: &Answers) -> anyhow::Result<()> {
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot create the folder `{}`", folder.display()))?;
-    let cookie_secret = new_secret()?;
+    let cookie_secret = make_secret()?;
     let absolute = std::path::absolute(folder)
         .with_context(|| format!("cannot resolve `{}`", folder.display()))?;
     let text = yaml::render(answers, &absolute);
