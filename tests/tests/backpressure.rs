@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use jetway_tests::{APP, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{APP, Route, Scene, Upstream, eventually, on_both_proxies};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-on_both_bodies!(n_13_a_client_without_a_window_makes_nobody_hoard);
+on_both_proxies!(n_13_a_client_without_a_window_makes_nobody_hoard);
 
 /// Answers that are asked for at once on one connection.
 const STREAMS: usize = 40;

@@ -1,9 +1,9 @@
 //! Routes with several upstreams.
 
 use anyhow::Result;
-use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(requests_are_spread_by_weight);
+on_both_proxies!(requests_are_spread_by_weight);
 
 /// How far a share may be off: each thread of a proxy keeps its own turn, which it begins anywhere.
 const TOLERANCE: usize = 6;

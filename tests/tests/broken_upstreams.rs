@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
-use jetway_tests::{APP, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, Route, Scene, Upstream, on_both_proxies};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-on_both_bodies!(
+on_both_proxies!(
     upstreams_that_break_off_are_told_from_those_that_speak_no_http,
     n_19_n_20_answers_without_one_meaning_are_no_answers,
 );

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
-use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(
+on_both_proxies!(
     trusted_proxies_name_the_client,
     the_proxy_protocol_names_the_client,
     n_18_upstreams_hear_of_the_client_from_trusted_proxies_only,

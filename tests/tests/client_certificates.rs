@@ -4,10 +4,10 @@ use anyhow::Result;
 use http::HeaderMap;
 use http::Method;
 use jetway_tests::{
-    ALICE, APP, Authority, Dialer, Issued, Route, Scene, Upstream, inline, on_both_bodies,
+    ALICE, APP, Authority, Dialer, Issued, Route, Scene, Upstream, inline, on_both_proxies,
 };
 
-on_both_bodies!(visitors_show_certificates);
+on_both_proxies!(visitors_show_certificates);
 
 /// The status of an anonymous answer, or nothing when the connection ends without one.
 async fn status(scene: &Scene, dialer: &Dialer, path: &str) -> Result<Option<u16>> {

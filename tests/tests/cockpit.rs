@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, Browser, COCKPIT, Cockpit, MALLORY, Port, Proxy, Route, Scene, Task, UnixUser,
-    on_both_bodies,
+    ALICE, Browser, BrowserRun, COCKPIT, Cockpit, MALLORY, Port, Proxy, Route, Scene, Task,
+    UnixUser, on_both_proxies,
 };
 use serde_json::Value;
 
-on_both_bodies!(
+on_both_proxies!(
     cockpit_logs_in_and_runs_a_command,
     a_person_uses_the_terminal_in_a_browser,
     a_person_without_permission_sees_why_and_signs_out,
@@ -54,10 +54,18 @@ async fn a_person_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()
     let user = UnixUser::create()?;
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/system/terminal")?;
-    let name = format!("terminal-{}", scene.body.name());
+    let name = format!("terminal-{}", scene.kind.name());
     for browser in Browser::ALL {
         let report = browser
-            .perform(scene, &url, Some(ALICE), Task::Terminal(&user), &name)
+            .perform(
+                scene,
+                BrowserRun {
+                    url: &url,
+                    account: Some(ALICE),
+                    task: Task::Terminal(&user),
+                    name: &name,
+                },
+            )
             .await?;
         judge_terminal(&report, &user)?;
     }
@@ -93,10 +101,18 @@ fn judge_terminal(report: &Value, user: &UnixUser) -> Result<()> {
 async fn a_person_without_permission_sees_why_and_signs_out(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/")?;
-    let name = format!("refusal-{}", scene.body.name());
+    let name = format!("refusal-{}", scene.kind.name());
     for browser in Browser::ALL {
         let report = browser
-            .perform(scene, &url, Some(MALLORY), Task::Refusal, &name)
+            .perform(
+                scene,
+                BrowserRun {
+                    url: &url,
+                    account: Some(MALLORY),
+                    task: Task::Refusal,
+                    name: &name,
+                },
+            )
             .await?;
         judge_refusal(&report)?;
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use jetway_tests::{
-    Body, Cockpit, CockpitSession, Port, Scene, SessionKey, UnixUser, Visitor, eventually, run,
-    within,
+    Cockpit, CockpitSession, Port, ProxyKind, Scene, SessionKey, UnixUser, Visitor, eventually,
+    run, within,
 };
 use url::Url;
 
@@ -61,7 +61,7 @@ impl Server {
 fn an_assertion_opens_a_session_without_a_password() -> Result<()> {
     run(
         "an_assertion_opens_a_session_without_a_password",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;
@@ -101,7 +101,7 @@ fn an_assertion_opens_a_session_without_a_password() -> Result<()> {
 fn cockpit_tells_refusals_apart() -> Result<()> {
     run(
         "cockpit_tells_refusals_apart",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;
@@ -145,7 +145,7 @@ fn cockpit_tells_refusals_apart() -> Result<()> {
 fn cockpit_ends_with_the_session_at_the_proxy() -> Result<()> {
     run(
         "cockpit_ends_with_the_session_at_the_proxy",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;

@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Browser, COCKPIT, Cockpit, CockpitSession, DUMMY, MALLORY, Person, Port, Proxy,
-    Response, Route, Scene, Task, UnixUser, Visitor, on_both_bodies,
+    ALICE, BOB, Browser, BrowserRun, COCKPIT, Cockpit, CockpitSession, DUMMY, MALLORY, Person,
+    Port, Proxy, Response, Route, Scene, Task, UnixUser, Visitor, on_both_proxies,
 };
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     visitors_become_their_unix_users,
     a_live_cookie_serves_only_the_visitor_it_was_made_for,
     whoever_has_no_unix_user_is_told_so,
@@ -135,7 +135,15 @@ async fn a_live_cookie_serves_only_the_visitor_it_was_made_for(scene: &mut Scene
 async fn whoever_has_no_unix_user_is_told_so(scene: &mut Scene) -> Result<()> {
     let desk = Desk::open(scene).await?;
     let report = Browser::Chromium
-        .perform(scene, &desk.base, Some(MALLORY), Task::Refusal, "unmapped")
+        .perform(
+            scene,
+            BrowserRun {
+                url: &desk.base,
+                account: Some(MALLORY),
+                task: Task::Refusal,
+                name: "unmapped",
+            },
+        )
         .await?;
     let text = report["text"].as_str().context("the page's text")?;
     ensure!(
@@ -175,7 +183,7 @@ async fn signs_on_once(scene: &Scene, browser: Browser, account: &str, access: &
     } else {
         &desk.bob.name
     };
-    let name = format!("single-sign-on-{}", scene.body.name());
+    let name = format!("single-sign-on-{}", scene.kind.name());
     Person {
         account,
         user,

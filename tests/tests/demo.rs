@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
     ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, Visitor,
-    eventually, output_of, run_bodiless,
+    eventually, output_of, run_without_proxy,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -143,7 +143,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 
 #[test]
 fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let mut demo = Demo::start(true).await?;
         let user = UnixUser::create()?;
 
@@ -198,7 +198,7 @@ fn demo_accounts() -> Result<Vec<String>> {
 
 #[test]
 fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         // As `make demo` starts it for root.
         let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
         let said = demo.process.log();
@@ -242,7 +242,7 @@ fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
 
 #[test]
 fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let mut demo = Demo::start_with(true, &["--password"]).await?;
         let said = demo.process.log();
         ensure!(said.contains("Cockpit's own login page"), "{said}");
@@ -266,7 +266,7 @@ fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
 
 #[test]
 fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let demo = Demo::start(false).await?;
         let said = demo.process.log();
         ensure!(

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 use http::header::{DATE, HeaderValue};
 use jetway_tests::{
-    ALICE, APP, Body, Diagnosis, HostileProvider, Port, Route, Scene, Upstream, ensure_told,
+    ALICE, APP, Diagnosis, HostileProvider, Port, ProxyKind, Route, Scene, Upstream, ensure_told,
     json_answer, run,
 };
 use serde_json::Value;
@@ -14,7 +14,7 @@ use url::Url;
 fn a_running_jetway_is_recognised() -> Result<()> {
     run(
         "a_running_jetway_is_recognised",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
@@ -48,7 +48,7 @@ fn a_running_jetway_is_recognised() -> Result<()> {
 fn an_unregistered_host_is_named() -> Result<()> {
     run(
         "an_unregistered_host_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new("unregistered.localhost", &upstream.address())];
@@ -80,7 +80,7 @@ fn an_unregistered_host_is_named() -> Result<()> {
 fn a_wrong_secret_is_named_and_not_told() -> Result<()> {
     run(
         "a_wrong_secret_is_named_and_not_told",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             scene.secrets.client = "not-the-secret-of-this-client".to_owned();
@@ -99,7 +99,7 @@ fn a_wrong_secret_is_named_and_not_told() -> Result<()> {
 fn a_silent_provider_and_upstream_are_named() -> Result<()> {
     run(
         "a_silent_provider_and_upstream_are_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             scene.provider.stop();
             let nobody = Port::reserve()?;
@@ -125,7 +125,7 @@ fn a_silent_provider_and_upstream_are_named() -> Result<()> {
 fn another_issuer_is_named() -> Result<()> {
     run(
         "another_issuer_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let (file, variables) = scene.file(&[Route::new(APP, &upstream.address())])?;
@@ -146,7 +146,7 @@ fn another_issuer_is_named() -> Result<()> {
 fn a_clock_that_is_wrong_is_named() -> Result<()> {
     run(
         "a_clock_that_is_wrong_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let provider = HostileProvider::start(ALICE).await?;
@@ -178,7 +178,7 @@ fn a_clock_that_is_wrong_is_named() -> Result<()> {
 fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
     run(
         "a_certificate_without_a_known_authority_is_warned_of",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
@@ -218,7 +218,7 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
 fn another_program_on_the_port_is_named() -> Result<()> {
     run(
         "another_program_on_the_port_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
@@ -242,7 +242,7 @@ fn another_program_on_the_port_is_named() -> Result<()> {
 fn an_upstream_with_an_unknown_certificate_is_named() -> Result<()> {
     run(
         "an_upstream_with_an_unknown_certificate_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let authority = jetway_tests::Authority::create("nobody's")?;
             let upstream =

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 use jetway_tests::{
-    ALICE, APP, Glewlwyd, MALLORY, Route, Scene, Upstream, eventually, on_both_bodies,
+    ALICE, APP, Glewlwyd, MALLORY, Route, Scene, Upstream, eventually, on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     permitted_people_of_glewlwyd_reach_the_application,
     others_of_glewlwyd_do_not,
     glewlwyd_is_asked_once_with_each_refresh_token,

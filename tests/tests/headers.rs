@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use jetway_tests::{ALICE, APP, BOB, Body, Route, Scene, Upstream, Visitor, on_both_bodies};
+use jetway_tests::{ALICE, APP, BOB, ProxyKind, Route, Scene, Upstream, Visitor, on_both_proxies};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     claims_of_the_client_do_not_reach_the_upstream,
     aliases_of_claims_do_not_reach_the_upstream,
     what_only_proxies_state_does_not_reach_the_upstream,
@@ -263,7 +263,7 @@ async fn the_upstream_learns_the_public_address(scene: &mut Scene) -> Result<()>
         "a client's word is not taken"
     );
     assert!(
-        scene.body == Body::Envoy || client.is_loopback(),
+        scene.kind == ProxyKind::Envoy || client.is_loopback(),
         "{client}"
     );
     assert_eq!(seen.values("x-forwarded-proto"), [b"https"]);

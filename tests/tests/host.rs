@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use jetway_tests::{ALICE, APP, Body, Placement, Route, Scene, Upstream, run};
+use jetway_tests::{ALICE, APP, Placement, ProxyKind, Route, Scene, Upstream, run};
 
 #[test]
 fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
     run(
         "secrets_may_stand_in_the_file_or_beside_it",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let url = scene.url(APP, "/")?;
@@ -35,7 +35,7 @@ fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
 fn idle_connections_do_not_block_new_clients() -> Result<()> {
     run(
         "idle_connections_do_not_block_new_clients",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             scene.open_files = Some(256);
             let upstream = Upstream::start("app").await?;
@@ -78,7 +78,7 @@ fn idle_connections_do_not_block_new_clients() -> Result<()> {
 fn the_host_stops_when_told() -> Result<()> {
     run(
         "the_host_stops_when_told",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let mut proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;

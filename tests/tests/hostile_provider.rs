@@ -9,13 +9,13 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
     ALICE, APP, Asked, BOB, Canary, Ending, HostileProvider, MALLORY, OTHER, Proxy, Response,
-    Route, Scene, SignedBy, Upstream, Visitor, ending, json_answer, on_both_bodies, part,
+    Route, Scene, SignedBy, Upstream, Visitor, ending, json_answer, on_both_proxies, part,
     redirect_to, text_answer,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     people_of_this_provider_sign_in,
     people_of_github_sign_in_by_their_verified_primary_address,
     j_01_and_others_forged_tokens_open_no_session,

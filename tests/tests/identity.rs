@@ -4,13 +4,13 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, Assertion, Authority, BOB, OTHER, Route, Scene, Seen, Upstream, Visitor,
-    on_both_bodies,
+    ALICE, APP, Assertion, Authority, BOB, OTHER, Parties, Route, Scene, Seen, Upstream, Visitor,
+    on_both_proxies,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     upstreams_learn_who_the_visitor_is,
     a_user_cannot_change_what_is_told_of_the_groups,
     a_signing_key_of_ones_own_signs_assertions,
@@ -66,7 +66,7 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
         assert_eq!(seen.value(name)?, value, "{name}");
     }
     let token = seen.value(ASSERTION)?;
-    let assertion = Assertion::verify(scene, token, &keys, APP, APP)?;
+    let assertion = Assertion::verify(scene, token, &keys, Parties::of_host(APP))?;
     let claims = &assertion.claims;
     assert_eq!(claims["email"], ALICE);
     assert_eq!(claims["sub"], ALICE);
@@ -90,7 +90,7 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
         ("other claims", with_other_claims(token)?),
     ] {
         assert!(
-            Assertion::verify(scene, &broken, &keys, APP, APP).is_err(),
+            Assertion::verify(scene, &broken, &keys, Parties::of_host(APP)).is_err(),
             "{what} would be believed"
         );
     }
@@ -168,7 +168,11 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     assert_eq!(seen.value("x-pomerium-claim-groups")?, "admins,staff");
     let keys = published_keys(&mut alice, &url).await?;
     let issuer = format!("https://{APP}/");
-    let first = Assertion::verify(scene, seen.value(ASSERTION)?, &keys, &issuer, APP)?;
+    let parties = Parties {
+        issuer: &issuer,
+        audience: APP,
+    };
+    let first = Assertion::verify(scene, seen.value(ASSERTION)?, &keys, parties)?;
     assert_eq!(first.claims["email"], ALICE);
 
     let other = scene.url(OTHER, "/")?;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, Body, Channel, MALLORY, Process, Proxy, Route, Scene, Upstream, eventually,
-    on_both_bodies, run, within,
+    ALICE, APP, Channel, MALLORY, Process, Proxy, ProxyKind, Route, Scene, Upstream, eventually,
+    on_both_proxies, run, within,
 };
 use tokio_tungstenite::tungstenite::Message;
 
-on_both_bodies!(n_14_repeated_refusals_of_one_client_are_summed_up);
+on_both_proxies!(n_14_repeated_refusals_of_one_client_are_summed_up);
 
 /// Far longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -54,7 +54,7 @@ fn a_reader_that_stands_still_stops_nothing() -> Result<()> {
 
 /// Runs the proxy with this standard error through everything that it does and logs.
 fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) -> Result<()> {
-    run(name, Body::Host, async |scene: &mut Scene| {
+    run(name, ProxyKind::Host, async |scene: &mut Scene| {
         let (_kept, errors) = errors()?;
         let upstream = Upstream::start("app").await?;
         // A key that is not used is a warning at each reading of the file.
@@ -151,7 +151,7 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
     let (told, summed) = counted(&proxy, decided, |line| !line.contains("access:")).await?;
     ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
     // Envoy's own access log has a line for each request, which nothing in the module can change.
-    if proxy.body == Body::Host {
+    if proxy.kind == ProxyKind::Host {
         let logged = |line: &str| line.contains("path=/nowhere");
         let (told, summed) = counted(&proxy, logged, |line| line.contains("access:")).await?;
         ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use http::header::RETRY_AFTER;
-use jetway_tests::{ALICE, APP, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{ALICE, APP, Route, Scene, Upstream, eventually, on_both_proxies};
 use serde_json::json;
 
-on_both_bodies!(
+on_both_proxies!(
     a_provider_that_is_down_at_the_start_may_come_later,
     a_request_waits_for_a_slow_provider,
     a_session_outlives_the_provider,

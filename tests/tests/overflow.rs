@@ -9,10 +9,10 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_proxies};
 use tokio::task::JoinSet;
 
-on_both_bodies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
+on_both_proxies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
 
 /// Active and pending requests of a route.
 const LIMIT: usize = 1_024 + 1_024;

@@ -4,14 +4,15 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    APP, Browser, MALLORY, Manner, Page, Port, Route, Scene, Task, Upstream, on_both_bodies,
+    APP, Browser, BrowserRun, MALLORY, Manner, Page, Port, Route, Scene, Task, Upstream,
+    on_both_proxies,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-on_both_bodies!(
+on_both_proxies!(
     every_page_is_fit_for_phones_keyboards_and_dark_rooms,
     outages_are_told_to_programs,
 );
@@ -101,9 +102,17 @@ async fn every_page_is_fit_for_phones_keyboards_and_dark_rooms(scene: &mut Scene
     let outages = Outages::begin().await?;
     let _proxy = scene.serve(&outages.routes).await?;
     let url = scene.url(APP, "/")?;
-    let name = format!("pages-{}", scene.body.name());
+    let name = format!("pages-{}", scene.kind.name());
     let findings = Browser::Chromium
-        .perform(scene, &url, Some(MALLORY), Task::Pages(&PAGES), &name)
+        .perform(
+            scene,
+            BrowserRun {
+                url: &url,
+                account: Some(MALLORY),
+                task: Task::Pages(&PAGES),
+                name: &name,
+            },
+        )
         .await?;
     let findings = findings.as_array().context("the report is a list")?;
     assert_eq!(findings.len(), 4 * PAGES.len());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    Authority, Body, Browser, COCKPIT, Cockpit, Dialer, Port, Process, Scene, Task, UnixUser,
-    Upstream, eventually, run,
+    Authority, Browser, BrowserRun, COCKPIT, Cockpit, Dialer, Port, Process, ProxyKind, Scene,
+    Task, UnixUser, Upstream, eventually, run,
 };
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
@@ -16,7 +16,7 @@ use url::Url;
 fn the_provider_counts_and_fails_as_told() -> Result<()> {
     run(
         "the_provider_counts_and_fails_as_told",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let jwks = Url::parse(&format!("{}/jwks", scene.provider.issuer()))?;
             let mut visitor = scene.visitor();
@@ -44,7 +44,7 @@ fn the_provider_counts_and_fails_as_told() -> Result<()> {
 fn the_upstream_records_and_echoes() -> Result<()> {
     run(
         "the_upstream_records_and_echoes",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let url = Url::parse(&upstream.address())?.join("/a?b")?;
@@ -69,7 +69,7 @@ fn the_upstream_records_and_echoes() -> Result<()> {
 fn an_upstream_with_tls_asks_for_certificates() -> Result<()> {
     run(
         "an_upstream_with_tls_asks_for_certificates",
-        Body::Host,
+        ProxyKind::Host,
         async |_: &mut Scene| {
             let (ours, others) = (Authority::create("ours")?, Authority::create("others")?);
             let identity = ours.issue(&["localhost"])?;
@@ -98,7 +98,7 @@ fn an_upstream_with_tls_asks_for_certificates() -> Result<()> {
 fn cockpit_runs_a_command() -> Result<()> {
     run(
         "cockpit_runs_a_command",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let user = UnixUser::create()?;
             let port = Port::reserve()?;
@@ -123,7 +123,7 @@ fn cockpit_runs_a_command() -> Result<()> {
 fn the_browsers_use_cockpits_terminal() -> Result<()> {
     run(
         "the_browsers_use_cockpits_terminal",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let user = UnixUser::create()?;
             let port = Port::reserve()?;
@@ -135,7 +135,15 @@ fn the_browsers_use_cockpits_terminal() -> Result<()> {
             for browser in Browser::ALL {
                 let task = Task::Terminal(&user);
                 let report = browser
-                    .perform(scene, &url, None, task, "terminal-alone")
+                    .perform(
+                        scene,
+                        BrowserRun {
+                            url: &url,
+                            account: None,
+                            task,
+                            name: "terminal-alone",
+                        },
+                    )
                     .await?;
                 let row = report["row"]
                     .as_str()
@@ -154,7 +162,7 @@ fn the_browsers_use_cockpits_terminal() -> Result<()> {
 fn a_process_ends_with_its_owner() -> Result<()> {
     run(
         "a_process_ends_with_its_owner",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let mark = scene.folder().join("mark");
             let mut command = Command::new("sh");

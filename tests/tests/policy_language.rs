@@ -4,10 +4,10 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, CAROL, MALLORY, Route, Scene, Upstream, Visitor, on_both_bodies,
+    ALICE, APP, BOB, CAROL, MALLORY, Route, Scene, Upstream, Visitor, on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     policies_look_at_claims,
     policies_look_at_requests_and_the_time,
 );
@@ -284,7 +284,7 @@ async fn policies_look_at_requests_and_the_time(scene: &mut Scene) -> Result<()>
     let mut visitor = scene.visitor();
     for (method, path, headers, expected) in ASKS {
         upstream.take();
-        let answer = ask(scene, &mut visitor, method, path, headers).await?;
+        let answer = ask(scene, &mut visitor, (method, path), headers).await?;
         assert_eq!(answer, expected, "{method} {path} {headers:?}");
         let reached = upstream.take().len();
         assert_eq!(
@@ -299,8 +299,7 @@ async fn policies_look_at_requests_and_the_time(scene: &mut Scene) -> Result<()>
 async fn ask(
     scene: &Scene,
     visitor: &mut Visitor,
-    method: &str,
-    path: &str,
+    (method, path): (&str, &str),
     headers: &[(&'static str, &'static str)],
 ) -> Result<u16> {
     let headers: HeaderMap = headers

@@ -9,12 +9,12 @@ use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
     ALICE, APP, BOB, HostileProvider, Response, Route, Scene, Told, Upstream, Visitor, eventually,
-    on_both_bodies, part, seconds,
+    on_both_proxies, part, seconds,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     n_03_programs_ask_first_and_end_with_the_browser,
     n_03_a_refused_renewal_ends_the_program,
     n_02_a_logout_covers_tokens_in_every_worker,
@@ -46,7 +46,7 @@ async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> 
         (None, None),
     ] {
         let fields = form.borrowed();
-        let answer = answer(&mut alice, &form.action, &fields, origin, site).await?;
+        let answer = answer(&mut alice, &form.action, &fields, (origin, site)).await?;
         let answer = answer.expect(403)?;
         assert!(answer.header("location").is_none());
     }
@@ -267,13 +267,12 @@ fn session_in(answer: &Response) -> Result<String> {
     Ok(session.context("the program's session")?.1.into_owned())
 }
 
-/// Answers a form as a page of another site does.
+/// Posts a form with these `Origin` and `Sec-Fetch-Site` headers, as a page of another site does.
 async fn answer(
     visitor: &mut Visitor,
     action: &Url,
     fields: &[(&str, &str)],
-    origin: Option<&'static str>,
-    site: Option<&'static str>,
+    (origin, site): (Option<&'static str>, Option<&'static str>),
 ) -> Result<Response> {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 use jetway_tests::{
-    ALICE, APP, MALLORY, Route, Scene, Told, Upstream, Visitor, eventually, on_both_bodies,
+    ALICE, APP, MALLORY, Route, Scene, Told, Upstream, Visitor, eventually, on_both_proxies,
 };
 use serde_json::json;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     twenty_requests_at_expiry_make_one_token_call,
     a_refused_renewal_ends_the_session,
     a_provider_that_is_away_signs_nobody_out,

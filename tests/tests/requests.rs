@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, COOKIE, HeaderMap, ORIGIN, SET_COOKIE};
 use http::{Method, Version};
 use jetway_tests::{
-    ALICE, APP, BOB, Body, Proxy, Route, Scene, Upstream, Visitor, eventually, on_both_bodies,
+    ALICE, APP, BOB, Proxy, ProxyKind, Route, Scene, Upstream, Visitor, eventually, on_both_proxies,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     policy_and_upstream_see_one_path,
     ordinary_paths_pass_unchanged,
     strange_requests_are_answered_here,
@@ -61,7 +61,7 @@ async fn policy_and_upstream_see_one_path(scene: &mut Scene) -> Result<()> {
     for path in DISGUISES {
         let answer = alice
             .dialer()
-            .raw(&url, &request(&alice, &url, "GET", path, "")?)
+            .raw(&url, &request(&alice, &url, &format!("GET {path}"), "")?)
             .await?
             .context("an answer")?;
         assert!(!answer.status.is_server_error(), "`{path}`: {answer:?}");
@@ -133,7 +133,7 @@ async fn ordinary_paths_pass_unchanged(scene: &mut Scene) -> Result<()> {
     for target in targets {
         let answer = alice
             .dialer()
-            .raw(&url, &request(&alice, &url, "GET", target, "")?)
+            .raw(&url, &request(&alice, &url, &format!("GET {target}"), "")?)
             .await?
             .context("an answer")?;
         assert_eq!(answer.status, 200, "`{target}`: {answer:?}");
@@ -156,7 +156,7 @@ async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
         format!("{head}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n").into_bytes()
     };
     let strange: Vec<(&str, Vec<u8>)> = vec![
-        ("TRACE", request(&alice, &url, "TRACE", "/", "")?),
+        ("TRACE", request(&alice, &url, "TRACE /", "")?),
         (
             "CONNECT",
             bare(format!("CONNECT {host} HTTP/1.1\r\nHost: {host}")),
@@ -164,7 +164,7 @@ async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
         ("no host", bare("GET / HTTP/1.1".to_owned())),
         (
             "two hosts",
-            request(&alice, &url, "GET", "/", "Host: evil.example\r\n")?,
+            request(&alice, &url, "GET /", "Host: evil.example\r\n")?,
         ),
         (
             "a user in the host",
@@ -176,17 +176,17 @@ async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
         ),
         (
             "another host in the target",
-            request(&alice, &url, "GET", "https://unknown.localhost/", "")?,
+            request(&alice, &url, "GET https://unknown.localhost/", "")?,
         ),
         (
             "a path without a slash",
-            request(&alice, &url, "GET", "admin", "")?,
+            request(&alice, &url, "GET admin", "")?,
         ),
         (
             "a space in the path",
-            request(&alice, &url, "GET", "/a b", "")?,
+            request(&alice, &url, "GET /a b", "")?,
         ),
-        ("half an escape", request(&alice, &url, "GET", "/a%2", "")?),
+        ("half an escape", request(&alice, &url, "GET /a%2", "")?),
         (
             "an old version",
             bare(format!("GET / HTTP/1.0\r\nHost: {host}")),
@@ -196,36 +196,34 @@ async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
             request(
                 &alice,
                 &url,
-                "POST",
-                "/",
+                "POST /",
                 "Content-Length: 1\r\nContent-Length: 2\r\n",
             )?,
         ),
         (
             "an unknown coding",
-            request(&alice, &url, "POST", "/", "Transfer-Encoding: xchunked\r\n")?,
+            request(&alice, &url, "POST /", "Transfer-Encoding: xchunked\r\n")?,
         ),
         (
             "a space before the colon",
-            request(&alice, &url, "GET", "/", "X-Any : 1\r\n")?,
+            request(&alice, &url, "GET /", "X-Any : 1\r\n")?,
         ),
         (
             "a null byte",
-            request(&alice, &url, "GET", "/", "X-Any: a\0b\r\n")?,
+            request(&alice, &url, "GET /", "X-Any: a\0b\r\n")?,
         ),
         (
             "70 KiB in one header",
             request(
                 &alice,
                 &url,
-                "GET",
-                "/",
+                "GET /",
                 &format!("X-Any: {}\r\n", "a".repeat(70 << 10)),
             )?,
         ),
         (
             "150 headers",
-            request(&alice, &url, "GET", "/", &"X-Any: 1\r\n".repeat(150))?,
+            request(&alice, &url, "GET /", &"X-Any: 1\r\n".repeat(150))?,
         ),
         ("not HTTP", b"\x16\x03\x01 hello\r\n\r\n".to_vec()),
     ];
@@ -333,9 +331,9 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
     ];
     for (lines, body) in cases {
         // Behind an ordinary request on one connection, too.
-        let ordinary = request(&alice, &url, "POST", "/first", "Content-Length: 5\r\n")?;
+        let ordinary = request(&alice, &url, "POST /first", "Content-Length: 5\r\n")?;
         let ordinary = String::from_utf8(ordinary)?.replace("Connection: close\r\n", "");
-        let strange = request(&alice, &url, "POST", "/second", "")?;
+        let strange = request(&alice, &url, "POST /second", "")?;
         let strange = strange.strip_suffix(b"\r\n").context("a head")?;
         let strange = [strange, lines.as_bytes(), body.as_bytes()].concat();
         let answer = alice.dialer().raw(&url, &strange).await?;
@@ -362,7 +360,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
         (CHUNKED.to_owned(), "0\r\n\nX: y\r\n\r\n".to_owned()),
     ];
     for (lines, body) in &hiding {
-        let first = request(&alice, &url, "POST", "/first", lines)?;
+        let first = request(&alice, &url, "POST /first", lines)?;
         let first = String::from_utf8(first)?.replace("Connection: close\r\n", "");
         for (strange, of_strange) in [
             ("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"),
@@ -371,7 +369,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
                 "0\r\n\r\n",
             ),
         ] {
-            let strange = request(&alice, &url, "POST", "/second", strange)?;
+            let strange = request(&alice, &url, "POST /second", strange)?;
             let both = [
                 first.as_bytes(),
                 body.as_bytes(),
@@ -388,7 +386,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
                 .with_context(|| format!("no end after {lines:?} {body:?}"))?;
             let answers = String::from_utf8_lossy(&answers).into_owned();
             assert!(
-                scene.body != Body::Host || answers.contains("HTTP/1.1 400 "),
+                scene.kind != ProxyKind::Host || answers.contains("HTTP/1.1 400 "),
                 "{lines:?}: {answers}"
             );
             let seen: Vec<String> = upstream.take().into_iter().map(|one| one.target).collect();
@@ -397,7 +395,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
             upstream.take();
         }
     }
-    if scene.body == Body::Host {
+    if scene.kind == ProxyKind::Host {
         let log = scene.logs().join("host.log");
         eventually("the log tells of them", LOGGED, async || {
             let log = std::fs::read_to_string(&log)?;
@@ -486,19 +484,13 @@ async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Visitor
 }
 
 /// A request of a signed-in visitor, byte by byte; `more` is further header lines.
-fn request(
-    visitor: &Visitor,
-    url: &Url,
-    method: &str,
-    target: &str,
-    more: &str,
-) -> Result<Vec<u8>> {
+fn request(visitor: &Visitor, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
     let (host, cookie) = (
         authority(url),
         visitor.cookies(url).context("the visitor has a session")?,
     );
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"
+        "{line} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"
     );
     Ok(head.into_bytes())
 }

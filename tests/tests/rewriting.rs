@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use http::Method;
-use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(
+on_both_proxies!(
     one_path_for_routes_policies_and_upstreams,
     paths_are_rewritten,
     hosts_are_rewritten

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use http::header::{LOCATION, REFERER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jetway_tests::{
-    ALICE, APP, Assertion, Manner, OTHER, Response, Route, Scene, Upstream, on_both_bodies,
+    ALICE, APP, Assertion, Manner, OTHER, Parties, Response, Route, Scene, Upstream,
+    on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     request_headers_are_set_and_removed,
     response_headers_are_set_and_rewritten,
     answers_with_a_cookie_of_ours_are_private,
@@ -79,7 +80,7 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
         .await?
         .expect(200)?
         .json()?;
-    let assertion = Assertion::verify(scene, seen.value("x-jwt")?, &keys, APP, APP)?;
+    let assertion = Assertion::verify(scene, seen.value("x-jwt")?, &keys, Parties::of_host(APP))?;
     assert_eq!(assertion.claims["email"], ALICE);
 
     // Without the header that a template refers to, and with bytes that are no text.

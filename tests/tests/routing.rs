@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 use http::Method;
 use jetway_tests::{
-    ALICE, APP, MALLORY, OTHER, Response, Route, Scene, Upstream, WILD, on_both_bodies,
+    ALICE, APP, MALLORY, OTHER, Response, Route, Scene, Upstream, WILD, on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     the_first_route_that_matches_is_taken,
     redirects_and_fixed_answers_come_after_the_policy,
 );

@@ -4,10 +4,10 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, Method};
-use jetway_tests::{ALICE, APP, OTHER, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{ALICE, APP, OTHER, Response, Route, Scene, Upstream, on_both_proxies};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     a_changed_cookie_is_no_session,
     a_cookie_of_another_host_is_no_session
 );

@@ -5,11 +5,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use jetway_tests::{
-    ALICE, APP, BOB, MALLORY, Response, Route, Scene, Upstream, Visitor, on_both_bodies,
+    ALICE, APP, BOB, MALLORY, Response, Route, Scene, Upstream, Visitor, on_both_proxies,
 };
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     permitted_visitors_reach_the_application,
     a_refused_visitor_learns_why_and_can_sign_out,
     nobody_gets_a_sign_in_or_a_plain_refusal,

@@ -1,10 +1,10 @@
 //! One host on which everybody signs in, for all routes.
 
 use anyhow::{Result, ensure};
-use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_proxies};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     one_sign_in_serves_all_hosts_and_one_sign_out_ends_it,
     nobody_else_can_use_a_ticket,
     n_07_no_ticket_leaves_for_a_port_that_no_route_has,

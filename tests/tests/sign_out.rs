@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
     ALICE, APP, BOB, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream, Visitor,
-    on_both_bodies,
+    on_both_proxies,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     signing_out_ends_every_copy_and_the_session_at_the_provider,
     another_site_signs_nobody_out,
     the_provider_ends_sessions_by_session_and_by_person,

@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
     ALICE, APP, BOB, Channel, Manner, OTHER, Proxy, Route, Scene, Told, Upstream, Visitor,
-    eventually, on_both_bodies, within,
+    eventually, on_both_proxies, within,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     a_sign_out_closes_the_websockets_of_that_session,
     a_renewed_session_keeps_its_websocket_open,
     a_refused_renewal_closes_the_websocket,

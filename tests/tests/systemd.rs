@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement,
-    Proxy, Release, Route, Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
+    ALICE, BOB, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement, Proxy,
+    ProxyKind, Release, Route, Scene, SessionKey, Visitor, eventually, on_both_proxies, run,
+    within,
 };
 use serde_json::Value;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     the_guide_leads_to_single_sign_on_with_debian_12,
     the_guide_leads_to_single_sign_on_with_backports,
 );
@@ -37,7 +38,7 @@ macro_rules! on_both_releases {
 
                 fn on(release: Release) -> Result<()> {
                     let name = format!("{}-{}", stringify!($scenario), release.name());
-                    run(&name, Body::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
+                    run(&name, ProxyKind::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
                 }
             }
         )+
@@ -250,7 +251,7 @@ async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) 
         (BOB, "bob", "Limited access", Browser::Firefox),
     ];
     for (account, user, access, browser) in people {
-        let name = format!("systemd-{}-{}", release.name(), scene.body.name());
+        let name = format!("systemd-{}-{}", release.name(), scene.kind.name());
         let person = Person {
             account,
             user,

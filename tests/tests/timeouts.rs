@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use jetway_tests::{APP, Manner, Route, Scene, Upstream, on_both_bodies, within};
+use jetway_tests::{APP, Manner, Route, Scene, Upstream, on_both_proxies, within};
 
-on_both_bodies!(a_silent_upstream_is_not_waited_for);
+on_both_proxies!(a_silent_upstream_is_not_waited_for);
 
 /// Far longer than any limit here, and shorter than the ones that hold when none is written.
 const OUTER: Duration = Duration::from_secs(20);

@@ -1,9 +1,11 @@
 //! TLS between the proxy and its upstreams.
 
 use anyhow::{Context as _, Result};
-use jetway_tests::{APP, Authority, Body, Issued, Route, Scene, Upstream, inline, on_both_bodies};
+use jetway_tests::{
+    APP, Authority, Issued, ProxyKind, Route, Scene, Upstream, inline, on_both_proxies,
+};
 
-on_both_bodies!(upstreams_are_believed_by_their_certificates);
+on_both_proxies!(upstreams_are_believed_by_their_certificates);
 
 /// What the scenario's routes differ in.
 struct Case<'a> {
@@ -35,9 +37,9 @@ async fn upstreams_are_believed_by_their_certificates(scene: &mut Scene) -> Resu
     std::fs::write(&other_file, others.pem())?;
     let [inline_pair, file_pair] = shown_certificates(scene, &client)?;
     // A key within the file would stand in Envoy's file, too.
-    let inline_pair = match scene.body {
-        Body::Host => inline_pair,
-        Body::Envoy => {
+    let inline_pair = match scene.kind {
+        ProxyKind::Host => inline_pair,
+        ProxyKind::Envoy => {
             let route = Route::new(APP, &strict.address()).key(&inline_pair);
             let refusal = scene.jetway("envoy-config", &[route]);
             let refusal = refusal.err().context("a private key is written down")?;

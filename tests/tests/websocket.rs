@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
-use jetway_tests::{ALICE, APP, Channel, MALLORY, Route, Scene, Upstream, on_both_bodies, within};
+use jetway_tests::{ALICE, APP, Channel, MALLORY, Route, Scene, Upstream, on_both_proxies, within};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-on_both_bodies!(
+on_both_proxies!(
     a_mebibyte_is_echoed_in_frames_of_many_sizes,
     a_closed_websocket_is_closed_on_both_sides,
     websockets_need_a_permit_and_a_route_that_allows_them,

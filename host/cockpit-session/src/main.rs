@@ -112,13 +112,8 @@ fn log_in(file: &Path) -> Result<u8, Refusal> {
         "session opened for {}",
         account.display_name()
     ));
-    let status = run_bridge(
-        &settings,
-        &account,
-        &session,
-        assertion.session_ends,
-        &signals,
-    );
+    let status = start_bridge(&settings, &account, &session)
+        .and_then(|bridge| wait_for_bridge(bridge, assertion.session_ends, &signals));
     drop(session);
     note(format_args!(
         "session closed for {}",
@@ -151,20 +146,20 @@ fn receive_assertion(settings: &Settings) -> Result<(Assertion, Option<IpAddr>),
     }
 }
 
-fn run_bridge(
+fn start_bridge(
     settings: &Settings,
     account: &Account,
     session: &Session,
-    end: SystemTime,
-    signals: &Signals,
-) -> Result<u8, Refusal> {
-    let bridge =
-        Bridge::start(&settings.bridge, account, session.environment()).map_err(|error| {
-            Refusal::Fault(format!(
-                "`{}` cannot be started as the user: {error}",
-                settings.bridge.display()
-            ))
-        })?;
+) -> Result<Bridge, Refusal> {
+    Bridge::start(&settings.bridge, account, session.environment()).map_err(|error| {
+        Refusal::Fault(format!(
+            "`{}` cannot be started as the user: {error}",
+            settings.bridge.display()
+        ))
+    })
+}
+
+fn wait_for_bridge(bridge: Bridge, end: SystemTime, signals: &Signals) -> Result<u8, Refusal> {
     let stdin = std::io::stdin();
     let status = bridge.supervise(stdin.as_fd(), end, signals).map_err(fault);
     // Cockpit learns of the end now, and not when PAM's modules are done.

@@ -34,7 +34,7 @@ use introduction::Introduction;
 use place::Place;
 use probe::{Finding, probe};
 use provider::{Client, Listening, Provider};
-use route::{Upstream, configuration};
+use route::{DemoConfig, Upstream};
 use session_socket::SessionSocket;
 use unix_account::UnixAccount;
 
@@ -122,7 +122,14 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
         .transpose()?;
     let unix_user = account.as_ref().map(UnixAccount::name);
     let secret = cookie_secret()?;
-    let file = configuration(&place, &client, &args.upstream, &secret, unix_user);
+    let file = DemoConfig {
+        place: &place,
+        client: &client,
+        upstream: &args.upstream,
+        cookie_secret: &secret,
+        unix_user,
+    }
+    .to_json();
     let config = read(&file)?;
     let mut cockpit_conf =
         jetway::cockpit_conf_section(&config, &config.routes.iter().collect::<Vec<_>>())?;

@@ -51,54 +51,67 @@ impl FromStr for Upstream {
     }
 }
 
-/// The configuration as an operator would write it. Holds the secrets. With `unix_user`, that is who alice and bob become in
-/// Cockpit; without, Cockpit asks for a password.
-pub(crate) fn configuration(
-    place: &Place,
-    client: &Client,
-    upstream: &Upstream,
-    cookie_secret: &str,
-    unix_user: Option<&str>,
-) -> Value {
-    let mut route = json!({
-        "from": place.application(),
-        "to": upstream.origin().to_string(),
-        "allow_websockets": true,
-        "policy": [{
-            "allow": {
-                "or": [
-                    { "email": { "is": "alice@example.com" } },
-                    { "email": { "is": "bob@example.com" } },
-                ],
-            },
-        }],
-    });
-    if let Some(user) = unix_user {
-        route["cockpit"] = json!({
-            "users": { "alice@example.com": user, "bob@example.com": user },
+/// What the demo's configuration is made from.
+pub(crate) struct DemoConfig<'a> {
+    /// The demo's addresses.
+    pub(crate) place: &'a Place,
+    /// Jetway's registration with the demo provider.
+    pub(crate) client: &'a Client,
+    /// Cockpit.
+    pub(crate) upstream: &'a Upstream,
+    /// The secret that seals sessions.
+    pub(crate) cookie_secret: &'a str,
+    /// The Unix user that alice and bob become in Cockpit. Without one, Cockpit asks for a password.
+    pub(crate) unix_user: Option<&'a str>,
+}
+
+impl DemoConfig<'_> {
+    /// Returns the configuration as an operator would write it. It contains the secrets.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "address": self.place.listen().to_string(),
+            "idp_provider": "oidc",
+            "idp_provider_url": self.place.issuer().to_string(),
+            "idp_client_id": self.client.id(),
+            "idp_client_secret": self.client.secret(),
+            "cookie_secret": self.cookie_secret,
+            "routes": [self.route()],
+        })
+    }
+
+    fn route(&self) -> Value {
+        let mut route = json!({
+            "from": self.place.application(),
+            "to": self.upstream.origin().to_string(),
+            "allow_websockets": true,
+            "policy": [{
+                "allow": {
+                    "or": [
+                        { "email": { "is": "alice@example.com" } },
+                        { "email": { "is": "bob@example.com" } },
+                    ],
+                },
+            }],
         });
-    } else if upstream.sees_public_host() {
-        route["preserve_host_header"] = json!(true);
+        if let Some(user) = self.unix_user {
+            route["cockpit"] = json!({
+                "users": { "alice@example.com": user, "bob@example.com": user },
+            });
+        } else if self.upstream.sees_public_host() {
+            route["preserve_host_header"] = json!(true);
+        }
+        if self.upstream.is_trusted_blindly() {
+            route["tls_skip_verify"] = json!(true);
+        }
+        route
     }
-    if upstream.is_trusted_blindly() {
-        route["tls_skip_verify"] = json!(true);
-    }
-    json!({
-        "address": place.listen().to_string(),
-        "idp_provider": "oidc",
-        "idp_provider_url": place.issuer().to_string(),
-        "idp_client_id": client.id(),
-        "idp_client_secret": client.secret(),
-        "cookie_secret": cookie_secret,
-        "routes": [route],
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use jetway_core::config::{Config, HostHeader, Route, Upstreams};
 
-    use super::{Upstream, configuration};
+    use super::{DemoConfig, Upstream};
     use crate::place::Place;
     use crate::provider::Client;
 
@@ -112,7 +125,14 @@ mod tests {
         let place = Place::new("cockpit.localhost", "127.0.0.1:8443".parse().unwrap(), 8444);
         let client = Client::register(&place.application()).unwrap();
         let upstream = upstream.parse().unwrap();
-        let value = configuration(&place, &client, &upstream, COOKIE_SECRET, unix_user);
+        let value = DemoConfig {
+            place: &place,
+            client: &client,
+            upstream: &upstream,
+            cookie_secret: COOKIE_SECRET,
+            unix_user,
+        }
+        .to_json();
         let loaded = Config::read(&value, &|_| None).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         loaded.config

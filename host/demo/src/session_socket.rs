@@ -68,10 +68,14 @@ impl SessionSocket {
             .with_context(|| format!("cannot give `{}` to Cockpit", path.display()))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
         let (stopping, sessions) = (Arc::<AtomicBool>::default(), Arc::default());
-        let thread = {
-            let (stopping, sessions) = (Arc::clone(&stopping), Arc::clone(&sessions));
-            std::thread::spawn(move || serve(&listener, &program, &settings, &stopping, &sessions))
+        let acceptor = Acceptor {
+            listener,
+            program,
+            settings,
+            stopping: Arc::clone(&stopping),
+            sessions: Arc::clone(&sessions),
         };
+        let thread = std::thread::spawn(move || acceptor.run());
         Ok(Self {
             path,
             stopping,
@@ -119,25 +123,31 @@ fn configure(folder: &Path, host: &str, keys: &str) -> anyhow::Result<PathBuf> {
     Ok(settings)
 }
 
-fn serve(
-    listener: &UnixListener,
-    program: &Path,
-    settings: &Path,
-    stopping: &AtomicBool,
-    sessions: &Mutex<Vec<Session>>,
-) {
-    for connection in listener.incoming() {
-        if stopping.load(Ordering::Acquire) {
-            return;
-        }
-        let session = connection
-            .map_err(anyhow::Error::from)
-            .and_then(|connection| Session::start(connection, program, settings));
-        let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain_mut(|session| matches!(session.program.try_wait(), Ok(None)));
-        match session {
-            Ok(session) => sessions.push(session),
-            Err(error) => tracing::warn!("no session: {error:#}"),
+/// Accepts connections in a thread of its own, and starts the program for each.
+struct Acceptor {
+    listener: UnixListener,
+    program: PathBuf,
+    settings: PathBuf,
+    stopping: Arc<AtomicBool>,
+    sessions: Arc<Mutex<Vec<Session>>>,
+}
+
+impl Acceptor {
+    /// Accepts connections until the socket is dropped.
+    fn run(&self) {
+        for connection in self.listener.incoming() {
+            if self.stopping.load(Ordering::Acquire) {
+                return;
+            }
+            let session = connection
+                .map_err(anyhow::Error::from)
+                .and_then(|connection| Session::start(connection, &self.program, &self.settings));
+            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.retain_mut(|session| matches!(session.program.try_wait(), Ok(None)));
+            match session {
+                Ok(session) => sessions.push(session),
+                Err(error) => tracing::warn!("cannot start a session: {error:#}"),
+            }
         }
     }
 }

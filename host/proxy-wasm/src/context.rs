@@ -66,7 +66,7 @@ pub(crate) struct StreamContext {
     pub details: Option<String>,
     /// The task that waits for a decision or for the end.
     pub waker: Option<Waker>,
-    properties: Properties,
+    properties: AttachedProperties,
 }
 
 impl StreamContext {
@@ -84,7 +84,7 @@ impl StreamContext {
             status: None,
             details: None,
             waker: None,
-            properties: Properties::default(),
+            properties: AttachedProperties::default(),
         }
     }
 
@@ -174,7 +174,7 @@ impl StreamContext {
 
 /// What the plugin attached to a stream.
 #[derive(Default)]
-struct Properties {
+struct AttachedProperties {
     values: HashMap<Vec<u8>, Vec<u8>>,
     bytes: usize,
 }

@@ -21,6 +21,12 @@ const LAST: u32 = 7;
 
 type Edit = fn(&mut dyn Head, &[u8], &[u8]) -> Result<(), Invalid>;
 
+/// Where a field is in the plugin's memory.
+struct FieldSpan {
+    name: Span,
+    value: Span,
+}
+
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_get_header_map_value",
@@ -62,15 +68,17 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_remove_header_map_value",
         |mut caller: Caller<'_, State>, map: u32, name: u32, name_size: u32| {
-            let name = Span {
-                address: name,
-                size: name_size,
+            let field = FieldSpan {
+                name: Span {
+                    address: name,
+                    size: name_size,
+                },
+                value: Span {
+                    address: 0,
+                    size: 0,
+                },
             };
-            let none = Span {
-                address: 0,
-                size: 0,
-            };
-            code(edit(&mut caller, map, name, none, |head, name, _| {
+            code(edit(&mut caller, map, &field, |head, name, _| {
                 head.remove(name)
             }))
         },
@@ -92,20 +100,17 @@ fn define_edit(imports: &mut Imports, function: &'static str, make: Edit) -> was
               name_size: u32,
               value: u32,
               value_size: u32| {
-            let name = Span {
-                address: name,
-                size: name_size,
-            };
-            code(edit(
-                &mut caller,
-                map,
-                name,
-                Span {
+            let field = FieldSpan {
+                name: Span {
+                    address: name,
+                    size: name_size,
+                },
+                value: Span {
                     address: value,
                     size: value_size,
                 },
-                make,
-            ))
+            };
+            code(edit(&mut caller, map, &field, make))
         },
     )
 }
@@ -165,12 +170,11 @@ fn byte_size(caller: &mut Caller<'_, State>, map: u32, slot: u32) -> Result<(), 
 fn edit(
     caller: &mut Caller<'_, State>,
     map: u32,
-    name: Span,
-    value: Span,
+    field: &FieldSpan,
     make: Edit,
 ) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    let (name, value) = (name.of(memory)?, value.of(memory)?);
+    let (name, value) = (field.name.of(memory)?, field.value.of(memory)?);
     let fatal = map == REQUEST || is_pseudo(":status", name);
     apply(state, map, fatal, |head| make(head, name, value))
 }

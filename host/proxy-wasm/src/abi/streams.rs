@@ -26,6 +26,13 @@ const RESPONSE: u32 = 1;
 /// The last stream type of the ABI.
 const LAST: u32 = 3;
 
+/// Where the parts of a local reply are in the plugin's memory.
+struct ReplySpan {
+    details: Span,
+    body: Span,
+    headers: Span,
+}
+
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_continue_stream",
@@ -46,24 +53,21 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
          headers: u32,
          headers_size: u32,
          _grpc_status: u32| {
-            let details = Span {
-                address: details,
-                size: details_size,
-            };
-            let body = Span {
-                address: body,
-                size: body_size,
-            };
-            code(answer(
-                &mut caller,
-                status,
-                details,
-                body,
-                Span {
+            let reply = ReplySpan {
+                details: Span {
+                    address: details,
+                    size: details_size,
+                },
+                body: Span {
+                    address: body,
+                    size: body_size,
+                },
+                headers: Span {
                     address: headers,
                     size: headers_size,
                 },
-            ))
+            };
+            code(note_reply(&mut caller, status, &reply))
         },
     )?;
     imports.env(
@@ -116,25 +120,23 @@ fn close(state: &mut State, kind: u32) -> Result<(), Status> {
     Ok(())
 }
 
-fn answer(
+fn note_reply(
     caller: &mut Caller<'_, State>,
     status: u32,
-    details: Span,
-    body: Span,
-    headers: Span,
+    reply: &ReplySpan,
 ) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    let (details, body) = (details.of(memory)?, body.of(memory)?);
-    let pairs = pairs::parse(headers.of(memory)?).unwrap_or_default();
+    let (details, body) = (reply.details.of(memory)?, reply.body.of(memory)?);
+    let pairs = pairs::parse(reply.headers.of(memory)?).unwrap_or_default();
     note_action(state, |phase, pending| {
         if pending.reply.is_none() && !matches!(phase, Phase::Over) {
-            pending.reply = Some(reply(status, details, body, &pairs));
+            pending.reply = Some(local_reply(status, details, body, &pairs));
         }
     });
     Ok(())
 }
 
-fn reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])]) -> LocalReply {
+fn local_reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])]) -> LocalReply {
     let (status, body) = match final_status(status) {
         Some(status) if body.len() <= BODY_LIMIT => (status, body),
         _ => {
