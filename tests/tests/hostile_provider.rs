@@ -32,6 +32,7 @@ on_both_proxies!(
     i_01_logs_hold_no_secrets,
     i_08_no_server_and_no_via,
     w_02_w_05_w_07_handshakes_that_open_nothing,
+    w_05_incomplete_handshakes_are_refused,
 );
 
 /// A proxy at this provider, with somebody innocent who is signed in all the while.
@@ -704,59 +705,46 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     let handshake = |line: &str, more: &str| {
         format!("{line}\r\nHost: {host}\r\nCookie: {own}\r\n{more}\r\n\r\n")
     };
-    let get = "GET /socket HTTP/1.1";
-    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade";
-    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    let version = "Sec-WebSocket-Version: 13";
+    let complete = |more: &str| format!("{UPGRADE}\r\n{KEY}\r\n{VERSION}\r\n{more}");
+    let two_origins = format!("Origin: {origin}\r\nOrigin: https://evil.example.com");
+    let in_subprotocol =
+        format!("Origin: {origin}\r\nSec-WebSocket-Protocol: bearer, eyJhbGciOiJub25lIn0.e30.");
     for (what, bytes) in [
         (
             "a sibling's origin",
-            handshake(
-                get,
-                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: https://{host}.evil"),
-            ),
+            handshake(GET, &complete(&format!("Origin: https://{host}.evil"))),
         ),
         (
             "plain http",
-            handshake(
-                get,
-                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: http://{host}"),
-            ),
+            handshake(GET, &complete(&format!("Origin: http://{host}"))),
         ),
-        (
-            "two origins",
-            handshake(
-                get,
-                &format!(
-                    "{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nOrigin: https://evil.example.com"
-                ),
-            ),
-        ),
+        ("two origins", handshake(GET, &complete(&two_origins))),
         (
             "HTTP/1.0",
             handshake(
                 "GET /socket HTTP/1.0",
-                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}"),
+                &complete(&format!("Origin: {origin}")),
             ),
         ),
         (
             "another protocol",
             handshake(
-                get,
-                &format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{key}\r\n{version}"),
+                GET,
+                &format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{KEY}\r\n{VERSION}"),
             ),
         ),
         (
             "two upgrades",
             handshake(
-                get,
-                &format!("{upgrade}\r\nUpgrade: h2c\r\n{key}\r\n{version}"),
+                GET,
+                &format!("{UPGRADE}\r\nUpgrade: h2c\r\n{KEY}\r\n{VERSION}"),
             ),
         ),
         (
             "a token as subprotocol",
             format!(
-                "{get}\r\nHost: {host}\r\n{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nSec-WebSocket-Protocol: bearer, eyJhbGciOiJub25lIn0.e30.\r\n\r\n"
+                "{GET}\r\nHost: {host}\r\n{}\r\n\r\n",
+                complete(&in_subprotocol)
             ),
         ),
     ] {
@@ -765,38 +753,13 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
             .as_ref()
             .is_some_and(|answer| answer.status.as_u16() == 101);
         ensure!(!opened, "{what}: the websocket was opened");
-        // What is no upgrade may be a request like any other, which this visitor may make.
+        // A request that is no upgrade may be an ordinary one, which this user may make.
         attacked.upstream.take();
-        attacked.still_serves(what).await?;
-    }
-    for (what, more, status) in [
-        (
-            "version 8",
-            format!("{key}\r\nSec-WebSocket-Version: 8"),
-            426,
-        ),
-        ("no version", key.to_owned(), 426),
-        (
-            "two versions",
-            format!("{key}\r\n{version}\r\n{version}"),
-            426,
-        ),
-        (
-            "a short key",
-            format!("Sec-WebSocket-Key: c2hvcnQ=\r\n{version}"),
-            400,
-        ),
-    ] {
-        let bytes = handshake(get, &format!("{upgrade}\r\n{more}\r\nOrigin: {origin}"));
-        let answer = scene.dialer.raw(&attacked.url, bytes.as_bytes()).await?;
-        let found = answer.context("an answer")?.status.as_u16();
-        ensure!(found == status, "{what}: {found} instead of {status}");
-        ensure!(attacked.upstream.take().is_empty(), "{what}: forwarded");
         attacked.still_serves(what).await?;
     }
     let form = handshake(
         "POST /socket HTTP/1.1",
-        &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nContent-Length: 0"),
+        &complete(&format!("Origin: {origin}\r\nContent-Length: 0")),
     );
     let answer = scene.dialer.raw(&attacked.url, form.as_bytes()).await?;
     ensure!(
@@ -805,4 +768,50 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     );
     attacked.upstream.take();
     attacked.still_serves("POST").await
+}
+
+/// The lines of a complete handshake for a websocket.
+const GET: &str = "GET /socket HTTP/1.1";
+const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade";
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+const VERSION: &str = "Sec-WebSocket-Version: 13";
+
+async fn w_05_incomplete_handshakes_are_refused(scene: &mut Scene) -> Result<()> {
+    let mut attacked = Attacked::start(scene).await?;
+    let own = attacked
+        .innocent
+        .cookies(&attacked.url)
+        .context("the innocent visitor has cookies")?;
+    let (host, origin) = (
+        scene.authority(APP),
+        attacked.url.origin().ascii_serialization(),
+    );
+    for (what, more, status) in [
+        (
+            "version 8",
+            format!("{KEY}\r\nSec-WebSocket-Version: 8"),
+            426,
+        ),
+        ("no version", KEY.to_owned(), 426),
+        (
+            "two versions",
+            format!("{KEY}\r\n{VERSION}\r\n{VERSION}"),
+            426,
+        ),
+        (
+            "a short key",
+            format!("Sec-WebSocket-Key: c2hvcnQ=\r\n{VERSION}"),
+            400,
+        ),
+    ] {
+        let bytes = format!(
+            "{GET}\r\nHost: {host}\r\nCookie: {own}\r\n{UPGRADE}\r\n{more}\r\nOrigin: {origin}\r\n\r\n"
+        );
+        let answer = scene.dialer.raw(&attacked.url, bytes.as_bytes()).await?;
+        let found = answer.context("an answer")?.status.as_u16();
+        ensure!(found == status, "{what}: {found} instead of {status}");
+        ensure!(attacked.upstream.take().is_empty(), "{what}: forwarded");
+        attacked.still_serves(what).await?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 on_both_proxies!(
-    upstreams_learn_who_the_visitor_is,
+    upstreams_learn_who_the_user_is,
     a_user_cannot_change_what_is_told_of_the_groups,
     a_signing_key_of_ones_own_signs_assertions,
 );
@@ -26,12 +26,13 @@ const CLAIM_HEADERS: [&str; 6] = [
     "x-missing",
 ];
 
-async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
+const CLAIM_KEYS: &str = "jwt_claims_headers:\n  X-Email: email\n  X-User: user\n  X-Groups: groups\n  X-Department: department\n  \
+                  X-Roles: realm_access.roles\n  X-Missing: nothing\n";
+
+async fn upstreams_learn_who_the_user_is(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
-    scene.keys = "jwt_claims_headers:\n  X-Email: email\n  X-User: user\n  X-Groups: groups\n  X-Department: department\n  \
-                  X-Roles: realm_access.roles\n  X-Missing: nothing\n"
-        .to_owned();
+    scene.keys = CLAIM_KEYS.to_owned();
     let routes = [
         Route::new(APP, &to)
             .prefix("/public")
@@ -51,7 +52,7 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
 
     let mut alice = scene.visitor();
     alice.sign_in(&app, ALICE).await?.1.expect(200)?;
-    // The provider knows her by now.
+    // The provider has a session for alice already.
     alice.follow(&other).await?.1.expect(200)?;
     upstream.take();
     let seen = forge(&mut alice, &app, &upstream).await?;
@@ -65,37 +66,9 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
     ]) {
         assert_eq!(seen.value(name)?, value, "{name}");
     }
-    let token = seen.value(ASSERTION)?;
-    let assertion = Assertion::verify(scene, token, &keys, Parties::of_host(APP))?;
-    let claims = &assertion.claims;
-    assert_eq!(claims["email"], ALICE);
-    assert_eq!(claims["sub"], ALICE);
-    assert_eq!(claims["user"], ALICE);
-    assert_eq!(claims["name"], "Alice");
-    assert_eq!(claims["aud"], APP, "one text, not a list");
-    assert_eq!(claims["groups"], json!(["admins", "staff"]));
-    let times = [&claims["exp"], &claims["iat"]].map(|time| time.as_i64().unwrap_or_default());
-    assert_eq!(times[0] - times[1], 300, "{claims}");
-    assert!(
-        keys["keys"].as_array().is_some_and(|keys| keys
-            .iter()
-            .any(|key| key["kid"] == assertion.header["kid"] && key.get("d").is_none())),
-        "the key is published, and only its public half: {keys}"
-    );
-    for (what, broken) in [
-        (
-            "another signature",
-            format!("{}AAAA", &token[..token.len() - 4]),
-        ),
-        ("other claims", with_other_claims(token)?),
-    ] {
-        assert!(
-            Assertion::verify(scene, &broken, &keys, Parties::of_host(APP)).is_err(),
-            "{what} would be believed"
-        );
-    }
+    judge_assertion(scene, seen.value(ASSERTION)?, &keys)?;
 
-    // N-09: where nobody is signed in, nothing is said.
+    // N-09: without a session, the upstream gets no identity.
     let seen = forge(&mut scene.visitor(), &scene.url(APP, "/public")?, &upstream).await?;
     for name in CLAIM_HEADERS.into_iter().chain([ASSERTION]) {
         assert!(seen.values(name).is_empty(), "`{name}`: {seen:?}");
@@ -114,6 +87,39 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
         assert!(
             seen.values(name).is_empty(),
             "`{name}` on a route without `pass_identity_headers`: {seen:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Checks alice's assertion, and that an altered one is invalid.
+fn judge_assertion(scene: &Scene, token: &str, keys: &Value) -> Result<()> {
+    let assertion = Assertion::verify(scene, token, keys, Parties::of_host(APP))?;
+    let claims = &assertion.claims;
+    assert_eq!(claims["email"], ALICE);
+    assert_eq!(claims["sub"], ALICE);
+    assert_eq!(claims["user"], ALICE);
+    assert_eq!(claims["name"], "Alice");
+    assert_eq!(claims["aud"], APP, "one string, not a list");
+    assert_eq!(claims["groups"], json!(["admins", "staff"]));
+    let times = [&claims["exp"], &claims["iat"]].map(|time| time.as_i64().unwrap_or_default());
+    assert_eq!(times[0] - times[1], 300, "{claims}");
+    assert!(
+        keys["keys"].as_array().is_some_and(|keys| keys
+            .iter()
+            .any(|key| key["kid"] == assertion.header["kid"] && key.get("d").is_none())),
+        "the key is published, and only its public half: {keys}"
+    );
+    for (what, broken) in [
+        (
+            "another signature",
+            format!("{}AAAA", &token[..token.len() - 4]),
+        ),
+        ("other claims", with_other_claims(token)?),
+    ] {
+        assert!(
+            Assertion::verify(scene, &broken, keys, Parties::of_host(APP)).is_err(),
+            "{what} is accepted"
         );
     }
     Ok(())

@@ -12,6 +12,7 @@ use jetway_tests::{
 on_both_proxies!(
     request_headers_are_set_and_removed,
     response_headers_are_set_and_rewritten,
+    response_headers_of_the_file_replace_the_defaults,
     answers_with_a_cookie_of_ours_are_private,
 );
 
@@ -101,34 +102,40 @@ fn values<'a>(answer: &'a Response, name: &str) -> Vec<&'a [u8]> {
     values.iter().map(HeaderValue::as_bytes).collect()
 }
 
-async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()> {
-    let upstream = Upstream::start("app").await?;
-    let to = upstream.address();
-    let routes = [
-        Route::new(APP, &to)
+/// Headers that every response gets unless the file says otherwise.
+const DEFAULTS: [(&str, &[u8]); 2] = [
+    ("x-frame-options", b"SAMEORIGIN"),
+    (
+        "strict-transport-security",
+        b"max-age=31536000; includeSubDomains; preload",
+    ),
+];
+
+fn routes_with_response_headers(to: &str) -> [Route; 4] {
+    [
+        Route::new(APP, to)
             .prefix("/disabled")
             .public()
             .key("set_response_headers: {disable: true}"),
-        Route::new(APP, &to)
+        Route::new(APP, to)
             .prefix("/rewritten")
             .public()
             .key(&format!(
                 "rewrite_response_headers:\n- {{header: Location, prefix: '{to}/', value: 'https://app.example/'}}"
             )),
-        Route::new(APP, &to)
+        Route::new(APP, to)
             .public()
             .key("set_response_headers: {X-Route: own, X-Shared: route}"),
-        Route::new(OTHER, &to).public(),
-    ];
-    let defaults: [(&str, &[u8]); 2] = [
-        ("x-frame-options", b"SAMEORIGIN"),
-        (
-            "strict-transport-security",
-            b"max-age=31536000; includeSubDomains; preload",
-        ),
-    ];
+        Route::new(OTHER, to).public(),
+    ]
+}
+
+async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let to = upstream.address();
+    let routes = routes_with_response_headers(&to);
     let mut visitor = scene.visitor();
-    let proxy = scene.serve(&routes).await?;
+    let _proxy = scene.serve(&routes).await?;
 
     let plain = visitor.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
     let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
@@ -136,7 +143,7 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
         .fetch(&scene.url(APP, "/disabled")?)
         .await?
         .expect(200)?;
-    for (name, value) in defaults {
+    for (name, value) in DEFAULTS {
         assert_eq!(values(&plain, name), [value], "{name}");
         assert_eq!(values(&own, name), [value], "{name}");
         assert!(values(&disabled, name).is_empty(), "{name}");
@@ -164,19 +171,23 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     upstream.behave(Manner::AnswersWith(StatusCode::FOUND, headers));
     let untouched = visitor.fetch(&scene.url(APP, "/rewritten")?).await?;
     assert_eq!(untouched.headers.get(LOCATION), Some(&elsewhere));
-    drop(proxy);
+    Ok(())
+}
 
-    // The file's own headers take the place of the defaults; a route's are added to them.
+/// The file's own headers replace the defaults; those of a route are added to them.
+async fn response_headers_of_the_file_replace_the_defaults(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let routes = routes_with_response_headers(&upstream.address());
     scene.keys = "set_response_headers: {X-Global: everywhere, X-Shared: global}".to_owned();
     let _proxy = scene.serve(&routes).await?;
-    upstream.behave(Manner::Answers);
+    let mut visitor = scene.visitor();
     let plain = visitor.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
     let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
     let disabled = visitor
         .fetch(&scene.url(APP, "/disabled")?)
         .await?
         .expect(200)?;
-    for (name, _) in defaults {
+    for (name, _) in DEFAULTS {
         assert!(values(&plain, name).is_empty(), "{name}: {plain:?}");
     }
     assert_eq!(values(&plain, "x-global"), [b"everywhere"]);

@@ -494,6 +494,63 @@ const OPEN_FOLDER: &str = "install -D -m 755 /usr/local/libexec/jetway-cockpit-s
     printf '[Service]\\nExecStart=\\nExecStart=-/srv/open/session\\n' \
       > /etc/systemd/system/jetway-cockpit-session@.service.d/other.conf";
 
+/// A fault on the machine, and what the doctor says about it.
+struct Fault {
+    what: &'static str,
+    /// Shell commands that cause it.
+    lines: &'static str,
+    /// The checks that fail or warn.
+    checks: &'static [&'static str],
+    /// Words of the report.
+    words: &'static [&'static str],
+}
+
+fn faults(release: Release) -> [Fault; 6] {
+    let no_program: &[&str] = match release {
+        // Its Cockpit takes the silence for a refusal.
+        Release::Bookworm => &[PROGRAM],
+        Release::Trixie => &[SIGN_ON, PROGRAM],
+    };
+    [
+        Fault {
+            what: "another group",
+            lines: "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
+            checks: &[SIGN_ON, PROGRAM],
+            words: &["Cockpit cannot open the socket", "group root"],
+        },
+        Fault {
+            what: "another cookie secret",
+            lines: OTHER_SECRET,
+            checks: &[PROGRAM],
+            words: &["is not the one that Jetway signs with"],
+        },
+        Fault {
+            what: "a key that is none",
+            lines: "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
+            checks: &[SIGN_ON, PROGRAM],
+            words: &["cannot do so", "journalctl"],
+        },
+        Fault {
+            what: "another host",
+            lines: "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
+            checks: &[PROGRAM],
+            words: &["host = other.example cockpit.localhost"],
+        },
+        Fault {
+            what: "no program",
+            lines: "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
+            checks: no_program,
+            words: &["the program is not there", "install -D"],
+        },
+        Fault {
+            what: "a program in a folder of everybody's, by a drop-in file",
+            lines: OPEN_FOLDER,
+            checks: &[PROGRAM],
+            words: &["others than root can change /srv/open", "/srv/open/session"],
+        },
+    ]
+}
+
 async fn the_doctor_finds_what_is_wrong_on_the_machine(
     scene: &mut Scene,
     release: Release,
@@ -524,52 +581,10 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
     ];
     expect("all is well", &[], &good)?;
     server.machine.run("cp -a /etc /etc.good")?;
-    let no_program = match release {
-        // Its Cockpit takes the silence for a refusal.
-        Release::Bookworm => &[PROGRAM][..],
-        Release::Trixie => &[SIGN_ON, PROGRAM],
-    };
-    for (what, lines, checks, words) in [
-        (
-            "another group",
-            "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
-            &[SIGN_ON, PROGRAM][..],
-            &["Cockpit cannot open the socket", "group root"][..],
-        ),
-        (
-            "another cookie secret",
-            OTHER_SECRET,
-            &[PROGRAM],
-            &["is not the one that Jetway signs with"],
-        ),
-        (
-            "a key that is none",
-            "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
-            &[SIGN_ON, PROGRAM],
-            &["cannot do so", "journalctl"],
-        ),
-        (
-            "another host",
-            "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
-            &[PROGRAM],
-            &["host = other.example cockpit.localhost"],
-        ),
-        (
-            "no program",
-            "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
-            no_program,
-            &["the program is not there", "install -D"],
-        ),
-        (
-            "a program in a folder of everybody's, by a drop-in file",
-            OPEN_FOLDER,
-            &[PROGRAM],
-            &["others than root can change /srv/open", "/srv/open/session"],
-        ),
-    ] {
-        server.operate(lines)?;
+    for fault in faults(release) {
+        server.operate(fault.lines)?;
         server.restart().await?;
-        expect(what, checks, words)?;
+        expect(fault.what, fault.checks, fault.words)?;
         server.machine.run(
             "[ ! -e /etc/elsewhere ] || mv /etc/elsewhere /usr/local/libexec/jetway-cockpit-session\n\
              rm -rf /etc/systemd/system/jetway-cockpit-session@.service.d\n\
