@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use crate::socket::{next_payload, send_text};
-use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
+use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, UserAgent, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
@@ -183,7 +183,7 @@ fn write_certificate(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-impl Visitor {
+impl UserAgent {
     /// Cockpit's own login, below `base`; its cookie goes to this visitor's jar.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ mod socket;
 mod stub;
 mod unix_user;
 mod upstream;
-mod visitor;
+mod user_agent;
 
 pub use assertion::{Assertion, Parties};
 pub use browser::{Browser, BrowserRun, Page, Task};
@@ -48,7 +48,7 @@ pub use cockpit_session::CockpitSession;
 pub use deadline::{eventually, within};
 pub use dialer::{Dialer, Response, Stream};
 pub use dice::Dice;
-pub use doctor::{Diagnosis, ensure_told};
+pub use doctor::{Diagnosis, ensure_mentions};
 pub use form::Form;
 pub use glewlwyd::Glewlwyd;
 pub use hostile_provider::{
@@ -72,7 +72,7 @@ pub use socket::{Channel, Upgrade};
 pub use stub::{Answer, Answers, Ending, Stub};
 pub use unix_user::UnixUser;
 pub use upstream::{Manner, Upstream};
-pub use visitor::{ALICE, BOB, CAROL, DORA, MALLORY, Visitor};
+pub use user_agent::{ALICE, BOB, CAROL, DORA, MALLORY, UserAgent};
 
 /// Makes two tests of each scenario, `NAME::host` and `NAME::envoy`.
 #[macro_export]

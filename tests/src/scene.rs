@@ -12,7 +12,7 @@ use crate::provider::Registered;
 use crate::proxy::Start;
 use crate::{
     Certificate, Dialer, Installed, Port, Provider, Proxy, ProxyKind, Route, Secrets, Settings,
-    Visitor, output_of,
+    UserAgent, output_of,
 };
 
 /// Public host of most scenarios.
@@ -269,8 +269,8 @@ impl Scene {
 
     /// Somebody who has never been here.
     #[must_use]
-    pub fn visitor(&self) -> Visitor {
-        Visitor::new(self.dialer.clone())
+    pub fn user_agent(&self) -> UserAgent {
+        UserAgent::new(self.dialer.clone())
     }
 
     /// The authority that has signed the proxy's certificate, in PEM.

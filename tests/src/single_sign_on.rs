@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use url::Url;
 
-use crate::{ALICE, BOB, Browser, BrowserRun, COCKPIT, Response, Route, Scene, Task, Visitor};
+use crate::{ALICE, BOB, Browser, BrowserRun, COCKPIT, Response, Route, Scene, Task, UserAgent};
 
 /// What Cockpit's login page sends for a token.
 pub const DUMMY: &str = "Bearer sso";
@@ -33,7 +33,7 @@ impl Route {
     }
 }
 
-impl Visitor {
+impl UserAgent {
     /// Signs in at the provider and then at Cockpit, as its login page does. Returns what Cockpit answers to the login.
     ///
     /// # Errors

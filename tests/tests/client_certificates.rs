@@ -17,9 +17,9 @@ on_both_proxies!(
 
 /// The status of an anonymous answer, or nothing when the connection ends without one.
 async fn status(scene: &Scene, dialer: &Dialer, path: &str) -> Result<Option<u16>> {
-    let mut visitor = scene.visitor();
-    visitor.connect_through(dialer.clone());
-    let answer = visitor.fetch(&scene.url(APP, path)?).await;
+    let mut user_agent = scene.user_agent();
+    user_agent.connect_through(dialer.clone());
+    let answer = user_agent.fetch(&scene.url(APP, path)?).await;
     Ok(answer.ok().map(|answer| answer.status.as_u16()))
 }
 
@@ -116,10 +116,10 @@ async fn a_forwarded_certificate_header_proves_nothing(
     let forged = format!("Hash={};Cert=\"{encoded}\"", alice.fingerprint());
     headers.insert("x-forwarded-client-cert", forged.parse()?);
     for dialer in [&clients.none, &clients.as_bob] {
-        let mut visitor = scene.visitor();
-        visitor.connect_through(dialer.clone());
+        let mut user_agent = scene.user_agent();
+        user_agent.connect_through(dialer.clone());
         let url = scene.url(APP, "/own")?;
-        let answer = visitor
+        let answer = user_agent
             .send(Method::GET, &url, headers.clone(), bytes::Bytes::new())
             .await?;
         assert!(matches!(answer.status.as_u16(), 403 | 495), "{answer:?}");

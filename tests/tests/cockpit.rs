@@ -9,8 +9,8 @@ use serde_json::Value;
 
 on_both_proxies!(
     cockpit_logs_in_and_runs_a_command,
-    a_person_uses_the_terminal_in_a_browser,
-    a_person_without_permission_sees_why_and_signs_out,
+    a_user_uses_the_terminal_in_a_browser,
+    a_user_without_permission_sees_why_and_signs_out,
 );
 
 /// Cockpit configured by `jetway cockpit conf`, and the proxy in front of it.
@@ -30,14 +30,14 @@ async fn cockpit_logs_in_and_runs_a_command(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let base = scene.url(COCKPIT, "/")?;
 
-    let mut nobody = scene.visitor();
+    let mut nobody = scene.user_agent();
     let refused = nobody.log_in_to_cockpit(&base, &user).await;
     assert!(
         refused.is_err(),
         "a Unix password alone does not reach Cockpit"
     );
 
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let (_, page) = alice.sign_in(&base, ALICE).await?;
     let page = page.expect(200)?.text();
     assert!(
@@ -50,7 +50,7 @@ async fn cockpit_logs_in_and_runs_a_command(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn a_person_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()> {
+async fn a_user_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()> {
     let user = UnixUser::create()?;
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/system/terminal")?;
@@ -98,7 +98,7 @@ fn judge_terminal(report: &Value, user: &UnixUser) -> Result<()> {
     Ok(())
 }
 
-async fn a_person_without_permission_sees_why_and_signs_out(scene: &mut Scene) -> Result<()> {
+async fn a_user_without_permission_sees_why_and_signs_out(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/")?;
     let name = format!("refusal-{}", scene.kind.name());

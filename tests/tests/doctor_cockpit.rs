@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    COCKPIT, Cockpit, CockpitSetup, Diagnosis, Port, ProxyKind, Reached, Route, Scene, ensure_told,
-    run,
+    COCKPIT, Cockpit, CockpitSetup, Diagnosis, Port, ProxyKind, Reached, Route, Scene,
+    ensure_mentions, run,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -85,7 +85,7 @@ impl Row {
             None => answer.expect_good(check),
             Some(told) => {
                 let told: Vec<&str> = told.iter().map(String::as_str).collect();
-                ensure_told(answer.expect_failure(check)?, &told)
+                ensure_mentions(answer.expect_failure(check)?, &told)
             }
         }
     }
@@ -197,7 +197,7 @@ fn a_route_without_websockets_is_named() -> Result<()> {
                 Route::new(COCKPIT, &format!("http://127.0.0.1:{}", port.number())).preserve_host();
             let _cockpit = Cockpit::start(port, conf, scene.logs(), &scene.dialer).await?;
             let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("cockpit-websockets")?,
                 &["allow_websockets: true", "Connection failed"],
             )
@@ -207,7 +207,7 @@ fn a_route_without_websockets_is_named() -> Result<()> {
 
 /// Cockpit's file is right, and the route or the listener tells Cockpit something else.
 #[test]
-fn what_jetway_itself_tells_wrongly_is_named() -> Result<()> {
+fn wrong_headers_of_jetway_itself_are_named() -> Result<()> {
     run(
         "what_jetway_itself_tells_wrongly_is_named",
         ProxyKind::Host,
@@ -260,7 +260,7 @@ fn lost_upgrade_headers_are_named() -> Result<()> {
             });
             let route = Route::new(COCKPIT, &address).websockets().preserve_host();
             let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("cockpit-upgrade")?,
                 &[
                     "400",
@@ -319,7 +319,7 @@ fn a_cockpit_that_wants_https_is_named() -> Result<()> {
                 } else {
                     "leaves this proxy"
                 };
-                ensure_told(
+                ensure_mentions(
                     answer.expect_failure("cockpit-https")?,
                     &[
                         seen,
@@ -344,7 +344,7 @@ fn own_address() -> Result<IpAddr> {
 }
 
 #[test]
-fn logins_to_other_machines_and_unknown_visitors_are_warned_of() -> Result<()> {
+fn logins_to_other_machines_and_unmapped_users_are_warned_of() -> Result<()> {
     run(
         "logins_to_other_machines_and_unknown_visitors_are_warned_of",
         ProxyKind::Host,

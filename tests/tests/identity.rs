@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, Assertion, Authority, BOB, OTHER, Parties, Route, Scene, Seen, Upstream, Visitor,
+    ALICE, APP, Assertion, Authority, BOB, OTHER, Parties, Route, Scene, Seen, Upstream, UserAgent,
     on_both_proxies,
 };
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use url::Url;
 
 on_both_proxies!(
     upstreams_learn_who_the_user_is,
-    a_user_cannot_change_what_is_told_of_the_groups,
+    a_user_cannot_change_the_groups_header,
     a_signing_key_of_ones_own_signs_assertions,
 );
 
@@ -43,14 +43,14 @@ async fn upstreams_learn_who_the_user_is(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let (app, other) = (scene.url(APP, "/")?, scene.url(OTHER, "/")?);
-    let keys = published_keys(&mut scene.visitor(), &app).await?;
+    let keys = published_keys(&mut scene.user_agent(), &app).await?;
     assert_eq!(
         keys,
-        published_keys(&mut scene.visitor(), &other).await?,
+        published_keys(&mut scene.user_agent(), &other).await?,
         "every host publishes the same keys"
     );
 
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&app, ALICE).await?.1.expect(200)?;
     // The provider has a session for alice already.
     alice.follow(&other).await?.1.expect(200)?;
@@ -69,12 +69,17 @@ async fn upstreams_learn_who_the_user_is(scene: &mut Scene) -> Result<()> {
     judge_assertion(scene, seen.value(ASSERTION)?, &keys)?;
 
     // N-09: without a session, the upstream gets no identity.
-    let seen = forge(&mut scene.visitor(), &scene.url(APP, "/public")?, &upstream).await?;
+    let seen = forge(
+        &mut scene.user_agent(),
+        &scene.url(APP, "/public")?,
+        &upstream,
+    )
+    .await?;
     for name in CLAIM_HEADERS.into_iter().chain([ASSERTION]) {
         assert!(seen.values(name).is_empty(), "`{name}`: {seen:?}");
     }
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&app, BOB).await?.1.expect(200)?;
     upstream.take();
     assert_eq!(
@@ -126,7 +131,7 @@ fn judge_assertion(scene: &Scene, token: &str, keys: &Value) -> Result<()> {
 }
 
 /// N-15: a user with an oversized name and odd groups cannot change what an upstream reads of the groups.
-async fn a_user_cannot_change_what_is_told_of_the_groups(scene: &mut Scene) -> Result<()> {
+async fn a_user_cannot_change_the_groups_header(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     scene.keys = "jwt_claims_headers: {X-Groups: groups, X-Email: email, X-Name: name}".to_owned();
     let routes = [Route::new(APP, &upstream.address()).key("pass_identity_headers: true")];
@@ -135,7 +140,7 @@ async fn a_user_cannot_change_what_is_told_of_the_groups(scene: &mut Scene) -> R
     let odd = json!(["staff", "x,admins", "adm\u{1}in", "\u{e9}"]);
     let claims = json!({"name": "n".repeat(9 * 1024), "groups": odd});
     scene.provider.set_user(ALICE, &claims).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let seen = upstream.take_one()?;
     assert_eq!(seen.value("x-groups")?, "staff,x%2Cadmins,adm%01in,%C3%A9");
@@ -143,7 +148,7 @@ async fn a_user_cannot_change_what_is_told_of_the_groups(scene: &mut Scene) -> R
     assert_eq!(seen.value("x-name")?, "");
     assert_eq!(seen.value("x-pomerium-incomplete-claims")?, "name");
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&url, BOB).await?.1.expect(200)?;
     let seen = upstream.take_one()?;
     assert_eq!(seen.value("x-groups")?, "staff");
@@ -165,7 +170,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
         Route::new(APP, &upstream.address()),
         Route::new(OTHER, &upstream.address()).key("pass_identity_headers: false"),
     ];
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let url = scene.url(APP, "/")?;
     let mut proxy = scene.serve(&routes).await?;
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
@@ -207,7 +212,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
 }
 
 /// Sends everything that a client must not be able to say, and returns what the upstream got.
-async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<Seen> {
+async fn forge(client: &mut UserAgent, url: &Url, upstream: &Upstream) -> Result<Seen> {
     let mut headers = HeaderMap::new();
     for name in CLAIM_HEADERS {
         headers.append(name, HeaderValue::from_static("forged"));
@@ -221,7 +226,7 @@ async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<
     ] {
         headers.append(name, HeaderValue::from_static("forged"));
     }
-    visitor
+    client
         .send(Method::GET, url, headers, Bytes::new())
         .await?
         .expect(200)?;
@@ -233,8 +238,8 @@ async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<
 }
 
 /// The keys with which a host's assertions are verified; nobody has to be signed in for them.
-async fn published_keys(visitor: &mut Visitor, url: &Url) -> Result<Value> {
-    let answer = visitor
+async fn published_keys(client: &mut UserAgent, url: &Url) -> Result<Value> {
+    let answer = client
         .fetch(&url.join("/.well-known/pomerium/jwks.json")?)
         .await?
         .expect(200)?;

@@ -75,7 +75,7 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
         })
         .await?;
 
-        let mut alice = scene.visitor();
+        let mut alice = scene.user_agent();
         alice.sign_in(&url, ALICE).await?.1.expect(200)?;
         let mut channel = alice
             .upgrade(&scene.url(APP, "/socket")?, None)
@@ -113,11 +113,11 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
 }
 
 /// Some that are let through, some that are not.
-async fn requests(scene: &Scene, alice: &mut jetway_tests::Visitor) -> Result<()> {
+async fn requests(scene: &Scene, alice: &mut jetway_tests::UserAgent) -> Result<()> {
     let url = scene.url(APP, "/page")?;
     for _ in 0..REQUESTS {
         alice.navigate(&url).await?.expect(200)?;
-        scene.visitor().fetch(&url).await?.expect(401)?;
+        scene.user_agent().fetch(&url).await?.expect(401)?;
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
         .serve(&[Route::new(APP, &upstream.address()).prefix("/app")])
         .await?;
     let nowhere = scene.url(APP, "/nowhere")?;
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     for _ in 0..REFUSALS {
         mallory.navigate(&nowhere).await?.expect(404)?;
     }
@@ -157,7 +157,7 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
         ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
     }
     let url = scene.url(APP, "/app")?;
-    let signed_in = scene.visitor().sign_in(&url, ALICE).await?.1;
+    let signed_in = scene.user_agent().sign_in(&url, ALICE).await?.1;
     signed_in.expect(200).map(drop)
 }
 

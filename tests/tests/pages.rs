@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 on_both_proxies!(
     every_page_is_fit_for_phones_keyboards_and_dark_rooms,
-    outages_are_told_to_programs,
+    api_clients_get_outages_as_plain_errors,
 );
 
 /// What the operator writes about the pages; the logo stands in a file beside.
@@ -173,12 +173,12 @@ fn judge(found: &Value) -> Result<()> {
     Ok(())
 }
 
-async fn outages_are_told_to_programs(scene: &mut Scene) -> Result<()> {
+async fn api_clients_get_outages_as_plain_errors(scene: &mut Scene) -> Result<()> {
     let outages = Outages::begin().await?;
     let _proxy = scene.serve(&outages.routes).await?;
     for (path, status) in [("/nonsense", 502), ("/gone", 503), ("/silent", 504)] {
         let answer = scene
-            .visitor()
+            .user_agent()
             .fetch(&scene.url(APP, path)?)
             .await?
             .expect(status)?;

@@ -13,28 +13,28 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 #[test]
-fn the_provider_counts_and_fails_as_told() -> Result<()> {
+fn the_provider_counts_and_fails_as_configured() -> Result<()> {
     run(
         "the_provider_counts_and_fails_as_told",
         ProxyKind::Host,
         async |scene: &mut Scene| {
             let jwks = Url::parse(&format!("{}/jwks", scene.provider.issuer()))?;
-            let mut visitor = scene.visitor();
-            visitor.navigate(&jwks).await?.expect(200)?;
+            let mut user_agent = scene.user_agent();
+            user_agent.navigate(&jwks).await?.expect(200)?;
             scene
                 .provider
                 .fail(&serde_json::json!([{"path": "/jwks", "status": 500, "count": 1}]))
                 .await?;
-            visitor.navigate(&jwks).await?.expect(500)?;
-            visitor.navigate(&jwks).await?.expect(200)?;
+            user_agent.navigate(&jwks).await?.expect(500)?;
+            user_agent.navigate(&jwks).await?.expect(200)?;
             assert_eq!(scene.provider.count("GET", "/jwks").await?, 3);
             scene.provider.stop();
             assert!(
-                visitor.navigate(&jwks).await.is_err(),
+                user_agent.navigate(&jwks).await.is_err(),
                 "a stopped provider refuses connections"
             );
             scene.provider.start(&scene.installed).await?;
-            visitor.navigate(&jwks).await?.expect(200)?;
+            user_agent.navigate(&jwks).await?.expect(200)?;
             Ok(())
         },
     )
@@ -48,13 +48,13 @@ fn the_upstream_records_and_echoes() -> Result<()> {
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let url = Url::parse(&upstream.address())?.join("/a?b")?;
-            let mut visitor = scene.visitor();
+            let mut user_agent = scene.user_agent();
             assert_eq!(
-                visitor.navigate(&url).await?.expect(200)?.text(),
+                user_agent.navigate(&url).await?.expect(200)?.text(),
                 upstream.answer("GET", "/a?b")
             );
             assert_eq!(upstream.take().len(), 1);
-            let mut channel = visitor.upgrade(&url, None).await?.open()?;
+            let mut channel = user_agent.upgrade(&url, None).await?.open()?;
             channel.send(Message::text("hello")).await?;
             assert_eq!(
                 channel.next().await.context("the websocket ended")??,
@@ -104,10 +104,10 @@ fn cockpit_runs_a_command() -> Result<()> {
             let port = Port::reserve()?;
             let base = Url::parse(&format!("http://127.0.0.1:{}/", port.number()))?;
             let _cockpit = Cockpit::start(port, "", scene.logs(), &scene.dialer).await?;
-            let mut visitor = scene.visitor();
-            visitor.log_in_to_cockpit(&base, &user).await?;
+            let mut user_agent = scene.user_agent();
+            user_agent.log_in_to_cockpit(&base, &user).await?;
             assert_eq!(
-                visitor.run_in_cockpit(&base, "id -un").await?,
+                user_agent.run_in_cockpit(&base, "id -un").await?,
                 format!("{}\n", user.name)
             );
             let name = user.name.clone();

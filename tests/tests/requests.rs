@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, COOKIE, HeaderMap, ORIGIN, SET_COOKIE};
 use http::{Method, Version};
 use jetway_tests::{
-    ALICE, APP, BOB, Proxy, ProxyKind, Route, Scene, Upstream, Visitor, eventually, on_both_proxies,
+    ALICE, APP, BOB, Proxy, ProxyKind, Route, Scene, Upstream, UserAgent, eventually,
+    on_both_proxies,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
@@ -19,7 +20,7 @@ on_both_proxies!(
     two_framings_smuggle_nothing,
     n_19_two_lengths_are_refused_and_logged,
     n_19_two_lengths_behind_a_disguised_end_are_refused,
-    n_12_many_cookies_lock_nobody_out,
+    n_12_many_cookies_do_not_lock_the_user_out,
 );
 
 /// Paths that some server might take for something below `/admin`.
@@ -56,7 +57,7 @@ async fn policy_and_upstream_see_one_path(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     rest.take();
     for path in DISGUISES {
@@ -170,7 +171,7 @@ async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
 }
 
 /// Requests that a proxy refuses or answers itself, by what is strange about them.
-fn strange_requests(alice: &Visitor, url: &Url) -> Result<Vec<(&'static str, Vec<u8>)>> {
+fn strange_requests(alice: &UserAgent, url: &Url) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let host = authority(url).to_owned();
     let cookie = alice.cookies(url).context("alice has a session")?;
     let bare = |head: String| {
@@ -425,7 +426,7 @@ const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 const LOGGED: Duration = Duration::from_secs(10);
 
 /// Cookies that a sibling site has set for the domain, each in a field of its own (RFC 9113 section 8.2.3).
-async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
+async fn n_12_many_cookies_do_not_lock_the_user_out(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, alice, url) = signed_in(scene, &upstream).await?;
     let session = alice.cookies(&url).context("alice has a session")?;
@@ -442,7 +443,7 @@ async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
     };
     let clear = scene.url(APP, "/.pomerium/clear_cookies")?;
     for version in [Version::HTTP_2, Version::HTTP_11] {
-        let mut browser = scene.visitor();
+        let mut browser = scene.user_agent();
         browser.version = version;
         // HTTP/1.1 has one line for all of them.
         let most = if version == Version::HTTP_2 { 300 } else { 50 };
@@ -482,20 +483,20 @@ async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Visitor, Url)> {
+async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, UserAgent, Url)> {
     let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
     Ok((proxy, alice, url))
 }
 
 /// A request of a signed-in visitor, byte by byte; `more` is further header lines.
-fn request(visitor: &Visitor, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
+fn request(client: &UserAgent, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
     let (host, cookie) = (
         authority(url),
-        visitor.cookies(url).context("the visitor has a session")?,
+        client.cookies(url).context("the visitor has a session")?,
     );
     let head = format!(
         "{line} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"

@@ -33,7 +33,7 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
     let routes = [Route::new(APP, &upstream.address()).key(REQUEST_KEYS)];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
 
@@ -134,12 +134,12 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
     let routes = routes_with_response_headers(&to);
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     let _proxy = scene.serve(&routes).await?;
 
-    let plain = visitor.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
-    let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
-    let disabled = visitor
+    let plain = client.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
+    let own = client.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    let disabled = client
         .fetch(&scene.url(APP, "/disabled")?)
         .await?
         .expect(200)?;
@@ -155,13 +155,13 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     headers.append("x-shared", HeaderValue::from_static("upstream again"));
     headers.insert(LOCATION, format!("{to}/next?{to}/").parse()?);
     upstream.behave(Manner::AnswersWith(StatusCode::FOUND, headers));
-    let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(302)?;
+    let own = client.fetch(&scene.url(APP, "/")?).await?.expect(302)?;
     assert_eq!(values(&own, "x-shared"), [b"route"], "set means replaced");
     assert_eq!(
         values(&own, "location"),
         [format!("{to}/next?{to}/").as_bytes()]
     );
-    let rewritten = visitor.fetch(&scene.url(APP, "/rewritten")?).await?;
+    let rewritten = client.fetch(&scene.url(APP, "/rewritten")?).await?;
     assert_eq!(
         rewritten.expect(302)?.header("location"),
         Some(format!("https://app.example/next?{to}/").as_str())
@@ -169,7 +169,7 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     let elsewhere = HeaderValue::from_static("http://elsewhere.example/x");
     let headers = HeaderMap::from_iter([(LOCATION, elsewhere.clone())]);
     upstream.behave(Manner::AnswersWith(StatusCode::FOUND, headers));
-    let untouched = visitor.fetch(&scene.url(APP, "/rewritten")?).await?;
+    let untouched = client.fetch(&scene.url(APP, "/rewritten")?).await?;
     assert_eq!(untouched.headers.get(LOCATION), Some(&elsewhere));
     Ok(())
 }
@@ -180,10 +180,10 @@ async fn response_headers_of_the_file_replace_the_defaults(scene: &mut Scene) ->
     let routes = routes_with_response_headers(&upstream.address());
     scene.keys = "set_response_headers: {X-Global: everywhere, X-Shared: global}".to_owned();
     let _proxy = scene.serve(&routes).await?;
-    let mut visitor = scene.visitor();
-    let plain = visitor.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
-    let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
-    let disabled = visitor
+    let mut client = scene.user_agent();
+    let plain = client.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
+    let own = client.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    let disabled = client
         .fetch(&scene.url(APP, "/disabled")?)
         .await?
         .expect(200)?;
@@ -216,8 +216,8 @@ async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<
     // A session that nobody can open is cleared: the plainest answer with a cookie.
     let mut headers = HeaderMap::new();
     headers.insert("cookie", HeaderValue::from_static("__Host-_pomerium=old"));
-    let mut visitor = scene.visitor();
-    let answer = visitor
+    let mut client = scene.user_agent();
+    let answer = client
         .send(Method::GET, &url, headers, Bytes::new())
         .await?
         .expect(200)?;
@@ -228,7 +228,7 @@ async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<
     );
     assert!(values(&answer, "cdn-cache-control").is_empty());
 
-    let innocent = scene.visitor().fetch(&url).await?.expect(200)?;
+    let innocent = scene.user_agent().fetch(&url).await?.expect(200)?;
     assert_eq!(
         values(&innocent, "cache-control"),
         [b"public, max-age=600, s-maxage=900".as_slice()]

@@ -222,20 +222,20 @@ async fn redirects_and_fixed_answers_are_given(scene: &mut Scene) -> Result<()> 
 async fn redirects_and_fixed_answers_need_a_permit(scene: &mut Scene) -> Result<()> {
     let _proxy = scene.serve(&routes_without_upstream()).await?;
     let (private, closed) = (scene.url(APP, "/private")?, scene.url(APP, "/closed")?);
-    let mut nobody = scene.visitor();
+    let mut nobody = scene.user_agent();
     for url in [&private, &closed] {
         nobody.fetch(url).await?.expect(401)?;
         // A visitor is asked to sign in first.
         nobody.way_to(&scene.provider.issuer(), url).await?;
     }
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     mallory.sign_in(&private, MALLORY).await?.1.expect(403)?;
     for url in [&private, &closed] {
         let answer = mallory.navigate(url).await?.expect(403)?;
         assert!(answer.header("location").is_none(), "{answer:?}");
         assert!(!answer.text().contains("for alice"), "{answer:?}");
     }
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let entered = alice.sign_in(&closed, ALICE).await?.1.expect(200)?;
     assert_eq!(entered.text(), "for alice");
     // The provider knows her by now; a host that only a wildcard names has a session of its own.

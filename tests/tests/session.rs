@@ -87,7 +87,7 @@ async fn a_cookie_of_another_host_is_no_session(scene: &mut Scene) -> Result<()>
 
 /// Signs alice in and takes the session out of her browser.
 async fn session_cookie(scene: &Scene, url: &Url) -> Result<(String, String)> {
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(url, ALICE).await?.1.expect(200)?;
     let mut cookies = alice.cookie_pairs(url);
     // Another one counts sign-ins for a minute.
@@ -107,7 +107,7 @@ async fn with_cookie(scene: &Scene, url: &Url, cookie: &str) -> Result<Response>
     let mut headers = HeaderMap::new();
     headers.insert(COOKIE, cookie.parse()?);
     scene
-        .visitor()
+        .user_agent()
         .send(Method::GET, url, headers, Bytes::new())
         .await
 }

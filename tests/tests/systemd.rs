@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
     ALICE, BOB, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement, Proxy,
-    ProxyKind, Release, Route, Scene, SessionKey, Visitor, eventually, on_both_proxies, run,
+    ProxyKind, Release, Route, Scene, SessionKey, UserAgent, eventually, on_both_proxies, run,
     within,
 };
 use serde_json::Value;
@@ -49,7 +49,7 @@ on_both_releases!(
     sessions_are_the_systems_and_end_with_either,
     the_setup_outlives_a_reboot_and_is_taken_back,
     false_assertions_and_accounts_are_refused,
-    nobody_gets_in_as_somebody_else,
+    no_user_becomes_another,
     the_doctor_finds_what_is_wrong_on_the_machine,
 );
 
@@ -87,7 +87,7 @@ impl Server {
         make_accounts(&machine)?;
         let routes = [Route::to_cockpit(&machine.cockpit(), "alice", "bob")];
         let proxy = scene.serve(&routes).await?;
-        let desk = bring_file_and_programs(scene, &machine, &routes)?;
+        let desk = install_file_and_programs(scene, &machine, &routes)?;
         Ok(Self {
             machine,
             base: scene.url(COCKPIT, "/")?,
@@ -126,8 +126,8 @@ impl Server {
         self.machine.wait_for_cockpit().await
     }
 
-    async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<()> {
-        visitor
+    async fn enter(&self, client: &mut UserAgent, account: &str) -> Result<()> {
+        client
             .sign_on_to_cockpit(&self.base, account)
             .await
             .with_context(|| self.machine.journal(SESSIONS).unwrap_or_default())?;
@@ -195,7 +195,7 @@ fn make_accounts(machine: &Machine) -> Result<()> {
 }
 
 /// Puts the operator's file and what was built there.
-fn bring_file_and_programs(
+fn install_file_and_programs(
     scene: &mut Scene,
     machine: &Machine,
     routes: &[Route],
@@ -277,7 +277,7 @@ async fn sessions_are_the_systems_and_end_with_either(
 ) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
     let sign_out = server.base.join("/.pomerium/sign_out")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     for end in ["sign-out", "unit", "logind"] {
         server.enter(&mut alice, ALICE).await?;
         assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
@@ -347,7 +347,7 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     );
 
     server.machine.reboot().await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     server.enter(&mut alice, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
@@ -373,8 +373,8 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     // People with a password log in as before.
     server.machine.run("echo bob:Looking-Glass-1 | chpasswd")?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
-    let mut bob = scene.visitor();
-    let mut nobody = scene.visitor();
+    let mut bob = scene.user_agent();
+    let mut nobody = scene.user_agent();
     let basic = "Basic Ym9iOkxvb2tpbmctR2xhc3MtMQ==";
     bob.try_to_log_in_to_cockpit(&cockpit, basic)
         .await?
@@ -404,7 +404,7 @@ async fn false_assertions_and_accounts_are_refused(
          useradd --uid 54324 --create-home --shell /bin/bash --expiredate 1 former",
     )?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     let past = |claims: &mut Value| {
         for claim in ["iat", "nbf", "exp"] {
             claims[claim] = (claims[claim].as_u64().unwrap_or_default() - 600).into();
@@ -438,7 +438,7 @@ async fn false_assertions_and_accounts_are_refused(
         ("good", good.clone(), 200),
         ("replayed", good, 401),
     ] {
-        let mut once = visitor.clone();
+        let mut once = client.clone();
         let answer = once
             .try_to_log_in_to_cockpit(&cockpit, &format!("Bearer {assertion}"))
             .await?;
@@ -454,20 +454,20 @@ async fn false_assertions_and_accounts_are_refused(
     server.machine.run("systemctl is-system-running")?;
     let journal = server.machine.journal(SESSIONS)?;
     ensure!(!journal.contains("Failed with result"), "{journal}");
-    visitor
+    client
         .try_to_log_in_to_cockpit(&server.base, DUMMY)
         .await?
         .expect(401)?;
     Ok(())
 }
 
-async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) -> Result<()> {
+async fn no_user_becomes_another(scene: &mut Scene, release: Release) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let login = alice.sign_on_to_cockpit(&server.base, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&server.base, BOB).await?;
     bob.keep_cookies(&server.base, &login);
     ensure!(
@@ -478,7 +478,7 @@ async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) ->
     login.expect(200)?;
     assert_eq!(bob.user_in_cockpit(&server.base).await?, "bob");
 
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     let (_, page) = mallory.sign_in(&server.base, MALLORY).await?;
     ensure!(page.expect(403)?.text().contains("no Unix user"));
     let login = mallory

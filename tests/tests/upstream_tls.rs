@@ -87,7 +87,12 @@ impl TlsUpstreams {
                 false,
                 &[&trust, "tls_server_name: other.example.com"],
             ),
-            case("/nobody", self.strict.address(), false, &[&trust]),
+            case(
+                "/without-certificate",
+                self.strict.address(),
+                false,
+                &[&trust],
+            ),
             case(
                 "/client",
                 self.strict.address(),
@@ -161,9 +166,9 @@ async fn upstreams_are_verified_by_their_certificates(scene: &mut Scene) -> Resu
         .collect();
     let _proxy = scene.serve(&routes).await?;
 
-    let mut visitor = scene.visitor();
+    let mut user_agent = scene.user_agent();
     for case in &cases {
-        let answer = visitor.fetch(&scene.url(APP, case.path)?).await?;
+        let answer = user_agent.fetch(&scene.url(APP, case.path)?).await?;
         if case.passes {
             answer.expect(200).with_context(|| case.path.to_owned())?;
         } else {

@@ -157,7 +157,7 @@ impl Assertion {
             return Err(AssertionError::Issuer);
         }
         claims.check_times(now)?;
-        claims.check_texts()?;
+        claims.check_strings()?;
         let session_ends = UNIX_EPOCH.checked_add(Duration::from_secs(claims.session_exp));
         Ok(Self {
             user: claims.user,
@@ -190,7 +190,7 @@ impl Claims {
         Ok(())
     }
 
-    fn check_texts(&self) -> Result<(), AssertionError> {
+    fn check_strings(&self) -> Result<(), AssertionError> {
         let mut texts = [&self.sub, &self.user, &self.jti]
             .into_iter()
             .chain(&self.email);

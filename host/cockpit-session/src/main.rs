@@ -103,11 +103,11 @@ fn log_in(file: &Path) -> Result<u8, Refusal> {
     let (assertion, remote_peer) = receive_assertion(&settings)?;
 
     let account =
-        Account::find(&assertion.user, &settings).inspect_err(|_| note_person(&assertion))?;
+        Account::find(&assertion.user, &settings).inspect_err(|_| log_sign_in(&assertion))?;
     let remote_host = assertion.remote_host.or(remote_peer);
     let session = Session::open(&account, &settings.pam_service, remote_host, &signals)
-        .inspect_err(|_| note_person(&assertion))?;
-    note_person(&assertion);
+        .inspect_err(|_| log_sign_in(&assertion))?;
+    log_sign_in(&assertion);
     note(format_args!(
         "session opened for {}",
         account.display_name()
@@ -169,7 +169,7 @@ fn wait_for_bridge(bridge: Bridge, end: SystemTime, signals: &Signals) -> Result
     status
 }
 
-fn note_person(assertion: &Assertion) {
+fn log_sign_in(assertion: &Assertion) {
     note(format_args!(
         "{:?} ({}) signs in as {:?}",
         assertion.subject,

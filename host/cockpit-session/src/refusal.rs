@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_assertion_is_not_explained_to_the_visitor() {
+    fn a_bad_assertion_is_not_explained_to_the_client() {
         let refusal = Refusal::from(AssertionError::Signature);
         let told = refusal.init_message().to_string();
         assert!(

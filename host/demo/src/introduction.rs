@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cockpit_that_would_refuse_is_told_with_the_lines_to_add() {
+    fn a_cockpit_that_would_refuse_is_reported_with_the_lines_to_add() {
         let text = text(
             "cockpit.localhost",
             "127.0.0.1:8443",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn being_open_to_others_is_told_loudly() {
+    fn a_public_address_is_warned_of() {
         assert!(text("server.example", "0.0.0.0:8443", &Finding::Ready).contains("EVERYBODY"));
         assert!(text("cockpit.localhost", "0.0.0.0:8443", &Finding::Ready).contains("--host NAME"));
         assert!(

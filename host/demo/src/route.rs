@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_unix_user_nobody_is_asked_for_a_password() {
+    fn a_unix_user_replaces_the_password() {
         let config = read_with("http://localhost:9090", Some("someone"));
         let [route] = config.routes.as_slice() else {
             panic!("one route")

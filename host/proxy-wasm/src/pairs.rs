@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_fields_and_bytes_that_are_not_text_survive() {
+    fn repeated_fields_and_bytes_that_are_not_utf_8_survive() {
         let mut headers = HeaderMap::new();
         headers.append("cookie", HeaderValue::from_bytes(b"a=\xff").unwrap());
         headers.append("cookie", HeaderValue::from_static("b=2"));

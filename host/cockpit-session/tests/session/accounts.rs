@@ -208,7 +208,7 @@ fn an_account_that_is_not_there_is_refused() -> Result<()> {
 }
 
 #[test]
-fn what_pam_says_reaches_the_person() -> Result<()> {
+fn messages_of_pam_reach_the_user() -> Result<()> {
     let files = tempfile::tempdir()?;
     let service = PamService::create(
         files.path(),
@@ -222,7 +222,7 @@ fn what_pam_says_reaches_the_person() -> Result<()> {
 }
 
 #[test]
-fn a_session_is_opened_and_closed_once_with_the_visitors_address() -> Result<()> {
+fn a_session_is_opened_and_closed_once_with_the_clients_address() -> Result<()> {
     let files = tempfile::tempdir()?;
     let service = PamService::create(
         files.path(),

@@ -28,7 +28,7 @@ fn it_says_what_it_is() -> Result<()> {
 }
 
 #[test]
-fn nobody_but_root_gets_anything_from_it() -> Result<()> {
+fn only_root_can_use_it() -> Result<()> {
     let place = Place::new()?;
     // Where every account can run it, as it is installed.
     let program = place.file("program");

@@ -130,7 +130,7 @@ fn only_a_body_that_is_kept_can_be_changed() {
 }
 
 #[test]
-fn what_a_client_says_over_a_websocket_is_told_by_its_size_and_beginning() {
+fn websocket_bytes_of_a_client_are_reported_by_size_and_beginning() {
     let module = plugin(
         &[("spoken", b"spoken")],
         r#"(func (export "proxy_on_request_body") (param $id i32) (param $size i32) (param $end i32) (result i32)

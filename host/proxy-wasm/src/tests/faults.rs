@@ -211,7 +211,7 @@ fn a_plugin_that_exits_is_ended() {
 }
 
 #[test]
-fn a_plugin_that_does_not_start_tells_why() {
+fn a_plugin_that_does_not_start_reports_why() {
     let says = [("why", &b"no key\nhere"[..])];
     for (callback, ending, expected) in [
         (

@@ -186,7 +186,7 @@ fn maps_that_are_not_there_read_as_absent_and_cannot_be_written() {
 }
 
 #[test]
-fn bad_pointers_are_told_and_do_no_harm() {
+fn bad_pointers_return_an_error_and_do_no_harm() {
     // Two pages of memory end at 131072; the last case wraps around.
     let beyond = "(i32.const 131070) (i32.const 8)";
     let wrapping = "(i32.const 100) (i32.const -1)";
@@ -236,7 +236,7 @@ fn bad_pointers_are_told_and_do_no_harm() {
 }
 
 #[test]
-fn an_allocator_that_lies_is_told_and_one_that_traps_ends_the_plugin() {
+fn an_allocator_with_bad_results_is_an_error_and_one_that_traps_ends_the_plugin() {
     let module = |allocator: &str| {
         let text = format!(
             r#"(module {} (data (i32.const 600) "accept")

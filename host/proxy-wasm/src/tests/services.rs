@@ -109,7 +109,7 @@ fn properties_that_are_not_there_are_not_found() {
 }
 
 #[test]
-fn the_client_and_its_certificate_are_told() {
+fn properties_describe_the_client_and_its_certificate() {
     let paths: [&[u8]; 7] = [
         b"source\0address",
         b"destination\0address",

@@ -55,7 +55,7 @@ fn a_paused_request_can_be_answered_from_another_context() {
 }
 
 #[test]
-fn a_request_that_nobody_resumes_is_refused_in_the_end() {
+fn a_request_that_is_never_resumed_is_refused_in_the_end() {
     run(async {
         let rig = Rig::new(&plugin(&[], &held("")));
         let start = tokio::time::Instant::now();
@@ -236,7 +236,7 @@ const ENDING_TEXTS: [(&str, &[u8]); 3] =
     [("log", b"log"), ("done", b"done"), ("delete", b"delete")];
 
 #[test]
-fn dropping_a_stream_tells_the_plugin_in_order_and_once() {
+fn dropping_a_stream_ends_its_context_in_order_and_once() {
     let module = plugin(&ENDING_TEXTS, ENDING);
     run(async move {
         let rig = Rig::new(&module);
