@@ -115,7 +115,7 @@ fn define_edit(imports: &mut Imports, function: &'static str, make: Edit) -> was
     )
 }
 
-/// The map's fields, or `None` when it is not available now.
+/// Returns the map's fields, or `None` while the map is not available.
 fn fields(state: &State, map: u32) -> Result<Option<Fields<'_>>, Status> {
     match (map, state.stream().map(|stream| &stream.phase)) {
         (REQUEST, Some(Phase::Request(head))) => Ok(Some(head.fields())),
@@ -181,7 +181,8 @@ fn edit(
 
 fn replace_all(caller: &mut Caller<'_, State>, map: u32, fields: Span) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    // What cannot be read is an empty map, as in Envoy: a head without its pseudo headers is then never sent.
+    // A serialised map that cannot be read counts as empty, as in Envoy: a head without its pseudo headers is never
+    // sent.
     let pairs = pairs::parse(fields.of(memory)?).unwrap_or_default();
     let required: &[&str] = if map == REQUEST {
         &REQUEST_PSEUDO
@@ -191,8 +192,9 @@ fn replace_all(caller: &mut Caller<'_, State>, map: u32, fields: Span) -> Result
     apply(state, map, true, |head| head.replace_all(&pairs, required))
 }
 
-/// Edits the head that `map` names. An edit that would make it invalid is left out and logged without its value. When
-/// it is `fatal`, the head must not be sent: a request would else go on without what the plugin wanted to say in it.
+/// Edits the head that `map` names. An edit that would make the head invalid is not made and is logged without its
+/// value. After a `fatal` one the head must not be sent: the request would go on without the header that the plugin
+/// wanted.
 fn apply(
     state: &mut State,
     map: u32,
@@ -209,7 +211,7 @@ fn apply(
         stream.broken |= fatal;
         tracing::warn!(
             fatal,
-            "the plugin set a header field that is invalid in HTTP"
+            "the plugin set a header field that is not valid HTTP"
         );
     }
     Ok(())

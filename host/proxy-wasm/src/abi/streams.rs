@@ -1,5 +1,5 @@
-//! Continuing, resetting and answering streams, and choosing the stream that calls act on. All of it is only noted here
-//! and done after the callback has returned.
+//! Continuing, resetting and answering streams, and choosing the effective context. These functions only record an
+//! action; it is applied after the callback has returned.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -90,7 +90,7 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     )
 }
 
-/// Notes an action for the stream that calls act on. Without a stream there is nothing to do, which is no failure.
+/// Records an action for the effective stream. Without a stream there is nothing to do, which is no failure.
 fn note_action(state: &mut State, note: impl FnOnce(&Phase, &mut PendingActions)) {
     let id = state.effective;
     if let Some(stream) = state.stream_mut() {
@@ -141,7 +141,7 @@ fn local_reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])
         Some(status) if body.len() <= BODY_LIMIT => (status, body),
         _ => {
             tracing::warn!(
-                "the plugin's reply has no valid status or too long a body; 500 is sent instead"
+                "the plugin's reply has an invalid status or a body that is too long; 500 is sent instead"
             );
             (StatusCode::INTERNAL_SERVER_ERROR, &b""[..])
         }
@@ -168,7 +168,7 @@ fn local_reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])
     }
 }
 
-/// A status that ends a request.
+/// Returns a status that ends a request.
 fn final_status(status: u32) -> Option<StatusCode> {
     let status = u16::try_from(status)
         .ok()
@@ -176,7 +176,7 @@ fn final_status(status: u32) -> Option<StatusCode> {
     StatusCode::from_u16(status).ok()
 }
 
-/// The fields of a reply. Those that frame a message are the proxy's own.
+/// Returns the fields of a reply. The proxy sets the fields that frame a message.
 fn reply_headers(pairs: &[(&[u8], &[u8])]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(pairs.len().saturating_add(1));
     for (name, value) in pairs.iter().filter(|(name, _)| !name.starts_with(b":")) {
@@ -184,7 +184,7 @@ fn reply_headers(pairs: &[(&[u8], &[u8])]) -> HeaderMap {
             .and_then(|(name, value)| maps::append(&mut headers, name, value));
         if added.is_err() {
             tracing::warn!(
-                "the plugin's reply has a header field that is invalid in HTTP; it is left out"
+                "the plugin's reply has a header field that is not valid HTTP; it was removed"
             );
         }
     }

@@ -1,8 +1,8 @@
-//! Header maps as a plugin meets them.
+//! Header maps from a plugin's side.
 
 use super::*;
 
-/// A callback for requests with this body.
+/// Returns a callback for requests with this body.
 fn on_request(body: &str) -> String {
     format!(
         r#"(func (export "proxy_on_request_headers") (param $id i32) (param $count i32) (param $end i32) (result i32)
@@ -46,7 +46,7 @@ fn all_pairs_can_be_read_and_written_back_byte_by_byte() {
             (head.path.as_str(), head.authority),
             ("/a?b=c", HeaderValue::from_static("app.example.com"))
         );
-        // The first report came after the read, so that writing back removed it; what is left came after.
+        // The first report came after the read, so writing back removed it; the remaining ones came later.
         assert_eq!(lines(&head.headers, "x-status"), "0 0");
     });
 }
