@@ -286,7 +286,7 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
 /// The demo provider is in the demo alone: its pages are in no other program.
 #[test]
 fn the_proxy_itself_has_no_provider() -> Result<()> {
-    const ON_EACH_PAGE: &[u8] = b"Anybody can sign in as anybody here";
+    const ON_EACH_PAGE: &[u8] = b"Anyone can sign in as any account here";
     let installed = Installed::locate()?;
     for (program, expected) in [
         (installed.jetway()?.to_owned(), false),

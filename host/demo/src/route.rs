@@ -10,24 +10,24 @@ use serde_json::{Value, json};
 use crate::place::Place;
 use crate::provider::Client;
 
-/// Where Cockpit answers.
+/// The address of Cockpit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upstream(Origin);
 
 impl Upstream {
-    /// Scheme, host and port.
+    /// Returns scheme, host and port.
     pub(crate) fn origin(&self) -> &Origin {
         &self.0
     }
 
-    /// Whether the upstream sees the public host name. A Cockpit that serves TLS itself compares the browser's `Origin`
-    /// with the host name it sees, so it works without a change of its configuration.
+    /// Returns whether the upstream gets the public host name. A Cockpit that serves TLS itself compares the browser's
+    /// `Origin` with the host name that it gets, so it works without a change of its configuration.
     pub(crate) fn sees_public_host(&self) -> bool {
         self.0.tls
     }
 
-    /// Whether the certificate is not checked: Cockpit makes its own on each machine, and nobody is between this
-    /// machine and itself.
+    /// Returns whether the certificate is not verified: Cockpit creates its own on each machine, and a connection
+    /// within this machine cannot be intercepted.
     pub(crate) fn is_trusted_blindly(&self) -> bool {
         let host = self.0.host.trim_start_matches('[').trim_end_matches(']');
         self.0.tls
@@ -40,18 +40,19 @@ impl FromStr for Upstream {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let help = "write scheme, host and port, such as `http://localhost:9090`";
-        let url = url::Url::parse(text).with_context(|| format!("`{text}` is no URL: {help}"))?;
+        let url =
+            url::Url::parse(text).with_context(|| format!("`{text}` is not a URL: {help}"))?;
         let Some(origin) = Origin::of(&url) else {
-            bail!("`{text}` cannot be proxied to: {help}");
+            bail!("`{text}` is not a valid upstream: {help}");
         };
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            bail!("`{text}` has more than an origin: {help}");
+            bail!("`{text}` has a path, query or fragment: {help}");
         }
         Ok(Self(origin))
     }
 }
 
-/// What the demo's configuration is made from.
+/// The parts of the demo's configuration.
 pub(crate) struct DemoConfig<'a> {
     /// The demo's addresses.
     pub(crate) place: &'a Place,

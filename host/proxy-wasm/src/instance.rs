@@ -129,9 +129,7 @@ impl Instance {
         };
         if matches!(stream.phase, Phase::Request(_)) {
             if stream.body.append(chunk).is_err() {
-                tracing::warn!(
-                    "the plugin buffers too many request bodies; a request was refused"
-                );
+                tracing::warn!("the plugin buffers too many request bodies; a request was refused");
                 return Ok(Verdict::Failed);
             }
             let size = u32::try_from(stream.body.bytes().len()).unwrap_or(u32::MAX);
