@@ -1,12 +1,12 @@
 //! Assertions that were made a moment ago: signing costs more than everything else about a request.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{Assertion, Party, claims};
 use crate::config::{IdentitySettings, IssuerFormat};
 use crate::env::Env;
 use crate::session::Session;
+use crate::store::slot_cache::SlotCache;
 use crate::time::Timestamp;
 
 /// For how many seconds an assertion is told again. It keeps at least four of its five minutes for the upstream.
@@ -23,8 +23,7 @@ const MAX_CLAIM_VALUE: usize = 8 * 1024;
 /// signature each time they alternate.
 #[derive(Debug, Default)]
 pub(crate) struct Assertions {
-    /// Empty until the first assertion: most files need none.
-    slots: RefCell<Vec<Option<Made>>>,
+    issued: SlotCache<CachedAssertion, REMEMBERED>,
 }
 
 /// An assertion, and whether it was made for this request.
@@ -36,8 +35,7 @@ pub(crate) struct IssuedAssertion {
     pub(crate) is_new: bool,
 }
 
-#[derive(Debug)]
-struct Made {
+struct CachedAssertion {
     /// Name of the session; with the party, it fixes everything that an assertion says.
     session: Box<str>,
     host: Box<str>,
@@ -79,46 +77,34 @@ impl Assertions {
             claim_values,
             incomplete,
         });
-        self.remember(Made {
-            session: session.id.as_str().into(),
-            host: party.host.into(),
-            issuer_format: party.issuer_format,
-            at: env.now,
-            assertion: Rc::clone(&assertion),
-        });
+        self.issued.insert(
+            (session.id.as_str(), party.host),
+            CachedAssertion {
+                session: session.id.as_str().into(),
+                host: party.host.into(),
+                issuer_format: party.issuer_format,
+                at: env.now,
+                assertion: Rc::clone(&assertion),
+            },
+        );
         let is_new = true;
         Some(IssuedAssertion { assertion, is_new })
     }
 
     fn remembered(&self, session: &str, party: Party<'_>, now: Timestamp) -> Option<Rc<Assertion>> {
-        let slots = self.slots.borrow();
-        let made = slots.get(slot(session, party.host))?.as_ref()?;
-        let fresh = made.at <= now && now.since(made.at) < REMEMBERED_FOR;
-        let made_for = Party {
-            host: &made.host,
-            issuer_format: made.issuer_format,
-        };
-        let same = *made.session == *session && made_for == party;
-        (fresh && same).then(|| Rc::clone(&made.assertion))
-    }
-
-    fn remember(&self, made: Made) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.is_empty() {
-            slots.resize_with(REMEMBERED, || None);
-        }
-        if let Some(slot) = slots.get_mut(slot(&made.session, &made.host)) {
-            *slot = Some(made);
-        }
+        self.issued.find((session, party.host), |issued| {
+            let is_same = *issued.session == *session && issued.party() == party;
+            let is_usable = is_same && issued.at.is_recent(now, REMEMBERED_FOR);
+            is_usable.then(|| Rc::clone(&issued.assertion))
+        })
     }
 }
 
-fn slot(session: &str, host: &str) -> usize {
-    let mixed = session
-        .bytes()
-        .chain(host.bytes())
-        .fold(0_usize, |mixed, byte| {
-            mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-        });
-    mixed % REMEMBERED
+impl CachedAssertion {
+    fn party(&self) -> Party<'_> {
+        Party {
+            host: &self.host,
+            issuer_format: self.issuer_format,
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{LIFETIME, Party, needed_claims};
 use crate::config::{IdentitySettings, IssuerFormat};
+use crate::hex::format_uuid;
 use crate::http::header::comma_list;
 use crate::session::Session;
 use crate::time::Timestamp;
@@ -42,7 +43,7 @@ pub(super) fn of(
     for (name, value) in [
         ("iss", json!(issuer)),
         ("aud", json!(host)),
-        ("jti", json!(uuid(id))),
+        ("jti", json!(format_uuid(id))),
         ("iat", json!(now.0)),
         ("nbf", json!(now.0)),
         ("exp", json!(now.plus(LIFETIME).0)),
@@ -124,17 +125,6 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A random UUID (RFC 9562 section 5.4).
-fn uuid(mut bytes: [u8; 16]) -> String {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
-    parts
-        .map(|part| digits.get(part).unwrap_or_default())
-        .join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,11 +142,5 @@ mod tests {
         ] {
             assert_eq!(joined(values.as_array().unwrap()), text);
         }
-    }
-
-    #[test]
-    fn random_names() {
-        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
     }
 }
