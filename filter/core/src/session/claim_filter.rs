@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::hash_configuration;
 use crate::policy::{ListMatcher, Policy};
 use crate::session::Session;
 
 /// How deep nested claims are followed; deeper ones keep no name that a policy could write.
 const MAX_DEPTH: usize = 8;
-
-/// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
-const DIGEST: usize = 12;
 
 /// The claims that policies name, and which of their values can make a difference.
 #[derive(Debug, Default)]
@@ -97,7 +93,7 @@ impl ClaimFilter {
         if self.by_name.is_empty() {
             return String::new();
         }
-        let mut hash = Sha256::new();
+        let mut needs = String::new();
         for (name, values) in &self.by_name {
             let mut parts = match values {
                 Values::All => vec!["*".to_owned()],
@@ -106,9 +102,9 @@ impl ClaimFilter {
             parts.sort_unstable();
             parts.dedup();
             // JSON texts: no two lists of claims and values are written alike.
-            hash.update(json!([name, parts]).to_string());
+            needs.push_str(&json!([name, parts]).to_string());
         }
-        URL_SAFE_NO_PAD.encode(hash.finalize().get(..DIGEST).unwrap_or_default())
+        hash_configuration(needs.as_bytes())
     }
 
     /// The needed claims of a provider's answer, flattened as Pomerium does: nested names are joined by dots, and every
