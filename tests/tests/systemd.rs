@@ -518,8 +518,8 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
     server.follow_the_guide().await?;
     let good = [
         "the unit is active",
-        "for the group",
-        "the pinned key is the one",
+        "only the group",
+        "the pinned key is Jetway's signing key",
     ];
     expect("all is well", &[], &good)?;
     server.machine.run("cp -a /etc /etc.good")?;
@@ -539,13 +539,13 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
             "another cookie secret",
             OTHER_SECRET,
             &[PROGRAM],
-            &["is not the one that Jetway signs with"],
+            &["is not Jetway's signing key"],
         ),
         (
             "a key that is none",
             "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
             &[SIGN_ON, PROGRAM],
-            &["cannot do so", "journalctl"],
+            &["the program that verifies assertions for Cockpit fails", "journalctl"],
         ),
         (
             "another host",
@@ -557,13 +557,13 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
             "no program",
             "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
             no_program,
-            &["the program is not there", "install -D"],
+            &["the program does not exist", "install -D"],
         ),
         (
             "a program in a folder of everybody's, by a drop-in file",
             OPEN_FOLDER,
             &[PROGRAM],
-            &["others than root can change /srv/open", "/srv/open/session"],
+            &["users other than root can change /srv/open", "/srv/open/session"],
         ),
     ] {
         server.operate(lines)?;
