@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, doctor, envoy_config, explain, filter, keygen, reference, run, schema, test,
+    check, cockpit, doctor, envoy_config, explain, filter, init, keygen, reference, run, schema,
+    test,
 };
 use crate::log::LogArgs;
 
@@ -27,6 +28,8 @@ pub(crate) struct Args {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a first configuration with its secrets.
+    Init(init::InitArgs),
     /// Run the proxy with a configuration file.
     Run(run::RunArgs),
     /// Check a configuration file: its problems, and how each key is supported.

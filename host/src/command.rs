@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod envoy_config;
 pub(crate) mod explain;
 pub(crate) mod filter;
+pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod reference;
 pub(crate) mod run;

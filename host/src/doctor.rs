@@ -19,6 +19,7 @@ mod upstream;
 mod upstream_probe;
 
 pub(crate) use finding::{Finding, Outcome};
+pub(crate) use provider::collect_redirect_uris;
 pub(crate) use report::Report;
 pub(crate) use subject::Subject;
 

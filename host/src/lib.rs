@@ -9,6 +9,7 @@ mod config;
 mod doctor;
 mod log;
 mod module;
+mod new_file;
 mod terminal;
 
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => command::test::run(&args),
         Command::Schema(args) => command::schema::run(&args),
         Command::Reference(args) => command::reference::run(&args),
+        Command::Init(args) => command::init::run(&args),
         Command::Keygen(args) => command::keygen::run(&args),
         Command::Filter(args) => command::filter::run(&args),
         Command::Cockpit(args) => command::cockpit::run(&args),

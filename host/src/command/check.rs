@@ -39,6 +39,17 @@ enum Format {
     Json,
 }
 
+impl CheckArgs {
+    /// Checks this file as without further options.
+    pub(super) fn of(file: &Path) -> Self {
+        Self {
+            config: file.to_owned(),
+            strict: false,
+            format: Format::Text,
+        }
+    }
+}
+
 /// Reads a file and the files that it names, and returns all findings.
 pub(super) fn inspect(path: &Path) -> Inspection {
     let mut inspection = jetway_config_file::inspect(path);

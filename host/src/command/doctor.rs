@@ -1,6 +1,6 @@
 //! `jetway doctor`: diagnoses a deployment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -34,6 +34,17 @@ enum Format {
     Text,
     /// One JSON object with `file`, `ok` and `findings`.
     Json,
+}
+
+impl DoctorArgs {
+    /// Examines this file as without further options.
+    pub(super) fn of(file: &Path) -> Self {
+        Self {
+            config: file.to_owned(),
+            cockpit_conf: COCKPIT_CONF.into(),
+            format: Format::Text,
+        }
+    }
 }
 
 /// Runs all checks and prints the report.

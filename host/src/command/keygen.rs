@@ -1,26 +1,24 @@
 //! `jetway keygen`: generates the secrets of a configuration.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
+use crate::new_file::{Access, create_new};
+
 /// The secret that a configuration needs, and the one that Pomerium needs as well.
 const NAMES: [&str; 2] = ["cookie_secret", "shared_secret"];
 /// Bytes of a secret: the size of every sealing key.
 const SECRET_BYTES: usize = 32;
-/// The mode that lets only the owner read and write.
-const PRIVATE: u32 = 0o600;
 
 /// Generate the secrets that a configuration needs.
 ///
-/// Prints lines for the configuration file, or with --env lines for an environment file of systemd or a container.
+/// Prints lines for the configuration file, or with --env lines for an environment file of systemd or a container. With
+/// --out alone, the file gets one secret and nothing else, as `cookie_secret_file` reads it.
 #[derive(Args, Debug)]
 pub(crate) struct KeygenArgs {
     /// Print environment variables (`COOKIE_SECRET=…`) instead of YAML.
@@ -41,11 +39,13 @@ pub(crate) struct KeygenArgs {
 pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
     let text = if args.signing_key {
         make_signing_key()?
+    } else if args.out.is_some() && !args.env {
+        make_secret()?
     } else {
-        make_secrets(args.env, &mut |bytes| Ok(getrandom::fill(bytes)?))?
+        make_secrets(args.env, &mut fill)?
     };
     match &args.out {
-        Some(path) => write_private(path, &text),
+        Some(path) => create_new(path, Access::Owner, text.as_bytes()),
         None => super::print(text.as_bytes()),
     }
 }
@@ -56,15 +56,35 @@ fn make_signing_key() -> anyhow::Result<String> {
     Ok(key.context("cannot generate a key")?.serialize_pem())
 }
 
-fn make_secrets(
-    env: bool,
-    random: &mut dyn FnMut(&mut [u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<String> {
+/// Generates a secret for `cookie_secret_file`, on a line of its own.
+///
+/// # Errors
+/// No randomness.
+pub(super) fn make_secret() -> anyhow::Result<String> {
+    make_bare_secret(&mut fill)
+}
+
+fn make_bare_secret(random: &mut Random<'_>) -> anyhow::Result<String> {
+    Ok(format!("{}\n", make_encoded_secret(random)?))
+}
+
+fn make_encoded_secret(random: &mut Random<'_>) -> anyhow::Result<String> {
+    let mut secret = [0; SECRET_BYTES];
+    random(&mut secret)?;
+    Ok(STANDARD.encode(secret))
+}
+
+/// Fills a slice with random bytes.
+type Random<'a> = dyn FnMut(&mut [u8]) -> anyhow::Result<()> + 'a;
+
+fn fill(bytes: &mut [u8]) -> anyhow::Result<()> {
+    Ok(getrandom::fill(bytes)?)
+}
+
+fn make_secrets(env: bool, random: &mut Random<'_>) -> anyhow::Result<String> {
     let mut text = String::new();
     for name in NAMES {
-        let mut secret = [0; SECRET_BYTES];
-        random(&mut secret)?;
-        let value = STANDARD.encode(secret);
+        let value = make_encoded_secret(random)?;
         if env {
             writeln!(text, "{}={value}", name.to_ascii_uppercase())?;
         } else {
@@ -74,22 +94,9 @@ fn make_secrets(
     Ok(text)
 }
 
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    // Only a new file: secrets in use must not be overwritten, and an existing file would keep its permissions.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(PRIVATE)
-        .open(path)
-        .with_context(|| format!("cannot create `{}`", path.display()))?;
-    file.write_all(text.as_bytes())
-        .with_context(|| format!("cannot write `{}`", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     fn counting() -> impl FnMut(&mut [u8]) -> anyhow::Result<()> {
         let mut next = 0;
@@ -127,16 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_private_and_never_overwritten() {
-        let path = std::env::temp_dir().join(format!("jetway-keygen-{}", std::process::id()));
-        write_private(&path, "a").unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        let again = write_private(&path, "b");
-        let content = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(again.is_err());
-        assert_eq!(content, "a");
+    fn a_file_holds_one_secret_alone() {
+        let first = make_bare_secret(&mut counting()).unwrap();
+        assert_eq!(first, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n");
     }
 
     #[test]

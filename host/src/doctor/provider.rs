@@ -4,6 +4,8 @@ mod clock;
 mod redirect;
 mod registration;
 
+pub(crate) use redirect::collect_redirect_uris;
+
 use bytes::Bytes;
 use http::Request;
 use http::header::{self, HeaderName, HeaderValue};
@@ -41,7 +43,7 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
         return Vec::new();
     };
     let about = format!("provider {}", settings.issuer);
-    let redirects = redirect::collect_uris(subject);
+    let redirects = collect_redirect_uris(subject.config);
     let mut findings = vec![redirect::list_uris(&about, &redirects)];
     let without_discovery = settings.kind == ProviderKind::Github;
     let call = if without_discovery {

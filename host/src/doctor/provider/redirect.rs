@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
-use jetway_core::config::{Origin, ProviderSettings};
+use jetway_core::config::{Config, Origin, ProviderSettings};
 use jetway_core::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use jetway_core::env::{Env, NoRandomness};
 use jetway_core::oidc::attempt::Attempt;
@@ -47,14 +47,14 @@ const UNREGISTERED: [&str; 6] = [
 
 /// Returns the redirect URIs: one on the sign-in host, or one for each route that needs the user's identity. Hosts with
 /// wildcards contain a `*`.
-pub(super) fn collect_uris(subject: &Subject<'_>) -> Vec<String> {
-    if let Some(sign_in) = &subject.config.session.sign_in_host {
+pub(crate) fn collect_redirect_uris(config: &Config) -> Vec<String> {
+    if let Some(sign_in) = &config.session.sign_in_host {
         return vec![format!("{}{SIGN_IN_HOST_CALLBACK}", sign_in.origin)];
     }
-    let routes = subject.config.routes.iter();
+    let routes = config.routes.iter();
     let mut addresses: Vec<String> = routes
         .filter(|route| route.asks_for_identity())
-        .map(|route| format!("{}{CALLBACK_PATH}", public_origin(subject.config, route)))
+        .map(|route| format!("{}{CALLBACK_PATH}", public_origin(config, route)))
         .collect();
     addresses.sort_unstable();
     addresses.dedup();
@@ -425,7 +425,7 @@ idp_client_secret: secret
     /// Users of a `cockpit` route sign in for every policy.
     #[test]
     fn each_route_that_signs_in_is_registered() {
-        let addresses = with_subject(ROUTES, collect_uris);
+        let addresses = with_subject(ROUTES, |subject| collect_redirect_uris(subject.config));
         let path = "/.pomerium/callback";
         assert_eq!(
             addresses,

@@ -14,14 +14,14 @@ const START: Duration = Duration::from_secs(40);
 
 /// Which program loads the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum ProxyKind {
     /// `jetway run`.
     Host,
     /// Envoy, configured by `jetway envoy-config`.
     Envoy,
 }
 
-impl Body {
+impl ProxyKind {
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
@@ -61,7 +61,7 @@ impl Body {
         )
         .await?;
         Ok(Proxy {
-            body: self,
+            kind: self,
             listen: start.listen,
             process,
         })
@@ -87,7 +87,7 @@ pub(crate) struct Start<'a> {
 #[derive(Debug)]
 pub struct Proxy {
     /// Which one.
-    pub body: Body,
+    pub kind: ProxyKind,
     /// The port on which it listens.
     pub listen: u16,
     /// The program.
@@ -100,9 +100,9 @@ impl Proxy {
     /// # Errors
     /// When it has ended, or its new configuration cannot be made.
     pub(crate) fn reload(&self, start: &Start<'_>) -> Result<()> {
-        match self.body {
-            Body::Host => self.process.hang_up(),
-            Body::Envoy => Split::of(&envoy_config(start)?)?.put(start.folder),
+        match self.kind {
+            ProxyKind::Host => self.process.hang_up(),
+            ProxyKind::Envoy => Split::of(&envoy_config(start)?)?.put(start.folder),
         }
     }
 }

@@ -25,14 +25,14 @@ const REDIRECTS: usize = 20;
 
 /// Somebody with a browser. A clone is another browser with a copy of the cookies.
 #[derive(Clone)]
-pub struct Visitor {
+pub struct UserAgent {
     dialer: Dialer,
     jar: CookieStore,
     /// HTTP/1.1 unless changed to HTTP/2, which is for `https` addresses only.
     pub version: Version,
 }
 
-impl Visitor {
+impl UserAgent {
     /// Somebody with an empty cookie jar.
     #[must_use]
     pub fn new(dialer: Dialer) -> Self {
