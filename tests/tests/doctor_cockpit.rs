@@ -157,7 +157,7 @@ fn a_wrong_origin_is_named() -> Result<()> {
             let rows = vec![
             Row::new("", true).fails(&[missing, write_header, failed, "cockpit.conf"]),
             Row::new("", false).fails(&[missing, "another host", write_header, keep]),
-            Row::new(header, false).fails(&["it sees another host\"", keep, "jetway.yaml\",\"line\":"]),
+            Row::new(header, false).fails(&["it gets another host\"", keep, "jetway.yaml\",\"line\":"]),
             Row::new("[WebService]\nProtocolHeader = X-Forwarded-For-Proto\n", true)
                 .fails(&[missing, "\"line\":2", write_header]),
             Row::new("[WebService]\nProtocolHeader = X-Forwarded-Proto # behind a value\n", true)
@@ -170,15 +170,15 @@ fn a_wrong_origin_is_named() -> Result<()> {
                 .fails(&["no slash at its end", &right]),
             Row::new(&format!("[WebService]\nOrigins = {public}/\n"), false).fails(&["no slash", &right]),
             Row::new(&format!("[WebService]\nOrigins = https://{COCKPIT}\n{write_header}\n"), true)
-                .fails(&["the port has to be the browser's", &right]),
+                .fails(&["the port must be the browser's", &right]),
             Row::new(&format!("[WebService]\nOrigins = http://{authority}\n"), true)
                 .fails(&["over https", &right]),
             Row::new("[WebService]\nOrigins = https://other.example\n", true)
                 .fails(&["`Origins` lacks it", "https://other.example", &format!("{right} https://other.example")]),
-            Row::new("", false).reached(Reached::ForTlsProxy).fails(&["it sees another host\"", keep]),
+            Row::new("", false).reached(Reached::ForTlsProxy).fails(&["it gets another host\"", keep]),
             Row::new("", false)
                 .reached(Reached::Tls("127.0.0.1".parse()?))
-                .fails(&["it sees another host\"", keep]),
+                .fails(&["it gets another host\"", keep]),
         ];
             examine_all(scene, "cockpit-origin", rows).await
         },

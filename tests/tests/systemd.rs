@@ -522,13 +522,16 @@ fn faults(release: Release) -> [Fault; 6] {
             what: "another cookie secret",
             lines: OTHER_SECRET,
             checks: &[PROGRAM],
-            words: &["is not the one that Jetway signs with"],
+            words: &["is not Jetway's signing key"],
         },
         Fault {
             what: "a key that is none",
             lines: "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
             checks: &[SIGN_ON, PROGRAM],
-            words: &["cannot do so", "journalctl"],
+            words: &[
+                "the program that verifies assertions for Cockpit fails",
+                "journalctl",
+            ],
         },
         Fault {
             what: "another host",
@@ -540,13 +543,16 @@ fn faults(release: Release) -> [Fault; 6] {
             what: "no program",
             lines: "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
             checks: no_program,
-            words: &["the program is not there", "install -D"],
+            words: &["the program does not exist", "install -D"],
         },
         Fault {
             what: "a program in a folder of everybody's, by a drop-in file",
             lines: OPEN_FOLDER,
             checks: &[PROGRAM],
-            words: &["others than root can change /srv/open", "/srv/open/session"],
+            words: &[
+                "users other than root can change /srv/open",
+                "/srv/open/session",
+            ],
         },
     ]
 }
@@ -576,8 +582,8 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
     server.follow_the_guide().await?;
     let good = [
         "the unit is active",
-        "for the group",
-        "the pinned key is the one",
+        "only the group",
+        "the pinned key is Jetway's signing key",
     ];
     expect("all is well", &[], &good)?;
     server.machine.run("cp -a /etc /etc.good")?;
