@@ -1,5 +1,5 @@
-//! `jetway doctor`: the listener, certificates, the provider and upstreams, each with what is wrong named, and good ones left in
-//! peace.
+//! `jetway doctor`: the listener, certificates, the provider and upstreams. Each fault is named, and good
+//! configurations pass.
 
 use anyhow::{Context as _, Result, ensure};
 use http::header::{DATE, HeaderValue};
@@ -43,7 +43,7 @@ fn a_running_jetway_is_recognised() -> Result<()> {
     )
 }
 
-/// The provider does not know the address, and the certificate does not know the host.
+/// The provider does not have the address, and the certificate does not have the host.
 #[test]
 fn an_unregistered_host_is_named() -> Result<()> {
     run(
@@ -196,7 +196,7 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 warning,
                 &["neither in the file nor trusted", "fullchain.pem"],
             )?;
-            // Where the machine knows it, everything is well.
+            // Where the machine trusts the authority, all checks pass.
             let authority = scene.authority_file().display().to_string();
             let (file, mut variables) = scene.file(&routes)?;
             variables.push(("SSL_CERT_FILE".to_owned(), authority));
@@ -233,7 +233,7 @@ fn another_program_on_the_port_is_named() -> Result<()> {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
             let (file, variables) = scene.file(&routes)?;
-            // The upstream's own port, where it speaks plain HTTP.
+            // The upstream's own port speaks plain HTTP.
             let text = std::fs::read_to_string(&file)?;
             let listening = format!("address: 127.0.0.1:{}", scene.port());
             ensure!(text.contains(&listening), "{text}");
