@@ -215,7 +215,7 @@ fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
 
 /// Logs how many answers were not logged whole, of the windows that are over.
 pub(crate) fn sum_up(plugin: &Plugin) {
-    tell(&plugin.repeats.borrow_mut().over(now()));
+    tell(&plugin.repeats.borrow_mut().end_windows(now()));
 }
 
 /// Logs how many answers were not logged whole up to now.
