@@ -1,4 +1,4 @@
-//! Reading files that an operator names, with a limit on their size.
+//! Reads files that the operator names, with a limit on their size, and records which files were read.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -8,102 +8,103 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// Reads a whole file of at most `limit` bytes; `what` names its purpose in messages.
+/// Reads a whole file of at most `limit` bytes; `what` names its purpose in error messages.
 ///
 /// # Errors
-/// A file that is missing, unreadable or larger.
+/// The file is missing, unreadable or larger than the limit.
 pub fn read(what: &str, path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     Ok(read_whole(what, path, limit)?)
 }
 
-/// A file that was read, or could not be.
-pub(crate) struct Noted {
-    /// Its path, as it was given.
+/// A file that the program has read or tried to read.
+pub(crate) struct ReadFile {
+    /// The path as it was given.
     pub(crate) path: PathBuf,
-    /// What it contained.
-    pub(crate) content: Content,
+    /// The digest of its content, if the file could be read.
+    pub(crate) digest: Digest,
 }
 
-/// What a file contains, as its SHA-256; `None` for one that cannot be read.
-pub(crate) type Content = Option<[u8; 32]>;
+/// The content of a file as its SHA-256; `None` for a file that cannot be read.
+pub(crate) type Digest = Option<[u8; 32]>;
 
-/// What these bytes are.
-pub(crate) fn content(bytes: &[u8]) -> Content {
+/// Returns the digest of these bytes.
+pub(crate) fn compute_digest(bytes: &[u8]) -> Digest {
     Some(Sha256::digest(bytes).into())
 }
 
 thread_local! {
-    /// The files that were read on this thread, while somebody wants to know.
-    static READ: RefCell<Option<Vec<Noted>>> = const { RefCell::new(None) };
+    /// The files that were read on this thread while [`record_reads`] runs.
+    static READ: RefCell<Option<Vec<ReadFile>>> = const { RefCell::new(None) };
 }
 
-/// Does `work`, and tells which files it read on this thread. So nobody has to list what a configuration is made from, and
-/// forget one.
-pub(crate) fn noting<T>(work: impl FnOnce() -> T) -> (T, Vec<Noted>) {
+/// Runs `work` and returns which files it read on this thread. So there is no second list of the files that a configuration
+/// is made from, which could miss one.
+pub(crate) fn record_reads<T>(work: impl FnOnce() -> T) -> (T, Vec<ReadFile>) {
     READ.set(Some(Vec::new()));
     let result = work();
     (result, READ.take().unwrap_or_default())
 }
 
-fn note(path: &Path, bytes: Option<&[u8]>) {
+fn record_read(path: &Path, bytes: Option<&[u8]>) {
     READ.with_borrow_mut(|read| {
         if let Some(read) = read {
-            read.push(Noted {
+            read.push(ReadFile {
                 path: path.to_owned(),
-                content: bytes.and_then(content),
+                digest: bytes.and_then(compute_digest),
             });
         }
     });
 }
 
-/// Why a file cannot be read, in one line.
+/// The reason why a file cannot be read, in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
 
-/// As [`read`], for those who show the error themselves.
+/// Reads a file as [`read`] does, for callers that report the error themselves.
 ///
 /// # Errors
-/// A file that is missing, unreadable or larger.
+/// The file is missing, unreadable or larger than the limit.
 pub fn read_whole(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let read = read_limited(what, path, limit);
-    note(path, read.as_deref().ok());
+    record_read(path, read.as_deref().ok());
     read
 }
 
 fn read_limited(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits, pipes included.
+    // One byte above the limit distinguishes a file that is too large from one that just fits, pipes included.
     let read = File::open(path)
         .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
     match read {
-        Err(error) => Err(Unreadable(refusal(what, path, &error))),
+        Err(error) => Err(Unreadable(explain_error(what, path, &error))),
         Ok(length) if u64::try_from(length).is_ok_and(|length| length > limit) => {
             let name = path.display();
             Err(Unreadable(format!(
                 "the {what} `{name}` is larger than {}",
-                size(limit)
+                format_size(limit)
             )))
         }
         Ok(_) => Ok(bytes),
     }
 }
 
-fn refusal(what: &str, path: &Path, error: &std::io::Error) -> String {
+fn explain_error(what: &str, path: &Path, error: &std::io::Error) -> String {
     let name = path.display();
     match error.kind() {
-        ErrorKind::NotFound => format!("there is no {what} `{name}`{}", tried(path)),
+        ErrorKind::NotFound => format!("there is no {what} `{name}`{}", describe_absolute(path)),
         ErrorKind::PermissionDenied => format!(
             "the {what} `{name}` may not be read by this user{}",
-            tried(path)
+            describe_absolute(path)
         ),
         ErrorKind::IsADirectory => format!("the {what} `{name}` is a folder"),
         _ => format!("cannot read the {what} `{name}`: {error}"),
     }
 }
 
-/// Paths are relative to the working directory, as in Pomerium: where that led is half of the answer.
-fn tried(path: &Path) -> String {
+/// Returns where a relative path was looked for. Paths are relative to the working directory, as in Pomerium, so that the
+/// absolute path explains most errors.
+fn describe_absolute(path: &Path) -> String {
     if path.is_absolute() {
         return String::new();
     }
@@ -113,7 +114,7 @@ fn tried(path: &Path) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+fn format_size(bytes: u64) -> String {
     const KIB: u64 = 1024;
     const MIB: u64 = 1024 * KIB;
     if bytes >= MIB && bytes.is_multiple_of(MIB) {
@@ -125,7 +126,8 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The permissions of a file that others than its owner can read; `None` when nobody else can, and when that cannot be told.
+/// Returns the permissions of a file that users other than its owner can read; `None` when only the owner can, or when the
+/// permissions cannot be read.
 pub fn exposure(path: &Path) -> Option<u32> {
     const OTHERS_READ: u32 = 0o044;
     let metadata = std::fs::metadata(path).ok()?;
@@ -150,9 +152,9 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        assert_eq!(size(10 * 1024 * 1024), "10 MiB");
-        assert_eq!(size(64 * 1024), "64 KiB");
-        assert_eq!(size(1025), "1025 bytes");
+        assert_eq!(format_size(10 * 1024 * 1024), "10 MiB");
+        assert_eq!(format_size(64 * 1024), "64 KiB");
+        assert_eq!(format_size(1025), "1025 bytes");
     }
 
     #[test]

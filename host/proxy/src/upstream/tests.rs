@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::limits::Hit;
-use crate::tls::testing::{Authority, Issued, text};
+use crate::tls::testing::{Authority, Issued, pem_text};
 use crate::tls::{Roots, Trust};
 
 /// What a server saw of a handshake that went well.
@@ -100,7 +100,7 @@ fn der(pem: &str) -> CertificateDer<'static> {
 
 fn trusting(authority: &Authority) -> UpstreamTls {
     let mut tls = UpstreamTls::default();
-    tls.authorities = Some(text(&authority.pem));
+    tls.authorities = Some(pem_text(&authority.pem));
     tls
 }
 
@@ -192,28 +192,30 @@ fn what_cannot_be_used_is_named_with_its_route() {
             "`tls_custom_ca_file`",
         ),
         (
-            with(https, |tls| tls.authorities = Some(text("nothing"))),
+            with(https, |tls| tls.authorities = Some(pem_text("nothing"))),
             "`tls_custom_ca`",
         ),
         (
-            with(https, |tls| tls.client = Some((missing(), text(&one.key)))),
+            with(https, |tls| {
+                tls.client = Some((missing(), pem_text(&one.key)))
+            }),
             "`tls_client_cert_file`",
         ),
         (
             with(https, |tls| {
-                tls.client = Some((text(&one.certificate), text("nothing")))
+                tls.client = Some((pem_text(&one.certificate), pem_text("nothing")))
             }),
             "`tls_client_key`",
         ),
         (
             with(https, |tls| {
-                tls.client = Some((text(&one.certificate), text(&other.key)))
+                tls.client = Some((pem_text(&one.certificate), pem_text(&other.key)))
             }),
             "`tls_client_cert` with `tls_client_key`",
         ),
         (
             with(https, |tls| {
-                tls.authorities = Some(text(&ours.pem));
+                tls.authorities = Some(pem_text(&ours.pem));
                 tls.server_name = Some("not a name".to_owned());
             }),
             "`tls_server_name`",
@@ -233,7 +235,7 @@ fn what_cannot_be_used_is_named_with_its_route() {
 #[test]
 fn connections_are_shared_by_routes_that_speak_alike() {
     let ours = Authority::new("ours");
-    let custom = |to: &str| with(to, |tls| tls.authorities = Some(text(&ours.pem)));
+    let custom = |to: &str| with(to, |tls| tls.authorities = Some(pem_text(&ours.pem)));
     let anyone = |to: &str| with(to, |tls| tls.skip_verify = true);
     let pools = |routes: Vec<Route>| {
         let routes: Vec<Route> = routes

@@ -4,7 +4,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::fault;
+use crate::panic_point;
 
 async fn rig() -> (Upstream, Rig) {
     let upstream = Upstream::start().await;
@@ -31,7 +31,7 @@ async fn a_request_that_panics_costs_its_connection() {
     other.write_all(request.as_bytes()).await.unwrap();
     read_until(&mut other, "\r\n\r\n").await;
 
-    fault::arm("exchange", "/panics-in-exchange");
+    panic_point::arm("exchange", "/panics-in-exchange");
     assert_eq!(rig.get("/panics-in-exchange", 0, "").await.0, "");
     assert_eq!(rig.get("/panics-in-exchange", 0, "").await.status(), 200);
     // So does a connection that was there before.
@@ -44,7 +44,7 @@ async fn a_request_that_panics_costs_its_connection() {
 #[tokio::test]
 async fn an_answer_that_panics_costs_its_connection() {
     let (_upstream, rig) = rig().await;
-    fault::arm("body", "/panics-in-body");
+    panic_point::arm("body", "/panics-in-body");
     let answer = rig.get("/panics-in-body", 0, "").await;
     assert!(!answer.0.contains("x-identity"), "{answer:?}");
     is_well(rig).await;
@@ -53,7 +53,7 @@ async fn an_answer_that_panics_costs_its_connection() {
 #[tokio::test]
 async fn a_websocket_that_panics_costs_itself() {
     let (mut upstream, rig) = rig().await;
-    fault::arm("tunnel", "/panics-in-tunnel");
+    panic_point::arm("tunnel", "/panics-in-tunnel");
     let mut stream = rig.connect().await;
     let lines = format!("{}x-test-path: /websocket\r\n", upstream::WEBSOCKET);
     let request = rig.request("GET", "/panics-in-tunnel", 0, &lines);
@@ -81,7 +81,7 @@ async fn a_stream_of_http2_that_panics_costs_itself() {
             .unwrap();
         sender.send_request(request)
     };
-    fault::arm("exchange", "/panics-in-stream");
+    panic_point::arm("exchange", "/panics-in-stream");
     let (before, panicking) = (ask("/before"), ask("/panics-in-stream"));
     assert!(within("a reset", panicking).await.is_err());
     assert_eq!(within("an answer", before).await.unwrap().status(), 200);
@@ -95,13 +95,13 @@ async fn a_worker_that_no_longer_accepts_ends_the_process() {
     let (_upstream, mut rig) = rig().await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    fault::arm("accept", socket.local_addr().unwrap());
+    panic_point::arm("accept", socket.local_addr().unwrap());
     let address = rig.running.addresses[0];
     let _connection = socket.connect(address).await.unwrap();
-    let failure = within("the failure is noticed", rig.running.failed()).await;
+    let failure = within("the failure is noticed", rig.running.next_failure()).await;
     let failure = failure.to_string();
     let expected = format!("worker-0: accepting connections at {address} ended: ");
     assert!(failure.starts_with(&expected), "{failure}");
-    let ended = tokio::task::spawn_blocking(move || rig.running.end_after(Err(anyhow!(failure))));
+    let ended = tokio::task::spawn_blocking(move || rig.running.stop_after(Err(anyhow!(failure))));
     assert!(ended.await.unwrap().is_err(), "the exit code says so");
 }

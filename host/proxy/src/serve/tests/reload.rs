@@ -117,7 +117,7 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
     let mut rig = rig(config(&upstream), "alpha");
     let address = rig.running.addresses[0];
     let request = rig.request("GET", "/", 0, "");
-    let done = Stop::default();
+    let done = Shutdown::default();
     let client = async |fresh: bool| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let (mut passes, mut denials) = (0, 0);
@@ -130,7 +130,7 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
                 answer if [passed("alpha"), passed("beta")].contains(&answer) => passes += 1,
                 other => panic!("{other:?}"),
             }
-            if tokio::time::timeout(Duration::ZERO, done.ordered())
+            if tokio::time::timeout(Duration::ZERO, done.triggered())
                 .await
                 .is_ok()
             {
@@ -150,7 +150,7 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
             (rig, result) = reloading.await.unwrap();
             assert_eq!(result.is_ok(), *word != "!refused", "{result:?}");
         }
-        done.order();
+        done.trigger();
         rig
     };
     let (_rig, one, two, three) = tokio::join!(reloads, client(false), client(false), client(true));
