@@ -58,7 +58,7 @@ fn count_refusal(client: IpAddr, status: u16) -> bool {
     REPEATS.try_with(note).unwrap_or(true)
 }
 
-/// What is known about a request so far. Dropping it writes the line.
+/// The known facts about a request. Dropping the entry writes the log line.
 #[derive(Debug)]
 pub(crate) struct AccessEntry {
     started: Instant,

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_and_its_answer() {
+    async fn a_call_and_its_response() {
         let (seen, reply) =
             exchange(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok").await;
         assert!(seen.starts_with("POST /token HTTP/1.1\r\n"), "{seen}");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_too_large_is_refused() {
+    async fn a_response_that_is_too_large_is_refused() {
         let mut response = format!(
             "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
             limits::PROVIDER_ANSWER + 1
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silence_and_refusal_are_answers() {
+    async fn silence_and_refusal_are_replies() {
         LocalSet::new()
             .run_until(async {
                 let (listener, name, providers) = listen().await;

@@ -94,7 +94,7 @@ fn explain_error(what: &str, path: &Path, error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => format!("there is no {what} `{name}`{}", describe_absolute(path)),
         ErrorKind::PermissionDenied => format!(
-            "the {what} `{name}` may not be read by this user{}",
+            "this user has no permission to read the {what} `{name}`{}",
             describe_absolute(path)
         ),
         ErrorKind::IsADirectory => format!("the {what} `{name}` is a folder"),

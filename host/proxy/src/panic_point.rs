@@ -1,6 +1,6 @@
 //! Places at which tests make the proxy panic, to check that it continues. They do nothing outside tests.
 
-/// Panics if a test has armed this place for what is handled there.
+/// Panics if a test has armed this place for the given request or connection.
 #[cfg(not(test))]
 #[inline]
 pub(crate) fn pass(_place: &str, _handled: impl std::fmt::Display) {}

@@ -43,7 +43,7 @@ struct SlotTable {
     next_scan: Option<Instant>,
 }
 
-/// What all workers know about a connection.
+/// The state of a connection that all workers see.
 #[derive(Default)]
 struct ConnectionState {
     /// Requests in progress and tunnels.
@@ -211,7 +211,7 @@ impl ConnectionSlots {
         }
     }
 
-    /// Nanoseconds since the start.
+    /// Returns the nanoseconds since the start.
     fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }

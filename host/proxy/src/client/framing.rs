@@ -3,7 +3,7 @@
 //! The HTTP library accepts two equal `Content-Length` lines as one, and drops `Content-Length` beside `Transfer-Encoding`,
 //! before any other code sees the request. An upstream that decides differently would see another request in the body. So
 //! this module follows the bytes of a connection on their way to the library, as far as it takes to find the heads in them.
-//! The library judges everything else about a head: it refuses more than what is given up on here.
+//! The library judges everything else about a head: it refuses more requests than this module gives up on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,8 +13,8 @@ const MAX_LINE: usize = 256;
 /// The value of [`FramingFramingPosition::ambiguous`] for no request.
 const NO_REQUEST: u64 = u64::MAX;
 
-/// What is known about the requests of one HTTP/1 connection. It is atomic only because the HTTP library demands
-/// connections that could move between threads.
+/// The facts about the requests of one HTTP/1 connection. They are atomic only because the HTTP library demands connections
+/// that could move between threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Framing(Arc<FramingState>);
 
@@ -252,7 +252,8 @@ impl Head {
     }
 }
 
-/// Returns the size of a chunk without its extensions (RFC 9112, 7.1). They may be longer than what is kept of a line.
+/// Returns the size of a chunk without its extensions (RFC 9112, 7.1), which may be longer than the part of a line that is
+/// kept.
 fn parse_chunk_size(line: Line<'_>) -> Option<u64> {
     let mut parts = line.text.split(|byte| *byte == b';');
     let digits = parts.next()?.trim_ascii();

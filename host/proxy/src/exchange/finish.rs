@@ -1,4 +1,4 @@
-//! What an exchange holds until its response has been sent.
+//! The parts of an exchange that live until its response has been sent.
 
 use crate::access::AccessEntry;
 use crate::client::ActiveRequest;

@@ -1,4 +1,4 @@
-//! What all workers of a proxy share under one configuration.
+//! The part of a proxy that all workers share under one configuration.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Slots, shares and the order of eviction.
+//! Tests of slots, shares and the order of eviction.
 
 use super::*;
 use tokio::sync::Semaphore;
@@ -26,7 +26,7 @@ fn is_evicted(slot: &ConnectionSlot) -> bool {
 }
 
 impl ConnectionSlot {
-    /// Returns a slot for a test of something that needs one.
+    /// Returns a slot for tests of other modules.
     pub(crate) async fn for_test() -> Self {
         acquire(&ConnectionSlots::new(100), None).await.unwrap()
     }
@@ -113,7 +113,7 @@ async fn a_new_connection_waits_for_an_evicted_one_but_not_for_busy_ones() {
     assert!(before.elapsed() >= limits::SLOT_WAIT);
 }
 
-/// Evicted connections on which requests begin do not end soon: others are evicted in their place.
+/// Evicted connections on which requests begin do not end soon, so that others are evicted in their place.
 #[tokio::test(start_paused = true)]
 async fn evicted_connections_that_become_busy_do_not_stop_evictions() {
     let slots = ConnectionSlots::new(4);
@@ -129,7 +129,7 @@ async fn evicted_connections_that_become_busy_do_not_stop_evictions() {
     assert!(slots.table().evicting.is_empty());
     let third = acquire_next(&slots).await;
     let fourth = acquire_next(&slots).await;
-    // The fourth may have had the third evicted already.
+    // The fourth may already have evicted the third.
     let ending = async {
         third.evicted().await;
         drop(third);
@@ -148,7 +148,7 @@ async fn evicted_connections_that_become_busy_do_not_stop_evictions() {
     assert!(table.evicting.is_empty() && table.connections.is_empty());
 }
 
-/// Between two scans, a connection that has become idle is waited for.
+/// Between two scans, a new connection waits for one that has become idle.
 #[tokio::test(start_paused = true)]
 async fn a_new_connection_waits_for_the_next_scan_if_that_may_find_an_idle_one() {
     let slots = ConnectionSlots::new(2);

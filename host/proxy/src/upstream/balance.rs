@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_turns() {
+    fn a_balance_without_members_has_no_turns() {
         assert!(Balance::<()>::new([]).next().is_none());
     }
 
@@ -89,7 +89,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_round_gives_everyone_their_weight(weights in prop::collection::vec(1_u32..20, 1..8)) {
+        fn each_round_gives_each_member_its_weight(weights in prop::collection::vec(1_u32..20, 1..8)) {
             let round = weights.iter().sum::<u32>() as usize;
             let turns = turns(&weights, round * 3);
             for turns in turns.chunks(round) {

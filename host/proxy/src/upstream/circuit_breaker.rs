@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_is_not_pending_for_ever() {
+    async fn a_request_is_pending_for_a_limited_time() {
         let breaker = breaker(2, 2);
         let _permits = [
             breaker.acquire(client(1)).await,

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_incomplete_answer_closes_the_connection() {
+    async fn an_incomplete_response_closes_the_connection() {
         LocalSet::new()
             .run_until(async {
                 let (listener, pool) = listen().await;

@@ -179,9 +179,7 @@ impl Destination {
         request: Request<RequestBody>,
         client: IpAddr,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        let permit = self.breaker.acquire(client).await?;
-        let (response, lease) = upstream.pool.send(request).await?;
-        Ok((response, lease.with_permit(permit)))
+        self.limit(client, upstream.pool.send(request)).await
     }
 
     /// Sends a request as [`Destination::send`] does, on a connection that no other request uses, for upgrades. The caller
@@ -195,8 +193,17 @@ impl Destination {
         request: Request<RequestBody>,
         client: IpAddr,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        self.limit(client, upstream.pool.send_apart(request)).await
+    }
+
+    /// Sends a request when the limits of the route permit it.
+    async fn limit(
+        &self,
+        client: IpAddr,
+        sending: impl Future<Output = Result<(Response<Incoming>, Lease), SendFault>>,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
         let permit = self.breaker.acquire(client).await?;
-        let (response, lease) = upstream.pool.send_apart(request).await?;
+        let (response, lease) = sending.await?;
         Ok((response, lease.with_permit(permit)))
     }
 

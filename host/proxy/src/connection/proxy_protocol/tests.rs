@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Reads a header from bytes that are all there; tells what is left as well.
+/// Reads a header from bytes, and returns the bytes after it as well.
 fn header(mut bytes: &[u8]) -> (Result<Option<ConnectionEnds>, HeaderError>, &[u8]) {
     let result = {
         let mut reading = std::pin::pin!(read(&mut bytes));
@@ -26,7 +26,7 @@ fn ends(source: &str, destination: &str) -> ConnectionEnds {
     }
 }
 
-/// A header of version 2.
+/// Returns a header of version 2.
 fn binary(version_and_command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let mut bytes = SIGNATURE.to_vec();
     bytes.extend([version_and_command, family]);
@@ -69,7 +69,7 @@ fn lines_of_version_1() {
 }
 
 #[test]
-fn lines_that_are_none() {
+fn lines_that_are_no_header() {
     let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(MAX_LINE));
     for line in [
         "GET / HTTP/1.1\r\nhost: a\r\n\r\n",
@@ -118,7 +118,7 @@ fn headers_of_version_2() {
 }
 
 #[test]
-fn headers_that_are_none() {
+fn bytes_that_are_no_header_of_version_2() {
     let four = addresses(&ends("203.0.113.9:5555", "10.1.1.1:443"));
     for (version_and_command, family) in [
         (0x31, 0x11),
