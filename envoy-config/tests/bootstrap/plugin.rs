@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::*;
 use jetway_core::config::{Route, Target, UpstreamTls};
 use jetway_core::contract::SECRET_VARIABLES;
-use jetway_core::http::forwarded::TrustedProxies;
 
 #[test]
 fn no_secret_is_in_the_file() {

@@ -13,7 +13,6 @@ mod connection;
 mod error_response;
 mod exchange;
 mod fault;
-pub mod file;
 pub mod limits;
 mod panic_point;
 mod proxy;

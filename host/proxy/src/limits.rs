@@ -144,15 +144,6 @@ pub(crate) const TUNNEL_CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 /// network. The forwarding of data has stopped before.
 pub(crate) const TUNNEL_CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// Bytes of a configuration file. Thousands of routes need less than 1 MiB.
-pub const CONFIG_FILE: u64 = 10 * 1024 * 1024;
-
-/// Bytes of a file that holds one secret.
-pub const SECRET_FILE: u64 = 64 * 1024;
-
-/// Bytes of a PEM file. A bundle of all public authorities has about 230 KiB.
-pub const PEM_FILE: u64 = 4 * 1024 * 1024;
-
 /// How often the proxy looks at the files of the configuration. It reloads at the look after the one that finds a change.
 pub(crate) const WATCH: Duration = Duration::from_secs(1);
 

@@ -18,13 +18,14 @@ use std::sync::{Arc, mpsc as std_channel};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, anyhow};
+use jetway_config_file::file;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::catch_panic::catch_panic_in;
+use crate::limits;
 use crate::proxy::ProxyShared;
 use crate::shutdown::{Shutdown, listen_for_hang_up, listen_for_termination};
-use crate::{file, limits};
 use file_watcher::FileWatcher;
 use reload::WorkerCommand;
 use worker::WorkerStart;

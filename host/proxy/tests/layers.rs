@@ -9,7 +9,6 @@ const LAYERS: &[&[&str]] = &[
     &[
         "catch_panic",
         "fault",
-        "file",
         "limits",
         "panic_point",
         "request_id",

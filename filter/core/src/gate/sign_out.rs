@@ -22,7 +22,7 @@ use crate::session::Session;
 /// Where somebody signs out.
 pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";
 /// Where the provider sends the browser after the sign-out, registered there as a post-logout redirect URI.
-pub(super) const SIGNED_OUT: &str = "/.pomerium/signed_out";
+pub(super) use crate::contract::SIGNED_OUT_PATH as SIGNED_OUT;
 
 /// How long the provider may ask whether somebody means it, in seconds.
 const STATE_LIFETIME: u64 = 600;

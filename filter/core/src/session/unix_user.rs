@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn includes() {
+    fn names() {
         for name in [
             "alice",
             "_apt",

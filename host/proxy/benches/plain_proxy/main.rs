@@ -23,7 +23,6 @@ mod host {
     pub(crate) mod error_response;
     pub(crate) mod exchange;
     pub(crate) mod fault;
-    pub(crate) mod file;
     pub(crate) mod limits;
     pub(crate) mod panic_point;
     pub(crate) mod proxy;
@@ -38,7 +37,7 @@ mod host {
 
 // The modules refer to each other by paths from the crate root.
 use host::{
-    access, body, callouts, catch_panic, client, connection, error_response, exchange, fault, file,
+    access, body, callouts, catch_panic, client, connection, error_response, exchange, fault,
     limits, panic_point, proxy, request_id, serve, shutdown, slots, tls, transport, upstream,
 };
 
