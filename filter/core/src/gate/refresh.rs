@@ -1,17 +1,18 @@
-//! Keeping sessions current: who asks the provider again, and what the answer means for everybody.
+//! Keeps sessions current: which worker asks the provider again, and what its answer means for all workers.
 
 pub(crate) mod refreshing;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::Gate;
 use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::provider_access::ProviderAccess;
 use crate::gate::refresh::refreshing::{End, Refreshing};
+use crate::gate::sessions::Sessions;
 use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::call::ProviderCall;
-use crate::oidc::claims::{self, Claims};
-use crate::oidc::provider::Provider;
+use crate::oidc::claims::Claims;
 use crate::refusal::TokenProblem;
 use crate::session::Session;
 use crate::session::refresh::PAUSE;
@@ -20,17 +21,17 @@ use crate::session::refresh_state::{
 };
 use crate::time::Timestamp;
 
-/// Longest wait of a request for the refresh of its session, in seconds: one call, and a moment for the timer.
+/// The longest wait of a request for the refresh of its session, in seconds: one call, and a moment for the timer.
 pub(super) const REFRESH_WAIT: u64 = 12;
 
 /// Whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// No, or somebody else is at it.
+    /// It needs none, or another request or worker is refreshing it.
     No,
-    /// It begins now, ahead of time: nobody has to wait.
+    /// The refresh begins now, ahead of time: no request has to wait.
     Soon,
-    /// It begins now, or as soon as the provider is known, and what the provider said is no longer current.
+    /// The refresh begins now, or as soon as the provider is known, and the provider's last statement is no longer current.
     Overdue {
         /// How long a request waits for it.
         until: Timestamp,
@@ -38,20 +39,44 @@ pub(super) enum Due {
 }
 
 impl Gate {
-    /// How a session that can be refreshed stands in this process.
+    /// Returns whether [`Gate::next_refresh`] has something to send.
+    #[must_use]
+    pub fn has_refreshes(&self) -> bool {
+        !self.sessions.refreshes.is_empty()
+    }
+
+    /// Returns the next refresh to send. Its answer goes to [`Refreshing::resume`], even if the request that caused it is
+    /// gone.
+    pub fn next_refresh(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Box<Refreshing>)> {
+        while let Some(session) = self.sessions.refreshes.take() {
+            if let Some(begun) = Refreshing::begin(session, self, env) {
+                return Some(begun);
+            }
+        }
+        None
+    }
+}
+
+impl Sessions {
+    /// Returns how the refresh of a session stands in this process; `None` for a session that cannot be refreshed.
     pub(super) fn refresh_state(
         &self,
         session: &Session,
         env: &Env<'_>,
     ) -> Option<Rc<RefreshState>> {
-        let sealer = self.sealer.as_ref()?;
+        let sealer = self.vault.sealer()?;
         session.refresh.as_ref()?;
         Some(self.refresh_cache.of(&session.id, sealer, env))
     }
 
-    /// Begins the refresh of a session if it is due and nobody else is at it. The timer sends the call, see
+    /// Begins the refresh of a session if it is due and not under way. The timer sends the call, see
     /// [`Gate::next_refresh`].
-    pub(super) fn refresh_when_due(&self, session: &Rc<Session>, env: &Env<'_>) -> Due {
+    pub(super) fn refresh_when_due(
+        &self,
+        session: &Rc<Session>,
+        provider: &ProviderAccess,
+        env: &Env<'_>,
+    ) -> Due {
         let Some(refresh) = &session.refresh else {
             return Due::No;
         };
@@ -61,14 +86,14 @@ impl Gate {
         }
         let is_free = self
             .refresh_state(session, env)
-            .is_some_and(|standing| standing.busy_until <= env.now);
+            .is_some_and(|state| state.busy_until <= env.now);
         if !is_free {
             return Due::No;
         }
         let is_overdue = env.now.0 >= refresh.overdue_at;
         // Asking for the provider makes it due when it is not known.
-        if self.known_provider().is_none() {
-            return match self.unknown_provider_until(env.now) {
+        if provider.known().is_none() {
+            return match unknown_provider_until(provider, env.now) {
                 Some(until) if is_overdue => Due::Overdue { until },
                 _ => Due::No,
             };
@@ -89,46 +114,20 @@ impl Gate {
         }
     }
 
-    /// Until when requests wait for a provider that this worker does not know yet: as long as for a refresh, once. A provider
-    /// that cannot be asked after that is down, and ends no session.
-    fn unknown_provider_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let since = self.provider.as_ref()?.unknown_since(now)?;
-        let until = since.plus(REFRESH_WAIT);
-        (now < until).then_some(until)
-    }
-
-    /// Whether [`Gate::next_refresh`] has something to send.
-    #[must_use]
-    pub fn has_refreshes(&self) -> bool {
-        !self.refreshes.is_empty()
-    }
-
-    /// The next refresh to send. Its answer goes to [`Refreshing::resume`], whatever has become of who asked for it.
-    pub fn next_refresh(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Box<Refreshing>)> {
-        while let Some(session) = self.refreshes.take() {
-            if let Some(begun) = Refreshing::begin(session, self, env) {
-                return Some(begun);
-            }
-        }
-        None
-    }
-
-    /// A session with what the provider says about the same person now.
+    /// Returns a session with the provider's new statement about the same user.
     ///
     /// # Errors
-    /// See [`claims::identity`].
-    pub(crate) fn refreshed(
+    /// See [`crate::oidc::claims::identity`].
+    pub(crate) fn with_new_claims(
         &self,
         session: &Session,
         claims: &Claims,
     ) -> Result<Session, TokenProblem> {
-        let settings = self.provider.as_ref().map(Provider::settings);
-        let trust = &settings.ok_or(TokenProblem::Issuer)?.email_trust;
-        let identity = claims::identity(claims, trust, &self.needs)?;
-        Ok(session.refreshed(identity).chosen_for(&self.terms))
+        let identity = self.terms.identify(claims)?;
+        Ok(self.terms.mark(session.refreshed(identity)))
     }
 
-    /// Tells all workers what a refresh came to, and the log in one line.
+    /// Shares the result of a refresh with all workers, and returns a line for the log.
     pub(crate) fn conclude(
         &self,
         before: &Session,
@@ -136,31 +135,14 @@ impl Gate {
         env: &mut Env<'_>,
     ) -> Cow<'static, str> {
         let account = before.account();
-        let (outcome, event) = match end {
-            End::Refreshed(session) => (
-                self.share(&session, env),
-                format!("session refreshed account={account:?}"),
-            ),
-            End::Rotated(session, why) => (
-                self.share(&session, env),
-                format!("session not refreshed: {why} account={account:?}"),
-            ),
-            End::Later(why) => (
-                None,
-                format!("session not refreshed: {why} account={account:?}"),
-            ),
-            End::Over(why) => (
-                Some(RefreshOutcome::Ended(before.generation())),
-                format!("session ended: {why} account={account:?}"),
-            ),
-        };
+        let (outcome, event) = self.outcome(before, end, env);
         if self.is_revoked(before, env) {
             return format!("refresh dropped: the session was ended account={account:?}").into();
         }
         let now = env.now;
         let changed = REFRESH_STATES.update(env.shared, &before.id, now, |present| {
             let present = RefreshEntry::read(present);
-            // Somebody was faster, or the person signed out meanwhile: that counts.
+            // A faster refresh or a sign-out in the meantime takes precedence.
             if !present.leaves(before.generation()) {
                 return Err(false);
             }
@@ -184,10 +166,39 @@ impl Gate {
         }
     }
 
-    /// Puts a browser's session where all workers find it, with its refresh token: that of a program has none, and is
-    /// refreshed from there when the browser is closed. If it cannot be stored, the program's session ends when what the
-    /// provider said is no longer current.
-    pub(super) fn share_with_programs(&self, session: &Session, env: &mut Env<'_>) {
+    /// Returns what the workers share about a refresh that has ended, and its line for the log.
+    fn outcome(
+        &self,
+        before: &Session,
+        end: End,
+        env: &mut Env<'_>,
+    ) -> (Option<RefreshOutcome>, String) {
+        let account = before.account();
+        match end {
+            End::Refreshed(session) => (
+                self.share(&session, env),
+                format!("session refreshed account={account:?}"),
+            ),
+            End::Rotated(session, why) => (
+                self.share(&session, env),
+                format!("session not refreshed: {why} account={account:?}"),
+            ),
+            End::Later(why) => (
+                None,
+                format!("session not refreshed: {why} account={account:?}"),
+            ),
+            End::Over(why) => (
+                Some(RefreshOutcome::Ended(before.generation())),
+                format!("session ended: {why} account={account:?}"),
+            ),
+        }
+    }
+
+    /// Puts a browser's session, with its refresh token, where all workers find it.
+    ///
+    /// The session of an API client has no refresh token, and is refreshed from there when the browser is closed. If the
+    /// session cannot be stored, the API client's session ends when the provider's last statement is no longer current.
+    pub(super) fn share_with_api_clients(&self, session: &Session, env: &mut Env<'_>) {
         if session.refresh.is_none() {
             return;
         }
@@ -208,10 +219,10 @@ impl Gate {
         REFRESH_STATES.bump_version(env.shared, &session.id);
     }
 
-    /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.
+    /// Returns a session in the form that all workers share. If it does not fit, it is shortened as for a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<RefreshOutcome> {
-        let sealer = self.sealer.as_ref()?;
-        self.shrinking(session).find_map(|session| {
+        let sealer = self.vault.sealer()?;
+        self.terms.shrinking(session).find_map(|session| {
             let sealed = seal_for_all(&session, sealer, env)?;
             let is_short = sealed.len() <= MAX_SESSION_VALUE;
             is_short.then(|| RefreshOutcome::Refreshed(session.generation(), sealed))
@@ -219,7 +230,14 @@ impl Gate {
     }
 }
 
-/// Takes the lock of a session's refresh. Says no when somebody else has it, or was faster.
+/// Returns until when requests wait for a provider that this worker does not know yet: once, and as long as for a refresh.
+/// A provider that does not answer until then is down, which ends no session.
+fn unknown_provider_until(provider: &ProviderAccess, now: Timestamp) -> Option<Timestamp> {
+    let until = provider.unknown_since(now)?.plus(REFRESH_WAIT);
+    (now < until).then_some(until)
+}
+
+/// Takes the lock of a session's refresh. Returns `false` when another worker has it, or has refreshed the session already.
 fn lock(session: &Session, env: &Env<'_>) -> bool {
     let taken = REFRESH_STATES.update(env.shared, &session.id, env.now, |present| {
         let present = RefreshEntry::read(present);

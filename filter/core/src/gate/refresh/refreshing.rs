@@ -228,7 +228,7 @@ impl Remaining {
     ) -> Progress {
         let refreshed = match claims {
             None => Ok((*self.session).clone()),
-            Some(claims) => gate.refreshed(&self.session, claims),
+            Some(claims) => gate.sessions.with_new_claims(&self.session, claims),
         };
         let mut session = match refreshed {
             Ok(session) => session,
@@ -261,7 +261,7 @@ impl Remaining {
     }
 
     fn end(self, end: End, gate: &Gate, env: &mut Env<'_>) -> Progress {
-        Progress::Over(gate.conclude(&self.session, end, env))
+        Progress::Over(gate.sessions.conclude(&self.session, end, env))
     }
 
     fn at(self, stage: Stage) -> Box<Refreshing> {

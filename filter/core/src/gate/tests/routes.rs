@@ -23,16 +23,16 @@ pub(super) fn public(routes: &Value) -> Value {
     json!({ "routes": routes })
 }
 
-/// The name of the route that a request takes; `own` for our endpoints, empty for none.
+/// Returns the name of the route of a request; `own` for the proxy's own endpoints, and the empty string for none.
 fn taken(gate: &Gate, host: &str, path: &str) -> String {
     let headers = request("GET", host, path, &[]);
-    let parsed = gate.read(&Request::new(&headers)).unwrap();
-    match gate.find(&parsed) {
-        Found::Route(chosen) => chosen.route.name.clone(),
-        Found::Own => "own".to_owned(),
-        Found::Nothing => String::new(),
-        Found::OtherPort => "other port".to_owned(),
-        Found::Ambiguous => "ambiguous".to_owned(),
+    let parsed = gate.router.read(&Request::new(&headers)).unwrap();
+    match gate.router.find(&parsed) {
+        Destination::Route(matched) => matched.route.name.clone(),
+        Destination::OwnEndpoint => "own".to_owned(),
+        Destination::Nothing => String::new(),
+        Destination::OtherPort => "other port".to_owned(),
+        Destination::Ambiguous => "ambiguous".to_owned(),
     }
 }
 
@@ -122,7 +122,7 @@ proptest! {
         let mut file = public(&Value::Array(routes));
         file["address"] = json!(format!(":{LISTENING}"));
         let gate = Gate::new(config(&file));
-        let expected = by_the_book(&gate.config.routes, &host, port, &path);
+        let expected = by_the_book(gate.router.routes(), &host, port, &path);
         prop_assert_eq!(taken(&gate, &format!("{host}:{port}"), &path), expected);
     }
 }

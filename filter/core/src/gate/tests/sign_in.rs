@@ -448,7 +448,7 @@ fn before_the_metadata_is_there_navigations_are_held() {
         matches!(gate.due(&fixture.env()), ProviderDue::Call(_)),
         "holding a request makes the fetch due"
     );
-    let reply = gate.unavailable(&Request::new(&headers));
+    let reply = gate.refuse_without_provider(&Request::new(&headers));
     assert_eq!(
         (reply.status, reply.header("retry-after")),
         (503, Some("5"))

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::world::{HTML, Headers, Jar, World, request, status};
 use crate::gate::*;
-use crate::oidc::provider::Provider;
+use crate::session::Session;
 use crate::testing::provider_settings;
 
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
@@ -27,22 +27,18 @@ fn parameters(reply: &Reply) -> BTreeMap<String, String> {
 /// Gives the session in a jar a refresh token.
 fn with_refresh_token(world: &mut World, jar: &Jar) -> Jar {
     let gate = &world.gate;
-    let sealer = gate.sealer.as_ref().unwrap();
     let opened = gate
         .sessions
-        .open(
-            sealer,
-            "app.test",
-            jar.0[COOKIE].as_bytes(),
-            world.fixture.now,
-        )
+        .open("app.test", jar.0[COOKIE].as_bytes(), world.fixture.now)
         .unwrap();
     let mut session = Session::clone(&opened.session);
     let far = world.fixture.now.plus(9999).0;
     let refresh = json!({"t": "the-refresh-token", "d": far, "o": far, "n": "", "g": 0});
     session.refresh = Some(serde_json::from_value(refresh).unwrap());
     let present = crate::http::cookie::OwnCookies::default();
-    let lines = gate.session_cookies(&session, "app.test", &present, &mut world.fixture.env());
+    let lines = gate
+        .sessions
+        .cookies_for(&session, "app.test", &present, &mut world.fixture.env());
     let line = lines.unwrap().remove(0);
     let (_, value) = line.split_once('=').unwrap();
     let value = value.split(';').next().unwrap().to_owned();
@@ -309,7 +305,7 @@ fn given_up(world: &mut World, headers: &Headers) -> Reply {
 fn a_sign_out_does_not_need_the_provider() {
     let mut world = World::new();
     let jar = world.sign_in("app.test", "/", "alice@corp.test");
-    world.gate.provider = Some(Provider::new(provider_settings()));
+    world.gate.provider = ProviderAccess::new(Some(provider_settings()));
     let headers = post(&jar, &[HERE]);
     assert!(matches!(world.begin(&headers), Step::Hold { .. }));
     let reply = given_up(&mut world, &headers);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::gate::step::Forwarded;
+use crate::gate::step::{Forward, Forwarded};
 use crate::gate::waiting::Waiting;
 use crate::gate::*;
 use crate::http::edit::Edit;

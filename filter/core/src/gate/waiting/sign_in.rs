@@ -2,6 +2,7 @@
 
 use super::{Flow, Waiting};
 use crate::env::Env;
+use crate::gate::sessions::ProviderStatement;
 use crate::gate::step::Step;
 use crate::gate::{Gate, SignInResult};
 use crate::http::reply::Audience;
@@ -201,7 +202,8 @@ impl Remaining<'_> {
             host: &self.host,
             audience: &self.audience,
         };
-        Step::Reply(gate.signed_in(Some(self.request), &landing, claims, tokens, env))
+        let statement = ProviderStatement { claims, tokens };
+        Step::Reply(gate.signed_in(self.request, &landing, statement, env))
     }
 
     fn fail(self, problem: SignInProblem, gate: &Gate) -> Step {

@@ -33,8 +33,8 @@ impl Target {
         }
     }
 
-    fn closes(&mut self, watched: &mut OpenStream) -> bool {
-        let recheck = self.world.gate.recheck(watched, &self.world.fixture.env());
+    fn closes(&mut self, stream: &mut OpenStream) -> bool {
+        let recheck = self.world.gate.recheck(stream, &self.world.fixture.env());
         matches!(recheck, Recheck::Close(_))
     }
 }

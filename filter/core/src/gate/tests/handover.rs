@@ -405,14 +405,14 @@ fn n_03_a_programs_stream_ends_with_the_browser() {
     let Step::Forward(mut forward) = world.begin(&by_program(&session)) else {
         panic!("it is let in")
     };
-    let mut watched = forward.take_open_stream().unwrap();
+    let mut stream = forward.take_open_stream().unwrap();
     let gate = &world.gate;
     assert_eq!(
-        gate.recheck(&mut watched, &world.fixture.env()),
+        gate.recheck(&mut stream, &world.fixture.env()),
         Recheck::Keep
     );
     sign_out(&mut world, &jar);
-    let after = world.gate.recheck(&mut watched, &world.fixture.env());
+    let after = world.gate.recheck(&mut stream, &world.fixture.env());
     assert!(matches!(after, Recheck::Close(_)), "{after:?}");
 }
 
@@ -421,7 +421,7 @@ fn n_03_a_programs_stream_ends_with_the_browser() {
 fn a_program_gets_no_refresh_token() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
-    let sealer = world.gate.sealer.as_ref().unwrap();
+    let sealer = world.gate.sessions.vault.sealer().unwrap();
     let purpose = crate::session::seal::Purpose::Program;
     let opened = sealer
         .open(purpose, "app.test", session.as_bytes())

@@ -1,5 +1,5 @@
-//! Tokens whose signature did not fit a moment ago: each verification costs about what a TLS handshake does, and anybody
-//! may send tokens again and again.
+//! Remembers tokens with an invalid signature. A verification costs about as much as a TLS handshake, and any client may
+//! send the same token again and again.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,48 +11,49 @@ use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers as forged, at 40 bytes each.
 const REMEMBERED: usize = 512;
-/// For how long, in seconds. Only other keys could change the verdict, and those empty the table.
+/// For how long a token is remembered, in seconds. Only other keys could change the result, and these empty the table.
 const REMEMBERED_FOR: u64 = 60;
 
 /// The digest by which a token is remembered.
 pub(super) type TokenDigest = [u8; 32];
 
-/// The digest of a token.
+/// Returns the digest of a token.
 pub(super) fn digest_of(token: &str) -> TokenDigest {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The place of a digest in a table of this size.
+/// Returns the slot of a digest in a table of this size.
 pub(super) fn slot(digest: &TokenDigest, size: usize) -> usize {
     let [first, second, ..] = *digest;
     usize::from(u16::from_be_bytes([first, second])) % size
 }
 
-/// Tokens whose signature no key of the provider had made a moment ago.
+/// Tokens that none of the provider's keys has signed.
 #[derive(Debug, Default)]
 pub(super) struct ForgedTokens {
-    known: RefCell<Known>,
+    known: RefCell<KnownForgeries>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    /// The keys by which they were judged.
+struct KnownForgeries {
+    /// The keys by which they were verified.
     keys: Option<Rc<Metadata>>,
-    /// A table with one place per slot: it needs no bookkeeping and cannot grow.
+    /// A table with one token per slot needs no bookkeeping and cannot grow.
     slots: Vec<Option<(TokenDigest, Timestamp)>>,
 }
 
-impl Known {
-    fn are_of(&self, keys: &Rc<Metadata>) -> bool {
+impl KnownForgeries {
+    /// Returns whether the tokens were verified by these keys.
+    fn is_by(&self, keys: &Rc<Metadata>) -> bool {
         self.keys.as_ref().is_some_and(|own| Rc::ptr_eq(own, keys))
     }
 }
 
 impl ForgedTokens {
-    /// Whether a token is known to be signed by none of these keys.
+    /// Returns whether a token is known to be signed by none of these keys.
     pub(super) fn has(&self, digest: &TokenDigest, keys: &Rc<Metadata>, now: Timestamp) -> bool {
         let known = self.known.borrow();
-        if !known.are_of(keys) {
+        if !known.is_by(keys) {
             return false;
         }
         let found = known.slots.get(slot(digest, REMEMBERED)).copied().flatten();
@@ -64,7 +65,7 @@ impl ForgedTokens {
     /// Remembers that a token is signed by none of these keys.
     pub(super) fn remember(&self, digest: TokenDigest, keys: &Rc<Metadata>, now: Timestamp) {
         let mut known = self.known.borrow_mut();
-        if !known.are_of(keys) {
+        if !known.is_by(keys) {
             known.keys = Some(Rc::clone(keys));
             known.slots.clear();
             known.slots.resize(REMEMBERED, None);
@@ -84,7 +85,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
-    /// The provider's keys as they are after a fetch.
+    /// Returns the provider's keys as they are after a fetch.
     fn fetched() -> Rc<Metadata> {
         let fake = FakeProvider::new();
         let discovery = fake.discovery();
