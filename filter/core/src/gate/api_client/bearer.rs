@@ -167,7 +167,7 @@ enum NotAuthenticated {
     /// The provider's metadata are not known yet.
     ProviderUnknown,
     /// The keys have to be fetched again.
-    KeysNeeded(ProviderCall),
+    KeysNeeded(Box<ProviderCall>),
     /// The client's address has sent too many forgeries: for so many seconds more.
     TooManyForgeries(u64),
     /// It is invalid.
@@ -196,7 +196,7 @@ impl Gate {
             Box::new(match why {
                 NotAuthenticated::ProviderUnknown => hold(env.now),
                 NotAuthenticated::KeysNeeded(call) => {
-                    Step::Call(call, Waiting::on(Flow::BearerKeys(BearerKeys)))
+                    Step::Call(*call, Waiting::on(Flow::BearerKeys(BearerKeys)))
                 }
                 NotAuthenticated::TooManyForgeries(seconds) => self.refuse_flood(request, seconds),
                 NotAuthenticated::Invalid(why) => {
@@ -249,7 +249,9 @@ impl Gate {
         let verified = match self.verify_within_limit(presented, env)? {
             Err(TokenProblem::UnknownKey) => {
                 match self.provider.look_for_keys(presented.client, env) {
-                    Ok(NewKeys::Call(call)) => return Err(NotAuthenticated::KeysNeeded(call)),
+                    Ok(NewKeys::Call(call)) => {
+                        return Err(NotAuthenticated::KeysNeeded(Box::new(call)));
+                    }
                     Ok(NewKeys::Adopted) => self.verify_within_limit(presented, env)?,
                     Ok(NewKeys::None) | Err(_) => Err(TokenProblem::UnknownKey),
                 }
