@@ -23,7 +23,7 @@ use crate::session::revocation::revoke_session;
 /// Where users sign out.
 pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";
 /// Where the provider sends the browser after the sign-out, registered there as a post-logout redirect URI.
-pub(super) const SIGNED_OUT: &str = "/.pomerium/signed_out";
+pub(super) use crate::contract::SIGNED_OUT_PATH as SIGNED_OUT;
 
 /// How long the provider may take to ask the user for confirmation, in seconds.
 const STATE_LIFETIME: u64 = 600;

@@ -131,7 +131,7 @@ impl ClaimFilter {
     pub(crate) fn retain(&self, name: &str, values: &mut Vec<Value>) {
         let needed = self.by_name.get(&name.to_ascii_lowercase());
         if let Some(Values::Named(named)) = needed {
-            values.retain(|value| named.iter().any(|known| ListMatcher::same(known, value)));
+            values.retain(|value| named.iter().any(|known| ListMatcher::is_same(known, value)));
         }
     }
 
@@ -180,7 +180,7 @@ impl ClaimFilter {
             Values::All => values.to_vec(),
             Values::Named(named) => values
                 .iter()
-                .filter(|value| named.iter().any(|known| ListMatcher::same(known, value)))
+                .filter(|value| named.iter().any(|known| ListMatcher::is_same(known, value)))
                 .cloned()
                 .collect(),
         };
@@ -191,11 +191,11 @@ impl ClaimFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::{Findings, Place};
+    use crate::diagnostics::{Findings, KeyPath};
     use serde_json::json;
 
     fn select(policy: &Value, claims: &Value) -> Value {
-        let policy = Policy::read(policy, &Place::root(), &mut Findings::default());
+        let policy = Policy::read(policy, &KeyPath::root(), &mut Findings::default());
         let kept = ClaimFilter::of(std::iter::once(&policy)).select(claims.as_object().unwrap());
         json!(kept)
     }
