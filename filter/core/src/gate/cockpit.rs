@@ -78,11 +78,17 @@ pub(crate) struct CockpitIdentity {
 }
 
 impl CockpitIdentity {
+    /// Returns the identity of the user of a request on a route; `None` when the route does not lead to a Cockpit.
+    pub(super) fn on(route: &Route, facts: &Facts<'_>) -> Option<Self> {
+        let cockpit = route.cockpit.as_ref()?;
+        Self::of(cockpit, facts)
+    }
+
     /// Returns the identity of the user of a request; `None` when no Unix user is mapped.
     ///
     /// Whether the user is an administrator is decided for the login, whatever is requested, because the login grants the
     /// access.
-    pub(crate) fn of(cockpit: &CockpitSettings, facts: &Facts<'_>) -> Option<Self> {
+    pub(super) fn of(cockpit: &CockpitSettings, facts: &Facts<'_>) -> Option<Self> {
         let (user, by) = cockpit.user_of(facts.session?)?;
         let path = format!("{}/{LOGIN}", cockpit.url_root);
         let login = Facts {

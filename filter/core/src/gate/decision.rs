@@ -70,13 +70,10 @@ impl Gate {
             Decision::Allow(permit) => {
                 let step = self.fulfil(&mut context, permit);
                 let session = authentication.session.clone();
-                let stream = || {
-                    let cockpit = matched.route.cockpit.as_ref();
-                    let identity = cockpit.and_then(|cockpit| CockpitIdentity::of(cockpit, &facts));
+                step.with_open_stream(|| {
                     OpenStream::new(matched.number, &facts, session, &certificate)
-                        .in_cockpit(identity)
-                };
-                step.with_open_stream(stream)
+                        .in_cockpit(CockpitIdentity::on(matched.route, &facts))
+                })
             }
             Decision::Deny(_) | Decision::SignIn(_) if is_for_robots(request) => {
                 Step::Reply(plain(200, ROBOTS, "robots kept out"))

@@ -247,14 +247,14 @@ mod tests {
     fn destinations_by_host_port_and_path() {
         let open = json!({"allow": {"or": [{"accept": true}]}});
         let router = router(&json!({"routes": [
-            {"name": "admin", "from": "https://app.test", "prefix": "/admin", "to": "http://a", "policy": open},
-            {"name": "port", "from": "https://app.test:8443", "to": "http://a", "policy": open},
+            {"name": "admin", "from": "https://app.test", "path": "/admin", "to": "http://a", "policy": open},
+            {"name": "port", "from": "https://app.test:9443", "to": "http://a", "policy": open},
             {"name": "app", "from": "https://app.test", "to": "http://a", "policy": open},
         ]}));
         for (url, expected) in [
             ("https://app.test/", "app"),
             ("https://app.test/admin", "admin"),
-            ("https://app.test:8443/admin", "port"),
+            ("https://app.test:9443/admin", "port"),
             ("https://app.test:9999/", "OtherPort"),
             ("https://other.test/", "Nothing"),
             ("https://app.test/.pomerium/sign_in", "OwnEndpoint"),

@@ -119,7 +119,7 @@ impl Gate {
         let mut reply = page(
             200,
             "You are signed out here",
-            "The identity provider does not answer: whoever uses this browser may still be signed in there.",
+            "The identity provider does not answer: you may still be signed in there.",
             Extras::default(),
             &self.pages.audience(request),
         );
@@ -130,49 +130,46 @@ impl Gate {
 
     /// Builds the page to which the provider's sign-out leads back.
     pub(super) fn confirm_signed_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
-        let audience = self.pages.audience(request);
         if let Some(session) = self.sessions.authenticate(request, env).session {
-            // A link to this page has not signed the user out.
-            let target = self.sign_out_targets();
-            let extras = Extras {
-                account: Some(session.account()),
-                sign_out: true,
-                form_target: target.as_deref(),
-                ..Extras::default()
-            };
-            return page(
-                200,
-                "You are still signed in",
-                "This address only tells how a sign-out ended. Nothing was done.",
-                extras,
-                &audience,
-            );
+            return self.deny_signed_out(request, &session);
         }
+        let audience = self.pages.audience(request);
         let extras = Extras {
             link: Some(("/", "Sign in again")),
             ..Extras::default()
         };
         let state = self.return_state(request);
         if state == ReturnState::Foreign {
-            let mut reply = page(
-                200,
-                "Nobody is signed in",
-                "This address belongs to a sign-out that did not begin in this browser, or that is long over.",
-                extras,
-                &audience,
-            );
+            let text = "This address belongs to a sign-out that did not begin in this browser, or that is long over.";
+            let mut reply = page(200, "You are not signed in", text, extras, &audience);
             reply.event = "a sign-out came back with a foreign state".into();
             return reply;
         }
         let text = "Close the browser on a shared computer.";
         let mut reply = page(200, "You are signed out", text, extras, &audience);
         if state == ReturnState::Own {
-            reply.add(
-                "set-cookie",
-                cookie::clear(self.sessions.vault.names.sign_out()),
-            );
+            let cookie = self.sessions.vault.names.sign_out();
+            reply.add("set-cookie", cookie::clear(cookie));
         }
         reply
+    }
+
+    /// Builds the same page for a user who is signed in: a link to it has not signed the user out.
+    fn deny_signed_out(&self, request: &Parsed<'_>, session: &Session) -> Reply {
+        let target = self.sign_out_targets();
+        let extras = Extras {
+            account: Some(session.account()),
+            sign_out: true,
+            form_target: target.as_deref(),
+            ..Extras::default()
+        };
+        page(
+            200,
+            "You are still signed in",
+            "This address only tells how a sign-out ended. Nothing was done.",
+            extras,
+            &self.pages.audience(request),
+        )
     }
 
     /// Returns where a sign-out may lead, for the Content-Security-Policy of pages with a sign-out button.

@@ -58,12 +58,8 @@ impl Gate {
         }
         let facts = stream.facts(env.now);
         match decide(route, &facts) {
-            Decision::Allow(_) => {
-                let cockpit = route.cockpit.as_ref();
-                let identity = cockpit.and_then(|cockpit| CockpitIdentity::of(cockpit, &facts));
-                (identity != stream.cockpit_identity)
-                    .then_some("the user has another Unix user or access in Cockpit now")
-            }
+            Decision::Allow(_) => (CockpitIdentity::on(route, &facts) != stream.cockpit_identity)
+                .then_some("the user has another Unix user or access in Cockpit now"),
             Decision::Deny(_) | Decision::SignIn(_) => {
                 Some("the policy does not allow it any more")
             }

@@ -90,7 +90,7 @@ impl Gate {
         };
         page(
             200,
-            "Nobody is signed in",
+            "You are not signed in",
             "Sign in to use the applications on this host.",
             extras,
             &audience,
@@ -164,55 +164,32 @@ impl Gate {
     ) -> Vec<(&'static str, String)> {
         let account = session.account();
         let mut facts = vec![("Account", account.to_owned())];
-        let has_address = session.email().is_some() || account != session.subject;
-        if has_address {
-            let verified = if session.email().is_some() {
-                "verified by the provider"
-            } else {
-                "not verified: no policy relies on it"
-            };
-            facts.push(("Address", verified.to_owned()));
+        if session.email().is_some() {
+            facts.push(("Address", "verified by the provider".to_owned()));
+        } else if account != session.subject {
+            let unverified = "not verified: no policy relies on it".to_owned();
+            facts.push(("Address", unverified));
         }
         facts.push(("Subject", session.subject.clone()));
-        let groups = self.groups(session);
-        let more = groups.len().saturating_sub(MAX_LISTED);
-        let shown: Vec<&str> = groups.iter().take(MAX_LISTED).map(String::as_str).collect();
-        facts.push((
-            "Groups",
-            match (shown.is_empty(), more) {
-                (true, _) => "none that the policies here ask about".to_owned(),
-                (false, 0) => shown.join(", "),
-                (false, more) => format!("{} and {more} more", shown.join(", ")),
-            },
-        ));
-        let (begun, ends) = (session.signed_in_at(), session.expires_at());
-        facts.push((
-            "Signed in",
-            format!(
-                "{}, {} ago",
-                format_time(begun),
-                format_duration(now.since(begun))
-            ),
-        ));
-        facts.push((
-            "Ends",
-            format!(
-                "{}, in {}",
-                format_time(ends),
-                format_duration(ends.since(now))
-            ),
-        ));
-        if let Some(idle) = self.sessions.idle {
-            facts.push((
-                "Or earlier",
-                format!(
-                    "after {} without a request",
-                    format_duration(idle.as_secs())
-                ),
-            ));
-        }
+        facts.push(("Groups", list_groups(&self.groups(session))));
+        facts.extend(self.lifetime_as_facts(session, now));
         facts.push(("Refreshed", describe_refresh(session)));
         facts.push(("Host", request.authority.host.to_string()));
+        facts
+    }
+
+    fn lifetime_as_facts(&self, session: &Session, now: Timestamp) -> Vec<(&'static str, String)> {
+        let (begun, ends) = (session.signed_in_at(), session.expires_at());
+        let ago = format_duration(now.since(begun));
+        let left = format_duration(ends.since(now));
+        let mut facts = vec![
+            ("Signed in", format!("{}, {ago} ago", format_time(begun))),
+            ("Ends", format!("{}, in {left}", format_time(ends))),
+        ];
+        if let Some(idle) = self.sessions.idle {
+            let idle = format_duration(idle.as_secs());
+            facts.push(("Or earlier", format!("after {idle} without a request")));
+        }
         facts
     }
 
@@ -257,6 +234,18 @@ impl OpenRoute<'_> {
     }
 }
 
+/// Lists groups for people, the first [`MAX_LISTED`] of them by name.
+fn list_groups(groups: &[String]) -> String {
+    let more = groups.len().saturating_sub(MAX_LISTED);
+    let shown: Vec<&str> = groups.iter().take(MAX_LISTED).map(String::as_str).collect();
+    match (shown.is_empty(), more) {
+        (true, _) => "none that the policies here ask about".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Says for people when a session is refreshed.
 fn describe_refresh(session: &Session) -> String {
     match &session.refresh {
         None => "not: the provider is asked again at the next sign-in".to_owned(),
