@@ -5,15 +5,11 @@
 
 use std::cell::{Cell, RefCell};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::{CockpitSettings, Route, RouteNumber};
+use crate::digest::{self, CONFIGURATION_DIGEST};
 use crate::store::{SharedData, update};
 
-/// Bytes of a digest. It distinguishes the files of one operator, and only the operator chooses its input.
-const DIGEST: usize = 12;
-
-type RouteDigest = [u8; DIGEST];
+type RouteDigest = [u8; CONFIGURATION_DIGEST];
 
 /// The policies that one gate has published, and what it knows of the active ones.
 #[derive(Debug)]
@@ -43,7 +39,7 @@ impl ActivePolicies {
         let mut sorted = own.clone();
         sorted.sort_unstable();
         let all = sorted.concat();
-        let whole = digest(&all);
+        let whole = digest::hash(&all);
         let keys = SharedKeys {
             whole: format!("jetway policies in force {name}"),
             routes: format!("jetway routes in force {name}"),
@@ -95,13 +91,7 @@ fn digest_of(route: &Route) -> RouteDigest {
     let policy = route.policy.to_value();
     let cockpit = route.cockpit.as_ref().map(CockpitSettings::to_value);
     let decisive = serde_json::json!([route.id, policy, route.allow_websockets, cockpit]);
-    digest(decisive.to_string().as_bytes())
-}
-
-fn digest(bytes: &[u8]) -> RouteDigest {
-    let mut short = [0; DIGEST];
-    short.copy_from_slice(Sha256::digest(bytes).get(..DIGEST).unwrap_or(&[0; DIGEST]));
-    short
+    digest::hash(decisive.to_string().as_bytes())
 }
 
 fn put(shared: &dyn SharedData, key: &str, value: &[u8]) {

@@ -5,7 +5,7 @@ use crate::gate::Gate;
 use crate::gate::pages::refusal_event;
 use crate::gate::sign_out::is_same_site;
 use crate::gate::step::Step;
-use crate::http::reply::{Extras, Reply, page, refuse};
+use crate::http::reply::{Extras, Reply, refuse, render_page};
 use crate::http::request::Parsed;
 use crate::refusal::Refusal;
 
@@ -45,8 +45,7 @@ impl Gate {
             clear_cookies: true,
             ..Extras::default()
         };
-        page(
-            200,
+        render_page(
             "Delete cookies?",
             NOTE,
             extras,
@@ -65,8 +64,7 @@ impl Gate {
             ..Extras::default()
         };
         let text = "This browser has deleted the cookies of this site.";
-        let mut reply = page(
-            200,
+        let mut reply = render_page(
             "Cookies deleted",
             text,
             extras,

@@ -43,7 +43,7 @@ impl SignInCounter {
         recent.push(env.now);
         let first = recent.len().saturating_sub(MOST);
         let kept = recent.get(first..)?;
-        let sealed = self.vault.seal(Purpose::Bounces, host, &kept, env)?;
+        let sealed = self.vault.seal(Purpose::LoginCount, host, &kept, env)?;
         Some(cookie::set(self.vault.names.login_loop(), &sealed, WINDOW))
     }
 
@@ -57,7 +57,7 @@ impl SignInCounter {
         let own = self.vault.read(request);
         let host = &request.authority.host;
         let sealed = own.login_loop.unwrap_or_default();
-        let recent: Option<Vec<Timestamp>> = self.vault.open(Purpose::Bounces, host, sealed);
+        let recent: Option<Vec<Timestamp>> = self.vault.open(Purpose::LoginCount, host, sealed);
         let mut recent = recent.unwrap_or_default();
         recent.retain(|signed_in_at| now.since(*signed_in_at) < WINDOW);
         recent

@@ -66,7 +66,7 @@ impl Sessions {
     ) -> Option<Rc<RefreshState>> {
         let sealer = self.vault.sealer()?;
         session.refresh.as_ref()?;
-        Some(self.refresh_cache.of(&session.id, sealer, env))
+        Some(self.refresh_cache.look_up(&session.id, sealer, env))
     }
 
     /// Begins the refresh of a session if it is due and not under way. The timer sends the call, see

@@ -12,7 +12,7 @@ use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignOut, Waiting};
 use crate::http::cookie;
-use crate::http::reply::{Extras, Reply, page, redirect};
+use crate::http::reply::{Extras, Reply, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::oidc::call::ProviderCall;
 use crate::oidc::token;
@@ -48,8 +48,7 @@ impl Gate {
             form_target: target.as_deref(),
             ..Extras::default()
         };
-        page(
-            200,
+        render_page(
             "Sign out?",
             "You can sign in again at any time.",
             extras,
@@ -116,8 +115,7 @@ impl Gate {
         if !is_sign_out || !is_same_site(request) {
             return None;
         }
-        let mut reply = page(
-            200,
+        let mut reply = render_page(
             "You are signed out here",
             "The identity provider does not answer: you may still be signed in there.",
             Extras::default(),
@@ -141,12 +139,12 @@ impl Gate {
         let state = self.return_state(request);
         if state == ReturnState::Foreign {
             let text = "This address belongs to a sign-out that did not begin in this browser, or that is long over.";
-            let mut reply = page(200, "You are not signed in", text, extras, &audience);
+            let mut reply = render_page("You are not signed in", text, extras, &audience);
             reply.event = "a sign-out came back with a foreign state".into();
             return reply;
         }
         let text = "Close the browser on a shared computer.";
-        let mut reply = page(200, "You are signed out", text, extras, &audience);
+        let mut reply = render_page("You are signed out", text, extras, &audience);
         if state == ReturnState::Own {
             let cookie = self.sessions.vault.names.sign_out();
             reply.add("set-cookie", cookie::clear(cookie));
@@ -163,8 +161,7 @@ impl Gate {
             form_target: target.as_deref(),
             ..Extras::default()
         };
-        page(
-            200,
+        render_page(
             "You are still signed in",
             "This address only tells how a sign-out ended. Nothing was done.",
             extras,

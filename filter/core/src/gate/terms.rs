@@ -1,10 +1,9 @@
 //! The terms on which sessions are made: which claims they keep, and when an address counts as verified.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::config::{CockpitSettings, Config, EmailTrust, Route};
+use crate::digest::hash_configuration;
 use crate::gate::header_rules;
 use crate::oidc::claims::{self, Claims};
 use crate::oidc::email;
@@ -12,9 +11,6 @@ use crate::refusal::TokenProblem;
 use crate::session::assertion::needed_claims;
 use crate::session::claim_filter::ClaimFilter;
 use crate::session::{Identity, Session};
-
-/// Bytes of a digest. It distinguishes the files of one operator, and only the operator chooses its input.
-const DIGEST: usize = 12;
 
 /// What a configuration requires of a session.
 #[derive(Debug)]
@@ -126,8 +122,7 @@ fn digest(needs: &ClaimFilter, trust: Option<&EmailTrust>) -> String {
         tenants,
         trust.is_multi_tenant,
     ]);
-    let hash = Sha256::digest(terms.to_string().as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.get(..DIGEST).unwrap_or_default())
+    hash_configuration(terms.to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! How a session stands in this process: what its refreshes made of it, as all workers share it.
+//! The state of session refreshes in the shared data: which refreshes are running, and their outcomes.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::env::Env;
 use crate::session::Session;
 use crate::session::seal::{Purpose, Sealer};
-use crate::store::{ExpiringTable, version_of};
+use crate::store::slot_cache::SlotCache;
+use crate::store::{ExpiringTable, entry_name, version_in};
 use crate::time::Timestamp;
 
-/// The refresh_cache of a process, by the sessions' names. A refreshed session takes one to five KB, so that this is room for
-/// about a thousand whose browsers have not come back for them; who comes later signs in again.
+/// The refresh states of a process, by session id. A refreshed session takes one to five KB, so that there is room for about a
+/// thousand that no browser has picked up yet. A browser that returns after its state was dropped signs in again.
 pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
     kind: "refreshes",
     count: 64,
@@ -21,10 +21,11 @@ pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
 /// matters only when whoever refreshes has died.
 pub(crate) const LOCK: u64 = 45;
 
-/// Sealed for the deployment, not for one of its hosts: a host seals what it takes from here for itself.
+/// Shared sessions are sealed without a host: they are for all hosts of the deployment, and sealed again for one of them.
 const EVERY_HOST: &str = "";
 
-/// How many refresh_cache one instance remembers. Looking into a shelf copies all of it, which is not for every request.
+/// How many refresh states one module instance remembers. A lookup in the table copies a whole shard, which would be too slow for
+/// every request.
 const REMEMBERED: usize = 512;
 
 /// An entry as it lies on the shelf.
@@ -94,7 +95,7 @@ impl RefreshEntry {
     }
 }
 
-/// A session, sealed for all workers and hosts.
+/// Seals a session for all workers and hosts.
 pub(crate) fn seal_for_all(
     session: &Session,
     sealer: &Sealer,
@@ -105,19 +106,19 @@ pub(crate) fn seal_for_all(
     sealed.ok()
 }
 
-/// How a session stands.
+/// The refresh state of one session.
 #[derive(Debug, Default)]
 pub(crate) struct RefreshState {
     /// Until then nobody else may begin a refresh.
     pub(crate) busy_until: Timestamp,
-    /// The newest session of this name.
+    /// The newest session with this id.
     pub(crate) newest: Option<Rc<Session>>,
-    /// The session is over, with all generations up to this.
+    /// The last generation of the session if it has ended.
     pub(crate) ended: Option<u32>,
 }
 
 impl RefreshState {
-    fn of(entry: RefreshEntry, sealer: &Sealer) -> Self {
+    fn open(entry: &RefreshEntry, sealer: &Sealer) -> Self {
         let open = |sealed: &str| {
             let opened = sealer.open(Purpose::Shared, EVERY_HOST, sealed.as_bytes())?;
             serde_json::from_slice(&opened.plaintext).ok().map(Rc::new)
@@ -135,68 +136,50 @@ impl RefreshState {
     }
 }
 
-/// RefreshCache that one instance has looked up. A table with one place per slot needs no bookkeeping and cannot grow.
-#[derive(Debug)]
+/// The refresh states that one module instance has looked up.
+#[derive(Debug, Default)]
 pub(crate) struct RefreshCache {
-    slots: RefCell<Vec<Option<Known>>>,
+    states: SlotCache<CachedState, REMEMBERED>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedState {
     session: String,
-    version_key: String,
-    version: u64,
-    standing: Rc<RefreshState>,
-}
-
-impl Default for RefreshCache {
-    fn default() -> Self {
-        let slots = std::iter::repeat_with(|| None).take(REMEMBERED);
-        Self {
-            slots: RefCell::new(slots.collect()),
-        }
-    }
+    /// The version of the session's shard when the state was read.
+    version: u32,
+    state: Rc<RefreshState>,
 }
 
 impl RefreshCache {
-    /// How the session of this name stands. Most often this costs one look at a number.
-    pub(crate) fn of(&self, session: &str, sealer: &Sealer, env: &Env<'_>) -> Rc<RefreshState> {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(slot(session)) else {
-            return Rc::default();
-        };
-        let version_key = match slot {
-            Some(known) if known.session == session => {
-                if version_of(env.shared, &known.version_key) == known.version {
-                    return Rc::clone(&known.standing);
-                }
-                std::mem::take(&mut known.version_key)
-            }
-            _ => REFRESH_STATES.version_key(session),
-        };
-        // In this order: news that comes in between is looked at once more.
-        let version = version_of(env.shared, &version_key);
-        let entry = REFRESH_STATES.find(env.shared, session, env.now);
-        let standing = Rc::new(RefreshState::of(
-            RefreshEntry::read(entry.as_deref()),
-            sealer,
-        ));
-        *slot = Some(Known {
-            session: session.to_owned(),
-            version_key,
-            version,
-            standing: Rc::clone(&standing),
+    /// Returns the refresh state of a session. Unless its shard has changed, that costs a look at the versions.
+    pub(crate) fn look_up(
+        &self,
+        session: &str,
+        sealer: &Sealer,
+        env: &Env<'_>,
+    ) -> Rc<RefreshState> {
+        let shard = REFRESH_STATES.shard_of(&entry_name(session));
+        // In this order: a change in between is noticed by the next lookup.
+        let version = version_in(&REFRESH_STATES.read_versions(env.shared), shard);
+        let cached = self.states.find(session, |cached| {
+            let is_current = cached.session == session && cached.version == version;
+            is_current.then(|| Rc::clone(&cached.state))
         });
-        standing
+        cached.unwrap_or_else(|| {
+            let entry = REFRESH_STATES.find(env.shared, session, env.now);
+            let entry = RefreshEntry::read(entry.as_deref());
+            let state = Rc::new(RefreshState::open(&entry, sealer));
+            self.states.insert(
+                session,
+                CachedState {
+                    session: session.to_owned(),
+                    version,
+                    state: Rc::clone(&state),
+                },
+            );
+            state
+        })
     }
-}
-
-/// Names of sessions are random texts.
-fn slot(session: &str) -> usize {
-    let mixed = session.bytes().fold(0_usize, |mixed, byte| {
-        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-    });
-    mixed % REMEMBERED
 }
 
 #[cfg(test)]

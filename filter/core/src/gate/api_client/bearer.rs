@@ -1,6 +1,5 @@
 //! Accepts the provider's tokens in the place of a session.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -10,7 +9,7 @@ use crate::config::BearerFormat;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::address_limit::AddressLimit;
-use crate::gate::forged_tokens::{TokenDigest, digest_of, slot};
+use crate::gate::forged_tokens::{TokenDigest, digest_of};
 use crate::gate::provider_access::ProviderAccess;
 use crate::gate::sessions::Sessions;
 use crate::gate::sign_in::hold;
@@ -25,6 +24,7 @@ use crate::oidc::provider::NewKeys;
 use crate::refusal::{Refusal, TokenProblem};
 use crate::session::Session;
 use crate::store::ExpiringTable;
+use crate::store::slot_cache::SlotCache;
 use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers: verifying one costs more than everything else about a request.
@@ -58,18 +58,18 @@ const EARLY: ExpiringTable = ExpiringTable {
 /// Tokens that were verified recently.
 #[derive(Debug, Default)]
 pub(super) struct BearerTokens {
-    slots: RefCell<Vec<Option<Verified>>>,
+    verified: SlotCache<VerifiedToken, REMEMBERED>,
 }
 
-#[derive(Debug)]
-struct Verified {
+/// A token with its session.
+struct VerifiedToken {
     digest: TokenDigest,
     format: BearerFormat,
     at: Timestamp,
     session: Rc<Session>,
 }
 
-impl Verified {
+impl VerifiedToken {
     fn is_of(&self, digest: &TokenDigest, format: BearerFormat) -> bool {
         self.digest == *digest && self.format == format
     }
@@ -83,28 +83,24 @@ impl BearerTokens {
         format: BearerFormat,
         now: Timestamp,
     ) -> Option<Rc<Session>> {
-        let slots = self.slots.borrow();
-        let known = slots.get(slot(digest, REMEMBERED))?.as_ref()?;
-        let fresh = known.at <= now && now.since(known.at) < REMEMBERED_FOR;
-        let usable = fresh && known.is_of(digest, format) && known.session.is_live(now);
-        usable.then(|| Rc::clone(&known.session))
+        self.verified.find(digest, |known| {
+            let is_usable = known.is_of(digest, format)
+                && known.at.is_recent(now, REMEMBERED_FOR)
+                && known.session.is_live(now);
+            is_usable.then(|| Rc::clone(&known.session))
+        })
     }
 
     /// Returns whether a token was valid when it was verified last, however long ago.
     fn is_known(&self, digest: &TokenDigest, format: BearerFormat) -> bool {
-        let slots = self.slots.borrow();
-        let known = slots.get(slot(digest, REMEMBERED)).and_then(Option::as_ref);
-        known.is_some_and(|known| known.is_of(digest, format))
+        let known = self
+            .verified
+            .find(digest, |known| known.is_of(digest, format).then_some(()));
+        known.is_some()
     }
 
-    fn remember(&self, verified: Verified) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.is_empty() {
-            slots.resize_with(REMEMBERED, || None);
-        }
-        if let Some(slot) = slots.get_mut(slot(&verified.digest, REMEMBERED)) {
-            *slot = Some(verified);
-        }
+    fn remember(&self, verified: VerifiedToken) {
+        self.verified.insert(verified.digest, verified);
     }
 }
 
@@ -230,7 +226,7 @@ impl Gate {
             return Err(NotAuthenticated::Invalid("its session was ended"));
         }
         if !is_remembered {
-            tokens.remember(Verified {
+            tokens.remember(VerifiedToken {
                 digest: *digest,
                 format,
                 at: env.now,

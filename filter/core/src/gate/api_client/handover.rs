@@ -25,7 +25,7 @@ use crate::gate::sessions::SessionStatus;
 use crate::gate::sign_out::is_same_site;
 use crate::gate::step::Step;
 use crate::http::page::Form;
-use crate::http::reply::{Extras, page, redirect};
+use crate::http::reply::{Extras, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::limits::ATTEMPT_LIFETIME;
 use crate::refusal::{BadRequest, Refusal};
@@ -146,7 +146,7 @@ impl Gate {
             ..Extras::default()
         };
         let audience = self.pages.audience(request);
-        Step::Reply(page(200, &title, &text, extras, &audience))
+        Step::Reply(render_page(&title, &text, extras, &audience))
     }
 
     /// Hands a session over to an API client, after the user has consented.

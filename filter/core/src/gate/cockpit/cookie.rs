@@ -12,7 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::CockpitIdentity;
-use crate::secret::Secret;
+use crate::secret::{Secret, is_equal_in_constant_time};
 use crate::session::Session;
 
 /// Bytes of a tag, which is as hard to guess as a session's id.
@@ -132,7 +132,7 @@ impl Binding {
         let bare = bare.strip_suffix(&[SEPARATOR])?;
         let (name, value) = split_pair(bare)?;
         let tag: [u8; TAG] = URL_SAFE_NO_PAD.decode(tag).ok()?.try_into().ok()?;
-        let is_valid = |key: &Key| is_same_tag(&compute_tag(key, name, value), &tag);
+        let is_valid = |key: &Key| is_equal_in_constant_time(&compute_tag(key, name, value), &tag);
         (is_session_cookie(name) && self.keys.iter().any(is_valid)).then_some(bare)
     }
 
@@ -222,15 +222,6 @@ fn compute_tag(key: &Key, name: &[u8], value: &[u8]) -> [u8; TAG] {
         unreachable!("less than one hash length");
     }
     tag
-}
-
-/// Compares two tags without stopping at the first difference.
-fn is_same_tag(left: &[u8; TAG], right: &[u8; TAG]) -> bool {
-    let different = left
-        .iter()
-        .zip(right)
-        .fold(0, |sum, (left, right)| sum | (left ^ right));
-    different == 0
 }
 
 fn is_session_cookie(name: &[u8]) -> bool {
