@@ -60,6 +60,9 @@ impl RootContext for Root {
             ProviderDue::Ready => wake_all(plugin),
             ProviderDue::Nothing => {}
         }
+        if with_env(|env| plugin.gate.take_ended_refreshes(env)) {
+            wake_all(plugin);
+        }
         if let Some(warning) = plugin.gate.take_provider_warning() {
             log::warn!("{warning}");
         }
@@ -232,7 +235,7 @@ fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
     }
 }
 
-/// There is news of the provider: every held request is decided about anew.
+/// Decides about every held request again: there is news of the provider, or a refresh has ended.
 fn wake_all(plugin: &Plugin) {
     let held = std::mem::take(&mut *plugin.held.borrow_mut());
     for Held { stream, .. } in held {

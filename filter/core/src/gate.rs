@@ -42,7 +42,7 @@ pub use rewrite::{upstream_host, upstream_target};
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use crate::config::{BearerFormat, Config, ProviderKind, Route, RouteNumber, Target};
+use crate::config::{BearerFormat, Config, Route, RouteNumber, Target};
 use crate::env::Env;
 use crate::gate::active_policies::ActivePolicies;
 use crate::gate::open_stream::OpenStream;
@@ -58,8 +58,7 @@ use crate::http::reply::{Audience, Extras, Reply, plain, refuse};
 use crate::http::request::{Parsed, Request};
 use crate::http::websocket;
 use crate::oidc::call::ProviderReply;
-use crate::oidc::claims::Claims;
-use crate::oidc::email;
+use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::policy::{Decision, Facts, Permit, Policy, Reason, Reasons};
@@ -446,35 +445,11 @@ impl Gate {
         }
     }
 
-    pub(crate) fn is_github(&self) -> bool {
-        let provider = self.provider.as_ref();
-        provider.is_some_and(|provider| provider.settings().kind == ProviderKind::Github)
-    }
-
-    /// Claims under the names that they have everywhere: Ping tells the address as `mail`.
-    pub(crate) fn normalize_claims(&self, mut claims: Claims) -> Claims {
-        let kind = self
-            .provider
-            .as_ref()
-            .map(|provider| provider.settings().kind);
-        if kind == Some(ProviderKind::Ping)
-            && !claims.contains_key("email")
-            && let Some(mail) = claims.get("mail").cloned()
-        {
-            claims.insert("email".to_owned(), mail);
-        }
-        claims
-    }
-
-    /// Whether the file's policies or headers want to know what these claims do not say, so that UserInfo is worth a call.
-    pub(crate) fn is_missing_claims(&self, claims: &Claims) -> bool {
-        let trust = self
-            .provider
-            .as_ref()
-            .map(|provider| &provider.settings().email_trust);
-        !claims.contains_key("email")
-            || self.needs.is_missing_any(claims)
-            || trust.is_some_and(|trust| email::is_unproven(claims, trust))
+    /// Returns the provider as the source of the claims that sessions keep.
+    pub(crate) fn claim_source(&self) -> Option<ClaimSource<'_>> {
+        let needs = &self.needs;
+        let provider = self.provider.as_ref()?;
+        Some(ClaimSource { provider, needs })
     }
 
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {

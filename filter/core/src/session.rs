@@ -214,7 +214,7 @@ impl Session {
     /// Whether what the provider said is no longer current, and there is nothing to ask it again with.
     #[must_use]
     pub fn is_stranded(&self, now: Timestamp) -> bool {
-        let overdue = |refresh: &RefreshGrant| now.0 >= refresh.overdue_at;
+        let overdue = |refresh: &RefreshGrant| refresh.is_overdue(now);
         self.lacks_refresh_token() && self.refresh.as_ref().is_some_and(overdue)
     }
 

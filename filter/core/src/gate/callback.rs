@@ -1,4 +1,4 @@
-//! The provider sends the browser back (OpenID Connect Core 1.0 section 3.1.2.5).
+//! The callback, by which the provider sends the browser back (OpenID Connect Core 1.0 section 3.1.2.5).
 
 use std::borrow::Cow;
 
@@ -13,21 +13,22 @@ use crate::http::cookie::{self, OwnCookies};
 use crate::http::reply::{Audience, Reply, redirect};
 use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::claims::{self, Claims};
+use crate::oidc::email::TenantSource;
 use crate::oidc::logout_token;
 use crate::oidc::metadata::{Metadata, is_issuer};
-use crate::oidc::token::{self, Tokens};
+use crate::oidc::token::CodeGrant;
+use crate::oidc::token_flow::{TokenFlow, VerifiedTokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::session::replay::consume_once;
 use crate::session::{RefreshGrant, Session};
 use crate::time::Timestamp;
 
-/// Longest form of a provider: code, state and what Apple tells about a person's name.
+/// Longest form of a provider: it has code, state and the user's name from Apple.
 const MAX_FORM: usize = 16 * 1024;
-/// Longest code that is passed on.
+/// Longest code that is redeemed.
 const MAX_CODE: usize = 4096;
 
-/// The parameters of a callback; each may stand once.
+/// The parameters of a callback. None may be repeated.
 #[derive(Default)]
 struct Callback<'a> {
     code: Option<Cow<'a, str>>,
@@ -57,13 +58,14 @@ impl<'a> Callback<'a> {
         Ok(callback)
     }
 
-    /// The code, once the answer is known to come from the provider that was asked (RFC 9207) and to be no refusal.
+    /// Returns the code of a callback that comes from the provider of the authorization request (RFC 9207) and has no
+    /// error.
     fn code(&self, metadata: &Metadata) -> Result<&str, SignInProblem> {
-        let issuer_fits = match &self.issuer {
+        let is_from_provider = match &self.issuer {
             Some(issuer) => is_issuer(&metadata.discovered.issuer, issuer),
             None => !metadata.discovered.sends_issuer,
         };
-        if !issuer_fits {
+        if !is_from_provider {
             return Err(SignInProblem::WrongIssuer);
         }
         if self.error.is_some() {
@@ -77,33 +79,34 @@ impl<'a> Callback<'a> {
     }
 }
 
-/// Where a sign-in ends.
+/// What is known of a sign-in beside its tokens.
 #[derive(Clone, Copy)]
 pub(crate) struct SignInResult<'a> {
-    /// The attempt that it began with.
+    /// The attempt that the sign-in began with.
     pub(crate) attempt: &'a Attempt,
-    /// The host that it is for.
+    /// The host that the session is for.
     pub(crate) host: &'a str,
-    /// For whom the answer is made.
+    /// The audience of the reply.
     pub(crate) audience: &'a Audience,
 }
 
-/// Longest fragment that comes back after a sign-in; the cookie that keeps it is a small one.
+/// Longest fragment that is kept during a sign-in, so that its cookie stays small.
 const MAX_FRAGMENT: usize = 1024;
 
-/// A fragment as it may stand in an address (RFC 3986 section 3.5): a script of ours wrote it, or anybody else.
-fn fit_fragment(value: &[u8]) -> Option<&str> {
-    let fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte);
-    let text = std::str::from_utf8(value).ok()?;
-    (!text.is_empty() && text.len() <= MAX_FRAGMENT && value.iter().all(fit)).then_some(text)
+/// Reads a fragment if it is valid in an address (RFC 3986 section 3.5): any script in the browser may have written it.
+fn read_fragment(value: &[u8]) -> Option<&str> {
+    let is_fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte);
+    let fragment = std::str::from_utf8(value).ok()?;
+    let is_short = !fragment.is_empty() && fragment.len() <= MAX_FRAGMENT;
+    (is_short && value.iter().all(is_fit)).then_some(fragment)
 }
 
-/// The fragment of the address that an attempt began at, when the browser kept one.
+/// Returns the fragment of the address that an attempt began at, if the browser kept one.
 pub(super) fn kept_fragment<'c>(attempt: &Attempt, present: &OwnCookies<'c>) -> Option<&'c str> {
-    present.fragment_of(attempt.id()).and_then(fit_fragment)
+    present.fragment_of(attempt.id()).and_then(read_fragment)
 }
 
-/// Where an attempt ends, with the fragment that the browser kept.
+/// Returns the address that an attempt returns to, with the fragment that the browser kept.
 fn return_address(attempt: &Attempt, present: &OwnCookies<'_>) -> String {
     let return_to = attempt.return_to();
     match kept_fragment(attempt, present) {
@@ -113,7 +116,7 @@ fn return_address(attempt: &Attempt, present: &OwnCookies<'_>) -> String {
 }
 
 impl Gate {
-    /// The callback of a provider that answers by a form. Its page is another site's: that is how the form comes here.
+    /// Answers the callback of a provider that answers by a form. A page of another site sends that form.
     pub(super) fn answer_form(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         let provider = self.provider.as_ref();
         if !provider.is_some_and(|provider| provider.settings().form_post) {
@@ -129,7 +132,7 @@ impl Gate {
         }
     }
 
-    /// The callback of a provider that answers by the query.
+    /// Answers the callback of a provider that answers by the query.
     pub(super) fn answer_callback(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         self.answer_parameters(request.query(), request, env)
     }
@@ -179,24 +182,21 @@ impl Gate {
                 env,
             ));
         }
-        let call = token::redeem(
-            provider.settings(),
-            &metadata.discovered,
-            &attempt,
+        let grant = CodeGrant {
+            attempt: &attempt,
             code,
-            &self.redirect_uri(request),
-            env,
-        );
-        let Some(call) = call else {
+            redirect_uri: &self.redirect_uri(request),
+        };
+        let Some((call, flow)) = TokenFlow::redeem(provider.client(&metadata), &grant, env) else {
             return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
         };
         let host = request.authority.host.to_string();
-        let sign_in = SignIn::redeeming(attempt, host, audience);
+        let sign_in = SignIn::new(attempt, host, audience, flow);
         Step::Call(call, Waiting::on(Flow::SignIn(Box::new(sign_in))))
     }
 
-    /// Goes to where an attempt was to end, in a browser that is signed in by now: in another tab, say. Nothing replaces its
-    /// session, so that nobody's open terminals end, and the code expires unused.
+    /// Redirects to the attempt's return address in a browser that has signed in meanwhile, for instance in another tab.
+    /// Its session stays, so that no open terminal ends, and the code expires unused.
     pub(super) fn keep_session(&self, request: &Parsed<'_>, attempt: &Attempt) -> Reply {
         let present = request.own_cookies(&self.cookies);
         let event = "sign-in not needed: there is a session already".to_owned();
@@ -204,7 +204,7 @@ impl Gate {
         reply.with_cookies(self.forget_attempt(attempt, &present))
     }
 
-    /// `Set-Cookie` values by which a browser forgets an attempt. `present` is what it has.
+    /// Returns the `Set-Cookie` values by which a browser forgets an attempt. `present` has the browser's cookies.
     pub(super) fn forget_attempt(
         &self,
         attempt: &Attempt,
@@ -217,7 +217,7 @@ impl Gate {
         names.iter().map(|name| cookie::clear(name)).collect()
     }
 
-    /// The attempt that `state` names, when this browser began it. It may be over.
+    /// Returns the attempt that `state` names, if this browser began it. The user may have taken too long.
     fn attempt(
         &self,
         request: &Parsed<'_>,
@@ -230,7 +230,7 @@ impl Gate {
         (attempt.state() == state).then_some(attempt)
     }
 
-    /// The attempt of this name, when this browser began it. It may be over.
+    /// Returns the attempt of this id, if this browser began it. The user may have taken too long.
     pub(super) fn attempt_named(
         &self,
         request: &Parsed<'_>,
@@ -243,8 +243,8 @@ impl Gate {
         Attempt::open(sealer, &request.authority.host, id, sealed, now)
     }
 
-    /// A callback that belongs to no open attempt of this browser: a bookmark, the back button, a repeat, or an attack.
-    /// Whoever is signed in stays who they are.
+    /// Answers a callback that belongs to no open attempt of this browser: a bookmark, the back button, a repeat, or an
+    /// attack. A session that is there stays as it is.
     pub(super) fn answer_stray(
         &self,
         request: &Parsed<'_>,
@@ -259,7 +259,7 @@ impl Gate {
         }
     }
 
-    /// The page of an attempt that ended without an identity; the browser forgets the attempt.
+    /// Builds the page of an attempt that has failed. The browser forgets the attempt.
     pub(crate) fn sign_in_failed(
         &self,
         attempt: &Attempt,
@@ -269,7 +269,7 @@ impl Gate {
         self.sign_in_failed_because(attempt, audience, refusal, None)
     }
 
-    /// The same, with a sentence that tells more than the refusal.
+    /// Builds the same page with a sentence that tells more than the refusal.
     pub(crate) fn sign_in_failed_because(
         &self,
         attempt: &Attempt,
@@ -285,50 +285,48 @@ impl Gate {
         reply
     }
 
-    /// Begins the session of somebody whom the provider has told us about. `request` is the callback, if it can still
-    /// be read.
-    pub(crate) fn signed_in(
+    /// Begins the session of a user whose tokens are verified. `request` is the callback.
+    pub(crate) fn complete_sign_in(
         &self,
-        request: Option<&Request<'_>>,
-        landing: &SignInResult<'_>,
-        claims: &Claims,
-        tokens: &Tokens,
+        request: &Request<'_>,
+        result: &SignInResult<'_>,
+        verified: &VerifiedTokens,
         env: &mut Env<'_>,
     ) -> Reply {
-        let request = request.and_then(|request| self.read(request).ok());
         let SignInResult {
-            attempt,
-            host,
-            audience,
-        } = *landing;
-        let session = match self.new_session(claims, tokens, &attempt.nonce(), env) {
+            attempt, audience, ..
+        } = *result;
+        let session = match self.new_session(verified, &attempt.nonce(), env) {
             Ok(session) => session,
             Err(refusal) => return self.sign_in_failed(attempt, audience, refusal),
         };
         if self.revoked_during_sign_in(&session, attempt.begun_at(), env) {
-            // Asking the provider once more tells whether somebody is still signed in there.
+            // Another sign-in shows whether the user is still signed in at the provider.
             let event = "the provider ended its session during the sign-in".to_owned();
             let again = redirect(attempt.return_to().to_owned(), event);
             let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
             return again.with_cookies(vec![attempt]);
         }
         self.remember_provider_session(&session, env);
-        let Some(request) = request.filter(|request| *request.authority.host == *host) else {
-            return self.finish_sign_in(None, host, attempt, &session, audience, env);
-        };
-        self.finish_sign_in(Some(&request), host, attempt, &session, audience, env)
+        let request = self.read(request).ok();
+        let request = request.filter(|request| *request.authority.host == *result.host);
+        self.finish_sign_in(request.as_ref(), result, &session, env)
     }
 
-    /// Puts a session into the browser and goes to where the visitor wanted, with the fragment that they came with.
+    /// Sets the session's cookies and redirects to the attempt's return address, with the fragment that the browser kept.
+    /// `request` is the callback if it can still be read.
     pub(super) fn finish_sign_in(
         &self,
         request: Option<&Parsed<'_>>,
-        host: &str,
-        attempt: &Attempt,
+        result: &SignInResult<'_>,
         session: &Session,
-        audience: &Audience,
         env: &mut Env<'_>,
     ) -> Reply {
+        let SignInResult {
+            attempt,
+            host,
+            audience,
+        } = *result;
         let present = request.map(|request| request.own_cookies(&self.cookies));
         let present = present.unwrap_or_default();
         let Some(lines) = self.session_cookies(session, host, &present, env) else {
@@ -348,23 +346,26 @@ impl Gate {
         reply
     }
 
-    /// A session of the person that these claims are about.
+    /// Creates the session of a user whose tokens are verified.
     fn new_session(
         &self,
-        claims: &Claims,
-        tokens: &Tokens,
+        verified: &VerifiedTokens,
         nonce: &str,
         env: &mut Env<'_>,
     ) -> Result<Session, Refusal> {
-        let provider = self.provider.as_ref().ok_or(Refusal::Internal)?;
+        let source = self.claim_source().ok_or(Refusal::Internal)?;
+        let claims = verified.claims.as_ref().ok_or(Refusal::Internal)?;
         let lifetime = self.config.session.lifetime.as_secs();
         let id = env.token::<16>().map_err(|_| Refusal::Internal)?;
-        let identity = claims::identity(claims, &provider.settings().email_trust, &self.needs)
+        let identity = source
+            .read_identity(claims, TenantSource::Claims)
             .map_err(|problem| Refusal::SignIn(problem.into()))?;
         let mut session = Session::new(id, identity, env.now, lifetime);
-        session.provider_session = logout_token::provider_session(claims);
-        session.refresh = RefreshGrant::first(&tokens.grant, nonce, env);
-        session.keep_hint(&tokens.id_token);
+        session.provider_session = logout_token::read_provider_session(claims);
+        session.refresh = RefreshGrant::first(&verified.tokens.grant, nonce, env);
+        if let Some(id_token) = &verified.tokens.id_token {
+            session.keep_hint(id_token);
+        }
         Ok(session.chosen_for(&self.terms))
     }
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
-use super::Gate;
 use super::routes::KnownOrigin;
 use super::sign_in::SIGN_IN;
+use super::{Gate, SignInResult};
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::Env;
 use crate::gate::step::Step;
@@ -260,15 +260,12 @@ impl Gate {
         if !consume_once(attempt.id(), attempt.begun_at(), env) {
             return stray(self, env);
         }
-        let host = &*request.authority.host;
-        Step::Reply(self.finish_sign_in(
-            Some(request),
-            host,
-            &attempt,
-            &ticket.session,
-            &audience,
-            env,
-        ))
+        let result = SignInResult {
+            attempt: &attempt,
+            host: &request.authority.host,
+            audience: &audience,
+        };
+        Step::Reply(self.finish_sign_in(Some(request), &result, &ticket.session, env))
     }
 
     fn open_ticket(

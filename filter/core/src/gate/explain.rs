@@ -10,8 +10,8 @@ use crate::explain::{
 };
 use crate::gate::step::Step;
 use crate::http::request::{Parsed, Request};
-use crate::oidc::claims::identity;
-use crate::oidc::email::vouched;
+use crate::oidc::claims::read_identity;
+use crate::oidc::email::add_provider_proof;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
 use crate::refusal::{BadRequest, Refusal};
 use crate::session::Session;
@@ -70,7 +70,7 @@ impl Gate {
         let facts = Facts {
             session: decisive.as_ref(),
             certificate: question.certificate,
-            ..Facts::of(&request, &path, question.now)
+            ..Facts::of(request, &path, question.now)
         };
         let trace = chosen.route.policy.trace(&facts, shown.as_ref());
         let outcome = self.outcome(request, chosen, &facts, trace.reasons);
@@ -100,8 +100,8 @@ impl Gate {
             .map_or_else(EmailTrust::default, |provider| {
                 provider.settings().email_trust.clone()
             });
-        let claims = vouched(question.claims?, &trust);
-        let identity = identity(&claims, &trust, needs).ok()?;
+        let claims = add_provider_proof(question.claims?, &trust);
+        let identity = read_identity(&claims, &trust, needs).ok()?;
         Some(Session::new(
             String::new(),
             identity,

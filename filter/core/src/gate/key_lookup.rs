@@ -31,7 +31,11 @@ impl Gate {
     /// The request that waited is gone, and the answer that it waited for is not coming. Keys that were looked for are
     /// fetched without it: whoever goes away takes them from nobody else.
     pub fn abandon(&self, waiting: &Waiting) {
-        if let Some(provider) = self.provider.as_ref().filter(|_| waiting.is_for_keys()) {
+        if let Some(provider) = self
+            .provider
+            .as_ref()
+            .filter(|_| waiting.is_awaiting_keys())
+        {
             provider.miss_keys();
         }
     }

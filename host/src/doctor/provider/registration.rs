@@ -2,7 +2,7 @@
 
 use jetway_core::config::ProviderSettings;
 use jetway_core::oidc::metadata::Discovered;
-use jetway_core::oidc::token;
+use jetway_core::oidc::token::{CodeGrant, OAuthClient};
 use jetway_proxy::tls::Roots;
 use serde_json::Value;
 
@@ -26,7 +26,16 @@ pub(super) async fn examine(
     let about = format!("client `{}`", settings.client_id);
     let redirect = redirects.iter().find(|address| !address.contains('*'))?;
     let call = begin(subject, |attempt, env| {
-        token::redeem(settings, discovered, attempt, NO_CODE, redirect, env)
+        let client = OAuthClient {
+            settings,
+            discovered,
+        };
+        let grant = CodeGrant {
+            attempt,
+            code: NO_CODE,
+            redirect_uri: redirect,
+        };
+        client.redeem(&grant, env)
     })?;
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,

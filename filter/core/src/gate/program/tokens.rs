@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::config::BearerFormat;
+use crate::config::{BearerFormat, ProviderSettings};
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::address_limit::AddressLimit;
@@ -14,10 +14,10 @@ use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{BearerKeys, Flow, Waiting};
 use crate::http::request::Parsed;
-use crate::oidc::bearer::{self, BearerToken, Expected};
-use crate::oidc::claims;
-use crate::oidc::metadata::Metadata;
-use crate::oidc::provider::NewKeys;
+use crate::oidc::bearer::{self, BearerToken, ExpectedBearer};
+use crate::oidc::email::TenantSource;
+use crate::oidc::key_lookup::{KeyProblem, LookedUp, verify_with_new_keys};
+use crate::oidc::logout_token::read_provider_session;
 use crate::refusal::{Refusal, TokenProblem};
 use crate::session::Session;
 use crate::store::ExpiringTable;
@@ -50,6 +50,20 @@ const EARLY: ExpiringTable = ExpiringTable {
     count: 8,
     bytes: 8 * 1024,
 };
+
+/// Why a token stands for no session, or not yet.
+enum BearerFailure {
+    /// The token is not valid.
+    Problem(TokenProblem),
+    /// This step comes first.
+    Step(Box<Step>),
+}
+
+impl KeyProblem for BearerFailure {
+    fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::Problem(TokenProblem::UnknownKey))
+    }
+}
 
 /// Tokens that were verified a moment ago.
 #[derive(Debug, Default)]
@@ -141,80 +155,68 @@ impl Gate {
         Ok(session)
     }
 
-    /// Verifies a token that is not remembered, with new keys if it names one that is not known.
+    /// Verifies a token that is not remembered, with new keys if it names an unknown one.
+    ///
+    /// # Errors
+    /// A step to take first, or the answer to a token that is not valid.
     fn verify_bearer(
         &self,
         request: &Parsed<'_>,
         token: &str,
         format: BearerFormat,
-        env: &mut Env<'_>,
+        env: &Env<'_>,
     ) -> Result<BearerToken, Box<Step>> {
-        let verified = match self.judge_bearer(request, token, format, env)? {
-            Err(TokenProblem::UnknownKey) => match self.look_for_keys(request.source, env) {
-                Ok(NewKeys::Call(call)) => {
-                    let waiting = Waiting::on(Flow::BearerKeys(BearerKeys));
-                    return Err(Box::new(Step::Call(call, waiting)));
-                }
-                Ok(NewKeys::Adopted) => self.judge_bearer(request, token, format, env)?,
-                Ok(NewKeys::None) | Err(_) => Err(TokenProblem::UnknownKey),
-            },
-            verified => verified,
-        };
-        verified.map_err(|problem| self.refuse_token(request, problem.word()))
+        let unknown = |_| BearerFailure::Problem(TokenProblem::UnknownKey);
+        let verified = verify_with_new_keys(
+            || self.judge_bearer(request, token, format, env),
+            || self.look_for_keys(request.source, env).map_err(unknown),
+        );
+        match verified {
+            LookedUp::Verified(Ok(token)) => Ok(token),
+            LookedUp::Verified(Err(BearerFailure::Problem(problem))) => {
+                Err(self.refuse_token(request, problem.word()))
+            }
+            LookedUp::Verified(Err(BearerFailure::Step(step))) => Err(step),
+            LookedUp::Call(call) => {
+                let waiting = Waiting::on(Flow::BearerKeys(BearerKeys));
+                Err(Box::new(Step::Call(call, waiting)))
+            }
+        }
     }
 
-    /// Verifies a token by the keys that are there, unless its client's address has sent too many that do not hold. One
-    /// that was good before is verified in any case: it is no forgery of that address, at most one that has ended since.
-    ///
-    /// # Errors
-    /// A step to take first.
+    /// Verifies a token with the keys that are known, unless its client's address has sent too many that are not valid. A
+    /// token that was valid before is verified in any case: it is not a forgery of that address, and may have expired since.
     fn judge_bearer(
         &self,
         request: &Parsed<'_>,
         token: &str,
         format: BearerFormat,
         env: &Env<'_>,
-    ) -> Result<Result<BearerToken, TokenProblem>, Box<Step>> {
-        let Some((_, metadata)) = self.known_provider() else {
-            return Err(Box::new(hold(env.now)));
+    ) -> Result<BearerToken, BearerFailure> {
+        let Some((provider, metadata)) = self.known_provider() else {
+            return Err(BearerFailure::Step(Box::new(hold(env.now))));
         };
         let digest = digest_of(token);
         if self.forged.has(&digest, &metadata, env.now) {
-            return Ok(Err(TokenProblem::Signature));
+            return Err(BearerFailure::Problem(TokenProblem::Signature));
         }
         let wait = FORGERIES.wait(request.source, env);
         if let Some(seconds) = wait.filter(|_| !self.bearers.knows(&digest, format)) {
-            return Err(Box::new(self.refuse_flood(request, seconds)));
+            let refusal = self.refuse_flood(request, seconds);
+            return Err(BearerFailure::Step(Box::new(refusal)));
         }
-        let verified = self.verify_by(&metadata, token, format, env.now);
+        let expected = ExpectedBearer {
+            issuer: &metadata.discovered.issuer,
+            format,
+            audiences: accepted_audiences(provider.settings(), format),
+            now: env.now,
+        };
+        let verified = bearer::verify(token, &metadata.keys, &expected);
         if matches!(verified, Err(TokenProblem::Signature)) {
             self.forged.remember(digest, &metadata, env.now);
             FORGERIES.count(request.source, env);
         }
-        Ok(verified)
-    }
-
-    fn verify_by(
-        &self,
-        metadata: &Metadata,
-        token: &str,
-        format: BearerFormat,
-        now: Timestamp,
-    ) -> Result<BearerToken, TokenProblem> {
-        let settings = self.provider.as_ref().map(|provider| provider.settings());
-        let settings = settings.ok_or(TokenProblem::UnknownKey)?;
-        let expected = Expected {
-            issuer: &metadata.discovered.issuer,
-            format,
-            audiences: match format {
-                BearerFormat::AccessToken => &settings.access_token_audiences,
-                BearerFormat::IdToken | BearerFormat::Session => {
-                    std::slice::from_ref(&settings.client_id)
-                }
-            },
-            now,
-        };
-        bearer::verify(token, &metadata.keys, &expected)
+        verified.map_err(BearerFailure::Problem)
     }
 
     /// The answer to an address whose tokens do not hold.
@@ -237,14 +239,22 @@ impl Gate {
         let id = URL_SAFE_NO_PAD.encode(digest.get(..16)?);
         let begun = token.begun.min(first_seen(&id, &token, env));
         let lifetime = token.end.since(env.now);
-        let claims = self.normalize_claims(token.claims);
-        let trust = &self.provider.as_ref()?.settings().email_trust;
-        let identity = claims::identity(&claims, trust, &self.needs).ok()?;
+        let source = self.claim_source()?;
+        let claims = source.normalize_claims(token.claims);
+        let identity = source.read_identity(&claims, TenantSource::Claims).ok()?;
         let longest = self.config.session.lifetime.as_secs();
         let mut session =
             Session::new(id, identity, env.now, lifetime.min(longest)).begun_at(begun);
-        session.provider_session = crate::oidc::logout_token::provider_session(&claims);
+        session.provider_session = read_provider_session(&claims);
         Some(session.chosen_for(&self.terms))
+    }
+}
+
+/// Returns the audiences that a token of this format may have.
+fn accepted_audiences(settings: &ProviderSettings, format: BearerFormat) -> &[String] {
+    match format {
+        BearerFormat::AccessToken => &settings.access_token_audiences,
+        BearerFormat::IdToken | BearerFormat::Session => std::slice::from_ref(&settings.client_id),
     }
 }
 
