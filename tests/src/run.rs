@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{Body, Scene};
+use crate::{ProxyKind, Scene};
 
 /// No scenario takes longer; it is ended then, so that its logs are kept. The test runner's own limit is above this.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -15,10 +15,10 @@ const LIMIT: Duration = Duration::from_secs(150);
 /// The scenario's, after printing the ends of the logs.
 pub fn run(
     name: &str,
-    body: Body,
+    kind: ProxyKind,
     scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
-    let mut scene = Scene::new(name, body)?;
+    let mut scene = Scene::new(name, kind)?;
     let result = in_runtime(async {
         scene.provider.start(&scene.installed).await?;
         scenario(&mut scene).await
@@ -33,7 +33,7 @@ pub fn run(
 ///
 /// # Errors
 /// The scenario's.
-pub fn run_bodiless(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+pub fn run_without_proxy(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     in_runtime(scenario())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jetway_tests::{
-    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_bodiless,
+    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_without_proxy,
 };
 use tempfile::TempDir;
 
@@ -152,7 +152,7 @@ fn every_command_is_known() {
 
 #[test]
 fn the_commands_of_an_operator_work() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let place = Place::prepare()?;
         for (command, how) in COMMANDS {
             if *command == SIGN_ON {
@@ -175,7 +175,7 @@ fn the_commands_of_an_operator_work() -> Result<()> {
 
 #[test]
 fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let place = Place::prepare()?;
         let said = place.demo("make demo", &[], &[]).await?;
         ensure!(said.contains("without a second password"), "{said}");
