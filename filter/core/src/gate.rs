@@ -95,7 +95,7 @@ use crate::http::page::Theme;
 use crate::http::reply::{Extras, Reply, refuse};
 use crate::http::request::{Parsed, Request};
 use crate::oidc::call::ProviderReply;
-use crate::oidc::claims::Claims;
+use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::policy::Policy;
@@ -292,7 +292,7 @@ impl Gate {
     /// Tells the gate that a waiting request is gone and its answer is not coming. Keys that it was to fetch are fetched
     /// without it, because other requests need them.
     pub fn abandon(&self, waiting: &Waiting) {
-        if waiting.is_for_keys() {
+        if waiting.is_awaiting_keys() {
             self.provider.miss_keys();
         }
     }
@@ -301,16 +301,9 @@ impl Gate {
         self.provider.absorb_keys(reply, env);
     }
 
-    pub(crate) fn is_github(&self) -> bool {
-        self.provider.is_github()
-    }
-
-    pub(crate) fn normalize_claims(&self, claims: Claims) -> Claims {
-        self.provider.normalize_claims(claims)
-    }
-
-    pub(crate) fn is_missing_claims(&self, claims: &Claims) -> bool {
-        self.sessions.terms.are_missing_claims(claims)
+    /// Returns the provider as the source of the claims that sessions keep.
+    pub(crate) fn claim_source(&self) -> Option<ClaimSource<'_>> {
+        self.provider.claim_source(&self.sessions.terms.kept_claims)
     }
 
     pub(crate) fn known_provider(&self) -> Option<(&Provider, Rc<Metadata>)> {

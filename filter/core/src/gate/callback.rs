@@ -8,7 +8,6 @@ use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::attempts::return_address;
 use crate::gate::pages::refuse_sign_in;
-use crate::gate::sessions::ProviderStatement;
 use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignIn, Waiting};
@@ -16,7 +15,8 @@ use crate::http::reply::{Audience, Reply, redirect};
 use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::metadata::{Metadata, is_issuer};
-use crate::oidc::token;
+use crate::oidc::token::CodeGrant;
+use crate::oidc::token_flow::{TokenFlow, VerifiedTokens};
 use crate::refusal::{Refusal, SignInProblem};
 use crate::session::Session;
 use crate::session::replay::consume_once;
@@ -58,11 +58,11 @@ impl<'a> Callback<'a> {
 
     /// Returns the code, if the answer comes from the provider that was asked (RFC 9207) and is no refusal.
     fn code(&self, metadata: &Metadata) -> Result<&str, SignInProblem> {
-        let issuer_fits = match &self.issuer {
+        let is_from_provider = match &self.issuer {
             Some(issuer) => is_issuer(&metadata.discovered.issuer, issuer),
             None => !metadata.discovered.sends_issuer,
         };
-        if !issuer_fits {
+        if !is_from_provider {
             return Err(SignInProblem::WrongIssuer);
         }
         if self.error.is_some() {
@@ -158,19 +158,16 @@ impl Gate {
             let unknown = SignInProblem::UnknownAttempt;
             return Step::Reply(self.answer_stray_callback(request, unknown, env));
         }
-        let call = token::redeem(
-            provider.settings(),
-            &metadata.discovered,
-            &attempt,
+        let grant = CodeGrant {
+            attempt: &attempt,
             code,
-            &self.redirect_uri(request),
-            env,
-        );
-        let Some(call) = call else {
+            redirect_uri: &self.redirect_uri(request),
+        };
+        let Some((call, flow)) = TokenFlow::redeem(provider.client(&metadata), &grant, env) else {
             return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
         };
         let host = request.authority.host.to_string();
-        let sign_in = SignIn::redeeming(attempt, host, audience);
+        let sign_in = SignIn::new(attempt, host, audience, flow);
         Step::Call(call, Waiting::on(Flow::SignIn(Box::new(sign_in))))
     }
 
@@ -223,12 +220,12 @@ impl Gate {
         reply
     }
 
-    /// Begins the session of a user whom the provider has identified. `request` is the callback.
-    pub(crate) fn signed_in(
+    /// Begins the session of a user whose tokens are verified. `request` is the callback.
+    pub(crate) fn complete_sign_in(
         &self,
         request: &Request<'_>,
         result: &SignInResult<'_>,
-        statement: ProviderStatement<'_>,
+        verified: &VerifiedTokens,
         env: &mut Env<'_>,
     ) -> Reply {
         let SignInResult {
@@ -236,7 +233,11 @@ impl Gate {
             host,
             audience,
         } = *result;
-        let session = match self.sessions.begin(statement, &attempt.nonce(), env) {
+        let Some(source) = self.claim_source() else {
+            return self.sign_in_failed(attempt, audience, Refusal::Internal);
+        };
+        let begun = self.sessions.begin(verified, source, &attempt.nonce(), env);
+        let session = match begun {
             Ok(session) => session,
             Err(refusal) => return self.sign_in_failed(attempt, audience, refusal),
         };

@@ -1,6 +1,6 @@
 //! Explains what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
-use crate::config::{Route, Target};
+use crate::config::{EmailTrust, Route, Target};
 use crate::env::Env;
 use crate::explain::{
     ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
@@ -12,6 +12,8 @@ use crate::gate::decision::{RouteContext, decide};
 use crate::gate::router::{Destination, MatchedRoute};
 use crate::gate::step::Step;
 use crate::http::request::{Parsed, Request};
+use crate::oidc::claims::read_identity;
+use crate::oidc::email::add_provider_proof;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
 use crate::refusal::{BadRequest, Refusal};
 use crate::session::Session;
@@ -63,8 +65,9 @@ impl Gate {
         request: &Parsed<'_>,
         matched: MatchedRoute<'_>,
     ) -> Explanation {
-        let decisive = self.hypothetical_session(question, None);
-        let shown = self.hypothetical_session(question, Some(&ClaimFilter::everything()));
+        let kept = &self.sessions.terms.kept_claims;
+        let decisive = self.hypothetical_session(question, kept);
+        let shown = self.hypothetical_session(question, &ClaimFilter::everything());
         let path = request.decoded_path();
         let facts = Facts {
             session: decisive.as_ref(),
@@ -97,22 +100,21 @@ impl Gate {
         }
     }
 
-    /// Returns the session that a sign-in with these claims would make, with the claims that sessions keep, or those of a
-    /// filter. In the question, `email_verified` stands for whatever this kind of provider says about a verified address.
+    /// Returns the session that a sign-in with these claims would make, with the claims that `filter` names. In the question,
+    /// `email_verified` stands for whatever this kind of provider says about a verified address.
     fn hypothetical_session(
         &self,
         question: &Question<'_>,
-        filter: Option<&ClaimFilter>,
+        filter: &ClaimFilter,
     ) -> Option<Session> {
         const LIFETIME: u64 = 60;
-        let terms = &self.sessions.terms;
-        let claims = terms.vouch(question.claims?);
-        let identity = match filter {
-            Some(filter) => terms.identify_by(&claims, filter),
-            None => terms.identify(&claims),
-        };
+        let none = EmailTrust::default();
+        let settings = self.provider.settings();
+        let trust = settings.map_or(&none, |settings| &settings.email_trust);
+        let claims = add_provider_proof(question.claims?, trust);
+        let identity = read_identity(&claims, trust, filter).ok()?;
         let now = question.now;
-        Some(Session::new(String::new(), identity.ok()?, now, LIFETIME))
+        Some(Session::new(String::new(), identity, now, LIFETIME))
     }
 
     /// Returns the outcome of a request. `allowing` are the reasons for which the policy allows it, if it does.

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use crate::config::{Origin, ProviderKind, ProviderSettings};
+use crate::config::{Origin, ProviderSettings};
 use crate::env::Env;
 use crate::gate::address_limit::AddressLimit;
 use crate::gate::forged_tokens::ForgedTokens;
 use crate::oidc::call::ProviderReply;
-use crate::oidc::claims::Claims;
+use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::metadata::Metadata;
 use crate::oidc::provider::{Absorbed, NewKeys, Provider, ProviderDue};
+use crate::session::claim_filter::ClaimFilter;
 use crate::store::ExpiringTable;
 use crate::time::Timestamp;
 
@@ -76,29 +77,15 @@ impl ProviderAccess {
             .map_or("", |settings| settings.issuer.as_str())
     }
 
-    /// Returns whether the provider is GitHub, which has no ID tokens.
-    pub(super) fn is_github(&self) -> bool {
-        self.settings()
-            .is_some_and(|settings| settings.kind == ProviderKind::Github)
-    }
-
     /// Returns whether the provider answers a sign-in by a form that the browser posts.
     pub(super) fn answers_by_form(&self) -> bool {
         self.settings().is_some_and(|settings| settings.form_post)
     }
 
-    /// Returns claims under the names that other providers use: Ping calls the address `mail`.
-    pub(super) fn normalize_claims(&self, mut claims: Claims) -> Claims {
-        let is_ping = self
-            .settings()
-            .is_some_and(|settings| settings.kind == ProviderKind::Ping);
-        if is_ping
-            && !claims.contains_key("email")
-            && let Some(mail) = claims.get("mail").cloned()
-        {
-            claims.insert("email".to_owned(), mail);
-        }
-        claims
+    /// Returns the provider as the source of these claims.
+    pub(super) fn claim_source<'p>(&'p self, needs: &'p ClaimFilter) -> Option<ClaimSource<'p>> {
+        let provider = self.provider.as_ref()?;
+        Some(ClaimSource { provider, needs })
     }
 
     /// Returns what is due with the provider. The answer to a call goes to [`ProviderAccess::absorb`].

@@ -14,10 +14,10 @@ use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, ProviderLogout, Waiting};
 use crate::http::reply::{Reply, json_error, plain};
 use crate::http::request::Parsed;
+use crate::oidc::key_lookup::{KeyProblem, LookedUp, verify_with_new_keys};
 use crate::oidc::keys::MAX_TRIED;
-use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
+use crate::oidc::logout_token::{self, ExpectedLogout, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
 use crate::oidc::metadata::is_issuer;
-use crate::oidc::provider::NewKeys;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::session::revocation::{NotStored, Revoked, revoke};
@@ -66,6 +66,14 @@ enum NotEnded {
     Problem(LogoutProblem),
     /// It would take several verifications, and its client has sent too many forgeries: for so many seconds more.
     TooManyForgeries(u64),
+    /// It names an unknown key, and its client has caused too many fetches of keys: for so many seconds more.
+    TooManyFetches(u64),
+}
+
+impl KeyProblem for NotEnded {
+    fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::Problem(LogoutProblem::UnknownKey))
+    }
 }
 
 impl Gate {
@@ -103,22 +111,20 @@ impl Gate {
         client: Option<IpAddr>,
         env: &mut Env<'_>,
     ) -> Step {
-        match self.verify_logout_token(&token, client, env) {
-            Ok(logout) => Step::Reply(self.end_named(&logout, env)),
-            Err(NotEnded::Problem(LogoutProblem::UnknownKey)) => {
-                match self.provider.look_for_keys(client, env) {
-                    Ok(NewKeys::Adopted) => self.end_by_new_keys(&token, client, env),
-                    Ok(NewKeys::Call(call)) => {
-                        let waiting = ProviderLogout::new(token, client);
-                        Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
-                    }
-                    Ok(NewKeys::None) => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
-                    Err(TooManyFetches(seconds)) => {
-                        refuse_client(seconds, "too many of its tokens name unknown keys")
-                    }
-                }
+        let verified = verify_with_new_keys(
+            || self.verify_logout_token(&token, client, env),
+            || {
+                let keys = self.provider.look_for_keys(client, env);
+                keys.map_err(|TooManyFetches(seconds)| NotEnded::TooManyFetches(seconds))
+            },
+        );
+        match verified {
+            LookedUp::Verified(Ok(logout)) => Step::Reply(self.end_named(&logout, env)),
+            LookedUp::Verified(Err(why)) => refuse_token(&why),
+            LookedUp::Call(call) => {
+                let waiting = ProviderLogout::new(token, client);
+                Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
             }
-            Err(why) => refuse_token(&why),
         }
     }
 
@@ -148,7 +154,7 @@ impl Gate {
             return Err(NotEnded::Problem(LogoutProblem::Signature));
         }
         let wait = FORGERIES.wait(client, env);
-        let expected = Expected {
+        let expected = ExpectedLogout {
             issuer: &metadata.discovered.issuer,
             client_id: &provider.settings().client_id,
             now: env.now,
@@ -336,6 +342,9 @@ fn refuse_token(why: &NotEnded) -> Step {
             *seconds,
             "it does not name its key, and the signature of too many tokens of its client does not fit",
         ),
+        NotEnded::TooManyFetches(seconds) => {
+            refuse_client(*seconds, "too many of its tokens name unknown keys")
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keeps sessions current: which worker asks the provider again, and what its answer means for all workers.
+//! Session refresh: when the provider is asked again, and how all workers learn the result.
 
 pub(crate) mod refreshing;
 
@@ -8,30 +8,28 @@ use std::rc::Rc;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::provider_access::ProviderAccess;
-use crate::gate::refresh::refreshing::{End, Refreshing};
+use crate::gate::refresh::refreshing::{RefreshEnd, Refreshing};
 use crate::gate::sessions::Sessions;
 use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::call::ProviderCall;
-use crate::oidc::claims::Claims;
+use crate::oidc::token_flow::VerifiedTokens;
 use crate::refusal::TokenProblem;
 use crate::session::Session;
 use crate::session::refresh::PAUSE;
 use crate::session::refresh_state::{
-    LOCK, REFRESH_STATES, RefreshEntry, RefreshOutcome, RefreshState, seal_for_all,
+    REFRESH_STATES, REFRESH_WAIT, RefreshEntry, RefreshOutcome, RefreshState, RefreshTurn,
+    seal_for_all,
 };
 use crate::time::Timestamp;
-
-/// The longest wait of a request for the refresh of its session, in seconds: one call, and a moment for the timer.
-pub(super) const REFRESH_WAIT: u64 = 12;
 
 /// Whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// It needs none, or another request or worker is refreshing it.
+    /// It needs none, or requests go on until it can be refreshed.
     No,
-    /// The refresh begins now, ahead of time: no request has to wait.
+    /// The refresh begins now, ahead of time: requests go on meanwhile.
     Soon,
-    /// The refresh begins now, or as soon as the provider is known, and the provider's last statement is no longer current.
+    /// What the provider said is no longer current. A refresh is running, or begins as soon as the provider is known.
     Overdue {
         /// How long a request waits for it.
         until: Timestamp,
@@ -45,8 +43,8 @@ impl Gate {
         !self.sessions.refreshes.is_empty()
     }
 
-    /// Returns the next refresh to send. Its answer goes to [`Refreshing::resume`], even if the request that caused it is
-    /// gone.
+    /// Returns the next refresh to send. Its reply goes to [`Refreshing::resume`], even if the request that was the
+    /// reason for it has ended.
     pub fn next_refresh(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Box<Refreshing>)> {
         while let Some(session) = self.sessions.refreshes.take() {
             if let Some(begun) = Refreshing::begin(session, self, env) {
@@ -55,10 +53,37 @@ impl Gate {
         }
         None
     }
+
+    /// Returns, once, whether a refresh has ended for which requests are held ([`crate::gate::step::Step::Hold`]), in
+    /// whichever worker: these requests may begin again.
+    pub fn take_ended_refreshes(&self, env: &Env<'_>) -> bool {
+        self.sessions.refreshes.forget_ended(|session| {
+            self.sessions
+                .refresh_state(session, env)
+                .is_some_and(|state| state.turn.waits_until(env.now).is_some())
+        })
+    }
+
+    /// Returns a session with what the provider says about the same user now. Without claims the session stays as it is.
+    ///
+    /// # Errors
+    /// See [`crate::oidc::claims::read_identity`].
+    pub(crate) fn apply_refresh(
+        &self,
+        session: &Session,
+        verified: &VerifiedTokens,
+    ) -> Result<Session, TokenProblem> {
+        let Some(claims) = &verified.claims else {
+            return Ok(session.clone());
+        };
+        let source = self.claim_source().ok_or(TokenProblem::Issuer)?;
+        let identity = source.read_identity(claims, verified.tenant_source())?;
+        Ok(self.sessions.terms.mark(session.refreshed(identity)))
+    }
 }
 
 impl Sessions {
-    /// Returns how the refresh of a session stands in this process; `None` for a session that cannot be refreshed.
+    /// Returns the refresh state of a session that can be refreshed, as this process knows it.
     pub(super) fn refresh_state(
         &self,
         session: &Session,
@@ -69,7 +94,7 @@ impl Sessions {
         Some(self.refresh_cache.look_up(&session.id, sealer, env))
     }
 
-    /// Begins the refresh of a session if it is due and not under way. The timer sends the call, see
+    /// Begins the refresh of a session if it is due and no other refresh of it is running. The timer sends the call, see
     /// [`Gate::next_refresh`].
     pub(super) fn refresh_when_due(
         &self,
@@ -77,127 +102,91 @@ impl Sessions {
         provider: &ProviderAccess,
         env: &Env<'_>,
     ) -> Due {
-        let Some(refresh) = &session.refresh else {
+        let refresh = session.refresh.as_ref();
+        let can_begin = refresh
+            .is_some_and(|refresh| refresh.is_due(env.now) && refresh.refresh_token.is_some());
+        let Some(state) = self.refresh_state(session, env).filter(|_| can_begin) else {
             return Due::No;
         };
-        let has_token = refresh.refresh_token.is_some();
-        if env.now.0 < refresh.due_at || !has_token || self.refreshes.is_full() {
+        if !state.turn.is_free(env.now) {
+            return self.wait_for_refresh(session, state.turn, env.now);
+        }
+        if self.refreshes.is_full() {
             return Due::No;
         }
-        let is_free = self
-            .refresh_state(session, env)
-            .is_some_and(|state| state.busy_until <= env.now);
-        if !is_free {
-            return Due::No;
-        }
-        let is_overdue = env.now.0 >= refresh.overdue_at;
         // Asking for the provider makes it due when it is not known.
         if provider.known().is_none() {
             return match unknown_provider_until(provider, env.now) {
-                Some(until) if is_overdue => Due::Overdue { until },
+                Some(until) if is_overdue(session, env.now) => Due::Overdue { until },
                 _ => Due::No,
             };
         }
-        if !lock(session, env) {
-            return Due::No;
+        match lock(session, env) {
+            Ok(turn) => self.queue_refresh(session, turn, env.now),
+            Err(turn) => self.wait_for_refresh(session, turn, env.now),
         }
+    }
+
+    /// Leaves the refresh of a session, whose turn has begun, to the timer.
+    fn queue_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
         self.refreshes.push(if session.is_programs() {
             Rc::new(session.as_browsers())
         } else {
             Rc::clone(session)
         });
-        if is_overdue {
-            let until = env.now.plus(REFRESH_WAIT);
-            Due::Overdue { until }
-        } else {
-            Due::Soon
+        match self.wait_for_refresh(session, turn, now) {
+            Due::No => Due::Soon,
+            due => due,
         }
     }
 
-    /// Returns a session with the provider's new statement about the same user.
-    ///
-    /// # Errors
-    /// See [`crate::oidc::claims::identity`].
-    pub(crate) fn with_new_claims(
-        &self,
-        session: &Session,
-        claims: &Claims,
-    ) -> Result<Session, TokenProblem> {
-        let identity = self.terms.identify(claims)?;
-        Ok(self.terms.mark(session.refreshed(identity)))
+    /// Returns how long a request waits in this turn: only for a refresh that is running, and only when what the provider
+    /// said is no longer current.
+    fn wait_for_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
+        match turn.waits_until(now) {
+            Some(until) if is_overdue(session, now) => {
+                self.refreshes.note_awaited(session);
+                Due::Overdue { until }
+            }
+            _ => Due::No,
+        }
     }
 
-    /// Shares the result of a refresh with all workers, and returns a line for the log.
+    /// Shares the result of a refresh with all workers, and returns one line for the log.
     pub(crate) fn conclude(
         &self,
         before: &Session,
-        end: End,
+        end: RefreshEnd,
         env: &mut Env<'_>,
     ) -> Cow<'static, str> {
         let account = before.account();
-        let (outcome, event) = self.outcome(before, end, env);
+        let (outcome, event) = match end {
+            RefreshEnd::Refreshed(session) => {
+                (self.share(&session, env), "session refreshed".to_owned())
+            }
+            RefreshEnd::Rotated(session, why) => (
+                self.share(&session, env),
+                format!("session not refreshed: {why}"),
+            ),
+            RefreshEnd::Postponed(why) => (None, format!("session not refreshed: {why}")),
+            RefreshEnd::Ended(why) => (
+                Some(RefreshOutcome::Ended(before.generation())),
+                format!("session ended: {why}"),
+            ),
+        };
         if self.is_revoked(before, env) {
             return format!("refresh dropped: the session was ended account={account:?}").into();
         }
-        let now = env.now;
-        let changed = REFRESH_STATES.update(env.shared, &before.id, now, |present| {
-            let present = RefreshEntry::read(present);
-            // A faster refresh or a sign-out in the meantime takes precedence.
-            if !present.leaves(before.generation()) {
-                return Err(false);
-            }
-            let entry = match &outcome {
-                Some(outcome) => RefreshEntry {
-                    busy_until: now,
-                    outcome: outcome.clone(),
-                },
-                None => RefreshEntry {
-                    busy_until: now.plus(PAUSE),
-                    ..present
-                },
-            };
-            Ok((entry.write(), before.expires_at(), true))
-        });
-        REFRESH_STATES.bump_version(env.shared, &before.id);
-        match changed {
-            Some(true) => event.into(),
+        match end_turn(before, outcome, env) {
+            Some(true) => format!("{event} account={account:?}").into(),
             Some(false) => format!("refresh dropped: it came too late account={account:?}").into(),
             None => "refresh lost: the shared data could not be written".into(),
         }
     }
 
-    /// Returns what the workers share about a refresh that has ended, and its line for the log.
-    fn outcome(
-        &self,
-        before: &Session,
-        end: End,
-        env: &mut Env<'_>,
-    ) -> (Option<RefreshOutcome>, String) {
-        let account = before.account();
-        match end {
-            End::Refreshed(session) => (
-                self.share(&session, env),
-                format!("session refreshed account={account:?}"),
-            ),
-            End::Rotated(session, why) => (
-                self.share(&session, env),
-                format!("session not refreshed: {why} account={account:?}"),
-            ),
-            End::Later(why) => (
-                None,
-                format!("session not refreshed: {why} account={account:?}"),
-            ),
-            End::Over(why) => (
-                Some(RefreshOutcome::Ended(before.generation())),
-                format!("session ended: {why} account={account:?}"),
-            ),
-        }
-    }
-
-    /// Puts a browser's session, with its refresh token, where all workers find it.
-    ///
-    /// The session of an API client has no refresh token, and is refreshed from there when the browser is closed. If the
-    /// session cannot be stored, the API client's session ends when the provider's last statement is no longer current.
+    /// Shares a browser's session with all workers, with its refresh token. The session of an API client has none, and is
+    /// refreshed by the shared one when the browser is closed. If the session cannot be shared, the API client's session
+    /// ends when what the provider said is no longer current.
     pub(super) fn share_with_api_clients(&self, session: &Session, env: &mut Env<'_>) {
         if session.refresh.is_none() {
             return;
@@ -219,7 +208,7 @@ impl Sessions {
         REFRESH_STATES.bump_version(env.shared, &session.id);
     }
 
-    /// Returns a session in the form that all workers share. If it does not fit, it is shortened as for a cookie.
+    /// Seals a session for all workers. What has no room there is left out in the same order as in a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<RefreshOutcome> {
         let sealer = self.vault.sealer()?;
         self.terms.shrinking(session).find_map(|session| {
@@ -230,26 +219,58 @@ impl Sessions {
     }
 }
 
-/// Returns until when requests wait for a provider that this worker does not know yet: once, and as long as for a refresh.
-/// A provider that does not answer until then is down, which ends no session.
+/// Returns until when requests wait for a provider that this worker does not know yet: once, and as long as for a
+/// refresh. A provider that is not known after that is down, which ends no session.
 fn unknown_provider_until(provider: &ProviderAccess, now: Timestamp) -> Option<Timestamp> {
     let until = provider.unknown_since(now)?.plus(REFRESH_WAIT);
     (now < until).then_some(until)
 }
 
-/// Takes the lock of a session's refresh. Returns `false` when another worker has it, or has refreshed the session already.
-fn lock(session: &Session, env: &Env<'_>) -> bool {
+/// Returns whether the provider's last statement about a user is no longer current.
+fn is_overdue(session: &Session, now: Timestamp) -> bool {
+    let refresh = session.refresh.as_ref();
+    refresh.is_some_and(|refresh| refresh.is_overdue(now))
+}
+
+/// Begins the turn of a session's refresh and returns it.
+///
+/// # Errors
+/// The turn that is there, when another refresh is running or was faster.
+fn lock(session: &Session, env: &Env<'_>) -> Result<RefreshTurn, RefreshTurn> {
     let taken = REFRESH_STATES.update(env.shared, &session.id, env.now, |present| {
         let present = RefreshEntry::read(present);
-        if env.now < present.busy_until || !present.leaves(session.generation()) {
+        if !present.turn.is_free(env.now) || !present.leaves(session.generation()) {
+            return Err(Err(present.turn));
+        }
+        let turn = RefreshTurn::begin(env.now);
+        let entry = RefreshEntry { turn, ..present };
+        Ok((entry.write(), session.expires_at(), Ok(turn)))
+    });
+    REFRESH_STATES.bump_version(env.shared, &session.id);
+    taken.unwrap_or_else(|| Err(RefreshTurn::default()))
+}
+
+/// Ends the turn of a session's refresh with its outcome, or with a pause when there is none. Returns whether the outcome
+/// counts, and `None` when the shared data could not be written.
+fn end_turn(session: &Session, outcome: Option<RefreshOutcome>, env: &Env<'_>) -> Option<bool> {
+    let changed = REFRESH_STATES.update(env.shared, &session.id, env.now, |present| {
+        let present = RefreshEntry::read(present);
+        // Another refresh was faster, or the user has signed out meanwhile: that counts.
+        if !present.leaves(session.generation()) {
             return Err(false);
         }
-        let entry = RefreshEntry {
-            busy_until: env.now.plus(LOCK),
-            ..present
+        let entry = match &outcome {
+            Some(outcome) => RefreshEntry {
+                turn: RefreshTurn::default(),
+                outcome: outcome.clone(),
+            },
+            None => RefreshEntry {
+                turn: RefreshTurn::Paused(env.now.plus(PAUSE)),
+                ..present
+            },
         };
         Ok((entry.write(), session.expires_at(), true))
     });
     REFRESH_STATES.bump_version(env.shared, &session.id);
-    taken == Some(true)
+    changed
 }

@@ -9,9 +9,10 @@ use crate::gate::cookie_vault::CookieVault;
 use crate::gate::terms::SessionTerms;
 use crate::http::cookie::OwnCookies;
 use crate::http::request::Parsed;
-use crate::oidc::claims::Claims;
-use crate::oidc::logout_token;
-use crate::oidc::token::Tokens;
+use crate::oidc::claim_source::ClaimSource;
+use crate::oidc::email::TenantSource;
+use crate::oidc::logout_token::read_provider_session;
+use crate::oidc::token_flow::VerifiedTokens;
 use crate::refusal::Refusal;
 use crate::session::refresh::Queue;
 use crate::session::refresh_state::RefreshCache;
@@ -40,13 +41,6 @@ pub(super) struct Sessions {
     pub(super) refresh_cache: RefreshCache,
     /// Sessions whose refresh waits for the timer.
     pub(super) refreshes: Queue,
-}
-
-/// What the provider has said about a user at a sign-in.
-#[derive(Clone, Copy)]
-pub(crate) struct ProviderStatement<'a> {
-    pub(crate) claims: &'a Claims,
-    pub(crate) tokens: &'a Tokens,
 }
 
 /// Who sends a request.
@@ -283,26 +277,28 @@ impl Sessions {
         })
     }
 
-    /// Begins the session of a user who has signed in with the provider.
+    /// Begins the session of a user whose tokens are verified.
     ///
     /// # Errors
-    /// Why these claims make no session.
+    /// Why these tokens make no session.
     pub(super) fn begin(
         &self,
-        statement: ProviderStatement<'_>,
+        verified: &VerifiedTokens,
+        source: ClaimSource<'_>,
         nonce: &str,
         env: &mut Env<'_>,
     ) -> Result<Session, Refusal> {
-        let ProviderStatement { claims, tokens } = statement;
+        let claims = verified.claims.as_ref().ok_or(Refusal::Internal)?;
         let id = env.token::<16>().map_err(|_| Refusal::Internal)?;
-        let identity = self
-            .terms
-            .identify(claims)
+        let identity = source
+            .read_identity(claims, TenantSource::Claims)
             .map_err(|problem| Refusal::SignIn(problem.into()))?;
         let mut session = Session::new(id, identity, env.now, self.lifetime.as_secs());
-        session.provider_session = logout_token::provider_session(claims);
-        session.refresh = RefreshGrant::first(&tokens.grant, nonce, env);
-        session.keep_hint(&tokens.id_token);
+        session.provider_session = read_provider_session(claims);
+        session.refresh = RefreshGrant::first(&verified.tokens.grant, nonce, env);
+        if let Some(id_token) = &verified.tokens.id_token {
+            session.keep_hint(id_token);
+        }
         Ok(self.terms.mark(session))
     }
 

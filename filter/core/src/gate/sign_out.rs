@@ -15,7 +15,6 @@ use crate::http::cookie;
 use crate::http::reply::{Extras, Reply, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::oidc::call::ProviderCall;
-use crate::oidc::token;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::session::revocation::revoke_session;
@@ -247,12 +246,7 @@ impl Gate {
     fn revoke_refresh_token(&self, session: &Session, env: &mut Env<'_>) -> Option<ProviderCall> {
         let refresh_token = session.refresh.as_ref()?.refresh_token.as_deref()?;
         let (provider, metadata) = self.provider.known()?;
-        token::revoke(
-            provider.settings(),
-            &metadata.discovered,
-            refresh_token,
-            env,
-        )
+        provider.client(&metadata).revoke(refresh_token, env)
     }
 
     /// Compares `state` in the query with that of this browser's sign-out.

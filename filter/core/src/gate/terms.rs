@@ -5,23 +5,19 @@ use serde_json::json;
 use crate::config::{CockpitSettings, Config, EmailTrust, Route};
 use crate::digest::hash_configuration;
 use crate::gate::header_rules;
-use crate::oidc::claims::{self, Claims};
-use crate::oidc::email;
-use crate::refusal::TokenProblem;
+use crate::session::Session;
 use crate::session::assertion::needed_claims;
 use crate::session::claim_filter::ClaimFilter;
-use crate::session::{Identity, Session};
 
 /// What a configuration requires of a session.
 #[derive(Debug)]
 pub(super) struct SessionTerms {
     /// The claims that sessions keep.
-    kept_claims: ClaimFilter,
+    pub(super) kept_claims: ClaimFilter,
     /// Those among them that policies use.
     pub(super) policy_claims: ClaimFilter,
     /// The claim with a user's groups.
     pub(super) groups_claim: String,
-    email_trust: Option<EmailTrust>,
     digest: String,
 }
 
@@ -46,42 +42,13 @@ impl SessionTerms {
             kept_claims.keep_all(needed_claims(&config.identity));
         }
         let provider = config.provider.as_ref();
-        let email_trust = provider.map(|provider| provider.email_trust.clone());
+        let email_trust = provider.map(|provider| &provider.email_trust);
         Self {
-            digest: digest(&policy_claims, email_trust.as_ref()),
+            digest: digest(&policy_claims, email_trust),
             kept_claims,
             policy_claims,
             groups_claim: config.identity.groups_claim.clone(),
-            email_trust,
         }
-    }
-
-    /// Returns the user that claims describe, with the claims that sessions keep.
-    ///
-    /// # Errors
-    /// See [`claims::identity`].
-    pub(super) fn identify(&self, claims: &Claims) -> Result<Identity, TokenProblem> {
-        self.identify_by(claims, &self.kept_claims)
-    }
-
-    /// Returns the user that claims describe, with the claims that `filter` names.
-    ///
-    /// # Errors
-    /// See [`claims::identity`].
-    pub(super) fn identify_by(
-        &self,
-        claims: &Claims,
-        filter: &ClaimFilter,
-    ) -> Result<Identity, TokenProblem> {
-        let none = EmailTrust::default();
-        let trust = self.email_trust.as_ref().unwrap_or(&none);
-        claims::identity(claims, trust, filter)
-    }
-
-    /// Returns claims with a verified address, in the form that this kind of provider uses.
-    pub(super) fn vouch(&self, claims: &Claims) -> Claims {
-        let none = EmailTrust::default();
-        email::vouched(claims, self.email_trust.as_ref().unwrap_or(&none)).into_owned()
     }
 
     /// Returns a session that is marked as made on these terms.
@@ -92,14 +59,6 @@ impl SessionTerms {
     /// Returns whether a session was made on these terms.
     pub(super) fn are_met_by(&self, session: &Session) -> bool {
         session.answers(&self.digest)
-    }
-
-    /// Returns whether claims lack something that a policy or a header uses, so that UserInfo is worth a call.
-    pub(super) fn are_missing_claims(&self, claims: &Claims) -> bool {
-        let trust = self.email_trust.as_ref();
-        !claims.contains_key("email")
-            || self.kept_claims.is_missing_any(claims)
-            || trust.is_some_and(|trust| email::is_unproven(claims, trust))
     }
 }
 

@@ -5,22 +5,22 @@ use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::config::BearerFormat;
+use crate::config::{BearerFormat, ProviderSettings};
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::address_limit::AddressLimit;
 use crate::gate::forged_tokens::{TokenDigest, digest_of};
-use crate::gate::provider_access::ProviderAccess;
 use crate::gate::sessions::Sessions;
 use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{BearerKeys, Flow, Waiting};
 use crate::http::request::Parsed;
-use crate::oidc::bearer::{self, BearerToken, Expected};
+use crate::oidc::bearer::{self, BearerToken, ExpectedBearer};
 use crate::oidc::call::ProviderCall;
-use crate::oidc::logout_token::provider_session;
-use crate::oidc::metadata::Metadata;
-use crate::oidc::provider::NewKeys;
+use crate::oidc::claim_source::ClaimSource;
+use crate::oidc::email::TenantSource;
+use crate::oidc::key_lookup::{KeyProblem, LookedUp, verify_with_new_keys};
+use crate::oidc::logout_token::read_provider_session;
 use crate::refusal::{Refusal, TokenProblem};
 use crate::session::Session;
 use crate::store::ExpiringTable;
@@ -104,28 +104,11 @@ impl BearerTokens {
     }
 }
 
-impl ProviderAccess {
-    /// Verifies a token by the provider's keys.
-    fn verify_bearer(
-        &self,
-        presented: &Presented<'_>,
-        metadata: &Metadata,
-        now: Timestamp,
-    ) -> Result<BearerToken, TokenProblem> {
-        let settings = self.settings().ok_or(TokenProblem::UnknownKey)?;
-        let format = presented.format;
-        let expected = Expected {
-            issuer: &metadata.discovered.issuer,
-            format,
-            audiences: match format {
-                BearerFormat::AccessToken => &settings.access_token_audiences,
-                BearerFormat::IdToken | BearerFormat::Session => {
-                    std::slice::from_ref(&settings.client_id)
-                }
-            },
-            now,
-        };
-        bearer::verify(presented.token, &metadata.keys, &expected)
+/// Returns the audiences that a token of this format may have.
+fn accepted_audiences(settings: &ProviderSettings, format: BearerFormat) -> &[String] {
+    match format {
+        BearerFormat::AccessToken => &settings.access_token_audiences,
+        BearerFormat::IdToken | BearerFormat::Session => std::slice::from_ref(&settings.client_id),
     }
 }
 
@@ -138,20 +121,22 @@ impl Sessions {
         &self,
         token: BearerToken,
         digest: &TokenDigest,
+        source: ClaimSource<'_>,
         env: &Env<'_>,
     ) -> Option<Session> {
         let id = URL_SAFE_NO_PAD.encode(digest.get(..16)?);
         let begun = token.begun.min(first_seen(&id, &token, env));
         let lifetime = token.end.since(env.now).min(self.lifetime.as_secs());
-        let identity = self.terms.identify(&token.claims).ok()?;
+        let claims = source.normalize_claims(token.claims);
+        let identity = source.read_identity(&claims, TenantSource::Claims).ok()?;
         let mut session = Session::new(id, identity, env.now, lifetime).begun_at(begun);
-        session.provider_session = provider_session(&token.claims);
+        session.provider_session = read_provider_session(&claims);
         Some(self.terms.mark(session))
     }
 }
 
 /// A token of the provider as a request presents it.
-struct Presented<'a> {
+struct PresentedToken<'a> {
     token: &'a str,
     digest: TokenDigest,
     format: BearerFormat,
@@ -167,7 +152,15 @@ enum NotAuthenticated {
     /// The client's address has sent too many forgeries: for so many seconds more.
     TooManyForgeries(u64),
     /// It is invalid.
-    Invalid(&'static str),
+    Problem(TokenProblem),
+    /// It is valid, and refused for another reason.
+    Refused(&'static str),
+}
+
+impl KeyProblem for NotAuthenticated {
+    fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::Problem(TokenProblem::UnknownKey))
+    }
 }
 
 impl Gate {
@@ -182,7 +175,7 @@ impl Gate {
         format: BearerFormat,
         env: &mut Env<'_>,
     ) -> Result<Rc<Session>, Box<Step>> {
-        let presented = Presented {
+        let presented = PresentedToken {
             token,
             digest: digest_of(token),
             format,
@@ -195,17 +188,17 @@ impl Gate {
                     Step::Call(*call, Waiting::on(Flow::BearerKeys(BearerKeys)))
                 }
                 NotAuthenticated::TooManyForgeries(seconds) => self.refuse_flood(request, seconds),
-                NotAuthenticated::Invalid(why) => {
-                    self.pages
-                        .refuse_because(request, Refusal::BearerToken, why)
+                NotAuthenticated::Problem(problem) => {
+                    return self.refuse_token(request, problem.word());
                 }
+                NotAuthenticated::Refused(why) => return self.refuse_token(request, why),
             })
         })
     }
 
     fn authenticate_token(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedToken<'_>,
         env: &Env<'_>,
     ) -> Result<Rc<Session>, NotAuthenticated> {
         let tokens = &self.api_clients.tokens;
@@ -215,15 +208,17 @@ impl Gate {
         let session = match remembered {
             Some(session) => session,
             None => {
-                let mut verified = self.verify_with_new_keys(presented, env)?;
-                verified.claims = self.provider.normalize_claims(verified.claims);
-                let session = self.sessions.session_from_token(verified, digest, env);
-                let none = NotAuthenticated::Invalid("the configuration has no provider");
+                let verified = self.verify_presented(presented, env)?;
+                let session = self.claim_source().and_then(|source| {
+                    self.sessions
+                        .session_from_token(verified, digest, source, env)
+                });
+                let none = NotAuthenticated::Refused("the configuration has no provider");
                 Rc::new(session.ok_or(none)?)
             }
         };
         if self.sessions.is_revoked(&session, env) {
-            return Err(NotAuthenticated::Invalid("its session was ended"));
+            return Err(NotAuthenticated::Refused("its session was ended"));
         }
         if !is_remembered {
             tokens.remember(VerifiedToken {
@@ -237,54 +232,55 @@ impl Gate {
     }
 
     /// Verifies a token that is not remembered, with new keys if it names an unknown one.
-    fn verify_with_new_keys(
+    fn verify_presented(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedToken<'_>,
         env: &Env<'_>,
     ) -> Result<BearerToken, NotAuthenticated> {
-        let verified = match self.verify_within_limit(presented, env)? {
-            Err(TokenProblem::UnknownKey) => {
-                match self.provider.look_for_keys(presented.client, env) {
-                    Ok(NewKeys::Call(call)) => {
-                        return Err(NotAuthenticated::KeysNeeded(Box::new(call)));
-                    }
-                    Ok(NewKeys::Adopted) => self.verify_within_limit(presented, env)?,
-                    Ok(NewKeys::None) | Err(_) => Err(TokenProblem::UnknownKey),
-                }
-            }
-            verified => verified,
-        };
-        verified.map_err(|problem| NotAuthenticated::Invalid(problem.word()))
+        let unknown = |_| NotAuthenticated::Problem(TokenProblem::UnknownKey);
+        let look = || self.provider.look_for_keys(presented.client, env);
+        let verified = verify_with_new_keys(
+            || self.verify_within_limit(presented, env),
+            || look().map_err(unknown),
+        );
+        match verified {
+            LookedUp::Verified(verified) => verified,
+            LookedUp::Call(call) => Err(NotAuthenticated::KeysNeeded(Box::new(call))),
+        }
     }
 
     /// Verifies a token by the known keys, unless its client's address has sent too many forgeries. A token that was valid
-    /// before is verified in any case: it is no forgery of that address, at most it has expired since.
-    ///
-    /// # Errors
-    /// Why the token cannot be verified now.
+    /// before is verified in any case: it is no forgery of that address, and may have expired since.
     fn verify_within_limit(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedToken<'_>,
         env: &Env<'_>,
-    ) -> Result<Result<BearerToken, TokenProblem>, NotAuthenticated> {
-        let Some((_, metadata)) = self.provider.known() else {
+    ) -> Result<BearerToken, NotAuthenticated> {
+        let Some((provider, metadata)) = self.provider.known() else {
             return Err(NotAuthenticated::ProviderUnknown);
         };
-        let (digest, forged) = (&presented.digest, &self.provider.forged);
+        let (digest, format) = (&presented.digest, presented.format);
+        let forged = &self.provider.forged;
         if forged.has(digest, &metadata, env.now) {
-            return Ok(Err(TokenProblem::Signature));
+            return Err(NotAuthenticated::Problem(TokenProblem::Signature));
         }
         let tokens = &self.api_clients.tokens;
         let wait = FORGERIES.wait(presented.client, env);
-        if let Some(seconds) = wait.filter(|_| !tokens.is_known(digest, presented.format)) {
+        if let Some(seconds) = wait.filter(|_| !tokens.is_known(digest, format)) {
             return Err(NotAuthenticated::TooManyForgeries(seconds));
         }
-        let verified = self.provider.verify_bearer(presented, &metadata, env.now);
+        let expected = ExpectedBearer {
+            issuer: &metadata.discovered.issuer,
+            format,
+            audiences: accepted_audiences(provider.settings(), format),
+            now: env.now,
+        };
+        let verified = bearer::verify(presented.token, &metadata.keys, &expected);
         if matches!(verified, Err(TokenProblem::Signature)) {
             forged.remember(*digest, &metadata, env.now);
             FORGERIES.count(presented.client, env);
         }
-        Ok(verified)
+        verified.map_err(NotAuthenticated::Problem)
     }
 
     /// Refuses a client whose address has sent too many forgeries.

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::world::{Jar, World, ok, request, status};
-use crate::gate::refresh::REFRESH_WAIT;
 use crate::gate::*;
 use crate::gate::{Progress, Refreshing};
+use crate::session::refresh_state::REFRESH_WAIT;
 use crate::testing::config;
 
 pub(super) const ALICE: &str = "alice@corp.test";
@@ -192,7 +192,8 @@ fn an_overdue_session_waits_for_the_provider_once() {
     };
     assert_eq!(until, world.fixture.now.plus(REFRESH_WAIT));
     let (_, refreshing) = world.begun_refresh().unwrap();
-    // Others carry on, and so does this one if the provider takes too long.
+    // If the provider takes too long, the request goes on with what is known, and so do others.
+    world.later(REFRESH_WAIT);
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     let late = world
         .gate
@@ -203,6 +204,67 @@ fn an_overdue_session_waits_for_the_provider_once() {
     jar.keep(&step);
     assert_eq!(status(&step), 200);
     assert_eq!(world.fetch(&mut jar), 200);
+}
+
+/// No request of an overdue session passes while the provider is asked whether it still holds, in whichever worker.
+#[test]
+fn every_request_of_an_overdue_session_waits_for_the_running_refresh() {
+    let (mut world, jar) = renewable(&json!({}));
+    let mut other = world.other_worker(&json!({}));
+    world.later(LIFE);
+    let headers = request(
+        "GET",
+        "app.test",
+        "/",
+        &[("cookie", jar.header().as_bytes())],
+    );
+    let begun_at = world.fixture.now;
+    let is_held =
+        |step: &Step| matches!(step, Step::Hold { until } if *until == begun_at.plus(REFRESH_WAIT));
+    assert!(is_held(&world.begin(&headers)));
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    world.later(REFRESH_WAIT - 1);
+    for worker in 0..2 {
+        let step = world.begin(&headers);
+        assert!(is_held(&step), "worker {worker}: {step:?}");
+        assert!(world.begun_refresh().is_none(), "worker {worker}");
+        let unheld = world
+            .gate
+            .begin_without(&Request::new(&headers), &mut world.fixture.env());
+        assert_eq!(status(&unheld), 503, "worker {worker}");
+        std::mem::swap(&mut world.gate, &mut other);
+    }
+    for gate in [&world.gate, &other] {
+        assert!(!gate.take_ended_refreshes(&world.fixture.env()), "it runs");
+    }
+    let _ = world.finish(refreshing, &refused());
+    for worker in 0..2 {
+        let is_news = world.gate.take_ended_refreshes(&world.fixture.env());
+        assert!(is_news, "worker {worker}: requests begin again at once");
+        let is_news = world.gate.take_ended_refreshes(&world.fixture.env());
+        assert!(!is_news, "worker {worker}: once");
+        assert_eq!(world.fetch(&mut jar.clone()), 401, "worker {worker}");
+        std::mem::swap(&mut world.gate, &mut other);
+    }
+}
+
+/// A provider that stays away holds requests while it is asked, and not in the pause until it is asked again.
+#[test]
+fn a_pause_after_a_failed_refresh_holds_no_request() {
+    let (mut world, jar) = renewable(&json!({}));
+    let mut other = world.other_worker(&json!({}));
+    world.later(LIFE);
+    let step = world.visit("app.test", "/", &jar);
+    assert!(matches!(step, Step::Hold { .. }), "{step:?}");
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    let _ = world.finish(refreshing, &ProviderReply::NONE);
+    for worker in 0..2 {
+        assert_eq!(world.fetch(&mut jar.clone()), 200, "worker {worker}");
+        std::mem::swap(&mut world.gate, &mut other);
+    }
+    world.later(crate::session::refresh::PAUSE);
+    let step = world.visit("app.test", "/", &jar);
+    assert!(matches!(step, Step::Hold { .. }), "{step:?}");
 }
 
 /// N-05: a worker that does not know the provider yet asks it before it believes in an overdue session.
@@ -428,6 +490,54 @@ fn a_refresh_without_an_id_token_asks_userinfo_who_it_is() {
         let told = json!({"sub": sub, "email": ALICE, "email_verified": true}).to_string();
         let _ = world.finish(*refreshing, &ok(&told));
         assert_eq!(world.fetch(&mut jar), expected);
+    }
+}
+
+/// The tenant was verified at the sign-in: UserInfo need not repeat it, and must not name another one.
+#[test]
+fn userinfo_without_a_tenant_does_not_contradict_the_sign_in() {
+    let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
+        "idp_allowed_tenants": ["corp.test"]});
+    for (more, expected) in [
+        (json!({}), 200),
+        (json!({"hd": null}), 200),
+        (json!({"hd": "corp.test"}), 200),
+        (json!({"hd": "evil.test"}), 401),
+    ] {
+        let mut world = World::with(&google);
+        world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+        let mut jar = world.sign_in_with("app.test", "/", ALICE, &json!({"hd": "corp.test"}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        let body = world.tokens(None);
+        let progress = refreshing.resume(&world.gate, &ok(&body), &mut world.fixture.env());
+        let Progress::Call(_, refreshing) = progress else {
+            panic!("{progress:?}")
+        };
+        let mut told = json!({"sub": "s-alice@corp.test", "email": ALICE, "email_verified": true});
+        for (name, value) in more.as_object().unwrap() {
+            told[name] = value.clone();
+        }
+        let event = world.finish(*refreshing, &ok(&told.to_string()));
+        assert_eq!(world.fetch(&mut jar), expected, "{more} {event}");
+    }
+}
+
+/// An ID token names the tenant by itself: one that does not is of a user who has left it.
+#[test]
+fn a_refreshed_id_token_has_to_name_the_tenant() {
+    let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
+        "idp_allowed_tenants": ["corp.test"]});
+    for (more, expected) in [(json!({"hd": "corp.test"}), 200), (json!({}), 401)] {
+        let mut world = World::with(&google);
+        world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+        let mut jar = world.sign_in_with("app.test", "/", ALICE, &json!({"hd": "corp.test"}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        let event = world.refresh(refreshing, "r1", &more);
+        assert_eq!(world.fetch(&mut jar), expected, "{more} {event}");
     }
 }
 
