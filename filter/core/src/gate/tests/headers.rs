@@ -79,7 +79,7 @@ fn templates_show_nothing_that_upstreams_may_not_see() {
     }
 }
 
-/// What one route asks for costs the requests of another nothing.
+/// The header rules of one route cost requests on another nothing.
 #[test]
 fn a_plain_route_pays_for_no_other() {
     let plain = json!({"from": "https://app.test", "to": "http://up",
@@ -103,7 +103,7 @@ fn a_plain_route_pays_for_no_other() {
         counted.count_total
     });
     assert_eq!(counts[0], counts[1]);
-    // One of them is the path that an open stream is judged by again.
+    // One of them is the path with which an open stream is rechecked.
     assert!(counts[0] <= 6, "{counts:?}");
 }
 
@@ -123,7 +123,7 @@ fn no_header_of_the_file_chooses_another_upstream() {
     assert_eq!(seen.get(ROUTE_HEADER), Some(id));
 }
 
-/// A client's header is one header for the upstream, whatever is in it.
+/// A client's header is one header for the upstream, whatever its value.
 #[test]
 fn clients_inject_nothing() {
     let reference = "a${pomerium.request.headers[\"x-in\"]}$pomerium.request.headers.x-in b";
@@ -145,7 +145,7 @@ fn clients_inject_nothing() {
     });
 }
 
-/// What a browser gets of an upstream's answer.
+/// Returns an upstream's response as the browser gets it.
 fn answer(world: &mut World, status: &str, headers: &[(&str, &str)]) -> Sight {
     let forwarded = world.upstream(&sent(&[])).forwarded.unwrap();
     let mut answer = vec![(":status".to_owned(), status.as_bytes().to_vec())];
@@ -223,7 +223,7 @@ fn set_headers_are_on_every_answer() {
     assert_eq!(seen.headers.len(), 1, "{seen:?}");
 }
 
-/// N-16: what only proxies state is removed, also what the file adds, and is not seen by templates.
+/// N-16: headers that only proxies may write, also those in the configuration, are removed, and templates do not see them.
 #[test]
 fn n_16_what_only_proxies_state_is_removed() {
     let copied = "${pomerium.request.headers[\"True-Client-IP\"]}";
@@ -354,7 +354,7 @@ fn n_17_responses_with_a_session_have_no_headers_for_shared_caches() {
     assert!(seen.get("cdn-cache-control").is_some());
 }
 
-/// N-17: the same for answers that a route gives by itself.
+/// N-17: the same holds for the fixed responses of a route.
 #[test]
 fn n_17_fixed_answers_with_a_session_are_for_one_browser() {
     let old = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -389,7 +389,7 @@ fn upstreams_cannot_set_our_cookies() {
     assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1; Path=/x|b=2"));
     let seen = answer(&mut plain, "200", &[("set-cookie", "a=1")]);
     assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1"));
-    // Not by way of the file, either.
+    // The configuration cannot do it either.
     let mut rewriting = world(
         json!({"rewrite_response_headers": [
             {"header": "Set-Cookie", "prefix": "a=", "value": "__Host-_pomerium="},

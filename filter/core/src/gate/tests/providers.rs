@@ -1,4 +1,4 @@
-//! Signing in at providers with an accent.
+//! Sign-ins with the provider presets.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::world::{HTML, Jar, World, ok, request, status};
 use crate::gate::*;
 use crate::testing::{CLIENT, ISSUER, config};
 
-/// A world with another kind of provider.
+/// Returns a world with another kind of provider.
 fn world(changes: &Value) -> World {
     let mut world = before_discovery(changes);
     world.learn();
     world
 }
 
-/// The same, before the provider is known.
+/// Returns the same world before the provider is known.
 fn before_discovery(changes: &Value) -> World {
     World {
         gate: Gate::new(config(changes)),

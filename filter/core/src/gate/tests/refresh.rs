@@ -1,4 +1,4 @@
-//! Sessions are refreshed ahead of time, once, and nothing that goes wrong meanwhile signs anybody out who is not to be.
+//! Session refresh: ahead of time, once, and no failure signs a user out without need.
 
 use serde_json::{Value, json};
 
@@ -11,10 +11,10 @@ use crate::testing::config;
 pub(super) const ALICE: &str = "alice@corp.test";
 /// How long an access token holds here, in seconds.
 pub(super) const LIFE: u64 = 300;
-/// From here on a session is due, whatever the dice say.
+/// From here on a session is due, whatever the random jitter is.
 pub(super) const DUE: u64 = LIFE * 8 / 10;
 
-/// A world in which the provider gives refresh tokens, and alice's browser.
+/// Returns a world in which the provider issues refresh tokens, and alice's browser.
 pub(super) fn renewable(changes: &Value) -> (World, Jar) {
     let mut world = World::with(changes);
     world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
@@ -27,7 +27,7 @@ impl World {
         self.fixture.now = self.fixture.now.plus(seconds);
     }
 
-    /// The refresh that the timer would send now, and the refresh token that it uses.
+    /// Returns the refresh that the timer would send now, and the refresh token that it uses.
     pub(super) fn begun_refresh(&mut self) -> Option<(String, Refreshing)> {
         let (call, refreshing) = self.gate.next_refresh(&mut self.fixture.env())?;
         assert_eq!((call.method, call.path.as_str()), ("POST", "/token"));
@@ -81,7 +81,7 @@ impl World {
         status(&step)
     }
 
-    /// Another worker of the same process.
+    /// Returns another worker of the same process.
     pub(super) fn other_worker(&mut self, changes: &Value) -> Gate {
         let mut gate = Gate::new(config(changes));
         std::mem::swap(&mut self.gate, &mut gate);
@@ -92,7 +92,7 @@ impl World {
 }
 
 impl Jar {
-    /// Takes the cookies of whatever answer comes to a request.
+    /// Takes the cookies of the reply to a request.
     fn keep(&mut self, step: &Step) {
         match step {
             Step::Reply(reply) => self.take(reply),
@@ -142,13 +142,13 @@ fn twenty_requests_at_once_on_two_workers_make_one_call_and_all_get_in() {
     let (token, refreshing) = refreshes.pop().unwrap();
     assert_eq!((token.as_str(), refreshes.len()), ("r0", 0));
 
-    // Whatever comes while the provider is asked gets in, and asks nothing.
+    // Requests that arrive while the provider is asked are forwarded, and begin no refresh.
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     assert!(world.begun_refresh().is_none());
     let event = world.refresh(refreshing, "r1", &json!({}));
     assert_eq!(event, "session refreshed account=\"alice@corp.test\"");
 
-    // All browsers' copies get the new session, from both workers; nobody asks with the old token again.
+    // All copies get the new session, from both workers, and the old token is not used again.
     for _ in 0..4 {
         std::mem::swap(&mut world.gate, &mut other);
         let mut copy = jar.clone();
@@ -168,7 +168,7 @@ fn a_rotated_refresh_token_is_never_used_twice() {
     let mut used = Vec::new();
     for round in 1..6 {
         world.later(DUE);
-        // The oldest cookie of all asks as well, as a second window may do.
+        // The oldest cookie is used as well, as in a second window.
         for jar in [&mut old.clone(), &mut jar] {
             assert_eq!(world.fetch(jar), 200);
             let Some((token, refreshing)) = world.begun_refresh() else {
@@ -206,7 +206,7 @@ fn an_overdue_session_waits_for_the_provider_once() {
     assert_eq!(world.fetch(&mut jar), 200);
 }
 
-/// No request of an overdue session passes while the provider is asked whether it still holds, in whichever worker.
+/// While the provider is asked about an overdue session, no worker forwards a request of that session.
 #[test]
 fn every_request_of_an_overdue_session_waits_for_the_running_refresh() {
     let (mut world, jar) = renewable(&json!({}));
@@ -248,7 +248,7 @@ fn every_request_of_an_overdue_session_waits_for_the_running_refresh() {
     }
 }
 
-/// A provider that stays away holds requests while it is asked, and not in the pause until it is asked again.
+/// A provider that does not answer holds requests while it is asked, and not during the pause afterwards.
 #[test]
 fn a_pause_after_a_failed_refresh_holds_no_request() {
     let (mut world, jar) = renewable(&json!({}));
@@ -267,7 +267,7 @@ fn a_pause_after_a_failed_refresh_holds_no_request() {
     assert!(matches!(step, Step::Hold { .. }), "{step:?}");
 }
 
-/// N-05: a worker that does not know the provider yet asks it before it believes in an overdue session.
+/// N-05: a worker that does not know the provider yet asks it before it accepts an overdue session.
 #[test]
 fn n_05_an_overdue_session_waits_for_a_provider_that_is_not_known_yet() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -292,7 +292,7 @@ fn n_05_an_overdue_session_waits_for_a_provider_that_is_not_known_yet() {
     assert_eq!(world.fetch(&mut jar), 401);
 }
 
-/// N-05: a provider that stays away ends no session, at a worker that never knew it either.
+/// N-05: a provider that does not answer ends no session, even in a worker that never knew the provider.
 #[test]
 fn n_05_the_wait_for_an_unknown_provider_has_an_end() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -309,7 +309,7 @@ fn n_05_the_wait_for_an_unknown_provider_has_an_end() {
     assert_eq!(world.fetch(&mut jar), 200, "others do not wait once more");
 }
 
-/// The claims of a refresh are judged with the next request, and in every worker.
+/// Policies are evaluated for the claims of a refresh with the next request, in every worker.
 #[test]
 fn refreshed_claims_are_judged_at_once() {
     let groups = json!({"routes": [{"from": "https://app.test", "to": "http://a",
@@ -360,7 +360,7 @@ fn a_refusal_that_comes_after_another_refresh_ends_nothing() {
     world.later(DUE);
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     let (_, slow) = world.begun_refresh().unwrap();
-    // Whoever refreshes has died, it seems.
+    // The worker that was refreshing seems to have died.
     world.later(crate::session::refresh_state::LOCK);
     let step = world.visit("app.test", "/", &jar);
     assert!(matches!(step, Step::Hold { .. } | Step::Forward(_)));
@@ -371,7 +371,7 @@ fn a_refusal_that_comes_after_another_refresh_ends_nothing() {
     assert_eq!(world.fetch(&mut jar.clone()), 200);
 }
 
-/// C-32 is the last case: the answer is lost, so the old token is used once more, and the provider does not take it.
+/// C-32 is the last case: the answer is lost, so the old token is used once more, and the provider refuses it.
 #[test]
 fn a_provider_without_a_usable_answer_signs_nobody_out() {
     for (name, reply) in [
@@ -458,7 +458,7 @@ fn a_refresh_never_switches_the_identity() {
     }
 }
 
-/// A token that does not hold says nothing about anybody, but the refresh token that came with it is the good one now.
+/// An invalid ID token changes nothing, but the refresh token that came with it is the valid one now.
 #[test]
 fn a_token_that_does_not_hold_changes_nothing_but_the_refresh_token() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -493,7 +493,7 @@ fn a_refresh_without_an_id_token_asks_userinfo_who_it_is() {
     }
 }
 
-/// The tenant was verified at the sign-in: UserInfo need not repeat it, and must not name another one.
+/// The tenant was verified at the sign-in: UserInfo need not repeat it, and must not name another tenant.
 #[test]
 fn userinfo_without_a_tenant_does_not_contradict_the_sign_in() {
     let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
@@ -524,7 +524,7 @@ fn userinfo_without_a_tenant_does_not_contradict_the_sign_in() {
     }
 }
 
-/// An ID token names the tenant by itself: one that does not is of a user who has left it.
+/// An ID token names the tenant: without it the user has left the tenant.
 #[test]
 fn a_refreshed_id_token_has_to_name_the_tenant() {
     let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
@@ -541,7 +541,7 @@ fn a_refreshed_id_token_has_to_name_the_tenant() {
     }
 }
 
-/// N-01: Ping tells the address as `mail`, in its UserInfo too.
+/// N-01: Ping has the address in `mail`, in its UserInfo too.
 #[test]
 fn n_01_a_refresh_knows_pings_mail() {
     let ping = json!({"idp_provider": "ping", "idp_provider_url": crate::testing::ISSUER});
@@ -590,7 +590,7 @@ fn a_sign_out_during_a_refresh_wins() {
     let (_, refreshing) = world.begun_refresh().unwrap();
     let mut copy = jar.clone();
     let cookies = jar.header();
-    // The provider is told as well; whether it answers is another story.
+    // The provider is asked to revoke the token as well; its answer does not matter.
     let _ = world.begin(&request(
         "POST",
         "app.test",
@@ -605,7 +605,7 @@ fn a_sign_out_during_a_refresh_wins() {
     assert_eq!(world.fetch(&mut copy), 401, "a copy of the cookie");
 }
 
-/// C-13: activity moves the idle end, and never the absolute one.
+/// C-13: activity extends the idle limit, and never the lifetime.
 #[test]
 fn idle_and_absolute_ends_to_the_second() {
     let changes = json!({"cookie_idle_expire": "10m", "cookie_expire": "1h"});
@@ -613,7 +613,7 @@ fn idle_and_absolute_ends_to_the_second() {
     let mut jar = world.sign_in("app.test", "/", ALICE);
     world.later(599);
     assert_eq!(world.fetch(&mut jar.clone()), 200, "idle - 1");
-    // That request counted, whether or not its browser kept the cookie.
+    // That request counted, even if its browser did not keep the cookie.
     world.later(599);
     assert_eq!(world.fetch(&mut jar), 200);
     world.later(600);

@@ -1,4 +1,4 @@
-//! Single requests: what is forwarded, what is answered here, and that nothing gets through by accident.
+//! Single requests: which are forwarded, which are answered by the proxy, and which are refused.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -244,7 +244,7 @@ fn any_headers() -> impl Strategy<Value = Headers> {
     })
 }
 
-/// Whatever is sent: no panic, and nothing of a route that asks who it is gets through without a session.
+/// No input causes a panic, and no request without a session passes a route that requires one.
 #[test]
 fn no_input_without_a_session_is_forwarded() {
     let gate = Gate::new(config(&json!({})));

@@ -1,4 +1,4 @@
-//! Paths and hosts on their way to the upstream, and addresses of redirects.
+//! Rewriting of paths and hosts, and addresses of redirects.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::world::{World, request};
 use crate::gate::*;
 use crate::testing::{Fixture, config};
 
-/// A world with one public route of `https://app.test`.
+/// Returns a world with one public route of `https://app.test`.
 fn world(mut route: Value) -> World {
     route["from"] = json!("https://app.test");
     World::with(&public(&json!([route])))
 }
 
-/// The path that the upstream sees, or the status of the refusal.
+/// Returns the path that the upstream sees, or the status of the refusal.
 fn path(world: &mut World, sent: &str) -> Result<String, u16> {
     let headers = request("GET", "app.test", sent, &[]);
     match world.begin(&headers) {
@@ -41,7 +41,7 @@ fn prefixes() {
             "/a/x?",
             Ok("/x?"),
         ),
-        // N-09: two slashes would begin the name of a host.
+        // N-09: two slashes would introduce a host.
         (
             json!({"prefix": "/a", "prefix_rewrite": "/"}),
             "/a/x",
@@ -70,7 +70,7 @@ fn prefixes() {
             "/a/x?q",
             Ok("/b?q"),
         ),
-        // What was no dot segment must not become one.
+        // A rewrite must not make a dot segment.
         (
             json!({"prefix": "/a", "prefix_rewrite": "/b/"}),
             "/a../secret",
@@ -133,7 +133,7 @@ fn patterns() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// Whatever is sent and written in the file: an upstream gets a path that it cannot read as another one.
+    /// For every request and every rewrite, the upstream gets a path that it cannot read as another one.
     #[test]
     fn rewritten_paths_are_safe(
         prefix in "/[a.]{0,3}",

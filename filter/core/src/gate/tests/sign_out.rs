@@ -1,4 +1,4 @@
-//! Signing out: by a form of this site only, for every copy of the cookie, at the provider too.
+//! Sign-outs: by a form of this site only, for every copy of the cookie, and with the provider.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn with_refresh_token(world: &mut World, jar: &Jar) -> Jar {
     Jar(BTreeMap::from([(COOKIE.to_owned(), value)]))
 }
 
-/// F-35: neither a link, an image nor a form of another site signs anybody out.
+/// F-35: neither a link, an image nor a form of another site signs a user out.
 #[test]
 fn f_35_signing_out_takes_a_form_of_this_site() {
     let mut world = World::new();
@@ -83,7 +83,7 @@ fn f_35_signing_out_takes_a_form_of_this_site() {
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
 }
 
-/// The worker that answers is not the only one: each of them, and one that begins anew, knows.
+/// A sign-out is known to every worker, and to one that starts afterwards.
 #[test]
 fn a_copy_of_the_cookie_is_dead_in_every_worker() {
     let mut world = World::new();
@@ -111,7 +111,7 @@ fn a_copy_of_the_cookie_is_dead_in_every_worker() {
     assert_eq!(ask(&worker, &other_session, &mut world), 200);
     let restarted = Gate::new(crate::testing::config(&json!({})));
     assert_eq!(ask(&restarted, &copy, &mut world), 401);
-    // A browser with the copy is told to forget it.
+    // The copy is removed from a browser that has it.
     let step = world.visit("app.test", "/", &copy);
     let Step::Reply(reply) = step else {
         panic!("{step:?}")
@@ -166,7 +166,7 @@ fn rp_init_logout() {
     assert!(jar.0.is_empty());
 }
 
-/// L-15: nothing in the query decides where a sign-out leads.
+/// L-15: the query has no influence on where a sign-out leads.
 #[test]
 fn l_15_a_sign_out_leads_nowhere_else() {
     for changes in [
@@ -224,7 +224,7 @@ fn l_16_rp_init_logout_other_state() {
             "{path}: nothing is done"
         );
     }
-    // Beside a session that lives, the page claims nothing.
+    // While a session is active, the page claims no sign-out.
     let bob = world.sign_in("app.test", "/", "bob@corp.test");
     for (path, jar) in [("", &bob), ("?state=foreign", &bob)] {
         let path = format!("/.pomerium/signed_out{path}");
@@ -256,7 +256,7 @@ fn the_configured_address_follows_a_sign_out() {
     assert!(!asked.contains_key("state"), "it is for our own page");
 }
 
-/// RFC 7009: whoever had copied the refresh token has nothing of it either.
+/// RFC 7009: a copy of the refresh token is useless after a sign-out.
 #[test]
 fn the_refresh_token_is_given_back() {
     let mut world = World::new();
@@ -316,7 +316,7 @@ fn a_sign_out_does_not_need_the_provider() {
     assert!(browser.0.is_empty());
     world.learn();
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303, "a copy");
-    // Another site cannot bring it about in this way, either.
+    // Another site cannot cause it in this way either.
     let foreign = post(&jar, &[("origin", b"https://evil.test")]);
     let reply = given_up(&mut world, &foreign);
     assert!(reply.status == 403 && reply.header("set-cookie").is_none());

@@ -1,4 +1,4 @@
-//! Streams that stay open: what closes them, and what does not.
+//! Open streams: what closes them, and what does not.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::store::LocalShared;
 use crate::testing::config;
 
 impl World {
-    /// What is watched of a websocket that this browser opens.
+    /// Opens a WebSocket in this browser, and returns its stream.
     fn open(&mut self, jar: &Jar) -> OpenStream {
         let cookies = jar.header();
         let upgrade = [
@@ -30,7 +30,7 @@ impl World {
         self.gate.recheck(stream, &self.fixture.env())
     }
 
-    /// Why a stream is closed.
+    /// Returns why a stream is closed.
     fn closed(&mut self, stream: &mut OpenStream) -> String {
         match self.look(stream) {
             Recheck::Close(event) => event,
@@ -46,7 +46,7 @@ impl World {
         self.gate.publish_policies("p", &self.fixture.env());
     }
 
-    /// A reload: a new gate for new requests, while this world's lives on for its streams.
+    /// Reloads the configuration: a new gate handles new requests, and the old one keeps its streams.
     fn reload(&mut self, changes: &Value) -> Gate {
         let gate = Gate::new(config(changes));
         gate.publish_policies("p", &self.fixture.env());
@@ -103,9 +103,9 @@ fn nobody_is_cut_off_who_types_and_everybody_who_does_not() {
         world.later(599);
         typed(&mut used);
         assert!(world.keeps(&mut used));
-        // Another stream of the session, maybe with another worker, and a plain request know of it.
+        // Another stream of the session, maybe with another worker, and a plain request learn of it.
         assert!(world.keeps(&mut unused));
-        // A browser's answer to a ping is nobody's activity.
+        // A browser's answer to a ping is not activity.
         silent.hear(6, || Some(b"\x8a\x801234".to_vec()));
     }
     assert_eq!(world.fetch(&mut jar), 200);
@@ -151,7 +151,7 @@ fn a_policy_that_looks_at_the_clock_closes_streams() {
     );
 }
 
-/// C-33, the open websocket.
+/// C-33: the open WebSocket.
 #[test]
 fn a_reload_closes_the_streams_of_changed_and_removed_routes_only() {
     let route = |host: &str, email: &str| {
@@ -200,7 +200,7 @@ fn a_public_stream_is_watched_for_changes_only() {
     let _ = world.closed(&mut stream);
 }
 
-/// Only the websocket is open: the timer refreshes its session, the stream goes on with that, and so does the next request.
+/// While only the WebSocket is open, the timer refreshes its session, and the stream and the next request use the new one.
 #[test]
 fn a_stream_renews_its_session_in_the_background_and_stays_open() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -222,7 +222,7 @@ fn a_stream_renews_its_session_in_the_background_and_stays_open() {
     assert_eq!(world.begun_refresh().unwrap().0, "r4");
 }
 
-/// A refresh is no activity: nobody is there.
+/// A refresh is not activity.
 #[test]
 fn refreshs_do_not_keep_an_unused_stream_open() {
     let (mut world, jar) = renewable(&json!({"cookie_idle_expire": "10m"}));
@@ -261,7 +261,7 @@ fn refreshed_claims_and_a_refused_refresh_close_a_stream() {
     assert!(world.closed(&mut stream).contains("the session was ended"));
 }
 
-/// A process whose shared data is gone, or that is not told what is in force, keeps what it has let in.
+/// A process that has lost its shared data, or does not know the active policies, keeps its streams open.
 #[test]
 fn nothing_is_closed_for_want_of_news() {
     let mut world = World::new();

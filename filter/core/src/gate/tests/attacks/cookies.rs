@@ -21,7 +21,7 @@ impl Target {
         of_session(self.sign_in("alice@corp.test"))
     }
 
-    /// With this `Cookie` header nobody is signed in, and nothing breaks.
+    /// Asserts that this `Cookie` header is no session, and that nothing breaks.
     fn is_nobody(&mut self, what: &str, cookie: &[u8]) {
         for more in [&[HTML][..], &[]] {
             let mut headers = vec![("cookie", cookie)];
@@ -34,14 +34,14 @@ impl Target {
         self.still_serves(what);
     }
 
-    /// This `Cookie` header is as good as alice's own.
+    /// Asserts that this `Cookie` header is as valid as alice's own.
     fn is_alice(&mut self, what: &str, cookie: &[u8]) {
         let step = self.send("GET", "/", &[HTML, ("cookie", cookie)]);
         assert!(matches!(step, Step::Forward(_)), "{what}: {step:?}");
     }
 }
 
-/// Without what only counts sign-ins.
+/// Removes the cookie that only counts sign-ins.
 fn of_session(jar: Jar) -> Vec<(String, String)> {
     let cookies = jar.0.into_iter();
     cookies
@@ -57,7 +57,7 @@ fn header(cookies: &[(&str, &str)]) -> Vec<u8> {
     pairs.join("; ").into_bytes()
 }
 
-/// Every bit of the value as it is sent; what is sealed in it is base64url, in which each bit of a character counts.
+/// Changes every bit of the value as it is sent. It is base64url, in which each bit of a character counts.
 #[test]
 fn c_01_bit_flips() {
     let mut target = Target::new();
@@ -99,7 +99,7 @@ fn c_02_truncated_and_extended() {
     }
 }
 
-/// A session of several cookies: somebody whose claims are long and do not compress.
+/// Returns a session of several cookies, with long claims that do not compress.
 fn long_session(target: &mut Target, email: &str) -> Vec<(String, String)> {
     let mut fixture = Fixture::new();
     let noise: Vec<String> = (0..200)
@@ -128,7 +128,7 @@ impl Target {
     }
 }
 
-/// A file whose upstream is told everybody's groups.
+/// Returns a configuration whose upstream gets the groups of all users.
 fn telling() -> Target {
     Target::with(&json!({
         "pass_identity_headers": true, "jwt_claims_headers": {"x-groups": "groups"},
@@ -170,7 +170,7 @@ fn c_03_chunks_reordered_missing_extra_and_twice() {
     let mut twice = own.clone();
     twice.push(own[last]);
     target.is_nobody("one twice", &header(&twice));
-    // What cannot be opened is taken away.
+    // A cookie that cannot be opened is removed.
     let Step::Reply(reply) = target.send("GET", "/", &[HTML, ("cookie", &header(&swapped))]) else {
         panic!("a reply")
     };
@@ -326,7 +326,7 @@ fn c_10_version_downgrade() {
     }
 }
 
-/// Nonces of 24 random bytes for each sealing (XChaCha20): here that they come from the random source and never repeat.
+/// Each sealing has a nonce of 24 random bytes (XChaCha20), which comes from the random source and never repeats.
 #[test]
 fn c_11_nonce_reuse() {
     let sealer = Sealer::new(&crate::secret::Secret::new(vec![7; 32]), &[]);
@@ -361,7 +361,7 @@ fn c_13_idle_and_absolute_expiry() {
     );
     assert_eq!(code(&mut world, 1800, &silent), 401);
     assert_eq!(code(&mut world, 1799, &jar), 200);
-    // Constant activity keeps it until its absolute end.
+    // Constant activity keeps it until the end of its lifetime.
     for at in (600..7200).step_by(600) {
         world.fixture.now = begun.plus(at);
         let Step::Forward(forward) = world.visit("app.test", "/", &active) else {
@@ -461,7 +461,7 @@ fn c_20_odd_syntax() {
         );
         target.still_serves("odd syntax");
     }
-    // Of our own names only so many are looked at; whoever forges more has signed themselves out.
+    // Only a limited number of the proxy's own cookies is read; more forged ones only sign their own browser out.
     target.is_nobody("300 of our own", ours.as_bytes());
     let _ = target.send(
         "GET",
@@ -471,7 +471,7 @@ fn c_20_odd_syntax() {
     target.still_serves("300 of our own and a session");
 }
 
-/// Every `Set-Cookie` line that these flows make.
+/// Returns every `Set-Cookie` line of these flows.
 fn lines() -> Vec<String> {
     let mut target = telling();
     let mut lines = Vec::new();
@@ -622,7 +622,7 @@ fn c_27_login_state_flood() {
         else {
             panic!("a reply")
         };
-        // A loop is stopped by a page; time passes, and the visitor begins again.
+        // A page stops a loop; time passes, and the user begins again.
         assert!(matches!(reply.status, 303 | 400..500), "{reply:?}");
         jar.take(&reply);
         let attempts = jar
@@ -638,8 +638,8 @@ fn c_27_login_state_flood() {
     target.still_serves("a flood");
 }
 
-/// Attempts are sealed one by one and never compressed; a session's claims are never sealed beside an address that
-/// somebody else chose: the length of a cookie tells nothing but its own length.
+/// Attempts are sealed one by one and never compressed, and a session's claims are never sealed beside an address that an
+/// attacker chose: the length of a cookie reveals only its own length.
 #[test]
 fn c_37_compression_oracle() {
     let mut target = Target::new();
