@@ -7,11 +7,9 @@ use crate::gate::step::Step;
 use crate::http::page::Theme;
 use crate::http::reply::{Audience, Extras, Reply, refuse};
 use crate::http::request::{Parsed, Request};
+use crate::http::request_line::FORWARDED_METHODS;
 use crate::http::websocket;
 use crate::refusal::Refusal;
-
-/// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1). An upstream may accept fewer of these.
-const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// How replies look, and which methods the proxy's own endpoints accept.
 #[derive(Debug)]

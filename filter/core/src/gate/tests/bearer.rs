@@ -45,7 +45,7 @@ fn bearer(world: &mut World, token: &str) -> Step {
 }
 
 #[test]
-fn id_tokens_stand_for_their_person() {
+fn id_tokens_stand_for_their_user() {
     let mut world = world("idp_identity_token");
     for (changes, expected) in [
         (json!({}), 200),
@@ -436,7 +436,7 @@ fn addresses_are_asked_for_where_they_count() {
 }
 
 #[test]
-fn access_tokens_for_nobody_in_particular_are_an_error() {
+fn access_tokens_without_an_audience_are_an_error() {
     let file = json!({
         "bearer_token_format": "idp_access_token",
         "routes": [{"from": "https://a.test", "to": "http://a", "allow_public_unauthenticated_access": true}],

@@ -245,7 +245,7 @@ fn who_becomes_which_user() {
 }
 
 #[test]
-fn nobody_gets_there_without_a_session_and_a_user() {
+fn cockpit_requires_a_session_and_a_unix_user() {
     let public = json!({"allow": {"or": [{"accept": true}]}});
     let mut world = with(settings(), &json!({"policy": public}));
     world.depart(HOST, "/", &mut Jar::default());
@@ -418,7 +418,7 @@ fn the_token_address_is_for_whom_cockpit_is_for() {
 }
 
 #[test]
-fn a_cookie_of_cockpit_serves_only_its_visitor() {
+fn a_cookie_of_cockpit_is_valid_only_for_its_user() {
     let mut world = world();
     let jar = world.sign_in(HOST, "/", ALICE);
     let seen = world.upstream(&sent("/cockpit/login", &jar, &[]));

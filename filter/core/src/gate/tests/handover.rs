@@ -91,7 +91,7 @@ fn session_in(reply: &Reply) -> String {
     session.unwrap().1.into_owned()
 }
 
-fn by_program(session: &str) -> Headers {
+fn by_api_client(session: &str) -> Headers {
     let value = format!("Pomerium {session}");
     request(
         "GET",
@@ -102,12 +102,12 @@ fn by_program(session: &str) -> Headers {
 }
 
 fn use_it(world: &mut World, session: &str) -> u16 {
-    status(&world.begin(&by_program(session)))
+    status(&world.begin(&by_api_client(session)))
 }
 
 /// Uses a session that has to be refused, and returns the line for the log.
 fn refused(world: &mut World, session: &str) -> String {
-    let reply = world.reply(&by_program(session));
+    let reply = world.reply(&by_api_client(session));
     assert_eq!(reply.status, 401, "{reply:?}");
     reply.event.into_owned()
 }
@@ -124,7 +124,7 @@ fn sign_out(world: &mut World, jar: &Jar) {
 }
 
 #[test]
-fn programs_are_on_hosts_that_the_operator_has_named() {
+fn api_clients_listen_on_hosts_that_the_operator_has_named() {
     let mut world = World::new();
     let mut ask =
         |query: &str| world.reply(&request("GET", "app.test", &format!("{LOGIN}{query}"), &[]));
@@ -147,7 +147,7 @@ fn programs_are_on_hosts_that_the_operator_has_named() {
 }
 
 #[test]
-fn a_person_hands_a_session_to_a_program() {
+fn a_user_hands_a_session_over_to_an_api_client() {
     let mut world = World::new();
     let path = ask(&mut world);
     // Signing in leads back to the question.
@@ -272,7 +272,7 @@ fn n_03_only_our_own_page_answers() {
 
 /// N-03: what ends the browser's session ends the API client's.
 #[test]
-fn n_03_a_program_ends_with_the_browser() {
+fn n_03_an_api_client_ends_with_the_browser() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     assert_eq!(use_it(&mut world, &session), 200);
@@ -306,7 +306,7 @@ fn n_03_a_program_ends_with_the_browser() {
 
 /// N-03: when the provider refuses the browser's refresh, the API client's session ends, too.
 #[test]
-fn n_03_a_refused_refresh_ends_the_program() {
+fn n_03_a_refused_refresh_ends_the_api_client() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     world.later(DUE);
@@ -319,12 +319,12 @@ fn n_03_a_refused_refresh_ends_the_program() {
 
 /// N-03: while the browser is closed, the API client's requests refresh the session, with each refresh token once.
 #[test]
-fn n_03_a_program_renews_the_session_of_a_closed_browser() {
+fn n_03_an_api_client_refreshes_the_session_of_a_closed_browser() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     for round in 0..3 {
         world.later(LIFE + 1);
-        let overdue = world.begin(&by_program(&session));
+        let overdue = world.begin(&by_api_client(&session));
         assert!(matches!(overdue, Step::Hold { .. }), "{overdue:?}");
         let (token, refreshing) = world.begun_refresh().unwrap();
         assert_eq!(token, format!("r{round}"));
@@ -344,7 +344,7 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
     );
     assert_eq!(status(&world.begin(&as_program)), 401);
     world.later(LIFE + 1);
-    let _ = world.begin(&by_program(&session));
+    let _ = world.begin(&by_api_client(&session));
     let (token, refreshing) = world.begun_refresh().unwrap();
     assert_eq!(token, "r3");
     world.finish(refreshing, &REFUSED);
@@ -354,7 +354,7 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
 
 /// N-03: another process does not know the browser's session, and has no refresh token to lose.
 #[test]
-fn n_03_a_program_outlives_the_process_until_the_next_refresh() {
+fn n_03_an_api_client_outlives_the_process_until_the_next_refresh() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     world.fixture.shared = crate::store::LocalShared::default();
@@ -375,7 +375,7 @@ fn n_03_a_program_outlives_the_process_until_the_next_refresh() {
 
 /// N-03: an API client has the idle limit, and neither it nor the browser keeps the other's session alive.
 #[test]
-fn n_03_a_program_has_the_idle_limit() {
+fn n_03_an_api_client_has_the_idle_limit() {
     let mut world = World::with(&json!({"cookie_idle_expire": "10m"}));
     let mut jar = world.sign_in("app.test", "/", ALICE);
     let (used, unused) = (hand_over(&mut world, &jar), hand_over(&mut world, &jar));
@@ -399,10 +399,10 @@ fn n_03_a_program_has_the_idle_limit() {
 
 /// N-03: an API client's WebSocket is closed with the browser's session.
 #[test]
-fn n_03_a_programs_stream_ends_with_the_browser() {
+fn n_03_an_api_clients_stream_ends_with_the_browser() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
-    let Step::Forward(mut forward) = world.begin(&by_program(&session)) else {
+    let Step::Forward(mut forward) = world.begin(&by_api_client(&session)) else {
         panic!("it is let in")
     };
     let mut stream = forward.take_open_stream().unwrap();
@@ -418,7 +418,7 @@ fn n_03_a_programs_stream_ends_with_the_browser() {
 
 /// An API client gets nothing of the browser's session that could be used elsewhere.
 #[test]
-fn a_program_gets_no_refresh_token() {
+fn an_api_client_gets_no_refresh_token() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     let sealer = world.gate.sessions.vault.sealer().unwrap();

@@ -166,7 +166,7 @@ fn what_clients_claim_is_removed_on_every_route() {
 }
 
 #[test]
-fn a_token_is_told_for_a_minute_and_to_one_visitor() {
+fn an_assertion_is_reused_for_a_minute_and_for_one_user() {
     let mut world = World::with(&telling());
     let alice = world.sign_in("app.test", "/", "alice@corp.test");
     let bob = world.sign_in("app.test", "/", "bob@corp.test");
@@ -214,7 +214,7 @@ fn incomplete(world: &mut World, jar: &Jar) -> (Option<String>, Value) {
 }
 
 #[test]
-fn very_many_groups_do_not_keep_anybody_out() {
+fn very_many_groups_do_not_prevent_a_sign_in() {
     let mut world = World::with(&telling());
     let mut groups: Vec<String> = (0..2000).map(|n| format!("group-{n}")).collect();
     groups.push("named".to_owned());

@@ -39,7 +39,7 @@ fn world_with_groups() -> World {
 }
 
 #[test]
-fn who_am_i_tells_the_session_and_why_the_policies_let_in() {
+fn the_user_page_shows_the_session_and_why_the_policies_allow_it() {
     let mut world = world_with_groups();
     let groups = json!({"groups": ["staff", "other"]});
     let jar = world.sign_in_with("app.test", "/", "al&ice@corp.test", &groups);
@@ -115,7 +115,7 @@ fn an_unverified_address_is_told_to_be_one() {
 }
 
 #[test]
-fn applications_are_told_the_person_of_the_assertion() {
+fn applications_get_the_user_of_the_assertion() {
     let mut world =
         World::with(&json!({"pass_identity_headers": true, "jwt_claims_headers": ["team"]}));
     let more = json!({"name": "Alice", "groups": ["a"], "team": ["x"]});

@@ -105,7 +105,7 @@ fn rp_backchannel_rpinitlogout() {
 }
 
 #[test]
-fn by_session_others_of_the_same_person_stay() {
+fn by_session_others_of_the_same_user_stay() {
     let (mut world, jar) = signed_in(Some("the-sid"));
     let more = json!({"sid": "other"});
     let other = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
@@ -115,7 +115,7 @@ fn by_session_others_of_the_same_person_stay() {
 }
 
 #[test]
-fn by_person_all_end_and_new_ones_begin() {
+fn by_user_all_end_and_new_ones_begin() {
     let (mut world, jar) = signed_in(Some("the-sid"));
     let without = world.sign_in("app.test", "/", "alice@corp.test");
     let bob = world.sign_in("app.test", "/", "bob@corp.test");
@@ -131,7 +131,7 @@ fn by_person_all_end_and_new_ones_begin() {
 
 /// A provider may name a session that no ID token has named: it is a session of the same user.
 #[test]
-fn a_session_without_a_name_ends_with_any_of_the_person() {
+fn a_session_without_an_id_ends_with_any_of_the_user() {
     let (mut world, jar) = signed_in(None);
     assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);

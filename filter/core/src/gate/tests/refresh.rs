@@ -373,7 +373,7 @@ fn a_refusal_that_comes_after_another_refresh_ends_nothing() {
 
 /// C-32 is the last case: the answer is lost, so the old token is used once more, and the provider refuses it.
 #[test]
-fn a_provider_without_a_usable_answer_signs_nobody_out() {
+fn a_provider_without_a_usable_answer_ends_no_session() {
     for (name, reply) in [
         ("unreachable", ProviderReply::NONE),
         ("down", reply(503, "")),

@@ -462,7 +462,7 @@ fn before_the_metadata_is_there_navigations_are_held() {
 }
 
 #[test]
-fn without_randomness_nobody_signs_in() {
+fn without_randomness_there_is_no_sign_in() {
     let mut world = World::new();
     let mut broken = |_: &mut [u8]| Err(crate::env::NoRandomness);
     let headers = request("GET", "app.test", "/", &[HTML]);

@@ -154,7 +154,7 @@ impl Simulation {
         }
     }
 
-    fn person_and_host(&mut self) -> (usize, &'static str) {
+    fn user_and_host(&mut self) -> (usize, &'static str) {
         let person = self.dice.below(PEOPLE.len());
         (person, HOSTS[self.dice.below(HOSTS.len())])
     }
@@ -165,7 +165,7 @@ impl Simulation {
 
     /// A user opens an address.
     fn open(&mut self) {
-        let (person, host) = self.person_and_host();
+        let (person, host) = self.user_and_host();
         let jar = self.jar(person, host);
         let step = self.send(host, "/page", &jar);
         let Step::Reply(reply) = step else {
@@ -389,7 +389,7 @@ impl Simulation {
 
     /// A user moves a cookie to the other host, or into another browser's jar.
     fn move_cookie(&mut self) {
-        let (person, host) = self.person_and_host();
+        let (person, host) = self.user_and_host();
         let other = HOSTS[usize::from(host == HOSTS[0])];
         let jar = self.jar(person, host);
         if let Step::Forward(_) = self.send(other, "/page", &jar) {
@@ -398,7 +398,7 @@ impl Simulation {
     }
 
     fn sign_out(&mut self) {
-        let (person, host) = self.person_and_host();
+        let (person, host) = self.user_and_host();
         let jar = self.jar(person, host);
         let cookies = jar.header();
         let origin = format!("https://{host}");

@@ -93,7 +93,7 @@ fn a_stream_ends_with_a_sign_out() {
 }
 
 #[test]
-fn nobody_is_cut_off_who_types_and_everybody_who_does_not() {
+fn only_unused_streams_are_closed_by_the_idle_limit() {
     let mut world = World::with(&json!({"cookie_idle_expire": "10m", "cookie_expire": "10h"}));
     let mut jar = world.sign_in("app.test", "/", ALICE);
     let (mut used, mut unused) = (world.open(&jar), world.open(&jar));
@@ -224,7 +224,7 @@ fn a_stream_renews_its_session_in_the_background_and_stays_open() {
 
 /// A refresh is not activity.
 #[test]
-fn refreshs_do_not_keep_an_unused_stream_open() {
+fn refreshes_do_not_keep_an_unused_stream_open() {
     let (mut world, jar) = renewable(&json!({"cookie_idle_expire": "10m"}));
     let mut stream = world.open(&jar);
     for round in 1..3 {
