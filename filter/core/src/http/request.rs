@@ -263,6 +263,15 @@ impl<'a> Parsed<'a> {
         split_query(&self.target).1.unwrap_or_default()
     }
 
+    /// Returns a parameter of the query, when it is there exactly once.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        let mut found = url::form_urlencoded::parse(self.query().as_bytes())
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned());
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
     /// Reads the proxy's own cookies.
     pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
         let mut own = OwnCookies::default();

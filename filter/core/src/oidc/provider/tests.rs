@@ -162,7 +162,7 @@ fn pauses_grow_to_a_bound_for_all_workers() {
             let (value, _) = process
                 .fixture
                 .shared
-                .read(provider.common.fetch())
+                .read(provider.shared.fetch())
                 .unwrap();
             now.0 < u64::from_be_bytes(value.try_into().unwrap())
         };
