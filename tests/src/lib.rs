@@ -1,9 +1,9 @@
-//! Whole-system tests: built programs and real peers, driven over the network as a visitor would.
+//! Whole-system tests: built programs and real peers, driven over the network as a user would.
 //!
 //! A scenario is a function `async fn name(scene: &mut Scene) -> anyhow::Result<()>`, written once.
-//! [`on_both_proxies!`] runs it against the bundled host and against Envoy, from the same configuration file. A [`Scene`]
-//! owns what a scenario needs (folder, ports, certificate, OpenID provider); whatever it starts, it stops.
-//! `tests/setup.sh` installs the peers.
+//! [`on_both_proxies!`] runs it against the bundled host and against Envoy, from the same configuration file. A
+//! [`Scene`] owns the parts of a scenario (folder, ports, certificate, OpenID provider) and stops all that it has
+//! started. `tests/setup.sh` installs the peers.
 
 mod assertion;
 

@@ -1,4 +1,4 @@
-//! Signing in: who gets through, who is told what, and what a callback is good for.
+//! Signing in: the users who are admitted, the pages of the others, and the limits of a callback.
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -127,7 +127,7 @@ fn assert_leads_to_provider(scene: &Scene, response: &Response) -> Result<()> {
     assert_is_provider(scene, &location)
 }
 
-/// The address of an authorization request.
+/// Returns the address of an authorization request.
 fn assert_is_provider(scene: &Scene, location: &Url) -> Result<()> {
     ensure!(
         location.as_str().starts_with(&scene.provider.issuer()),
@@ -171,7 +171,7 @@ fn assert_plain_refusal(response: &Response) -> Result<()> {
     Ok(())
 }
 
-/// A visitor who has filled in the provider's form and whom the provider has sent back to this address.
+/// A user who has filled in the provider's form and whom the provider has redirected to this address.
 async fn at_callback(scene: &Scene, account: &str) -> Result<(UserAgent, Url)> {
     let mut client = scene.user_agent();
     let (form, page) = client.follow(&scene.url(APP, "/")?).await?;
@@ -214,7 +214,7 @@ async fn a_callback_works_once(scene: &mut Scene) -> Result<()> {
         "the code is redeemed once"
     );
 
-    // Whoever copied the cookies as well has the provider's word against them.
+    // An attacker with the user's cookies fails because the code was used.
     let copied = before.clone().navigate(&callback).await?;
     assert!(
         !sets_a_session(&copied),
@@ -313,7 +313,7 @@ async fn signing_in_works_over_http2(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The value of a quoted attribute in a piece of HTML.
+/// Returns the value of a quoted attribute in HTML.
 fn attribute<'a>(html: &'a str, name: &str) -> Option<&'a str> {
     html.split(&format!("{name}=\"")).nth(1)?.split('"').next()
 }

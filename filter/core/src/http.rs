@@ -1,4 +1,4 @@
-//! HTTP as the decisions see it: requests, header fields, cookies, paths, replies and pages.
+//! The parts of HTTP that decisions depend on: requests, header fields, cookies, paths, replies and pages.
 
 pub(crate) mod caching;
 pub mod client_certificate;

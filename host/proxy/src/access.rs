@@ -31,7 +31,7 @@ thread_local! {
 
 /// Logs how many requests had no line of their own, of the windows that are over.
 pub(crate) fn sum_up() {
-    tell(&REPEATS.with_borrow_mut(|repeats| repeats.over(now())));
+    tell(&REPEATS.with_borrow_mut(|repeats| repeats.end_windows(now())));
 }
 
 /// Logs how many requests had no line of their own up to now.
