@@ -189,7 +189,7 @@ mod tests {
         is_verified(&claims, trust, TenantSource::Claims)
     }
 
-    /// N-01: what makes an address Microsoft's to vouch for.
+    /// N-01: which claims verify an address of Microsoft.
     #[test]
     fn n_01_microsoft() {
         let many = EmailTrust {
@@ -246,7 +246,7 @@ mod tests {
         assert!(verified(&strict, &json!({"tid": OWN, "xms_edov": true})));
     }
 
-    /// N-01: a Google account with an address elsewhere has shown once that it could read mail there.
+    /// N-01: the user of a Google account with another domain's address could read mail there once.
     #[test]
     fn n_01_google() {
         let google = trust(ProviderKind::Google);
@@ -269,7 +269,7 @@ mod tests {
         }
     }
 
-    /// N-01: where users write their addresses themselves, silence is no word.
+    /// N-01: where users write their addresses themselves, a missing `email_verified` verifies nothing.
     #[test]
     fn n_01_other_kinds() {
         for (kind, when_silent) in [
@@ -307,9 +307,9 @@ mod tests {
         }
     }
 
-    /// N-01: UserInfo's word is about UserInfo's address.
+    /// N-01: UserInfo confirms UserInfo's address only.
     #[test]
-    fn n_01_userinfo_vouches_for_its_own_address_only() {
+    fn n_01_userinfo_confirms_its_own_address_only() {
         for (token, userinfo, expected) in [
             (
                 json!({"email": "a@b.test"}),
@@ -343,7 +343,7 @@ mod tests {
         }
     }
 
-    /// N-01: a denial counts wherever it stands; only a good word is about one address.
+    /// N-01: a denial always counts; only a confirmation is about one address.
     #[test]
     fn n_01_a_denial_always_counts() {
         for (token, userinfo, expected) in [
@@ -372,7 +372,7 @@ mod tests {
                 json!({"email": "c@b.test", "xms_edov": "0"}),
                 json!({"email": "a@b.test", "xms_edov": "0"}),
             ),
-            // No word is no denial.
+            // `null` is not a denial.
             (
                 json!({"email": "a@b.test", "email_verified": true}),
                 json!({"email": "a@b.test", "email_verified": null}),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn general_terms_are_translated() {
+    fn a_general_proof_becomes_the_providers() {
         for kind in [
             ProviderKind::Azure,
             ProviderKind::Google,

@@ -1,4 +1,4 @@
-//! Logout tokens: the provider tells that one of its sessions has ended (OpenID Connect Back-Channel Logout 1.0 section
+//! Logout tokens: the provider's notice that one of its sessions has ended (OpenID Connect Back-Channel Logout 1.0 section
 //! 2.4).
 
 use serde_json::{Map, Value};

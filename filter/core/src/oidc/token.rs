@@ -294,7 +294,7 @@ mod tests {
 
     /// N-21: a token of another type is not used, neither at a sign-in nor at a refresh.
     #[test]
-    fn n_21_types() {
+    fn n_21_only_bearer_tokens_are_used() {
         for (kind, is_used) in [
             (r#""Bearer""#, true),
             (r#""bearer""#, true),
@@ -313,10 +313,13 @@ mod tests {
 
     #[test]
     fn the_next_request() {
-        let told = r#"{"access_token":"a","refresh_token":"r2","expires_in":"300"}"#;
-        let told = read(200, told).unwrap();
-        assert_eq!(told.grant.refresh_token.as_deref(), Some("r2"));
-        assert_eq!((told.grant.expires_in, told.id_token), (Some(300), None));
+        let body = r#"{"access_token":"a","refresh_token":"r2","expires_in":"300"}"#;
+        let tokens = read(200, body).unwrap();
+        assert_eq!(tokens.grant.refresh_token.as_deref(), Some("r2"));
+        assert_eq!(
+            (tokens.grant.expires_in, tokens.id_token),
+            (Some(300), None)
+        );
         let kept = read(200, r#"{"id_token":"a.b.c"}"#).unwrap().grant;
         assert_eq!((kept.refresh_token, kept.expires_in), (None, None));
     }

@@ -7,7 +7,7 @@ use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, config, provider_set
 
 const SUBJECT: &str = "s-alice";
 
-/// A provider with its keys, and what is needed of it.
+/// A provider whose metadata is known.
 struct Scene {
     provider: Provider,
     needs: ClaimFilter,
@@ -181,7 +181,7 @@ fn userinfo_is_about_the_same_user() {
 }
 
 #[test]
-fn a_flow_knows_whom_it_is_about() {
+fn tokens_of_another_user_or_sign_in_are_refused() {
     let mut scene = Scene::new();
     let full = json!({"email": "alice@corp.test"});
     for (more, sign_in, refresh) in [
