@@ -195,7 +195,9 @@ impl Gate {
         let handed = session.handed_over(env.token::<16>().ok()?, env.now);
         let plaintext = serde_json::to_vec(&handed).ok()?;
         let (sealer, host) = (self.sealer.as_ref()?, &request.authority.host);
-        let sealed = sealer.seal(Purpose::Program, host, &plaintext, env).ok()?;
+        let sealed = sealer
+            .seal(Purpose::ApiClient, host, &plaintext, env)
+            .ok()?;
         self.share_with_programs(session, env);
         program.query_pairs_mut().append_pair(SESSION, &sealed);
         Some(program.into())
@@ -215,7 +217,7 @@ impl Gate {
         let opened = self
             .sealer
             .as_ref()
-            .and_then(|sealer| sealer.open(Purpose::Program, host, sealed));
+            .and_then(|sealer| sealer.open(Purpose::ApiClient, host, sealed));
         let session: Option<Session> =
             opened.and_then(|opened| serde_json::from_slice(&opened.plaintext).ok());
         let session = session
