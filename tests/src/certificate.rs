@@ -83,7 +83,7 @@ impl Authority {
         }
         params.distinguished_name.push(
             DnType::CommonName,
-            names.first().copied().unwrap_or("nobody"),
+            names.first().copied().unwrap_or("unnamed"),
         );
         let mut serial = [0; 16];
         getrandom::fill(&mut serial[1..])?;

@@ -72,7 +72,7 @@ pub use socket::{Channel, Upgrade};
 pub use stub::{Answer, Answers, Ending, Stub};
 pub use unix_user::UnixUser;
 pub use upstream::{Manner, Upstream};
-pub use user_agent::{ALICE, BOB, CAROL, DORA, MALLORY, UserAgent};
+pub use user_agent::{ALICE, BOB, CAROL, CONNECTIONS, DORA, MALLORY, UserAgent};
 
 /// Makes two tests of each scenario, `NAME::host` and `NAME::envoy`.
 #[macro_export]

@@ -121,7 +121,7 @@ impl Person<'_> {
         assert_eq!(report["loginsByLink"], 3, "and one for the link: {report}");
         assert_eq!(
             report["passwordForm"], false,
-            "nobody is asked for a password: {report}"
+            "no password is needed: {report}"
         );
         // The values that the browser sends and stores are useless elsewhere.
         assert_eq!(

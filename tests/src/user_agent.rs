@@ -20,6 +20,10 @@ pub const CAROL: &str = "carol@example.com";
 /// Has an account with the provider and is in four hundred groups, among them `staff`.
 pub const DORA: &str = "dora@example.com";
 
+/// Connections that a scenario opens to reach every worker of a proxy: that all of them belong to one of two workers has a
+/// probability of 1 in 2^19.
+pub const CONNECTIONS: usize = 20;
+
 /// Most redirects in a row that are followed.
 const REDIRECTS: usize = 20;
 

@@ -56,7 +56,7 @@ async fn n_13_a_client_without_a_window_does_not_fill_the_memory(scene: &mut Sce
     }
     let mut before = u64::MAX;
     let mut same = 0;
-    let written = eventually("the answers stand still", SETTLED, async || {
+    let written = eventually("the responses have stopped", SETTLED, async || {
         let now = endless.written.load(Ordering::Relaxed);
         same = if now == before { same + 1 } else { 0 };
         before = now;

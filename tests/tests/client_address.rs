@@ -245,7 +245,7 @@ fn v1(rest: &str) -> Vec<u8> {
     format!("PROXY {rest}\r\n").into_bytes()
 }
 
-/// The second version's bytes (section 2.2): 1 stands for a client's connection, 0 for the proxy's own.
+/// The second version's bytes (section 2.2): 1 means a client's connection, 0 the proxy's own.
 fn v2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
     let mut bytes = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
     bytes.extend([0x20 | command, family, 0, addresses.len() as u8]);

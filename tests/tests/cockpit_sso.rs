@@ -76,8 +76,10 @@ fn conf(session: &CockpitSession) -> String {
 
 async fn users_become_their_unix_users(scene: &mut Scene) -> Result<()> {
     let desk = Desk::open(scene).await?;
-    let mut nobody = scene.user_agent();
-    let refused = nobody.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
+    let mut anonymous = scene.user_agent();
+    let refused = anonymous
+        .try_to_log_in_to_cockpit(&desk.base, DUMMY)
+        .await?;
     refused.expect(401)?;
 
     let mut alice = scene.user_agent();

@@ -102,10 +102,10 @@ fn a_silent_provider_and_upstream_are_named() -> Result<()> {
         ProxyKind::Host,
         async |scene: &mut Scene| {
             scene.provider.stop();
-            let nobody = Port::reserve()?;
+            let unused = Port::reserve()?;
             let routes = [Route::new(
                 APP,
-                &format!("http://127.0.0.1:{}", nobody.number()),
+                &format!("http://127.0.0.1:{}", unused.number()),
             )];
             let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
             let failures: Vec<&Value> = answer.of("failure").collect();
@@ -251,7 +251,7 @@ fn an_upstream_with_an_unknown_certificate_is_named() -> Result<()> {
         "an_upstream_with_an_unknown_certificate_is_named",
         ProxyKind::Host,
         async |scene: &mut Scene| {
-            let authority = jetway_tests::Authority::create("nobody's")?;
+            let authority = jetway_tests::Authority::create("unknown authority")?;
             let upstream =
                 Upstream::start_tls("app", &authority.issue(&["127.0.0.1"])?, None).await?;
             let bad = Route::new(APP, &upstream.address());

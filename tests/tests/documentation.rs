@@ -66,7 +66,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("make test-core", How::Ci),
     ("make help", How::PrintsAtHome("make demo")),
     (
-        "cargo test -p jetway-core --lib gate::tests::sign_in",
+        "make test-core-quick CORE_TESTS=gate::tests::sign_in",
         How::Builds,
     ),
     ("make quick-module", How::Builds),

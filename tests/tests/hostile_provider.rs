@@ -76,7 +76,7 @@ impl Attacked {
         let answer = self.innocent.navigate(&self.url).await?;
         answer
             .expect(200)
-            .with_context(|| format!("the innocent visitor after: {what}"))?;
+            .with_context(|| format!("the innocent user after: {what}"))?;
         self.upstream.take();
         Ok(())
     }
@@ -541,7 +541,7 @@ async fn c_19_c_20_odd_cookies_break_nothing(scene: &mut Scene) -> Result<()> {
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let name = own.split('=').next().unwrap_or_default();
     let odd: Vec<Vec<u8>> = vec![
         b"a=\xff".to_vec(),
@@ -707,7 +707,7 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let (host, origin) = (
         scene.authority(APP),
         attacked.url.origin().ascii_serialization(),
@@ -791,7 +791,7 @@ async fn w_05_incomplete_handshakes_are_refused(scene: &mut Scene) -> Result<()>
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let (host, origin) = (
         scene.authority(APP),
         attacked.url.origin().ascii_serialization(),

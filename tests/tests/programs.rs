@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, HostileProvider, Response, Route, Scene, Told, Upstream, UserAgent,
-    eventually, on_both_proxies, part, seconds,
+    ALICE, APP, BOB, CONNECTIONS, HostileProvider, Response, Route, Scene, Told, Upstream,
+    UserAgent, eventually, on_both_proxies, part, seconds,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -22,9 +22,6 @@ on_both_proxies!(
     n_11_forged_tokens_are_limited_for_each_address,
 );
 
-/// Connections that are opened to reach every worker: that all of them belong to one worker has a probability of 1 in
-/// 2^19.
-const CONNECTIONS: usize = 20;
 /// The API client's address; no program listens there in these scenarios.
 const PROGRAM: &str = "http://localhost:8899/done";
 /// Lifetime of access tokens: the shortest time that is not rounded up.

@@ -497,7 +497,7 @@ async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, UserAge
 fn request(client: &UserAgent, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
     let (host, cookie) = (
         authority(url),
-        client.cookies(url).context("the visitor has a session")?,
+        client.cookies(url).context("the user has a session")?,
     );
     let head = format!(
         "{line} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"

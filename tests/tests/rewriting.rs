@@ -64,7 +64,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
     Ok(())
 }
 
-/// N-09: no path begins with two slashes, whatever the rewrite.
+/// N-09: no path begins with two slashes, after any rewrite.
 async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
@@ -198,7 +198,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
     let seen = upstream.take_one()?;
     assert!(
         [public.as_str(), &upstream.authority()].contains(&seen.value("host")?),
-        "without the header the host is nobody's invention: {seen:?}"
+        "without the header the host is not invented: {seen:?}"
     );
     Ok(())
 }

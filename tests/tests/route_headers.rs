@@ -199,7 +199,7 @@ async fn response_headers_of_the_file_replace_the_defaults(scene: &mut Scene) ->
     Ok(())
 }
 
-/// N-17: a response that gets a cookie of the proxy's is not for shared caches, whatever the upstream's headers.
+/// N-17: a response that gets a cookie of the proxy's is not for shared caches, independent of the upstream's headers.
 async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene

@@ -222,11 +222,11 @@ async fn redirects_and_fixed_answers_are_given(scene: &mut Scene) -> Result<()> 
 async fn redirects_and_fixed_answers_need_a_permit(scene: &mut Scene) -> Result<()> {
     let _proxy = scene.serve(&routes_without_upstream()).await?;
     let (private, closed) = (scene.url(APP, "/private")?, scene.url(APP, "/closed")?);
-    let mut nobody = scene.user_agent();
+    let mut anonymous = scene.user_agent();
     for url in [&private, &closed] {
-        nobody.fetch(url).await?.expect(401)?;
+        anonymous.fetch(url).await?.expect(401)?;
         // An anonymous user is asked to sign in first.
-        nobody.way_to(&scene.provider.issuer(), url).await?;
+        anonymous.way_to(&scene.provider.issuer(), url).await?;
     }
     let mut mallory = scene.user_agent();
     mallory.sign_in(&private, MALLORY).await?.1.expect(403)?;

@@ -91,18 +91,20 @@ async fn anonymous_requests_get_a_sign_in_or_a_plain_refusal(scene: &mut Scene) 
         .serve(&[Route::new(APP, &upstream.address()).websockets()])
         .await?;
     let url = scene.url(APP, "/page?x=1")?;
-    let mut nobody = scene.user_agent();
+    let mut anonymous = scene.user_agent();
 
-    let provider = nobody.way_to(&scene.provider.issuer(), &url).await?;
+    let provider = anonymous.way_to(&scene.provider.issuer(), &url).await?;
     assert_is_provider(scene, &provider)?;
     let mut plain = HeaderMap::new();
     plain.insert(ACCEPT, HeaderValue::from_static("text/html"));
-    let old_browser = nobody.send(Method::GET, &url, plain, Bytes::new()).await?;
+    let old_browser = anonymous
+        .send(Method::GET, &url, plain, Bytes::new())
+        .await?;
     assert_leads_to_provider(scene, &old_browser)?;
 
-    assert_plain_refusal(&nobody.fetch(&url).await?)?;
-    assert_plain_refusal(&nobody.post_form(&url, &[("a", "b")]).await?)?;
-    let upgrade = nobody.upgrade(&url, None).await?.refused()?;
+    assert_plain_refusal(&anonymous.fetch(&url).await?)?;
+    assert_plain_refusal(&anonymous.post_form(&url, &[("a", "b")]).await?)?;
+    let upgrade = anonymous.upgrade(&url, None).await?.refused()?;
     assert_eq!(
         upgrade.status, 401,
         "a websocket is not redirected: {upgrade:?}"
@@ -239,7 +241,7 @@ async fn a_callback_works_only_in_the_browser_that_began(scene: &mut Scene) -> R
         let answer = client.navigate(&callback).await?;
         assert!(
             !sets_a_session(&answer),
-            "somebody else's callback signs nobody in: {answer:?}"
+            "another user's callback signs the browser in: {answer:?}"
         );
         assert!(!answer.status.is_server_error(), "{answer:?}");
     }

@@ -5,8 +5,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream, UserAgent,
-    on_both_proxies,
+    ALICE, APP, BOB, CONNECTIONS, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream,
+    UserAgent, on_both_proxies,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -20,10 +20,6 @@ on_both_proxies!(
     glewlwyd_ends_a_session,
     signing_out_works_without_the_provider,
 );
-
-/// Connections that are opened to reach every worker: that all of them belong to one worker has a probability of 1 in
-/// 2^19.
-const CONNECTIONS: usize = 20;
 
 async fn signing_out_ends_every_copy_and_the_session_at_the_provider(
     scene: &mut Scene,
@@ -261,7 +257,7 @@ fn provider_session(leave: &Url) -> Result<String> {
     let hint = leave
         .query_pairs()
         .find(|(name, _)| name == "id_token_hint");
-    let (_, token) = hint.context("the provider is told whose session it is")?;
+    let (_, token) = hint.context("the sign-out names the session")?;
     let payload = token.split('.').nth(1).context("a signed token")?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
     claims["sid"]

@@ -374,12 +374,12 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     server.machine.run("echo bob:Looking-Glass-1 | chpasswd")?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
     let mut bob = scene.user_agent();
-    let mut nobody = scene.user_agent();
+    let mut anonymous = scene.user_agent();
     let basic = "Basic Ym9iOkxvb2tpbmctR2xhc3MtMQ==";
     bob.try_to_log_in_to_cockpit(&cockpit, basic)
         .await?
         .expect(200)?;
-    nobody
+    anonymous
         .try_to_log_in_to_cockpit(&cockpit, "Bearer x.y.z")
         .await?
         .expect(401)?;
@@ -546,7 +546,7 @@ fn faults(release: Release) -> [Fault; 6] {
             words: &["the program does not exist", "install -D"],
         },
         Fault {
-            what: "a program in a folder of everybody's, by a drop-in file",
+            what: "a program in a world-writable folder, by a drop-in file",
             lines: OPEN_FOLDER,
             checks: &[PROGRAM],
             words: &[

@@ -161,7 +161,8 @@ impl Pool {
     }
 }
 
-impl Idle {
+impl IdleConnection {
+    /// Returns whether the connection has been idle for so long that its server may have closed it.
     fn is_old(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= limits::POOL_AGE
     }

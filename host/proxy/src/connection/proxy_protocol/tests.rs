@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(
+    fn reading_any_bytes_does_not_panic(
         beginning in prop_oneof![
             Just(Vec::new()),
             Just(b"PROXY ".to_vec()),
