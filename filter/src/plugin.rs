@@ -1,7 +1,6 @@
 //! The state that all requests of one plugin share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,6 +14,7 @@ use jetway_core::refusal::repeats::Repeats;
 use jetway_core::store::SharedData;
 use jetway_core::time::Timestamp;
 use proxy_wasm::hostcalls;
+use rustc_hash::FxHashMap;
 
 /// Timer period while requests are paused.
 pub(crate) const BUSY_TICK: Duration = Duration::from_millis(50);
@@ -32,11 +32,11 @@ pub(crate) struct Plugin {
     /// Its name among the plugins of the proxy.
     pub(crate) name: String,
     /// Calls to the provider that have no reply yet, by token.
-    pub(crate) calls: RefCell<HashMap<u32, Pending>>,
+    pub(crate) calls: RefCell<FxHashMap<u32, Pending>>,
     /// Requests that wait for the provider's metadata or for the refresh of their session.
     pub(crate) held: RefCell<Vec<PausedRequest>>,
     /// The forwarded streams that are rechecked while they are open, by context.
-    pub(crate) watched: RefCell<HashMap<u32, OpenStream>>,
+    pub(crate) watched: RefCell<FxHashMap<u32, OpenStream>>,
     /// When the last round of rechecks began.
     pub(crate) looked_at: Cell<Timestamp>,
     /// The streams that are left of that round.

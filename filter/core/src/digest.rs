@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-/// Length of a digest that distinguishes what the operator configured: nobody else chooses its input, so that 96 bits suffice.
+/// Length of a digest that distinguishes configurations. Only the operator chooses its input, so that 96 bits suffice.
 pub(crate) const CONFIGURATION_DIGEST: usize = 12;
 
 /// Returns the first `N` bytes of the SHA-256 digest of `bytes`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// connection full, this is about 3 GiB.
 pub const CLIENT_CONNECTIONS: u32 = 50_000;
 
-/// Upstream connections of one route that are in use, open websockets included: Envoy's default. A connection carries one
+/// Upstream connections of one route that are in use, with open WebSockets: Envoy's default. A connection carries one
 /// request at a time, so that this limits the requests as well.
 pub const UPSTREAM_CONNECTIONS: u32 = 1_024;
 
@@ -40,7 +40,7 @@ pub const CALL_TIMEOUT_MS: u32 = 10_000;
 pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The note on `circuit_breaker_thresholds` in REFERENCE.md.
-pub(crate) const BREAKER_NOTE: &str = "fixed: 1024 connections, 1024 requests and 1024 pending requests per route, open websockets included; excess requests get a 503";
+pub(crate) const BREAKER_NOTE: &str = "fixed: 1024 connections, 1024 requests and 1024 pending requests per route, open WebSockets included; excess requests get a 503";
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
         "http::caching",
         "http::client_certificate",
         "http::header",
+        "http::request_line",
         "http::websocket",
         "session::signing_key",
         "store",

@@ -1,10 +1,10 @@
 //! The host's side of the plugin's contexts: one for each request, from its head to its log line.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use http::StatusCode;
+use rustc_hash::FxHashMap;
 
 use crate::request_body::RequestBuffer;
 use crate::{LocalReply, RequestHead, ResponseHead, StreamFacts, Verdict};
@@ -182,7 +182,7 @@ struct AttachedProperties {
 /// All streams of an instance, by context number.
 #[derive(Default)]
 pub(crate) struct Contexts {
-    streams: HashMap<u32, StreamContext, BuildHasherDefault<NumberHasher>>,
+    streams: FxHashMap<u32, StreamContext>,
     last: u32,
     touched: Vec<u32>,
 }
@@ -229,26 +229,5 @@ impl Contexts {
     /// Wakes the waiting tasks of all streams.
     pub(crate) fn wake_all(&mut self) {
         self.streams.values_mut().for_each(StreamContext::wake);
-    }
-}
-
-/// Hashes one small number. Context numbers are sequential, so that no client can make them collide.
-#[derive(Default)]
-pub(crate) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        // Fibonacci hashing: 2^64 divided by the golden ratio spreads a sequence over the high and the low bits.
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

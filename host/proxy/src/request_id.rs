@@ -1,9 +1,9 @@
 //! Request ids: 128 random bits in the shape of a version 4 UUID (RFC 9562, 5.4).
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 
 use http::HeaderValue;
+use jetway_core::hex::format_uuid;
 
 /// Bytes of one id.
 const ID_BYTES: usize = 16;
@@ -32,8 +32,7 @@ impl Default for RequestIds {
 impl RequestIds {
     /// Returns a new id.
     pub(crate) fn next(&self) -> HeaderValue {
-        let mut text = String::with_capacity(36);
-        write_uuid(&mut text, self.pool.borrow_mut().draw());
+        let text = format_uuid(self.pool.borrow_mut().draw());
         HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
     }
 }
@@ -54,18 +53,6 @@ impl RandomPool {
             *to = from;
         }
         id
-    }
-}
-
-fn write_uuid(text: &mut String, mut bytes: [u8; ID_BYTES]) {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Purpose {
     /// A session in the data that the workers of a process share.
     Shared,
     /// The session of an API client.
-    Program,
+    ApiClient,
     /// The confirmation of a programmatic login.
     Handover,
 }
@@ -58,7 +58,7 @@ impl Purpose {
         Self::CrossHostRequest,
         Self::Ticket,
         Self::Shared,
-        Self::Program,
+        Self::ApiClient,
         Self::Handover,
     ];
 
@@ -70,7 +70,7 @@ impl Purpose {
             Self::CrossHostRequest => "cross_host_sign_in",
             Self::Ticket => "ticket",
             Self::Shared => "shared session",
-            Self::Program => "program",
+            Self::ApiClient => "program",
             Self::Handover => "handover",
         }
     }
@@ -116,7 +116,7 @@ impl SealingKeys {
             cross_host_sign_in,
             ticket,
             shared,
-            program,
+            api_client,
             handover,
         ] = &self.ciphers;
         match purpose {
@@ -126,7 +126,7 @@ impl SealingKeys {
             Purpose::CrossHostRequest => cross_host_sign_in,
             Purpose::Ticket => ticket,
             Purpose::Shared => shared,
-            Purpose::Program => program,
+            Purpose::ApiClient => api_client,
             Purpose::Handover => handover,
         }
     }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use jetway_core::hex::encode_hex;
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use webpki::EndEntityCert;
@@ -25,10 +26,7 @@ pub(crate) fn read_peer_certificate(der: &CertificateDer<'_>) -> Option<PeerCert
 }
 
 fn compute_digest(der: &[u8]) -> String {
-    Sha256::digest(der)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    encode_hex(&Sha256::digest(der))
 }
 
 /// Returns the value that Envoy 1.40 writes into `x-forwarded-client-cert` with `SANITIZE_SET` and `cert`, byte for byte.

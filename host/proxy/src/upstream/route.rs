@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use jetway_core::config::{HostHeader, Origin, Route, UpstreamTls, Upstreams};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::balance::Balance;
 use super::circuit_breaker::{CircuitBreaker, CircuitBreakers};
@@ -27,7 +28,7 @@ pub(crate) struct UpstreamLimits {
 
 /// All routes that lead to upstreams, by [`Route::id`]. The plugin answers the requests of the others.
 pub(crate) struct Routes {
-    by_id: HashMap<String, Rc<Destination>>,
+    by_id: FxHashMap<String, Rc<Destination>>,
     pub(super) pools: Vec<Rc<Pool>>,
 }
 
@@ -64,7 +65,7 @@ impl Routes {
         limits: &UpstreamLimits,
     ) -> anyhow::Result<Self> {
         let mut pools = Pools::new(roots, limits);
-        let mut by_id = HashMap::with_capacity(routes.len());
+        let mut by_id = FxHashMap::with_capacity_and_hasher(routes.len(), FxBuildHasher);
         for route in routes {
             if let Some(upstreams) = route.target.upstreams() {
                 let destination = Destination::new(route, upstreams, &mut pools)

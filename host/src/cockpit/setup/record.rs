@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use jetway_config_file::file;
+use jetway_core::hex::encode_hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -116,8 +117,5 @@ impl Record {
 
 /// Returns the SHA-256 in hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    encode_hex(&Sha256::digest(bytes))
 }

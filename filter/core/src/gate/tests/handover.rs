@@ -422,7 +422,7 @@ fn an_api_client_gets_no_refresh_token() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     let sealer = world.gate.sessions.vault.sealer().unwrap();
-    let purpose = crate::session::seal::Purpose::Program;
+    let purpose = crate::session::seal::Purpose::ApiClient;
     let opened = sealer
         .open(purpose, "app.test", session.as_bytes())
         .unwrap();

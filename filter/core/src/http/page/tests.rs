@@ -15,7 +15,7 @@ fn property(style: &str, name: &str, dark: bool) -> Colour {
     let mut values = blocks
         .filter(|line| dark || !line.starts_with("@media"))
         .filter_map(|line| {
-            // `--accent:` stands at the end of no other property's name.
+            // No name of another property ends with `--accent:`.
             let place = line
                 .find(&format!("{{{start}"))
                 .or_else(|| line.find(&format!(";{start}")))?;

@@ -25,27 +25,27 @@ pub(crate) struct Audience {
     /// Whether it accepts `application/json` and not `text/html`.
     json: bool,
     request_id: String,
-    look: Rc<Theme>,
+    theme: Rc<Theme>,
 }
 
 impl Audience {
     /// Describes the client of a malformed request, as far as single headers tell.
-    pub(crate) fn of_unreadable(request: &Request<'_>, look: &Rc<Theme>) -> Self {
-        Self::new(&request.client(), request.id(), look)
+    pub(crate) fn of_unreadable(request: &Request<'_>, theme: &Rc<Theme>) -> Self {
+        Self::new(&request.client(), request.id(), theme)
     }
 
     /// Describes the client of a request.
-    pub(crate) fn of(request: &Parsed<'_>, look: &Rc<Theme>) -> Self {
-        Self::new(&request.client, request.request_id, look)
+    pub(crate) fn of(request: &Parsed<'_>, theme: &Rc<Theme>) -> Self {
+        Self::new(&request.client, request.request_id, theme)
     }
 
-    fn new(client: &Client<'_>, request_id: Option<&str>, look: &Rc<Theme>) -> Self {
+    fn new(client: &Client<'_>, request_id: Option<&str>, theme: &Rc<Theme>) -> Self {
         let html = client.wants_html();
         Self {
             html,
             json: !html && client.wants_json(),
             request_id: request_id.unwrap_or_default().to_owned(),
-            look: Rc::clone(look),
+            theme: Rc::clone(theme),
         }
     }
 
@@ -96,7 +96,7 @@ pub(crate) fn render_page(
         let answer = serde_json::json!({"title": title, "message": text});
         return render_json(200, answer, extras, audience);
     }
-    let theme = &audience.look;
+    let theme = &audience.theme;
     let body = theme.render(describe(title, text, &extras, audience));
     render_html(200, body, extras.form_target, theme)
 }
@@ -155,9 +155,9 @@ struct Leave<'a> {
 
 /// Returns the page that forwards the browser to a sign-in and stores the fragment of the address in a cookie of this name.
 /// Browsers keep a fragment over redirects, but not over the provider's pages.
-pub(crate) fn leave(location: &str, cookie: &str, look: &Theme) -> Reply {
+pub(crate) fn leave(location: &str, cookie: &str, theme: &Theme) -> Reply {
     let page = Leave {
-        style: look.style(),
+        style: theme.style(),
         script: LEAVE_SCRIPT,
         location,
         cookie,
@@ -169,7 +169,7 @@ pub(crate) fn leave(location: &str, cookie: &str, look: &Theme) -> Reply {
         format!(
             "default-src 'none'; style-src {}; script-src 'sha256-{script}'; img-src data:; form-action 'none'; \
              frame-ancestors 'none'; base-uri 'none'",
-            look.style_source(),
+            theme.style_source(),
         ),
     ));
     headers.push(("x-frame-options".into(), "DENY".to_owned()));
@@ -189,7 +189,7 @@ pub(crate) fn refuse(
     event: String,
 ) -> Reply {
     let mut reply = if audience.html {
-        let (theme, reasons) = (&audience.look, extras.reasons);
+        let (theme, reasons) = (&audience.theme, extras.reasons);
         let reasons: Vec<&str> = reasons.iter().map(Reason::word).collect();
         let page = Page {
             reasons: &reasons.join(", "),
@@ -265,7 +265,7 @@ pub(crate) fn json_error(status: u16, error: &str, description: &str) -> Reply {
     data(status, &answer)
 }
 
-/// Returns a redirect that a browser follows with `GET` whatever the method of the request was, so that no body reaches the target.
+/// Returns a redirect that a browser follows with `GET` after any method, so that no body reaches the target.
 pub(crate) fn redirect(location: String, event: String) -> Reply {
     let mut headers = own_headers("text/plain", "no-referrer");
     headers.push(("location".into(), location));

@@ -1,7 +1,7 @@
 //! Parses templates.
 //!
 //! ```text
-//! template   = *( variable / text )
+//! template   = *( variable / literal )
 //! variable   = "$$" / "$" name *( "." name ) / "${" ws name *( ws ( "." ws name / "[" ws string ws "]" ) ) ws "}"
 //! name       = 1*( letter / digit / "_" / "-" )
 //! string     = <"> *( "\" any / any but <"> ) <">
