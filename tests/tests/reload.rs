@@ -97,10 +97,10 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
             let file = scene.rewrite(&proxy, &routes)?;
             let good = std::fs::read_to_string(&file)?;
             std::fs::write(&file, good.replace("email:", "emial:"))?;
-            logged(&proxy, "the old one stays in force").await?;
+            logged(&proxy, "the previous one stays active").await?;
             logged(&proxy, "emial").await?;
             alice.navigate(&url).await?.expect(200)?;
-            ensure!(!proxy.process.log().contains("was read anew"));
+            ensure!(!proxy.process.log().contains("was reloaded"));
             // A file that is missing for a moment has the same effect.
             std::fs::remove_file(&file)?;
             logged(&proxy, "there is no configuration").await?;

@@ -359,7 +359,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
                 log.contains("the body of the request has two lengths"),
                 "{log}"
             );
-            ensure!(log.contains("the request cannot be read"), "{log}");
+            ensure!(log.contains("cannot read the request"), "{log}");
             Ok(())
         })
         .await?;

@@ -12,6 +12,7 @@ pub mod page;
 pub mod path;
 pub mod reply;
 pub mod request;
+pub mod request_line;
 pub mod template;
 pub mod upstream_failure;
 pub mod websocket;

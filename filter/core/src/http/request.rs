@@ -8,6 +8,7 @@ use crate::http::cookie::{CookieNames, OwnCookies};
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
+use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
 
 /// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
@@ -83,17 +84,7 @@ pub(crate) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Reads `host` or `host:port`.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        const LONGEST: usize = 255 + 6;
-        let text = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| text.len() <= LONGEST)?;
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(read_port(port)?)),
-            _ => (text, None),
-        };
-        if !is_host(host) {
-            return None;
-        }
+        let (host, port) = split_authority(bytes)?;
         let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
         let host = if upper {
             Cow::Owned(host.to_ascii_lowercase())
@@ -117,25 +108,6 @@ impl std::fmt::Display for Authority<'_> {
             _ => f.write_str(&self.host),
         }
     }
-}
-
-/// An IPv6 address in brackets, or a host name: nothing else reaches a redirect or a log.
-///
-/// A name that ends with a dot is the same name to DNS and to some upstreams, and another to the routes: nobody needs it.
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !host.is_empty() && !host.ends_with('.') && host.bytes().all(fit)
-}
-
-fn read_port(text: &str) -> Option<u16> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 /// A request that was read and checked.
@@ -400,19 +372,11 @@ fn set_once<'a>(
     }
 }
 
-/// Methods are case-sensitive tokens. `TRACE` echoes headers, `CONNECT` asks for a tunnel: neither is for an upstream.
 fn read_method(method: Option<&[u8]>) -> Result<&str, Refusal> {
-    const LONGEST: usize = 32;
     let method = method
         .and_then(|method| std::str::from_utf8(method).ok())
         .unwrap_or_default();
-    let token = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-    if method.is_empty() || method.len() > LONGEST || !method.bytes().all(token) {
-        return Err(Refusal::BadRequest(BadRequest::Method));
-    }
-    if matches!(method, "TRACE" | "TRACK" | "CONNECT") {
-        return Err(Refusal::MethodNotAllowed);
-    }
+    check_method(method)?;
     Ok(method)
 }
 
