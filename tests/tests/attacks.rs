@@ -146,6 +146,7 @@ fn sources() -> Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = [
         "filter/core/src",
         "filter/core/tests",
+        "host/config/src",
         "host/demo/src",
         "host/proxy-wasm/src",
         "host/proxy/src",

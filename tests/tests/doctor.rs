@@ -208,14 +208,11 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 answer.findings()
             );
             ensure!(
-                answer
-                    .of("ok")
-                    .filter(of_certificate)
-                    .any(|finding| {
-                        finding["message"].as_str().is_some_and(|said| {
-                            said.contains("an authority that this machine trusts")
-                        })
-                    }),
+                answer.of("ok").filter(of_certificate).any(|finding| {
+                    finding["message"]
+                        .as_str()
+                        .is_some_and(|said| said.contains("an authority that this machine trusts"))
+                }),
                 "{:?}",
                 answer.findings()
             );
