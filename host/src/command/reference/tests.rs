@@ -1,6 +1,6 @@
 use super::*;
 
-/// Set to write `REFERENCE.md` anew instead of comparing it.
+/// Set to write `REFERENCE.md` instead of comparing it.
 const WRITE: &str = "JETWAY_WRITE_REFERENCE";
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) fn definitions() -> Map<String, Value> {
         ("body", body()),
         ("criterion", criterion()),
         (
-            "text_matcher",
+            "string_matcher",
             matcher(
                 "A string that must be equal, or conditions that must all hold.",
                 &TEXT_CONDITIONS,
@@ -42,7 +42,7 @@ pub(super) fn definitions() -> Map<String, Value> {
             ),
         ),
         (
-            "texts",
+            "strings",
             json!({"type": ["string", "array"], "items": {"type": "string"}}),
         ),
         ("window", window(&[])),
@@ -126,20 +126,20 @@ fn question(name: &str) -> (&'static str, Value) {
         "pomerium_routes" => ("Never holds in Jetway", json!({"deprecated": true})),
         "email" => (
             "The user's verified email address",
-            reference("text_matcher"),
+            reference("string_matcher"),
         ),
         "domain" => (
             "The domain of the user's email address",
-            reference("text_matcher"),
+            reference("string_matcher"),
         ),
         "user" => (
             "The provider's identifier of the user (`sub`)",
-            reference("text_matcher"),
+            reference("string_matcher"),
         ),
-        "http_method" => ("The method, such as `GET`", reference("text_matcher")),
+        "http_method" => ("The method, such as `GET`", reference("string_matcher")),
         "http_path" => (
             "The decoded path without its query",
-            reference("text_matcher"),
+            reference("string_matcher"),
         ),
         "claim" => (
             "Never holds without the name of a claim: write `claim/NAME`",
@@ -148,7 +148,7 @@ fn question(name: &str) -> (&'static str, Value) {
         "groups" => ("The user's groups", reference("list_matcher")),
         "source_ip" => (
             "The client's address is one of these, or in one of these networks",
-            reference("texts"),
+            reference("strings"),
         ),
         "client_certificate" => (
             "The client's valid certificate matches",
@@ -202,8 +202,8 @@ fn certificate() -> Value {
     let mut properties = Map::new();
     for name in CERTIFICATE_CONDITIONS {
         let schema = match name {
-            "fingerprint" | "spki_hash" => reference("texts"),
-            _ => reference("text_matcher"),
+            "fingerprint" | "spki_hash" => reference("strings"),
+            _ => reference("string_matcher"),
         };
         properties.insert(name.to_owned(), schema);
     }

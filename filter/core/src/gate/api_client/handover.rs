@@ -102,7 +102,9 @@ impl ApiClients {
         env: &mut Env<'_>,
     ) -> Option<String> {
         let handed_over = session.handed_over(env.token::<16>().ok()?, env.now);
-        let sealed = self.vault.seal(Purpose::ApiClient, host, &handed_over, env)?;
+        let sealed = self
+            .vault
+            .seal(Purpose::ApiClient, host, &handed_over, env)?;
         address.query_pairs_mut().append_pair(SESSION, &sealed);
         Some(address.into())
     }
@@ -221,7 +223,10 @@ impl Gate {
         env: &Env<'_>,
     ) -> Result<Rc<Session>, &'static str> {
         let host = &request.authority.host;
-        let opened: Option<Session> = self.api_clients.vault.open(Purpose::ApiClient, host, sealed);
+        let opened: Option<Session> = self
+            .api_clients
+            .vault
+            .open(Purpose::ApiClient, host, sealed);
         let session = opened
             .filter(Session::is_programs)
             .ok_or("it is no session that was made for this host")?;
