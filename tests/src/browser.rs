@@ -30,6 +30,26 @@ pub enum Task<'a> {
     Pages(&'a [Page]),
 }
 
+impl Task<'_> {
+    /// Returns the task as `tests/peers/browser.mjs` reads it.
+    fn to_json(&self, scene: &Scene) -> Result<Value> {
+        Ok(match self {
+            Self::Terminal(user) => {
+                json!({"kind": "terminal", "user": user.name, "password": user.password})
+            }
+            Self::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
+            Self::Refusal => json!({"kind": "refusal"}),
+            Self::Pages(pages) => {
+                let folder = target_folder()?.join("pages").join(scene.kind.name());
+                std::fs::create_dir_all(&folder)?;
+                let page = |page: &Page| json!({"name": page.name, "path": page.path, "signedIn": page.signed_in});
+                let pages: Vec<Value> = pages.iter().map(page).collect();
+                json!({"kind": "pages", "pages": pages, "folder": folder})
+            }
+        })
+    }
+}
+
 /// A page to look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -41,7 +61,19 @@ pub struct Page {
     pub signed_in: bool,
 }
 
-/// A browser of which there are many.
+/// What a browser is to do, and where.
+pub struct BrowserRun<'a> {
+    /// The address to open.
+    pub url: &'a Url,
+    /// The account to sign in as, if any.
+    pub account: Option<&'a str>,
+    /// What to do then.
+    pub task: Task<'a>,
+    /// Beginning of the screenshot's name.
+    pub name: &'a str,
+}
+
+/// A widely used browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browser {
     /// Over Chrome's own protocol.
@@ -63,46 +95,26 @@ impl Browser {
         }
     }
 
-    /// Opens `url`, signs in as `account` if there is one, does the task, and leaves a screenshot in
+    /// Opens the address, signs in as the account if there is one, does the task, and leaves a screenshot in
     /// `target/screenshots/NAME-BROWSER.png`. Returns what `tests/peers/browser.mjs` reports.
     ///
     /// # Errors
     /// When the browser does not reach the end of its task.
-    pub async fn perform(
-        self,
-        scene: &Scene,
-        url: &Url,
-        account: Option<&str>,
-        task: Task<'_>,
-        name: &str,
-    ) -> Result<Value> {
+    pub async fn perform(self, scene: &Scene, run: BrowserRun<'_>) -> Result<Value> {
         let folder = scene.folder().join(self.name());
         let profile = folder.join("profile");
         std::fs::create_dir_all(&profile)?;
         std::fs::write(folder.join("browser.mjs"), PROGRAM)?;
         std::os::unix::fs::symlink(&scene.installed.node_modules, folder.join("node_modules"))?;
         let report = folder.join("report.json");
-        let task = match task {
-            Task::Terminal(user) => {
-                json!({"kind": "terminal", "user": user.name, "password": user.password})
-            }
-            Task::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
-            Task::Refusal => json!({"kind": "refusal"}),
-            Task::Pages(pages) => {
-                let folder = target_folder()?.join("pages").join(scene.body.name());
-                std::fs::create_dir_all(&folder)?;
-                let page = |page: &Page| json!({"name": page.name, "path": page.path, "signedIn": page.signed_in});
-                let pages: Vec<Value> = pages.iter().map(page).collect();
-                json!({"kind": "pages", "pages": pages, "folder": folder})
-            }
-        };
         let (browser, executable) = match self {
             Self::Chromium => ("chrome", &scene.installed.chromium),
             Self::Firefox => ("firefox", &scene.installed.firefox),
         };
         let order = json!({
-            "browser": browser, "executable": executable, "profile": profile, "url": url.as_str(), "account": account,
-            "task": task, "screenshot": screenshot(name, self)?, "report": report,
+            "browser": browser, "executable": executable, "profile": profile, "url": run.url.as_str(),
+            "account": run.account, "task": run.task.to_json(scene)?, "screenshot": screenshot(run.name, self)?,
+            "report": report,
         });
         let mut command = Command::new(&scene.installed.node);
         command

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use crate::socket::{next_payload, send_text};
-use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
+use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, UserAgent, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
@@ -39,6 +39,53 @@ pub enum Reached {
     Tls(IpAddr),
 }
 
+/// How Cockpit's web service is started.
+pub struct CockpitSetup<'a> {
+    /// How it is reached.
+    pub reached: &'a Reached,
+    /// The port on which it listens.
+    pub port: Port,
+    /// Its `cockpit.conf`.
+    pub conf: &'a str,
+}
+
+impl Reached {
+    fn address(&self) -> IpAddr {
+        match self {
+            Self::Plain | Self::ForTlsProxy => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Self::Tls(address) => *address,
+        }
+    }
+
+    fn option(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain => Some("--no-tls"),
+            Self::ForTlsProxy => Some("--for-tls-proxy"),
+            Self::Tls(_) => None,
+        }
+    }
+}
+
+impl CockpitSetup<'_> {
+    fn command(&self, folder: &Path) -> Result<Command> {
+        let program = PROGRAMS.into_iter().find(|path| Path::new(path).exists());
+        let program = program.context("Cockpit is not installed: run tests/setup.sh")?;
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"])
+            // Changing the user clears the signal that ends the program with the test, so it is set again.
+            .args(["--pdeathsig", "KILL", "--", program])
+            .args(self.reached.option())
+            .arg("--address")
+            .arg(self.reached.address().to_string())
+            .arg("--port")
+            .arg(self.port.number().to_string())
+            .env("XDG_CONFIG_DIRS", folder)
+            .current_dir("/");
+        Ok(command)
+    }
+}
+
 /// Cockpit's web service. Dropping it stops it.
 #[derive(Debug)]
 pub struct Cockpit {
@@ -48,64 +95,43 @@ pub struct Cockpit {
 }
 
 impl Cockpit {
-    /// Starts Cockpit on a reserved port with this `cockpit.conf` and waits until it answers.
+    /// Starts Cockpit over plain HTTP on a reserved port with this `cockpit.conf` and waits until it answers.
     ///
     /// # Errors
-    /// When this is not root, or Cockpit is not installed or does not start.
+    /// Returns an error when the caller is not root, or Cockpit is not installed or does not start.
     pub async fn start(port: Port, conf: &str, logs: &Path, dialer: &Dialer) -> Result<Self> {
-        Self::start_as(&Reached::Plain, port, conf, logs, dialer).await
+        let reached = &Reached::Plain;
+        let setup = CockpitSetup {
+            reached,
+            port,
+            conf,
+        };
+        Self::start_as(setup, logs, dialer).await
     }
 
-    /// [`Cockpit::start`], reached in a certain way.
+    /// Starts Cockpit with this setup and waits until it answers.
     ///
     /// # Errors
-    /// As [`Cockpit::start`].
-    pub async fn start_as(
-        reached: &Reached,
-        port: Port,
-        conf: &str,
-        logs: &Path,
-        dialer: &Dialer,
-    ) -> Result<Self> {
+    /// See [`Cockpit::start`].
+    pub async fn start_as(setup: CockpitSetup<'_>, logs: &Path, dialer: &Dialer) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "Cockpit has to run as `{ACCOUNT}`, and only root can do that: run the tests as root"
         );
-        let program = PROGRAMS.into_iter().find(|path| Path::new(path).exists());
-        let program = program.context("Cockpit is not installed: run tests/setup.sh")?;
-        let folder = configuration_folder(conf)?;
-        let address = match reached {
-            Reached::Plain | Reached::ForTlsProxy => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            Reached::Tls(address) => *address,
-        };
-        let mode = match reached {
-            Reached::Plain => Some("--no-tls"),
-            Reached::ForTlsProxy => Some("--for-tls-proxy"),
-            Reached::Tls(_) => {
-                write_certificate(folder.path())?;
-                None
-            }
-        };
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"])
-            // Changing the user forgets the order to die with the test, so it is given again.
-            .args(["--pdeathsig", "KILL", "--", program])
-            .args(mode)
-            .arg("--address")
-            .arg(address.to_string())
-            .arg("--port")
-            .arg(port.number().to_string())
-            .env("XDG_CONFIG_DIRS", folder.path())
-            .current_dir("/");
+        let folder = configuration_folder(setup.conf)?;
+        if matches!(setup.reached, Reached::Tls(_)) {
+            write_certificate(folder.path())?;
+        }
+        let command = setup.command(folder.path())?;
+        let (address, port) = (setup.reached.address(), setup.port.number());
         let mut process = Process::start("cockpit", &command, logs)?;
-        // Even one with TLS answers this without.
-        let ping = Url::parse(&format!("http://{address}:{}/ping", port.number()))?;
+        // Cockpit answers this address without TLS in every mode.
+        let ping = Url::parse(&format!("http://{address}:{port}/ping"))?;
         eventually("Cockpit answers", Duration::from_secs(20), async || {
             process.ensure_running()?;
             if !address.is_loopback() {
-                // Visitors of the tests know no other addresses.
-                TcpStream::connect((address, port.number())).await?;
+                // The dialer of the tests connects to loopback only.
+                TcpStream::connect((address, port)).await?;
                 return Ok(());
             }
             let request = http::Request::get(ping.path()).body(Bytes::new())?;
@@ -116,7 +142,7 @@ impl Cockpit {
         Ok(Self {
             _process: process,
             folder,
-            _port: port,
+            _port: setup.port,
         })
     }
 
@@ -157,7 +183,7 @@ fn write_certificate(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-impl Visitor {
+impl UserAgent {
     /// Cockpit's own login, below `base`; its cookie goes to this visitor's jar.
     ///
     /// # Errors

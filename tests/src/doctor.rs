@@ -109,7 +109,7 @@ impl Diagnosis {
 ///
 /// # Errors
 /// When it does not.
-pub fn ensure_told(finding: &Value, words: &[&str]) -> Result<()> {
+pub fn ensure_mentions(finding: &Value, words: &[&str]) -> Result<()> {
     ensure!(
         finding["seen"].is_string(),
         "what a person sees is not told: {finding:#}"

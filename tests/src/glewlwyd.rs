@@ -17,7 +17,8 @@ use url::Url;
 
 use crate::stub::{Answer, Stub};
 use crate::{
-    Dialer, Installed, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of,
+    Dialer, Installed, Port, Process, Registration, Response, Scene, UserAgent, eventually,
+    output_of,
 };
 
 /// Debian's statements that make an empty database with an administrator, below the folder of its packages.
@@ -67,7 +68,7 @@ impl Glewlwyd {
         let relay = relay_to(scene.dialer.clone(), origin.clone()).await?;
         let mut administrator = Api {
             address: address.clone(),
-            visitor: scene.visitor(),
+            user_agent: scene.user_agent(),
         };
         eventually("Glewlwyd answers", Duration::from_secs(20), async || {
             process.ensure_running()?;
@@ -115,36 +116,36 @@ impl Glewlwyd {
     /// When the way does not lead to Glewlwyd and back.
     pub async fn sign_in(
         &self,
-        visitor: &mut Visitor,
+        user_agent: &mut UserAgent,
         url: &Url,
         account: &str,
     ) -> Result<(Url, Response)> {
-        let mut authorize = visitor.way_to(&self.issuer(), url).await?;
+        let mut authorize = user_agent.way_to(&self.issuer(), url).await?;
         // What its page does with a script.
         let mut api = Api {
             address: self.address.clone(),
-            visitor: visitor.clone(),
+            user_agent: user_agent.clone(),
         };
         api.sign_in(account, PASSWORD).await?;
         let granted = json!({"scope": "openid email profile offline_access"});
         api.send(Method::PUT, &format!("/auth/grant/{CLIENT}"), &granted)
             .await?;
         authorize.query_pairs_mut().append_key_only("g_continue");
-        *visitor = api.visitor;
-        visitor.follow(&authorize).await
+        *user_agent = api.user_agent;
+        user_agent.follow(&authorize).await
     }
 
     /// Ends the visitor's session at Glewlwyd, which tells the proxy through its back channel.
     ///
     /// # Errors
     /// When there is no session.
-    pub async fn end_session(&self, visitor: &mut Visitor) -> Result<()> {
+    pub async fn end_session(&self, user_agent: &mut UserAgent) -> Result<()> {
         let url = Url::parse(&self.issuer())?;
-        let cookies = visitor.cookie_pairs(&url);
+        let cookies = user_agent.cookie_pairs(&url);
         let session = cookies.into_iter().find(|(name, _)| name == SESSION_COOKIE);
         let (_, session) = session.context("Glewlwyd has set its session's cookie")?;
         let url = Url::parse(&format!("{}/session/{session}/", self.issuer()))?;
-        let answer = visitor.send(Method::DELETE, &url, HeaderMap::new(), Bytes::new());
+        let answer = user_agent.send(Method::DELETE, &url, HeaderMap::new(), Bytes::new());
         answer.await?.expect(200).map(drop)
     }
 }
@@ -152,7 +153,7 @@ impl Glewlwyd {
 /// Glewlwyd's own interface, which its pages use.
 struct Api {
     address: String,
-    visitor: Visitor,
+    user_agent: UserAgent,
 }
 
 impl Api {
@@ -170,7 +171,7 @@ impl Api {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         let answer = self
-            .visitor
+            .user_agent
             .send(method, &url, headers, Bytes::from(body.to_string()))
             .await?;
         answer

@@ -57,9 +57,13 @@ pub enum Told {
     Nothing,
 }
 
-/// The proxy's public hosts, as the provider needs them.
-pub(crate) struct Origins {
-    /// Their addresses; the first gets the back-channel logouts.
+/// The proxy, as the provider knows it.
+pub(crate) struct Registered {
+    /// Connects to the provider.
+    pub(crate) dialer: Dialer,
+    /// The secret of the proxy's clients.
+    pub(crate) client_secret: String,
+    /// The addresses of the proxy's public hosts; the first gets the back-channel logouts.
     pub(crate) addresses: Vec<String>,
     /// File with the authority of their certificates.
     pub(crate) authority: PathBuf,
@@ -74,9 +78,7 @@ pub struct Provider {
     port: Port,
     folder: PathBuf,
     logs: PathBuf,
-    dialer: Dialer,
-    client_secret: String,
-    origins: Origins,
+    proxy: Registered,
     process: Option<Process>,
 }
 
@@ -89,9 +91,7 @@ impl Provider {
         folder: &Path,
         logs: &Path,
         installed: &Installed,
-        dialer: Dialer,
-        client_secret: &str,
-        origins: Origins,
+        proxy: Registered,
     ) -> Result<Self> {
         let folder = folder.join("provider");
         std::fs::create_dir(&folder)?;
@@ -104,9 +104,7 @@ impl Provider {
             port: Port::reserve()?,
             folder,
             logs: logs.to_owned(),
-            dialer,
-            client_secret: client_secret.to_owned(),
-            origins,
+            proxy,
             process: None,
         })
     }
@@ -128,9 +126,9 @@ impl Provider {
             .current_dir(&self.folder)
             .env("NODE_ENV", "test")
             .env("PORT", self.port.number().to_string())
-            .env("CLIENT_SECRET", &self.client_secret)
-            .env("ORIGINS", json!(self.origins.addresses).to_string())
-            .env("AUTHORITY", &self.origins.authority)
+            .env("CLIENT_SECRET", &self.proxy.client_secret)
+            .env("ORIGINS", json!(self.proxy.addresses).to_string())
+            .env("AUTHORITY", &self.proxy.authority)
             .env("SETTINGS", self.settings.to_string());
         let mut process = Process::start("provider", &command, &self.logs)?;
         eventually(
@@ -254,6 +252,6 @@ impl Provider {
             .method(method)
             .uri(url.path())
             .body(body)?;
-        self.dialer.exchange(&url, request).await?.expect(200)
+        self.proxy.dialer.exchange(&url, request).await?.expect(200)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{Body, Scene};
+use crate::{ProxyKind, Scene};
 
 /// No scenario takes longer; it is ended then, so that its logs are kept. The test runner's own limit is above this.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -15,10 +15,10 @@ const LIMIT: Duration = Duration::from_secs(150);
 /// The scenario's, after printing the ends of the logs.
 pub fn run(
     name: &str,
-    body: Body,
+    kind: ProxyKind,
     scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
-    run_for(LIMIT, name, body, scenario)
+    run_for(LIMIT, name, kind, scenario)
 }
 
 /// The same for a scenario that may take this long.
@@ -28,10 +28,10 @@ pub fn run(
 pub fn run_for(
     limit: Duration,
     name: &str,
-    body: Body,
+    kind: ProxyKind,
     scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
-    let mut scene = Scene::new(name, body)?;
+    let mut scene = Scene::new(name, kind)?;
     let result = in_runtime(limit, async {
         scene.provider.start(&scene.installed).await?;
         scenario(&mut scene).await
@@ -46,7 +46,7 @@ pub fn run_for(
 ///
 /// # Errors
 /// The scenario's.
-pub fn run_bodiless(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+pub fn run_without_proxy(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     in_runtime(LIMIT, scenario())
 }
 

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::body::Start;
 use crate::installed::target_folder;
-use crate::provider::Origins;
+use crate::provider::Registered;
+use crate::proxy::Start;
 use crate::{
-    Body, Certificate, Dialer, Installed, Port, Provider, Proxy, Route, Secrets, Settings, Visitor,
-    output_of,
+    Certificate, Dialer, Installed, Port, Provider, Proxy, ProxyKind, Route, Secrets, Settings,
+    UserAgent, output_of,
 };
 
 /// Public host of most scenarios.
@@ -51,8 +51,8 @@ impl Registration {
 
 /// Folder, logs, certificate, secrets, public port and provider of one scenario.
 pub struct Scene {
-    /// The body that the scenario is about.
-    pub body: Body,
+    /// The proxy that the scenario runs against.
+    pub kind: ProxyKind,
     /// The programs.
     pub installed: Installed,
     /// The OpenID provider; running, unless the scenario stops it.
@@ -81,15 +81,15 @@ impl Scene {
     ///
     /// # Errors
     /// When a peer or a built program is missing.
-    pub fn new(name: &str, body: Body) -> Result<Self> {
+    pub fn new(name: &str, kind: ProxyKind) -> Result<Self> {
         let installed = Installed::locate()?;
         let folder = tempfile::Builder::new().prefix("jetway-test-").tempdir()?;
-        let logs = log_folder(&format!("{name}-{}", body.name()))?;
+        let logs = log_folder(&format!("{name}-{}", kind.name()))?;
         let certificate = Certificate::create(folder.path(), &HOSTS)?;
         let dialer = Dialer::new(certificate.authority.clone());
         let secrets = Secrets::draw()?;
         let public = Port::reserve()?;
-        let clients = HOSTS
+        let addresses = HOSTS
             .iter()
             .map(|host| format!("https://{host}:{}", public.number()))
             .collect();
@@ -97,15 +97,15 @@ impl Scene {
             folder.path(),
             &logs,
             &installed,
-            dialer.clone(),
-            &secrets.client,
-            Origins {
-                addresses: clients,
+            Registered {
+                dialer: dialer.clone(),
+                client_secret: secrets.client.clone(),
+                addresses,
                 authority: certificate.authority_file.clone(),
             },
         )?;
         Ok(Self {
-            body,
+            kind,
             installed,
             provider,
             registration: None,
@@ -122,28 +122,28 @@ impl Scene {
         })
     }
 
-    /// Starts the scene's body with these routes on the public port.
+    /// Starts the scene's proxy with these routes on the public port.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn serve(&self, routes: &[Route]) -> Result<Proxy> {
-        self.serve_at(self.body, self.public.number(), routes).await
+        self.serve_at(self.kind, self.public.number(), routes).await
     }
 
-    /// Starts a body with these routes on some port; the public addresses keep the public port.
+    /// Starts a proxy with these routes on a given port; the public addresses keep the public port.
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn serve_at(&self, body: Body, listen: u16, routes: &[Route]) -> Result<Proxy> {
-        self.start(body, listen, routes, false).await
+    pub async fn serve_at(&self, kind: ProxyKind, listen: u16, routes: &[Route]) -> Result<Proxy> {
+        self.start(kind, listen, routes, false).await
     }
 
-    /// Starts the scene's body with these routes on the public port, such that [`Scene::reload`] can change them.
+    /// Starts the scene's proxy with these routes on the public port, so that [`Scene::reload`] can change them.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn serve_reloadable(&self, routes: &[Route]) -> Result<Proxy> {
-        self.start(self.body, self.public.number(), routes, true)
+        self.start(self.kind, self.public.number(), routes, true)
             .await
     }
 
@@ -152,28 +152,35 @@ impl Scene {
     /// # Errors
     /// When they cannot be written.
     pub fn reload(&self, proxy: &Proxy, routes: &[Route]) -> Result<()> {
-        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        let folder = self.folder_of(proxy.kind, proxy.listen)?;
         let file = self.write_file(&folder, proxy.listen, routes)?;
         let variables = self.environment();
-        proxy.reload(&self.start_of(&folder, &file, &variables, proxy.listen, true))
+        let start = Start {
+            reloadable: true,
+            ..self.start_of(&folder, &file, &variables, proxy.listen)
+        };
+        proxy.reload(&start)
     }
 
     async fn start(
         &self,
-        body: Body,
+        kind: ProxyKind,
         listen: u16,
         routes: &[Route],
         reloadable: bool,
     ) -> Result<Proxy> {
-        let folder = self.folder_of(body, listen)?;
+        let folder = self.folder_of(kind, listen)?;
         let file = self.write_file(&folder, listen, routes)?;
         let variables = self.environment();
-        let start = self.start_of(&folder, &file, &variables, listen, reloadable);
-        body.start(&start).await
+        let start = Start {
+            reloadable,
+            ..self.start_of(&folder, &file, &variables, listen)
+        };
+        kind.start(&start).await
     }
 
-    fn folder_of(&self, body: Body, listen: u16) -> Result<PathBuf> {
-        let folder = self.folder.path().join(format!("{}-{listen}", body.name()));
+    fn folder_of(&self, kind: ProxyKind, listen: u16) -> Result<PathBuf> {
+        let folder = self.folder.path().join(format!("{}-{listen}", kind.name()));
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }
@@ -184,7 +191,6 @@ impl Scene {
         file: &'a Path,
         variables: &'a [(String, String)],
         listen: u16,
-        reloadable: bool,
     ) -> Start<'a> {
         Start {
             installed: &self.installed,
@@ -195,7 +201,7 @@ impl Scene {
             open_files: self.open_files,
             dialer: &self.dialer,
             listen,
-            reloadable,
+            reloadable: false,
         }
     }
 
@@ -204,7 +210,7 @@ impl Scene {
     /// # Errors
     /// When it cannot be written.
     pub fn rewrite(&self, proxy: &Proxy, routes: &[Route]) -> Result<PathBuf> {
-        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        let folder = self.folder_of(proxy.kind, proxy.listen)?;
         self.write_file(&folder, proxy.listen, routes)
     }
 
@@ -263,8 +269,8 @@ impl Scene {
 
     /// Somebody who has never been here.
     #[must_use]
-    pub fn visitor(&self) -> Visitor {
-        Visitor::new(self.dialer.clone())
+    pub fn user_agent(&self) -> UserAgent {
+        UserAgent::new(self.dialer.clone())
     }
 
     /// The authority that has signed the proxy's certificate, in PEM.

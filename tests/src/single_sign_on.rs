@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use url::Url;
 
-use crate::{ALICE, BOB, Browser, COCKPIT, Response, Route, Scene, Task, Visitor};
+use crate::{ALICE, BOB, Browser, BrowserRun, COCKPIT, Response, Route, Scene, Task, UserAgent};
 
 /// What Cockpit's login page sends for a token.
 pub const DUMMY: &str = "Bearer sso";
@@ -33,7 +33,7 @@ impl Route {
     }
 }
 
-impl Visitor {
+impl UserAgent {
     /// Signs in at the provider and then at Cockpit, as its login page does. Returns what Cockpit answers to the login.
     ///
     /// # Errors
@@ -89,10 +89,12 @@ impl Person<'_> {
         let report = browser
             .perform(
                 scene,
-                &url,
-                Some(self.account),
-                Task::SingleSignOn(self.user),
-                name,
+                BrowserRun {
+                    url: &url,
+                    account: Some(self.account),
+                    task: Task::SingleSignOn(self.user),
+                    name,
+                },
             )
             .await?;
         let told = |key: &str| report[key].as_str().unwrap_or_default().to_owned();

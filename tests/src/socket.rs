@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
-use crate::{Response, Stream, Visitor};
+use crate::{Response, Stream, UserAgent};
 
 /// A websocket.
 pub type Channel = WebSocketStream<Box<dyn Stream>>;
@@ -53,7 +53,7 @@ impl Upgrade {
     }
 }
 
-impl Visitor {
+impl UserAgent {
     /// What a page's `new WebSocket(url, protocol)` does; `url` has the scheme `https`.
     ///
     /// # Errors

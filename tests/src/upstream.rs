@@ -206,13 +206,13 @@ async fn connection(tcp: TcpStream, acceptor: Option<TlsAcceptor>, app: Arc<App>
 }
 
 /// A body whose end may never come.
-type Body = BoxBody<Bytes, Infallible>;
+type UpstreamBody = BoxBody<Bytes, Infallible>;
 
 async fn answer(
     mut request: Request<Incoming>,
     app: &App,
     tls: Option<SeenTls>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<UpstreamBody>, Infallible> {
     let target = request.uri().to_string();
     let text = format!("{} {} {target}", app.name, request.method());
     let body = Arc::default();
@@ -266,7 +266,7 @@ fn stalled() -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible
         .chain(futures_util::stream::pending())
 }
 
-fn switching_protocols(accept: String) -> Response<Body> {
+fn switching_protocols(accept: String) -> Response<UpstreamBody> {
     let mut response = Response::new(Full::default().boxed());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

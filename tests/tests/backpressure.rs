@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use jetway_tests::{APP, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{APP, Route, Scene, Upstream, eventually, on_both_proxies};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-on_both_bodies!(n_13_a_client_without_a_window_makes_nobody_hoard);
+on_both_proxies!(n_13_a_client_without_a_window_does_not_fill_the_memory);
 
 /// Answers that are asked for at once on one connection.
 const STREAMS: usize = 40;
@@ -23,7 +23,7 @@ const EACH: u64 = 512 * 1024;
 /// Within this time everything that can flow has flowed.
 const SETTLED: Duration = Duration::from_secs(30);
 
-async fn n_13_a_client_without_a_window_makes_nobody_hoard(scene: &mut Scene) -> Result<()> {
+async fn n_13_a_client_without_a_window_does_not_fill_the_memory(scene: &mut Scene) -> Result<()> {
     let innocent = Upstream::start("innocent").await?;
     let endless = Endless::start().await?;
     let routes = [
@@ -69,8 +69,8 @@ async fn n_13_a_client_without_a_window_makes_nobody_hoard(scene: &mut Scene) ->
         written < EACH * STREAMS as u64,
         "{written} bytes are on their way to a client that reads nothing"
     );
-    let mut visitor = scene.visitor();
-    visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    let mut user_agent = scene.user_agent();
+    user_agent.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
     drop(bodies);
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
-use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(
+on_both_proxies!(
     trusted_proxies_name_the_client,
     the_proxy_protocol_names_the_client,
-    n_18_upstreams_hear_of_the_client_from_trusted_proxies_only,
+    n_18_only_trusted_proxies_name_the_client_to_upstreams,
 );
 
 /// An address of this machine that no other client has.
@@ -110,9 +110,7 @@ async fn trusted_proxies_name_the_client(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn n_18_upstreams_hear_of_the_client_from_trusted_proxies_only(
-    scene: &mut Scene,
-) -> Result<()> {
+async fn n_18_only_trusted_proxies_name_the_client_to_upstreams(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let routes = [Route::new(APP, &upstream.address()).public()];
     let near = scene.dialer.coming_from(NEAR);

@@ -169,7 +169,7 @@ fn a_file_for_pomerium_is_read_and_reported() -> Result<()> {
 }
 
 #[test]
-fn mistakes_are_told_all_at_once_with_their_places() -> Result<()> {
+fn mistakes_are_reported_all_at_once_with_their_places() -> Result<()> {
     let desk = Desk::new()?;
     let report = desk
         .run(&["check", "-c", "mistaken.yaml"])?

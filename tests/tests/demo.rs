@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, Visitor,
-    eventually, output_of, run_bodiless,
+    ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, UserAgent,
+    eventually, output_of, run_without_proxy,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -84,13 +84,13 @@ impl Demo {
         })
     }
 
-    fn visitor(&self) -> Visitor {
-        Visitor::new(self.dialer.clone())
+    fn user_agent(&self) -> UserAgent {
+        UserAgent::new(self.dialer.clone())
     }
 
     /// Signs in at the demo provider and returns what the application then shows.
-    async fn sign_in(&self, visitor: &mut Visitor, account: &str) -> Result<Response> {
-        let (page, shown) = visitor.follow(&self.url).await?;
+    async fn sign_in(&self, client: &mut UserAgent, account: &str) -> Result<Response> {
+        let (page, shown) = client.follow(&self.url).await?;
         let shown = shown.expect(200)?.text();
         ensure!(
             page.host_str() == Some("idp.localhost"),
@@ -103,7 +103,7 @@ impl Demo {
         let request = between(&shown, "name=\"request\" value=\"", "\"")
             .context("the form names the sign-in")?;
         let fields = [("request", request), ("account", account)];
-        let answer = visitor
+        let answer = client
             .post_form(&page.join("/authorize")?, &fields)
             .await?
             .expect(303)?;
@@ -112,7 +112,7 @@ impl Demo {
                 .header("location")
                 .context("the provider redirects")?,
         )?;
-        Ok(visitor.follow(&callback).await?.1)
+        Ok(client.follow(&callback).await?.1)
     }
 }
 
@@ -143,11 +143,11 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 
 #[test]
 fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let mut demo = Demo::start(true).await?;
         let user = UnixUser::create()?;
 
-        let mut alice = demo.visitor();
+        let mut alice = demo.user_agent();
         let page = demo.sign_in(&mut alice, ALICE).await?.expect(200)?.text();
         ensure!(
             page.contains("login-user-input"),
@@ -159,9 +159,11 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
             format!("{}\n", user.name)
         );
 
-        demo.sign_in(&mut demo.visitor(), BOB).await?.expect(200)?;
+        demo.sign_in(&mut demo.user_agent(), BOB)
+            .await?
+            .expect(200)?;
 
-        let mut mallory = demo.visitor();
+        let mut mallory = demo.user_agent();
         let page = demo
             .sign_in(&mut mallory, MALLORY)
             .await?
@@ -197,8 +199,8 @@ fn demo_accounts() -> Result<Vec<String>> {
 }
 
 #[test]
-fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
-    run_bodiless(async || {
+fn single_sign_on_needs_no_password() -> Result<()> {
+    run_without_proxy(async || {
         // As `make demo` starts it for root.
         let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
         let said = demo.process.log();
@@ -209,23 +211,23 @@ fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
         );
 
         for account in [ALICE, BOB] {
-            let mut visitor = demo.visitor();
-            let page = demo.sign_in(&mut visitor, account).await?.expect(200)?;
+            let mut client = demo.user_agent();
+            let page = demo.sign_in(&mut client, account).await?.expect(200)?;
             ensure!(
                 page.text().contains("/.pomerium/cockpit/token"),
                 "Cockpit's login page goes on by itself: {}",
                 page.text()
             );
-            let login = visitor
+            let login = client
                 .try_to_log_in_to_cockpit(&demo.url, "Bearer sso")
                 .await?;
             login.expect(200)?;
             assert_eq!(
-                visitor.run_in_cockpit(&demo.url, "id -un").await?,
+                client.run_in_cockpit(&demo.url, "id -un").await?,
                 format!("{user}\n")
             );
         }
-        demo.sign_in(&mut demo.visitor(), MALLORY)
+        demo.sign_in(&mut demo.user_agent(), MALLORY)
             .await?
             .expect(403)?;
 
@@ -241,13 +243,13 @@ fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
 }
 
 #[test]
-fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
-    run_bodiless(async || {
+fn the_password_is_one_flag_away_and_public_addresses_get_no_shell() -> Result<()> {
+    run_without_proxy(async || {
         let mut demo = Demo::start_with(true, &["--password"]).await?;
         let said = demo.process.log();
         ensure!(said.contains("Cockpit's own login page"), "{said}");
         let user = UnixUser::create()?;
-        let mut alice = demo.visitor();
+        let mut alice = demo.user_agent();
         demo.sign_in(&mut alice, ALICE).await?.expect(200)?;
         alice.log_in_to_cockpit(&demo.url, &user).await?;
         demo.process.terminate();
@@ -266,7 +268,7 @@ fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
 
 #[test]
 fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let demo = Demo::start(false).await?;
         let said = demo.process.log();
         ensure!(
@@ -274,7 +276,7 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
             "{said}"
         );
         ensure!(said.contains("COCKPIT_URL="), "{said}");
-        demo.sign_in(&mut demo.visitor(), ALICE)
+        demo.sign_in(&mut demo.user_agent(), ALICE)
             .await?
             .expect(503)?;
         Ok(())
@@ -284,7 +286,7 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
 /// The demo provider is in the demo alone: its pages are in no other program.
 #[test]
 fn the_proxy_itself_has_no_provider() -> Result<()> {
-    const ON_EACH_PAGE: &[u8] = b"Anybody can sign in as anybody here";
+    const ON_EACH_PAGE: &[u8] = b"Anyone can sign in as any account here";
     let installed = Installed::locate()?;
     for (program, expected) in [
         (installed.jetway()?.to_owned(), false),
@@ -328,7 +330,7 @@ fn make_demo(arguments: &str) -> Result<(bool, String)> {
 }
 
 #[test]
-fn a_taken_port_is_told_before_anything_is_built() -> Result<()> {
+fn a_taken_port_is_reported_before_anything_is_built() -> Result<()> {
     let held = TcpListener::bind("127.0.0.1:0")?;
     let held_port = held.local_addr()?.port();
     let (free, other) = (Port::reserve()?, Port::reserve()?);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::differential::{Plan, compare};
-use jetway_tests::{Body, Scene, run_for};
+use jetway_tests::{ProxyKind, Scene, run_for};
 
 /// Conversations in all, and with one configuration.
 const CASES: usize = 400;
@@ -18,7 +18,7 @@ fn the_host_answers_as_envoy_does() -> Result<()> {
     run_for(
         Duration::from_secs(20 + plan.cases() as u64),
         "the_host_answers_as_envoy_does",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let found = compare(scene, &mut plan).await?;
             ensure!(

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    Body, COCKPIT, Cockpit, Diagnosis, Port, Reached, Route, Scene, ensure_told, run,
+    COCKPIT, Cockpit, CockpitSetup, Diagnosis, Port, ProxyKind, Reached, Route, Scene,
+    ensure_mentions, run,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,8 +72,12 @@ impl Row {
         if let Some(key) = self.key {
             route = route.key(key);
         }
-        let cockpit =
-            Cockpit::start_as(&self.reached, port, &self.conf, scene.logs(), &scene.dialer).await?;
+        let setup = CockpitSetup {
+            reached: &self.reached,
+            port,
+            conf: &self.conf,
+        };
+        let cockpit = Cockpit::start_as(setup, scene.logs(), &scene.dialer).await?;
         let conf = cockpit.conf().display().to_string();
         let answer =
             Diagnosis::make(scene, &[route], vec!["--cockpit-conf".to_owned(), conf]).await?;
@@ -80,7 +85,7 @@ impl Row {
             None => answer.expect_good(check),
             Some(told) => {
                 let told: Vec<&str> = told.iter().map(String::as_str).collect();
-                ensure_told(answer.expect_failure(check)?, &told)
+                ensure_mentions(answer.expect_failure(check)?, &told)
             }
         }
     }
@@ -103,7 +108,7 @@ async fn examine_all(scene: &Scene, check: &str, rows: Vec<Row>) -> Result<()> {
 fn what_works_with_cockpit_is_left_in_peace() -> Result<()> {
     run(
         "what_works_with_cockpit_is_left_in_peace",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let public = scene.url(COCKPIT, "")?.origin().ascii_serialization();
             let socket = public.replace("https:", "wss:");
@@ -139,7 +144,7 @@ fn what_works_with_cockpit_is_left_in_peace() -> Result<()> {
 fn a_wrong_origin_is_named() -> Result<()> {
     run(
         "a_wrong_origin_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let public = scene.url(COCKPIT, "")?.origin().ascii_serialization();
             let authority = scene.authority(COCKPIT);
@@ -184,7 +189,7 @@ fn a_wrong_origin_is_named() -> Result<()> {
 fn a_route_without_websockets_is_named() -> Result<()> {
     run(
         "a_route_without_websockets_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let conf = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
             let port = Port::reserve()?;
@@ -192,7 +197,7 @@ fn a_route_without_websockets_is_named() -> Result<()> {
                 Route::new(COCKPIT, &format!("http://127.0.0.1:{}", port.number())).preserve_host();
             let _cockpit = Cockpit::start(port, conf, scene.logs(), &scene.dialer).await?;
             let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("cockpit-websockets")?,
                 &["allow_websockets: true", "Connection failed"],
             )
@@ -202,10 +207,10 @@ fn a_route_without_websockets_is_named() -> Result<()> {
 
 /// Cockpit's file is right, and the route or the listener tells Cockpit something else.
 #[test]
-fn what_jetway_itself_tells_wrongly_is_named() -> Result<()> {
+fn wrong_headers_of_jetway_itself_are_named() -> Result<()> {
     run(
         "what_jetway_itself_tells_wrongly_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let header = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
             Row::new(header, true)
@@ -239,7 +244,7 @@ fn what_jetway_itself_tells_wrongly_is_named() -> Result<()> {
 fn lost_upgrade_headers_are_named() -> Result<()> {
     run(
         "lost_upgrade_headers_are_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let port = Port::reserve()?;
             let conf = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
@@ -255,7 +260,7 @@ fn lost_upgrade_headers_are_named() -> Result<()> {
             });
             let route = Route::new(COCKPIT, &address).websockets().preserve_host();
             let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("cockpit-upgrade")?,
                 &[
                     "400",
@@ -292,7 +297,7 @@ async fn without_upgrades(mut client: TcpStream, port: u16) -> Result<()> {
 fn a_cockpit_that_wants_https_is_named() -> Result<()> {
     run(
         "a_cockpit_that_wants_https_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let address = own_address()?;
             for keeps_host in [true, false] {
@@ -302,21 +307,19 @@ fn a_cockpit_that_wants_https_is_named() -> Result<()> {
                 if keeps_host {
                     route = route.preserve_host();
                 }
-                let _cockpit = Cockpit::start_as(
-                    &Reached::Tls(address),
+                let setup = CockpitSetup {
+                    reached: &Reached::Tls(address),
                     port,
-                    "",
-                    scene.logs(),
-                    &scene.dialer,
-                )
-                .await?;
+                    conf: "",
+                };
+                let _cockpit = Cockpit::start_as(setup, scene.logs(), &scene.dialer).await?;
                 let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
                 let seen = if keeps_host {
                     "ERR_TOO_MANY_REDIRECTS"
                 } else {
                     "leaves this proxy"
                 };
-                ensure_told(
+                ensure_mentions(
                     answer.expect_failure("cockpit-https")?,
                     &[
                         seen,
@@ -341,10 +344,10 @@ fn own_address() -> Result<IpAddr> {
 }
 
 #[test]
-fn logins_to_other_machines_and_unknown_visitors_are_warned_of() -> Result<()> {
+fn logins_to_other_machines_and_unmapped_users_are_warned_of() -> Result<()> {
     run(
         "logins_to_other_machines_and_unknown_visitors_are_warned_of",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let good = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n";
             let bad = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Real-IP\n";
@@ -379,7 +382,7 @@ fn logins_to_other_machines_and_unknown_visitors_are_warned_of() -> Result<()> {
 fn missing_single_sign_on_is_named() -> Result<()> {
     run(
         "missing_single_sign_on_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let header = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
             let oauth = "[OAuth]\nURL = /.pomerium/cockpit/token\n";
@@ -427,7 +430,7 @@ fn missing_single_sign_on_is_named() -> Result<()> {
 fn working_single_sign_on_is_left_in_peace() -> Result<()> {
     run(
         "working_single_sign_on_is_left_in_peace",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let folder = tempfile::tempdir()?;
             let path = folder.path().join("session");

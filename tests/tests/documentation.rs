@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jetway_tests::{
-    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_bodiless,
+    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_without_proxy,
 };
 use tempfile::TempDir;
 
@@ -32,6 +32,8 @@ enum How {
     OnCockpitsMachine(&'static str),
     /// Where systemd runs: `systemd.rs` does, with everything else of the guide.
     UnderSystemd,
+    /// In the operator's folder; it refuses, and standard error has this text.
+    Refuses(&'static str),
     /// In the operator's folder; it leaves this file.
     Writes(&'static str),
     /// In the operator's folder; it serves until it is told to stop, after printing this.
@@ -70,6 +72,11 @@ const COMMANDS: &[(&str, How)] = &[
     (
         "JETWAY_FILTER_WASM=$PWD/target/module/wasm32-wasip1/module/jetway_filter.wasm cargo test --release -p jetway-tests --test sign_in",
         How::Builds,
+    ),
+    // Without a terminal.
+    (
+        "jetway init",
+        How::Refuses("these options are missing: --host"),
     ),
     ("jetway keygen", How::Prints("cookie_secret: ")),
     (
@@ -152,7 +159,7 @@ fn every_command_is_known() {
 
 #[test]
 fn the_commands_of_an_operator_work() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let place = Place::prepare()?;
         for (command, how) in COMMANDS {
             if *command == SIGN_ON {
@@ -160,6 +167,7 @@ fn the_commands_of_an_operator_work() -> Result<()> {
             }
             let result = match how {
                 How::Finds(text) => place.finds(command, text),
+                How::Refuses(text) => place.refuses(command, text),
                 How::OnCockpitsMachine(text) => place.on_cockpits_machine(command, text),
                 How::Prints(text) => place.prints(command, place.folder.path(), text),
                 How::PrintsAtHome(text) => place.prints(command, &home(), text),
@@ -175,7 +183,7 @@ fn the_commands_of_an_operator_work() -> Result<()> {
 
 #[test]
 fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let place = Place::prepare()?;
         let said = place.demo("make demo", &[], &[]).await?;
         ensure!(said.contains("without a second password"), "{said}");
@@ -268,6 +276,7 @@ impl Place {
     fn shell(&self, command: &str, folder: &Path) -> Command {
         let mut shell = Command::new("bash");
         shell
+            .stdin(Stdio::null())
             .args(["-euc", command])
             .current_dir(folder)
             .env("PATH", &self.path);
@@ -294,6 +303,17 @@ impl Place {
             .split_once("routes:\n")
             .context("the file has routes")?;
         std::fs::write(&file, format!("{top}{route}"))?;
+        Ok(())
+    }
+
+    fn refuses(&self, command: &str, text: &str) -> Result<()> {
+        let output = self.shell(command, self.folder.path()).output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(1) && error.contains(text),
+            "{}: {error}",
+            output.status
+        );
         Ok(())
     }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, Body, Channel, MALLORY, Process, Proxy, Route, Scene, Upstream, eventually,
-    on_both_bodies, run, within,
+    ALICE, APP, Channel, MALLORY, Process, Proxy, ProxyKind, Route, Scene, Upstream, eventually,
+    on_both_proxies, run, within,
 };
 use tokio_tungstenite::tungstenite::Message;
 
-on_both_bodies!(n_14_repeated_refusals_of_one_client_are_summed_up);
+on_both_proxies!(n_14_repeated_refusals_of_one_client_are_summed_up);
 
 /// Far longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -54,7 +54,7 @@ fn a_reader_that_stands_still_stops_nothing() -> Result<()> {
 
 /// Runs the proxy with this standard error through everything that it does and logs.
 fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) -> Result<()> {
-    run(name, Body::Host, async |scene: &mut Scene| {
+    run(name, ProxyKind::Host, async |scene: &mut Scene| {
         let (_kept, errors) = errors()?;
         let upstream = Upstream::start("app").await?;
         // A key that is not used is a warning at each reading of the file.
@@ -75,7 +75,7 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
         })
         .await?;
 
-        let mut alice = scene.visitor();
+        let mut alice = scene.user_agent();
         alice.sign_in(&url, ALICE).await?.1.expect(200)?;
         let mut channel = alice
             .upgrade(&scene.url(APP, "/socket")?, None)
@@ -113,11 +113,11 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
 }
 
 /// Some that are let through, some that are not.
-async fn requests(scene: &Scene, alice: &mut jetway_tests::Visitor) -> Result<()> {
+async fn requests(scene: &Scene, alice: &mut jetway_tests::UserAgent) -> Result<()> {
     let url = scene.url(APP, "/page")?;
     for _ in 0..REQUESTS {
         alice.navigate(&url).await?.expect(200)?;
-        scene.visitor().fetch(&url).await?.expect(401)?;
+        scene.user_agent().fetch(&url).await?.expect(401)?;
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
         .serve(&[Route::new(APP, &upstream.address()).prefix("/app")])
         .await?;
     let nowhere = scene.url(APP, "/nowhere")?;
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     for _ in 0..REFUSALS {
         mallory.navigate(&nowhere).await?.expect(404)?;
     }
@@ -151,13 +151,13 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
     let (told, summed) = counted(&proxy, decided, |line| !line.contains("access:")).await?;
     ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
     // Envoy's own access log has a line for each request, which nothing in the module can change.
-    if proxy.body == Body::Host {
+    if proxy.kind == ProxyKind::Host {
         let logged = |line: &str| line.contains("path=/nowhere");
         let (told, summed) = counted(&proxy, logged, |line| line.contains("access:")).await?;
         ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
     }
     let url = scene.url(APP, "/app")?;
-    let signed_in = scene.visitor().sign_in(&url, ALICE).await?.1;
+    let signed_in = scene.user_agent().sign_in(&url, ALICE).await?.1;
     signed_in.expect(200).map(drop)
 }
 

@@ -9,10 +9,10 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_proxies};
 use tokio::task::JoinSet;
 
-on_both_bodies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
+on_both_proxies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
 
 /// Active and pending requests of a route.
 const LIMIT: usize = 1_024 + 1_024;
@@ -52,8 +52,8 @@ async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work
         .context("a request task failed")???;
     ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
     ensure!(body.contains("too many requests right now"), "{body}");
-    let mut visitor = scene.visitor();
-    let answer = visitor.fetch(&scene.url(APP, "/other")?).await?;
+    let mut user_agent = scene.user_agent();
+    let answer = user_agent.fetch(&scene.url(APP, "/other")?).await?;
     answer
         .expect(200)
         .context("an innocent request to another route")?;
@@ -64,7 +64,7 @@ async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work
     eventually(
         "the route works again",
         Duration::from_secs(30),
-        async || visitor.fetch(&url).await?.expect(200),
+        async || user_agent.fetch(&url).await?.expect(200),
     )
     .await?;
     Ok(())

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, HostileProvider, Response, Route, Scene, Told, Upstream, Visitor, eventually,
-    on_both_bodies, part, seconds,
+    ALICE, APP, BOB, HostileProvider, Response, Route, Scene, Told, Upstream, UserAgent,
+    eventually, on_both_proxies, part, seconds,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
-    n_03_programs_ask_first_and_end_with_the_browser,
-    n_03_a_refused_renewal_ends_the_program,
+on_both_proxies!(
+    n_03_api_clients_need_consent_and_end_with_the_browsers_session,
+    n_03_a_refused_refresh_ends_the_api_clients_session,
     n_02_a_logout_covers_tokens_in_every_worker,
     n_10_forged_logout_tokens_keep_no_good_one_out,
     n_11_forged_tokens_are_limited_for_each_address,
@@ -29,11 +29,13 @@ const PROGRAM: &str = "http://localhost:8899/done";
 /// How long access tokens hold: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
-async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> Result<()> {
+async fn n_03_api_clients_need_consent_and_end_with_the_browsers_session(
+    scene: &mut Scene,
+) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     // A link of another site leads to a question and hands nothing over.
     let question = question(scene, &mut alice).await?;
@@ -46,11 +48,11 @@ async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> 
         (None, None),
     ] {
         let fields = form.borrowed();
-        let answer = answer(&mut alice, &form.action, &fields, origin, site).await?;
+        let answer = answer(&mut alice, &form.action, &fields, (origin, site)).await?;
         let answer = answer.expect(403)?;
         assert!(answer.header("location").is_none());
     }
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&url, BOB).await?.1.expect(200)?;
     let stolen = bob.post_form(&form.action, &form.borrowed()).await?;
     assert!(stolen.expect(400)?.header("location").is_none());
@@ -69,12 +71,12 @@ async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> 
     everywhere(scene, &url, &pomerium(&handed)?, 200).await
 }
 
-async fn n_03_a_refused_renewal_ends_the_program(scene: &mut Scene) -> Result<()> {
+async fn n_03_a_refused_refresh_ends_the_api_clients_session(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     scene.provider.set(&json!({"access_token": LIFE})).await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let headers = pomerium(&hand_over(scene, &mut alice).await?)?;
     // The browser is closed: the program's requests ask the provider.
@@ -103,7 +105,7 @@ struct Tokens {
     provider: HostileProvider,
     _upstream: Upstream,
     _proxy: jetway_tests::Proxy,
-    innocent: Visitor,
+    innocent: UserAgent,
     url: Url,
 }
 
@@ -115,7 +117,7 @@ impl Tokens {
         let upstream = Upstream::start("app").await?;
         let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
         let url = scene.url(APP, "/")?;
-        let mut innocent = scene.visitor();
+        let mut innocent = scene.user_agent();
         innocent.follow(&url).await?.1.expect(200)?;
         Ok(Self {
             provider,
@@ -182,7 +184,7 @@ async fn n_10_forged_logout_tokens_keep_no_good_one_out(scene: &mut Scene) -> Re
     let mut tokens = Tokens::start(scene).await?;
     let url = tokens.url.clone();
     tokens.provider.is(ALICE, json!({}));
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.follow(&url).await?.1.expect(200)?;
     for round in 0..20 {
         let forged: Vec<String> = (0..20)
@@ -239,22 +241,22 @@ async fn n_11_forged_tokens_are_limited_for_each_address(scene: &mut Scene) -> R
 }
 
 /// The page that asks alice about a program, and its address.
-async fn question(scene: &Scene, visitor: &mut Visitor) -> Result<(Url, Response)> {
+async fn question(scene: &Scene, client: &mut UserAgent) -> Result<(Url, Response)> {
     let mut login = scene.url(APP, "/.pomerium/api/v1/login")?;
     login
         .query_pairs_mut()
         .append_pair("pomerium_redirect_uri", PROGRAM);
-    let told = scene.visitor().fetch(&login).await?.expect(200)?;
+    let told = scene.user_agent().fetch(&login).await?.expect(200)?;
     let address = Url::parse(&told.text())?;
-    let page = visitor.navigate(&address).await?.expect(200)?;
+    let page = client.navigate(&address).await?.expect(200)?;
     Ok((address, page))
 }
 
 /// The session that a program gets from somebody's browser.
-async fn hand_over(scene: &Scene, visitor: &mut Visitor) -> Result<String> {
-    let (address, page) = question(scene, visitor).await?;
+async fn hand_over(scene: &Scene, client: &mut UserAgent) -> Result<String> {
+    let (address, page) = question(scene, client).await?;
     let form = page.form(&address)?;
-    session_in(&visitor.post_form(&form.action, &form.borrowed()).await?)
+    session_in(&client.post_form(&form.action, &form.borrowed()).await?)
 }
 
 fn session_in(answer: &Response) -> Result<String> {
@@ -267,13 +269,12 @@ fn session_in(answer: &Response) -> Result<String> {
     Ok(session.context("the program's session")?.1.into_owned())
 }
 
-/// Answers a form as a page of another site does.
+/// Posts a form with these `Origin` and `Sec-Fetch-Site` headers, as a page of another site does.
 async fn answer(
-    visitor: &mut Visitor,
+    client: &mut UserAgent,
     action: &Url,
     fields: &[(&str, &str)],
-    origin: Option<&'static str>,
-    site: Option<&'static str>,
+    (origin, site): (Option<&'static str>, Option<&'static str>),
 ) -> Result<Response> {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
@@ -285,7 +286,7 @@ async fn answer(
     if let Some(site) = site {
         headers.insert("sec-fetch-site", HeaderValue::from_static(site));
     }
-    visitor
+    client
         .send(Method::POST, action, headers, Bytes::from(body))
         .await
 }
@@ -302,7 +303,7 @@ async fn post_logout(scene: &Scene, token: &str) -> Result<Response> {
     let url = scene.url(APP, "/.pomerium/backchannel_logout")?;
     let body = Bytes::from(format!("logout_token={token}"));
     scene
-        .visitor()
+        .user_agent()
         .send(Method::POST, &url, form_headers(), body)
         .await
 }
@@ -324,7 +325,7 @@ fn authorization(value: &str) -> Result<HeaderMap> {
 /// A program's request, without any cookie.
 async fn send(scene: &Scene, url: &Url, headers: &HeaderMap) -> Result<Response> {
     scene
-        .visitor()
+        .user_agent()
         .send(Method::GET, url, headers.clone(), Bytes::new())
         .await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, Body, Channel, MALLORY, Proxy, Route, Scene, Upstream, eventually, run, within,
+    ALICE, APP, Channel, MALLORY, Proxy, ProxyKind, Route, Scene, Upstream, eventually, run, within,
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -42,7 +42,7 @@ async fn logged(proxy: &Proxy, text: &str) -> Result<()> {
 fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Result<()> {
     run(
         "a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let socket = || {
@@ -53,7 +53,7 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
             let rest = || Route::new(APP, &upstream.address());
             let proxy = scene.serve(&[socket(), rest()]).await?;
             let url = scene.url(APP, "/")?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             alice.sign_in(&url, ALICE).await?.1.expect(200)?;
             let mut channel = alice
                 .upgrade(&scene.url(APP, "/socket")?, None)
@@ -84,13 +84,13 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
 fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
     run(
         "a_file_that_cannot_be_used_changes_nothing_and_is_logged",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
             let proxy = scene.serve(&routes).await?;
             let url = scene.url(APP, "/")?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             alice.sign_in(&url, ALICE).await?.1.expect(200)?;
 
             let file = scene.rewrite(&proxy, &routes)?;
@@ -121,16 +121,16 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
 fn requests_during_reloads_are_all_decided() -> Result<()> {
     run(
         "requests_during_reloads_are_all_decided",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let route = || Route::new(APP, &upstream.address()).key("pass_identity_headers: true");
             let proxy = scene.serve(&[route()]).await?;
             let url = scene.url(APP, "/")?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             alice.sign_in(&url, ALICE).await?.1.expect(200)?;
             upstream.take();
-            let mut stranger = scene.visitor();
+            let mut stranger = scene.user_agent();
             let (mut passed, mut refused) = (0, 0);
             for round in 0..20 {
                 let routes = if round % 2 == 0 {

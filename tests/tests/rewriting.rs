@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use http::Method;
-use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(
+on_both_proxies!(
     one_path_for_routes_policies_and_upstreams,
     paths_are_rewritten,
     hosts_are_rewritten
@@ -159,7 +159,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let public = scene.authority(APP);
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for (path, host) in [
         ("/default/x", upstream.authority().as_str()),
         ("/preserve/x", &public),
@@ -171,7 +171,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
         let mut headers = http::HeaderMap::new();
         headers.insert("x-target", "wanted.example.com".parse()?);
         headers.insert("x-forwarded-host", "forged.example.com".parse()?);
-        visitor
+        client
             .send(
                 Method::GET,
                 &scene.url(APP, path)?,
@@ -194,7 +194,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
     }
 
     let bare = scene.url(APP, "/header/x")?;
-    visitor.navigate(&bare).await?.expect(200)?;
+    client.navigate(&bare).await?.expect(200)?;
     let seen = upstream.take_one()?;
     assert!(
         [public.as_str(), &upstream.authority()].contains(&seen.value("host")?),

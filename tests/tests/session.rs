@@ -4,10 +4,10 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, Method};
-use jetway_tests::{ALICE, APP, OTHER, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{ALICE, APP, OTHER, Response, Route, Scene, Upstream, on_both_proxies};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     a_changed_cookie_is_no_session,
     a_cookie_of_another_host_is_no_session
 );
@@ -87,7 +87,7 @@ async fn a_cookie_of_another_host_is_no_session(scene: &mut Scene) -> Result<()>
 
 /// Signs alice in and takes the session out of her browser.
 async fn session_cookie(scene: &Scene, url: &Url) -> Result<(String, String)> {
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(url, ALICE).await?.1.expect(200)?;
     let mut cookies = alice.cookie_pairs(url);
     // Another one counts sign-ins for a minute.
@@ -107,7 +107,7 @@ async fn with_cookie(scene: &Scene, url: &Url, cookie: &str) -> Result<Response>
     let mut headers = HeaderMap::new();
     headers.insert(COOKIE, cookie.parse()?);
     scene
-        .visitor()
+        .user_agent()
         .send(Method::GET, url, headers, Bytes::new())
         .await
 }

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, BOB, Channel, Manner, OTHER, Proxy, Route, Scene, Told, Upstream, Visitor,
-    eventually, on_both_bodies, within,
+    ALICE, APP, BOB, Channel, Manner, OTHER, Proxy, Route, Scene, Told, Upstream, UserAgent,
+    eventually, on_both_proxies, within,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     a_sign_out_closes_the_websockets_of_that_session,
-    a_renewed_session_keeps_its_websocket_open,
-    a_refused_renewal_closes_the_websocket,
-    the_providers_word_closes_the_websockets,
+    a_refreshed_session_keeps_its_websocket_open,
+    a_refused_refresh_closes_the_websocket,
+    a_logout_token_closes_the_websockets,
     a_changed_policy_closes_the_websockets_of_its_route,
-    the_end_of_a_session_closes_whatever_is_open,
+    the_end_of_a_session_closes_its_open_streams,
 );
 
 /// Within this time a stream ends that may not stay open.
@@ -26,10 +26,10 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// How long access tokens hold in scenarios with renewals: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
-async fn signed_in(scene: &Scene, url: &Url, account: &str) -> Result<Visitor> {
-    let mut visitor = scene.visitor();
-    visitor.sign_in(url, account).await?.1.expect(200)?;
-    Ok(visitor)
+async fn signed_in(scene: &Scene, url: &Url, account: &str) -> Result<UserAgent> {
+    let mut client = scene.user_agent();
+    client.sign_in(url, account).await?.1.expect(200)?;
+    Ok(client)
 }
 
 async fn serve(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Url)> {
@@ -38,8 +38,8 @@ async fn serve(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Url)> {
     Ok((proxy, scene.url(APP, "/")?))
 }
 
-async fn open(visitor: &Visitor, url: &Url) -> Result<Channel> {
-    let mut channel = visitor.upgrade(url, None).await?.open()?;
+async fn open(client: &UserAgent, url: &Url) -> Result<Channel> {
+    let mut channel = client.upgrade(url, None).await?.open()?;
     echo(&mut channel).await?;
     Ok(channel)
 }
@@ -87,7 +87,7 @@ async fn a_sign_out_closes_the_websockets_of_that_session(scene: &mut Scene) -> 
     echo(&mut other).await
 }
 
-async fn a_renewed_session_keeps_its_websocket_open(scene: &mut Scene) -> Result<()> {
+async fn a_refreshed_session_keeps_its_websocket_open(scene: &mut Scene) -> Result<()> {
     scene.provider.set(&json!({"access_token": LIFE})).await?;
     let upstream = Upstream::start("app").await?;
     let (_proxy, url) = serve(scene, &upstream).await?;
@@ -108,7 +108,7 @@ async fn a_renewed_session_keeps_its_websocket_open(scene: &mut Scene) -> Result
     Ok(())
 }
 
-async fn a_refused_renewal_closes_the_websocket(scene: &mut Scene) -> Result<()> {
+async fn a_refused_refresh_closes_the_websocket(scene: &mut Scene) -> Result<()> {
     scene.provider.set(&json!({"access_token": LIFE})).await?;
     let upstream = Upstream::start("app").await?;
     let (_proxy, url) = serve(scene, &upstream).await?;
@@ -119,7 +119,7 @@ async fn a_refused_renewal_closes_the_websocket(scene: &mut Scene) -> Result<()>
 }
 
 /// Back-channel logout, of one session and of all of a person.
-async fn the_providers_word_closes_the_websockets(scene: &mut Scene) -> Result<()> {
+async fn a_logout_token_closes_the_websockets(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, url) = serve(scene, &upstream).await?;
     let bob = signed_in(scene, &url, BOB).await?;
@@ -161,7 +161,7 @@ async fn a_changed_policy_closes_the_websockets_of_its_route(scene: &mut Scene) 
 const START_AGAIN: Duration = Duration::from_secs(20);
 
 /// W-04, at the shortest lifetime that a file may have. A download ends as well as a websocket.
-async fn the_end_of_a_session_closes_whatever_is_open(scene: &mut Scene) -> Result<()> {
+async fn the_end_of_a_session_closes_its_open_streams(scene: &mut Scene) -> Result<()> {
     let lifetime = Duration::from_secs(60);
     scene.keys = "cookie_expire: 60s".to_owned();
     let (upstream, endless) = (

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement,
-    Proxy, Release, Route, Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
+    ALICE, BOB, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement, Proxy,
+    ProxyKind, Release, Route, Scene, SessionKey, UserAgent, eventually, on_both_proxies, run,
+    within,
 };
 use serde_json::Value;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     the_guide_leads_to_single_sign_on_with_debian_12,
     the_guide_leads_to_single_sign_on_with_backports,
 );
@@ -37,7 +38,7 @@ macro_rules! on_both_releases {
 
                 fn on(release: Release) -> Result<()> {
                     let name = format!("{}-{}", stringify!($scenario), release.name());
-                    run(&name, Body::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
+                    run(&name, ProxyKind::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
                 }
             }
         )+
@@ -48,7 +49,7 @@ on_both_releases!(
     sessions_are_the_systems_and_end_with_either,
     the_setup_outlives_a_reboot_and_is_taken_back,
     false_assertions_and_accounts_are_refused,
-    nobody_gets_in_as_somebody_else,
+    no_user_becomes_another,
     the_doctor_finds_what_is_wrong_on_the_machine,
 );
 
@@ -86,7 +87,7 @@ impl Server {
         make_accounts(&machine)?;
         let routes = [Route::to_cockpit(&machine.cockpit(), "alice", "bob")];
         let proxy = scene.serve(&routes).await?;
-        let desk = bring_file_and_programs(scene, &machine, &routes)?;
+        let desk = install_file_and_programs(scene, &machine, &routes)?;
         Ok(Self {
             machine,
             base: scene.url(COCKPIT, "/")?,
@@ -125,8 +126,8 @@ impl Server {
         self.machine.wait_for_cockpit().await
     }
 
-    async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<()> {
-        visitor
+    async fn enter(&self, client: &mut UserAgent, account: &str) -> Result<()> {
+        client
             .sign_on_to_cockpit(&self.base, account)
             .await
             .with_context(|| self.machine.journal(SESSIONS).unwrap_or_default())?;
@@ -194,7 +195,7 @@ fn make_accounts(machine: &Machine) -> Result<()> {
 }
 
 /// Puts the operator's file and what was built there.
-fn bring_file_and_programs(
+fn install_file_and_programs(
     scene: &mut Scene,
     machine: &Machine,
     routes: &[Route],
@@ -250,7 +251,7 @@ async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) 
         (BOB, "bob", "Limited access", Browser::Firefox),
     ];
     for (account, user, access, browser) in people {
-        let name = format!("systemd-{}-{}", release.name(), scene.body.name());
+        let name = format!("systemd-{}-{}", release.name(), scene.kind.name());
         let person = Person {
             account,
             user,
@@ -276,7 +277,7 @@ async fn sessions_are_the_systems_and_end_with_either(
 ) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
     let sign_out = server.base.join("/.pomerium/sign_out")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     for end in ["sign-out", "unit", "logind"] {
         server.enter(&mut alice, ALICE).await?;
         assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
@@ -346,7 +347,7 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     );
 
     server.machine.reboot().await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     server.enter(&mut alice, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
@@ -372,8 +373,8 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     // People with a password log in as before.
     server.machine.run("echo bob:Looking-Glass-1 | chpasswd")?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
-    let mut bob = scene.visitor();
-    let mut nobody = scene.visitor();
+    let mut bob = scene.user_agent();
+    let mut nobody = scene.user_agent();
     let basic = "Basic Ym9iOkxvb2tpbmctR2xhc3MtMQ==";
     bob.try_to_log_in_to_cockpit(&cockpit, basic)
         .await?
@@ -403,7 +404,7 @@ async fn false_assertions_and_accounts_are_refused(
          useradd --uid 54324 --create-home --shell /bin/bash --expiredate 1 former",
     )?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     let past = |claims: &mut Value| {
         for claim in ["iat", "nbf", "exp"] {
             claims[claim] = (claims[claim].as_u64().unwrap_or_default() - 600).into();
@@ -437,7 +438,7 @@ async fn false_assertions_and_accounts_are_refused(
         ("good", good.clone(), 200),
         ("replayed", good, 401),
     ] {
-        let mut once = visitor.clone();
+        let mut once = client.clone();
         let answer = once
             .try_to_log_in_to_cockpit(&cockpit, &format!("Bearer {assertion}"))
             .await?;
@@ -453,20 +454,20 @@ async fn false_assertions_and_accounts_are_refused(
     server.machine.run("systemctl is-system-running")?;
     let journal = server.machine.journal(SESSIONS)?;
     ensure!(!journal.contains("Failed with result"), "{journal}");
-    visitor
+    client
         .try_to_log_in_to_cockpit(&server.base, DUMMY)
         .await?
         .expect(401)?;
     Ok(())
 }
 
-async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) -> Result<()> {
+async fn no_user_becomes_another(scene: &mut Scene, release: Release) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let login = alice.sign_on_to_cockpit(&server.base, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&server.base, BOB).await?;
     bob.keep_cookies(&server.base, &login);
     ensure!(
@@ -477,7 +478,7 @@ async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) ->
     login.expect(200)?;
     assert_eq!(bob.user_in_cockpit(&server.base).await?, "bob");
 
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     let (_, page) = mallory.sign_in(&server.base, MALLORY).await?;
     ensure!(page.expect(403)?.text().contains("no Unix user"));
     let login = mallory
@@ -492,6 +493,63 @@ const OPEN_FOLDER: &str = "install -D -m 755 /usr/local/libexec/jetway-cockpit-s
     mkdir /etc/systemd/system/jetway-cockpit-session@.service.d\n\
     printf '[Service]\\nExecStart=\\nExecStart=-/srv/open/session\\n' \
       > /etc/systemd/system/jetway-cockpit-session@.service.d/other.conf";
+
+/// A fault on the machine, and what the doctor says about it.
+struct Fault {
+    what: &'static str,
+    /// Shell commands that cause it.
+    lines: &'static str,
+    /// The checks that fail or warn.
+    checks: &'static [&'static str],
+    /// Words of the report.
+    words: &'static [&'static str],
+}
+
+fn faults(release: Release) -> [Fault; 6] {
+    let no_program: &[&str] = match release {
+        // Its Cockpit takes the silence for a refusal.
+        Release::Bookworm => &[PROGRAM],
+        Release::Trixie => &[SIGN_ON, PROGRAM],
+    };
+    [
+        Fault {
+            what: "another group",
+            lines: "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
+            checks: &[SIGN_ON, PROGRAM],
+            words: &["Cockpit cannot open the socket", "group root"],
+        },
+        Fault {
+            what: "another cookie secret",
+            lines: OTHER_SECRET,
+            checks: &[PROGRAM],
+            words: &["is not the one that Jetway signs with"],
+        },
+        Fault {
+            what: "a key that is none",
+            lines: "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
+            checks: &[SIGN_ON, PROGRAM],
+            words: &["cannot do so", "journalctl"],
+        },
+        Fault {
+            what: "another host",
+            lines: "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
+            checks: &[PROGRAM],
+            words: &["host = other.example cockpit.localhost"],
+        },
+        Fault {
+            what: "no program",
+            lines: "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
+            checks: no_program,
+            words: &["the program is not there", "install -D"],
+        },
+        Fault {
+            what: "a program in a folder of everybody's, by a drop-in file",
+            lines: OPEN_FOLDER,
+            checks: &[PROGRAM],
+            words: &["others than root can change /srv/open", "/srv/open/session"],
+        },
+    ]
+}
 
 async fn the_doctor_finds_what_is_wrong_on_the_machine(
     scene: &mut Scene,
@@ -523,52 +581,10 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
     ];
     expect("all is well", &[], &good)?;
     server.machine.run("cp -a /etc /etc.good")?;
-    let no_program = match release {
-        // Its Cockpit takes the silence for a refusal.
-        Release::Bookworm => &[PROGRAM][..],
-        Release::Trixie => &[SIGN_ON, PROGRAM],
-    };
-    for (what, lines, checks, words) in [
-        (
-            "another group",
-            "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
-            &[SIGN_ON, PROGRAM][..],
-            &["Cockpit cannot open the socket", "group root"][..],
-        ),
-        (
-            "another cookie secret",
-            OTHER_SECRET,
-            &[PROGRAM],
-            &["is not the one that Jetway signs with"],
-        ),
-        (
-            "a key that is none",
-            "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
-            &[SIGN_ON, PROGRAM],
-            &["cannot do so", "journalctl"],
-        ),
-        (
-            "another host",
-            "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
-            &[PROGRAM],
-            &["host = other.example cockpit.localhost"],
-        ),
-        (
-            "no program",
-            "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
-            no_program,
-            &["the program is not there", "install -D"],
-        ),
-        (
-            "a program in a folder of everybody's, by a drop-in file",
-            OPEN_FOLDER,
-            &[PROGRAM],
-            &["others than root can change /srv/open", "/srv/open/session"],
-        ),
-    ] {
-        server.operate(lines)?;
+    for fault in faults(release) {
+        server.operate(fault.lines)?;
         server.restart().await?;
-        expect(what, checks, words)?;
+        expect(fault.what, fault.checks, fault.words)?;
         server.machine.run(
             "[ ! -e /etc/elsewhere ] || mv /etc/elsewhere /usr/local/libexec/jetway-cockpit-session\n\
              rm -rf /etc/systemd/system/jetway-cockpit-session@.service.d\n\

@@ -22,6 +22,9 @@ pub const OWN_PREFIX: &str = "/.pomerium";
 /// Where the provider sends the browser back to (OpenID Connect redirect URI), on the route's own host.
 pub const CALLBACK_PATH: &str = "/.pomerium/callback";
 
+/// Where the provider sends the browser after a sign-out (post-logout redirect URI), on the route's own host.
+pub const SIGNED_OUT_PATH: &str = "/.pomerium/signed_out";
+
 /// Where the provider sends the browser back to on the sign-in host (`authenticate_service_url`), as in Pomerium.
 pub const SIGN_IN_HOST_CALLBACK: &str = "/oauth2/callback";
 

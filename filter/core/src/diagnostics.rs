@@ -1,16 +1,18 @@
-//! Collecting every problem of a file, each with its place.
+//! Problems and warnings about the configuration file, each with the path of the key that it is about.
 
 mod userinfo;
 
 use std::cmp::Ordering;
 
+use strsim::osa_distance;
+
 pub use userinfo::{sentence_without_userinfo, userinfo, without_userinfo};
 
-/// One thing that is wrong, in the operator's terms.
+/// One thing that is wrong in the file, in the operator's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: keys joined by dots and list places in brackets, such as `routes[0].policy[0].allow.or[1].email`; empty for
-    /// the file as a whole.
+    /// The path of the key: keys joined by dots and list indices in brackets, such as
+    /// `routes[0].policy[0].allow.or[1].email`; empty for the file as a whole.
     pub path: String,
     /// What is wrong: lower case, one line, no final period.
     pub message: String,
@@ -18,11 +20,11 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
-/// Something that is accepted but probably not meant.
+/// Something that is accepted but probably not intended.
 pub type Warning = Problem;
 
 impl Problem {
-    /// A problem at a path.
+    /// Returns a problem at a path, without help.
     #[must_use]
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -32,7 +34,7 @@ impl Problem {
         }
     }
 
-    /// The same problem with what to write instead.
+    /// Sets what to write instead.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -53,15 +55,17 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// A place in the file, such as `routes[0].policy[0].allow`.
+/// The path of a key in the file, such as `routes[0].policy[0].allow`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place(String);
+pub(crate) struct KeyPath(String);
 
-impl Place {
+impl KeyPath {
+    /// Returns the path of the whole file.
     pub(crate) fn root() -> Self {
         Self::default()
     }
 
+    /// Returns the path of a key below this one.
     pub(crate) fn key(&self, key: &str) -> Self {
         if self.0.is_empty() {
             Self(key.to_owned())
@@ -70,55 +74,57 @@ impl Place {
         }
     }
 
+    /// Returns the path of an item of the list at this path.
     pub(crate) fn item(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))
     }
 
-    /// As it is written in findings.
-    pub(crate) fn text(&self) -> &str {
+    /// Returns the path as findings show it.
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// How many findings are kept: a hopeless file is clear long before that.
+/// The most problems, and the most warnings, that are kept: more of them would not help an operator.
 const MAX_FINDINGS: usize = 200;
-/// Longest piece of the operator's own text that a message repeats, in characters: enough to find it again.
+/// The most characters of a value that a message repeats: enough to find the value in the file.
 const MAX_QUOTED: usize = 120;
 
-/// What is wrong, and what is odd.
+/// The problems and warnings about one file.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Warning>,
-    /// How many regular expressions the file has had so far; see [`Findings::may_compile`].
+    /// How many regular expressions the file has had so far; see [`Findings::can_compile`].
     patterns: usize,
 }
 
-/// Most regular expressions in one file. Each may take 64 KiB when compiled, and each of a proxy's workers keeps them all.
+/// The most regular expressions in one file. Each may take 64 KiB when compiled, and each worker of a proxy keeps them all.
 const MAX_PATTERNS: usize = 1000;
 
 impl Findings {
-    /// Whether one more regular expression may be compiled. The first that is too many is a problem.
-    pub(crate) fn may_compile(&mut self, place: &Place) -> bool {
+    /// Counts one more regular expression and returns whether it may be compiled. The first one beyond the limit is a
+    /// problem.
+    pub(crate) fn can_compile(&mut self, key_path: &KeyPath) -> bool {
         self.patterns = self.patterns.saturating_add(1);
         if self.patterns == MAX_PATTERNS + 1 {
             self.problem(
-                place,
+                key_path,
                 format!("more than {MAX_PATTERNS} regular expressions in one file"),
             )
-            .help("write `prefix` or `path` where they do");
+            .help("use `prefix` or `path` where that is enough");
         }
         self.patterns <= MAX_PATTERNS
     }
 
-    /// Notes a problem; the help may be added to what is returned.
-    pub(crate) fn problem(&mut self, place: &Place, message: impl Into<String>) -> Note<'_> {
-        note(&mut self.problems, place, message)
+    /// Adds a problem. The returned note takes its help.
+    pub(crate) fn problem(&mut self, key_path: &KeyPath, message: impl Into<String>) -> Note<'_> {
+        note(&mut self.problems, key_path, message)
     }
 
-    /// Notes a warning; the help may be added to what is returned.
-    pub(crate) fn warning(&mut self, place: &Place, message: impl Into<String>) -> Note<'_> {
-        note(&mut self.warnings, place, message)
+    /// Adds a warning. The returned note takes its help.
+    pub(crate) fn warning(&mut self, key_path: &KeyPath, message: impl Into<String>) -> Note<'_> {
+        note(&mut self.warnings, key_path, message)
     }
 
     #[cfg(test)]
@@ -135,24 +141,27 @@ impl Findings {
         self.problems.len()
     }
 
-    /// Sorts by place: lists in their order, keys as JSON gives them.
+    /// Sorts by path: list items by index, keys alphabetically.
     pub(crate) fn sort(&mut self) {
-        self.problems.sort_by(|a, b| by_place(&a.path, &b.path));
-        self.warnings.sort_by(|a, b| by_place(&a.path, &b.path));
+        self.problems
+            .sort_by(|a, b| compare_paths(&a.path, &b.path));
+        self.warnings
+            .sort_by(|a, b| compare_paths(&a.path, &b.path));
     }
 }
 
-/// A finding that may still get its help; none when there are too many findings already.
+/// A finding whose help may still be set; empty when there are too many findings already.
 pub(crate) struct Note<'a>(Option<&'a mut Problem>);
 
 impl Note<'_> {
+    /// Sets what to write instead.
     pub(crate) fn help(self, help: impl Into<String>) {
         if let Some(problem) = self.0 {
             problem.help = Some(one_line(sentence_without_userinfo(&help.into())));
         }
     }
 
-    /// The help `did you mean` with the known name that is close, else the other text, if it is not empty.
+    /// Sets the help to `did you mean` with the known name that is close; without one to `otherwise`, unless that is empty.
     pub(crate) fn help_near<'k>(
         self,
         name: &str,
@@ -170,22 +179,26 @@ impl Note<'_> {
     }
 }
 
-fn note<'a>(list: &'a mut Vec<Problem>, place: &Place, message: impl Into<String>) -> Note<'a> {
+fn note<'a>(
+    list: &'a mut Vec<Problem>,
+    key_path: &KeyPath,
+    message: impl Into<String>,
+) -> Note<'a> {
     if list.len() >= MAX_FINDINGS {
         return Note(None);
     }
     let message = sentence_without_userinfo(&message.into());
-    list.push(Problem::new(place.0.clone(), one_line(message)));
+    list.push(Problem::new(key_path.0.clone(), one_line(message)));
     Note(list.last_mut())
 }
 
-/// The text with control characters as escapes, so that a finding stays on its line.
-pub(crate) fn one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
+/// Replaces control characters by escapes, so that a finding stays on its line.
+pub(crate) fn one_line(string: String) -> String {
+    if !string.contains(char::is_control) {
+        return string;
     }
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut line = String::with_capacity(string.len());
+    for c in string.chars() {
         if c.is_control() {
             line.extend(c.escape_default());
         } else {
@@ -195,37 +208,38 @@ pub(crate) fn one_line(text: String) -> String {
     line
 }
 
-/// The operator's own text as messages repeat it: in backticks, without passwords of addresses, and not all of it when it
-/// is long.
-pub(crate) fn quoted(text: &str) -> String {
-    // First this: what is cut may be the `@` that a password is known by.
-    let text = without_userinfo(text);
-    match text.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
-        None => format!("`{text}`"),
+/// Returns a value of the file as messages repeat it: in backticks, without the passwords of addresses, and shortened when
+/// it is long.
+pub(crate) fn quoted(value: &str) -> String {
+    // Masking comes first: shortening may remove the `@` that marks a password.
+    let value = without_userinfo(value);
+    match value.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("`{}…`", value.get(..end).unwrap_or_default()),
+        None => format!("`{value}`"),
     }
 }
 
-/// Compares two places piece by piece, places in lists as numbers.
-fn by_place(left: &str, right: &str) -> Ordering {
-    let pieces = |text| str::split(text, ['.', '[', ']']).map(Piece::of);
-    pieces(left).cmp(pieces(right))
+/// Compares two paths part by part, list indices as numbers.
+fn compare_paths(left: &str, right: &str) -> Ordering {
+    let parts = |path| str::split(path, ['.', '[', ']']).map(PathPart::of);
+    parts(left).cmp(parts(right))
 }
 
-/// A piece of a place.
+/// A part of a path.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Piece<'a> {
-    Number(usize),
+enum PathPart<'a> {
+    Index(usize),
     Key(&'a str),
 }
 
-impl<'a> Piece<'a> {
-    fn of(text: &'a str) -> Self {
-        text.parse().map_or(Self::Key(text), Self::Number)
+impl<'a> PathPart<'a> {
+    fn of(part: &'a str) -> Self {
+        part.parse().map_or(Self::Key(part), Self::Index)
     }
 }
 
-/// The known name that is at most two edits away, if one is (and not most of the word is guessed).
+/// Returns the known name that is at most two edits away, if there is one and the edits are fewer than half of it. An edit is an
+/// insertion, a deletion, a replacement, or a swap of neighbours.
 #[must_use]
 pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const LONGEST: usize = 64;
@@ -236,31 +250,15 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&
     let name = name.to_ascii_lowercase();
     known
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= EDITS)
-        .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                osa_distance(&name, &candidate.to_ascii_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(edits, candidate)| *edits <= EDITS && *edits * 2 < candidate.len())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
-}
-
-/// Edits that turn one word into the other: insertions, deletions, replacements, swaps of neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<u8>, Vec<u8>) = (left.bytes().collect(), right.bytes().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    for (row, l) in left.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, r) in right.iter().enumerate() {
-            let replaced = above[column] + usize::from(l != r);
-            let mut best = replaced.min(above[column + 1] + 1).min(current[column] + 1);
-            let swapped = row > 0 && column > 0 && left[row - 1] == *r && right[column - 1] == *l;
-            if swapped {
-                best = best.min(before[column - 1] + 1);
-            }
-            current.push(best);
-        }
-        before = std::mem::replace(&mut above, current);
-    }
-    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -279,16 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn places_read_like_the_file() {
-        let place = Place::root().key("routes").item(0).key("policy");
-        assert_eq!(place.0, "routes[0].policy");
+    fn paths_read_like_the_file() {
+        let key_path = KeyPath::root().key("routes").item(0).key("policy");
+        assert_eq!(key_path.0, "routes[0].policy");
     }
 
     #[test]
     fn findings_are_bounded() {
         let mut findings = Findings::default();
         for _ in 0..1000 {
-            findings.problem(&Place::root(), "x").help("y");
+            findings.problem(&KeyPath::root(), "x").help("y");
         }
         assert_eq!(findings.problem_count(), MAX_FINDINGS);
     }
@@ -297,7 +295,7 @@ mod tests {
     fn findings_stay_on_their_line() {
         let mut findings = Findings::default();
         findings
-            .problem(&Place::root(), format!("{} is wrong", quoted("a\nb")))
+            .problem(&KeyPath::root(), format!("{} is wrong", quoted("a\nb")))
             .help("no\ttabs");
         assert_eq!(findings.problems()[0].message, "`a\\nb` is wrong");
         assert_eq!(findings.problems()[0].help.as_deref(), Some("no\\ttabs"));
@@ -310,7 +308,7 @@ mod tests {
         assert_eq!(quoted(&long), "`http://***@a`");
         let mut findings = Findings::default();
         findings
-            .problem(&Place::root(), "`http://admin:pw@a` is wrong")
+            .problem(&KeyPath::root(), "`http://admin:pw@a` is wrong")
             .help("write `http://admin:pw@b`");
         assert_eq!(findings.problems()[0].message, "`http://***@a` is wrong");
         let help = findings.problems()[0].help.as_deref();
@@ -318,17 +316,17 @@ mod tests {
     }
 
     #[test]
-    fn findings_are_sorted_by_place() {
+    fn findings_are_sorted_by_path() {
         let mut findings = Findings::default();
-        let routes = Place::root().key("routes");
-        for place in [
+        let routes = KeyPath::root().key("routes");
+        for key_path in [
             routes.item(10).key("to"),
             routes.item(9).key("to"),
-            Place::root().key("address"),
+            KeyPath::root().key("address"),
             routes.item(9),
-            Place::root(),
+            KeyPath::root(),
         ] {
-            findings.problem(&place, "x");
+            findings.problem(&key_path, "x");
         }
         findings.sort();
         let paths: Vec<&str> = findings

@@ -10,9 +10,11 @@
 pub mod config;
 pub mod contract;
 pub mod diagnostics;
+mod digest;
 pub mod env;
 pub mod explain;
 pub mod gate;
+pub mod hex;
 pub mod http;
 pub mod json;
 pub mod limits;

@@ -1,72 +1,63 @@
 //! The policy language (Pomerium's PPL), compiled once when the file is read and evaluated without allocation.
 
-mod address;
-mod certificate;
-mod criterion;
-mod list;
-mod matcher;
+mod criteria;
+mod facts;
+pub mod language;
+mod list_matcher;
+mod operator;
 mod print;
 mod read;
 mod reason;
-mod time;
+pub mod schema;
+mod string_matcher;
 mod trace;
-pub mod words;
+mod verdict;
 
-use crate::http::path::without_decoded_parameters;
-pub use certificate::CertificateMatcher;
-pub use criterion::{Criterion, Facts};
-pub use list::ListMatcher;
-pub use matcher::StringMatcher;
+pub(crate) use criteria::Criterion;
+pub use facts::Facts;
+pub(crate) use list_matcher::ListMatcher;
 pub use reason::{Reason, Reasons};
-pub use time::{DateWindow, TimeWindow, Weekdays};
 pub use trace::{CriterionTrace, TermTrace, Trace};
 
-/// Who may use a route.
+use crate::http::path::without_decoded_parameters;
+use language::Topic;
+use operator::Operator;
+use verdict::{Verdict, all, any};
+
+/// The rules that say who may use a route.
 ///
-/// `allow` and `deny` are each true when one of their terms is. Nothing is allowed by being left out: no terms, no truth.
+/// `allow` and `deny` each hold when one of their terms does. A policy without terms allows no request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     allow: Vec<Term>,
     deny: Vec<Term>,
 }
 
-/// One operator with its criteria; never empty, because an empty list contributes no term.
+/// One operator with its criteria. A term is never empty, because an empty list contributes no term.
 #[derive(Clone, Debug, PartialEq)]
 struct Term {
     operator: Operator,
     criteria: Vec<Criterion>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    /// All hold.
-    And,
-    /// At least one holds.
-    Or,
-    /// None holds.
-    Not,
-    /// At least one does not hold.
-    Nor,
-}
-
-/// Proof that a policy allowed one request. Only [`Policy::decide`] makes it, and nothing is forwarded without it.
+/// Proof that a policy allowed one request. Only [`Policy::decide`] makes one, and no request is forwarded without it.
 #[derive(Debug)]
 pub struct Permit(());
 
-/// What a policy says of a request.
+/// The result of a policy for one request.
 #[derive(Debug)]
 #[must_use]
 pub enum Decision {
-    /// The upstream may see it.
+    /// The request may be forwarded.
     Allow(Permit),
-    /// It depends on who asks, and nobody is signed in.
+    /// The decision depends on the user, and no user is signed in.
     SignIn(Reasons),
-    /// No, and signing in again would not change it.
+    /// The request is refused, and signing in again would not change that.
     Deny(Reasons),
 }
 
 impl Decision {
-    /// The one of two that lets fewer people in.
+    /// Returns the stricter of two decisions.
     fn stricter(self, other: Self) -> Self {
         match (&self, &other) {
             (Self::Deny(_), _) | (Self::SignIn(_), Self::Allow(_)) => self,
@@ -76,16 +67,9 @@ impl Decision {
     }
 }
 
-/// A truth value with the reasons that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Verdict {
-    holds: bool,
-    reasons: Reasons,
-}
-
 impl Policy {
-    /// Judges a request. Applications disagree about what follows a `;` in a path, so that it is judged with and without
-    /// it, and the stricter decision counts.
+    /// Decides about a request. Applications disagree about the meaning of a `;` in a path, so that such a path is
+    /// evaluated both with and without its path parameters, and the stricter decision counts.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let decision = self.decide_as_written(facts);
         match without_decoded_parameters(facts.path) {
@@ -97,10 +81,10 @@ impl Policy {
         }
     }
 
-    /// Judges a request by the letters of its path.
+    /// Decides about a request with its path exactly as given.
     fn decide_as_written(&self, facts: &Facts<'_>) -> Decision {
-        let allow = any(self.allow.iter().map(|term| term.judge(facts)));
-        let deny = any(self.deny.iter().map(|term| term.judge(facts)));
+        let allow = any(self.allow.iter().map(|term| term.evaluate(facts)));
+        let deny = any(self.deny.iter().map(|term| term.evaluate(facts)));
         let reasons = allow.reasons.and(deny.reasons);
         // Signing in does not help a client that lacks its certificate.
         if deny.reasons.contains(Reason::ClientCertificateRequired)
@@ -119,43 +103,38 @@ impl Policy {
         }
     }
 
-    /// The claims that the policy asks for, each with what it asks.
-    pub fn claims(&self) -> impl Iterator<Item = (&str, &ListMatcher)> {
+    /// Returns the claims that the policy is about, each with its matcher.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &ListMatcher)> {
         self.criteria().filter_map(Criterion::claim)
     }
 
-    /// Whether any criterion asks where the client comes from.
+    /// Returns whether any criterion is about the client's address.
     #[must_use]
     pub fn asks_for_address(&self) -> bool {
-        self.criteria()
-            .any(|criterion| matches!(criterion, Criterion::SourceIp(_)))
+        self.has_topic(Topic::Address)
     }
 
-    /// Whether any criterion asks for the user's email address or its domain.
-    #[must_use]
-    pub(crate) fn asks_for_email(&self) -> bool {
-        self.criteria().any(Criterion::asks_for_email)
-    }
-
-    /// Names the claim in which the provider tells a visitor's groups; `groups` unless it is said.
-    pub(crate) fn set_groups_claim(&mut self, name: &str) {
-        let terms = self.allow.iter_mut().chain(&mut self.deny);
-        for criterion in terms.flat_map(|term| &mut term.criteria) {
-            if let Criterion::Groups(claim, _) = criterion {
-                name.clone_into(claim);
-            }
-        }
-    }
-
-    /// Whether any criterion asks for the client's certificate.
+    /// Returns whether any criterion is about the client's certificate.
     #[must_use]
     pub fn asks_for_certificate(&self) -> bool {
-        self.criteria().any(|criterion| {
-            matches!(
-                criterion,
-                Criterion::ClientCertificate(_) | Criterion::InvalidClientCertificate
-            )
-        })
+        self.has_topic(Topic::Certificate)
+    }
+
+    /// Returns whether any criterion is about the user, so that a provider and a session are needed.
+    #[must_use]
+    pub fn asks_for_identity(&self) -> bool {
+        self.has_topic(Topic::User)
+    }
+
+    /// Returns whether any criterion is about the user's email address or its domain.
+    #[must_use]
+    pub(crate) fn asks_for_email(&self) -> bool {
+        self.criteria().any(Criterion::is_about_email)
+    }
+
+    fn has_topic(&self, topic: Topic) -> bool {
+        self.criteria()
+            .any(|criterion| criterion.doc().topic == topic)
     }
 
     fn criteria(&self) -> impl Iterator<Item = &Criterion> {
@@ -165,55 +144,45 @@ impl Policy {
             .flat_map(|term| &term.criteria)
     }
 
-    /// Whether any criterion asks who the visitor is, so that a provider and a session are needed.
-    #[must_use]
-    pub fn asks_for_identity(&self) -> bool {
-        self.criteria().any(Criterion::asks_for_identity)
+    /// Sets the claim in which the provider lists a user's groups.
+    pub(crate) fn set_groups_claim(&mut self, name: &str) {
+        let terms = self.allow.iter_mut().chain(&mut self.deny);
+        for criterion in terms.flat_map(|term| &mut term.criteria) {
+            if let Criterion::Groups(groups) = criterion {
+                groups.set_claim(name);
+            }
+        }
+    }
+
+    /// Adds an `or` term to `allow`, before the others, for criteria from outside the policy (Pomerium's older route
+    /// keys).
+    pub(crate) fn allow_any_of(&mut self, criteria: Vec<Criterion>) {
+        if !criteria.is_empty() {
+            let operator = Operator::Or;
+            self.allow.insert(0, Term { operator, criteria });
+        }
+    }
+
+    /// Adds an `or` term to `deny`.
+    pub(crate) fn deny_any_of(&mut self, criteria: Vec<Criterion>) {
+        if !criteria.is_empty() {
+            let operator = Operator::Or;
+            self.deny.push(Term { operator, criteria });
+        }
     }
 }
 
 impl Term {
-    fn judge(&self, facts: &Facts<'_>) -> Verdict {
-        let results = self.criteria.iter().map(|criterion| criterion.judge(facts));
+    fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
+        let verdicts = self.criteria.iter();
+        let verdicts = verdicts.map(|criterion| criterion.evaluate(facts));
         match self.operator {
-            Operator::And => all(results),
-            Operator::Or => any(results),
-            Operator::Not => all(results.map(Verdict::flip)),
-            Operator::Nor => any(results.map(Verdict::flip)),
+            Operator::And => all(verdicts),
+            Operator::Or => any(verdicts),
+            Operator::Not => all(verdicts.map(Verdict::negate)),
+            Operator::Nor => any(verdicts.map(Verdict::negate)),
         }
     }
-}
-
-impl Verdict {
-    /// The opposite for the same reasons.
-    fn flip(self) -> Self {
-        Self {
-            holds: !self.holds,
-            ..self
-        }
-    }
-}
-
-/// True with the reasons of the true ones, or false with the reasons of all.
-fn any(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    let (mut holding, mut failing, mut holds) = (Reasons::NONE, Reasons::NONE, false);
-    for verdict in verdicts {
-        if verdict.holds {
-            holds = true;
-            holding = holding.and(verdict.reasons);
-        } else {
-            failing = failing.and(verdict.reasons);
-        }
-    }
-    Verdict {
-        holds,
-        reasons: if holds { holding } else { failing },
-    }
-}
-
-/// True with the reasons of all, or false with the reasons of the false ones.
-fn all(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    any(verdicts.map(Verdict::flip)).flip()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub mod assertion;
 pub mod claim_filter;
+mod reader;
 pub mod refresh;
 pub(crate) mod refresh_state;
 pub(crate) mod replay;
@@ -11,14 +12,12 @@ pub mod seal;
 pub mod signing_key;
 pub mod unix_user;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
+pub use reader::{OpenedSession, SessionReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::seal::{Purpose, Sealer};
 use crate::time::Timestamp;
 
 /// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
@@ -367,122 +366,9 @@ pub fn lower_case_domain(email: String) -> String {
     }
 }
 
-/// How many opened sessions one module instance remembers: at about 1 KB each, a megabyte.
-const CACHED_SESSIONS: usize = 1024;
-
-/// Opens session cookies, remembering those it has opened: a visitor's browser sends the same value with every request.
-///
-/// A table with one place per slot needs no bookkeeping and cannot grow; two sessions that share a slot only cost an
-/// opening each time they alternate. The slot comes from the value's end, which is an authentication tag and so random.
-#[derive(Debug)]
-pub struct SessionReader {
-    slots: RefCell<Vec<Option<Remembered>>>,
-}
-
-#[derive(Debug)]
-struct Remembered {
-    host: Box<str>,
-    sealed: Box<[u8]>,
-    opened: OpenedSession,
-}
-
-/// A session out of a sealed value.
-#[derive(Clone, Debug)]
-pub struct OpenedSession {
-    /// The session.
-    pub session: Rc<Session>,
-    /// Whether the newest secret sealed it, see [`crate::session::seal::Opened`].
-    pub by_newest: bool,
-}
-
-impl Default for SessionReader {
-    fn default() -> Self {
-        Self {
-            slots: RefCell::new(
-                std::iter::repeat_with(|| None)
-                    .take(CACHED_SESSIONS)
-                    .collect(),
-            ),
-        }
-    }
-}
-
-impl SessionReader {
-    /// The session in a sealed value, when it was sealed for this host and is live.
-    #[must_use]
-    pub fn open(
-        &self,
-        sealer: &Sealer,
-        host: &str,
-        sealed: &[u8],
-        now: Timestamp,
-    ) -> Option<OpenedSession> {
-        let opened = self.remembered(host, sealed).or_else(|| {
-            let opened = sealer.open(Purpose::Session, host, sealed)?;
-            let session = serde_json::from_slice::<Session>(&opened.plaintext).ok()?;
-            let opened = OpenedSession {
-                session: Rc::new(session),
-                by_newest: opened.by_newest,
-            };
-            self.remember(host, sealed, &opened);
-            Some(opened)
-        })?;
-        opened.session.is_live(now).then_some(opened)
-    }
-
-    fn remembered(&self, host: &str, sealed: &[u8]) -> Option<OpenedSession> {
-        let slots = self.slots.borrow();
-        let known = slots.get(slot(sealed))?.as_ref()?;
-        let same = same_bytes(&known.sealed, sealed) && &*known.host == host;
-        same.then(|| known.opened.clone())
-    }
-
-    fn remember(&self, host: &str, sealed: &[u8], opened: &OpenedSession) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(sealed)) {
-            *slot = Some(Remembered {
-                host: host.into(),
-                sealed: sealed.into(),
-                opened: opened.clone(),
-            });
-        }
-    }
-}
-
-fn slot(sealed: &[u8]) -> usize {
-    let tail = sealed
-        .get(sealed.len().saturating_sub(8)..)
-        .unwrap_or_default();
-    let mixed = tail.iter().fold(0_usize, |mixed, &byte| {
-        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-    });
-    mixed % CACHED_SESSIONS
-}
-
-/// Compares without stopping at the first difference, so that timing says nothing about a remembered value.
-fn same_bytes(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let (left_words, left_rest) = left.as_chunks::<8>();
-    let (right_words, right_rest) = right.as_chunks::<8>();
-    let words = left_words
-        .iter()
-        .zip(right_words)
-        .fold(0, |difference, (l, r)| {
-            difference | (u64::from_ne_bytes(*l) ^ u64::from_ne_bytes(*r))
-        });
-    let rest = left_rest
-        .iter()
-        .zip(right_rest)
-        .fold(0, |difference, (l, r)| difference | (l ^ r));
-    words == 0 && rest == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
-    use crate::testing::Fixture;
 
     fn session(now: Timestamp) -> Session {
         let identity = Identity {
@@ -512,48 +398,5 @@ mod tests {
             (session.email(), session.account()),
             (None, "Alice@example.com")
         );
-    }
-
-    #[test]
-    fn remembered_sessions_still_expire_and_stay_on_their_host() {
-        let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![7; 32]), &[]);
-        let begun = fixture.now;
-        let plaintext = serde_json::to_vec(&session(begun)).unwrap();
-        let sealed = sealer
-            .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())
-            .unwrap();
-        let reader = SessionReader::default();
-        let open = |host, now| reader.open(&sealer, host, sealed.as_bytes(), now);
-        assert!(open("app.test", begun).is_some());
-        assert!(open("app.test", begun.plus(99)).is_some(), "remembered");
-        assert!(open("b.test", begun).is_none());
-        assert!(open("app.test", begun.plus(100)).is_none());
-    }
-
-    #[test]
-    fn any_changed_byte_is_refused_beside_a_remembered_session() {
-        let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![7; 32]), &[]);
-        let plaintext = serde_json::to_vec(&session(fixture.now)).unwrap();
-        let sealed = sealer
-            .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())
-            .unwrap();
-        let reader = SessionReader::default();
-        assert!(
-            reader
-                .open(&sealer, "app.test", sealed.as_bytes(), fixture.now)
-                .is_some()
-        );
-        for place in 0..sealed.len() {
-            let mut changed = sealed.clone().into_bytes();
-            changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
-            assert!(
-                reader
-                    .open(&sealer, "app.test", &changed, fixture.now)
-                    .is_none(),
-                "place {place}"
-            );
-        }
     }
 }

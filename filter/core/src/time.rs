@@ -19,4 +19,10 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// Returns whether this time is at most now, and less than `seconds` ago. A time after `now` is not recent: the clock was
+    /// set back.
+    pub(crate) const fn is_recent(self, now: Self, seconds: u64) -> bool {
+        self.0 <= now.0 && now.since(self) < seconds
+    }
 }

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "contract",
         "diagnostics",
+        "hex",
         "http",
         "json",
         "limits",
@@ -15,11 +16,13 @@ const LAYERS: &[&[&str]] = &[
         "time",
     ],
     &[
+        "digest",
         "http::path",
         "http::cookie",
         "http::edit",
         "refusal",
         "session::unix_user",
+        "store::slot_cache",
     ],
     &[
         "http::caching",

@@ -10,7 +10,6 @@ mod caught;
 mod connection;
 mod exchange;
 mod fault;
-pub mod file;
 pub mod limits;
 pub mod serve;
 pub mod tls;

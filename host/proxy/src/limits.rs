@@ -147,15 +147,6 @@ pub(crate) const TUNNEL_CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 /// What the visitor may not see any more has stopped before.
 pub(crate) const TUNNEL_FAREWELL: Duration = Duration::from_secs(1);
 
-/// Bytes of a configuration file: thousands of routes need less than one.
-pub const CONFIG_FILE: u64 = 10 * 1024 * 1024;
-
-/// Bytes of a file that holds one secret.
-pub const SECRET_FILE: u64 = 64 * 1024;
-
-/// Bytes of a PEM file: a bundle of all public authorities has about 230 KiB.
-pub const PEM_FILE: u64 = 4 * 1024 * 1024;
-
 /// How often the files of the configuration are looked at. A change is taken up at the look after the one that finds it.
 pub(crate) const WATCH: Duration = Duration::from_secs(1);
 

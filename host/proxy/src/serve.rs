@@ -30,8 +30,9 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::caught::caught_call;
-use crate::{file, limits};
+use crate::limits;
 use common::Common;
+use jetway_config_file::file;
 use reload::Order;
 use watch::Watch;
 

@@ -1,4 +1,4 @@
-//! `jetway reference`: what is known of each key of the file, as Markdown.
+//! `jetway reference`: prints the reference of the configuration keys, as Markdown.
 
 #[cfg(test)]
 mod tests;
@@ -19,34 +19,35 @@ pub(crate) struct ReferenceArgs {}
 /// # Errors
 /// Standard output is gone.
 pub(crate) fn run(_: &ReferenceArgs) -> anyhow::Result<()> {
-    super::print(reference().as_bytes())
+    super::print(render_reference().as_bytes())
 }
 
 const HEAD: &str = "\
 # The keys of the file
 
-Written by `jetway reference` from the table that the file is read with. Keys are those of Pomerium's file, and not
-case-sensitive. *By* says which part honours a key: the module (so that it is the same in every proxy), Jetway's own proxy
-(the host), and what `jetway envoy-config` writes for Envoy.
+Written by `jetway reference` from the table of keys that the reader uses. The keys are those of Pomerium's file, and are
+case-insensitive. *By* names the parts that support a key: the module (so that it behaves identically in every proxy), Jetway's
+own proxy (the host), and the configuration that `jetway envoy-config` writes for Envoy.
 
-A key at the top of the file, except lists of objects (`routes`, `certificates`), may be overridden by an environment variable
-of the same name in upper case: `COOKIE_SECRET` for `cookie_secret`, `DOWNSTREAM_MTLS_CA_FILE` for `ca_file` below
-`downstream_mtls`. `HEADERS` stands for `set_response_headers` too. `POLICY` holds a list of routes, YAML in base64, and stands
-for the key `policy`. Paths of files are relative to the working directory. Durations are written as in
-Go: `30s`, `1h30m`. A list of texts may be one text with commas.
+An environment variable of the same name in upper case overrides a key at the top of the file, except lists of maps (`routes`,
+`certificates`): `COOKIE_SECRET` overrides `cookie_secret`, and `DOWNSTREAM_MTLS_CA_FILE` overrides `ca_file` below
+`downstream_mtls`. `HEADERS` also overrides `set_response_headers`. `POLICY` contains a list of routes, YAML in base64, and
+replaces the key `policy`. Paths of files are relative to the working directory. Durations are written as in
+Go: `30s`, `1h30m`. A list of strings may be written as one string with commas.
 
-`jetway check` tells the same about one file. A key that is not here is unknown: a warning, and an error with `--strict`.
+`jetway check` lists the same for one file. A key that is not listed here is unknown, which is a warning, and an error with
+`--strict`.
 ";
 
-/// The whole reference.
-fn reference() -> String {
+/// Renders the whole reference.
+fn render_reference() -> String {
     let mut text = String::from(HEAD);
-    section(&mut text, "At the top of the file", GLOBAL);
-    section(&mut text, "In a route", ROUTE);
-    for (key, table) in objects() {
-        section(&mut text, &format!("Below `{}`", key.name), table);
+    render_section(&mut text, "At the top of the file", GLOBAL);
+    render_section(&mut text, "In a route", ROUTE);
+    for (key, table) in collect_maps() {
+        render_section(&mut text, &format!("Below `{}`", key.name), table);
     }
-    reserved_headers(&mut text);
+    render_reserved_headers(&mut text);
     text
 }
 
@@ -61,17 +62,17 @@ These request headers are removed from every client's request before an upstream
 |---|---|
 ";
 
-fn reserved_headers(text: &mut String) {
+fn render_reserved_headers(text: &mut String) {
     text.push_str(RESERVED_HEAD);
     for group in RESERVED {
         let names: Vec<String> = group.names.iter().map(|name| format!("`{name}`")).collect();
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "| {} | {} |", names.join(", "), group.why);
     }
 }
 
-/// The keys that hold objects other than routes, each with the keys below it, in the order of the tables.
-fn objects() -> Vec<(&'static Key, &'static [Key])> {
+/// Returns the keys whose values are maps other than routes, each with the keys below it, in the order of the tables.
+fn collect_maps() -> Vec<(&'static Key, &'static [Key])> {
     let mut found: Vec<(&Key, &[Key])> = Vec::new();
     for key in GLOBAL.iter().chain(ROUTE) {
         let (Kind::Object(table) | Kind::Objects(table)) = key.kind else {
@@ -85,38 +86,38 @@ fn objects() -> Vec<(&'static Key, &'static [Key])> {
     found
 }
 
-fn section(text: &mut String, title: &str, table: &'static [Key]) {
-    // Writing to a text cannot fail.
+fn render_section(text: &mut String, title: &str, table: &'static [Key]) {
+    // Writing to a string cannot fail.
     let _ = write!(text, "\n## {title}\n");
     let honoured = |key: &Key| matches!(key.treatment, Support::Supported(_));
     let translated = |key: &Key| matches!(key.treatment, Support::Translated(..));
     let refused = |key: &Key| matches!(key.treatment, Support::Refused(_));
     let ignored = |key: &Key| matches!(key.treatment, Support::Ignored(_));
-    rows(
+    render_rows(
         text,
         table,
         &|key| honoured(key) || translated(key),
         "",
-        &["key", "takes", "what it does", "by"],
+        &["key", "type", "effect", "by"],
     );
-    rows(
+    render_rows(
         text,
         table,
         &ignored,
-        "Without effect, with a warning:",
+        "Accepted without effect, with a warning:",
         &["key", "why"],
     );
-    rows(
+    render_rows(
         text,
         table,
         &refused,
-        "Refused, because something would be lost:",
+        "Refused, because ignoring them would change the meaning:",
         &["key", "why, and what to write instead"],
     );
 }
 
-/// A table of the chosen keys; nothing when there are none.
-fn rows(
+/// Renders a table of the chosen keys; nothing when there are none.
+fn render_rows(
     text: &mut String,
     table: &'static [Key],
     chosen: &dyn Fn(&Key) -> bool,
@@ -137,24 +138,32 @@ fn rows(
         "---|".repeat(columns.len())
     );
     for key in keys {
-        let cells: Vec<String> = row(key).iter().map(|cell| escaped(cell)).collect();
+        let cells: Vec<String> = render_row(key)
+            .iter()
+            .map(|cell| escape_cell(cell))
+            .collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
 }
 
-fn row(key: &Key) -> Vec<String> {
+fn render_row(key: &Key) -> Vec<String> {
     let name = format!("`{}`", key.name);
     match key.treatment {
-        Support::Supported(by) => vec![name, takes(key.kind), key.about.to_owned(), parts(by)],
+        Support::Supported(by) => vec![
+            name,
+            describe_kind(key.kind),
+            key.about.to_owned(),
+            join_parts(by),
+        ],
         Support::Translated(by, to) => {
             let about = format!("{} (means {to})", key.about);
-            vec![name, takes(key.kind), about, parts(by)]
+            vec![name, describe_kind(key.kind), about, join_parts(by)]
         }
         Support::Ignored(why) | Support::Refused(why) => vec![name, why.to_owned()],
     }
 }
 
-fn parts(by: SupportedBy) -> String {
+fn join_parts(by: SupportedBy) -> String {
     let parts = [
         (by.filter, "module"),
         (by.host, "host"),
@@ -164,20 +173,20 @@ fn parts(by: SupportedBy) -> String {
     here.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn takes(kind: Kind) -> String {
+fn describe_kind(kind: Kind) -> String {
     let text = match kind {
-        Kind::Text => "text",
-        Kind::Secret => "secret text",
+        Kind::Text => "string",
+        Kind::Secret => "secret string",
         Kind::File => "file",
         Kind::Pem => "PEM in base64",
         Kind::Flag => "`true` or `false`",
         Kind::Number => "number",
         Kind::Duration => "duration",
-        Kind::Texts => "list of texts",
-        Kind::TextMap => "names and texts",
-        Kind::TextMapOrTexts => "names and texts, or list of texts",
-        Kind::Object(_) => "object",
-        Kind::Objects(_) => "list of objects",
+        Kind::Texts => "list of strings",
+        Kind::TextMap => "map of strings",
+        Kind::TextMapOrTexts => "map of strings, or list of strings",
+        Kind::Object(_) => "map",
+        Kind::Objects(_) => "list of maps",
         Kind::Upstreams => "address, or list of addresses",
         Kind::Policy => "policy",
         Kind::Word(words) => {
@@ -189,7 +198,7 @@ fn takes(kind: Kind) -> String {
     text.to_owned()
 }
 
-/// A cell ends at a bar.
-fn escaped(cell: &str) -> String {
+/// Escapes the bars in a cell, which would end it.
+fn escape_cell(cell: &str) -> String {
     cell.replace('|', r"\|")
 }

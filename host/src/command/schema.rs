@@ -1,4 +1,4 @@
-//! `jetway schema`: what editors need to know of the configuration file.
+//! `jetway schema`: prints a JSON Schema of the configuration file.
 
 mod keys;
 mod policy;
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 /// Print a JSON Schema of the configuration file, for editors.
 ///
-/// Editors with the YAML language server use it when the file begins with
-/// `# yaml-language-server: $schema=jetway.schema.json`. Keys that have no effect here, or that are refused, are marked as
-/// deprecated and say why. A schema cannot say that the case of keys does not matter: write them in lower case.
+/// Editors with the YAML language server use it when the file begins with `# yaml-language-server:
+/// $schema=jetway.schema.json`. Keys that have no effect, or that are refused, are marked as deprecated with the reason. A
+/// schema cannot express that keys are case-insensitive: write them in lower case.
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {}
 
@@ -22,15 +22,15 @@ pub(crate) struct SchemaArgs {}
 /// # Errors
 /// Standard output is gone.
 pub(crate) fn run(_: &SchemaArgs) -> anyhow::Result<()> {
-    super::print(format!("{}\n", serde_json::to_string_pretty(&schema())?).as_bytes())
+    super::print(format!("{}\n", serde_json::to_string_pretty(&build_schema())?).as_bytes())
 }
 
-/// The schema of the whole file (JSON Schema, draft 2020-12), made from the tables that the file is read with.
-fn schema() -> Value {
+/// Builds the schema of the whole file (JSON Schema, draft 2020-12) from the tables of keys that the reader uses.
+fn build_schema() -> Value {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Jetway",
-        "description": "Pomerium's file as Jetway reads it. Keys are not case-sensitive; this schema knows them in lower case.",
+        "description": "Pomerium's file as Jetway reads it. Keys are case-insensitive; this schema has them in lower case.",
     });
     let mut definitions = policy::definitions();
     definitions.insert("route".to_owned(), keys::object(ROUTE));

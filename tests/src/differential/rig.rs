@@ -12,7 +12,7 @@ use super::known::{KNOWN, Pair};
 use super::observation::{Outcome, mask, outcomes, shortened};
 use super::recorder::Recorder;
 use super::request::Conversation;
-use crate::{Body, Dice, Port, Scene};
+use crate::{Dice, Port, ProxyKind, Scene};
 
 /// Number of the first known difference's case, beyond those of any run.
 const FIRST_EXAMPLE: usize = 1_000_000_000;
@@ -125,7 +125,7 @@ impl Rig {
         scene.keys.clone_from(&deployment.keys);
         let host = scene.serve(&deployment.routes).await?;
         let envoy = scene
-            .serve_at(Body::Envoy, elsewhere.number(), &deployment.routes)
+            .serve_at(ProxyKind::Envoy, elsewhere.number(), &deployment.routes)
             .await?;
         let cookies = cookies(scene, &envoy).await?;
         scene.dialer = plain.clone();

@@ -8,7 +8,7 @@ mod table;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use jetway_tests::{APP, Body, Dialer, Dice, Port, Response, Scene, Upstream, output_of, run};
+use jetway_tests::{APP, Dialer, Dice, Port, ProxyKind, Response, Scene, Upstream, output_of, run};
 use model::{Outcome, Place, outcome};
 use request::{Request, request};
 use serde_json::Value;
@@ -23,12 +23,12 @@ const UPSTREAMS: usize = 4;
 const EXPLAINED: usize = 6;
 
 #[test]
-fn both_bodies_the_model_and_explain_agree() -> Result<()> {
+fn both_proxies_the_model_and_explain_agree() -> Result<()> {
     let mut dice = Dice::cast()?;
     let seed = dice.seed;
     run(
-        "both_bodies_the_model_and_explain_agree",
-        Body::Host,
+        "both_proxies_the_model_and_explain_agree",
+        ProxyKind::Host,
         async |scene: &mut Scene| compare(scene, &mut dice).await,
     )
     .with_context(|| format!("JETWAY_TEST_SEED={seed} repeats this"))
@@ -48,12 +48,12 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
     let elsewhere = Port::reserve()?;
     let _host = scene.serve(&routes).await?;
     let _envoy = scene
-        .serve_at(Body::Envoy, elsewhere.number(), &routes)
+        .serve_at(ProxyKind::Envoy, elsewhere.number(), &routes)
         .await?;
     let dialers = [
-        (Body::Host, scene.dialer.clone(), scene.port()),
+        (ProxyKind::Host, scene.dialer.clone(), scene.port()),
         (
-            Body::Envoy,
+            ProxyKind::Envoy,
             scene.dialer.detour(elsewhere.number()),
             elsewhere.number(),
         ),

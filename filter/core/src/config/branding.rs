@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::object::Object;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::colour::Colour;
 
 /// Longest image, as a `data:` address: every page carries it, and every worker keeps it.
@@ -96,7 +96,7 @@ fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> O
     if text.chars().count() > most {
         findings
             .problem(
-                &file.place_of(key),
+                &file.path_of(key),
                 format!("`{key}` is longer than {most} characters"),
             )
             .help("write a shorter text");
@@ -105,7 +105,7 @@ fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> O
     if text.contains(char::is_control) {
         findings
             .problem(
-                &file.place_of(key),
+                &file.path_of(key),
                 format!("`{key}` has control characters"),
             )
             .help("write plain text");
@@ -120,7 +120,7 @@ fn colour(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<Colou
     if colour.is_none() {
         findings
             .problem(
-                &file.place_of(key),
+                &file.path_of(key),
                 format!("`{key}` is no colour: {}", quoted(&text)),
             )
             .help("write for example `\"#0b57d0\"`, in quotes: YAML takes what follows `#` for a comment");
@@ -135,7 +135,7 @@ fn contact(file: &Object<'_>, findings: &mut Findings) -> Option<Contact> {
     if address.is_none() {
         findings
             .problem(
-                &file.place_of(KEY),
+                &file.path_of(KEY),
                 format!(
                     "`{KEY}` is neither a mail address nor an address with https: {}",
                     quoted(&text)
@@ -174,14 +174,14 @@ fn image(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String
     let (url_key, file_key) = (format!("{key}_url"), format!("{key}_file"));
     refuse_file(file, &file_key, findings);
     let address = file.some_text(&url_key, findings)?;
-    let place = file.place_of(&url_key);
+    let key_path = file.path_of(&url_key);
     let help =
         || format!("write `{file_key}` with the path of a PNG, SVG, JPEG, WebP, GIF or ICO file");
     let elsewhere = ["https://", "http://", "/"];
     if elsewhere.iter().any(|start| address.starts_with(start)) {
         findings
             .warning(
-                &place,
+                &key_path,
                 format!("`{url_key}` has no effect: pages load nothing from anywhere else"),
             )
             .help(help());
@@ -191,7 +191,7 @@ fn image(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String
         None => Some(address),
         Some(refusal) => {
             findings
-                .problem(&place, format!("`{url_key}` {refusal}"))
+                .problem(&key_path, format!("`{url_key}` {refusal}"))
                 .help(help());
             None
         }
@@ -213,10 +213,10 @@ fn refusal_of(address: &str) -> Option<String> {
 /// The module can read no file; whoever can has put the image itself there before.
 fn refuse_file(file: &Object<'_>, key: &str, findings: &mut Findings) {
     if file.value(key).is_some_and(|value| *value != Value::Null) {
-        let place: Place = file.place_of(key);
+        let key_path: KeyPath = file.path_of(key);
         findings
             .problem(
-                &place,
+                &key_path,
                 format!("`{key}` names a file, and the module can read none"),
             )
             .help("let `jetway envoy-config` write the configuration, which has the image in it");
@@ -232,7 +232,7 @@ mod tests {
     fn read(value: &Value) -> (Branding, Findings) {
         let mut findings = Findings::default();
         let map = value.as_object().unwrap();
-        let file = Object::open(map, Place::root(), GLOBAL, &mut findings);
+        let file = Object::open(map, KeyPath::root(), GLOBAL, &mut findings);
         (Branding::read(&file, &mut findings), findings)
     }
 

@@ -1,7 +1,7 @@
 //! Names and values of headers that the file writes (RFC 9110 sections 5.1 and 5.5).
 
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::header::WRITTEN_BY_PROXY;
 
 /// Longest name, far beyond any that is in use.
@@ -47,7 +47,7 @@ const FRAMING: [&str; 8] = [
 pub(super) fn read_name(
     name: &str,
     wish: Wish,
-    place: &Place,
+    key_path: &KeyPath,
     findings: &mut Findings,
 ) -> Option<String> {
     let lower = name.to_ascii_lowercase();
@@ -59,7 +59,7 @@ pub(super) fn read_name(
         };
         findings
             .problem(
-                place,
+                key_path,
                 format!("{} is not the name of a header", quoted(name)),
             )
             .help(help);
@@ -67,7 +67,7 @@ pub(super) fn read_name(
     }
     if let Some((what, help)) = objection(&lower, wish) {
         findings
-            .problem(place, format!("{} {what}", quoted(name)))
+            .problem(key_path, format!("{} {what}", quoted(name)))
             .help(help);
         return None;
     }
@@ -124,17 +124,20 @@ fn objection(name: &str, wish: Wish) -> Option<(&'static str, &'static str)> {
 }
 
 /// Whether the text is a header's value; a problem if not.
-pub(super) fn check_value(text: &str, place: &Place, findings: &mut Findings) -> bool {
+pub(super) fn check_value(text: &str, key_path: &KeyPath, findings: &mut Findings) -> bool {
     if text.len() > MAX_VALUE {
         findings
-            .problem(place, format!("the value is longer than {MAX_VALUE} bytes"))
+            .problem(
+                key_path,
+                format!("the value is longer than {MAX_VALUE} bytes"),
+            )
             .help("no server takes such a header");
         return false;
     }
     if text.chars().any(|c| c.is_control() && c != '\t') {
         findings
             .problem(
-                place,
+                key_path,
                 "a header's value cannot hold line breaks or other control characters",
             )
             .help("write it on one line");
@@ -154,7 +157,7 @@ mod tests {
 
     fn read(name: &str, wish: Wish) -> Result<String, String> {
         let mut findings = Findings::default();
-        read_name(name, wish, &Place::root(), &mut findings)
+        read_name(name, wish, &KeyPath::root(), &mut findings)
             .ok_or_else(|| findings.problems()[0].to_string())
     }
 
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn values_stay_on_one_line() {
-        let fits = |text: &str| check_value(text, &Place::root(), &mut Findings::default());
+        let fits = |text: &str| check_value(text, &KeyPath::root(), &mut Findings::default());
         for text in ["", "a b\tc", "é"] {
             assert!(fits(text), "{text:?}");
         }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::key::{Key, Support};
-use crate::diagnostics::{Findings, Place};
+use crate::diagnostics::{Findings, KeyPath};
 
 /// One object, its keys matched without regard to ASCII case.
 pub(super) struct Object<'v> {
-    place: Place,
+    key_path: KeyPath,
     /// SupportedBy names in lower case: the key as it is written, and its value.
     fields: BTreeMap<String, (&'v str, &'v Value)>,
 }
@@ -20,14 +20,14 @@ impl<'v> Object<'v> {
     /// Opens an object, and reports keys that are unknown, without effect, refused, or there twice.
     pub(super) fn open(
         map: &'v Map<String, Value>,
-        place: Place,
+        key_path: KeyPath,
         table: &'static [Key],
         findings: &mut Findings,
     ) -> Self {
         let mut fields: BTreeMap<String, (&'v str, &'v Value)> = BTreeMap::new();
         for (written, value) in map {
             let name = written.to_ascii_lowercase();
-            let here = place.key(written);
+            let here = key_path.key(written);
             if fields.contains_key(&name) {
                 twice(written, &here, findings);
                 continue;
@@ -35,17 +35,17 @@ impl<'v> Object<'v> {
             report(written, &name, value, &here, table, findings);
             fields.insert(name, (written, value));
         }
-        Self { place, fields }
+        Self { key_path, fields }
     }
 
-    pub(super) const fn place(&self) -> &Place {
-        &self.place
+    pub(super) const fn key_path(&self) -> &KeyPath {
+        &self.key_path
     }
 
     /// Where a key stands, or would stand.
-    pub(super) fn place_of(&self, key: &str) -> Place {
+    pub(super) fn path_of(&self, key: &str) -> KeyPath {
         let written = self.fields.get(key).map_or(key, |(written, _)| written);
-        self.place.key(written)
+        self.key_path.key(written)
     }
 
     /// A key's value; a null counts as absent.
@@ -61,7 +61,7 @@ impl<'v> Object<'v> {
     }
 }
 
-fn twice(written: &str, here: &Place, findings: &mut Findings) {
+fn twice(written: &str, here: &KeyPath, findings: &mut Findings) {
     findings
         .problem(
             here,
@@ -74,7 +74,7 @@ fn report(
     written: &str,
     name: &str,
     value: &Value,
-    here: &Place,
+    here: &KeyPath,
     table: &'static [Key],
     findings: &mut Findings,
 ) {

@@ -66,7 +66,7 @@ impl Pem {
         if inline.is_some() && file.is_some() {
             findings
                 .problem(
-                    &object.place_of(&file_key),
+                    &object.path_of(&file_key),
                     format!("both `{key}` and `{file_key}` are given"),
                 )
                 .help("keep one of them");
@@ -123,7 +123,7 @@ fn holds(text: &[u8], content: Content) -> bool {
 fn not_pem(object: &Object<'_>, key: &str, content: Content, findings: &mut Findings) {
     findings
         .problem(
-            &object.place_of(key),
+            &object.path_of(key),
             format!("`{key}` is not {} as PEM text in base64", content.noun()),
         )
         .help("write what `base64 -w0 FILE.pem` prints, or name the file");

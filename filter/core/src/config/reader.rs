@@ -17,7 +17,7 @@ use crate::config::route::{Common, Known, read_upgrades};
 use crate::config::{
     Branding, Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables,
 };
-use crate::diagnostics::{Findings, Place};
+use crate::diagnostics::{Findings, KeyPath};
 use client_authority::{Enforcement, read_client_authority};
 use identity::read_identity;
 use listener::read_listener;
@@ -69,11 +69,11 @@ fn is_overridden(variable: &dyn Fn(&str) -> Option<String>) -> bool {
 fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
     let Value::Object(map) = value else {
         findings
-            .problem(&Place::root(), "the configuration must be an object")
+            .problem(&KeyPath::root(), "the configuration must be an object")
             .help("begin with `routes:`");
         return None;
     };
-    let file = Object::open(map, Place::root(), GLOBAL, findings);
+    let file = Object::open(map, KeyPath::root(), GLOBAL, findings);
     refuse_secret_files(&file, findings);
     let (client_authority, enforcement) = read_client_authority(&file, findings);
     let listener = read_listener(&file, client_authority, findings);
@@ -125,7 +125,7 @@ fn refuse_secret_files(file: &Object<'_>, findings: &mut Findings) {
         if file.has(&file_key) {
             findings
                 .problem(
-                    &file.place_of(&file_key),
+                    &file.path_of(&file_key),
                     format!("`{file_key}` names a file, and the module can read none"),
                 )
                 .help(format!(
@@ -144,32 +144,32 @@ fn read_routes(file: &Object<'_>, common: &Common, findings: &mut Findings) -> V
         let Some(value) = file.value(key) else {
             continue;
         };
-        let place = file.place_of(key);
+        let key_path = file.path_of(key);
         let Value::Array(list) = value else {
             findings
-                .problem(&place, format!("`{key}` takes a list of routes"))
+                .problem(&key_path, format!("`{key}` takes a list of routes"))
                 .help("begin each route with `- from:`");
             continue;
         };
         listed = listed.saturating_add(list.len());
         if listed > MAX_ROUTES {
             findings
-                .problem(&place, format!("more than {MAX_ROUTES} routes"))
+                .problem(&key_path, format!("more than {MAX_ROUTES} routes"))
                 .help("let a `*` in `from` stand for many hosts");
             return routes;
         }
         for (index, entry) in list.iter().enumerate() {
-            let place = place.item(index);
-            let Some(route) = Route::read_with(entry, &place, common, findings) else {
+            let key_path = key_path.item(index);
+            let Some(route) = Route::read_with(entry, &key_path, common, findings) else {
                 continue;
             };
-            known.add(&route, &place, findings);
+            known.add(&route, &key_path, findings);
             routes.push(route);
         }
     }
     if listed == 0 && !(file.has("routes") || file.has("policy")) {
         findings
-            .problem(&file.place_of("routes"), "there are no routes")
+            .problem(&file.path_of("routes"), "there are no routes")
             .help("add `routes:` with `from` and `to`");
     }
     routes

@@ -28,7 +28,7 @@ use serde_json::Value;
 use crate::config::keys::ROUTE;
 use crate::config::object::Object;
 use crate::config::{BearerFormat, IssuerFormat};
-use crate::diagnostics::{Findings, Place};
+use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::Policy;
 use cockpit::preserve_host;
 use policy::read_policy;
@@ -119,24 +119,24 @@ impl Default for Common {
 impl Route {
     /// Reads an entry of a file that has nothing else.
     #[cfg(test)]
-    pub(crate) fn read(value: &Value, place: &Place, findings: &mut Findings) -> Option<Self> {
-        Self::read_with(value, place, &Common::default(), findings)
+    pub(crate) fn read(value: &Value, key_path: &KeyPath, findings: &mut Findings) -> Option<Self> {
+        Self::read_with(value, key_path, &Common::default(), findings)
     }
 
     /// Reads one entry of `routes`.
     pub(super) fn read_with(
         value: &Value,
-        place: &Place,
+        key_path: &KeyPath,
         common: &Common,
         findings: &mut Findings,
     ) -> Option<Self> {
         let Value::Object(map) = value else {
             findings
-                .problem(place, "a route must be an object")
+                .problem(key_path, "a route must be an object")
                 .help("write `from`, `to` and `policy`");
             return None;
         };
-        let object = Object::open(map, place.clone(), ROUTE, findings);
+        let object = Object::open(map, key_path.clone(), ROUTE, findings);
         let from = From::read(&object, findings);
         let path = PathMatch::read(&object, findings);
         let read = Target::read(&object, findings);
@@ -246,7 +246,7 @@ impl Route {
 /// Whether `allow_upgrades`, at the top of the file or of a route, lists `websocket`; it can list nothing else.
 pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> bool {
     let listed = object.texts("allow_upgrades", findings).unwrap_or_default();
-    let place = object.place_of("allow_upgrades");
+    let key_path = object.path_of("allow_upgrades");
     let mut websocket = false;
     for (index, protocol) in listed.iter().enumerate() {
         if protocol.eq_ignore_ascii_case("websocket") {
@@ -254,7 +254,7 @@ pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> boo
         } else {
             findings
                 .problem(
-                    &place.item(index),
+                    &key_path.item(index),
                     format!(
                         "upgrades to {} cannot be allowed",
                         crate::diagnostics::quoted(protocol)
@@ -315,7 +315,7 @@ fn warn_of_slashes(
     };
     findings
         .warning(
-            &object.place_of(key),
+            &object.path_of(key),
             format!("the path `{matched}{rest}` becomes `{replacement}{rest}`"),
         )
         .help("end both `prefix` and what replaces it with a slash, or neither");

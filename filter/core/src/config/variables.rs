@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::config::key::{Key, Kind, Support};
 use crate::config::keys::GLOBAL;
-use crate::diagnostics::{Findings, Place, Warning};
+use crate::diagnostics::{Findings, KeyPath, Warning};
 
 /// Pomerium's names of variables that are not those of their keys.
 const OTHER_NAMES: [(&str, &str); 1] = [("set_response_headers", "HEADERS")];
@@ -23,7 +23,7 @@ pub fn override_by_variables(
         keys: Vec::new(),
     };
     if let Value::Object(map) = file {
-        override_object(map, &Place::root(), GLOBAL, "", &mut overriding);
+        override_object(map, &KeyPath::root(), GLOBAL, "", &mut overriding);
     }
     Overridden {
         keys: overriding.keys,
@@ -49,7 +49,7 @@ struct Overriding<'v> {
 
 fn override_object(
     map: &mut Map<String, Value>,
-    place: &Place,
+    key_path: &KeyPath,
     table: &'static [Key],
     prefix: &str,
     overriding: &mut Overriding<'_>,
@@ -61,9 +61,9 @@ fn override_object(
         ) {
             continue;
         }
-        let place = place.key(key.name);
+        let key_path = key_path.key(key.name);
         if let Kind::Object(table) = key.kind {
-            override_below(map, &place, key.name, table, overriding);
+            override_below(map, &key_path, key.name, table, overriding);
             continue;
         }
         if !is_overridable(key.kind) {
@@ -76,7 +76,7 @@ fn override_object(
             overriding
                 .findings
                 .warning(
-                    &place,
+                    &key_path,
                     format!(
                         "the environment variable `{name}` is used as `{}`",
                         key.name
@@ -84,7 +84,7 @@ fn override_object(
                 )
                 .help("unset it if that is not meant");
         }
-        overriding.keys.push((place.text().to_owned(), name));
+        overriding.keys.push((key_path.as_str().to_owned(), name));
         replace(map, key.name, Value::String(text));
     }
 }
@@ -92,7 +92,7 @@ fn override_object(
 /// Overrides keys of an object in the file, which need not be there yet.
 fn override_below(
     map: &mut Map<String, Value>,
-    place: &Place,
+    key_path: &KeyPath,
     name: &'static str,
     table: &'static [Key],
     overriding: &mut Overriding<'_>,
@@ -102,13 +102,13 @@ fn override_below(
     let written = written.cloned().unwrap_or_else(|| name.to_owned());
     match map.get_mut(&written) {
         Some(Value::Object(below)) => {
-            override_object(below, place, table, &prefix, overriding);
+            override_object(below, key_path, table, &prefix, overriding);
         }
         // What is not an object is a problem, which the reading tells.
         Some(other) if !other.is_null() => {}
         _ => {
             let mut below = Map::new();
-            override_object(&mut below, place, table, &prefix, overriding);
+            override_object(&mut below, key_path, table, &prefix, overriding);
             if !below.is_empty() {
                 map.insert(written, Value::Object(below));
             }

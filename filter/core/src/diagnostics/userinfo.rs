@@ -1,13 +1,14 @@
-//! Passwords within addresses (`https://name:password@host`), which no message repeats.
+//! Masks passwords within addresses (`https://name:password@host`), which no message may repeat.
 
 use std::ops::Range;
 
-/// Stands for what is not repeated.
+/// The replacement for a name and password.
 const MASK: &str = "***";
 
-/// What stands between `//` and `@` in a value of the file, in bytes: a name and a password (RFC 3986, 3.2.1).
+/// Returns the byte range of the name and password in a value of the file: the part between `//` and `@` (RFC 3986 section
+/// 3.2.1).
 ///
-/// A password is often not encoded as it should be, and then holds a `/` or a `@` itself: so all up to the last `@` counts,
+/// A password that is not encoded correctly may contain a `/` or an `@` itself. So everything up to the last `@` counts,
 /// unless a whole host and port come before it, as in `https://a.example.com/@alice`.
 #[must_use]
 pub fn userinfo(value: &str) -> Option<Range<usize>> {
@@ -20,7 +21,7 @@ pub fn userinfo(value: &str) -> Option<Range<usize>> {
         .map(|start| start..last)
 }
 
-/// Whether the text after `//` is no plain host and port.
+/// Returns whether the part after `//` is more than a plain host and port.
 fn begins_with_userinfo(rest: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let port = match authority.rsplit_once(']') {
@@ -31,7 +32,7 @@ fn begins_with_userinfo(rest: &str) -> bool {
     authority.contains('@') || !digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The value with `***` in the place of its [`userinfo`].
+/// Returns the value with its [`userinfo`] replaced by `***`.
 #[must_use]
 pub fn without_userinfo(value: &str) -> String {
     let mut masked = value.to_owned();
@@ -41,7 +42,7 @@ pub fn without_userinfo(value: &str) -> String {
     masked
 }
 
-/// A sentence with values in backticks, each [`without_userinfo`].
+/// Masks the [`userinfo`] of each value in backticks in a sentence.
 #[must_use]
 pub fn sentence_without_userinfo(sentence: &str) -> String {
     let pieces: Vec<String> = sentence.split('`').map(without_userinfo).collect();

@@ -3,15 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::{CockpitSettings, Route, RouteNumber};
+use crate::digest::{self, CONFIGURATION_DIGEST};
 use crate::store::{SharedData, update};
 
-/// Bytes of a digest. It tells an operator's files apart, and nobody else chooses what it is made of.
-const DIGEST: usize = 12;
-
-type Digest12 = [u8; DIGEST];
+type ConfigurationDigest = [u8; CONFIGURATION_DIGEST];
 
 /// The policies that one gate has put in force, and what is known of those that are.
 #[derive(Debug)]
@@ -19,12 +15,12 @@ pub(crate) struct ActivePolicies {
     /// Keys in the shared data: of the whole, and of all routes.
     keys: Keys,
     /// By route, in the order of the file.
-    own: Vec<Digest12>,
-    whole: Digest12,
+    own: Vec<ConfigurationDigest>,
+    whole: ConfigurationDigest,
     /// The last that was seen to be in force.
-    seen: Cell<Digest12>,
+    seen: Cell<ConfigurationDigest>,
     /// Its routes, sorted.
-    current: RefCell<Vec<Digest12>>,
+    current: RefCell<Vec<ConfigurationDigest>>,
 }
 
 #[derive(Debug)]
@@ -36,11 +32,11 @@ struct Keys {
 impl ActivePolicies {
     /// Puts these routes in force for everybody who uses this name.
     pub(crate) fn publish(name: &str, routes: &[Route], shared: &dyn SharedData) -> Self {
-        let own: Vec<Digest12> = routes.iter().map(digest_of).collect();
+        let own: Vec<ConfigurationDigest> = routes.iter().map(digest_of).collect();
         let mut sorted = own.clone();
         sorted.sort_unstable();
         let all = sorted.concat();
-        let whole = digest(&all);
+        let whole = digest::hash(&all);
         let keys = Keys {
             whole: format!("jetway policies in force {name}"),
             routes: format!("jetway routes in force {name}"),
@@ -87,17 +83,11 @@ impl ActivePolicies {
 }
 
 /// What decides whether an open stream may stay: which route it is, who may use it, whether as a websocket, and as whom.
-fn digest_of(route: &Route) -> Digest12 {
+fn digest_of(route: &Route) -> ConfigurationDigest {
     let policy = route.policy.to_value();
     let cockpit = route.cockpit.as_ref().map(CockpitSettings::to_value);
     let text = serde_json::json!([route.id, policy, route.allow_websockets, cockpit]);
-    digest(text.to_string().as_bytes())
-}
-
-fn digest(bytes: &[u8]) -> Digest12 {
-    let mut short = [0; DIGEST];
-    short.copy_from_slice(Sha256::digest(bytes).get(..DIGEST).unwrap_or(&[0; DIGEST]));
-    short
+    digest::hash(text.to_string().as_bytes())
 }
 
 fn put(shared: &dyn SharedData, key: &str, value: &[u8]) {

@@ -4,7 +4,7 @@
 use super::sign_out::is_from_here;
 use super::{Gate, line};
 use crate::gate::step::Step;
-use crate::http::reply::{Extras, Reply, page, refuse};
+use crate::http::reply::{Extras, Reply, refuse, render_page};
 use crate::http::request::Parsed;
 use crate::refusal::Refusal;
 
@@ -39,13 +39,7 @@ impl Gate {
             clear_cookies: true,
             ..Extras::default()
         };
-        page(
-            200,
-            "Delete cookies?",
-            NOTE,
-            extras,
-            &self.audience(request),
-        )
+        render_page("Delete cookies?", NOTE, extras, &self.audience(request))
     }
 
     /// Deletes our cookies one by one, and with `Clear-Site-Data` those that others have set for this domain: nothing else
@@ -59,13 +53,7 @@ impl Gate {
             ..Extras::default()
         };
         let text = "This browser has deleted the cookies of this site.";
-        let mut reply = page(
-            200,
-            "Cookies deleted",
-            text,
-            extras,
-            &self.audience(request),
-        );
+        let mut reply = render_page("Cookies deleted", text, extras, &self.audience(request));
         reply.add("clear-site-data", r#""cookies""#.to_owned());
         reply.event = "cookies deleted".into();
         let own = request.own_cookies(&self.cookies);

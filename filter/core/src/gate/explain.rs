@@ -70,7 +70,7 @@ impl Gate {
         let facts = Facts {
             session: decisive.as_ref(),
             certificate: question.certificate,
-            ..Facts::of(&request, &path, question.now)
+            ..Facts::of(request, &path, question.now)
         };
         let trace = chosen.route.policy.trace(&facts, shown.as_ref());
         let outcome = self.outcome(request, chosen, &facts, trace.reasons);

@@ -4,74 +4,53 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use sha2::{Digest as _, Sha256};
-
+use crate::digest;
 use crate::oidc::metadata::Metadata;
+use crate::store::slot_cache::SlotCache;
 use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers as forged, at 40 bytes each.
 const REMEMBERED: usize = 512;
-/// For how long, in seconds. Only other keys could change the verdict, and those empty the table.
+/// For how long, in seconds. Only other keys could change the verdict, and those empty the cache.
 const REMEMBERED_FOR: u64 = 60;
 
 /// The digest by which a token is remembered.
 pub(super) type TokenDigest = [u8; 32];
 
-/// The digest of a token.
+/// Returns the digest of a token.
 pub(super) fn digest_of(token: &str) -> TokenDigest {
-    Sha256::digest(token.as_bytes()).into()
+    digest::hash(token.as_bytes())
 }
 
-/// The place of a digest in a table of this size.
-pub(super) fn slot(digest: &TokenDigest, size: usize) -> usize {
-    let [first, second, ..] = *digest;
-    usize::from(u16::from_be_bytes([first, second])) % size
-}
-
-/// Tokens whose signature no key of the provider had made a moment ago.
+/// Tokens whose signature was recently found to be by no key of the provider.
 #[derive(Debug, Default)]
 pub(super) struct ForgedTokens {
-    known: RefCell<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
     /// The keys by which they were judged.
-    keys: Option<Rc<Metadata>>,
-    /// A table with one place per slot: it needs no bookkeeping and cannot grow.
-    slots: Vec<Option<(TokenDigest, Timestamp)>>,
-}
-
-impl Known {
-    fn are_of(&self, keys: &Rc<Metadata>) -> bool {
-        self.keys.as_ref().is_some_and(|own| Rc::ptr_eq(own, keys))
-    }
+    keys: RefCell<Option<Rc<Metadata>>>,
+    tokens: SlotCache<(TokenDigest, Timestamp), REMEMBERED>,
 }
 
 impl ForgedTokens {
-    /// Whether a token is known to be signed by none of these keys.
+    /// Returns whether a token is known to be signed by none of these keys.
     pub(super) fn has(&self, digest: &TokenDigest, keys: &Rc<Metadata>, now: Timestamp) -> bool {
-        let known = self.known.borrow();
-        if !known.are_of(keys) {
-            return false;
-        }
-        let found = known.slots.get(slot(digest, REMEMBERED)).copied().flatten();
-        found.is_some_and(|(token, at)| {
-            token == *digest && at <= now && now.since(at) < REMEMBERED_FOR
-        })
+        let found = self.tokens.find(digest, |(token, at)| {
+            (token == digest && at.is_recent(now, REMEMBERED_FOR)).then_some(())
+        });
+        found.is_some() && self.are_judged_by(keys)
     }
 
     /// Remembers that a token is signed by none of these keys.
     pub(super) fn remember(&self, digest: TokenDigest, keys: &Rc<Metadata>, now: Timestamp) {
-        let mut known = self.known.borrow_mut();
-        if !known.are_of(keys) {
-            known.keys = Some(Rc::clone(keys));
-            known.slots.clear();
-            known.slots.resize(REMEMBERED, None);
+        if !self.are_judged_by(keys) {
+            self.tokens.clear();
+            *self.keys.borrow_mut() = Some(Rc::clone(keys));
         }
-        if let Some(place) = known.slots.get_mut(slot(&digest, REMEMBERED)) {
-            *place = Some((digest, now));
-        }
+        self.tokens.insert(digest, (digest, now));
+    }
+
+    fn are_judged_by(&self, keys: &Rc<Metadata>) -> bool {
+        let own = self.keys.borrow();
+        own.as_ref().is_some_and(|own| Rc::ptr_eq(own, keys))
     }
 }
 
@@ -117,6 +96,6 @@ mod tests {
         for number in 0..10 * REMEMBERED {
             forged.remember(digest_of(&number.to_string()), &keys, NOW);
         }
-        assert_eq!(forged.known.borrow().slots.len(), REMEMBERED);
+        assert_eq!(forged.tokens.count_slots(), REMEMBERED);
     }
 }

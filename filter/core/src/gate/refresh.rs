@@ -46,7 +46,7 @@ impl Gate {
     ) -> Option<Rc<RefreshState>> {
         let sealer = self.sealer.as_ref()?;
         session.refresh.as_ref()?;
-        Some(self.refresh_cache.of(&session.id, sealer, env))
+        Some(self.refresh_cache.look_up(&session.id, sealer, env))
     }
 
     /// Begins the refresh of a session if it is due and nobody else is at it. The timer sends the call, see

@@ -1,6 +1,6 @@
 //! Finding a request's route: the host decides first, then the order of the file.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::config::{From, Route};
 use crate::http::request::Authority;
@@ -25,17 +25,17 @@ pub(super) struct RouteIndex {
     /// The listener's own port, by which browsers may come to a route whose `from` names none.
     listening: u16,
     /// By host, for hosts without `*`; in the order of the file.
-    exact: HashMap<String, Vec<usize>>,
+    exact: FxHashMap<String, Vec<usize>>,
     /// By [`anchor`], for hosts with `*`; in the order of the file.
-    wildcard: HashMap<String, Vec<usize>>,
+    wildcard: FxHashMap<String, Vec<usize>>,
 }
 
 impl RouteIndex {
     pub(super) fn new(routes: &[Route], listening: u16) -> Self {
         let mut index = Self {
             listening,
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
+            exact: FxHashMap::default(),
+            wildcard: FxHashMap::default(),
         };
         for (place, route) in routes.iter().enumerate() {
             let host = &route.from.host;

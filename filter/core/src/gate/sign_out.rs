@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignOut, Waiting};
 use crate::http::cookie;
-use crate::http::reply::{Extras, Reply, page, redirect};
+use crate::http::reply::{Extras, Reply, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::oidc::call::ProviderCall;
 use crate::oidc::token;
@@ -22,7 +22,7 @@ use crate::session::Session;
 /// Where somebody signs out.
 pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";
 /// Where the provider sends the browser after the sign-out, registered there as a post-logout redirect URI.
-pub(super) const SIGNED_OUT: &str = "/.pomerium/signed_out";
+pub(super) use crate::contract::SIGNED_OUT_PATH as SIGNED_OUT;
 
 /// How long the provider may ask whether somebody means it, in seconds.
 const STATE_LIFETIME: u64 = 600;
@@ -47,8 +47,7 @@ impl Gate {
             form_target: target.as_deref(),
             ..Extras::default()
         };
-        page(
-            200,
+        render_page(
             "Sign out?",
             "You can sign in again at any time.",
             extras,
@@ -110,8 +109,7 @@ impl Gate {
         if !is_sign_out || !is_from_here(request) {
             return None;
         }
-        let mut reply = page(
-            200,
+        let mut reply = render_page(
             "You are signed out here",
             "The identity provider does not answer: whoever uses this browser may still be signed in there.",
             Extras::default(),
@@ -134,8 +132,7 @@ impl Gate {
                 form_target: target.as_deref(),
                 ..Extras::default()
             };
-            return page(
-                200,
+            return render_page(
                 "You are still signed in",
                 "This address only tells how a sign-out ended. Nothing was done.",
                 extras,
@@ -148,8 +145,7 @@ impl Gate {
         };
         let state = self.state(request);
         if state == State::Foreign {
-            let mut reply = page(
-                200,
+            let mut reply = render_page(
                 "Nobody is signed in",
                 "This address belongs to a sign-out that did not begin in this browser, or that is long over.",
                 extras,
@@ -159,7 +155,7 @@ impl Gate {
             return reply;
         }
         let text = "Close the browser on a shared computer.";
-        let mut reply = page(200, "You are signed out", text, extras, &audience);
+        let mut reply = render_page("You are signed out", text, extras, &audience);
         if state == State::Own {
             reply.add("set-cookie", cookie::clear(self.cookies.sign_out()));
         }

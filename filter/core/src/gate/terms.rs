@@ -1,14 +1,10 @@
 //! The terms of a file on which a session is made: which claims it keeps, and when its address counts.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::config::EmailTrust;
+use crate::digest::hash_configuration;
 use crate::session::claim_filter::ClaimFilter;
-
-/// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
-const DIGEST: usize = 12;
 
 /// A short name of these terms. A session keeps what was decided on them, so that one of other terms says nothing: its
 /// address may have counted as verified by a rule that is gone, and its user be of a tenant that is not allowed any more.
@@ -27,8 +23,7 @@ pub(super) fn digest(needs: &ClaimFilter, trust: Option<&EmailTrust>) -> String 
         tenants,
         trust.is_multi_tenant,
     ]);
-    let hash = Sha256::digest(terms.to_string().as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.get(..DIGEST).unwrap_or_default())
+    hash_configuration(terms.to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::gate::step::Step;
 use crate::http::page::{Item, List};
 use crate::http::path::decode;
-use crate::http::reply::{Extras, Reply, challenge, data, page};
+use crate::http::reply::{Extras, Reply, challenge, data, render_page};
 use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason};
 use crate::session::Session;
@@ -62,8 +62,7 @@ impl Gate {
             list: Some(list),
             ..Extras::default()
         };
-        page(
-            200,
+        render_page(
             "Your session",
             "This is who you are for the applications on this host.",
             extras,
@@ -88,8 +87,7 @@ impl Gate {
             link: Some((SIGN_IN, "Sign in")),
             ..Extras::default()
         };
-        page(
-            200,
+        render_page(
             "Nobody is signed in",
             "Sign in to use the applications on this host.",
             extras,

@@ -3,8 +3,9 @@
 mod element;
 mod x509;
 
-use std::cell::RefCell;
 use std::rc::Rc;
+
+use crate::store::slot_cache::SlotCache;
 
 /// Longest header that is looked at. A certificate with a large RSA key and many names stays below a third of it; bodies
 /// accept no more than this for all headers together.
@@ -80,23 +81,18 @@ impl Certificate {
 #[derive(Debug)]
 pub(crate) struct CertificateReader {
     asked: bool,
-    /// Empty until the first certificate.
-    slots: RefCell<Vec<Option<Read>>>,
+    certificates: SlotCache<ReadCertificate, REMEMBERED>,
 }
 
-#[derive(Debug)]
-struct Read {
-    header: Box<[u8]>,
-    /// `None` when it could not be read.
-    certificate: Option<Rc<Certificate>>,
-}
+/// A header and the certificate in it; `None` for a header that holds no readable certificate.
+type ReadCertificate = (Box<[u8]>, Option<Rc<Certificate>>);
 
 impl CertificateReader {
     /// `asked` is whether the proxy asks clients for certificates.
     pub(crate) fn new(asked: bool) -> Self {
         Self {
             asked,
-            slots: RefCell::default(),
+            certificates: SlotCache::default(),
         }
     }
 
@@ -111,47 +107,19 @@ impl CertificateReader {
         if header.len() > MAX_HEADER {
             return Shown::Invalid;
         }
-        let certificate = self.remembered(header).unwrap_or_else(|| {
+        let known = self.certificates.find(header, |(known, certificate)| {
+            (**known == *header).then(|| certificate.clone())
+        });
+        let certificate = known.unwrap_or_else(|| {
             let certificate = element::certificate(header)
                 .and_then(|pem| x509::read(&pem))
                 .map(Rc::new);
-            self.remember(header, certificate.clone());
+            let entry = (Box::from(header), certificate.clone());
+            self.certificates.insert(header, entry);
             certificate
         });
         certificate.map_or(Shown::Invalid, Shown::Valid)
     }
-
-    fn remembered(&self, header: &[u8]) -> Option<Option<Rc<Certificate>>> {
-        let slots = self.slots.borrow();
-        let read = slots.get(slot(header))?.as_ref()?;
-        (*read.header == *header).then(|| read.certificate.clone())
-    }
-
-    fn remember(&self, header: &[u8], certificate: Option<Rc<Certificate>>) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.is_empty() {
-            slots.resize_with(REMEMBERED, || None);
-        }
-        if let Some(slot) = slots.get_mut(slot(header)) {
-            *slot = Some(Read {
-                header: header.into(),
-                certificate,
-            });
-        }
-    }
-}
-
-/// Eight bytes at a time: the header is long, and this is done for every request.
-fn slot(header: &[u8]) -> usize {
-    let (words, rest) = header.as_chunks::<8>();
-    let mixed = words
-        .iter()
-        .map(|word| u64::from_le_bytes(*word))
-        .chain(rest.iter().map(|&byte| u64::from(byte)))
-        .fold(0_u64, |mixed, word| {
-            (mixed.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        });
-    usize::try_from(mixed >> 32).unwrap_or_default() % REMEMBERED
 }
 
 #[cfg(test)]

@@ -191,7 +191,19 @@ pub(crate) struct Client<'a> {
     prefetch: bool,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    fn read_header(&mut self, name: &str, value: &'a [u8]) {
+        match name {
+            "accept" => self.accept = Some(value),
+            "sec-fetch-mode" => self.fetch_mode = Some(value),
+            "sec-fetch-dest" => self.fetch_dest = Some(value),
+            "sec-fetch-site" => self.fetch_site = Some(value),
+            "x-requested-with" => self.requested_with = true,
+            "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
+            _ => {}
+        }
+    }
+
     /// Whether an error is best told as a page.
     pub(crate) fn wants_html(&self) -> bool {
         self.accept
@@ -227,85 +239,40 @@ impl Client<'_> {
 
 impl<'a> Parsed<'a> {
     /// Reads the headers in one pass.
+    ///
+    /// # Errors
+    /// The request has no single meaning, or its method is never forwarded.
     pub(crate) fn read(request: &Request<'a>, reserved: &Reserved) -> Result<Self, Refusal> {
-        let mut method = None;
-        let mut raw_target = None;
-        let mut authority = None;
-        let mut host = None;
-        let mut parsed = Scan::default();
-        for (name, value) in request.headers {
-            let value = value.as_slice();
-            parsed.spoofed |= reserved.covers(name);
-            match name.as_str() {
-                ":method" => method = Some(value),
-                ":path" => raw_target = Some(value),
-                ":authority" => set_once(&mut authority, value, BadRequest::Host)?,
-                "host" => set_once(&mut host, value, BadRequest::Host)?,
-                "cookie" => parsed.cookies.push(value),
-                "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
-                "sec-websocket-version" => only(&mut parsed.websocket_version, value),
-                "sec-websocket-key" => only(&mut parsed.websocket_key, value),
-                "transfer-encoding" | TRANSFER_ENCODING_HEADER => parsed.has_body = true,
-                "content-length" => parsed.has_body |= value != b"0",
-                FORWARDED_FOR => parsed.forwarded_for.push(value),
-                FORWARDED_PROTO => only(&mut parsed.forwarded_proto, value),
-                "authorization" => only(&mut parsed.authorization, value),
-                "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
-                "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
-                "accept" => parsed.client.accept = Some(value),
-                "sec-fetch-mode" => parsed.client.fetch_mode = Some(value),
-                "sec-fetch-dest" => parsed.client.fetch_dest = Some(value),
-                "sec-fetch-site" => parsed.client.fetch_site = Some(value),
-                "access-control-request-method" => parsed.cors_method = !value.is_empty(),
-                "x-requested-with" => parsed.client.requested_with = true,
-                "sec-purpose" | "purpose" | "x-moz" => {
-                    parsed.client.prefetch |= contains(value, b"prefetch")
-                }
-                "x-request-id" => parsed.request_id = readable_id(value),
-                CLIENT_CERTIFICATE_HEADER => only(&mut parsed.certificate, value),
-                _ => {}
-            }
-        }
-        let bad = Refusal::BadRequest;
-        if let (Some(authority), Some(host)) = (authority, host)
-            && !authority.eq_ignore_ascii_case(host)
-        {
-            return Err(bad(BadRequest::Host));
-        }
-        let authority = authority
-            .or(host)
-            .and_then(Authority::read)
-            .ok_or(Refusal::BadRequest(BadRequest::Host))?;
-        let method = read_method(method)?;
-        let raw = raw_target
-            .and_then(|raw| std::str::from_utf8(raw).ok())
-            .ok_or(Refusal::BadRequest(BadRequest::Path))?;
-        let target = canonical(raw).map_err(|_| bad(BadRequest::Path))?;
+        let scan = Scan::read(request.headers, reserved)?;
+        let authority = scan.authority()?;
+        let method = read_method(scan.method)?;
+        let raw = scan.target.and_then(|raw| std::str::from_utf8(raw).ok());
+        let raw = raw.ok_or(Refusal::BadRequest(BadRequest::Path))?;
+        let target = canonical(raw).map_err(|_| Refusal::BadRequest(BadRequest::Path))?;
+        let has_origin = scan.origin.is_some_and(|origin| !origin.is_empty());
         Ok(Self {
             headers: request.headers,
             method,
             authority,
             rewritten: *target != *raw,
             target,
-            client: parsed.client,
-            upgrade: parsed.upgrade,
-            websocket_version: parsed.websocket_version,
-            websocket_key: parsed.websocket_key,
-            has_body: parsed.has_body,
-            forwarded_for: parsed.forwarded_for,
-            forwarded_proto: parsed.forwarded_proto,
-            origin: parsed.origin,
-            request_id: parsed.request_id,
-            preflight: method == "OPTIONS"
-                && parsed.cors_method
-                && parsed.origin.is_some_and(|origin| !origin.is_empty()),
+            client: scan.client,
+            upgrade: scan.upgrade,
+            websocket_version: scan.websocket_version,
+            websocket_key: scan.websocket_key,
+            has_body: scan.has_body,
+            forwarded_for: scan.forwarded_for,
+            forwarded_proto: scan.forwarded_proto,
+            origin: scan.origin,
+            request_id: scan.request_id,
+            preflight: method == "OPTIONS" && scan.cors_method && has_origin,
             source: request.source,
-            authorization: parsed.authorization,
-            pomerium_authorization: parsed.pomerium_authorization,
+            authorization: scan.authorization,
+            pomerium_authorization: scan.pomerium_authorization,
             body: request.body,
-            certificate: parsed.certificate,
-            cookies: parsed.cookies,
-            spoofed: parsed.spoofed,
+            certificate: scan.certificate,
+            cookies: scan.cookies,
+            spoofed: scan.spoofed,
         })
     }
 
@@ -344,8 +311,13 @@ impl<'a> Parsed<'a> {
     }
 }
 
+/// What a pass over the headers found, before it is checked.
 #[derive(Default)]
 struct Scan<'a> {
+    method: Option<&'a [u8]>,
+    target: Option<&'a [u8]>,
+    authority: Option<&'a [u8]>,
+    host: Option<&'a [u8]>,
     client: Client<'a>,
     upgrade: Option<&'a [u8]>,
     websocket_version: Option<&'a [u8]>,
@@ -363,8 +335,56 @@ struct Scan<'a> {
     spoofed: bool,
 }
 
+impl<'a> Scan<'a> {
+    fn read(headers: &'a [(String, Vec<u8>)], reserved: &Reserved) -> Result<Self, Refusal> {
+        let mut scan = Self::default();
+        for (name, value) in headers {
+            scan.spoofed |= reserved.covers(name);
+            scan.read_header(name, value)?;
+        }
+        Ok(scan)
+    }
+
+    fn read_header(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
+        match name {
+            ":method" => self.method = Some(value),
+            ":path" => self.target = Some(value),
+            ":authority" => set_once(&mut self.authority, value, BadRequest::Host)?,
+            "host" => set_once(&mut self.host, value, BadRequest::Host)?,
+            "cookie" => self.cookies.push(value),
+            "upgrade" => set_once(&mut self.upgrade, value, BadRequest::Upgrade)?,
+            "sec-websocket-version" => set_only(&mut self.websocket_version, value),
+            "sec-websocket-key" => set_only(&mut self.websocket_key, value),
+            "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
+            "content-length" => self.has_body |= value != b"0",
+            FORWARDED_FOR => self.forwarded_for.push(value),
+            FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
+            "authorization" => set_only(&mut self.authorization, value),
+            "x-pomerium-authorization" => set_only(&mut self.pomerium_authorization, value),
+            "origin" => set_once(&mut self.origin, value, BadRequest::Origin)?,
+            "access-control-request-method" => self.cors_method = !value.is_empty(),
+            "x-request-id" => self.request_id = readable_id(value),
+            CLIENT_CERTIFICATE_HEADER => set_only(&mut self.certificate, value),
+            _ => self.client.read_header(name, value),
+        }
+        Ok(())
+    }
+
+    /// Returns the host and port, which `:authority` and `Host` have to agree about.
+    fn authority(&self) -> Result<Authority<'a>, Refusal> {
+        let bad = Refusal::BadRequest(BadRequest::Host);
+        if let (Some(authority), Some(host)) = (self.authority, self.host)
+            && !authority.eq_ignore_ascii_case(host)
+        {
+            return Err(bad);
+        }
+        let stated = self.authority.or(self.host);
+        stated.and_then(Authority::read).ok_or(bad)
+    }
+}
+
 /// Keeps the value of a header that has to stand alone; several are as good as an empty one.
-fn only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
+fn set_only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
     *slot = Some(if slot.is_none() { value } else { b"" });
 }
 

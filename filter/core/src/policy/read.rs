@@ -1,131 +1,132 @@
-//! From the YAML a person wrote, as JSON, to a [`Policy`], with every problem at once.
-
-mod criteria;
-mod matchers;
+//! Reads a policy from the file, as JSON, and reports every problem at once.
 
 use serde_json::{Map, Value};
 
-use super::words::{ACTIONS, OPERATORS};
-use super::{Criterion, Operator, Policy, Term};
-use crate::diagnostics::{Findings, Place, nearest};
-use criteria::read_criterion;
+use crate::diagnostics::{Findings, KeyPath};
+use crate::policy::criteria::Criterion;
+use crate::policy::language::ConditionDoc;
+use crate::policy::operator::Operator;
+use crate::policy::{Policy, Term};
 
-/// Most members of an object within a policy: there are fewer words than that.
+/// The actions of a rule.
+pub const ACTIONS: &[&str] = &["allow", "deny"];
+
+/// The most members of a map within a policy: there are fewer words than that.
 const MAX_MEMBERS: usize = 64;
 
 impl Policy {
-    /// Reads a policy: one rules object, or a list of them. Problems go to `findings`, and what could be read is returned.
-    pub(crate) fn read(value: &Value, place: &Place, findings: &mut Findings) -> Self {
+    /// Reads a policy: one rule, or a list of rules. Reports problems to `findings` and returns what could be read.
+    pub(crate) fn read(value: &Value, path: &KeyPath, findings: &mut Findings) -> Self {
         let mut policy = Self::default();
         match value {
             Value::Array(rules) => {
                 for (index, rule) in rules.iter().enumerate() {
-                    policy.read_rules(rule, &place.item(index), findings);
+                    policy.read_rule(rule, &path.item(index), findings);
                 }
             }
-            other => policy.read_rules(other, place, findings),
+            other => policy.read_rule(other, path, findings),
         }
         policy
     }
 
-    /// Adds an `or` term of criteria that stand outside the policy text (the older route keys).
-    pub(crate) fn allow_any_of(&mut self, criteria: Vec<Criterion>) {
-        if !criteria.is_empty() {
-            self.allow.insert(
-                0,
-                Term {
-                    operator: Operator::Or,
-                    criteria,
-                },
-            );
-        }
-    }
-
-    /// Adds an `or` term of criteria to `deny`.
-    pub(crate) fn deny_any_of(&mut self, criteria: Vec<Criterion>) {
-        if !criteria.is_empty() {
-            self.deny.push(Term {
-                operator: Operator::Or,
-                criteria,
-            });
-        }
-    }
-
-    fn read_rules(&mut self, value: &Value, place: &Place, findings: &mut Findings) {
-        let Value::Object(rules) = value else {
+    fn read_rule(&mut self, value: &Value, path: &KeyPath, findings: &mut Findings) {
+        let Value::Object(rule) = value else {
             findings
-                .problem(place, "a policy rule must be an object")
+                .problem(path, "a policy rule must be a map")
                 .help("write `allow:` or `deny:` with `and`, `or`, `not` or `nor` below it");
             return;
         };
-        for (action, body) in each_once(rules, place, findings) {
-            let place = place.key(action);
+        for (action, terms) in each_once(rule, path, findings) {
+            let path = path.key(action);
             match action.to_ascii_lowercase().as_str() {
-                "allow" => self.allow.extend(read_body(body, &place, findings)),
-                "deny" => self.deny.extend(read_body(body, &place, findings)),
-                _ => {
-                    findings
-                        .problem(&place, format!("unknown action `{action}`"))
-                        .help(suggestion(action, &ACTIONS, "write `allow` or `deny`"));
-                }
+                "allow" => self.allow.extend(read_terms(terms, &path, findings)),
+                "deny" => self.deny.extend(read_terms(terms, &path, findings)),
+                _ => findings
+                    .problem(&path, format!("unknown action `{action}`"))
+                    .help_near(
+                        action,
+                        ACTIONS.iter().copied(),
+                        &one_of(ACTIONS.iter().copied()),
+                    ),
             }
         }
     }
 }
 
-fn read_body(value: &Value, place: &Place, findings: &mut Findings) -> Vec<Term> {
-    let Value::Object(body) = value else {
+fn read_terms(value: &Value, path: &KeyPath, findings: &mut Findings) -> Vec<Term> {
+    let Value::Object(map) = value else {
         findings
-            .problem(place, "an action must be an object of operators")
+            .problem(path, "an action must be a map of operators")
             .help("write `and:`, `or:`, `not:` or `nor:` with a list of criteria below it");
         return Vec::new();
     };
     let mut terms: Vec<Term> = Vec::new();
-    for (name, criteria) in each_once(body, place, findings) {
-        let place = place.key(name);
+    for (name, criteria) in each_once(map, path, findings) {
+        let path = path.key(name);
         let lower = name.to_ascii_lowercase();
-        if let Some(operator) = Operator::named(&lower) {
-            terms.extend(read_term(operator, criteria, &place, findings));
+        if let Some(operator) = Operator::with_name(&lower) {
+            terms.extend(read_term(operator, criteria, &path, findings));
         } else if lower != "action" {
+            let known = || Operator::ALL.iter().map(|operator| operator.name());
             findings
-                .problem(&place, format!("unknown operator `{name}`"))
-                .help(suggestion(
-                    name,
-                    &OPERATORS,
-                    "write `and`, `or`, `not` or `nor`",
-                ));
+                .problem(&path, format!("unknown operator `{name}`"))
+                .help_near(name, known(), &one_of(known()));
         }
     }
-    warn_of_mixture(&terms, place, findings);
+    warn_of_mixture(&terms, path, findings);
     terms
 }
 
-/// Operators beside each other are alternatives: `and: [a]` with `not: [b]` lets in everybody who is not b.
-fn warn_of_mixture(terms: &[Term], place: &Place, findings: &mut Findings) {
-    let negative = |term: &Term| matches!(term.operator, Operator::Not | Operator::Nor);
-    let both = terms.iter().any(negative) && !terms.iter().all(negative);
-    if both {
+/// Warns about `and: [a]` beside `not: [b]`, which admits every user who is not b: operators next to each other are
+/// alternatives.
+fn warn_of_mixture(terms: &[Term], path: &KeyPath, findings: &mut Findings) {
+    let is_negative = |term: &Term| matches!(term.operator, Operator::Not | Operator::Nor);
+    let has_both = terms.iter().any(is_negative) && !terms.iter().all(is_negative);
+    if has_both {
         findings
             .warning(
-                place,
-                "operators beside each other are joined by or: one of them is enough",
+                path,
+                "operators next to each other are alternatives: one of them is enough",
             )
-            .help("put what must not be into a `deny` rule");
+            .help("move what must be excluded into a `deny` rule");
     }
 }
 
-/// The members of an object, without those whose key stands there twice in different spellings: each is a problem.
-fn each_once<'v>(
-    object: &'v Map<String, Value>,
-    place: &Place,
+fn read_term(
+    operator: Operator,
+    value: &Value,
+    path: &KeyPath,
+    findings: &mut Findings,
+) -> Option<Term> {
+    let Value::Array(list) = value else {
+        findings
+            .problem(
+                path,
+                format!("`{}` must be a list of criteria", operator.name()),
+            )
+            .help("begin each criterion with `- `, for example `- email: {is: alice@example.com}`");
+        return None;
+    };
+    let criteria: Vec<_> = list
+        .iter()
+        .enumerate()
+        .filter_map(|(index, criterion)| Criterion::read(criterion, &path.item(index), findings))
+        .collect();
+    (!criteria.is_empty()).then_some(Term { operator, criteria })
+}
+
+/// Returns the members of a map. A key that occurs twice, in different spellings, is a problem and returned once.
+pub(super) fn each_once<'v>(
+    map: &'v Map<String, Value>,
+    path: &KeyPath,
     findings: &mut Findings,
 ) -> Vec<(&'v String, &'v Value)> {
-    let mut kept: Vec<(&String, &Value)> = Vec::with_capacity(object.len().min(MAX_MEMBERS));
-    for (name, value) in object {
+    let mut kept: Vec<(&String, &Value)> = Vec::with_capacity(map.len().min(MAX_MEMBERS));
+    for (name, value) in map {
         if kept.len() >= MAX_MEMBERS {
             findings
-                .problem(place, format!("more than {MAX_MEMBERS} keys"))
-                .help("no object of a policy has so many different ones");
+                .problem(path, format!("more than {MAX_MEMBERS} keys"))
+                .help("remove unknown keys: no map of a policy has that many");
             break;
         }
         if kept
@@ -134,8 +135,8 @@ fn each_once<'v>(
         {
             findings
                 .problem(
-                    &place.key(name),
-                    format!("`{name}` stands twice, in different spellings"),
+                    &path.key(name),
+                    format!("duplicate key `{name}` (keys are case-insensitive)"),
                 )
                 .help("keep one of them");
         } else {
@@ -145,30 +146,34 @@ fn each_once<'v>(
     kept
 }
 
-fn read_term(
-    operator: Operator,
-    value: &Value,
-    place: &Place,
+/// Reports a condition that is not one of those `known`.
+pub(super) fn report_unknown_condition(
+    name: &str,
+    path: &KeyPath,
+    known: &[ConditionDoc],
     findings: &mut Findings,
-) -> Option<Term> {
-    let Value::Array(list) = value else {
-        findings
-            .problem(place, "an operator takes a list of criteria")
-            .help("begin each criterion with `- `, for example `- email: {is: alice@example.com}`");
-        return None;
-    };
-    let criteria: Vec<_> = list
-        .iter()
-        .enumerate()
-        .filter_map(|(index, criterion)| read_criterion(criterion, &place.item(index), findings))
-        .collect();
-    (!criteria.is_empty()).then_some(Term { operator, criteria })
+) {
+    let names = || known.iter().map(|condition| condition.name);
+    findings
+        .problem(path, format!("unknown condition `{name}`"))
+        .help_near(name, names(), &one_of(names()));
 }
 
-/// `did you mean` when something known is close, else what is possible.
-fn suggestion(name: &str, known: &[&str], otherwise: &str) -> String {
-    match nearest(name, known.iter().copied()) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => otherwise.to_owned(),
+/// Returns the help "write `a`, `b` or `c`".
+fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let quoted: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => format!("write {last}"),
+        Some((last, others)) => format!("write {} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Reads a string or a list of strings, each by `read`. Returns `None` when one of them cannot be read.
+pub(super) fn read_each<T>(value: &Value, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    match value {
+        Value::String(string) => Some(vec![read(string)?]),
+        Value::Array(list) => list.iter().map(|item| read(item.as_str()?)).collect(),
+        _ => None,
     }
 }

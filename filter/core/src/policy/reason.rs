@@ -1,136 +1,101 @@
-//! Why a criterion held or not, in the words of Pomerium's log.
+//! Why a criterion holds or does not hold, in the words of Pomerium's log.
 
-/// One reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// `accept` always holds.
-    Accept,
-    /// `reject` never holds.
-    Reject,
-    /// The claim fits.
-    ClaimOk,
-    /// The claim does not fit.
-    ClaimUnauthorized,
-    /// The client's certificate fits.
-    ClientCertificateOk,
-    /// A certificate is asked for and none was shown.
-    ClientCertificateRequired,
-    /// The client's certificate does not fit, or there is no valid one.
-    ClientCertificateUnauthorized,
-    /// A CORS preflight.
-    CorsRequest,
-    /// Within the span of time.
-    DateOk,
-    /// Outside the span of time.
-    DateUnauthorized,
-    /// One of the days.
-    DayOfWeekOk,
-    /// Another day.
-    DayOfWeekUnauthorized,
-    /// The domain fits.
-    DomainOk,
-    /// The domain does not fit.
-    DomainUnauthorized,
-    /// The address fits.
-    EmailOk,
-    /// The address does not fit.
-    EmailUnauthorized,
-    /// The groups fit.
-    GroupsOk,
-    /// The groups do not fit.
-    GroupsUnauthorized,
-    /// The method fits.
-    HttpMethodOk,
-    /// The method does not fit.
-    HttpMethodUnauthorized,
-    /// The path fits.
-    HttpPathOk,
-    /// The path does not fit.
-    HttpPathUnauthorized,
-    /// The client's certificate is not valid.
-    InvalidClientCertificate,
-    /// Not a CORS preflight.
-    NonCorsRequest,
-    /// Not one of the proxy's own pages.
-    NonPomeriumRoute,
-    /// One of the proxy's own pages.
-    PomeriumRoute,
-    /// The client comes from one of the networks.
-    SourceIpOk,
-    /// The client comes from elsewhere.
-    SourceIpUnauthorized,
-    /// Within the part of the day.
-    TimeOfDayOk,
-    /// Outside the part of the day.
-    TimeOfDayUnauthorized,
-    /// Somebody is signed in, and fits.
-    UserOk,
-    /// Nobody is signed in, and the criterion asks who it is.
-    UserUnauthenticated,
-    /// Somebody is signed in, and does not fit.
-    UserUnauthorized,
-    /// The client's certificate is valid, or none is asked for.
-    ValidClientCertificate,
+macro_rules! reasons {
+    ($($(#[$about:meta])+ $reason:ident => $word:literal,)+) => {
+        /// One reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$about])+ $reason,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order in which a set of reasons is printed.
+            const ALL: &'static [Self] = &[$(Self::$reason,)+];
+
+            /// Returns the word for logs and explanations.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $word,)+
+                }
+            }
+        }
+    };
 }
 
-/// Every reason, in the order of its declaration, with the word for logs and explanations.
-const WORDS: [(Reason, &str); 34] = [
-    (Reason::Accept, "accept"),
-    (Reason::Reject, "reject"),
-    (Reason::ClaimOk, "claim-ok"),
-    (Reason::ClaimUnauthorized, "claim-unauthorized"),
-    (Reason::ClientCertificateOk, "client-certificate-ok"),
-    (
-        Reason::ClientCertificateRequired,
-        "client-certificate-required",
-    ),
-    (
-        Reason::ClientCertificateUnauthorized,
-        "client-certificate-unauthorized",
-    ),
-    (Reason::CorsRequest, "cors-request"),
-    (Reason::DateOk, "date-ok"),
-    (Reason::DateUnauthorized, "date-unauthorized"),
-    (Reason::DayOfWeekOk, "day-of-week-ok"),
-    (Reason::DayOfWeekUnauthorized, "day-of-week-unauthorized"),
-    (Reason::DomainOk, "domain-ok"),
-    (Reason::DomainUnauthorized, "domain-unauthorized"),
-    (Reason::EmailOk, "email-ok"),
-    (Reason::EmailUnauthorized, "email-unauthorized"),
-    (Reason::GroupsOk, "groups-ok"),
-    (Reason::GroupsUnauthorized, "groups-unauthorized"),
-    (Reason::HttpMethodOk, "http-method-ok"),
-    (Reason::HttpMethodUnauthorized, "http-method-unauthorized"),
-    (Reason::HttpPathOk, "http-path-ok"),
-    (Reason::HttpPathUnauthorized, "http-path-unauthorized"),
-    (
-        Reason::InvalidClientCertificate,
-        "invalid-client-certificate",
-    ),
-    (Reason::NonCorsRequest, "non-cors-request"),
-    (Reason::NonPomeriumRoute, "non-pomerium-route"),
-    (Reason::PomeriumRoute, "pomerium-route"),
-    (Reason::SourceIpOk, "source-ip-ok"),
-    (Reason::SourceIpUnauthorized, "source-ip-unauthorized"),
-    (Reason::TimeOfDayOk, "time-of-day-ok"),
-    (Reason::TimeOfDayUnauthorized, "time-of-day-unauthorized"),
-    (Reason::UserOk, "user-ok"),
-    (Reason::UserUnauthenticated, "user-unauthenticated"),
-    (Reason::UserUnauthorized, "user-unauthorized"),
-    (Reason::ValidClientCertificate, "valid-client-certificate"),
-];
+reasons! {
+    /// `accept` always holds.
+    Accept => "accept",
+    /// `reject` never holds.
+    Reject => "reject",
+    /// The claim matches.
+    ClaimOk => "claim-ok",
+    /// The claim does not match.
+    ClaimUnauthorized => "claim-unauthorized",
+    /// The client's certificate matches.
+    ClientCertificateOk => "client-certificate-ok",
+    /// A client certificate is required, and the client sent none.
+    ClientCertificateRequired => "client-certificate-required",
+    /// The client's certificate does not match, or the client has no valid one.
+    ClientCertificateUnauthorized => "client-certificate-unauthorized",
+    /// The request is a CORS preflight.
+    CorsRequest => "cors-request",
+    /// The time is within the period.
+    DateOk => "date-ok",
+    /// The time is outside the period.
+    DateUnauthorized => "date-unauthorized",
+    /// Today is one of the days.
+    DayOfWeekOk => "day-of-week-ok",
+    /// Today is none of the days.
+    DayOfWeekUnauthorized => "day-of-week-unauthorized",
+    /// The email domain matches.
+    DomainOk => "domain-ok",
+    /// The email domain does not match.
+    DomainUnauthorized => "domain-unauthorized",
+    /// The email address matches.
+    EmailOk => "email-ok",
+    /// The email address does not match.
+    EmailUnauthorized => "email-unauthorized",
+    /// The groups match.
+    GroupsOk => "groups-ok",
+    /// The groups do not match.
+    GroupsUnauthorized => "groups-unauthorized",
+    /// The method matches.
+    HttpMethodOk => "http-method-ok",
+    /// The method does not match.
+    HttpMethodUnauthorized => "http-method-unauthorized",
+    /// The path matches.
+    HttpPathOk => "http-path-ok",
+    /// The path does not match.
+    HttpPathUnauthorized => "http-path-unauthorized",
+    /// The client's certificate is not valid.
+    InvalidClientCertificate => "invalid-client-certificate",
+    /// The request is not a CORS preflight.
+    NonCorsRequest => "non-cors-request",
+    /// The request is not for one of the proxy's own pages.
+    NonPomeriumRoute => "non-pomerium-route",
+    /// The request is for one of the proxy's own pages.
+    PomeriumRoute => "pomerium-route",
+    /// The client's address is in one of the networks.
+    SourceIpOk => "source-ip-ok",
+    /// The client's address is in none of the networks.
+    SourceIpUnauthorized => "source-ip-unauthorized",
+    /// The time of day is within the window.
+    TimeOfDayOk => "time-of-day-ok",
+    /// The time of day is outside the window.
+    TimeOfDayUnauthorized => "time-of-day-unauthorized",
+    /// The user is signed in and matches.
+    UserOk => "user-ok",
+    /// The criterion is about the user, and no user is signed in.
+    UserUnauthenticated => "user-unauthenticated",
+    /// The user is signed in and does not match.
+    UserUnauthorized => "user-unauthorized",
+    /// The client's certificate is valid, or none is required.
+    ValidClientCertificate => "valid-client-certificate",
+}
 
 impl Reason {
-    /// The word in logs and explanations.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        WORDS
-            .iter()
-            .find(|(reason, _)| *reason == self)
-            .map_or("", |(_, word)| word)
-    }
-
     const fn bit(self) -> u64 {
         1 << self as u64
     }
@@ -141,40 +106,40 @@ impl Reason {
 pub struct Reasons(u64);
 
 impl Reasons {
-    /// No reason at all.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Just this one.
+    /// Returns the set of one reason.
     #[must_use]
     pub const fn one(reason: Reason) -> Self {
         Self(reason.bit())
     }
 
-    /// The reasons of both.
+    /// Returns the union of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether a reason is among them.
+    /// Returns whether the set contains a reason.
     #[must_use]
     pub const fn contains(self, reason: Reason) -> bool {
         self.0 & reason.bit() != 0
     }
 
-    /// The reasons, in the order of their declaration.
+    /// Returns the reasons, in the order of their declaration.
     pub fn iter(self) -> impl Iterator<Item = Reason> {
-        WORDS
-            .into_iter()
-            .map(|(reason, _)| reason)
+        Reason::ALL
+            .iter()
+            .copied()
             .filter(move |&reason| self.contains(reason))
     }
 }
 
 impl std::fmt::Display for Reasons {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (place, reason) in self.iter().enumerate() {
-            if place > 0 {
+        for (index, reason) in self.iter().enumerate() {
+            if index > 0 {
                 f.write_str(",")?;
             }
             f.write_str(reason.word())?;
@@ -188,10 +153,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_its_place_and_word() {
-        for (place, (reason, word)) in WORDS.into_iter().enumerate() {
-            assert_eq!(reason as usize, place, "{word}");
-            assert_eq!(reason.word(), word);
+    fn every_reason_has_its_own_bit_and_word() {
+        assert!(Reason::ALL.len() <= 64, "a set has 64 bits");
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index, "{}", reason.word());
+            let same = |other: &&Reason| other.word() == reason.word();
+            assert_eq!(Reason::ALL.iter().filter(same).count(), 1);
         }
     }
 }

@@ -1,4 +1,5 @@
 mod allocation;
+mod language;
 mod properties;
 mod vectors;
 
@@ -7,14 +8,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::diagnostics::{Findings, Place};
+use crate::diagnostics::{Findings, KeyPath};
 use crate::http::client_certificate::ClientCertificate;
 use crate::session::Identity;
 use crate::time::Timestamp;
 
 fn read(value: &Value) -> (Policy, Findings) {
     let mut findings = Findings::default();
-    let policy = Policy::read(value, &Place::root(), &mut findings);
+    let policy = Policy::read(value, &KeyPath::root(), &mut findings);
     (policy, findings)
 }
 
@@ -69,7 +70,7 @@ fn outcome(value: &Value, email: Option<&str>) -> Outcome {
 }
 
 #[test]
-fn the_guides_policy() {
+fn the_policy_of_the_guide() {
     let guide = json!([{"allow": {"or": [{"email": {"is": "alice@example.com"}}, {"email": {"is": "bob@example.com"}}]}}]);
     assert_eq!(outcome(&guide, Some("alice@example.com")), Outcome::Allow);
     assert_eq!(outcome(&guide, Some("bob@EXAMPLE.com")), Outcome::Allow);
@@ -87,7 +88,7 @@ fn the_guides_policy() {
 fn operators() {
     let a = json!({"email": "a@x.test"});
     let x = json!({"domain": "x.test"});
-    for (body, email, expected) in [
+    for (action, email, expected) in [
         (json!({"and": [a, x]}), "a@x.test", Outcome::Allow),
         (json!({"and": [a, x]}), "b@x.test", Outcome::Deny),
         (json!({"or": [a, x]}), "b@x.test", Outcome::Allow),
@@ -98,21 +99,21 @@ fn operators() {
         (json!({"and": [], "or": []}), "a@x.test", Outcome::Deny),
         (json!({"and": [a], "not": [x]}), "b@y.test", Outcome::Allow),
         (
-            json!({"And": [a], "action": "whatever"}),
+            json!({"And": [a], "action": "anything"}),
             "a@x.test",
             Outcome::Allow,
         ),
     ] {
         assert_eq!(
-            outcome(&json!({"allow": body}), Some(email)),
+            outcome(&json!({"allow": action}), Some(email)),
             expected,
-            "{body} {email}"
+            "{action} {email}"
         );
     }
 }
 
 #[test]
-fn deny_beats_allow_and_public_needs_nobody() {
+fn deny_beats_allow_and_a_public_route_needs_no_session() {
     let public = json!({"allow": {"or": [{"accept": true}]}});
     assert_eq!(outcome(&public, None), Outcome::Allow);
     let banned =
@@ -122,7 +123,7 @@ fn deny_beats_allow_and_public_needs_nobody() {
     assert_eq!(
         outcome(&banned, None),
         Outcome::SignIn,
-        "a deny rule about people needs to know who it is"
+        "a deny rule about users needs a session"
     );
     assert_eq!(
         outcome(&json!({"allow": {"or": [{"reject": true}]}}), None),
@@ -135,7 +136,7 @@ fn deny_beats_allow_and_public_needs_nobody() {
 }
 
 #[test]
-fn nobody_is_nobody() {
+fn user_criteria_never_match_without_a_session() {
     for matcher in [
         json!({"not": "x"}),
         json!({}),
@@ -152,7 +153,7 @@ fn nobody_is_nobody() {
 
 #[test]
 fn matchers() {
-    for (matcher, fits) in [
+    for (matcher, is_match) in [
         (json!("a@x.test"), true),
         (json!({"is": "a@X.test"}), true),
         (json!({"is": "A@x.test"}), false),
@@ -166,7 +167,11 @@ fn matchers() {
         (json!(5), false),
         (json!({"not": 5}), true),
     ] {
-        let expected = if fits { Outcome::Allow } else { Outcome::Deny };
+        let expected = if is_match {
+            Outcome::Allow
+        } else {
+            Outcome::Deny
+        };
         assert_eq!(
             outcome(
                 &json!({"allow": {"and": [{"email": matcher}]}}),
@@ -178,10 +183,10 @@ fn matchers() {
     }
 }
 
-/// Sessions keep domains in lower case; no spelling of a rule may miss them.
+/// Sessions keep domains in lower case: a rule must match them in any spelling.
 #[test]
 fn case_does_not_matter_in_domains() {
-    for (matcher, fits) in [
+    for (matcher, is_match) in [
         (json!({"ends_with": "@X.TEST"}), true),
         (json!({"ends_with": ".TEST"}), true),
         (json!({"contains": "X.T"}), true),
@@ -193,7 +198,11 @@ fn case_does_not_matter_in_domains() {
         (json!({"starts_with": "a@X"}), true),
         (json!({"starts_with": "A"}), false),
     ] {
-        let expected = if fits { Outcome::Deny } else { Outcome::Allow };
+        let expected = if is_match {
+            Outcome::Deny
+        } else {
+            Outcome::Allow
+        };
         let value =
             json!([{"allow": {"or": [{"accept": true}]}}, {"deny": {"or": [{"email": matcher}]}}]);
         assert_eq!(outcome(&value, Some("a@x.TEST")), expected, "{value}");
@@ -215,12 +224,12 @@ fn odd_addresses_have_no_domain() {
 }
 
 #[test]
-fn problems_name_the_place_and_the_way_out() {
-    for (value, place, message, help) in [
+fn problems_name_the_path_and_the_fix() {
+    for (value, path, message, help) in [
         (
             json!("x"),
             "",
-            "a policy rule must be an object",
+            "a policy rule must be a map",
             "write `allow:`",
         ),
         (
@@ -232,25 +241,25 @@ fn problems_name_the_place_and_the_way_out() {
         (
             json!({"allow": []}),
             "allow",
-            "an action must be an object",
+            "an action must be a map of operators",
             "write `and:`",
         ),
         (
             json!({"allow": {"ro": []}}),
             "allow.ro",
             "unknown operator `ro`",
-            "write `and`",
+            "write `and`, `or`, `not` or `nor`",
         ),
         (
             json!([{"allow": {"or": {}}}]),
             "[0].allow.or",
-            "an operator takes a list",
+            "`or` must be a list of criteria",
             "begin each criterion",
         ),
         (
             json!({"allow": {"or": ["x"]}}),
             "allow.or[0]",
-            "exactly one key",
+            "a map with exactly one key",
             "one criterion per list item",
         ),
         (
@@ -262,8 +271,8 @@ fn problems_name_the_place_and_the_way_out() {
         (
             json!({"allow": {"or": [{"device": {"is": "x"}}]}}),
             "allow.or[0].device",
-            "cannot be judged",
-            "devices are not enrolled",
+            "criterion `device` is not supported",
+            "does not enrol devices",
         ),
         (
             json!({"deny": {"or": [{"email": {"ends-with": "x"}}]}}),
@@ -274,32 +283,32 @@ fn problems_name_the_place_and_the_way_out() {
         (
             json!({"deny": {"or": [{"email": {"in": "x"}}]}}),
             "deny.or[0].email.in",
-            "a list of texts",
+            "must be a list of strings",
             "write `[",
         ),
         (
             json!({"deny": {"or": [{"email": {"contains": 1}}]}}),
             "deny.or[0].email.contains",
-            "takes a text",
+            "`contains` must be a string",
             "in quotes",
         ),
     ] {
         let (_, findings) = read(&value);
         let problem = &findings.problems()[0];
-        assert_eq!(problem.path, place, "{value}");
+        assert_eq!(problem.path, path, "{value}");
         assert!(problem.message.contains(message), "{value}: {problem}");
         assert!(
             problem
                 .help
                 .as_deref()
-                .is_some_and(|text| text.contains(help)),
+                .is_some_and(|given| given.contains(help)),
             "{value}: {problem}"
         );
     }
 }
 
 #[test]
-fn every_problem_of_a_window_is_told() {
+fn every_problem_of_a_window_is_reported() {
     for (value, paths) in [
         (
             json!({"time_of_day": {"timezone": "Europe/Berlinn", "after": "25:00", "before": "x"}}),
@@ -320,18 +329,18 @@ fn every_problem_of_a_window_is_told() {
         ),
     ] {
         let (_, findings) = read(&json!({"allow": {"or": [&value]}}));
-        let told: BTreeSet<&str> = findings
+        let reported: BTreeSet<&str> = findings
             .problems()
             .iter()
             .filter_map(|problem| problem.path.strip_prefix("allow.or[0]."))
             .collect();
-        assert_eq!(told, paths.iter().copied().collect(), "{value}");
+        assert_eq!(reported, paths.iter().copied().collect(), "{value}");
         assert_eq!(findings.problem_count(), paths.len(), "{value}");
     }
 }
 
 #[test]
-fn traps_are_warned_of() {
+fn likely_mistakes_are_warned_of() {
     for value in [
         json!({"email": ["a", "b"]}),
         json!({"accept": false}),
@@ -350,8 +359,8 @@ fn traps_are_warned_of() {
 }
 
 #[test]
-fn operators_beside_each_other_are_warned_of() {
-    for (body, warnings) in [
+fn positive_and_negative_operators_together_are_warned_of() {
+    for (action, warnings) in [
         (
             json!({"and": [{"accept": true}], "not": [{"user": "u"}]}),
             1,
@@ -363,8 +372,8 @@ fn operators_beside_each_other_are_warned_of() {
             0,
         ),
     ] {
-        let (_, findings) = read(&json!({"allow": body}));
-        assert_eq!(findings.warnings().len(), warnings, "{body}");
+        let (_, findings) = read(&json!({"allow": action}));
+        assert_eq!(findings.warnings().len(), warnings, "{action}");
     }
 }
 
@@ -382,7 +391,7 @@ fn a_key_in_two_spellings_is_a_problem() {
 }
 
 #[test]
-fn a_criterion_prints_as_a_person_would_write_it() {
+fn a_criterion_prints_as_an_operator_would_write_it() {
     for (value, line) in [
         (json!({"email": "a@x.test"}), "email: {is: a@x.test}"),
         (

@@ -1,15 +1,13 @@
-//! A policy's judgement criterion by criterion, for people who ask why.
+//! Evaluates a policy criterion by criterion, for explanations.
 
-use std::fmt::Write as _;
-
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
-use crate::http::client_certificate::ClientCertificate;
-use crate::policy::{Criterion, Facts, Policy, Reasons, Term, any};
+use crate::policy::criteria::Criterion;
+use crate::policy::facts::Facts;
+use crate::policy::reason::Reasons;
+use crate::policy::verdict::any;
+use crate::policy::{Policy, Term};
 use crate::session::Session;
 
-/// What every part of a policy said about one request.
+/// The result of every part of a policy for one request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trace {
@@ -21,140 +19,62 @@ pub struct Trace {
     pub reasons: Reasons,
 }
 
-/// What one operator said.
+/// The result of one operator.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TermTrace {
     /// `and`, `or`, `not` or `nor`.
     pub operator: &'static str,
-    /// Whether it holds.
+    /// Whether the term holds.
     pub holds: bool,
-    /// What its criteria said.
+    /// The results of the term's criteria.
     pub criteria: Vec<CriterionTrace>,
 }
 
-/// What one criterion said.
+/// The result of one criterion.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CriterionTrace {
-    /// The criterion, as in [`Criterion::to_line`].
+    /// The criterion as YAML, on one line.
     pub criterion: String,
-    /// Whether it holds.
+    /// Whether the criterion holds.
     pub holds: bool,
-    /// Why.
+    /// Why the criterion holds or does not hold.
     pub reasons: Reasons,
-    /// What it looked at, in words; empty when it looks at nothing.
+    /// The fact that the criterion looks at; empty when it looks at none.
     pub looked_at: String,
 }
 
 impl Policy {
-    /// Judges a request as [`Policy::decide`] does and tells what each part said.
+    /// Evaluates a request as [`Policy::decide`] does and returns the result of each part.
     ///
-    /// `shown` is the session as it is told to people: it may hold claims that no policy asks for.
+    /// `shown` is the session for the description of facts: it may have claims that no policy is about.
     #[must_use]
     pub fn trace(&self, facts: &Facts<'_>, shown: Option<&Session>) -> Trace {
-        let terms = |terms: &[Term]| terms.iter().map(|term| term.trace(facts, shown)).collect();
+        let trace = |terms: &[Term]| terms.iter().map(|term| term.trace(facts, shown)).collect();
         Trace {
-            allow: terms(&self.allow),
-            deny: terms(&self.deny),
-            reasons: any(self.allow.iter().map(|term| term.judge(facts))).reasons,
+            allow: trace(&self.allow),
+            deny: trace(&self.deny),
+            reasons: any(self.allow.iter().map(|term| term.evaluate(facts))).reasons,
         }
     }
 }
 
 impl Term {
     fn trace(&self, facts: &Facts<'_>, shown: Option<&Session>) -> TermTrace {
-        let criterion = |criterion: &Criterion| {
-            let verdict = criterion.judge(facts);
+        let trace = |criterion: &Criterion| {
+            let verdict = criterion.evaluate(facts);
             CriterionTrace {
                 criterion: criterion.to_line(),
                 holds: verdict.holds,
                 reasons: verdict.reasons,
-                looked_at: looked_at(criterion, facts, shown),
+                looked_at: criterion.describe_fact(facts, shown),
             }
         };
         TermTrace {
             operator: self.operator.name(),
-            holds: self.judge(facts).holds,
-            criteria: self.criteria.iter().map(criterion).collect(),
+            holds: self.evaluate(facts).holds,
+            criteria: self.criteria.iter().map(trace).collect(),
         }
     }
-}
-
-fn looked_at(criterion: &Criterion, facts: &Facts<'_>, session: Option<&Session>) -> String {
-    match criterion {
-        Criterion::Accept | Criterion::Reject | Criterion::PomeriumRoutes => String::new(),
-        Criterion::AuthenticatedUser | Criterion::User(_) => {
-            of_visitor(session, |session| session.subject.clone())
-        }
-        Criterion::Email(_) | Criterion::Domain(_) => of_visitor(session, |session| {
-            session
-                .email()
-                .map_or_else(|| "no verified address".to_owned(), str::to_owned)
-        }),
-        Criterion::Claim(name, _) | Criterion::Groups(name, _) => {
-            of_visitor(session, |session| claim(session, name))
-        }
-        Criterion::HttpMethod(_) => facts.method.to_owned(),
-        Criterion::HttpPath(_) => facts.path.to_owned(),
-        Criterion::CorsPreflight if facts.preflight => "a CORS preflight".to_owned(),
-        Criterion::CorsPreflight => "no CORS preflight".to_owned(),
-        Criterion::SourceIp(_) => facts
-            .source
-            .map_or_else(|| "no address".to_owned(), |address| address.to_string()),
-        Criterion::ClientCertificate(_) | Criterion::InvalidClientCertificate => {
-            certificate(facts.certificate)
-        }
-        Criterion::Date(_) => local(facts, &TimeZone::UTC, "%Y-%m-%dT%H:%M:%SZ"),
-        Criterion::DayOfWeek(_) => local(facts, &TimeZone::UTC, "%A (UTC)"),
-        Criterion::TimeOfDay(window) => {
-            let zone = window.zone.iana_name().unwrap_or("UTC");
-            format!("{} ({zone})", local(facts, &window.zone, "%H:%M:%S"))
-        }
-    }
-}
-
-fn of_visitor(session: Option<&Session>, tell: impl FnOnce(&Session) -> String) -> String {
-    session.map_or_else(|| "nobody is signed in".to_owned(), tell)
-}
-
-/// How many values of a claim are told: a person may be in hundreds of groups.
-const MAX_VALUES: usize = 20;
-
-fn claim(session: &Session, name: &str) -> String {
-    let values = session.claim(name);
-    let mut text = String::from("[");
-    for (place, value) in values.iter().take(MAX_VALUES).enumerate() {
-        let comma = if place > 0 { ", " } else { "" };
-        // Writing to a string does not fail.
-        let _ = match value.as_str() {
-            Some(value) => write!(text, "{comma}{value}"),
-            None => write!(text, "{comma}{value}"),
-        };
-    }
-    let hidden = values.len().saturating_sub(MAX_VALUES);
-    if hidden > 0 {
-        let _ = write!(text, ", and {hidden} more");
-    }
-    text.push(']');
-    text
-}
-
-fn certificate(certificate: ClientCertificate<'_>) -> String {
-    match certificate {
-        ClientCertificate::NotAsked => "no certificate is asked for".to_owned(),
-        ClientCertificate::Missing => "no certificate was shown".to_owned(),
-        ClientCertificate::Invalid => "a certificate that is not valid".to_owned(),
-        ClientCertificate::Valid(shown) => format!("the certificate {}", shown.fingerprint),
-    }
-}
-
-fn local(facts: &Facts<'_>, zone: &TimeZone, format: &str) -> String {
-    i64::try_from(facts.now.0)
-        .ok()
-        .and_then(|now| Timestamp::from_second(now).ok())
-        .map_or_else(
-            || "a time out of all bounds".to_owned(),
-            |now| zone.to_datetime(now).strftime(format).to_string(),
-        )
 }

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::hash_configuration;
 use crate::policy::{ListMatcher, Policy};
 use crate::session::Session;
 
 /// How deep nested claims are followed; deeper ones keep no name that a policy could write.
 const MAX_DEPTH: usize = 8;
-
-/// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
-const DIGEST: usize = 12;
 
 /// The claims that policies name, and which of their values can make a difference.
 #[derive(Debug, Default)]
@@ -97,7 +93,7 @@ impl ClaimFilter {
         if self.by_name.is_empty() {
             return String::new();
         }
-        let mut hash = Sha256::new();
+        let mut needs = String::new();
         for (name, values) in &self.by_name {
             let mut parts = match values {
                 Values::All => vec!["*".to_owned()],
@@ -106,9 +102,9 @@ impl ClaimFilter {
             parts.sort_unstable();
             parts.dedup();
             // JSON texts: no two lists of claims and values are written alike.
-            hash.update(json!([name, parts]).to_string());
+            needs.push_str(&json!([name, parts]).to_string());
         }
-        URL_SAFE_NO_PAD.encode(hash.finalize().get(..DIGEST).unwrap_or_default())
+        hash_configuration(needs.as_bytes())
     }
 
     /// The needed claims of a provider's answer, flattened as Pomerium does: nested names are joined by dots, and every
@@ -131,7 +127,7 @@ impl ClaimFilter {
     pub(crate) fn retain(&self, name: &str, values: &mut Vec<Value>) {
         let needed = self.by_name.get(&name.to_ascii_lowercase());
         if let Some(Values::Named(named)) = needed {
-            values.retain(|value| named.iter().any(|known| ListMatcher::same(known, value)));
+            values.retain(|value| named.iter().any(|known| ListMatcher::is_same(known, value)));
         }
     }
 
@@ -180,7 +176,7 @@ impl ClaimFilter {
             Values::All => values.to_vec(),
             Values::Named(named) => values
                 .iter()
-                .filter(|value| named.iter().any(|known| ListMatcher::same(known, value)))
+                .filter(|value| named.iter().any(|known| ListMatcher::is_same(known, value)))
                 .cloned()
                 .collect(),
         };
@@ -191,11 +187,11 @@ impl ClaimFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::{Findings, Place};
+    use crate::diagnostics::{Findings, KeyPath};
     use serde_json::json;
 
     fn select(policy: &Value, claims: &Value) -> Value {
-        let policy = Policy::read(policy, &Place::root(), &mut Findings::default());
+        let policy = Policy::read(policy, &KeyPath::root(), &mut Findings::default());
         let kept = ClaimFilter::of(std::iter::once(&policy)).select(claims.as_object().unwrap());
         json!(kept)
     }

@@ -1,12 +1,12 @@
 //! How a session stands in this process: what its refreshes made of it, as all workers share it.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::env::Env;
 use crate::session::Session;
 use crate::session::seal::{Purpose, Sealer};
-use crate::store::{ExpiringTable, version_of};
+use crate::store::slot_cache::SlotCache;
+use crate::store::{ExpiringTable, entry_name, version_in};
 use crate::time::Timestamp;
 
 /// The refresh_cache of a process, by the sessions' names. A refreshed session takes one to five KB, so that this is room for
@@ -117,7 +117,7 @@ pub(crate) struct RefreshState {
 }
 
 impl RefreshState {
-    fn of(entry: RefreshEntry, sealer: &Sealer) -> Self {
+    fn open(entry: &RefreshEntry, sealer: &Sealer) -> Self {
         let open = |sealed: &str| {
             let opened = sealer.open(Purpose::Shared, EVERY_HOST, sealed.as_bytes())?;
             serde_json::from_slice(&opened.plaintext).ok().map(Rc::new)
@@ -135,68 +135,50 @@ impl RefreshState {
     }
 }
 
-/// RefreshCache that one instance has looked up. A table with one place per slot needs no bookkeeping and cannot grow.
-#[derive(Debug)]
+/// The refresh states that one module instance has looked up.
+#[derive(Debug, Default)]
 pub(crate) struct RefreshCache {
-    slots: RefCell<Vec<Option<Known>>>,
+    states: SlotCache<CachedState, REMEMBERED>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedState {
     session: String,
-    version_key: String,
-    version: u64,
-    standing: Rc<RefreshState>,
-}
-
-impl Default for RefreshCache {
-    fn default() -> Self {
-        let slots = std::iter::repeat_with(|| None).take(REMEMBERED);
-        Self {
-            slots: RefCell::new(slots.collect()),
-        }
-    }
+    /// The version of the session's shard when the state was read.
+    version: u32,
+    state: Rc<RefreshState>,
 }
 
 impl RefreshCache {
-    /// How the session of this name stands. Most often this costs one look at a number.
-    pub(crate) fn of(&self, session: &str, sealer: &Sealer, env: &Env<'_>) -> Rc<RefreshState> {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(slot(session)) else {
-            return Rc::default();
-        };
-        let version_key = match slot {
-            Some(known) if known.session == session => {
-                if version_of(env.shared, &known.version_key) == known.version {
-                    return Rc::clone(&known.standing);
-                }
-                std::mem::take(&mut known.version_key)
-            }
-            _ => REFRESH_STATES.version_key(session),
-        };
-        // In this order: news that comes in between is looked at once more.
-        let version = version_of(env.shared, &version_key);
-        let entry = REFRESH_STATES.find(env.shared, session, env.now);
-        let standing = Rc::new(RefreshState::of(
-            RefreshEntry::read(entry.as_deref()),
-            sealer,
-        ));
-        *slot = Some(Known {
-            session: session.to_owned(),
-            version_key,
-            version,
-            standing: Rc::clone(&standing),
+    /// Returns the refresh state of a session. Unless its shard has changed, that costs a look at the versions.
+    pub(crate) fn look_up(
+        &self,
+        session: &str,
+        sealer: &Sealer,
+        env: &Env<'_>,
+    ) -> Rc<RefreshState> {
+        let shard = REFRESH_STATES.shard_of(&entry_name(session));
+        // In this order: a change in between is noticed by the next lookup.
+        let version = version_in(&REFRESH_STATES.read_versions(env.shared), shard);
+        let cached = self.states.find(session, |cached| {
+            let is_current = cached.session == session && cached.version == version;
+            is_current.then(|| Rc::clone(&cached.state))
         });
-        standing
+        cached.unwrap_or_else(|| {
+            let entry = REFRESH_STATES.find(env.shared, session, env.now);
+            let entry = RefreshEntry::read(entry.as_deref());
+            let state = Rc::new(RefreshState::open(&entry, sealer));
+            self.states.insert(
+                session,
+                CachedState {
+                    session: session.to_owned(),
+                    version,
+                    state: Rc::clone(&state),
+                },
+            );
+            state
+        })
     }
-}
-
-/// Names of sessions are random texts.
-fn slot(session: &str) -> usize {
-    let mixed = session.bytes().fold(0_usize, |mixed, byte| {
-        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-    });
-    mixed % REMEMBERED
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Bad assertions and bad answers: no account is touched, and the visitor is not told why.
+//! Invalid assertions and answers: no account is touched, and the client does not learn why.
 
 use std::net::Shutdown;
 
@@ -75,7 +75,7 @@ fn bad_assertions_are_refused() -> Result<()> {
         &signature[1..]
     );
     refused(&place, &tampered, "not made with a pinned key")?;
-    // The refused ones have not used it up.
+    // The refused attempts have not used it up.
     Login::begin(&place, &token)?.report()?;
     Ok(())
 }
@@ -92,7 +92,7 @@ fn an_assertion_is_good_for_one_login() -> Result<()> {
     first.end()?;
     refused(&place, &token, "used before")?;
 
-    // Used up although there was no session: whoever has it now has it from somewhere.
+    // The assertion is used up although there was no session: a second use would be a theft.
     let token = place.key.assertion("jetway-nobody")?;
     Login::begin(&place, &token)?.refused("access-denied", "no account")?;
     refused(&place, &token, "used before")

@@ -23,7 +23,6 @@ mod host {
     pub(crate) mod connection;
     pub(crate) mod exchange;
     pub(crate) mod fault;
-    pub(crate) mod file;
     pub(crate) mod limits;
     pub(crate) mod serve;
     pub(crate) mod tls;
@@ -34,7 +33,7 @@ mod host {
 
 // The host's modules name each other from the root of their crate.
 use host::{
-    access, answer, body, callouts, caught, connection, exchange, fault, file, limits, serve, tls,
+    access, answer, body, callouts, caught, connection, exchange, fault, limits, serve, tls,
     transport, tunnel, upstream,
 };
 

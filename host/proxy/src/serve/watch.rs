@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::file::{self, Content, Noted};
-use crate::limits;
+use jetway_config_file::file::{self, Content, Noted};
 
 /// Device, inode, size, and the times of the last changes of content and metadata.
 type Stamp = (u64, u64, u64, i64, i64, i64, i64);
@@ -80,7 +79,7 @@ impl Watched {
         });
         if stamp.is_none() || stamp != self.stamp {
             self.stamp = stamp;
-            let bytes = file::read_whole("file", path, limits::CONFIG_FILE).ok();
+            let bytes = file::read("file", path, file::MAX_CONFIG_BYTES).ok();
             self.seen = bytes.as_deref().and_then(file::content);
         }
     }

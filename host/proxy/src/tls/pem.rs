@@ -8,7 +8,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
-use crate::{file, limits};
+use jetway_config_file::file;
 
 /// The text; `what` says in messages what is read.
 ///
@@ -16,7 +16,7 @@ use crate::{file, limits};
 /// A file that cannot be read, or is too large.
 pub(super) fn read<'a>(what: &str, pem: &'a Pem) -> anyhow::Result<Cow<'a, [u8]>> {
     Ok(match pem {
-        Pem::File(path) => Cow::Owned(file::read(what, path.as_ref(), limits::PEM_FILE)?),
+        Pem::File(path) => Cow::Owned(file::read(what, path.as_ref(), file::MAX_PEM_BYTES)?),
         Pem::Text(text) => Cow::Borrowed(text.expose()),
     })
 }

@@ -77,7 +77,7 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        if let Some(mut open) = self.take_idle() {
+        if let Some(mut open) = self.take_idle(Instant::now()) {
             let copy = repeatable(&request);
             match open.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, self.lease(open))),
@@ -110,10 +110,14 @@ impl Pool {
 
     /// Closes idle connections that are past their age, and all of them while descriptors are scarce.
     pub(crate) fn sweep(&self) {
+        self.sweep_at(Instant::now());
+    }
+
+    fn sweep_at(&self, now: Instant) {
         let has_spare = self.descriptors.has_spare();
-        self.idle.borrow_mut().retain(|idle| {
-            has_spare && !idle.open.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE
-        });
+        self.idle
+            .borrow_mut()
+            .retain(|idle| has_spare && !idle.open.sender.is_closed() && !idle.is_old(now));
     }
 
     fn lease(self: &Rc<Self>, open: PooledConnection) -> Lease {
@@ -125,12 +129,12 @@ impl Pool {
     }
 
     /// The idle connection that was used last: the others may grow old and be closed.
-    fn take_idle(&self) -> Option<PooledConnection> {
+    fn take_idle(&self, now: Instant) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         // One that is not ready is still sending a body that its server did not wait for.
-        let position = idle.iter().rposition(|idle| {
-            idle.open.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE
-        })?;
+        let position = idle
+            .iter()
+            .rposition(|idle| idle.open.sender.is_ready() && !idle.is_old(now))?;
         Some(idle.remove(position).open)
     }
 
@@ -154,6 +158,12 @@ impl Pool {
             drop(descriptor);
         });
         Ok(open)
+    }
+}
+
+impl Idle {
+    fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= limits::POOL_AGE
     }
 }
 
@@ -352,12 +362,11 @@ mod tests {
                     pool.lease(sender.unwrap()).release();
                 }
                 assert_eq!(pool.idle.borrow().len(), limits::POOL_IDLE);
-                let old = Instant::now().checked_sub(limits::POOL_AGE).unwrap();
-                for idle in pool.idle.borrow_mut().iter_mut() {
-                    idle.since = old;
-                }
-                assert!(pool.take_idle().is_none());
                 pool.sweep();
+                assert_eq!(pool.idle.borrow().len(), limits::POOL_IDLE);
+                let later = Instant::now() + limits::POOL_AGE;
+                assert!(pool.take_idle(later).is_none());
+                pool.sweep_at(later);
                 assert!(pool.idle.borrow().is_empty());
             })
             .await;

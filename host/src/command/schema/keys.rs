@@ -1,4 +1,4 @@
-//! Schemas of objects, from the tables of their keys.
+//! Builds schemas of maps from the tables of their keys.
 
 use jetway_core::config::key::{Key, Kind, Support};
 use jetway_core::config::keys::ROUTE;
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 /// Go's durations, without signs (`time.ParseDuration`).
 const DURATION: &str = r"^(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$";
 
-/// What a member of a map may be: all of them count as texts.
+/// The types of a map's values: all of them count as strings.
 const TEXT_LIKE: [&str; 3] = ["string", "number", "boolean"];
 
-/// An object with these keys and no others.
+/// Builds the schema of a map with these keys and no others.
 pub(super) fn object(table: &'static [Key]) -> Value {
     let (mut named, mut begun) = (Map::new(), Map::new());
     for key in table {
@@ -29,7 +29,7 @@ pub(super) fn object(table: &'static [Key]) -> Value {
 fn property(key: &Key) -> Value {
     let (about, deprecated) = match key.treatment {
         Support::Supported(_) => (key.about.to_owned(), false),
-        Support::Translated(_, to) => (format!("{}; it means {to}", key.about), false),
+        Support::Translated(_, to) => (format!("{}; means {to}", key.about), false),
         Support::Ignored(why) => (format!("Has no effect: {why}"), true),
         Support::Refused(why) => (format!("Refused: {why}"), true),
     };
@@ -45,7 +45,7 @@ fn property(key: &Key) -> Value {
 
 fn kind(kind: Kind) -> Value {
     match kind {
-        // What looks like a number in YAML is a text all the same.
+        // A value that looks like a number in YAML is read as a string.
         Kind::Text => json!({"type": ["string", "number"]}),
         Kind::Secret | Kind::File | Kind::Pem => json!({"type": "string"}),
         Kind::Flag => json!({"type": "boolean"}),
@@ -67,23 +67,23 @@ fn kind(kind: Kind) -> Value {
         Kind::Object(table) => object(table),
         Kind::Objects(table) => json!({"type": "array", "items": item(table)}),
         Kind::Policy => json!({"$ref": "#/$defs/policy"}),
-        // Keys that are not honoured, and kinds that this schema does not know.
+        // Keys that are not supported, and kinds that this schema does not know.
         _ => json!({}),
     }
 }
 
 fn word(words: &[&str]) -> Value {
     let mut allowed: Vec<Value> = words.iter().map(|word| json!(word)).collect();
-    // Readers of YAML 1.1, which many editors have, take `off` for false.
+    // Readers of YAML 1.1, which many editors use, read `off` as false.
     if words.contains(&"off") {
         allowed.push(Value::Bool(false));
     }
     json!({"enum": allowed})
 }
 
-/// The items of a list; routes stand in two lists, and are described once.
+/// Builds the schema of a list's items; routes are in two lists, and are described once.
 fn item(table: &'static [Key]) -> Value {
-    // Constants have no address of their own: the same table is the one with the same names.
+    // Constants have no address: equal names identify a table.
     let names = |table: &'static [Key]| table.iter().map(|key| key.name);
     if names(table).eq(names(ROUTE)) {
         json!({"$ref": "#/$defs/route"})

@@ -1,4 +1,4 @@
-//! Schemas of the policy language, from the words that its reader knows.
+//! Builds the schemas of the policy language from the words that its reader knows.
 
 use jetway_core::policy::words::{
     ACTIONS, CERTIFICATE_CONDITIONS, CRITERIA, IMPOSSIBLE, LIST_CONDITIONS, OPERATORS,
@@ -6,7 +6,7 @@ use jetway_core::policy::words::{
 };
 use serde_json::{Map, Value, json};
 
-/// Everything that a policy is made of, by name: `policy` is the whole.
+/// Returns all schemas of the policy language by name; `policy` is the whole.
 pub(super) fn definitions() -> Map<String, Value> {
     let rule = |name: &str| (name.to_owned(), reference("body"));
     let rules = Value::Object(ACTIONS.into_iter().map(rule).collect());
@@ -14,7 +14,7 @@ pub(super) fn definitions() -> Map<String, Value> {
         (
             "policy",
             json!({
-                "description": "Who may use the route: a rule, or a list of rules. One `allow` must hold and no `deny`.",
+                "description": "The users who have access: a rule, or a list of rules. One `allow` must hold and no `deny`.",
                 "type": ["object", "array"],
                 "properties": rules,
                 "additionalProperties": false,
@@ -30,7 +30,7 @@ pub(super) fn definitions() -> Map<String, Value> {
         (
             "text_matcher",
             matcher(
-                "A text that must be equal, or conditions that must all hold.",
+                "A string that must be equal, or conditions that must all hold.",
                 &TEXT_CONDITIONS,
             ),
         ),
@@ -58,7 +58,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// Operators, each with its criteria. They are alternatives.
+/// Builds the schema of operators with their criteria, which are alternatives.
 fn body() -> Value {
     let mut properties = Map::new();
     for name in OPERATORS {
@@ -79,7 +79,7 @@ fn body() -> Value {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
-/// One question: an object with one key.
+/// Builds the schema of a criterion: a map with one key.
 fn criterion() -> Value {
     let mut properties = Map::new();
     for name in CRITERIA {
@@ -104,33 +104,36 @@ fn criterion() -> Value {
         "maxProperties": 1,
         "properties": properties,
         "patternProperties": {
-            "^claim/": {"$ref": "#/$defs/list_matcher", "description": "The values of a claim of the visitor"},
-            // What follows the slash means nothing but for claims.
+            "^claim/": {"$ref": "#/$defs/list_matcher", "description": "The values of a claim of the user"},
+            // The part after the slash has a meaning only for claims.
             (format!("^({})/", others.join("|"))): {},
         },
         "additionalProperties": false,
     })
 }
 
-/// What a criterion asks, and what it takes.
+/// Returns the description and the schema of a criterion.
 fn question(name: &str) -> (&'static str, Value) {
     match name {
-        "accept" => ("Always holds, whatever is written here", json!({})),
+        "accept" => ("Always holds; the value has no meaning", json!({})),
         "reject" => ("Never holds", json!({})),
-        "authenticated_user" => ("Somebody is signed in", json!({})),
+        "authenticated_user" => ("The user is signed in", json!({})),
         "cors_preflight" => ("The request is a CORS preflight", json!({})),
         "invalid_client_certificate" => (
-            "A client certificate is asked for, and there is no valid one",
+            "A client certificate is requested, and there is no valid one",
             json!({}),
         ),
-        "pomerium_routes" => ("Never holds here", json!({"deprecated": true})),
-        "email" => ("The visitor's verified address", reference("text_matcher")),
+        "pomerium_routes" => ("Never holds in Jetway", json!({"deprecated": true})),
+        "email" => (
+            "The user's verified email address",
+            reference("text_matcher"),
+        ),
         "domain" => (
-            "What follows the `@` of the visitor's address",
+            "The domain of the user's email address",
             reference("text_matcher"),
         ),
         "user" => (
-            "The provider's name for the visitor (`sub`)",
+            "The provider's identifier of the user (`sub`)",
             reference("text_matcher"),
         ),
         "http_method" => ("The method, such as `GET`", reference("text_matcher")),
@@ -139,32 +142,35 @@ fn question(name: &str) -> (&'static str, Value) {
             reference("text_matcher"),
         ),
         "claim" => (
-            "Names no claim, and never holds: write `claim/NAME`",
+            "Never holds without the name of a claim: write `claim/NAME`",
             json!({"$ref": "#/$defs/list_matcher", "deprecated": true}),
         ),
-        "groups" => ("The visitor's groups", reference("list_matcher")),
+        "groups" => ("The user's groups", reference("list_matcher")),
         "source_ip" => (
             "The client's address is one of these, or in one of these networks",
             reference("texts"),
         ),
         "client_certificate" => (
-            "The client's valid certificate fits",
+            "The client's valid certificate matches",
             reference("certificate_matcher"),
         ),
-        "date" => ("Now is within these dates", reference("window")),
+        "date" => (
+            "The current date is within these dates",
+            reference("window"),
+        ),
         "day_of_week" => (
-            "Today, in UTC, is one of these days: `*`, `mon,wed` or `mon-fri`",
+            "The current day, in UTC, is one of these days: `*`, `mon,wed` or `mon-fri`",
             json!({"type": "string"}),
         ),
         "time_of_day" => (
-            "Now is within this part of the day",
+            "The current time is within this part of the day",
             reference("zoned_window"),
         ),
         _ => ("", json!({})),
     }
 }
 
-/// Conditions, or anything that is not an object and then stands for the first of them.
+/// Builds the schema of conditions; a value that is not a map stands for the first of them.
 fn matcher(about: &str, conditions: &[&str]) -> Value {
     let mut properties = Map::new();
     for &name in conditions {
@@ -178,13 +184,13 @@ fn matcher(about: &str, conditions: &[&str]) -> Value {
     json!({"description": about, "properties": properties, "additionalProperties": false})
 }
 
-/// A span of time.
+/// Builds the schema of a span of time.
 fn window(required: &[&str]) -> Value {
     json!({
         "type": "object",
         "properties": {
-            "after": {"type": "string", "description": "The beginning, which belongs to it"},
-            "before": {"type": "string", "description": "The end, which does not"},
+            "after": {"type": "string", "description": "The beginning, inclusive"},
+            "before": {"type": "string", "description": "The end, exclusive"},
             "timezone": {"type": "string", "description": "A name of the IANA database, such as `Europe/Berlin`"},
         },
         "required": required,

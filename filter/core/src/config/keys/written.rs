@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::global::GLOBAL;
 use crate::config::key::{Key, Kind};
-use crate::diagnostics::Place;
+use crate::diagnostics::KeyPath;
 
 /// One key as it stands in a file.
 #[derive(Clone, Copy, Debug)]
@@ -21,32 +21,32 @@ pub struct Written<'a> {
 /// a key that is unknown, ignored or refused is not shown.
 pub fn visit(file: &Value, see: &mut dyn FnMut(Written<'_>)) {
     if let Value::Object(map) = file {
-        visit_object(map, &Place::root(), GLOBAL, see);
+        visit_object(map, &KeyPath::root(), GLOBAL, see);
     }
 }
 
 fn visit_object(
     map: &Map<String, Value>,
-    place: &Place,
+    key_path: &KeyPath,
     table: &'static [Key],
     see: &mut dyn FnMut(Written<'_>),
 ) {
     for (name, value) in map {
-        let place = place.key(name);
+        let key_path = key_path.key(name);
         let key = Key::find(table, &name.to_ascii_lowercase());
         see(Written {
-            path: place.text(),
+            path: key_path.as_str(),
             name,
             key,
         });
         match (key.map(|key| key.kind), value) {
             (Some(Kind::Object(table)), Value::Object(map)) => {
-                visit_object(map, &place, table, see);
+                visit_object(map, &key_path, table, see);
             }
             (Some(Kind::Objects(table)), Value::Array(list)) => {
                 for (index, item) in list.iter().enumerate() {
                     if let Value::Object(map) = item {
-                        visit_object(map, &place.item(index), table, see);
+                        visit_object(map, &key_path.item(index), table, see);
                     }
                 }
             }

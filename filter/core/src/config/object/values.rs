@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Object;
 use crate::config::duration::parse_duration;
 use crate::config::key::Key;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 
 impl<'v> Object<'v> {
     /// A text; a number counts as its digits.
@@ -17,7 +17,7 @@ impl<'v> Object<'v> {
             Value::Number(number) => Some(number.to_string()),
             _ => {
                 findings
-                    .problem(&self.place_of(key), format!("`{key}` takes a text"))
+                    .problem(&self.path_of(key), format!("`{key}` takes a text"))
                     .help("put the value in quotes");
                 None
             }
@@ -52,7 +52,7 @@ impl<'v> Object<'v> {
         if flag.is_none() {
             findings
                 .problem(
-                    &self.place_of(key),
+                    &self.path_of(key),
                     format!("`{key}` takes `true` or `false`"),
                 )
                 .help("write one of them, without quotes");
@@ -79,7 +79,7 @@ impl<'v> Object<'v> {
         if number.is_none() {
             findings
                 .problem(
-                    &self.place_of(key),
+                    &self.path_of(key),
                     format!("`{key}` takes a whole number from {least} to {most}"),
                 )
                 .help(format!("write for example `{key}: {}`", least.max(1)));
@@ -102,7 +102,7 @@ impl<'v> Object<'v> {
         if duration.is_none() {
             findings
                 .problem(
-                    &self.place_of(key),
+                    &self.path_of(key),
                     format!("`{key}` takes a duration with a unit"),
                 )
                 .help("write for example `30s`, `5m` or `1h30m`");
@@ -125,15 +125,12 @@ impl<'v> Object<'v> {
         for (index, item) in list.iter().enumerate() {
             match item {
                 Value::String(text) if text.is_empty() => findings
-                    .problem(&self.place_of(key).item(index), "an empty text in a list")
+                    .problem(&self.path_of(key).item(index), "an empty text in a list")
                     .help("take it out"),
                 Value::String(text) => texts.push(text.clone()),
                 _ => {
                     findings
-                        .problem(
-                            &self.place_of(key),
-                            format!("`{key}` takes a list of texts"),
-                        )
+                        .problem(&self.path_of(key), format!("`{key}` takes a list of texts"))
                         .help("write `[first, second]`");
                     return None;
                 }
@@ -167,7 +164,7 @@ impl<'v> Object<'v> {
                 .join(", ");
             findings
                 .problem(
-                    &self.place_of(key),
+                    &self.path_of(key),
                     format!("{} is no value of `{key}`", quoted(&text)),
                 )
                 .help_near(
@@ -197,15 +194,15 @@ impl<'v> Object<'v> {
         };
         let Some(map) = map else {
             findings
-                .problem(&self.place_of(key), format!("`{key}` takes an object"))
+                .problem(&self.path_of(key), format!("`{key}` takes an object"))
                 .help("write names and texts, such as `{X-Name: value}`");
             return None;
         };
-        let place = self.place_of(key);
+        let key_path = self.path_of(key);
         Some(
             map.iter()
                 .filter_map(|(name, value)| {
-                    let text = plain_text(value, &place.key(name), findings)?;
+                    let text = plain_text(value, &key_path.key(name), findings)?;
                     Some((name.clone(), text))
                 })
                 .collect(),
@@ -219,12 +216,12 @@ impl<'v> Object<'v> {
         table: &'static [Key],
         findings: &mut Findings,
     ) -> Option<Self> {
-        let place = self.place_of(key);
+        let key_path = self.path_of(key);
         match self.value(key)? {
-            Value::Object(map) => Some(Self::open(map, place, table, findings)),
+            Value::Object(map) => Some(Self::open(map, key_path, table, findings)),
             _ => {
                 findings
-                    .problem(&place, format!("`{key}` takes an object"))
+                    .problem(&key_path, format!("`{key}` takes an object"))
                     .help(members(table));
                 None
             }
@@ -241,20 +238,20 @@ impl<'v> Object<'v> {
         let Some(value) = self.value(key) else {
             return Vec::new();
         };
-        let place = self.place_of(key);
+        let key_path = self.path_of(key);
         let Value::Array(list) = value else {
             findings
-                .problem(&place, format!("`{key}` takes a list of objects"))
+                .problem(&key_path, format!("`{key}` takes a list of objects"))
                 .help(members(table));
             return Vec::new();
         };
         let mut objects = Vec::with_capacity(list.len());
         for (index, item) in list.iter().enumerate() {
-            let place = place.item(index);
+            let key_path = key_path.item(index);
             match item {
-                Value::Object(map) => objects.push(Self::open(map, place, table, findings)),
+                Value::Object(map) => objects.push(Self::open(map, key_path, table, findings)),
                 _ => findings
-                    .problem(&place, format!("an entry of `{key}` must be an object"))
+                    .problem(&key_path, format!("an entry of `{key}` must be an object"))
                     .help(members(table)),
             }
         }
@@ -277,14 +274,14 @@ fn parse_object(text: &str) -> Option<Map<String, Value>> {
     }
 }
 
-fn plain_text(value: &Value, place: &Place, findings: &mut Findings) -> Option<String> {
+fn plain_text(value: &Value, key_path: &KeyPath, findings: &mut Findings) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         _ => {
             findings
-                .problem(place, "a text is needed here")
+                .problem(key_path, "a text is needed here")
                 .help("put the value in quotes");
             None
         }

@@ -44,7 +44,7 @@ pub(super) fn read_client_authority(
     if authorities.is_none() && findings.problem_count() == before {
         findings
             .problem(
-                object.place(),
+                object.key_path(),
                 "nothing says which authorities sign clients' certificates",
             )
             .help("add `ca_file` or `ca`, or take `downstream_mtls` out");
@@ -65,7 +65,7 @@ fn check_depth(object: &Object<'_>, findings: &mut Findings) {
         .is_some_and(|depth| depth != 1)
     {
         findings
-            .problem(&object.place_of(KEY), "`max_verify_depth` can only be 1")
+            .problem(&object.path_of(KEY), "`max_verify_depth` can only be 1")
             .help("put the authorities that sign clients' certificates themselves into `ca_file`, and take this out");
     }
 }

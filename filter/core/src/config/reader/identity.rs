@@ -8,7 +8,7 @@ use crate::config::header_name::{Wish, read_name};
 use crate::config::object::Object;
 use crate::config::pem::pem_text;
 use crate::config::{IdentitySettings, IssuerFormat, Route};
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::template::Reference;
 use crate::secret::Secret;
 use crate::session::signing_key::AssertionKey;
@@ -64,13 +64,13 @@ fn read_signing_key(
     secret: Option<&Secret>,
     findings: &mut Findings,
 ) -> Option<AssertionKey> {
-    let place = file.place_of("signing_key");
+    let key_path = file.path_of("signing_key");
     let Some(text) = file.some_text("signing_key", findings) else {
         let derived = secret.map(AssertionKey::derived);
         if derived.is_none() && routes.iter().any(signs) && !file.has("cookie_secret") {
             findings
                 .problem(
-                    &place,
+                    &key_path,
                     "`signing_key` is missing, and a route tells its upstream who the visitor is",
                 )
                 .help("add `cookie_secret`, from which one is derived: `jetway keygen` prints one");
@@ -79,7 +79,7 @@ fn read_signing_key(
     };
     let Some(pem) = pem_text(&text).map(Secret::new) else {
         findings
-            .problem(&place, "`signing_key` is not a private key as PEM text")
+            .problem(&key_path, "`signing_key` is not a private key as PEM text")
             .help(SIGNING_KEY_HELP);
         return None;
     };
@@ -90,7 +90,7 @@ fn read_signing_key(
             {
                 findings
                     .problem(
-                        &place,
+                        &key_path,
                         format!("`signing_key` signs by {}, and logins to Cockpit take {LOGIN_ALGORITHM}", key.algorithm()),
                     )
                     .help(format!("{SIGNING_KEY_HELP}, or take it out: one is derived from `cookie_secret`"));
@@ -103,7 +103,7 @@ fn read_signing_key(
                 .split_once("; ")
                 .unwrap_or((&reason, SIGNING_KEY_HELP));
             findings
-                .problem(&place, format!("`signing_key` cannot sign: {wrong}"))
+                .problem(&key_path, format!("`signing_key` cannot sign: {wrong}"))
                 .help(help);
             None
         }
@@ -124,18 +124,21 @@ fn signs(route: &Route) -> bool {
 /// `reserved_request_headers`.
 fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
     const KEY: &str = "reserved_request_headers";
-    let place = file.place_of(KEY);
+    let key_path = file.path_of(KEY);
     let names = file.texts(KEY, findings).unwrap_or_default();
     if names.len() > MAX_RESERVED_HEADERS {
         findings
-            .problem(&place, format!("more than {MAX_RESERVED_HEADERS} headers"))
+            .problem(
+                &key_path,
+                format!("more than {MAX_RESERVED_HEADERS} headers"),
+            )
             .help("let a `*` at the end stand for many names");
         return Vec::new();
     }
     let names = names.iter().enumerate();
     names
         .filter_map(|(index, name)| {
-            read_name(name, Wish::ReserveRequest, &place.item(index), findings)
+            read_name(name, Wish::ReserveRequest, &key_path.item(index), findings)
         })
         .collect()
 }
@@ -143,18 +146,18 @@ fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<Stri
 /// `jwt_claims_headers`: headers with the claims that they carry, or claims whose headers have the usual names.
 fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
     const KEY: &str = "jwt_claims_headers";
-    let place = file.place_of(KEY);
+    let key_path = file.path_of(KEY);
     let is_map = match file.value(KEY) {
         None => return Vec::new(),
         Some(Value::Object(_)) => true,
         Some(Value::String(text)) => text.trim_start().starts_with('{'),
         Some(_) => false,
     };
-    let named: Vec<(Place, String, String)> = if is_map {
+    let named: Vec<(KeyPath, String, String)> = if is_map {
         file.text_map(KEY, findings)
             .unwrap_or_default()
             .into_iter()
-            .map(|(header, claim)| (place.key(&header), header, claim))
+            .map(|(header, claim)| (key_path.key(&header), header, claim))
             .collect()
     } else {
         file.texts(KEY, findings)
@@ -163,21 +166,21 @@ fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String
             .enumerate()
             .map(|(index, claim)| {
                 let header = format!("{CLAIM_HEADER_PREFIX}{}", claim.replace('_', "-"));
-                (place.item(index), header, claim)
+                (key_path.item(index), header, claim)
             })
             .collect()
     };
     if named.len() > MAX_CLAIM_HEADERS {
         findings
-            .problem(&place, format!("more than {MAX_CLAIM_HEADERS} headers"))
+            .problem(&key_path, format!("more than {MAX_CLAIM_HEADERS} headers"))
             .help("upstreams find all claims in the assertion");
         return Vec::new();
     }
     let mut names = BTreeSet::new();
     named
         .into_iter()
-        .filter_map(|(place, header, claim)| {
-            let name = read_name(&header, Wish::CarryClaim, &place, findings)?;
+        .filter_map(|(key_path, header, claim)| {
+            let name = read_name(&header, Wish::CarryClaim, &key_path, findings)?;
             let problem = if claim.is_empty() {
                 Some(format!("{} carries no claim", quoted(&header)))
             } else if names.insert(name.clone()) {
@@ -189,7 +192,7 @@ fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String
                 None => Some((name, claim)),
                 Some(problem) => {
                     findings
-                        .problem(&place, problem)
+                        .problem(&key_path, problem)
                         .help("write one claim for each header, such as `{X-Email: email}`");
                     None
                 }

@@ -22,7 +22,7 @@ pub(super) fn read_listener(
     if insecure && client_authority.is_some() {
         findings
             .problem(
-                &file.place_of("downstream_mtls"),
+                &file.path_of("downstream_mtls"),
                 "client certificates need TLS, and the listener speaks plain http",
             )
             .help("take `insecure_server` or `downstream_mtls` out");
@@ -51,7 +51,7 @@ fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
     if port.is_none() {
         findings
             .problem(
-                &file.place_of("address"),
+                &file.path_of("address"),
                 format!(
                     "{} is not an address to listen on",
                     crate::diagnostics::quoted(&address)
@@ -83,7 +83,7 @@ fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCe
         let file_key = format!("{given}_file");
         let written = if file.has(given) { given } else { &file_key };
         findings
-            .problem(&file.place_of(written), what)
+            .problem(&file.path_of(written), what)
             .help(format!("add `{missing}_file` or `{missing}`"));
     }
     let first = certificate
@@ -95,7 +95,7 @@ fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCe
         let key = Pem::read_either(entry, "key", Content::PrivateKey, findings);
         if !(entry.has("cert") && entry.has("key")) {
             findings
-                .problem(entry.place(), "an entry needs `cert` and `key`")
+                .problem(entry.key_path(), "an entry needs `cert` and `key`")
                 .help("name two PEM files");
         }
         certificate

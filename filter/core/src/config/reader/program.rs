@@ -39,7 +39,7 @@ pub(super) fn read_hosts(file: &Object<'_>, findings: &mut Findings) -> Vec<Stri
         if !good {
             findings
                 .problem(
-                    &file.place_of(HOSTS),
+                    &file.path_of(HOSTS),
                     format!("{} is not a host name", quoted(host)),
                 )
                 .help("write for example `localhost`, without scheme and port");
@@ -71,7 +71,7 @@ pub(super) fn check_audiences(
     if takes && none {
         findings
             .problem(
-                &file.place_of(AUDIENCES),
+                &file.path_of(AUDIENCES),
                 "`bearer_token_format: idp_access_token` needs `idp_access_token_allowed_audiences`",
             )
             .help("name the `aud` that the provider puts into access tokens for this application");

@@ -8,7 +8,7 @@ use url::Url;
 use crate::config::object::Object;
 use crate::config::provider_kind::{Preset, ProviderKind, WORDS};
 use crate::config::{Origin, ProviderSettings};
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::secret::Secret;
 use client_auth::read_client_auth;
 pub(super) use email_trust::check_tenants;
@@ -28,11 +28,11 @@ pub(super) fn read_provider(
     }
     let preset = kind
         .as_deref()
-        .map(|kind| read_kind(kind, &file.place_of("idp_provider"), findings));
+        .map(|kind| read_kind(kind, &file.path_of("idp_provider"), findings));
     let missing = |key: &str, what: &str, findings: &mut Findings| {
         findings
             .problem(
-                &file.place_of(key),
+                &file.path_of(key),
                 format!("`{key}` is missing, and a policy asks who the visitor is"),
             )
             .help(what);
@@ -62,7 +62,7 @@ pub(super) fn read_provider(
     }
     let origin = issuer
         .as_deref()
-        .and_then(|issuer| read_issuer(issuer, &file.place_of("idp_provider_url"), findings));
+        .and_then(|issuer| read_issuer(issuer, &file.path_of("idp_provider_url"), findings));
     let client_secret = Secret::new(
         file.some_text("idp_client_secret", findings)
             .unwrap_or_default()
@@ -121,14 +121,14 @@ fn preset_origins(
 
 /// An issuer is `https` without query and fragment (OpenID Connect Discovery 1.0, section 2); plain `http` only on this
 /// machine, where nobody can listen in.
-fn read_issuer(issuer: &str, place: &Place, findings: &mut Findings) -> Option<Origin> {
+fn read_issuer(issuer: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<Origin> {
     let url = Url::parse(issuer).ok();
     let origin = url.as_ref().and_then(Origin::of);
     let plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
     let Some(origin) = origin.filter(|_| plain) else {
         findings
             .problem(
-                place,
+                key_path,
                 format!("{} is not an issuer address", quoted(issuer)),
             )
             .help("write for example `https://idp.example.com`");
@@ -137,7 +137,7 @@ fn read_issuer(issuer: &str, place: &Place, findings: &mut Findings) -> Option<O
     if !origin.tls && !origin.is_loopback() {
         findings
             .problem(
-                place,
+                key_path,
                 "a provider over plain http can be impersonated by anybody on the way",
             )
             .help("use its `https://` address");
@@ -163,7 +163,7 @@ fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
             Some(origin) if origin.tls || origin.is_loopback() => origins.push(origin),
             _ => findings
                 .problem(
-                    &file.place_of("idp_extra_origins").item(index),
+                    &file.path_of("idp_extra_origins").item(index),
                     format!("{} is not an https origin", quoted(text)),
                 )
                 .help("write for example `https://oauth2.example.com`"),
@@ -189,7 +189,7 @@ const OWN_PARAMETERS: [&str; 9] = [
 ];
 
 fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
-    let place = file.place_of("idp_request_params");
+    let key_path = file.path_of("idp_request_params");
     let params = file.text_map("idp_request_params", findings);
     let mut params = params.unwrap_or_default();
     params.retain(|(name, _)| {
@@ -197,7 +197,7 @@ fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(Strin
         if own {
             findings
                 .problem(
-                    &place.key(name),
+                    &key_path.key(name),
                     format!("`{name}` is set by the sign-in itself"),
                 )
                 .help("take it out");
@@ -208,11 +208,11 @@ fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(Strin
 }
 
 /// The kind of provider.
-fn read_kind(kind: &str, place: &Place, findings: &mut Findings) -> Option<&'static Preset> {
+fn read_kind(kind: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<&'static Preset> {
     let preset = Preset::find(kind);
     if preset.is_none() {
         let note = findings.problem(
-            place,
+            key_path,
             format!("{} is not a kind of provider here", quoted(kind)),
         );
         if kind.eq_ignore_ascii_case("hosted") {

@@ -30,7 +30,7 @@ pub(super) fn read_session(
     if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
         findings
             .problem(
-                &file.place_of("cookie_name"),
+                &file.path_of("cookie_name"),
                 format!("{} is not fit for a cookie's name", quoted(&name)),
             )
             .help("use at most 64 letters, digits, `_` and `-`");
@@ -42,7 +42,7 @@ pub(super) fn read_session(
     if lifetime < Duration::from_secs(60) || lifetime > MAX_SESSION_LIFETIME {
         findings
             .problem(
-                &file.place_of("cookie_expire"),
+                &file.path_of("cookie_expire"),
                 "`cookie_expire` must be between a minute and 30 days",
             )
             .help("write for example `14h`");
@@ -63,7 +63,7 @@ pub(super) fn read_session(
 const HOSTED: &str = "authenticate.pomerium.app";
 
 fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignInHost> {
-    let place = file.place_of("authenticate_service_url");
+    let key_path = file.path_of("authenticate_service_url");
     let text = file.some_text("authenticate_service_url", findings)?;
     let url = Url::parse(&text).ok();
     let plain = |url: &Url| {
@@ -73,7 +73,7 @@ fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignI
     match origin {
         Some(origin) if origin.host == HOSTED => {
             findings
-                .problem(&place, "that is Pomerium's own sign-in service, which is not for this proxy")
+                .problem(&key_path, "that is Pomerium's own sign-in service, which is not for this proxy")
                 .help("name a host of yours, or take it out: each route then signs in on its own host");
             None
         }
@@ -83,7 +83,10 @@ fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignI
         }),
         _ => {
             findings
-                .problem(&place, format!("{} is not an https origin", quoted(&text)))
+                .problem(
+                    &key_path,
+                    format!("{} is not an https origin", quoted(&text)),
+                )
                 .help("write for example `https://authenticate.example.com`");
             None
         }
@@ -95,7 +98,7 @@ fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> 
     if idle < Duration::from_secs(60) || idle > lifetime {
         findings
             .problem(
-                &file.place_of("cookie_idle_expire"),
+                &file.path_of("cookie_idle_expire"),
                 "`cookie_idle_expire` must be between a minute and `cookie_expire`",
             )
             .help("write for example `30m`, or leave it out");
@@ -110,7 +113,7 @@ fn read_signed_out_url(file: &Object<'_>, findings: &mut Findings) -> Option<Url
     if fit.is_none() {
         findings
             .problem(
-                &file.place_of("signout_redirect_url"),
+                &file.path_of("signout_redirect_url"),
                 format!("{} is not the address of a page", quoted(&text)),
             )
             .help("write a whole address, for example `https://www.example.com/goodbye`");
@@ -129,7 +132,7 @@ fn read_previous(file: &Object<'_>, findings: &mut Findings) -> Vec<Secret> {
         _ => {
             findings
                 .problem(
-                    &file.place_of("cookie_secret_previous"),
+                    &file.path_of("cookie_secret_previous"),
                     "`cookie_secret_previous` is not one to eight earlier values of `cookie_secret`",
                 )
                 .help("write what stood in `cookie_secret` before, several separated by commas");
@@ -145,12 +148,12 @@ fn decode(text: &str) -> Option<Secret> {
 }
 
 fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
-    let place = file.place_of("cookie_secret");
+    let key_path = file.path_of("cookie_secret");
     let Some(text) = file.some_text("cookie_secret", findings) else {
         if needed {
             findings
                 .problem(
-                    &place,
+                    &key_path,
                     "`cookie_secret` is missing, and sessions are sealed with it",
                 )
                 .help("`jetway keygen` prints one");
@@ -160,7 +163,7 @@ fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Opti
     let secret = decode(&text);
     if secret.is_none() {
         findings
-            .problem(&place, "`cookie_secret` is not 32 bytes in base64")
+            .problem(&key_path, "`cookie_secret` is not 32 bytes in base64")
             .help("`jetway keygen` prints one");
     }
     secret

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
 use crate::config::keys::COCKPIT;
 use crate::config::object::Object;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::policy::Policy;
 use crate::session::unix_user::UnixUser;
 use crate::session::{Session, lower_case_domain};
@@ -118,7 +118,7 @@ impl CockpitSettings {
             administrators: own
                 .value("administrators")
                 .map_or_else(Policy::default, |policy| {
-                    Policy::read(policy, &own.place_of("administrators"), findings)
+                    Policy::read(policy, &own.path_of("administrators"), findings)
                 }),
             allow_root,
             allow_other_hosts: own.flag("allow_other_hosts", findings),
@@ -129,7 +129,10 @@ impl CockpitSettings {
             .any(|key| own.has(key))
         {
             findings
-                .problem(own.place(), "nobody can become a Unix user on this route")
+                .problem(
+                    own.key_path(),
+                    "nobody can become a Unix user on this route",
+                )
                 .help("write `users: {alice@example.com: alice}`, `user_claim` or `local_part_of`");
         }
         Some(settings)
@@ -148,7 +151,7 @@ impl CockpitSettings {
         if !matches!(target, Target::Upstreams(_)) {
             findings
                 .problem(
-                    &object.place_of("cockpit"),
+                    &object.path_of("cockpit"),
                     "a `cockpit` route needs an upstream",
                 )
                 .help("write `to: http://localhost:9090`, or take `cockpit` out");
@@ -161,19 +164,19 @@ impl CockpitSettings {
                     .clone_into(&mut self.url_root);
             }
             PathMatch::Exact(_) | PathMatch::Regex(_) => findings
-                .problem(object.place(), "Cockpit needs all paths, or all below a `prefix`")
+                .problem(object.key_path(), "Cockpit needs all paths, or all below a `prefix`")
                 .help("take `path` and `regex` out; with `UrlRoot = /admin` in cockpit.conf, write `prefix: /admin/`"),
         }
         if rewrite.is_some() {
             findings
-                .problem(object.place(), "Cockpit's pages cannot be moved to another path")
+                .problem(object.key_path(), "Cockpit's pages cannot be moved to another path")
                 .help("take the rewriting and any path in `to` out; set `UrlRoot = /admin` in cockpit.conf and write `prefix: /admin/`");
         }
         for (name, _) in &headers.set {
             if LOGIN_HEADERS.contains(&name.as_str()) {
                 findings
                     .problem(
-                        &object.place_of("set_request_headers").key(name),
+                        &object.path_of("set_request_headers").key(name),
                         format!(
                             "on a `cockpit` route only the proxy writes {}",
                             quoted(name)
@@ -187,7 +190,7 @@ impl CockpitSettings {
         {
             findings
                 .problem(
-                    &object.place_of("allow_websockets"),
+                    &object.path_of("allow_websockets"),
                     "Cockpit needs websockets",
                 )
                 .help("take it out: a `cockpit` route allows them");
@@ -210,7 +213,7 @@ pub(super) fn preserve_host(
     }
     findings
         .warning(
-            &object.place_of("preserve_host_header"),
+            &object.path_of("preserve_host_header"),
             "Cockpit sees another host than browsers do, and refuses their websockets",
         )
         .help("take it out, or add to cockpit.conf what `jetway cockpit conf` prints");
@@ -227,10 +230,10 @@ fn read_users(
     allow_root: bool,
     findings: &mut Findings,
 ) -> BTreeMap<String, UnixUser> {
-    let place = own.place_of("users");
+    let key_path = own.path_of("users");
     let mut users = BTreeMap::new();
     for (person, name) in own.text_map("users", findings).unwrap_or_default() {
-        let here = place.key(&person);
+        let here = key_path.key(&person);
         let Some(user) = read_user(&name, allow_root, &here, findings) else {
             continue;
         };
@@ -252,18 +255,18 @@ fn read_users(
 fn read_user(
     name: &str,
     allow_root: bool,
-    place: &Place,
+    key_path: &KeyPath,
     findings: &mut Findings,
 ) -> Option<UnixUser> {
     let Some(user) = UnixUser::new(name) else {
         findings
-            .problem(place, format!("{} is not the name of a Unix user", quoted(name)))
+            .problem(key_path, format!("{} is not the name of a Unix user", quoted(name)))
             .help("write a name such as `alice`: a letter or `_`, then letters, digits, `_`, `-` and `.`");
         return None;
     };
     if user.is_root() && !allow_root {
         findings
-            .problem(place, "nobody becomes root unless it is said")
+            .problem(key_path, "nobody becomes root unless it is said")
             .help("name another user and let `administrators` decide who gets administrative access, or add `allow_root: true`");
         return None;
     }
@@ -271,13 +274,13 @@ fn read_user(
 }
 
 fn read_domains(own: &Object<'_>, findings: &mut Findings) -> Vec<String> {
-    let place = own.place_of("local_part_of");
+    let key_path = own.path_of("local_part_of");
     let listed = own.texts("local_part_of", findings).unwrap_or_default();
     for (index, domain) in listed.iter().enumerate() {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         if !domain.bytes().all(fit) {
             findings
-                .problem(&place.item(index), format!("{} is not a domain", quoted(domain)))
+                .problem(&key_path.item(index), format!("{} is not a domain", quoted(domain)))
                 .help("write for example `[example.com]`, which makes alice@example.com the user `alice`");
         }
     }

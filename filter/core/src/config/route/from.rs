@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::config::Origin;
 use crate::config::object::Object;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// Longest host: DNS knows no longer names, and a wildcard adds little.
 const MAX_HOST: usize = 255;
@@ -41,37 +41,37 @@ impl From {
     }
 
     pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let place = object.place_of("from");
+        let key_path = object.path_of("from");
         let Some(text) = object.some_text("from", findings) else {
             if !object.has("from") {
                 findings
-                    .problem(&place, "`from` is missing")
+                    .problem(&key_path, "`from` is missing")
                     .help("write for example `from: https://app.example.com`");
             }
             return None;
         };
         let (scheme, _) = text.split_once("://").unwrap_or_default();
         if let Some((problem, help)) = objection(&scheme.to_ascii_lowercase()) {
-            findings.problem(&place, problem).help(help);
+            findings.problem(&key_path, problem).help(help);
             return None;
         }
-        Self::parse(&text, &place, findings)
+        Self::parse(&text, &key_path, findings)
     }
 
-    fn parse(text: &str, place: &Place, findings: &mut Findings) -> Option<Self> {
+    fn parse(text: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<Self> {
         let parsed = Url::parse(text)
             .ok()
             .and_then(|url| Origin::of(&url).map(|origin| (url, origin)));
         let Some((url, origin)) = parsed.filter(|(_, origin)| origin.host.len() <= MAX_HOST) else {
             findings
-                .problem(place, format!("{} is not a web address", quoted(text)))
+                .problem(key_path, format!("{} is not a web address", quoted(text)))
                 .help("write for example `https://app.example.com`");
             return None;
         };
         if !origin.tls {
             findings
                 .problem(
-                    place,
+                    key_path,
                     "`from` must be an `https://` address: session cookies are only safe there",
                 )
                 .help(format!("write `https://{}`", origin.host));
@@ -79,13 +79,16 @@ impl From {
         }
         if origin.host.ends_with('.') {
             findings
-                .problem(place, "`from` must not end with a dot")
+                .problem(key_path, "`from` must not end with a dot")
                 .help("write the name without it: requests for the other spelling are refused");
             return None;
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             findings
-                .problem(place, "`from` must not have a path, a query or a fragment")
+                .problem(
+                    key_path,
+                    "`from` must not have a path, a query or a fragment",
+                )
                 .help(format!(
                     "write `{origin}`, and the path as `path` or `prefix`"
                 ));
@@ -146,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn from(text: &str) -> Option<From> {
-        From::parse(text, &Place::root(), &mut Findings::default())
+        From::parse(text, &KeyPath::root(), &mut Findings::default())
     }
 
     #[test]

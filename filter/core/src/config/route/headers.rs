@@ -3,7 +3,7 @@
 use crate::config::header_name::{Wish, check_value, read_name};
 use crate::config::keys::HEADER_REWRITE;
 use crate::config::object::Object;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::template::Template;
 
 /// Changes of the headers that the upstream sees.
@@ -46,19 +46,19 @@ impl RequestHeaders {
             .into_iter()
             .map(|(name, value)| {
                 let template = Template::parse(&value);
-                let place = object.place_of("set_request_headers").key(&name);
-                check_references(&template, &place, findings);
+                let key_path = object.path_of("set_request_headers").key(&name);
+                check_references(&template, &key_path, findings);
                 (name, template)
             })
             .collect();
-        let place = object.place_of("remove_request_headers");
+        let key_path = object.path_of("remove_request_headers");
         let remove = object
             .texts("remove_request_headers", findings)
             .unwrap_or_default()
             .iter()
             .enumerate()
             .filter_map(|(index, name)| {
-                read_name(name, Wish::RemoveRequest, &place.item(index), findings)
+                read_name(name, Wish::RemoveRequest, &key_path.item(index), findings)
             })
             .collect();
         Self { set, remove }
@@ -66,19 +66,19 @@ impl RequestHeaders {
 }
 
 /// What nothing is known of stands for the empty text, as in Pomerium; tokens would be missed.
-fn check_references(template: &Template, place: &Place, findings: &mut Findings) {
+fn check_references(template: &Template, key_path: &KeyPath, findings: &mut Findings) {
     for name in template.unknown_references() {
         if matches!(name, "pomerium.access_token" | "pomerium.id_token") {
             findings
                 .problem(
-                    place,
+                    key_path,
                     format!("`{name}` is not there: sessions keep no tokens of the provider"),
                 )
                 .help("let the upstream check the assertion, `${pomerium.jwt}`");
         } else {
             findings
                 .warning(
-                    place,
+                    key_path,
                     format!(
                         "nothing is called {}, so it stands for the empty text",
                         quoted(name)
@@ -151,15 +151,15 @@ impl SetResponse {
         let Some(position) = set.iter().position(|(name, _)| name == "disable") else {
             return Some(Self::Set(set));
         };
-        let place = object.place_of(KEY).key("disable");
+        let key_path = object.path_of(KEY).key("disable");
         let (_, value) = set.swap_remove(position);
         if !value.eq_ignore_ascii_case("true") {
             findings
-                .problem(&place, "`disable` takes `true`")
+                .problem(&key_path, "`disable` takes `true`")
                 .help("take it out to keep the headers");
         } else if !set.is_empty() {
             findings
-                .warning(&place, "`disable` clears the headers beside it too")
+                .warning(&key_path, "`disable` clears the headers beside it too")
                 .help("take them out, or take `disable` out");
         }
         Some(Self::Disable)
@@ -178,14 +178,14 @@ fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRew
     let name = entry.some_text("header", findings);
     if name.is_none() {
         findings
-            .problem(entry.place(), "an entry needs `header`")
+            .problem(entry.key_path(), "an entry needs `header`")
             .help("write for example `header: Location`");
     }
-    let place = entry.place_of("header");
-    let header = read_name(&name?, Wish::RewriteResponse, &place, findings);
+    let key_path = entry.path_of("header");
+    let header = read_name(&name?, Wish::RewriteResponse, &key_path, findings);
     let prefix = entry.text("prefix", findings).unwrap_or_default();
     let value = entry.text("value", findings).unwrap_or_default();
-    check_value(&value, &entry.place_of("value"), findings);
+    check_value(&value, &entry.path_of("value"), findings);
     Some(HeaderRewrite {
         header: header?,
         prefix,
@@ -201,21 +201,21 @@ fn read_set(
     findings: &mut Findings,
 ) -> Option<Vec<(String, String)>> {
     let map = object.text_map(key, findings)?;
-    let place = object.place_of(key);
+    let key_path = object.path_of(key);
     let mut set: Vec<(String, String)> = Vec::with_capacity(map.len());
     let mut names = std::collections::BTreeSet::new();
     for (written, value) in map {
-        let place = place.key(&written);
-        let Some(name) = read_name(&written, wish, &place, findings) else {
+        let key_path = key_path.key(&written);
+        let Some(name) = read_name(&written, wish, &key_path, findings) else {
             continue;
         };
-        if !check_value(&value, &place, findings) {
+        if !check_value(&value, &key_path, findings) {
             continue;
         }
         if !names.insert(name.clone()) {
             findings
                 .problem(
-                    &place,
+                    &key_path,
                     format!("`{written}` stands twice, in different spellings"),
                 )
                 .help("keep one of them");

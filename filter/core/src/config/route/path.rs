@@ -52,11 +52,11 @@ impl PathMatch {
         let prefix = read_plain(object, "prefix", findings);
         warn_of_several(object, findings);
         if let Some(written) = regex {
-            let place = object.place_of("regex");
-            let regex = compile_whole(&written, &place, findings)?;
+            let key_path = object.path_of("regex");
+            let regex = compile_whole(&written, &key_path, findings)?;
             if let Some(escape) = escape_that_never_comes(&written) {
                 findings
-                    .warning(&place, format!("no path has `{escape}` in its plain form"))
+                    .warning(&key_path, format!("no path has `{escape}` in its plain form"))
                     .help("write the character itself, and what stays escaped with digits in upper case");
             }
             return Some(Self::Regex(PathPattern { regex, written }));
@@ -86,11 +86,11 @@ impl PathMatch {
 /// Reads a path in the form that requests' paths are brought into; in another one it would never match.
 fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let text = object.some_text(key, findings)?;
-    let place = object.place_of(key);
+    let key_path = object.path_of(key);
     if !is_canonical(&text) {
         findings
             .problem(
-                &place,
+                &key_path,
                 format!(
                     "{} is not a path in its plain form, so it never matches",
                     quoted(&text)
@@ -103,7 +103,7 @@ fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option
     if without_parameters(&text).is_some() {
         findings
             .problem(
-                &place,
+                &key_path,
                 format!(
                     "{} has a `;`, after which many servers read a parameter, so it never matches",
                     quoted(&text)
@@ -133,7 +133,7 @@ pub(super) fn plain_form_help(text: &str) -> String {
 fn escape_that_never_comes(pattern: &str) -> Option<&str> {
     let escapes = pattern
         .match_indices('%')
-        .filter_map(|(place, _)| pattern.get(place..place + 3));
+        .filter_map(|(position, _)| pattern.get(position..position + 3));
     escapes
         .filter(|escape| {
             escape
@@ -157,7 +157,7 @@ fn warn_of_several(object: &Object<'_>, findings: &mut Findings) {
     for loser in given {
         findings
             .warning(
-                &object.place_of(loser),
+                &object.path_of(loser),
                 format!("`{loser}` has no effect beside `{winner}`"),
             )
             .help("keep one of them");

@@ -3,7 +3,7 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// Longest pattern; hand-written ones are a line.
 const MAX_PATTERN: usize = 2 * 1024;
@@ -11,14 +11,14 @@ const MAX_PATTERN: usize = 2 * 1024;
 const MAX_PROGRAM: usize = 64 * 1024;
 
 /// Compiles a pattern.
-pub(super) fn compile(pattern: &str, place: &Place, findings: &mut Findings) -> Option<Regex> {
-    if !findings.may_compile(place) {
+pub(super) fn compile(pattern: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<Regex> {
+    if !findings.can_compile(key_path) {
         return None;
     }
     if pattern.len() > MAX_PATTERN {
         findings
             .problem(
-                place,
+                key_path,
                 format!("the regular expression is longer than {MAX_PATTERN} bytes"),
             )
             .help("write several routes, or a `prefix`");
@@ -29,7 +29,7 @@ pub(super) fn compile(pattern: &str, place: &Place, findings: &mut Findings) -> 
         Err(error) => {
             findings
                 .problem(
-                    place,
+                    key_path,
                     format!("{} is not a regular expression: {error}", quoted(pattern)),
                 )
                 .help(
@@ -43,17 +43,17 @@ pub(super) fn compile(pattern: &str, place: &Place, findings: &mut Findings) -> 
 /// Compiles a pattern that must match a text as a whole.
 pub(super) fn compile_whole(
     pattern: &str,
-    place: &Place,
+    key_path: &KeyPath,
     findings: &mut Findings,
 ) -> Option<Regex> {
     // The pattern alone first: `a)(b` only seems right between parentheses.
-    compile(pattern, place, findings)?;
+    compile(pattern, key_path, findings)?;
     match build(&format!("^(?:{pattern})$")) {
         Ok(regex) => Some(regex),
         Err(error) => {
             findings
                 .problem(
-                    place,
+                    key_path,
                     format!("{} cannot match a whole path: {error}", quoted(pattern)),
                 )
                 .help("write it without comments, and not as large");
@@ -72,7 +72,7 @@ mod tests {
 
     fn whole(pattern: &str) -> Result<Regex, String> {
         let mut findings = Findings::default();
-        compile_whole(pattern, &Place::root(), &mut findings)
+        compile_whole(pattern, &KeyPath::root(), &mut findings)
             .ok_or_else(|| findings.problems()[0].to_string())
     }
 

@@ -20,7 +20,7 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
     if public && (anybody || listed) {
         findings
             .problem(
-                &object.place_of("allow_public_unauthenticated_access"),
+                &object.path_of("allow_public_unauthenticated_access"),
                 "a public route with a list of who may enter",
             )
             .help("keep one of the two");
@@ -28,23 +28,23 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
     if anybody && listed {
         findings
             .problem(
-                &object.place_of("allow_any_authenticated_user"),
+                &object.path_of("allow_any_authenticated_user"),
                 "a route for anybody with a list of who may enter",
             )
             .help("keep one of the two");
     }
     let mut policy = match object.value("policy") {
-        Some(value) => Policy::read(value, &object.place_of("policy"), findings),
+        Some(value) => Policy::read(value, &object.path_of("policy"), findings),
         None => Policy::default(),
     };
     let mut criteria = Vec::new();
-    criteria.extend(public.then_some(Criterion::Accept));
+    criteria.extend(public.then_some(Criterion::accept()));
     criteria.extend(
         object
             .flag("cors_allow_preflight", findings)
-            .then_some(Criterion::CorsPreflight),
+            .then_some(Criterion::cors_preflight()),
     );
-    criteria.extend(anybody.then_some(Criterion::AuthenticatedUser));
+    criteria.extend(anybody.then_some(Criterion::authenticated_user()));
     criteria.extend(domains.iter().map(|domain| Criterion::domain_is(domain)));
     criteria.extend(read_idp_claims(object, findings));
     criteria.extend(
@@ -56,7 +56,7 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
     // A policy that could not be read is not a policy that was left out.
     if policy == Policy::default() && findings.problem_count() == problems {
         findings
-            .warning(object.place(), "no policy: nobody may use this route")
+            .warning(object.key_path(), "no policy: nobody may use this route")
             .help("add `policy:` with an `allow` rule");
     }
     judge_certificates(&mut policy, object, common, findings);
@@ -74,13 +74,13 @@ fn judge_certificates(
     if policy.asks_for_certificate() && !common.certificates_asked {
         findings
             .warning(
-                &object.place_of("policy"),
+                &object.path_of("policy"),
                 "the policy asks for client certificates, and clients are never asked for one",
             )
             .help("add `downstream_mtls` with `ca_file` at the top of the file");
     }
     if common.deny_uncertified {
-        policy.deny_any_of(vec![Criterion::InvalidClientCertificate]);
+        policy.deny_any_of(vec![Criterion::invalid_client_certificate()]);
     }
 }
 
@@ -93,7 +93,7 @@ fn read_idp_claims(object: &Object<'_>, findings: &mut Findings) -> Vec<Criterio
         Some(_) => {
             findings
                 .problem(
-                    &object.place_of("allowed_idp_claims"),
+                    &object.path_of("allowed_idp_claims"),
                     "`allowed_idp_claims` takes an object",
                 )
                 .help("write `{groups: [admins, staff]}`");

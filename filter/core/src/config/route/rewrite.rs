@@ -6,7 +6,7 @@ use super::path::{is_canonical, plain_form_help};
 use super::pattern::compile;
 use crate::config::header_name::{Wish, read_name};
 use crate::config::object::Object;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// The `Host` that an upstream sees.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +48,8 @@ impl HostHeader {
         let literal = read_host(object, "host_rewrite", findings);
         let header = object.some_text("host_rewrite_header", findings);
         let header = header.and_then(|name| {
-            let place = object.place_of("host_rewrite_header");
-            read_name(&name, Wish::ReadRequest, &place, findings)
+            let key_path = object.path_of("host_rewrite_header");
+            read_name(&name, Wish::ReadRequest, &key_path, findings)
         });
         let pattern = Substitution::read(object, "host_path_regex_rewrite", findings);
         let preserve = object.flag("preserve_host_header", findings);
@@ -71,7 +71,7 @@ impl PathRewrite {
         if object.has("prefix_rewrite") && object.has("regex_rewrite_pattern") {
             findings
                 .problem(
-                    &object.place_of("regex_rewrite_pattern"),
+                    &object.path_of("regex_rewrite_pattern"),
                     "the path is rewritten twice",
                 )
                 .help("keep `prefix_rewrite` or `regex_rewrite_pattern`");
@@ -91,20 +91,20 @@ impl Substitution {
             if replacement.is_some_and(|text| !text.is_empty()) {
                 findings
                     .warning(
-                        &object.place_of(&replacement_key),
+                        &object.path_of(&replacement_key),
                         format!("`{replacement_key}` has no effect without `{pattern_key}`"),
                     )
                     .help(format!("add `{pattern_key}`"));
             }
             return None;
         };
-        let pattern = compile(&pattern, &object.place_of(&pattern_key), findings)?;
-        let place = object.place_of(&replacement_key);
+        let pattern = compile(&pattern, &object.path_of(&pattern_key), findings)?;
+        let key_path = object.path_of(&replacement_key);
         let written = replacement.unwrap_or_default();
         let replacement = translate(&written, pattern.captures_len());
         if let Err(reason) = &replacement {
             findings
-                .problem(&place, format!("{} {reason}", quoted(&written)))
+                .problem(&key_path, format!("{} {reason}", quoted(&written)))
                 .help("write `\\1` for the first group, `\\0` for the whole match, and `\\\\` for a backslash");
         }
         Some(Self {
@@ -146,16 +146,16 @@ fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
 /// A path that stands for another one: in plain form and without a query, because the request's own is kept.
 pub(super) fn read_path(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let text = object.some_text(key, findings)?;
-    is_plain(&text, &object.place_of(key), findings).then_some(text)
+    is_plain(&text, &object.path_of(key), findings).then_some(text)
 }
 
 /// Whether a path is in its plain form; a problem if not.
-pub(super) fn is_plain(text: &str, place: &Place, findings: &mut Findings) -> bool {
+pub(super) fn is_plain(text: &str, key_path: &KeyPath, findings: &mut Findings) -> bool {
     let plain = is_canonical(text);
     if !plain {
         findings
             .problem(
-                place,
+                key_path,
                 format!("{} is not a path in its plain form", quoted(text)),
             )
             .help(plain_form_help(text));
@@ -170,7 +170,7 @@ fn read_host(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<
     if !fits {
         findings
             .problem(
-                &object.place_of(key),
+                &object.path_of(key),
                 format!("{} is not a host", quoted(&text)),
             )
             .help("write for example `app.internal` or `app.internal:8080`");

@@ -38,7 +38,7 @@ impl Target {
         if let [first, second, ..] = given.as_slice() {
             findings
                 .problem(
-                    &object.place_of(second),
+                    &object.path_of(second),
                     format!("a route with `{first}` has no `{second}`"),
                 )
                 .help("keep one of `to`, `redirect` and `response`");
@@ -55,7 +55,7 @@ impl Target {
             }
             None => {
                 findings
-                    .problem(&object.place_of("to"), "`to` is missing")
+                    .problem(&object.path_of("to"), "`to` is missing")
                     .help("write for example `to: http://localhost:9090`, or `redirect` or `response`");
                 return None;
             }

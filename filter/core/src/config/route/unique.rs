@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use sha2::{Digest as _, Sha256};
-
 use super::target::ReadTarget;
 use super::{From, PathMatch, Redirect, RedirectPath, Route, Target};
-use crate::diagnostics::{Findings, Place};
+use crate::diagnostics::{Findings, KeyPath};
+use crate::digest;
+use crate::hex::encode_hex;
 
 /// Sixteen hexadecimal digits of what the route matches and where it leads. How it is reached (TLS, timeouts, headers) and
 /// who may use it can change without a new id.
@@ -33,11 +33,7 @@ pub(super) fn identify(from: &From, path: &PathMatch, read: &ReadTarget) -> Stri
         text.push_str(" at ");
         text.push_str(path);
     }
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    encode_hex(&digest::hash::<8>(text.as_bytes()))
 }
 
 fn write_redirect(text: &mut String, redirect: &Redirect) -> std::fmt::Result {
@@ -78,12 +74,17 @@ pub(in crate::config) struct Known {
 
 impl Known {
     /// Adds a route that comes after those known: a problem if one of them is the same, a warning if they leave it nothing.
-    pub(in crate::config) fn add(&mut self, route: &Route, place: &Place, findings: &mut Findings) {
+    pub(in crate::config) fn add(
+        &mut self,
+        route: &Route,
+        key_path: &KeyPath,
+        findings: &mut Findings,
+    ) {
         let matched = matched(&route.from, &route.path);
         if !self.ids.insert(route.id.clone()) {
             findings
                 .problem(
-                    place,
+                    key_path,
                     format!(
                         "a second route from `{}` to the same place",
                         route.from.authority()
@@ -93,12 +94,12 @@ impl Known {
         } else if let Some(name) = self.taken(route, &matched) {
             findings
                 .warning(
-                    place,
+                    key_path,
                     format!("never used: the route `{name}` before it takes all of its requests"),
                 )
                 .help("put the narrower route first");
         }
-        self.add_cockpit(route, place, findings);
+        self.add_cockpit(route, key_path, findings);
         let name = &route.name;
         if route.path == PathMatch::Any {
             let key = (route.from.host.clone(), route.from.port);
@@ -108,7 +109,7 @@ impl Known {
     }
 
     /// Cookies and assertions are for a host: two Cockpits of one host would get each other's.
-    fn add_cockpit(&mut self, route: &Route, place: &Place, findings: &mut Findings) {
+    fn add_cockpit(&mut self, route: &Route, key_path: &KeyPath, findings: &mut Findings) {
         if route.cockpit.is_none() {
             return;
         }
@@ -119,7 +120,7 @@ impl Known {
         if *there != here {
             findings
                 .problem(
-                    place,
+                    key_path,
                     format!(
                         "the route `{name}` has the same host and leads to another Cockpit: each would get the other's logins"
                     ),

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::CockpitIdentity;
-use crate::secret::Secret;
+use crate::secret::{Secret, is_equal_in_constant_time};
 use crate::session::Session;
 
 /// Bytes of a tag: as hard to guess as a session's name.
@@ -132,7 +132,7 @@ impl Binding {
         let bare = bare.strip_suffix(&[SEPARATOR])?;
         let (name, value) = split_pair(bare)?;
         let tag: [u8; TAG] = URL_SAFE_NO_PAD.decode(tag).ok()?.try_into().ok()?;
-        let fits = |key: &Key| same(&self::tag(key, name, value), &tag);
+        let fits = |key: &Key| is_equal_in_constant_time(&self::tag(key, name, value), &tag);
         (is_session(name) && self.keys.iter().any(fits)).then_some(bare)
     }
 
@@ -222,15 +222,6 @@ fn tag(key: &Key, name: &[u8], value: &[u8]) -> [u8; TAG] {
         unreachable!("less than one hash length");
     }
     tag
-}
-
-/// Compares without stopping at the first difference.
-fn same(left: &[u8; TAG], right: &[u8; TAG]) -> bool {
-    let different = left
-        .iter()
-        .zip(right)
-        .fold(0, |sum, (left, right)| sum | (left ^ right));
-    different == 0
 }
 
 fn is_session(name: &[u8]) -> bool {

@@ -25,7 +25,7 @@ use crate::gate::provider_logout::is_form;
 use crate::gate::sign_out::is_from_here;
 use crate::gate::step::Step;
 use crate::http::page::Form;
-use crate::http::reply::{Extras, page, redirect};
+use crate::http::reply::{Extras, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::limits::ATTEMPT_LIFETIME;
 use crate::refusal::{BadRequest, Refusal};
@@ -95,7 +95,7 @@ impl Gate {
             ),
             ..Extras::default()
         };
-        Step::Reply(page(200, &title, &text, extras, &self.audience(request)))
+        Step::Reply(render_page(&title, &text, extras, &self.audience(request)))
     }
 
     /// Hands a session to a program, after its person has said so.

@@ -1,6 +1,5 @@
 //! The provider's tokens in the place of a session.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +8,7 @@ use crate::config::BearerFormat;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::address_limit::AddressLimit;
-use crate::gate::forged::{TokenDigest, digest_of, slot};
+use crate::gate::forged::{TokenDigest, digest_of};
 use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{BearerKeys, Flow, Waiting};
@@ -21,6 +20,7 @@ use crate::oidc::provider::NewKeys;
 use crate::refusal::{Refusal, TokenProblem};
 use crate::session::Session;
 use crate::store::ExpiringTable;
+use crate::store::slot_cache::SlotCache;
 use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers: verifying one costs more than everything else about a request.
@@ -54,10 +54,9 @@ const EARLY: ExpiringTable = ExpiringTable {
 /// Tokens that were verified a moment ago.
 #[derive(Debug, Default)]
 pub(in crate::gate) struct BearerTokens {
-    slots: RefCell<Vec<Option<Verified>>>,
+    verified: SlotCache<Verified, REMEMBERED>,
 }
 
-#[derive(Debug)]
 struct Verified {
     digest: TokenDigest,
     format: BearerFormat,
@@ -78,28 +77,24 @@ impl BearerTokens {
         format: BearerFormat,
         now: Timestamp,
     ) -> Option<Rc<Session>> {
-        let slots = self.slots.borrow();
-        let known = slots.get(slot(digest, REMEMBERED))?.as_ref()?;
-        let fresh = known.at <= now && now.since(known.at) < REMEMBERED_FOR;
-        let usable = fresh && known.is_of(digest, format) && known.session.is_live(now);
-        usable.then(|| Rc::clone(&known.session))
+        self.verified.find(digest, |known| {
+            let is_usable = known.is_of(digest, format)
+                && known.at.is_recent(now, REMEMBERED_FOR)
+                && known.session.is_live(now);
+            is_usable.then(|| Rc::clone(&known.session))
+        })
     }
 
-    /// Whether a token was good when it was verified last, however long ago.
+    /// Returns whether a token was valid when it was verified last, however long ago.
     fn knows(&self, digest: &TokenDigest, format: BearerFormat) -> bool {
-        let slots = self.slots.borrow();
-        let known = slots.get(slot(digest, REMEMBERED)).and_then(Option::as_ref);
-        known.is_some_and(|known| known.is_of(digest, format))
+        let known = self
+            .verified
+            .find(digest, |known| known.is_of(digest, format).then_some(()));
+        known.is_some()
     }
 
     fn remember(&self, verified: Verified) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.is_empty() {
-            slots.resize_with(REMEMBERED, || None);
-        }
-        if let Some(slot) = slots.get_mut(slot(&verified.digest, REMEMBERED)) {
-            *slot = Some(verified);
-        }
+        self.verified.insert(verified.digest, verified);
     }
 }
 

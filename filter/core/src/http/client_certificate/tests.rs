@@ -58,5 +58,5 @@ fn a_flood_of_certificates_takes_bounded_memory() {
     for number in 0..1000 {
         let _ = reader.read(Some(format!("Cert={number}").as_bytes()));
     }
-    assert_eq!(reader.slots.borrow().len(), REMEMBERED);
+    assert_eq!(reader.certificates.count_slots(), REMEMBERED);
 }

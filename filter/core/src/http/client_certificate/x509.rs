@@ -1,13 +1,14 @@
 //! The parts of a certificate that policies and upstreams ask for (RFC 5280). Bodies have validated it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sha2::{Digest as _, Sha256};
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::asn1::Ia5String;
 use x509_cert::der::{Decode as _, Encode as _, pem};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::digest;
+use crate::hex::encode_hex;
 use crate::http::client_certificate::Certificate;
 
 /// Reads one certificate in PEM; `None` when it is not exactly one, or not in form.
@@ -28,11 +29,8 @@ pub(super) fn read(text: &str) -> Option<Certificate> {
         of_kind.map(|name| name.as_str().to_owned()).collect()
     };
     Some(Certificate {
-        fingerprint: Sha256::digest(&der)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        spki_hash: STANDARD.encode(Sha256::digest(public_key)),
+        fingerprint: encode_hex(&digest::hash::<32>(&der)),
+        spki_hash: STANDARD.encode(digest::hash::<32>(&public_key)),
         san_dns: texts(|name| match name {
             GeneralName::DnsName(name) => Some(name),
             _ => None,

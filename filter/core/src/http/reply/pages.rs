@@ -85,9 +85,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) list: Option<List<'a>>,
 }
 
-/// A page with a title and a sentence; to those who ask for JSON by name, the same as JSON.
-pub(crate) fn page(
-    status: u16,
+/// Renders a page with a title and a sentence; a client that asks for JSON by name gets the same as JSON.
+pub(crate) fn render_page(
     title: &str,
     text: &str,
     extras: Extras<'_>,
@@ -95,26 +94,25 @@ pub(crate) fn page(
 ) -> Reply {
     if audience.json {
         let answer = serde_json::json!({"title": title, "message": text});
-        return json(status, answer, extras, audience);
+        return render_json(200, answer, extras, audience);
     }
-    html(status, title, text, extras, audience, Theme::render)
+    let theme = &audience.look;
+    let body = theme.render(describe(title, text, &extras, audience));
+    render_html(200, body, extras.form_target, theme)
 }
 
-fn html(
-    status: u16,
-    title: &str,
-    text: &str,
-    extras: Extras<'_>,
-    audience: &Audience,
-    render: fn(&Theme, Page<'_>) -> String,
-) -> Reply {
-    let reasons: Vec<&str> = extras.reasons.iter().map(Reason::word).collect();
-    let page = Page {
+/// Returns what a page says, but for the reasons of a policy.
+fn describe<'a>(
+    title: &'a str,
+    text: &'a str,
+    extras: &Extras<'a>,
+    audience: &'a Audience,
+) -> Page<'a> {
+    Page {
         title,
         text,
         note: extras.note.unwrap_or_default(),
         account: extras.account.unwrap_or_default(),
-        reasons: &reasons.join(", "),
         facts: extras.facts,
         list: extras.list,
         sign_out: extras.sign_out,
@@ -123,17 +121,21 @@ fn html(
         link: extras.link,
         request_id: &audience.request_id,
         ..Page::default()
-    };
+    }
+}
+
+/// Renders a page as an HTML document that no other origin may frame.
+fn render_html(status: u16, body: String, form_target: Option<&str>, theme: &Theme) -> Reply {
     let mut headers = vec![(
         Cow::Borrowed("content-type"),
         "text/html; charset=utf-8".to_owned(),
     )];
-    let common = audience.look.headers(extras.form_target).into_iter();
+    let common = theme.headers(form_target).into_iter();
     headers.extend(common.map(|(name, value)| (Cow::Borrowed(name), value)));
     Reply {
         status,
         headers,
-        body: render(&audience.look, page),
+        body,
         event: Cow::Borrowed("page"),
     }
 }
@@ -187,20 +189,20 @@ pub(crate) fn refuse(
     event: String,
 ) -> Reply {
     let mut reply = if audience.html {
-        html(
-            refusal.status(),
-            refusal.title(),
-            refusal.explanation(),
-            extras,
-            audience,
-            Theme::render_refusal,
-        )
+        let (theme, reasons) = (&audience.look, extras.reasons);
+        let reasons: Vec<&str> = reasons.iter().map(Reason::word).collect();
+        let page = Page {
+            reasons: &reasons.join(", "),
+            ..describe(refusal.title(), refusal.explanation(), &extras, audience)
+        };
+        let body = theme.render_refusal(page);
+        render_html(refusal.status(), body, extras.form_target, theme)
     } else {
         let answer = serde_json::json!({
             "error": refusal.word(),
             "message": refusal.explanation(),
         });
-        json(refusal.status(), answer, extras, audience)
+        render_json(refusal.status(), answer, extras, audience)
     };
     match refusal {
         Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
@@ -215,7 +217,7 @@ pub(crate) fn refuse(
     reply
 }
 
-fn json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
+fn render_json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
     if let Some(object) = answer.as_object_mut() {
         if let Some(note) = extras.note {
             object.insert("note".to_owned(), note.into());
@@ -260,12 +262,7 @@ pub(crate) fn data(status: u16, answer: &Value) -> Reply {
 /// An error as OAuth 2.0 tells it (RFC 6749 section 5.2).
 pub(crate) fn json_error(status: u16, error: &str, description: &str) -> Reply {
     let answer = serde_json::json!({"error": error, "error_description": description});
-    Reply {
-        status,
-        headers: own_headers("application/json", "no-referrer"),
-        body: answer.to_string(),
-        event: Cow::Borrowed("json"),
-    }
+    data(status, &answer)
 }
 
 /// A redirect that a browser follows with `GET`, whatever it sent before: a body never reaches the target.

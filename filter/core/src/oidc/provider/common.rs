@@ -1,11 +1,10 @@
 //! What the workers of a process know of the provider together.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{KEY_REFETCH_PAUSE, LOST_AFTER};
 use crate::config::ProviderSettings;
+use crate::digest::hash_configuration;
 use crate::env::Env;
 use crate::store::update;
 use crate::time::Timestamp;
@@ -28,13 +27,11 @@ pub(super) struct Common {
 
 impl Common {
     pub(super) fn of(settings: &ProviderSettings) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?} {}", settings.kind, settings.issuer));
+        let mut provider = format!("{:?} {}", settings.kind, settings.issuer);
         for origin in settings.origins() {
-            hash.update(format!(" {origin}"));
+            provider.push_str(&format!(" {origin}"));
         }
-        let digest = hash.finalize();
-        let name = URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default());
+        let name = hash_configuration(provider.as_bytes());
         Self {
             documents: format!("jetway provider {name}"),
             fetch: format!("jetway provider fetch {name}"),

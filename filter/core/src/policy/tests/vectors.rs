@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::config::Route;
-use crate::diagnostics::{Findings, Place};
+use crate::diagnostics::{Findings, KeyPath};
 use crate::http::client_certificate::{Certificate, ClientCertificate};
 use crate::http::path::{canonical, decode, split_query};
 use crate::oidc::claims::identity;
@@ -156,7 +156,7 @@ fn read(case: &Case) -> Option<Policy> {
     route.insert("to".to_owned(), "http://a".into());
     route.extend(policy.map(|policy| ("policy".to_owned(), policy)));
     let mut findings = Findings::default();
-    let route = Route::read(&Value::Object(route), &Place::root(), &mut findings);
+    let route = Route::read(&Value::Object(route), &KeyPath::root(), &mut findings);
     route
         .filter(|_| findings.problem_count() == 0)
         .map(|route| route.policy)

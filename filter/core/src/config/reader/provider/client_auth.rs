@@ -42,7 +42,7 @@ pub(super) fn read_client_auth(
             if !file.has(KEY) {
                 findings
                     .problem(
-                        &file.place_of(METHOD),
+                        &file.path_of(METHOD),
                         "`private_key_jwt` needs `idp_client_private_key`",
                     )
                     .help("add `idp_client_private_key_file`, and register the public key with the provider");
@@ -66,7 +66,7 @@ fn needs_secret(
     if secret.is_empty() && !file.has("idp_client_secret") {
         findings
             .problem(
-                &file.place_of(METHOD),
+                &file.path_of(METHOD),
                 "this method needs `idp_client_secret`",
             )
             .help("add the secret, or write `none` for a public client");
@@ -86,10 +86,7 @@ fn read_key(file: &Object<'_>, findings: &mut Findings) -> Option<AssertionKey> 
         Ok(key) => Some(key.named(id)),
         Err(reason) => {
             findings
-                .problem(
-                    &file.place_of(KEY),
-                    format!("`{KEY}` cannot sign: {reason}"),
-                )
+                .problem(&file.path_of(KEY), format!("`{KEY}` cannot sign: {reason}"))
                 .help("write a private key in PEM: P-256, Ed25519 or RSA of at least 2048 bits");
             None
         }

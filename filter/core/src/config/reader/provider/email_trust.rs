@@ -55,7 +55,7 @@ fn read_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerific
         Some(_) => {
             findings
                 .problem(
-                    &file.place_of(VERIFICATION),
+                    &file.path_of(VERIFICATION),
                     "`require_email_verified` takes `strict` or `off`",
                 )
                 .help("leave it out to rely on what this kind of provider says");
@@ -68,7 +68,7 @@ fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) 
     let Some(tenants) = file.texts(TENANTS, findings) else {
         return Vec::new();
     };
-    let place = file.place_of(TENANTS);
+    let key_path = file.path_of(TENANTS);
     let (fits, what): (fn(&str) -> bool, _) = match kind {
         ProviderKind::Azure => (
             is_tenant_id,
@@ -81,7 +81,7 @@ fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) 
         _ => {
             findings
                 .problem(
-                    &place,
+                    &key_path,
                     "`idp_allowed_tenants` is for `idp_provider: azure` and `google`",
                 )
                 .help("take it out: the issuer of other providers is one organization's, or names no tenant");
@@ -90,14 +90,14 @@ fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) 
     };
     if tenants.is_empty() {
         findings
-            .problem(&place, "`idp_allowed_tenants` names no tenant")
+            .problem(&key_path, "`idp_allowed_tenants` names no tenant")
             .help(what);
     }
     for (index, tenant) in tenants.iter().enumerate() {
         if !fits(tenant) {
             findings
                 .problem(
-                    &place.item(index),
+                    &key_path.item(index),
                     format!("{} is not a tenant", quoted(tenant)),
                 )
                 .help(what);
@@ -149,7 +149,7 @@ fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings
     };
     findings
         .warning(
-            &file.place_of("idp_provider"),
+            &file.path_of("idp_provider"),
             format!("this issuer is `{word}`'s, and `oidc` does not know which of its email addresses are verified"),
         )
         .help(format!("write `idp_provider: {word}`"));
@@ -169,7 +169,7 @@ pub(in crate::config::reader) fn check_tenants(
     if !is_sound && let Some(route) = routes.iter().find(|route| route.asks_for_email()) {
         findings
             .problem(
-                &file.place_of("idp_provider_url"),
+                &file.path_of("idp_provider_url"),
                 format!(
                     "users of any tenant sign in by this issuer, with any email address, and route `{}` asks for addresses",
                     route.name
@@ -180,7 +180,7 @@ pub(in crate::config::reader) fn check_tenants(
     if let Some(route) = routes.iter().find(|route| route.asks_for_claims()) {
         findings
             .warning(
-                &file.place_of("idp_provider_url"),
+                &file.path_of("idp_provider_url"),
                 format!(
                     "users of any tenant sign in by this issuer, and route `{}` asks for claims, which their administrators can write",
                     route.name

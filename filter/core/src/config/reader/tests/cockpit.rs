@@ -99,7 +99,7 @@ fn what_does_not_fit_is_said() {
         keys[key] = value;
         keys
     };
-    for (keys, place, message, help) in [
+    for (keys, key_path, message, help) in [
         (own(json!({})), "cockpit", "nobody can become", "users"),
         (own(json!("alice")), "cockpit", "takes an object", "users"),
         (
@@ -179,10 +179,10 @@ fn what_does_not_fit_is_said() {
         let error = read(&merged(keys.clone())).unwrap_err();
         assert_eq!(error.problems.len(), 1, "{keys}: {error}");
         let problem = &error.problems[0];
-        let path = if place.is_empty() {
+        let path = if key_path.is_empty() {
             "routes[0]".to_owned()
         } else {
-            format!("routes[0].{place}")
+            format!("routes[0].{key_path}")
         };
         assert_eq!(problem.path, path, "{error}");
         assert!(problem.message.contains(message), "{error}");

@@ -70,7 +70,7 @@ impl Redirect {
         if !elsewhere {
             findings
                 .warning(
-                    object.place(),
+                    object.key_path(),
                     "the redirect leads back to the same address, for ever",
                 )
                 .help("add `host_redirect`, `path_redirect` or `prefix_rewrite`");
@@ -84,15 +84,15 @@ impl RedirectPath {
         let replacement = object.some_text("path_redirect", findings);
         let replacement = replacement.filter(|text| {
             let (path, query) = crate::http::path::split_query(text);
-            let place = object.place_of("path_redirect");
-            let fits = is_plain(path, &place, findings);
+            let key_path = object.path_of("path_redirect");
+            let fits = is_plain(path, &key_path, findings);
             let query = query.unwrap_or_default();
             if !query
                 .bytes()
                 .all(|byte| byte.is_ascii_graphic() && byte != b'#')
             {
                 findings
-                    .problem(&place, format!("{} is not a query", quoted(query)))
+                    .problem(&key_path, format!("{} is not a query", quoted(query)))
                     .help("write `%20` for a space, and so on");
             }
             fits
@@ -114,7 +114,7 @@ fn read_scheme(object: &Object<'_>, findings: &mut Findings) -> Option<String> {
     if !fits {
         findings
             .problem(
-                &object.place_of("scheme_redirect"),
+                &object.path_of("scheme_redirect"),
                 format!("{} is not a scheme", quoted(&text)),
             )
             .help("write `https`");
@@ -129,7 +129,7 @@ fn read_host(object: &Object<'_>, findings: &mut Findings) -> Option<String> {
     if !fits {
         findings
             .problem(
-                &object.place_of("host_redirect"),
+                &object.path_of("host_redirect"),
                 format!("{} is not a host", quoted(&text)),
             )
             .help("write for example `app.example.com`, and a port as `port_redirect`");
@@ -148,7 +148,7 @@ fn read_status(object: &Object<'_>, findings: &mut Findings) -> u16 {
         None => {
             findings
                 .problem(
-                    &object.place_of("response_code"),
+                    &object.path_of("response_code"),
                     format!("{number} is not the status of a redirect"),
                 )
                 .help("write 301, 302, 303, 307 or 308");

@@ -26,7 +26,7 @@ impl FixedResponse {
         if body.len() > MAX_BODY {
             findings
                 .problem(
-                    &object.place_of("body"),
+                    &object.path_of("body"),
                     format!("the body is longer than {MAX_BODY} bytes"),
                 )
                 .help("let a web server serve it, and name that in `to`");

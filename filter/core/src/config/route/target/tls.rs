@@ -51,7 +51,7 @@ fn read_client(object: &Object<'_>, findings: &mut Findings) -> Option<(Pem, Pem
         let written = written.iter().find(|key| object.has(key));
         findings
             .problem(
-                &object.place_of(written.map_or(given, String::as_str)),
+                &object.path_of(written.map_or(given, String::as_str)),
                 "a certificate for the upstream needs its key, and a key its certificate",
             )
             .help(format!("add `{missing}_file` or `{missing}`"));
@@ -66,7 +66,7 @@ fn read_name(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<
     if !fits {
         findings
             .problem(
-                &object.place_of(key),
+                &object.path_of(key),
                 format!("{} is not the name of a server", quoted(&text)),
             )
             .help("write for example `app.internal`");

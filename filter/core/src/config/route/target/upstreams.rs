@@ -6,7 +6,7 @@ use url::Url;
 use super::UpstreamTls;
 use crate::config::Origin;
 use crate::config::object::Object;
-use crate::diagnostics::{Findings, Place, quoted};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// The upstreams of a route; requests are spread over them by weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ const MAX_WEIGHT: u32 = 1_000_000;
 
 /// One address as it stands in the file.
 struct Address {
-    place: Place,
+    key_path: KeyPath,
     url: Url,
     origin: Origin,
     weight: Option<u32>,
@@ -47,18 +47,18 @@ impl Upstreams {
         findings: &mut Findings,
     ) -> Option<(Self, Option<String>)> {
         let before = findings.problem_count();
-        let place = object.place_of("to");
+        let key_path = object.path_of("to");
         let mut texts = Vec::new();
         if let Some(value) = object.value("to") {
-            flatten(value, &place, &mut texts, findings);
+            flatten(value, &key_path, &mut texts, findings);
         }
         let tls = UpstreamTls::read(object, findings);
         let addresses: Vec<Address> = texts
             .iter()
             .filter_map(|written| Address::read(written, findings))
             .collect();
-        check_number(addresses.len(), before, &place, findings);
-        check_weights(&addresses, &place, findings);
+        check_number(addresses.len(), before, &key_path, findings);
+        check_weights(&addresses, &key_path, findings);
         check_schemes(&addresses, &tls, object, findings);
         let path = first_path(&addresses, object, findings);
         let endpoints: Vec<Endpoint> = addresses
@@ -74,13 +74,13 @@ impl Upstreams {
 
 /// An address and its weight, as texts.
 struct Written {
-    place: Place,
+    key_path: KeyPath,
     address: String,
     weight: Option<String>,
 }
 
 /// Texts, lists and lists in lists; a number after a comma is the weight of what stands before it.
-fn flatten(value: &Value, place: &Place, texts: &mut Vec<Written>, findings: &mut Findings) {
+fn flatten(value: &Value, key_path: &KeyPath, texts: &mut Vec<Written>, findings: &mut Findings) {
     match value {
         Value::String(text) => {
             let mut parts = text.split(',').map(str::trim).peekable();
@@ -91,7 +91,7 @@ fn flatten(value: &Value, place: &Place, texts: &mut Vec<Written>, findings: &mu
                 let weight = parts.next_if(is_weight).map(str::to_owned);
                 if !address.is_empty() {
                     texts.push(Written {
-                        place: place.clone(),
+                        key_path: key_path.clone(),
                         address: address.to_owned(),
                         weight,
                     });
@@ -100,10 +100,10 @@ fn flatten(value: &Value, place: &Place, texts: &mut Vec<Written>, findings: &mu
         }
         Value::Array(list) => {
             for (index, item) in list.iter().enumerate() {
-                flatten(item, &place.item(index), texts, findings);
+                flatten(item, &key_path.item(index), texts, findings);
             }
         }
-        _ => findings.problem(place, "an upstream is a text").help(
+        _ => findings.problem(key_path, "an upstream is a text").help(
             "write for example `http://10.0.0.1:9090`, or `http://10.0.0.1:9090,3` with a weight",
         ),
     }
@@ -111,10 +111,10 @@ fn flatten(value: &Value, place: &Place, texts: &mut Vec<Written>, findings: &mu
 
 impl Address {
     fn read(written: &Written, findings: &mut Findings) -> Option<Self> {
-        let (text, place) = (&written.address, &written.place);
+        let (text, key_path) = (&written.address, &written.key_path);
         let (scheme, _) = text.split_once(':').unwrap_or_default();
         if let Some((problem, help)) = objection(&scheme.to_ascii_lowercase()) {
-            findings.problem(place, problem).help(help);
+            findings.problem(key_path, problem).help(help);
             return None;
         }
         let parsed = Url::parse(text)
@@ -125,7 +125,7 @@ impl Address {
         let Some((url, origin)) = parsed else {
             findings
                 .problem(
-                    place,
+                    key_path,
                     format!("{} is not an address of an upstream", quoted(text)),
                 )
                 .help("write for example `http://localhost:9090` or `https://10.0.0.5`");
@@ -134,7 +134,7 @@ impl Address {
         if url.query().is_some() || url.fragment().is_some() {
             findings
                 .problem(
-                    place,
+                    key_path,
                     "an upstream's address must not have a query or a fragment",
                 )
                 .help(format!("write `{origin}`"));
@@ -142,10 +142,10 @@ impl Address {
         }
         let weight = match &written.weight {
             None => None,
-            Some(digits) => Some(read_weight(digits, place, findings)?),
+            Some(digits) => Some(read_weight(digits, key_path, findings)?),
         };
         Some(Self {
-            place: place.clone(),
+            key_path: key_path.clone(),
             url,
             origin,
             weight,
@@ -172,46 +172,46 @@ fn objection(scheme: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn read_weight(digits: &str, place: &Place, findings: &mut Findings) -> Option<u32> {
+fn read_weight(digits: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<u32> {
     let weight = digits.parse().ok().filter(|weight| *weight <= MAX_WEIGHT);
     match weight {
         Some(0) => {
             findings
-                .problem(place, "an upstream of weight 0 would get no requests")
+                .problem(key_path, "an upstream of weight 0 would get no requests")
                 .help("take it out, or give it at least 1");
             None
         }
         Some(weight) => Some(weight),
         None => {
             findings
-                .problem(place, format!("weights are at most {MAX_WEIGHT}"))
+                .problem(key_path, format!("weights are at most {MAX_WEIGHT}"))
                 .help("only their proportion matters");
             None
         }
     }
 }
 
-fn check_number(count: usize, before: usize, place: &Place, findings: &mut Findings) {
+fn check_number(count: usize, before: usize, key_path: &KeyPath, findings: &mut Findings) {
     if count == 0 && findings.problem_count() == before {
         findings
-            .problem(place, "`to` names no upstream")
+            .problem(key_path, "`to` names no upstream")
             .help("write for example `to: http://localhost:9090`");
     }
     if count > MAX_ENDPOINTS {
         findings
             .problem(
-                place,
+                key_path,
                 format!("{count} upstreams are more than {MAX_ENDPOINTS}"),
             )
             .help("put a load balancer before them");
     }
 }
 
-fn check_weights(addresses: &[Address], place: &Place, findings: &mut Findings) {
+fn check_weights(addresses: &[Address], key_path: &KeyPath, findings: &mut Findings) {
     let weighted = addresses.iter().filter(|a| a.weight.is_some()).count();
     if weighted != 0 && weighted != addresses.len() {
         findings
-            .problem(place, "some upstreams have a weight and some have none")
+            .problem(key_path, "some upstreams have a weight and some have none")
             .help("give each one a weight, or none");
     }
 }
@@ -228,7 +228,7 @@ fn check_schemes(
     if let Some(other) = rest.iter().find(|a| a.origin.tls != first.origin.tls) {
         findings
             .problem(
-                &other.place,
+                &other.key_path,
                 "the upstreams of a route must be all `http` or all `https`",
             )
             .help(format!(
@@ -249,7 +249,7 @@ fn check_schemes(
         let key = key.unwrap_or("tls_skip_verify");
         findings
             .warning(
-                &object.place_of(key),
+                &object.path_of(key),
                 format!("`{key}` has no effect on an upstream without TLS"),
             )
             .help("write `https://` in `to`, or take it out");
@@ -267,7 +267,7 @@ fn first_path(
     if let Some(other) = rest.iter().find(|a| a.url.path() != first.url.path()) {
         findings
             .warning(
-                &other.place,
+                &other.key_path,
                 "this path has no effect: that of the first upstream counts for all",
             )
             .help("write the path as `prefix_rewrite`");
@@ -282,11 +282,12 @@ fn first_path(
     if let Some(key) = rewritten {
         findings
             .warning(
-                &first.place,
+                &first.key_path,
                 format!("the path in `to` has no effect beside `{key}`"),
             )
             .help("keep one of them");
         return None;
     }
-    crate::config::route::rewrite::is_plain(path, &first.place, findings).then(|| path.to_owned())
+    crate::config::route::rewrite::is_plain(path, &first.key_path, findings)
+        .then(|| path.to_owned())
 }

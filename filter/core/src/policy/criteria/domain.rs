@@ -1,0 +1,78 @@
+//! `domain`: the domain of the user's email address.
+
+use serde_json::Value;
+
+use crate::diagnostics::Findings;
+use crate::policy::criteria::email::{describe_email, warn_of_loose_end};
+use crate::policy::criteria::{Argument, Criterion, CriterionKind, user_verdict};
+use crate::policy::facts::Facts;
+use crate::policy::language::{CriterionDoc, Topic};
+use crate::policy::reason::Reason;
+use crate::policy::schema::reference;
+use crate::policy::string_matcher::StringMatcher;
+use crate::policy::verdict::Verdict;
+use crate::session::Session;
+
+/// Holds when the domain of the user's verified email address matches.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DomainCriterion(StringMatcher);
+
+impl CriterionKind for DomainCriterion {
+    const DOC: CriterionDoc = CriterionDoc {
+        name: "domain",
+        topic: Topic::User,
+        about: "The domain of the user's verified email address matches; never holds for a user without one",
+        argument: "a [string matcher](#string-matchers), in which case does not matter",
+        example: "domain: {is: example.com}",
+    };
+    const HOLDS: Reason = Reason::DomainOk;
+    const FAILS: Reason = Reason::DomainUnauthorized;
+
+    fn read(argument: &Argument<'_>, findings: &mut Findings) -> Option<Self> {
+        let matcher = StringMatcher::read(argument.value, argument.path, findings, |domain| {
+            domain.to_ascii_lowercase()
+        });
+        warn_of_loose_end(argument.value, argument.path, findings);
+        matcher.map(Self)
+    }
+
+    fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
+        user_verdict::<Self>(facts, |session| {
+            session
+                .email()
+                .and_then(domain_of)
+                .is_some_and(|domain| self.0.is_match(domain))
+        })
+    }
+
+    fn to_argument(&self) -> Value {
+        self.0.to_value()
+    }
+
+    fn describe_fact(&self, _: &Facts<'_>, shown: Option<&Session>) -> String {
+        describe_email(shown)
+    }
+
+    fn schema() -> Value {
+        reference("string_matcher")
+    }
+
+    fn is_about_email(&self) -> bool {
+        true
+    }
+}
+
+impl Criterion {
+    /// Returns `domain: {is: …}`.
+    pub(crate) fn domain_is(domain: &str) -> Self {
+        Self::Domain(DomainCriterion(StringMatcher::is(
+            domain.to_ascii_lowercase(),
+        )))
+    }
+}
+
+/// Returns the domain of an address with exactly one `@` and at least one character on each side of it.
+fn domain_of(email: &str) -> Option<&str> {
+    let (local, domain) = email.split_once('@')?;
+    (!local.is_empty() && !domain.is_empty() && !domain.contains('@')).then_some(domain)
+}
