@@ -336,6 +336,9 @@ impl Gate {
 
     /// Finds where a request leads by the letters of this path.
     fn find_path(&self, request: &Parsed<'_>, path: &str) -> Found<'_> {
+        if endpoints::is_health(path) {
+            return Found::Own;
+        }
         let (routes, host) = (&self.config.routes, &*request.authority.host);
         let is_sign_in_host = self.is_sign_in_host(request);
         let known = self.index.origin(routes, &request.authority);

@@ -56,6 +56,8 @@ pub enum BadRequest {
     Origin,
     /// A path that servers read in different ways.
     Path,
+    /// The method `QUERY` without `Content-Type`.
+    QueryType,
     /// An address to come back to that is missing or not on this site.
     RedirectUri,
     /// A path that the route's rewriting turns into none that an upstream could be sent.
@@ -80,6 +82,7 @@ impl BadRequest {
             Self::Method => "this is not a method",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
+            Self::QueryType => "a `QUERY` needs `Content-Type`",
             Self::RedirectUri => "the address to come back to is missing, or not on this site",
             Self::Rewrite => "the route makes a path of it that no upstream could be sent",
             Self::Upgrade => "there are two `Upgrade` headers",
@@ -181,6 +184,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::Method) => "bad-method",
             Self::BadRequest(BadRequest::Origin) => "bad-origin",
             Self::BadRequest(BadRequest::Path) => "bad-path",
+            Self::BadRequest(BadRequest::QueryType) => "bad-query-type",
             Self::BadRequest(BadRequest::RedirectUri) => "bad-redirect-uri",
             Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",

@@ -245,7 +245,7 @@ async fn cookies(scene: &Scene, envoy: &crate::Proxy) -> Result<Vec<(&'static st
     let mut cookies = Vec::new();
     for (number, (host, account)) in SESSIONS.iter().enumerate() {
         let url = scene.url(host, "/")?;
-        let mut browser = scene.visitor();
+        let mut browser = scene.user_agent();
         if number % 2 == 1 {
             // So that both proxies know the provider's metadata.
             browser.detour(envoy.listen);

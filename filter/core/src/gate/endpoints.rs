@@ -41,16 +41,18 @@ const WELL_KNOWN: &str = "/.well-known/pomerium";
 /// The public keys of assertions (RFC 7517 section 5).
 const KEY_SET: &str = "/.well-known/pomerium/jwks.json";
 
+/// Whether a path is a health check's. Those do not send a public name: they are answered for every host, addresses included.
+pub(super) fn is_health(path: &str) -> bool {
+    matches!(path, "/ping" | "/healthz")
+}
+
 /// Whether a path is ours on every host, whatever the routes say.
 pub(super) fn is_own(path: &str, is_sign_in_host: bool) -> bool {
     let below = |prefix: &str| {
         path.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    below(OWN_PREFIX)
-        || below(WELL_KNOWN)
-        || matches!(path, "/ping" | "/healthz")
-        || (is_sign_in_host && path == SIGN_IN_HOST_CALLBACK)
+    below(OWN_PREFIX) || below(WELL_KNOWN) || (is_sign_in_host && path == SIGN_IN_HOST_CALLBACK)
 }
 
 impl Gate {
