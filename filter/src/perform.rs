@@ -241,7 +241,7 @@ fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
 
 /// Logs how many replies got no log line of their own, for the windows that are over.
 pub(crate) fn sum_up(plugin: &Plugin) {
-    log_summaries(&plugin.repeats.borrow_mut().over(now()));
+    log_summaries(&plugin.repeats.borrow_mut().end_windows(now()));
 }
 
 /// Logs how many replies got no log line of their own, for all windows.

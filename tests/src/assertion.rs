@@ -1,4 +1,4 @@
-//! What an upstream is told about a visitor, verified as an upstream would: by a library of its own.
+//! The assertion about a user that an upstream gets, verified as an upstream would: by an independent library.
 
 use std::process::Command;
 

@@ -14,19 +14,19 @@ use crate::{Process, Scene, UnixUser, eventually};
 /// The program that drives the browser.
 const PROGRAM: &str = include_str!("../peers/browser.mjs");
 
-/// How long one task may take; a browser's start included it needs some ten seconds on an idle machine.
+/// Time limit of one task. Including the browser's start it needs some ten seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(100);
 
 /// What the browser does at an address, after signing in at the provider.
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),
-    /// Be in Cockpit as this user without a password: run a command in its terminal, log out there and in again, and
-    /// open a link with a fragment.
+    /// Use Cockpit as this user without a password: run a command in its terminal, log out there and in again, and open
+    /// a link with a fragment.
     SingleSignOn(&'a str),
-    /// Read the page that refuses the visitor, and sign out with its button.
+    /// Read the page that refuses the user, and sign out with its button.
     Refusal,
-    /// Look at pages by light and by dark, on a phone and on a desk, and leave pictures of them in `target/pages/BODY`.
+    /// Open pages in light and dark mode, on a phone and on a desktop, and leave screenshots in `target/pages/PROXY`.
     Pages(&'a [Page]),
 }
 
@@ -50,43 +50,43 @@ impl Task<'_> {
     }
 }
 
-/// A page to look at.
+/// A page to open.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// Beginning of the pictures' names.
+    /// Prefix of the screenshots' names.
     pub name: &'static str,
     /// Path and query.
     pub path: &'static str,
-    /// Whether it is looked at after the sign-in, or before.
+    /// Whether the page is opened after the sign-in, or before.
     pub signed_in: bool,
 }
 
-/// What a browser is to do, and where.
+/// The task of a browser and its circumstances.
 pub struct BrowserRun<'a> {
     /// The address to open.
     pub url: &'a Url,
     /// The account to sign in as, if any.
     pub account: Option<&'a str>,
-    /// What to do then.
+    /// The task after the sign-in.
     pub task: Task<'a>,
-    /// Beginning of the screenshot's name.
+    /// Prefix of the screenshot's name.
     pub name: &'a str,
 }
 
 /// A widely used browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browser {
-    /// Over Chrome's own protocol.
+    /// Driven by Chrome's own protocol.
     Chromium,
-    /// Over WebDriver BiDi.
+    /// Driven by WebDriver BiDi.
     Firefox,
 }
 
 impl Browser {
-    /// All of them.
+    /// All browsers.
     pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
 
-    /// Its name in the names of files.
+    /// Returns its name for file names.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -99,7 +99,7 @@ impl Browser {
     /// `target/screenshots/NAME-BROWSER.png`. Returns what `tests/peers/browser.mjs` reports.
     ///
     /// # Errors
-    /// When the browser does not reach the end of its task.
+    /// Returns an error when the browser does not reach the end of its task.
     pub async fn perform(self, scene: &Scene, run: BrowserRun<'_>) -> Result<Value> {
         let folder = scene.folder().join(self.name());
         let profile = folder.join("profile");
@@ -141,7 +141,7 @@ impl Browser {
     }
 }
 
-/// A display that nobody sees. Firefox draws by WebGL, which newer terminals of Cockpit need, on a display only.
+/// A virtual display. Firefox needs a display for WebGL, which newer terminals of Cockpit use.
 struct Display {
     name: String,
     _process: Process,
@@ -158,7 +158,7 @@ impl Display {
             Duration::from_secs(20),
             async || {
                 process.ensure_running()?;
-                // The number follows on its own line, perhaps after warnings.
+                // The number is on a line of its own, perhaps after warnings.
                 let log = process.log();
                 let number = log.lines().rev().find_map(|line| line.parse::<u32>().ok());
                 number.context("the display has a number")

@@ -24,7 +24,7 @@ use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, UserA
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
 
-/// Where distributions put Cockpit's web service.
+/// Paths of Cockpit's web service in distributions.
 const PROGRAMS: [&str; 2] = ["/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpit-ws"];
 
 /// How Cockpit's web service is reached.
@@ -32,10 +32,10 @@ const PROGRAMS: [&str; 2] = ["/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpi
 pub enum Reached {
     /// Over plain HTTP on loopback.
     Plain,
-    /// The same, told that a proxy speaks TLS for it (`--for-tls-proxy`).
+    /// Over plain HTTP on loopback, behind a proxy that speaks TLS (`--for-tls-proxy`).
     ForTlsProxy,
-    /// Over TLS on this address of the machine, with a certificate that nobody signed; plain HTTP is redirected there,
-    /// except on loopback.
+    /// Over TLS on this address of the machine, with a self-signed certificate; plain HTTP is redirected there, except
+    /// on loopback.
     Tls(IpAddr),
 }
 
@@ -146,14 +146,14 @@ impl Cockpit {
         })
     }
 
-    /// Its `cockpit.conf`.
+    /// Returns the path of its `cockpit.conf`.
     #[must_use]
     pub fn conf(&self) -> PathBuf {
         self.folder.path().join("cockpit/cockpit.conf")
     }
 }
 
-/// `DIR/cockpit/cockpit.conf`, readable by Cockpit's account.
+/// Creates `DIR/cockpit/cockpit.conf`, readable by Cockpit's account.
 fn configuration_folder(conf: &str) -> Result<TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("jetway-cockpit-")
@@ -168,7 +168,7 @@ fn configuration_folder(conf: &str) -> Result<TempDir> {
     Ok(folder)
 }
 
-/// The certificate that Cockpit takes from `DIR/cockpit/ws-certs.d`.
+/// Writes the certificate that Cockpit reads from `DIR/cockpit/ws-certs.d`.
 fn write_certificate(folder: &Path) -> Result<()> {
     let certificates = folder.join("cockpit/ws-certs.d");
     std::fs::create_dir(&certificates)?;
@@ -176,7 +176,7 @@ fn write_certificate(folder: &Path) -> Result<()> {
     for (name, text) in [("0.cert", &issued.chain), ("0.key", &issued.key)] {
         let file = certificates.join(name);
         std::fs::write(&file, text)?;
-        // The key is of no use to anybody: the folder is gone with the test.
+        // The key may be readable: the folder is removed with the test.
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644))?;
     }
     std::fs::set_permissions(&certificates, std::fs::Permissions::from_mode(0o755))?;
@@ -184,10 +184,10 @@ fn write_certificate(folder: &Path) -> Result<()> {
 }
 
 impl UserAgent {
-    /// Cockpit's own login, below `base`; its cookie goes to this visitor's jar.
+    /// Logs in to Cockpit below `base` with a password; Cockpit's cookie is stored in the jar.
     ///
     /// # Errors
-    /// When Cockpit refuses.
+    /// Returns an error when Cockpit refuses.
     pub async fn log_in_to_cockpit(&mut self, base: &Url, user: &UnixUser) -> Result<()> {
         let basic = BASE64_STANDARD.encode(format!("{}:{}", user.name, user.password));
         let login = self
@@ -202,10 +202,10 @@ impl UserAgent {
         Ok(())
     }
 
-    /// What Cockpit answers to a login with this `Authorization`; its cookie goes to this visitor's jar.
+    /// Returns Cockpit's response to a login with this `Authorization`; Cockpit's cookie is stored in the jar.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn try_to_log_in_to_cockpit(
         &mut self,
         base: &Url,
@@ -217,10 +217,10 @@ impl UserAgent {
         self.send(Method::GET, &url, headers, Bytes::new()).await
     }
 
-    /// Runs a shell command over Cockpit's websocket and returns what it prints.
+    /// Runs a shell command over Cockpit's websocket and returns its output.
     ///
     /// # Errors
-    /// When the websocket or the command fails.
+    /// Returns an error when the websocket or the command fails.
     pub async fn run_in_cockpit(&mut self, base: &Url, command: &str) -> Result<String> {
         let url = base.join("/cockpit/socket")?;
         let mut channel = self.upgrade(&url, Some("cockpit1")).await?.open()?;

@@ -1,9 +1,9 @@
-//! Whole-system tests: built programs and real peers, driven over the network as a visitor would.
+//! Whole-system tests: built programs and real peers, driven over the network as a user would.
 //!
 //! A scenario is a function `async fn name(scene: &mut Scene) -> anyhow::Result<()>`, written once.
-//! [`on_both_proxies!`] runs it against the bundled host and against Envoy, from the same configuration file. A [`Scene`]
-//! owns what a scenario needs (folder, ports, certificate, OpenID provider); whatever it starts, it stops.
-//! `tests/setup.sh` installs the peers.
+//! [`on_both_proxies!`] runs it against the bundled host and against Envoy, from the same configuration file. A
+//! [`Scene`] owns the parts of a scenario (folder, ports, certificate, OpenID provider) and stops all that it has
+//! started. `tests/setup.sh` installs the peers.
 
 mod assertion;
 
@@ -73,7 +73,7 @@ pub use socket::{Channel, Upgrade};
 pub use stub::{Answer, Answers, Ending, Stub};
 pub use unix_user::UnixUser;
 pub use upstream::{Manner, Upstream};
-pub use user_agent::{ALICE, BOB, CAROL, DORA, MALLORY, UserAgent};
+pub use user_agent::{ALICE, BOB, CAROL, CONNECTIONS, DORA, MALLORY, UserAgent};
 
 /// Makes two tests of each scenario, `NAME::host` and `NAME::envoy`.
 #[macro_export]

@@ -1,4 +1,4 @@
-//! The two proxies that load the module, started from one and the same file.
+//! The two proxies that load the module, started from the same file.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,10 +9,10 @@ use url::Url;
 
 use crate::{Dialer, Installed, Process, eventually, output_of};
 
-/// How long a proxy may take until it accepts connections. Envoy compiles the module first, and other tests run beside.
+/// Time for a proxy to accept connections. Envoy compiles the module first, and other tests run at the same time.
 const START: Duration = Duration::from_secs(40);
 
-/// Which program loads the module.
+/// The kind of proxy that loads the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyKind {
     /// `jetway run`.
@@ -22,7 +22,7 @@ pub enum ProxyKind {
 }
 
 impl ProxyKind {
-    /// The other one.
+    /// Returns the other kind.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -31,7 +31,7 @@ impl ProxyKind {
         }
     }
 
-    /// In lower case, for names of files and tests.
+    /// Returns its name in lower case, for names of files and tests.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl ProxyKind {
     /// Starts the proxy from an operator's file and waits until it speaks TLS.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error when it does not start.
     pub(crate) async fn start(self, start: &Start<'_>) -> Result<Proxy> {
         let command = match self {
             Self::Host => host_command(start)?,
@@ -68,7 +68,7 @@ impl ProxyKind {
     }
 }
 
-/// What a body is started with.
+/// The parameters with which a proxy is started.
 pub(crate) struct Start<'a> {
     pub(crate) installed: &'a Installed,
     pub(crate) folder: &'a Path,
@@ -86,7 +86,7 @@ pub(crate) struct Start<'a> {
 /// A running proxy. Dropping it stops it.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Which one.
+    /// Its kind.
     pub kind: ProxyKind,
     /// The port on which it listens.
     pub listen: u16,
@@ -95,10 +95,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Lets a reloadable proxy read its file anew.
+    /// Makes a reloadable proxy read its file again.
     ///
     /// # Errors
-    /// When it has ended, or its new configuration cannot be made.
+    /// Returns an error when it has ended, or its new configuration cannot be generated.
     pub(crate) fn reload(&self, start: &Start<'_>) -> Result<()> {
         match self.kind {
             ProxyKind::Host => self.process.hang_up(),
@@ -107,10 +107,11 @@ impl Proxy {
     }
 }
 
-/// Name of the file with Envoy's listener, when that may change.
+/// Name of the file with Envoy's listener, if that may change.
 const LISTENER: &str = "listener.yaml";
 
-/// Envoy's configuration in two: only the listener can change while Envoy runs, which reads it from a file of its own.
+/// Envoy's configuration in two parts: only the listener can change while Envoy runs, which reads it from a separate
+/// file.
 struct Split {
     bootstrap: String,
     listener: String,
@@ -132,14 +133,14 @@ impl Split {
         })
     }
 
-    /// Moves the listener into its place, which Envoy notices.
+    /// Moves the listener to its path, where Envoy detects the change.
     fn put(&self, folder: &Path) -> Result<()> {
         let new = folder.join("listener.new");
         std::fs::write(&new, &self.listener)?;
         std::fs::rename(&new, folder.join(LISTENER)).context("the listener's file")
     }
 
-    /// The rest of the configuration.
+    /// Returns the rest of the configuration.
     fn whole(&self, folder: &Path) -> String {
         let listener = folder.join(LISTENER);
         format!(
@@ -197,12 +198,12 @@ fn envoy_command(start: &Start<'_>) -> Result<Command> {
     Ok(command)
 }
 
-/// Where Envoy's copy of the module is.
+/// Returns the path of Envoy's copy of the module.
 fn module(start: &Start<'_>) -> PathBuf {
     start.folder.join("jetway.wasm")
 }
 
-/// What `jetway envoy-config` prints for the operator's file.
+/// Returns the output of `jetway envoy-config` for the operator's file.
 fn envoy_config(start: &Start<'_>) -> Result<String> {
     let mut generate = Command::new(start.installed.jetway()?);
     generate

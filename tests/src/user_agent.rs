@@ -1,4 +1,4 @@
-//! A visitor: a browser without a screen, with a cookie jar and a certificate authority that it trusts.
+//! A user agent: a browser without a screen, with a cookie jar and a trusted certificate authority.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
@@ -15,25 +15,29 @@ pub const ALICE: &str = "alice@example.com";
 pub const BOB: &str = "bob@example.com";
 /// Has an account with the provider, but no policy permits it.
 pub const MALLORY: &str = "mallory@example.com";
-/// Has an account with the provider, which has not checked that the address is theirs.
+/// Has an account with the provider, which has not verified the email address.
 pub const CAROL: &str = "carol@example.com";
 /// Has an account with the provider and is in four hundred groups, among them `staff`.
 pub const DORA: &str = "dora@example.com";
 
-/// How many redirects in a row are followed.
+/// Connections that a scenario opens to reach every worker of a proxy: that all of them belong to one of two workers has a
+/// probability of 1 in 2^19.
+pub const CONNECTIONS: usize = 20;
+
+/// Most redirects in a row that are followed.
 const REDIRECTS: usize = 20;
 
-/// Somebody with a browser. A clone is another browser with a copy of the cookies.
+/// A user agent. A clone is another one with a copy of the cookies.
 #[derive(Clone)]
 pub struct UserAgent {
     dialer: Dialer,
     jar: CookieStore,
-    /// HTTP/1.1 unless changed to HTTP/2, which is for `https` addresses only.
+    /// HTTP/1.1 by default; HTTP/2 is for `https` addresses only.
     pub version: Version,
 }
 
 impl UserAgent {
-    /// Somebody with an empty cookie jar.
+    /// Creates a user agent with an empty cookie jar.
     #[must_use]
     pub fn new(dialer: Dialer) -> Self {
         Self {
@@ -43,7 +47,7 @@ impl UserAgent {
         }
     }
 
-    /// Keeps the cookies, but reaches `https` addresses at this port.
+    /// Keeps the cookies, but connects to this port for `https` addresses.
     pub fn detour(&mut self, port: u16) {
         self.dialer = self.dialer.detour(port);
     }
@@ -53,25 +57,25 @@ impl UserAgent {
         self.dialer = dialer;
     }
 
-    /// How this visitor connects.
+    /// Returns its dialer.
     #[must_use]
     pub fn dialer(&self) -> &Dialer {
         &self.dialer
     }
 
-    /// Opens an address as a person who types it does: a top-level navigation.
+    /// Opens an address as if the user had typed it: a top-level navigation.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn navigate(&mut self, url: &Url) -> Result<Response> {
         self.send(Method::GET, url, navigation(), Bytes::new())
             .await
     }
 
-    /// What a script's `fetch(url)` sends.
+    /// Sends the request of a script's `fetch(url)`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn fetch(&mut self, url: &Url) -> Result<Response> {
         let headers = headers([
             ("accept", "*/*"),
@@ -81,10 +85,10 @@ impl UserAgent {
         self.send(Method::GET, url, headers, Bytes::new()).await
     }
 
-    /// What a page's form sends.
+    /// Sends the request of a page's form.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn post_form(&mut self, url: &Url, fields: &[(&str, &str)]) -> Result<Response> {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
@@ -99,10 +103,10 @@ impl UserAgent {
             .await
     }
 
-    /// Sends a request with this visitor's cookies, beside those that `headers` has, and keeps the ones that it gets.
+    /// Sends a request with its cookies, in addition to those in `headers`, and stores the cookies that it gets.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn send(
         &mut self,
         method: Method,
@@ -131,28 +135,28 @@ impl UserAgent {
         Ok(response)
     }
 
-    /// Opens an address and follows redirects to the end. Returns where that is, and what is there.
+    /// Opens an address and follows redirects to the end. Returns the last address and its response.
     ///
     /// # Errors
-    /// When there is no answer, or no end.
+    /// Returns an error when there is no response, or no end.
     pub async fn follow(&mut self, url: &Url) -> Result<(Url, Response)> {
         let response = self.navigate(url).await?;
         self.follow_from(url, response).await
     }
 
-    /// Opens an address that needs a session, signs in at the provider, and returns what the address then shows.
+    /// Opens an address that needs a session, signs in at the provider, and returns the response of the address.
     ///
     /// # Errors
-    /// When the way does not lead to the provider's form and back.
+    /// Returns an error when the redirects do not lead to the provider's form and back.
     pub async fn sign_in(&mut self, url: &Url, account: &str) -> Result<(Url, Response)> {
         let (form, page) = self.follow(url).await?;
         self.sign_in_at(&form, &page, account).await
     }
 
-    /// Fills in the provider's form and follows the way back.
+    /// Fills in the provider's form and follows the redirects.
     ///
     /// # Errors
-    /// When this is not the provider's form.
+    /// Returns an error when this is not the provider's form.
     pub async fn sign_in_at(
         &mut self,
         form: &Url,
@@ -164,11 +168,11 @@ impl UserAgent {
         self.follow_from(&back, callback).await
     }
 
-    /// Fills in the provider's form and returns the address of the proxy to which the provider sends the browser,
-    /// without opening it.
+    /// Fills in the provider's form and returns the address of the proxy to which the provider redirects, without
+    /// opening it.
     ///
     /// # Errors
-    /// When this is not the provider's form.
+    /// Returns an error when this is not the provider's form.
     pub async fn submit_sign_in(
         &mut self,
         form: &Url,
@@ -194,10 +198,10 @@ impl UserAgent {
         bail!("more than {REDIRECTS} redirects at the provider")
     }
 
-    /// Opens the provider's sign-out page, confirms there, and returns its answer: a redirect, or what it shows.
+    /// Opens the provider's sign-out page, confirms there, and returns the provider's response: a redirect, or a page.
     ///
     /// # Errors
-    /// When this is not the provider's sign-out.
+    /// Returns an error when this is not the provider's sign-out.
     pub async fn confirm_sign_out(&mut self, url: &Url) -> Result<Response> {
         let page = self.navigate(url).await?.expect(200)?;
         let form = page.form(url)?;
@@ -206,10 +210,11 @@ impl UserAgent {
         self.post_form(&form.action, &fields).await
     }
 
-    /// Opens an address and follows the way until it leads to one that begins so, which is returned without opening it.
+    /// Opens an address and follows redirects until one leads to an address with this beginning, which is returned
+    /// without opening it.
     ///
     /// # Errors
-    /// When it does not lead there.
+    /// Returns an error when there is no such redirect.
     pub async fn way_to(&mut self, beginning: &str, url: &Url) -> Result<Url> {
         let mut at = url.clone();
         for _ in 0..REDIRECTS {
@@ -222,7 +227,7 @@ impl UserAgent {
         bail!("more than {REDIRECTS} redirects from `{url}`, the last to `{at}`")
     }
 
-    /// The `Cookie` header for an address.
+    /// Returns the `Cookie` header for an address.
     #[must_use]
     pub fn cookies(&self, url: &Url) -> Option<String> {
         let pairs: Vec<String> = self
@@ -233,7 +238,7 @@ impl UserAgent {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// Names and values of the cookies for an address.
+    /// Returns names and values of the cookies for an address.
     #[must_use]
     pub fn cookie_pairs(&self, url: &Url) -> Vec<(String, String)> {
         self.jar
@@ -242,16 +247,16 @@ impl UserAgent {
             .collect()
     }
 
-    /// Forgets every cookie.
+    /// Removes all cookies.
     pub fn forget(&mut self) {
         self.jar.clear();
     }
 
-    /// Keeps the cookies of an answer.
+    /// Stores the cookies of a response.
     pub fn keep_cookies(&mut self, url: &Url, response: &Response) {
         for value in response.headers.get_all(SET_COOKIE) {
             if let Ok(text) = value.to_str() {
-                // A browser, too, drops what it cannot read.
+                // Like a browser, it drops cookies that it cannot read.
                 let _ = self.jar.parse(text, url);
             }
         }
@@ -270,7 +275,7 @@ impl UserAgent {
     }
 }
 
-/// The headers of a top-level navigation.
+/// Returns the headers of a top-level navigation.
 #[must_use]
 pub(crate) fn navigation() -> HeaderMap {
     let mut map = headers([
@@ -298,16 +303,18 @@ fn headers<const N: usize>(pairs: [(&'static str, &'static str); N]) -> HeaderMa
 }
 
 impl Response {
-    /// Where this answer of `from` leads a browser on: a redirect, or the page between an address and the provider.
+    /// Returns the address to which this response of `from` leads: by a redirect, or by the page between an address and
+    /// the provider.
     ///
     /// # Errors
-    /// When a redirect has no address.
+    /// Returns an error when a redirect has no address.
     pub fn leads_to(&self, from: &Url) -> Result<Option<Url>> {
         location(from, self)
     }
 }
 
-/// Where a redirect leads, or the page between an address and the provider, whose script goes on by itself.
+/// Returns the address of a redirect, or of the page between an address and the provider, whose script continues by
+/// itself.
 fn location(from: &Url, response: &Response) -> Result<Option<Url>> {
     if let Some(next) = way_on(response) {
         return Ok(Some(from.join(&next)?));
@@ -323,7 +330,7 @@ fn location(from: &Url, response: &Response) -> Result<Option<Url>> {
     Ok(Some(from.join(location)?))
 }
 
-/// The link of the page that leads on to a sign-in.
+/// Returns the link of the page that leads to a sign-in.
 fn way_on(response: &Response) -> Option<String> {
     let page = response.text();
     let (_, link) = page.split_once("id=\"continue\" href=\"")?;

@@ -5,7 +5,7 @@ use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_proxies};
 
 on_both_proxies!(requests_are_spread_by_weight);
 
-/// How far a share may be off: each thread of a proxy keeps its own turn, which it begins anywhere.
+/// Tolerance of a share: each thread of a proxy keeps its own turn, which starts anywhere.
 const TOLERANCE: usize = 6;
 
 async fn requests_are_spread_by_weight(scene: &mut Scene) -> Result<()> {

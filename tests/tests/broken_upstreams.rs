@@ -1,4 +1,4 @@
-//! Upstreams that break off, or speak something else than HTTP.
+//! Upstreams that break off, or do not speak HTTP.
 
 use std::net::Ipv4Addr;
 
@@ -103,7 +103,7 @@ async fn answer_and_close(listener: TcpListener, answer: &'static [u8]) {
         while !head.ends_with(b"\r\n\r\n")
             && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0)
         {}
-        // A proxy that has gone needs no answer.
+        // The proxy may have closed the connection.
         let _ = stream.write_all(answer).await;
     }
 }

@@ -15,7 +15,7 @@ on_both_proxies!(
     connections_without_a_certificate_are_rejected,
 );
 
-/// The status of an anonymous answer, or nothing when the connection ends without one.
+/// Returns the status of an anonymous response, or `None` when the connection ends without one.
 async fn status(scene: &Scene, dialer: &Dialer, path: &str) -> Result<Option<u16>> {
     let mut user_agent = scene.user_agent();
     user_agent.connect_through(dialer.clone());

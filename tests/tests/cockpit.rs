@@ -30,8 +30,8 @@ async fn cockpit_logs_in_and_runs_a_command(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let base = scene.url(COCKPIT, "/")?;
 
-    let mut nobody = scene.user_agent();
-    let refused = nobody.log_in_to_cockpit(&base, &user).await;
+    let mut anonymous = scene.user_agent();
+    let refused = anonymous.log_in_to_cockpit(&base, &user).await;
     assert!(
         refused.is_err(),
         "a Unix password alone does not reach Cockpit"
@@ -130,7 +130,7 @@ fn judge_refusal(report: &Value) -> Result<()> {
         .context("the report has the last page's text")?;
     assert!(
         !signed_out.contains(MALLORY),
-        "nobody is signed in any more: {signed_out}"
+        "the user is signed out: {signed_out}"
     );
     Ok(())
 }

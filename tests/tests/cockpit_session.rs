@@ -1,5 +1,5 @@
-//! `jetway-cockpit-session` behind a real Cockpit: what its web service makes of sessions and refusals. The proxy is
-//! played by a key and a visitor who knows it.
+//! `jetway-cockpit-session` behind a real Cockpit: the web service's view of sessions and refusals. A key and a client
+//! with that key replace the proxy.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use jetway_tests::{
 };
 use url::Url;
 
-/// Longer than Cockpit keeps a session without a websocket, and than anything else takes.
+/// Longer than Cockpit keeps a session without a websocket, and than any other event takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Cockpit that lets people in with assertions of `key`.
+/// A Cockpit that accepts assertions of `key`.
 struct Server {
     key: SessionKey,
     base: Url,
@@ -72,7 +72,7 @@ fn an_assertion_opens_a_session_without_a_password() -> Result<()> {
                 .await?;
             let name = &user.name;
             assert_eq!(output, format!("{name}\n/home/{name}\n0022\n"));
-            // The same session once more, and the assertion not once more.
+            // The same session can be used again, but not the assertion.
             assert_eq!(
                 alice.run_in_cockpit(&server.base, "id -un").await?,
                 format!("{name}\n")
@@ -84,7 +84,7 @@ fn an_assertion_opens_a_session_without_a_password() -> Result<()> {
                 "{}",
                 server.session.log()
             );
-            // Some seconds after the last tab is closed.
+            // Some seconds after the last tab was closed.
             eventually("the session is closed", LIMIT, async || {
                 let log = server.session.log();
                 ensure!(log.contains(&format!("session closed for {name}")), "{log}");

@@ -29,7 +29,7 @@ impl Desk {
         let (alice, bob) = (UnixUser::create()?, UnixUser::create()?);
         for user in [&alice, &bob] {
             user.let_cockpit_be_root()?;
-            // Nobody needs a password.
+            // No user needs a password.
             user.change(&["--lock"])?;
         }
         let program = scene.installed.cockpit_session()?;
@@ -65,7 +65,7 @@ impl Desk {
     }
 }
 
-/// What `jetway cockpit setup` writes, with the socket of this test.
+/// Returns the output of `jetway cockpit setup`, with the socket of this test.
 fn conf(session: &CockpitSession) -> String {
     format!(
         "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n\
@@ -76,8 +76,10 @@ fn conf(session: &CockpitSession) -> String {
 
 async fn users_become_their_unix_users(scene: &mut Scene) -> Result<()> {
     let desk = Desk::open(scene).await?;
-    let mut nobody = scene.user_agent();
-    let refused = nobody.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
+    let mut anonymous = scene.user_agent();
+    let refused = anonymous
+        .try_to_log_in_to_cockpit(&desk.base, DUMMY)
+        .await?;
     refused.expect(401)?;
 
     let mut alice = scene.user_agent();
@@ -101,7 +103,7 @@ async fn users_become_their_unix_users(scene: &mut Scene) -> Result<()> {
         log.contains(ALICE) && !log.contains("eyJ"),
         "the journal says who, and no assertion: {log}"
     );
-    // Who is signed out at the proxy is out of Cockpit.
+    // A sign-out at the proxy also ends the Cockpit session.
     let sign_out = desk.base.join("/.pomerium/sign_out")?;
     alice.post_form(&sign_out, &[]).await?;
     ensure!(desk.who(&mut alice).await.is_err(), "signed out");
@@ -113,7 +115,7 @@ async fn a_live_cookie_serves_only_its_own_user(scene: &mut Scene) -> Result<()>
     let desk = Desk::open(scene).await?;
     let mut alice = scene.user_agent();
     let alices = desk.enter(&mut alice, ALICE).await?;
-    // Alice stays in her terminal.
+    // Alice's session is not affected.
     assert_eq!(desk.who(&mut alice).await?, desk.alice.name);
 
     let mut bob = scene.user_agent();

@@ -1,4 +1,4 @@
-//! What a person runs before a file is deployed: `jetway check`, `explain`, `test` and `schema`, as built.
+//! Commands for a file before it is deployed: `jetway check`, `explain`, `test` and `schema`, as built.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,13 +10,13 @@ use jetway_tests::{Authority, Installed, write_private};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The vectors of the policy language.
+/// The test cases of the policy language.
 const VECTORS: &str = include_str!("../../filter/core/src/policy/tests/ppl.json");
 const POMERIUM: &str = include_str!("../files/pomerium.yaml");
 const MISTAKEN: &str = include_str!("../files/mistaken.yaml");
 const CASES: &str = include_str!("../files/cases.yaml");
 
-/// How a command ended.
+/// The result of a command.
 struct Ended {
     success: bool,
     code: Option<i32>,

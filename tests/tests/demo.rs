@@ -1,4 +1,4 @@
-//! `jetway-demo` as its first user meets it: its own provider and certificate, in front of a real Cockpit.
+//! `jetway-demo` from a first user's point of view: its own provider and certificate, in front of a real Cockpit.
 
 use std::fs::Permissions;
 use std::net::TcpListener;
@@ -28,12 +28,12 @@ struct Demo {
 }
 
 impl Demo {
-    /// Starts `jetway-demo`; Cockpit gets what `jetway-demo --probe` says that it needs, or is not there at all.
+    /// Starts `jetway-demo`. Cockpit gets the configuration that `jetway-demo --probe` prints, or is not started.
     async fn start(with_cockpit: bool) -> Result<Self> {
         Self::start_with(with_cockpit, &[]).await
     }
 
-    /// The same with single sign-on, for which there is a folder, and further arguments.
+    /// Starts `jetway-demo` with single sign-on, for which there is a folder, and further arguments.
     async fn start_with(with_cockpit: bool, arguments: &[&str]) -> Result<Self> {
         let program = Installed::locate()?.demo()?;
         let folder = tempfile::Builder::new().prefix("jetway-demo-").tempdir()?;
@@ -88,7 +88,7 @@ impl Demo {
         UserAgent::new(self.dialer.clone())
     }
 
-    /// Signs in at the demo provider and returns what the application then shows.
+    /// Signs in at the demo provider and returns the application's response.
     async fn sign_in(&self, client: &mut UserAgent, account: &str) -> Result<Response> {
         let (page, shown) = client.follow(&self.url).await?;
         let shown = shown.expect(200)?.text();
@@ -122,7 +122,7 @@ async fn start_cockpit(demo: &Command, port: Port, folder: &Path) -> Result<Cock
     let conf = said
         .strip_prefix("silent\n")
         .context("nothing answers before Cockpit is started")?;
-    // The authority is of no use before the demo has made one: Cockpit speaks plain HTTP.
+    // The demo has not created the authority yet, and Cockpit speaks plain HTTP.
     let any = Dialer::new(CertificateDer::from(Vec::new()));
     let cockpit = Cockpit::start(port, conf, folder, &any).await?;
     let mut probe = Command::new(demo.get_program());
@@ -190,7 +190,7 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
     })
 }
 
-/// The accounts of this machine that demos have made.
+/// Returns the accounts of this machine that demos have created.
 fn demo_accounts() -> Result<Vec<String>> {
     let text = std::fs::read_to_string("/etc/passwd")?;
     let names = text.lines().filter_map(|line| line.split(':').next());
@@ -255,7 +255,7 @@ fn the_password_is_one_flag_away_and_public_addresses_get_no_shell() -> Result<(
         demo.process.terminate();
         demo.process.finish(Duration::from_secs(20)).await?;
 
-        // Where everybody can be alice, Cockpit keeps its own door.
+        // Where anyone can be alice, Cockpit keeps its own login.
         let port = Port::reserve()?;
         let mut open = Command::new(Installed::locate()?.demo()?);
         open.args(["--probe", "--session-folder", "/run/jetway"])
@@ -283,7 +283,7 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
     })
 }
 
-/// The demo provider is in the demo alone: its pages are in no other program.
+/// The demo provider is in the demo alone: no other program contains its pages.
 #[test]
 fn the_proxy_itself_has_no_provider() -> Result<()> {
     const ON_EACH_PAGE: &[u8] = b"Anyone can sign in as any account here";
@@ -301,10 +301,10 @@ fn the_proxy_itself_has_no_provider() -> Result<()> {
     Ok(())
 }
 
-/// The script of `make demo`, which looks at ports before there is a `jetway-demo`.
+/// The script of `make demo`, which checks ports before `jetway-demo` is built.
 const SCRIPT: &str = include_str!("../../host/demo.sh");
 
-/// Runs `make demo` with a `cargo` that builds nothing, and returns whether it was asked to, and what was said.
+/// Runs `make demo` with a `cargo` that builds nothing. Returns whether it was called, and the output.
 fn make_demo(arguments: &str) -> Result<(bool, String)> {
     let folder = tempfile::tempdir()?;
     let (cargo, asked) = (folder.path().join("cargo"), folder.path().join("asked"));
@@ -319,7 +319,7 @@ fn make_demo(arguments: &str) -> Result<(bool, String)> {
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .env("PATH", format!("{}:{path}", folder.path().display()))
         .env("COCKPIT_URL", "http://127.0.0.1:1");
-    // Of a make, or a sudo, that runs these tests.
+    // Variables of a make, or a sudo, that runs these tests.
     for name in ["MAKEFLAGS", "MAKELEVEL", "SUDO_USER"] {
         make.env_remove(name);
     }

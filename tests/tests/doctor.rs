@@ -1,5 +1,5 @@
-//! `jetway doctor`: the listener, certificates, the provider and upstreams, each with what is wrong named, and good ones left in
-//! peace.
+//! `jetway doctor`: the listener, certificates, the provider and upstreams. Each fault is named, and good
+//! configurations pass.
 
 use anyhow::{Context as _, Result, ensure};
 use http::header::{DATE, HeaderValue};
@@ -43,7 +43,7 @@ fn a_running_jetway_is_recognised() -> Result<()> {
     )
 }
 
-/// The provider does not know the address, and the certificate does not know the host.
+/// The provider does not have the address, and the certificate does not have the host.
 #[test]
 fn an_unregistered_host_is_named() -> Result<()> {
     run(
@@ -102,10 +102,10 @@ fn a_silent_provider_and_upstream_are_named() -> Result<()> {
         ProxyKind::Host,
         async |scene: &mut Scene| {
             scene.provider.stop();
-            let nobody = Port::reserve()?;
+            let unused = Port::reserve()?;
             let routes = [Route::new(
                 APP,
-                &format!("http://127.0.0.1:{}", nobody.number()),
+                &format!("http://127.0.0.1:{}", unused.number()),
             )];
             let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
             let failures: Vec<&Value> = answer.of("failure").collect();
@@ -192,8 +192,11 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 .of("warning")
                 .find(|finding| finding["check"] == "certificate")
                 .context("a warning")?;
-            ensure_mentions(warning, &["neither in the file nor known", "fullchain.pem"])?;
-            // Where the machine knows it, everything is well.
+            ensure_mentions(
+                warning,
+                &["neither in the file nor trusted", "fullchain.pem"],
+            )?;
+            // Where the machine trusts the authority, all checks pass.
             let authority = scene.authority_file().display().to_string();
             let (file, mut variables) = scene.file(&routes)?;
             variables.push(("SSL_CERT_FILE".to_owned(), authority));
@@ -205,12 +208,11 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 answer.findings()
             );
             ensure!(
-                answer
-                    .of("ok")
-                    .filter(of_certificate)
-                    .any(|finding| finding["message"]
+                answer.of("ok").filter(of_certificate).any(|finding| {
+                    finding["message"]
                         .as_str()
-                        .is_some_and(|said| said.contains("stands behind it"))),
+                        .is_some_and(|said| said.contains("an authority that this machine trusts"))
+                }),
                 "{:?}",
                 answer.findings()
             );
@@ -228,7 +230,7 @@ fn another_program_on_the_port_is_named() -> Result<()> {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
             let (file, variables) = scene.file(&routes)?;
-            // The upstream's own port, where it speaks plain HTTP.
+            // The upstream's own port speaks plain HTTP.
             let text = std::fs::read_to_string(&file)?;
             let listening = format!("address: 127.0.0.1:{}", scene.port());
             ensure!(text.contains(&listening), "{text}");
@@ -249,7 +251,7 @@ fn an_upstream_with_an_unknown_certificate_is_named() -> Result<()> {
         "an_upstream_with_an_unknown_certificate_is_named",
         ProxyKind::Host,
         async |scene: &mut Scene| {
-            let authority = jetway_tests::Authority::create("nobody's")?;
+            let authority = jetway_tests::Authority::create("unknown authority")?;
             let upstream =
                 Upstream::start_tls("app", &authority.issue(&["127.0.0.1"])?, None).await?;
             let bad = Route::new(APP, &upstream.address());

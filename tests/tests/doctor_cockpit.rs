@@ -1,4 +1,4 @@
-//! `jetway doctor` and Cockpit: the matrix of wrong configurations, each named, and good ones left in peace.
+//! `jetway doctor` and Cockpit: a matrix of wrong configurations, each of which is named, and good ones, which pass.
 
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,14 +13,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// One line of the matrix: Cockpit's file, the route, and what the doctor has to say.
+/// One line of the matrix: Cockpit's file, the route, and the expected finding.
 struct Row {
     conf: String,
     reached: Reached,
     keeps_host: bool,
     /// Further keys of the route.
     key: Option<&'static str>,
-    /// `None` when it works.
+    /// `None` when the configuration works.
     told: Option<Vec<String>>,
 }
 
@@ -103,7 +103,7 @@ async fn examine_all(scene: &Scene, check: &str, rows: Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// Good configurations of Cockpit: no false alarm.
+/// Good configurations of Cockpit cause no finding.
 #[test]
 fn what_works_with_cockpit_is_left_in_peace() -> Result<()> {
     run(
@@ -139,7 +139,7 @@ fn what_works_with_cockpit_is_left_in_peace() -> Result<()> {
     )
 }
 
-/// The matrix: the origin that Cockpit takes for its own is not the page's.
+/// The matrix of origins: Cockpit's own origin differs from the page's.
 #[test]
 fn a_wrong_origin_is_named() -> Result<()> {
     run(
@@ -157,7 +157,7 @@ fn a_wrong_origin_is_named() -> Result<()> {
             let rows = vec![
             Row::new("", true).fails(&[missing, write_header, failed, "cockpit.conf"]),
             Row::new("", false).fails(&[missing, "another host", write_header, keep]),
-            Row::new(header, false).fails(&["it sees another host\"", keep, "jetway.yaml\",\"line\":"]),
+            Row::new(header, false).fails(&["it gets another host\"", keep, "jetway.yaml\",\"line\":"]),
             Row::new("[WebService]\nProtocolHeader = X-Forwarded-For-Proto\n", true)
                 .fails(&[missing, "\"line\":2", write_header]),
             Row::new("[WebService]\nProtocolHeader = X-Forwarded-Proto # behind a value\n", true)
@@ -170,15 +170,15 @@ fn a_wrong_origin_is_named() -> Result<()> {
                 .fails(&["no slash at its end", &right]),
             Row::new(&format!("[WebService]\nOrigins = {public}/\n"), false).fails(&["no slash", &right]),
             Row::new(&format!("[WebService]\nOrigins = https://{COCKPIT}\n{write_header}\n"), true)
-                .fails(&["the port has to be the browser's", &right]),
+                .fails(&["the port must be the browser's", &right]),
             Row::new(&format!("[WebService]\nOrigins = http://{authority}\n"), true)
                 .fails(&["over https", &right]),
             Row::new("[WebService]\nOrigins = https://other.example\n", true)
                 .fails(&["`Origins` lacks it", "https://other.example", &format!("{right} https://other.example")]),
-            Row::new("", false).reached(Reached::ForTlsProxy).fails(&["it sees another host\"", keep]),
+            Row::new("", false).reached(Reached::ForTlsProxy).fails(&["it gets another host\"", keep]),
             Row::new("", false)
                 .reached(Reached::Tls("127.0.0.1".parse()?))
-                .fails(&["it sees another host\"", keep]),
+                .fails(&["it gets another host\"", keep]),
         ];
             examine_all(scene, "cockpit-origin", rows).await
         },
@@ -205,7 +205,7 @@ fn a_route_without_websockets_is_named() -> Result<()> {
     )
 }
 
-/// Cockpit's file is right, and the route or the listener tells Cockpit something else.
+/// Cockpit's file is correct, but the route or the listener sends other headers.
 #[test]
 fn wrong_headers_of_jetway_itself_are_named() -> Result<()> {
     run(
@@ -239,7 +239,7 @@ fn wrong_headers_of_jetway_itself_are_named() -> Result<()> {
     )
 }
 
-/// A proxy between, that knows nothing of websockets.
+/// A proxy in between that does not support websockets.
 #[test]
 fn lost_upgrade_headers_are_named() -> Result<()> {
     run(
@@ -273,7 +273,7 @@ fn lost_upgrade_headers_are_named() -> Result<()> {
     )
 }
 
-/// Passes one request on without the headers of the connection, and everything back.
+/// Forwards one request without the headers of the connection, and the whole response.
 async fn without_upgrades(mut client: TcpStream, port: u16) -> Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -292,7 +292,7 @@ async fn without_upgrades(mut client: TcpStream, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Cockpit with TLS redirects plain http that does not come from its own machine's loopback.
+/// Cockpit with TLS redirects plain HTTP unless it comes from its own machine's loopback.
 #[test]
 fn a_cockpit_that_wants_https_is_named() -> Result<()> {
     run(
@@ -334,7 +334,7 @@ fn a_cockpit_that_wants_https_is_named() -> Result<()> {
     )
 }
 
-/// An address of this machine that is not loopback. Nothing is sent.
+/// Returns an address of this machine that is not loopback. It sends nothing.
 fn own_address() -> Result<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket
@@ -425,7 +425,7 @@ fn missing_single_sign_on_is_named() -> Result<()> {
     )
 }
 
-/// Something refuses assertions behind the socket, as the helper does with a false one.
+/// The program behind the socket refuses assertions, as the helper does with an invalid one.
 #[test]
 fn working_single_sign_on_is_left_in_peace() -> Result<()> {
     run(

@@ -1,4 +1,4 @@
-//! A second real provider, with other habits than the first.
+//! A second real provider, with different behaviour.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ on_both_proxies!(
     glewlwyd_is_asked_once_with_each_refresh_token,
 );
 
-/// How long its access tokens hold, in seconds (`tests/peers/glewlwyd.json`).
+/// Lifetime of its access tokens, in seconds (`tests/peers/glewlwyd.json`).
 const LIFE: Duration = Duration::from_secs(10);
 
 async fn permitted_users_of_glewlwyd_reach_the_application(scene: &mut Scene) -> Result<()> {
@@ -50,7 +50,7 @@ async fn others_of_glewlwyd_do_not(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// It takes each refresh token once and ends the whole grant when one comes again: the second round would be refused.
+/// It accepts each refresh token once and ends the whole grant at a second use: the second round would be refused.
 async fn glewlwyd_is_asked_once_with_each_refresh_token(scene: &mut Scene) -> Result<()> {
     let glewlwyd = Glewlwyd::start(scene, APP, ALICE).await?;
     scene.registration = Some(glewlwyd.registration());

@@ -1,4 +1,4 @@
-//! What of a client's headers an upstream gets to see.
+//! The client's headers that an upstream receives.
 
 use std::net::IpAddr;
 
@@ -81,7 +81,7 @@ async fn claims_of_the_client_do_not_reach_the_upstream(scene: &mut Scene) -> Re
     Ok(())
 }
 
-/// N-16: what proxies tell upstreams about users, addresses and methods is worthless from a client.
+/// N-16: headers by which proxies describe users, addresses and methods have no effect when a client sends them.
 async fn what_only_proxies_state_does_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
     const STATED: [&str; 17] = [
         "x-auth-request-groups",
@@ -119,7 +119,7 @@ async fn what_only_proxies_state_does_not_reach_the_upstream(scene: &mut Scene) 
     Ok(())
 }
 
-/// N-16: a session in an `Authorization` line is for the proxy, among other lines too.
+/// N-16: a session in an `Authorization` line does not reach the upstream, among other lines too.
 async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let route = Route::new(APP, &upstream.address()).public();
@@ -142,7 +142,7 @@ async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) 
         let answer = user_agent
             .send(Method::GET, &url, headers, Bytes::new())
             .await?;
-        // Envoy joins the lines; what is then one credential is refused.
+        // Envoy joins the lines; the resulting single credential is refused.
         assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}");
         for seen in upstream.take() {
             for (name, value) in &seen.headers {
@@ -162,7 +162,7 @@ async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) 
     Ok(())
 }
 
-/// Servers that read `_` or `.` as `-` must not be fooled; refusing such a request is as good as removing the header.
+/// Servers that read `_` or `.` as `-` must not be deceived; refusing such a request is as good as removing the header.
 async fn aliases_of_claims_do_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
@@ -348,7 +348,7 @@ async fn bytes_that_are_not_utf_8_do_no_harm(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The header by which the module tells the body its choice is worthless from a client.
+/// The header by which the module selects a cluster has no effect when a client sends it.
 async fn a_route_cannot_be_chosen_by_the_client(scene: &mut Scene) -> Result<()> {
     let (open, closed) = (
         Upstream::start("open").await?,

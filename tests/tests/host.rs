@@ -1,4 +1,4 @@
-//! What only the bundled host has.
+//! Behaviour that only the bundled host has.
 
 use std::time::Duration;
 

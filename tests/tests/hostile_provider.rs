@@ -1,5 +1,5 @@
-//! Attacks on sign-in and sessions that need a wire: a provider that lies, and visitors who do. The rows are those of
-//! `tests/files/attacks.tsv`; the core stands against most of them without a wire.
+//! Attacks on sign-in and sessions over the network: a provider and clients that lie. The rows are those of
+//! `tests/files/attacks.tsv`; tests of the core cover most of them without a network.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ on_both_proxies!(
     w_05_incomplete_handshakes_are_refused,
 );
 
-/// A proxy at this provider, with somebody innocent who is signed in all the while.
+/// A proxy at this provider, with an innocent user who is signed in all the time.
 struct Attacked {
     provider: HostileProvider,
     upstream: Upstream,
@@ -69,19 +69,19 @@ impl Attacked {
         })
     }
 
-    /// After every attack: whoever was served before is served now, and the upstream saw nothing else.
+    /// Checks after every attack that the innocent user is still served, and that the upstream got no other request.
     async fn still_serves(&mut self, what: &str) -> Result<()> {
         let seen = self.upstream.take();
         ensure!(seen.is_empty(), "{what}: the upstream saw {seen:?}");
         let answer = self.innocent.navigate(&self.url).await?;
         answer
             .expect(200)
-            .with_context(|| format!("the innocent visitor after: {what}"))?;
+            .with_context(|| format!("the innocent user after: {what}"))?;
         self.upstream.take();
         Ok(())
     }
 
-    /// Somebody new goes through a sign-in that shall fail.
+    /// A new user tries a sign-in that must fail.
     async fn fails_to_sign_in(&mut self, scene: &Scene, what: &str) -> Result<Response> {
         let mut user_agent = scene.user_agent();
         let (end, page) = user_agent.follow(&self.url).await?;
@@ -105,7 +105,7 @@ impl Attacked {
     }
 }
 
-/// Where a visitor is sent at the provider, from an address of the proxy and its answer.
+/// Returns the provider's address to which the proxy's response redirects.
 async fn to_provider(user_agent: &mut UserAgent, from: &Url, answer: Response) -> Result<Url> {
     let (mut at, mut answer) = (from.clone(), answer);
     for _ in 0..5 {
@@ -187,7 +187,7 @@ async fn users_of_github_sign_in_by_their_verified_primary_address(
         ensure!(upstream.take().is_empty(), "{emails}");
     }
     github.be_honest();
-    // GitHub says with status 200 that a code is not good.
+    // GitHub reports an invalid code with status 200.
     github.order("/login/oauth/access_token", |_| {
         Some(json_answer(200, &json!({"error": "bad_verification_code", "error_description": "The code passed is incorrect or expired."})))
     });
@@ -306,7 +306,7 @@ async fn j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called(scene: &mut Scen
     attacked.provider.be_honest();
     canary.ensure_untouched()?;
 
-    // A provider whose document sends the proxy elsewhere is not used at all, and nobody is let in.
+    // A provider whose document names addresses elsewhere is not used at all, and no user can sign in.
     let other = HostileProvider::start(ALICE).await?;
     let to = canary.address();
     let issuer = other.registration().issuer;
@@ -334,7 +334,7 @@ async fn j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called(scene: &mut Scen
 
 async fn j_50_bad_key_sets_leave_the_last_good_one(scene: &mut Scene) -> Result<()> {
     let mut attacked = Attacked::start(scene).await?;
-    // A token with an unknown key makes the proxy look at the keys again, which are rubbish now.
+    // A token with an unknown key makes the proxy fetch the keys again, which are invalid now.
     attacked
         .provider
         .order("/jwks", |_| Some(text_answer(200, "<html>")));
@@ -357,7 +357,7 @@ async fn j_50_bad_key_sets_leave_the_last_good_one(scene: &mut Scene) -> Result<
     Ok(())
 }
 
-/// In Envoy a call that ends after the head of its answer has no headers to read: the module must not try.
+/// In Envoy, a call that ends after the head of its response has no headers to read: the module must not read them.
 async fn n_21_answers_that_break_off_or_never_end_are_no_answers(scene: &mut Scene) -> Result<()> {
     let mut attacked = Attacked::start(scene).await?;
     for end in [Ending::BreaksOff, Ending::Never] {
@@ -541,7 +541,7 @@ async fn c_19_c_20_odd_cookies_break_nothing(scene: &mut Scene) -> Result<()> {
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let name = own.split('=').next().unwrap_or_default();
     let odd: Vec<Vec<u8>> = vec![
         b"a=\xff".to_vec(),
@@ -707,7 +707,7 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let (host, origin) = (
         scene.authority(APP),
         attacked.url.origin().ascii_serialization(),
@@ -791,7 +791,7 @@ async fn w_05_incomplete_handshakes_are_refused(scene: &mut Scene) -> Result<()>
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let (host, origin) = (
         scene.authority(APP),
         attacked.url.origin().ascii_serialization(),

@@ -1,4 +1,4 @@
-//! What upstreams are told about the visitor, and how they can be sure of it.
+//! The upstream's view of the user, and how it can verify it.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -191,7 +191,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     let seen = upstream.take_one()?;
     assert!(seen.values(ASSERTION).is_empty(), "the route's word counts");
 
-    // The key outlives the process, and so does what it signed.
+    // The key outlives the process, and so do its signatures.
     proxy.process.terminate();
     proxy
         .process
@@ -211,7 +211,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     Ok(())
 }
 
-/// Sends everything that a client must not be able to say, and returns what the upstream got.
+/// Sends all headers that a client must not be able to set, and returns the request that the upstream got.
 async fn forge(client: &mut UserAgent, url: &Url, upstream: &Upstream) -> Result<Seen> {
     let mut headers = HeaderMap::new();
     for name in CLAIM_HEADERS {
@@ -237,7 +237,7 @@ async fn forge(client: &mut UserAgent, url: &Url, upstream: &Upstream) -> Result
     Ok(seen)
 }
 
-/// The keys with which a host's assertions are verified; nobody has to be signed in for them.
+/// Returns the keys that verify a host's assertions; no sign-in is needed for them.
 async fn published_keys(client: &mut UserAgent, url: &Url) -> Result<Value> {
     let answer = client
         .fetch(&url.join("/.well-known/pomerium/jwks.json")?)
@@ -248,7 +248,7 @@ async fn published_keys(client: &mut UserAgent, url: &Url) -> Result<Value> {
     answer.json()
 }
 
-/// The same token for somebody else.
+/// Returns the same token for another user.
 fn with_other_claims(token: &str) -> Result<String> {
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;

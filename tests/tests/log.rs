@@ -1,4 +1,4 @@
-//! The log: what a proxy does when it cannot be written, and what becomes of refusals without end.
+//! The log: the proxy's behaviour when it cannot be written, and the summary of endless refusals.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -15,14 +15,14 @@ use tokio_tungstenite::tungstenite::Message;
 
 on_both_proxies!(n_14_repeated_refusals_of_one_client_are_summed_up);
 
-/// Far longer than anything here takes.
+/// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
 /// The kernel's usual limit for the size of a pipe is one MiB.
 const MORE_THAN_A_PIPE_HOLDS: usize = 4 * 1024 * 1024;
 /// Requests in a row, each with a connection and a TLS handshake of its own.
 const REQUESTS: usize = 40;
 
-/// Standard error on a disk without room.
+/// Standard error on a full disk.
 #[test]
 fn a_full_disk_stops_nothing() -> Result<()> {
     survives("a_full_disk_stops_nothing", || {
@@ -31,7 +31,7 @@ fn a_full_disk_stops_nothing() -> Result<()> {
     })
 }
 
-/// The program that read the log has died.
+/// The program that read the log has ended.
 #[test]
 fn a_reader_that_is_gone_stops_nothing() -> Result<()> {
     survives("a_reader_that_is_gone_stops_nothing", || {
@@ -40,24 +40,24 @@ fn a_reader_that_is_gone_stops_nothing() -> Result<()> {
     })
 }
 
-/// The program that should read the log does not.
+/// The program that should read the log does not read.
 #[test]
 fn a_reader_that_stands_still_stops_nothing() -> Result<()> {
     survives("a_reader_that_stands_still_stops_nothing", || {
         let (reader, writer) = std::io::pipe()?;
-        // Waits in the middle of this until the reader is gone.
+        // The proxy is blocked in this write until the reader has ended.
         let mut filler = writer.try_clone()?;
         std::thread::spawn(move || filler.write_all(&[b'.'; MORE_THAN_A_PIPE_HOLDS]));
         Ok((reader, writer.into()))
     })
 }
 
-/// Runs the proxy with this standard error through everything that it does and logs.
+/// Runs the proxy with this standard error through all its activities that are logged.
 fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) -> Result<()> {
     run(name, ProxyKind::Host, async |scene: &mut Scene| {
         let (_kept, errors) = errors()?;
         let upstream = Upstream::start("app").await?;
-        // A key that is not used is a warning at each reading of the file.
+        // An unused key causes a warning whenever the file is read.
         scene.keys = "log_level: info\n".to_owned();
         let route = || Route::new(APP, &upstream.address()).websockets();
         let (file, variables) = scene.file(&[route()])?;
@@ -84,7 +84,7 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
         requests(scene, &mut alice).await?;
         echoed(&mut channel).await?;
 
-        // A changed file, and an order to read it.
+        // A changed file, and a signal to read it.
         scene.file(&[route().only(MALLORY)])?;
         eventually("alice is refused", LIMIT, async || {
             alice.navigate(&url).await?.expect(403).map(drop)
@@ -112,7 +112,7 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
     })
 }
 
-/// Some that are let through, some that are not.
+/// Sends requests, some of which are permitted.
 async fn requests(scene: &Scene, alice: &mut jetway_tests::UserAgent) -> Result<()> {
     let url = scene.url(APP, "/page")?;
     for _ in 0..REQUESTS {
@@ -133,10 +133,10 @@ async fn echoed(channel: &mut Channel) -> Result<()> {
     Ok(())
 }
 
-/// How many refusals one client collects.
+/// Number of refusals of one client.
 const REFUSALS: u64 = 200;
 
-/// N-14: what one client is refused again and again is a few lines and a sum.
+/// N-14: repeated refusals of one client are a few lines and a sum.
 async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let proxy = scene
@@ -150,7 +150,7 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
     let decided = |line: &str| line.contains("refused: route-not-found");
     let (told, summed) = counted(&proxy, decided, |line| !line.contains("access:")).await?;
     ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
-    // Envoy's own access log has a line for each request, which nothing in the module can change.
+    // Envoy's own access log has a line for each request, which the module cannot change.
     if proxy.kind == ProxyKind::Host {
         let logged = |line: &str| line.contains("path=/nowhere");
         let (told, summed) = counted(&proxy, logged, |line| line.contains("access:")).await?;
@@ -161,7 +161,8 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
     signed_in.expect(200).map(drop)
 }
 
-/// How many lines of a kind the log has, and how many requests its summaries tell of, once all refusals are accounted for.
+/// Returns the number of lines of a kind, and the number of requests in its summaries, once all refusals are accounted
+/// for.
 async fn counted(
     proxy: &Proxy,
     is_line: impl Fn(&str) -> bool,

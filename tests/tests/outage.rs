@@ -14,7 +14,7 @@ on_both_proxies!(
     a_failing_token_endpoint_makes_no_session,
 );
 
-/// The proxy may wait between two attempts to reach the provider.
+/// The proxy may pause between two attempts to reach the provider.
 const RECOVERY: Duration = Duration::from_secs(60);
 
 async fn a_provider_that_is_down_at_the_start_may_come_later(scene: &mut Scene) -> Result<()> {

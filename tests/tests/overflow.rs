@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 on_both_proxies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
 
-/// Active and pending requests of a route.
+/// Limit of active and pending requests of a route.
 const LIMIT: usize = 1_024 + 1_024;
 /// Concurrent requests per connection, the limit in both proxies.
 const STREAMS: usize = 100;
@@ -45,7 +45,7 @@ async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work
             send_requests(scene, client, &mut asked, &mut connections).await?;
         }
     }
-    // The upstream never answers, so that the first answer is a refusal.
+    // The upstream never answers, so the first response is a refusal.
     let first = tokio::time::timeout(Duration::from_secs(40), asked.join_next()).await;
     let (status, body) = first
         .context("no request is refused")?
@@ -70,7 +70,7 @@ async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work
     Ok(())
 }
 
-/// Status and body of an answer.
+/// Status and body of a response.
 type Answer = (StatusCode, String);
 
 /// Sends the maximum of concurrent requests over one connection of this client.

@@ -1,4 +1,4 @@
-//! The proxy's own pages as people meet them, in a real browser, and as programs do.
+//! The proxy's own pages in a real browser, and its responses to API clients.
 
 use std::net::Ipv4Addr;
 
@@ -17,7 +17,7 @@ on_both_proxies!(
     api_clients_get_outages_as_plain_errors,
 );
 
-/// What the operator writes about the pages; the logo stands in a file beside.
+/// The operator's settings for the pages; the logo is in a file of its own.
 const BRANDING: &str = "page_name: Lab & Co
 page_contact: help@lab.example
 primary_color: '#0b6e4f'
@@ -47,7 +47,7 @@ const fn page(name: &'static str, path: &'static str, signed_in: bool) -> Page {
     }
 }
 
-/// An upstream that answers something else than HTTP, one that is not there, and one that never answers.
+/// Starts upstreams: one that does not speak HTTP, one that does not exist, and one that never answers.
 struct Outages {
     routes: Vec<Route>,
     _nonsense: JoinSet<()>,
@@ -88,7 +88,7 @@ async fn speak_no_http(listener: TcpListener) {
         while !head.ends_with(b"\r\n\r\n")
             && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0)
         {}
-        // A proxy that has gone needs no answer.
+        // The proxy may have closed the connection.
         let _ = stream
             .write_all(b"220 mail.example.com ESMTP\r\n\r\n")
             .await;

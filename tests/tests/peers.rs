@@ -1,4 +1,4 @@
-//! The peers and the harness on their own, without a proxy: what fails here is not Jetway's doing.
+//! The peers and the harness alone, without a proxy: a failure here is not Jetway's.
 
 use std::process::Command;
 use std::time::Duration;

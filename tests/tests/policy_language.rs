@@ -1,4 +1,4 @@
-//! Policies with real sign-ins: what the provider says about a person decides.
+//! Policies with real sign-ins: the provider's claims about a user decide.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ on_both_proxies!(
     policies_look_at_requests_and_the_time,
 );
 
-/// The statuses of nobody in particular, alice, bob, mallory and carol, by a route's keys.
+/// The expected statuses of an anonymous client, alice, bob, mallory and carol, by a route's keys.
 struct Case {
     name: &'static str,
     keys: &'static str,
@@ -27,7 +27,7 @@ const fn case(name: &'static str, keys: &'static str, statuses: [u16; 5]) -> Cas
     }
 }
 
-/// 401 stands for a sign-in: these visitors ask as scripts do.
+/// 401 means a sign-in: these clients send the requests of scripts.
 const CASES: [Case; 22] = [
     case(
         "group",
@@ -90,7 +90,7 @@ const CASES: [Case; 22] = [
         "policy: [{allow: {or: [{authenticated_user: true}]}, deny: {or: [{groups: {has: guests}}]}}]",
         [401, 200, 200, 403, 200],
     ),
-    // A rule that has to look at the visitor asks for a sign-in even where everybody may enter.
+    // A rule about the user asks for a sign-in even where every client is permitted.
     case(
         "deny-in-public",
         "policy: [{allow: {or: [{accept: true}]}}, {deny: {or: [{user: {is: mallory@example.com}}]}}]",
@@ -199,7 +199,7 @@ async fn policies_look_at_claims(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// One request that nobody in particular makes, with the status that it gets.
+/// One anonymous request and its expected status.
 type Ask = (
     &'static str,
     &'static str,

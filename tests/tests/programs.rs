@@ -1,5 +1,5 @@
-//! Programs that come with a session that a person has handed to them, or with the provider's tokens; and forged tokens
-//! in very large numbers.
+//! API clients with a session that a user has given them, or with the provider's tokens; and forged tokens in very
+//! large numbers.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, HostileProvider, Response, Route, Scene, Told, Upstream, UserAgent,
-    eventually, on_both_proxies, part, seconds,
+    ALICE, APP, BOB, CONNECTIONS, HostileProvider, Response, Route, Scene, Told, Upstream,
+    UserAgent, eventually, on_both_proxies, part, seconds,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -22,11 +22,9 @@ on_both_proxies!(
     n_11_forged_tokens_are_limited_for_each_address,
 );
 
-/// How many connections are opened to meet every worker: that all of them are one worker's has a chance of 1 in 2^19.
-const CONNECTIONS: usize = 20;
-/// Where the program listens; nothing does in these scenarios.
+/// The API client's address; no program listens there in these scenarios.
 const PROGRAM: &str = "http://localhost:8899/done";
-/// How long access tokens hold: the shortest time that is not rounded up.
+/// Lifetime of access tokens: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
 async fn n_03_api_clients_need_consent_and_end_with_the_browsers_session(
@@ -37,7 +35,7 @@ async fn n_03_api_clients_need_consent_and_end_with_the_browsers_session(
     let url = scene.url(APP, "/")?;
     let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
-    // A link of another site leads to a question and hands nothing over.
+    // A link of another site leads to a question and gives no session.
     let question = question(scene, &mut alice).await?;
     let (address, page) = &question;
     assert!(page.text().contains("localhost:8899"), "{}", page.text());
@@ -79,7 +77,7 @@ async fn n_03_a_refused_refresh_ends_the_api_clients_session(scene: &mut Scene) 
     let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let headers = pomerium(&hand_over(scene, &mut alice).await?)?;
-    // The browser is closed: the program's requests ask the provider.
+    // The browser is closed: the provider is asked for the API client's requests.
     let given = Instant::now();
     let life = Duration::from_secs(LIFE);
     eventually("the access token is over", life * 2, async || {
@@ -100,7 +98,7 @@ async fn n_03_a_refused_refresh_ends_the_api_clients_session(scene: &mut Scene) 
     Ok(())
 }
 
-/// A proxy at a provider whose tokens can be made here, with somebody innocent who is signed in.
+/// A proxy at a provider whose tokens can be made here, with an innocent user who is signed in.
 struct Tokens {
     provider: HostileProvider,
     _upstream: Upstream,
@@ -128,7 +126,7 @@ impl Tokens {
         })
     }
 
-    /// The claims of alice's token, with others beside.
+    /// Returns the claims of alice's token, with others added.
     fn claims(&self, more: &Value) -> Result<Value> {
         let issuer = self.provider.registration().issuer;
         let now = seconds();
@@ -231,7 +229,7 @@ async fn n_11_forged_tokens_are_limited_for_each_address(scene: &mut Scene) -> R
         }
         codes.push(answer.status.as_u16());
     }
-    // The minute may begin anew in between.
+    // A new minute may begin in between.
     ensure!(
         codes.starts_with(&[401; 30]) && codes.contains(&429),
         "{codes:?}"
@@ -240,7 +238,7 @@ async fn n_11_forged_tokens_are_limited_for_each_address(scene: &mut Scene) -> R
     tokens.still_serves().await
 }
 
-/// The page that asks alice about a program, and its address.
+/// Returns the page that asks alice about an API client, and its address.
 async fn question(scene: &Scene, client: &mut UserAgent) -> Result<(Url, Response)> {
     let mut login = scene.url(APP, "/.pomerium/api/v1/login")?;
     login
@@ -252,7 +250,7 @@ async fn question(scene: &Scene, client: &mut UserAgent) -> Result<(Url, Respons
     Ok((address, page))
 }
 
-/// The session that a program gets from somebody's browser.
+/// Returns the session that an API client gets from a user's browser.
 async fn hand_over(scene: &Scene, client: &mut UserAgent) -> Result<String> {
     let (address, page) = question(scene, client).await?;
     let form = page.form(&address)?;
@@ -322,7 +320,7 @@ fn authorization(value: &str) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// A program's request, without any cookie.
+/// Sends an API client's request, without any cookie.
 async fn send(scene: &Scene, url: &Url, headers: &HeaderMap) -> Result<Response> {
     scene
         .user_agent()
@@ -330,7 +328,7 @@ async fn send(scene: &Scene, url: &Url, headers: &HeaderMap) -> Result<Response>
         .await
 }
 
-/// Asks over many connections, so that every worker answers.
+/// Sends the request over many connections, so that every worker answers.
 async fn everywhere(scene: &Scene, url: &Url, headers: &HeaderMap, status: u16) -> Result<()> {
     for _ in 0..CONNECTIONS {
         send(scene, url, headers).await?.expect(status)?;
@@ -338,7 +336,7 @@ async fn everywhere(scene: &Scene, url: &Url, headers: &HeaderMap, status: u16) 
     Ok(())
 }
 
-/// The token with a signature that no key has made.
+/// Returns the token with a signature that no key has made.
 fn with_other_signature(token: &str) -> Result<String> {
     let (signed, signature) = token.rsplit_once('.').context("a signed token")?;
     let other = part(&[0x5a; 256]);

@@ -1,4 +1,4 @@
-//! Sessions whose provider gives refresh tokens: renewed once, ahead of time, and ended when the provider says so.
+//! Sessions whose provider gives refresh tokens: refreshed once, ahead of time, and ended when the provider ends them.
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,10 @@ on_both_proxies!(
     what_the_provider_says_now_is_judged_at_once,
 );
 
-/// How long access tokens hold in these scenarios: the shortest time that is not rounded up.
+/// Lifetime of access tokens in these scenarios: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
-/// A proxy in front of an upstream, and alice, whose access token holds for a few seconds only.
+/// A proxy in front of an upstream, and alice, whose access token is valid for a few seconds only.
 async fn signed_in(
     scene: &mut Scene,
     upstream: &Upstream,
@@ -33,7 +33,7 @@ async fn signed_in(
     Ok((proxy, alice, url, Instant::now()))
 }
 
-/// Waits until an access token that was given at `given` is over.
+/// Waits until an access token that was issued at `given` has expired.
 async fn expiry(given: Instant) -> Result<()> {
     let life = Duration::from_secs(LIFE);
     eventually("the access token is over", life * 2, async || {
@@ -43,7 +43,7 @@ async fn expiry(given: Instant) -> Result<()> {
     .await
 }
 
-/// Twenty requests at once, as a page's scripts send them; returns the browsers with what each of them got.
+/// Sends twenty requests at once, as a page's scripts do; returns the browsers with their responses.
 async fn twenty(client: &UserAgent, url: &Url) -> Result<Vec<UserAgent>> {
     let requests = (0..20).map(|_| async {
         let mut copy = client.clone();
@@ -74,7 +74,8 @@ async fn twenty_requests_at_expiry_make_one_token_call(scene: &mut Scene) -> Res
         twenty(&alice, &url).await?;
         given = Instant::now();
         refreshes(scene, round).await?;
-        // The provider takes each refresh token once, and these have the old one: they get the new session instead.
+        // The provider accepts each refresh token once, and these browsers have the old one: they get the new session
+        // instead.
         let old = alice.cookies(&url);
         let renewed = twenty(&alice, &url).await?;
         for copy in &renewed {

@@ -1,4 +1,5 @@
-//! Another configuration while people are signed in and work: only the bundled host's business, Envoy has its own way.
+//! Changes of the configuration while users are signed in. They are a feature of the bundled host; Envoy has its own
+//! way.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use jetway_tests::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-/// Far longer than the two seconds in which a changed file is taken up.
+/// Longer than the two seconds in which a changed file is read.
 const LIMIT: Duration = Duration::from_secs(30);
 
 async fn echoed(channel: &mut Channel) -> Result<()> {
@@ -67,7 +68,7 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
             })
             .await?;
             echoed(&mut channel).await?;
-            // Signed in is signed in.
+            // The session is still valid.
             scene.rewrite(&proxy, &[socket(), rest()])?;
             proxy.process.hang_up()?;
             eventually("alice is back", LIMIT, async || {
@@ -96,11 +97,11 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
             let file = scene.rewrite(&proxy, &routes)?;
             let good = std::fs::read_to_string(&file)?;
             std::fs::write(&file, good.replace("email:", "emial:"))?;
-            logged(&proxy, "the old one stays in force").await?;
+            logged(&proxy, "the previous one stays active").await?;
             logged(&proxy, "emial").await?;
             alice.navigate(&url).await?.expect(200)?;
-            ensure!(!proxy.process.log().contains("was read anew"));
-            // A file that is gone for a moment is no worse.
+            ensure!(!proxy.process.log().contains("was reloaded"));
+            // A file that is missing for a moment has the same effect.
             std::fs::remove_file(&file)?;
             logged(&proxy, "there is no configuration").await?;
             alice.navigate(&url).await?.expect(200)?;
@@ -116,7 +117,7 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
     )
 }
 
-/// X-02, with the real module: everybody who is let in is somebody, and nobody waits for nothing.
+/// X-02, with the real module: every permitted request has an identity, and no request waits without need.
 #[test]
 fn requests_during_reloads_are_all_decided() -> Result<()> {
     run(

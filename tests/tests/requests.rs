@@ -1,4 +1,5 @@
-//! Requests that servers understand in different ways: one meaning here, or an answer without the upstream.
+//! Requests that servers understand in different ways: the proxy gives them one meaning, or answers without the
+//! upstream.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ on_both_proxies!(
     n_12_many_cookies_do_not_lock_the_user_out,
 );
 
-/// Paths that some server might take for something below `/admin`.
+/// Paths that some server might read as below `/admin`.
 const DISGUISES: [&str; 19] = [
     "/admin",
     "/admin/users",
@@ -85,8 +86,8 @@ async fn policy_and_upstream_see_one_path(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// What the most generous server makes of a path: decoded until nothing changes, backslashes and dots resolved,
-/// parameters of segments dropped.
+/// Returns a path as the most lenient server reads it: decoded until it no longer changes, backslashes and dots
+/// resolved, parameters of segments removed.
 fn plainest(target: &str) -> String {
     let mut path = target
         .split('?')
@@ -314,7 +315,7 @@ async fn two_framings_smuggle_nothing(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// Requests that the host's HTTP library would take, or refuse without a word.
+/// Requests that the host's HTTP library would accept, or refuse without a response.
 async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
@@ -358,7 +359,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
                 log.contains("the body of the request has two lengths"),
                 "{log}"
             );
-            ensure!(log.contains("the request cannot be read"), "{log}");
+            ensure!(log.contains("cannot read the request"), "{log}");
             Ok(())
         })
         .await?;
@@ -401,7 +402,7 @@ async fn n_19_two_lengths_behind_a_disguised_end_are_refused(scene: &mut Scene) 
             .concat();
             let mut stream = alice.dialer().open(&url, "http/1.1").await?;
             stream.write_all(&both).await?;
-            // To the end of the connection: the second one has been refused or served by then.
+            // Read to the end of the connection: the second request has been refused or served by then.
             let mut answers = Vec::new();
             let _ = tokio::time::timeout(LOGGED, stream.read_to_end(&mut answers))
                 .await
@@ -422,7 +423,7 @@ async fn n_19_two_lengths_behind_a_disguised_end_are_refused(scene: &mut Scene) 
 
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 
-/// How long a line may take to get into the log.
+/// Time for a line to appear in the log.
 const LOGGED: Duration = Duration::from_secs(10);
 
 /// Cookies that a sibling site has set for the domain, each in a field of its own (RFC 9113 section 8.2.3).
@@ -445,7 +446,7 @@ async fn n_12_many_cookies_do_not_lock_the_user_out(scene: &mut Scene) -> Result
     for version in [Version::HTTP_2, Version::HTTP_11] {
         let mut browser = scene.user_agent();
         browser.version = version;
-        // HTTP/1.1 has one line for all of them.
+        // HTTP/1.1 has one line for all cookies.
         let most = if version == Version::HTTP_2 { 300 } else { 50 };
         for count in [50, most] {
             let answer = browser.send(Method::GET, &url, crumbs(count, 8)?, Bytes::new());
@@ -492,11 +493,11 @@ async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, UserAge
     Ok((proxy, alice, url))
 }
 
-/// A request of a signed-in visitor, byte by byte; `more` is further header lines.
+/// Returns the bytes of a signed-in user's request; `more` is further header lines.
 fn request(client: &UserAgent, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
     let (host, cookie) = (
         authority(url),
-        client.cookies(url).context("the visitor has a session")?,
+        client.cookies(url).context("the user has a session")?,
     );
     let head = format!(
         "{line} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"

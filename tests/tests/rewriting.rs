@@ -1,4 +1,4 @@
-//! Path and `Host` as the upstream sees them.
+//! Path and `Host` of the upstream's request.
 
 use anyhow::{Context as _, Result};
 use http::Method;
@@ -10,7 +10,7 @@ on_both_proxies!(
     hosts_are_rewritten
 );
 
-/// N-08: however a path is spelled, it takes the route that is for it, and the upstream gets the path that was judged.
+/// N-08: in every spelling, a path takes its own route, and the upstream gets the path that was checked.
 async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
@@ -54,7 +54,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
         ("/b;v=1/c;w%3bx", "/b;v=1/c;w%3Bx"),
         ("/b/c%3bw", "/b/c%3Bw"),
         ("/judged/x", "/judged/x"),
-        // A prefix is a prefix of the letters: both readings take the same route.
+        // A prefix is a prefix of the characters: both readings take the same route.
         ("/judged;x/y", "/judged;x/y"),
     ] {
         let answer = scene.dialer.get(&url, &app, target).await?;
@@ -64,7 +64,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
     Ok(())
 }
 
-/// N-09: no path begins with two slashes, whatever a rewrite makes of it.
+/// N-09: no path begins with two slashes, after any rewrite.
 async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
@@ -112,7 +112,7 @@ async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
         assert_eq!(upstream.take_one()?.target, seen, "{target}");
     }
 
-    // What is no dot segment before the rewriting must not become one by it.
+    // A segment that is no dot segment before the rewriting must not become one.
     for target in [
         "/loose../secret",
         "/loose..",
@@ -184,7 +184,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
         let seen = upstream.take_one()?;
         assert_eq!(seen.value("host")?, host, "{path}");
         assert_eq!(seen.target, path);
-        // With the public host in `Host` there is nothing to add.
+        // With the public host in `Host` no header is added.
         if path != "/preserve/x" {
             assert_eq!(seen.value("x-forwarded-host")?, public, "{path}");
         }
@@ -198,7 +198,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
     let seen = upstream.take_one()?;
     assert!(
         [public.as_str(), &upstream.authority()].contains(&seen.value("host")?),
-        "without the header the host is nobody's invention: {seen:?}"
+        "without the header the host is not invented: {seen:?}"
     );
     Ok(())
 }

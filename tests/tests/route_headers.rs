@@ -1,4 +1,4 @@
-//! Headers that a route's keys set, remove and rewrite, on the way there and on the way back.
+//! Headers that a route's keys set, remove and rewrite, in requests and in responses.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -84,7 +84,7 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
     let assertion = Assertion::verify(scene, seen.value("x-jwt")?, &keys, Parties::of_host(APP))?;
     assert_eq!(assertion.claims["email"], ALICE);
 
-    // Without the header that a template refers to, and with bytes that are no text.
+    // Without the header that a template refers to, and with bytes that are not UTF-8.
     alice.navigate(&url).await?.expect(200)?;
     assert_eq!(upstream.take_one()?.value("x-copy")?.trim_end(), "from");
     let mut headers = HeaderMap::new();
@@ -96,7 +96,7 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// All values of a header of an answer.
+/// Returns all values of a header of a response.
 fn values<'a>(answer: &'a Response, name: &str) -> Vec<&'a [u8]> {
     let values = answer.headers.get_all(name);
     values.iter().map(HeaderValue::as_bytes).collect()
@@ -199,7 +199,7 @@ async fn response_headers_of_the_file_replace_the_defaults(scene: &mut Scene) ->
     Ok(())
 }
 
-/// N-17: an answer that gets a cookie of ours is not for shared caches, whatever the upstream says of it.
+/// N-17: a response that gets a cookie of the proxy's is not for shared caches, independent of the upstream's headers.
 async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene
@@ -213,7 +213,7 @@ async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<
     );
     told.insert("cdn-cache-control", HeaderValue::from_static("max-age=600"));
     upstream.behave(Manner::AnswersWith(StatusCode::OK, told));
-    // A session that nobody can open is cleared: the plainest answer with a cookie.
+    // A session that cannot be opened is cleared: the simplest response with a cookie.
     let mut headers = HeaderMap::new();
     headers.insert("cookie", HeaderValue::from_static("__Host-_pomerium=old"));
     let mut client = scene.user_agent();

@@ -1,4 +1,4 @@
-//! Which route a request takes, and the routes that lead to no upstream.
+//! The route of a request, and the routes without an upstream.
 
 use anyhow::{Context as _, Result};
 use http::Method;
@@ -13,7 +13,7 @@ on_both_proxies!(
     redirects_and_fixed_answers_need_a_permit,
 );
 
-/// Routes with an upstream each, whose name is the route's.
+/// Routes with one upstream each, whose name is the route's.
 #[derive(Default)]
 struct Table {
     routes: Vec<Route>,
@@ -222,11 +222,11 @@ async fn redirects_and_fixed_answers_are_given(scene: &mut Scene) -> Result<()> 
 async fn redirects_and_fixed_answers_need_a_permit(scene: &mut Scene) -> Result<()> {
     let _proxy = scene.serve(&routes_without_upstream()).await?;
     let (private, closed) = (scene.url(APP, "/private")?, scene.url(APP, "/closed")?);
-    let mut nobody = scene.user_agent();
+    let mut anonymous = scene.user_agent();
     for url in [&private, &closed] {
-        nobody.fetch(url).await?.expect(401)?;
-        // A visitor is asked to sign in first.
-        nobody.way_to(&scene.provider.issuer(), url).await?;
+        anonymous.fetch(url).await?.expect(401)?;
+        // An anonymous user is asked to sign in first.
+        anonymous.way_to(&scene.provider.issuer(), url).await?;
     }
     let mut mallory = scene.user_agent();
     mallory.sign_in(&private, MALLORY).await?.1.expect(403)?;
@@ -238,7 +238,7 @@ async fn redirects_and_fixed_answers_need_a_permit(scene: &mut Scene) -> Result<
     let mut alice = scene.user_agent();
     let entered = alice.sign_in(&closed, ALICE).await?.1.expect(200)?;
     assert_eq!(entered.text(), "for alice");
-    // The provider knows her by now; a host that only a wildcard names has a session of its own.
+    // The provider has a session for alice; a host that only a wildcard names has a session of its own.
     let wild = scene.url(WILD, "/x?y")?;
     let (end, answer) = alice.follow(&wild).await?;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Signing in: who gets through, who is told what, and what a callback is good for.
+//! Signing in: the users who are admitted, the pages of the others, and the limits of a callback.
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -91,18 +91,20 @@ async fn anonymous_requests_get_a_sign_in_or_a_plain_refusal(scene: &mut Scene) 
         .serve(&[Route::new(APP, &upstream.address()).websockets()])
         .await?;
     let url = scene.url(APP, "/page?x=1")?;
-    let mut nobody = scene.user_agent();
+    let mut anonymous = scene.user_agent();
 
-    let provider = nobody.way_to(&scene.provider.issuer(), &url).await?;
+    let provider = anonymous.way_to(&scene.provider.issuer(), &url).await?;
     assert_is_provider(scene, &provider)?;
     let mut plain = HeaderMap::new();
     plain.insert(ACCEPT, HeaderValue::from_static("text/html"));
-    let old_browser = nobody.send(Method::GET, &url, plain, Bytes::new()).await?;
+    let old_browser = anonymous
+        .send(Method::GET, &url, plain, Bytes::new())
+        .await?;
     assert_leads_to_provider(scene, &old_browser)?;
 
-    assert_plain_refusal(&nobody.fetch(&url).await?)?;
-    assert_plain_refusal(&nobody.post_form(&url, &[("a", "b")]).await?)?;
-    let upgrade = nobody.upgrade(&url, None).await?.refused()?;
+    assert_plain_refusal(&anonymous.fetch(&url).await?)?;
+    assert_plain_refusal(&anonymous.post_form(&url, &[("a", "b")]).await?)?;
+    let upgrade = anonymous.upgrade(&url, None).await?.refused()?;
     assert_eq!(
         upgrade.status, 401,
         "a websocket is not redirected: {upgrade:?}"
@@ -127,7 +129,7 @@ fn assert_leads_to_provider(scene: &Scene, response: &Response) -> Result<()> {
     assert_is_provider(scene, &location)
 }
 
-/// The address of an authorization request.
+/// Returns the address of an authorization request.
 fn assert_is_provider(scene: &Scene, location: &Url) -> Result<()> {
     ensure!(
         location.as_str().starts_with(&scene.provider.issuer()),
@@ -171,7 +173,7 @@ fn assert_plain_refusal(response: &Response) -> Result<()> {
     Ok(())
 }
 
-/// A visitor who has filled in the provider's form and whom the provider has sent back to this address.
+/// A user who has filled in the provider's form and whom the provider has redirected to this address.
 async fn at_callback(scene: &Scene, account: &str) -> Result<(UserAgent, Url)> {
     let mut client = scene.user_agent();
     let (form, page) = client.follow(&scene.url(APP, "/")?).await?;
@@ -214,7 +216,7 @@ async fn a_callback_works_once(scene: &mut Scene) -> Result<()> {
         "the code is redeemed once"
     );
 
-    // Whoever copied the cookies as well has the provider's word against them.
+    // An attacker with the user's cookies fails because the code was used.
     let copied = before.clone().navigate(&callback).await?;
     assert!(
         !sets_a_session(&copied),
@@ -239,7 +241,7 @@ async fn a_callback_works_only_in_the_browser_that_began(scene: &mut Scene) -> R
         let answer = client.navigate(&callback).await?;
         assert!(
             !sets_a_session(&answer),
-            "somebody else's callback signs nobody in: {answer:?}"
+            "another user's callback signs the browser in: {answer:?}"
         );
         assert!(!answer.status.is_server_error(), "{answer:?}");
     }
@@ -313,7 +315,7 @@ async fn signing_in_works_over_http2(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The value of a quoted attribute in a piece of HTML.
+/// Returns the value of a quoted attribute in HTML.
 fn attribute<'a>(html: &'a str, name: &str) -> Option<&'a str> {
     html.split(&format!("{name}=\"")).nth(1)?.split('"').next()
 }

@@ -1,4 +1,4 @@
-//! One host on which everybody signs in, for all routes.
+//! One host on which all users sign in, for all routes.
 
 use anyhow::{Result, ensure};
 use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_proxies};
@@ -60,7 +60,7 @@ async fn another_browser_cannot_use_a_ticket(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    // Mallory is signed in there, and sends somebody the address with her ticket.
+    // Mallory is signed in there, and sends a user the address with her ticket.
     let mut mallory = scene.user_agent();
     mallory
         .sign_in(&scene.url(COCKPIT, "/")?, MALLORY)
@@ -76,7 +76,7 @@ async fn another_browser_cannot_use_a_ticket(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// Mallory begins under a port of her own, and sends alice on with what she got.
+/// Mallory begins under a port of her own, and sends alice the resulting address.
 async fn n_07_no_ticket_leaves_for_a_port_that_no_route_has(scene: &mut Scene) -> Result<()> {
     scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
     let upstream = Upstream::start("one").await?;

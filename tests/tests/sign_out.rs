@@ -1,12 +1,12 @@
-//! Signing out: in every copy of a session, at the provider, and when the provider says so.
+//! Signing out: in every copy of a session, at the provider, and by the provider.
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream, UserAgent,
-    on_both_proxies,
+    ALICE, APP, BOB, CONNECTIONS, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream,
+    UserAgent, on_both_proxies,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -20,9 +20,6 @@ on_both_proxies!(
     glewlwyd_ends_a_session,
     signing_out_works_without_the_provider,
 );
-
-/// How many connections are opened to meet every worker: that all of them are one worker's has a chance of 1 in 2^19.
-const CONNECTIONS: usize = 20;
 
 async fn signing_out_ends_every_copy_and_the_session_at_the_provider(
     scene: &mut Scene,
@@ -231,7 +228,7 @@ async fn signing_out_works_without_the_provider(scene: &mut Scene) -> Result<()>
     let mut copy = alice.clone();
     scene.provider.stop();
     let answer = post_sign_out(&mut alice, scene, APP).await?;
-    // A worker that has learnt about the provider sends the browser there, another one tells how it stands.
+    // A worker that knows the provider's metadata redirects the browser there, another one shows a page.
     ensure!(
         answer.status == 303 || answer.status == 200,
         "a sign-out without the provider: {answer:?}"
@@ -239,7 +236,7 @@ async fn signing_out_works_without_the_provider(scene: &mut Scene) -> Result<()>
     everywhere(&mut copy, &url, 401).await
 }
 
-/// Sends the form of the page that asks whether somebody means to sign out.
+/// Sends the form of the page that asks the user to confirm the sign-out.
 async fn post_sign_out(client: &mut UserAgent, scene: &Scene, host: &str) -> Result<Response> {
     let url = scene.url(host, "/.pomerium/sign_out")?;
     let page = client.navigate(&url).await?.expect(200)?;
@@ -247,7 +244,7 @@ async fn post_sign_out(client: &mut UserAgent, scene: &Scene, host: &str) -> Res
     client.post_form(&form.action, &form.borrowed()).await
 }
 
-/// Asks over many connections, so that every worker answers.
+/// Sends the request over many connections, so that every worker answers.
 async fn everywhere(client: &mut UserAgent, url: &Url, status: u16) -> Result<()> {
     for _ in 0..CONNECTIONS {
         client.fetch(url).await?.expect(status)?;
@@ -255,12 +252,12 @@ async fn everywhere(client: &mut UserAgent, url: &Url, status: u16) -> Result<()
     Ok(())
 }
 
-/// `sid` of the ID token with which somebody signs out at the provider.
+/// Returns the `sid` of the ID token with which a user signs out at the provider.
 fn provider_session(leave: &Url) -> Result<String> {
     let hint = leave
         .query_pairs()
         .find(|(name, _)| name == "id_token_hint");
-    let (_, token) = hint.context("the provider is told whose session it is")?;
+    let (_, token) = hint.context("the sign-out names the session")?;
     let payload = token.split('.').nth(1).context("a signed token")?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
     claims["sid"]

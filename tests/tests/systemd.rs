@@ -54,19 +54,19 @@ on_both_releases!(
 );
 
 const GUIDE: &str = include_str!("../../docs/guide.md");
-/// Longer than anything takes that is waited for.
+/// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
 /// The rule for sudo in the guide, and its file.
 const SUDO_RULE: &str = "%sudo ALL=(root) NOPASSWD: /usr/bin/cockpit-bridge --privileged";
 const SUDO_FILE: &str = "/etc/sudoers.d/cockpit";
-/// What the doctor checks of single sign-on, by asking Cockpit and by looking at the machine.
+/// The doctor's checks of single sign-on, by requests to Cockpit and by reading the machine's files.
 const SIGN_ON: &str = "cockpit-single-sign-on";
 const PROGRAM: &str = "cockpit-session-helper";
-/// The setup with a file whose secret is another.
+/// Runs the setup with a file that has another secret.
 const OTHER_SECRET: &str = "head -c 32 /dev/urandom | base64 > other-secret; chmod 600 other-secret; \
     sed 's,^cookie_secret_file:.*,cookie_secret_file: other-secret,' jetway.yaml > other.yaml; \
     jetway cockpit setup -c other.yaml";
-/// After a change of units. The first line forgives the many starts in a row.
+/// Restarts after a change of units. The first line resets the limit of starts in a row.
 const RESTART: &str = "systemctl daemon-reload; systemctl reset-failed; systemctl restart jetway-cockpit-session.socket; systemctl restart cockpit.service";
 /// Units that the setup starts for logins.
 const SESSIONS: &str = "jetway-cockpit-session@*";
@@ -75,13 +75,13 @@ const SESSIONS: &str = "jetway-cockpit-session@*";
 struct Server {
     machine: Machine,
     base: Url,
-    /// Where the operator works, on the server.
+    /// The operator's folder on the server.
     desk: PathBuf,
     _proxy: Proxy,
 }
 
 impl Server {
-    /// Before anything was set up.
+    /// Starts a server without any setup.
     async fn open(scene: &mut Scene, release: Release) -> Result<Self> {
         let machine = Machine::boot(release, scene.logs()).await?;
         make_accounts(&machine)?;
@@ -96,20 +96,20 @@ impl Server {
         })
     }
 
-    /// After the guide was followed.
+    /// Starts a server and follows the guide.
     async fn set_up(scene: &mut Scene, release: Release) -> Result<Self> {
         let server = Self::open(scene, release).await?;
         server.follow_the_guide().await?;
         Ok(server)
     }
 
-    /// What an operator types, where they work.
+    /// Runs an operator's command in the operator's folder.
     fn operate(&self, command: &str) -> Result<String> {
         self.machine
             .run(&format!("cd {}; {command}", self.desk.display()))
     }
 
-    /// Runs the commands of the guide in their order, up to the one that takes everything back.
+    /// Runs the commands of the guide in their order, up to the one that reverts the setup.
     async fn follow_the_guide(&self) -> Result<()> {
         for command in guide() {
             self.operate(command)
@@ -118,7 +118,7 @@ impl Server {
         self.machine.wait_for_cockpit().await
     }
 
-    /// Makes what was changed in units and files count.
+    /// Makes changes of units and files take effect.
     async fn restart(&self) -> Result<()> {
         self.machine
             .run(RESTART)
@@ -134,7 +134,7 @@ impl Server {
         Ok(())
     }
 
-    /// What `jetway doctor` finds there.
+    /// Runs `jetway doctor` there.
     fn doctor(&self) -> Result<Diagnosis> {
         let command = format!(
             "cd {}; jetway doctor --format json -c jetway.yaml",
@@ -143,7 +143,7 @@ impl Server {
         Diagnosis::read(&self.machine.try_to_run(&command)?)
     }
 
-    /// The sessions of a Unix user that logind knows.
+    /// Returns the sessions of a Unix user that logind lists.
     fn logind_sessions(&self, user: &str) -> Result<Vec<String>> {
         let list = self
             .machine
@@ -164,27 +164,27 @@ impl Server {
         .await
     }
 
-    /// Those that Cockpit began.
+    /// Returns those that Cockpit began.
     fn web_sessions(&self, user: &str) -> Result<Vec<String>> {
         let all = self.logind_sessions(user)?;
         let of_web = |id: &String| {
             let kind = self.machine.run(&format!(
                 "loginctl show-session {id} --property=Type --value"
             ));
-            // One that has ended meanwhile is none.
+            // A session that has ended in the meantime is not listed.
             kind.is_ok_and(|kind| kind.trim() == "web")
         };
         Ok(all.into_iter().filter(of_web).collect())
     }
 }
 
-/// Alice and bob: she may use sudo, and nobody needs a password.
+/// Creates alice and bob: she may use sudo, and neither needs a password.
 fn make_accounts(machine: &Machine) -> Result<()> {
     ensure!(
         GUIDE.contains(SUDO_RULE) && GUIDE.contains(SUDO_FILE),
         "the guide has the rule for sudo"
     );
-    // Numbers that no account of this machine has, because the harness ends what runs under its accounts.
+    // Numbers that no account of this machine has, because the harness kills the processes of its accounts.
     machine
         .run(&format!(
             "useradd --uid 54321 --create-home --shell /bin/bash --groups sudo alice\n\
@@ -194,20 +194,20 @@ fn make_accounts(machine: &Machine) -> Result<()> {
         .map(drop)
 }
 
-/// Puts the operator's file and what was built there.
+/// Installs the operator's file and the built programs there.
 fn install_file_and_programs(
     scene: &mut Scene,
     machine: &Machine,
     routes: &[Route],
 ) -> Result<PathBuf> {
-    // The proxy has its secrets in its environment; this file's are beside it.
+    // The proxy has its secrets in its environment; those of this file are in files.
     let placement = std::mem::replace(&mut scene.secrets.placement, Placement::Files);
     let written = scene.file(routes);
     scene.secrets.placement = placement;
     let (file, _) = written?;
     let desk = file.parent().context("the file is in a folder")?;
     machine.bring(desk)?;
-    // The machine has no authorities but that of the test's certificates.
+    // The machine trusts only the authority of the test's certificates.
     let known = Path::new("/etc/ssl/certs/ca-certificates.crt");
     machine.bring_as(scene.authority_file(), known)?;
     let built = desk.join("target/release/jetway-cockpit-session");
@@ -219,7 +219,7 @@ fn install_file_and_programs(
     Ok(desk.to_owned())
 }
 
-/// The commands of the guide for the proxy's and Cockpit's one machine: what is between the route and the way back.
+/// Returns the commands of the guide for the proxy and Cockpit on one machine: those between the route and the removal.
 fn guide() -> Vec<&'static str> {
     GUIDE
         .split("```sh\n")
@@ -243,7 +243,7 @@ async fn the_guide_leads_to_single_sign_on_with_backports(scene: &mut Scene) -> 
     the_guide_leads_to_single_sign_on(scene, Release::Trixie).await
 }
 
-/// In both browsers: an administrator in Chromium, and somebody with limited access in Firefox.
+/// In both browsers: an administrator in Chromium, and a user with limited access in Firefox.
 async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
     let people = [
@@ -270,7 +270,7 @@ async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) 
     Ok(())
 }
 
-/// Ended at the proxy, by systemd or by logind: session, websocket and bridge go together.
+/// Ended at the proxy, by systemd or by logind: session, websocket and bridge end together.
 async fn sessions_are_the_systems_and_end_with_either(
     scene: &mut Scene,
     release: Release,
@@ -351,7 +351,7 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     server.enter(&mut alice, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
-    // What was in the folder for temporary files is gone, and is not needed for this.
+    // The folder for temporary files is empty after a boot, and is not needed for this.
     let told = server.machine.run("sudo jetway cockpit setup --undo")?;
     ensure!(
         told.contains("removed   /etc/systemd/system/jetway-cockpit-session.socket"),
@@ -370,23 +370,23 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
         !server.machine.path("/run/jetway/session")?.exists(),
         "the socket is gone"
     );
-    // People with a password log in as before.
+    // Users with a password log in as before.
     server.machine.run("echo bob:Looking-Glass-1 | chpasswd")?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
     let mut bob = scene.user_agent();
-    let mut nobody = scene.user_agent();
+    let mut anonymous = scene.user_agent();
     let basic = "Basic Ym9iOkxvb2tpbmctR2xhc3MtMQ==";
     bob.try_to_log_in_to_cockpit(&cockpit, basic)
         .await?
         .expect(200)?;
-    nobody
+    anonymous
         .try_to_log_in_to_cockpit(&cockpit, "Bearer x.y.z")
         .await?
         .expect(401)?;
     Ok(())
 }
 
-/// Names, rights and contents of everything that the setup may touch, folders included.
+/// Returns names, rights and contents of all files that the setup may change, folders included.
 const FILES: &str = "find /etc/systemd /etc/cockpit /etc/jetway 2>/dev/null | sort | while read -r file; do \
     stat -c '%n %A %U %G' \"$file\"; [ -d \"$file\" ] || sha256sum <\"$file\"; done";
 
@@ -450,7 +450,7 @@ async fn false_assertions_and_accounts_are_refused(
             server.machine.journal(SESSIONS)?
         );
     }
-    // A refusal is no failure of the machine.
+    // A refusal is not a failure of the machine.
     server.machine.run("systemctl is-system-running")?;
     let journal = server.machine.journal(SESSIONS)?;
     ensure!(!journal.contains("Failed with result"), "{journal}");
@@ -507,7 +507,7 @@ struct Fault {
 
 fn faults(release: Release) -> [Fault; 6] {
     let no_program: &[&str] = match release {
-        // Its Cockpit takes the silence for a refusal.
+        // Its Cockpit treats the silence as a refusal.
         Release::Bookworm => &[PROGRAM],
         Release::Trixie => &[SIGN_ON, PROGRAM],
     };
@@ -522,13 +522,16 @@ fn faults(release: Release) -> [Fault; 6] {
             what: "another cookie secret",
             lines: OTHER_SECRET,
             checks: &[PROGRAM],
-            words: &["is not the one that Jetway signs with"],
+            words: &["is not Jetway's signing key"],
         },
         Fault {
             what: "a key that is none",
             lines: "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
             checks: &[SIGN_ON, PROGRAM],
-            words: &["cannot do so", "journalctl"],
+            words: &[
+                "the program that verifies assertions for Cockpit fails",
+                "journalctl",
+            ],
         },
         Fault {
             what: "another host",
@@ -540,13 +543,16 @@ fn faults(release: Release) -> [Fault; 6] {
             what: "no program",
             lines: "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
             checks: no_program,
-            words: &["the program is not there", "install -D"],
+            words: &["the program does not exist", "install -D"],
         },
         Fault {
-            what: "a program in a folder of everybody's, by a drop-in file",
+            what: "a program in a world-writable folder, by a drop-in file",
             lines: OPEN_FOLDER,
             checks: &[PROGRAM],
-            words: &["others than root can change /srv/open", "/srv/open/session"],
+            words: &[
+                "users other than root can change /srv/open",
+                "/srv/open/session",
+            ],
         },
     ]
 }
@@ -576,8 +582,8 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
     server.follow_the_guide().await?;
     let good = [
         "the unit is active",
-        "for the group",
-        "the pinned key is the one",
+        "only the group",
+        "the pinned key is Jetway's signing key",
     ];
     expect("all is well", &[], &good)?;
     server.machine.run("cp -a /etc /etc.good")?;
@@ -594,7 +600,7 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
         expect("all is well again", &[], &good)?;
     }
     if release == Release::Bookworm {
-        // Newer ones start it whenever somebody comes.
+        // Newer releases start it at the first connection.
         server
             .machine
             .run("systemctl stop jetway-cockpit-session.socket")?;

@@ -1,4 +1,4 @@
-//! Upstreams that do not answer, or do not come to an end.
+//! Upstreams that do not answer, or do not finish.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jetway_tests::{APP, Manner, Route, Scene, Upstream, on_both_proxies, within}
 
 on_both_proxies!(a_silent_upstream_is_not_waited_for);
 
-/// Far longer than any limit here, and shorter than the ones that hold when none is written.
+/// Longer than any limit here, and shorter than the default limits.
 const OUTER: Duration = Duration::from_secs(20);
 
 async fn a_silent_upstream_is_not_waited_for(scene: &mut Scene) -> Result<()> {
@@ -34,7 +34,7 @@ async fn a_silent_upstream_is_not_waited_for(scene: &mut Scene) -> Result<()> {
             .key("timeout: 0s\nidle_timeout: 500ms"),
         Route::new(APP, &answers.address()).public(),
     ];
-    // The variable wins over the key of the same name.
+    // The variable overrides the key of the same name.
     scene.keys = "default_upstream_timeout: 1h".to_owned();
     scene
         .variables

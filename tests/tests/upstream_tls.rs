@@ -7,23 +7,23 @@ use jetway_tests::{
 
 on_both_proxies!(upstreams_are_verified_by_their_certificates);
 
-/// What the scenario's routes differ in.
+/// The differences between the scenario's routes.
 struct Case<'a> {
     path: &'a str,
     to: String,
     keys: String,
-    /// Whether the proxy may talk to this upstream.
+    /// Whether the proxy may connect to this upstream.
     passes: bool,
 }
 
 /// Upstreams that speak TLS.
 struct TlsUpstreams {
     good: Upstream,
-    /// Its certificate has another name than its address.
+    /// An upstream whose certificate has another name than its address.
     named: Upstream,
-    /// Its certificate is of another authority.
+    /// An upstream whose certificate is from another authority.
     foreign: Upstream,
-    /// It asks for a client certificate.
+    /// An upstream that asks for a client certificate.
     strict: Upstream,
 }
 

@@ -1,4 +1,4 @@
-//! Websockets: what goes in comes out, in both directions at once.
+//! Websockets: all messages arrive unchanged, in both directions at once.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const SIZES: [usize; 15] = [
     0, 1, 2, 124, 125, 126, 127, 1000, 4095, 4096, 16383, 16384, 65535, 65536, 65537,
 ];
 
-/// How much is sent each way.
+/// Bytes that are sent each way.
 const TOTAL: usize = 1 << 20;
 
 async fn open(scene: &Scene, upstream: &Upstream) -> Result<(jetway_tests::Proxy, Channel)> {
@@ -40,7 +40,7 @@ async fn open(scene: &Scene, upstream: &Upstream) -> Result<(jetway_tests::Proxy
 }
 
 /// Messages of all sizes in turn, every fourth in three fragments, until the total is reached. Their bytes count up, so
-/// that a lost, doubled or moved byte shows.
+/// that a lost, doubled or moved byte is detected.
 fn messages() -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     let mut sent = 0;

@@ -56,6 +56,7 @@ use crate::http::page::Theme;
 use crate::http::path::without_parameters;
 use crate::http::reply::{Audience, Extras, Reply, plain, refuse};
 use crate::http::request::{Parsed, Request};
+use crate::http::request_line::FORWARDED_METHODS;
 use crate::http::websocket;
 use crate::oidc::call::ProviderReply;
 use crate::oidc::claims::Claims;
@@ -79,9 +80,6 @@ use program::BearerTokens;
 use refresh::Due;
 use routes::{HTTPS, KnownOrigin, RouteIndex};
 use upgrade::refused_upgrade;
-
-/// `Allow` of a request whose method is never forwarded (RFC 9110 section 10.2.1): upstreams may take fewer of these.
-const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// A configuration at work: one per module instance.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ impl Secret {
         Self(bytes)
     }
 
-    /// The bytes themselves, for the one place that uses them.
+    /// Returns the bytes, for the one place that uses them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether there are no bytes.
+    /// Returns whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -20,7 +20,7 @@
 //! | `jti` | random; a token is accepted once |
 //! | `sid` | the session at the proxy; not used here |
 //! | `session_exp` | Unix seconds; the Cockpit session ends then |
-//! | `rhost` | may be missing; the visitor's IP address, for PAM |
+//! | `rhost` | may be missing; the client's IP address, for PAM |
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

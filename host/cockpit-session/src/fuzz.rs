@@ -78,7 +78,7 @@ fn cockpit_keys() {
 }
 
 #[test]
-fn cockpit_settings() {
+fn cockpit_settings_do_not_panic() {
     jetway_fuzz_driver::run("cockpit_settings", |bytes| {
         let text = String::from_utf8_lossy(bytes);
         let _ = Settings::parse(Path::new("/etc/x"), &text);

@@ -18,41 +18,41 @@ pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
 pub const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A file that was read, or could not be.
-pub struct Noted {
+pub struct ReadFile {
     /// Its path, as it was given.
     pub path: PathBuf,
-    /// What it contained.
-    pub content: Content,
+    /// The digest of its content.
+    pub digest: Digest,
 }
 
 /// The SHA-256 of a file's content; `None` for one that cannot be read.
-pub type Content = Option<[u8; 32]>;
+pub type Digest = Option<[u8; 32]>;
 
-/// Returns the [`Content`] of these bytes.
+/// Returns the digest of these bytes.
 #[must_use]
-pub fn content(bytes: &[u8]) -> Content {
+pub fn compute_digest(bytes: &[u8]) -> Digest {
     Some(Sha256::digest(bytes).into())
 }
 
 thread_local! {
-    /// The files that were read on this thread while [`noting`] runs.
-    static READ: RefCell<Option<Vec<Noted>>> = const { RefCell::new(None) };
+    /// The files that were read on this thread while [`record_reads`] runs.
+    static READ: RefCell<Option<Vec<ReadFile>>> = const { RefCell::new(None) };
 }
 
 /// Runs `work` and returns the files that it read on this thread with its result. So no list of a configuration's files has
 /// to be kept, which could be incomplete.
-pub fn noting<T>(work: impl FnOnce() -> T) -> (T, Vec<Noted>) {
+pub fn record_reads<T>(work: impl FnOnce() -> T) -> (T, Vec<ReadFile>) {
     READ.set(Some(Vec::new()));
     let result = work();
     (result, READ.take().unwrap_or_default())
 }
 
-fn note(path: &Path, bytes: Option<&[u8]>) {
+fn record_read(path: &Path, bytes: Option<&[u8]>) {
     READ.with_borrow_mut(|read| {
         if let Some(read) = read {
-            read.push(Noted {
+            read.push(ReadFile {
                 path: path.to_owned(),
-                content: bytes.and_then(content),
+                digest: bytes.and_then(compute_digest),
             });
         }
     });
@@ -69,7 +69,7 @@ pub struct Unreadable(String);
 /// A file that is missing, unreadable or larger.
 pub fn read(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let read = read_limited(what, path, limit);
-    note(path, read.as_deref().ok());
+    record_read(path, read.as_deref().ok());
     read
 }
 
@@ -79,33 +79,33 @@ fn read_limited(what: &str, path: &Path, limit: u64) -> Result<Vec<u8>, Unreadab
     let read = File::open(path)
         .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
     match read {
-        Err(error) => Err(Unreadable(refusal(what, path, &error))),
+        Err(error) => Err(Unreadable(explain_error(what, path, &error))),
         Ok(length) if u64::try_from(length).is_ok_and(|length| length > limit) => {
             let name = path.display();
             Err(Unreadable(format!(
                 "the {what} `{name}` is larger than {}",
-                size(limit)
+                format_size(limit)
             )))
         }
         Ok(_) => Ok(bytes),
     }
 }
 
-fn refusal(what: &str, path: &Path, error: &std::io::Error) -> String {
+fn explain_error(what: &str, path: &Path, error: &std::io::Error) -> String {
     let name = path.display();
     match error.kind() {
-        ErrorKind::NotFound => format!("there is no {what} `{name}`{}", tried(path)),
+        ErrorKind::NotFound => format!("there is no {what} `{name}`{}", describe_absolute(path)),
         ErrorKind::PermissionDenied => format!(
             "the {what} `{name}` cannot be read by this user{}",
-            tried(path)
+            describe_absolute(path)
         ),
         ErrorKind::IsADirectory => format!("the {what} `{name}` is a folder"),
         _ => format!("cannot read the {what} `{name}`: {error}"),
     }
 }
 
-/// Paths are relative to the working directory, as in Pomerium, so that the absolute path helps to find the mistake.
-fn tried(path: &Path) -> String {
+/// Returns where a relative path was looked for. Paths are relative to the working directory, as in Pomerium, so that the absolute path helps to find the mistake.
+fn describe_absolute(path: &Path) -> String {
     if path.is_absolute() {
         return String::new();
     }
@@ -115,7 +115,7 @@ fn tried(path: &Path) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+fn format_size(bytes: u64) -> String {
     const KIB: u64 = 1024;
     const MIB: u64 = 1024 * KIB;
     if bytes >= MIB && bytes.is_multiple_of(MIB) {
@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        assert_eq!(size(10 * 1024 * 1024), "10 MiB");
-        assert_eq!(size(64 * 1024), "64 KiB");
-        assert_eq!(size(1025), "1025 bytes");
+        assert_eq!(format_size(10 * 1024 * 1024), "10 MiB");
+        assert_eq!(format_size(64 * 1024), "64 KiB");
+        assert_eq!(format_size(1025), "1025 bytes");
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
     let loaded = config::load_and_warn(&args.config)?;
     let listener = &loaded.config.listener;
     let certificates = Certificates::read(listener)?;
-    let addresses = serve::addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
+    let addresses = serve::parse_addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
     Ok(Settings {
         config: loaded.config,
         file: loaded.file,

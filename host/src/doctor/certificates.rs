@@ -57,12 +57,12 @@ pub(super) fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
 
 impl ServedCertificate {
     fn read(certificate: &ServerCertificate) -> anyhow::Result<Self> {
-        let chain = tls::chain(&certificate.certificate)?;
+        let chain = tls::read_chain(&certificate.certificate)?;
         let leaf = chain.first().context("the chain is empty")?;
         let parsed = Certificate::from_der(leaf)?;
         let validity = parsed.tbs_certificate().validity();
         Ok(Self {
-            name: tls::called(&certificate.certificate),
+            name: tls::describe_source(&certificate.certificate),
             not_before: validity.not_before.to_unix_duration().as_secs(),
             not_after: validity.not_after.to_unix_duration().as_secs(),
             chain,

@@ -36,7 +36,7 @@ pub(super) enum Answering {
 /// Checks each listening address.
 pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
     let listener = &subject.config.listener;
-    let addresses = match serve::addresses(&listener.address) {
+    let addresses = match serve::parse_addresses(&listener.address) {
         Ok(addresses) => addresses,
         Err(error) => {
             return vec![

@@ -42,7 +42,9 @@ impl Gate {
         let kept = recent_sign_ins.len().saturating_sub(MOST);
         let plaintext = serde_json::to_vec(recent_sign_ins.get(kept..)?).ok()?;
         let sealer = self.sealer.as_ref()?;
-        let sealed = sealer.seal(Purpose::Bounces, host, &plaintext, env).ok()?;
+        let sealed = sealer
+            .seal(Purpose::LoginCount, host, &plaintext, env)
+            .ok()?;
         Some(cookie::set(self.cookies.login_loop(), &sealed, WINDOW))
     }
 
@@ -54,7 +56,7 @@ impl Gate {
             .as_ref()
             .zip(own.login_loop)
             .and_then(|(sealer, sealed)| {
-                sealer.open(Purpose::Bounces, &request.authority.host, sealed)
+                sealer.open(Purpose::LoginCount, &request.authority.host, sealed)
             });
         let recent_sign_ins: Vec<Timestamp> = opened
             .and_then(|opened| serde_json::from_slice(&opened.plaintext).ok())

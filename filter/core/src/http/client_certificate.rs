@@ -1,4 +1,4 @@
-//! The certificate that a client has shown, as bodies tell it.
+//! The certificate that a client has presented, as the proxy states it in a header.
 
 mod element;
 mod x509;
@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use crate::store::slot_cache::SlotCache;
 
-/// Longest header that is looked at. A certificate with a large RSA key and many names stays below a third of it; bodies
-/// accept no more than this for all headers together.
+/// Longest header that is read. A certificate with a large RSA key and many names stays below a third of it; proxies accept no
+/// more than this for all headers together.
 const MAX_HEADER: usize = 48 * 1024;
 /// How many certificates one module instance remembers: clients send the same one with every request of a connection.
 const REMEMBERED: usize = 64;
@@ -16,18 +16,18 @@ const REMEMBERED: usize = 64;
 /// What the proxy knows of the client's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientCertificate<'a> {
-    /// No authority is configured, so none is asked for.
+    /// No authority is configured, so that clients are not asked for a certificate.
     #[default]
     NotAsked,
-    /// Asked for, and none was shown.
+    /// The client was asked for a certificate and has presented none.
     Missing,
-    /// Shown, and not signed by the configured authority, or otherwise invalid.
+    /// The certificate is not signed by the configured authority, or otherwise invalid.
     Invalid,
-    /// Shown and valid.
+    /// The certificate is valid.
     Valid(&'a Certificate),
 }
 
-/// A client's certificate, as far as policies ask.
+/// The parts of a client certificate that policies and upstreams use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// SHA-256 of the DER form, 64 lower-case hexadecimal digits.
@@ -36,27 +36,27 @@ pub struct Certificate {
     pub spki_hash: String,
     /// DNS names among the subject alternative names.
     pub san_dns: Vec<String>,
-    /// Addresses among the subject alternative names.
+    /// Email addresses among the subject alternative names.
     pub san_email: Vec<String>,
     /// URIs among the subject alternative names.
     pub san_uri: Vec<String>,
 }
 
-/// What a request says of its client's certificate.
+/// What a request states about its client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// No authority is configured.
     NotAsked,
-    /// None.
+    /// The client has presented none.
     Missing,
-    /// One that cannot be read.
+    /// The certificate cannot be read.
     Invalid,
-    /// A valid one.
+    /// The certificate is valid.
     Valid(Rc<Certificate>),
 }
 
 impl Shown {
-    /// As policies see it.
+    /// Returns the fact that policies evaluate.
     pub(crate) fn as_fact(&self) -> ClientCertificate<'_> {
         match self {
             Self::NotAsked => ClientCertificate::NotAsked,
@@ -68,16 +68,14 @@ impl Shown {
 }
 
 impl Certificate {
-    /// Reads one certificate in PEM; `None` when it is not exactly one, or not in form. Whether it is valid is not looked at.
+    /// Reads one certificate in PEM; `None` for none, several or a malformed one. It does not check that the certificate is valid.
     #[must_use]
     pub fn read(pem: &str) -> Option<Self> {
         x509::read(pem)
     }
 }
 
-/// Reads certificates, remembering those it has read.
-///
-/// A table with one place per slot needs no bookkeeping and cannot grow.
+/// Reads certificates and remembers them.
 #[derive(Debug)]
 pub(crate) struct CertificateReader {
     asked: bool,
@@ -88,7 +86,7 @@ pub(crate) struct CertificateReader {
 type ReadCertificate = (Box<[u8]>, Option<Rc<Certificate>>);
 
 impl CertificateReader {
-    /// `asked` is whether the proxy asks clients for certificates.
+    /// Creates a reader; `asked` is whether the proxy asks clients for certificates.
     pub(crate) fn new(asked: bool) -> Self {
         Self {
             asked,
@@ -96,7 +94,7 @@ impl CertificateReader {
         }
     }
 
-    /// What the value of [`crate::contract::CLIENT_CERTIFICATE_HEADER`] says.
+    /// Reads the value of [`crate::contract::CLIENT_CERTIFICATE_HEADER`].
     pub(crate) fn read(&self, header: Option<&[u8]>) -> Shown {
         if !self.asked {
             return Shown::NotAsked;
@@ -111,7 +109,7 @@ impl CertificateReader {
             (**known == *header).then(|| certificate.clone())
         });
         let certificate = known.unwrap_or_else(|| {
-            let certificate = element::certificate(header)
+            let certificate = element::read_pem(header)
                 .and_then(|pem| x509::read(&pem))
                 .map(Rc::new);
             let entry = (Box::from(header), certificate.clone());

@@ -1,4 +1,4 @@
-//! A request as the core sees it: read once from the headers, by bytes.
+//! A request, read from its headers in one pass.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -8,9 +8,10 @@ use crate::http::cookie::{CookieNames, OwnCookies};
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
+use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
 
-/// The headers of a request as proxy-wasm gives them, pseudo headers (`:method`, `:path`, `:authority`) among them.
+/// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
@@ -19,7 +20,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Names are in lower case; values may be any bytes.
+    /// Creates a request. Names are in lower case; values may be any bytes.
     #[must_use]
     pub const fn new(headers: &'a [(String, Vec<u8>)]) -> Self {
         Self {
@@ -29,14 +30,14 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same request with its body, which was read because [`crate::gate::step::Step::ReadBody`] asked for it.
+    /// Adds the HTTP body, which [`crate::gate::step::Step::ReadBody`] has requested.
     #[must_use]
     pub const fn body(mut self, body: &'a [u8]) -> Self {
         self.body = Some(body);
         self
     }
 
-    /// The same request with the address that the proxy trusts to be the client's. Most requests do without, see
+    /// Adds the client's address as the proxy determined it. Most requests do not need it, see
     /// [`crate::gate::Gate::asks_for_address`].
     #[must_use]
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
@@ -44,7 +45,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &'a [(String, Vec<u8>)] {
         self.headers
@@ -52,7 +53,7 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// What single headers tell about the client, whatever else is wrong with the request.
+    /// Returns what single headers state about the client, even of a malformed request.
     pub(crate) fn client(&self) -> Client<'a> {
         Client {
             accept: self.first("accept"),
@@ -60,7 +61,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The request id.
+    /// Returns the request id.
     pub(crate) fn id(&self) -> Option<&'a str> {
         self.first("x-request-id").and_then(readable_id)
     }
@@ -71,29 +72,19 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Scheme-less address of a request: `Host` or `:authority`.
+/// The host and port of a request, from `Host` or `:authority`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority<'a> {
-    /// Host in lower case.
+    /// The host in lower case.
     pub(crate) host: Cow<'a, str>,
-    /// The port, when one was written.
+    /// The port, if there is one.
     pub(crate) port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
     /// Reads `host` or `host:port`.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        const LONGEST: usize = 255 + 6;
-        let text = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| text.len() <= LONGEST)?;
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(read_port(port)?)),
-            _ => (text, None),
-        };
-        if !is_host(host) {
-            return None;
-        }
+        let (host, port) = split_authority(bytes)?;
         let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
         let host = if upper {
             Cow::Owned(host.to_ascii_lowercase())
@@ -103,14 +94,14 @@ impl<'a> Authority<'a> {
         Some(Self { host, port })
     }
 
-    /// `https://host[:port]`.
+    /// Returns `https://host[:port]`.
     pub(crate) fn origin(&self) -> String {
         format!("https://{self}")
     }
 }
 
 impl std::fmt::Display for Authority<'_> {
-    /// `host[:port]`, the port only when it is not that of `https`.
+    /// Writes `host[:port]`, the port only when it is not that of `https`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.port {
             Some(port) if port != 443 => write!(f, "{}:{port}", self.host),
@@ -119,43 +110,24 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
-/// An IPv6 address in brackets, or a host name: nothing else reaches a redirect or a log.
-///
-/// A name that ends with a dot is the same name to DNS and to some upstreams, and another to the routes: nobody needs it.
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !host.is_empty() && !host.ends_with('.') && host.bytes().all(fit)
-}
-
-fn read_port(text: &str) -> Option<u16> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
-}
-
-/// What one pass over the headers found.
+/// A request that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {
     pub(crate) headers: &'a [(String, Vec<u8>)],
     pub(crate) method: &'a str,
     pub(crate) authority: Authority<'a>,
-    /// Canonical path with its query.
+    /// The canonical path with its query.
     pub(crate) target: Cow<'a, str>,
-    /// Whether the path that arrived was another spelling of `target`.
+    /// Whether the path that the client sent was another spelling of `target`.
     pub(crate) rewritten: bool,
-    /// Kind of visitor.
+    /// The kind of client.
     pub(crate) client: Client<'a>,
     pub(crate) upgrade: Option<&'a [u8]>,
     /// The `Sec-WebSocket-Version` header; empty when there are several.
     pub(crate) websocket_version: Option<&'a [u8]>,
     /// The `Sec-WebSocket-Key` header; empty when there are several.
     pub(crate) websocket_key: Option<&'a [u8]>,
-    /// Whether it has a body, or says that it has.
+    /// Whether the request has a body, or states that it has one.
     pub(crate) has_body: bool,
     pub(crate) origin: Option<&'a [u8]>,
     /// The lines of `X-Forwarded-For`, to which the proxy has appended the address of its peer.
@@ -165,22 +137,22 @@ pub(crate) struct Parsed<'a> {
     pub(crate) request_id: Option<&'a str>,
     /// A CORS preflight (Fetch standard).
     pub(crate) preflight: bool,
-    /// The client's address, when it was asked for.
+    /// The client's address, if it was requested.
     pub(crate) source: Option<IpAddr>,
-    /// What the body tells about the client's certificate; empty when it tells more than one thing.
+    /// The header with the client's certificate; empty when there are several.
     pub(crate) certificate: Option<&'a [u8]>,
     /// The `Authorization` header; empty when there are several.
     pub(crate) authorization: Option<&'a [u8]>,
     /// The `X-Pomerium-Authorization` header; empty when there are several.
     pub(crate) pomerium_authorization: Option<&'a [u8]>,
-    /// The whole body, once it was asked for.
+    /// The whole HTTP body, once it was requested.
     pub(crate) body: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
-    /// A header among them is only for proxies to make: it is removed.
+    /// Whether a header has to be removed because only proxies may write it.
     pub(crate) spoofed: bool,
 }
 
-/// What the headers say about the kind of client.
+/// What the headers state about the kind of client.
 #[derive(Debug, Default)]
 pub(crate) struct Client<'a> {
     accept: Option<&'a [u8]>,
@@ -204,19 +176,19 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether an error is best told as a page.
+    /// Returns whether the client accepts an HTML page.
     pub(crate) fn wants_html(&self) -> bool {
         self.accept
             .is_some_and(|accept| contains(accept, b"text/html"))
     }
 
-    /// Whether the client asks for JSON by name.
+    /// Returns whether the client accepts JSON explicitly.
     pub(crate) fn wants_json(&self) -> bool {
         self.accept
             .is_some_and(|accept| contains(accept, b"application/json"))
     }
 
-    /// Whether this may be a person who opened an address: only then a redirect to the provider helps.
+    /// Returns whether a user may have opened the address in a browser: only then a redirect to the provider helps.
     fn navigates(&self) -> bool {
         let document = self.fetch_dest.is_none_or(|dest| dest == b"document");
         let by_mode = match self.fetch_mode {
@@ -226,12 +198,12 @@ impl<'a> Client<'a> {
         by_mode && !self.requested_with && !self.prefetch
     }
 
-    /// Whether this is a browser that opens a page: only they send `Sec-Fetch-Mode` (Fetch Metadata).
+    /// Returns whether a browser opens a page: only browsers send `Sec-Fetch-Mode` (Fetch Metadata).
     pub(crate) fn is_browser(&self) -> bool {
         self.fetch_mode == Some(b"navigate")
     }
 
-    /// Whether a browser says that another site caused the request.
+    /// Returns whether a page of the same origin caused the request, if the browser states it.
     pub(crate) fn is_same_site(&self) -> Option<bool> {
         self.fetch_site.map(|site| site == b"same-origin")
     }
@@ -280,22 +252,22 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// The path without its query.
+    /// Returns the path without its query.
     pub(crate) fn path(&self) -> &str {
         split_query(&self.target).0
     }
 
-    /// The path without its query, percent-decoded: what policies compare.
+    /// Returns the percent-decoded path without its query, which policies compare.
     pub(crate) fn decoded_path(&self) -> Cow<'_, str> {
         decode(self.path())
     }
 
-    /// The query.
+    /// Returns the query.
     pub(crate) fn query(&self) -> &str {
         split_query(&self.target).1.unwrap_or_default()
     }
 
-    /// Our cookies.
+    /// Reads the proxy's own cookies.
     pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
         let mut own = OwnCookies::default();
         for header in &self.cookies {
@@ -304,12 +276,12 @@ impl<'a> Parsed<'a> {
         own
     }
 
-    /// The values of all `Cookie` headers.
+    /// Returns the values of all `Cookie` headers.
     pub(crate) fn cookies(&self) -> &[&'a [u8]] {
         &self.cookies
     }
 
-    /// Whether a redirect to the provider would be followed by a person's browser, and lose nothing.
+    /// Returns whether a browser would follow a redirect to the provider and nothing of the request would be lost.
     pub(crate) fn is_navigation(&self) -> bool {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
     }
@@ -389,7 +361,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Keeps the value of a header that has to stand alone; several are as good as an empty one.
+/// Keeps the value of a header that has to be the only one of its name; several count as an empty one.
 fn set_only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
     *slot = Some(if slot.is_none() { value } else { b"" });
 }
@@ -406,23 +378,15 @@ fn set_once<'a>(
     }
 }
 
-/// Methods are case-sensitive tokens. `TRACE` echoes headers, `CONNECT` asks for a tunnel: neither is for an upstream.
 fn read_method(method: Option<&[u8]>) -> Result<&str, Refusal> {
-    const LONGEST: usize = 32;
     let method = method
         .and_then(|method| std::str::from_utf8(method).ok())
         .unwrap_or_default();
-    let token = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-    if method.is_empty() || method.len() > LONGEST || !method.bytes().all(token) {
-        return Err(Refusal::BadRequest(BadRequest::Method));
-    }
-    if matches!(method, "TRACE" | "TRACK" | "CONNECT") {
-        return Err(Refusal::MethodNotAllowed);
-    }
+    check_method(method)?;
     Ok(method)
 }
 
-/// A request id that is fit for a page and a log.
+/// Returns a request id that can be written to a page and a log.
 fn readable_id(value: &[u8]) -> Option<&str> {
     let fit = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     std::str::from_utf8(value)
@@ -547,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn only_people_navigate() {
+    fn only_browsers_navigate() {
         let navigates = |extra: &[(&str, &[u8])]| {
             let headers = headers(extra);
             read(&headers).unwrap().is_navigation()

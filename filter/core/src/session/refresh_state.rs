@@ -1,4 +1,4 @@
-//! How a session stands in this process: what its refreshes made of it, as all workers share it.
+//! The state of session refreshes in the shared data: which refreshes are running, and their outcomes.
 
 use std::rc::Rc;
 
@@ -9,8 +9,8 @@ use crate::store::slot_cache::SlotCache;
 use crate::store::{ExpiringTable, entry_name, version_in};
 use crate::time::Timestamp;
 
-/// The refresh_cache of a process, by the sessions' names. A refreshed session takes one to five KB, so that this is room for
-/// about a thousand whose browsers have not come back for them; who comes later signs in again.
+/// The refresh states of a process, by session id. A refreshed session takes one to five KB, so that there is room for about a
+/// thousand that no browser has picked up yet. A browser that returns after its state was dropped signs in again.
 pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
     kind: "refreshes",
     count: 64,
@@ -21,10 +21,11 @@ pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
 /// matters only when whoever refreshes has died.
 pub(crate) const LOCK: u64 = 45;
 
-/// Sealed for the deployment, not for one of its hosts: a host seals what it takes from here for itself.
+/// Shared sessions are sealed without a host: they are for all hosts of the deployment, and sealed again for one of them.
 const EVERY_HOST: &str = "";
 
-/// How many refresh_cache one instance remembers. Looking into a shelf copies all of it, which is not for every request.
+/// How many refresh states one module instance remembers. A lookup in the table copies a whole shard, which would be too slow for
+/// every request.
 const REMEMBERED: usize = 512;
 
 /// An entry as it lies on the shelf.
@@ -94,7 +95,7 @@ impl RefreshEntry {
     }
 }
 
-/// A session, sealed for all workers and hosts.
+/// Seals a session for all workers and hosts.
 pub(crate) fn seal_for_all(
     session: &Session,
     sealer: &Sealer,
@@ -105,14 +106,14 @@ pub(crate) fn seal_for_all(
     sealed.ok()
 }
 
-/// How a session stands.
+/// The refresh state of one session.
 #[derive(Debug, Default)]
 pub(crate) struct RefreshState {
     /// Until then nobody else may begin a refresh.
     pub(crate) busy_until: Timestamp,
-    /// The newest session of this name.
+    /// The newest session with this id.
     pub(crate) newest: Option<Rc<Session>>,
-    /// The session is over, with all generations up to this.
+    /// The last generation of the session if it has ended.
     pub(crate) ended: Option<u32>,
 }
 

@@ -167,9 +167,9 @@ fn a_shell_that_hangs_is_not_waited_for() -> Result<()> {
 
 #[test]
 fn root_is_refused_unless_the_configuration_allows_it() -> Result<()> {
-    let nobody = "disallowed_users_file = /nonexistent";
-    refusal_of(&Place::with(nobody)?, "root", "root may not be used")?;
-    let place = Place::with(&format!("{nobody}\nallow_root = true"))?;
+    let no_list = "disallowed_users_file = /nonexistent";
+    refusal_of(&Place::with(no_list)?, "root", "root may not be used")?;
+    let place = Place::with(&format!("{no_list}\nallow_root = true"))?;
     let (_login, report) = session_of(&place, "root")?;
     assert_eq!(report["uids"], json!([0, 0, 0]));
     Ok(())

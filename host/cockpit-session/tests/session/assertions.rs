@@ -10,13 +10,7 @@ use crate::{Login, Place};
 
 fn refused(place: &Place, token: &str, reason: &str) -> Result<()> {
     let login = Login::begin(place, token)?;
-    let ending = login.refused("authentication-failed", "not valid here")?;
-    assert!(
-        ending.log.contains(reason),
-        "not `{reason}`: {}",
-        ending.log
-    );
-    Ok(())
+    login.refused_because("authentication-failed", "not valid for this server", reason)
 }
 
 #[test]
@@ -119,7 +113,7 @@ fn answers_that_are_none_end_the_login() -> Result<()> {
     let answer = |fields: Value, reason: &str| -> Result<()> {
         let mut login = Login::connect(&place, place.session.command(), "")?;
         login.answer(&fields)?;
-        let ending = login.refused("protocol-error", "did not say who")?;
+        let ending = login.refused("protocol-error", "did not send the sign-in")?;
         assert!(ending.log.contains(reason), "{}", ending.log);
         Ok(())
     };
@@ -144,7 +138,7 @@ fn answers_that_are_none_end_the_login() -> Result<()> {
         let mut login = Login::connect(&place, place.session.command(), "")?;
         login.receive()?;
         login.send(bytes)?;
-        let ending = login.refused("protocol-error", "did not say who")?;
+        let ending = login.refused("protocol-error", "did not send the sign-in")?;
         assert!(ending.log.contains(reason), "{}", ending.log);
     }
     Ok(())

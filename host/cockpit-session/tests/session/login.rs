@@ -125,6 +125,17 @@ impl Login {
         Ok(ending)
     }
 
+    /// Expects such a refusal, and that the log contains `reason`.
+    pub(crate) fn refused_because(self, problem: &str, words: &str, reason: &str) -> Result<()> {
+        let ending = self.refused(problem, words)?;
+        ensure!(
+            ending.log.contains(reason),
+            "not `{reason}`: {}",
+            ending.log
+        );
+        Ok(())
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill_process(self.process(), signal)?)
     }

@@ -8,13 +8,7 @@ use crate::{Login, Place};
 
 fn fault(place: &Place, reason: &str) -> Result<()> {
     let login = Login::connect(place, place.session.command(), "")?;
-    let ending = login.refused("internal-error", "its journal says why")?;
-    assert!(
-        ending.log.contains(reason),
-        "not `{reason}`: {}",
-        ending.log
-    );
-    Ok(())
+    login.refused_because("internal-error", "its journal says why", reason)
 }
 
 #[test]

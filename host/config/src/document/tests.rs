@@ -200,7 +200,7 @@ fn faults_have_a_place_and_no_position_in_their_text() {
         ("ä: 1\nb: *c\n", 2, 4, "no anchor"),
         ("a: &a [*a]\n", 1, 8, "inside itself"),
         ("a: 1\n~: 2\n", 2, 1, "a key is empty or null"),
-        ("? [a]\n: 1\n", 1, 3, "a key must be a text"),
+        ("? [a]\n: 1\n", 1, 3, "a key must be a string"),
         ("a: .inf\n", 1, 4, "not a finite number"),
         ("a: b: c\n", 1, 5, "mapping values"),
     ] {

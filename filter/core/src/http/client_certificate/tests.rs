@@ -27,7 +27,7 @@ fn a_certificate_is_read_as_openssl_reads_it() {
 }
 
 #[test]
-fn whatever_is_not_one_certificate_is_invalid() {
+fn anything_but_one_certificate_is_invalid() {
     let pem = CLIENT_CERTIFICATE;
     let doubled = format!("{pem}{pem}");
     let renamed = pem.replace("CERTIFICATE", "PUBLIC KEY");

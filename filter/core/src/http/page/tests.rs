@@ -98,7 +98,7 @@ fn only_this_style_and_inline_pictures_are_allowed() {
 }
 
 #[test]
-fn whatever_somebody_says_is_no_markup() {
+fn no_value_becomes_markup() {
     const EVIL: &str = "\"><script>'&";
     let look = Theme::new(&Branding {
         name: Some(EVIL.to_owned()),
