@@ -429,7 +429,7 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("debug_address", "there is no listener for debugging"),
     Key::ignored(
         "health_check_addr",
-        "there is no listener for probes: `/ping` and `/healthz` answer on each route's host",
+        "there is no listener for probes: `/ping` and `/healthz` answer for every host name and address",
     ),
     Key::ignored(
         "health_check_systemd_disabled",
