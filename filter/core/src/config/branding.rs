@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::colour::Colour;
 
@@ -65,7 +65,7 @@ pub struct Contact {
 }
 
 impl Branding {
-    pub(super) fn read(file: &Object<'_>, findings: &mut Findings) -> Self {
+    pub(super) fn read(file: &FileMap<'_>, findings: &mut Findings) -> Self {
         Self {
             name: line(file, "page_name", MAX_NAME, findings),
             contact: contact(file, findings),
@@ -90,8 +90,8 @@ impl Branding {
 }
 
 /// A text without line breaks or other control characters.
-fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> Option<String> {
-    let text = file.some_text(key, findings)?;
+fn line(file: &FileMap<'_>, key: &str, most: usize, findings: &mut Findings) -> Option<String> {
+    let text = file.non_empty_string(key, findings)?;
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() > most {
         findings
@@ -114,8 +114,8 @@ fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> O
     (!text.is_empty()).then_some(text)
 }
 
-fn colour(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<Colour> {
-    let text = file.some_text(key, findings)?;
+fn colour(file: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<Colour> {
+    let text = file.non_empty_string(key, findings)?;
     let colour = Colour::read(text.trim());
     if colour.is_none() {
         findings
@@ -128,7 +128,7 @@ fn colour(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<Colou
     colour
 }
 
-fn contact(file: &Object<'_>, findings: &mut Findings) -> Option<Contact> {
+fn contact(file: &FileMap<'_>, findings: &mut Findings) -> Option<Contact> {
     const KEY: &str = "page_contact";
     let text = line(file, KEY, MAX_CONTACT, findings)?;
     let address = contact_address(&text);
@@ -170,10 +170,10 @@ fn contact_address(text: &str) -> Option<String> {
 }
 
 /// `KEY_url`, which must be the image itself; a body has put `KEY_file` there.
-fn image(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+fn image(file: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let (url_key, file_key) = (format!("{key}_url"), format!("{key}_file"));
     refuse_file(file, &file_key, findings);
-    let address = file.some_text(&url_key, findings)?;
+    let address = file.non_empty_string(&url_key, findings)?;
     let key_path = file.path_of(&url_key);
     let help =
         || format!("write `{file_key}` with the path of a PNG, SVG, JPEG, WebP, GIF or ICO file");
@@ -211,7 +211,7 @@ fn refusal_of(address: &str) -> Option<String> {
 }
 
 /// The module can read no file; whoever can has put the image itself there before.
-fn refuse_file(file: &Object<'_>, key: &str, findings: &mut Findings) {
+fn refuse_file(file: &FileMap<'_>, key: &str, findings: &mut Findings) {
     if file.value(key).is_some_and(|value| *value != Value::Null) {
         let key_path: KeyPath = file.path_of(key);
         findings
@@ -232,7 +232,7 @@ mod tests {
     fn read(value: &Value) -> (Branding, Findings) {
         let mut findings = Findings::default();
         let map = value.as_object().unwrap();
-        let file = Object::open(map, KeyPath::root(), GLOBAL, &mut findings);
+        let file = FileMap::open(map, KeyPath::root(), GLOBAL, &mut findings);
         (Branding::read(&file, &mut findings), findings)
     }
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::secret::Secret;
 
@@ -55,18 +55,18 @@ impl Content {
 impl Pem {
     /// Reads a key such as `tls_custom_ca`, or the file that the same key with `_file` behind it names.
     pub(super) fn read(
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         key: &str,
         content: Content,
         findings: &mut Findings,
     ) -> Option<Self> {
         let file_key = format!("{key}_file");
-        let inline = object.some_text(key, findings);
-        let file = object.some_text(&file_key, findings);
+        let inline = map.non_empty_string(key, findings);
+        let file = map.non_empty_string(&file_key, findings);
         if inline.is_some() && file.is_some() {
             findings
                 .problem(
-                    &object.path_of(&file_key),
+                    &map.path_of(&file_key),
                     format!("both `{key}` and `{file_key}` are given"),
                 )
                 .help("keep one of them");
@@ -76,7 +76,7 @@ impl Pem {
             (Some(inline), _) => {
                 let text = pem_text(&inline).filter(|text| holds(text, content));
                 if text.is_none() {
-                    not_pem(object, key, content, findings);
+                    not_pem(map, key, content, findings);
                 }
                 text.map(|text| Self::Text(Secret::new(text)))
             }
@@ -86,17 +86,17 @@ impl Pem {
 
     /// Reads a key that takes a file or the text, as `cert` of `certificates`.
     pub(super) fn read_either(
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         key: &str,
         content: Content,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let written = object.some_text(key, findings)?;
+        let written = map.non_empty_string(key, findings)?;
         match pem_text(&written) {
             None => Some(Self::File(written)),
             Some(text) if holds(&text, content) => Some(Self::Text(Secret::new(text))),
             Some(_) => {
-                not_pem(object, key, content, findings);
+                not_pem(map, key, content, findings);
                 None
             }
         }
@@ -120,10 +120,10 @@ fn holds(text: &[u8], content: Content) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.contains(content.label()))
 }
 
-fn not_pem(object: &Object<'_>, key: &str, content: Content, findings: &mut Findings) {
+fn not_pem(map: &FileMap<'_>, key: &str, content: Content, findings: &mut Findings) {
     findings
         .problem(
-            &object.path_of(key),
+            &map.path_of(key),
             format!("`{key}` is not {} as PEM text in base64", content.noun()),
         )
         .help("write what `base64 -w0 FILE.pem` prints, or name the file");

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::GLOBAL;
-use crate::config::object::Object;
 use crate::config::route::{Common, Known, read_upgrades};
 use crate::config::{
     Branding, Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables,
@@ -73,7 +73,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
             .help("begin with `routes:`");
         return None;
     };
-    let file = Object::open(map, KeyPath::root(), GLOBAL, findings);
+    let file = FileMap::open(map, KeyPath::root(), GLOBAL, findings);
     refuse_secret_files(&file, findings);
     let (client_authority, enforcement) = read_client_authority(&file, findings);
     let listener = read_listener(&file, client_authority, findings);
@@ -119,7 +119,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
 }
 
 /// Files are read before this, by who has them: the module can read none.
-fn refuse_secret_files(file: &Object<'_>, findings: &mut Findings) {
+fn refuse_secret_files(file: &FileMap<'_>, findings: &mut Findings) {
     for (key, variable) in crate::contract::SECRET_VARIABLES {
         let file_key = format!("{key}_file");
         if file.has(&file_key) {
@@ -135,7 +135,7 @@ fn refuse_secret_files(file: &Object<'_>, findings: &mut Findings) {
     }
 }
 
-fn read_routes(file: &Object<'_>, common: &Common, findings: &mut Findings) -> Vec<Route> {
+fn read_routes(file: &FileMap<'_>, common: &Common, findings: &mut Findings) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     let mut known = Known::default();
     let mut listed = 0_usize;

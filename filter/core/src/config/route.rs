@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::ROUTE;
-use crate::config::object::Object;
 use crate::config::{BearerFormat, IssuerFormat};
 use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::Policy;
@@ -136,37 +136,37 @@ impl Route {
                 .help("write `from`, `to` and `policy`");
             return None;
         };
-        let object = Object::open(map, key_path.clone(), ROUTE, findings);
-        let from = From::read(&object, findings);
-        let path = PathMatch::read(&object, findings);
-        let read = Target::read(&object, findings);
-        let own_rewrite = PathRewrite::read(&object, findings);
-        let mut host = HostHeader::read(&object, findings);
-        let request_headers = RequestHeaders::read(&object, findings);
-        let response_headers = ResponseHeaders::read(&object, &common.response_headers, findings);
-        let policy = read_policy(&object, common, findings);
-        let cockpit = CockpitSettings::read(&object, findings);
+        let map = FileMap::open(map, key_path.clone(), ROUTE, findings);
+        let from = From::read(&map, findings);
+        let path = PathMatch::read(&map, findings);
+        let read = Target::read(&map, findings);
+        let own_rewrite = PathRewrite::read(&map, findings);
+        let mut host = HostHeader::read(&map, findings);
+        let request_headers = RequestHeaders::read(&map, findings);
+        let response_headers = ResponseHeaders::read(&map, &common.response_headers, findings);
+        let policy = read_policy(&map, common, findings);
+        let cockpit = CockpitSettings::read(&map, findings);
         if cockpit.is_some() {
-            host = preserve_host(host, &object, findings);
+            host = preserve_host(host, &map, findings);
         }
-        let upgrades = read_upgrades(&object, findings);
-        let allow_websockets = object
-            .maybe_flag("allow_websockets", findings)
+        let upgrades = read_upgrades(&map, findings);
+        let allow_websockets = map
+            .optional_flag("allow_websockets", findings)
             .unwrap_or(common.allow_websockets)
             || upgrades
             || cockpit.is_some();
-        let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);
-        let pass_identity_headers = object.maybe_flag("pass_identity_headers", findings);
-        let issuer_format = IssuerFormat::read(&object, findings);
-        let bearer = BearerFormat::read(&object, findings);
-        let show_error_details = object.flag("show_error_details", findings);
-        let name = object.some_text("name", findings);
+        let (timeout, idle_timeout) = read_timeouts(&map, common, allow_websockets, findings);
+        let pass_identity_headers = map.optional_flag("pass_identity_headers", findings);
+        let issuer_format = IssuerFormat::read(&map, findings);
+        let bearer = BearerFormat::read(&map, findings);
+        let show_error_details = map.flag("show_error_details", findings);
+        let name = map.non_empty_string("name", findings);
         let (from, path, read) = (from?, path?, read?);
         let rewrite = own_rewrite.or_else(|| read.path.clone().map(PathRewrite::Prefix));
-        warn_of_slashes(&path, rewrite.as_ref(), &object, findings);
+        warn_of_slashes(&path, rewrite.as_ref(), &map, findings);
         let cockpit = cockpit.map(|cockpit| {
             let (target, rewrite) = (&read.target, rewrite.as_ref());
-            cockpit.fit(&path, target, rewrite, &request_headers, &object, findings)
+            cockpit.fit(&path, target, rewrite, &request_headers, &map, findings)
         });
         Some(Self {
             id: unique::identify(&from, &path, &read),
@@ -244,9 +244,9 @@ impl Route {
 }
 
 /// Whether `allow_upgrades`, at the top of the file or of a route, lists `websocket`; it can list nothing else.
-pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> bool {
-    let listed = object.texts("allow_upgrades", findings).unwrap_or_default();
-    let key_path = object.path_of("allow_upgrades");
+pub(super) fn read_upgrades(map: &FileMap<'_>, findings: &mut Findings) -> bool {
+    let listed = map.strings("allow_upgrades", findings).unwrap_or_default();
+    let key_path = map.path_of("allow_upgrades");
     let mut websocket = false;
     for (index, protocol) in listed.iter().enumerate() {
         if protocol.eq_ignore_ascii_case("websocket") {
@@ -268,13 +268,13 @@ pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> boo
 
 /// `timeout` and `idle_timeout`, without limit where they are zero.
 fn read_timeouts(
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     common: &Common,
     websockets: bool,
     findings: &mut Findings,
 ) -> (Option<Duration>, Option<Duration>) {
     let mut read = |key, default| {
-        let limit = match object.duration(key, findings) {
+        let limit = match map.duration(key, findings) {
             Some(limit) => limit,
             None if websockets => Duration::ZERO,
             None => default,
@@ -292,7 +292,7 @@ fn read_timeouts(
 fn warn_of_slashes(
     path: &PathMatch,
     rewrite: Option<&PathRewrite>,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     findings: &mut Findings,
 ) {
     let Some(PathRewrite::Prefix(replacement)) = rewrite else {
@@ -308,14 +308,14 @@ fn warn_of_slashes(
         return;
     }
     let rest = if matched.ends_with('/') { "x" } else { "/x" };
-    let key = if object.has("prefix_rewrite") {
+    let key = if map.has("prefix_rewrite") {
         "prefix_rewrite"
     } else {
         "to"
     };
     findings
         .warning(
-            &object.path_of(key),
+            &map.path_of(key),
             format!("the path `{matched}{rest}` becomes `{replacement}{rest}`"),
         )
         .help("end both `prefix` and what replaces it with a slash, or neither");

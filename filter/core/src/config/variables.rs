@@ -55,14 +55,11 @@ fn override_object(
     overriding: &mut Overriding<'_>,
 ) {
     for key in table {
-        if !matches!(
-            key.treatment,
-            Support::Supported(_) | Support::Translated(..)
-        ) {
+        if !matches!(key.support, Support::Supported(_) | Support::Translated(..)) {
             continue;
         }
         let key_path = key_path.key(key.name);
-        if let Kind::Object(table) = key.kind {
+        if let Kind::Map(table) = key.kind {
             override_below(map, &key_path, key.name, table, overriding);
             continue;
         }
@@ -148,17 +145,17 @@ fn replace(map: &mut Map<String, Value>, key: &str, value: Value) {
 const fn is_overridable(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Text
+        Kind::String
             | Kind::Secret
             | Kind::File
             | Kind::Pem
             | Kind::Flag
-            | Kind::Number
+            | Kind::Integer
             | Kind::Duration
             | Kind::Word(_)
-            | Kind::Texts
-            | Kind::TextMap
-            | Kind::TextMapOrTexts
+            | Kind::StringList
+            | Kind::StringMap
+            | Kind::StringMapOrList
     )
 }
 

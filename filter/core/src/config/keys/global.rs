@@ -29,84 +29,83 @@ const UPSTREAM_AUTHORITIES: &str = "authorities are trusted one purpose at a tim
 /// Keys at the top of the file.
 pub const GLOBAL: &[Key] = &[
     // Routes.
-    Key::honoured(
+    Key::supported(
         "routes",
-        Kind::Objects(ROUTE),
+        Kind::MapList(ROUTE),
         SupportedBy::ALL,
         "The routes: the first that matches a request is used, one with an exact host before one with a wildcard",
     ),
     Key::translated(
         "policy",
-        Kind::Objects(ROUTE),
-        SupportedBy::ALL,
+        Kind::MapList(ROUTE),
         "`routes`",
         "An older name of `routes`; if both are there, its entries come first",
     ),
     // Listening.
-    Key::honoured(
+    Key::supported(
         "address",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Where to listen, such as `:443` (the default) or `127.0.0.1:8443`",
     ),
-    Key::honoured(
+    Key::supported(
         "insecure_server",
         Kind::Flag,
         SupportedBy::ALL,
         "Speaks plain HTTP, for a listener behind something that terminates TLS",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate",
         Kind::Pem,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The server's certificate chain",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate_key",
         Kind::Secret,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The private key of `certificate`, PEM text in base64",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of the server's certificate chain",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate_key_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of the private key of `certificate_file`",
     ),
-    Key::honoured(
+    Key::supported(
         "certificates",
-        Kind::Objects(CERTIFICATE),
-        SupportedBy::BODIES,
+        Kind::MapList(CERTIFICATE),
+        SupportedBy::PROXIES,
         "Further certificates, chosen by the name that a client asks for",
     ),
-    Key::honoured(
+    Key::supported(
         "downstream_mtls",
-        Kind::Object(DOWNSTREAM_MTLS),
+        Kind::Map(DOWNSTREAM_MTLS),
         SupportedBy::ALL,
         "Asks clients for certificates",
     ),
-    Key::honoured(
+    Key::supported(
         "xff_num_trusted_hops",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::ALL,
         "How many proxies in front are believed about the client's address and scheme; 0 by default",
     ),
-    Key::honoured(
+    Key::supported(
         "use_proxy_protocol",
         Kind::Flag,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "Each connection begins with a PROXY protocol header, version 1 or 2, that names the client's address",
     ),
-    Key::honoured(
+    Key::supported(
         "timeout_idle",
         Kind::Duration,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "How long a connection without a request is kept; five minutes by default",
     ),
     Key::ignored(
@@ -131,8 +130,7 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::translated(
         "allow_upgrades",
-        Kind::Texts,
-        SupportedBy::ALL,
+        Kind::StringList,
         "`allow_websockets: true` on routes that do not say otherwise",
         "A list of protocols of which only `websocket` can be allowed",
     ),
@@ -152,37 +150,37 @@ pub const GLOBAL: &[Key] = &[
     Key::refused("client_ca", REMOVED_CLIENT_CA),
     Key::refused("client_ca_file", REMOVED_CLIENT_CA),
     // Identity provider.
-    Key::honoured(
+    Key::supported(
         "idp_provider",
         Kind::Word(WORDS),
         SupportedBy::FILTER,
         "The kind of identity provider: `oidc` for any that speaks OpenID Connect, others know what is particular about one",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_provider_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "The provider's issuer, as in its discovery document",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_id",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "The client id that the provider gave this proxy",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_secret",
         Kind::Secret,
         SupportedBy::FILTER,
         "The client secret that the provider gave this proxy; none for a public client",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_secret_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of the client secret; a line break at its end does not count",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_token_endpoint_auth_method",
         Kind::Word(&[
             "client_secret_basic",
@@ -193,73 +191,73 @@ pub const GLOBAL: &[Key] = &[
         SupportedBy::FILTER,
         "Jetway's own: how this proxy proves who it is to the provider; by default with its private key if there is one, else with its secret as the provider offers",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_private_key",
         Kind::Secret,
         SupportedBy::FILTER,
         "Jetway's own: private key in PEM for `private_key_jwt`",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_private_key_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of `idp_client_private_key`",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_private_key_id",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Jetway's own: the name (`kid`) under which the provider knows the public key",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_scopes",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Scopes of the sign-in; `openid`, `profile`, `email` and `offline_access` by default, or what the kind of provider needs",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_response_mode",
         Kind::Word(&["query", "form_post"]),
         SupportedBy::FILTER,
         "Jetway's own: how the provider answers; `query` by default, and `form_post` for Apple",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_request_params",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
         "Further parameters of the sign-in, such as `prompt`",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_extra_origins",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::ALL,
         "Jetway's own: further origins on which the provider's endpoints may be; endpoints elsewhere than at the issuer or there are refused",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_groups_claim",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Jetway's own: name of the claim in which the provider tells a visitor's groups; `groups` unless it is said",
     ),
-    Key::honoured(
+    Key::supported(
         "require_email_verified",
         Kind::Word(&["strict", "off"]),
         SupportedBy::FILTER,
         "Jetway's own: `strict` relies only on email addresses that the provider states to be verified (`email_verified`, or `xms_edov` at `azure`), `off` on all; by default it depends on the kind of provider, see docs/signing-in.md",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_allowed_tenants",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Jetway's own: only users of these tenants sign in: tenant ids (`tid`) at `azure`, Workspace domains (`hd`) at `google`. An email address of a named `azure` tenant counts as verified unless the token denies it",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_access_token_allowed_audiences",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "For whom an access token has to be that a program sends, see `bearer_token_format`",
     ),
-    Key::honoured(
+    Key::supported(
         "bearer_token_format",
         Kind::Word(BEARER_FORMATS),
         SupportedBy::FILTER,
@@ -273,43 +271,43 @@ pub const GLOBAL: &[Key] = &[
     Key::refused("idp_refresh_directory_*", REMOVED_DIRECTORY),
     Key::refused("idp_qps", REMOVED_DIRECTORY),
     // Sign-in and sessions.
-    Key::honoured(
+    Key::supported(
         "cookie_secret",
         Kind::Secret,
         SupportedBy::FILTER,
         "32 random bytes in base64 that seal sessions, as `jetway keygen` prints them",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_secret_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of `cookie_secret`",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_secret_previous",
         Kind::Secret,
         SupportedBy::FILTER,
         "Earlier values of `cookie_secret`, separated by commas: sessions that they sealed stay good, and are sealed anew",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_secret_previous_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of `cookie_secret_previous`",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_idle_expire",
         Kind::Duration,
         SupportedBy::FILTER,
         "How long a session lasts without a request; as long as `cookie_expire` by default",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_name",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Name of the session cookie, to which `__Host-` is prefixed; `_pomerium` by default",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_expire",
         Kind::Duration,
         SupportedBy::FILTER,
@@ -326,58 +324,58 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("cookie_http_only", "session cookies are always HttpOnly"),
     Key::ignored("shared_secret", ONE_SECRET),
     Key::ignored("shared_secret_file", ONE_SECRET),
-    Key::honoured(
+    Key::supported(
         "authenticate_service_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "The host on which everybody signs in, once for all routes: register its `/oauth2/callback` with the provider. Without it each route signs in on its own host",
     ),
     Key::ignored("authenticate_internal_service_url", ONE_HOST),
     Key::ignored("authenticate_callback_path", ONE_HOST),
-    Key::honoured(
+    Key::supported(
         "signout_redirect_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Where browsers go after a sign-out, registered with the provider; `https://HOST/.pomerium/signed_out` without it",
     ),
-    Key::honoured(
+    Key::supported(
         "programmatic_redirect_domain_whitelist",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Hosts on which a program may listen for the session that a person hands to it; `localhost` by default",
     ),
     // What upstreams are told.
-    Key::honoured(
+    Key::supported(
         "pass_identity_headers",
         Kind::Flag,
         SupportedBy::FILTER,
         "Tells upstreams who the visitor is: a signed assertion and the headers of `jwt_claims_headers`; each route may say otherwise",
     ),
-    Key::honoured(
+    Key::supported(
         "signing_key",
         Kind::Secret,
         SupportedBy::FILTER,
         "The private key that signs assertions (P-256, Ed25519 or RSA), as PEM text or as that in base64; by default one is derived from `cookie_secret`",
     ),
-    Key::honoured(
+    Key::supported(
         "signing_key_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of `signing_key`",
     ),
-    Key::honoured(
+    Key::supported(
         "reserved_request_headers",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Further headers that are removed from every client's request, in any spelling, because upstreams take them for a proxy's word; a `*` at the end stands for every name with that beginning",
     ),
-    Key::honoured(
+    Key::supported(
         "jwt_claims_headers",
-        Kind::TextMapOrTexts,
+        Kind::StringMapOrList,
         SupportedBy::FILTER,
         "Headers that carry claims: names of headers with names of claims, or a list of claims for `x-pomerium-claim-NAME`",
     ),
-    Key::honoured(
+    Key::supported(
         "jwt_issuer_format",
         Kind::Word(ISSUER_FORMATS),
         SupportedBy::FILTER,
@@ -388,15 +386,15 @@ pub const GLOBAL: &[Key] = &[
         "assertions name all groups of a visitor: let the provider name fewer",
     ),
     // Upstreams and answers.
-    Key::honoured(
+    Key::supported(
         "default_upstream_timeout",
         Kind::Duration,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The `timeout` of routes that have none; 30 seconds by default, 0 for none",
     ),
-    Key::honoured(
+    Key::supported(
         "set_response_headers",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
         "Headers of every answer; replaces the defaults X-Frame-Options and Strict-Transport-Security (X-XSS-Protection, which browsers have dropped, is not sent); `disable: true` clears all",
     ),
@@ -436,69 +434,69 @@ pub const GLOBAL: &[Key] = &[
         "systemd is not told anything",
     ),
     // Pages.
-    Key::honoured(
+    Key::supported(
         "page_name",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Jetway's own: name of the site, on top of every page of the proxy's own",
     ),
-    Key::honoured(
+    Key::supported(
         "page_contact",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Jetway's own: mail address or https address of whoever helps, on every page of the proxy's own",
     ),
-    Key::honoured(
+    Key::supported(
         "primary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Colour of the pages' buttons, such as `#0b57d0`; what is written on them is black or white, whichever can be read",
     ),
-    Key::honoured(
+    Key::supported(
         "secondary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Colour of the stripe on top of the pages; as `primary_color` by default",
     ),
-    Key::honoured(
+    Key::supported(
         "darkmode_primary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "`primary_color` where the visitor prefers dark pages",
     ),
-    Key::honoured(
+    Key::supported(
         "darkmode_secondary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "`secondary_color` where the visitor prefers dark pages",
     ),
-    Key::honoured(
+    Key::supported(
         "logo_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Picture on top of the pages, as a `data:` address of at most 64 KiB: pages load nothing from anywhere else",
     ),
-    Key::honoured(
+    Key::supported(
         "logo_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "Jetway's own: file of the picture on top of the pages: PNG, SVG, JPEG, WebP, GIF or ICO, at most 48 KiB",
     ),
-    Key::honoured(
+    Key::supported(
         "favicon_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Picture in the browser's tab, as `logo_url`",
     ),
-    Key::honoured(
+    Key::supported(
         "favicon_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "Jetway's own: file of the picture in the browser's tab, as `logo_file`",
     ),
-    Key::honoured(
+    Key::supported(
         "error_message_first_paragraph",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "Plain text on every page that says no",
     ),

@@ -10,47 +10,47 @@ pub const MTLS_ENFORCEMENTS: &[&str] = &["policy_with_default_deny", "policy", "
 
 /// An entry of `certificates`.
 pub const CERTIFICATE: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "cert",
-        Kind::Text,
-        SupportedBy::BODIES,
+        Kind::String,
+        SupportedBy::PROXIES,
         "File of a certificate chain, or the chain as PEM text in base64",
     ),
-    Key::honoured(
+    Key::supported(
         "key",
         Kind::Secret,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of its private key, or the key as PEM text in base64",
     ),
 ];
 
 /// `downstream_mtls`.
 pub const DOWNSTREAM_MTLS: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "ca",
         Kind::Pem,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The authorities that sign clients' certificates",
     ),
-    Key::honoured(
+    Key::supported(
         "ca_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of these authorities",
     ),
-    Key::honoured(
+    Key::supported(
         "crl",
         Kind::Pem,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The authorities' revocation lists",
     ),
-    Key::honoured(
+    Key::supported(
         "crl_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of these lists",
     ),
-    Key::honoured(
+    Key::supported(
         "enforcement",
         Kind::Word(MTLS_ENFORCEMENTS),
         SupportedBy::ALL,
@@ -60,47 +60,47 @@ pub const DOWNSTREAM_MTLS: &[Key] = &[
         "match_subject_alt_names",
         "names in certificates are judged by policies: write `client_certificate` with `san_dns`, `san_email` or `san_uri` there",
     ),
-    Key::honoured(
+    Key::supported(
         "max_verify_depth",
-        Kind::Number,
-        SupportedBy::BODIES,
+        Kind::Integer,
+        SupportedBy::PROXIES,
         "1, the default and the only value: the authorities sign clients' certificates themselves",
     ),
 ];
 
 /// `cockpit` of a route.
 pub const COCKPIT: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "users",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
         "The Unix user of each person, by address (`alice@example.com: alice`) or by the provider's user id; looked at first",
     ),
-    Key::honoured(
+    Key::supported(
         "user_claim",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "The claim that names the Unix user of whom `users` does not list; its value never is root",
     ),
-    Key::honoured(
+    Key::supported(
         "local_part_of",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Domains in which the part of an address before the `@` is the Unix user of whom neither `users` nor `user_claim` names; never root",
     ),
-    Key::honoured(
+    Key::supported(
         "administrators",
         Kind::Policy,
         SupportedBy::FILTER,
         "Who gets administrative access while logging in, in the form of `policy`; nobody by default. The Unix user must be allowed to use sudo without a password",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_root",
         Kind::Flag,
         SupportedBy::FILTER,
         "Lets `users` name root",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_other_hosts",
         Kind::Flag,
         SupportedBy::FILTER,
@@ -110,49 +110,49 @@ pub const COCKPIT: &[Key] = &[
 
 /// `redirect` of a route.
 pub const REDIRECT: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "https_redirect",
         Kind::Flag,
         SupportedBy::FILTER,
         "To `https`; wins over `scheme_redirect`",
     ),
-    Key::honoured(
+    Key::supported(
         "scheme_redirect",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "To another scheme",
     ),
-    Key::honoured(
+    Key::supported(
         "host_redirect",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "To another host",
     ),
-    Key::honoured(
+    Key::supported(
         "port_redirect",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::FILTER,
         "To another port",
     ),
-    Key::honoured(
+    Key::supported(
         "path_redirect",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "To another path; one with a query replaces that of the request; wins over `prefix_rewrite`",
     ),
-    Key::honoured(
+    Key::supported(
         "prefix_rewrite",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "What the route's `prefix` or `path` matched becomes this",
     ),
-    Key::honoured(
+    Key::supported(
         "response_code",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::FILTER,
         "301 (the default), 302, 303, 307 or 308",
     ),
-    Key::honoured(
+    Key::supported(
         "strip_query",
         Kind::Flag,
         SupportedBy::FILTER,
@@ -162,15 +162,15 @@ pub const REDIRECT: &[Key] = &[
 
 /// `response` of a route.
 pub const RESPONSE: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "status",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::FILTER,
         "The HTTP status, 200 to 599; 200 by default",
     ),
-    Key::honoured(
+    Key::supported(
         "body",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "The body, plain text",
     ),
@@ -178,21 +178,21 @@ pub const RESPONSE: &[Key] = &[
 
 /// An entry of `rewrite_response_headers`.
 pub const HEADER_REWRITE: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "header",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Name of the header",
     ),
-    Key::honoured(
+    Key::supported(
         "prefix",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "What its value must begin with",
     ),
-    Key::honoured(
+    Key::supported(
         "value",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "What stands there instead",
     ),

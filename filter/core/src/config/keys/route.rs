@@ -17,127 +17,127 @@ const REMOVED_GROUPS: &str = "Pomerium has removed it: write `policy` with `grou
 /// Keys of a route.
 pub const ROUTE: &[Key] = &[
     // What it is called.
-    Key::honoured(
+    Key::supported(
         "name",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "What the route is called in logs and pages; by default the host of `from`",
     ),
     Key::ignored("description", NO_PORTAL),
     Key::ignored("logo_url", NO_PORTAL),
     // What it matches.
-    Key::honoured(
+    Key::supported(
         "from",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "The public address, such as `https://app.example.com`; a port in it must match, without one the port is 443 or that of `address`, and each `*` in the host stands for any text",
     ),
-    Key::honoured(
+    Key::supported(
         "prefix",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Only paths that begin with this text, such as `/admin/`",
     ),
-    Key::honoured(
+    Key::supported(
         "path",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Only this path; wins over `prefix`",
     ),
-    Key::honoured(
+    Key::supported(
         "regex",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Only paths that a regular expression matches as a whole; wins over `path` and `prefix`",
     ),
     Key::ignored("regex_priority_order", "the order of the file counts"),
     // Where it leads.
-    Key::honoured(
+    Key::supported(
         "to",
         Kind::Upstreams,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The upstream, `http` or `https`, or a list of them with weights, such as `http://10.0.0.1:9090,3`; a path in it is a `prefix_rewrite`",
     ),
-    Key::honoured(
+    Key::supported(
         "redirect",
-        Kind::Object(REDIRECT),
+        Kind::Map(REDIRECT),
         SupportedBy::FILTER,
         "Sends visitors whom the policy permits elsewhere; instead of `to`",
     ),
-    Key::honoured(
+    Key::supported(
         "response",
-        Kind::Object(RESPONSE),
+        Kind::Map(RESPONSE),
         SupportedBy::FILTER,
         "Gives visitors whom the policy permits a fixed answer; instead of `to`",
     ),
     // What the upstream sees.
-    Key::honoured(
+    Key::supported(
         "prefix_rewrite",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "What `prefix` or `path` matched becomes this",
     ),
-    Key::honoured(
+    Key::supported(
         "regex_rewrite_pattern",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "Each match of this regular expression in the path becomes `regex_rewrite_substitution`",
     ),
-    Key::honoured(
+    Key::supported(
         "regex_rewrite_substitution",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
         "What stands for a match of `regex_rewrite_pattern`; `\\1` is its first group",
     ),
-    Key::honoured(
+    Key::supported(
         "host_rewrite",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "The `Host` that the upstream sees; by default host and port of `to`",
     ),
-    Key::honoured(
+    Key::supported(
         "host_rewrite_header",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "The request header whose value becomes the `Host` that the upstream sees",
     ),
-    Key::honoured(
+    Key::supported(
         "host_path_regex_rewrite_pattern",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "The path, with matches of this regular expression replaced, becomes the `Host` that the upstream sees",
     ),
-    Key::honoured(
+    Key::supported(
         "host_path_regex_rewrite_substitution",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
         "What stands for a match of `host_path_regex_rewrite_pattern`",
     ),
-    Key::honoured(
+    Key::supported(
         "preserve_host_header",
         Kind::Flag,
         SupportedBy::ALL,
         "The upstream sees the public `Host`",
     ),
-    Key::honoured(
+    Key::supported(
         "set_request_headers",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
         "Headers that the upstream gets, with references such as `${pomerium.jwt}`",
     ),
-    Key::honoured(
+    Key::supported(
         "remove_request_headers",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Headers that the upstream does not get",
     ),
-    Key::honoured(
+    Key::supported(
         "pass_identity_headers",
         Kind::Flag,
         SupportedBy::FILTER,
         "Tells the upstream who the visitor is; by default as at the top of the file",
     ),
-    Key::honoured(
+    Key::supported(
         "jwt_issuer_format",
         Kind::Word(ISSUER_FORMATS),
         SupportedBy::FILTER,
@@ -158,25 +158,25 @@ pub const ROUTE: &[Key] = &[
         "Pomerium has removed it: write `set_request_headers: {Authorization: \"Bearer ${pomerium.jwt}\"}`",
     ),
     // What the visitor sees.
-    Key::honoured(
+    Key::supported(
         "set_response_headers",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
         "Headers of every answer, over those at the top of the file; `disable: true` clears all",
     ),
-    Key::honoured(
+    Key::supported(
         "rewrite_response_headers",
-        Kind::Objects(HEADER_REWRITE),
+        Kind::MapList(HEADER_REWRITE),
         SupportedBy::FILTER,
         "Replaces the beginning of headers' values, such as the address in `Location`",
     ),
-    Key::honoured(
+    Key::supported(
         "show_error_details",
         Kind::Flag,
         SupportedBy::FILTER,
         "Tells who is refused which criteria did not hold",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_websockets",
         Kind::Flag,
         SupportedBy::ALL,
@@ -184,8 +184,7 @@ pub const ROUTE: &[Key] = &[
     ),
     Key::translated(
         "allow_upgrades",
-        Kind::Texts,
-        SupportedBy::ALL,
+        Kind::StringList,
         "`allow_websockets: true`",
         "A list of protocols of which only `websocket` can be allowed",
     ),
@@ -193,77 +192,77 @@ pub const ROUTE: &[Key] = &[
         "allow_spdy",
         "SPDY is not spoken: take it out; clients of Kubernetes use websockets since version 1.31",
     ),
-    Key::honoured(
+    Key::supported(
         "cockpit",
-        Kind::Object(COCKPIT),
+        Kind::Map(COCKPIT),
         SupportedBy::ALL,
         "The upstream is Cockpit, and visitors are logged in to it as Unix users without a password; websockets are allowed, and the public `Host` is preserved unless `preserve_host_header: false`",
     ),
     // How the upstream is reached.
-    Key::honoured(
+    Key::supported(
         "timeout",
         Kind::Duration,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "How long the upstream may take to begin its answer; by default `default_upstream_timeout`, 0 for ever",
     ),
-    Key::honoured(
+    Key::supported(
         "idle_timeout",
         Kind::Duration,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "How long a request and its answer may be silent; five minutes by default, 0 for ever",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_skip_verify",
         Kind::Flag,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "Believes any certificate of the upstream",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_server_name",
-        Kind::Text,
-        SupportedBy::BODIES,
+        Kind::String,
+        SupportedBy::PROXIES,
         "The name that the upstream is asked for and whose certificate it must have; by default the host of `to`",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_upstream_server_name",
-        Kind::Text,
-        SupportedBy::BODIES,
+        Kind::String,
+        SupportedBy::PROXIES,
         "The same; wins over `tls_server_name`",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_custom_ca",
         Kind::Pem,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The only authorities that may sign the upstream's certificate",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_custom_ca_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of these authorities",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_cert",
         Kind::Pem,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The certificate chain that the upstream is shown",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_key",
         Kind::Secret,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The private key of `tls_client_cert`, PEM text in base64",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_cert_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of the certificate chain that the upstream is shown",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_key_file",
         Kind::File,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "File of the private key of `tls_client_cert_file`",
     ),
     Key::refused(
@@ -282,43 +281,43 @@ pub const ROUTE: &[Key] = &[
     Key::ignored("healthy_panic_threshold", BY_WEIGHT),
     Key::ignored("circuit_breaker_thresholds", BREAKER_NOTE),
     // Who may use it.
-    Key::honoured(
+    Key::supported(
         "policy",
         Kind::Policy,
         SupportedBy::FILTER,
         "Who may use the route; without it and the keys below nobody may",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_public_unauthenticated_access",
         Kind::Flag,
         SupportedBy::FILTER,
         "Everybody may, without signing in",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_any_authenticated_user",
         Kind::Flag,
         SupportedBy::FILTER,
         "Everybody may who has signed in",
     ),
-    Key::honoured(
+    Key::supported(
         "allowed_users",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Who has one of these addresses or user ids may",
     ),
-    Key::honoured(
+    Key::supported(
         "allowed_domains",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
         "Who has an address in one of these domains may",
     ),
-    Key::honoured(
+    Key::supported(
         "allowed_idp_claims",
         Kind::Any,
         SupportedBy::FILTER,
         "Who has one of these claims may: names of claims with a value or a list of values",
     ),
-    Key::honoured(
+    Key::supported(
         "cors_allow_preflight",
         Kind::Flag,
         SupportedBy::FILTER,
@@ -330,7 +329,7 @@ pub const ROUTE: &[Key] = &[
     Key::refused("idp_client_id", ONE_CLIENT),
     Key::refused("idp_client_secret", ONE_CLIENT),
     Key::refused("idp_access_token_allowed_audiences", ONE_CLIENT),
-    Key::honoured(
+    Key::supported(
         "bearer_token_format",
         Kind::Word(BEARER_FORMATS),
         SupportedBy::FILTER,

@@ -40,10 +40,10 @@ fn visit_object(
             key,
         });
         match (key.map(|key| key.kind), value) {
-            (Some(Kind::Object(table)), Value::Object(map)) => {
+            (Some(Kind::Map(table)), Value::Object(map)) => {
                 visit_object(map, &key_path, table, see);
             }
-            (Some(Kind::Objects(table)), Value::Array(list)) => {
+            (Some(Kind::MapList(table)), Value::Array(list)) => {
                 for (index, item) in list.iter().enumerate() {
                     if let Value::Object(map) = item {
                         visit_object(map, &key_path.item(index), table, see);

@@ -1,7 +1,7 @@
 //! `downstream_mtls`: certificates of clients.
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::DOWNSTREAM_MTLS;
-use crate::config::object::Object;
 use crate::config::pem::Content;
 use crate::config::{ClientAuthority, Pem};
 use crate::diagnostics::Findings;
@@ -28,23 +28,23 @@ const ENFORCEMENTS: [(&str, Enforcement); 3] = [
 ];
 
 pub(super) fn read_client_authority(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     findings: &mut Findings,
 ) -> (Option<ClientAuthority>, Enforcement) {
-    let Some(object) = file.object("downstream_mtls", DOWNSTREAM_MTLS, findings) else {
+    let Some(map) = file.map_below("downstream_mtls", DOWNSTREAM_MTLS, findings) else {
         return (None, Enforcement::default());
     };
     let before = findings.problem_count();
-    let authorities = Pem::read(&object, "ca", Content::Certificates, findings);
-    let revoked = Pem::read(&object, "crl", Content::RevocationLists, findings);
-    let enforcement = object
+    let authorities = Pem::read(&map, "ca", Content::Certificates, findings);
+    let revoked = Pem::read(&map, "crl", Content::RevocationLists, findings);
+    let enforcement = map
         .word("enforcement", &ENFORCEMENTS, "mtls_enforcement_", findings)
         .unwrap_or_default();
-    check_depth(&object, findings);
+    check_depth(&map, findings);
     if authorities.is_none() && findings.problem_count() == before {
         findings
             .problem(
-                object.key_path(),
+                map.key_path(),
                 "nothing says which authorities sign clients' certificates",
             )
             .help("add `ca_file` or `ca`, or take `downstream_mtls` out");
@@ -58,14 +58,14 @@ pub(super) fn read_client_authority(
 }
 
 /// Certificates are signed by an authority of the file itself, without another one between: Pomerium's default.
-fn check_depth(object: &Object<'_>, findings: &mut Findings) {
+fn check_depth(map: &FileMap<'_>, findings: &mut Findings) {
     const KEY: &str = "max_verify_depth";
-    if object
-        .number(KEY, 0, u32::MAX, findings)
+    if map
+        .integer(KEY, 0, u32::MAX, findings)
         .is_some_and(|depth| depth != 1)
     {
         findings
-            .problem(&object.path_of(KEY), "`max_verify_depth` can only be 1")
+            .problem(&map.path_of(KEY), "`max_verify_depth` can only be 1")
             .help("put the authorities that sign clients' certificates themselves into `ca_file`, and take this out");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, read_name};
-use crate::config::object::Object;
 use crate::config::pem::pem_text;
 use crate::config::{IdentitySettings, IssuerFormat, Route};
 use crate::diagnostics::{Findings, KeyPath, quoted};
@@ -32,13 +32,13 @@ const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
 
 impl IssuerFormat {
     /// `jwt_issuer_format`, at the top of the file or of a route.
-    pub(in crate::config) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        object.word("jwt_issuer_format", &ISSUER_FORMATS, "issuer", findings)
+    pub(in crate::config) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        map.word("jwt_issuer_format", &ISSUER_FORMATS, "issuer", findings)
     }
 }
 
 pub(super) fn read_identity(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     routes: &[Route],
     secret: Option<&Secret>,
     issuer_format: IssuerFormat,
@@ -47,25 +47,25 @@ pub(super) fn read_identity(
     IdentitySettings {
         signing_key: read_signing_key(file, routes, secret, findings),
         signing_key_text: file
-            .some_text("signing_key", &mut Findings::default())
+            .non_empty_string("signing_key", &mut Findings::default())
             .map(|text| Secret::new(text.into_bytes())),
         claim_headers: read_claim_headers(file, findings),
         reserved_headers: read_reserved_headers(file, findings),
         groups_claim: file
-            .some_text("idp_groups_claim", findings)
+            .non_empty_string("idp_groups_claim", findings)
             .unwrap_or_else(|| "groups".to_owned()),
         issuer_format,
     }
 }
 
 fn read_signing_key(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     routes: &[Route],
     secret: Option<&Secret>,
     findings: &mut Findings,
 ) -> Option<AssertionKey> {
     let key_path = file.path_of("signing_key");
-    let Some(text) = file.some_text("signing_key", findings) else {
+    let Some(text) = file.non_empty_string("signing_key", findings) else {
         let derived = secret.map(AssertionKey::derived);
         if derived.is_none() && routes.iter().any(signs) && !file.has("cookie_secret") {
             findings
@@ -122,10 +122,10 @@ fn signs(route: &Route) -> bool {
 }
 
 /// `reserved_request_headers`.
-fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
+fn read_reserved_headers(file: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
     const KEY: &str = "reserved_request_headers";
     let key_path = file.path_of(KEY);
-    let names = file.texts(KEY, findings).unwrap_or_default();
+    let names = file.strings(KEY, findings).unwrap_or_default();
     if names.len() > MAX_RESERVED_HEADERS {
         findings
             .problem(
@@ -144,7 +144,7 @@ fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<Stri
 }
 
 /// `jwt_claims_headers`: headers with the claims that they carry, or claims whose headers have the usual names.
-fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+fn read_claim_headers(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(String, String)> {
     const KEY: &str = "jwt_claims_headers";
     let key_path = file.path_of(KEY);
     let is_map = match file.value(KEY) {
@@ -154,13 +154,13 @@ fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String
         Some(_) => false,
     };
     let named: Vec<(KeyPath, String, String)> = if is_map {
-        file.text_map(KEY, findings)
+        file.string_map(KEY, findings)
             .unwrap_or_default()
             .into_iter()
             .map(|(header, claim)| (key_path.key(&header), header, claim))
             .collect()
     } else {
-        file.texts(KEY, findings)
+        file.strings(KEY, findings)
             .unwrap_or_default()
             .into_iter()
             .enumerate()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::CERTIFICATE;
-use crate::config::object::Object;
 use crate::config::pem::Content;
 use crate::config::{ClientAuthority, Listener, Pem, ServerCertificate};
 use crate::diagnostics::Findings;
@@ -14,7 +14,7 @@ const MAX_TRUSTED_HOPS: u32 = 16;
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) fn read_listener(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     client_authority: Option<ClientAuthority>,
     findings: &mut Findings,
 ) -> Listener {
@@ -33,7 +33,7 @@ pub(super) fn read_listener(
         insecure,
         certificates: read_certificates(file, findings),
         trusted_hops: file
-            .number("xff_num_trusted_hops", 0, MAX_TRUSTED_HOPS, findings)
+            .integer("xff_num_trusted_hops", 0, MAX_TRUSTED_HOPS, findings)
             .unwrap_or_default(),
         proxy_protocol: file.flag("use_proxy_protocol", findings),
         idle_timeout: idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
@@ -41,9 +41,9 @@ pub(super) fn read_listener(
     }
 }
 
-fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
+fn read_address(file: &FileMap<'_>, findings: &mut Findings) -> String {
     let address = file
-        .some_text("address", findings)
+        .non_empty_string("address", findings)
         .unwrap_or_else(|| ":443".to_owned());
     let port = address
         .rsplit_once(':')
@@ -62,7 +62,7 @@ fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
     address
 }
 
-fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
+fn read_certificates(file: &FileMap<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
     let before = findings.problem_count();
     let certificate = Pem::read(file, "certificate", Content::Certificates, findings);
     let key = Pem::read(file, "certificate_key", Content::PrivateKey, findings);
@@ -89,7 +89,7 @@ fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCe
     let first = certificate
         .zip(key)
         .map(|(certificate, key)| ServerCertificate { certificate, key });
-    let listed = file.objects("certificates", CERTIFICATE, findings);
+    let listed = file.maps_below("certificates", CERTIFICATE, findings);
     let listed = listed.iter().filter_map(|entry| {
         let certificate = Pem::read_either(entry, "cert", Content::Certificates, findings);
         let key = Pem::read_either(entry, "key", Content::PrivateKey, findings);

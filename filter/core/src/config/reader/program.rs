@@ -1,6 +1,6 @@
 //! Programs that come without a browser.
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::{BearerFormat, ProviderSettings, Route};
 use crate::diagnostics::{Findings, quoted};
 
@@ -19,8 +19,8 @@ const LOCALHOST: &str = "localhost";
 
 impl BearerFormat {
     /// `bearer_token_format`, at the top of the file or of a route.
-    pub(in crate::config) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        object.word(
+    pub(in crate::config) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        map.word(
             "bearer_token_format",
             &FORMATS,
             "bearer_token_format_",
@@ -30,8 +30,8 @@ impl BearerFormat {
 }
 
 /// Hosts to which sessions of programs may be sent.
-pub(super) fn read_hosts(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
-    let hosts = file.texts(HOSTS, findings);
+pub(super) fn read_hosts(file: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
+    let hosts = file.strings(HOSTS, findings);
     let mut hosts = hosts.unwrap_or_else(|| vec![LOCALHOST.to_owned()]);
     hosts.retain(|host| {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
@@ -50,14 +50,14 @@ pub(super) fn read_hosts(file: &Object<'_>, findings: &mut Findings) -> Vec<Stri
 }
 
 /// Audiences of access tokens.
-pub(super) fn read_audiences(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
-    file.texts(AUDIENCES, findings).unwrap_or_default()
+pub(super) fn read_audiences(file: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
+    file.strings(AUDIENCES, findings).unwrap_or_default()
 }
 
 /// An access token for nobody in particular was perhaps given to another application, which could then act as whoever uses
 /// it.
 pub(super) fn check_audiences(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     provider: Option<&ProviderSettings>,
     common: BearerFormat,
     routes: &[Route],

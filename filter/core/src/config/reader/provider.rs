@@ -5,7 +5,7 @@ mod email_trust;
 
 use url::Url;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::provider_kind::{Preset, ProviderKind, WORDS};
 use crate::config::{Origin, ProviderSettings};
 use crate::diagnostics::{Findings, KeyPath, quoted};
@@ -15,11 +15,11 @@ pub(super) use email_trust::check_tenants;
 use email_trust::read_email_trust;
 
 pub(super) fn read_provider(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     needed: bool,
     findings: &mut Findings,
 ) -> Option<ProviderSettings> {
-    let kind = file.some_text("idp_provider", findings);
+    let kind = file.non_empty_string("idp_provider", findings);
     let present = kind.is_some()
         || file.value("idp_provider_url").is_some()
         || file.value("idp_client_id").is_some();
@@ -45,14 +45,14 @@ pub(super) fn read_provider(
         );
     }
     let preset = preset.flatten();
-    let written = file.some_text("idp_provider_url", findings);
+    let written = file.non_empty_string("idp_provider_url", findings);
     let issuer = written.or_else(|| preset?.issuer.map(str::to_owned));
     if issuer.is_none() {
         let example = preset.map_or("https://idp.example.com", |preset| preset.example);
         let help = format!("add the provider's issuer, for example `{example}`");
         missing("idp_provider_url", &help, findings);
     }
-    let client_id = file.some_text("idp_client_id", findings);
+    let client_id = file.non_empty_string("idp_client_id", findings);
     if client_id.is_none() {
         missing(
             "idp_client_id",
@@ -64,11 +64,11 @@ pub(super) fn read_provider(
         .as_deref()
         .and_then(|issuer| read_issuer(issuer, &file.path_of("idp_provider_url"), findings));
     let client_secret = Secret::new(
-        file.some_text("idp_client_secret", findings)
+        file.non_empty_string("idp_client_secret", findings)
             .unwrap_or_default()
             .into_bytes(),
     );
-    let scopes = file.texts("idp_scopes", findings).unwrap_or_else(|| {
+    let scopes = file.strings("idp_scopes", findings).unwrap_or_else(|| {
         let scopes = preset.map_or(&[][..], |preset| preset.scopes);
         scopes.iter().copied().map(str::to_owned).collect()
     });
@@ -95,7 +95,7 @@ pub(super) fn read_provider(
         client_secret,
         client_auth,
         client_private_key_text: file
-            .some_text("idp_client_private_key", &mut Findings::default())
+            .non_empty_string("idp_client_private_key", &mut Findings::default())
             .map(|text| Secret::new(text.into_bytes())),
         scopes,
         request_params,
@@ -146,10 +146,10 @@ fn read_issuer(issuer: &str, key_path: &KeyPath, findings: &mut Findings) -> Opt
     Some(origin)
 }
 
-fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
+fn read_origins(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Origin> {
     let mut origins = Vec::new();
     for (index, text) in file
-        .texts("idp_extra_origins", findings)
+        .strings("idp_extra_origins", findings)
         .unwrap_or_default()
         .iter()
         .enumerate()
@@ -188,9 +188,9 @@ const OWN_PARAMETERS: [&str; 9] = [
     "state",
 ];
 
-fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+fn read_request_params(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(String, String)> {
     let key_path = file.path_of("idp_request_params");
-    let params = file.text_map("idp_request_params", findings);
+    let params = file.string_map("idp_request_params", findings);
     let mut params = params.unwrap_or_default();
     params.retain(|(name, _)| {
         let own = OWN_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());

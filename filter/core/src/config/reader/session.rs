@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::Url;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::{Origin, SessionSettings, SignInHost};
 use crate::diagnostics::{Findings, quoted};
 use crate::limits::MAX_SESSION_LIFETIME;
@@ -19,12 +19,12 @@ const SECRET_LENGTH: usize = 32;
 const MAX_PREVIOUS: usize = 8;
 
 pub(super) fn read_session(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     needed: bool,
     findings: &mut Findings,
 ) -> Option<SessionSettings> {
     let name = file
-        .some_text("cookie_name", findings)
+        .non_empty_string("cookie_name", findings)
         .unwrap_or_else(|| "_pomerium".to_owned());
     let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
@@ -62,9 +62,9 @@ pub(super) fn read_session(
 /// Pomerium's own service, which its files name by default.
 const HOSTED: &str = "authenticate.pomerium.app";
 
-fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignInHost> {
+fn read_sign_in_host(file: &FileMap<'_>, findings: &mut Findings) -> Option<SignInHost> {
     let key_path = file.path_of("authenticate_service_url");
-    let text = file.some_text("authenticate_service_url", findings)?;
+    let text = file.non_empty_string("authenticate_service_url", findings)?;
     let url = Url::parse(&text).ok();
     let plain = |url: &Url| {
         matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none()
@@ -93,7 +93,7 @@ fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignI
     }
 }
 
-fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {
+fn read_idle(file: &FileMap<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {
     let idle = file.duration("cookie_idle_expire", findings)?;
     if idle < Duration::from_secs(60) || idle > lifetime {
         findings
@@ -106,8 +106,8 @@ fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> 
     Some(idle)
 }
 
-fn read_signed_out_url(file: &Object<'_>, findings: &mut Findings) -> Option<Url> {
-    let text = file.some_text("signout_redirect_url", findings)?;
+fn read_signed_out_url(file: &FileMap<'_>, findings: &mut Findings) -> Option<Url> {
+    let text = file.non_empty_string("signout_redirect_url", findings)?;
     let url = Url::parse(&text).ok();
     let fit = url.filter(|url| Origin::of(url).is_some());
     if fit.is_none() {
@@ -122,8 +122,8 @@ fn read_signed_out_url(file: &Object<'_>, findings: &mut Findings) -> Option<Url
 }
 
 /// Earlier secrets, several separated by commas: they come by environment, too, where there are no lists.
-fn read_previous(file: &Object<'_>, findings: &mut Findings) -> Vec<Secret> {
-    let Some(text) = file.some_text("cookie_secret_previous", findings) else {
+fn read_previous(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Secret> {
+    let Some(text) = file.non_empty_string("cookie_secret_previous", findings) else {
         return Vec::new();
     };
     let secrets: Option<Vec<Secret>> = text.split(',').map(decode).collect();
@@ -147,9 +147,9 @@ fn decode(text: &str) -> Option<Secret> {
     (bytes.len() == SECRET_LENGTH).then(|| Secret::new(bytes))
 }
 
-fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
+fn read_secret(file: &FileMap<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
     let key_path = file.path_of("cookie_secret");
-    let Some(text) = file.some_text("cookie_secret", findings) else {
+    let Some(text) = file.non_empty_string("cookie_secret", findings) else {
         if needed {
             findings
                 .problem(

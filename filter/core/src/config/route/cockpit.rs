@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
+use crate::config::file_map::FileMap;
 use crate::config::keys::COCKPIT;
-use crate::config::object::Object;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::policy::Policy;
 use crate::session::unix_user::UnixUser;
@@ -108,12 +108,12 @@ impl CockpitSettings {
     }
 
     /// Reads `cockpit`, and what other keys of the route mean for it. `None` when it is not there or not an object.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let own = object.object("cockpit", COCKPIT, findings)?;
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let own = map.map_below("cockpit", COCKPIT, findings)?;
         let allow_root = own.flag("allow_root", findings);
         let settings = Self {
             users: read_users(&own, allow_root, findings),
-            user_claim: own.some_text("user_claim", findings),
+            user_claim: own.non_empty_string("user_claim", findings),
             local_part_of: read_domains(&own, findings),
             administrators: own
                 .value("administrators")
@@ -145,13 +145,13 @@ impl CockpitSettings {
         target: &Target,
         rewrite: Option<&PathRewrite>,
         headers: &RequestHeaders,
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         findings: &mut Findings,
     ) -> Self {
         if !matches!(target, Target::Upstreams(_)) {
             findings
                 .problem(
-                    &object.path_of("cockpit"),
+                    &map.path_of("cockpit"),
                     "a `cockpit` route needs an upstream",
                 )
                 .help("write `to: http://localhost:9090`, or take `cockpit` out");
@@ -164,19 +164,19 @@ impl CockpitSettings {
                     .clone_into(&mut self.url_root);
             }
             PathMatch::Exact(_) | PathMatch::Regex(_) => findings
-                .problem(object.key_path(), "Cockpit needs all paths, or all below a `prefix`")
+                .problem(map.key_path(), "Cockpit needs all paths, or all below a `prefix`")
                 .help("take `path` and `regex` out; with `UrlRoot = /admin` in cockpit.conf, write `prefix: /admin/`"),
         }
         if rewrite.is_some() {
             findings
-                .problem(object.key_path(), "Cockpit's pages cannot be moved to another path")
+                .problem(map.key_path(), "Cockpit's pages cannot be moved to another path")
                 .help("take the rewriting and any path in `to` out; set `UrlRoot = /admin` in cockpit.conf and write `prefix: /admin/`");
         }
         for (name, _) in &headers.set {
             if LOGIN_HEADERS.contains(&name.as_str()) {
                 findings
                     .problem(
-                        &object.path_of("set_request_headers").key(name),
+                        &map.path_of("set_request_headers").key(name),
                         format!(
                             "on a `cockpit` route only the proxy writes {}",
                             quoted(name)
@@ -185,14 +185,11 @@ impl CockpitSettings {
                     .help("take it out");
             }
         }
-        if object.value("allow_websockets").is_some()
-            && !object.flag("allow_websockets", &mut Findings::default())
+        if map.value("allow_websockets").is_some()
+            && !map.flag("allow_websockets", &mut Findings::default())
         {
             findings
-                .problem(
-                    &object.path_of("allow_websockets"),
-                    "Cockpit needs websockets",
-                )
+                .problem(&map.path_of("allow_websockets"), "Cockpit needs websockets")
                 .help("take it out: a `cockpit` route allows them");
         }
         self
@@ -202,18 +199,18 @@ impl CockpitSettings {
 /// Cockpit compares the browser's origin with the host that it sees: a `cockpit` route preserves it unless told otherwise.
 pub(super) fn preserve_host(
     host: HostHeader,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     findings: &mut Findings,
 ) -> HostHeader {
     let HostHeader::Upstream = host else {
         return host;
     };
-    if !object.has("preserve_host_header") {
+    if !map.has("preserve_host_header") {
         return HostHeader::Preserve;
     }
     findings
         .warning(
-            &object.path_of("preserve_host_header"),
+            &map.path_of("preserve_host_header"),
             "Cockpit sees another host than browsers do, and refuses their websockets",
         )
         .help("take it out, or add to cockpit.conf what `jetway cockpit conf` prints");
@@ -226,13 +223,13 @@ fn ordinary(name: &str) -> Option<UnixUser> {
 }
 
 fn read_users(
-    own: &Object<'_>,
+    own: &FileMap<'_>,
     allow_root: bool,
     findings: &mut Findings,
 ) -> BTreeMap<String, UnixUser> {
     let key_path = own.path_of("users");
     let mut users = BTreeMap::new();
-    for (person, name) in own.text_map("users", findings).unwrap_or_default() {
+    for (person, name) in own.string_map("users", findings).unwrap_or_default() {
         let here = key_path.key(&person);
         let Some(user) = read_user(&name, allow_root, &here, findings) else {
             continue;
@@ -273,9 +270,9 @@ fn read_user(
     Some(user)
 }
 
-fn read_domains(own: &Object<'_>, findings: &mut Findings) -> Vec<String> {
+fn read_domains(own: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
     let key_path = own.path_of("local_part_of");
-    let listed = own.texts("local_part_of", findings).unwrap_or_default();
+    let listed = own.strings("local_part_of", findings).unwrap_or_default();
     for (index, domain) in listed.iter().enumerate() {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         if !domain.bytes().all(fit) {

@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::config::Origin;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// Longest host: DNS knows no longer names, and a wildcard adds little.
@@ -40,10 +40,10 @@ impl From {
         fits(&self.host, host)
     }
 
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let key_path = object.path_of("from");
-        let Some(text) = object.some_text("from", findings) else {
-            if !object.has("from") {
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let key_path = map.path_of("from");
+        let Some(text) = map.non_empty_string("from", findings) else {
+            if !map.has("from") {
                 findings
                     .problem(&key_path, "`from` is missing")
                     .help("write for example `from: https://app.example.com`");

@@ -1,8 +1,8 @@
 //! Changes of the headers of a request and of its answer. The module makes them, the same in every body.
 
+use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, check_value, read_name};
 use crate::config::keys::HEADER_REWRITE;
-use crate::config::object::Object;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::template::Template;
 
@@ -40,20 +40,20 @@ pub struct HeaderRewrite {
 }
 
 impl RequestHeaders {
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
-        let set = read_set(object, "set_request_headers", Wish::SetRequest, findings)
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Self {
+        let set = read_set(map, "set_request_headers", Wish::SetRequest, findings)
             .unwrap_or_default()
             .into_iter()
             .map(|(name, value)| {
                 let template = Template::parse(&value);
-                let key_path = object.path_of("set_request_headers").key(&name);
+                let key_path = map.path_of("set_request_headers").key(&name);
                 check_references(&template, &key_path, findings);
                 (name, template)
             })
             .collect();
-        let key_path = object.path_of("remove_request_headers");
-        let remove = object
-            .texts("remove_request_headers", findings)
+        let key_path = map.path_of("remove_request_headers");
+        let remove = map
+            .strings("remove_request_headers", findings)
             .unwrap_or_default()
             .iter()
             .enumerate()
@@ -91,8 +91,8 @@ fn check_references(template: &Template, key_path: &KeyPath, findings: &mut Find
 
 impl ResponseHeaders {
     /// The route's changes over `common`, those at the top of the file.
-    pub(super) fn read(object: &Object<'_>, common: &Self, findings: &mut Findings) -> Self {
-        let own = SetResponse::read(object, findings);
+    pub(super) fn read(map: &FileMap<'_>, common: &Self, findings: &mut Findings) -> Self {
+        let own = SetResponse::read(map, findings);
         let (mut set, mut defaults) = match own {
             Some(SetResponse::Disable) => (Vec::new(), Vec::new()),
             _ => (common.set.clone(), common.defaults.clone()),
@@ -106,12 +106,16 @@ impl ResponseHeaders {
         Self {
             set,
             defaults,
-            rewrite: read_rewrites(object, findings),
+            rewrite: read_rewrites(map, findings),
         }
     }
 
     /// `set_response_headers` at the top of the file; Pomerium's defaults when it is not there.
-    pub(in crate::config) fn common(file: &Object<'_>, tls: bool, findings: &mut Findings) -> Self {
+    pub(in crate::config) fn common(
+        file: &FileMap<'_>,
+        tls: bool,
+        findings: &mut Findings,
+    ) -> Self {
         let mut headers = Self::default();
         match SetResponse::read(file, findings) {
             Some(SetResponse::Set(set)) => headers.set = set,
@@ -145,13 +149,13 @@ enum SetResponse {
 }
 
 impl SetResponse {
-    fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+    fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
         const KEY: &str = "set_response_headers";
-        let mut set = read_set(object, KEY, Wish::SetResponse, findings)?;
+        let mut set = read_set(map, KEY, Wish::SetResponse, findings)?;
         let Some(position) = set.iter().position(|(name, _)| name == "disable") else {
             return Some(Self::Set(set));
         };
-        let key_path = object.path_of(KEY).key("disable");
+        let key_path = map.path_of(KEY).key("disable");
         let (_, value) = set.swap_remove(position);
         if !value.eq_ignore_ascii_case("true") {
             findings
@@ -166,16 +170,15 @@ impl SetResponse {
     }
 }
 
-fn read_rewrites(object: &Object<'_>, findings: &mut Findings) -> Vec<HeaderRewrite> {
-    object
-        .objects("rewrite_response_headers", HEADER_REWRITE, findings)
+fn read_rewrites(map: &FileMap<'_>, findings: &mut Findings) -> Vec<HeaderRewrite> {
+    map.maps_below("rewrite_response_headers", HEADER_REWRITE, findings)
         .iter()
         .filter_map(|entry| read_rewrite(entry, findings))
         .collect()
 }
 
-fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRewrite> {
-    let name = entry.some_text("header", findings);
+fn read_rewrite(entry: &FileMap<'_>, findings: &mut Findings) -> Option<HeaderRewrite> {
+    let name = entry.non_empty_string("header", findings);
     if name.is_none() {
         findings
             .problem(entry.key_path(), "an entry needs `header`")
@@ -183,8 +186,8 @@ fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRew
     }
     let key_path = entry.path_of("header");
     let header = read_name(&name?, Wish::RewriteResponse, &key_path, findings);
-    let prefix = entry.text("prefix", findings).unwrap_or_default();
-    let value = entry.text("value", findings).unwrap_or_default();
+    let prefix = entry.string("prefix", findings).unwrap_or_default();
+    let value = entry.string("value", findings).unwrap_or_default();
     check_value(&value, &entry.path_of("value"), findings);
     Some(HeaderRewrite {
         header: header?,
@@ -195,16 +198,16 @@ fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRew
 
 /// Names and values of headers, each once.
 fn read_set(
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     key: &str,
     wish: Wish,
     findings: &mut Findings,
 ) -> Option<Vec<(String, String)>> {
-    let map = object.text_map(key, findings)?;
-    let key_path = object.path_of(key);
-    let mut set: Vec<(String, String)> = Vec::with_capacity(map.len());
+    let written_headers = map.string_map(key, findings)?;
+    let key_path = map.path_of(key);
+    let mut set: Vec<(String, String)> = Vec::with_capacity(written_headers.len());
     let mut names = std::collections::BTreeSet::new();
-    for (written, value) in map {
+    for (written, value) in written_headers {
         let key_path = key_path.key(&written);
         let Some(name) = read_name(&written, wish, &key_path, findings) else {
             continue;

@@ -3,7 +3,7 @@
 use regex_lite::Regex;
 
 use super::pattern::compile_whole;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, quoted};
 use crate::http::path::{canonical, without_parameters};
 
@@ -45,14 +45,14 @@ impl Eq for PathPattern {}
 
 impl PathMatch {
     /// `regex` wins over `path`, and `path` over `prefix`, as in Pomerium.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
         let before = findings.problem_count();
-        let regex = object.some_text("regex", findings);
-        let exact = read_plain(object, "path", findings);
-        let prefix = read_plain(object, "prefix", findings);
-        warn_of_several(object, findings);
+        let regex = map.non_empty_string("regex", findings);
+        let exact = read_plain(map, "path", findings);
+        let prefix = read_plain(map, "prefix", findings);
+        warn_of_several(map, findings);
         if let Some(written) = regex {
-            let key_path = object.path_of("regex");
+            let key_path = map.path_of("regex");
             let regex = compile_whole(&written, &key_path, findings)?;
             if let Some(escape) = escape_that_never_comes(&written) {
                 findings
@@ -84,9 +84,9 @@ impl PathMatch {
 }
 
 /// Reads a path in the form that requests' paths are brought into; in another one it would never match.
-fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text(key, findings)?;
-    let key_path = object.path_of(key);
+fn read_plain(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string(key, findings)?;
+    let key_path = map.path_of(key);
     if !is_canonical(&text) {
         findings
             .problem(
@@ -149,15 +149,15 @@ fn escape_that_never_comes(pattern: &str) -> Option<&str> {
         })
 }
 
-fn warn_of_several(object: &Object<'_>, findings: &mut Findings) {
+fn warn_of_several(map: &FileMap<'_>, findings: &mut Findings) {
     let mut given = ["regex", "path", "prefix"]
         .into_iter()
-        .filter(|key| object.has(key));
+        .filter(|key| map.has(key));
     let Some(winner) = given.next() else { return };
     for loser in given {
         findings
             .warning(
-                &object.path_of(loser),
+                &map.path_of(loser),
                 format!("`{loser}` has no effect beside `{winner}`"),
             )
             .help("keep one of them");

@@ -3,24 +3,22 @@
 use serde_json::{Map, Value};
 
 use super::Common;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::policy::{Criterion, Policy};
 
 /// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
-pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut Findings) -> Policy {
+pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Findings) -> Policy {
     let problems = findings.problem_count();
-    let public = object.flag("allow_public_unauthenticated_access", findings);
-    let anybody = object.flag("allow_any_authenticated_user", findings);
-    let domains = object
-        .texts("allowed_domains", findings)
-        .unwrap_or_default();
-    let users = object.texts("allowed_users", findings).unwrap_or_default();
+    let public = map.flag("allow_public_unauthenticated_access", findings);
+    let anybody = map.flag("allow_any_authenticated_user", findings);
+    let domains = map.strings("allowed_domains", findings).unwrap_or_default();
+    let users = map.strings("allowed_users", findings).unwrap_or_default();
     let listed = !domains.is_empty() || !users.is_empty();
     if public && (anybody || listed) {
         findings
             .problem(
-                &object.path_of("allow_public_unauthenticated_access"),
+                &map.path_of("allow_public_unauthenticated_access"),
                 "a public route with a list of who may enter",
             )
             .help("keep one of the two");
@@ -28,25 +26,24 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
     if anybody && listed {
         findings
             .problem(
-                &object.path_of("allow_any_authenticated_user"),
+                &map.path_of("allow_any_authenticated_user"),
                 "a route for anybody with a list of who may enter",
             )
             .help("keep one of the two");
     }
-    let mut policy = match object.value("policy") {
-        Some(value) => Policy::read(value, &object.path_of("policy"), findings),
+    let mut policy = match map.value("policy") {
+        Some(value) => Policy::read(value, &map.path_of("policy"), findings),
         None => Policy::default(),
     };
     let mut criteria = Vec::new();
     criteria.extend(public.then_some(Criterion::accept()));
     criteria.extend(
-        object
-            .flag("cors_allow_preflight", findings)
+        map.flag("cors_allow_preflight", findings)
             .then_some(Criterion::cors_preflight()),
     );
     criteria.extend(anybody.then_some(Criterion::authenticated_user()));
     criteria.extend(domains.iter().map(|domain| Criterion::domain_is(domain)));
-    criteria.extend(read_idp_claims(object, findings));
+    criteria.extend(read_idp_claims(map, findings));
     criteria.extend(
         users
             .iter()
@@ -56,10 +53,10 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
     // A policy that could not be read is not a policy that was left out.
     if policy == Policy::default() && findings.problem_count() == problems {
         findings
-            .warning(object.key_path(), "no policy: nobody may use this route")
+            .warning(map.key_path(), "no policy: nobody may use this route")
             .help("add `policy:` with an `allow` rule");
     }
-    judge_certificates(&mut policy, object, common, findings);
+    judge_certificates(&mut policy, map, common, findings);
     policy
 }
 
@@ -67,14 +64,14 @@ pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut F
 /// rules about certificates say nothing.
 fn judge_certificates(
     policy: &mut Policy,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     common: &Common,
     findings: &mut Findings,
 ) {
     if policy.asks_for_certificate() && !common.certificates_asked {
         findings
             .warning(
-                &object.path_of("policy"),
+                &map.path_of("policy"),
                 "the policy asks for client certificates, and clients are never asked for one",
             )
             .help("add `downstream_mtls` with `ca_file` at the top of the file");
@@ -85,15 +82,15 @@ fn judge_certificates(
 }
 
 /// `allowed_idp_claims`: names with a value, a list of values, or further names below them. Any one of them is enough.
-fn read_idp_claims(object: &Object<'_>, findings: &mut Findings) -> Vec<Criterion> {
+fn read_idp_claims(map: &FileMap<'_>, findings: &mut Findings) -> Vec<Criterion> {
     let mut criteria = Vec::new();
-    match object.value("allowed_idp_claims") {
+    match map.value("allowed_idp_claims") {
         None => {}
         Some(Value::Object(claims)) => collect_claims("", claims, &mut criteria),
         Some(_) => {
             findings
                 .problem(
-                    &object.path_of("allowed_idp_claims"),
+                    &map.path_of("allowed_idp_claims"),
                     "`allowed_idp_claims` takes an object",
                 )
                 .help("write `{groups: [admins, staff]}`");

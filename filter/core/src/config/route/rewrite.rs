@@ -4,8 +4,8 @@ use regex_lite::Regex;
 
 use super::path::{is_canonical, plain_form_help};
 use super::pattern::compile;
+use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, read_name};
-use crate::config::object::Object;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// The `Host` that an upstream sees.
@@ -44,15 +44,15 @@ pub struct Substitution {
 
 impl HostHeader {
     /// The first that is set wins, as in Pomerium: a text, a header, a pattern, the public host.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
-        let literal = read_host(object, "host_rewrite", findings);
-        let header = object.some_text("host_rewrite_header", findings);
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Self {
+        let literal = read_host(map, "host_rewrite", findings);
+        let header = map.non_empty_string("host_rewrite_header", findings);
         let header = header.and_then(|name| {
-            let key_path = object.path_of("host_rewrite_header");
+            let key_path = map.path_of("host_rewrite_header");
             read_name(&name, Wish::ReadRequest, &key_path, findings)
         });
-        let pattern = Substitution::read(object, "host_path_regex_rewrite", findings);
-        let preserve = object.flag("preserve_host_header", findings);
+        let pattern = Substitution::read(map, "host_path_regex_rewrite", findings);
+        let preserve = map.flag("preserve_host_header", findings);
         match (literal, header, pattern) {
             (Some(literal), ..) => Self::Literal(literal),
             (None, Some(header), _) => Self::Header(header),
@@ -65,13 +65,13 @@ impl HostHeader {
 
 impl PathRewrite {
     /// `prefix_rewrite` or `regex_rewrite_pattern`, but not both.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let prefix = read_path(object, "prefix_rewrite", findings);
-        let regex = Substitution::read(object, "regex_rewrite", findings);
-        if object.has("prefix_rewrite") && object.has("regex_rewrite_pattern") {
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let prefix = read_path(map, "prefix_rewrite", findings);
+        let regex = Substitution::read(map, "regex_rewrite", findings);
+        if map.has("prefix_rewrite") && map.has("regex_rewrite_pattern") {
             findings
                 .problem(
-                    &object.path_of("regex_rewrite_pattern"),
+                    &map.path_of("regex_rewrite_pattern"),
                     "the path is rewritten twice",
                 )
                 .help("keep `prefix_rewrite` or `regex_rewrite_pattern`");
@@ -82,24 +82,24 @@ impl PathRewrite {
 
 impl Substitution {
     /// Reads `NAME_pattern` and `NAME_substitution`.
-    fn read(object: &Object<'_>, name: &str, findings: &mut Findings) -> Option<Self> {
+    fn read(map: &FileMap<'_>, name: &str, findings: &mut Findings) -> Option<Self> {
         let (pattern_key, replacement_key) =
             (format!("{name}_pattern"), format!("{name}_substitution"));
-        let pattern = object.some_text(&pattern_key, findings);
-        let replacement = object.text(&replacement_key, findings);
+        let pattern = map.non_empty_string(&pattern_key, findings);
+        let replacement = map.string(&replacement_key, findings);
         let Some(pattern) = pattern else {
             if replacement.is_some_and(|text| !text.is_empty()) {
                 findings
                     .warning(
-                        &object.path_of(&replacement_key),
+                        &map.path_of(&replacement_key),
                         format!("`{replacement_key}` has no effect without `{pattern_key}`"),
                     )
                     .help(format!("add `{pattern_key}`"));
             }
             return None;
         };
-        let pattern = compile(&pattern, &object.path_of(&pattern_key), findings)?;
-        let key_path = object.path_of(&replacement_key);
+        let pattern = compile(&pattern, &map.path_of(&pattern_key), findings)?;
+        let key_path = map.path_of(&replacement_key);
         let written = replacement.unwrap_or_default();
         let replacement = translate(&written, pattern.captures_len());
         if let Err(reason) = &replacement {
@@ -144,9 +144,9 @@ fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
 }
 
 /// A path that stands for another one: in plain form and without a query, because the request's own is kept.
-pub(super) fn read_path(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text(key, findings)?;
-    is_plain(&text, &object.path_of(key), findings).then_some(text)
+pub(super) fn read_path(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string(key, findings)?;
+    is_plain(&text, &map.path_of(key), findings).then_some(text)
 }
 
 /// Whether a path is in its plain form; a problem if not.
@@ -164,13 +164,13 @@ pub(super) fn is_plain(text: &str, key_path: &KeyPath, findings: &mut Findings) 
 }
 
 /// A host, with a port if one is written, as it may stand in a `Host` header.
-fn read_host(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text(key, findings)?;
+fn read_host(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string(key, findings)?;
     let fits = is_authority(&text);
     if !fits {
         findings
             .problem(
-                &object.path_of(key),
+                &map.path_of(key),
                 format!("{} is not a host", quoted(&text)),
             )
             .help("write for example `app.internal` or `app.internal:8080`");

@@ -10,7 +10,7 @@ pub use response::FixedResponse;
 pub use tls::UpstreamTls;
 pub use upstreams::{Endpoint, Upstreams};
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 
 /// What becomes of a permitted request.
@@ -32,22 +32,22 @@ pub(super) struct ReadTarget {
 }
 
 impl Target {
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<ReadTarget> {
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<ReadTarget> {
         const KEYS: [&str; 3] = ["to", "redirect", "response"];
-        let given: Vec<&str> = KEYS.into_iter().filter(|key| object.has(key)).collect();
+        let given: Vec<&str> = KEYS.into_iter().filter(|key| map.has(key)).collect();
         if let [first, second, ..] = given.as_slice() {
             findings
                 .problem(
-                    &object.path_of(second),
+                    &map.path_of(second),
                     format!("a route with `{first}` has no `{second}`"),
                 )
                 .help("keep one of `to`, `redirect` and `response`");
         }
         let target = match given.first() {
-            Some(&"redirect") => Self::Redirect(Redirect::read(object, findings)?),
-            Some(&"response") => Self::Response(FixedResponse::read(object, findings)?),
+            Some(&"redirect") => Self::Redirect(Redirect::read(map, findings)?),
+            Some(&"response") => Self::Response(FixedResponse::read(map, findings)?),
             Some(_) => {
-                let (upstreams, path) = Upstreams::read(object, findings)?;
+                let (upstreams, path) = Upstreams::read(map, findings)?;
                 return Some(ReadTarget {
                     target: Self::Upstreams(upstreams),
                     path,
@@ -55,7 +55,7 @@ impl Target {
             }
             None => {
                 findings
-                    .problem(&object.path_of("to"), "`to` is missing")
+                    .problem(&map.path_of("to"), "`to` is missing")
                     .help("write for example `to: http://localhost:9090`, or `redirect` or `response`");
                 return None;
             }

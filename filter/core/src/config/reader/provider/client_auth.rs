@@ -1,7 +1,7 @@
 //! How this proxy proves at the provider's token endpoint that it is itself.
 
 use crate::config::ClientAuth;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::pem::pem_text;
 use crate::diagnostics::Findings;
 use crate::secret::Secret;
@@ -30,7 +30,7 @@ enum Word {
 
 /// Reads the method; without one it follows from what there is: a private key, a secret, or nothing.
 pub(super) fn read_client_auth(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     secret: &Secret,
     findings: &mut Findings,
 ) -> ClientAuth {
@@ -58,7 +58,7 @@ pub(super) fn read_client_auth(
 }
 
 fn needs_secret(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     secret: &Secret,
     method: ClientAuth,
     findings: &mut Findings,
@@ -74,9 +74,9 @@ fn needs_secret(
     method
 }
 
-fn read_key(file: &Object<'_>, findings: &mut Findings) -> Option<AssertionKey> {
-    let id = file.some_text("idp_client_private_key_id", findings);
-    let text = file.some_text(KEY, findings)?;
+fn read_key(file: &FileMap<'_>, findings: &mut Findings) -> Option<AssertionKey> {
+    let id = file.non_empty_string("idp_client_private_key_id", findings);
+    let text = file.non_empty_string(KEY, findings)?;
     let read = pem_text(&text)
         .map(Secret::new)
         .ok_or_else(|| "it is not PEM text".to_owned())

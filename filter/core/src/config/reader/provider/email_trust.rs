@@ -4,7 +4,7 @@
 use serde_json::Value;
 use url::Url;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::provider_kind::{PRESETS, ProviderKind};
 use crate::config::{EmailTrust, EmailVerification, Route};
 use crate::diagnostics::{Findings, quoted};
@@ -27,7 +27,7 @@ const MICROSOFT_HOSTS: [&str; 4] = [
 ];
 
 pub(super) fn read_email_trust(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     kind: ProviderKind,
     issuer: Option<&str>,
     findings: &mut Findings,
@@ -43,7 +43,7 @@ pub(super) fn read_email_trust(
     }
 }
 
-fn read_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerification {
+fn read_verification(file: &FileMap<'_>, findings: &mut Findings) -> EmailVerification {
     match file.value(VERIFICATION) {
         None => EmailVerification::ByProvider,
         Some(Value::String(word)) if word.eq_ignore_ascii_case("strict") => {
@@ -64,8 +64,8 @@ fn read_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerific
     }
 }
 
-fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) -> Vec<String> {
-    let Some(tenants) = file.texts(TENANTS, findings) else {
+fn read_tenants(file: &FileMap<'_>, kind: ProviderKind, findings: &mut Findings) -> Vec<String> {
+    let Some(tenants) = file.strings(TENANTS, findings) else {
         return Vec::new();
     };
     let key_path = file.path_of(TENANTS);
@@ -133,7 +133,7 @@ fn is_multi_tenant(issuer: &str) -> bool {
 }
 
 /// Kind `oidc` takes an address for verified unless it is denied: the word of a provider with many tenants is not enough.
-fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings) {
+fn warn_of_known_issuer(file: &FileMap<'_>, issuer: &str, findings: &mut Findings) {
     let bare = issuer.trim_end_matches('/');
     let is_known = |known: &str| known == bare;
     let preset = PRESETS
@@ -157,7 +157,7 @@ fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings
 
 /// At Microsoft's issuers for many tenants, any tenant's administrator says what a user's address and claims are.
 pub(in crate::config::reader) fn check_tenants(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     trust: &EmailTrust,
     routes: &[Route],
     findings: &mut Findings,

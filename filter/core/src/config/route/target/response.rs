@@ -1,7 +1,7 @@
 //! `response` of a route.
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::RESPONSE;
-use crate::config::object::Object;
 use crate::diagnostics::Findings;
 
 /// `response`: a fixed answer.
@@ -19,14 +19,14 @@ const DEFAULT_STATUS: u16 = 200;
 const MAX_BODY: usize = 64 * 1024;
 
 impl FixedResponse {
-    pub(super) fn read(route: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let object = route.object("response", RESPONSE, findings)?;
-        let status = object.number("status", 200, 599, findings);
-        let body = object.text("body", findings).unwrap_or_default();
+    pub(super) fn read(route: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let map = route.map_below("response", RESPONSE, findings)?;
+        let status = map.integer("status", 200, 599, findings);
+        let body = map.string("body", findings).unwrap_or_default();
         if body.len() > MAX_BODY {
             findings
                 .problem(
-                    &object.path_of("body"),
+                    &map.path_of("body"),
                     format!("the body is longer than {MAX_BODY} bytes"),
                 )
                 .help("let a web server serve it, and name that in `to`");

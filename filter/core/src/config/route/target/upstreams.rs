@@ -5,7 +5,7 @@ use url::Url;
 
 use super::UpstreamTls;
 use crate::config::Origin;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// The upstreams of a route; requests are spread over them by weight.
@@ -43,24 +43,24 @@ struct Address {
 impl Upstreams {
     /// The upstreams, and the path in the first address.
     pub(super) fn read(
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         findings: &mut Findings,
     ) -> Option<(Self, Option<String>)> {
         let before = findings.problem_count();
-        let key_path = object.path_of("to");
+        let key_path = map.path_of("to");
         let mut texts = Vec::new();
-        if let Some(value) = object.value("to") {
+        if let Some(value) = map.value("to") {
             flatten(value, &key_path, &mut texts, findings);
         }
-        let tls = UpstreamTls::read(object, findings);
+        let tls = UpstreamTls::read(map, findings);
         let addresses: Vec<Address> = texts
             .iter()
             .filter_map(|written| Address::read(written, findings))
             .collect();
         check_number(addresses.len(), before, &key_path, findings);
         check_weights(&addresses, &key_path, findings);
-        check_schemes(&addresses, &tls, object, findings);
-        let path = first_path(&addresses, object, findings);
+        check_schemes(&addresses, &tls, map, findings);
+        let path = first_path(&addresses, map, findings);
         let endpoints: Vec<Endpoint> = addresses
             .into_iter()
             .map(|address| Endpoint {
@@ -219,7 +219,7 @@ fn check_weights(addresses: &[Address], key_path: &KeyPath, findings: &mut Findi
 fn check_schemes(
     addresses: &[Address],
     tls: &UpstreamTls,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     findings: &mut Findings,
 ) {
     let Some((first, rest)) = addresses.split_first() else {
@@ -245,11 +245,11 @@ fn check_schemes(
             "tls_client_cert",
             "tls_client_cert_file",
         ];
-        let key = keys.into_iter().find(|key| object.has(key));
+        let key = keys.into_iter().find(|key| map.has(key));
         let key = key.unwrap_or("tls_skip_verify");
         findings
             .warning(
-                &object.path_of(key),
+                &map.path_of(key),
                 format!("`{key}` has no effect on an upstream without TLS"),
             )
             .help("write `https://` in `to`, or take it out");
@@ -258,11 +258,7 @@ fn check_schemes(
 
 /// The path in the first address, which stands for `prefix_rewrite`. A single slash is none: that is how people write an
 /// address without a path.
-fn first_path(
-    addresses: &[Address],
-    object: &Object<'_>,
-    findings: &mut Findings,
-) -> Option<String> {
+fn first_path(addresses: &[Address], map: &FileMap<'_>, findings: &mut Findings) -> Option<String> {
     let (first, rest) = addresses.split_first()?;
     if let Some(other) = rest.iter().find(|a| a.url.path() != first.url.path()) {
         findings
@@ -278,7 +274,7 @@ fn first_path(
     }
     let rewritten = ["prefix_rewrite", "regex_rewrite_pattern"]
         .into_iter()
-        .find(|key| object.has(key));
+        .find(|key| map.has(key));
     if let Some(key) = rewritten {
         findings
             .warning(

@@ -10,13 +10,13 @@ use crate::config::key::{Key, Support};
 use crate::diagnostics::{Findings, KeyPath};
 
 /// One object, its keys matched without regard to ASCII case.
-pub(super) struct Object<'v> {
+pub(super) struct FileMap<'v> {
     key_path: KeyPath,
     /// SupportedBy names in lower case: the key as it is written, and its value.
     fields: BTreeMap<String, (&'v str, &'v Value)>,
 }
 
-impl<'v> Object<'v> {
+impl<'v> FileMap<'v> {
     /// Opens an object, and reports keys that are unknown, without effect, refused, or there twice.
     pub(super) fn open(
         map: &'v Map<String, Value>,
@@ -88,7 +88,7 @@ fn report(
             .help_near(name, known, "");
         return;
     };
-    match key.treatment {
+    match key.support {
         Support::Supported(_) | Support::Translated(..) => {}
         Support::Ignored(why) if !is_nothing(value) => findings
             .warning(here, format!("`{written}` has no effect"))

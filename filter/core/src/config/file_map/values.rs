@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::Object;
+use super::FileMap;
 use crate::config::duration::parse_duration;
 use crate::config::key::Key;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
-impl<'v> Object<'v> {
+impl<'v> FileMap<'v> {
     /// A text; a number counts as its digits.
-    pub(in crate::config) fn text(&self, key: &str, findings: &mut Findings) -> Option<String> {
+    pub(in crate::config) fn string(&self, key: &str, findings: &mut Findings) -> Option<String> {
         match self.value(key)? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -25,21 +25,25 @@ impl<'v> Object<'v> {
     }
 
     /// [`Self::text`], an empty one counting as absent, as in Pomerium.
-    pub(in crate::config) fn some_text(
+    pub(in crate::config) fn non_empty_string(
         &self,
         key: &str,
         findings: &mut Findings,
     ) -> Option<String> {
-        self.text(key, findings).filter(|text| !text.is_empty())
+        self.string(key, findings).filter(|text| !text.is_empty())
     }
 
     /// `true` or `false`; false when absent.
     pub(in crate::config) fn flag(&self, key: &str, findings: &mut Findings) -> bool {
-        self.maybe_flag(key, findings).unwrap_or_default()
+        self.optional_flag(key, findings).unwrap_or_default()
     }
 
     /// `true` or `false`, or as a text what Go's `strconv.ParseBool` takes.
-    pub(in crate::config) fn maybe_flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
+    pub(in crate::config) fn optional_flag(
+        &self,
+        key: &str,
+        findings: &mut Findings,
+    ) -> Option<bool> {
         let flag = match self.value(key)? {
             Value::Bool(flag) => Some(*flag),
             Value::String(text) => match text.to_ascii_lowercase().as_str() {
@@ -61,7 +65,7 @@ impl<'v> Object<'v> {
     }
 
     /// A whole number from `least` to `most`.
-    pub(in crate::config) fn number(
+    pub(in crate::config) fn integer(
         &self,
         key: &str,
         least: u32,
@@ -111,7 +115,7 @@ impl<'v> Object<'v> {
     }
 
     /// A list of texts; a single text is split at commas, as Pomerium does.
-    pub(in crate::config) fn texts(
+    pub(in crate::config) fn strings(
         &self,
         key: &str,
         findings: &mut Findings,
@@ -147,7 +151,7 @@ impl<'v> Object<'v> {
         beginning: &str,
         findings: &mut Findings,
     ) -> Option<T> {
-        let text = self.some_text(key, findings)?;
+        let text = self.non_empty_string(key, findings)?;
         let bare = |word: &str| {
             let word = word.to_ascii_lowercase();
             word.strip_prefix(beginning)
@@ -178,7 +182,7 @@ impl<'v> Object<'v> {
 
     /// Names and texts; numbers and flags count as texts. An object may also stand as JSON in a text, which is how an
     /// environment variable holds it.
-    pub(in crate::config) fn text_map(
+    pub(in crate::config) fn string_map(
         &self,
         key: &str,
         findings: &mut Findings,
@@ -210,7 +214,7 @@ impl<'v> Object<'v> {
     }
 
     /// The object below a key.
-    pub(in crate::config) fn object(
+    pub(in crate::config) fn map_below(
         &self,
         key: &str,
         table: &'static [Key],
@@ -229,7 +233,7 @@ impl<'v> Object<'v> {
     }
 
     /// The objects of the list below a key. What is no object is a problem, and left out.
-    pub(in crate::config) fn objects(
+    pub(in crate::config) fn maps_below(
         &self,
         key: &str,
         table: &'static [Key],
