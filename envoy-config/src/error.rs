@@ -26,7 +26,7 @@ pub enum Error {
     InlineClientKey(String),
     /// A text that should hold certificates or revocation lists holds none.
     #[error(
-        "{place} holds no PEM block `-----BEGIN {label}-----` (help: write what `base64 -w0 FILE.pem` prints, or name the file)"
+        "{place} holds no PEM block `-----BEGIN {label}-----` (help: write what `base64 -w0 FILE.pem` prints, or the path of the file)"
     )]
     EmptyPem {
         /// The key of the Jetway file.

@@ -1,4 +1,4 @@
-//! Certificates and keys of the file.
+//! Reads certificates and private keys.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -6,12 +6,12 @@ use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::secret::Secret;
 
-/// PEM text, or the file that holds it.
+/// PEM (RFC 7468), or the file that contains it.
 #[derive(Clone, Debug)]
 pub enum Pem {
-    /// Path of a file.
+    /// The path of a file.
     File(String),
-    /// The text itself, which may be a private key.
+    /// The PEM itself, which may be a private key.
     Text(Secret),
 }
 
@@ -25,7 +25,7 @@ impl PartialEq for Pem {
     }
 }
 
-/// What a PEM text holds (RFC 7468).
+/// What PEM contains (RFC 7468).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Certificates,
@@ -34,7 +34,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// How the label of such a block ends.
+    /// Returns the end of such a block's label.
     const fn label(self) -> &'static str {
         match self {
             Self::Certificates => "CERTIFICATE-----",
@@ -53,7 +53,7 @@ impl Content {
 }
 
 impl Pem {
-    /// Reads a key such as `tls_custom_ca`, or the file that the same key with `_file` behind it names.
+    /// Reads a key such as `tls_custom_ca`, or the path of a file from the same key with `_file`.
     pub(super) fn read(
         map: &FileMap<'_>,
         key: &str,
@@ -67,7 +67,7 @@ impl Pem {
             findings
                 .problem(
                     &map.path_of(&file_key),
-                    format!("both `{key}` and `{file_key}` are given"),
+                    format!("both `{key}` and `{file_key}` are set"),
                 )
                 .help("keep one of them");
             return None;
@@ -84,7 +84,7 @@ impl Pem {
         }
     }
 
-    /// Reads a key that takes a file or the text, as `cert` of `certificates`.
+    /// Reads a key that takes the path of a file or PEM, such as `cert` of `certificates`.
     pub(super) fn read_either(
         map: &FileMap<'_>,
         key: &str,
@@ -103,7 +103,7 @@ impl Pem {
     }
 }
 
-/// PEM text from itself or from its base64; `None` for anything else.
+/// Returns PEM from PEM or from its base64; `None` for anything else.
 pub(super) fn pem_text(written: &str) -> Option<Vec<u8>> {
     const BEGINNING: &str = "-----BEGIN ";
     if written.contains(BEGINNING) {
@@ -124,9 +124,9 @@ fn not_pem(map: &FileMap<'_>, key: &str, content: Content, findings: &mut Findin
     findings
         .problem(
             &map.path_of(key),
-            format!("`{key}` is not {} as PEM text in base64", content.noun()),
+            format!("`{key}` is not {} as PEM in base64", content.noun()),
         )
-        .help("write what `base64 -w0 FILE.pem` prints, or name the file");
+        .help("write what `base64 -w0 FILE.pem` prints, or the path of the file");
 }
 
 #[cfg(test)]

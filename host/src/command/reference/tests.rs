@@ -97,8 +97,7 @@ fn the_examples_of_the_policy_reference_are_read() {
             Some(policy) => policy.clone(),
             None => json!({"allow": {"or": parsed}}),
         };
-        let route =
-            json!({"from": "https://a.test", "to": "http://b", "policy": policy});
+        let route = json!({"from": "https://a.test", "to": "http://b", "policy": policy});
         let file = json!({
             "routes": [route],
             "idp_provider_url": "https://idp.test",

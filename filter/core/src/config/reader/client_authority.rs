@@ -1,4 +1,4 @@
-//! `downstream_mtls`: certificates of clients.
+//! Reads `downstream_mtls`: client certificates.
 
 use crate::config::file_map::FileMap;
 use crate::config::keys::DOWNSTREAM_MTLS;
@@ -6,7 +6,7 @@ use crate::config::pem::Content;
 use crate::config::{ClientAuthority, Pem};
 use crate::diagnostics::Findings;
 
-/// What becomes of requests without a valid certificate.
+/// How requests without a valid certificate are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Enforcement {
     /// Every route refuses them.
@@ -14,7 +14,7 @@ pub(super) enum Enforcement {
     PolicyWithDefaultDeny,
     /// The policies decide.
     Policy,
-    /// The connection is not made.
+    /// The connection is closed.
     RejectConnection,
 }
 
@@ -45,9 +45,9 @@ pub(super) fn read_client_authority(
         findings
             .problem(
                 map.key_path(),
-                "nothing says which authorities sign clients' certificates",
+                "`downstream_mtls` needs the authorities that sign client certificates",
             )
-            .help("add `ca_file` or `ca`, or take `downstream_mtls` out");
+            .help("add `ca_file` or `ca`, or remove `downstream_mtls`");
     }
     let authority = authorities.map(|authorities| ClientAuthority {
         authorities,
@@ -57,7 +57,8 @@ pub(super) fn read_client_authority(
     (authority, enforcement)
 }
 
-/// Certificates are signed by an authority of the file itself, without another one between: Pomerium's default.
+/// Checks that no intermediate authorities are configured: the authorities of the file sign client certificates themselves,
+/// which is Pomerium's default.
 fn check_depth(map: &FileMap<'_>, findings: &mut Findings) {
     const KEY: &str = "max_verify_depth";
     if map
@@ -66,6 +67,6 @@ fn check_depth(map: &FileMap<'_>, findings: &mut Findings) {
     {
         findings
             .problem(&map.path_of(KEY), "`max_verify_depth` can only be 1")
-            .help("put the authorities that sign clients' certificates themselves into `ca_file`, and take this out");
+            .help("put the authorities that sign client certificates themselves into `ca_file`, and remove this key");
     }
 }

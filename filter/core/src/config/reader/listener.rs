@@ -1,4 +1,4 @@
-//! Where clients connect.
+//! Reads where and how the proxy listens.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::config::pem::Content;
 use crate::config::{ClientAuthority, Listener, Pem, ServerCertificate};
 use crate::diagnostics::Findings;
 
-/// More proxies than this in front of one server are a typing error.
+/// The most proxies in front of one server: a larger number is a typing error.
 const MAX_TRUSTED_HOPS: u32 = 16;
-/// How long a connection without a request is kept when the file does not say, as in Pomerium.
+/// The default of `timeout_idle`, as in Pomerium.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) fn read_listener(
@@ -23,9 +23,9 @@ pub(super) fn read_listener(
         findings
             .problem(
                 &file.path_of("downstream_mtls"),
-                "client certificates need TLS, and the listener speaks plain http",
+                "client certificates need TLS, but the listener uses plain HTTP",
             )
-            .help("take `insecure_server` or `downstream_mtls` out");
+            .help("remove `insecure_server` or `downstream_mtls`");
     }
     let idle_timeout = file.duration("timeout_idle", findings);
     Listener {
@@ -53,7 +53,7 @@ fn read_address(file: &FileMap<'_>, findings: &mut Findings) -> String {
             .problem(
                 &file.path_of("address"),
                 format!(
-                    "{} is not an address to listen on",
+                    "{} is not a listening address",
                     crate::diagnostics::quoted(&address)
                 ),
             )
@@ -95,8 +95,8 @@ fn read_certificates(file: &FileMap<'_>, findings: &mut Findings) -> Vec<ServerC
         let key = Pem::read_either(entry, "key", Content::PrivateKey, findings);
         if !(entry.has("cert") && entry.has("key")) {
             findings
-                .problem(entry.key_path(), "an entry needs `cert` and `key`")
-                .help("name two PEM files");
+                .problem(entry.key_path(), "each item needs `cert` and `key`")
+                .help("write the paths of two PEM files");
         }
         certificate
             .zip(key)

@@ -1,4 +1,4 @@
-//! The identity provider.
+//! Reads the settings of the identity provider.
 
 mod client_auth;
 mod email_trust;
@@ -33,14 +33,14 @@ pub(super) fn read_provider(
         findings
             .problem(
                 &file.path_of(key),
-                format!("`{key}` is missing, and a policy asks who the visitor is"),
+                format!("`{key}` is missing, and a policy is about the user"),
             )
             .help(what);
     };
     if kind.is_none() {
         missing(
             "idp_provider",
-            "add `idp_provider: oidc`: the sign-in service that Pomerium uses without it is not there",
+            "add `idp_provider: oidc`: Jetway does not use Pomerium's hosted sign-in service",
             findings,
         );
     }
@@ -56,7 +56,7 @@ pub(super) fn read_provider(
     if client_id.is_none() {
         missing(
             "idp_client_id",
-            "add the client id that the provider gave you",
+            "add the client id of the registration with the provider",
             findings,
         );
     }
@@ -105,13 +105,13 @@ pub(super) fn read_provider(
     })
 }
 
-/// Origins of endpoints that belong to a kind of provider, when it is the one that everybody uses.
+/// Returns the additional origins of a preset's endpoints, if the issuer is the preset's own.
 fn preset_origins(
     preset: Option<&'static Preset>,
     issuer: Option<&str>,
 ) -> impl Iterator<Item = Origin> {
     let common = preset.filter(|preset| {
-        // A GitHub of one's own has its interface on its own origin.
+        // A self-hosted GitHub has its API on its own origin.
         preset.kind != ProviderKind::Github || issuer == preset.issuer
     });
     let origins = common.map_or(&[][..], |preset| preset.origins);
@@ -119,18 +119,15 @@ fn preset_origins(
     parsed.filter_map(|url| Origin::of(&url))
 }
 
-/// An issuer is `https` without query and fragment (OpenID Connect Discovery 1.0, section 2); plain `http` only on this
-/// machine, where nobody can listen in.
+/// Reads an issuer: an `https` URL without query and fragment (OpenID Connect Discovery 1.0 section 2), or an `http` URL of
+/// this machine, to which no network traffic goes.
 fn read_issuer(issuer: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<Origin> {
     let url = Url::parse(issuer).ok();
     let origin = url.as_ref().and_then(Origin::of);
     let plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
     let Some(origin) = origin.filter(|_| plain) else {
         findings
-            .problem(
-                key_path,
-                format!("{} is not an issuer address", quoted(issuer)),
-            )
+            .problem(key_path, format!("{} is not an issuer URL", quoted(issuer)))
             .help("write for example `https://idp.example.com`");
         return None;
     };
@@ -138,9 +135,9 @@ fn read_issuer(issuer: &str, key_path: &KeyPath, findings: &mut Findings) -> Opt
         findings
             .problem(
                 key_path,
-                "a provider over plain http can be impersonated by anybody on the way",
+                "a provider over plain HTTP can be impersonated by anyone on the network",
             )
-            .help("use its `https://` address");
+            .help("use its `https://` URL");
         return None;
     }
     Some(origin)
@@ -172,10 +169,10 @@ fn read_origins(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Origin> {
     origins
 }
 
-/// How a provider may answer. Apple answers by a form whenever it is asked for a name or an address.
+/// The response modes. Apple uses a form whenever a name or an email address is requested.
 const RESPONSE_MODES: [(&str, bool); 2] = [("query", false), ("form_post", true)];
 
-/// Parameters that the sign-in itself sets: an operator's value would break it or weaken it.
+/// The parameters that Jetway sets itself: another value would break or weaken the sign-in.
 const OWN_PARAMETERS: [&str; 9] = [
     "client_id",
     "code_challenge",
@@ -196,34 +193,31 @@ fn read_request_params(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(Stri
         let own = OWN_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
         if own {
             findings
-                .problem(
-                    &key_path.key(name),
-                    format!("`{name}` is set by the sign-in itself"),
-                )
-                .help("take it out");
+                .problem(&key_path.key(name), format!("Jetway sets `{name}` itself"))
+                .help("remove it");
         }
         !own
     });
     params
 }
 
-/// The kind of provider.
+/// Reads the provider preset.
 fn read_kind(kind: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<&'static Preset> {
     let preset = Preset::find(kind);
     if preset.is_none() {
         let note = findings.problem(
             key_path,
-            format!("{} is not a kind of provider here", quoted(kind)),
+            format!("{} is not a supported provider", quoted(kind)),
         );
         if kind.eq_ignore_ascii_case("hosted") {
             note.help(
-                "that is Pomerium's own service: write `oidc`, and the issuer of a provider of yours as `idp_provider_url`",
+                "Pomerium's hosted service is not available: write `oidc`, and your provider's issuer as `idp_provider_url`",
             );
         } else {
             note.help_near(
                 &kind.to_ascii_lowercase(),
                 WORDS.iter().copied(),
-                "write `oidc`, and the provider's issuer address as `idp_provider_url`",
+                "write `oidc`, and the provider's issuer as `idp_provider_url`",
             );
         }
     }

@@ -1,4 +1,4 @@
-//! How sessions are sealed and how long they last.
+//! Reads how sessions are sealed and how long they last.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::diagnostics::{Findings, quoted};
 use crate::limits::MAX_SESSION_LIFETIME;
 use crate::secret::Secret;
 
-/// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
+/// The default of `cookie_expire`, as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
-/// Length of `cookie_secret` once decoded.
+/// The length of the decoded `cookie_secret`.
 const SECRET_LENGTH: usize = 32;
-/// How many earlier secrets there may be: a ring that is never cleared is no rotation.
+/// The most earlier secrets: a list that only grows is no rotation.
 const MAX_PREVIOUS: usize = 8;
 
 pub(super) fn read_session(
@@ -31,7 +31,7 @@ pub(super) fn read_session(
         findings
             .problem(
                 &file.path_of("cookie_name"),
-                format!("{} is not fit for a cookie's name", quoted(&name)),
+                format!("{} is not a valid cookie name", quoted(&name)),
             )
             .help("use at most 64 letters, digits, `_` and `-`");
         return None;
@@ -59,7 +59,7 @@ pub(super) fn read_session(
     })
 }
 
-/// Pomerium's own service, which its files name by default.
+/// Pomerium's hosted service, which its files name by default.
 const HOSTED: &str = "authenticate.pomerium.app";
 
 fn read_sign_in_host(file: &FileMap<'_>, findings: &mut Findings) -> Option<SignInHost> {
@@ -73,8 +73,8 @@ fn read_sign_in_host(file: &FileMap<'_>, findings: &mut Findings) -> Option<Sign
     match origin {
         Some(origin) if origin.host == HOSTED => {
             findings
-                .problem(&key_path, "that is Pomerium's own sign-in service, which is not for this proxy")
-                .help("name a host of yours, or take it out: each route then signs in on its own host");
+                .problem(&key_path, "Pomerium's hosted sign-in service does not work with Jetway")
+                .help("write a host of your own, or remove the key: users then sign in on each route's own host");
             None
         }
         Some(origin) if origin.tls => Some(SignInHost {
@@ -114,14 +114,14 @@ fn read_signed_out_url(file: &FileMap<'_>, findings: &mut Findings) -> Option<Ur
         findings
             .problem(
                 &file.path_of("signout_redirect_url"),
-                format!("{} is not the address of a page", quoted(&text)),
+                format!("{} is not the URL of a page", quoted(&text)),
             )
-            .help("write a whole address, for example `https://www.example.com/goodbye`");
+            .help("write an absolute URL, for example `https://www.example.com/goodbye`");
     }
     fit
 }
 
-/// Earlier secrets, several separated by commas: they come by environment, too, where there are no lists.
+/// Reads the earlier secrets, separated by commas, because an environment variable cannot hold a list.
 fn read_previous(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Secret> {
     let Some(text) = file.non_empty_string("cookie_secret_previous", findings) else {
         return Vec::new();
@@ -133,15 +133,15 @@ fn read_previous(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Secret> {
             findings
                 .problem(
                     &file.path_of("cookie_secret_previous"),
-                    "`cookie_secret_previous` is not one to eight earlier values of `cookie_secret`",
+                    "`cookie_secret_previous` must be one to eight earlier values of `cookie_secret`",
                 )
-                .help("write what stood in `cookie_secret` before, several separated by commas");
+                .help("write the earlier values of `cookie_secret`, separated by commas");
             Vec::new()
         }
     }
 }
 
-/// 32 bytes in base64.
+/// Reads 32 bytes in base64.
 fn decode(text: &str) -> Option<Secret> {
     let bytes = STANDARD.decode(text.trim()).ok()?;
     (bytes.len() == SECRET_LENGTH).then(|| Secret::new(bytes))
@@ -154,7 +154,7 @@ fn read_secret(file: &FileMap<'_>, needed: bool, findings: &mut Findings) -> Opt
             findings
                 .problem(
                     &key_path,
-                    "`cookie_secret` is missing, and sessions are sealed with it",
+                    "`cookie_secret` is missing, and sessions are encrypted with it",
                 )
                 .help("`jetway keygen` prints one");
         }

@@ -1,4 +1,4 @@
-//! Changes of the headers of a request and of its answer. The module makes them, the same in every body.
+//! Changes of the headers of a request and of its response. The module makes them, identically in every proxy.
 
 use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, check_value, read_name};
@@ -10,32 +10,32 @@ use crate::http::template::Template;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestHeaders {
-    /// Set, in lower-case names; wins over `remove` (`set_request_headers`).
+    /// Headers to set, by lower-case name; takes precedence over `remove` (`set_request_headers`).
     pub set: Vec<(String, Template)>,
-    /// Removed, in lower-case names (`remove_request_headers`).
+    /// Headers to remove, by lower-case name (`remove_request_headers`).
     pub remove: Vec<String>,
 }
 
-/// Changes of the headers of the upstream's answer.
+/// Changes of the headers of the upstream's response.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ResponseHeaders {
-    /// Set, in lower-case names (`set_response_headers`, the route's over the file's).
+    /// Headers to set, by lower-case name (`set_response_headers`, the route's over the top-level key's).
     pub set: Vec<(String, String)>,
-    /// Set when the upstream did not, in lower-case names: Pomerium's defaults when the file says nothing.
+    /// Headers to set when the upstream did not, by lower-case name: Pomerium's defaults when the key is absent.
     pub defaults: Vec<(String, String)>,
-    /// Beginnings of values that are replaced (`rewrite_response_headers`).
+    /// Prefixes of values to replace (`rewrite_response_headers`).
     pub rewrite: Vec<HeaderRewrite>,
 }
 
-/// If a header's value begins with a text, that part of it is replaced.
+/// Replaces the prefix of a header's value, if the value has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderRewrite {
-    /// Lower-case name.
+    /// The name of the header, in lower case.
     pub header: String,
-    /// The beginning.
+    /// The prefix.
     pub prefix: String,
-    /// What stands there instead.
+    /// The replacement.
     pub value: String,
 }
 
@@ -65,22 +65,23 @@ impl RequestHeaders {
     }
 }
 
-/// What nothing is known of stands for the empty text, as in Pomerium; tokens would be missed.
+/// Warns about unknown references, which are replaced by the empty string, as in Pomerium. References to tokens are
+/// problems.
 fn check_references(template: &Template, key_path: &KeyPath, findings: &mut Findings) {
     for name in template.unknown_references() {
         if matches!(name, "pomerium.access_token" | "pomerium.id_token") {
             findings
                 .problem(
                     key_path,
-                    format!("`{name}` is not there: sessions keep no tokens of the provider"),
+                    format!("`{name}` is not supported: sessions keep no tokens of the provider"),
                 )
-                .help("let the upstream check the assertion, `${pomerium.jwt}`");
+                .help("let the upstream verify the assertion, `${pomerium.jwt}`");
         } else {
             findings
                 .warning(
                     key_path,
                     format!(
-                        "nothing is called {}, so it stands for the empty text",
+                        "unknown reference {}, which is replaced by the empty string",
                         quoted(name)
                     ),
                 )
@@ -90,7 +91,7 @@ fn check_references(template: &Template, key_path: &KeyPath, findings: &mut Find
 }
 
 impl ResponseHeaders {
-    /// The route's changes over `common`, those at the top of the file.
+    /// Reads the route's changes, over `common`, those of the top-level key.
     pub(super) fn read(map: &FileMap<'_>, common: &Self, findings: &mut Findings) -> Self {
         let own = SetResponse::read(map, findings);
         let (mut set, mut defaults) = match own {
@@ -110,7 +111,7 @@ impl ResponseHeaders {
         }
     }
 
-    /// `set_response_headers` at the top of the file; Pomerium's defaults when it is not there.
+    /// Reads the top-level `set_response_headers`; Pomerium's defaults when the key is absent.
     pub(in crate::config) fn common(
         file: &FileMap<'_>,
         tls: bool,
@@ -126,8 +127,8 @@ impl ResponseHeaders {
     }
 }
 
-/// Pomerium's defaults. Browsers are told to insist on https only by a listener that speaks it itself.
-/// X-XSS-Protection is left out: browsers have removed what it switched, which could be used for attacks.
+/// Returns Pomerium's defaults. Strict-Transport-Security is set only by a listener with TLS. X-XSS-Protection is left out:
+/// browsers have removed the feature, which attacks could use.
 fn defaults(tls: bool) -> Vec<(String, String)> {
     let framing = ("x-frame-options", "SAMEORIGIN");
     let transport = (
@@ -140,11 +141,11 @@ fn defaults(tls: bool) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `set_response_headers`.
+/// The value of `set_response_headers`.
 enum SetResponse {
-    /// None of them, nor those that stand above (`disable: true`).
+    /// No headers, including those of the top-level key (`disable: true`).
     Disable,
-    /// These.
+    /// These headers.
     Set(Vec<(String, String)>),
 }
 
@@ -159,12 +160,12 @@ impl SetResponse {
         let (_, value) = set.swap_remove(position);
         if !value.eq_ignore_ascii_case("true") {
             findings
-                .problem(&key_path, "`disable` takes `true`")
-                .help("take it out to keep the headers");
+                .problem(&key_path, "`disable` must be `true`")
+                .help("remove it to keep the headers");
         } else if !set.is_empty() {
             findings
-                .warning(&key_path, "`disable` clears the headers beside it too")
-                .help("take them out, or take `disable` out");
+                .warning(&key_path, "`disable` clears the headers next to it too")
+                .help("remove them, or remove `disable`");
         }
         Some(Self::Disable)
     }
@@ -181,7 +182,7 @@ fn read_rewrite(entry: &FileMap<'_>, findings: &mut Findings) -> Option<HeaderRe
     let name = entry.non_empty_string("header", findings);
     if name.is_none() {
         findings
-            .problem(entry.key_path(), "an entry needs `header`")
+            .problem(entry.key_path(), "each item needs `header`")
             .help("write for example `header: Location`");
     }
     let key_path = entry.path_of("header");
@@ -196,7 +197,7 @@ fn read_rewrite(entry: &FileMap<'_>, findings: &mut Findings) -> Option<HeaderRe
     })
 }
 
-/// Names and values of headers, each once.
+/// Reads names and values of headers, each name once.
 fn read_set(
     map: &FileMap<'_>,
     key: &str,
@@ -219,7 +220,7 @@ fn read_set(
             findings
                 .problem(
                     &key_path,
-                    format!("`{written}` stands twice, in different spellings"),
+                    format!("duplicate key `{written}` (keys are case-insensitive)"),
                 )
                 .help("keep one of them");
             continue;

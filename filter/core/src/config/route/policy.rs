@@ -1,4 +1,4 @@
-//! Who may use a route: its policy, with Pomerium's older keys.
+//! Reads the policy of a route, with Pomerium's older keys.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::policy::{Criterion, Policy};
 
-/// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
+/// Reads the route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
 pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Findings) -> Policy {
     let problems = findings.problem_count();
     let public = map.flag("allow_public_unauthenticated_access", findings);
@@ -19,7 +19,7 @@ pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Fin
         findings
             .problem(
                 &map.path_of("allow_public_unauthenticated_access"),
-                "a public route with a list of who may enter",
+                "a public route must not list the users who may use it",
             )
             .help("keep one of the two");
     }
@@ -27,7 +27,7 @@ pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Fin
         findings
             .problem(
                 &map.path_of("allow_any_authenticated_user"),
-                "a route for anybody with a list of who may enter",
+                "a route for every authenticated user must not list the users who may use it",
             )
             .help("keep one of the two");
     }
@@ -50,18 +50,21 @@ pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Fin
             .flat_map(|user| [Criterion::user_is(user), Criterion::email_is(user)]),
     );
     policy.allow_any_of(criteria);
-    // A policy that could not be read is not a policy that was left out.
+    // A policy that could not be read is not a missing policy.
     if policy == Policy::default() && findings.problem_count() == problems {
         findings
-            .warning(map.key_path(), "no policy: nobody may use this route")
+            .warning(
+                map.key_path(),
+                "no policy, so that every request to this route is refused",
+            )
             .help("add `policy:` with an `allow` rule");
     }
     judge_certificates(&mut policy, map, common, findings);
     policy
 }
 
-/// Where clients are asked for certificates, a rule refuses those without a valid one, as in Pomerium; where they are not,
-/// rules about certificates say nothing.
+/// Adds the rule that refuses requests without a valid certificate, as in Pomerium, and warns about criteria for
+/// certificates that are never requested.
 fn judge_certificates(
     policy: &mut Policy,
     map: &FileMap<'_>,
@@ -72,16 +75,16 @@ fn judge_certificates(
         findings
             .warning(
                 &map.path_of("policy"),
-                "the policy asks for client certificates, and clients are never asked for one",
+                "the policy is about client certificates, but none are requested",
             )
-            .help("add `downstream_mtls` with `ca_file` at the top of the file");
+            .help("add the top-level key `downstream_mtls` with `ca_file`");
     }
     if common.deny_uncertified {
         policy.deny_any_of(vec![Criterion::invalid_client_certificate()]);
     }
 }
 
-/// `allowed_idp_claims`: names with a value, a list of values, or further names below them. Any one of them is enough.
+/// Reads `allowed_idp_claims`: a map from claim names to a value, a list of values or a nested map. One match is enough.
 fn read_idp_claims(map: &FileMap<'_>, findings: &mut Findings) -> Vec<Criterion> {
     let mut criteria = Vec::new();
     match map.value("allowed_idp_claims") {
@@ -91,7 +94,7 @@ fn read_idp_claims(map: &FileMap<'_>, findings: &mut Findings) -> Vec<Criterion>
             findings
                 .problem(
                     &map.path_of("allowed_idp_claims"),
-                    "`allowed_idp_claims` takes an object",
+                    "`allowed_idp_claims` must be a map",
                 )
                 .help("write `{groups: [admins, staff]}`");
         }

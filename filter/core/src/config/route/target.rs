@@ -1,4 +1,4 @@
-//! Where a route's requests end: at upstreams, in a redirect, or in a fixed answer.
+//! The target of a route: upstreams, a redirect, or a fixed response.
 
 mod redirect;
 mod response;
@@ -13,21 +13,21 @@ pub use upstreams::{Endpoint, Upstreams};
 use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 
-/// What becomes of a permitted request.
+/// The target of a permitted request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// It goes to one of these (`to`).
+    /// The request is forwarded to one of these (`to`).
     Upstreams(Upstreams),
-    /// The visitor is sent elsewhere (`redirect`); the module answers.
+    /// The module redirects the client (`redirect`).
     Redirect(Redirect),
-    /// The visitor gets this (`response`); the module answers.
+    /// The module sends this response (`response`).
     Response(FixedResponse),
 }
 
-/// A target, and what only the upstreams' addresses tell.
+/// A target, with data from the upstreams' URLs.
 pub(super) struct ReadTarget {
     pub(super) target: Target,
-    /// The path in the first `to`, if one is there.
+    /// The path in the first `to`, if it has one.
     pub(super) path: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Target {
             findings
                 .problem(
                     &map.path_of(second),
-                    format!("a route with `{first}` has no `{second}`"),
+                    format!("a route with `{first}` must not have `{second}`"),
                 )
                 .help("keep one of `to`, `redirect` and `response`");
         }
@@ -63,7 +63,7 @@ impl Target {
         Some(ReadTarget { target, path: None })
     }
 
-    /// The upstreams, if requests go to any.
+    /// Returns the upstreams, if requests are forwarded.
     #[must_use]
     pub const fn upstreams(&self) -> Option<&Upstreams> {
         match self {

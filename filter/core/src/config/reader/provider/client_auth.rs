@@ -1,4 +1,4 @@
-//! How this proxy proves at the provider's token endpoint that it is itself.
+//! Reads how Jetway authenticates at the provider's token endpoint.
 
 use crate::config::ClientAuth;
 use crate::config::file_map::FileMap;
@@ -7,12 +7,12 @@ use crate::diagnostics::Findings;
 use crate::secret::Secret;
 use crate::session::signing_key::AssertionKey;
 
-/// The method's key.
+/// The key for the method.
 const METHOD: &str = "idp_token_endpoint_auth_method";
-/// The private key's key.
+/// The key for the private key.
 const KEY: &str = "idp_client_private_key";
 
-/// The words of the registry (OpenID Connect Core 1.0 section 9).
+/// The registered names of the methods (OpenID Connect Core 1.0 section 9).
 const METHODS: [(&str, Word); 4] = [
     ("client_secret_basic", Word::Basic),
     ("client_secret_post", Word::Post),
@@ -28,7 +28,7 @@ enum Word {
     None,
 }
 
-/// Reads the method; without one it follows from what there is: a private key, a secret, or nothing.
+/// Reads the method. The default depends on which of a private key and a secret is set.
 pub(super) fn read_client_auth(
     file: &FileMap<'_>,
     secret: &Secret,
@@ -79,10 +79,10 @@ fn read_key(file: &FileMap<'_>, findings: &mut Findings) -> Option<AssertionKey>
     let text = file.non_empty_string(KEY, findings)?;
     let read = pem_text(&text)
         .map(Secret::new)
-        .ok_or_else(|| "it is not PEM text".to_owned())
+        .ok_or_else(|| "it is not PEM".to_owned())
         .and_then(|pem| AssertionKey::from_pem(pem.expose()));
     match read {
-        // A provider finds the public key by the name under which it was registered there, or tries all.
+        // A provider finds the public key by the registered key id, or tries every key.
         Ok(key) => Some(key.named(id)),
         Err(reason) => {
             findings

@@ -39,7 +39,11 @@ fn targets_that_are_none() {
         ("to", json!(null), "`to` is missing"),
         ("to", json!([]), "names no upstream"),
         ("to", json!(""), "names no upstream"),
-        ("to", json!({"url": "http://a"}), "an upstream is a text"),
+        (
+            "to",
+            json!({"url": "http://a"}),
+            "an upstream must be a string",
+        ),
         ("to", json!("a:9090"), "not an address"),
         ("to", json!("http:a"), "not an address"),
         ("to", json!("http://*.a"), "not an address"),

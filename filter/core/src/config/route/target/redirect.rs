@@ -1,11 +1,11 @@
-//! `redirect` of a route.
+//! Reads `redirect` of a route.
 
 use crate::config::file_map::FileMap;
 use crate::config::keys::REDIRECT;
 use crate::config::route::rewrite::{is_authority, is_plain, read_path};
 use crate::diagnostics::{Findings, quoted};
 
-/// `redirect`: the new address is that of the request with these parts replaced.
+/// A redirect to the URL of the request with these parts replaced (`redirect`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redirect {
@@ -26,17 +26,17 @@ pub struct Redirect {
 /// The path of a redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedirectPath {
-    /// As it is.
+    /// The path of the request.
     Keep,
-    /// This instead (`path_redirect`); a query in it replaces that of the request.
+    /// This path (`path_redirect`); a query in it replaces the request's.
     Replace(String),
-    /// The matched prefix replaced by this (`prefix_rewrite`).
+    /// The path of the request with the matched prefix replaced by this (`prefix_rewrite`).
     Prefix(String),
 }
 
-/// Status when the file names none, as in Pomerium.
+/// The default status, as in Pomerium.
 const DEFAULT_STATUS: u16 = 301;
-/// The statuses that send a visitor elsewhere (RFC 9110 section 15.4).
+/// The statuses of redirects (RFC 9110 section 15.4).
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
 impl Redirect {
@@ -71,7 +71,7 @@ impl Redirect {
             findings
                 .warning(
                     map.key_path(),
-                    "the redirect leads back to the same address, for ever",
+                    "the redirect leads back to the same URL in an endless loop",
                 )
                 .help("add `host_redirect`, `path_redirect` or `prefix_rewrite`");
         }
@@ -93,7 +93,7 @@ impl RedirectPath {
             {
                 findings
                     .problem(&key_path, format!("{} is not a query", quoted(query)))
-                    .help("write `%20` for a space, and so on");
+                    .help("percent-encode it, for example `%20` for a space");
             }
             fits
         });

@@ -1,21 +1,21 @@
-//! `response` of a route.
+//! Reads `response` of a route.
 
 use crate::config::file_map::FileMap;
 use crate::config::keys::RESPONSE;
 use crate::diagnostics::Findings;
 
-/// `response`: a fixed answer.
+/// A fixed response (`response`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedResponse {
     /// HTTP status, 200 to 599.
     pub status: u16,
-    /// The body, plain text.
+    /// The HTTP body, in plain text.
     pub body: String,
 }
 
-/// Status when the file names none.
+/// The default status.
 const DEFAULT_STATUS: u16 = 200;
-/// Longest body: it is a notice, and every worker keeps it in memory.
+/// The longest body in bytes: it is a notice, and every worker keeps it in memory.
 const MAX_BODY: usize = 64 * 1024;
 
 impl FixedResponse {
@@ -27,9 +27,9 @@ impl FixedResponse {
             findings
                 .problem(
                     &map.path_of("body"),
-                    format!("the body is longer than {MAX_BODY} bytes"),
+                    format!("`body` is longer than {MAX_BODY} bytes"),
                 )
-                .help("let a web server serve it, and name that in `to`");
+                .help("let a web server serve it, and write that server in `to`");
         }
         Some(Self {
             status: status

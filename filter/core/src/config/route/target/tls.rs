@@ -1,4 +1,4 @@
-//! TLS towards upstreams.
+//! Reads the TLS settings for upstreams.
 
 use crate::config::Pem;
 use crate::config::file_map::FileMap;
@@ -6,18 +6,18 @@ use crate::config::pem::Content;
 use crate::config::route::rewrite::is_authority;
 use crate::diagnostics::{Findings, quoted};
 
-/// TLS towards upstreams (`tls_*`).
+/// The TLS settings for upstreams (`tls_*`).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpstreamTls {
     /// Whether the upstream's certificate is not checked (`tls_skip_verify`).
     pub skip_verify: bool,
-    /// Name that is sent (SNI) and expected in the certificate, instead of the upstream's host
+    /// The server name to send (SNI) and to verify in the certificate, instead of the upstream's host
     /// (`tls_upstream_server_name`, else `tls_server_name`).
     pub server_name: Option<String>,
-    /// The only authorities that may sign the upstream's certificate (`tls_custom_ca`, `tls_custom_ca_file`).
+    /// The only authorities whose signature on the upstream's certificate is accepted (`tls_custom_ca`, `tls_custom_ca_file`).
     pub authorities: Option<Pem>,
-    /// The certificate chain that is shown to the upstream, and its key (`tls_client_cert`, `tls_client_key`).
+    /// The client certificate chain and its private key (`tls_client_cert`, `tls_client_key`).
     pub client: Option<(Pem, Pem)>,
 }
 
@@ -52,14 +52,14 @@ fn read_client(map: &FileMap<'_>, findings: &mut Findings) -> Option<(Pem, Pem)>
         findings
             .problem(
                 &map.path_of(written.map_or(given, String::as_str)),
-                "a certificate for the upstream needs its key, and a key its certificate",
+                "a client certificate needs its private key, and a private key its certificate",
             )
             .help(format!("add `{missing}_file` or `{missing}`"));
     }
     certificate.zip(key)
 }
 
-/// A name as certificates have it: a host without a port.
+/// Reads a server name: a host without a port.
 fn read_name(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let text = map.non_empty_string(key, findings)?;
     let fits = !text.contains([':', '[']) && is_authority(&text);
@@ -67,7 +67,7 @@ fn read_name(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<St
         findings
             .problem(
                 &map.path_of(key),
-                format!("{} is not the name of a server", quoted(&text)),
+                format!("{} is not a server name", quoted(&text)),
             )
             .help("write for example `app.internal`");
     }
