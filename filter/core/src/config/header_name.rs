@@ -182,10 +182,10 @@ mod tests {
     fn others_are_refused_with_a_reason() {
         use Wish::{CarryClaim, RemoveRequest, RewriteResponse, SetRequest, SetResponse};
         for (name, wish, reason) in [
-            ("", SetRequest, "not the name"),
-            ("a b", SetRequest, "not the name"),
-            ("a:b", SetResponse, "not the name"),
-            ("ä", SetRequest, "not the name"),
+            ("", SetRequest, "not a header name"),
+            ("a b", SetRequest, "not a header name"),
+            ("a:b", SetResponse, "not a header name"),
+            ("ä", SetRequest, "not a header name"),
             (":authority", SetRequest, "host_rewrite"),
             ("Host", SetRequest, "host_rewrite"),
             ("host", RemoveRequest, "host_rewrite"),
@@ -197,8 +197,12 @@ mod tests {
                 RewriteResponse,
                 "belongs to the connection",
             ),
-            ("X-Jetway-Route", SetRequest, "between the proxy"),
-            ("X-Forwarded-Client-Cert", SetRequest, "between the proxy"),
+            ("X-Jetway-Route", SetRequest, "internal to the proxy"),
+            (
+                "X-Forwarded-Client-Cert",
+                SetRequest,
+                "internal to the proxy",
+            ),
             ("X-Forwarded-Host", SetRequest, "public host"),
             ("X-Envoy-Upstream-Rq-Timeout-Ms", SetRequest, "instruction"),
             (

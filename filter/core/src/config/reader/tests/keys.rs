@@ -95,7 +95,7 @@ fn keys_in_two_spellings_are_an_error() {
     file["Address"] = json!(":2");
     let error = read(&file).unwrap_err();
     assert!(
-        error.problems[0].message.contains("stands twice"),
+        error.problems[0].message.contains("duplicate key"),
         "{error}"
     );
 }
