@@ -1,12 +1,12 @@
-# The front door. `make` lists what there is.
+# The entry point. `make` lists the targets.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# Where rustup puts cargo, for a shell that has not read its profile since.
+# The folder where rustup installs cargo, for a shell that has not read its profile since.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-# With `sudo make demo` the build still belongs to the person who typed it, whose Rust tools it needs.
+# With `sudo make demo` the build runs as the user who called sudo, whose Rust tools it needs.
 ifneq ($(filter-out root,$(SUDO_USER)),)
 PERSON_HOME := $(shell getent passwd $(SUDO_USER) | cut -d: -f6)
 AS_PERSON := sudo -u $(SUDO_USER) env HOME=$(PERSON_HOME) PATH=$(PERSON_HOME)/.cargo/bin:$(PATH) \
@@ -15,19 +15,19 @@ endif
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(TARGET_DIR)/tools
 NEXTEST := PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo nextest run --release --locked
-# These boot machines of their own.
+# Tests that boot their own machines.
 SYSTEMD := binary_id(jetway-tests::systemd)
-# The fuzz targets, which the other tests try with a few changed inputs each.
+# The fuzz targets, which `make test` runs with a few changed inputs each.
 FUZZ := test(/(^|::)(fuzz|fuzzing)::/)
 FUZZ_SECONDS := 30
-# Those of `make test`, in nextest's language of filters.
+# The tests of `make test`, as a filter expression of nextest.
 TESTS := not $(SYSTEMD)
 
 .PHONY: help
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
-# One after the other, also with `make -j`: what is missing is told before minutes are spent on the build.
+# Prerequisites run in order, also with `make -j`: missing programs are reported before the build, which takes minutes.
 .NOTPARALLEL:
 
 .PHONY: demo
@@ -55,7 +55,12 @@ test-systemd: nextest ## run single sign-on on servers with systemd: Debian 12, 
 test-core: rust-tools nextest ## run the tests that need nothing but Rust
 	$(NEXTEST) --filterset 'not package(jetway-tests) and not (package(jetway-cockpit-session) and kind(test))'
 
-# For a quick round after a change of the core: link-time optimisation alone takes minutes.
+# The development profile with incremental compilation rebuilds only the core after a change of it.
+.PHONY: test-core-quick
+test-core-quick: rust-tools ## run the core's unit tests without optimisation, in seconds; CORE_TESTS=gate::tests::sign_in
+	CARGO_INCREMENTAL=1 cargo test --package jetway-core --lib --locked -- $(CORE_TESTS)
+
+# For a quick whole-system test after a change of the core: link-time optimisation alone takes minutes.
 .PHONY: quick-module
 quick-module: rust-tools ## build the module without link-time optimisation, for JETWAY_FILTER_WASM
 	cargo build --package jetway-filter --target wasm32-wasip1 --profile module --target-dir $(TARGET_DIR)/module \
@@ -81,10 +86,10 @@ lint: rust-tools ## formatting, clippy and documentation, with warnings as error
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: ci
-ci: ## everything that has to pass before a change is taken
+ci: ## run all checks that a change has to pass
 	.ci/run
 
-# Installed when missing; not listed.
+# Helpers, which `make help` does not list. They install missing programs.
 
 .PHONY: rust-tools
 rust-tools:

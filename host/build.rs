@@ -1,4 +1,4 @@
-//! Builds the proxy-wasm module for `wasm32-wasip1` and tells the binary where it is.
+//! Builds the proxy-wasm module for `wasm32-wasip1` and passes its path to the binary.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn prepare() -> Result<(), Box<dyn Error>> {
     };
     println!("cargo::rerun-if-changed={}", module.display());
     if !module.is_file() {
-        return Err(format!("there is no module at `{}`", module.display()).into());
+        return Err(format!("no module at `{}`", module.display()).into());
     }
     println!("cargo::rustc-env=JETWAY_FILTER_MODULE={}", module.display());
     Ok(())
@@ -34,7 +34,7 @@ fn prepare() -> Result<(), Box<dyn Error>> {
 
 fn build() -> Result<PathBuf, Box<dyn Error>> {
     let host = PathBuf::from(
-        std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not say where the package is")?,
+        std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not set CARGO_MANIFEST_DIR")?,
     );
     let workspace = host.parent().ok_or("the package has no parent folder")?;
     watch(workspace);
@@ -64,7 +64,8 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
         .join("jetway_filter.wasm"))
 }
 
-/// The module's own target folder: in the outer one, the inner cargo would wait for ever for the outer one's lock.
+/// Returns the module's own target folder: in the outer one, the inner cargo would wait forever for the lock of the outer
+/// cargo.
 fn target_dir(workspace: &Path) -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(outer) => workspace.join(outer).join("module"),
@@ -72,7 +73,7 @@ fn target_dir(workspace: &Path) -> PathBuf {
     }
 }
 
-/// The outer build's settings are for the outer target.
+/// Removes the outer build's settings, which are for the outer target.
 fn clean_environment(cargo: &mut Command) {
     const KEPT: [&str; 3] = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_TERM_COLOR"];
     const DROPPED: [&str; 8] = [
@@ -96,7 +97,7 @@ fn clean_environment(cargo: &mut Command) {
     }
 }
 
-/// Everything that the module is made from.
+/// Rebuilds the module when its sources change.
 fn watch(workspace: &Path) {
     for path in [
         "filter/src",
@@ -108,7 +109,7 @@ fn watch(workspace: &Path) {
         "Cargo.lock",
     ] {
         let path = workspace.join(path);
-        // Watching a path that does not exist would rebuild every time.
+        // A watched path that does not exist causes a rebuild every time.
         if path.exists() {
             println!("cargo::rerun-if-changed={}", path.display());
         }

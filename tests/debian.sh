@@ -4,7 +4,7 @@ is_installed() {
   [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
 }
 
-# apt_install LOG PACKAGE...: nothing but the packages and what they depend on. No service that comes with them is started:
+# apt_install LOG PACKAGE...: only the packages and their dependencies. Their services are not started:
 # `policy-rc.d` is the administrator's file, which Debian's packages ask before they start one.
 apt_install() {
   local log=$1 policy=/usr/sbin/policy-rc.d status=0

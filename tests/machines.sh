@@ -8,7 +8,7 @@ exec </dev/null
 . tests/debian.sh
 
 machines=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers/machines
-# What a server with Cockpit has. Without dbus-user-session, newer bridges end at once.
+# Packages of a server with Cockpit. Without dbus-user-session, newer bridges end at once.
 packages=cockpit-ws,cockpit-bridge,cockpit-system,systemd-sysv,dbus,dbus-user-session,libpam-systemd,passwd,sudo,procps
 
 stop() {

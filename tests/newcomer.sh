@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The README's two commands as a newcomer meets them: on a fresh Debian 12, with Rust from rustup and nothing else of this
+# The README's two commands on a newcomer's machine: a fresh Debian 12, with Rust from rustup and nothing else of this
 # machine. `make demo` has to answer and sign in, the peers have to install, and one scenario with each of them has to pass.
 #
 # The fresh machine is a root folder in target/peers/newcomer, made once, which runs in namespaces of its own under a layer
-# that is thrown away at the end. It gets what cannot be had twice in minutes: the files that Git tracks, the crates that
+# that is thrown away at the end. It gets the files that take long to make again: the files that Git tracks, the crates that
 # cargo has fetched, the Rust toolchain, and the finished build (`make test` makes it). All of it stays as it is here.
-# From this machine's environment come only the settings that a network may need: mirrors, proxies, and authorities.
+# Only the settings that a network may need come from this machine's environment: mirrors, proxies, and authorities.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -14,7 +14,7 @@ exec </dev/null
 source=$(pwd -P)
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 newcomer=$target/peers/newcomer
-# What README asks for before its first command, and what rustup's own instructions use.
+# Packages that README requires before its first command, and that rustup's own instructions use.
 packages=build-essential,ca-certificates,curl
 # Settings of a network.
 variables=(http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY PIP_INDEX_URL
@@ -58,7 +58,7 @@ make_root() {
 
 # The rest of this script up to `enter` runs in the newcomer's namespaces.
 
-# layer NAME LOWER PLACE: what is written there is thrown away.
+# layer NAME LOWER PLACE: changes are discarded at the end.
 layer() {
   mkdir -p "$work/$1/changes" "$work/$1/work" "$3"
   mount -t overlay overlay -o "lowerdir=$2,upperdir=$work/$1/changes,workdir=$work/$1/work" "$3"
@@ -124,7 +124,7 @@ bring_rust() {
   [ -x "$cargo/bin/rustup" ] || stop "there is no rustup in $cargo/bin"
   layer cargo "$cargo" "$root/root/.cargo"
   layer rustup "$rustup" "$root/root/.rustup"
-  # What rustup puts there; other programs are this machine's. Nothing is published from there.
+  # The programs that rustup installs; others belong to this machine.
   find "$root/root/.cargo/bin" -mindepth 1 ! -name 'rust*' ! -name 'cargo' ! -name 'cargo-clippy' ! -name 'cargo-fmt' \
     ! -name 'clippy-driver' -delete
   rm -f "$root/root/.cargo/credentials" "$root/root/.cargo/credentials.toml"
@@ -147,7 +147,7 @@ enter() {
   for name in "${variables[@]}"; do
     [ -z "${!name:-}" ] || clean+=("$name=${!name}")
   done
-  # Programs with authorities of their own need to be told of the system's, where this machine has some of its own.
+  # Programs with their own authorities need the path of the system's, if this machine has additional ones.
   [ -z "${NODE_EXTRA_CA_CERTS:-}" ] || clean+=(NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt)
   # Where the finished build is.
   [ -z "${CARGO_TARGET_DIR:-}" ] || clean+=("CARGO_TARGET_DIR=$CARGO_TARGET_DIR")

@@ -2,7 +2,7 @@
 # Installs the real peers of the whole-system tests: Cockpit, Chromium and Firefox as Debian packages; Envoy, two OpenID
 # providers and browser drivers into the build folder. Safe to run again: with everything there it takes well under a second.
 # CHROMIUM=PATH names another Chromium-based browser, FIREFOX=PATH another Firefox. Writes target/peers/env, from which the
-# tests learn where things are.
+# tests read the paths.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -22,7 +22,7 @@ firefox_binary() {
   command -v firefox-esr || command -v firefox
 }
 
-# What is missing, by what it is needed for rather than by package where the program may come from elsewhere.
+# Missing programs and packages. A program that may come from elsewhere is looked up by name rather than by package.
 missing_packages() {
   local name
   for name in cockpit-ws cockpit-bridge cockpit-system; do
@@ -30,7 +30,7 @@ missing_packages() {
   done
   [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || packages+=(chromium)
   [ -n "${FIREFOX:-}" ] || firefox_binary >/dev/null || packages+=(firefox-esr)
-  # Firefox has WebGL on a display only, with the libraries that come with this one.
+  # Firefox needs a display for WebGL, with the libraries that this one installs.
   command -v Xvfb >/dev/null || packages+=(xvfb libegl1)
   command -v npm >/dev/null || packages+=(npm)
   command -v sudo >/dev/null || packages+=(sudo)

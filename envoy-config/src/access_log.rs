@@ -1,27 +1,27 @@
-//! One line per request on standard output.
+//! Builds the access log: one line per request on standard output.
 
 use crate::yaml::Map;
 
-/// Names under which [`keep`] remembers what the client asked for.
+/// Names under which [`build_filter_state`] stores the client's values.
 const PATH: &str = "jetway.path";
 const AUTHORITY: &str = "jetway.authority";
 
-/// The HTTP filter, in front of the module, that remembers path and name as the client asked for them: the module and
-/// the route may change both on the way to the upstream. The query is not remembered, and the upstream sees none of it.
-pub(crate) fn keep() -> Map {
+/// Builds the HTTP filter in front of the module that stores the path and the host that the client sent, because the module
+/// and the route may change both. The query is not stored, and the upstream sees none of this.
+pub(crate) fn build_filter_state() -> Map {
     let values = vec![
-        kept(PATH, "%PATH(NQ:PATH)%"),
-        kept(AUTHORITY, "%REQ(:AUTHORITY)%"),
+        build_object(PATH, "%PATH(NQ:PATH)%"),
+        build_object(AUTHORITY, "%REQ(:AUTHORITY)%"),
     ];
     let config = Map::typed("envoy.extensions.filters.http.set_filter_state.v3.Config")
         .set("on_request_headers", values);
     Map::new()
-        .note("For the access log: what the client asked for, before anything is rewritten.")
+        .note("For the access log: the client's path and host, before anything is rewritten.")
         .set("name", "envoy.filters.http.set_filter_state")
         .set("typed_config", config)
 }
 
-fn kept(name: &str, format: &str) -> Map {
+fn build_object(name: &str, format: &str) -> Map {
     let source = Map::new().set("inline_string", format);
     Map::new()
         .set("object_key", name)
@@ -32,18 +32,19 @@ fn kept(name: &str, format: &str) -> Map {
         )
 }
 
-/// JSON lines without queries, cookies or tokens: an authorization code or a reset link in a log is a credential there.
-pub(crate) fn stdout() -> Map {
+/// Builds a log of JSON lines without queries, cookies or tokens: an authorization code or a reset link in a log is a
+/// credential.
+pub(crate) fn build_access_log() -> Map {
     let fields = Map::new()
         .set("time", "%START_TIME%")
         .set("request_id", "%REQ(X-REQUEST-ID)%")
         .set("client", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
         .set("method", "%REQ(:METHOD)%")
         .note(
-            "As the client asked; the upstream may have got others. The path is without its query.",
+            "As the client sent them; the upstream may have received others. The path is without its query.",
         )
-        .set("authority", asked(AUTHORITY, "REQ", ":AUTHORITY"))
-        .set("path", asked(PATH, "PATH", "NQ:PATH"))
+        .set("authority", format_kept(AUTHORITY, "REQ", ":AUTHORITY"))
+        .set("path", format_kept(PATH, "PATH", "NQ:PATH"))
         .set("protocol", "%PROTOCOL%")
         .set("status", "%RESPONSE_CODE%")
         .set("details", "%RESPONSE_CODE_DETAILS%")
@@ -60,8 +61,8 @@ pub(crate) fn stdout() -> Map {
         .set("typed_config", config)
 }
 
-/// What was remembered; the request's own for those that were refused before the filters.
-fn asked(name: &str, command: &str, parameter: &str) -> String {
+/// Formats a stored value, or that of the request itself for requests that were refused before the filters.
+fn format_kept(name: &str, command: &str, parameter: &str) -> String {
     let operator = |command: &str, parameter: &str| serde_json::json!({ "command": command, "param": parameter });
     let operators = [
         operator("FILTER_STATE", &format!("{name}:PLAIN")),

@@ -1,4 +1,4 @@
-//! Where Envoy connects to: one cluster per route with upstreams, and one per origin of the provider.
+//! Builds the clusters: one per route with upstreams, and one per origin of the provider.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,43 +6,47 @@ use std::time::Duration;
 use jetway_core::config::{Config, Endpoint, Origin, Route, UpstreamTls, Upstreams};
 use jetway_core::limits;
 
-use crate::endpoint::{Discovery, endpoint};
+use crate::endpoint::{Discovery, build_endpoint};
 use crate::yaml::Map;
 use crate::{Error, Options, tls};
 
-/// How long an unused connection to a peer is kept. Servers close theirs after a minute or more (nginx 75 s); a request
-/// sent while they do so would be lost.
+/// How long an idle connection to an upstream is kept. Servers close theirs after a minute or more (nginx 75 s), and a
+/// request that is sent at that moment would be lost.
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 
-/// Bytes that Envoy keeps of what one connection to a peer brings before it stops reading: the value of Envoy's guide for
-/// edge proxies. Each stream of a client has a connection of its own, so that a client that reads nothing makes Envoy keep
-/// this many times [`crate::connection::HTTP2_STREAMS`], some 3 MiB; with Envoy's default it were 100 MiB.
+/// Bytes that Envoy buffers from one upstream connection before it stops reading: the value of Envoy's guide for edge
+/// proxies. Each stream of a client has a connection of its own, so that a client that reads nothing makes Envoy buffer this
+/// many times [`crate::connection::HTTP2_STREAMS`], some 3 MiB; with Envoy's default it would be 100 MiB.
 const CONNECTION_BUFFER_BYTES: u32 = 32 * 1024;
 
-/// Where Envoy looks for the key by which an endpoint chooses its TLS.
+/// The metadata by which Envoy chooses the TLS socket of an endpoint.
 const SOCKET_MATCH: &str = "envoy.transport_socket_match";
 
-/// All clusters: the routes' upstreams in the order of the routes, then the provider's origins.
-pub(crate) fn clusters(config: &Config, options: &Options) -> Result<Vec<Map>, Error> {
+/// Builds all clusters: the routes' upstreams in the order of the routes, then the provider's origins.
+pub(crate) fn build_clusters(config: &Config, options: &Options) -> Result<Vec<Map>, Error> {
     let upstreams = config.routes.iter().filter_map(|route| {
         let upstreams = route.target.upstreams()?;
-        Some(upstream(route, upstreams, options))
+        Some(build_upstream_cluster(route, upstreams, options))
     });
     let origins = config
         .provider
         .iter()
         .flat_map(|provider| provider.origins());
     upstreams
-        .chain(origins.map(|origin| provider(origin, options)))
+        .chain(origins.map(|origin| build_provider_cluster(origin, options)))
         .collect()
 }
 
-/// Name of a route's cluster.
-pub(crate) fn name(route: &Route) -> String {
+/// Returns the name of a route's cluster.
+pub(crate) fn cluster_name(route: &Route) -> String {
     format!("route-{}", route.id)
 }
 
-fn upstream(route: &Route, upstreams: &Upstreams, options: &Options) -> Result<Map, Error> {
+fn build_upstream_cluster(
+    route: &Route,
+    upstreams: &Upstreams,
+    options: &Options,
+) -> Result<Map, Error> {
     let origins = upstreams
         .endpoints
         .iter()
@@ -50,19 +54,19 @@ fn upstream(route: &Route, upstreams: &Upstreams, options: &Options) -> Result<M
         .collect::<Vec<_>>();
     let map = Map::new()
         .note(format!("{} to {}", route.name, origins.join(", ")))
-        .set("name", name(route));
+        .set("name", cluster_name(route));
     Cluster {
-        name: &name(route),
+        name: &cluster_name(route),
         endpoints: &upstreams.endpoints,
         tls: &upstreams.tls,
         route: &route.name,
         options,
     }
-    .connections(map)
+    .set_connections(map)
 }
 
-/// A cluster for the module's own calls. Its name is the origin as text, by which the module asks for it.
-fn provider(origin: &Origin, options: &Options) -> Result<Map, Error> {
+/// Builds a cluster for the module's own calls. Its name is the origin, which the module uses.
+fn build_provider_cluster(origin: &Origin, options: &Options) -> Result<Map, Error> {
     let name = origin.to_string();
     let map = Map::new()
         .note("The identity provider, called by the module under this name.")
@@ -78,10 +82,10 @@ fn provider(origin: &Origin, options: &Options) -> Result<Map, Error> {
         route: "",
         options,
     }
-    .connections(map)
+    .set_connections(map)
 }
 
-/// What the connections of a cluster depend on.
+/// The parameters of a cluster's connections.
 struct Cluster<'a> {
     name: &'a str,
     endpoints: &'a [Endpoint],
@@ -92,38 +96,38 @@ struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    fn connections(&self, map: Map) -> Result<Map, Error> {
+    fn set_connections(&self, map: Map) -> Result<Map, Error> {
         let discovery = Discovery::of(self.endpoints.iter().map(|endpoint| &endpoint.origin));
-        let localities = self.several() && discovery == Discovery::Dns;
+        let localities = self.has_several() && discovery == Discovery::Dns;
         let map = discovery
             .set(map)
-            .note("The limits of the bundled host. Open websockets count as requests and connections; excess requests get a 503.")
-            .set("circuit_breakers", breakers())
+            .note("The limits of the bundled host. Open WebSockets count as requests and connections; excess requests get a 503.")
+            .set("circuit_breakers", build_breakers())
             .set("connect_timeout", self.options.connect_timeout)
-            .note("Of an answer that its client does not read, Envoy takes in so much and no more.")
+            .note("Limits the part of a response that Envoy buffers for a client that does not read it.")
             .set("per_connection_buffer_limit_bytes", CONNECTION_BUFFER_BYTES)
-            .set("typed_extension_protocol_options", http_options())
-            .note("A name with several addresses has no larger share than the others.")
+            .set("typed_extension_protocol_options", build_http_options())
+            .note("A name with several addresses gets no larger share than the others.")
             .set_some(
                 "common_lb_config",
                 localities.then(|| Map::new().set("locality_weighted_lb_config", Map::new())),
             );
-        let names = self.names();
-        Ok(self.sockets(map, &names)?.set(
+        let names = self.collect_names();
+        Ok(self.set_sockets(map, &names)?.set(
             "load_assignment",
             Map::new().set("cluster_name", self.name).set(
                 "endpoints",
-                self.groups(localities, discovery, names.first().copied()),
+                self.build_groups(localities, discovery, names.first().copied()),
             ),
         ))
     }
 
-    fn several(&self) -> bool {
+    fn has_several(&self) -> bool {
         self.endpoints.len() > 1
     }
 
-    /// The different names by which the endpoints are known in TLS; none without TLS.
-    fn names(&self) -> Vec<&str> {
+    /// Returns the distinct server names of the endpoints in TLS; none without TLS.
+    fn collect_names(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
         self.endpoints
             .iter()
@@ -133,12 +137,12 @@ impl Cluster<'_> {
             .collect()
     }
 
-    /// TLS: of the first name for the cluster, of every other for the endpoints of that name.
-    fn sockets(&self, map: Map, names: &[&str]) -> Result<Map, Error> {
+    /// Sets the TLS sockets: that of the first name for the cluster, and those of the others for their endpoints.
+    fn set_sockets(&self, map: Map, names: &[&str]) -> Result<Map, Error> {
         let Some((first, others)) = names.split_first() else {
             return Ok(map);
         };
-        let socket = |name: &str| tls::upstream(name, self.tls, self.route, self.options);
+        let socket = |name: &str| tls::build_upstream(name, self.tls, self.route, self.options);
         let map = map.set("transport_socket", socket(first)?);
         if others.is_empty() {
             return Ok(map);
@@ -153,49 +157,54 @@ impl Cluster<'_> {
             })
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(map
-            .note("Instead of it, for the endpoints with another name.")
+            .note("Used instead for the endpoints with another name.")
             .set("transport_socket_matches", matches))
     }
 
-    /// The endpoints in groups: one for all, or one for each so that the addresses of a name share its weight.
-    fn groups(&self, localities: bool, discovery: Discovery, first: Option<&str>) -> Vec<Map> {
-        let found = |one: &Endpoint| self.found(one, discovery, first);
+    /// Builds the groups of endpoints: one for all, or one for each, so that the addresses of a name share its weight.
+    fn build_groups(
+        &self,
+        localities: bool,
+        discovery: Discovery,
+        first: Option<&str>,
+    ) -> Vec<Map> {
+        let build = |one: &Endpoint| self.build_lb_endpoint(one, discovery, first);
         if !localities {
-            let weight = |one: &Endpoint| self.several().then_some(one.weight);
+            let weight = |one: &Endpoint| self.has_several().then_some(one.weight);
             let all = self
                 .endpoints
                 .iter()
-                .map(|one| found(one).set_some("load_balancing_weight", weight(one)));
+                .map(|one| build(one).set_some("load_balancing_weight", weight(one)));
             return vec![Map::new().set("lb_endpoints", all.collect::<Vec<_>>())];
         }
         let group = |(place, one): (u32, &Endpoint)| {
             Map::new()
                 .set("locality", Map::new().set("sub_zone", place.to_string()))
                 .set("load_balancing_weight", one.weight)
-                .set("lb_endpoints", vec![found(one)])
+                .set("lb_endpoints", vec![build(one)])
         };
         (1..).zip(self.endpoints).map(group).collect()
     }
 
-    /// Address, `Host` and TLS of an endpoint; `first` is the name for which the cluster's own TLS is meant.
-    fn found(&self, one: &Endpoint, discovery: Discovery, first: Option<&str>) -> Map {
-        let hostname = self.several().then(|| one.origin.authority());
-        let place = endpoint(&one.origin, discovery).set_some("hostname", hostname);
+    /// Builds an endpoint with its address, `Host` and TLS; `first` is the server name of the cluster's own TLS socket.
+    fn build_lb_endpoint(&self, one: &Endpoint, discovery: Discovery, first: Option<&str>) -> Map {
+        let hostname = self.has_several().then(|| one.origin.authority());
+        let place = build_endpoint(&one.origin, discovery).set_some("hostname", hostname);
         let name = tls::server_name(&one.origin, self.tls);
         let other = first.is_some_and(|first| first != name);
         Map::new()
             .set("endpoint", place)
-            .set_some("metadata", other.then(|| socket_choice(name)))
+            .set_some("metadata", other.then(|| build_socket_choice(name)))
     }
 }
 
-fn socket_choice(name: &str) -> Map {
+fn build_socket_choice(name: &str) -> Map {
     let own = Map::new().set(SOCKET_MATCH, Map::new().set("name", name));
     Map::new().set("filter_metadata", own)
 }
 
-/// Returns the circuit breakers that the bundled host has, too.
-fn breakers() -> Map {
+/// Builds the circuit breakers, which equal the limits of the bundled host.
+fn build_breakers() -> Map {
     let threshold = Map::new()
         .set("max_connections", limits::UPSTREAM_CONNECTIONS)
         .set("max_pending_requests", limits::UPSTREAM_PENDING)
@@ -203,7 +212,7 @@ fn breakers() -> Map {
     Map::new().set("thresholds", vec![threshold])
 }
 
-fn http_options() -> Map {
+fn build_http_options() -> Map {
     const KEY: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let options = Map::typed(KEY)
         .set(

@@ -1,4 +1,4 @@
-//! How HTTP is read from a connection (Envoy: HTTP connection manager) and what a request passes through.
+//! Builds the HTTP connection manager and its filters.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use jetway_core::http::head_size;
 use crate::yaml::Map;
 use crate::{Error, Options, access_log, local_reply, route, wasm};
 
-/// How long a client may take to send its request headers: slow ones would hold a connection for nothing.
+/// How long a client may take to send its request headers, so that slow clients do not occupy connections.
 const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a request may be silent while the module works on it; routes have their own limit. It is longer than the
-/// module's calls to the provider, and the only end of a request whose call came back to a module that had failed.
+/// How long a request may be idle while the module processes it; routes have their own limit. It is longer than the module's
+/// calls to the provider, and the only end of a request whose call returned to a failed module.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests at once on one HTTP/2 connection, and what Envoy takes in for one of them and for all before it is read:
-/// the values of Envoy's guide for edge proxies.
+/// Concurrent requests on one HTTP/2 connection, and the flow-control windows of one and of all of them: the values of
+/// Envoy's guide for edge proxies.
 pub(crate) const HTTP2_STREAMS: u32 = 100;
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// The network filter that speaks HTTP.
-pub(crate) fn http_connections(
+/// Builds the network filter that speaks HTTP.
+pub(crate) fn build_connection_manager(
     config: &Config,
     file: &serde_json::Value,
     options: &Options,
@@ -32,54 +32,70 @@ pub(crate) fn http_connections(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     )
     .set("stat_prefix", "jetway")
-    .set("access_log", vec![access_log::stdout()]);
+    .set("access_log", vec![access_log::build_access_log()]);
     let listener = &config.listener;
-    let map = client_certificate(client_address(map, listener), listener);
-    let map = limits(clean_paths(map), listener.idle_timeout)
-        .note("Whether a route takes websockets is known after the module has chosen it; the module refuses them elsewhere.")
-        .set("upgrade_configs", vec![Map::new().set("upgrade_type", "websocket").set("enabled", true)])
-        .set("route_config", route::route_config(config))
-        .note("What visitors see when an application does not answer. What the module answers is not touched.")
-        .set("local_reply_config", local_reply::local_reply(config))
-        .set("http_filters", vec![access_log::keep(), wasm::filter(file, listener, options)?, router()]);
+    let map = set_client_certificate(set_client_address(map, listener), listener);
+    let map = set_limits(set_path_handling(map), listener.idle_timeout)
+        .note("The module decides whether a route allows WebSockets, and refuses them elsewhere.")
+        .set(
+            "upgrade_configs",
+            vec![
+                Map::new()
+                    .set("upgrade_type", "websocket")
+                    .set("enabled", true),
+            ],
+        )
+        .set("route_config", route::build_route_config(config))
+        .note(
+            "The pages for upstreams that do not answer. Responses of the module are not changed.",
+        )
+        .set("local_reply_config", local_reply::build_local_reply(config))
+        .set(
+            "http_filters",
+            vec![
+                access_log::build_filter_state(),
+                wasm::build_filter(file, listener, options)?,
+                build_router(),
+            ],
+        );
     Ok(Map::new()
         .set("name", "envoy.filters.network.http_connection_manager")
         .set("typed_config", map))
 }
 
-/// Who the client is, and which of its words about that are dropped.
-fn client_address(map: Map, listener: &Listener) -> Map {
+/// Sets how the client's address is determined, and removes headers of untrusted clients about it.
+fn set_client_address(map: Map, listener: &Listener) -> Map {
     let mut removed = vec![ROUTE_HEADER, TRANSFER_ENCODING_HEADER, "x-forwarded-host"];
     if listener.trusted_hops == 0 {
         removed.push("x-forwarded-for");
     }
     if !listener.insecure {
-        // Envoy believes trusted proxies about it, even where it knows better.
+        // Envoy accepts this header of trusted proxies even where it knows the protocol itself.
         removed.push("x-forwarded-proto");
     }
     let mut mutations = removed
         .into_iter()
         .map(|name| Map::new().set("remove", name))
         .collect::<Vec<_>>();
-    mutations.push(transfer_encoding());
+    mutations.push(copy_transfer_encoding());
     let mutation =
         Map::typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation")
             .set("mutations", mutations);
-    map.note("The address of the connection is the client's, past as many proxies as `xff_num_trusted_hops` says.")
+    map.note("The client's address is that of the connection, or behind `xff_num_trusted_hops` trusted proxies that of the header.")
         .set("use_remote_address", true)
         .set("xff_num_trusted_hops", listener.trusted_hops)
-        .note("Before anything else: only the module names a route, and only trusted proxies say who they forward for.")
+        .note("Runs first: only the module names a route, and only trusted proxies name the client.")
         .set(
             "early_header_mutation_extensions",
             vec![Map::new().set("name", "envoy.http.early_header_mutation.header_mutation").set("typed_config", mutation)],
         )
-        .note("Answers carry the upstream's name for itself, or none.")
+        .note("The `server` header of the upstream is kept.")
         .set("server_header_transformation", "PASS_THROUGH")
 }
 
-/// Envoy takes `Transfer-Encoding` away before the module runs, and would pass the body of a WebSocket's handshake on as the
-/// first bytes of the tunnel: so the module is told of it under another name.
-fn transfer_encoding() -> Map {
+/// Copies `Transfer-Encoding` to another header for the module. Envoy removes it before the module runs, and would forward
+/// the body of a WebSocket handshake as the first bytes of the tunnel.
+fn copy_transfer_encoding() -> Map {
     let header = Map::new()
         .set("key", TRANSFER_ENCODING_HEADER)
         .set("value", "%REQ(TRANSFER-ENCODING)%");
@@ -89,9 +105,9 @@ fn transfer_encoding() -> Map {
     Map::new().set("append", append)
 }
 
-/// What the module and upstreams are told about the certificate that the client has shown in the handshake.
-fn client_certificate(map: Map, listener: &Listener) -> Map {
-    let map = map.note("Nobody but Envoy says which certificate the client has shown.");
+/// Sets the header by which the module and upstreams get the client's certificate of the handshake.
+fn set_client_certificate(map: Map, listener: &Listener) -> Map {
+    let map = map.note("Only Envoy sets the header with the client's certificate.");
     if listener.client_authority.is_none() {
         return map.set("forward_client_cert_details", "SANITIZE");
     }
@@ -101,21 +117,21 @@ fn client_certificate(map: Map, listener: &Listener) -> Map {
     )
 }
 
-/// One spelling of path and headers for the policy and for the upstream. It is the module's: Envoy resolves some paths
-/// that the module refuses, and the same request would end differently in the bundled host.
-fn clean_paths(map: Map) -> Map {
-    map.note("The module brings the path into one form, for the policy and for the upstream; nothing passes without it.")
+/// Leaves path normalization to the module, so that the policy and the upstream get the same path. Envoy resolves some paths
+/// that the module refuses, which would differ from the bundled host.
+fn set_path_handling(map: Map) -> Map {
+    map.note("The module normalizes the path for the policy and for the upstream; no request passes without it.")
         .set("normalize_path", false)
         .set("merge_slashes", false)
         .set("path_with_escaped_slashes_action", "REJECT_REQUEST")
 }
 
-fn limits(map: Map, idle: Duration) -> Map {
+fn set_limits(map: Map, idle: Duration) -> Map {
     let common = Map::new()
         .set("idle_timeout", idle)
-        .note("Each cookie of an HTTP/2 request counts. What is forwarded is less: the module refuses the rest with a page.")
+        .note("Each cookie of an HTTP/2 request counts. The module forwards fewer and refuses the rest with a page.")
         .set("max_headers_count", head_size::READ_FIELDS)
-        .note("Many upstreams take `x_pomerium_claim_email` for `x-pomerium-claim-email`.")
+        .note("Many upstreams treat `x_pomerium_claim_email` as `x-pomerium-claim-email`.")
         .set("headers_with_underscores_action", "REJECT_REQUEST");
     let http2 = Map::new()
         .set("max_concurrent_streams", HTTP2_STREAMS)
@@ -128,11 +144,11 @@ fn limits(map: Map, idle: Duration) -> Map {
         .set("http2_protocol_options", http2)
         .set("max_request_headers_kb", head_size::READ_BYTES / 1024)
         .set("request_headers_timeout", REQUEST_HEADERS_TIMEOUT)
-        .note("Ends a request that the module forgot; each route has its own `idle_timeout` once it is chosen.")
+        .note("Ends a request that the module does not resume; each route has its own `idle_timeout`.")
         .set("stream_idle_timeout", STREAM_IDLE_TIMEOUT)
 }
 
-fn router() -> Map {
+fn build_router() -> Map {
     let config = Map::typed("envoy.extensions.filters.http.router.v3.Router")
         .set("suppress_envoy_headers", true);
     Map::new()

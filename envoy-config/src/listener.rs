@@ -1,4 +1,4 @@
-//! Where clients connect.
+//! Builds the listener.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,38 +8,44 @@ use jetway_core::config::{Config, Listener};
 use crate::yaml::Map;
 use crate::{Error, Options, connection, tls};
 
-/// Bytes that Envoy keeps for one connection before it stops reading: the value of Envoy's guide for edge proxies. Larger
-/// bodies are streamed, so it does not limit them.
+/// Bytes that Envoy buffers for one connection before it stops reading: the value of Envoy's guide for edge proxies. Bodies
+/// are streamed, so that this does not limit them.
 const CONNECTION_BUFFER_BYTES: u32 = 32 * 1024;
 
-/// How long a connection may take to say whom it is forwarded for; Envoy's default, said aloud.
+/// How long a connection may take to send its PROXY protocol header: Envoy's default, made explicit.
 const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The one listener, with everything that handles its connections.
-pub(crate) fn listener(
+/// Builds the listener with all its filters.
+pub(crate) fn build_listener(
     config: &Config,
     file: &serde_json::Value,
     options: &Options,
 ) -> Result<Map, Error> {
-    let (ip, port) = address(&config.listener.address)?;
+    let (ip, port) = parse_address(&config.listener.address)?;
     let proxy = config.listener.proxy_protocol;
     let socket = Map::new()
         .set("address", ip.to_string())
         .set("port_value", port)
         .set_some("ipv4_compat", (ip == IpAddr::from([0; 16])).then_some(true));
     let chain = Map::new()
-        .set_some("transport_socket", transport_socket(&config.listener)?)
+        .set_some(
+            "transport_socket",
+            build_transport_socket(&config.listener)?,
+        )
         .set(
             "filters",
-            vec![connection::http_connections(config, file, options)?],
+            vec![connection::build_connection_manager(config, file, options)?],
         );
     Ok(Map::new()
         .set("name", "jetway")
         .set("address", Map::new().set("socket_address", socket))
-        .note("Bodies are streamed; this is what one slow peer can make Envoy keep.")
+        .note("Bodies are streamed; this limits the memory that one slow peer can use.")
         .set("per_connection_buffer_limit_bytes", CONNECTION_BUFFER_BYTES)
         .note("`use_proxy_protocol`: a connection without the header of version 1 or 2 is closed.")
-        .set_some("listener_filters", proxy.then(|| vec![proxy_protocol()]))
+        .set_some(
+            "listener_filters",
+            proxy.then(|| vec![build_proxy_protocol()]),
+        )
         .set_some(
             "listener_filters_timeout",
             proxy.then_some(PROXY_HEADER_TIMEOUT),
@@ -47,26 +53,26 @@ pub(crate) fn listener(
         .set("filter_chains", vec![chain]))
 }
 
-/// The address in the header becomes that of the connection, for everything that comes after.
-fn proxy_protocol() -> Map {
+/// Builds the filter that replaces the address of the connection by the one in the header.
+fn build_proxy_protocol() -> Map {
     let config = Map::typed("envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol");
     Map::new()
         .set("name", "envoy.filters.listener.proxy_protocol")
         .set("typed_config", config)
 }
 
-fn transport_socket(listener: &Listener) -> Result<Option<Map>, Error> {
+fn build_transport_socket(listener: &Listener) -> Result<Option<Map>, Error> {
     if listener.insecure {
         return Ok(None);
     }
     if listener.certificates.is_empty() {
         return Err(Error::NoCertificate);
     }
-    tls::downstream(listener).map(Some)
+    tls::build_downstream(listener).map(Some)
 }
 
-/// Reads `host:port` or `:port` as the bundled host does, names excepted.
-fn address(text: &str) -> Result<(IpAddr, u16), Error> {
+/// Parses `host:port` or `:port` as the bundled host does, except names.
+fn parse_address(text: &str) -> Result<(IpAddr, u16), Error> {
     let wrong = || Error::ListenAddress(text.to_owned());
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let ip = match host {
@@ -96,12 +102,16 @@ mod tests {
             ("[::]:443", "::", 443),
             ("[2001:db8::1]:1", "2001:db8::1", 1),
         ] {
-            assert_eq!(address(text), Ok((ip.parse().unwrap(), port)), "{text}");
+            assert_eq!(
+                parse_address(text),
+                Ok((ip.parse().unwrap(), port)),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn names_and_half_addresses_are_refused() {
+    fn names_and_incomplete_addresses_are_refused() {
         for text in [
             "",
             "443",
@@ -114,7 +124,7 @@ mod tests {
             ":443x",
         ] {
             assert_eq!(
-                address(text),
+                parse_address(text),
                 Err(Error::ListenAddress(text.to_owned())),
                 "{text}"
             );

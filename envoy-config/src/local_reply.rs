@@ -1,4 +1,4 @@
-//! What visitors see when the application does not answer: the same page as the bundled host's.
+//! Builds the pages for upstreams that do not answer, which equal those of the bundled host.
 
 use jetway_core::config::Config;
 use jetway_core::http::page::{Page, Theme};
@@ -6,35 +6,37 @@ use jetway_core::http::upstream_failure::UpstreamFailure;
 
 use crate::yaml::{Map, Yaml, is_special};
 
-/// Envoy's marks of requests whose upstream has failed. What the module answers has none of them, and stays as it is.
+/// Envoy's response flags of requests whose upstream has failed. Responses of the module have none of them, and are not
+/// changed.
 const FAILED_UPSTREAM: [&str; 9] = ["UF", "UH", "UC", "UR", "LR", "UT", "URX", "UPE", "SI"];
 
 /// Envoy's flag for requests that exceed a circuit breaker.
 const OVERFLOW: &str = "UO";
 
-/// How Envoy's own details tell that the module has failed, or has let a request pass without naming a route.
+/// The condition on Envoy's response details for a module that failed, or that set no route.
 const NO_PERMIT: &str = "response.code_details in ['wasm_fail_stream', 'direct_response']";
 
-/// Request ids that a page may show: others, which only a trusted proxy or a client in the same network can set, get JSON.
+/// Request ids that a page may show. Requests with other ids, which only a trusted proxy or a client in the same network can
+/// set, get JSON.
 const PLAIN_ID: &str = "[A-Za-z0-9._-]+";
 
-/// Stands for the request id while a page is written: nothing that an operator writes has it.
+/// Placeholder for the request id while a page is rendered. Strings of the operator cannot contain it.
 const ID_PLACE: &str = "\u{1}";
 
-/// How long clients wait before they try again, in seconds, as in the bundled host.
+/// `Retry-After` in seconds, as in the bundled host.
 const RETRY_AFTER: &str = "5";
 
-/// Envoy's own answers: for each kind of outage a page, and JSON for those who do not accept one.
-pub(crate) fn local_reply(config: &Config) -> Map {
+/// Builds Envoy's local replies: for each kind of failure a page, and JSON for clients that do not accept HTML.
+pub(crate) fn build_local_reply(config: &Config) -> Map {
     let look = Theme::new(&config.branding);
     let mappers: Vec<Map> = UpstreamFailure::ALL
         .into_iter()
-        .flat_map(|outage| [page(outage, &look), json(outage)])
+        .flat_map(|outage| [build_page(outage, &look), build_json(outage)])
         .collect();
     Map::new().set("mappers", mappers)
 }
 
-fn page(outage: UpstreamFailure, look: &Theme) -> Map {
+fn build_page(outage: UpstreamFailure, look: &Theme) -> Map {
     let html = look.render_refusal(Page {
         title: outage.title(),
         text: outage.explanation(),
@@ -43,13 +45,13 @@ fn page(outage: UpstreamFailure, look: &Theme) -> Map {
         request_id: ID_PLACE,
         ..Page::default()
     });
-    let html = literal(&html).replace(ID_PLACE, REQUEST_ID);
+    let html = escape_percent(&html).replace(ID_PLACE, REQUEST_ID);
     let html = if html.chars().any(|c| c != '\n' && is_special(c)) {
         Yaml::Text(html)
     } else {
         Yaml::Block(html.trim_end().to_owned())
     };
-    let accepts = request_header(
+    let accepts = build_header_filter(
         "accept",
         Map::new()
             .set("contains", "text/html")
@@ -60,15 +62,15 @@ fn page(outage: UpstreamFailure, look: &Theme) -> Map {
         .set("text_format_source", Map::new().set("inline_string", html))
         .set("content_type", "text/html; charset=utf-8");
     let headers = look.headers(None).into_iter();
-    mapper(
+    build_mapper(
         outage,
-        vec![accepts, request_header("x-request-id", id)],
+        vec![accepts, build_header_filter("x-request-id", id)],
         headers.collect(),
         format,
     )
 }
 
-fn json(outage: UpstreamFailure) -> Map {
+fn build_json(outage: UpstreamFailure) -> Map {
     let error = outage.explanation().trim_end_matches('.');
     let fields = Map::new()
         .set("status", "%RESPONSE_CODE%")
@@ -78,7 +80,7 @@ fn json(outage: UpstreamFailure) -> Map {
         ("cache-control", "no-store".to_owned()),
         ("x-content-type-options", "nosniff".to_owned()),
     ];
-    mapper(
+    build_mapper(
         outage,
         Vec::new(),
         headers,
@@ -88,14 +90,14 @@ fn json(outage: UpstreamFailure) -> Map {
 
 const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
 
-fn mapper(
+fn build_mapper(
     outage: UpstreamFailure,
     mut filters: Vec<Map>,
     mut headers: Vec<(&'static str, String)>,
     format: Map,
 ) -> Map {
     let status = u32::from(outage.status());
-    // Envoy wants a name under which the number could be changed while it runs.
+    // Envoy requires a runtime key under which the number could be changed.
     let value = Map::new()
         .set("default_value", status)
         .set("runtime_key", "jetway.never_set");
@@ -104,14 +106,16 @@ fn mapper(
         "status_code_filter",
         Map::new().set("comparison", comparison),
     ));
-    filters.push(cause(outage));
+    filters.push(build_cause(outage));
     if outage.status() == 503 {
         headers.push(("retry-after", RETRY_AFTER.to_owned()));
     }
     let headers: Vec<Map> = headers
         .into_iter()
         .map(|(name, value)| {
-            let header = Map::new().set("key", name).set("value", literal(&value));
+            let header = Map::new()
+                .set("key", name)
+                .set("value", escape_percent(&value));
             Map::new()
                 .set("header", header)
                 .set("append_action", "OVERWRITE_IF_EXISTS_OR_ADD")
@@ -126,8 +130,8 @@ fn mapper(
         .set("body_format_override", format)
 }
 
-/// What is not an answer of the module or of an upstream.
-fn cause(outage: UpstreamFailure) -> Map {
+/// Builds the filter that excludes responses of the module and of upstreams.
+fn build_cause(outage: UpstreamFailure) -> Map {
     let flags = match outage {
         UpstreamFailure::Undecided => None,
         UpstreamFailure::Overloaded => Some(vec![OVERFLOW]),
@@ -146,14 +150,14 @@ fn cause(outage: UpstreamFailure) -> Map {
     Map::new().set("extension_filter", filter)
 }
 
-fn request_header(name: &str, string_match: Map) -> Map {
+fn build_header_filter(name: &str, string_match: Map) -> Map {
     let matcher = Map::new()
         .set("name", name)
         .set("string_match", string_match);
     Map::new().set("header_filter", Map::new().set("header", matcher))
 }
 
-/// Text that Envoy puts out as it is: a per cent sign begins a command there.
-fn literal(text: &str) -> String {
+/// Escapes per cent signs, which begin a command in Envoy's format strings.
+fn escape_percent(text: &str) -> String {
     text.replace('%', "%%")
 }

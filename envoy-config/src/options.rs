@@ -1,22 +1,22 @@
-//! What the generated file needs to know beside the configuration.
+//! The parameters of the generated file beside the configuration.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use jetway_core::limits::CLIENT_CONNECTIONS;
 
-/// Places and limits that belong to one Envoy installation. [`Options::default`] fits Debian and its relatives.
+/// Paths and limits of one Envoy installation. [`Options::default`] is suitable for Debian and its derivatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Path of the module (`jetway filter > jetway.wasm`) on the machine where Envoy runs.
     pub module_path: String,
     /// Path of the PEM bundle of authorities that may sign the certificates of the provider and of `https` upstreams.
     pub trusted_ca_path: String,
-    /// Address of Envoy's admin port, loopback only; `None` leaves it out.
+    /// Address of Envoy's admin port, loopback only; `None` disables it.
     pub admin: Option<SocketAddr>,
-    /// How long a connection to an upstream or to the provider may take to be made.
+    /// How long it may take to establish a connection to an upstream or to the provider.
     pub connect_timeout: Duration,
-    /// How many client connections may be open at once; further ones are closed at once.
+    /// Most open client connections; further ones are closed immediately.
     pub max_connections: u32,
 }
 

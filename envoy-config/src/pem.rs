@@ -1,11 +1,11 @@
-//! Certificates and keys as Envoy takes them: the path of a file, or text where it is no secret.
+//! Builds Envoy's data sources for certificates and keys: the path of a file, or an inline string that is not secret.
 
 use jetway_core::config::Pem;
 
 use crate::Error;
 use crate::yaml::{Map, Yaml};
 
-/// What a PEM text holds that may stand in Envoy's file (RFC 7468, sections 5 and 6).
+/// The kinds of PEM blocks that may be in Envoy's file (RFC 7468, sections 5 and 6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Public {
     /// Certificates.
@@ -23,15 +23,15 @@ impl Public {
     }
 }
 
-/// A data source of certificates or revocation lists. `place` names the key in errors.
+/// Builds a data source of certificates or revocation lists. `place` names the key in errors.
 ///
-/// Of a text, nothing but the blocks of that kind is taken over, so that a private key beside them stays out.
-pub(crate) fn public(pem: &Pem, kind: Public, place: &str) -> Result<Map, Error> {
+/// Only the blocks of that kind are copied from a string, so that a private key beside them is left out.
+pub(crate) fn build_public(pem: &Pem, kind: Public, place: &str) -> Result<Map, Error> {
     match pem {
-        Pem::File(path) => Ok(file(path)),
+        Pem::File(path) => Ok(build_file(path)),
         Pem::Text(text) => {
             let text = String::from_utf8_lossy(text.expose());
-            let blocks = blocks(&text, kind.label());
+            let blocks = extract_blocks(&text, kind.label());
             if blocks.is_empty() {
                 return Err(Error::EmptyPem {
                     place: place.to_owned(),
@@ -43,21 +43,21 @@ pub(crate) fn public(pem: &Pem, kind: Public, place: &str) -> Result<Map, Error>
     }
 }
 
-/// A data source of a private key, which is always a file.
-pub(crate) fn key(pem: &Pem, refusal: impl FnOnce() -> Error) -> Result<Map, Error> {
+/// Builds a data source of a private key, which is always a file.
+pub(crate) fn build_key(pem: &Pem, refusal: impl FnOnce() -> Error) -> Result<Map, Error> {
     match pem {
-        Pem::File(path) => Ok(file(path)),
+        Pem::File(path) => Ok(build_file(path)),
         Pem::Text(_) => Err(refusal()),
     }
 }
 
-/// A data source that is read from a file when Envoy starts.
-pub(crate) fn file(path: &str) -> Map {
+/// Builds a data source that Envoy reads from a file when it starts.
+pub(crate) fn build_file(path: &str) -> Map {
     Map::new().set("filename", path)
 }
 
-/// The blocks with this label, one line after the other.
-fn blocks(text: &str, label: &str) -> String {
+/// Returns the lines of the blocks with this label.
+fn extract_blocks(text: &str, label: &str) -> String {
     let (begin, end) = (
         format!("-----BEGIN {label}-----"),
         format!("-----END {label}-----"),
@@ -73,7 +73,7 @@ fn blocks(text: &str, label: &str) -> String {
                 whole.append(lines);
                 open = None;
             } else if line.starts_with("-----") {
-                // The end of something else: this block has none of its own.
+                // Another label: the block has no end.
                 open = None;
             }
         }
@@ -97,7 +97,7 @@ mod tests {
     const CRL: &str = "-----BEGIN X509 CRL-----\nMIIC\n-----END X509 CRL-----";
 
     fn taken(pem: &str, kind: Public) -> Result<Map, Error> {
-        public(&text(pem), kind, "`ca`")
+        build_public(&text(pem), kind, "`ca`")
     }
 
     fn inline(text: &str) -> Map {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_public_blocks_of_a_text_are_taken() {
+    fn only_public_blocks_of_a_string_are_copied() {
         let mixed = format!("a comment\r\n{KEY}\n{CERTIFICATE}\n{CRL}\n  {CERTIFICATE}\n\n{KEY}\n");
         assert_eq!(
             taken(&mixed, Public::Certificates),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_does_not_end_takes_nothing_with_it() {
+    fn a_block_without_an_end_is_left_out() {
         let open = format!("-----BEGIN CERTIFICATE-----\nMIIB\n{KEY}\n{CERTIFICATE}");
         assert_eq!(taken(&open, Public::Certificates), Ok(inline(CERTIFICATE)));
         for nothing in ["", KEY, CRL, "-----BEGIN CERTIFICATE-----\nMIIB\n", "MIIB"] {
@@ -132,18 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_and_keys_are_nothing_else() {
+    fn files_are_named_and_keys_are_always_files() {
         let path = Pem::File("/tls/x.pem".to_owned());
         assert_eq!(
-            public(&path, Public::Certificates, ""),
-            Ok(file("/tls/x.pem"))
+            build_public(&path, Public::Certificates, ""),
+            Ok(build_file("/tls/x.pem"))
         );
         assert_eq!(
-            key(&path, || Error::InlineServerKey),
-            Ok(file("/tls/x.pem"))
+            build_key(&path, || Error::InlineServerKey),
+            Ok(build_file("/tls/x.pem"))
         );
         assert_eq!(
-            key(&text(KEY), || Error::InlineServerKey),
+            build_key(&text(KEY), || Error::InlineServerKey),
             Err(Error::InlineServerKey)
         );
     }

@@ -1,4 +1,4 @@
-//! What the module needs of the operator's file.
+//! Selects the part of the operator's file that the module needs.
 
 use jetway_core::config::key::{Key, Kind, Support};
 use jetway_core::config::keys::GLOBAL;
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::yaml::is_special;
 
-/// Keys that only bodies honour, and without which the module could not read the rest: routes are named after where they
-/// lead, and `downstream_mtls` says nothing without its authorities.
+/// Keys that only proxies support, and without which the module could not read the rest: the id of a route depends on its
+/// upstreams, and `downstream_mtls` has no meaning without its authorities.
 const READ_ALONG: [&str; 3] = ["to", "ca", "ca_file"];
 
-/// The listener's certificates: the headers of answers depend on them by default (`strict-transport-security`).
+/// The listener's certificates, on which a response header depends by default (`strict-transport-security`).
 const CERTIFICATES: [&str; 5] = [
     "certificate",
     "certificate_file",
@@ -20,27 +20,27 @@ const CERTIFICATES: [&str; 5] = [
     "certificates",
 ];
 
-/// The keys that the module honours, as JSON text, without secrets.
+/// Renders the keys that the module supports as a JSON string without secrets.
 ///
-/// Envoy's admin port shows a plugin's configuration, and whoever has a secret of it could sign people in: secrets come to
-/// the module from Envoy's environment. Keys of upstreams' certificates and whatever is not known stay out as well.
+/// Envoy's admin port shows a plugin's configuration, and its secrets could be used to forge sessions, so that the module gets
+/// them from Envoy's environment. Keys of upstreams' certificates and unknown keys are left out as well.
 ///
-/// `tls` says that the listener speaks TLS. Then the keys of its certificates are files, or there is no bootstrap.
-pub(crate) fn configuration(file: &Value, tls: bool) -> Result<String, Error> {
+/// `tls` says that the listener speaks TLS. Then the keys of its certificates are files, or no bootstrap is generated.
+pub(crate) fn render_configuration(file: &Value, tls: bool) -> Result<String, Error> {
     let Value::Object(file) = file else {
         return Err(Error::NotAMap);
     };
-    let mut needed = needed(file, GLOBAL);
+    let mut needed = select_needed(file, GLOBAL);
     for (name, value) in file {
         let key = name.to_ascii_lowercase();
         if tls && CERTIFICATES.contains(&key.as_str()) {
             needed.insert(name.clone(), value.clone());
         }
     }
-    Ok(printable(&format!("{:#}", Value::Object(needed))))
+    Ok(escape_special(&format!("{:#}", Value::Object(needed))))
 }
 
-/// Whether the file has this secret, itself or as a file.
+/// Whether the file has this secret, inline or as a file.
 pub(crate) fn has_secret(file: &Value, secret: &str) -> bool {
     let is_secret = |key: &String| {
         let key = key.to_ascii_lowercase();
@@ -50,12 +50,12 @@ pub(crate) fn has_secret(file: &Value, secret: &str) -> bool {
         .is_some_and(|keys| keys.keys().any(is_secret))
 }
 
-/// The known keys of an object that the module honours, and what it needs to read them.
-fn needed(map: &Map<String, Value>, table: &'static [Key]) -> Map<String, Value> {
+/// Selects the known keys of a map that the module supports or needs to read the others.
+fn select_needed(map: &Map<String, Value>, table: &'static [Key]) -> Map<String, Value> {
     map.iter()
         .filter_map(|(name, value)| {
             let key = Key::find(table, &name.to_ascii_lowercase())?;
-            is_needed(key).then(|| (name.clone(), below(value, key.kind)))
+            is_needed(key).then(|| (name.clone(), select_below(value, key.kind)))
         })
         .collect()
 }
@@ -70,13 +70,13 @@ fn is_needed(key: &Key) -> bool {
     }
 }
 
-/// A value, and of the objects in it what is needed.
-fn below(value: &Value, kind: Kind) -> Value {
+/// Returns a value with only the needed keys of the maps in it.
+fn select_below(value: &Value, kind: Kind) -> Value {
     match (kind, value) {
-        (Kind::Map(table), Value::Object(map)) => Value::Object(needed(map, table)),
+        (Kind::Map(table), Value::Object(map)) => Value::Object(select_needed(map, table)),
         (Kind::MapList(table), Value::Array(items)) => {
             let item = |item: &Value| match item {
-                Value::Object(map) => Value::Object(needed(map, table)),
+                Value::Object(map) => Value::Object(select_needed(map, table)),
                 other => other.clone(),
             };
             Value::Array(items.iter().map(item).collect())
@@ -85,8 +85,8 @@ fn below(value: &Value, kind: Kind) -> Value {
     }
 }
 
-/// Escapes what JSON allows in text and YAML does not allow in a literal block.
-fn printable(json: &str) -> String {
+/// Escapes characters that JSON allows in strings and YAML does not allow in a literal block.
+fn escape_special(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && is_special(c) {
@@ -105,11 +105,11 @@ mod tests {
     use serde_json::json;
 
     fn configured(file: &Value) -> Value {
-        serde_json::from_str(&configuration(file, true).unwrap()).unwrap()
+        serde_json::from_str(&render_configuration(file, true).unwrap()).unwrap()
     }
 
     #[test]
-    fn secrets_and_certificates_stay_out() {
+    fn secrets_and_certificates_are_left_out() {
         let mut file = json!({
             "Cookie_Secret": "S3CRET", "SIGNING_KEY_FILE": "S3CRET", "shared_secret": "S3CRET", "metrics_basic_auth": "S3CRET",
             "autocert_eab_mac_key": "S3CRET", "databroker_storage_connection_string": "S3CRET", "cookie_secrett": "S3CRET",
@@ -127,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn certificates_of_the_listener_are_there_where_they_are_used() {
+    fn certificates_of_the_listener_are_included_with_tls() {
         let file = json!({ "Insecure_Server": true, "certificate": "S3CRET", "certificate_key": "S3CRET", "certificates": [{ "key": "S3CRET" }] });
-        let text = configuration(&file, false).unwrap();
+        let text = render_configuration(&file, false).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&text).unwrap(),
             json!({ "Insecure_Server": true })
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_module_honours_stays_as_it_is() {
+    fn keys_that_the_module_supports_are_kept() {
         let file = json!({
             "Cookie_Name": "c", "idp_client_id": "jetway", "jwt_claims_headers": { "shared_secret": "email" },
             "POLICY": [{ "from": "https://old.example.com", "to": ["http://a", ["http://b"]] }],
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_there_in_any_spelling_and_as_a_file() {
+    fn a_secret_is_found_in_any_spelling_and_as_a_file() {
         for key in ["cookie_secret", "Cookie_Secret", "COOKIE_SECRET_FILE"] {
             assert!(has_secret(&json!({ key: "x" }), "cookie_secret"), "{key}");
         }
@@ -165,15 +165,18 @@ mod tests {
     }
 
     #[test]
-    fn unprintable_text_is_escaped_and_means_the_same() {
+    fn unprintable_characters_are_escaped_without_a_change_of_meaning() {
         let file = json!({ "cookie_name": "a\u{85}b\u{2028}c\u{7f}\u{feff}d\n\té" });
-        let text = configuration(&file, true).unwrap();
+        let text = render_configuration(&file, true).unwrap();
         assert!(!text.chars().any(|c| c != '\n' && is_special(c)));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), file);
     }
 
     #[test]
-    fn a_file_that_is_no_map_is_refused() {
-        assert_eq!(configuration(&json!(["routes"]), true), Err(Error::NotAMap));
+    fn a_file_that_is_not_a_map_is_refused() {
+        assert_eq!(
+            render_configuration(&json!(["routes"]), true),
+            Err(Error::NotAMap)
+        );
     }
 }

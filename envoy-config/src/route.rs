@@ -1,4 +1,4 @@
-//! From the module's word to a cluster.
+//! Builds the route table, which maps the route that the module permits to a cluster.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER, TRANSFER_EN
 use crate::cluster;
 use crate::yaml::Map;
 
-/// Status of a request that comes out of the module without a route: the module has failed or is not there.
+/// Status of a request without a permitted route: the module has failed or is missing.
 const NO_PERMIT_STATUS: u16 = 503;
 
-/// Request headers that are between Envoy and the module.
+/// Request headers that are internal to Envoy and the module.
 const INNER_HEADERS: [&str; 4] = [
     ROUTE_HEADER,
     TRANSFER_ENCODING_HEADER,
@@ -19,21 +19,21 @@ const INNER_HEADERS: [&str; 4] = [
     "x-envoy-external-address",
 ];
 
-/// The route table: one virtual host for every name, because the module has already looked at the name.
-pub(crate) fn route_config(config: &Config) -> Map {
+/// Builds the route table: one virtual host for every name, because the module has already checked the name.
+pub(crate) fn build_route_config(config: &Config) -> Map {
     let permitted = config.routes.iter().filter_map(|one| {
         let upstreams = one.target.upstreams()?;
-        Some(route(one, upstreams))
+        Some(build_route(one, upstreams))
     });
-    let routes = permitted.chain([refusal()]).collect::<Vec<_>>();
+    let routes = permitted.chain([build_refusal()]).collect::<Vec<_>>();
     let host = Map::new()
         .set("name", "permitted")
         .set("domains", vec!["*"])
-        .note("These are no concern of the upstream.")
+        .note("These are internal to Envoy and the module.")
         .set("request_headers_to_remove", INNER_HEADERS.to_vec())
         .note(
-            "A request gets to an upstream only under the name that the module gave its route, after it permitted the\n\
-             request. No route here leads anywhere without that name. What the module answers itself has no route here.",
+            "A request reaches an upstream only with the route name that the module sets when it permits the request.\n\
+             No route here matches without that name. Responses of the module itself have no route here.",
         )
         .set("routes", routes);
     Map::new()
@@ -41,13 +41,13 @@ pub(crate) fn route_config(config: &Config) -> Map {
         .set("virtual_hosts", vec![host])
 }
 
-/// The last route, for requests without a permit.
+/// Builds the last route, for requests without a permit.
 ///
-/// It is also what Envoy finds when a request arrives, before the module has run. Without any route at that point,
-/// Envoy would let upgrades to other protocols than websocket pass (tried with 1.40): the refusal of those needs a route.
-fn refusal() -> Map {
+/// Envoy also matches this route when a request arrives, before the module has run. Without any route at that point, Envoy
+/// would let upgrades to protocols other than WebSocket pass (tested with 1.40), because refusing those needs a route.
+fn build_refusal() -> Map {
     Map::new()
-        .note("No permit: the module has failed or is not there.")
+        .note("No permit: the module has failed or is missing.")
         .set("match", Map::new().set("prefix", "/"))
         .set(
             "direct_response",
@@ -55,21 +55,22 @@ fn refusal() -> Map {
         )
 }
 
-fn route(route: &Route, upstreams: &Upstreams) -> Map {
-    let forwarded_host = matches!(route.host, HostHeader::Upstream).then(|| vec![forwarded_host()]);
+fn build_route(route: &Route, upstreams: &Upstreams) -> Map {
+    let forwarded_host =
+        matches!(route.host, HostHeader::Upstream).then(|| vec![build_forwarded_host()]);
     Map::new()
         .note(route.name.as_str())
         .set(
             "match",
             Map::new()
                 .set("prefix", "/")
-                .set("headers", matchers(route)),
+                .set("headers", build_matchers(route)),
         )
-        .set("route", action(route, upstreams))
+        .set("route", build_action(route, upstreams))
         .set_some("request_headers_to_add", forwarded_host)
 }
 
-fn matchers(route: &Route) -> Vec<Map> {
+fn build_matchers(route: &Route) -> Vec<Map> {
     let named = Map::new()
         .set("name", ROUTE_HEADER)
         .set("string_match", Map::new().set("exact", route.id.as_str()));
@@ -77,7 +78,7 @@ fn matchers(route: &Route) -> Vec<Map> {
     if !route.allow_websockets {
         matchers.push(
             Map::new()
-                .note("no websockets here")
+                .note("WebSockets are not allowed")
                 .set("name", "upgrade")
                 .set("present_match", false),
         );
@@ -85,9 +86,9 @@ fn matchers(route: &Route) -> Vec<Map> {
     matchers
 }
 
-fn action(route: &Route, upstreams: &Upstreams) -> Map {
-    let map = Map::new().set("cluster", cluster::name(route));
-    let map = patience(host(map, route, upstreams), route);
+fn build_action(route: &Route, upstreams: &Upstreams) -> Map {
+    let map = Map::new().set("cluster", cluster::cluster_name(route));
+    let map = set_timeouts(set_host(map, route, upstreams), route);
     if route.allow_websockets {
         let websocket = Map::new()
             .set("upgrade_type", "websocket")
@@ -98,33 +99,34 @@ fn action(route: &Route, upstreams: &Upstreams) -> Map {
     }
 }
 
-/// The `Host` that the upstream sees, where it is not the module that has already written it.
-fn host(map: Map, route: &Route, upstreams: &Upstreams) -> Map {
+/// Sets the `Host` for the upstream, unless the module has already written it.
+fn set_host(map: Map, route: &Route, upstreams: &Upstreams) -> Map {
     match (&route.host, upstreams.endpoints.as_slice()) {
         (HostHeader::Upstream, [only]) => map.set("host_rewrite_literal", only.origin.authority()),
         (HostHeader::Upstream, _) => map
-            .note("`hostname` of the endpoint that is chosen.")
+            .note("The `hostname` of the chosen endpoint.")
             .set("auto_host_rewrite", true),
         _ => map,
     }
 }
 
-/// How long the upstream may take to begin its answer, and how long request and answer may be silent. Envoy's `timeout`
-/// would cut every answer that takes longer as a whole, such as a large file or a stream of events.
-fn patience(map: Map, route: &Route) -> Map {
+/// Sets how long the upstream may take to begin its response, and how long request and response may be idle. Envoy's
+/// `timeout` would cut every response that takes longer in total, such as a large file or a stream of events.
+fn set_timeouts(map: Map, route: &Route) -> Map {
     let once = route.timeout.map(|timeout| {
         Map::new()
             .set("num_retries", 0u32)
             .set("per_try_timeout", timeout)
     });
     map.set("timeout", Duration::ZERO)
-        .note("`timeout`: until the answer begins. Nothing is sent twice.")
+        .note("`timeout`: until the response begins. No request is retried.")
         .set_some("retry_policy", once)
         .set("idle_timeout", route.idle_timeout.unwrap_or(Duration::ZERO))
 }
 
-/// The name that the visitor used. What an untrusted client says about it is gone by then, and what the module set stays.
-fn forwarded_host() -> Map {
+/// Builds `X-Forwarded-Host` with the host that the client used. The header of an untrusted client has been removed by then,
+/// and one that the module set is kept.
+fn build_forwarded_host() -> Map {
     Map::new()
         .set(
             "header",

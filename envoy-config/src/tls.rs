@@ -3,26 +3,26 @@
 mod downstream;
 mod upstream;
 
-pub(crate) use downstream::downstream;
-pub(crate) use upstream::{server_name, upstream};
+pub(crate) use downstream::build_downstream;
+pub(crate) use upstream::{build_upstream, server_name};
 
 use jetway_core::config::Pem;
 
 use crate::yaml::Map;
 use crate::{Error, pem};
 
-fn socket(context: Map) -> Map {
+fn build_socket(context: Map) -> Map {
     Map::new()
         .set("name", "envoy.transport_sockets.tls")
         .set("typed_config", context)
 }
 
-fn tls_params() -> Map {
+fn build_tls_params() -> Map {
     Map::new().set("tls_minimum_protocol_version", "TLSv1_2")
 }
 
-/// A chain and its key; `place` names the chain in errors.
-fn certificate(
+/// Builds a certificate chain with its key; `place` names the chain in errors.
+fn build_certificate(
     (chain, key): (&Pem, &Pem),
     place: &str,
     inline_key: impl FnOnce() -> Error,
@@ -30,7 +30,7 @@ fn certificate(
     Ok(Map::new()
         .set(
             "certificate_chain",
-            pem::public(chain, pem::Public::Certificates, place)?,
+            pem::build_public(chain, pem::Public::Certificates, place)?,
         )
-        .set("private_key", pem::key(key, inline_key)?))
+        .set("private_key", pem::build_key(key, inline_key)?))
 }

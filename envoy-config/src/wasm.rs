@@ -1,4 +1,4 @@
-//! The filter that runs Jetway's module.
+//! Builds the filter that runs Jetway's module.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use jetway_core::contract::SECRET_VARIABLES;
 use crate::yaml::{Map, Yaml};
 use crate::{Error, Options, plugin};
 
-/// How soon a module that failed is started again, at the earliest; Envoy doubles it while it goes on failing.
+/// Shortest interval before a failed module is started again; Envoy doubles it while the module keeps failing.
 const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
 
-/// The HTTP filter.
-pub(crate) fn filter(
+/// Builds the HTTP filter.
+pub(crate) fn build_filter(
     file: &serde_json::Value,
     listener: &Listener,
     options: &Options,
@@ -21,19 +21,19 @@ pub(crate) fn filter(
     let config = Map::new()
         .set("name", "jetway")
         .set("root_id", "jetway")
-        .note("A module that failed refuses requests and is started again. `FAIL_OPEN` would let everybody in.")
+        .note("A failed module refuses requests and is started again. `FAIL_OPEN` would permit every request.")
         .set("failure_policy", "FAIL_RELOAD")
         .set("reload_config", backoff)
-        .note("Lets the module read a body before it decides: the provider sends it logout tokens.")
+        .note("Lets the module read a body before it decides, which logout tokens from the provider need.")
         .set("allow_on_headers_stop_iteration", true)
-        .set("vm_config", machine(options))
-        .note("What the module reads of the Jetway file.")
-        .set("configuration", configuration(file, listener)?);
+        .set("vm_config", build_vm_config(options))
+        .note("The part of the Jetway file that the module reads.")
+        .set("configuration", build_configuration(file, listener)?);
     let typed = Map::typed("envoy.extensions.filters.http.wasm.v3.Wasm").set("config", config);
     Ok(Map::new().set("name", "jetway").set("typed_config", typed))
 }
 
-fn machine(options: &Options) -> Map {
+fn build_vm_config(options: &Options) -> Map {
     let code = Map::new().set(
         "local",
         Map::new().set("filename", options.module_path.as_str()),
@@ -50,8 +50,9 @@ fn machine(options: &Options) -> Map {
         )
 }
 
-/// JSON text: a Protocol Buffers structure would reach the module as bytes in no certain order.
-fn configuration(file: &serde_json::Value, listener: &Listener) -> Result<Map, Error> {
-    let text = plugin::configuration(file, !listener.insecure)?;
+/// Builds the plugin configuration as a JSON string: a Protocol Buffers structure would reach the module with its fields in
+/// an unspecified order.
+fn build_configuration(file: &serde_json::Value, listener: &Listener) -> Result<Map, Error> {
+    let text = plugin::render_configuration(file, !listener.insecure)?;
     Ok(Map::typed("google.protobuf.StringValue").set("value", Yaml::Block(text)))
 }

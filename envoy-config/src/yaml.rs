@@ -1,6 +1,6 @@
-//! A YAML document in a chosen order and with comments, which is what makes a generated file readable.
+//! Writes YAML documents with comments and in a chosen order, so that a generated file is readable.
 //!
-//! Only what a bootstrap needs: block maps and lists, lists of plain words on one line, literal blocks for long text.
+//! It supports what a bootstrap needs: block maps and lists, lists of plain words on one line, literal blocks for long strings.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use std::time::Duration;
 /// One value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Yaml {
-    /// A number or a truth value, written as it is.
+    /// A number or a boolean, written as it is.
     Bare(String),
-    /// Text, quoted where YAML would read something else.
+    /// A string, quoted where YAML would read another type.
     Text(String),
-    /// Text of several lines, written as a literal block without a final line break.
+    /// A string of several lines, written as a literal block without a final line break.
     Block(String),
     /// A list.
     List(Vec<Self>),
@@ -24,7 +24,7 @@ pub(crate) enum Yaml {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Map {
     entries: Vec<Entry>,
-    /// Comment for the key that is set next.
+    /// The comment for the next key.
     note: Option<String>,
 }
 
@@ -36,17 +36,18 @@ struct Entry {
 }
 
 impl Map {
-    /// An empty map.
+    /// Creates an empty map.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// A map that starts with the type of an Envoy extension, such as `envoy.extensions.filters.http.router.v3.Router`.
+    /// Creates a map that starts with the type of an Envoy extension, such as
+    /// `envoy.extensions.filters.http.router.v3.Router`.
     pub(crate) fn typed(message: &str) -> Self {
         Self::new().set("@type", format!("type.googleapis.com/{message}"))
     }
 
-    /// The same map with one more key.
+    /// Adds a key.
     pub(crate) fn set(mut self, key: &str, value: impl Into<Yaml>) -> Self {
         let note = self.note.take();
         self.entries.push(Entry {
@@ -57,7 +58,7 @@ impl Map {
         self
     }
 
-    /// The same map with one more key if there is a value for it.
+    /// Adds a key if there is a value for it.
     pub(crate) fn set_some(self, key: &str, value: Option<impl Into<Yaml>>) -> Self {
         match value {
             Some(value) => self.set(key, value),
@@ -65,15 +66,15 @@ impl Map {
         }
     }
 
-    /// The same map; the comment goes above the key that is set next.
+    /// Sets the comment above the next key.
     pub(crate) fn note(mut self, comment: impl Into<String>) -> Self {
         self.note = Some(comment.into());
         self
     }
 }
 
-/// A whole document: comment lines and an empty one, then the map.
-pub(crate) fn document(comment: &str, map: &Map) -> String {
+/// Renders a whole document: comment lines and an empty line, then the map.
+pub(crate) fn render_document(comment: &str, map: &Map) -> String {
     let mut out = String::new();
     write_comment(&mut out, comment, 0);
     if !out.is_empty() {
@@ -131,7 +132,7 @@ impl<T: Into<Self>> From<Vec<T>> for Yaml {
     }
 }
 
-/// A duration as Protocol Buffers writes it in JSON: seconds with up to nine decimals and an `s`.
+/// Formats a duration as Protocol Buffers do in JSON: seconds with up to nine decimals and an `s`.
 impl From<Duration> for Yaml {
     fn from(duration: Duration) -> Self {
         let nanos = format!("{:09}", duration.subsec_nanos());
@@ -141,14 +142,14 @@ impl From<Duration> for Yaml {
     }
 }
 
-fn indent(out: &mut String, depth: usize) {
+fn write_indent(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
 fn write_comment(out: &mut String, comment: &str, depth: usize) {
     for line in comment.lines() {
-        indent(out, depth);
-        // A stray line break of another kind in a name would otherwise end the comment.
+        write_indent(out, depth);
+        // Another kind of line break in a name would otherwise end the comment.
         let line: String = line
             .chars()
             .map(|c| if is_special(c) { ' ' } else { c })
@@ -158,24 +159,24 @@ fn write_comment(out: &mut String, comment: &str, depth: usize) {
     }
 }
 
-/// Writes a map whose first key follows whatever indentation is already there when `depth` was spent by a list dash.
+/// Writes a map; each key is indented by `depth`.
 fn write_map(out: &mut String, map: &Map, depth: usize) {
     for entry in &map.entries {
         if let Some(note) = &entry.note {
             write_comment(out, note, depth);
         }
-        indent(out, depth);
+        write_indent(out, depth);
         write_entry(out, entry, depth);
     }
 }
 
 fn write_entry(out: &mut String, entry: &Entry, depth: usize) {
-    out.push_str(&quoted(&entry.key));
+    out.push_str(&quote(&entry.key));
     out.push(':');
     write_value(out, &entry.value, depth);
 }
 
-/// Writes what follows a `key:` at `depth`.
+/// Writes the value after a `key:` at `depth`.
 fn write_value(out: &mut String, value: &Yaml, depth: usize) {
     match value {
         Yaml::Map(map) if !map.entries.is_empty() => {
@@ -191,7 +192,7 @@ fn write_value(out: &mut String, value: &Yaml, depth: usize) {
         Yaml::Block(text) => write_block(out, text, depth + 1),
         _ => {
             out.push(' ');
-            out.push_str(&inline(value));
+            out.push_str(&render_inline(value));
             out.push('\n');
         }
     }
@@ -204,7 +205,7 @@ fn write_item(out: &mut String, item: &Yaml, depth: usize) {
         if let Some(note) = &first.note {
             write_comment(out, note, depth);
         }
-        indent(out, depth);
+        write_indent(out, depth);
         out.push_str("- ");
         write_entry(out, first, depth + 1);
         write_map(
@@ -217,7 +218,7 @@ fn write_item(out: &mut String, item: &Yaml, depth: usize) {
         );
         return;
     }
-    indent(out, depth);
+    write_indent(out, depth);
     out.push('-');
     write_value(out, item, depth);
 }
@@ -225,13 +226,13 @@ fn write_item(out: &mut String, item: &Yaml, depth: usize) {
 fn write_block(out: &mut String, text: &str, depth: usize) {
     out.push_str(" |-\n");
     for line in text.lines() {
-        indent(out, depth);
+        write_indent(out, depth);
         out.push_str(line);
         out.push('\n');
     }
 }
 
-/// Whether a list is short and plain enough to stand beside its key.
+/// Whether a list is short and plain enough for the line of its key.
 fn fits_one_line(items: &[Yaml]) -> bool {
     const WIDTH: usize = 80;
     let plain = items
@@ -240,38 +241,42 @@ fn fits_one_line(items: &[Yaml]) -> bool {
     plain
         && items
             .iter()
-            .map(|item| inline(item).len() + 2)
+            .map(|item| render_inline(item).len() + 2)
             .sum::<usize>()
             <= WIDTH
 }
 
-fn inline(value: &Yaml) -> String {
+fn render_inline(value: &Yaml) -> String {
     match value {
         Yaml::Bare(text) => text.clone(),
-        Yaml::Text(text) | Yaml::Block(text) => quoted(text),
+        Yaml::Text(text) | Yaml::Block(text) => quote(text),
         Yaml::List(items) => format!(
             "[{}]",
-            items.iter().map(inline).collect::<Vec<_>>().join(", ")
+            items
+                .iter()
+                .map(render_inline)
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
-        // Only empty maps come here; the others are written as blocks.
+        // Only empty maps get here; the others are written as blocks.
         Yaml::Map(_) => "{}".to_owned(),
     }
 }
 
-/// Text as a plain word if every YAML reader takes it for text, in quotes otherwise: single ones where much would have to
-/// be escaped in double ones.
-fn quoted(text: &str) -> String {
+/// Quotes a string unless every YAML reader reads it as a string: in single quotes where many characters would have to be
+/// escaped in double quotes.
+fn quote(text: &str) -> String {
     if is_plain(text) {
         text.to_owned()
     } else if text.contains(['"', '\\']) && !text.chars().any(is_special) {
         format!("'{}'", text.replace('\'', "''"))
     } else {
-        escaped(text)
+        escape(text)
     }
 }
 
 fn is_plain(text: &str) -> bool {
-    /// What YAML 1.1 or 1.2 readers take for something else than text.
+    /// Words that YAML 1.1 or 1.2 readers do not read as strings.
     const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     let rest = text
@@ -283,14 +288,14 @@ fn is_plain(text: &str) -> bool {
         && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             c if is_special(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
@@ -299,7 +304,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Characters that are not printable in YAML or that some reader takes for a line break; all are below U+10000.
+/// Whether a character is not printable in YAML, or a line break for some readers; all of them are below U+10000.
 pub(crate) fn is_special(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -346,11 +351,11 @@ alpha:
 none: {}
 words: [h2, http/1.1]
 ";
-        assert_eq!(document("top", &map), expected);
+        assert_eq!(render_document("top", &map), expected);
     }
 
     #[test]
-    fn every_text_is_read_back_as_that_text() {
+    fn every_string_is_read_back_unchanged() {
         let texts = [
             "",
             " ",
@@ -396,7 +401,7 @@ words: [h2, http/1.1]
             "\r\n",
         ];
         for text in texts {
-            let value = read(&document(
+            let value = read(&render_document(
                 "",
                 &Map::new()
                     .set("key", text)
@@ -410,9 +415,9 @@ words: [h2, http/1.1]
     }
 
     #[test]
-    fn a_literal_block_is_read_back_as_its_text() {
+    fn a_literal_block_is_read_back_unchanged() {
         let json = "{\n  \"a\": [\n    \"# no comment\",\n    \"b: c\"\n  ]\n}";
-        let value = read(&document(
+        let value = read(&render_document(
             "",
             &Map::new()
                 .set("value", Yaml::Block(json.to_owned()))
@@ -436,7 +441,7 @@ words: [h2, http/1.1]
 
     #[test]
     fn a_comment_cannot_end_early() {
-        let text = document("name\rkey: value\u{85}x", &Map::new().set("a", 1u32));
+        let text = render_document("name\rkey: value\u{85}x", &Map::new().set("a", 1u32));
         assert_eq!(text, "# name key: value x\n\na: 1\n");
     }
 
@@ -446,6 +451,6 @@ words: [h2, http/1.1]
             .note("gone")
             .set_some("a", None::<&str>)
             .set("b", 1u32);
-        assert_eq!(document("", &map), "b: 1\n");
+        assert_eq!(render_document("", &map), "b: 1\n");
     }
 }

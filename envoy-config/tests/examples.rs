@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use jetway_core::config::Config;
-use jetway_envoy_config::{Options, bootstrap};
+use jetway_envoy_config::{Options, generate_bootstrap};
 use serde_json::Value;
 
 /// Rewrites the examples instead of comparing them.
@@ -42,7 +42,7 @@ fn check(name: &str, secrets: usize) {
     }
     let loaded = Config::read(&file, &|_| None).unwrap();
     assert_eq!(loaded.warnings, [], "{name}");
-    let written = bootstrap(&loaded.config, &file, &Options::default()).unwrap();
+    let written = generate_bootstrap(&loaded.config, &file, &Options::default()).unwrap();
     for (key, secret) in SECRETS {
         for line in secret.lines() {
             assert!(!written.contains(line), "{key} is in {name}");

@@ -1,4 +1,4 @@
-//! One request.
+//! The context of one request.
 
 use std::rc::Rc;
 
@@ -9,11 +9,11 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::perform::{Phase, answer, begin, begin_with_body, edit};
-use crate::plugin::{Arrival, Fate, Plugin, Stream};
-use crate::root::answered;
+use crate::perform::{Performer, Phase, answer, edit};
+use crate::plugin::{BodyState, Plugin, Stream, StreamState};
+use crate::root::handle_reply;
 
-/// A request's context. It has no plugin when the body runs requests through a module that was never configured.
+/// The context of a request. It has no plugin when the proxy sends requests through a module that was never configured.
 pub(crate) struct Http {
     plugin: Option<Rc<Plugin>>,
     stream: Stream,
@@ -25,8 +25,8 @@ impl Http {
             plugin,
             stream: Stream {
                 id,
-                fate: Rc::default(),
-                arrival: Rc::default(),
+                state: Rc::default(),
+                body: Rc::default(),
             },
         }
     }
@@ -35,7 +35,7 @@ impl Http {
 impl Context for Http {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         if let Some(plugin) = &self.plugin {
-            answered(plugin, token, headers);
+            handle_reply(plugin, token, headers);
         }
     }
 
@@ -50,16 +50,16 @@ impl Context for Http {
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         if end_of_stream {
-            self.stream.arrival.set(Arrival::WithoutBody);
+            self.stream.body.set(BodyState::Absent);
         }
         match &self.plugin {
-            Some(plugin) => begin(plugin, &self.stream, Phase::Headers),
+            Some(plugin) => Performer::new(plugin, &self.stream, Phase::Headers).begin(),
             None => {
-                log::error!("a request came before the plugin was configured");
+                log::error!("the request came before the plugin was configured");
                 if hostcalls::send_http_response(503, vec![("cache-control", "no-store")], None)
                     .is_err()
                 {
-                    log::warn!("the answer could not be sent");
+                    log::warn!("cannot send the response");
                 }
                 Action::Pause
             }
@@ -68,58 +68,58 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let Fate::Forwarded(forwarded) = &*self.stream.fate.borrow()
+            && let StreamState::Forwarded(forwarded) = &*self.stream.state.borrow()
         {
-            if let Some(refusal) = refuse_status(&status(), forwarded.switches) {
+            if let Some(refusal) = refuse_status(&response_status(), forwarded.switches) {
                 return answer(plugin, &refusal);
             }
-            edit_answer(&plugin.gate, forwarded);
+            edit_response(&plugin.gate, forwarded);
         }
         Action::Continue
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if end_of_stream {
-            self.stream.arrival.set(Arrival::Whole);
+            self.stream.body.set(BodyState::Complete);
         }
         let Some(plugin) = &self.plugin else {
             return Action::Pause;
         };
-        let limit = match &*self.stream.fate.borrow() {
-            Fate::Forwarded(_) => {
+        let limit = match &*self.stream.state.borrow() {
+            StreamState::Forwarded(_) => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
-                    watched.hear(size, beginning);
+                    watched.hear(size, read_beginning);
                 }
                 return Action::Continue;
             }
-            // A body waits with its request.
-            Fate::Kept => return Action::Pause,
-            Fate::AwaitsBody(limit) => *limit,
+            // The request is paused, and its body with it.
+            StreamState::Undecided => return Action::Pause,
+            StreamState::AwaitsBody(limit) => *limit,
         };
         if end_of_stream || size > limit {
-            begin_with_body(plugin, &self.stream, limit)
+            Performer::new(plugin, &self.stream, Phase::Headers).begin_with_body(limit)
         } else {
             Action::Pause
         }
     }
 }
 
-/// The status of the answer that is passing; empty when it has none.
-fn status() -> Vec<u8> {
+/// Returns the status of the response; empty if it has none.
+fn response_status() -> Vec<u8> {
     let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
     status.ok().flatten().unwrap_or_default()
 }
 
-/// How the part of the request's body begins that is passing.
-fn beginning() -> Option<Vec<u8>> {
+/// Returns the beginning of the current chunk of the request's body.
+fn read_beginning() -> Option<Vec<u8>> {
     let part = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, BEGINNING);
     part.ok().flatten()
 }
 
-/// Edits the headers of an upstream's answer.
-fn edit_answer(gate: &Gate, forwarded: &Forwarded) {
+/// Edits the headers of the upstream's response.
+fn edit_response(gate: &Gate, forwarded: &Forwarded) {
     let map = MapType::HttpResponseHeaders;
-    // Asking for one header is much cheaper than reading all, and most answers set no cookie.
+    // Reading one header is much cheaper than reading all, and most responses set no cookie.
     let read = gate.reads_answer(forwarded)
         || matches!(
             hostcalls::get_map_value_bytes(map, "set-cookie"),
@@ -132,11 +132,11 @@ fn edit_answer(gate: &Gate, forwarded: &Forwarded) {
     };
     let answer = gate.edit_answer(forwarded, &headers);
     if answer.withheld_cookie {
-        log::warn!("the upstream tried to set a cookie that it may not set");
+        log::warn!("the upstream set a cookie that is reserved; it was removed");
     }
     for change in &answer.edits {
         if edit(map, change).is_err() {
-            log::warn!("the headers of an answer could not be edited");
+            log::warn!("cannot edit the headers of the response");
         }
     }
 }

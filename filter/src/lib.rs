@@ -1,7 +1,7 @@
-//! The proxy-wasm face of Jetway: it builds requests from header maps, asks the core, and performs the answer.
+//! The proxy-wasm face of Jetway: it builds requests from header maps, calls the core, and performs the steps it returns.
 //!
-//! No decision is made here. Header values are taken as bytes everywhere: the text accessors of the SDK abort the module
-//! on a value that is not UTF-8, which any client can send.
+//! This crate decides nothing. It reads header values as bytes everywhere: the string accessors of the SDK abort the
+//! module on a value that is not UTF-8, which any client can send.
 
 #![expect(
     missing_docs,

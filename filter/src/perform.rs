@@ -1,8 +1,9 @@
-//! Doing what the core decided, for the request that is in effect.
+//! Performs what the core decided, for the request that is the effective context.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use jetway_core::env::Env;
 use jetway_core::gate::Gate;
 use jetway_core::gate::step::{Forward, Step};
 use jetway_core::gate::waiting::Waiting;
@@ -17,48 +18,177 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::plugin::{
-    Arrival, BUSY_TICK, Fate, Held, MAX_HELD, Pending, Plugin, SOON, Stream, now, with_env,
+    BUSY_TICK, BodyState, MAX_HELD, PausedRequest, Pending, Plugin, REFRESH_TICK, Stream,
+    StreamState, now, with_env,
 };
 
-/// Whether the request has to be let go by a call, because its callback returned long ago.
+/// When a step is performed: this decides how a request is let through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// In the request's own headers callback.
+    /// During a callback of the request itself, whose return value lets it through.
     Headers,
-    /// Afterwards: the request is paused.
+    /// Later, while the request is paused: a host call lets it through.
     Paused,
 }
 
-/// Reads the request in effect and decides about it from the beginning.
-pub(crate) fn begin(plugin: &Plugin, stream: &Stream, phase: Phase) -> Action {
-    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
-        return Action::Pause;
-    };
-    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
-    let step = with_env(|env| plugin.gate.begin(&request, env));
-    perform(plugin, stream, phase, step, &request)
+/// Performs the core's steps for one request, which has to be the effective context.
+#[derive(Clone, Copy)]
+pub(crate) struct Performer<'a> {
+    plugin: &'a Plugin,
+    stream: &'a Stream,
+    phase: Phase,
 }
 
-/// Decides anew about the request in effect, whose body has come or is longer than `limit`.
-pub(crate) fn begin_with_body(plugin: &Plugin, stream: &Stream, limit: usize) -> Action {
-    let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders);
-    let (Ok(headers), Ok(body)) = (headers, kept_body(limit)) else {
-        return Action::Pause;
-    };
-    let request = Request::new(&headers)
-        .from(source(&plugin.gate, &headers))
-        .body(&body);
-    let step = with_env(|env| plugin.gate.begin(&request, env));
-    perform(plugin, stream, Phase::Headers, step, &request)
+impl<'a> Performer<'a> {
+    /// Returns the performer of a request.
+    pub(crate) const fn new(plugin: &'a Plugin, stream: &'a Stream, phase: Phase) -> Self {
+        Self {
+            plugin,
+            stream,
+            phase,
+        }
+    }
+
+    /// Reads the request and decides it from the beginning.
+    pub(crate) fn begin(self) -> Action {
+        self.decide(|request, env| self.plugin.gate.begin(request, env))
+    }
+
+    /// Decides the request again, whose body has come or is longer than `limit`.
+    pub(crate) fn begin_with_body(self, limit: usize) -> Action {
+        let Ok(body) = kept_body(limit) else {
+            return Action::Pause;
+        };
+        self.decide(|request, env| self.plugin.gate.begin(&request.body(&body), env))
+    }
+
+    /// Continues a request whose call to the provider was answered.
+    pub(crate) fn resume(self, waiting: Waiting, reply: &ProviderReply<'_>) {
+        self.decide(|request, env| waiting.resume(&self.plugin.gate, request, reply, env));
+    }
+
+    /// Decides a request that has waited too long.
+    pub(crate) fn give_up(self) {
+        self.decide(|request, env| self.plugin.gate.begin_without(request, env));
+    }
+
+    /// Reads the request, decides, and performs the steps that follow.
+    fn decide(self, decide: impl FnOnce(&Request<'_>, &mut Env<'_>) -> Step) -> Action {
+        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+            return Action::Pause;
+        };
+        let request = Request::new(&headers).from(source(&self.plugin.gate, &headers));
+        let step = with_env(|env| decide(&request, env));
+        self.perform(step, &request)
+    }
 }
 
-/// What the proxy keeps of the body of the request in effect, and no more than a byte beyond `limit`.
+impl Performer<'_> {
+    /// Performs a step, and those that follow from it, until the request is forwarded, answered or paused.
+    fn perform(self, mut step: Step, request: &Request<'_>) -> Action {
+        if self.plugin.gate.has_refreshes() {
+            self.plugin.tick_within(REFRESH_TICK);
+        }
+        // The loop ends: a call that cannot be sent is answered at once and each answer moves the sign-in on, and a request
+        // that cannot be held is decided at once.
+        loop {
+            step = match step {
+                Step::Forward(forward) => return self.forward(forward),
+                Step::Reply(answer) => return self.reply(&answer),
+                Step::Hold { until } if self.hold(until) => return Action::Pause,
+                Step::Hold { .. } => with_env(|env| self.plugin.gate.begin_without(request, env)),
+                Step::ReadBody { limit } => match self.decide_with_body(limit, request) {
+                    Some(step) => step,
+                    None => return Action::Pause,
+                },
+                Step::Call(call, waiting) => match self.call(&call, waiting, request) {
+                    Some(step) => step,
+                    None => return Action::Pause,
+                },
+            };
+        }
+    }
+
+    /// Decides with the body of the request. Returns `None` when the body has not come yet or cannot be read.
+    fn decide_with_body(self, limit: usize, request: &Request<'_>) -> Option<Step> {
+        // The proxy does not deliver again what it has delivered.
+        let body = match self.stream.body.get() {
+            BodyState::Expected => {
+                *self.stream.state.borrow_mut() = StreamState::AwaitsBody(limit);
+                return None;
+            }
+            BodyState::Absent => Vec::new(),
+            BodyState::Complete => kept_body(limit).ok()?,
+        };
+        let request = request.body(&body);
+        Some(with_env(|env| self.plugin.gate.begin(&request, env)))
+    }
+
+    /// Sends a call to the provider. Returns the next step when the call could not be sent.
+    fn call(self, call: &ProviderCall, waiting: Waiting, request: &Request<'_>) -> Option<Step> {
+        match send(call) {
+            Ok(token) => {
+                let pending = Pending::Request(self.stream.clone(), waiting);
+                self.plugin.calls.borrow_mut().insert(token, pending);
+                None
+            }
+            Err(status) => {
+                log::warn!("cannot send {call:?}: {status:?}");
+                let nothing = &ProviderReply::NONE;
+                let gate = &self.plugin.gate;
+                Some(with_env(|env| waiting.resume(gate, request, nothing, env)))
+            }
+        }
+    }
+
+    fn forward(self, mut forward: Forward) -> Action {
+        for change in forward.edits() {
+            if edit(MapType::HttpRequestHeaders, change).is_err() {
+                // Without the edit the upstream would see what it must not, so the request stays paused.
+                return Action::Pause;
+            }
+        }
+        if let Some(watched) = forward.take_open_stream() {
+            let mut streams = self.plugin.watched.borrow_mut();
+            streams.insert(self.stream.id, watched);
+        }
+        if let Some(warning) = forward.warning() {
+            log::warn!("{warning}");
+        }
+        *self.stream.state.borrow_mut() = StreamState::Forwarded(forward.forwarded().clone());
+        if self.phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
+            return Action::Pause;
+        }
+        Action::Continue
+    }
+
+    fn reply(self, reply: &Reply) -> Action {
+        *self.stream.state.borrow_mut() = StreamState::Undecided;
+        answer(self.plugin, reply)
+    }
+
+    /// Keeps the request paused until `until`. Returns `false` when too many requests are paused already.
+    fn hold(self, until: Timestamp) -> bool {
+        let mut held = self.plugin.held.borrow_mut();
+        if held.len() >= MAX_HELD {
+            return false;
+        }
+        held.push(PausedRequest {
+            stream: self.stream.clone(),
+            until,
+        });
+        self.plugin.tick_within(BUSY_TICK);
+        true
+    }
+}
+
+/// Returns what the proxy has buffered of the request's body, but at most one byte more than `limit`.
 fn kept_body(limit: usize) -> Result<Vec<u8>, Status> {
     let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, limit + 1)?;
     Ok(body.unwrap_or_default())
 }
 
-/// The client's address as the proxy trusts it, when it matters for a request with these headers.
+/// Returns the client's address as the proxy trusts it, if a request with these headers needs it.
 fn source(gate: &Gate, headers: &[(String, Vec<u8>)]) -> Option<IpAddr> {
     if !gate.asks_for_address(headers) {
         return None;
@@ -66,112 +196,13 @@ fn source(gate: &Gate, headers: &[(String, Vec<u8>)]) -> Option<IpAddr> {
     source_address()
 }
 
-/// The client's address as the proxy trusts it.
+/// Returns the client's address as the proxy trusts it.
 fn source_address() -> Option<IpAddr> {
     let address = hostcalls::get_property(vec!["source", "address"]).ok()??;
     read_address(&address)
 }
 
-/// Goes on with the request in effect, whose call was answered.
-pub(crate) fn resume(
-    plugin: &Plugin,
-    stream: &Stream,
-    waiting: Waiting,
-    reply: &ProviderReply<'_>,
-) {
-    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
-        return;
-    };
-    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
-    let step = with_env(|env| waiting.resume(&plugin.gate, &request, reply, env));
-    perform(plugin, stream, Phase::Paused, step, &request);
-}
-
-/// Decides about the request in effect, which waited too long.
-pub(crate) fn give_up(plugin: &Plugin, stream: &Stream) {
-    let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
-        return;
-    };
-    let request = Request::new(&headers).from(source(&plugin.gate, &headers));
-    let step = with_env(|env| plugin.gate.begin_without(&request, env));
-    perform(plugin, stream, Phase::Paused, step, &request);
-}
-
-fn perform(
-    plugin: &Plugin,
-    stream: &Stream,
-    phase: Phase,
-    mut step: Step,
-    request: &Request<'_>,
-) -> Action {
-    if plugin.gate.has_refreshes() {
-        plugin.tick_within(SOON);
-    }
-    // A call that cannot even be sent is answered on the spot; each answer moves the sign-in on, and a request that cannot
-    // be held is decided about at once, so this ends.
-    loop {
-        match step {
-            Step::Forward(forward) => return let_through(plugin, stream, forward, phase),
-            Step::Reply(answer) => return reply(plugin, stream, &answer),
-            Step::Hold { until } if hold(plugin, stream, until) => return Action::Pause,
-            Step::Hold { .. } => {
-                step = with_env(|env| plugin.gate.begin_without(request, env));
-            }
-            Step::ReadBody { limit } => {
-                // Whatever has come already does not come again.
-                let body = match stream.arrival.get() {
-                    Arrival::Headers => {
-                        *stream.fate.borrow_mut() = Fate::AwaitsBody(limit);
-                        return Action::Pause;
-                    }
-                    Arrival::WithoutBody => Ok(Vec::new()),
-                    Arrival::Whole => kept_body(limit),
-                };
-                let Ok(body) = body else {
-                    return Action::Pause;
-                };
-                let request = request.body(&body);
-                step = with_env(|env| plugin.gate.begin(&request, env));
-            }
-            Step::Call(call, waiting) => match send(&call) {
-                Ok(token) => {
-                    plugin
-                        .calls
-                        .borrow_mut()
-                        .insert(token, Pending::Request(stream.clone(), waiting));
-                    return Action::Pause;
-                }
-                Err(status) => {
-                    log::warn!("{call:?} could not be sent: {status:?}");
-                    let nothing = &ProviderReply::NONE;
-                    step = with_env(|env| waiting.resume(&plugin.gate, request, nothing, env));
-                }
-            },
-        }
-    }
-}
-
-fn let_through(plugin: &Plugin, stream: &Stream, mut forward: Forward, phase: Phase) -> Action {
-    for change in forward.edits() {
-        if edit(MapType::HttpRequestHeaders, change).is_err() {
-            // Without the edit the upstream would see what it must not: the request stays where it is.
-            return Action::Pause;
-        }
-    }
-    if let Some(watched) = forward.take_open_stream() {
-        plugin.watched.borrow_mut().insert(stream.id, watched);
-    }
-    if let Some(warning) = forward.warning() {
-        log::warn!("{warning}");
-    }
-    *stream.fate.borrow_mut() = Fate::Forwarded(forward.forwarded().clone());
-    if phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
-        return Action::Pause;
-    }
-    Action::Continue
-}
-
-/// Changes one header.
+/// Edits one header.
 pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
     match change {
         Edit::Remove(name) => hostcalls::remove_map_value(map, name),
@@ -180,12 +211,7 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
     }
 }
 
-fn reply(plugin: &Plugin, stream: &Stream, reply: &Reply) -> Action {
-    *stream.fate.borrow_mut() = Fate::Kept;
-    answer(plugin, reply)
-}
-
-/// Answers the request in effect, in the place of an upstream or of its answer.
+/// Answers the effective request, instead of an upstream or of its response.
 pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
     if is_logged(plugin, reply) {
         log::info!("{} status={}", reply.event, reply.status);
@@ -197,52 +223,39 @@ pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
         .collect();
     let body = Some(reply.body.as_bytes()).filter(|body| !body.is_empty());
     if hostcalls::send_http_response(u32::from(reply.status), headers, body).is_err() {
-        log::warn!("the answer could not be sent");
+        log::warn!("cannot send the response");
     }
     Action::Pause
 }
 
-/// Counts an answer that the log sums up, and tells whether it is among the first, which are logged whole.
+/// Returns whether a reply gets a log line of its own, and counts the replies that the log sums up.
 fn is_logged(plugin: &Plugin, reply: &Reply) -> bool {
     if !reply.is_summed_up() {
         return true;
     }
-    // Clients whose address the proxy does not tell are one client.
+    // Clients whose address is unknown count as one client.
     let client = source_address().unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.into());
     let mut repeats = plugin.repeats.borrow_mut();
     repeats.note(client, reply.status, now())
 }
 
-/// Logs how many answers were not logged whole, of the windows that are over.
+/// Logs how many replies got no log line of their own, for the windows that are over.
 pub(crate) fn sum_up(plugin: &Plugin) {
-    tell(&plugin.repeats.borrow_mut().over(now()));
+    log_summaries(&plugin.repeats.borrow_mut().end_windows(now()));
 }
 
-/// Logs how many answers were not logged whole up to now.
+/// Logs how many replies got no log line of their own, for all windows.
 pub(crate) fn sum_up_all(plugin: &Plugin) {
-    tell(&plugin.repeats.borrow_mut().finish(now()));
+    log_summaries(&plugin.repeats.borrow_mut().finish(now()));
 }
 
-fn tell(summaries: &[Summary]) {
+fn log_summaries(summaries: &[Summary]) {
     for summary in summaries {
         log::info!("{summary}");
     }
 }
 
-/// Keeps the request waiting, if there is room.
-fn hold(plugin: &Plugin, stream: &Stream, until: Timestamp) -> bool {
-    if plugin.held.borrow().len() >= MAX_HELD {
-        return false;
-    }
-    plugin.held.borrow_mut().push(Held {
-        stream: stream.clone(),
-        until,
-    });
-    plugin.tick_within(BUSY_TICK);
-    true
-}
-
-/// Sends a call to the provider.
+/// Sends a call to the provider and returns its token.
 pub(crate) fn send(call: &ProviderCall) -> Result<u32, Status> {
     let mut headers = vec![
         (":method", call.method),
@@ -267,10 +280,10 @@ pub(crate) fn send(call: &ProviderCall) -> Result<u32, Status> {
     hostcalls::dispatch_http_call(&call.upstream, headers, body, Vec::new(), timeout)
 }
 
-/// Reads the answer of the call whose callback is running, which has so many headers, and passes it to `take`.
-pub(crate) fn with_answer<T>(headers: usize, take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
+/// Reads the provider's reply in the callback of its call, and passes it to `take`. `headers` is the number of its headers.
+pub(crate) fn with_reply<T>(headers: usize, take: impl FnOnce(&ProviderReply<'_>) -> T) -> T {
     if headers == 0 {
-        // There is no answer to read: Envoy refuses to, and the SDK takes that for a fault of the module's.
+        // The call failed. Envoy refuses to read a reply that does not exist, at which the SDK would abort the module.
         return take(&ProviderReply::NONE);
     }
     let header = |name| {

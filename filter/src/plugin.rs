@@ -1,7 +1,6 @@
-//! What all requests of one plugin share.
+//! The state that all requests of one plugin share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,84 +14,84 @@ use jetway_core::refusal::repeats::Repeats;
 use jetway_core::store::SharedData;
 use jetway_core::time::Timestamp;
 use proxy_wasm::hostcalls;
+use rustc_hash::FxHashMap;
 
-/// How often to look after held requests and the provider, while there are held requests.
+/// Timer period while requests are paused.
 pub(crate) const BUSY_TICK: Duration = Duration::from_millis(50);
-/// How soon to send what only the timer can send.
-pub(crate) const SOON: Duration = Duration::from_millis(5);
-/// How often to look after the provider and open streams otherwise. A stream that may not stay open ends within five
-/// seconds of what ended its permission.
+/// Timer period while session refreshes, which only the timer can send, or stream rechecks are due.
+pub(crate) const REFRESH_TICK: Duration = Duration::from_millis(5);
+/// Timer period otherwise. A stream that may not stay open ends within five seconds of the event that ended its permission.
 pub(crate) const IDLE_TICK: Duration = Duration::from_secs(2);
-/// How many requests may wait for the provider's metadata; further ones are answered at once. A held request costs the
-/// body its connection and headers, so the number bounds what an unreachable provider can pile up.
+/// Most requests that may wait for the provider's metadata; further ones are answered at once. A paused request costs the
+/// proxy its connection and headers, so this limit bounds the memory that an unreachable provider can cost.
 pub(crate) const MAX_HELD: usize = 1024;
 
 /// One configured plugin.
 pub(crate) struct Plugin {
     pub(crate) gate: Gate,
-    /// What it is called among the plugins of a body.
+    /// Its name among the plugins of the proxy.
     pub(crate) name: String,
-    /// Calls to the provider that are out, by token.
-    pub(crate) calls: RefCell<HashMap<u32, Pending>>,
+    /// Calls to the provider that have no reply yet, by token.
+    pub(crate) calls: RefCell<FxHashMap<u32, Pending>>,
     /// Requests that wait for the provider's metadata or for the refresh of their session.
-    pub(crate) held: RefCell<Vec<Held>>,
-    /// What the permissions of requests that were let through rest on, until they are over.
-    pub(crate) watched: RefCell<HashMap<u32, OpenStream>>,
-    /// When the last recheck of all of them began.
+    pub(crate) held: RefCell<Vec<PausedRequest>>,
+    /// The forwarded streams that are rechecked while they are open, by context.
+    pub(crate) watched: RefCell<FxHashMap<u32, OpenStream>>,
+    /// When the last round of rechecks began.
     pub(crate) looked_at: Cell<Timestamp>,
-    /// The streams that are left of that recheck.
+    /// The streams that are left of that round.
     pub(crate) round: RefCell<RecheckRound>,
-    /// Answers that are summed up in the log.
+    /// Replies that the log sums up.
     pub(crate) repeats: RefCell<Repeats>,
-    /// The timer's present period.
+    /// The current period of the timer.
     tick: Cell<Duration>,
 }
 
-/// For what a call is out.
+/// The purpose of a call to the provider.
 pub(crate) enum Pending {
-    /// Metadata and keys, for everybody.
+    /// Metadata and keys, for all requests.
     Provider,
-    /// One request that waits.
+    /// The sign-in of one paused request.
     Request(Stream, Waiting),
-    /// The refresh of a session, for everybody who has it.
-    RefreshGrant(Box<Refreshing>),
+    /// The refresh of a session, for all requests with that session.
+    Refresh(Box<Refreshing>),
 }
 
-/// A request that is held.
-pub(crate) struct Held {
+/// A request that is paused until its provider is known or its session refreshed.
+pub(crate) struct PausedRequest {
     pub(crate) stream: Stream,
     pub(crate) until: Timestamp,
 }
 
-/// One request, as other contexts know it.
+/// One request, as other contexts see it.
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) id: u32,
-    pub(crate) fate: Rc<RefCell<Fate>>,
-    pub(crate) arrival: Rc<Cell<Arrival>>,
+    pub(crate) state: Rc<RefCell<StreamState>>,
+    pub(crate) body: Rc<Cell<BodyState>>,
 }
 
-/// How much of a request has come.
+/// How much of a request's body has arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// Its headers; its body is coming.
+pub(crate) enum BodyState {
+    /// Only the headers have arrived; a body follows.
     #[default]
-    Headers,
-    /// All, and it has no body.
-    WithoutBody,
-    /// All, and the body of the proxy keeps its body.
-    Whole,
+    Expected,
+    /// The request has no body.
+    Absent,
+    /// The whole body has arrived, and the proxy buffers it.
+    Complete,
 }
 
-/// What became of a request.
+/// What has been decided about a request.
 #[derive(Default)]
-pub(crate) enum Fate {
-    /// Nothing yet, or our own answer, which is right as it is.
+pub(crate) enum StreamState {
+    /// Nothing yet, or a reply of the plugin's own, whose headers are not edited again.
     #[default]
-    Kept,
-    /// It waits for its body, of which so much is read at the most.
+    Undecided,
+    /// The request waits for its body, of which at most this many bytes are read.
     AwaitsBody(usize),
-    /// It was let through, and its answer is edited by this.
+    /// The request was forwarded; these rules apply to its response.
     Forwarded(Forwarded),
 }
 
@@ -111,19 +110,19 @@ impl Plugin {
         }
     }
 
-    /// Sets the timer's period, unless it is what it is: setting it begins a new period.
+    /// Sets the timer's period if it differs: setting it begins a new period.
     pub(crate) fn tick_every(&self, period: Duration) {
         if self.tick.replace(period) != period && hostcalls::set_tick_period(period).is_err() {
-            log::warn!("the timer could not be set");
+            log::warn!("cannot set the timer");
         }
     }
 
-    /// Sets the timer's period to at most this.
+    /// Shortens the timer's period to this, if it is longer.
     pub(crate) fn tick_within(&self, period: Duration) {
         self.tick_every(self.tick.get().min(period));
     }
 
-    /// Forgets everything that waits for a request that is over.
+    /// Removes all state of a request that has ended.
     pub(crate) fn forget(&self, id: u32) {
         self.watched.borrow_mut().remove(&id);
         self.held.borrow_mut().retain(|held| held.stream.id != id);
@@ -139,7 +138,7 @@ impl Plugin {
     }
 }
 
-/// The wall clock of the body. A clock before 1970 or beyond all bounds reads as zero, at which nothing is live.
+/// Returns the proxy's wall-clock time. A clock before 1970 reads as zero, at which no session or token is valid.
 pub(crate) fn now() -> Timestamp {
     let since = hostcalls::get_current_time()
         .ok()
@@ -147,23 +146,23 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(since.map_or(0, |since| since.as_secs()))
 }
 
-/// Calls `decide` with the time and the body's random source.
+/// Calls `decide` with the time, the random source and the shared data of the proxy.
 pub(crate) fn with_env<T>(decide: impl FnOnce(&mut Env<'_>) -> T) -> T {
     let mut random = |into: &mut [u8]| getrandom::fill(into).map_err(|_| NoRandomness);
     decide(&mut Env {
         now: now(),
         random: &mut random,
-        shared: &BodyShared,
+        shared: &ProxyShared,
     })
 }
 
-/// The shared data of the body.
-struct BodyShared;
+/// The shared data of the proxy.
+struct ProxyShared;
 
-impl SharedData for BodyShared {
+impl SharedData for ProxyShared {
     fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         match hostcalls::get_shared_data(key) {
-            // A version of 0 would mean "in any case" in the other direction.
+            // Writing with version 0 would overwrite unconditionally.
             Ok((Some(value), Some(version))) if version != 0 => Some((value, version)),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! The plugin as a whole: configured once, woken by the timer.
+//! The root context: configured once, then called by the timer.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,10 +15,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
-use crate::perform::{Phase, begin, give_up, resume, send, sum_up, sum_up_all, with_answer};
-use crate::plugin::{BUSY_TICK, Held, IDLE_TICK, Pending, Plugin, SOON, now, with_env};
+use crate::perform::{Performer, Phase, send, sum_up, sum_up_all, with_reply};
+use crate::plugin::{
+    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, now, with_env,
+};
 
-/// The root context. Without a plugin, until it is configured, every request is refused.
+/// The root context. Until it is configured it has no plugin, and every request is refused.
 #[derive(Default)]
 pub(crate) struct Root {
     plugin: Option<Rc<Plugin>>,
@@ -27,7 +29,7 @@ pub(crate) struct Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         if let Some(plugin) = &self.plugin {
-            answered(plugin, token, headers);
+            handle_reply(plugin, token, headers);
         }
     }
 
@@ -45,8 +47,8 @@ impl RootContext for Root {
         let Some(gate) = configure(&text) else {
             return false;
         };
-        let plugin = Plugin::new(gate, own_name());
-        // A body may still give this configuration up; the timer of one that is used turns at once.
+        let plugin = Plugin::new(gate, plugin_name());
+        // The proxy may still discard this configuration. If it does not, the timer publishes it at once.
         plugin.tick_every(BUSY_TICK);
         self.plugin = Some(Rc::new(plugin));
         true
@@ -60,16 +62,19 @@ impl RootContext for Root {
             ProviderDue::Ready => wake_all(plugin),
             ProviderDue::Nothing => {}
         }
+        if with_env(|env| plugin.gate.take_ended_refreshes(env)) {
+            wake_all(plugin);
+        }
         if let Some(warning) = plugin.gate.take_provider_warning() {
             log::warn!("{warning}");
         }
-        send_refreshs(plugin);
-        give_up_late(plugin);
+        send_refreshes(plugin);
+        give_up_overdue(plugin);
         recheck_streams(plugin);
         sum_up(plugin);
         let is_busy = plugin.gate.has_refreshes() || !plugin.round.borrow().is_over();
         plugin.tick_every(if is_busy {
-            SOON
+            REFRESH_TICK
         } else if plugin.held.borrow().is_empty() {
             IDLE_TICK
         } else {
@@ -94,7 +99,7 @@ fn configure(text: &[u8]) -> Option<Gate> {
             return None;
         }
     };
-    // Only secrets come by environment here: whatever else overrides the file did so before it became JSON.
+    // Only secrets come from the environment here. Other overrides were applied before the file became JSON.
     let secrets: HashMap<&str, String> = SECRET_VARIABLES
         .iter()
         .filter_map(|(_, name)| Some((*name, std::env::var(name).ok()?)))
@@ -111,57 +116,58 @@ fn configure(text: &[u8]) -> Option<Gate> {
     }
 }
 
-/// By what the body tells this plugin from others in its process. Another file for the same plugin has the same name.
-fn own_name() -> String {
-    let text = |property| {
+/// Returns the name by which the proxy distinguishes this plugin from others in its process. A reloaded configuration of the
+/// same plugin has the same name.
+fn plugin_name() -> String {
+    let read = |property| {
         let value = hostcalls::get_property(vec![property]).ok().flatten();
         String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()
     };
-    format!("{} {}", text("plugin_name"), text("plugin_root_id"))
+    format!("{} {}", read("plugin_name"), read("plugin_root_id"))
 }
 
-/// An answer of the provider has come, for everybody or for one sign-in. It has no `headers` when the connection ended, or
-/// the time of the call was over, in the middle of it.
-pub(crate) fn answered(plugin: &Plugin, token: u32, headers: usize) {
+/// Handles the end of a call to the provider. `headers` is zero when the call failed: the connection broke or the call timed
+/// out.
+pub(crate) fn handle_reply(plugin: &Plugin, token: u32, headers: usize) {
     let pending = plugin.calls.borrow_mut().remove(&token);
     match pending {
-        Some(Pending::Provider) => with_answer(headers, |reply| absorb(plugin, reply)),
-        Some(Pending::Request(stream, waiting)) => with_answer(headers, |reply| {
+        Some(Pending::Provider) => with_reply(headers, |reply| absorb(plugin, reply)),
+        Some(Pending::Request(stream, waiting)) => with_reply(headers, |reply| {
             if hostcalls::set_effective_context(stream.id).is_ok() {
-                resume(plugin, &stream, waiting, reply);
+                Performer::new(plugin, &stream, Phase::Paused).resume(waiting, reply);
             }
         }),
-        Some(Pending::RefreshGrant(refreshing)) => {
-            let progress = with_answer(headers, |reply| {
+        Some(Pending::Refresh(refreshing)) => {
+            let progress = with_reply(headers, |reply| {
                 with_env(|env| refreshing.resume(&plugin.gate, reply, env))
             });
-            go_on(plugin, progress);
+            continue_refresh(plugin, progress);
         }
-        // The request is over.
+        // The request has ended.
         None => {}
     }
 }
 
-/// Sends what waits for the timer. Only a call of the root context is answered whatever becomes of the request that is the
-/// reason for it, and an answer that is lost takes a session's only refresh token with it.
-fn send_refreshs(plugin: &Plugin) {
+/// Sends the refreshes that are due. They are calls of the root context, whose reply arrives even if the request that caused
+/// them ends: a lost reply would lose the session's only refresh token.
+fn send_refreshes(plugin: &Plugin) {
     while let Some((call, refreshing)) = with_env(|env| plugin.gate.next_refresh(env)) {
-        go_on(plugin, Progress::Call(call, refreshing));
+        continue_refresh(plugin, Progress::Call(call, refreshing));
     }
 }
 
-fn go_on(plugin: &Plugin, mut progress: Progress) {
-    // A call that cannot even be sent is answered on the spot; each answer moves the refresh on, so this ends.
+fn continue_refresh(plugin: &Plugin, mut progress: Progress) {
+    // The loop ends: a call that cannot be sent is answered at once, and each answer moves the refresh on.
     loop {
         match progress {
             Progress::Call(call, refreshing) => match send(&call) {
                 Ok(token) => {
                     let mut calls = plugin.calls.borrow_mut();
-                    calls.insert(token, Pending::RefreshGrant(refreshing));
+                    calls.insert(token, Pending::Refresh(refreshing));
                     return;
                 }
                 Err(status) => {
-                    log::warn!("{call:?} could not be sent: {status:?}");
+                    log::warn!("cannot send {call:?}: {status:?}");
                     let nothing = &ProviderReply::NONE;
                     progress = with_env(|env| refreshing.resume(&plugin.gate, nothing, env));
                 }
@@ -174,8 +180,8 @@ fn go_on(plugin: &Plugin, mut progress: Progress) {
     }
 }
 
-/// Rechecks open streams and closes those that may not stay open, one slice per tick, so that other requests are served
-/// between two slices.
+/// Rechecks open streams and closes those that may not stay open. Each tick does one slice, so that other requests are
+/// served between two slices.
 fn recheck_streams(plugin: &Plugin) {
     let mut round = plugin.round.take();
     if round.is_over() {
@@ -189,7 +195,7 @@ fn recheck_streams(plugin: &Plugin) {
     plugin.round.replace(round);
 }
 
-/// Closes an open stream if it may not stay open, and returns whether it did.
+/// Closes an open stream if it may not stay open, and returns whether it was closed.
 fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
     let verdict = {
         let mut watched = plugin.watched.borrow_mut();
@@ -207,7 +213,7 @@ fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
     let closed =
         hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
     if closed.is_err() {
-        log::warn!("a stream could not be closed");
+        log::warn!("cannot close the stream");
     }
     true
 }
@@ -218,7 +224,7 @@ fn fetch(plugin: &Plugin, call: &ProviderCall) {
             plugin.calls.borrow_mut().insert(token, Pending::Provider);
         }
         Err(status) => {
-            log::warn!("{call:?} could not be sent: {status:?}");
+            log::warn!("cannot send {call:?}: {status:?}");
             absorb(plugin, &ProviderReply::NONE);
         }
     }
@@ -228,30 +234,31 @@ fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
     match with_env(|env| plugin.gate.absorb(reply, env)) {
         Absorbed::Next(call) => fetch(plugin, &call),
         Absorbed::Ready => wake_all(plugin),
-        Absorbed::Failed(why) => log::warn!("the provider is not usable: {why}"),
+        Absorbed::Failed(why) => log::warn!("the provider cannot be used: {why}"),
     }
 }
 
-/// There is news of the provider: every held request is decided about anew.
+/// Decides every paused request again, after the provider or a session has changed.
 fn wake_all(plugin: &Plugin) {
     let held = std::mem::take(&mut *plugin.held.borrow_mut());
-    for Held { stream, .. } in held {
+    for PausedRequest { stream, .. } in held {
         if hostcalls::set_effective_context(stream.id).is_ok() {
-            begin(plugin, &stream, Phase::Paused);
+            Performer::new(plugin, &stream, Phase::Paused).begin();
         }
     }
 }
 
-fn give_up_late(plugin: &Plugin) {
+/// Answers the requests that have been paused for too long.
+fn give_up_overdue(plugin: &Plugin) {
     let now = now();
-    let late: Vec<Held> = plugin
+    let overdue: Vec<PausedRequest> = plugin
         .held
         .borrow_mut()
         .extract_if(.., |held| held.until <= now)
         .collect();
-    for Held { stream, .. } in late {
+    for PausedRequest { stream, .. } in overdue {
         if hostcalls::set_effective_context(stream.id).is_ok() {
-            give_up(plugin, &stream);
+            Performer::new(plugin, &stream, Phase::Paused).give_up();
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Lets the linker find Linux-PAM without its development files: every system with PAM has `libpam.so.0`, few have the
-//! `libpam.so` of the package `libpam0g-dev` or `pam-devel`, which is nothing but another name for it.
+//! `libpam.so` of the package `libpam0g-dev` or `pam-devel`, which is only another name for it.
 
 use std::path::Path;
 

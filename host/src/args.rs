@@ -3,13 +3,14 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, doctor, envoy_config, explain, filter, keygen, reference, run, schema, test,
+    check, cockpit, doctor, envoy_config, explain, filter, init, keygen, reference, run, schema,
+    test,
 };
 use crate::log::LogArgs;
 
 /// Identity-aware access proxy for Cockpit and other web applications.
 ///
-/// Visitors sign in with an OpenID Connect provider; each route's policy says who may pass.
+/// Users sign in with an OpenID Connect provider; each route's policy decides who has access.
 #[derive(Debug, Parser)]
 #[command(
     name = "jetway",
@@ -24,36 +25,38 @@ pub(crate) struct Args {
     pub(crate) log: LogArgs,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a first configuration with its secrets.
+    Init(init::InitArgs),
     /// Run the proxy with a configuration file.
     Run(run::RunArgs),
-    /// Check a configuration file: what is wrong with it, and what becomes of its keys.
+    /// Check a configuration file: its problems, and how each key is supported.
     Check(check::CheckArgs),
-    /// Examine the file, the machine, the provider and the upstreams: what would a visitor meet, and why?
+    /// Diagnose the deployment: what breaks, why, what users would see, and how to fix it.
     Doctor(doctor::DoctorArgs),
-    /// Explain what would become of a request: route, decision and each criterion of the policy.
+    /// Explain the decision about a request: its route, the decision, and each criterion of the policy.
     Explain(explain::ExplainArgs),
-    /// Compare decisions with a table of expected ones.
+    /// Compare decisions with expected ones.
     Test(test::TestArgs),
     /// Print a JSON Schema of the configuration file, for editors.
     Schema(schema::SchemaArgs),
     /// Print the reference of all keys of the configuration file, as Markdown.
     Reference(reference::ReferenceArgs),
-    /// Make the secrets that a configuration needs.
+    /// Generate the secrets that a configuration needs.
     Keygen(keygen::KeygenArgs),
     /// Write the proxy-wasm module, for Envoy, to standard output.
     Filter(filter::FilterArgs),
     /// Set up Cockpit behind this proxy.
     Cockpit(cockpit::CockpitArgs),
-    /// Print an Envoy bootstrap that does the same with the same module.
+    /// Print an Envoy bootstrap for the same configuration and module.
     EnvoyConfig(envoy_config::EnvoyConfigArgs),
 }
 
 impl Command {
-    /// Whether it runs until it is told to stop. Such a command never waits for a reader of its output.
-    pub(crate) const fn serves(&self) -> bool {
+    /// Whether the command runs until it is stopped. Such a command never waits for a reader of its output.
+    pub(crate) const fn runs_until_stopped(&self) -> bool {
         matches!(self, Self::Run(_))
     }
 }

@@ -1,19 +1,19 @@
-//! Cockpit beside this proxy: which routes lead to it, its configuration file, and single sign-on into it.
+//! Cockpit behind this proxy: its routes, its configuration file, and single sign-on.
 
 mod conf;
 mod layout;
+mod ownership;
 mod route;
 mod setup;
 mod systemd;
-mod trust;
 mod units;
 
 pub(crate) use conf::{CockpitConf, Edit};
 pub(crate) use layout::Layout;
-pub(crate) use route::{chosen, leads_here, looks_like_cockpit, public_origin};
-pub(crate) use setup::{Deed, set_up, undo};
-pub(crate) use systemd::systemd_runs;
-pub(crate) use trust::{belongs_to_root, changed_by_others};
+pub(crate) use ownership::{belongs_to_root, find_changeable};
+pub(crate) use route::{leads_here, looks_like_cockpit, public_origin, select_routes};
+pub(crate) use setup::{FileChange, set_up, undo};
+pub(crate) use systemd::is_systemd_running;
 pub use units::SIGN_IN_URL;
 pub(crate) use units::{
     COCKPIT_CONF, Deployment, HELPER, SERVICE_UNIT, SESSION_CONF, SESSION_KEYS, SESSION_SOCKET,

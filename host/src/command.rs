@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod envoy_config;
 pub(crate) mod explain;
 pub(crate) mod filter;
+pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod reference;
 pub(crate) mod run;
@@ -14,15 +15,15 @@ pub(crate) mod test;
 
 use std::io::Write as _;
 
-/// A command did what it should, and its answer is no: the exit status is 1, and everything has been said.
+/// The command ran, and its result is negative: the exit status is 1, and the report has been printed.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is no")]
-pub(crate) struct AnsweredNo;
+#[error("check failed")]
+pub(crate) struct CheckFailed;
 
 /// Writes to standard output.
 ///
 /// # Errors
-/// As of [`std::io::Write`]; a broken pipe is an error that [`crate::program`] forgives.
+/// As [`std::io::Write`]; [`crate::program`] ignores a broken pipe.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     output.write_all(bytes)?;
@@ -30,8 +31,8 @@ pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes to standard output beside a proxy that serves. Its reader may stand still or be gone: the proxy does not wait for
-/// it and does not end with it.
+/// Writes to standard output from a thread of its own, so that the proxy neither waits for a reader that is slow nor ends
+/// with one that is gone.
 pub fn announce(text: String) {
     let write = move || {
         if let Err(error) = print(text.as_bytes()) {

@@ -1,7 +1,7 @@
-//! `jetway doctor`: would it work for a visitor, and if not, what would the visitor see, why, and what is to be changed?
+//! `jetway doctor`: diagnoses the deployment: what breaks, why, what users would see, and how to fix it.
 //!
-//! Each check asks one thing and returns [`Finding`]s. Nothing is changed anywhere, every question has a limit, and no
-//! check depends on another one's success but where there is nothing to ask without it.
+//! Each check examines one thing and returns [`Finding`]s. Nothing is changed, every request has a time limit, and a check
+//! depends on the success of another one only where it has nothing to examine without it.
 
 mod answer;
 mod certificates;
@@ -16,21 +16,22 @@ mod subject;
 #[cfg(test)]
 mod testing;
 mod upstream;
-mod visit;
+mod upstream_probe;
 
 pub(crate) use finding::{Finding, Outcome};
+pub(crate) use provider::collect_redirect_uris;
 pub(crate) use report::Report;
 pub(crate) use subject::Subject;
 
-use crate::config::Inspection;
+use jetway_config_file::Inspection;
 use jetway_proxy::tls::Roots;
 
-/// What there is to say about the file alone.
-pub(crate) fn of_file(name: &str, inspection: &Inspection) -> Vec<Finding> {
+/// Returns the findings about the file alone.
+pub(crate) fn examine_file(name: &str, inspection: &Inspection) -> Vec<Finding> {
     file::examine(name, inspection)
 }
 
-/// What there is to say about everything that a usable file names.
+/// Returns the findings about everything that a usable file names.
 pub(crate) async fn examine(subject: &Subject<'_>) -> Vec<Finding> {
     let roots = Roots::default();
     let mut findings = certificates::examine(subject, &roots);

@@ -1,5 +1,5 @@
-//! `jetway`: an identity-aware access proxy for Cockpit and other web applications. What is public here is what `jetway-demo`
-//! uses of it.
+//! `jetway`: an identity-aware access proxy for Cockpit and other web applications. The public items are those that
+//! `jetway-demo` uses.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -9,6 +9,7 @@ mod config;
 mod doctor;
 mod log;
 mod module;
+mod new_file;
 mod terminal;
 
 use std::process::ExitCode;
@@ -23,37 +24,37 @@ pub use command::{announce, print};
 pub use log::LogArgs;
 pub use module::FILTER;
 
-/// Runs the command line of `jetway`, and returns how it ended.
+/// Runs the command line of `jetway`, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let serves = args.command.serves();
+    let serves = args.command.runs_until_stopped();
     program(&args.log, serves, || run(args.command))
 }
 
-/// Starts the log, does the work of a program, writes its error to standard error, and returns how it ended. `serves` is
-/// whether it runs until it is told to stop: then it never waits for the reader of its log.
+/// Starts the log, runs a program, prints its error to standard error, and returns its exit code. `serves` says whether it
+/// runs until it is stopped: then it never waits for the reader of its log.
 #[must_use]
 pub fn program(log: &LogArgs, serves: bool, work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     match log::start(log, serves) {
         Ok(log) => {
-            let code = conclude(work(), serves);
-            // It writes what is left, the report of an error included.
+            let code = finish(work(), serves);
+            // This writes the rest of the log, including the report of an error.
             drop(log);
             code
         }
-        Err(error) => conclude(Err(error), serves),
+        Err(error) => finish(Err(error), serves),
     }
 }
 
-/// The exit code, after an error was reported.
-fn conclude(result: anyhow::Result<()>, serves: bool) -> ExitCode {
+/// Reports an error, and returns the exit code.
+fn finish(result: anyhow::Result<()>, serves: bool) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if !serves && is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<command::AnsweredNo>() => ExitCode::FAILURE,
+        Err(error) if error.is::<command::CheckFailed>() => ExitCode::FAILURE,
         Err(error) => {
-            report(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
@@ -68,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => command::test::run(&args),
         Command::Schema(args) => command::schema::run(&args),
         Command::Reference(args) => command::reference::run(&args),
+        Command::Init(args) => command::init::run(&args),
         Command::Keygen(args) => command::keygen::run(&args),
         Command::Filter(args) => command::filter::run(&args),
         Command::Cockpit(args) => command::cockpit::run(&args),
@@ -75,7 +77,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// A reader that went away (`jetway filter | head -c 8`) is no failure.
+/// Whether the reader of the output closed it (`jetway filter | head -c 8`), which is not a failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error
         .chain()
@@ -84,10 +86,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-fn report(error: &anyhow::Error) {
-    // A configuration report is complete in itself.
-    match error.downcast_ref::<config::Unusable>() {
-        Some(unusable) => log::tell(&unusable.to_string()),
-        None => log::tell(&format!("error: {error:#}")),
+fn print_error(error: &anyhow::Error) {
+    // A configuration report needs no prefix.
+    match error.downcast_ref::<jetway_config_file::Unusable>() {
+        Some(unusable) => log::print_message(&unusable.to_string()),
+        None => log::print_message(&format!("error: {error:#}")),
     }
 }

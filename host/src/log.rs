@@ -1,12 +1,12 @@
-//! Where log lines go and what they look like.
+//! The log: its options, its format and its writer.
 //!
-//! A command that serves never waits for its log and never ends with it: its lines pass through a queue of bounded size to a
-//! thread that writes them to standard error, and does nothing else. Lines for which there is no room or which cannot be
-//! written are dropped and counted, and the log says how many those were as soon as it can be written again.
+//! The proxy never waits for its log and does not fail with it: log lines pass through a bounded queue to a thread that only
+//! writes them to standard error. Lines that do not fit or cannot be written are dropped and counted, and the log reports
+//! their number as soon as it can be written again.
 //!
-//! The rolling and non-blocking writers of `tracing-appender` do not suit: theirs bounds lines but no bytes, does not count
-//! what the system refuses to write, reports nothing, and prints to standard error with a macro that panics when its own
-//! shutdown takes too long, which is just when standard error is stuck.
+//! The non-blocking writer of `tracing-appender` is not suitable: it bounds lines but not bytes, does not count the lines that
+//! the system refuses to write, does not report losses, and prints to standard error with a macro that panics when its own
+//! shutdown takes too long, which happens just when standard error is stuck.
 
 mod panic;
 mod queue;
@@ -14,7 +14,7 @@ mod writer;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -27,20 +27,21 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::terminal::Styles;
 use queue::LogQueue;
 use writer::LogWriter;
 
-/// What is logged when neither `--log-level` nor `RUST_LOG` says otherwise. The runtime's own details are not for operators.
+/// The levels without `--log-level` and `RUST_LOG`. Details of the libraries are not for operators.
 const DEFAULT_LEVELS: &str = "info,hyper=warn,h2=warn,rustls=warn,wasmtime=warn,cranelift=warn";
 
-/// How long the end of the process waits for the rest of the log to be written: much for any reader that reads, little
-/// for a supervisor that waits because one does not.
+/// How long the end of the process waits for the rest of the log to be written: plenty for a working reader, and little for
+/// a supervisor that waits for the process.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
 /// Target of the line about dropped lines, which does not pass through the queue.
 const DROPPED: &str = "log";
 
-/// The queue of a command that serves.
+/// The queue of a running proxy.
 static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
 
 thread_local! {
@@ -54,7 +55,7 @@ pub struct LogArgs {
     /// Least important lines to log: error, warn, info, debug, trace, or directives as in RUST_LOG.
     #[arg(long, global = true, value_name = "LEVEL", env = "RUST_LOG")]
     log_level: Option<String>,
-    /// How a log line looks.
+    /// Format of log lines.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: Format,
 }
@@ -67,7 +68,7 @@ enum Format {
     Json,
 }
 
-/// The log of this process. Dropping it writes what is left, as far as that is possible in a short time.
+/// The log of this process. Dropping it writes the rest, as far as that is possible in a short time.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Log {
@@ -82,25 +83,25 @@ impl Drop for Log {
     }
 }
 
-/// Starts logging to standard error, through a queue for a command that serves. Call once.
+/// Starts logging to standard error, through a queue if `serves`. Call once.
 ///
 /// # Errors
-/// Levels that cannot be understood, or a system without threads.
+/// Invalid levels, or a thread that cannot be started.
 pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     let levels = match &args.log_level {
-        // A single word is about this program: libraries stay quiet.
+        // A single word is the level of this program: libraries keep theirs.
         Some(level) if !level.contains(['=', ',']) => format!("{DEFAULT_LEVELS},{level}"),
-        Some(directives) => told_of_losses(directives),
+        Some(directives) => with_loss_report(directives),
         None => DEFAULT_LEVELS.to_owned(),
     };
     let filter =
-        EnvFilter::try_new(&levels).with_context(|| format!("`{levels}` is no log level"))?;
+        EnvFilter::try_new(&levels).with_context(|| format!("`{levels}` is not a log level"))?;
     let (queue, lines) = if serves {
         let queue = start_writer()?;
         std::panic::set_hook(Box::new(panic::log));
-        (Some(Arc::clone(&queue)), layer(args, LogLines(queue)))
+        (Some(Arc::clone(&queue)), build_layer(args, LogLines(queue)))
     } else {
-        (None, layer(args, io::stderr))
+        (None, build_layer(args, io::stderr))
     };
     tracing_subscriber::registry()
         .with(lines)
@@ -109,41 +110,43 @@ pub(crate) fn start(args: &LogArgs, serves: bool) -> anyhow::Result<Log> {
     Ok(Log { queue })
 }
 
-/// Directives that may name no level for all, with one for the line about dropped lines; theirs for it comes later and wins.
-fn told_of_losses(directives: &str) -> String {
+/// Adds a directive for the line about dropped lines, because the directives may set no general level. A directive of the
+/// operator for that line comes later and wins.
+fn with_loss_report(directives: &str) -> String {
     format!("{DROPPED}=error,{directives}")
 }
 
-/// Prints a message for people to standard error, on the way of the log lines: one that cannot be written is dropped.
-pub(crate) fn tell(message: &str) {
+/// Prints a message for people to standard error, through the queue if there is one. A message that cannot be written is
+/// dropped.
+pub(crate) fn print_message(message: &str) {
     match QUEUE.get() {
         Some(queue) => queue.push(format!("{message}\n").as_bytes()),
-        // A terminal that is gone cannot be told.
+        // There is no other place to report this.
         None => drop(writeln!(io::stderr(), "{message}")),
     }
 }
 
-fn layer<W>(args: &LogArgs, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+fn build_layer<W>(args: &LogArgs, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        // It would print them with a macro that panics when standard error is what fails.
+        // The layer would print them with a macro that panics when standard error fails.
         .log_internal_errors(false);
     match args.log_format {
-        Format::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+        Format::Text => layer.with_ansi(Styles::for_stderr().is_coloured()).boxed(),
         Format::Json => layer.json().flatten_event(true).boxed(),
     }
 }
 
-/// Starts the thread that writes. It has a handle of its own: whatever it waits for, it does not hold the lock of
-/// [`std::io::Stderr`].
+/// Starts the thread that writes. It has a handle of its own, so that it never holds the lock of [`std::io::Stderr`] while
+/// it waits.
 fn start_writer() -> anyhow::Result<Arc<LogQueue>> {
     let output = io::stderr().as_fd().try_clone_to_owned();
     let output = File::from(output.context("cannot open standard error")?);
     let queue = Arc::<LogQueue>::default();
-    let writer = LogWriter::new(output, Box::new(report));
+    let writer = LogWriter::new(output, Box::new(report_losses));
     let work = Arc::clone(&queue);
     std::thread::Builder::new()
         .name("log".to_owned())
@@ -152,8 +155,8 @@ fn start_writer() -> anyhow::Result<Arc<LogQueue>> {
     Ok(Arc::clone(QUEUE.get_or_init(|| queue)))
 }
 
-/// The line that tells how many lines were dropped, in the format of the log. An error, so that it is there at every level.
-fn report(lines: u64, cause: &str) -> Vec<u8> {
+/// Formats the line about dropped lines as a log line. It is an error, so that it appears at every level.
+fn report_losses(lines: u64, cause: &str) -> Vec<u8> {
     tracing::error!(
         target: DROPPED,
         lines,
@@ -162,13 +165,13 @@ fn report(lines: u64, cause: &str) -> Vec<u8> {
     REPORT.take()
 }
 
-/// Makes writers of single lines.
+/// Creates writers of single lines.
 struct LogLines(Arc<LogQueue>);
 
-/// Takes one line.
+/// The destination of one line.
 enum LogLine<'a> {
     Queued(&'a LogQueue),
-    /// The line of [`report`], back to it.
+    /// The line of [`report_losses`], which is returned to it.
     Report,
 }
 
@@ -207,16 +210,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lost_lines_are_told_under_directives_without_a_level_for_all() {
+    fn lost_lines_are_reported_under_directives_without_a_general_level() {
         for (directives, told) in [
             ("access=info", true),
             ("access=off,hyper=warn", true),
             ("log=off,access=info", false),
         ] {
-            let filter = EnvFilter::try_new(told_of_losses(directives)).unwrap();
+            let filter = EnvFilter::try_new(with_loss_report(directives)).unwrap();
             let layer = tracing_subscriber::fmt::layer().with_writer(LogLines(Arc::default()));
             let subscriber = tracing_subscriber::registry().with(layer).with(filter);
-            let line = tracing::subscriber::with_default(subscriber, || report(7, "a test"));
+            let line = tracing::subscriber::with_default(subscriber, || report_losses(7, "a test"));
             let line = String::from_utf8(line).unwrap();
             let is_told = line.contains("7 log lines were dropped");
             assert_eq!(is_told, told, "{directives}: {line}");

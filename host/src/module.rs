@@ -1,6 +1,6 @@
-//! The proxy-wasm module that this binary carries.
+//! The proxy-wasm module that is embedded in this binary.
 
-/// The module, built from `filter/` by the build script. Every live request is decided by it, here and in Envoy.
+/// The module, built from `filter/` by the build script. It decides every live request, here and in Envoy.
 pub const FILTER: &[u8] = include_bytes!(env!("JETWAY_FILTER_MODULE"));
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ fn many_keys_and_many_items_end() -> Result<()> {
     let text: String = (0..400_000).map(|_| "address: x\n").collect();
     let answer = place.check(&text)?;
     answer.is_short()?;
-    let twice = |problem: &String| problem.contains("`address` stands twice");
+    let twice = |problem: &String| problem.contains("duplicate key `address`");
     ensure!(answer.problems.iter().any(twice), "{:?}", answer.problems);
     let text = format!("{HEAD}routes:\n{}", "  - []\n".repeat(300_000));
     let answer = place.check(&text)?;

@@ -188,7 +188,7 @@ fn without_cockpit_nothing_is_set_up() -> Result<()> {
     ensure!(
         refused
             .to_string()
-            .contains("no Cockpit is installed in `root`"),
+            .contains("Cockpit is not installed in `root`"),
         "{refused}"
     );
     ensure!(!place.root().join("etc/jetway").exists());

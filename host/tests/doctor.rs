@@ -128,7 +128,7 @@ fn a_missing_file_is_a_failure() -> Result<()> {
 #[test]
 fn certificates_out_of_their_time_are_named() -> Result<()> {
     for (years, words) in [
-        ((2020, 2021), "it ended on 2021-01-01"),
+        ((2020, 2021), "it expired on 2021-01-01"),
         ((2900, 2901), "it is not valid before 2900-01-01"),
     ] {
         let place = Place::new()?;

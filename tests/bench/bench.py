@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
-"""CPU time per request of Jetway's two bodies beside other proxies, in one run on one machine.
+"""CPU time per request of Jetway in its two proxies beside other proxies, in one run on one machine.
 
 Everything runs on loopback: nginx as the upstream and wrk on one core, each proxy with one worker on another. The
-proxies take turns in a new random order in each round, so that whatever else the machine does falls on all of them.
+proxies take turns in a new random order in each round, so that other load of the machine affects all of them.
 What is printed is the time that the kernel charged all threads of a proxy, divided by the requests it answered: the
 least and the lower quartile are what the proxy needs, the median shows how noisy the machine was.
 """
@@ -32,7 +32,7 @@ from programs import Program, free_port, pin
 ROOT = Path(__file__).resolve().parents[2]
 CONNECTIONS = 32
 WARM_UP_SECONDS = 1
-#: What the project promises of the module, in microseconds per signed-in request in the bundled host.
+#: The project's budget for the module, in microseconds per signed-in request in the bundled host.
 HOST_BUDGET_US = 4.0
 
 
@@ -106,13 +106,13 @@ class Bench:
         self.proxies[name] = (self.start(name, command, port, self.proxy_core), port)
 
     def jetway(self, *words) -> bytes:
-        """What a command of `jetway` prints."""
+        """Returns the output of a command of `jetway`."""
         command = [str(self.options.jetway), *map(str, words)]
         environment = {**os.environ, **self.secrets}
         return subprocess.run(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, check=True).stdout
 
     def start_all(self) -> str:
-        """Starts everything and returns the `Cookie` header of a signed-in visitor, good for every proxy."""
+        """Starts everything and returns the `Cookie` header of a signed-in user, valid for every proxy."""
         key = Key()
         idp = provider.Provider(key)
         self.stack.callback(idp.close)
@@ -126,7 +126,7 @@ class Bench:
         self.proxy("host without a plugin", port, [self.options.plain, config])
         port = free_port()
         config = targets.jetway(folder, "host", port, upstream, idp.issuer)
-        # Nobody here writes an access log.
+        # No proxy here writes an access log.
         quietly = ["run", "--workers", 1, "--log-level", "warn", "-c", config]
         self.proxy("host with the module", port, [self.options.jetway, *quietly])
         self.start_envoys(upstream, idp)
@@ -156,7 +156,7 @@ class Bench:
         self.proxy(name, port, command)
 
     def check(self, session: str, token: str):
-        """Makes sure that the checks are on: a figure for a proxy that lets everybody in would be worth nothing."""
+        """Verifies that the checks are on: a figure for a proxy that admits every client would be worthless."""
         credentials = {
             "host with the module": session,
             "Envoy with the module": session,
@@ -166,9 +166,9 @@ class Bench:
             cookie = credentials.get(name)
             headers = {"Cookie": cookie} if cookie else {}
             if (got := signin.status(port, headers)) != 200:
-                raise RuntimeError(f"{name} answers {got} to a visitor who may pass:\n{program.tail()}")
+                raise RuntimeError(f"{name} answers {got} to a permitted user:\n{program.tail()}")
             if cookie and (got := signin.status(port, {})) == 200:
-                raise RuntimeError(f"{name} lets everybody in")
+                raise RuntimeError(f"{name} admits every client")
 
     def measure(self, name: str, cookie: str, seconds: int) -> tuple[float, float]:
         """Microseconds of CPU time per request, and requests per second."""

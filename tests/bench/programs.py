@@ -14,14 +14,14 @@ STOP_SECONDS = 5
 
 
 def free_port() -> int:
-    """A port that nobody uses right now."""
+    """Returns an unused port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def pin(core: int | None):
-    """What a new process calls to stay on one core; nothing for `None`."""
+    """Returns the function by which a new process stays on one core; nothing for `None`."""
     return (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
 
 
@@ -60,7 +60,7 @@ class Program:
         raise RuntimeError(f"{self.name} does not listen after {START_SECONDS} s:\n{self.tail()}")
 
     def tail(self) -> str:
-        """The last of what the program said."""
+        """Returns the end of the program's output."""
         return self.log.read_text(errors="replace")[-2000:]
 
     def stop(self):

@@ -1,4 +1,4 @@
-"""A throw-away OpenID provider on loopback: everybody who asks is alice@example.com, without a question."""
+"""A temporary OpenID provider on loopback, which signs every client in as alice@example.com without a form."""
 
 import json
 import secrets

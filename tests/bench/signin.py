@@ -6,7 +6,7 @@ from http.cookies import SimpleCookie
 
 from targets import HOST
 
-#: What a client sends that takes pages and runs no scripts: a browser would first be shown a page that runs one.
+#: The headers of a client that accepts pages and runs no scripts: a browser would first get a page that runs one.
 NAVIGATION = {
     "Accept": "text/html",
 }
@@ -24,12 +24,12 @@ def _request(port: int, path: str, host: str, headers: dict) -> tuple[int, http.
 
 
 def status(port: int, headers: dict) -> int:
-    """What a proxy answers to a request with these headers."""
+    """Returns a proxy's response to a request with these headers."""
     return _request(port, "/", HOST, headers)[0]
 
 
 def session(port: int) -> str:
-    """The `Cookie` header of a signed-in visitor."""
+    """Returns the `Cookie` header of a signed-in user."""
     jar: dict[str, str] = {}
     url = f"https://{HOST}/"
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""What is measured: the files that make each proxy pass requests to one upstream, with or without a check."""
+"""The measured configurations: the files that make each proxy pass requests to one upstream, with or without a check."""
 
 import json
 from pathlib import Path
@@ -116,7 +116,7 @@ def envoy_jwt(folder: Path, port: int, upstream: int, issuer: str, jwks: dict) -
 
 
 def envoy_from_generator(folder: Path, text: str) -> Path:
-    """The bootstrap that `jetway envoy-config` wrote, without its access log: nobody else here writes one."""
+    """The bootstrap that `jetway envoy-config` wrote, without its access log, as no other proxy here writes one."""
     lines, kept, skipping = text.splitlines(), [], None
     for line in lines:
         depth = len(line) - len(line.lstrip())

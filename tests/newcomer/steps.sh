@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What the newcomer of tests/newcomer.sh does, on a machine of its own.
+# The newcomer's steps of tests/newcomer.sh, on its own machine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# Beyond this, what should have been finished is being built again.
+# A longer run means that the finished build is built again.
 demo_seconds=180
 application=https://cockpit.localhost:8443/
 jar=$(mktemp)
@@ -41,7 +41,7 @@ sign_in() {
   request=$(sed -n 's/.*name="request" value="\([^"]*\)".*/\1/p' <<<"$page")
   [ -n "$request" ] || stop 'the application does not lead to the page of the demo provider:' "$page"
   page=$(browse --data-urlencode "request=$request" --data-urlencode "account=$1" https://idp.localhost:8444/authorize)
-  # Cockpit's login page, which goes on by itself.
+  # Cockpit's login page, which continues by itself.
   grep -q '/.pomerium/cockpit/token' <<<"$page" || stop "signed in as $1, the application does not show Cockpit:" "$page"
 }
 
@@ -69,7 +69,7 @@ scenarios=(
 )
 filter=$(printf ' or (%s)' "${scenarios[@]}")
 make test TESTS="${filter# or }" 2>&1 | tee /tmp/test.log
-# One that was renamed would be left out without a word.
+# A renamed test would be omitted silently.
 grep -qE "Summary .* ${#scenarios[@]} tests run: ${#scenarios[@]} passed" /tmp/test.log \
   || stop "not all of the ${#scenarios[@]} scenarios were run"
 step 'done'

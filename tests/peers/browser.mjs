@@ -21,7 +21,7 @@ const browser = await puppeteer.launch({
 const page = await browser.newPage();
 page.setDefaultTimeout(STEP);
 page.on('console', (message) => console.log(`console ${message.type()}: ${message.text()}`));
-// A terminal that has the focus asks before its page is left.
+// A focused terminal asks for confirmation before its page is closed.
 page.on('dialog', (dialog) => dialog.accept());
 page.on('requestfailed', (request) => console.log(`failed ${request.url().split('?')[0]}: ${request.failure()?.errorText}`));
 
@@ -48,7 +48,7 @@ async function terminal({ user, password }) {
 const cookies = async () => (await browser.cookies())
   .filter(({ domain }) => domain === new URL(order.url).hostname).map(({ value, ...rest }) => rest);
 
-// The product of the command stands nowhere in what is typed: it can only come from the server.
+// The output of the command is not part of the typed command: it can only come from the server.
 async function run(user) {
   const iframe = await page.waitForSelector('iframe[name="cockpit1:localhost/system/terminal"]');
   const frame = await iframe.contentFrame();
@@ -59,7 +59,7 @@ async function run(user) {
   // The shell's prompt. It was seen on the screen and yet not in the rows for screen readers, which are what can be read
   // here: then the answer to what is typed has to tell.
   await shown('$', STEP / 3).catch(() => {});
-  // What is typed while Cockpit still arranges its page may be lost, as it would be for a person, who types it again.
+  // Input while Cockpit still arranges its page may be lost, as it would be for a user, who types it again.
   for (let tries = 3; ; tries -= 1) {
     await frame.locator('.terminal').click();
     await page.keyboard.type(`echo OK:$(id -un):$((${factor}*6))`);
@@ -106,7 +106,7 @@ async function singleSignOn({ user }) {
   await shell();
   findings.loginsAgain = logins;
 
-  // A link into Cockpit, for somebody who is signed in at the proxy only.
+  // A link into Cockpit, for a user who is signed in at the proxy only.
   await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
   const { origin } = new URL(order.url);
   // Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
@@ -138,7 +138,7 @@ async function refusal() {
   return findings;
 }
 
-// One page in one size and one colour scheme: what a person with a mouse, a keyboard or a screen reader meets.
+// Checks one page in one size and one colour scheme, for users with a mouse, a keyboard or a screen reader.
 async function inspect({ name, path }, scheme, size, folder) {
   const { origin } = new URL(order.url);
   const errors = [];

@@ -12,7 +12,7 @@
 //
 // Control plane:
 //   GET  /control/requests      every request since the start: [{method, path}], without those to the control plane
-//   GET  /control/events        what came of them: [{event, ...}]
+//   GET  /control/events        the events that they caused: [{event, ...}]
 //   POST /control/faults        replaces the faults: [{path, method?, status?, type?, delay_ms?, reset?, body?, count?}]
 //   POST /control/settings      changes some: the object below
 //   POST /control/users         changes or adds users by their address: {address: claims}; null takes the user away
@@ -52,7 +52,7 @@ const users = {
   },
   'bob@example.com': { email_verified: true, name: 'Bob', groups: ['staff'], department: 'sales' },
   'mallory@example.com': { email_verified: true, name: 'Mallory', groups: ['guests'] },
-  'carol@example.com': { email_verified: false, name: 'Carol', groups: ['staff'] }, // anybody could have typed this address
+  'carol@example.com': { email_verified: false, name: 'Carol', groups: ['staff'] }, // an address that was not verified
   'dora@example.com': {
     email_verified: true,
     name: 'Dora',
@@ -160,7 +160,7 @@ const provider = new Provider(ISSUER, {
     const claims = users[id];
     return claims && { accountId: id, claims: async () => ({ sub: id, email: id, ...claims }) };
   },
-  // No consent page: what is asked for is granted.
+  // No consent page: all requested scopes are granted.
   async loadExistingGrant(context) {
     const { client: asking, session, params } = context.oidc;
     const known = session.grantIdFor(asking.clientId);
@@ -196,7 +196,7 @@ async function bodyOf(context) {
   return JSON.parse(text);
 }
 
-// A logout token names the session or, for a client that does not ask for that, the person.
+// A logout token names the session or, for a client that does not require that, the user.
 async function tell(who, account, sid, by) {
   const asks = who.backchannelLogoutSessionRequired;
   try {
@@ -210,7 +210,7 @@ async function tell(who, account, sid, by) {
   }
 }
 
-// What an administrator does who signs somebody out.
+// Ends a user's sessions, as an administrator does.
 async function endSessions(account, by) {
   let ended = 0;
   for (const [uid, signedIn] of sessions) {

@@ -1,4 +1,4 @@
-//! What an upstream is told about a visitor, verified as an upstream would: by a library of its own.
+//! The assertion about a user that an upstream gets, verified as an upstream would: by an independent library.
 
 use std::process::Command;
 
@@ -19,18 +19,32 @@ pub struct Assertion {
     pub claims: Value,
 }
 
+/// The parties that an assertion has to name.
+#[derive(Clone, Copy, Debug)]
+pub struct Parties<'a> {
+    /// The expected `iss`.
+    pub issuer: &'a str,
+    /// The expected `aud`.
+    pub audience: &'a str,
+}
+
+impl<'a> Parties<'a> {
+    /// Returns the parties of an assertion whose issuer and audience are the route's host.
+    #[must_use]
+    pub const fn of_host(host: &'a str) -> Self {
+        Self {
+            issuer: host,
+            audience: host,
+        }
+    }
+}
+
 impl Assertion {
-    /// Verifies signature, issuer, audience and times with the keys that the proxy publishes.
+    /// Verifies signature, parties and times with the keys that the proxy publishes.
     ///
     /// # Errors
-    /// When it is not good, with the verifier's reason.
-    pub fn verify(
-        scene: &Scene,
-        token: &str,
-        keys: &Value,
-        issuer: &str,
-        audience: &str,
-    ) -> Result<Self> {
+    /// When the assertion is invalid, with the verifier's reason.
+    pub fn verify(scene: &Scene, token: &str, keys: &Value, parties: Parties<'_>) -> Result<Self> {
         let folder = scene.folder().join("verifier");
         if !folder.exists() {
             std::fs::create_dir(&folder)?;
@@ -38,14 +52,14 @@ impl Assertion {
             // Node.js looks for packages beside the program.
             std::os::unix::fs::symlink(&scene.installed.node_modules, folder.join("node_modules"))?;
         }
-        let order = json!({"token": token, "jwks": keys, "issuer": issuer, "audience": audience});
+        let order = json!({"token": token, "jwks": keys, "issuer": parties.issuer, "audience": parties.audience});
         let printed = output_of(
             Command::new(&scene.installed.node)
                 .arg("assertion.mjs")
                 .current_dir(&folder)
                 .env("ORDER", order.to_string()),
         )
-        .context("the assertion is not good")?;
+        .context("invalid assertion")?;
         let mut verified: Value = serde_json::from_slice(&printed)?;
         Ok(Self {
             header: verified["header"].take(),

@@ -14,47 +14,79 @@ use crate::{Process, Scene, UnixUser, eventually};
 /// The program that drives the browser.
 const PROGRAM: &str = include_str!("../peers/browser.mjs");
 
-/// How long one task may take; a browser's start included it needs some ten seconds on an idle machine.
+/// Time limit of one task. Including the browser's start it needs some ten seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(100);
 
 /// What the browser does at an address, after signing in at the provider.
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),
-    /// Be in Cockpit as this user without a password: run a command in its terminal, log out there and in again, and
-    /// open a link with a fragment.
+    /// Use Cockpit as this user without a password: run a command in its terminal, log out there and in again, and open
+    /// a link with a fragment.
     SingleSignOn(&'a str),
-    /// Read the page that refuses the visitor, and sign out with its button.
+    /// Read the page that refuses the user, and sign out with its button.
     Refusal,
-    /// Look at pages by light and by dark, on a phone and on a desk, and leave pictures of them in `target/pages/BODY`.
+    /// Open pages in light and dark mode, on a phone and on a desktop, and leave screenshots in `target/pages/PROXY`.
     Pages(&'a [Page]),
 }
 
-/// A page to look at.
+impl Task<'_> {
+    /// Returns the task as `tests/peers/browser.mjs` reads it.
+    fn to_json(&self, scene: &Scene) -> Result<Value> {
+        Ok(match self {
+            Self::Terminal(user) => {
+                json!({"kind": "terminal", "user": user.name, "password": user.password})
+            }
+            Self::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
+            Self::Refusal => json!({"kind": "refusal"}),
+            Self::Pages(pages) => {
+                let folder = target_folder()?.join("pages").join(scene.kind.name());
+                std::fs::create_dir_all(&folder)?;
+                let page = |page: &Page| json!({"name": page.name, "path": page.path, "signedIn": page.signed_in});
+                let pages: Vec<Value> = pages.iter().map(page).collect();
+                json!({"kind": "pages", "pages": pages, "folder": folder})
+            }
+        })
+    }
+}
+
+/// A page to open.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// Beginning of the pictures' names.
+    /// Prefix of the screenshots' names.
     pub name: &'static str,
     /// Path and query.
     pub path: &'static str,
-    /// Whether it is looked at after the sign-in, or before.
+    /// Whether the page is opened after the sign-in, or before.
     pub signed_in: bool,
 }
 
-/// A browser of which there are many.
+/// The task of a browser and its circumstances.
+pub struct BrowserRun<'a> {
+    /// The address to open.
+    pub url: &'a Url,
+    /// The account to sign in as, if any.
+    pub account: Option<&'a str>,
+    /// The task after the sign-in.
+    pub task: Task<'a>,
+    /// Prefix of the screenshot's name.
+    pub name: &'a str,
+}
+
+/// A widely used browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browser {
-    /// Over Chrome's own protocol.
+    /// Driven by Chrome's own protocol.
     Chromium,
-    /// Over WebDriver BiDi.
+    /// Driven by WebDriver BiDi.
     Firefox,
 }
 
 impl Browser {
-    /// All of them.
+    /// All browsers.
     pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
 
-    /// Its name in the names of files.
+    /// Returns its name for file names.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,46 +95,26 @@ impl Browser {
         }
     }
 
-    /// Opens `url`, signs in as `account` if there is one, does the task, and leaves a screenshot in
+    /// Opens the address, signs in as the account if there is one, does the task, and leaves a screenshot in
     /// `target/screenshots/NAME-BROWSER.png`. Returns what `tests/peers/browser.mjs` reports.
     ///
     /// # Errors
-    /// When the browser does not reach the end of its task.
-    pub async fn perform(
-        self,
-        scene: &Scene,
-        url: &Url,
-        account: Option<&str>,
-        task: Task<'_>,
-        name: &str,
-    ) -> Result<Value> {
+    /// Returns an error when the browser does not reach the end of its task.
+    pub async fn perform(self, scene: &Scene, run: BrowserRun<'_>) -> Result<Value> {
         let folder = scene.folder().join(self.name());
         let profile = folder.join("profile");
         std::fs::create_dir_all(&profile)?;
         std::fs::write(folder.join("browser.mjs"), PROGRAM)?;
         std::os::unix::fs::symlink(&scene.installed.node_modules, folder.join("node_modules"))?;
         let report = folder.join("report.json");
-        let task = match task {
-            Task::Terminal(user) => {
-                json!({"kind": "terminal", "user": user.name, "password": user.password})
-            }
-            Task::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
-            Task::Refusal => json!({"kind": "refusal"}),
-            Task::Pages(pages) => {
-                let folder = target_folder()?.join("pages").join(scene.body.name());
-                std::fs::create_dir_all(&folder)?;
-                let page = |page: &Page| json!({"name": page.name, "path": page.path, "signedIn": page.signed_in});
-                let pages: Vec<Value> = pages.iter().map(page).collect();
-                json!({"kind": "pages", "pages": pages, "folder": folder})
-            }
-        };
         let (browser, executable) = match self {
             Self::Chromium => ("chrome", &scene.installed.chromium),
             Self::Firefox => ("firefox", &scene.installed.firefox),
         };
         let order = json!({
-            "browser": browser, "executable": executable, "profile": profile, "url": url.as_str(), "account": account,
-            "task": task, "screenshot": screenshot(name, self)?, "report": report,
+            "browser": browser, "executable": executable, "profile": profile, "url": run.url.as_str(),
+            "account": run.account, "task": run.task.to_json(scene)?, "screenshot": screenshot(run.name, self)?,
+            "report": report,
         });
         let mut command = Command::new(&scene.installed.node);
         command
@@ -129,7 +141,7 @@ impl Browser {
     }
 }
 
-/// A display that nobody sees. Firefox draws by WebGL, which newer terminals of Cockpit need, on a display only.
+/// A virtual display. Firefox needs a display for WebGL, which newer terminals of Cockpit use.
 struct Display {
     name: String,
     _process: Process,
@@ -146,7 +158,7 @@ impl Display {
             Duration::from_secs(20),
             async || {
                 process.ensure_running()?;
-                // The number follows on its own line, perhaps after warnings.
+                // The number is on a line of its own, perhaps after warnings.
                 let log = process.log();
                 let number = log.lines().rev().find_map(|line| line.parse::<u32>().ok());
                 number.context("the display has a number")

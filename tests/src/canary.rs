@@ -1,4 +1,4 @@
-//! An address that nothing may ever call.
+//! An address that must never be called.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,10 +15,10 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// Starts one.
+    /// Starts a canary.
     ///
     /// # Errors
-    /// When there is no port.
+    /// Returns an error when there is no port.
     pub async fn start() -> Result<Self> {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let memory = Arc::clone(&calls);
@@ -34,16 +34,16 @@ impl Canary {
         Ok(Self { stub, calls })
     }
 
-    /// Its address, without a path.
+    /// Returns its address, without a path.
     #[must_use]
     pub fn address(&self) -> String {
         self.stub.address()
     }
 
-    /// Checks that nobody has come.
+    /// Checks that there was no request.
     ///
     /// # Errors
-    /// When somebody has.
+    /// Returns an error when there was one.
     pub fn ensure_untouched(&self) -> Result<()> {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         ensure!(calls.is_empty(), "the canary was called: {calls:?}");

@@ -1,4 +1,4 @@
-//! Throw-away certificate authorities and what they sign: certificates of the proxy, of upstreams and of visitors.
+//! Temporary certificate authorities and the certificates that they sign: for the proxy, upstreams and clients.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::write_private;
 
-/// PEM files for the proxy, and the authority for its visitors.
+/// PEM files for the proxy, and the authority for its clients.
 #[derive(Debug)]
 pub struct Certificate {
     /// File with the chain.
@@ -24,15 +24,15 @@ pub struct Certificate {
     pub key: PathBuf,
     /// The authority's own certificate.
     pub authority: CertificateDer<'static>,
-    /// File with the same.
+    /// File with the authority's certificate.
     pub authority_file: PathBuf,
 }
 
 impl Certificate {
-    /// Makes a certificate for these host names and writes it to `folder`.
+    /// Creates a certificate for these host names and writes it to `folder`.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Returns an error when a file cannot be written.
     pub fn create(folder: &Path, hosts: &[&str]) -> Result<Self> {
         let authority = Authority::create("Jetway test authority")?;
         let (chain, key) = authority.issue(hosts)?.write(folder, "certificate")?;
@@ -53,10 +53,10 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes one with this name.
+    /// Creates an authority with this name.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// Returns an error when the system has no random bytes to give.
     pub fn create(name: &str) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -67,10 +67,10 @@ impl Authority {
         })
     }
 
-    /// Signs a new certificate for these names: hosts and addresses, and whatever has an `@` is an email address.
+    /// Signs a new certificate for these names: hosts and addresses; a name with an `@` is an email address.
     ///
     /// # Errors
-    /// When a name cannot stand in a certificate.
+    /// Returns an error for a name that cannot be in a certificate.
     pub fn issue(&self, names: &[&str]) -> Result<Issued> {
         let (emails, hosts): (Vec<&str>, Vec<&str>) =
             names.iter().partition(|name| name.contains('@'));
@@ -83,7 +83,7 @@ impl Authority {
         }
         params.distinguished_name.push(
             DnType::CommonName,
-            names.first().copied().unwrap_or("nobody"),
+            names.first().copied().unwrap_or("unnamed"),
         );
         let mut serial = [0; 16];
         getrandom::fill(&mut serial[1..])?;
@@ -99,10 +99,10 @@ impl Authority {
         })
     }
 
-    /// A revocation list with these certificates, as PEM.
+    /// Returns a revocation list with these certificates, as PEM.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// Returns an error when it cannot be signed.
     pub fn revoke(&self, revoked: &[&Issued]) -> Result<String> {
         let revoked = revoked.iter().map(|issued| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&issued.serial),
@@ -121,13 +121,13 @@ impl Authority {
         Ok(list.signed_by(&self.issuer)?.pem()?)
     }
 
-    /// The authority's own certificate.
+    /// Returns the authority's own certificate.
     #[must_use]
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.issuer.der().clone()
     }
 
-    /// The same as PEM.
+    /// Returns the authority's own certificate as PEM.
     #[must_use]
     pub fn pem(&self) -> String {
         self.issuer.pem()
@@ -144,7 +144,7 @@ pub struct Issued {
     /// The certificate.
     pub certificate: CertificateDer<'static>,
     private: Vec<u8>,
-    /// Positive and not longer than 20 octets (RFC 5280 section 4.1.2.2).
+    /// The serial number: positive and not longer than 20 octets (RFC 5280 section 4.1.2.2).
     serial: [u8; 16],
 }
 
@@ -152,7 +152,7 @@ impl Issued {
     /// Writes `NAME.pem` and `NAME-key.pem`.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Returns an error when a file cannot be written.
     pub fn write(&self, folder: &Path, name: &str) -> Result<(PathBuf, PathBuf)> {
         let (chain, key) = (
             folder.join(format!("{name}.pem")),
@@ -163,21 +163,21 @@ impl Issued {
         Ok((chain, key))
     }
 
-    /// SHA-256 of the certificate in lower-case hexadecimal digits, as policies write it.
+    /// Returns the SHA-256 of the certificate in lower-case hexadecimal digits, as policies spell it.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::digest(&self.certificate);
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Chain and key as a TLS library takes them.
+    /// Returns chain and key for a TLS library.
     pub(crate) fn pair(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = PrivatePkcs8KeyDer::from(self.private.clone());
         (vec![self.certificate.clone()], key.into())
     }
 }
 
-/// PEM text as keys without `_file` take it: in base64.
+/// Encodes PEM in base64, as keys without `_file` take it.
 #[must_use]
 pub fn inline(pem: &str) -> String {
     BASE64_STANDARD.encode(pem)

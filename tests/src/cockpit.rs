@@ -19,12 +19,12 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use crate::socket::{next_payload, send_text};
-use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, Visitor, eventually};
+use crate::{Authority, Channel, Dialer, Port, Process, Response, UnixUser, UserAgent, eventually};
 
 /// The account that may run `cockpit-session`, which is setuid root and executable by this group alone.
 pub(crate) const ACCOUNT: &str = "cockpit-wsinstance";
 
-/// Where distributions put Cockpit's web service.
+/// Paths of Cockpit's web service in distributions.
 const PROGRAMS: [&str; 2] = ["/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpit-ws"];
 
 /// How Cockpit's web service is reached.
@@ -32,11 +32,58 @@ const PROGRAMS: [&str; 2] = ["/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpi
 pub enum Reached {
     /// Over plain HTTP on loopback.
     Plain,
-    /// The same, told that a proxy speaks TLS for it (`--for-tls-proxy`).
+    /// Over plain HTTP on loopback, behind a proxy that speaks TLS (`--for-tls-proxy`).
     ForTlsProxy,
-    /// Over TLS on this address of the machine, with a certificate that nobody signed; plain HTTP is redirected there,
-    /// except on loopback.
+    /// Over TLS on this address of the machine, with a self-signed certificate; plain HTTP is redirected there, except
+    /// on loopback.
     Tls(IpAddr),
+}
+
+/// How Cockpit's web service is started.
+pub struct CockpitSetup<'a> {
+    /// How it is reached.
+    pub reached: &'a Reached,
+    /// The port on which it listens.
+    pub port: Port,
+    /// Its `cockpit.conf`.
+    pub conf: &'a str,
+}
+
+impl Reached {
+    fn address(&self) -> IpAddr {
+        match self {
+            Self::Plain | Self::ForTlsProxy => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Self::Tls(address) => *address,
+        }
+    }
+
+    fn option(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain => Some("--no-tls"),
+            Self::ForTlsProxy => Some("--for-tls-proxy"),
+            Self::Tls(_) => None,
+        }
+    }
+}
+
+impl CockpitSetup<'_> {
+    fn command(&self, folder: &Path) -> Result<Command> {
+        let program = PROGRAMS.into_iter().find(|path| Path::new(path).exists());
+        let program = program.context("Cockpit is not installed: run tests/setup.sh")?;
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"])
+            // Changing the user clears the signal that ends the program with the test, so it is set again.
+            .args(["--pdeathsig", "KILL", "--", program])
+            .args(self.reached.option())
+            .arg("--address")
+            .arg(self.reached.address().to_string())
+            .arg("--port")
+            .arg(self.port.number().to_string())
+            .env("XDG_CONFIG_DIRS", folder)
+            .current_dir("/");
+        Ok(command)
+    }
 }
 
 /// Cockpit's web service. Dropping it stops it.
@@ -48,64 +95,43 @@ pub struct Cockpit {
 }
 
 impl Cockpit {
-    /// Starts Cockpit on a reserved port with this `cockpit.conf` and waits until it answers.
+    /// Starts Cockpit over plain HTTP on a reserved port with this `cockpit.conf` and waits until it answers.
     ///
     /// # Errors
-    /// When this is not root, or Cockpit is not installed or does not start.
+    /// Returns an error when the caller is not root, or Cockpit is not installed or does not start.
     pub async fn start(port: Port, conf: &str, logs: &Path, dialer: &Dialer) -> Result<Self> {
-        Self::start_as(&Reached::Plain, port, conf, logs, dialer).await
+        let reached = &Reached::Plain;
+        let setup = CockpitSetup {
+            reached,
+            port,
+            conf,
+        };
+        Self::start_as(setup, logs, dialer).await
     }
 
-    /// [`Cockpit::start`], reached in a certain way.
+    /// Starts Cockpit with this setup and waits until it answers.
     ///
     /// # Errors
-    /// As [`Cockpit::start`].
-    pub async fn start_as(
-        reached: &Reached,
-        port: Port,
-        conf: &str,
-        logs: &Path,
-        dialer: &Dialer,
-    ) -> Result<Self> {
+    /// See [`Cockpit::start`].
+    pub async fn start_as(setup: CockpitSetup<'_>, logs: &Path, dialer: &Dialer) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "Cockpit has to run as `{ACCOUNT}`, and only root can do that: run the tests as root"
         );
-        let program = PROGRAMS.into_iter().find(|path| Path::new(path).exists());
-        let program = program.context("Cockpit is not installed: run tests/setup.sh")?;
-        let folder = configuration_folder(conf)?;
-        let address = match reached {
-            Reached::Plain | Reached::ForTlsProxy => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            Reached::Tls(address) => *address,
-        };
-        let mode = match reached {
-            Reached::Plain => Some("--no-tls"),
-            Reached::ForTlsProxy => Some("--for-tls-proxy"),
-            Reached::Tls(_) => {
-                write_certificate(folder.path())?;
-                None
-            }
-        };
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"])
-            // Changing the user forgets the order to die with the test, so it is given again.
-            .args(["--pdeathsig", "KILL", "--", program])
-            .args(mode)
-            .arg("--address")
-            .arg(address.to_string())
-            .arg("--port")
-            .arg(port.number().to_string())
-            .env("XDG_CONFIG_DIRS", folder.path())
-            .current_dir("/");
+        let folder = configuration_folder(setup.conf)?;
+        if matches!(setup.reached, Reached::Tls(_)) {
+            write_certificate(folder.path())?;
+        }
+        let command = setup.command(folder.path())?;
+        let (address, port) = (setup.reached.address(), setup.port.number());
         let mut process = Process::start("cockpit", &command, logs)?;
-        // Even one with TLS answers this without.
-        let ping = Url::parse(&format!("http://{address}:{}/ping", port.number()))?;
+        // Cockpit answers this address without TLS in every mode.
+        let ping = Url::parse(&format!("http://{address}:{port}/ping"))?;
         eventually("Cockpit answers", Duration::from_secs(20), async || {
             process.ensure_running()?;
             if !address.is_loopback() {
-                // Visitors of the tests know no other addresses.
-                TcpStream::connect((address, port.number())).await?;
+                // The dialer of the tests connects to loopback only.
+                TcpStream::connect((address, port)).await?;
                 return Ok(());
             }
             let request = http::Request::get(ping.path()).body(Bytes::new())?;
@@ -116,18 +142,18 @@ impl Cockpit {
         Ok(Self {
             _process: process,
             folder,
-            _port: port,
+            _port: setup.port,
         })
     }
 
-    /// Its `cockpit.conf`.
+    /// Returns the path of its `cockpit.conf`.
     #[must_use]
     pub fn conf(&self) -> PathBuf {
         self.folder.path().join("cockpit/cockpit.conf")
     }
 }
 
-/// `DIR/cockpit/cockpit.conf`, readable by Cockpit's account.
+/// Creates `DIR/cockpit/cockpit.conf`, readable by Cockpit's account.
 fn configuration_folder(conf: &str) -> Result<TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("jetway-cockpit-")
@@ -142,7 +168,7 @@ fn configuration_folder(conf: &str) -> Result<TempDir> {
     Ok(folder)
 }
 
-/// The certificate that Cockpit takes from `DIR/cockpit/ws-certs.d`.
+/// Writes the certificate that Cockpit reads from `DIR/cockpit/ws-certs.d`.
 fn write_certificate(folder: &Path) -> Result<()> {
     let certificates = folder.join("cockpit/ws-certs.d");
     std::fs::create_dir(&certificates)?;
@@ -150,18 +176,18 @@ fn write_certificate(folder: &Path) -> Result<()> {
     for (name, text) in [("0.cert", &issued.chain), ("0.key", &issued.key)] {
         let file = certificates.join(name);
         std::fs::write(&file, text)?;
-        // The key is of no use to anybody: the folder is gone with the test.
+        // The key may be readable: the folder is removed with the test.
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644))?;
     }
     std::fs::set_permissions(&certificates, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
-impl Visitor {
-    /// Cockpit's own login, below `base`; its cookie goes to this visitor's jar.
+impl UserAgent {
+    /// Logs in to Cockpit below `base` with a password; Cockpit's cookie is stored in the jar.
     ///
     /// # Errors
-    /// When Cockpit refuses.
+    /// Returns an error when Cockpit refuses.
     pub async fn log_in_to_cockpit(&mut self, base: &Url, user: &UnixUser) -> Result<()> {
         let basic = BASE64_STANDARD.encode(format!("{}:{}", user.name, user.password));
         let login = self
@@ -176,10 +202,10 @@ impl Visitor {
         Ok(())
     }
 
-    /// What Cockpit answers to a login with this `Authorization`; its cookie goes to this visitor's jar.
+    /// Returns Cockpit's response to a login with this `Authorization`; Cockpit's cookie is stored in the jar.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn try_to_log_in_to_cockpit(
         &mut self,
         base: &Url,
@@ -191,10 +217,10 @@ impl Visitor {
         self.send(Method::GET, &url, headers, Bytes::new()).await
     }
 
-    /// Runs a shell command over Cockpit's websocket and returns what it prints.
+    /// Runs a shell command over Cockpit's websocket and returns its output.
     ///
     /// # Errors
-    /// When the websocket or the command fails.
+    /// Returns an error when the websocket or the command fails.
     pub async fn run_in_cockpit(&mut self, base: &Url, command: &str) -> Result<String> {
         let url = base.join("/cockpit/socket")?;
         let mut channel = self.upgrade(&url, Some("cockpit1")).await?.open()?;

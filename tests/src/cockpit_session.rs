@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 use crate::process::bound_to_this_process;
 use crate::{COCKPIT, cockpit};
 
-/// How long a session may take to end after SIGTERM before it is killed; it allows its bridge as much.
+/// Time for a session to end after SIGTERM before it is killed; the session gives its bridge as much.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The program with a configuration of its own, and perhaps a socket that starts it. Dropping it ends its sessions.
+/// The program with a configuration of its own, and possibly a socket that starts it. Dropping it ends its sessions.
 pub struct CockpitSession {
     program: PathBuf,
     folder: TempDir,
@@ -35,7 +35,7 @@ impl CockpitSession {
     /// `lines` are further lines of its configuration file. It logs to `LOGS/cockpit-session.log`.
     ///
     /// # Errors
-    /// When this is not root.
+    /// Returns an error when the caller is not root.
     pub fn prepare(program: &Path, keys: &str, lines: &str, logs: &Path) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
@@ -62,10 +62,11 @@ impl CockpitSession {
         Ok(session)
     }
 
-    /// The same, with a socket that starts the program as root for every connection, as systemd does with `Accept=yes`.
+    /// Configures it with a socket that starts the program as root for every connection, as systemd does with
+    /// `Accept=yes`.
     ///
     /// # Errors
-    /// When this is not root, or Cockpit is not installed.
+    /// Returns an error when the caller is not root, or Cockpit is not installed.
     pub fn start(program: &Path, keys: &str, lines: &str, logs: &Path) -> Result<Self> {
         let mut session = Self::prepare(program, keys, lines, logs)?;
         let socket = session.path("socket");
@@ -76,7 +77,7 @@ impl CockpitSession {
         let running = Arc::clone(&session.running);
         session.listener.spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                // A connection without a program is closed, which whoever connects reports.
+                // A connection without a program is closed; the client reports it.
                 let child = connection
                     .into_std()
                     .and_then(|connection| spawn(&command, connection.into(), &log));
@@ -88,21 +89,21 @@ impl CockpitSession {
         Ok(session)
     }
 
-    /// Changes the keys that are trusted, for instance to those of a proxy that has only just been started.
+    /// Changes the trusted keys, for instance to those of a proxy that has just been started.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error when the file cannot be written.
     pub fn trust(&self, keys: &str) -> Result<()> {
         Ok(std::fs::write(self.path("keys"), keys)?)
     }
 
-    /// The lines of `cockpit.conf` that lead to the socket.
+    /// Returns the lines of `cockpit.conf` that name the socket.
     #[must_use]
     pub fn cockpit_conf(&self) -> String {
         format!("[bearer]\nUnixPath = {}\n", self.path("socket").display())
     }
 
-    /// The program with its configuration file.
+    /// Returns a command that runs the program with its configuration file.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -110,13 +111,13 @@ impl CockpitSession {
         command
     }
 
-    /// A file in the folder of the configuration, which everybody may read.
+    /// Writes a file in the folder of the configuration, readable by every account.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// What has been logged.
+    /// Returns the log up to now.
     #[must_use]
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.logs.join("cockpit-session.log")).unwrap_or_default();
@@ -134,7 +135,7 @@ impl Drop for CockpitSession {
         self.listener.abort_all();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         for child in running.iter() {
-            // One that has ended is still a child of this process: its id is not another's.
+            // A process that has ended is still a child of this process, so no other process has its id.
             let _ = kill_process(Pid::from_child(child), Signal::TERM);
         }
         let end = Instant::now() + GRACE;
@@ -159,7 +160,7 @@ fn spawn(command: &Command, connection: OwnedFd, log: &File) -> std::io::Result<
         .spawn()
 }
 
-/// The group of Cockpit's web service, which has to be able to connect.
+/// Returns the group of Cockpit's web service, which has to be able to connect.
 fn group_of_cockpit() -> Result<Gid> {
     let groups = std::fs::read_to_string("/etc/group")?;
     let id = groups.lines().find_map(|line| {

@@ -1,4 +1,4 @@
-//! Waiting with an end: every wait of a scenario is a condition and a deadline, never a plain sleep.
+//! Waiting with a deadline: every wait of a scenario is a condition and a deadline, never a plain sleep.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Repeats `attempt` until it succeeds.
 ///
 /// # Errors
-/// The last attempt's, once `limit` has passed.
+/// Returns the error of the last attempt, once `limit` has passed.
 pub async fn eventually<T>(
     what: &str,
     limit: Duration,
@@ -28,10 +28,10 @@ pub async fn eventually<T>(
     }
 }
 
-/// Ends `future` when `limit` has passed.
+/// Stops `future` when `limit` has passed.
 ///
 /// # Errors
-/// The future's own, or that time ran out.
+/// Returns the future's own error, or one that the time has passed.
 pub async fn within<T>(
     what: &str,
     limit: Duration,

@@ -1,4 +1,4 @@
-//! One connection, one request: the transport under [`crate::Visitor`].
+//! One connection, one request: the transport of [`crate::UserAgent`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use url::Url;
 use crate::raw::read_response;
 use crate::{Issued, within};
 
-/// How long one answer may take: longer than the proxy holds a request whose provider is down.
+/// Time limit of one response: longer than the proxy holds a request whose provider is down.
 const ANSWER: Duration = Duration::from_secs(40);
 
-/// How long a server may take to answer bytes that are a whole request, or none at all.
+/// Time for a server to answer bytes that are a complete request, or not a request.
 const RAW_ANSWER: Duration = Duration::from_secs(10);
 
 /// A byte stream, encrypted or not.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// A whole answer.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// Status.
@@ -41,22 +41,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// The body as text, with replacements where it is not UTF-8.
+    /// Returns the body as a string, with replacements where it is not UTF-8.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The first value of a header, as text.
+    /// Returns the first value of a header as a string.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
-    /// When it is none.
+    /// Returns an error when it is not JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("the body is not JSON: {}", self.text()))
@@ -65,7 +65,7 @@ impl Response {
     /// Checks the status.
     ///
     /// # Errors
-    /// When it is another one, with the headers and the body.
+    /// Returns an error with the headers and the body when the status is another one.
     pub fn expect(self, status: u16) -> Result<Self> {
         ensure!(
             self.status.as_u16() == status,
@@ -78,15 +78,15 @@ impl Response {
     }
 }
 
-/// Connects to loopback whatever the URL's host is, trusting one authority.
+/// Connects to loopback for every host, and trusts one authority.
 #[derive(Clone)]
 pub struct Dialer {
     authority: CertificateDer<'static>,
-    /// Dial this port instead of the URL's, for `https` URLs.
+    /// The port to connect to instead of the URL's, for `https` URLs.
     detour: Option<u16>,
-    /// The address to come from.
+    /// The address to connect from.
     source: Ipv4Addr,
-    /// Sent before everything else, TLS included, on `https` URLs.
+    /// Sent before all other bytes, TLS included, on `https` URLs.
     preface: Bytes,
     /// Shown to servers that ask for a certificate.
     identity: Option<Issued>,
@@ -105,7 +105,7 @@ impl Dialer {
         }
     }
 
-    /// The same, but from another address of this machine, such as 127.0.0.7.
+    /// Returns a dialer that connects from another address of this machine, such as 127.0.0.7.
     #[must_use]
     pub fn coming_from(&self, source: Ipv4Addr) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Dialer {
         }
     }
 
-    /// The same, but `https` connections begin with these bytes, before TLS.
+    /// Returns a dialer whose `https` connections begin with these bytes, before TLS.
     #[must_use]
     pub fn beginning_with(&self, preface: impl Into<Bytes>) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl Dialer {
         }
     }
 
-    /// The same, but with a certificate for servers that ask for one.
+    /// Returns a dialer with a certificate for servers that ask for one.
     #[must_use]
     pub fn showing(&self, identity: &Issued) -> Self {
         Self {
@@ -132,7 +132,7 @@ impl Dialer {
         }
     }
 
-    /// The same, but `https` URLs are dialled at this port while they keep their name and their `Host`.
+    /// Returns a dialer that connects to this port for `https` URLs. Their name and their `Host` stay the same.
     #[must_use]
     pub fn detour(&self, port: u16) -> Self {
         Self {
@@ -141,11 +141,11 @@ impl Dialer {
         }
     }
 
-    /// Sends a request and reads the whole answer. The request has a path as its target, and a `Host` only if it
+    /// Sends a request and reads the complete response. The request has a path as its target, and a `Host` only if it
     /// differs from the URL's.
     ///
     /// # Errors
-    /// When the connection or the exchange fails, or takes longer than 40 seconds.
+    /// Returns an error when the connection or the exchange fails, or takes longer than 40 seconds.
     pub async fn exchange(&self, url: &Url, request: http::Request<Bytes>) -> Result<Response> {
         let what = format!("{} {}", request.method(), url);
         within(&what, ANSWER, async {
@@ -160,7 +160,7 @@ impl Dialer {
     /// Opens a connection to the URL's server, offering one application protocol.
     ///
     /// # Errors
-    /// When nothing listens or TLS fails.
+    /// Returns an error when no server listens or TLS fails.
     pub async fn open(&self, url: &Url, protocol: &str) -> Result<Box<dyn Stream>> {
         let host = url.host_str().context("the URL has a host")?;
         let port = url.port_or_known_default().context("the URL has a port")?;
@@ -185,25 +185,25 @@ impl Dialer {
         Ok(Box::new(stream))
     }
 
-    /// Sends these bytes as they are over HTTP/1.1 and reads one answer; `None` is a connection
-    /// that the server ended without one.
+    /// Sends these bytes unchanged over HTTP/1.1 and reads one response. Returns `None` for a connection that the
+    /// server closed without one.
     ///
     /// # Errors
-    /// When there is no connection, no end within ten seconds, or an answer that is not HTTP.
+    /// Returns an error when there is no connection, no end within ten seconds, or a response that is not HTTP.
     pub async fn raw(&self, url: &Url, bytes: &[u8]) -> Result<Option<Response>> {
         within("the answer to raw bytes", RAW_ANSWER, async {
             let mut stream = self.open(url, "http/1.1").await?;
-            // A server may refuse before everything is sent.
+            // A server may refuse before it has received all bytes.
             let _ = stream.write_all(bytes).await;
             read_response(&mut stream).await
         })
         .await
     }
 
-    /// A GET by nobody in particular at the URL's server, with `Host` and target as they are.
+    /// Sends an anonymous GET to the URL's server, with this `Host` and target.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn get(&self, url: &Url, host: &str, target: &str) -> Result<Response> {
         let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let answer = self.raw(url, head.as_bytes()).await;
@@ -260,7 +260,7 @@ impl Dialer {
     }
 }
 
-/// `host[:port]` as a browser writes it into `Host`.
+/// Returns `host[:port]` as a browser writes it into `Host`.
 fn authority_of(url: &Url) -> Result<String> {
     let host = url.host_str().context("the URL has a host")?;
     Ok(match url.port() {

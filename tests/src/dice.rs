@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Repeatable random numbers.
 
 use anyhow::{Context as _, Result};
 
@@ -8,16 +8,16 @@ const SEED: &str = "JETWAY_TEST_SEED";
 /// A small generator of pseudo-random numbers (SplitMix64), the same for the same seed everywhere.
 #[derive(Debug)]
 pub struct Dice {
-    /// What it began with; `JETWAY_TEST_SEED` repeats it.
+    /// The seed; `JETWAY_TEST_SEED` repeats it.
     pub seed: u64,
     state: u64,
 }
 
 impl Dice {
-    /// Begins with `JETWAY_TEST_SEED`, or with a new seed.
+    /// Starts with `JETWAY_TEST_SEED`, or with a new seed.
     ///
     /// # Errors
-    /// When the variable is no number, or the system gives no random bytes.
+    /// Returns an error when the variable is not a number, or the system has no random bytes to give.
     pub fn cast() -> Result<Self> {
         let seed = match std::env::var(SEED) {
             Ok(text) => text
@@ -32,7 +32,7 @@ impl Dice {
         Ok(Self { seed, state: seed })
     }
 
-    /// A number below `limit`, which is not 0.
+    /// Returns a number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -41,12 +41,12 @@ impl Dice {
         ((mixed ^ (mixed >> 31)) % limit as u64) as usize
     }
 
-    /// One of these, which are not none.
+    /// Returns one of these items, of which there must be one.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
-    /// True once in `times`.
+    /// Returns true once in `times`.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

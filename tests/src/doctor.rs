@@ -1,4 +1,4 @@
-//! `jetway doctor`, asked for its report as JSON.
+//! `jetway doctor` with its report as JSON.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{Route, Scene};
 
-/// What `jetway doctor` found.
+/// The findings of `jetway doctor`.
 #[derive(Debug)]
 pub struct Diagnosis {
     status: Option<i32>,
@@ -16,19 +16,19 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Of the scene's file with these routes; `arguments` come after it.
+    /// Runs the doctor on the scene's file with these routes; `arguments` come after it.
     ///
     /// # Errors
-    /// When there is no report.
+    /// Returns an error when there is no report.
     pub async fn make(scene: &Scene, routes: &[Route], arguments: Vec<String>) -> Result<Self> {
         let (file, variables) = scene.file(routes)?;
         Self::of_file(scene, file, variables, arguments).await
     }
 
-    /// Of a file, with these environment variables.
+    /// Runs the doctor on a file, with these environment variables.
     ///
     /// # Errors
-    /// When there is no report.
+    /// Returns an error when there is no report.
     pub async fn of_file(
         scene: &Scene,
         file: PathBuf,
@@ -41,15 +41,15 @@ impl Diagnosis {
             .arg(file)
             .args(arguments)
             .envs(variables);
-        // Upstreams of the test answer on this thread meanwhile.
+        // Upstreams of the test answer on this thread in the meantime.
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         Self::read(&output)
     }
 
-    /// The report that a run printed.
+    /// Parses the report that a run printed.
     ///
     /// # Errors
-    /// When it printed none.
+    /// Returns an error when it printed none.
     pub fn read(output: &Output) -> Result<Self> {
         let report: Value = serde_json::from_slice(&output.stdout)
             .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
@@ -60,23 +60,23 @@ impl Diagnosis {
         })
     }
 
-    /// Everything that was looked at.
+    /// Returns all findings.
     #[must_use]
     pub fn findings(&self) -> &[Value] {
         &self.findings
     }
 
-    /// What came out as `outcome`: `ok`, `warning` or `failure`.
+    /// Returns the findings with this outcome: `ok`, `warning` or `failure`.
     pub fn of<'a>(&'a self, outcome: &'a str) -> impl Iterator<Item = &'a Value> {
         self.findings
             .iter()
             .filter(move |finding| finding["outcome"] == outcome)
     }
 
-    /// Nothing fails, and this check was made.
+    /// Checks that no check fails, and that this one was made.
     ///
     /// # Errors
-    /// When it is not so.
+    /// Returns an error otherwise.
     pub fn expect_good(&self, check: &str) -> Result<()> {
         ensure!(
             self.status == Some(0),
@@ -91,10 +91,10 @@ impl Diagnosis {
         Ok(())
     }
 
-    /// This check alone fails; returns its finding.
+    /// Checks that only this check fails, and returns its finding.
     ///
     /// # Errors
-    /// When it is not so.
+    /// Returns an error otherwise.
     pub fn expect_failure(&self, check: &str) -> Result<&Value> {
         ensure!(self.status == Some(1), "{:?}", self.findings);
         let failures: Vec<&Value> = self.of("failure").collect();
@@ -105,11 +105,11 @@ impl Diagnosis {
     }
 }
 
-/// A finding says what a person sees, and these words somewhere.
+/// Checks that a finding says what users see, and contains these words.
 ///
 /// # Errors
-/// When it does not.
-pub fn ensure_told(finding: &Value, words: &[&str]) -> Result<()> {
+/// Returns an error otherwise.
+pub fn ensure_mentions(finding: &Value, words: &[&str]) -> Result<()> {
     ensure!(
         finding["seen"].is_string(),
         "what a person sees is not told: {finding:#}"

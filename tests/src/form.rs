@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::Response;
 
-/// Where a form goes, and what it sends by itself.
+/// The address of a form, and the fields that it sends.
 #[derive(Debug)]
 pub struct Form {
     /// The address.
@@ -15,7 +15,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// The fields, as [`crate::Visitor::post_form`] takes them.
+    /// Returns the fields as [`crate::UserAgent::post_form`] takes them.
     #[must_use]
     pub fn borrowed(&self) -> Vec<(&str, &str)> {
         self.fields
@@ -26,10 +26,10 @@ impl Form {
 }
 
 impl Response {
-    /// The first form of this page, which came from `url`. Its inputs have to have names and values.
+    /// Returns the first form of this page, which came from `url`. Its inputs must have names and values.
     ///
     /// # Errors
-    /// When there is none that is understood.
+    /// Returns an error when there is no such form.
     pub fn form(&self, url: &Url) -> Result<Form> {
         let page = self.text();
         let form = page
@@ -48,7 +48,8 @@ impl Response {
     }
 }
 
-/// The value of the first attribute of this name, with the few character references that programs write resolved.
+/// Returns the value of the first attribute of this name, with the few character references that programs write
+/// resolved.
 fn attribute(element: &str, name: &str) -> Option<String> {
     let rest = element.split(&format!("{name}=\"")).nth(1)?;
     let value = rest.split('"').next()?;

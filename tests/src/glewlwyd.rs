@@ -1,7 +1,8 @@
-//! A second real OpenID provider with other habits: Glewlwyd, from Debian's packages, unpacked into the build folder.
+//! A second real OpenID provider with different behaviour: Glewlwyd, from Debian's packages, unpacked into the build
+//! folder.
 //!
-//! Its subjects are no addresses, its refresh answers have no ID token, its logout tokens have no `exp` and no type of
-//! their own, and it refuses a code with 403.
+//! Its subjects are no email addresses, its refresh responses have no ID token, its logout tokens have no `exp` and no
+//! type of their own, and it refuses a code with 403.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,12 +18,13 @@ use url::Url;
 
 use crate::stub::{Answer, Stub};
 use crate::{
-    Dialer, Installed, Port, Process, Registration, Response, Scene, Visitor, eventually, output_of,
+    Dialer, Installed, Port, Process, Registration, Response, Scene, UserAgent, eventually,
+    output_of,
 };
 
-/// Debian's statements that make an empty database with an administrator, below the folder of its packages.
+/// Debian's SQL statements that create an empty database with an administrator, below the folder of its packages.
 const SCHEMA: &str = "usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
-/// The administrator's password in there.
+/// The administrator's password in that database.
 const ADMINISTRATOR: &str = "password";
 /// Codes with PKCE only, refresh tokens for one use, sessions that can be ended.
 const PARAMETERS: &str = include_str!("../peers/glewlwyd.json");
@@ -38,16 +40,16 @@ pub struct Glewlwyd {
     address: String,
     _port: Port,
     _process: Process,
-    /// Glewlwyd trusts the system's authorities only and does not know every `*.localhost`.
+    /// Glewlwyd trusts only the system's authorities and does not resolve every `*.localhost`.
     _relay: Stub,
 }
 
 impl Glewlwyd {
-    /// Starts one for the scene: its client has the scene's secret, and may send browsers to `host`, which gets the
-    /// back-channel logouts, too. Its user is `account`.
+    /// Starts it for the scene: its client has the scene's secret, and may redirect browsers to `host`, which also gets
+    /// the back-channel logouts. Its user is `account`.
     ///
     /// # Errors
-    /// When it does not start, or does not take its settings.
+    /// Returns an error when it does not start or rejects its settings.
     pub async fn start(scene: &Scene, host: &str, account: &str) -> Result<Self> {
         let folder = scene.folder().join("glewlwyd");
         std::fs::create_dir(&folder)?;
@@ -67,7 +69,7 @@ impl Glewlwyd {
         let relay = relay_to(scene.dialer.clone(), origin.clone()).await?;
         let mut administrator = Api {
             address: address.clone(),
-            visitor: scene.visitor(),
+            user_agent: scene.user_agent(),
         };
         eventually("Glewlwyd answers", Duration::from_secs(20), async || {
             process.ensure_running()?;
@@ -99,7 +101,7 @@ impl Glewlwyd {
         })
     }
 
-    /// For [`Scene::registration`].
+    /// Returns the registration for [`Scene::registration`].
     #[must_use]
     pub fn registration(&self) -> Registration {
         Registration::openid(self.issuer(), CLIENT.to_owned())
@@ -109,42 +111,42 @@ impl Glewlwyd {
         format!("{}/api/oidc", self.address)
     }
 
-    /// Opens an address of the proxy that needs a session, signs in, and returns what the address then shows.
+    /// Opens an address of the proxy that needs a session, signs in, and returns the response of the address.
     ///
     /// # Errors
-    /// When the way does not lead to Glewlwyd and back.
+    /// Returns an error when the redirects do not lead to Glewlwyd and back.
     pub async fn sign_in(
         &self,
-        visitor: &mut Visitor,
+        user_agent: &mut UserAgent,
         url: &Url,
         account: &str,
     ) -> Result<(Url, Response)> {
-        let mut authorize = visitor.way_to(&self.issuer(), url).await?;
-        // What its page does with a script.
+        let mut authorize = user_agent.way_to(&self.issuer(), url).await?;
+        // The request that its page sends with a script.
         let mut api = Api {
             address: self.address.clone(),
-            visitor: visitor.clone(),
+            user_agent: user_agent.clone(),
         };
         api.sign_in(account, PASSWORD).await?;
         let granted = json!({"scope": "openid email profile offline_access"});
         api.send(Method::PUT, &format!("/auth/grant/{CLIENT}"), &granted)
             .await?;
         authorize.query_pairs_mut().append_key_only("g_continue");
-        *visitor = api.visitor;
-        visitor.follow(&authorize).await
+        *user_agent = api.user_agent;
+        user_agent.follow(&authorize).await
     }
 
-    /// Ends the visitor's session at Glewlwyd, which tells the proxy through its back channel.
+    /// Ends the user's session at Glewlwyd, which informs the proxy through its back channel.
     ///
     /// # Errors
-    /// When there is no session.
-    pub async fn end_session(&self, visitor: &mut Visitor) -> Result<()> {
+    /// Returns an error when there is no session.
+    pub async fn end_session(&self, user_agent: &mut UserAgent) -> Result<()> {
         let url = Url::parse(&self.issuer())?;
-        let cookies = visitor.cookie_pairs(&url);
+        let cookies = user_agent.cookie_pairs(&url);
         let session = cookies.into_iter().find(|(name, _)| name == SESSION_COOKIE);
         let (_, session) = session.context("Glewlwyd has set its session's cookie")?;
         let url = Url::parse(&format!("{}/session/{session}/", self.issuer()))?;
-        let answer = visitor.send(Method::DELETE, &url, HeaderMap::new(), Bytes::new());
+        let answer = user_agent.send(Method::DELETE, &url, HeaderMap::new(), Bytes::new());
         answer.await?.expect(200).map(drop)
     }
 }
@@ -152,7 +154,7 @@ impl Glewlwyd {
 /// Glewlwyd's own interface, which its pages use.
 struct Api {
     address: String,
-    visitor: Visitor,
+    user_agent: UserAgent,
 }
 
 impl Api {
@@ -170,7 +172,7 @@ impl Api {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         let answer = self
-            .visitor
+            .user_agent
             .send(method, &url, headers, Bytes::from(body.to_string()))
             .await?;
         answer

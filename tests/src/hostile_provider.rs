@@ -1,7 +1,8 @@
-//! An OpenID provider that says what a scenario wants it to say, be it legal or not.
+//! An OpenID provider whose responses a scenario chooses, valid or not.
 //!
-//! Without further orders it is honest: everybody who comes is signed in as [`HostileProvider::is`] at once, and tokens are
-//! signed for real. Orders replace the answer at a path, or the making of ID tokens. It speaks GitHub's dialect, too.
+//! By default it is honest: it signs every browser in as [`HostileProvider::is`] at once, and signs its tokens
+//! correctly. A scenario can replace the response at a path, or the making of ID tokens. It speaks GitHub's protocol,
+//! too.
 
 mod github;
 mod keys;
@@ -24,10 +25,10 @@ use crate::stub::{Answer, Ending, Stub};
 
 /// The client identifier of the proxy.
 const CLIENT: &str = "rp";
-/// The access token that is given to everybody.
+/// The access token that every client gets.
 const ACCESS_TOKEN: &str = "the-access-token";
 
-/// What the provider was asked.
+/// A request that the provider has received.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Method.
@@ -38,14 +39,14 @@ pub struct Asked {
     pub parameters: BTreeMap<String, String>,
     /// Headers.
     pub headers: HeaderMap,
-    /// The nonce of the sign-in whose code this is about, if it is about one.
+    /// The nonce of the sign-in whose code this request is about, if any.
     pub nonce: Option<String>,
 }
 
-/// An answer of a scenario's own; `None` breaks the connection off.
+/// A scenario's own response; `None` breaks the connection off.
 type Order = Arc<dyn Fn(&Asked) -> Option<Response<Bytes>> + Send + Sync>;
 
-/// How an ID token is made of its honest claims.
+/// Makes an ID token of its honest claims.
 type Forgery = Arc<dyn Fn(&ProviderKeys, Value) -> String + Send + Sync>;
 
 /// A running hostile provider. Dropping it stops it.
@@ -78,10 +79,10 @@ impl Shared {
 }
 
 impl HostileProvider {
-    /// Starts one at which everybody is this account.
+    /// Starts a provider that signs every browser in as this account.
     ///
     /// # Errors
-    /// When there is no port.
+    /// Returns an error when there is no port.
     pub async fn start(account: &str) -> Result<Self> {
         let shared = Arc::new(Shared {
             keys: ProviderKeys::new()?,
@@ -101,13 +102,13 @@ impl HostileProvider {
         Ok(Self { stub, shared })
     }
 
-    /// For [`crate::Scene::registration`].
+    /// Returns the registration for [`crate::Scene::registration`].
     #[must_use]
     pub fn registration(&self) -> Registration {
         Registration::openid(self.stub.address(), CLIENT.to_owned())
     }
 
-    /// The same, as a GitHub of one's own.
+    /// Returns the registration as a GitHub Enterprise server.
     #[must_use]
     pub fn as_github(&self) -> Registration {
         Registration {
@@ -116,20 +117,20 @@ impl HostileProvider {
         }
     }
 
-    /// Its keys.
+    /// Returns its keys.
     #[must_use]
     pub fn keys(&self) -> &ProviderKeys {
         &self.shared.keys
     }
 
-    /// Whoever comes from now on is this account; `more` are further claims of the ID token, or other ones.
+    /// Signs browsers in as this account from now on; `more` are further claims of the ID token, or replacements.
     pub fn is(&self, account: &str, more: Value) {
         let mut state = self.shared.state();
         account.clone_into(&mut state.account);
         state.more = more;
     }
 
-    /// Replaces the answer at a path.
+    /// Replaces the response at a path.
     pub fn order(
         &self,
         path: &str,
@@ -146,12 +147,12 @@ impl HostileProvider {
         self.shared.state().forgery = Some(Arc::new(forgery));
     }
 
-    /// Changes members of honest answers of the token endpoint.
+    /// Changes members of honest responses of the token endpoint.
     pub fn order_tokens(&self, members: Value) {
         self.shared.state().token_members = members;
     }
 
-    /// Takes all orders back.
+    /// Removes all replacements.
     pub fn be_honest(&self) {
         let mut state = self.shared.state();
         state.orders.clear();
@@ -160,7 +161,7 @@ impl HostileProvider {
         state.more = json!({});
     }
 
-    /// Takes out what was asked since the last call.
+    /// Takes the requests since the last call.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.state().log)
     }
@@ -221,7 +222,7 @@ impl Shared {
         self.state().account.clone()
     }
 
-    /// Nobody is asked for a name: the browser is sent back at once.
+    /// The browser is redirected back at once, without a form.
     fn authorize(&self, asked: &Asked) -> Response<Bytes> {
         let parameter = |name: &str| asked.parameters.get(name).cloned().unwrap_or_default();
         let mut state = self.state();
@@ -287,7 +288,7 @@ fn honest_claims(issuer: &str, account: &str, nonce: Option<&str>) -> Value {
     })
 }
 
-/// The time in whole seconds since 1970, for claims.
+/// Returns the time in whole seconds since 1970, for claims.
 #[must_use]
 pub fn seconds() -> u64 {
     SystemTime::now()
@@ -295,26 +296,26 @@ pub fn seconds() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// An answer in JSON.
+/// Returns a response in JSON.
 #[must_use]
 pub fn json_answer(status: u16, body: &Value) -> Response<Bytes> {
     answer(status, "application/json", body.to_string())
 }
 
-/// An answer in plain text.
+/// Returns a response in plain text.
 #[must_use]
 pub fn text_answer(status: u16, body: &str) -> Response<Bytes> {
     answer(status, "text/plain", body.to_owned())
 }
 
-/// The same answer, whose body does not end as it should.
+/// Returns the same response with a body that does not end correctly.
 #[must_use]
 pub fn ending(mut answer: Response<Bytes>, ending: Ending) -> Response<Bytes> {
     answer.extensions_mut().insert(ending);
     answer
 }
 
-/// A redirect with status 302.
+/// Returns a redirect with status 302.
 #[must_use]
 pub fn redirect_to(address: &str) -> Response<Bytes> {
     let mut answer = text_answer(302, "");

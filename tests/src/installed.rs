@@ -1,4 +1,4 @@
-//! Where the built programs and the installed peers are.
+//! The paths of the built programs and the installed peers.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,15 @@ pub struct Installed {
     pub chromium: PathBuf,
     /// Firefox.
     pub firefox: PathBuf,
-    /// The folder that stands for `/` where Glewlwyd and its libraries are unpacked.
+    /// The root folder in which Glewlwyd and its libraries are unpacked.
     pub glewlwyd: PathBuf,
 }
 
 impl Installed {
-    /// Finds everything.
+    /// Finds all programs.
     ///
     /// # Errors
-    /// When something is missing, with the command that makes it.
+    /// Returns an error when one is missing, with the command that installs it.
     pub fn locate() -> Result<Self> {
         let target = target_folder()?;
         let file = target.join("peers/env");
@@ -59,10 +59,10 @@ impl Installed {
         })
     }
 
-    /// The binary under test: `JETWAY_BIN`, or the release build.
+    /// Returns the binary under test: `JETWAY_BIN`, or the release build.
     ///
     /// # Errors
-    /// When it is not built.
+    /// Returns an error when it is not built.
     pub fn jetway(&self) -> Result<&Path> {
         if !self.jetway.exists() {
             let path = self.jetway.display();
@@ -73,23 +73,24 @@ impl Installed {
         Ok(&self.jetway)
     }
 
-    /// The demo: `JETWAY_DEMO_BIN`, or the one beside the binary under test.
+    /// Returns the demo: `JETWAY_DEMO_BIN`, or the one beside the binary under test.
     ///
     /// # Errors
-    /// When it is not built.
+    /// Returns an error when it is not built.
     pub fn demo(&self) -> Result<PathBuf> {
         self.beside("JETWAY_DEMO_BIN", "jetway-demo")
     }
 
-    /// The program that opens Cockpit sessions: `JETWAY_COCKPIT_SESSION_BIN`, or the one beside the binary under test.
+    /// Returns the program that opens Cockpit sessions: `JETWAY_COCKPIT_SESSION_BIN`, or the one beside the binary
+    /// under test.
     ///
     /// # Errors
-    /// When it is not built.
+    /// Returns an error when it is not built.
     pub fn cockpit_session(&self) -> Result<PathBuf> {
         self.beside("JETWAY_COCKPIT_SESSION_BIN", "jetway-cockpit-session")
     }
 
-    /// A program that a variable names, or the one of that name beside the binary under test.
+    /// Returns the program that a variable names, or the one of that name beside the binary under test.
     fn beside(&self, variable: &str, name: &str) -> Result<PathBuf> {
         let program = match std::env::var_os(variable) {
             Some(path) => PathBuf::from(path),
@@ -105,10 +106,10 @@ impl Installed {
     }
 }
 
-/// The build folder, found from the running test, which is `TARGET/PROFILE/deps/TEST`.
+/// Returns the build folder, found from the running test, which is `TARGET/PROFILE/deps/TEST`.
 ///
 /// # Errors
-/// When the running program is somewhere else.
+/// Returns an error when the running program is elsewhere.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     let test = std::env::current_exe().context("the running test has no path")?;
     let folder = test

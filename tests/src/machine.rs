@@ -1,4 +1,4 @@
-//! A server with systemd and a Cockpit of its own: a container that is booted, and whose changes are gone with it.
+//! A server with systemd and its own Cockpit: a container that is booted, and whose changes are discarded with it.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -14,20 +14,21 @@ use tokio::net::TcpStream;
 use crate::installed::target_folder;
 use crate::{HOSTS, Port, Process, eventually, output_of};
 
-/// How long a machine may take to boot on one that is busy.
+/// Time for a machine to boot while this one is busy.
 const BOOT: Duration = Duration::from_secs(60);
-/// How long an orderly shutdown may take.
+/// Time for an orderly shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
-/// How long a command on a machine may take.
+/// Time limit of a command on a machine.
 const COMMAND: Duration = Duration::from_secs(90);
 
-/// Where root finds programs.
+/// Root's search path for programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there under the name $3. systemd finds
-/// itself in the control groups that are the rest of the arguments: two machines in one group would end each other's
-/// services. The network is shared with the tests. This is the first process of a namespace, with whose end, by whatever
+/// Puts a writable layer over the root folder ($1), in the folder $2, and boots it there under the name $3. systemd is
+/// placed in the control groups that the remaining arguments name: two machines in one group would end each other's
+/// services. The network is shared with the tests. This is the first process of a namespace: when it ends, by any
+/// signal, the kernel ends all others. systemd-nspawn is not the first process, because it would then log elsewhere.
 /// signal, the kernel ends all the others; as systemd-nspawn logs elsewhere when it is the first, it is not.
 const ENTER: &str = r#"
 root=$1 folder=$2 name=$3; shift 3
@@ -38,7 +39,7 @@ systemd-nspawn --boot --quiet --register=no --keep-unit --console=pipe --link-jo
   || exit
 "#;
 
-/// What is installed on a machine.
+/// The release that is installed on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
     /// Debian 12 with its own Cockpit, 287.
@@ -48,7 +49,7 @@ pub enum Release {
 }
 
 impl Release {
-    /// The name of its root folder.
+    /// Returns the name of its root folder.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,17 +65,17 @@ pub struct Machine {
     release: Release,
     /// `None` between two boots.
     boot: Option<Boot>,
-    /// Where Cockpit listens, on loopback.
+    /// The loopback port of Cockpit.
     cockpit: Port,
     folder: TempDir,
     logs: PathBuf,
 }
 
 impl Machine {
-    /// Boots a new one and waits until its Cockpit answers.
+    /// Boots a new machine and waits until its Cockpit answers.
     ///
     /// # Errors
-    /// When this is not root, the root folders are not there, or it does not boot.
+    /// Returns an error when the caller is not root, the root folders are missing, or the machine does not boot.
     pub async fn boot(release: Release, logs: &Path) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
@@ -100,18 +101,18 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Where its Cockpit is: plain HTTP on loopback.
+    /// Returns the address of its Cockpit: plain HTTP on loopback.
     #[must_use]
     pub fn cockpit(&self) -> String {
         format!("http://127.0.0.1:{}", self.cockpit.number())
     }
 
-    /// Turns it off and boots it again, with what has been changed on it.
+    /// Shuts it down and boots it again, with all changes.
     ///
     /// # Errors
-    /// When it does not go down or does not come back.
+    /// Returns an error when it does not shut down or does not boot.
     pub async fn reboot(&mut self) -> Result<()> {
-        // The shell may be gone before it can say so.
+        // The shell may end before it can report its status.
         let _ = self.try_to_run("systemctl poweroff")?;
         if let Some(mut boot) = self.boot.take() {
             boot.process.finish(SHUTDOWN).await?;
@@ -120,16 +121,16 @@ impl Machine {
         self.wait_for_cockpit().await
     }
 
-    /// Its systemd, as this machine sees it.
+    /// Returns the process id of its systemd on this machine.
     fn init(&self) -> Result<u32> {
         let boot = self.boot.as_ref().context("the machine is not up")?;
         Ok(boot.init)
     }
 
-    /// Runs lines of a shell as root, and returns what they print.
+    /// Runs lines of a shell as root, and returns their output.
     ///
     /// # Errors
-    /// When a line fails, with what was printed.
+    /// Returns an error with the output when a line fails.
     pub fn run(&self, lines: &str) -> Result<String> {
         Ok(String::from_utf8(output_of(&mut inside(
             self.init()?,
@@ -137,28 +138,28 @@ impl Machine {
         ))?)?)
     }
 
-    /// The same, whether or not it fails.
+    /// Runs lines of a shell as root, and returns their output even if they fail.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// Returns an error when the shell cannot be started.
     pub fn try_to_run(&self, lines: &str) -> Result<Output> {
         inside(self.init()?, lines)
             .output()
             .context("timeout cannot be started")
     }
 
-    /// Its file at an absolute path.
+    /// Returns the path on this machine of its file at an absolute path.
     ///
     /// # Errors
-    /// When the machine is not up.
+    /// Returns an error when the machine is not running.
     pub fn path(&self, path: &str) -> Result<PathBuf> {
         Ok(PathBuf::from(format!("/proc/{}/root{path}", self.init()?)))
     }
 
-    /// Copies a file or a folder of this machine to the same place there.
+    /// Copies a file or a folder of this machine to the same path there.
     ///
     /// # Errors
-    /// When it cannot be copied.
+    /// Returns an error when it cannot be copied.
     pub fn bring(&self, path: &Path) -> Result<()> {
         self.bring_as(path, path)
     }
@@ -166,7 +167,7 @@ impl Machine {
     /// Copies a file or a folder of this machine to an absolute path there.
     ///
     /// # Errors
-    /// When it cannot be copied.
+    /// Returns an error when it cannot be copied.
     pub fn bring_as(&self, path: &Path, place: &Path) -> Result<()> {
         let place = self.path(&place.display().to_string())?;
         let above = place.parent().context("a file is in a folder")?;
@@ -178,10 +179,10 @@ impl Machine {
         output_of(&mut copy).map(drop)
     }
 
-    /// What the journal has from units whose names fit a pattern.
+    /// Returns the journal of units whose names match a pattern.
     ///
     /// # Errors
-    /// When the journal cannot be read.
+    /// Returns an error when the journal cannot be read.
     pub fn journal(&self, units: &str) -> Result<String> {
         self.run(&format!(
             "journalctl --no-pager --output=cat --unit='{units}'"
@@ -191,7 +192,7 @@ impl Machine {
     /// Waits until Cockpit answers. The first connection starts it.
     ///
     /// # Errors
-    /// When it does not.
+    /// Returns an error when it does not.
     pub async fn wait_for_cockpit(&self) -> Result<()> {
         eventually("the machine's Cockpit answers", BOOT, async || {
             let mut stream =
@@ -207,7 +208,7 @@ impl Machine {
     }
 }
 
-/// A machine that is up. Dropping it stops it.
+/// A booted machine. Dropping it stops it.
 #[derive(Debug)]
 struct Boot {
     process: Process,
@@ -215,13 +216,14 @@ struct Boot {
     _groups: ControlGroups,
 }
 
-/// Folders of control groups, one in each hierarchy that systemd may use. Dropping them removes them, which works when the
+/// Folders of control groups, one in each hierarchy that systemd may use. Dropping them removes them, which works once
+/// the machine has stopped.
 /// machine is down.
 #[derive(Debug)]
 struct ControlGroups(Vec<PathBuf>);
 
 impl ControlGroups {
-    /// Below those of this process.
+    /// Creates groups below those of this process.
     fn named(name: &str) -> Result<Self> {
         let own = std::fs::read_to_string("/proc/self/cgroup")?;
         let hierarchies = [
@@ -253,7 +255,7 @@ impl Drop for ControlGroups {
     }
 }
 
-/// With the groups below it. One that is not empty stays.
+/// Removes a group with the groups below it. A group with processes stays.
 fn remove_group(group: &Path) {
     for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -263,7 +265,7 @@ fn remove_group(group: &Path) {
     let _ = std::fs::remove_dir(group);
 }
 
-/// What differs from the root folder before the machine is booted: where Cockpit listens, and names.
+/// Writes the differences from the root folder before the machine is booted: Cockpit's port, and names.
 fn prepare(changes: &Path, port: u16) -> Result<()> {
     let socket = changes.join("etc/systemd/system/cockpit.socket.d/port.conf");
     std::fs::create_dir_all(socket.parent().context("a file is in a folder")?)?;
@@ -312,7 +314,7 @@ async fn start(release: Release, folder: &Path, logs: &Path) -> Result<Boot> {
     })
 }
 
-/// The machine's systemd, below a process of this machine.
+/// Returns the process id of the machine's systemd, below a process of this machine.
 fn init_below(process: u32) -> Option<u32> {
     let children = format!("/proc/{process}/task/{process}/children");
     let children = std::fs::read_to_string(children).ok()?;
@@ -326,7 +328,8 @@ fn init_below(process: u32) -> Option<u32> {
     })
 }
 
-/// Whether a process is the first in the namespace that systemd-nspawn made in its own, so that the tests' is the third.
+/// Returns whether a process is the first in the namespace that systemd-nspawn made in its own, so that the tests' is
+/// the third.
 fn is_init(process: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
@@ -334,7 +337,7 @@ fn is_init(process: u32) -> bool {
     matches!(ids[..], [_, _, "1"])
 }
 
-/// What systemd and its journal say of units that have failed.
+/// Returns what systemd and its journal report about failed units.
 fn failed_units(init: u32) -> String {
     let lines = "systemctl --failed --no-pager --no-legend --plain; journalctl --no-pager --priority=warning --boot | tail -n 40";
     let output = inside(init, lines).output();
@@ -344,7 +347,7 @@ fn failed_units(init: u32) -> String {
     )
 }
 
-/// Lines of a shell in the machine of this process, with what root's environment has there.
+/// Returns a command that runs lines of a shell on the machine of this process, with root's environment there.
 fn inside(init: u32, lines: &str) -> Command {
     let mut command = Command::new("timeout");
     command

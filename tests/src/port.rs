@@ -1,14 +1,14 @@
-//! Ports that the system gives, kept until a program listens on them.
+//! Ports that the system assigns, reserved until a program listens on them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Socket, Type};
 
-/// A loopback TCP port that nobody else gets while this value lives.
+/// A loopback TCP port that no other program gets while this value exists.
 ///
-/// The reservation is a bound socket that does not listen: a connection to it is refused until the program that it is
-/// meant for listens. That program may bind it because of `SO_REUSEADDR` or, under the same user, `SO_REUSEPORT`.
+/// The reservation is a bound socket that does not listen: connections are refused until the program that the port is
+/// for listens. That program may bind it because of `SO_REUSEADDR` or, under the same user, `SO_REUSEPORT`.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -16,10 +16,10 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes a free port.
+    /// Reserves a free port.
     ///
     /// # Errors
-    /// When the system has none.
+    /// Returns an error when the system has none.
     pub fn reserve() -> Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
@@ -37,7 +37,7 @@ impl Port {
         })
     }
 
-    /// The port number.
+    /// Returns the port number.
     #[must_use]
     pub fn number(&self) -> u16 {
         self.number

@@ -1,4 +1,4 @@
-//! Files with secrets in them.
+//! Files with secrets.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// Writes a file that only its owner can read, as a secret should be kept.
+/// Writes a file that only its owner can read.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error when it cannot be written.
 pub fn write_private(path: &Path, text: &str) -> Result<()> {
     let mut options = File::options();
     let mut file = options

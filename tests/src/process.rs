@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// How long a program may take to end after SIGTERM before it is killed.
+/// Time for a program to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A running program in a process group of its own. Dropping it stops the group; when the test itself is killed, the
@@ -22,19 +22,19 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program with no input; what it prints goes to `LOGS/NAME.log`.
+    /// Starts a program without input; its output goes to `LOGS/NAME.log`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// Returns an error when it cannot be started.
     pub fn start(name: &str, command: &Command, logs: &Path) -> Result<Self> {
         let file = open_log(&log_file(name, logs))?;
         Self::start_with_errors_to(name, command, logs, file.into())
     }
 
-    /// As [`Process::start`], but what it prints to its standard error goes elsewhere.
+    /// Starts a program like [`Process::start`], with another standard error.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// Returns an error when it cannot be started.
     pub fn start_with_errors_to(
         name: &str,
         command: &Command,
@@ -62,7 +62,7 @@ impl Process {
     /// Checks that the program still runs.
     ///
     /// # Errors
-    /// When it has ended, with its last words.
+    /// Returns an error with its last output when it has ended.
     pub fn ensure_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -77,7 +77,7 @@ impl Process {
     /// Waits for the program to end by itself.
     ///
     /// # Errors
-    /// When it still runs after `limit`.
+    /// Returns an error when it still runs after `limit`.
     pub async fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
         let end = Instant::now() + limit;
         loop {
@@ -95,14 +95,14 @@ impl Process {
         }
     }
 
-    /// Everything printed up to now.
+    /// Returns all output up to now.
     #[must_use]
     pub fn log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -115,7 +115,7 @@ impl Process {
     /// Sends SIGHUP to the program alone.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Returns an error when it has ended.
     pub fn hang_up(&self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::HUP).context("SIGHUP")
     }
@@ -127,7 +127,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        // Without the group there is nothing left to stop.
+        // If the group does not exist, there is no process to stop.
         let _ = kill_process_group(Pid::from_child(&self.child), signal);
     }
 }
@@ -152,7 +152,7 @@ impl Drop for Process {
     }
 }
 
-/// The same command under `setpriv --pdeathsig`, which asks the kernel to kill it when the test's thread ends.
+/// Returns the same command under `setpriv --pdeathsig`: the kernel kills the program when the test's thread ends.
 pub(crate) fn bound_to_this_process(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
     bound
@@ -171,10 +171,10 @@ pub(crate) fn bound_to_this_process(command: &Command) -> Command {
     bound
 }
 
-/// Runs a command that ends by itself and returns what it printed to its standard output.
+/// Runs a command that ends by itself and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be started or fails, with what it printed to its standard error.
+/// Returns an error with its standard error when it cannot be started or fails.
 pub fn output_of(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
         .stdin(Stdio::null())

@@ -14,7 +14,8 @@ use crate::{Dialer, Installed, Port, Process, Response, eventually};
 /// The provider's program.
 const PROGRAM: &str = include_str!("../peers/provider.mjs");
 
-/// A registration of the proxy, named for how it proves itself or for what signs its ID tokens (RS256 otherwise).
+/// A registration of the proxy, named for its client authentication or for the signature of its ID tokens (RS256
+/// otherwise).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
     /// `client_secret_basic`.
@@ -32,7 +33,7 @@ pub enum Client {
 }
 
 impl Client {
-    /// The client identifier.
+    /// Returns the client identifier.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {
@@ -46,37 +47,39 @@ impl Client {
     }
 }
 
-/// How clients learn that the provider has ended somebody's sessions.
+/// How clients are informed that the provider has ended a user's sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// By a logout token that names the session.
     BySession,
-    /// By a logout token that names the person.
+    /// By a logout token that names the user.
     ByPerson,
     /// Not at all.
     Nothing,
 }
 
-/// The proxy's public hosts, as the provider needs them.
-pub(crate) struct Origins {
-    /// Their addresses; the first gets the back-channel logouts.
+/// The proxy's registration with the provider.
+pub(crate) struct Registered {
+    /// Connects to the provider.
+    pub(crate) dialer: Dialer,
+    /// The secret of the proxy's clients.
+    pub(crate) client_secret: String,
+    /// The addresses of the proxy's public hosts; the first gets the back-channel logouts.
     pub(crate) addresses: Vec<String>,
     /// File with the authority of their certificates.
     pub(crate) authority: PathBuf,
 }
 
-/// panva's oidc-provider, as a program that may be started and stopped; its port stays the same.
+/// panva's oidc-provider, as a program that can be started and stopped; its port stays the same.
 pub struct Provider {
-    /// Under which name the proxy is registered; for the operator's file.
+    /// The proxy's registration, for the operator's file.
     pub client: Client,
-    /// What `SETTINGS` says at the next start, see `tests/peers/provider.mjs`.
+    /// The value of `SETTINGS` for the next start, see `tests/peers/provider.mjs`.
     pub settings: Value,
     port: Port,
     folder: PathBuf,
     logs: PathBuf,
-    dialer: Dialer,
-    client_secret: String,
-    origins: Origins,
+    proxy: Registered,
     process: Option<Process>,
 }
 
@@ -84,14 +87,12 @@ impl Provider {
     /// Chooses the provider's port and registers the proxy's public origins with it; does not start it.
     ///
     /// # Errors
-    /// When its folder cannot be prepared.
+    /// Returns an error when its folder cannot be prepared.
     pub(crate) fn prepare(
         folder: &Path,
         logs: &Path,
         installed: &Installed,
-        dialer: Dialer,
-        client_secret: &str,
-        origins: Origins,
+        proxy: Registered,
     ) -> Result<Self> {
         let folder = folder.join("provider");
         std::fs::create_dir(&folder)?;
@@ -104,23 +105,21 @@ impl Provider {
             port: Port::reserve()?,
             folder,
             logs: logs.to_owned(),
-            dialer,
-            client_secret: client_secret.to_owned(),
-            origins,
+            proxy,
             process: None,
         })
     }
 
-    /// The issuer identifier.
+    /// Returns the issuer identifier.
     #[must_use]
     pub fn issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.port.number())
     }
 
-    /// Starts the provider, with new keys and without memory of an earlier run, and waits until it answers.
+    /// Starts the provider, with new keys and an empty memory, and waits until it answers.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error when it does not start.
     pub async fn start(&mut self, installed: &Installed) -> Result<()> {
         let mut command = Command::new(&installed.node);
         command
@@ -128,9 +127,9 @@ impl Provider {
             .current_dir(&self.folder)
             .env("NODE_ENV", "test")
             .env("PORT", self.port.number().to_string())
-            .env("CLIENT_SECRET", &self.client_secret)
-            .env("ORIGINS", json!(self.origins.addresses).to_string())
-            .env("AUTHORITY", &self.origins.authority)
+            .env("CLIENT_SECRET", &self.proxy.client_secret)
+            .env("ORIGINS", json!(self.proxy.addresses).to_string())
+            .env("AUTHORITY", &self.proxy.authority)
             .env("SETTINGS", self.settings.to_string());
         let mut process = Process::start("provider", &command, &self.logs)?;
         eventually(
@@ -151,10 +150,10 @@ impl Provider {
         self.process = None;
     }
 
-    /// How many requests with this method and path the provider has got since its start.
+    /// Returns the number of requests with this method and path since the provider's start.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn count(&self, method: &str, path: &str) -> Result<usize> {
         let requests = self.list("requests").await?;
         Ok(requests
@@ -163,10 +162,10 @@ impl Provider {
             .count())
     }
 
-    /// How often the provider has given tokens since its start, by `grant_type`.
+    /// Returns how often the provider has issued tokens for a `grant_type` since its start.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn count_grants(&self, grant_type: &str) -> Result<usize> {
         let events = self.list("events").await?;
         Ok(events
@@ -175,10 +174,10 @@ impl Provider {
             .count())
     }
 
-    /// What came of the requests, see `tests/peers/provider.mjs`.
+    /// Returns the provider's events, see `tests/peers/provider.mjs`.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn events(&self) -> Result<Vec<Value>> {
         self.list("events").await
     }
@@ -186,23 +185,24 @@ impl Provider {
     /// Replaces the provider's faults; see `tests/peers/provider.mjs`.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn fail(&self, faults: &Value) -> Result<()> {
         self.order("faults", faults).await.map(drop)
     }
 
-    /// Changes settings of the running provider, such as `{"id_token": 5}` for ID tokens that hold for five seconds.
+    /// Changes settings of the running provider, such as `{"id_token": 5}` for ID tokens that are valid for five
+    /// seconds.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn set(&self, settings: &Value) -> Result<()> {
         self.order("settings", settings).await.map(drop)
     }
 
-    /// Changes what the provider says about somebody, or adds them; `null` takes them away.
+    /// Changes the claims of a user, or adds a user; `null` removes the user.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn set_user(&self, account: &str, claims: &Value) -> Result<()> {
         self.order("users", &json!({ account: claims }))
             .await
@@ -212,15 +212,15 @@ impl Provider {
     /// Publishes the public keys (a JWK Set) of [`Client::PrivateKeyJwt`].
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn publish_client_keys(&self, keys: &Value) -> Result<()> {
         self.order("client_keys", keys).await.map(drop)
     }
 
-    /// Ends all sessions of somebody at the provider, with the tokens that came of them, and returns how many there were.
+    /// Ends all sessions of a user at the provider, with their tokens, and returns how many there were.
     ///
     /// # Errors
-    /// When the provider does not answer.
+    /// Returns an error when the provider does not answer.
     pub async fn end_sessions(&self, account: &str, told: Told) -> Result<u64> {
         let by = match told {
             Told::BySession => json!("sid"),
@@ -254,6 +254,6 @@ impl Provider {
             .method(method)
             .uri(url.path())
             .body(body)?;
-        self.dialer.exchange(&url, request).await?.expect(200)
+        self.proxy.dialer.exchange(&url, request).await?.expect(200)
     }
 }

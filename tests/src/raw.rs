@@ -1,4 +1,4 @@
-//! Reading one HTTP/1.1 answer from a connection on which anything may have been sent.
+//! Reading one HTTP/1.1 response from a connection that may contain any bytes.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::{Response, Stream};
 
-/// Reads a head and, as far as its length is announced or the connection ends, its body.
+/// Reads a head, and the body up to its announced length or the end of the connection.
 pub(crate) async fn read_response(stream: &mut Box<dyn Stream>) -> Result<Option<Response>> {
     let mut buffer = Vec::new();
     let (mut response, start) = loop {
@@ -30,7 +30,7 @@ pub(crate) async fn read_response(stream: &mut Box<dyn Stream>) -> Result<Option
     Ok(Some(response))
 }
 
-/// Reads what is there. False at the end, which may be a reset: what came before it counts.
+/// Reads available bytes. Returns false at the end, which may be a reset: earlier bytes still count.
 async fn receive(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>) -> bool {
     matches!(stream.read_buf(buffer).await, Ok(count) if count > 0)
 }

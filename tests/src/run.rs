@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{Body, Scene};
+use crate::{ProxyKind, Scene};
 
-/// No scenario takes longer; it is ended then, so that its logs are kept. The test runner's own limit is above this.
+/// Time limit of a scenario, which is then stopped so that its logs are kept. The test runner's own limit is above
+/// this.
 const LIMIT: Duration = Duration::from_secs(150);
 
-/// Runs a scenario with a provider that is up. Logs stay in `target/test-logs` if it fails.
+/// Runs a scenario with a running provider. Logs stay in `target/test-logs` if it fails.
 ///
 /// # Errors
-/// The scenario's, after printing the ends of the logs.
+/// Returns the scenario's error, after printing the ends of the logs.
 pub fn run(
     name: &str,
-    body: Body,
+    kind: ProxyKind,
     scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
-    let mut scene = Scene::new(name, body)?;
+    let mut scene = Scene::new(name, kind)?;
     let result = in_runtime(async {
         scene.provider.start(&scene.installed).await?;
         scenario(&mut scene).await
@@ -29,15 +30,15 @@ pub fn run(
     result
 }
 
-/// Runs something that needs no scene of its own.
+/// Runs a scenario without a proxy.
 ///
 /// # Errors
-/// The scenario's.
-pub fn run_bodiless(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+/// Returns the scenario's error.
+pub fn run_without_proxy(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     in_runtime(scenario())
 }
 
-/// One thread for everything: programs are bound to the life of the thread that starts them, see [`crate::Process`].
+/// Runs everything on one thread: programs end with the thread that starts them, see [`crate::Process`].
 fn in_runtime(scenario: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! What one scenario has to itself.
+//! The environment of one scenario.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,26 +7,26 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::body::Start;
 use crate::installed::target_folder;
-use crate::provider::Origins;
+use crate::provider::Registered;
+use crate::proxy::Start;
 use crate::{
-    Body, Certificate, Dialer, Installed, Port, Provider, Proxy, Route, Secrets, Settings, Visitor,
-    output_of,
+    Certificate, Dialer, Installed, Port, Provider, Proxy, ProxyKind, Route, Secrets, Settings,
+    UserAgent, output_of,
 };
 
 /// Public host of most scenarios.
 pub const APP: &str = "app.localhost";
-/// A second public host, for what one host must not have from another.
+/// A second public host, to test that hosts are separate.
 pub const OTHER: &str = "other.localhost";
 /// Public host of Cockpit.
 pub const COCKPIT: &str = "cockpit.localhost";
 /// A public host for routes with a wildcard in `from`.
 pub const WILD: &str = "one.wild.localhost";
-/// Every host for which there is a certificate and a redirect URI at the provider.
+/// All hosts with a certificate and a redirect URI at the provider.
 pub const HOSTS: [&str; 4] = [APP, OTHER, COCKPIT, WILD];
 
-/// What an operator gets from a provider, beside the secret.
+/// An operator's registration with a provider, without the secret.
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// `idp_provider`.
@@ -38,7 +38,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// At a provider of no particular kind.
+    /// Returns a registration with a provider of no particular kind.
     #[must_use]
     pub const fn openid(issuer: String, client_id: String) -> Self {
         Self {
@@ -51,23 +51,23 @@ impl Registration {
 
 /// Folder, logs, certificate, secrets, public port and provider of one scenario.
 pub struct Scene {
-    /// The body that the scenario is about.
-    pub body: Body,
+    /// The proxy that the scenario runs against.
+    pub kind: ProxyKind,
     /// The programs.
     pub installed: Installed,
-    /// The OpenID provider; running, unless the scenario stops it.
+    /// The OpenID provider. It runs unless the scenario stops it.
     pub provider: Provider,
-    /// Another provider, for the operator's file to name instead.
+    /// Another provider for the operator's file, instead of the first.
     pub registration: Option<Registration>,
     /// Secrets of the proxy.
     pub secrets: Secrets,
     /// Further keys of the operator's file, in YAML.
     pub keys: String,
-    /// Environment variables of the proxy beside those of the secrets.
+    /// Environment variables of the proxy in addition to those of the secrets.
     pub variables: Vec<(String, String)>,
     /// Limit on open files of the bundled host, if it differs from the system's.
     pub open_files: Option<u64>,
-    /// How visitors connect.
+    /// Connects user agents to the proxy.
     pub dialer: Dialer,
     public: Port,
     certificate: Certificate,
@@ -77,19 +77,19 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Prepares everything; only the provider's start is left.
+    /// Prepares a scene. Only the provider is not started yet.
     ///
     /// # Errors
-    /// When a peer or a built program is missing.
-    pub fn new(name: &str, body: Body) -> Result<Self> {
+    /// Returns an error when a peer or a built program is missing.
+    pub fn new(name: &str, kind: ProxyKind) -> Result<Self> {
         let installed = Installed::locate()?;
         let folder = tempfile::Builder::new().prefix("jetway-test-").tempdir()?;
-        let logs = log_folder(&format!("{name}-{}", body.name()))?;
+        let logs = log_folder(&format!("{name}-{}", kind.name()))?;
         let certificate = Certificate::create(folder.path(), &HOSTS)?;
         let dialer = Dialer::new(certificate.authority.clone());
         let secrets = Secrets::draw()?;
         let public = Port::reserve()?;
-        let clients = HOSTS
+        let addresses = HOSTS
             .iter()
             .map(|host| format!("https://{host}:{}", public.number()))
             .collect();
@@ -97,15 +97,15 @@ impl Scene {
             folder.path(),
             &logs,
             &installed,
-            dialer.clone(),
-            &secrets.client,
-            Origins {
-                addresses: clients,
+            Registered {
+                dialer: dialer.clone(),
+                client_secret: secrets.client.clone(),
+                addresses,
                 authority: certificate.authority_file.clone(),
             },
         )?;
         Ok(Self {
-            body,
+            kind,
             installed,
             provider,
             registration: None,
@@ -122,58 +122,65 @@ impl Scene {
         })
     }
 
-    /// Starts the scene's body with these routes on the public port.
+    /// Starts the scene's proxy with these routes on the public port.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error when it does not start.
     pub async fn serve(&self, routes: &[Route]) -> Result<Proxy> {
-        self.serve_at(self.body, self.public.number(), routes).await
+        self.serve_at(self.kind, self.public.number(), routes).await
     }
 
-    /// Starts a body with these routes on some port; the public addresses keep the public port.
+    /// Starts a proxy with these routes on a given port; the public addresses keep the public port.
     ///
     /// # Errors
-    /// When it does not start.
-    pub async fn serve_at(&self, body: Body, listen: u16, routes: &[Route]) -> Result<Proxy> {
-        self.start(body, listen, routes, false).await
+    /// Returns an error when it does not start.
+    pub async fn serve_at(&self, kind: ProxyKind, listen: u16, routes: &[Route]) -> Result<Proxy> {
+        self.start(kind, listen, routes, false).await
     }
 
-    /// Starts the scene's body with these routes on the public port, such that [`Scene::reload`] can change them.
+    /// Starts the scene's proxy with these routes on the public port, so that [`Scene::reload`] can change them.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error when it does not start.
     pub async fn serve_reloadable(&self, routes: &[Route]) -> Result<Proxy> {
-        self.start(self.body, self.public.number(), routes, true)
+        self.start(self.kind, self.public.number(), routes, true)
             .await
     }
 
-    /// Gives a proxy of [`Scene::serve_reloadable`] other routes. They have to lead to upstreams that it knows.
+    /// Changes the routes of a proxy of [`Scene::serve_reloadable`]. They must lead to upstreams that it knows.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// Returns an error when they cannot be written.
     pub fn reload(&self, proxy: &Proxy, routes: &[Route]) -> Result<()> {
-        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        let folder = self.folder_of(proxy.kind, proxy.listen)?;
         let file = self.write_file(&folder, proxy.listen, routes)?;
         let variables = self.environment();
-        proxy.reload(&self.start_of(&folder, &file, &variables, proxy.listen, true))
+        let start = Start {
+            reloadable: true,
+            ..self.start_of(&folder, &file, &variables, proxy.listen)
+        };
+        proxy.reload(&start)
     }
 
     async fn start(
         &self,
-        body: Body,
+        kind: ProxyKind,
         listen: u16,
         routes: &[Route],
         reloadable: bool,
     ) -> Result<Proxy> {
-        let folder = self.folder_of(body, listen)?;
+        let folder = self.folder_of(kind, listen)?;
         let file = self.write_file(&folder, listen, routes)?;
         let variables = self.environment();
-        let start = self.start_of(&folder, &file, &variables, listen, reloadable);
-        body.start(&start).await
+        let start = Start {
+            reloadable,
+            ..self.start_of(&folder, &file, &variables, listen)
+        };
+        kind.start(&start).await
     }
 
-    fn folder_of(&self, body: Body, listen: u16) -> Result<PathBuf> {
-        let folder = self.folder.path().join(format!("{}-{listen}", body.name()));
+    fn folder_of(&self, kind: ProxyKind, listen: u16) -> Result<PathBuf> {
+        let folder = self.folder.path().join(format!("{}-{listen}", kind.name()));
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }
@@ -184,7 +191,6 @@ impl Scene {
         file: &'a Path,
         variables: &'a [(String, String)],
         listen: u16,
-        reloadable: bool,
     ) -> Start<'a> {
         Start {
             installed: &self.installed,
@@ -195,23 +201,23 @@ impl Scene {
             open_files: self.open_files,
             dialer: &self.dialer,
             listen,
-            reloadable,
+            reloadable: false,
         }
     }
 
-    /// Writes a running proxy's file anew, with these routes. What it does with that is its own business.
+    /// Writes the file of a running proxy with these routes, without informing the proxy.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error when it cannot be written.
     pub fn rewrite(&self, proxy: &Proxy, routes: &[Route]) -> Result<PathBuf> {
-        let folder = self.folder_of(proxy.body, proxy.listen)?;
+        let folder = self.folder_of(proxy.kind, proxy.listen)?;
         self.write_file(&folder, proxy.listen, routes)
     }
 
-    /// What `jetway COMMAND -c FILE` prints for these routes; the command may be several words.
+    /// Returns the output of `jetway COMMAND -c FILE` for these routes; the command may be several words.
     ///
     /// # Errors
-    /// When the command fails.
+    /// Returns an error when the command fails.
     pub fn jetway(&self, command: &str, routes: &[Route]) -> Result<String> {
         let (file, variables) = self.file(routes)?;
         let mut program = Command::new(self.installed.jetway()?);
@@ -223,16 +229,16 @@ impl Scene {
         Ok(String::from_utf8(output_of(&mut program)?)?)
     }
 
-    /// The operator's file with these routes, and the environment variables that belong to it.
+    /// Writes the operator's file with these routes, and returns its path and its environment variables.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error when it cannot be written.
     pub fn file(&self, routes: &[Route]) -> Result<(PathBuf, Vec<(String, String)>)> {
         let file = self.write_file(self.folder.path(), self.public.number(), routes)?;
         Ok((file, self.environment()))
     }
 
-    /// The environment variables of the proxy.
+    /// Returns the environment variables of the proxy.
     fn environment(&self) -> Vec<(String, String)> {
         let secrets = self.secrets.variables().into_iter();
         secrets
@@ -241,51 +247,51 @@ impl Scene {
             .collect()
     }
 
-    /// An address on a public host.
+    /// Returns an address on a public host.
     ///
     /// # Errors
-    /// When the path cannot stand in a URL.
+    /// Returns an error when the path is not valid in a URL.
     pub fn url(&self, host: &str, path: &str) -> Result<Url> {
         Url::parse(&format!("https://{host}:{}{path}", self.public.number())).context("not a URL")
     }
 
-    /// The public port.
+    /// Returns the public port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.public.number()
     }
 
-    /// A public host with the public port, as browsers write it into `Host`.
+    /// Returns a public host with the public port, as browsers write it into `Host`.
     #[must_use]
     pub fn authority(&self, host: &str) -> String {
         format!("{host}:{}", self.port())
     }
 
-    /// Somebody who has never been here.
+    /// Returns a new user agent.
     #[must_use]
-    pub fn visitor(&self) -> Visitor {
-        Visitor::new(self.dialer.clone())
+    pub fn user_agent(&self) -> UserAgent {
+        UserAgent::new(self.dialer.clone())
     }
 
-    /// The authority that has signed the proxy's certificate, in PEM.
+    /// Returns the authority that has signed the proxy's certificate, in PEM.
     #[must_use]
     pub fn authority_file(&self) -> &Path {
         &self.certificate.authority_file
     }
 
-    /// The scenario's own folder.
+    /// Returns the scenario's own folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where logs go.
+    /// Returns the folder of the logs.
     #[must_use]
     pub fn logs(&self) -> &Path {
         &self.logs
     }
 
-    /// Leaves the logs in the build folder when the scene ends, and returns where and what they are.
+    /// Keeps the logs in the build folder when the scene ends, and returns their path and ends.
     pub(crate) fn keep_logs(&mut self) -> String {
         self.keep_logs = true;
         let mut text = format!("logs are kept in `{}`\n", self.logs.display());
@@ -334,7 +340,7 @@ impl Drop for Scene {
     }
 }
 
-/// An empty folder for one scenario's logs.
+/// Returns an empty folder for one scenario's logs.
 fn log_folder(name: &str) -> Result<PathBuf> {
     let folder = target_folder()?.join("test-logs").join(name);
     if folder.exists() {

@@ -1,4 +1,4 @@
-//! What an upstream got.
+//! Requests that an upstream has received.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use rustls::pki_types::CertificateDer;
 
-/// A request as the upstream got it.
+/// A request as the upstream received it.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Method.
@@ -16,19 +16,19 @@ pub struct Seen {
     pub target: String,
     /// Headers.
     pub headers: HeaderMap,
-    /// What came with the connection, when it is a TLS connection.
+    /// Facts about the TLS connection, if it is one.
     pub tls: Option<SeenTls>,
     pub(crate) body: Arc<OnceLock<Bytes>>,
 }
 
 impl Seen {
-    /// The body, once it has arrived whole.
+    /// Returns the body, once it has arrived completely.
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         self.body.get()
     }
 
-    /// All values of a header.
+    /// Returns all values of a header.
     #[must_use]
     pub fn values(&self, name: &str) -> Vec<&[u8]> {
         self.headers
@@ -38,10 +38,10 @@ impl Seen {
             .collect()
     }
 
-    /// The only value of a header, as text.
+    /// Returns the only value of a header, as a string.
     ///
     /// # Errors
-    /// When there is none, more than one, or one that is not text.
+    /// Returns an error when there is none, more than one, or one that is not UTF-8.
     pub fn value(&self, name: &str) -> Result<&str> {
         match self.values(name).as_slice() {
             [value] => Ok(std::str::from_utf8(value)?),
@@ -50,10 +50,10 @@ impl Seen {
     }
 }
 
-/// What an upstream learns from a TLS handshake.
+/// The upstream's view of a TLS handshake.
 #[derive(Clone, Debug)]
 pub struct SeenTls {
-    /// The name that the proxy asked for (SNI).
+    /// The name that the proxy requested (SNI).
     pub server_name: Option<String>,
     /// The certificate that the proxy showed.
     pub client: Option<CertificateDer<'static>>,

@@ -1,4 +1,4 @@
-//! A deployment's signing key, and assertions for Cockpit's login as its proxy makes them.
+//! A deployment's signing key, and assertions for Cockpit's login as its proxy creates them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,42 +16,42 @@ use crate::COCKPIT;
 pub struct SessionKey(SigningKey);
 
 impl SessionKey {
-    /// Draws one.
+    /// Generates a key.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// Returns an error when the system has no random bytes to give.
     pub fn draw() -> Result<Self> {
         Ok(Self(SigningKey::from_slice(&random::<32>()?)?))
     }
 
-    /// The public half in PEM.
+    /// Returns the public key in PEM.
     ///
     /// # Errors
-    /// Never; every key can be written.
+    /// Every key can be written.
     pub fn public_pem(&self) -> Result<String> {
         Ok(self.0.verifying_key().to_public_key_pem(LineEnding::LF)?)
     }
 
-    /// The private half in PEM, for `signing_key`.
+    /// Returns the private key in PEM, for `signing_key`.
     ///
     /// # Errors
-    /// Never; every key can be written.
+    /// Every key can be written.
     pub fn private_pem(&self) -> Result<String> {
         Ok(self.0.to_pkcs8_pem(LineEnding::LF)?.to_string())
     }
 
-    /// An assertion that lets a Unix account in at the host [`COCKPIT`].
+    /// Returns an assertion for a Unix account at the host [`COCKPIT`].
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// Returns an error when the system has no random bytes to give.
     pub fn assertion(&self, user: &str) -> Result<String> {
         self.assertion_with(user, |_, _| ())
     }
 
-    /// The same after a change of its header and claims.
+    /// Returns such an assertion after a change of its header and claims.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// Returns an error when the system has no random bytes to give.
     pub fn assertion_with(
         &self,
         user: &str,
@@ -75,7 +75,7 @@ impl SessionKey {
     }
 }
 
-/// Now, in Unix seconds.
+/// Returns the time in Unix seconds.
 fn unix_time() -> Result<u64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }

@@ -13,10 +13,10 @@ use crate::{ALICE, BOB, Registration, write_private};
 #[derive(Clone, Debug)]
 pub struct Route {
     host: String,
-    /// The port in `from`; the scene's public one unless chosen.
+    /// The port in `from`; the scene's public one by default.
     port: FromPort,
     keys: Vec<String>,
-    /// The `policy` key, whole.
+    /// The complete `policy` key.
     policy: Option<String>,
 }
 
@@ -29,13 +29,14 @@ enum FromPort {
 }
 
 impl Route {
-    /// A route from a host to an upstream that permits alice and bob.
+    /// Returns a route from a host to an upstream that permits alice and bob.
     #[must_use]
     pub fn new(host: &str, to: &str) -> Self {
         Self::without_upstream(host).key(&format!("to: {to}"))
     }
 
-    /// A route that permits alice and bob and leads nowhere yet: one of `to`, `redirect` and `response` has to follow.
+    /// Returns a route that permits alice and bob and leads nowhere yet: one of `to`, `redirect` and `response` has to
+    /// follow.
     #[must_use]
     pub fn without_upstream(host: &str) -> Self {
         Self {
@@ -47,19 +48,19 @@ impl Route {
         .emails(&[ALICE, BOB])
     }
 
-    /// Only paths that begin with this.
+    /// Matches only paths that begin with this.
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
         self.key(&format!("prefix: {prefix}"))
     }
 
-    /// Lets websockets pass.
+    /// Allows websockets.
     #[must_use]
     pub fn websockets(self) -> Self {
         self.key("allow_websockets: true")
     }
 
-    /// Shows the upstream the public host.
+    /// Preserves the public host.
     #[must_use]
     pub fn preserve_host(self) -> Self {
         self.key("preserve_host_header: true")
@@ -71,13 +72,13 @@ impl Route {
         self.emails(&[email])
     }
 
-    /// Permits everybody, signed in or not.
+    /// Permits all requests, signed in or not.
     #[must_use]
     pub fn public(self) -> Self {
         self.policy("- allow: {or: [accept: true]}")
     }
 
-    /// Has this policy, in YAML.
+    /// Sets this policy, in YAML.
     #[must_use]
     pub fn policy(self, policy: &str) -> Self {
         Self {
@@ -86,7 +87,7 @@ impl Route {
         }
     }
 
-    /// Has no `policy` key.
+    /// Removes the `policy` key.
     #[must_use]
     pub fn no_policy(self) -> Self {
         Self {
@@ -95,7 +96,7 @@ impl Route {
         }
     }
 
-    /// Names this port in `from` instead of the scene's public port.
+    /// Puts this port into `from` instead of the scene's public port.
     #[must_use]
     pub fn at_port(self, port: u16) -> Self {
         Self {
@@ -104,7 +105,7 @@ impl Route {
         }
     }
 
-    /// Names no port in `from`.
+    /// Removes the port from `from`.
     #[must_use]
     pub fn at_any_port(self) -> Self {
         Self {
@@ -113,7 +114,7 @@ impl Route {
         }
     }
 
-    /// Has these further keys: one or more lines of YAML.
+    /// Adds these keys: one or more lines of YAML.
     #[must_use]
     pub fn key(mut self, yaml: &str) -> Self {
         self.keys.push(yaml.to_owned());
@@ -146,7 +147,7 @@ impl Route {
     }
 }
 
-/// Writes lines further to the right.
+/// Indents lines.
 fn indent(lines: &str, columns: usize, yaml: &mut String) -> Result<()> {
     for line in lines.lines() {
         writeln!(yaml, "{:columns$}{line}", "")?;
@@ -154,7 +155,7 @@ fn indent(lines: &str, columns: usize, yaml: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Everything that the file says, except the secrets.
+/// The contents of the file, except the secrets.
 #[derive(Debug)]
 pub struct Settings<'a> {
     /// Port on which the proxy listens.
@@ -163,7 +164,7 @@ pub struct Settings<'a> {
     pub public: u16,
     /// Files of the proxy's certificate.
     pub certificate: &'a crate::Certificate,
-    /// What the provider has given.
+    /// The registration with the provider.
     pub registration: &'a Registration,
     /// Further keys beside `routes`, in YAML.
     pub keys: &'a str,
@@ -172,10 +173,10 @@ pub struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    /// The file's text.
+    /// Returns the contents of the file.
     ///
     /// # Errors
-    /// Never; text can always be written to memory.
+    /// A string can always be written to memory.
     pub fn yaml(&self) -> Result<String> {
         let mut yaml = format!(
             "address: 127.0.0.1:{}\n\
@@ -204,12 +205,12 @@ impl Settings<'_> {
 /// Where the proxy finds its secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Placement {
-    /// In environment variables, which both bodies understand.
+    /// In environment variables, which both proxies read.
     #[default]
     Environment,
     /// In the operator's file.
     Inline,
-    /// In files that the operator's file names.
+    /// In files whose paths the operator's file has.
     Files,
 }
 
@@ -220,15 +221,15 @@ pub struct Secrets {
     pub cookie: String,
     /// `IDP_CLIENT_SECRET`.
     pub client: String,
-    /// Where the proxy finds them.
+    /// Where the proxy reads them.
     pub placement: Placement,
 }
 
 impl Secrets {
-    /// Draws new ones.
+    /// Generates new secrets.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// Returns an error when the system has no random bytes to give.
     pub fn draw() -> Result<Self> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
@@ -241,7 +242,7 @@ impl Secrets {
         })
     }
 
-    /// Names and values of the environment variables.
+    /// Returns names and values of the environment variables.
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, &str)> {
         match self.placement {
@@ -253,11 +254,11 @@ impl Secrets {
         }
     }
 
-    /// The lines of the operator's file; files that they name are written to `folder`, with a
-    /// line end as editors leave it.
+    /// Returns the lines of the operator's file. The files that they name are written to `folder`, with a line end as
+    /// editors leave it.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Returns an error when a file cannot be written.
     pub fn yaml(&self, folder: &Path) -> Result<String> {
         let mut yaml = String::new();
         for (key, secret) in [

@@ -1,27 +1,28 @@
-//! Signing on to Cockpit by the proxy, as a program and as a browser does.
+//! Single sign-on to Cockpit through the proxy, with an HTTP client and with a browser.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use url::Url;
 
-use crate::{ALICE, BOB, Browser, COCKPIT, Response, Route, Scene, Task, Visitor};
+use crate::{ALICE, BOB, Browser, BrowserRun, COCKPIT, Response, Route, Scene, Task, UserAgent};
 
-/// What Cockpit's login page sends for a token.
+/// The request by which Cockpit's login page sends a token.
 pub const DUMMY: &str = "Bearer sso";
 
-/// Somebody who signs on to Cockpit, and what comes of it.
+/// A user who signs on to Cockpit, and the expected result.
 #[derive(Clone, Copy, Debug)]
 pub struct Person<'a> {
-    /// At the provider.
+    /// The account at the provider.
     pub account: &'a str,
     /// Unix user.
     pub user: &'a str,
-    /// What Cockpit calls the rights of the session.
+    /// Cockpit's word for the rights of the session.
     pub access: &'a str,
 }
 
 impl Route {
-    /// To a Cockpit where alice and bob have these Unix users, and mallory has none; alice is an administrator.
+    /// Returns the users of a Cockpit where alice and bob have these Unix users and mallory has none; alice is an
+    /// administrator.
     #[must_use]
     pub fn to_cockpit(to: &str, alice: &str, bob: &str) -> Self {
         let cockpit = format!(
@@ -33,11 +34,11 @@ impl Route {
     }
 }
 
-impl Visitor {
-    /// Signs in at the provider and then at Cockpit, as its login page does. Returns what Cockpit answers to the login.
+impl UserAgent {
+    /// Signs in at the provider and then at Cockpit, as its login page does. Returns Cockpit's response to the login.
     ///
     /// # Errors
-    /// When one of them refuses.
+    /// Returns an error when one of them refuses.
     pub async fn sign_on_to_cockpit(&mut self, base: &Url, account: &str) -> Result<Response> {
         let (_, page) = self.sign_in(base, account).await?;
         let page = page.expect(200)?.text();
@@ -63,10 +64,10 @@ impl Visitor {
         Ok(login)
     }
 
-    /// Who a visitor's commands in Cockpit run as.
+    /// Returns the Unix user of commands in a user's Cockpit session.
     ///
     /// # Errors
-    /// When there is no session.
+    /// Returns an error when there is no session.
     pub async fn user_in_cockpit(&mut self, base: &Url) -> Result<String> {
         let output = self.run_in_cockpit(base, "id -un").await?;
         Ok(output.trim_end().to_owned())
@@ -74,10 +75,11 @@ impl Visitor {
 }
 
 impl Person<'_> {
-    /// In Cockpit's terminal, out by its own button and in again, and by a link with a fragment; without any password.
+    /// Uses Cockpit's terminal, logs out by its button and in again, and opens a link with a fragment, all without a
+    /// password.
     ///
     /// # Errors
-    /// What is not as it should be.
+    /// Returns an error that describes the difference from the expected result.
     pub async fn signs_on_once(
         &self,
         scene: &Scene,
@@ -89,10 +91,12 @@ impl Person<'_> {
         let report = browser
             .perform(
                 scene,
-                &url,
-                Some(self.account),
-                Task::SingleSignOn(self.user),
-                name,
+                BrowserRun {
+                    url: &url,
+                    account: Some(self.account),
+                    task: Task::SingleSignOn(self.user),
+                    name,
+                },
             )
             .await?;
         let told = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
@@ -117,9 +121,9 @@ impl Person<'_> {
         assert_eq!(report["loginsByLink"], 3, "and one for the link: {report}");
         assert_eq!(
             report["passwordForm"], false,
-            "nobody is asked for a password: {report}"
+            "no password is needed: {report}"
         );
-        // What the browser sends and keeps is worth nothing elsewhere.
+        // The values that the browser sends and stores are useless elsewhere.
         assert_eq!(
             report["sent"],
             serde_json::json!(["Bearer sso"]),

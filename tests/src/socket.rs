@@ -10,24 +10,24 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
-use crate::{Response, Stream, Visitor};
+use crate::{Response, Stream, UserAgent};
 
 /// A websocket.
 pub type Channel = WebSocketStream<Box<dyn Stream>>;
 
-/// The answer to a websocket handshake.
+/// The response to a websocket handshake.
 pub enum Upgrade {
     /// `101 Switching Protocols`.
     Open(Box<Channel>),
-    /// Anything else.
+    /// Any other response.
     Refused(Response),
 }
 
 impl Upgrade {
-    /// The websocket.
+    /// Returns the websocket.
     ///
     /// # Errors
-    /// When it was refused, with the answer.
+    /// Returns an error with the response when it was refused.
     pub fn open(self) -> Result<Channel> {
         match self {
             Self::Open(channel) => Ok(*channel),
@@ -41,10 +41,10 @@ impl Upgrade {
         }
     }
 
-    /// The refusal.
+    /// Returns the refusal.
     ///
     /// # Errors
-    /// When the websocket is open.
+    /// Returns an error when the websocket is open.
     pub fn refused(self) -> Result<Response> {
         match self {
             Self::Open(_) => anyhow::bail!("the websocket was opened"),
@@ -53,11 +53,11 @@ impl Upgrade {
     }
 }
 
-impl Visitor {
-    /// What a page's `new WebSocket(url, protocol)` does; `url` has the scheme `https`.
+impl UserAgent {
+    /// Opens a websocket as a page does with `new WebSocket(url, protocol)`; `url` has the scheme `https`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Returns an error when there is no response.
     pub async fn upgrade(&self, url: &Url, protocol: Option<&'static str>) -> Result<Upgrade> {
         let address = url.as_str().replacen("http", "ws", 1);
         let mut request = address.into_client_request()?;
@@ -89,7 +89,7 @@ impl Visitor {
 /// Sends one text message.
 ///
 /// # Errors
-/// When the websocket is closed.
+/// Returns an error when the websocket is closed.
 pub(crate) async fn send_text(channel: &mut Channel, text: String) -> Result<()> {
     channel
         .send(Message::text(text))
@@ -97,10 +97,10 @@ pub(crate) async fn send_text(channel: &mut Channel, text: String) -> Result<()>
         .context("the websocket does not take a message")
 }
 
-/// The next text or binary message.
+/// Returns the next text or binary message.
 ///
 /// # Errors
-/// When the websocket is closed.
+/// Returns an error when the websocket is closed.
 pub(crate) async fn next_payload(channel: &mut Channel) -> Result<Bytes> {
     loop {
         match channel.next().await.context("the websocket ended")?? {

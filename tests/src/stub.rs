@@ -1,4 +1,4 @@
-//! A server on loopback whose answers a test decides.
+//! A server on loopback whose responses a test determines.
 
 use std::net::Ipv4Addr;
 use std::pin::Pin;
@@ -15,10 +15,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// What a stub is about to answer; `None` breaks the connection off.
+/// A stub's next response; `None` breaks the connection off.
 pub type Answer = Pin<Box<dyn Future<Output = Option<Response<Bytes>>> + Send>>;
 
-/// What decides the answers.
+/// Determines the responses.
 pub type Answers = Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>;
 
 /// A running server. Dropping it closes its port and its connections.
@@ -28,10 +28,10 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// Starts one on a port that the system chooses.
+    /// Starts a server on a port that the system assigns.
     ///
     /// # Errors
-    /// When there is no port.
+    /// Returns an error when there is no port.
     pub async fn start(answers: Answers) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
@@ -43,7 +43,7 @@ impl Stub {
         })
     }
 
-    /// Its address, without a path.
+    /// Returns its address, without a path.
     #[must_use]
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -59,7 +59,7 @@ async fn serve(listener: TcpListener, answers: Answers) {
 
 async fn connection(stream: TcpStream, answers: Answers) {
     let service = service_fn(|request| answer(request, &answers));
-    // A client that leaves is its own affair.
+    // The end of a connection is not an error.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -77,19 +77,19 @@ async fn answer(request: Request<Incoming>, answers: &Answers) -> Result<Respons
     }))
 }
 
-/// How the body of an answer ends; an extension of the answer.
+/// How the body of a response ends; an extension of the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ending {
-    /// As it should.
+    /// Completely.
     #[default]
     Whole,
-    /// The connection breaks.
+    /// The connection is reset.
     BreaksOff,
-    /// It does not: more is announced and never comes.
+    /// Never: the announced rest is not sent.
     Never,
 }
 
-/// The body of an answer.
+/// The body of a response.
 struct AnswerBody {
     rest: Option<Bytes>,
     ending: Ending,

@@ -1,4 +1,4 @@
-//! Unix accounts that live as long as a scenario.
+//! Unix accounts that exist as long as a scenario.
 
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -13,13 +13,13 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::output_of;
 
-/// Beginning of every such account's name; the process id of the test that made it follows.
+/// Prefix of every such account's name; the process id of its test follows.
 const PREFIX: &str = "jetway-t";
 
-/// How long removing an account may take.
+/// Time limit for the removal of an account.
 const REMOVAL: Duration = Duration::from_secs(10);
 
-/// The system's own accounts have lower user ids: what runs under them is never ended from here.
+/// The system's own accounts have lower user ids: the tests never end their processes.
 const FIRST_OF_PEOPLE: u32 = 1000;
 
 /// An account with a random name and password. Dropping it ends its processes and removes it.
@@ -32,18 +32,18 @@ pub struct UnixUser {
 }
 
 impl UnixUser {
-    /// Makes an account, after removing those that killed tests have left behind.
+    /// Creates an account, after removing those that killed tests have left.
     ///
     /// # Errors
-    /// When this is not root, or the account cannot be made.
+    /// Returns an error when the caller is not root, or the account cannot be created.
     pub fn create() -> Result<Self> {
         Self::create_with(&[])
     }
 
-    /// Makes an account with further options of `useradd`, such as another `--shell`.
+    /// Creates an account with further options of `useradd`, such as another `--shell`.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// See [`Self::create`].
     pub fn create_with(options: &[&str]) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
@@ -73,16 +73,16 @@ impl UnixUser {
     /// Changes the account with the options of `usermod`, such as `--lock` or `--expiredate`.
     ///
     /// # Errors
-    /// When they are not understood.
+    /// Returns an error when they are not accepted.
     pub fn change(&self, options: &[&str]) -> Result<()> {
         output_of(Command::new("usermod").args(options).arg(&self.name)).map(drop)
     }
 
-    /// Lets the account's Cockpit sessions have administrative access without a password, by a rule for sudo that goes
-    /// with the account.
+    /// Gives the account's Cockpit sessions administrative access without a password, by a rule for sudo that is
+    /// removed with the account.
     ///
     /// # Errors
-    /// When sudo is not installed.
+    /// Returns an error when sudo is not installed.
     pub fn let_cockpit_be_root(&self) -> Result<()> {
         let rule = format!(
             "{} ALL=(root) NOPASSWD: /usr/bin/cockpit-bridge --privileged\n",
@@ -90,20 +90,20 @@ impl UnixUser {
         );
         let path = sudo_rule(&self.name);
         std::fs::write(&path, rule).context("sudo is not installed: run tests/setup.sh")?;
-        // sudo reads no file that others could have written.
+        // sudo ignores a file that other accounts could have written.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440))?;
         Ok(())
     }
 
-    /// Lets the password expire, so that it has to be changed at the next login.
+    /// Expires the password, so that it has to be changed at the next login.
     ///
     /// # Errors
-    /// When `chage` fails.
+    /// Returns an error when `chage` fails.
     pub fn expire_password(&self) -> Result<()> {
         output_of(Command::new("chage").args(["--lastday", "0", &self.name])).map(drop)
     }
 
-    /// The password goes through a pipe: arguments can be read by everybody on the machine.
+    /// The password goes through a pipe: every account of the machine can read arguments.
     fn set_password(&self) -> Result<()> {
         let mut child = Command::new("chpasswd")
             .stdin(Stdio::piped())
@@ -125,8 +125,8 @@ impl Drop for UnixUser {
     }
 }
 
-/// Ends what runs under an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` behind) and removes it. What has
-/// been killed takes a moment to be gone, and until then `userdel` refuses.
+/// Kills the processes of an account (Cockpit leaves a `dbus-daemon` and an `ssh-agent` running) and removes it. Killed
+/// processes take a moment to end, and until then `userdel` refuses.
 fn remove(name: &str) {
     let _ = std::fs::remove_file(sudo_rule(name));
     let end = Instant::now() + REMOVAL;
@@ -139,7 +139,7 @@ fn remove(name: &str) {
             .args(["--remove", name])
             .stderr(Stdio::null())
             .status();
-        // Failing leaves an account that the next run removes.
+        // If the removal fails, the next run removes the account.
         if removed.is_ok_and(|status| status.success()) || Instant::now() >= end {
             break;
         }
@@ -158,7 +158,7 @@ fn uid_of(name: &str) -> Option<u32> {
         .map(|(_, uid)| uid)
 }
 
-/// Names and user ids of this machine's accounts.
+/// Returns names and user ids of this machine's accounts.
 fn accounts() -> Vec<(String, u32)> {
     let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     text.lines()

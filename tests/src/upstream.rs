@@ -1,5 +1,5 @@
-//! An application behind the proxy: it records what it gets, answers 200, and echoes websockets. It may speak TLS, add
-//! headers to its answers, or not answer at all.
+//! An application behind the proxy: it records its requests, answers 200, and echoes websockets. It may speak TLS, add
+//! headers to its responses, or not answer at all.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -29,12 +29,12 @@ use crate::{Authority, Issued, Seen, SeenTls, Stream};
 /// How an upstream answers.
 #[derive(Clone, Debug, Default)]
 pub enum Manner {
-    /// At once, with 200 and `NAME METHOD TARGET`.
+    /// With 200 and `NAME METHOD TARGET`, at once.
     #[default]
     Answers,
-    /// At once, with this status and these headers beside.
+    /// With this status and these additional headers, at once.
     AnswersWith(StatusCode, HeaderMap),
-    /// Not at all, while the proxy waits.
+    /// Never, while the proxy waits.
     IsSilent,
     /// With a head and the first bytes of a body that never ends.
     Stalls,
@@ -48,7 +48,7 @@ pub struct Upstream {
     _server: JoinSet<()>,
 }
 
-/// What all connections of an upstream share.
+/// The state that all connections of an upstream share.
 struct App {
     name: String,
     seen: Mutex<Vec<Seen>>,
@@ -56,18 +56,18 @@ struct App {
 }
 
 impl Upstream {
-    /// Starts one; its answers are `NAME METHOD TARGET`.
+    /// Starts an upstream; its responses are `NAME METHOD TARGET`.
     ///
     /// # Errors
-    /// When there is no port.
+    /// Returns an error when there is no port.
     pub async fn start(name: &str) -> Result<Self> {
         Self::listen(name, None).await
     }
 
-    /// Starts one that speaks TLS with this certificate, and only with clients of `clients` if it is given.
+    /// Starts an upstream that speaks TLS with this certificate, and only with clients of `clients` if it is given.
     ///
     /// # Errors
-    /// When there is no port.
+    /// Returns an error when there is no port.
     pub async fn start_tls(
         name: &str,
         identity: &Issued,
@@ -96,32 +96,32 @@ impl Upstream {
         })
     }
 
-    /// For `to` in a route.
+    /// Returns the address for `to` in a route.
     #[must_use]
     pub fn address(&self) -> String {
         self.address_as("127.0.0.1")
     }
 
-    /// For `to` in a route, by another name of this machine.
+    /// Returns the address for `to` in a route, by another name of this machine.
     #[must_use]
     pub fn address_as(&self, host: &str) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{host}:{}", self.port)
     }
 
-    /// Host and port of [`Upstream::address`], as they stand in `Host`.
+    /// Returns host and port of [`Upstream::address`], as they appear in `Host`.
     #[must_use]
     pub fn authority(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What it answers.
+    /// Returns its response to a request.
     #[must_use]
     pub fn answer(&self, method: &str, target: &str) -> String {
         format!("{} {method} {target}", self.app.name)
     }
 
-    /// Changes how it answers from the next request on.
+    /// Changes its behaviour from the next request on.
     pub fn behave(&self, manner: Manner) {
         *self
             .app
@@ -130,15 +130,15 @@ impl Upstream {
             .unwrap_or_else(PoisonError::into_inner) = manner;
     }
 
-    /// Takes out what it has got since the last call.
+    /// Takes the requests since the last call.
     pub fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.app.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes out the one request that it has got since the last call.
+    /// Takes the one request since the last call.
     ///
     /// # Errors
-    /// When there was none or more than one.
+    /// Returns an error when there was none or more than one.
     pub fn take_one(&self) -> Result<Seen> {
         let mut seen = self.take();
         match (seen.pop(), seen.is_empty()) {
@@ -181,7 +181,7 @@ async fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, app: Arc<Ap
 async fn connection(tcp: TcpStream, acceptor: Option<TlsAcceptor>, app: Arc<App>) {
     let (stream, tls): (Box<dyn Stream>, _) = match acceptor {
         None => (Box::new(tcp), None),
-        // A proxy that does not trust this upstream breaks off; so does this upstream.
+        // A proxy that does not trust this upstream closes the connection, and so does the upstream.
         Some(acceptor) => match acceptor.accept(tcp).await {
             Ok(stream) => {
                 let session = stream.get_ref().1;
@@ -198,7 +198,7 @@ async fn connection(tcp: TcpStream, acceptor: Option<TlsAcceptor>, app: Arc<App>
         },
     };
     let answer = service_fn(|request| answer(request, &app, tls.clone()));
-    // A client that breaks off is not the upstream's concern.
+    // A closed connection is not an error.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades()
@@ -206,13 +206,13 @@ async fn connection(tcp: TcpStream, acceptor: Option<TlsAcceptor>, app: Arc<App>
 }
 
 /// A body whose end may never come.
-type Body = BoxBody<Bytes, Infallible>;
+type UpstreamBody = BoxBody<Bytes, Infallible>;
 
 async fn answer(
     mut request: Request<Incoming>,
     app: &App,
     tls: Option<SeenTls>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<UpstreamBody>, Infallible> {
     let target = request.uri().to_string();
     let text = format!("{} {} {target}", app.name, request.method());
     let body = Arc::default();
@@ -266,7 +266,7 @@ fn stalled() -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible
         .chain(futures_util::stream::pending())
 }
 
-fn switching_protocols(accept: String) -> Response<Body> {
+fn switching_protocols(accept: String) -> Response<UpstreamBody> {
     let mut response = Response::new(Full::default().boxed());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -278,7 +278,7 @@ fn switching_protocols(accept: String) -> Response<Body> {
     response
 }
 
-/// Sends every message back until the client closes.
+/// Sends every message back until the client closes the websocket.
 async fn echo(request: Request<Incoming>) {
     let Ok(stream) = hyper::upgrade::on(request).await else {
         return;

@@ -1,199 +1,177 @@
-//! The manifest of the attacks: every row of `tests/files/attacks.tsv` about tokens, sign-in, return addresses, cookies,
-//! leaks, sign-out and websockets, and of the second round (N), is run by a test that is named for it, or is listed here with a
-//! reason.
+//! The table of attacks, `tests/files/attacks.tsv`, and the tests that run them. Its last column names the tests of a row, or
+//! gives the reason why there is none. The names are compared with the tests that the test runner lists, so that a row whose
+//! test is removed, renamed or ignored fails, as does a test whose name has the id of a row that does not name it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use jetway_tests::output_of;
+use serde_json::Value;
 
-/// The table, row by row: id, attack, what to send, what must happen.
+/// The table, row by row: id, attack, what is sent, what must happen, tests.
 const TABLE: &str = include_str!("../files/attacks.tsv");
 
-/// The kinds of rows that are compared: the others (headers, paths, smuggling, exhaustion, start-up) are run by
-/// `headers.rs`, `requests.rs`, `timeouts.rs` and their neighbours without their ids.
+/// The kinds of rows that need a test: tokens, sign-in, return addresses, cookies, sign-out, leaks, websockets, and the second
+/// round. `headers.rs`, `requests.rs`, `timeouts.rs` and their neighbours run the rows of other kinds; their names have no ids.
 const KINDS: [char; 8] = ['J', 'F', 'R', 'C', 'L', 'I', 'W', 'N'];
 
-/// Rows that no test runs, and why.
-const NOT_RUN: [(&str, &str); 4] = [
-    (
-        "J-41",
-        "keys of the ROCA kind are accepted by choice, see `ACCEPTED` in filter/core/tests/signatures/wycheproof.rs",
-    ),
-    (
-        "C-28",
-        "neither body listens without TLS for browsers; `__Host-` cookies are not sent there, and `insecure_server` is for what ends TLS in front",
-    ),
-    (
-        "C-36",
-        "tags are compared in constant time by chacha20poly1305; a measurement would prove nothing on a busy machine",
-    ),
-    (
-        "F-41",
-        "`prompt=none` is never asked for: sessions are renewed by refresh token only",
-    ),
-];
+/// The beginning of the last column in a row without tests. The reason follows.
+const NO_TEST: &str = "none: ";
+
+/// What the last column of a row says.
+#[derive(Debug, PartialEq, Eq)]
+enum Coverage<'t> {
+    /// The names of the row's tests: a test function, or the scenario of two tests.
+    Tests(Vec<&'t str>),
+    /// The reason why no test runs the row.
+    Reason(&'t str),
+}
+
+/// The rows of the kinds that need a test, by id.
+type Rows<'t> = BTreeMap<&'t str, Coverage<'t>>;
 
 #[test]
-fn every_attack_is_run_or_has_a_reason() -> Result<()> {
-    let rows = rows()?;
-    let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for file in sources()? {
-        for (id, name) in claimed(&std::fs::read_to_string(&file)?) {
-            let place = file.strip_prefix(repository()?)?.display().to_string();
-            claims
-                .entry(id)
-                .or_default()
-                .push(format!("{place}: {name}"));
+fn every_attack_has_a_test_that_runs_or_a_reason() -> Result<()> {
+    let rows = read_rows(TABLE)?;
+    ensure!(rows.len() > 100, "only {} rows", rows.len());
+    compare(&rows, &listed_tests()?)
+}
+
+/// Compares the table with the paths of the tests, which are not ignored.
+fn compare(rows: &Rows<'_>, paths: &[String]) -> Result<()> {
+    let names: Vec<&str> = paths.iter().flat_map(|path| path.split("::")).collect();
+    for (id, coverage) in rows {
+        let Coverage::Tests(tests) = coverage else {
+            continue;
+        };
+        for test in tests {
+            ensure!(
+                names.contains(test),
+                "{id} names the test `{test}`, which is not run"
+            );
         }
     }
-    let excused: BTreeMap<&str, &str> = NOT_RUN.into_iter().collect();
-    for row in &rows {
-        match (claims.get(row), excused.get(row.as_str())) {
-            (None, None) => anyhow::bail!("no test is named for {row}, and no reason is given"),
-            (Some(tests), Some(_)) => {
-                anyhow::bail!("{row} is run, so it needs no reason: {tests:?}")
-            }
-            _ => {}
+    for name in names {
+        for id in ids_in(name) {
+            let coverage = rows
+                .get(id.as_str())
+                .with_context(|| format!("`{name}` has the id {id}, which is not in the table"))?;
+            ensure!(
+                matches!(coverage, Coverage::Tests(tests) if tests.contains(&name)),
+                "`{name}` has the id {id}, whose row does not name it: {coverage:?}"
+            );
         }
-    }
-    for id in claims
-        .keys()
-        .map(String::as_str)
-        .chain(excused.keys().copied())
-    {
-        ensure!(
-            rows.contains(id),
-            "{id} is no row of the table: {:?}",
-            claims.get(id)
-        );
     }
     Ok(())
 }
 
-fn rows() -> Result<BTreeSet<String>> {
-    let mut rows = BTreeSet::new();
-    for line in TABLE.lines().skip(1) {
-        let (id, _) = line
-            .split_once('\t')
-            .with_context(|| format!("no tab in `{line}`"))?;
-        if id.starts_with(KINDS) {
-            ensure!(rows.insert(id.to_owned()), "{id} stands twice");
+fn read_rows(table: &str) -> Result<Rows<'_>> {
+    let mut rows = Rows::new();
+    for line in table.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [id, _, _, _, tests] = fields[..] else {
+            anyhow::bail!("not five fields: `{line}`");
+        };
+        if !id.starts_with(KINDS) {
+            continue;
         }
+        let coverage = match tests.strip_prefix(NO_TEST) {
+            Some(reason) => Coverage::Reason(reason),
+            None => Coverage::Tests(tests.split_whitespace().collect()),
+        };
+        ensure!(
+            !matches!(&coverage, Coverage::Tests(tests) if tests.is_empty()),
+            "{id} names no test and gives no reason"
+        );
+        ensure!(rows.insert(id, coverage).is_none(), "duplicate id {id}");
     }
-    ensure!(rows.len() > 100, "{} rows", rows.len());
     Ok(rows)
 }
 
-/// The rows that the tests of a file are for: by their names, as in `fn j_01_j_03_name`, or by what the first line of their
-/// documentation begins with, as in `/// C-30: ...`. That they are run, the compiler sees: a function of a test file that is
-/// no test is dead code.
-fn claimed(source: &str) -> Vec<(String, String)> {
-    let mut claimed = Vec::new();
-    let mut told = Vec::new();
-    for line in source.lines().map(str::trim_start) {
-        let declared = line.strip_prefix("async ").unwrap_or(line);
-        if let Some(words) = line.strip_prefix("/// ") {
-            told.extend(ids_of_words(words));
-        } else if let Some(rest) = declared.strip_prefix("fn ") {
-            let name = rest.split(['(', '<']).next().unwrap_or_default();
-            let ids = ids_of_name(name).into_iter().chain(told.drain(..));
-            claimed.extend(ids.map(|id| (id, name.to_owned())));
-        } else if !line.starts_with("#[") {
-            told.clear();
-        }
-    }
-    claimed
-}
-
-/// `j_01_j_03_name` is for J-01 and J-03.
-fn ids_of_name(name: &str) -> Vec<String> {
+/// Returns the ids at the beginning of a test's name: J-01 and J-03 for `j_01_j_03_name`.
+fn ids_in(name: &str) -> Vec<String> {
     let parts: Vec<&str> = name.split('_').collect();
     let pairs = parts.chunks_exact(2).map_while(|pair| {
-        id(&format!(
-            "{}-{}",
-            pair.first()?.to_uppercase(),
-            pair.get(1)?
-        ))
+        let [kind, number] = pair else { return None };
+        let kind = kind.to_uppercase();
+        let is_id = kind.len() == 1
+            && kind.starts_with(KINDS)
+            && number.len() == 2
+            && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_id.then(|| format!("{kind}-{number}"))
     });
     pairs.collect()
 }
 
-/// `C-30, and ...` is for C-30.
-fn ids_of_words(words: &str) -> Option<String> {
-    id(words.get(..4)?)
-}
-
-fn id(text: &str) -> Option<String> {
-    let (kind, number) = text.split_once('-')?;
-    let is_id = kind.len() == 1
-        && kind.starts_with(KINDS)
-        && number.len() == 2
-        && number.bytes().all(|byte| byte.is_ascii_digit());
-    is_id.then(|| text.to_owned())
-}
-
-fn repository() -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    Ok(folder
-        .context("the tests lie in the repository")?
-        .to_owned())
-}
-
-fn sources() -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let repository = repository()?;
-    let mut folders: Vec<PathBuf> = [
-        "filter/core/src",
-        "filter/core/tests",
-        "host/demo/src",
-        "host/proxy-wasm/src",
-        "host/proxy/src",
-        "host/src",
-        "tests/tests",
-    ]
-    .iter()
-    .map(|folder| repository.join(folder))
-    .collect();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else if entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "rs")
-            {
-                files.push(entry.path());
-            }
-        }
-    }
-    Ok(files)
+/// Returns the paths of all tests of the workspace that are not ignored, as the test runner lists them.
+fn listed_tests() -> Result<Vec<String>> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut list = Command::new(env!("CARGO"));
+    list.args(["nextest", "list", "--message-format", "json", "--locked"])
+        .args((!cfg!(debug_assertions)).then_some("--release"))
+        .current_dir(repository);
+    let output =
+        output_of(&mut list).context("cargo-nextest lists the tests (see `make nextest`)")?;
+    let list: Value = serde_json::from_slice(&output)?;
+    let suites = list["rust-suites"].as_object().context("test suites")?;
+    let cases = suites
+        .values()
+        .filter_map(|suite| suite["testcases"].as_object())
+        .flatten();
+    Ok(cases
+        .filter(|(_, case)| case["ignored"] == false)
+        .map(|(path, _)| path.clone())
+        .collect())
 }
 
 #[test]
-fn names_are_read_as_they_are_meant() {
-    let read =
-        |line: &str| -> Vec<String> { claimed(line).into_iter().map(|(id, _)| id).collect() };
-    assert_eq!(read("    fn j_01_alg_none() {"), ["J-01"]);
-    assert_eq!(
-        read("async fn c_19_c_20_odd(scene: &mut Scene) -> Result<()> {"),
-        ["C-19", "C-20"]
-    );
-    assert_eq!(read("/// C-30.\n#[test]\nfn twenty() {"), ["C-30"]);
-    assert_eq!(
-        read("/// J-56, and others.\n/// More.\nfn a_renewal() {"),
-        ["J-56"]
-    );
-    assert!(read("/// C-30.\nuse this;\nfn other() {").is_empty());
-    for other in [
-        "fn x_01_a() {",
-        "fn j_1_a() {",
-        "fn just_01_a() {",
-        "// fn j_01_a()",
-        "let j_01_a = 1;",
+fn a_row_and_its_tests_name_each_other() -> Result<()> {
+    let table = "id\tattack\tsend\texpect\ttests\n\
+                 J-01\ta\tb\tc\tj_01_j_03_name other\n\
+                 J-03\ta\tb\tc\tj_01_j_03_name\n\
+                 C-28\ta\tb\tc\tnone: by choice\n\
+                 H-01\ta\tb\tc\t\n";
+    let rows = read_rows(table)?;
+    let compare = |paths: &[&str]| {
+        let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        compare(&rows, &paths).map_err(|error| error.to_string())
+    };
+    let good = ["tests::j_01_j_03_name", "other::host", "more"];
+    assert_eq!(compare(&good), Ok(()));
+    for (paths, expected) in [
+        (&good[..1], "J-01 names the test `other`, which is not run"),
+        (
+            &[good[0], good[1], "c_28_name"],
+            "`c_28_name` has the id C-28, whose row does not name it: Reason(\"by choice\")",
+        ),
+        (
+            &[good[0], good[1], "r_99_name::host"],
+            "`r_99_name` has the id R-99, which is not in the table",
+        ),
     ] {
-        assert!(read(other).is_empty(), "{other}");
+        assert_eq!(compare(paths), Err(expected.to_owned()), "{paths:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_row_needs_an_id_of_its_own_and_tests_or_a_reason() {
+    for (rows, expected) in [
+        ("J-01\ta\tb\tc\t", "J-01 names no test and gives no reason"),
+        ("J-01\ta\tb\tc\tx\nJ-01\ta\tb\tc\ty", "duplicate id J-01"),
+        ("J-01\ta\tb\tc", "not five fields: `J-01\ta\tb\tc`"),
+    ] {
+        let error = read_rows(&format!("header\n{rows}")).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn only_ids_at_the_beginning_of_a_name_count() {
+    assert_eq!(ids_in("c_19_c_20_odd"), ["C-19", "C-20"]);
+    for other in ["x_01_a", "j_1_a", "just_01_a", "a_j_01_b"] {
+        assert_eq!(ids_in(other), [""; 0], "{other}");
     }
 }

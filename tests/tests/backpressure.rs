@@ -1,4 +1,4 @@
-//! What a client that reads nothing makes the proxy take in of answers.
+//! The memory that the proxy uses for a client that reads no responses.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use jetway_tests::{APP, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{APP, Route, Scene, Upstream, eventually, on_both_proxies};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-on_both_bodies!(n_13_a_client_without_a_window_makes_nobody_hoard);
+on_both_proxies!(n_13_a_client_without_a_window_does_not_fill_the_memory);
 
-/// Answers that are asked for at once on one connection.
+/// Responses that are requested at once on one connection.
 const STREAMS: usize = 40;
-/// What may be on its way in each of them: buffers of two kernels and of the proxy. With Envoy's own defaults it is more
-/// than a mebibyte.
+/// Bytes of each response that may be in transit: in the buffers of two kernels and of the proxy. With Envoy's own
+/// defaults it is more than a mebibyte.
 const EACH: u64 = 512 * 1024;
-/// Within this time everything that can flow has flowed.
+/// After this time all data that can be transferred has been.
 const SETTLED: Duration = Duration::from_secs(30);
 
-async fn n_13_a_client_without_a_window_makes_nobody_hoard(scene: &mut Scene) -> Result<()> {
+async fn n_13_a_client_without_a_window_does_not_fill_the_memory(scene: &mut Scene) -> Result<()> {
     let innocent = Upstream::start("innocent").await?;
     let endless = Endless::start().await?;
     let routes = [
@@ -47,7 +47,7 @@ async fn n_13_a_client_without_a_window_makes_nobody_hoard(scene: &mut Scene) ->
         let request = http::Request::get(url.as_str()).body(())?;
         answers.push(sender.send_request(request, true)?.0);
     }
-    // Heads need no window, so that all answers begin.
+    // Heads need no window, so that all responses begin.
     let mut bodies = Vec::new();
     for answer in answers {
         let response = answer.await?;
@@ -56,7 +56,7 @@ async fn n_13_a_client_without_a_window_makes_nobody_hoard(scene: &mut Scene) ->
     }
     let mut before = u64::MAX;
     let mut same = 0;
-    let written = eventually("the answers stand still", SETTLED, async || {
+    let written = eventually("the responses have stopped", SETTLED, async || {
         let now = endless.written.load(Ordering::Relaxed);
         same = if now == before { same + 1 } else { 0 };
         before = now;
@@ -69,13 +69,13 @@ async fn n_13_a_client_without_a_window_makes_nobody_hoard(scene: &mut Scene) ->
         written < EACH * STREAMS as u64,
         "{written} bytes are on their way to a client that reads nothing"
     );
-    let mut visitor = scene.visitor();
-    visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    let mut user_agent = scene.user_agent();
+    user_agent.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
     drop(bodies);
     Ok(())
 }
 
-/// An upstream whose answers never end.
+/// An upstream whose responses never end.
 struct Endless {
     address: String,
     /// Bytes of bodies that it could write.
@@ -95,7 +95,7 @@ impl Endless {
             while let Ok((stream, _)) = listener.accept().await {
                 let counter = Arc::clone(&counter);
                 connections.spawn(async move {
-                    // A proxy that has gone ends it.
+                    // The proxy closes the connection when it ends.
                     let _ = pour(stream, &counter).await;
                 });
             }
@@ -109,7 +109,7 @@ impl Endless {
 }
 
 async fn pour(mut stream: TcpStream, counter: &AtomicU64) -> Result<()> {
-    // What this side's kernel keeps is not what is measured.
+    // Bytes in this side's kernel do not count.
     SockRef::from(&stream).set_send_buffer_size(16 * 1024)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,11 +1,11 @@
 //! Routes with several upstreams.
 
 use anyhow::Result;
-use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(requests_are_spread_by_weight);
+on_both_proxies!(requests_are_spread_by_weight);
 
-/// How far a share may be off: each thread of a proxy keeps its own turn, which it begins anywhere.
+/// Tolerance of a share: each thread of a proxy keeps its own turn, which starts anywhere.
 const TOLERANCE: usize = 6;
 
 async fn requests_are_spread_by_weight(scene: &mut Scene) -> Result<()> {
@@ -28,11 +28,11 @@ async fn requests_are_spread_by_weight(scene: &mut Scene) -> Result<()> {
         Route::without_upstream(OTHER).public().key(&even),
     ];
     let _proxy = scene.serve(&routes).await?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for (host, requests, shares) in [(APP, 100, [50, 30, 20]), (OTHER, 90, [30, 30, 30])] {
         let url = scene.url(host, "/")?;
         for _ in 0..requests {
-            visitor.fetch(&url).await?.expect(200)?;
+            client.fetch(&url).await?.expect(200)?;
         }
         let mut got = [0; 3];
         for (upstream, got) in [&one, &two, &three].into_iter().zip(&mut got) {

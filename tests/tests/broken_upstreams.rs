@@ -1,19 +1,19 @@
-//! Upstreams that break off, or speak something else than HTTP.
+//! Upstreams that break off, or do not speak HTTP.
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
-use jetway_tests::{APP, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, Route, Scene, Upstream, on_both_proxies};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-on_both_bodies!(
-    upstreams_that_break_off_are_told_from_those_that_speak_no_http,
+on_both_proxies!(
+    upstreams_that_break_off_differ_from_those_that_speak_no_http,
     n_19_n_20_answers_without_one_meaning_are_no_answers,
 );
 
-async fn upstreams_that_break_off_are_told_from_those_that_speak_no_http(
+async fn upstreams_that_break_off_differ_from_those_that_speak_no_http(
     scene: &mut Scene,
 ) -> Result<()> {
     let mut servers = JoinSet::new();
@@ -29,9 +29,9 @@ async fn upstreams_that_break_off_are_told_from_those_that_speak_no_http(
         routes.push(Route::new(APP, &address).prefix(path).public());
     }
     let _proxy = scene.serve(&routes).await?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for (path, _, status) in cases {
-        let answer = visitor.fetch(&scene.url(APP, path)?).await?;
+        let answer = client.fetch(&scene.url(APP, path)?).await?;
         answer.expect(status).with_context(|| path.to_owned())?;
     }
     Ok(())
@@ -84,13 +84,13 @@ async fn n_19_n_20_answers_without_one_meaning_are_no_answers(scene: &mut Scene)
     }
     routes.push(Route::new(APP, &innocent.address()).public());
     let _proxy = scene.serve(&routes).await?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for (path, _) in cases {
-        let answer = visitor.fetch(&scene.url(APP, path)?).await;
+        let answer = client.fetch(&scene.url(APP, path)?).await;
         let answer = answer.with_context(|| path.to_owned())?;
         let answer = answer.expect(502).with_context(|| path.to_owned())?;
         assert!(!answer.text().contains("hello"), "{path}");
-        let other = visitor.fetch(&scene.url(APP, "/")?).await?;
+        let other = client.fetch(&scene.url(APP, "/")?).await?;
         other.expect(200).with_context(|| format!("after {path}"))?;
     }
     Ok(())
@@ -103,7 +103,7 @@ async fn answer_and_close(listener: TcpListener, answer: &'static [u8]) {
         while !head.ends_with(b"\r\n\r\n")
             && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0)
         {}
-        // A proxy that has gone needs no answer.
+        // The proxy may have closed the connection.
         let _ = stream.write_all(answer).await;
     }
 }

@@ -1,20 +1,20 @@
-//! The address that policies and upstreams take for the client's.
+//! The client's address as policies and upstreams see it.
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
-use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, Dialer, Response, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(
+on_both_proxies!(
     trusted_proxies_name_the_client,
     the_proxy_protocol_names_the_client,
-    n_18_upstreams_hear_of_the_client_from_trusted_proxies_only,
+    n_18_only_trusted_proxies_name_the_client_to_upstreams,
 );
 
-/// An address of this machine that no other client has.
+/// An address of this machine that no other client uses.
 const NEAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 7);
 
-/// What nobody is believed who is no trusted proxy.
+/// Headers that only a trusted proxy may set.
 const FORGED: [&str; 5] = [
     "X-Forwarded-For: 203.0.113.77",
     "X-Forwarded-For: 198.51.100.9, 2001:db8::9",
@@ -39,7 +39,7 @@ fn routes(upstream: &Upstream) -> Vec<Route> {
     .to_vec()
 }
 
-/// Asks with these lines about the client in the request.
+/// Sends a request with these lines about the client.
 async fn ask(scene: &Scene, dialer: &Dialer, path: &str, lines: &[&str]) -> Result<Response> {
     let more: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
     let host = scene.authority(APP);
@@ -58,7 +58,7 @@ async fn trusted_proxies_name_the_client(scene: &mut Scene) -> Result<()> {
     let routes = routes(&upstream);
     let near = scene.dialer.coming_from(NEAR);
 
-    // How many proxies are trusted; what is said; the only route that is open then.
+    // The number of trusted proxies, the lines, and the only route that is open then.
     let cases: [(u32, &[&str], &str); 12] = [
         (1, &[], "/near"),
         (1, &[FAR], "/far"),
@@ -90,7 +90,7 @@ async fn trusted_proxies_name_the_client(scene: &mut Scene) -> Result<()> {
                 );
             }
         }
-        // The address of the connection is added to what a trusted proxy said.
+        // The address of the connection is added to the trusted proxy's list.
         upstream.take();
         if hops == 1 {
             ask(scene, &near, "/far", &[FAR]).await?.expect(200)?;
@@ -103,20 +103,18 @@ async fn trusted_proxies_name_the_client(scene: &mut Scene) -> Result<()> {
             assert_eq!(chain.len(), 2, "{chain:?}");
             assert_eq!(chain.first(), Some(&"203.0.113.5"));
         }
-        // Another client does not get in by the same words.
+        // Another client is not admitted by the same lines.
         let answer = ask(scene, &scene.dialer, "/near", &[]).await?;
         assert_eq!(answer.status, 403);
     }
     Ok(())
 }
 
-async fn n_18_upstreams_hear_of_the_client_from_trusted_proxies_only(
-    scene: &mut Scene,
-) -> Result<()> {
+async fn n_18_only_trusted_proxies_name_the_client_to_upstreams(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let routes = [Route::new(APP, &upstream.address()).public()];
     let near = scene.dialer.coming_from(NEAR);
-    // What is said of addresses, and what the upstream gets behind one proxy and behind two.
+    // The lines about addresses, and the upstream's view behind one proxy and behind two.
     let cases: [(&[&str], [&str; 2]); 6] = [
         (&[], ["127.0.0.7", "127.0.0.7"]),
         (
@@ -167,7 +165,7 @@ async fn n_18_upstreams_hear_of_the_client_from_trusted_proxies_only(
     Ok(())
 }
 
-/// With the PROXY protocol and without trusted proxies: headers count for nothing.
+/// With the PROXY protocol and without trusted proxies, headers about addresses are ignored.
 async fn the_proxy_protocol_names_the_client(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     scene.keys = "use_proxy_protocol: true".to_owned();
@@ -188,7 +186,7 @@ async fn the_proxy_protocol_names_the_client(scene: &mut Scene) -> Result<()> {
             "/far",
         ),
         (v2(1, 0x21, &ipv6_pair()), "/six"),
-        // With what load balancers add: here the type of no operation (section 2.2.4).
+        // With an extension that load balancers add: the type of no operation (section 2.2.4).
         (
             v2(
                 1,
@@ -222,7 +220,7 @@ async fn the_proxy_protocol_names_the_client(scene: &mut Scene) -> Result<()> {
         "203.0.113.5"
     );
 
-    // A connection that says nothing about its client, or nonsense, gets no answer at all.
+    // A connection whose header is missing or invalid gets no response.
     for preface in [
         Vec::new(),
         v1("TCP4 203.0.113.5"),
@@ -247,7 +245,7 @@ fn v1(rest: &str) -> Vec<u8> {
     format!("PROXY {rest}\r\n").into_bytes()
 }
 
-/// The second version's bytes (section 2.2): 1 stands for a client's connection, 0 for the proxy's own.
+/// The second version's bytes (section 2.2): 1 means a client's connection, 0 the proxy's own.
 fn v2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
     let mut bytes = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
     bytes.extend([0x20 | command, family, 0, addresses.len() as u8]);

@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, Browser, COCKPIT, Cockpit, MALLORY, Port, Proxy, Route, Scene, Task, UnixUser,
-    on_both_bodies,
+    ALICE, Browser, BrowserRun, COCKPIT, Cockpit, MALLORY, Port, Proxy, Route, Scene, Task,
+    UnixUser, on_both_proxies,
 };
 use serde_json::Value;
 
-on_both_bodies!(
+on_both_proxies!(
     cockpit_logs_in_and_runs_a_command,
-    a_person_uses_the_terminal_in_a_browser,
-    a_person_without_permission_sees_why_and_signs_out,
+    a_user_uses_the_terminal_in_a_browser,
+    a_user_without_permission_sees_why_and_signs_out,
 );
 
 /// Cockpit configured by `jetway cockpit conf`, and the proxy in front of it.
@@ -30,14 +30,14 @@ async fn cockpit_logs_in_and_runs_a_command(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let base = scene.url(COCKPIT, "/")?;
 
-    let mut nobody = scene.visitor();
-    let refused = nobody.log_in_to_cockpit(&base, &user).await;
+    let mut anonymous = scene.user_agent();
+    let refused = anonymous.log_in_to_cockpit(&base, &user).await;
     assert!(
         refused.is_err(),
         "a Unix password alone does not reach Cockpit"
     );
 
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let (_, page) = alice.sign_in(&base, ALICE).await?;
     let page = page.expect(200)?.text();
     assert!(
@@ -50,14 +50,22 @@ async fn cockpit_logs_in_and_runs_a_command(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn a_person_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()> {
+async fn a_user_uses_the_terminal_in_a_browser(scene: &mut Scene) -> Result<()> {
     let user = UnixUser::create()?;
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/system/terminal")?;
-    let name = format!("terminal-{}", scene.body.name());
+    let name = format!("terminal-{}", scene.kind.name());
     for browser in Browser::ALL {
         let report = browser
-            .perform(scene, &url, Some(ALICE), Task::Terminal(&user), &name)
+            .perform(
+                scene,
+                BrowserRun {
+                    url: &url,
+                    account: Some(ALICE),
+                    task: Task::Terminal(&user),
+                    name: &name,
+                },
+            )
             .await?;
         judge_terminal(&report, &user)?;
     }
@@ -90,13 +98,21 @@ fn judge_terminal(report: &Value, user: &UnixUser) -> Result<()> {
     Ok(())
 }
 
-async fn a_person_without_permission_sees_why_and_signs_out(scene: &mut Scene) -> Result<()> {
+async fn a_user_without_permission_sees_why_and_signs_out(scene: &mut Scene) -> Result<()> {
     let _running = serve_cockpit(scene).await?;
     let url = scene.url(COCKPIT, "/")?;
-    let name = format!("refusal-{}", scene.body.name());
+    let name = format!("refusal-{}", scene.kind.name());
     for browser in Browser::ALL {
         let report = browser
-            .perform(scene, &url, Some(MALLORY), Task::Refusal, &name)
+            .perform(
+                scene,
+                BrowserRun {
+                    url: &url,
+                    account: Some(MALLORY),
+                    task: Task::Refusal,
+                    name: &name,
+                },
+            )
             .await?;
         judge_refusal(&report)?;
     }
@@ -114,7 +130,7 @@ fn judge_refusal(report: &Value) -> Result<()> {
         .context("the report has the last page's text")?;
     assert!(
         !signed_out.contains(MALLORY),
-        "nobody is signed in any more: {signed_out}"
+        "the user is signed out: {signed_out}"
     );
     Ok(())
 }

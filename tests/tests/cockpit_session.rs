@@ -1,19 +1,19 @@
-//! `jetway-cockpit-session` behind a real Cockpit: what its web service makes of sessions and refusals. The proxy is
-//! played by a key and a visitor who knows it.
+//! `jetway-cockpit-session` behind a real Cockpit: the web service's view of sessions and refusals. A key and a client
+//! with that key replace the proxy.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use jetway_tests::{
-    Body, Cockpit, CockpitSession, Port, Scene, SessionKey, UnixUser, Visitor, eventually, run,
-    within,
+    Cockpit, CockpitSession, Port, ProxyKind, Scene, SessionKey, UnixUser, UserAgent, eventually,
+    run, within,
 };
 use url::Url;
 
-/// Longer than Cockpit keeps a session without a websocket, and than anything else takes.
+/// Longer than Cockpit keeps a session without a websocket, and than any other event takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Cockpit that lets people in with assertions of `key`.
+/// A Cockpit that accepts assertions of `key`.
 struct Server {
     key: SessionKey,
     base: Url,
@@ -38,16 +38,14 @@ impl Server {
         })
     }
 
-    async fn log_in(&self, visitor: &mut Visitor, assertion: &str) -> Result<u16> {
+    async fn log_in(&self, client: &mut UserAgent, assertion: &str) -> Result<u16> {
         let bearer = format!("Bearer {assertion}");
-        let answer = visitor
-            .try_to_log_in_to_cockpit(&self.base, &bearer)
-            .await?;
+        let answer = client.try_to_log_in_to_cockpit(&self.base, &bearer).await?;
         Ok(answer.status.as_u16())
     }
 
-    async fn expect(&self, visitor: &mut Visitor, assertion: &str, status: u16) -> Result<()> {
-        let answer = self.log_in(visitor, assertion).await?;
+    async fn expect(&self, client: &mut UserAgent, assertion: &str, status: u16) -> Result<()> {
+        let answer = self.log_in(client, assertion).await?;
         ensure!(
             answer == status,
             "{answer} instead of {status}; the log says:\n{}",
@@ -61,32 +59,32 @@ impl Server {
 fn an_assertion_opens_a_session_without_a_password() -> Result<()> {
     run(
         "an_assertion_opens_a_session_without_a_password",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;
             user.change(&["--lock"])?;
             let assertion = server.key.assertion(&user.name)?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             server.expect(&mut alice, &assertion, 200).await?;
             let output = alice
                 .run_in_cockpit(&server.base, "id -un; echo $HOME; umask")
                 .await?;
             let name = &user.name;
             assert_eq!(output, format!("{name}\n/home/{name}\n0022\n"));
-            // The same session once more, and the assertion not once more.
+            // The same session can be used again, but not the assertion.
             assert_eq!(
                 alice.run_in_cockpit(&server.base, "id -un").await?,
                 format!("{name}\n")
             );
-            let mut thief = scene.visitor();
+            let mut thief = scene.user_agent();
             server.expect(&mut thief, &assertion, 401).await?;
             assert!(
                 server.session.log().contains("used before"),
                 "{}",
                 server.session.log()
             );
-            // Some seconds after the last tab is closed.
+            // Some seconds after the last tab was closed.
             eventually("the session is closed", LIMIT, async || {
                 let log = server.session.log();
                 ensure!(log.contains(&format!("session closed for {name}")), "{log}");
@@ -98,20 +96,20 @@ fn an_assertion_opens_a_session_without_a_password() -> Result<()> {
 }
 
 #[test]
-fn cockpit_tells_refusals_apart() -> Result<()> {
+fn cockpit_distinguishes_refusals() -> Result<()> {
     run(
         "cockpit_tells_refusals_apart",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;
             let without_shell = UnixUser::create_with(&["--shell", "/usr/sbin/nologin"])?;
             let expired = UnixUser::create()?;
             expired.change(&["--expiredate", "1"])?;
-            let mut visitor = scene.visitor();
+            let mut client = scene.user_agent();
             for name in ["root", "jetway-nobody", &without_shell.name, &expired.name] {
                 let assertion = server.key.assertion(name)?;
-                server.expect(&mut visitor, &assertion, 403).await?;
+                server.expect(&mut client, &assertion, 403).await?;
             }
             for assertion in [
                 "x.y.z".to_owned(),
@@ -128,15 +126,15 @@ fn cockpit_tells_refusals_apart() -> Result<()> {
                     }
                 })?,
             ] {
-                server.expect(&mut visitor, &assertion, 401).await?;
+                server.expect(&mut client, &assertion, 401).await?;
             }
             assert!(
-                visitor.run_in_cockpit(&server.base, "id").await.is_err(),
+                client.run_in_cockpit(&server.base, "id").await.is_err(),
                 "no refusal leaves a session behind"
             );
             std::fs::remove_file(server.session.path("keys"))?;
             let assertion = server.key.assertion(&user.name)?;
-            server.expect(&mut visitor, &assertion, 500).await
+            server.expect(&mut client, &assertion, 500).await
         },
     )
 }
@@ -145,14 +143,14 @@ fn cockpit_tells_refusals_apart() -> Result<()> {
 fn cockpit_ends_with_the_session_at_the_proxy() -> Result<()> {
     run(
         "cockpit_ends_with_the_session_at_the_proxy",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let server = Server::start(scene).await?;
             let user = UnixUser::create()?;
             let assertion = server.key.assertion_with(&user.name, |_, claims| {
                 claims["session_exp"] = (claims["iat"].as_u64().unwrap_or_default() + 12).into();
             })?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             server.expect(&mut alice, &assertion, 200).await?;
             let command = alice.run_in_cockpit(&server.base, "exec sleep 600");
             let ended = within("the websocket ends", LIMIT, async { Ok(command.await) }).await?;

@@ -2,17 +2,17 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Browser, COCKPIT, Cockpit, CockpitSession, DUMMY, MALLORY, Person, Port, Proxy,
-    Response, Route, Scene, Task, UnixUser, Visitor, on_both_bodies,
+    ALICE, BOB, Browser, BrowserRun, COCKPIT, Cockpit, CockpitSession, DUMMY, MALLORY, Person,
+    Port, Proxy, Response, Route, Scene, Task, UnixUser, UserAgent, on_both_proxies,
 };
 use url::Url;
 
-on_both_bodies!(
-    visitors_become_their_unix_users,
-    a_live_cookie_serves_only_the_visitor_it_was_made_for,
-    whoever_has_no_unix_user_is_told_so,
+on_both_proxies!(
+    users_become_their_unix_users,
+    a_live_cookie_serves_only_its_own_user,
+    users_without_a_unix_user_get_a_page_that_says_so,
     an_administrator_signs_on_once_in_chromium,
-    a_person_with_limited_access_signs_on_once_in_firefox,
+    a_user_with_limited_access_signs_on_once_in_firefox,
 );
 
 /// Cockpit behind the proxy, where alice and bob have Unix users and mallory has none; alice is an administrator.
@@ -29,7 +29,7 @@ impl Desk {
         let (alice, bob) = (UnixUser::create()?, UnixUser::create()?);
         for user in [&alice, &bob] {
             user.let_cockpit_be_root()?;
-            // Nobody needs a password.
+            // No user needs a password.
             user.change(&["--lock"])?;
         }
         let program = scene.installed.cockpit_session()?;
@@ -42,7 +42,7 @@ impl Desk {
             .await?;
         let base = scene.url(COCKPIT, "/")?;
         let keys = base.join("/.well-known/pomerium/jwks.json")?;
-        let keys = scene.visitor().fetch(&keys).await?.expect(200)?;
+        let keys = scene.user_agent().fetch(&keys).await?.expect(200)?;
         session.trust(&keys.text())?;
         Ok(Self {
             base,
@@ -53,19 +53,19 @@ impl Desk {
         })
     }
 
-    async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<Response> {
-        visitor
+    async fn enter(&self, client: &mut UserAgent, account: &str) -> Result<Response> {
+        client
             .sign_on_to_cockpit(&self.base, account)
             .await
             .with_context(|| self.session.log())
     }
 
-    async fn who(&self, visitor: &mut Visitor) -> Result<String> {
-        visitor.user_in_cockpit(&self.base).await
+    async fn who(&self, client: &mut UserAgent) -> Result<String> {
+        client.user_in_cockpit(&self.base).await
     }
 }
 
-/// What `jetway cockpit setup` writes, with the socket of this test.
+/// Returns the output of `jetway cockpit setup`, with the socket of this test.
 fn conf(session: &CockpitSession) -> String {
     format!(
         "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n\
@@ -74,13 +74,15 @@ fn conf(session: &CockpitSession) -> String {
     )
 }
 
-async fn visitors_become_their_unix_users(scene: &mut Scene) -> Result<()> {
+async fn users_become_their_unix_users(scene: &mut Scene) -> Result<()> {
     let desk = Desk::open(scene).await?;
-    let mut nobody = scene.visitor();
-    let refused = nobody.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
+    let mut anonymous = scene.user_agent();
+    let refused = anonymous
+        .try_to_log_in_to_cockpit(&desk.base, DUMMY)
+        .await?;
     refused.expect(401)?;
 
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let login = desk.enter(&mut alice, ALICE).await?;
     let cookie = login
         .header("set-cookie")
@@ -92,7 +94,7 @@ async fn visitors_become_their_unix_users(scene: &mut Scene) -> Result<()> {
         "{cookie}"
     );
     assert_eq!(desk.who(&mut alice).await?, desk.alice.name);
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     desk.enter(&mut bob, BOB).await?;
     assert_eq!(desk.who(&mut bob).await?, desk.bob.name);
 
@@ -101,7 +103,7 @@ async fn visitors_become_their_unix_users(scene: &mut Scene) -> Result<()> {
         log.contains(ALICE) && !log.contains("eyJ"),
         "the journal says who, and no assertion: {log}"
     );
-    // Who is signed out at the proxy is out of Cockpit.
+    // A sign-out at the proxy also ends the Cockpit session.
     let sign_out = desk.base.join("/.pomerium/sign_out")?;
     alice.post_form(&sign_out, &[]).await?;
     ensure!(desk.who(&mut alice).await.is_err(), "signed out");
@@ -109,14 +111,14 @@ async fn visitors_become_their_unix_users(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn a_live_cookie_serves_only_the_visitor_it_was_made_for(scene: &mut Scene) -> Result<()> {
+async fn a_live_cookie_serves_only_its_own_user(scene: &mut Scene) -> Result<()> {
     let desk = Desk::open(scene).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let alices = desk.enter(&mut alice, ALICE).await?;
-    // Alice stays in her terminal.
+    // Alice's session is not affected.
     assert_eq!(desk.who(&mut alice).await?, desk.alice.name);
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&desk.base, BOB).await?;
     bob.keep_cookies(&desk.base, &alices);
     ensure!(
@@ -132,10 +134,18 @@ async fn a_live_cookie_serves_only_the_visitor_it_was_made_for(scene: &mut Scene
     Ok(())
 }
 
-async fn whoever_has_no_unix_user_is_told_so(scene: &mut Scene) -> Result<()> {
+async fn users_without_a_unix_user_get_a_page_that_says_so(scene: &mut Scene) -> Result<()> {
     let desk = Desk::open(scene).await?;
     let report = Browser::Chromium
-        .perform(scene, &desk.base, Some(MALLORY), Task::Refusal, "unmapped")
+        .perform(
+            scene,
+            BrowserRun {
+                url: &desk.base,
+                account: Some(MALLORY),
+                task: Task::Refusal,
+                name: "unmapped",
+            },
+        )
         .await?;
     let text = report["text"].as_str().context("the page's text")?;
     ensure!(
@@ -144,14 +154,14 @@ async fn whoever_has_no_unix_user_is_told_so(scene: &mut Scene) -> Result<()> {
     );
     assert_eq!(report["status"], 403);
 
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     mallory.sign_in(&desk.base, MALLORY).await?.1.expect(403)?;
     let login = mallory.try_to_log_in_to_cockpit(&desk.base, DUMMY).await?;
     ensure!(
         login.expect(403)?.text().contains("no-unix-user"),
         "as JSON"
     );
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     desk.enter(&mut alice, ALICE).await?;
     for path in ["/=10.0.0.1/", "/cockpit+=10.0.0.1/login"] {
         let page = alice.navigate(&desk.base.join(path)?).await?.expect(403)?;
@@ -164,7 +174,7 @@ async fn an_administrator_signs_on_once_in_chromium(scene: &mut Scene) -> Result
     signs_on_once(scene, Browser::Chromium, ALICE, "Administrative access").await
 }
 
-async fn a_person_with_limited_access_signs_on_once_in_firefox(scene: &mut Scene) -> Result<()> {
+async fn a_user_with_limited_access_signs_on_once_in_firefox(scene: &mut Scene) -> Result<()> {
     signs_on_once(scene, Browser::Firefox, BOB, "Limited access").await
 }
 
@@ -175,7 +185,7 @@ async fn signs_on_once(scene: &Scene, browser: Browser, account: &str, access: &
     } else {
         &desk.bob.name
     };
-    let name = format!("single-sign-on-{}", scene.body.name());
+    let name = format!("single-sign-on-{}", scene.kind.name());
     Person {
         account,
         user,

@@ -1,4 +1,4 @@
-//! What a person runs before a file is deployed: `jetway check`, `explain`, `test` and `schema`, as built.
+//! Commands for a file before it is deployed: `jetway check`, `explain`, `test` and `schema`, as built.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,13 +10,13 @@ use jetway_tests::{Authority, Installed, write_private};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The vectors of the policy language.
+/// The test cases of the policy language.
 const VECTORS: &str = include_str!("../../filter/core/src/policy/tests/ppl.json");
 const POMERIUM: &str = include_str!("../files/pomerium.yaml");
 const MISTAKEN: &str = include_str!("../files/mistaken.yaml");
 const CASES: &str = include_str!("../files/cases.yaml");
 
-/// How a command ended.
+/// The result of a command.
 struct Ended {
     success: bool,
     code: Option<i32>,
@@ -169,7 +169,7 @@ fn a_file_for_pomerium_is_read_and_reported() -> Result<()> {
 }
 
 #[test]
-fn mistakes_are_told_all_at_once_with_their_places() -> Result<()> {
+fn mistakes_are_reported_all_at_once_with_their_places() -> Result<()> {
     let desk = Desk::new()?;
     let report = desk
         .run(&["check", "-c", "mistaken.yaml"])?

@@ -1,4 +1,4 @@
-//! `jetway-demo` as its first user meets it: its own provider and certificate, in front of a real Cockpit.
+//! `jetway-demo` from a first user's point of view: its own provider and certificate, in front of a real Cockpit.
 
 use std::fs::Permissions;
 use std::net::TcpListener;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, Visitor,
-    eventually, output_of, run_bodiless,
+    ALICE, BOB, Cockpit, Dialer, Installed, MALLORY, Port, Process, Response, UnixUser, UserAgent,
+    eventually, output_of, run_without_proxy,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,12 +28,12 @@ struct Demo {
 }
 
 impl Demo {
-    /// Starts `jetway-demo`; Cockpit gets what `jetway-demo --probe` says that it needs, or is not there at all.
+    /// Starts `jetway-demo`. Cockpit gets the configuration that `jetway-demo --probe` prints, or is not started.
     async fn start(with_cockpit: bool) -> Result<Self> {
         Self::start_with(with_cockpit, &[]).await
     }
 
-    /// The same with single sign-on, for which there is a folder, and further arguments.
+    /// Starts `jetway-demo` with single sign-on, for which there is a folder, and further arguments.
     async fn start_with(with_cockpit: bool, arguments: &[&str]) -> Result<Self> {
         let program = Installed::locate()?.demo()?;
         let folder = tempfile::Builder::new().prefix("jetway-demo-").tempdir()?;
@@ -84,13 +84,13 @@ impl Demo {
         })
     }
 
-    fn visitor(&self) -> Visitor {
-        Visitor::new(self.dialer.clone())
+    fn user_agent(&self) -> UserAgent {
+        UserAgent::new(self.dialer.clone())
     }
 
-    /// Signs in at the demo provider and returns what the application then shows.
-    async fn sign_in(&self, visitor: &mut Visitor, account: &str) -> Result<Response> {
-        let (page, shown) = visitor.follow(&self.url).await?;
+    /// Signs in at the demo provider and returns the application's response.
+    async fn sign_in(&self, client: &mut UserAgent, account: &str) -> Result<Response> {
+        let (page, shown) = client.follow(&self.url).await?;
         let shown = shown.expect(200)?.text();
         ensure!(
             page.host_str() == Some("idp.localhost"),
@@ -103,7 +103,7 @@ impl Demo {
         let request = between(&shown, "name=\"request\" value=\"", "\"")
             .context("the form names the sign-in")?;
         let fields = [("request", request), ("account", account)];
-        let answer = visitor
+        let answer = client
             .post_form(&page.join("/authorize")?, &fields)
             .await?
             .expect(303)?;
@@ -112,7 +112,7 @@ impl Demo {
                 .header("location")
                 .context("the provider redirects")?,
         )?;
-        Ok(visitor.follow(&callback).await?.1)
+        Ok(client.follow(&callback).await?.1)
     }
 }
 
@@ -122,7 +122,7 @@ async fn start_cockpit(demo: &Command, port: Port, folder: &Path) -> Result<Cock
     let conf = said
         .strip_prefix("silent\n")
         .context("nothing answers before Cockpit is started")?;
-    // The authority is of no use before the demo has made one: Cockpit speaks plain HTTP.
+    // The demo has not created the authority yet, and Cockpit speaks plain HTTP.
     let any = Dialer::new(CertificateDer::from(Vec::new()));
     let cockpit = Cockpit::start(port, conf, folder, &any).await?;
     let mut probe = Command::new(demo.get_program());
@@ -143,11 +143,11 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 
 #[test]
 fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let mut demo = Demo::start(true).await?;
         let user = UnixUser::create()?;
 
-        let mut alice = demo.visitor();
+        let mut alice = demo.user_agent();
         let page = demo.sign_in(&mut alice, ALICE).await?.expect(200)?.text();
         ensure!(
             page.contains("login-user-input"),
@@ -159,9 +159,11 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
             format!("{}\n", user.name)
         );
 
-        demo.sign_in(&mut demo.visitor(), BOB).await?.expect(200)?;
+        demo.sign_in(&mut demo.user_agent(), BOB)
+            .await?
+            .expect(200)?;
 
-        let mut mallory = demo.visitor();
+        let mut mallory = demo.user_agent();
         let page = demo
             .sign_in(&mut mallory, MALLORY)
             .await?
@@ -188,7 +190,7 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
     })
 }
 
-/// The accounts of this machine that demos have made.
+/// Returns the accounts of this machine that demos have created.
 fn demo_accounts() -> Result<Vec<String>> {
     let text = std::fs::read_to_string("/etc/passwd")?;
     let names = text.lines().filter_map(|line| line.split(':').next());
@@ -197,8 +199,8 @@ fn demo_accounts() -> Result<Vec<String>> {
 }
 
 #[test]
-fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
-    run_bodiless(async || {
+fn single_sign_on_needs_no_password() -> Result<()> {
+    run_without_proxy(async || {
         // As `make demo` starts it for root.
         let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
         let said = demo.process.log();
@@ -209,23 +211,23 @@ fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
         );
 
         for account in [ALICE, BOB] {
-            let mut visitor = demo.visitor();
-            let page = demo.sign_in(&mut visitor, account).await?.expect(200)?;
+            let mut client = demo.user_agent();
+            let page = demo.sign_in(&mut client, account).await?.expect(200)?;
             ensure!(
                 page.text().contains("/.pomerium/cockpit/token"),
                 "Cockpit's login page goes on by itself: {}",
                 page.text()
             );
-            let login = visitor
+            let login = client
                 .try_to_log_in_to_cockpit(&demo.url, "Bearer sso")
                 .await?;
             login.expect(200)?;
             assert_eq!(
-                visitor.run_in_cockpit(&demo.url, "id -un").await?,
+                client.run_in_cockpit(&demo.url, "id -un").await?,
                 format!("{user}\n")
             );
         }
-        demo.sign_in(&mut demo.visitor(), MALLORY)
+        demo.sign_in(&mut demo.user_agent(), MALLORY)
             .await?
             .expect(403)?;
 
@@ -241,19 +243,19 @@ fn with_single_sign_on_nobody_is_asked_for_a_password() -> Result<()> {
 }
 
 #[test]
-fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
-    run_bodiless(async || {
+fn the_password_is_one_flag_away_and_public_addresses_get_no_shell() -> Result<()> {
+    run_without_proxy(async || {
         let mut demo = Demo::start_with(true, &["--password"]).await?;
         let said = demo.process.log();
         ensure!(said.contains("Cockpit's own login page"), "{said}");
         let user = UnixUser::create()?;
-        let mut alice = demo.visitor();
+        let mut alice = demo.user_agent();
         demo.sign_in(&mut alice, ALICE).await?.expect(200)?;
         alice.log_in_to_cockpit(&demo.url, &user).await?;
         demo.process.terminate();
         demo.process.finish(Duration::from_secs(20)).await?;
 
-        // Where everybody can be alice, Cockpit keeps its own door.
+        // Where anyone can be alice, Cockpit keeps its own login.
         let port = Port::reserve()?;
         let mut open = Command::new(Installed::locate()?.demo()?);
         open.args(["--probe", "--session-folder", "/run/jetway"])
@@ -266,7 +268,7 @@ fn the_password_is_one_flag_away_and_strangers_get_no_shell() -> Result<()> {
 
 #[test]
 fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let demo = Demo::start(false).await?;
         let said = demo.process.log();
         ensure!(
@@ -274,17 +276,17 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
             "{said}"
         );
         ensure!(said.contains("COCKPIT_URL="), "{said}");
-        demo.sign_in(&mut demo.visitor(), ALICE)
+        demo.sign_in(&mut demo.user_agent(), ALICE)
             .await?
             .expect(503)?;
         Ok(())
     })
 }
 
-/// The demo provider is in the demo alone: its pages are in no other program.
+/// The demo provider is in the demo alone: no other program contains its pages.
 #[test]
 fn the_proxy_itself_has_no_provider() -> Result<()> {
-    const ON_EACH_PAGE: &[u8] = b"Anybody can sign in as anybody here";
+    const ON_EACH_PAGE: &[u8] = b"Anyone can sign in as any account here";
     let installed = Installed::locate()?;
     for (program, expected) in [
         (installed.jetway()?.to_owned(), false),
@@ -299,10 +301,10 @@ fn the_proxy_itself_has_no_provider() -> Result<()> {
     Ok(())
 }
 
-/// The script of `make demo`, which looks at ports before there is a `jetway-demo`.
+/// The script of `make demo`, which checks ports before `jetway-demo` is built.
 const SCRIPT: &str = include_str!("../../host/demo.sh");
 
-/// Runs `make demo` with a `cargo` that builds nothing, and returns whether it was asked to, and what was said.
+/// Runs `make demo` with a `cargo` that builds nothing. Returns whether it was called, and the output.
 fn make_demo(arguments: &str) -> Result<(bool, String)> {
     let folder = tempfile::tempdir()?;
     let (cargo, asked) = (folder.path().join("cargo"), folder.path().join("asked"));
@@ -317,7 +319,7 @@ fn make_demo(arguments: &str) -> Result<(bool, String)> {
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .env("PATH", format!("{}:{path}", folder.path().display()))
         .env("COCKPIT_URL", "http://127.0.0.1:1");
-    // Of a make, or a sudo, that runs these tests.
+    // Variables of a make, or a sudo, that runs these tests.
     for name in ["MAKEFLAGS", "MAKELEVEL", "SUDO_USER"] {
         make.env_remove(name);
     }
@@ -328,7 +330,7 @@ fn make_demo(arguments: &str) -> Result<(bool, String)> {
 }
 
 #[test]
-fn a_taken_port_is_told_before_anything_is_built() -> Result<()> {
+fn a_taken_port_is_reported_before_anything_is_built() -> Result<()> {
     let held = TcpListener::bind("127.0.0.1:0")?;
     let held_port = held.local_addr()?.port();
     let (free, other) = (Port::reserve()?, Port::reserve()?);

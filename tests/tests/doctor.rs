@@ -1,11 +1,11 @@
-//! `jetway doctor`: the listener, certificates, the provider and upstreams, each with what is wrong named, and good ones left in
-//! peace.
+//! `jetway doctor`: the listener, certificates, the provider and upstreams. Each fault is named, and good
+//! configurations pass.
 
 use anyhow::{Context as _, Result, ensure};
 use http::header::{DATE, HeaderValue};
 use jetway_tests::{
-    ALICE, APP, Body, Diagnosis, HostileProvider, Port, Route, Scene, Upstream, ensure_told,
-    json_answer, run,
+    ALICE, APP, Diagnosis, HostileProvider, Port, ProxyKind, Route, Scene, Upstream,
+    ensure_mentions, json_answer, run,
 };
 use serde_json::Value;
 use url::Url;
@@ -14,7 +14,7 @@ use url::Url;
 fn a_running_jetway_is_recognised() -> Result<()> {
     run(
         "a_running_jetway_is_recognised",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
@@ -43,12 +43,12 @@ fn a_running_jetway_is_recognised() -> Result<()> {
     )
 }
 
-/// The provider does not know the address, and the certificate does not know the host.
+/// The provider does not have the address, and the certificate does not have the host.
 #[test]
 fn an_unregistered_host_is_named() -> Result<()> {
     run(
         "an_unregistered_host_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new("unregistered.localhost", &upstream.address())];
@@ -57,7 +57,7 @@ fn an_unregistered_host_is_named() -> Result<()> {
             let [certificate, redirect] = failures.as_slice() else {
                 anyhow::bail!("{failures:#?}");
             };
-            ensure_told(
+            ensure_mentions(
                 certificate,
                 &[
                     "unregistered.localhost",
@@ -68,7 +68,7 @@ fn an_unregistered_host_is_named() -> Result<()> {
                 "https://unregistered.localhost:{}/.pomerium/callback",
                 scene.port()
             );
-            ensure_told(
+            ensure_mentions(
                 redirect,
                 &["redirect-uri", &address, "register this redirect URI"],
             )
@@ -77,17 +77,17 @@ fn an_unregistered_host_is_named() -> Result<()> {
 }
 
 #[test]
-fn a_wrong_secret_is_named_and_not_told() -> Result<()> {
+fn a_wrong_secret_is_named_and_not_printed() -> Result<()> {
     run(
         "a_wrong_secret_is_named_and_not_told",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             scene.secrets.client = "not-the-secret-of-this-client".to_owned();
             let answer =
                 Diagnosis::make(scene, &[Route::new(APP, &upstream.address())], Vec::new()).await?;
             let failure = answer.expect_failure("client-secret")?;
-            ensure_told(failure, &["invalid_client", "idp_client_secret"])?;
+            ensure_mentions(failure, &["invalid_client", "idp_client_secret"])?;
             let text = serde_json::to_string(&answer.findings())?;
             ensure!(!text.contains("not-the-secret"), "{text}");
             Ok(())
@@ -99,24 +99,24 @@ fn a_wrong_secret_is_named_and_not_told() -> Result<()> {
 fn a_silent_provider_and_upstream_are_named() -> Result<()> {
     run(
         "a_silent_provider_and_upstream_are_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             scene.provider.stop();
-            let nobody = Port::reserve()?;
+            let unused = Port::reserve()?;
             let routes = [Route::new(
                 APP,
-                &format!("http://127.0.0.1:{}", nobody.number()),
+                &format!("http://127.0.0.1:{}", unused.number()),
             )];
             let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
             let failures: Vec<&Value> = answer.of("failure").collect();
             let [provider, upstream] = failures.as_slice() else {
                 anyhow::bail!("{failures:#?}");
             };
-            ensure_told(
+            ensure_mentions(
                 provider,
                 &["provider-discovery", "idp_provider_url", "\"line\":"],
             )?;
-            ensure_told(upstream, &["\"check\":\"upstream\"", "503", "\"line\":"])
+            ensure_mentions(upstream, &["\"check\":\"upstream\"", "503", "\"line\":"])
         },
     )
 }
@@ -125,7 +125,7 @@ fn a_silent_provider_and_upstream_are_named() -> Result<()> {
 fn another_issuer_is_named() -> Result<()> {
     run(
         "another_issuer_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let (file, variables) = scene.file(&[Route::new(APP, &upstream.address())])?;
@@ -134,7 +134,7 @@ fn another_issuer_is_named() -> Result<()> {
             let text = std::fs::read_to_string(&file)?.replace(&issuer, &other);
             std::fs::write(&file, text)?;
             let answer = Diagnosis::of_file(scene, file, variables, Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("provider-discovery")?,
                 &["another issuer", &format!("idp_provider_url: {issuer}")],
             )
@@ -146,7 +146,7 @@ fn another_issuer_is_named() -> Result<()> {
 fn a_clock_that_is_wrong_is_named() -> Result<()> {
     run(
         "a_clock_that_is_wrong_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let provider = HostileProvider::start(ALICE).await?;
@@ -154,7 +154,12 @@ fn a_clock_that_is_wrong_is_named() -> Result<()> {
             scene.registration = Some(provider.registration());
             let discovery = "/.well-known/openid-configuration";
             let address = Url::parse(&format!("{issuer}{discovery}"))?;
-            let document = scene.visitor().fetch(&address).await?.expect(200)?.json()?;
+            let document = scene
+                .user_agent()
+                .fetch(&address)
+                .await?
+                .expect(200)?
+                .json()?;
             provider.order(discovery, move |_| {
                 let mut answer = json_answer(200, &document);
                 let long_ago = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
@@ -163,7 +168,7 @@ fn a_clock_that_is_wrong_is_named() -> Result<()> {
             });
             let routes = [Route::new(APP, &upstream.address())];
             let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("clock")?,
                 &[
                     "seconds ahead of the provider's",
@@ -178,7 +183,7 @@ fn a_clock_that_is_wrong_is_named() -> Result<()> {
 fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
     run(
         "a_certificate_without_a_known_authority_is_warned_of",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
@@ -187,8 +192,11 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 .of("warning")
                 .find(|finding| finding["check"] == "certificate")
                 .context("a warning")?;
-            ensure_told(warning, &["neither in the file nor known", "fullchain.pem"])?;
-            // Where the machine knows it, everything is well.
+            ensure_mentions(
+                warning,
+                &["neither in the file nor trusted", "fullchain.pem"],
+            )?;
+            // Where the machine trusts the authority, all checks pass.
             let authority = scene.authority_file().display().to_string();
             let (file, mut variables) = scene.file(&routes)?;
             variables.push(("SSL_CERT_FILE".to_owned(), authority));
@@ -200,12 +208,11 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
                 answer.findings()
             );
             ensure!(
-                answer
-                    .of("ok")
-                    .filter(of_certificate)
-                    .any(|finding| finding["message"]
+                answer.of("ok").filter(of_certificate).any(|finding| {
+                    finding["message"]
                         .as_str()
-                        .is_some_and(|said| said.contains("stands behind it"))),
+                        .is_some_and(|said| said.contains("an authority that this machine trusts"))
+                }),
                 "{:?}",
                 answer.findings()
             );
@@ -218,19 +225,19 @@ fn a_certificate_without_a_known_authority_is_warned_of() -> Result<()> {
 fn another_program_on_the_port_is_named() -> Result<()> {
     run(
         "another_program_on_the_port_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
             let (file, variables) = scene.file(&routes)?;
-            // The upstream's own port, where it speaks plain HTTP.
+            // The upstream's own port speaks plain HTTP.
             let text = std::fs::read_to_string(&file)?;
             let listening = format!("address: 127.0.0.1:{}", scene.port());
             ensure!(text.contains(&listening), "{text}");
             let text = text.replace(&listening, &format!("address: {}", upstream.authority()));
             std::fs::write(&file, text)?;
             let answer = Diagnosis::of_file(scene, file, variables, Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("listener")?,
                 &["another program", "ss -ltnp"],
             )
@@ -242,14 +249,14 @@ fn another_program_on_the_port_is_named() -> Result<()> {
 fn an_upstream_with_an_unknown_certificate_is_named() -> Result<()> {
     run(
         "an_upstream_with_an_unknown_certificate_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
-            let authority = jetway_tests::Authority::create("nobody's")?;
+            let authority = jetway_tests::Authority::create("unknown authority")?;
             let upstream =
                 Upstream::start_tls("app", &authority.issue(&["127.0.0.1"])?, None).await?;
             let bad = Route::new(APP, &upstream.address());
             let answer = Diagnosis::make(scene, std::slice::from_ref(&bad), Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("upstream")?,
                 &["TLS fails", "tls_custom_ca_file", "\"line\":"],
             )?;

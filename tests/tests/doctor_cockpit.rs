@@ -1,25 +1,26 @@
-//! `jetway doctor` and Cockpit: the matrix of wrong configurations, each named, and good ones left in peace.
+//! `jetway doctor` and Cockpit: a matrix of wrong configurations, each of which is named, and good ones, which pass.
 
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    Body, COCKPIT, Cockpit, Diagnosis, Port, Reached, Route, Scene, ensure_told, run,
+    COCKPIT, Cockpit, CockpitSetup, Diagnosis, Port, ProxyKind, Reached, Route, Scene,
+    ensure_mentions, run,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// One line of the matrix: Cockpit's file, the route, and what the doctor has to say.
+/// One line of the matrix: Cockpit's file, the route, and the expected finding.
 struct Row {
     conf: String,
     reached: Reached,
     keeps_host: bool,
     /// Further keys of the route.
     key: Option<&'static str>,
-    /// `None` when it works.
+    /// `None` when the configuration works.
     told: Option<Vec<String>>,
 }
 
@@ -71,8 +72,12 @@ impl Row {
         if let Some(key) = self.key {
             route = route.key(key);
         }
-        let cockpit =
-            Cockpit::start_as(&self.reached, port, &self.conf, scene.logs(), &scene.dialer).await?;
+        let setup = CockpitSetup {
+            reached: &self.reached,
+            port,
+            conf: &self.conf,
+        };
+        let cockpit = Cockpit::start_as(setup, scene.logs(), &scene.dialer).await?;
         let conf = cockpit.conf().display().to_string();
         let answer =
             Diagnosis::make(scene, &[route], vec!["--cockpit-conf".to_owned(), conf]).await?;
@@ -80,7 +85,7 @@ impl Row {
             None => answer.expect_good(check),
             Some(told) => {
                 let told: Vec<&str> = told.iter().map(String::as_str).collect();
-                ensure_told(answer.expect_failure(check)?, &told)
+                ensure_mentions(answer.expect_failure(check)?, &told)
             }
         }
     }
@@ -98,12 +103,12 @@ async fn examine_all(scene: &Scene, check: &str, rows: Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// Good configurations of Cockpit: no false alarm.
+/// Good configurations of Cockpit cause no finding.
 #[test]
 fn what_works_with_cockpit_is_left_in_peace() -> Result<()> {
     run(
         "what_works_with_cockpit_is_left_in_peace",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let public = scene.url(COCKPIT, "")?.origin().ascii_serialization();
             let socket = public.replace("https:", "wss:");
@@ -134,12 +139,12 @@ fn what_works_with_cockpit_is_left_in_peace() -> Result<()> {
     )
 }
 
-/// The matrix: the origin that Cockpit takes for its own is not the page's.
+/// The matrix of origins: Cockpit's own origin differs from the page's.
 #[test]
 fn a_wrong_origin_is_named() -> Result<()> {
     run(
         "a_wrong_origin_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let public = scene.url(COCKPIT, "")?.origin().ascii_serialization();
             let authority = scene.authority(COCKPIT);
@@ -152,7 +157,7 @@ fn a_wrong_origin_is_named() -> Result<()> {
             let rows = vec![
             Row::new("", true).fails(&[missing, write_header, failed, "cockpit.conf"]),
             Row::new("", false).fails(&[missing, "another host", write_header, keep]),
-            Row::new(header, false).fails(&["it sees another host\"", keep, "jetway.yaml\",\"line\":"]),
+            Row::new(header, false).fails(&["it gets another host\"", keep, "jetway.yaml\",\"line\":"]),
             Row::new("[WebService]\nProtocolHeader = X-Forwarded-For-Proto\n", true)
                 .fails(&[missing, "\"line\":2", write_header]),
             Row::new("[WebService]\nProtocolHeader = X-Forwarded-Proto # behind a value\n", true)
@@ -165,15 +170,15 @@ fn a_wrong_origin_is_named() -> Result<()> {
                 .fails(&["no slash at its end", &right]),
             Row::new(&format!("[WebService]\nOrigins = {public}/\n"), false).fails(&["no slash", &right]),
             Row::new(&format!("[WebService]\nOrigins = https://{COCKPIT}\n{write_header}\n"), true)
-                .fails(&["the port has to be the browser's", &right]),
+                .fails(&["the port must be the browser's", &right]),
             Row::new(&format!("[WebService]\nOrigins = http://{authority}\n"), true)
                 .fails(&["over https", &right]),
             Row::new("[WebService]\nOrigins = https://other.example\n", true)
                 .fails(&["`Origins` lacks it", "https://other.example", &format!("{right} https://other.example")]),
-            Row::new("", false).reached(Reached::ForTlsProxy).fails(&["it sees another host\"", keep]),
+            Row::new("", false).reached(Reached::ForTlsProxy).fails(&["it gets another host\"", keep]),
             Row::new("", false)
                 .reached(Reached::Tls("127.0.0.1".parse()?))
-                .fails(&["it sees another host\"", keep]),
+                .fails(&["it gets another host\"", keep]),
         ];
             examine_all(scene, "cockpit-origin", rows).await
         },
@@ -184,7 +189,7 @@ fn a_wrong_origin_is_named() -> Result<()> {
 fn a_route_without_websockets_is_named() -> Result<()> {
     run(
         "a_route_without_websockets_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let conf = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
             let port = Port::reserve()?;
@@ -192,7 +197,7 @@ fn a_route_without_websockets_is_named() -> Result<()> {
                 Route::new(COCKPIT, &format!("http://127.0.0.1:{}", port.number())).preserve_host();
             let _cockpit = Cockpit::start(port, conf, scene.logs(), &scene.dialer).await?;
             let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("cockpit-websockets")?,
                 &["allow_websockets: true", "Connection failed"],
             )
@@ -200,12 +205,12 @@ fn a_route_without_websockets_is_named() -> Result<()> {
     )
 }
 
-/// Cockpit's file is right, and the route or the listener tells Cockpit something else.
+/// Cockpit's file is correct, but the route or the listener sends other headers.
 #[test]
-fn what_jetway_itself_tells_wrongly_is_named() -> Result<()> {
+fn wrong_headers_of_jetway_itself_are_named() -> Result<()> {
     run(
         "what_jetway_itself_tells_wrongly_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let header = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
             Row::new(header, true)
@@ -234,12 +239,12 @@ fn what_jetway_itself_tells_wrongly_is_named() -> Result<()> {
     )
 }
 
-/// A proxy between, that knows nothing of websockets.
+/// A proxy in between that does not support websockets.
 #[test]
 fn lost_upgrade_headers_are_named() -> Result<()> {
     run(
         "lost_upgrade_headers_are_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let port = Port::reserve()?;
             let conf = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
@@ -255,7 +260,7 @@ fn lost_upgrade_headers_are_named() -> Result<()> {
             });
             let route = Route::new(COCKPIT, &address).websockets().preserve_host();
             let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
-            ensure_told(
+            ensure_mentions(
                 answer.expect_failure("cockpit-upgrade")?,
                 &[
                     "400",
@@ -268,7 +273,7 @@ fn lost_upgrade_headers_are_named() -> Result<()> {
     )
 }
 
-/// Passes one request on without the headers of the connection, and everything back.
+/// Forwards one request without the headers of the connection, and the whole response.
 async fn without_upgrades(mut client: TcpStream, port: u16) -> Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -287,12 +292,12 @@ async fn without_upgrades(mut client: TcpStream, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Cockpit with TLS redirects plain http that does not come from its own machine's loopback.
+/// Cockpit with TLS redirects plain HTTP unless it comes from its own machine's loopback.
 #[test]
 fn a_cockpit_that_wants_https_is_named() -> Result<()> {
     run(
         "a_cockpit_that_wants_https_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let address = own_address()?;
             for keeps_host in [true, false] {
@@ -302,21 +307,19 @@ fn a_cockpit_that_wants_https_is_named() -> Result<()> {
                 if keeps_host {
                     route = route.preserve_host();
                 }
-                let _cockpit = Cockpit::start_as(
-                    &Reached::Tls(address),
+                let setup = CockpitSetup {
+                    reached: &Reached::Tls(address),
                     port,
-                    "",
-                    scene.logs(),
-                    &scene.dialer,
-                )
-                .await?;
+                    conf: "",
+                };
+                let _cockpit = Cockpit::start_as(setup, scene.logs(), &scene.dialer).await?;
                 let answer = Diagnosis::make(scene, &[route], Vec::new()).await?;
                 let seen = if keeps_host {
                     "ERR_TOO_MANY_REDIRECTS"
                 } else {
                     "leaves this proxy"
                 };
-                ensure_told(
+                ensure_mentions(
                     answer.expect_failure("cockpit-https")?,
                     &[
                         seen,
@@ -331,7 +334,7 @@ fn a_cockpit_that_wants_https_is_named() -> Result<()> {
     )
 }
 
-/// An address of this machine that is not loopback. Nothing is sent.
+/// Returns an address of this machine that is not loopback. It sends nothing.
 fn own_address() -> Result<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket
@@ -341,10 +344,10 @@ fn own_address() -> Result<IpAddr> {
 }
 
 #[test]
-fn logins_to_other_machines_and_unknown_visitors_are_warned_of() -> Result<()> {
+fn logins_to_other_machines_and_unmapped_users_are_warned_of() -> Result<()> {
     run(
         "logins_to_other_machines_and_unknown_visitors_are_warned_of",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let good = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n";
             let bad = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Real-IP\n";
@@ -379,7 +382,7 @@ fn logins_to_other_machines_and_unknown_visitors_are_warned_of() -> Result<()> {
 fn missing_single_sign_on_is_named() -> Result<()> {
     run(
         "missing_single_sign_on_is_named",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let header = "[WebService]\nProtocolHeader = X-Forwarded-Proto\n";
             let oauth = "[OAuth]\nURL = /.pomerium/cockpit/token\n";
@@ -422,12 +425,12 @@ fn missing_single_sign_on_is_named() -> Result<()> {
     )
 }
 
-/// Something refuses assertions behind the socket, as the helper does with a false one.
+/// The program behind the socket refuses assertions, as the helper does with an invalid one.
 #[test]
 fn working_single_sign_on_is_left_in_peace() -> Result<()> {
     run(
         "working_single_sign_on_is_left_in_peace",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let folder = tempfile::tempdir()?;
             let path = folder.path().join("session");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jetway_tests::{
-    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_bodiless,
+    Certificate, Installed, Port, Process, Secrets, eventually, output_of, run_without_proxy,
 };
 use tempfile::TempDir;
 
@@ -22,27 +22,30 @@ const DOCUMENTS: [&str; 5] = [
     include_str!("../../CONTRIBUTING.md"),
 ];
 
-/// How a command is run, and by what one sees that it worked.
+/// How a command is run, and how its success is recognised.
 enum How {
-    /// In the operator's folder; its output has this text.
+    /// In the operator's folder; its output contains this string.
     Prints(&'static str),
-    /// In the operator's folder, where nothing of what the file names exists: it says so, and fails.
+    /// In the operator's folder, where the files and servers that the file names do not exist: the command reports
+    /// that, and fails.
     Finds(&'static str),
-    /// As root on Cockpit's machine, for which a folder stands in: nothing of this machine changes.
+    /// As root on Cockpit's machine, which a folder replaces: this machine is not changed.
     OnCockpitsMachine(&'static str),
-    /// Where systemd runs: `systemd.rs` does, with everything else of the guide.
+    /// On systemd: `systemd.rs` runs it with the rest of the guide.
     UnderSystemd,
-    /// In the operator's folder; it leaves this file.
+    /// In the operator's folder; it refuses, and standard error contains this string.
+    Refuses(&'static str),
+    /// In the operator's folder; it writes this file.
     Writes(&'static str),
-    /// In the operator's folder; it serves until it is told to stop, after printing this.
+    /// In the operator's folder; it serves until a signal stops it, after printing this.
     Serves(&'static str),
     /// In the repository.
     PrintsAtHome(&'static str),
-    /// In the repository with ports of its own; it serves until it is told to stop.
+    /// In the repository with its own ports; it serves until a signal stops it.
     Demo,
-    /// This test is part of what it runs.
+    /// The command runs this test itself.
     Ci,
-    /// It builds or tests parts of this repository, for which it would wait for the build that runs this test.
+    /// The command builds or tests parts of this repository, for which it would wait for the build that runs this test.
     Builds,
 }
 
@@ -63,13 +66,18 @@ const COMMANDS: &[(&str, How)] = &[
     ("make test-core", How::Ci),
     ("make help", How::PrintsAtHome("make demo")),
     (
-        "cargo test -p jetway-core --lib gate::tests::sign_in",
+        "make test-core-quick CORE_TESTS=gate::tests::sign_in",
         How::Builds,
     ),
     ("make quick-module", How::Builds),
     (
         "JETWAY_FILTER_WASM=$PWD/target/module/wasm32-wasip1/module/jetway_filter.wasm cargo test --release -p jetway-tests --test sign_in",
         How::Builds,
+    ),
+    // Without a terminal.
+    (
+        "jetway init",
+        How::Refuses("these options are missing: --host"),
     ),
     ("jetway keygen", How::Prints("cookie_secret: ")),
     (
@@ -130,7 +138,7 @@ const COMMANDS: &[(&str, How)] = &[
     ),
     (
         "sudo jetway cockpit setup --host cockpit.example.com --keys jwks.json",
-        // It comes to the same as the file.
+        // The result is the same as with the file.
         How::OnCockpitsMachine("nothing was changed"),
     ),
     (
@@ -152,7 +160,7 @@ fn every_command_is_known() {
 
 #[test]
 fn the_commands_of_an_operator_work() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let place = Place::prepare()?;
         for (command, how) in COMMANDS {
             if *command == SIGN_ON {
@@ -160,6 +168,7 @@ fn the_commands_of_an_operator_work() -> Result<()> {
             }
             let result = match how {
                 How::Finds(text) => place.finds(command, text),
+                How::Refuses(text) => place.refuses(command, text),
                 How::OnCockpitsMachine(text) => place.on_cockpits_machine(command, text),
                 How::Prints(text) => place.prints(command, place.folder.path(), text),
                 How::PrintsAtHome(text) => place.prints(command, &home(), text),
@@ -175,11 +184,11 @@ fn the_commands_of_an_operator_work() -> Result<()> {
 
 #[test]
 fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
-    run_bodiless(async || {
+    run_without_proxy(async || {
         let place = Place::prepare()?;
         let said = place.demo("make demo", &[], &[]).await?;
         ensure!(said.contains("without a second password"), "{said}");
-        // Nothing answers there, so that the command is the same and no other machine is asked for anything.
+        // No server answers there, so the command is the same and no other machine is contacted.
         let silent = Port::reserve()?;
         let elsewhere = format!("http://127.0.0.1:{}", silent.number());
         place
@@ -197,14 +206,14 @@ fn the_demo_starts_what_it_needs_and_stops_it_again() -> Result<()> {
     })
 }
 
-/// The lines of a document's `sh` blocks.
+/// Returns the lines of a document's `sh` blocks.
 fn commands(document: &'static str) -> impl Iterator<Item = &'static str> {
     blocks(document, "sh")
         .flat_map(str::lines)
         .filter(|line| !line.is_empty())
 }
 
-/// A document's blocks in this language.
+/// Returns a document's blocks in this language.
 fn blocks(document: &'static str, language: &str) -> impl Iterator<Item = &'static str> {
     document
         .split(&format!("```{language}\n"))
@@ -218,7 +227,7 @@ fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// An operator's folder with the configuration of the README and what it names.
+/// An operator's folder with the configuration of the README and the files that it names.
 struct Place {
     folder: TempDir,
     path: String,
@@ -268,6 +277,7 @@ impl Place {
     fn shell(&self, command: &str, folder: &Path) -> Command {
         let mut shell = Command::new("bash");
         shell
+            .stdin(Stdio::null())
             .args(["-euc", command])
             .current_dir(folder)
             .env("PATH", &self.path);
@@ -283,7 +293,7 @@ impl Place {
         Ok(())
     }
 
-    /// Puts the route of the guide to single sign-on into the file.
+    /// Adds the route of the guide to single sign-on to the file.
     fn sign_on(&self) -> Result<()> {
         let route = blocks(GUIDE, "yaml")
             .next()
@@ -294,6 +304,17 @@ impl Place {
             .split_once("routes:\n")
             .context("the file has routes")?;
         std::fs::write(&file, format!("{top}{route}"))?;
+        Ok(())
+    }
+
+    fn refuses(&self, command: &str, text: &str) -> Result<()> {
+        let output = self.shell(command, self.folder.path()).output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(1) && error.contains(text),
+            "{}: {error}",
+            output.status
+        );
         Ok(())
     }
 
@@ -309,11 +330,11 @@ impl Place {
         Ok(())
     }
 
-    /// Runs a command of root's such that a folder stands in for the machine's root folder.
+    /// Runs a command of root's with a folder as the machine's root folder.
     fn on_cockpits_machine(&self, command: &str, text: &str) -> Result<()> {
         let machine = self.folder.path().join("machine");
         std::fs::create_dir_all(machine.join("etc/cockpit"))?;
-        // By this unit the command knows that there is a Cockpit, of the release that Debian 12 has.
+        // This unit shows the command that a Cockpit is installed, of the release in Debian 12.
         let units = machine.join("usr/lib/systemd/system");
         std::fs::create_dir_all(&units)?;
         std::fs::write(units.join("cockpit.service"), "")?;
@@ -347,7 +368,7 @@ impl Place {
         stop(process).await
     }
 
-    /// Runs `make demo` on free ports and returns what it printed.
+    /// Runs `make demo` on free ports and returns its output.
     async fn demo(
         &self,
         command: &str,
@@ -361,16 +382,16 @@ impl Place {
             provider.number(),
             arguments.join(" ")
         );
-        // What is built was built before this test; building again would wait for whoever else builds.
+        // The programs were built before this test; building again would wait for other builds.
         let command = command.replace("make", "make --assume-old=build");
         let mut shell = self.shell(&format!("exec {command} ARGS={arguments:?}"), &home());
         shell.envs(variables.iter().copied());
         if variables.is_empty() {
             shell.env_remove("COCKPIT_URL");
         }
-        // Make of a make that runs these tests would hand its own options down.
+        // A make that runs these tests would pass its own options down.
         shell.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
-        // A name of its own, because a log is continued by the next program of the same name.
+        // A name of its own, because programs with the same name append to one log.
         let name = format!("demo-{}", application.number());
         let mut process = Process::start(&name, &shell, self.folder.path())?;
         wait_for(&mut process, "Ctrl-C").await?;
@@ -403,9 +424,9 @@ async fn stop(mut process: Process) -> Result<()> {
     Ok(())
 }
 
-/// Make itself reports that it was interrupted; what counts is that nothing is left.
+/// Make itself reports that it was interrupted; what matters is that no process is left.
 async fn stop_demo(mut process: Process) -> Result<()> {
-    // Signals arrive at every moment of its stopping, as from somebody who leans on Ctrl-C.
+    // Signals arrive at every moment of its end, as if Ctrl-C were held down.
     for _ in 0..40 {
         process.terminate();
         tokio::time::sleep(Duration::from_millis(1)).await;

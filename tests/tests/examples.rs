@@ -1,4 +1,4 @@
-//! Envoy itself accepts the examples that people look at first.
+//! Envoy itself accepts the examples of the documentation.
 
 use std::path::Path;
 use std::process::Command;
@@ -69,7 +69,8 @@ fn validate(installed: &Installed, example: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes what the example expects to find in this folder: authorities, keys and certificates, known by their names.
+/// Writes the files that the example expects in this folder: authorities, keys and certificates, recognised by their
+/// names.
 fn write_certificates(folder: &Path, example: &str) -> Result<()> {
     let authority = Authority::create("Jetway test authority")?;
     let (chain, key) = authority

@@ -1,4 +1,4 @@
-//! What of a client's headers an upstream gets to see.
+//! The client's headers that an upstream receives.
 
 use std::net::IpAddr;
 
@@ -6,17 +6,19 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use jetway_tests::{ALICE, APP, BOB, Body, Route, Scene, Upstream, Visitor, on_both_bodies};
+use jetway_tests::{
+    ALICE, APP, BOB, ProxyKind, Route, Scene, Upstream, UserAgent, on_both_proxies,
+};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     claims_of_the_client_do_not_reach_the_upstream,
     aliases_of_claims_do_not_reach_the_upstream,
     what_only_proxies_state_does_not_reach_the_upstream,
     credentials_for_the_proxy_do_not_reach_the_upstream,
     other_cookies_reach_the_upstream_unchanged,
     the_upstream_learns_the_public_address,
-    bytes_that_are_not_text_harm_nobody,
+    bytes_that_are_not_utf_8_do_no_harm,
     a_route_cannot_be_chosen_by_the_client,
 );
 
@@ -24,12 +26,12 @@ on_both_bodies!(
 async fn signed_in(
     scene: &Scene,
     upstream: &Upstream,
-) -> Result<(jetway_tests::Proxy, Visitor, Url)> {
+) -> Result<(jetway_tests::Proxy, UserAgent, Url)> {
     let proxy = scene
         .serve(&[Route::new(APP, &upstream.address()).preserve_host()])
         .await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
     Ok((proxy, alice, url))
@@ -79,7 +81,7 @@ async fn claims_of_the_client_do_not_reach_the_upstream(scene: &mut Scene) -> Re
     Ok(())
 }
 
-/// N-16: what proxies tell upstreams about users, addresses and methods is worthless from a client.
+/// N-16: headers by which proxies describe users, addresses and methods have no effect when a client sends them.
 async fn what_only_proxies_state_does_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
     const STATED: [&str; 17] = [
         "x-auth-request-groups",
@@ -117,7 +119,7 @@ async fn what_only_proxies_state_does_not_reach_the_upstream(scene: &mut Scene) 
     Ok(())
 }
 
-/// N-16: a session in an `Authorization` line is for the proxy, among other lines too.
+/// N-16: a session in an `Authorization` line does not reach the upstream, among other lines too.
 async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let route = Route::new(APP, &upstream.address()).public();
@@ -125,7 +127,7 @@ async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) 
     let _proxy = scene.serve(&[route.key(copy)]).await?;
     let url = scene.url(APP, "/")?;
     let own = "Bearer Pomerium-c2VjcmV0";
-    let mut visitor = scene.visitor();
+    let mut user_agent = scene.user_agent();
     for lines in [
         &[own, own][..],
         &["Basic eDp5", own],
@@ -137,10 +139,10 @@ async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) 
         for line in lines {
             headers.append("authorization", line.parse()?);
         }
-        let answer = visitor
+        let answer = user_agent
             .send(Method::GET, &url, headers, Bytes::new())
             .await?;
-        // Envoy joins the lines; what is then one credential is refused.
+        // Envoy joins the lines; the resulting single credential is refused.
         assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}");
         for seen in upstream.take() {
             for (name, value) in &seen.headers {
@@ -150,7 +152,7 @@ async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) 
         }
     }
     let headers = HeaderMap::from_iter([("authorization".parse()?, "Basic eDp5".parse()?)]);
-    visitor
+    user_agent
         .send(Method::GET, &url, headers, Bytes::new())
         .await?
         .expect(200)?;
@@ -160,7 +162,7 @@ async fn credentials_for_the_proxy_do_not_reach_the_upstream(scene: &mut Scene) 
     Ok(())
 }
 
-/// Servers that read `_` or `.` as `-` must not be fooled; refusing such a request is as good as removing the header.
+/// Servers that read `_` or `.` as `-` must not be deceived; refusing such a request is as good as removing the header.
 async fn aliases_of_claims_do_not_reach_the_upstream(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
@@ -200,7 +202,7 @@ async fn other_cookies_reach_the_upstream_unchanged(scene: &mut Scene) -> Result
         pairs.insert(others.len() - place, &attempt);
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, pairs.join("; ").parse()?);
-        let mut browser = scene.visitor();
+        let mut browser = scene.user_agent();
         browser
             .send(Method::GET, &url, headers, Bytes::new())
             .await?
@@ -215,7 +217,7 @@ async fn other_cookies_reach_the_upstream_unchanged(scene: &mut Scene) -> Result
     let mut headers = HeaderMap::new();
     headers.insert(COOKIE, session.parse()?);
     scene
-        .visitor()
+        .user_agent()
         .send(Method::GET, &url, headers, Bytes::new())
         .await?
         .expect(200)?;
@@ -263,7 +265,7 @@ async fn the_upstream_learns_the_public_address(scene: &mut Scene) -> Result<()>
         "a client's word is not taken"
     );
     assert!(
-        scene.body == Body::Envoy || client.is_loopback(),
+        scene.kind == ProxyKind::Envoy || client.is_loopback(),
         "{client}"
     );
     assert_eq!(seen.values("x-forwarded-proto"), [b"https"]);
@@ -275,7 +277,7 @@ async fn the_upstream_learns_the_public_address(scene: &mut Scene) -> Result<()>
     Ok(())
 }
 
-async fn bytes_that_are_not_text_harm_nobody(scene: &mut Scene) -> Result<()> {
+async fn bytes_that_are_not_utf_8_do_no_harm(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
     let session = alice.cookies(&url).context("alice has a session")?;
@@ -346,7 +348,7 @@ async fn bytes_that_are_not_text_harm_nobody(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The header by which the module tells the body its choice is worthless from a client.
+/// The header by which the module selects a cluster has no effect when a client sends it.
 async fn a_route_cannot_be_chosen_by_the_client(scene: &mut Scene) -> Result<()> {
     let (open, closed) = (
         Upstream::start("open").await?,
@@ -360,7 +362,7 @@ async fn a_route_cannot_be_chosen_by_the_client(scene: &mut Scene) -> Result<()>
     ];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let ids = route_ids(&scene.jetway("envoy-config", &routes)?);
     assert_eq!(ids.len(), 2, "both routes have an id");

@@ -1,22 +1,27 @@
-//! What only the bundled host has.
+//! Behaviour that only the bundled host has.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use jetway_tests::{ALICE, APP, Body, Placement, Route, Scene, Upstream, run};
+use jetway_tests::{ALICE, APP, Placement, ProxyKind, Route, Scene, Upstream, run};
 
 #[test]
 fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
     run(
         "secrets_may_stand_in_the_file_or_beside_it",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let url = scene.url(APP, "/")?;
             for placement in [Placement::Inline, Placement::Files] {
                 scene.secrets.placement = placement;
                 let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
-                scene.visitor().sign_in(&url, ALICE).await?.1.expect(200)?;
+                scene
+                    .user_agent()
+                    .sign_in(&url, ALICE)
+                    .await?
+                    .1
+                    .expect(200)?;
                 let log = proxy.process.log();
                 for secret in [&scene.secrets.cookie, &scene.secrets.client] {
                     assert!(
@@ -35,7 +40,7 @@ fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
 fn idle_connections_do_not_block_new_clients() -> Result<()> {
     run(
         "idle_connections_do_not_block_new_clients",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             scene.open_files = Some(256);
             let upstream = Upstream::start("app").await?;
@@ -46,7 +51,12 @@ fn idle_connections_do_not_block_new_clients() -> Result<()> {
                 let dialer = scene.dialer.coming_from([127, 0, 3, client].into());
                 idle.push(dialer.open(&url, "http/1.1").await?);
                 if client % 125 == 0 {
-                    scene.visitor().sign_in(&url, ALICE).await?.1.expect(200)?;
+                    scene
+                        .user_agent()
+                        .sign_in(&url, ALICE)
+                        .await?
+                        .1
+                        .expect(200)?;
                 }
             }
             let mut refused = 0;
@@ -75,15 +85,20 @@ fn idle_connections_do_not_block_new_clients() -> Result<()> {
 }
 
 #[test]
-fn the_host_stops_when_told() -> Result<()> {
+fn the_host_stops_on_a_signal() -> Result<()> {
     run(
         "the_host_stops_when_told",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let mut proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
             let url = scene.url(APP, "/")?;
-            scene.visitor().sign_in(&url, ALICE).await?.1.expect(200)?;
+            scene
+                .user_agent()
+                .sign_in(&url, ALICE)
+                .await?
+                .1
+                .expect(200)?;
             proxy.process.terminate();
             let status = proxy.process.finish(Duration::from_secs(15)).await?;
             assert!(
@@ -91,7 +106,7 @@ fn the_host_stops_when_told() -> Result<()> {
                 "a stop that was asked for is no failure: {status}"
             );
             assert!(
-                scene.visitor().navigate(&url).await.is_err(),
+                scene.user_agent().navigate(&url).await.is_err(),
                 "nothing listens any more"
             );
             Ok(())

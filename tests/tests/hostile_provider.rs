@@ -1,5 +1,5 @@
-//! Attacks on sign-in and sessions that need a wire: a provider that lies, and visitors who do. The rows are those of
-//! `tests/files/attacks.tsv`; the core stands against most of them without a wire.
+//! Attacks on sign-in and sessions over the network: a provider and clients that lie. The rows are those of
+//! `tests/files/attacks.tsv`; tests of the core cover most of them without a network.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
     ALICE, APP, Asked, BOB, Canary, Ending, HostileProvider, MALLORY, OTHER, Proxy, Response,
-    Route, Scene, SignedBy, Upstream, Visitor, ending, json_answer, on_both_bodies, part,
+    Route, Scene, SignedBy, Upstream, UserAgent, ending, json_answer, on_both_proxies, part,
     redirect_to, text_answer,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
-    people_of_this_provider_sign_in,
-    people_of_github_sign_in_by_their_verified_primary_address,
+on_both_proxies!(
+    users_of_this_provider_sign_in,
+    users_of_github_sign_in_by_their_verified_primary_address,
     j_01_and_others_forged_tokens_open_no_session,
     j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called,
     j_50_bad_key_sets_leave_the_last_good_one,
@@ -32,14 +32,15 @@ on_both_bodies!(
     i_01_logs_hold_no_secrets,
     i_08_no_server_and_no_via,
     w_02_w_05_w_07_handshakes_that_open_nothing,
+    w_05_incomplete_handshakes_are_refused,
 );
 
-/// A proxy at this provider, with somebody innocent who is signed in all the while.
+/// A proxy at this provider, with an innocent user who is signed in all the time.
 struct Attacked {
     provider: HostileProvider,
     upstream: Upstream,
     url: Url,
-    innocent: Visitor,
+    innocent: UserAgent,
     proxy: Proxy,
 }
 
@@ -54,7 +55,7 @@ impl Attacked {
         ];
         let proxy = scene.serve(&routes).await?;
         let url = scene.url(APP, "/wanted?x=1")?;
-        let mut innocent = scene.visitor();
+        let mut innocent = scene.user_agent();
         innocent.follow(&url).await?.1.expect(200)?;
         provider.is(ALICE, json!({}));
         provider.asked();
@@ -68,28 +69,28 @@ impl Attacked {
         })
     }
 
-    /// After every attack: whoever was served before is served now, and the upstream saw nothing else.
+    /// Checks after every attack that the innocent user is still served, and that the upstream got no other request.
     async fn still_serves(&mut self, what: &str) -> Result<()> {
         let seen = self.upstream.take();
         ensure!(seen.is_empty(), "{what}: the upstream saw {seen:?}");
         let answer = self.innocent.navigate(&self.url).await?;
         answer
             .expect(200)
-            .with_context(|| format!("the innocent visitor after: {what}"))?;
+            .with_context(|| format!("the innocent user after: {what}"))?;
         self.upstream.take();
         Ok(())
     }
 
-    /// Somebody new goes through a sign-in that shall fail.
+    /// A new user tries a sign-in that must fail.
     async fn fails_to_sign_in(&mut self, scene: &Scene, what: &str) -> Result<Response> {
-        let mut visitor = scene.visitor();
-        let (end, page) = visitor.follow(&self.url).await?;
+        let mut user_agent = scene.user_agent();
+        let (end, page) = user_agent.follow(&self.url).await?;
         ensure!(
             page.status.is_client_error() || page.status.as_u16() == 502,
             "{what}: status {} at `{end}`",
             page.status
         );
-        let cookies = visitor.cookie_pairs(&self.url);
+        let cookies = user_agent.cookie_pairs(&self.url);
         let kept: Vec<_> = cookies
             .iter()
             .filter(|(name, _)| name.starts_with("__Host-") && !name.contains("bounces"))
@@ -104,20 +105,20 @@ impl Attacked {
     }
 }
 
-/// Where a visitor is sent at the provider, from an address of the proxy and its answer.
-async fn to_provider(visitor: &mut Visitor, from: &Url, answer: Response) -> Result<Url> {
+/// Returns the provider's address to which the proxy's response redirects.
+async fn to_provider(user_agent: &mut UserAgent, from: &Url, answer: Response) -> Result<Url> {
     let (mut at, mut answer) = (from.clone(), answer);
     for _ in 0..5 {
         at = answer.leads_to(&at)?.context("a way on")?;
         if at.scheme() == "http" {
             return Ok(at);
         }
-        answer = visitor.navigate(&at).await?;
+        answer = user_agent.navigate(&at).await?;
     }
     anyhow::bail!("the way from `{from}` does not lead to the provider")
 }
 
-async fn people_of_this_provider_sign_in(scene: &mut Scene) -> Result<()> {
+async fn users_of_this_provider_sign_in(scene: &mut Scene) -> Result<()> {
     let mut attacked = Attacked::start(scene).await?;
     for (by, alg, kid) in [
         (SignedBy::Rsa, "RS256", "k1"),
@@ -131,19 +132,19 @@ async fn people_of_this_provider_sign_in(scene: &mut Scene) -> Result<()> {
                 &claims.to_string(),
             )
         });
-        let mut alice = scene.visitor();
+        let mut alice = scene.user_agent();
         let (end, page) = alice.follow(&attacked.url).await?;
         assert_eq!(end, attacked.url, "{alg}");
         page.expect(200)?;
         attacked.upstream.take();
     }
     attacked.provider.is(MALLORY, json!({}));
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     mallory.follow(&attacked.url).await?.1.expect(403)?;
     attacked.still_serves("mallory").await
 }
 
-async fn people_of_github_sign_in_by_their_verified_primary_address(
+async fn users_of_github_sign_in_by_their_verified_primary_address(
     scene: &mut Scene,
 ) -> Result<()> {
     let github = HostileProvider::start(ALICE).await?;
@@ -151,7 +152,7 @@ async fn people_of_github_sign_in_by_their_verified_primary_address(
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/wanted?x=1")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let (end, page) = alice.follow(&url).await?;
     page.expect(200)?;
     assert_eq!(end, url);
@@ -177,7 +178,7 @@ async fn people_of_github_sign_in_by_their_verified_primary_address(
         github.order("/api/v3/user/emails", move |_| {
             Some(json_answer(200, &answer))
         });
-        let page = scene.visitor().follow(&url).await?.1;
+        let page = scene.user_agent().follow(&url).await?.1;
         ensure!(
             page.status.is_client_error() || page.status.as_u16() == 502,
             "{emails}: {}",
@@ -186,14 +187,14 @@ async fn people_of_github_sign_in_by_their_verified_primary_address(
         ensure!(upstream.take().is_empty(), "{emails}");
     }
     github.be_honest();
-    // GitHub says with status 200 that a code is not good.
+    // GitHub reports an invalid code with status 200.
     github.order("/login/oauth/access_token", |_| {
         Some(json_answer(200, &json!({"error": "bad_verification_code", "error_description": "The code passed is incorrect or expired."})))
     });
-    let page = scene.visitor().follow(&url).await?.1;
+    let page = scene.user_agent().follow(&url).await?.1;
     ensure!(page.status.is_client_error(), "{}", page.status);
     github.be_honest();
-    scene.visitor().follow(&url).await?.1.expect(200)?;
+    scene.user_agent().follow(&url).await?.1.expect(200)?;
     alice.navigate(&url).await?.expect(200)?;
     Ok(())
 }
@@ -264,7 +265,7 @@ async fn j_01_and_others_forged_tokens_open_no_session(scene: &mut Scene) -> Res
         .forge(|_, _| "\u{fffd}\u{0}".repeat(20_000));
     attacked.fails_to_sign_in(scene, "J-36 rubbish").await?;
     attacked.provider.be_honest();
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.follow(&attacked.url).await?.1.expect(200)?;
     Ok(())
 }
@@ -283,7 +284,12 @@ async fn j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called(scene: &mut Scen
     attacked.provider.be_honest();
     let address = canary.address();
     attacked.provider.is(ALICE, json!({"_claim_names": {"groups": "a"}, "_claim_sources": {"a": {"endpoint": format!("{address}/claims")}}}));
-    scene.visitor().follow(&attacked.url).await?.1.expect(200)?;
+    scene
+        .user_agent()
+        .follow(&attacked.url)
+        .await?
+        .1
+        .expect(200)?;
     attacked.upstream.take();
     attacked.provider.be_honest();
     for status in [301, 302, 303, 307, 308] {
@@ -300,7 +306,7 @@ async fn j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called(scene: &mut Scen
     attacked.provider.be_honest();
     canary.ensure_untouched()?;
 
-    // A provider whose document sends the proxy elsewhere is not used at all, and nobody is let in.
+    // A provider whose document names addresses elsewhere is not used at all, and no user can sign in.
     let other = HostileProvider::start(ALICE).await?;
     let to = canary.address();
     let issuer = other.registration().issuer;
@@ -318,7 +324,7 @@ async fn j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called(scene: &mut Scen
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     scene
-        .visitor()
+        .user_agent()
         .navigate(&scene.url(APP, "/")?)
         .await?
         .expect(503)?;
@@ -328,7 +334,7 @@ async fn j_14_j_18_f_19_f_22_nothing_but_the_provider_is_called(scene: &mut Scen
 
 async fn j_50_bad_key_sets_leave_the_last_good_one(scene: &mut Scene) -> Result<()> {
     let mut attacked = Attacked::start(scene).await?;
-    // A token with an unknown key makes the proxy look at the keys again, which are rubbish now.
+    // A token with an unknown key makes the proxy fetch the keys again, which are invalid now.
     attacked
         .provider
         .order("/jwks", |_| Some(text_answer(200, "<html>")));
@@ -342,11 +348,16 @@ async fn j_50_bad_key_sets_leave_the_last_good_one(scene: &mut Scene) -> Result<
     attacked.fails_to_sign_in(scene, "an unknown key").await?;
     attacked.provider.be_honest();
     attacked.provider.order("/jwks", |_| None);
-    scene.visitor().follow(&attacked.url).await?.1.expect(200)?;
+    scene
+        .user_agent()
+        .follow(&attacked.url)
+        .await?
+        .1
+        .expect(200)?;
     Ok(())
 }
 
-/// In Envoy a call that ends after the head of its answer has no headers to read: the module must not try.
+/// In Envoy, a call that ends after the head of its response has no headers to read: the module must not read them.
 async fn n_21_answers_that_break_off_or_never_end_are_no_answers(scene: &mut Scene) -> Result<()> {
     let mut attacked = Attacked::start(scene).await?;
     for end in [Ending::BreaksOff, Ending::Never] {
@@ -372,7 +383,7 @@ async fn n_21_tokens_of_another_type_open_no_session(scene: &mut Scene) -> Resul
     attacked
         .provider
         .order_tokens(json!({"token_type": "bearer"}));
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.follow(&attacked.url).await?.1.expect(200)?;
     Ok(())
 }
@@ -409,12 +420,12 @@ async fn j_34_endless_answers_of_the_provider_end(scene: &mut Scene) -> Result<(
 
 async fn f_06_a_callback_in_twenty_connections_counts_once(scene: &mut Scene) -> Result<()> {
     let attacked = Attacked::start(scene).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let begun = alice.navigate(&attacked.url).await?;
     let authorize = to_provider(&mut alice, &attacked.url, begun).await?;
     let back = alice.navigate(&authorize).await?;
     let callback = Url::parse(back.header("location").context("a redirect back")?)?;
-    let mut browsers: Vec<Visitor> = std::iter::repeat_with(|| alice.clone()).take(20).collect();
+    let mut browsers: Vec<UserAgent> = std::iter::repeat_with(|| alice.clone()).take(20).collect();
     let answers = browsers
         .iter_mut()
         .map(|browser| browser.navigate(&callback));
@@ -454,7 +465,7 @@ async fn f_15_errors_of_the_provider_are_shown_as_text(scene: &mut Scene) -> Res
         "code=%00&state=%00",
     ] {
         let url = scene.url(APP, &format!("/.pomerium/callback?{query}"))?;
-        let page = scene.visitor().navigate(&url).await?;
+        let page = scene.user_agent().navigate(&url).await?;
         ensure!(page.status.is_client_error(), "{query}: {}", page.status);
         let text = page.text();
         for forbidden in ["<script", "<img", "javascript:", "\u{0}"] {
@@ -500,18 +511,18 @@ async fn r_09_no_address_leads_elsewhere(scene: &mut Scene) -> Result<()> {
             attacked.still_serves(target).await?;
             continue;
         }
-        let mut visitor = scene.visitor();
-        visitor.keep_cookies(&attacked.url, &begun);
-        let authorize = to_provider(&mut visitor, &attacked.url, begun).await?;
+        let mut user_agent = scene.user_agent();
+        user_agent.keep_cookies(&attacked.url, &begun);
+        let authorize = to_provider(&mut user_agent, &attacked.url, begun).await?;
         ensure!(
             authorize
                 .as_str()
                 .starts_with(&attacked.provider.registration().issuer),
             "{target}: `{authorize}`"
         );
-        let back = visitor.navigate(&authorize).await?;
+        let back = user_agent.navigate(&authorize).await?;
         let callback = Url::parse(back.header("location").context("a location back")?)?;
-        let end = visitor.navigate(&callback).await?;
+        let end = user_agent.navigate(&callback).await?;
         let location = end
             .header("location")
             .context("the sign-in ends with a redirect")?;
@@ -530,7 +541,7 @@ async fn c_19_c_20_odd_cookies_break_nothing(scene: &mut Scene) -> Result<()> {
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let name = own.split('=').next().unwrap_or_default();
     let odd: Vec<Vec<u8>> = vec![
         b"a=\xff".to_vec(),
@@ -548,7 +559,7 @@ async fn c_19_c_20_odd_cookies_break_nothing(scene: &mut Scene) -> Result<()> {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_bytes(&cookie)?);
         let answer = scene
-            .visitor()
+            .user_agent()
             .send(Method::GET, &attacked.url, headers.clone(), Bytes::new())
             .await?;
         ensure!(
@@ -610,7 +621,7 @@ async fn i_01_logs_hold_no_secrets(scene: &mut Scene) -> Result<()> {
         "the-access-token".to_owned(),
     ]);
     let attacked = Attacked::start(scene).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let begun = alice.navigate(&attacked.url).await?;
     let authorize = to_provider(&mut alice, &attacked.url, begun).await?;
     secrets.extend(
@@ -671,7 +682,7 @@ async fn i_08_no_server_and_no_via(scene: &mut Scene) -> Result<()> {
     for path in ["/wanted", "/.pomerium/", "/.pomerium/nothing", "/%00"] {
         let url = scene.url(APP, path)?;
         let signed_in = attacked.innocent.navigate(&url).await?;
-        for answer in [scene.visitor().navigate(&url).await?, signed_in] {
+        for answer in [scene.user_agent().navigate(&url).await?, signed_in] {
             for name in [
                 "server",
                 "via",
@@ -696,7 +707,7 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     let own = attacked
         .innocent
         .cookies(&attacked.url)
-        .context("the innocent visitor has cookies")?;
+        .context("the innocent user has cookies")?;
     let (host, origin) = (
         scene.authority(APP),
         attacked.url.origin().ascii_serialization(),
@@ -704,59 +715,46 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     let handshake = |line: &str, more: &str| {
         format!("{line}\r\nHost: {host}\r\nCookie: {own}\r\n{more}\r\n\r\n")
     };
-    let get = "GET /socket HTTP/1.1";
-    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade";
-    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    let version = "Sec-WebSocket-Version: 13";
+    let complete = |more: &str| format!("{UPGRADE}\r\n{KEY}\r\n{VERSION}\r\n{more}");
+    let two_origins = format!("Origin: {origin}\r\nOrigin: https://evil.example.com");
+    let in_subprotocol =
+        format!("Origin: {origin}\r\nSec-WebSocket-Protocol: bearer, eyJhbGciOiJub25lIn0.e30.");
     for (what, bytes) in [
         (
             "a sibling's origin",
-            handshake(
-                get,
-                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: https://{host}.evil"),
-            ),
+            handshake(GET, &complete(&format!("Origin: https://{host}.evil"))),
         ),
         (
             "plain http",
-            handshake(
-                get,
-                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: http://{host}"),
-            ),
+            handshake(GET, &complete(&format!("Origin: http://{host}"))),
         ),
-        (
-            "two origins",
-            handshake(
-                get,
-                &format!(
-                    "{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nOrigin: https://evil.example.com"
-                ),
-            ),
-        ),
+        ("two origins", handshake(GET, &complete(&two_origins))),
         (
             "HTTP/1.0",
             handshake(
                 "GET /socket HTTP/1.0",
-                &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}"),
+                &complete(&format!("Origin: {origin}")),
             ),
         ),
         (
             "another protocol",
             handshake(
-                get,
-                &format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{key}\r\n{version}"),
+                GET,
+                &format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{KEY}\r\n{VERSION}"),
             ),
         ),
         (
             "two upgrades",
             handshake(
-                get,
-                &format!("{upgrade}\r\nUpgrade: h2c\r\n{key}\r\n{version}"),
+                GET,
+                &format!("{UPGRADE}\r\nUpgrade: h2c\r\n{KEY}\r\n{VERSION}"),
             ),
         ),
         (
             "a token as subprotocol",
             format!(
-                "{get}\r\nHost: {host}\r\n{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nSec-WebSocket-Protocol: bearer, eyJhbGciOiJub25lIn0.e30.\r\n\r\n"
+                "{GET}\r\nHost: {host}\r\n{}\r\n\r\n",
+                complete(&in_subprotocol)
             ),
         ),
     ] {
@@ -765,38 +763,13 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
             .as_ref()
             .is_some_and(|answer| answer.status.as_u16() == 101);
         ensure!(!opened, "{what}: the websocket was opened");
-        // What is no upgrade may be a request like any other, which this visitor may make.
+        // A request that is no upgrade may be an ordinary one, which this user may make.
         attacked.upstream.take();
-        attacked.still_serves(what).await?;
-    }
-    for (what, more, status) in [
-        (
-            "version 8",
-            format!("{key}\r\nSec-WebSocket-Version: 8"),
-            426,
-        ),
-        ("no version", key.to_owned(), 426),
-        (
-            "two versions",
-            format!("{key}\r\n{version}\r\n{version}"),
-            426,
-        ),
-        (
-            "a short key",
-            format!("Sec-WebSocket-Key: c2hvcnQ=\r\n{version}"),
-            400,
-        ),
-    ] {
-        let bytes = handshake(get, &format!("{upgrade}\r\n{more}\r\nOrigin: {origin}"));
-        let answer = scene.dialer.raw(&attacked.url, bytes.as_bytes()).await?;
-        let found = answer.context("an answer")?.status.as_u16();
-        ensure!(found == status, "{what}: {found} instead of {status}");
-        ensure!(attacked.upstream.take().is_empty(), "{what}: forwarded");
         attacked.still_serves(what).await?;
     }
     let form = handshake(
         "POST /socket HTTP/1.1",
-        &format!("{upgrade}\r\n{key}\r\n{version}\r\nOrigin: {origin}\r\nContent-Length: 0"),
+        &complete(&format!("Origin: {origin}\r\nContent-Length: 0")),
     );
     let answer = scene.dialer.raw(&attacked.url, form.as_bytes()).await?;
     ensure!(
@@ -805,4 +778,50 @@ async fn w_02_w_05_w_07_handshakes_that_open_nothing(scene: &mut Scene) -> Resul
     );
     attacked.upstream.take();
     attacked.still_serves("POST").await
+}
+
+/// The lines of a complete handshake for a websocket.
+const GET: &str = "GET /socket HTTP/1.1";
+const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade";
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+const VERSION: &str = "Sec-WebSocket-Version: 13";
+
+async fn w_05_incomplete_handshakes_are_refused(scene: &mut Scene) -> Result<()> {
+    let mut attacked = Attacked::start(scene).await?;
+    let own = attacked
+        .innocent
+        .cookies(&attacked.url)
+        .context("the innocent user has cookies")?;
+    let (host, origin) = (
+        scene.authority(APP),
+        attacked.url.origin().ascii_serialization(),
+    );
+    for (what, more, status) in [
+        (
+            "version 8",
+            format!("{KEY}\r\nSec-WebSocket-Version: 8"),
+            426,
+        ),
+        ("no version", KEY.to_owned(), 426),
+        (
+            "two versions",
+            format!("{KEY}\r\n{VERSION}\r\n{VERSION}"),
+            426,
+        ),
+        (
+            "a short key",
+            format!("Sec-WebSocket-Key: c2hvcnQ=\r\n{VERSION}"),
+            400,
+        ),
+    ] {
+        let bytes = format!(
+            "{GET}\r\nHost: {host}\r\nCookie: {own}\r\n{UPGRADE}\r\n{more}\r\nOrigin: {origin}\r\n\r\n"
+        );
+        let answer = scene.dialer.raw(&attacked.url, bytes.as_bytes()).await?;
+        let found = answer.context("an answer")?.status.as_u16();
+        ensure!(found == status, "{what}: {found} instead of {status}");
+        ensure!(attacked.upstream.take().is_empty(), "{what}: forwarded");
+        attacked.still_serves(what).await?;
+    }
+    Ok(())
 }

@@ -1,18 +1,18 @@
-//! What upstreams are told about the visitor, and how they can be sure of it.
+//! The upstream's view of the user, and how it can verify it.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, Assertion, Authority, BOB, OTHER, Route, Scene, Seen, Upstream, Visitor,
-    on_both_bodies,
+    ALICE, APP, Assertion, Authority, BOB, OTHER, Parties, Route, Scene, Seen, Upstream, UserAgent,
+    on_both_proxies,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
-    upstreams_learn_who_the_visitor_is,
-    a_user_cannot_change_what_is_told_of_the_groups,
+on_both_proxies!(
+    upstreams_learn_who_the_user_is,
+    a_user_cannot_change_the_groups_header,
     a_signing_key_of_ones_own_signs_assertions,
 );
 
@@ -26,12 +26,13 @@ const CLAIM_HEADERS: [&str; 6] = [
     "x-missing",
 ];
 
-async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
+const CLAIM_KEYS: &str = "jwt_claims_headers:\n  X-Email: email\n  X-User: user\n  X-Groups: groups\n  X-Department: department\n  \
+                  X-Roles: realm_access.roles\n  X-Missing: nothing\n";
+
+async fn upstreams_learn_who_the_user_is(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
-    scene.keys = "jwt_claims_headers:\n  X-Email: email\n  X-User: user\n  X-Groups: groups\n  X-Department: department\n  \
-                  X-Roles: realm_access.roles\n  X-Missing: nothing\n"
-        .to_owned();
+    scene.keys = CLAIM_KEYS.to_owned();
     let routes = [
         Route::new(APP, &to)
             .prefix("/public")
@@ -42,16 +43,16 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let (app, other) = (scene.url(APP, "/")?, scene.url(OTHER, "/")?);
-    let keys = published_keys(&mut scene.visitor(), &app).await?;
+    let keys = published_keys(&mut scene.user_agent(), &app).await?;
     assert_eq!(
         keys,
-        published_keys(&mut scene.visitor(), &other).await?,
+        published_keys(&mut scene.user_agent(), &other).await?,
         "every host publishes the same keys"
     );
 
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&app, ALICE).await?.1.expect(200)?;
-    // The provider knows her by now.
+    // The provider has a session for alice already.
     alice.follow(&other).await?.1.expect(200)?;
     upstream.take();
     let seen = forge(&mut alice, &app, &upstream).await?;
@@ -65,43 +66,20 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
     ]) {
         assert_eq!(seen.value(name)?, value, "{name}");
     }
-    let token = seen.value(ASSERTION)?;
-    let assertion = Assertion::verify(scene, token, &keys, APP, APP)?;
-    let claims = &assertion.claims;
-    assert_eq!(claims["email"], ALICE);
-    assert_eq!(claims["sub"], ALICE);
-    assert_eq!(claims["user"], ALICE);
-    assert_eq!(claims["name"], "Alice");
-    assert_eq!(claims["aud"], APP, "one text, not a list");
-    assert_eq!(claims["groups"], json!(["admins", "staff"]));
-    let times = [&claims["exp"], &claims["iat"]].map(|time| time.as_i64().unwrap_or_default());
-    assert_eq!(times[0] - times[1], 300, "{claims}");
-    assert!(
-        keys["keys"].as_array().is_some_and(|keys| keys
-            .iter()
-            .any(|key| key["kid"] == assertion.header["kid"] && key.get("d").is_none())),
-        "the key is published, and only its public half: {keys}"
-    );
-    for (what, broken) in [
-        (
-            "another signature",
-            format!("{}AAAA", &token[..token.len() - 4]),
-        ),
-        ("other claims", with_other_claims(token)?),
-    ] {
-        assert!(
-            Assertion::verify(scene, &broken, &keys, APP, APP).is_err(),
-            "{what} would be believed"
-        );
-    }
+    judge_assertion(scene, seen.value(ASSERTION)?, &keys)?;
 
-    // N-09: where nobody is signed in, nothing is said.
-    let seen = forge(&mut scene.visitor(), &scene.url(APP, "/public")?, &upstream).await?;
+    // N-09: without a session, the upstream gets no identity.
+    let seen = forge(
+        &mut scene.user_agent(),
+        &scene.url(APP, "/public")?,
+        &upstream,
+    )
+    .await?;
     for name in CLAIM_HEADERS.into_iter().chain([ASSERTION]) {
         assert!(seen.values(name).is_empty(), "`{name}`: {seen:?}");
     }
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&app, BOB).await?.1.expect(200)?;
     upstream.take();
     assert_eq!(
@@ -119,8 +97,41 @@ async fn upstreams_learn_who_the_visitor_is(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
+/// Checks alice's assertion, and that an altered one is invalid.
+fn judge_assertion(scene: &Scene, token: &str, keys: &Value) -> Result<()> {
+    let assertion = Assertion::verify(scene, token, keys, Parties::of_host(APP))?;
+    let claims = &assertion.claims;
+    assert_eq!(claims["email"], ALICE);
+    assert_eq!(claims["sub"], ALICE);
+    assert_eq!(claims["user"], ALICE);
+    assert_eq!(claims["name"], "Alice");
+    assert_eq!(claims["aud"], APP, "one string, not a list");
+    assert_eq!(claims["groups"], json!(["admins", "staff"]));
+    let times = [&claims["exp"], &claims["iat"]].map(|time| time.as_i64().unwrap_or_default());
+    assert_eq!(times[0] - times[1], 300, "{claims}");
+    assert!(
+        keys["keys"].as_array().is_some_and(|keys| keys
+            .iter()
+            .any(|key| key["kid"] == assertion.header["kid"] && key.get("d").is_none())),
+        "the key is published, and only its public half: {keys}"
+    );
+    for (what, broken) in [
+        (
+            "another signature",
+            format!("{}AAAA", &token[..token.len() - 4]),
+        ),
+        ("other claims", with_other_claims(token)?),
+    ] {
+        assert!(
+            Assertion::verify(scene, &broken, keys, Parties::of_host(APP)).is_err(),
+            "{what} is accepted"
+        );
+    }
+    Ok(())
+}
+
 /// N-15: a user with an oversized name and odd groups cannot change what an upstream reads of the groups.
-async fn a_user_cannot_change_what_is_told_of_the_groups(scene: &mut Scene) -> Result<()> {
+async fn a_user_cannot_change_the_groups_header(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     scene.keys = "jwt_claims_headers: {X-Groups: groups, X-Email: email, X-Name: name}".to_owned();
     let routes = [Route::new(APP, &upstream.address()).key("pass_identity_headers: true")];
@@ -129,7 +140,7 @@ async fn a_user_cannot_change_what_is_told_of_the_groups(scene: &mut Scene) -> R
     let odd = json!(["staff", "x,admins", "adm\u{1}in", "\u{e9}"]);
     let claims = json!({"name": "n".repeat(9 * 1024), "groups": odd});
     scene.provider.set_user(ALICE, &claims).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let seen = upstream.take_one()?;
     assert_eq!(seen.value("x-groups")?, "staff,x%2Cadmins,adm%01in,%C3%A9");
@@ -137,7 +148,7 @@ async fn a_user_cannot_change_what_is_told_of_the_groups(scene: &mut Scene) -> R
     assert_eq!(seen.value("x-name")?, "");
     assert_eq!(seen.value("x-pomerium-incomplete-claims")?, "name");
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&url, BOB).await?.1.expect(200)?;
     let seen = upstream.take_one()?;
     assert_eq!(seen.value("x-groups")?, "staff");
@@ -159,7 +170,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
         Route::new(APP, &upstream.address()),
         Route::new(OTHER, &upstream.address()).key("pass_identity_headers: false"),
     ];
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let url = scene.url(APP, "/")?;
     let mut proxy = scene.serve(&routes).await?;
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
@@ -168,7 +179,11 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     assert_eq!(seen.value("x-pomerium-claim-groups")?, "admins,staff");
     let keys = published_keys(&mut alice, &url).await?;
     let issuer = format!("https://{APP}/");
-    let first = Assertion::verify(scene, seen.value(ASSERTION)?, &keys, &issuer, APP)?;
+    let parties = Parties {
+        issuer: &issuer,
+        audience: APP,
+    };
+    let first = Assertion::verify(scene, seen.value(ASSERTION)?, &keys, parties)?;
     assert_eq!(first.claims["email"], ALICE);
 
     let other = scene.url(OTHER, "/")?;
@@ -176,7 +191,7 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     let seen = upstream.take_one()?;
     assert!(seen.values(ASSERTION).is_empty(), "the route's word counts");
 
-    // The key outlives the process, and so does what it signed.
+    // The key outlives the process, and so do its signatures.
     proxy.process.terminate();
     proxy
         .process
@@ -196,8 +211,8 @@ async fn a_signing_key_of_ones_own_signs_assertions(scene: &mut Scene) -> Result
     Ok(())
 }
 
-/// Sends everything that a client must not be able to say, and returns what the upstream got.
-async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<Seen> {
+/// Sends all headers that a client must not be able to set, and returns the request that the upstream got.
+async fn forge(client: &mut UserAgent, url: &Url, upstream: &Upstream) -> Result<Seen> {
     let mut headers = HeaderMap::new();
     for name in CLAIM_HEADERS {
         headers.append(name, HeaderValue::from_static("forged"));
@@ -211,7 +226,7 @@ async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<
     ] {
         headers.append(name, HeaderValue::from_static("forged"));
     }
-    visitor
+    client
         .send(Method::GET, url, headers, Bytes::new())
         .await?
         .expect(200)?;
@@ -222,9 +237,9 @@ async fn forge(visitor: &mut Visitor, url: &Url, upstream: &Upstream) -> Result<
     Ok(seen)
 }
 
-/// The keys with which a host's assertions are verified; nobody has to be signed in for them.
-async fn published_keys(visitor: &mut Visitor, url: &Url) -> Result<Value> {
-    let answer = visitor
+/// Returns the keys that verify a host's assertions; no sign-in is needed for them.
+async fn published_keys(client: &mut UserAgent, url: &Url) -> Result<Value> {
+    let answer = client
         .fetch(&url.join("/.well-known/pomerium/jwks.json")?)
         .await?
         .expect(200)?;
@@ -233,7 +248,7 @@ async fn published_keys(visitor: &mut Visitor, url: &Url) -> Result<Value> {
     answer.json()
 }
 
-/// The same token for somebody else.
+/// Returns the same token for another user.
 fn with_other_claims(token: &str) -> Result<String> {
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;

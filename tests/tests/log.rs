@@ -1,4 +1,4 @@
-//! The log: what a proxy does when it cannot be written, and what becomes of refusals without end.
+//! The log: the proxy's behaviour when it cannot be written, and the summary of endless refusals.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, Body, Channel, MALLORY, Process, Proxy, Route, Scene, Upstream, eventually,
-    on_both_bodies, run, within,
+    ALICE, APP, Channel, MALLORY, Process, Proxy, ProxyKind, Route, Scene, Upstream, eventually,
+    on_both_proxies, run, within,
 };
 use tokio_tungstenite::tungstenite::Message;
 
-on_both_bodies!(n_14_repeated_refusals_of_one_client_are_summed_up);
+on_both_proxies!(n_14_repeated_refusals_of_one_client_are_summed_up);
 
-/// Far longer than anything here takes.
+/// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
 /// The kernel's usual limit for the size of a pipe is one MiB.
 const MORE_THAN_A_PIPE_HOLDS: usize = 4 * 1024 * 1024;
 /// Requests in a row, each with a connection and a TLS handshake of its own.
 const REQUESTS: usize = 40;
 
-/// Standard error on a disk without room.
+/// Standard error on a full disk.
 #[test]
 fn a_full_disk_stops_nothing() -> Result<()> {
     survives("a_full_disk_stops_nothing", || {
@@ -31,7 +31,7 @@ fn a_full_disk_stops_nothing() -> Result<()> {
     })
 }
 
-/// The program that read the log has died.
+/// The program that read the log has ended.
 #[test]
 fn a_reader_that_is_gone_stops_nothing() -> Result<()> {
     survives("a_reader_that_is_gone_stops_nothing", || {
@@ -40,24 +40,24 @@ fn a_reader_that_is_gone_stops_nothing() -> Result<()> {
     })
 }
 
-/// The program that should read the log does not.
+/// The program that should read the log does not read.
 #[test]
 fn a_reader_that_stands_still_stops_nothing() -> Result<()> {
     survives("a_reader_that_stands_still_stops_nothing", || {
         let (reader, writer) = std::io::pipe()?;
-        // Waits in the middle of this until the reader is gone.
+        // The proxy is blocked in this write until the reader has ended.
         let mut filler = writer.try_clone()?;
         std::thread::spawn(move || filler.write_all(&[b'.'; MORE_THAN_A_PIPE_HOLDS]));
         Ok((reader, writer.into()))
     })
 }
 
-/// Runs the proxy with this standard error through everything that it does and logs.
+/// Runs the proxy with this standard error through all its activities that are logged.
 fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) -> Result<()> {
-    run(name, Body::Host, async |scene: &mut Scene| {
+    run(name, ProxyKind::Host, async |scene: &mut Scene| {
         let (_kept, errors) = errors()?;
         let upstream = Upstream::start("app").await?;
-        // A key that is not used is a warning at each reading of the file.
+        // An unused key causes a warning whenever the file is read.
         scene.keys = "log_level: info\n".to_owned();
         let route = || Route::new(APP, &upstream.address()).websockets();
         let (file, variables) = scene.file(&[route()])?;
@@ -75,7 +75,7 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
         })
         .await?;
 
-        let mut alice = scene.visitor();
+        let mut alice = scene.user_agent();
         alice.sign_in(&url, ALICE).await?.1.expect(200)?;
         let mut channel = alice
             .upgrade(&scene.url(APP, "/socket")?, None)
@@ -84,7 +84,7 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
         requests(scene, &mut alice).await?;
         echoed(&mut channel).await?;
 
-        // A changed file, and an order to read it.
+        // A changed file, and a signal to read it.
         scene.file(&[route().only(MALLORY)])?;
         eventually("alice is refused", LIMIT, async || {
             alice.navigate(&url).await?.expect(403).map(drop)
@@ -112,12 +112,12 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
     })
 }
 
-/// Some that are let through, some that are not.
-async fn requests(scene: &Scene, alice: &mut jetway_tests::Visitor) -> Result<()> {
+/// Sends requests, some of which are permitted.
+async fn requests(scene: &Scene, alice: &mut jetway_tests::UserAgent) -> Result<()> {
     let url = scene.url(APP, "/page")?;
     for _ in 0..REQUESTS {
         alice.navigate(&url).await?.expect(200)?;
-        scene.visitor().fetch(&url).await?.expect(401)?;
+        scene.user_agent().fetch(&url).await?.expect(401)?;
     }
     Ok(())
 }
@@ -133,35 +133,36 @@ async fn echoed(channel: &mut Channel) -> Result<()> {
     Ok(())
 }
 
-/// How many refusals one client collects.
+/// Number of refusals of one client.
 const REFUSALS: u64 = 200;
 
-/// N-14: what one client is refused again and again is a few lines and a sum.
+/// N-14: repeated refusals of one client are a few lines and a sum.
 async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let proxy = scene
         .serve(&[Route::new(APP, &upstream.address()).prefix("/app")])
         .await?;
     let nowhere = scene.url(APP, "/nowhere")?;
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     for _ in 0..REFUSALS {
         mallory.navigate(&nowhere).await?.expect(404)?;
     }
     let decided = |line: &str| line.contains("refused: route-not-found");
     let (told, summed) = counted(&proxy, decided, |line| !line.contains("access:")).await?;
     ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
-    // Envoy's own access log has a line for each request, which nothing in the module can change.
-    if proxy.body == Body::Host {
+    // Envoy's own access log has a line for each request, which the module cannot change.
+    if proxy.kind == ProxyKind::Host {
         let logged = |line: &str| line.contains("path=/nowhere");
         let (told, summed) = counted(&proxy, logged, |line| line.contains("access:")).await?;
         ensure!(told < REFUSALS / 2, "{told} lines, and {summed} summed up");
     }
     let url = scene.url(APP, "/app")?;
-    let signed_in = scene.visitor().sign_in(&url, ALICE).await?.1;
+    let signed_in = scene.user_agent().sign_in(&url, ALICE).await?.1;
     signed_in.expect(200).map(drop)
 }
 
-/// How many lines of a kind the log has, and how many requests its summaries tell of, once all refusals are accounted for.
+/// Returns the number of lines of a kind, and the number of requests in its summaries, once all refusals are accounted
+/// for.
 async fn counted(
     proxy: &Proxy,
     is_line: impl Fn(&str) -> bool,

@@ -1,7 +1,7 @@
-//! The module that the binary carries: what it asks of a proxy, and its size.
+//! The module in the binary: its imports and its size.
 //!
-//! Both have a budget beside the module's source. A new import is a new demand on every proxy, and the module is compiled by
-//! each worker of each Envoy; so either changes on purpose or not at all.
+//! Both have a budget beside the module's source. A new import is a new requirement for every proxy, and each worker of
+//! each Envoy compiles the module. So either changes on purpose or not at all.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -46,7 +46,7 @@ fn module() -> Result<Vec<u8>> {
     output_of(Command::new(Installed::locate()?.jetway()?).arg("filter"))
 }
 
-/// `MODULE.NAME` of every import.
+/// Returns `MODULE.NAME` of every import.
 fn imports(module: &[u8]) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for payload in Parser::new(0).parse_all(module) {
@@ -61,7 +61,7 @@ fn imports(module: &[u8]) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// The lines that are no comments.
+/// Returns the lines that are not comments.
 fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .map(str::trim)

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use http::header::RETRY_AFTER;
-use jetway_tests::{ALICE, APP, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{ALICE, APP, Route, Scene, Upstream, eventually, on_both_proxies};
 use serde_json::json;
 
-on_both_bodies!(
+on_both_proxies!(
     a_provider_that_is_down_at_the_start_may_come_later,
     a_request_waits_for_a_slow_provider,
     a_session_outlives_the_provider,
     a_failing_token_endpoint_makes_no_session,
 );
 
-/// The proxy may wait between two attempts to reach the provider.
+/// The proxy may pause between two attempts to reach the provider.
 const RECOVERY: Duration = Duration::from_secs(60);
 
 async fn a_provider_that_is_down_at_the_start_may_come_later(scene: &mut Scene) -> Result<()> {
@@ -24,7 +24,7 @@ async fn a_provider_that_is_down_at_the_start_may_come_later(scene: &mut Scene) 
     let url = scene.url(APP, "/")?;
 
     let began = Instant::now();
-    let answer = scene.visitor().navigate(&url).await?.expect(503)?;
+    let answer = scene.user_agent().navigate(&url).await?.expect(503)?;
     assert!(
         began.elapsed() < Duration::from_secs(20),
         "the wait has an end: {:?}",
@@ -35,12 +35,12 @@ async fn a_provider_that_is_down_at_the_start_may_come_later(scene: &mut Scene) 
         matches!(retry, Some(Ok(1..))),
         "Retry-After is a number of seconds: {answer:?}"
     );
-    let script = scene.visitor().fetch(&url).await?;
+    let script = scene.user_agent().fetch(&url).await?;
     assert!(matches!(script.status.as_u16(), 401 | 503), "{script:?}");
 
     scene.provider.start(&scene.installed).await?;
     let (_, response) = eventually("alice can sign in", RECOVERY, async || {
-        scene.visitor().sign_in(&url, ALICE).await
+        scene.user_agent().sign_in(&url, ALICE).await
     })
     .await?;
     response.expect(200)?;
@@ -58,7 +58,7 @@ async fn a_request_waits_for_a_slow_provider(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let (mut first, mut second) = (scene.visitor(), scene.visitor());
+    let (mut first, mut second) = (scene.user_agent(), scene.user_agent());
     let (first, second) = tokio::join!(first.navigate(&url), second.navigate(&url));
     for answer in [first?, second?] {
         ensure!(
@@ -74,7 +74,7 @@ async fn a_session_outlives_the_provider(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     scene.provider.stop();
     alice.navigate(&url).await?.expect(200)?;
@@ -92,7 +92,7 @@ async fn a_failing_token_endpoint_makes_no_session(scene: &mut Scene) -> Result<
         json!([{"path": "/token", "reset": true}]),
     ] {
         scene.provider.fail(&fault).await?;
-        let mut alice = scene.visitor();
+        let mut alice = scene.user_agent();
         let (form, page) = alice.follow(&url).await?;
         let callback = alice.submit_sign_in(&form, &page, ALICE).await?;
         let answer = alice.navigate(&callback).await?;
@@ -108,6 +108,11 @@ async fn a_failing_token_endpoint_makes_no_session(scene: &mut Scene) -> Result<
     }
     scene.provider.fail(&json!([])).await?;
     assert!(upstream.take().is_empty());
-    scene.visitor().sign_in(&url, ALICE).await?.1.expect(200)?;
+    scene
+        .user_agent()
+        .sign_in(&url, ALICE)
+        .await?
+        .1
+        .expect(200)?;
     Ok(())
 }

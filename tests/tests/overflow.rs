@@ -9,12 +9,12 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_bodies};
+use jetway_tests::{APP, Manner, Route, Scene, Upstream, eventually, on_both_proxies};
 use tokio::task::JoinSet;
 
-on_both_bodies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
+on_both_proxies!(requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work);
 
-/// Active and pending requests of a route.
+/// Limit of active and pending requests of a route.
 const LIMIT: usize = 1_024 + 1_024;
 /// Concurrent requests per connection, the limit in both proxies.
 const STREAMS: usize = 100;
@@ -45,15 +45,15 @@ async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work
             send_requests(scene, client, &mut asked, &mut connections).await?;
         }
     }
-    // The upstream never answers, so that the first answer is a refusal.
+    // The upstream never answers, so the first response is a refusal.
     let first = tokio::time::timeout(Duration::from_secs(40), asked.join_next()).await;
     let (status, body) = first
         .context("no request is refused")?
         .context("a request task failed")???;
     ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
     ensure!(body.contains("too many requests right now"), "{body}");
-    let mut visitor = scene.visitor();
-    let answer = visitor.fetch(&scene.url(APP, "/other")?).await?;
+    let mut user_agent = scene.user_agent();
+    let answer = user_agent.fetch(&scene.url(APP, "/other")?).await?;
     answer
         .expect(200)
         .context("an innocent request to another route")?;
@@ -64,13 +64,13 @@ async fn requests_beyond_the_limits_of_a_route_are_refused_and_other_routes_work
     eventually(
         "the route works again",
         Duration::from_secs(30),
-        async || visitor.fetch(&url).await?.expect(200),
+        async || user_agent.fetch(&url).await?.expect(200),
     )
     .await?;
     Ok(())
 }
 
-/// Status and body of an answer.
+/// Status and body of a response.
 type Answer = (StatusCode, String);
 
 /// Sends the maximum of concurrent requests over one connection of this client.

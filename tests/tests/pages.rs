@@ -1,22 +1,23 @@
-//! The proxy's own pages as people meet them, in a real browser, and as programs do.
+//! The proxy's own pages in a real browser, and its responses to API clients.
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    APP, Browser, MALLORY, Manner, Page, Port, Route, Scene, Task, Upstream, on_both_bodies,
+    APP, Browser, BrowserRun, MALLORY, Manner, Page, Port, Route, Scene, Task, Upstream,
+    on_both_proxies,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-on_both_bodies!(
+on_both_proxies!(
     every_page_is_fit_for_phones_keyboards_and_dark_rooms,
-    outages_are_told_to_programs,
+    api_clients_get_outages_as_plain_errors,
 );
 
-/// What the operator writes about the pages; the logo stands in a file beside.
+/// The operator's settings for the pages; the logo is in a file of its own.
 const BRANDING: &str = "page_name: Lab & Co
 page_contact: help@lab.example
 primary_color: '#0b6e4f'
@@ -46,7 +47,7 @@ const fn page(name: &'static str, path: &'static str, signed_in: bool) -> Page {
     }
 }
 
-/// An upstream that answers something else than HTTP, one that is not there, and one that never answers.
+/// Starts upstreams: one that does not speak HTTP, one that does not exist, and one that never answers.
 struct Outages {
     routes: Vec<Route>,
     _nonsense: JoinSet<()>,
@@ -87,7 +88,7 @@ async fn speak_no_http(listener: TcpListener) {
         while !head.ends_with(b"\r\n\r\n")
             && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0)
         {}
-        // A proxy that has gone needs no answer.
+        // The proxy may have closed the connection.
         let _ = stream
             .write_all(b"220 mail.example.com ESMTP\r\n\r\n")
             .await;
@@ -101,9 +102,17 @@ async fn every_page_is_fit_for_phones_keyboards_and_dark_rooms(scene: &mut Scene
     let outages = Outages::begin().await?;
     let _proxy = scene.serve(&outages.routes).await?;
     let url = scene.url(APP, "/")?;
-    let name = format!("pages-{}", scene.body.name());
+    let name = format!("pages-{}", scene.kind.name());
     let findings = Browser::Chromium
-        .perform(scene, &url, Some(MALLORY), Task::Pages(&PAGES), &name)
+        .perform(
+            scene,
+            BrowserRun {
+                url: &url,
+                account: Some(MALLORY),
+                task: Task::Pages(&PAGES),
+                name: &name,
+            },
+        )
         .await?;
     let findings = findings.as_array().context("the report is a list")?;
     assert_eq!(findings.len(), 4 * PAGES.len());
@@ -164,12 +173,12 @@ fn judge(found: &Value) -> Result<()> {
     Ok(())
 }
 
-async fn outages_are_told_to_programs(scene: &mut Scene) -> Result<()> {
+async fn api_clients_get_outages_as_plain_errors(scene: &mut Scene) -> Result<()> {
     let outages = Outages::begin().await?;
     let _proxy = scene.serve(&outages.routes).await?;
     for (path, status) in [("/nonsense", 502), ("/gone", 503), ("/silent", 504)] {
         let answer = scene
-            .visitor()
+            .user_agent()
             .fetch(&scene.url(APP, path)?)
             .await?
             .expect(status)?;

@@ -1,4 +1,4 @@
-//! The peers and the harness on their own, without a proxy: what fails here is not Jetway's doing.
+//! The peers and the harness alone, without a proxy: a failure here is not Jetway's.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,35 +6,35 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    Authority, Body, Browser, COCKPIT, Cockpit, Dialer, Port, Process, Scene, Task, UnixUser,
-    Upstream, eventually, run,
+    Authority, Browser, BrowserRun, COCKPIT, Cockpit, Dialer, Port, Process, ProxyKind, Scene,
+    Task, UnixUser, Upstream, eventually, run,
 };
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 #[test]
-fn the_provider_counts_and_fails_as_told() -> Result<()> {
+fn the_provider_counts_and_fails_as_configured() -> Result<()> {
     run(
         "the_provider_counts_and_fails_as_told",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let jwks = Url::parse(&format!("{}/jwks", scene.provider.issuer()))?;
-            let mut visitor = scene.visitor();
-            visitor.navigate(&jwks).await?.expect(200)?;
+            let mut user_agent = scene.user_agent();
+            user_agent.navigate(&jwks).await?.expect(200)?;
             scene
                 .provider
                 .fail(&serde_json::json!([{"path": "/jwks", "status": 500, "count": 1}]))
                 .await?;
-            visitor.navigate(&jwks).await?.expect(500)?;
-            visitor.navigate(&jwks).await?.expect(200)?;
+            user_agent.navigate(&jwks).await?.expect(500)?;
+            user_agent.navigate(&jwks).await?.expect(200)?;
             assert_eq!(scene.provider.count("GET", "/jwks").await?, 3);
             scene.provider.stop();
             assert!(
-                visitor.navigate(&jwks).await.is_err(),
+                user_agent.navigate(&jwks).await.is_err(),
                 "a stopped provider refuses connections"
             );
             scene.provider.start(&scene.installed).await?;
-            visitor.navigate(&jwks).await?.expect(200)?;
+            user_agent.navigate(&jwks).await?.expect(200)?;
             Ok(())
         },
     )
@@ -44,17 +44,17 @@ fn the_provider_counts_and_fails_as_told() -> Result<()> {
 fn the_upstream_records_and_echoes() -> Result<()> {
     run(
         "the_upstream_records_and_echoes",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let url = Url::parse(&upstream.address())?.join("/a?b")?;
-            let mut visitor = scene.visitor();
+            let mut user_agent = scene.user_agent();
             assert_eq!(
-                visitor.navigate(&url).await?.expect(200)?.text(),
+                user_agent.navigate(&url).await?.expect(200)?.text(),
                 upstream.answer("GET", "/a?b")
             );
             assert_eq!(upstream.take().len(), 1);
-            let mut channel = visitor.upgrade(&url, None).await?.open()?;
+            let mut channel = user_agent.upgrade(&url, None).await?.open()?;
             channel.send(Message::text("hello")).await?;
             assert_eq!(
                 channel.next().await.context("the websocket ended")??,
@@ -69,7 +69,7 @@ fn the_upstream_records_and_echoes() -> Result<()> {
 fn an_upstream_with_tls_asks_for_certificates() -> Result<()> {
     run(
         "an_upstream_with_tls_asks_for_certificates",
-        Body::Host,
+        ProxyKind::Host,
         async |_: &mut Scene| {
             let (ours, others) = (Authority::create("ours")?, Authority::create("others")?);
             let identity = ours.issue(&["localhost"])?;
@@ -98,16 +98,16 @@ fn an_upstream_with_tls_asks_for_certificates() -> Result<()> {
 fn cockpit_runs_a_command() -> Result<()> {
     run(
         "cockpit_runs_a_command",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let user = UnixUser::create()?;
             let port = Port::reserve()?;
             let base = Url::parse(&format!("http://127.0.0.1:{}/", port.number()))?;
             let _cockpit = Cockpit::start(port, "", scene.logs(), &scene.dialer).await?;
-            let mut visitor = scene.visitor();
-            visitor.log_in_to_cockpit(&base, &user).await?;
+            let mut user_agent = scene.user_agent();
+            user_agent.log_in_to_cockpit(&base, &user).await?;
             assert_eq!(
-                visitor.run_in_cockpit(&base, "id -un").await?,
+                user_agent.run_in_cockpit(&base, "id -un").await?,
                 format!("{}\n", user.name)
             );
             let name = user.name.clone();
@@ -123,7 +123,7 @@ fn cockpit_runs_a_command() -> Result<()> {
 fn the_browsers_use_cockpits_terminal() -> Result<()> {
     run(
         "the_browsers_use_cockpits_terminal",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let user = UnixUser::create()?;
             let port = Port::reserve()?;
@@ -135,7 +135,15 @@ fn the_browsers_use_cockpits_terminal() -> Result<()> {
             for browser in Browser::ALL {
                 let task = Task::Terminal(&user);
                 let report = browser
-                    .perform(scene, &url, None, task, "terminal-alone")
+                    .perform(
+                        scene,
+                        BrowserRun {
+                            url: &url,
+                            account: None,
+                            task,
+                            name: "terminal-alone",
+                        },
+                    )
                     .await?;
                 let row = report["row"]
                     .as_str()
@@ -154,7 +162,7 @@ fn the_browsers_use_cockpits_terminal() -> Result<()> {
 fn a_process_ends_with_its_owner() -> Result<()> {
     run(
         "a_process_ends_with_its_owner",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let mark = scene.folder().join("mark");
             let mut command = Command::new("sh");

@@ -1,18 +1,18 @@
-//! Policies with real sign-ins: what the provider says about a person decides.
+//! Policies with real sign-ins: the provider's claims about a user decide.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, CAROL, MALLORY, Route, Scene, Upstream, Visitor, on_both_bodies,
+    ALICE, APP, BOB, CAROL, MALLORY, Route, Scene, Upstream, UserAgent, on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     policies_look_at_claims,
     policies_look_at_requests_and_the_time,
 );
 
-/// The statuses of nobody in particular, alice, bob, mallory and carol, by a route's keys.
+/// The expected statuses of an anonymous client, alice, bob, mallory and carol, by a route's keys.
 struct Case {
     name: &'static str,
     keys: &'static str,
@@ -27,7 +27,7 @@ const fn case(name: &'static str, keys: &'static str, statuses: [u16; 5]) -> Cas
     }
 }
 
-/// 401 stands for a sign-in: these visitors ask as scripts do.
+/// 401 means a sign-in: these clients send the requests of scripts.
 const CASES: [Case; 22] = [
     case(
         "group",
@@ -90,7 +90,7 @@ const CASES: [Case; 22] = [
         "policy: [{allow: {or: [{authenticated_user: true}]}, deny: {or: [{groups: {has: guests}}]}}]",
         [401, 200, 200, 403, 200],
     ),
-    // A rule that has to look at the visitor asks for a sign-in even where everybody may enter.
+    // A rule about the user asks for a sign-in even where every client is permitted.
     case(
         "deny-in-public",
         "policy: [{allow: {or: [{accept: true}]}}, {deny: {or: [{user: {is: mallory@example.com}}]}}]",
@@ -154,18 +154,18 @@ async fn policies_look_at_claims(scene: &mut Scene) -> Result<()> {
     let _proxy = scene.serve(&routes).await?;
 
     let door = scene.url(APP, "/everybody")?;
-    let mut visitors = vec![("nobody", scene.visitor())];
+    let mut clients = vec![("nobody", scene.user_agent())];
     for account in [ALICE, BOB, MALLORY, CAROL] {
-        let mut visitor = scene.visitor();
-        let signed_in = visitor.sign_in(&door, account).await?.1;
+        let mut client = scene.user_agent();
+        let signed_in = client.sign_in(&door, account).await?.1;
         signed_in.expect(200).with_context(|| account.to_owned())?;
-        visitors.push((account, visitor));
+        clients.push((account, client));
     }
     for case in &CASES {
         let url = scene.url(APP, &format!("/{}", case.name))?;
-        for ((who, visitor), expected) in visitors.iter_mut().zip(case.statuses) {
+        for ((who, client), expected) in clients.iter_mut().zip(case.statuses) {
             upstream.take();
-            let answer = visitor.fetch(&url).await?;
+            let answer = client.fetch(&url).await?;
             assert_eq!(answer.status, expected, "{who} at {}", case.name);
             let reached = upstream.take().len();
             assert_eq!(
@@ -177,7 +177,7 @@ async fn policies_look_at_claims(scene: &mut Scene) -> Result<()> {
         }
     }
 
-    let (_, alice) = &mut visitors[1];
+    let (_, alice) = &mut clients[1];
     let told = alice
         .navigate(&scene.url(APP, "/told")?)
         .await?
@@ -199,7 +199,7 @@ async fn policies_look_at_claims(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// One request that nobody in particular makes, with the status that it gets.
+/// One anonymous request and its expected status.
 type Ask = (
     &'static str,
     &'static str,
@@ -281,10 +281,10 @@ async fn policies_look_at_requests_and_the_time(scene: &mut Scene) -> Result<()>
         route("/preflight", "or: [cors_preflight: true]"),
     ];
     let _proxy = scene.serve(&routes).await?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for (method, path, headers, expected) in ASKS {
         upstream.take();
-        let answer = ask(scene, &mut visitor, method, path, headers).await?;
+        let answer = ask(scene, &mut client, (method, path), headers).await?;
         assert_eq!(answer, expected, "{method} {path} {headers:?}");
         let reached = upstream.take().len();
         assert_eq!(
@@ -298,9 +298,8 @@ async fn policies_look_at_requests_and_the_time(scene: &mut Scene) -> Result<()>
 
 async fn ask(
     scene: &Scene,
-    visitor: &mut Visitor,
-    method: &str,
-    path: &str,
+    client: &mut UserAgent,
+    (method, path): (&str, &str),
     headers: &[(&'static str, &'static str)],
 ) -> Result<u16> {
     let headers: HeaderMap = headers
@@ -313,7 +312,7 @@ async fn ask(
         })
         .collect();
     let method: Method = method.parse()?;
-    let answer = visitor
+    let answer = client
         .send(method, &scene.url(APP, path)?, headers, Bytes::new())
         .await?;
     Ok(answer.status.as_u16())

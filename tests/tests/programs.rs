@@ -1,5 +1,5 @@
-//! Programs that come with a session that a person has handed to them, or with the provider's tokens; and forged tokens
-//! in very large numbers.
+//! API clients with a session that a user has given them, or with the provider's tokens; and forged tokens in very
+//! large numbers.
 
 use std::time::{Duration, Instant};
 
@@ -8,34 +8,34 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, HostileProvider, Response, Route, Scene, Told, Upstream, Visitor, eventually,
-    on_both_bodies, part, seconds,
+    ALICE, APP, BOB, CONNECTIONS, HostileProvider, Response, Route, Scene, Told, Upstream,
+    UserAgent, eventually, on_both_proxies, part, seconds,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
-    n_03_programs_ask_first_and_end_with_the_browser,
-    n_03_a_refused_renewal_ends_the_program,
+on_both_proxies!(
+    n_03_api_clients_need_consent_and_end_with_the_browsers_session,
+    n_03_a_refused_refresh_ends_the_api_clients_session,
     n_02_a_logout_covers_tokens_in_every_worker,
     n_10_forged_logout_tokens_keep_no_good_one_out,
     n_11_forged_tokens_are_limited_for_each_address,
 );
 
-/// How many connections are opened to meet every worker: that all of them are one worker's has a chance of 1 in 2^19.
-const CONNECTIONS: usize = 20;
-/// Where the program listens; nothing does in these scenarios.
+/// The API client's address; no program listens there in these scenarios.
 const PROGRAM: &str = "http://localhost:8899/done";
-/// How long access tokens hold: the shortest time that is not rounded up.
+/// Lifetime of access tokens: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
-async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> Result<()> {
+async fn n_03_api_clients_need_consent_and_end_with_the_browsers_session(
+    scene: &mut Scene,
+) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
-    // A link of another site leads to a question and hands nothing over.
+    // A link of another site leads to a question and gives no session.
     let question = question(scene, &mut alice).await?;
     let (address, page) = &question;
     assert!(page.text().contains("localhost:8899"), "{}", page.text());
@@ -46,11 +46,11 @@ async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> 
         (None, None),
     ] {
         let fields = form.borrowed();
-        let answer = answer(&mut alice, &form.action, &fields, origin, site).await?;
+        let answer = answer(&mut alice, &form.action, &fields, (origin, site)).await?;
         let answer = answer.expect(403)?;
         assert!(answer.header("location").is_none());
     }
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&url, BOB).await?.1.expect(200)?;
     let stolen = bob.post_form(&form.action, &form.borrowed()).await?;
     assert!(stolen.expect(400)?.header("location").is_none());
@@ -69,15 +69,15 @@ async fn n_03_programs_ask_first_and_end_with_the_browser(scene: &mut Scene) -> 
     everywhere(scene, &url, &pomerium(&handed)?, 200).await
 }
 
-async fn n_03_a_refused_renewal_ends_the_program(scene: &mut Scene) -> Result<()> {
+async fn n_03_a_refused_refresh_ends_the_api_clients_session(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     scene.provider.set(&json!({"access_token": LIFE})).await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let headers = pomerium(&hand_over(scene, &mut alice).await?)?;
-    // The browser is closed: the program's requests ask the provider.
+    // The browser is closed: the provider is asked for the API client's requests.
     let given = Instant::now();
     let life = Duration::from_secs(LIFE);
     eventually("the access token is over", life * 2, async || {
@@ -98,12 +98,12 @@ async fn n_03_a_refused_renewal_ends_the_program(scene: &mut Scene) -> Result<()
     Ok(())
 }
 
-/// A proxy at a provider whose tokens can be made here, with somebody innocent who is signed in.
+/// A proxy at a provider whose tokens can be made here, with an innocent user who is signed in.
 struct Tokens {
     provider: HostileProvider,
     _upstream: Upstream,
     _proxy: jetway_tests::Proxy,
-    innocent: Visitor,
+    innocent: UserAgent,
     url: Url,
 }
 
@@ -115,7 +115,7 @@ impl Tokens {
         let upstream = Upstream::start("app").await?;
         let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
         let url = scene.url(APP, "/")?;
-        let mut innocent = scene.visitor();
+        let mut innocent = scene.user_agent();
         innocent.follow(&url).await?.1.expect(200)?;
         Ok(Self {
             provider,
@@ -126,7 +126,7 @@ impl Tokens {
         })
     }
 
-    /// The claims of alice's token, with others beside.
+    /// Returns the claims of alice's token, with others added.
     fn claims(&self, more: &Value) -> Result<Value> {
         let issuer = self.provider.registration().issuer;
         let now = seconds();
@@ -182,7 +182,7 @@ async fn n_10_forged_logout_tokens_keep_no_good_one_out(scene: &mut Scene) -> Re
     let mut tokens = Tokens::start(scene).await?;
     let url = tokens.url.clone();
     tokens.provider.is(ALICE, json!({}));
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.follow(&url).await?.1.expect(200)?;
     for round in 0..20 {
         let forged: Vec<String> = (0..20)
@@ -229,7 +229,7 @@ async fn n_11_forged_tokens_are_limited_for_each_address(scene: &mut Scene) -> R
         }
         codes.push(answer.status.as_u16());
     }
-    // The minute may begin anew in between.
+    // A new minute may begin in between.
     ensure!(
         codes.starts_with(&[401; 30]) && codes.contains(&429),
         "{codes:?}"
@@ -238,23 +238,23 @@ async fn n_11_forged_tokens_are_limited_for_each_address(scene: &mut Scene) -> R
     tokens.still_serves().await
 }
 
-/// The page that asks alice about a program, and its address.
-async fn question(scene: &Scene, visitor: &mut Visitor) -> Result<(Url, Response)> {
+/// Returns the page that asks alice about an API client, and its address.
+async fn question(scene: &Scene, client: &mut UserAgent) -> Result<(Url, Response)> {
     let mut login = scene.url(APP, "/.pomerium/api/v1/login")?;
     login
         .query_pairs_mut()
         .append_pair("pomerium_redirect_uri", PROGRAM);
-    let told = scene.visitor().fetch(&login).await?.expect(200)?;
+    let told = scene.user_agent().fetch(&login).await?.expect(200)?;
     let address = Url::parse(&told.text())?;
-    let page = visitor.navigate(&address).await?.expect(200)?;
+    let page = client.navigate(&address).await?.expect(200)?;
     Ok((address, page))
 }
 
-/// The session that a program gets from somebody's browser.
-async fn hand_over(scene: &Scene, visitor: &mut Visitor) -> Result<String> {
-    let (address, page) = question(scene, visitor).await?;
+/// Returns the session that an API client gets from a user's browser.
+async fn hand_over(scene: &Scene, client: &mut UserAgent) -> Result<String> {
+    let (address, page) = question(scene, client).await?;
     let form = page.form(&address)?;
-    session_in(&visitor.post_form(&form.action, &form.borrowed()).await?)
+    session_in(&client.post_form(&form.action, &form.borrowed()).await?)
 }
 
 fn session_in(answer: &Response) -> Result<String> {
@@ -267,13 +267,12 @@ fn session_in(answer: &Response) -> Result<String> {
     Ok(session.context("the program's session")?.1.into_owned())
 }
 
-/// Answers a form as a page of another site does.
+/// Posts a form with these `Origin` and `Sec-Fetch-Site` headers, as a page of another site does.
 async fn answer(
-    visitor: &mut Visitor,
+    client: &mut UserAgent,
     action: &Url,
     fields: &[(&str, &str)],
-    origin: Option<&'static str>,
-    site: Option<&'static str>,
+    (origin, site): (Option<&'static str>, Option<&'static str>),
 ) -> Result<Response> {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
@@ -285,7 +284,7 @@ async fn answer(
     if let Some(site) = site {
         headers.insert("sec-fetch-site", HeaderValue::from_static(site));
     }
-    visitor
+    client
         .send(Method::POST, action, headers, Bytes::from(body))
         .await
 }
@@ -302,7 +301,7 @@ async fn post_logout(scene: &Scene, token: &str) -> Result<Response> {
     let url = scene.url(APP, "/.pomerium/backchannel_logout")?;
     let body = Bytes::from(format!("logout_token={token}"));
     scene
-        .visitor()
+        .user_agent()
         .send(Method::POST, &url, form_headers(), body)
         .await
 }
@@ -321,15 +320,15 @@ fn authorization(value: &str) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// A program's request, without any cookie.
+/// Sends an API client's request, without any cookie.
 async fn send(scene: &Scene, url: &Url, headers: &HeaderMap) -> Result<Response> {
     scene
-        .visitor()
+        .user_agent()
         .send(Method::GET, url, headers.clone(), Bytes::new())
         .await
 }
 
-/// Asks over many connections, so that every worker answers.
+/// Sends the request over many connections, so that every worker answers.
 async fn everywhere(scene: &Scene, url: &Url, headers: &HeaderMap, status: u16) -> Result<()> {
     for _ in 0..CONNECTIONS {
         send(scene, url, headers).await?.expect(status)?;
@@ -337,7 +336,7 @@ async fn everywhere(scene: &Scene, url: &Url, headers: &HeaderMap, status: u16) 
     Ok(())
 }
 
-/// The token with a signature that no key has made.
+/// Returns the token with a signature that no key has made.
 fn with_other_signature(token: &str) -> Result<String> {
     let (signed, signature) = token.rsplit_once('.').context("a signed token")?;
     let other = part(&[0x5a; 256]);

@@ -1,15 +1,16 @@
-//! Another configuration while people are signed in and work: only the bundled host's business, Envoy has its own way.
+//! Changes of the configuration while users are signed in. They are a feature of the bundled host; Envoy has its own
+//! way.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, Body, Channel, MALLORY, Proxy, Route, Scene, Upstream, eventually, run, within,
+    ALICE, APP, Channel, MALLORY, Proxy, ProxyKind, Route, Scene, Upstream, eventually, run, within,
 };
 use tokio_tungstenite::tungstenite::Message;
 
-/// Far longer than the two seconds in which a changed file is taken up.
+/// Longer than the two seconds in which a changed file is read.
 const LIMIT: Duration = Duration::from_secs(30);
 
 async fn echoed(channel: &mut Channel) -> Result<()> {
@@ -42,7 +43,7 @@ async fn logged(proxy: &Proxy, text: &str) -> Result<()> {
 fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Result<()> {
     run(
         "a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let socket = || {
@@ -53,7 +54,7 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
             let rest = || Route::new(APP, &upstream.address());
             let proxy = scene.serve(&[socket(), rest()]).await?;
             let url = scene.url(APP, "/")?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             alice.sign_in(&url, ALICE).await?.1.expect(200)?;
             let mut channel = alice
                 .upgrade(&scene.url(APP, "/socket")?, None)
@@ -67,7 +68,7 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
             })
             .await?;
             echoed(&mut channel).await?;
-            // Signed in is signed in.
+            // The session is still valid.
             scene.rewrite(&proxy, &[socket(), rest()])?;
             proxy.process.hang_up()?;
             eventually("alice is back", LIMIT, async || {
@@ -84,23 +85,23 @@ fn a_changed_policy_is_in_force_soon_and_what_it_does_not_touch_stays() -> Resul
 fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
     run(
         "a_file_that_cannot_be_used_changes_nothing_and_is_logged",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let routes = [Route::new(APP, &upstream.address())];
             let proxy = scene.serve(&routes).await?;
             let url = scene.url(APP, "/")?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             alice.sign_in(&url, ALICE).await?.1.expect(200)?;
 
             let file = scene.rewrite(&proxy, &routes)?;
             let good = std::fs::read_to_string(&file)?;
             std::fs::write(&file, good.replace("email:", "emial:"))?;
-            logged(&proxy, "the old one stays in force").await?;
+            logged(&proxy, "the previous one stays active").await?;
             logged(&proxy, "emial").await?;
             alice.navigate(&url).await?.expect(200)?;
-            ensure!(!proxy.process.log().contains("was read anew"));
-            // A file that is gone for a moment is no worse.
+            ensure!(!proxy.process.log().contains("was reloaded"));
+            // A file that is missing for a moment has the same effect.
             std::fs::remove_file(&file)?;
             logged(&proxy, "there is no configuration").await?;
             alice.navigate(&url).await?.expect(200)?;
@@ -116,21 +117,21 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_logged() -> Result<()> {
     )
 }
 
-/// X-02, with the real module: everybody who is let in is somebody, and nobody waits for nothing.
+/// X-02, with the real module: every permitted request has an identity, and no request waits without need.
 #[test]
 fn requests_during_reloads_are_all_decided() -> Result<()> {
     run(
         "requests_during_reloads_are_all_decided",
-        Body::Host,
+        ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
             let route = || Route::new(APP, &upstream.address()).key("pass_identity_headers: true");
             let proxy = scene.serve(&[route()]).await?;
             let url = scene.url(APP, "/")?;
-            let mut alice = scene.visitor();
+            let mut alice = scene.user_agent();
             alice.sign_in(&url, ALICE).await?.1.expect(200)?;
             upstream.take();
-            let mut stranger = scene.visitor();
+            let mut stranger = scene.user_agent();
             let (mut passed, mut refused) = (0, 0);
             for round in 0..20 {
                 let routes = if round % 2 == 0 {

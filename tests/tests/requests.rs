@@ -1,4 +1,5 @@
-//! Requests that servers understand in different ways: one meaning here, or an answer without the upstream.
+//! Requests that servers understand in different ways: the proxy gives them one meaning, or answers without the
+//! upstream.
 
 use std::time::Duration;
 
@@ -7,21 +8,23 @@ use bytes::Bytes;
 use http::header::{ACCEPT, COOKIE, HeaderMap, ORIGIN, SET_COOKIE};
 use http::{Method, Version};
 use jetway_tests::{
-    ALICE, APP, BOB, Body, Proxy, Route, Scene, Upstream, Visitor, eventually, on_both_bodies,
+    ALICE, APP, BOB, Proxy, ProxyKind, Route, Scene, Upstream, UserAgent, eventually,
+    on_both_proxies,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     policy_and_upstream_see_one_path,
     ordinary_paths_pass_unchanged,
     strange_requests_are_answered_here,
     two_framings_smuggle_nothing,
     n_19_two_lengths_are_refused_and_logged,
-    n_12_many_cookies_lock_nobody_out,
+    n_19_two_lengths_behind_a_disguised_end_are_refused,
+    n_12_many_cookies_do_not_lock_the_user_out,
 );
 
-/// Paths that some server might take for something below `/admin`.
+/// Paths that some server might read as below `/admin`.
 const DISGUISES: [&str; 19] = [
     "/admin",
     "/admin/users",
@@ -55,13 +58,13 @@ async fn policy_and_upstream_see_one_path(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     rest.take();
     for path in DISGUISES {
         let answer = alice
             .dialer()
-            .raw(&url, &request(&alice, &url, "GET", path, "")?)
+            .raw(&url, &request(&alice, &url, &format!("GET {path}"), "")?)
             .await?
             .context("an answer")?;
         assert!(!answer.status.is_server_error(), "`{path}`: {answer:?}");
@@ -83,8 +86,8 @@ async fn policy_and_upstream_see_one_path(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// What the most generous server makes of a path: decoded until nothing changes, backslashes and dots resolved,
-/// parameters of segments dropped.
+/// Returns a path as the most lenient server reads it: decoded until it no longer changes, backslashes and dots
+/// resolved, parameters of segments removed.
 fn plainest(target: &str) -> String {
     let mut path = target
         .split('?')
@@ -133,7 +136,7 @@ async fn ordinary_paths_pass_unchanged(scene: &mut Scene) -> Result<()> {
     for target in targets {
         let answer = alice
             .dialer()
-            .raw(&url, &request(&alice, &url, "GET", target, "")?)
+            .raw(&url, &request(&alice, &url, &format!("GET {target}"), "")?)
             .await?
             .context("an answer")?;
         assert_eq!(answer.status, 200, "`{target}`: {answer:?}");
@@ -150,87 +153,8 @@ async fn ordinary_paths_pass_unchanged(scene: &mut Scene) -> Result<()> {
 async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
-    let host = authority(&url).to_owned();
-    let cookie = alice.cookies(&url).context("alice has a session")?;
-    let bare = |head: String| {
-        format!("{head}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n").into_bytes()
-    };
-    let strange: Vec<(&str, Vec<u8>)> = vec![
-        ("TRACE", request(&alice, &url, "TRACE", "/", "")?),
-        (
-            "CONNECT",
-            bare(format!("CONNECT {host} HTTP/1.1\r\nHost: {host}")),
-        ),
-        ("no host", bare("GET / HTTP/1.1".to_owned())),
-        (
-            "two hosts",
-            request(&alice, &url, "GET", "/", "Host: evil.example\r\n")?,
-        ),
-        (
-            "a user in the host",
-            bare(format!("GET / HTTP/1.1\r\nHost: user@{host}")),
-        ),
-        (
-            "another host",
-            bare("GET / HTTP/1.1\r\nHost: unknown.localhost".to_owned()),
-        ),
-        (
-            "another host in the target",
-            request(&alice, &url, "GET", "https://unknown.localhost/", "")?,
-        ),
-        (
-            "a path without a slash",
-            request(&alice, &url, "GET", "admin", "")?,
-        ),
-        (
-            "a space in the path",
-            request(&alice, &url, "GET", "/a b", "")?,
-        ),
-        ("half an escape", request(&alice, &url, "GET", "/a%2", "")?),
-        (
-            "an old version",
-            bare(format!("GET / HTTP/1.0\r\nHost: {host}")),
-        ),
-        (
-            "two lengths",
-            request(
-                &alice,
-                &url,
-                "POST",
-                "/",
-                "Content-Length: 1\r\nContent-Length: 2\r\n",
-            )?,
-        ),
-        (
-            "an unknown coding",
-            request(&alice, &url, "POST", "/", "Transfer-Encoding: xchunked\r\n")?,
-        ),
-        (
-            "a space before the colon",
-            request(&alice, &url, "GET", "/", "X-Any : 1\r\n")?,
-        ),
-        (
-            "a null byte",
-            request(&alice, &url, "GET", "/", "X-Any: a\0b\r\n")?,
-        ),
-        (
-            "70 KiB in one header",
-            request(
-                &alice,
-                &url,
-                "GET",
-                "/",
-                &format!("X-Any: {}\r\n", "a".repeat(70 << 10)),
-            )?,
-        ),
-        (
-            "150 headers",
-            request(&alice, &url, "GET", "/", &"X-Any: 1\r\n".repeat(150))?,
-        ),
-        ("not HTTP", b"\x16\x03\x01 hello\r\n\r\n".to_vec()),
-    ];
-    for (what, bytes) in strange {
-        // Closing the connection without a word is an answer, too.
+    for (what, bytes) in strange_requests(&alice, &url)? {
+        // Closing the connection without a response is allowed, too.
         let answer = alice.dialer().raw(&url, &bytes).await;
         if let Some(answer) = answer.with_context(|| what.to_owned())? {
             let code = answer.status.as_u16();
@@ -245,6 +169,84 @@ async fn strange_requests_are_answered_here(scene: &mut Scene) -> Result<()> {
         upstream.take();
     }
     Ok(())
+}
+
+/// Requests that a proxy refuses or answers itself, by what is strange about them.
+fn strange_requests(alice: &UserAgent, url: &Url) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let host = authority(url).to_owned();
+    let cookie = alice.cookies(url).context("alice has a session")?;
+    let bare = |head: String| {
+        format!("{head}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n").into_bytes()
+    };
+    Ok(vec![
+        ("TRACE", request(alice, url, "TRACE /", "")?),
+        (
+            "CONNECT",
+            bare(format!("CONNECT {host} HTTP/1.1\r\nHost: {host}")),
+        ),
+        ("no host", bare("GET / HTTP/1.1".to_owned())),
+        (
+            "two hosts",
+            request(alice, url, "GET /", "Host: evil.example\r\n")?,
+        ),
+        (
+            "a user in the host",
+            bare(format!("GET / HTTP/1.1\r\nHost: user@{host}")),
+        ),
+        (
+            "another host",
+            bare("GET / HTTP/1.1\r\nHost: unknown.localhost".to_owned()),
+        ),
+        (
+            "another host in the target",
+            request(alice, url, "GET https://unknown.localhost/", "")?,
+        ),
+        (
+            "a path without a slash",
+            request(alice, url, "GET admin", "")?,
+        ),
+        ("a space in the path", request(alice, url, "GET /a b", "")?),
+        ("half an escape", request(alice, url, "GET /a%2", "")?),
+        (
+            "an old version",
+            bare(format!("GET / HTTP/1.0\r\nHost: {host}")),
+        ),
+        (
+            "two lengths",
+            request(
+                &alice,
+                &url,
+                "POST /",
+                "Content-Length: 1\r\nContent-Length: 2\r\n",
+            )?,
+        ),
+        (
+            "an unknown coding",
+            request(alice, url, "POST /", "Transfer-Encoding: xchunked\r\n")?,
+        ),
+        (
+            "a space before the colon",
+            request(alice, url, "GET /", "X-Any : 1\r\n")?,
+        ),
+        (
+            "a null byte",
+            request(alice, url, "GET /", "X-Any: a\0b\r\n")?,
+        ),
+        (
+            "70 KiB in one header",
+            request(
+                &alice,
+                &url,
+                "GET /",
+                &format!("X-Any: {}\r\n", "a".repeat(70 << 10)),
+            )?,
+        ),
+        (
+            "150 headers",
+            request(alice, url, "GET /", &"X-Any: 1\r\n".repeat(150))?,
+        ),
+        ("not HTTP", b"\x16\x03\x01 hello\r\n\r\n".to_vec()),
+    ])
 }
 
 /// A length and chunks in one request are refused, or the chunks count alone (RFC 9112 section 6.3).
@@ -313,7 +315,7 @@ async fn two_framings_smuggle_nothing(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// Requests that the host's HTTP library would take, or refuse without a word.
+/// Requests that the host's HTTP library would accept, or refuse without a response.
 async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
@@ -333,9 +335,9 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
     ];
     for (lines, body) in cases {
         // Behind an ordinary request on one connection, too.
-        let ordinary = request(&alice, &url, "POST", "/first", "Content-Length: 5\r\n")?;
+        let ordinary = request(&alice, &url, "POST /first", "Content-Length: 5\r\n")?;
         let ordinary = String::from_utf8(ordinary)?.replace("Connection: close\r\n", "");
-        let strange = request(&alice, &url, "POST", "/second", "")?;
+        let strange = request(&alice, &url, "POST /second", "")?;
         let strange = strange.strip_suffix(b"\r\n").context("a head")?;
         let strange = [strange, lines.as_bytes(), body.as_bytes()].concat();
         let answer = alice.dialer().raw(&url, &strange).await?;
@@ -349,7 +351,26 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
         let seen: Vec<String> = upstream.take().into_iter().map(|one| one.target).collect();
         assert!(!seen.contains(&"/second".to_owned()), "{lines:?}: {seen:?}");
     }
-    // Behind a request whose length or end a follower of the bytes could miss.
+    if scene.kind == ProxyKind::Host {
+        let log = scene.logs().join("host.log");
+        eventually("the log tells of them", LOGGED, async || {
+            let log = std::fs::read_to_string(&log)?;
+            ensure!(
+                log.contains("the body of the request has two lengths"),
+                "{log}"
+            );
+            ensure!(log.contains("cannot read the request"), "{log}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// A second request with two lengths is refused also behind a request whose length or end a reader of the bytes could miss.
+async fn n_19_two_lengths_behind_a_disguised_end_are_refused(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, mut alice, url) = signed_in(scene, &upstream).await?;
     let hiding = [
         (
             format!("Content-Length:{}3\r\n", " ".repeat(300)),
@@ -362,7 +383,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
         (CHUNKED.to_owned(), "0\r\n\nX: y\r\n\r\n".to_owned()),
     ];
     for (lines, body) in &hiding {
-        let first = request(&alice, &url, "POST", "/first", lines)?;
+        let first = request(&alice, &url, "POST /first", lines)?;
         let first = String::from_utf8(first)?.replace("Connection: close\r\n", "");
         for (strange, of_strange) in [
             ("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"),
@@ -371,7 +392,7 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
                 "0\r\n\r\n",
             ),
         ] {
-            let strange = request(&alice, &url, "POST", "/second", strange)?;
+            let strange = request(&alice, &url, "POST /second", strange)?;
             let both = [
                 first.as_bytes(),
                 body.as_bytes(),
@@ -381,14 +402,14 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
             .concat();
             let mut stream = alice.dialer().open(&url, "http/1.1").await?;
             stream.write_all(&both).await?;
-            // To the end of the connection: the second one has been refused or served by then.
+            // Read to the end of the connection: the second request has been refused or served by then.
             let mut answers = Vec::new();
             let _ = tokio::time::timeout(LOGGED, stream.read_to_end(&mut answers))
                 .await
                 .with_context(|| format!("no end after {lines:?} {body:?}"))?;
             let answers = String::from_utf8_lossy(&answers).into_owned();
             assert!(
-                scene.body != Body::Host || answers.contains("HTTP/1.1 400 "),
+                scene.kind != ProxyKind::Host || answers.contains("HTTP/1.1 400 "),
                 "{lines:?}: {answers}"
             );
             let seen: Vec<String> = upstream.take().into_iter().map(|one| one.target).collect();
@@ -397,29 +418,16 @@ async fn n_19_two_lengths_are_refused_and_logged(scene: &mut Scene) -> Result<()
             upstream.take();
         }
     }
-    if scene.body == Body::Host {
-        let log = scene.logs().join("host.log");
-        eventually("the log tells of them", LOGGED, async || {
-            let log = std::fs::read_to_string(&log)?;
-            ensure!(
-                log.contains("the body of the request has two lengths"),
-                "{log}"
-            );
-            ensure!(log.contains("the request cannot be read"), "{log}");
-            Ok(())
-        })
-        .await?;
-    }
     Ok(())
 }
 
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 
-/// How long a line may take to get into the log.
+/// Time for a line to appear in the log.
 const LOGGED: Duration = Duration::from_secs(10);
 
 /// Cookies that a sibling site has set for the domain, each in a field of its own (RFC 9113 section 8.2.3).
-async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
+async fn n_12_many_cookies_do_not_lock_the_user_out(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, alice, url) = signed_in(scene, &upstream).await?;
     let session = alice.cookies(&url).context("alice has a session")?;
@@ -436,9 +444,9 @@ async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
     };
     let clear = scene.url(APP, "/.pomerium/clear_cookies")?;
     for version in [Version::HTTP_2, Version::HTTP_11] {
-        let mut browser = scene.visitor();
+        let mut browser = scene.user_agent();
         browser.version = version;
-        // HTTP/1.1 has one line for all of them.
+        // HTTP/1.1 has one line for all cookies.
         let most = if version == Version::HTTP_2 { 300 } else { 50 };
         for count in [50, most] {
             let answer = browser.send(Method::GET, &url, crumbs(count, 8)?, Bytes::new());
@@ -476,29 +484,23 @@ async fn n_12_many_cookies_lock_nobody_out(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Visitor, Url)> {
+async fn signed_in(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, UserAgent, Url)> {
     let proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
     Ok((proxy, alice, url))
 }
 
-/// A request of a signed-in visitor, byte by byte; `more` is further header lines.
-fn request(
-    visitor: &Visitor,
-    url: &Url,
-    method: &str,
-    target: &str,
-    more: &str,
-) -> Result<Vec<u8>> {
+/// Returns the bytes of a signed-in user's request; `more` is further header lines.
+fn request(client: &UserAgent, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
     let (host, cookie) = (
         authority(url),
-        visitor.cookies(url).context("the visitor has a session")?,
+        client.cookies(url).context("the user has a session")?,
     );
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"
+        "{line} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"
     );
     Ok(head.into_bytes())
 }

@@ -1,16 +1,16 @@
-//! Path and `Host` as the upstream sees them.
+//! Path and `Host` of the upstream's request.
 
 use anyhow::{Context as _, Result};
 use http::Method;
-use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{APP, OTHER, Route, Scene, Upstream, on_both_proxies};
 
-on_both_bodies!(
+on_both_proxies!(
     one_path_for_routes_policies_and_upstreams,
     paths_are_rewritten,
     hosts_are_rewritten
 );
 
-/// N-08: however a path is spelled, it takes the route that is for it, and the upstream gets the path that was judged.
+/// N-08: in every spelling, a path takes its own route, and the upstream gets the path that was checked.
 async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
@@ -54,7 +54,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
         ("/b;v=1/c;w%3bx", "/b;v=1/c;w%3Bx"),
         ("/b/c%3bw", "/b/c%3Bw"),
         ("/judged/x", "/judged/x"),
-        // A prefix is a prefix of the letters: both readings take the same route.
+        // A prefix is a prefix of the characters: both readings take the same route.
         ("/judged;x/y", "/judged;x/y"),
     ] {
         let answer = scene.dialer.get(&url, &app, target).await?;
@@ -64,7 +64,7 @@ async fn one_path_for_routes_policies_and_upstreams(scene: &mut Scene) -> Result
     Ok(())
 }
 
-/// N-09: no path begins with two slashes, whatever a rewrite makes of it.
+/// N-09: no path begins with two slashes, after any rewrite.
 async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let to = upstream.address();
@@ -112,7 +112,7 @@ async fn paths_are_rewritten(scene: &mut Scene) -> Result<()> {
         assert_eq!(upstream.take_one()?.target, seen, "{target}");
     }
 
-    // What is no dot segment before the rewriting must not become one by it.
+    // A segment that is no dot segment before the rewriting must not become one.
     for target in [
         "/loose../secret",
         "/loose..",
@@ -159,7 +159,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let public = scene.authority(APP);
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for (path, host) in [
         ("/default/x", upstream.authority().as_str()),
         ("/preserve/x", &public),
@@ -171,7 +171,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
         let mut headers = http::HeaderMap::new();
         headers.insert("x-target", "wanted.example.com".parse()?);
         headers.insert("x-forwarded-host", "forged.example.com".parse()?);
-        visitor
+        client
             .send(
                 Method::GET,
                 &scene.url(APP, path)?,
@@ -184,7 +184,7 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
         let seen = upstream.take_one()?;
         assert_eq!(seen.value("host")?, host, "{path}");
         assert_eq!(seen.target, path);
-        // With the public host in `Host` there is nothing to add.
+        // With the public host in `Host` no header is added.
         if path != "/preserve/x" {
             assert_eq!(seen.value("x-forwarded-host")?, public, "{path}");
         }
@@ -194,11 +194,11 @@ async fn hosts_are_rewritten(scene: &mut Scene) -> Result<()> {
     }
 
     let bare = scene.url(APP, "/header/x")?;
-    visitor.navigate(&bare).await?.expect(200)?;
+    client.navigate(&bare).await?.expect(200)?;
     let seen = upstream.take_one()?;
     assert!(
         [public.as_str(), &upstream.authority()].contains(&seen.value("host")?),
-        "without the header the host is nobody's invention: {seen:?}"
+        "without the header the host is not invented: {seen:?}"
     );
     Ok(())
 }

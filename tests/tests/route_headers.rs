@@ -1,16 +1,18 @@
-//! Headers that a route's keys set, remove and rewrite, on the way there and on the way back.
+//! Headers that a route's keys set, remove and rewrite, in requests and in responses.
 
 use anyhow::Result;
 use bytes::Bytes;
 use http::header::{LOCATION, REFERER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jetway_tests::{
-    ALICE, APP, Assertion, Manner, OTHER, Response, Route, Scene, Upstream, on_both_bodies,
+    ALICE, APP, Assertion, Manner, OTHER, Parties, Response, Route, Scene, Upstream,
+    on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     request_headers_are_set_and_removed,
     response_headers_are_set_and_rewritten,
+    response_headers_of_the_file_replace_the_defaults,
     answers_with_a_cookie_of_ours_are_private,
 );
 
@@ -31,7 +33,7 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
     let routes = [Route::new(APP, &upstream.address()).key(REQUEST_KEYS)];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
 
@@ -79,10 +81,10 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
         .await?
         .expect(200)?
         .json()?;
-    let assertion = Assertion::verify(scene, seen.value("x-jwt")?, &keys, APP, APP)?;
+    let assertion = Assertion::verify(scene, seen.value("x-jwt")?, &keys, Parties::of_host(APP))?;
     assert_eq!(assertion.claims["email"], ALICE);
 
-    // Without the header that a template refers to, and with bytes that are no text.
+    // Without the header that a template refers to, and with bytes that are not UTF-8.
     alice.navigate(&url).await?.expect(200)?;
     assert_eq!(upstream.take_one()?.value("x-copy")?.trim_end(), "from");
     let mut headers = HeaderMap::new();
@@ -94,48 +96,54 @@ async fn request_headers_are_set_and_removed(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// All values of a header of an answer.
+/// Returns all values of a header of a response.
 fn values<'a>(answer: &'a Response, name: &str) -> Vec<&'a [u8]> {
     let values = answer.headers.get_all(name);
     values.iter().map(HeaderValue::as_bytes).collect()
 }
 
-async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()> {
-    let upstream = Upstream::start("app").await?;
-    let to = upstream.address();
-    let routes = [
-        Route::new(APP, &to)
+/// Headers that every response gets unless the file says otherwise.
+const DEFAULTS: [(&str, &[u8]); 2] = [
+    ("x-frame-options", b"SAMEORIGIN"),
+    (
+        "strict-transport-security",
+        b"max-age=31536000; includeSubDomains; preload",
+    ),
+];
+
+fn routes_with_response_headers(to: &str) -> [Route; 4] {
+    [
+        Route::new(APP, to)
             .prefix("/disabled")
             .public()
             .key("set_response_headers: {disable: true}"),
-        Route::new(APP, &to)
+        Route::new(APP, to)
             .prefix("/rewritten")
             .public()
             .key(&format!(
                 "rewrite_response_headers:\n- {{header: Location, prefix: '{to}/', value: 'https://app.example/'}}"
             )),
-        Route::new(APP, &to)
+        Route::new(APP, to)
             .public()
             .key("set_response_headers: {X-Route: own, X-Shared: route}"),
-        Route::new(OTHER, &to).public(),
-    ];
-    let defaults: [(&str, &[u8]); 2] = [
-        ("x-frame-options", b"SAMEORIGIN"),
-        (
-            "strict-transport-security",
-            b"max-age=31536000; includeSubDomains; preload",
-        ),
-    ];
-    let mut visitor = scene.visitor();
-    let proxy = scene.serve(&routes).await?;
+        Route::new(OTHER, to).public(),
+    ]
+}
 
-    let plain = visitor.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
-    let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
-    let disabled = visitor
+async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let to = upstream.address();
+    let routes = routes_with_response_headers(&to);
+    let mut client = scene.user_agent();
+    let _proxy = scene.serve(&routes).await?;
+
+    let plain = client.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
+    let own = client.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    let disabled = client
         .fetch(&scene.url(APP, "/disabled")?)
         .await?
         .expect(200)?;
-    for (name, value) in defaults {
+    for (name, value) in DEFAULTS {
         assert_eq!(values(&plain, name), [value], "{name}");
         assert_eq!(values(&own, name), [value], "{name}");
         assert!(values(&disabled, name).is_empty(), "{name}");
@@ -147,13 +155,13 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     headers.append("x-shared", HeaderValue::from_static("upstream again"));
     headers.insert(LOCATION, format!("{to}/next?{to}/").parse()?);
     upstream.behave(Manner::AnswersWith(StatusCode::FOUND, headers));
-    let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(302)?;
+    let own = client.fetch(&scene.url(APP, "/")?).await?.expect(302)?;
     assert_eq!(values(&own, "x-shared"), [b"route"], "set means replaced");
     assert_eq!(
         values(&own, "location"),
         [format!("{to}/next?{to}/").as_bytes()]
     );
-    let rewritten = visitor.fetch(&scene.url(APP, "/rewritten")?).await?;
+    let rewritten = client.fetch(&scene.url(APP, "/rewritten")?).await?;
     assert_eq!(
         rewritten.expect(302)?.header("location"),
         Some(format!("https://app.example/next?{to}/").as_str())
@@ -161,21 +169,25 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     let elsewhere = HeaderValue::from_static("http://elsewhere.example/x");
     let headers = HeaderMap::from_iter([(LOCATION, elsewhere.clone())]);
     upstream.behave(Manner::AnswersWith(StatusCode::FOUND, headers));
-    let untouched = visitor.fetch(&scene.url(APP, "/rewritten")?).await?;
+    let untouched = client.fetch(&scene.url(APP, "/rewritten")?).await?;
     assert_eq!(untouched.headers.get(LOCATION), Some(&elsewhere));
-    drop(proxy);
+    Ok(())
+}
 
-    // The file's own headers take the place of the defaults; a route's are added to them.
+/// The file's own headers replace the defaults; those of a route are added to them.
+async fn response_headers_of_the_file_replace_the_defaults(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let routes = routes_with_response_headers(&upstream.address());
     scene.keys = "set_response_headers: {X-Global: everywhere, X-Shared: global}".to_owned();
     let _proxy = scene.serve(&routes).await?;
-    upstream.behave(Manner::Answers);
-    let plain = visitor.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
-    let own = visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
-    let disabled = visitor
+    let mut client = scene.user_agent();
+    let plain = client.fetch(&scene.url(OTHER, "/")?).await?.expect(200)?;
+    let own = client.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    let disabled = client
         .fetch(&scene.url(APP, "/disabled")?)
         .await?
         .expect(200)?;
-    for (name, _) in defaults {
+    for (name, _) in DEFAULTS {
         assert!(values(&plain, name).is_empty(), "{name}: {plain:?}");
     }
     assert_eq!(values(&plain, "x-global"), [b"everywhere"]);
@@ -187,7 +199,7 @@ async fn response_headers_are_set_and_rewritten(scene: &mut Scene) -> Result<()>
     Ok(())
 }
 
-/// N-17: an answer that gets a cookie of ours is not for shared caches, whatever the upstream says of it.
+/// N-17: a response that gets a cookie of the proxy's is not for shared caches, independent of the upstream's headers.
 async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene
@@ -201,11 +213,11 @@ async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<
     );
     told.insert("cdn-cache-control", HeaderValue::from_static("max-age=600"));
     upstream.behave(Manner::AnswersWith(StatusCode::OK, told));
-    // A session that nobody can open is cleared: the plainest answer with a cookie.
+    // A session that cannot be opened is cleared: the simplest response with a cookie.
     let mut headers = HeaderMap::new();
     headers.insert("cookie", HeaderValue::from_static("__Host-_pomerium=old"));
-    let mut visitor = scene.visitor();
-    let answer = visitor
+    let mut client = scene.user_agent();
+    let answer = client
         .send(Method::GET, &url, headers, Bytes::new())
         .await?
         .expect(200)?;
@@ -216,7 +228,7 @@ async fn answers_with_a_cookie_of_ours_are_private(scene: &mut Scene) -> Result<
     );
     assert!(values(&answer, "cdn-cache-control").is_empty());
 
-    let innocent = scene.visitor().fetch(&url).await?.expect(200)?;
+    let innocent = scene.user_agent().fetch(&url).await?.expect(200)?;
     assert_eq!(
         values(&innocent, "cache-control"),
         [b"public, max-age=600, s-maxage=900".as_slice()]

@@ -1,17 +1,19 @@
-//! Which route a request takes, and the routes that lead to no upstream.
+//! The route of a request, and the routes without an upstream.
 
 use anyhow::{Context as _, Result};
 use http::Method;
 use jetway_tests::{
-    ALICE, APP, MALLORY, OTHER, Response, Route, Scene, Upstream, WILD, on_both_bodies,
+    ALICE, APP, MALLORY, OTHER, Response, Route, Scene, Upstream, WILD, on_both_proxies,
 };
 
-on_both_bodies!(
+on_both_proxies!(
     the_first_route_that_matches_is_taken,
-    redirects_and_fixed_answers_come_after_the_policy,
+    other_ports_are_misdirected,
+    redirects_and_fixed_answers_are_given,
+    redirects_and_fixed_answers_need_a_permit,
 );
 
-/// Routes with an upstream each, whose name is the route's.
+/// Routes with one upstream each, whose name is the route's.
 #[derive(Default)]
 struct Table {
     routes: Vec<Route>,
@@ -29,8 +31,10 @@ impl Table {
     }
 }
 
-async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> {
-    const SPECIAL_PORT: u16 = 9443;
+/// The port that one route names.
+const SPECIAL_PORT: u16 = 9443;
+
+async fn routes_that_overlap() -> Result<Table> {
     let mut table = Table::default();
     for (name, host, keys) in [
         ("exact", APP, ["path: /exact"].as_slice()),
@@ -56,6 +60,11 @@ async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> 
     table.routes[7] = Route::new(OTHER, &table.upstreams[7].address())
         .public()
         .at_port(SPECIAL_PORT);
+    Ok(table)
+}
+
+async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> {
+    let table = routes_that_overlap().await?;
     let _proxy = scene.serve(&table.routes).await?;
 
     let url = scene.url(APP, "/")?;
@@ -115,6 +124,13 @@ async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> 
             }
         }
     }
+    Ok(())
+}
+
+async fn other_ports_are_misdirected(scene: &mut Scene) -> Result<()> {
+    let table = routes_that_overlap().await?;
+    let _proxy = scene.serve(&table.routes).await?;
+    let url = scene.url(APP, "/")?;
     for host in [
         "APP.localhost:1",
         "a.b.wild.localhost:77",
@@ -131,13 +147,12 @@ async fn the_first_route_that_matches_is_taken(scene: &mut Scene) -> Result<()> 
     Ok(())
 }
 
-/// A redirect is an answer like another: who may not enter does not learn where it leads.
-async fn redirects_and_fixed_answers_come_after_the_policy(scene: &mut Scene) -> Result<()> {
+fn routes_without_upstream() -> Vec<Route> {
     let here = |path: &str, keys: &str| Route::without_upstream(APP).prefix(path).key(keys);
     let public = |path: &str, keys: &str| here(path, keys).public();
     let all = "redirect: {https_redirect: true, host_redirect: new.example.com, port_redirect: 8443, \
                path_redirect: /there, response_code: 302, strip_query: true}";
-    let routes = [
+    vec![
         public("/all", all),
         public(
             "/scheme",
@@ -161,7 +176,11 @@ async fn redirects_and_fixed_answers_come_after_the_policy(scene: &mut Scene) ->
         Route::without_upstream("*.wild.localhost")
             .key("response: {status: 200, body: in the wild}")
             .only(ALICE),
-    ];
+    ]
+}
+
+async fn redirects_and_fixed_answers_are_given(scene: &mut Scene) -> Result<()> {
+    let routes = routes_without_upstream();
     let _proxy = scene.serve(&routes).await?;
     let authority = scene.authority(APP);
     let url = scene.url(APP, "/")?;
@@ -196,24 +215,30 @@ async fn redirects_and_fixed_answers_come_after_the_policy(scene: &mut Scene) ->
     let answer = scene.dialer.get(&url, &authority, "/fixed/any").await?;
     assert_eq!(answer.expect(418)?.text(), "short and stout");
 
+    Ok(())
+}
+
+/// A redirect is subject to the policy like any other response: a client without a permit does not learn where it leads.
+async fn redirects_and_fixed_answers_need_a_permit(scene: &mut Scene) -> Result<()> {
+    let _proxy = scene.serve(&routes_without_upstream()).await?;
     let (private, closed) = (scene.url(APP, "/private")?, scene.url(APP, "/closed")?);
-    let mut nobody = scene.visitor();
+    let mut anonymous = scene.user_agent();
     for url in [&private, &closed] {
-        nobody.fetch(url).await?.expect(401)?;
-        // A visitor is asked to sign in first.
-        nobody.way_to(&scene.provider.issuer(), url).await?;
+        anonymous.fetch(url).await?.expect(401)?;
+        // An anonymous user is asked to sign in first.
+        anonymous.way_to(&scene.provider.issuer(), url).await?;
     }
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     mallory.sign_in(&private, MALLORY).await?.1.expect(403)?;
     for url in [&private, &closed] {
         let answer = mallory.navigate(url).await?.expect(403)?;
         assert!(answer.header("location").is_none(), "{answer:?}");
         assert!(!answer.text().contains("for alice"), "{answer:?}");
     }
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let entered = alice.sign_in(&closed, ALICE).await?.1.expect(200)?;
     assert_eq!(entered.text(), "for alice");
-    // The provider knows her by now; a host that only a wildcard names has a session of its own.
+    // The provider has a session for alice; a host that only a wildcard names has a session of its own.
     let wild = scene.url(WILD, "/x?y")?;
     let (end, answer) = alice.follow(&wild).await?;
     assert_eq!(

@@ -1,18 +1,18 @@
-//! What a session cookie is worth when somebody has changed or moved it.
+//! Session cookies that were changed or moved.
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, Method};
-use jetway_tests::{ALICE, APP, OTHER, Response, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{ALICE, APP, OTHER, Response, Route, Scene, Upstream, on_both_proxies};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     a_changed_cookie_is_no_session,
     a_cookie_of_another_host_is_no_session
 );
 
-/// The alphabet in which the sealed value is written (base64url).
+/// The alphabet of the sealed value (base64url).
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 async fn a_changed_cookie_is_no_session(scene: &mut Scene) -> Result<()> {
@@ -87,10 +87,10 @@ async fn a_cookie_of_another_host_is_no_session(scene: &mut Scene) -> Result<()>
 
 /// Signs alice in and takes the session out of her browser.
 async fn session_cookie(scene: &Scene, url: &Url) -> Result<(String, String)> {
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(url, ALICE).await?.1.expect(200)?;
     let mut cookies = alice.cookie_pairs(url);
-    // Another one counts sign-ins for a minute.
+    // The other cookie counts sign-ins for a minute.
     cookies.retain(|(name, _)| !name.ends_with("_bounces"));
     ensure!(
         cookies.len() == 1,
@@ -102,18 +102,18 @@ async fn session_cookie(scene: &Scene, url: &Url) -> Result<(String, String)> {
         .context("there is a session cookie")
 }
 
-/// What a script gets with this `Cookie` header and no other cookie.
+/// Returns the response to a script with this `Cookie` header and no other cookie.
 async fn with_cookie(scene: &Scene, url: &Url, cookie: &str) -> Result<Response> {
     let mut headers = HeaderMap::new();
     headers.insert(COOKIE, cookie.parse()?);
     scene
-        .visitor()
+        .user_agent()
         .send(Method::GET, url, headers, Bytes::new())
         .await
 }
 
-/// The value with one character replaced by its neighbour in the alphabet: one bit of the sealed bytes, or, at the end,
-/// perhaps only a bit that encodes nothing.
+/// Returns the value with one character replaced by its neighbour in the alphabet: one bit of the sealed bytes, or, at
+/// the end, possibly a bit that encodes nothing.
 fn changed(value: &str, place: usize) -> Result<String> {
     let mut bytes = value.as_bytes().to_vec();
     let index = ALPHABET

@@ -1,18 +1,18 @@
-//! Signing in: who gets through, who is told what, and what a callback is good for.
+//! Signing in: the users who are admitted, the pages of the others, and the limits of a callback.
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use jetway_tests::{
-    ALICE, APP, BOB, MALLORY, Response, Route, Scene, Upstream, Visitor, on_both_bodies,
+    ALICE, APP, BOB, MALLORY, Response, Route, Scene, Upstream, UserAgent, on_both_proxies,
 };
 use url::Url;
 
-on_both_bodies!(
-    permitted_visitors_reach_the_application,
-    a_refused_visitor_learns_why_and_can_sign_out,
-    nobody_gets_a_sign_in_or_a_plain_refusal,
+on_both_proxies!(
+    permitted_users_reach_the_application,
+    a_refused_user_learns_why_and_can_sign_out,
+    anonymous_requests_get_a_sign_in_or_a_plain_refusal,
     a_callback_works_once,
     a_callback_works_only_in_the_browser_that_began,
     two_tabs_can_sign_in_at_once,
@@ -20,19 +20,19 @@ on_both_bodies!(
     signing_in_works_over_http2,
 );
 
-async fn permitted_visitors_reach_the_application(scene: &mut Scene) -> Result<()> {
+async fn permitted_users_reach_the_application(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let path = "/deep/link?a=1&b=%20c";
     let url = scene.url(APP, path)?;
     for account in [ALICE, BOB] {
-        let mut visitor = scene.visitor();
-        let (end, response) = visitor.sign_in(&url, account).await?;
+        let mut client = scene.user_agent();
+        let (end, response) = client.sign_in(&url, account).await?;
         assert_eq!(end, url, "{account} ends where they wanted to go");
         assert_eq!(response.expect(200)?.text(), upstream.answer("GET", path));
 
         let body = Bytes::from_static(b"a body that arrives whole");
-        visitor
+        client
             .send(Method::PUT, &url, HeaderMap::new(), body.clone())
             .await?
             .expect(200)?;
@@ -46,11 +46,11 @@ async fn permitted_visitors_reach_the_application(scene: &mut Scene) -> Result<(
     Ok(())
 }
 
-async fn a_refused_visitor_learns_why_and_can_sign_out(scene: &mut Scene) -> Result<()> {
+async fn a_refused_user_learns_why_and_can_sign_out(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     let (end, page) = mallory.sign_in(&url, MALLORY).await?;
     let page = page.expect(403)?;
     let text = page.text();
@@ -85,24 +85,26 @@ async fn a_refused_visitor_learns_why_and_can_sign_out(scene: &mut Scene) -> Res
     Ok(())
 }
 
-async fn nobody_gets_a_sign_in_or_a_plain_refusal(scene: &mut Scene) -> Result<()> {
+async fn anonymous_requests_get_a_sign_in_or_a_plain_refusal(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene
         .serve(&[Route::new(APP, &upstream.address()).websockets()])
         .await?;
     let url = scene.url(APP, "/page?x=1")?;
-    let mut nobody = scene.visitor();
+    let mut anonymous = scene.user_agent();
 
-    let provider = nobody.way_to(&scene.provider.issuer(), &url).await?;
+    let provider = anonymous.way_to(&scene.provider.issuer(), &url).await?;
     assert_is_provider(scene, &provider)?;
     let mut plain = HeaderMap::new();
     plain.insert(ACCEPT, HeaderValue::from_static("text/html"));
-    let old_browser = nobody.send(Method::GET, &url, plain, Bytes::new()).await?;
+    let old_browser = anonymous
+        .send(Method::GET, &url, plain, Bytes::new())
+        .await?;
     assert_leads_to_provider(scene, &old_browser)?;
 
-    assert_plain_refusal(&nobody.fetch(&url).await?)?;
-    assert_plain_refusal(&nobody.post_form(&url, &[("a", "b")]).await?)?;
-    let upgrade = nobody.upgrade(&url, None).await?.refused()?;
+    assert_plain_refusal(&anonymous.fetch(&url).await?)?;
+    assert_plain_refusal(&anonymous.post_form(&url, &[("a", "b")]).await?)?;
+    let upgrade = anonymous.upgrade(&url, None).await?.refused()?;
     assert_eq!(
         upgrade.status, 401,
         "a websocket is not redirected: {upgrade:?}"
@@ -127,7 +129,7 @@ fn assert_leads_to_provider(scene: &Scene, response: &Response) -> Result<()> {
     assert_is_provider(scene, &location)
 }
 
-/// The address of an authorization request.
+/// Returns the address of an authorization request.
 fn assert_is_provider(scene: &Scene, location: &Url) -> Result<()> {
     ensure!(
         location.as_str().starts_with(&scene.provider.issuer()),
@@ -171,12 +173,12 @@ fn assert_plain_refusal(response: &Response) -> Result<()> {
     Ok(())
 }
 
-/// A visitor who has filled in the provider's form and whom the provider has sent back to this address.
-async fn at_callback(scene: &Scene, account: &str) -> Result<(Visitor, Url)> {
-    let mut visitor = scene.visitor();
-    let (form, page) = visitor.follow(&scene.url(APP, "/")?).await?;
-    let callback = visitor.submit_sign_in(&form, &page, account).await?;
-    Ok((visitor, callback))
+/// A user who has filled in the provider's form and whom the provider has redirected to this address.
+async fn at_callback(scene: &Scene, account: &str) -> Result<(UserAgent, Url)> {
+    let mut client = scene.user_agent();
+    let (form, page) = client.follow(&scene.url(APP, "/")?).await?;
+    let callback = client.submit_sign_in(&form, &page, account).await?;
+    Ok((client, callback))
 }
 
 fn sets_a_session(response: &Response) -> bool {
@@ -214,7 +216,7 @@ async fn a_callback_works_once(scene: &mut Scene) -> Result<()> {
         "the code is redeemed once"
     );
 
-    // Whoever copied the cookies as well has the provider's word against them.
+    // An attacker with the user's cookies fails because the code was used.
     let copied = before.clone().navigate(&callback).await?;
     assert!(
         !sets_a_session(&copied),
@@ -232,14 +234,14 @@ async fn a_callback_works_only_in_the_browser_that_began(scene: &mut Scene) -> R
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let (_mallory, callback) = at_callback(scene, MALLORY).await?;
 
-    let mut stranger = scene.visitor();
-    let mut victim = scene.visitor();
+    let mut stranger = scene.user_agent();
+    let mut victim = scene.user_agent();
     victim.follow(&scene.url(APP, "/")?).await?;
-    for visitor in [&mut stranger, &mut victim] {
-        let answer = visitor.navigate(&callback).await?;
+    for client in [&mut stranger, &mut victim] {
+        let answer = client.navigate(&callback).await?;
         assert!(
             !sets_a_session(&answer),
-            "somebody else's callback signs nobody in: {answer:?}"
+            "another user's callback signs the browser in: {answer:?}"
         );
         assert!(!answer.status.is_server_error(), "{answer:?}");
     }
@@ -254,7 +256,7 @@ async fn a_callback_works_only_in_the_browser_that_began(scene: &mut Scene) -> R
 async fn two_tabs_can_sign_in_at_once(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let (first, second) = (scene.url(APP, "/first")?, scene.url(APP, "/second")?);
     let (first_form, first_page) = alice.follow(&first).await?;
     let (second_form, second_page) = alice.follow(&second).await?;
@@ -303,7 +305,7 @@ async fn signing_in_works_over_http2(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/over/http2")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.version = Version::HTTP_2;
     let (_, response) = alice.sign_in(&url, ALICE).await?;
     assert_eq!(
@@ -313,7 +315,7 @@ async fn signing_in_works_over_http2(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The value of a quoted attribute in a piece of HTML.
+/// Returns the value of a quoted attribute in HTML.
 fn attribute<'a>(html: &'a str, name: &str) -> Option<&'a str> {
     html.split(&format!("{name}=\"")).nth(1)?.split('"').next()
 }

@@ -1,12 +1,12 @@
-//! One host on which everybody signs in, for all routes.
+//! One host on which all users sign in, for all routes.
 
 use anyhow::{Result, ensure};
-use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_bodies};
+use jetway_tests::{ALICE, APP, COCKPIT, MALLORY, OTHER, Route, Scene, Upstream, on_both_proxies};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     one_sign_in_serves_all_hosts_and_one_sign_out_ends_it,
-    nobody_else_can_use_a_ticket,
+    another_browser_cannot_use_a_ticket,
     n_07_no_ticket_leaves_for_a_port_that_no_route_has,
 );
 
@@ -21,7 +21,7 @@ async fn one_sign_in_serves_all_hosts_and_one_sign_out_ends_it(scene: &mut Scene
     let first = scene.url(APP, "/deep?a=1")?;
     let second = scene.url(COCKPIT, "/elsewhere")?;
 
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let (end, answer) = alice.sign_in(&first, ALICE).await?;
     assert_eq!(end, first);
     answer.expect(200)?;
@@ -51,7 +51,7 @@ async fn one_sign_in_serves_all_hosts_and_one_sign_out_ends_it(scene: &mut Scene
     Ok(())
 }
 
-async fn nobody_else_can_use_a_ticket(scene: &mut Scene) -> Result<()> {
+async fn another_browser_cannot_use_a_ticket(scene: &mut Scene) -> Result<()> {
     scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
     let upstream = Upstream::start("one").await?;
     let routes = [
@@ -60,8 +60,8 @@ async fn nobody_else_can_use_a_ticket(scene: &mut Scene) -> Result<()> {
     ];
     let _proxy = scene.serve(&routes).await?;
     let url = scene.url(APP, "/")?;
-    // Mallory is signed in there, and sends somebody the address with her ticket.
-    let mut mallory = scene.visitor();
+    // Mallory is signed in there, and sends a user the address with her ticket.
+    let mut mallory = scene.user_agent();
     mallory
         .sign_in(&scene.url(COCKPIT, "/")?, MALLORY)
         .await?
@@ -69,14 +69,14 @@ async fn nobody_else_can_use_a_ticket(scene: &mut Scene) -> Result<()> {
         .expect(403)?;
     let callback = scene.url(APP, "/.pomerium/callback")?;
     let ticket = mallory.way_to(callback.as_str(), &url).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.navigate(&ticket).await?.expect(400)?;
     alice.fetch(&url).await?.expect(401)?;
     assert!(upstream.take().is_empty());
     Ok(())
 }
 
-/// Mallory begins under a port of her own, and sends alice on with what she got.
+/// Mallory begins under a port of her own, and sends alice the resulting address.
 async fn n_07_no_ticket_leaves_for_a_port_that_no_route_has(scene: &mut Scene) -> Result<()> {
     scene.keys = format!("authenticate_service_url: {}", scene.url(OTHER, "")?);
     let upstream = Upstream::start("one").await?;
@@ -84,7 +84,7 @@ async fn n_07_no_ticket_leaves_for_a_port_that_no_route_has(scene: &mut Scene) -
         .serve(&[Route::new(APP, &upstream.address()).at_any_port()])
         .await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
     for (host, target) in [

@@ -1,28 +1,25 @@
-//! Signing out: in every copy of a session, at the provider, and when the provider says so.
+//! Signing out: in every copy of a session, at the provider, and by the provider.
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jetway_tests::{
-    ALICE, APP, BOB, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream, Visitor,
-    on_both_bodies,
+    ALICE, APP, BOB, CONNECTIONS, Glewlwyd, OTHER, Response, Route, Scene, Told, Upstream,
+    UserAgent, on_both_proxies,
 };
 use serde_json::{Value, json};
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     signing_out_ends_every_copy_and_the_session_at_the_provider,
-    another_site_signs_nobody_out,
-    the_provider_ends_sessions_by_session_and_by_person,
+    another_site_cannot_sign_a_user_out,
+    the_provider_ends_sessions_by_session_and_by_user,
     logout_tokens_that_do_not_hold_end_nothing,
     a_frame_of_the_provider_ends_a_session_without_its_cookie,
     glewlwyd_ends_a_session,
     signing_out_works_without_the_provider,
 );
-
-/// How many connections are opened to meet every worker: that all of them are one worker's has a chance of 1 in 2^19.
-const CONNECTIONS: usize = 20;
 
 async fn signing_out_ends_every_copy_and_the_session_at_the_provider(
     scene: &mut Scene,
@@ -30,10 +27,10 @@ async fn signing_out_ends_every_copy_and_the_session_at_the_provider(
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let mut copy = alice.clone();
-    let mut phone = scene.visitor();
+    let mut phone = scene.user_agent();
     phone.sign_in(&url, ALICE).await?.1.expect(200)?;
     everywhere(&mut copy, &url, 200).await?;
 
@@ -72,12 +69,12 @@ async fn signing_out_ends_every_copy_and_the_session_at_the_provider(
     Ok(())
 }
 
-async fn another_site_signs_nobody_out(scene: &mut Scene) -> Result<()> {
+async fn another_site_cannot_sign_a_user_out(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
     let sign_out = scene.url(APP, "/.pomerium/sign_out")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     for (method, origin, site, expected) in [
         (Method::POST, Some("https://evil.localhost"), None, 403),
@@ -100,14 +97,14 @@ async fn another_site_signs_nobody_out(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-async fn the_provider_ends_sessions_by_session_and_by_person(scene: &mut Scene) -> Result<()> {
+async fn the_provider_ends_sessions_by_session_and_by_user(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&url, BOB).await?.1.expect(200)?;
     for told in [Told::BySession, Told::ByPerson] {
-        let mut alice = scene.visitor();
+        let mut alice = scene.user_agent();
         alice.sign_in(&url, ALICE).await?.1.expect(200)?;
         let mut copy = alice.clone();
         everywhere(&mut copy, &url, 200).await?;
@@ -132,7 +129,7 @@ async fn logout_tokens_that_do_not_hold_end_nothing(scene: &mut Scene) -> Result
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
     let logout = scene.url(APP, "/.pomerium/backchannel_logout")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
     let claims = json!({
@@ -171,7 +168,7 @@ async fn a_frame_of_the_provider_ends_a_session_without_its_cookie(
     let upstream = Upstream::start("app").await?;
     let routes = [APP, OTHER].map(|host| Route::new(host, &upstream.address()));
     let _proxy = scene.serve(&routes).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     for host in [APP, OTHER] {
         let url = scene.url(host, "/")?;
         let (form, page) = alice.follow(&url).await?;
@@ -189,7 +186,7 @@ async fn a_frame_of_the_provider_ends_a_session_without_its_cookie(
         .query_pairs_mut()
         .append_pair("iss", &scene.provider.issuer())
         .append_pair("sid", &provider_session(&leave)?);
-    let page = scene.visitor().navigate(&frame).await?.expect(200)?;
+    let page = scene.user_agent().navigate(&frame).await?.expect(200)?;
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(
         policy.contains(&format!("frame-ancestors {}", scene.provider.issuer())),
@@ -205,7 +202,7 @@ async fn glewlwyd_ends_a_session(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     glewlwyd
         .sign_in(&mut alice, &url, ALICE)
         .await?
@@ -226,12 +223,12 @@ async fn signing_out_works_without_the_provider(scene: &mut Scene) -> Result<()>
     let upstream = Upstream::start("app").await?;
     let _proxy = scene.serve(&[Route::new(APP, &upstream.address())]).await?;
     let url = scene.url(APP, "/")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     let mut copy = alice.clone();
     scene.provider.stop();
     let answer = post_sign_out(&mut alice, scene, APP).await?;
-    // A worker that has learnt about the provider sends the browser there, another one tells how it stands.
+    // A worker that knows the provider's metadata redirects the browser there, another one shows a page.
     ensure!(
         answer.status == 303 || answer.status == 200,
         "a sign-out without the provider: {answer:?}"
@@ -239,28 +236,28 @@ async fn signing_out_works_without_the_provider(scene: &mut Scene) -> Result<()>
     everywhere(&mut copy, &url, 401).await
 }
 
-/// Sends the form of the page that asks whether somebody means to sign out.
-async fn post_sign_out(visitor: &mut Visitor, scene: &Scene, host: &str) -> Result<Response> {
+/// Sends the form of the page that asks the user to confirm the sign-out.
+async fn post_sign_out(client: &mut UserAgent, scene: &Scene, host: &str) -> Result<Response> {
     let url = scene.url(host, "/.pomerium/sign_out")?;
-    let page = visitor.navigate(&url).await?.expect(200)?;
+    let page = client.navigate(&url).await?.expect(200)?;
     let form = page.form(&url)?;
-    visitor.post_form(&form.action, &form.borrowed()).await
+    client.post_form(&form.action, &form.borrowed()).await
 }
 
-/// Asks over many connections, so that every worker answers.
-async fn everywhere(visitor: &mut Visitor, url: &Url, status: u16) -> Result<()> {
+/// Sends the request over many connections, so that every worker answers.
+async fn everywhere(client: &mut UserAgent, url: &Url, status: u16) -> Result<()> {
     for _ in 0..CONNECTIONS {
-        visitor.fetch(url).await?.expect(status)?;
+        client.fetch(url).await?.expect(status)?;
     }
     Ok(())
 }
 
-/// `sid` of the ID token with which somebody signs out at the provider.
+/// Returns the `sid` of the ID token with which a user signs out at the provider.
 fn provider_session(leave: &Url) -> Result<String> {
     let hint = leave
         .query_pairs()
         .find(|(name, _)| name == "id_token_hint");
-    let (_, token) = hint.context("the provider is told whose session it is")?;
+    let (_, token) = hint.context("the sign-out names the session")?;
     let payload = token.split('.').nth(1).context("a signed token")?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
     claims["sid"]

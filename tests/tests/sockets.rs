@@ -1,35 +1,35 @@
-//! Streams that stay open, websockets above all: what ends them within five seconds, and what does not.
+//! Streams that stay open, websockets above all: events that end them within five seconds, and events that do not.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jetway_tests::{
-    ALICE, APP, BOB, Channel, Manner, OTHER, Proxy, Route, Scene, Told, Upstream, Visitor,
-    eventually, on_both_bodies, within,
+    ALICE, APP, BOB, Channel, Manner, OTHER, Proxy, Route, Scene, Told, Upstream, UserAgent,
+    eventually, on_both_proxies, within,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     a_sign_out_closes_the_websockets_of_that_session,
-    a_renewed_session_keeps_its_websocket_open,
-    a_refused_renewal_closes_the_websocket,
-    the_providers_word_closes_the_websockets,
+    a_refreshed_session_keeps_its_websocket_open,
+    a_refused_refresh_closes_the_websocket,
+    a_logout_token_closes_the_websockets,
     a_changed_policy_closes_the_websockets_of_its_route,
-    the_end_of_a_session_closes_whatever_is_open,
+    the_end_of_a_session_closes_its_open_streams,
 );
 
-/// Within this time a stream ends that may not stay open.
+/// Time within which a stream ends that may not stay open.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
-/// How long access tokens hold in scenarios with renewals: the shortest time that is not rounded up.
+/// Lifetime of access tokens in scenarios with refreshes: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
-async fn signed_in(scene: &Scene, url: &Url, account: &str) -> Result<Visitor> {
-    let mut visitor = scene.visitor();
-    visitor.sign_in(url, account).await?.1.expect(200)?;
-    Ok(visitor)
+async fn signed_in(scene: &Scene, url: &Url, account: &str) -> Result<UserAgent> {
+    let mut client = scene.user_agent();
+    client.sign_in(url, account).await?.1.expect(200)?;
+    Ok(client)
 }
 
 async fn serve(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Url)> {
@@ -38,13 +38,13 @@ async fn serve(scene: &Scene, upstream: &Upstream) -> Result<(Proxy, Url)> {
     Ok((proxy, scene.url(APP, "/")?))
 }
 
-async fn open(visitor: &Visitor, url: &Url) -> Result<Channel> {
-    let mut channel = visitor.upgrade(url, None).await?.open()?;
+async fn open(client: &UserAgent, url: &Url) -> Result<Channel> {
+    let mut channel = client.upgrade(url, None).await?.open()?;
     echo(&mut channel).await?;
     Ok(channel)
 }
 
-/// Sends a message and gets it back.
+/// Sends a message and receives it back.
 async fn echo(channel: &mut Channel) -> Result<()> {
     within("the echo", Duration::from_secs(10), async {
         channel.send(Message::text("still here")).await?;
@@ -55,7 +55,7 @@ async fn echo(channel: &mut Channel) -> Result<()> {
     .await
 }
 
-/// Waits for the end of a websocket, in whatever form it comes.
+/// Waits for the end of a websocket, in any form.
 async fn closed(channel: &mut Channel, limit: Duration) -> Result<()> {
     within("the websocket is closed", limit, async {
         while let Some(Ok(message)) = channel.next().await {
@@ -87,13 +87,13 @@ async fn a_sign_out_closes_the_websockets_of_that_session(scene: &mut Scene) -> 
     echo(&mut other).await
 }
 
-async fn a_renewed_session_keeps_its_websocket_open(scene: &mut Scene) -> Result<()> {
+async fn a_refreshed_session_keeps_its_websocket_open(scene: &mut Scene) -> Result<()> {
     scene.provider.set(&json!({"access_token": LIFE})).await?;
     let upstream = Upstream::start("app").await?;
     let (_proxy, url) = serve(scene, &upstream).await?;
     let mut alice = signed_in(scene, &url, ALICE).await?;
     let mut socket = open(&alice, &url).await?;
-    // Nothing but the websocket asks for these.
+    // Only the websocket causes these refreshes.
     eventually("two renewals", Duration::from_secs(4 * LIFE), async || {
         let count = scene.provider.count_grants("refresh_token").await?;
         ensure!(count >= 2, "{count}");
@@ -108,7 +108,7 @@ async fn a_renewed_session_keeps_its_websocket_open(scene: &mut Scene) -> Result
     Ok(())
 }
 
-async fn a_refused_renewal_closes_the_websocket(scene: &mut Scene) -> Result<()> {
+async fn a_refused_refresh_closes_the_websocket(scene: &mut Scene) -> Result<()> {
     scene.provider.set(&json!({"access_token": LIFE})).await?;
     let upstream = Upstream::start("app").await?;
     let (_proxy, url) = serve(scene, &upstream).await?;
@@ -118,8 +118,8 @@ async fn a_refused_renewal_closes_the_websocket(scene: &mut Scene) -> Result<()>
     closed(&mut socket, Duration::from_secs(LIFE) + CLOSED_WITHIN).await
 }
 
-/// Back-channel logout, of one session and of all of a person.
-async fn the_providers_word_closes_the_websockets(scene: &mut Scene) -> Result<()> {
+/// Back-channel logout, of one session and of all sessions of a user.
+async fn a_logout_token_closes_the_websockets(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, url) = serve(scene, &upstream).await?;
     let bob = signed_in(scene, &url, BOB).await?;
@@ -133,7 +133,7 @@ async fn the_providers_word_closes_the_websockets(scene: &mut Scene) -> Result<(
     echo(&mut other).await
 }
 
-/// C-33. A route that is as before keeps what it has open.
+/// C-33. An unchanged route keeps its open streams.
 async fn a_changed_policy_closes_the_websockets_of_its_route(scene: &mut Scene) -> Result<()> {
     let (upstream, other) = (
         Upstream::start("app").await?,
@@ -149,7 +149,7 @@ async fn a_changed_policy_closes_the_websockets_of_its_route(scene: &mut Scene) 
     let mut socket = open(&alice, &url).await?;
     let mut kept = open(&alice_beside, &beside).await?;
 
-    // The same file once more is no change.
+    // The same file again is not a change.
     scene.reload(&proxy, &before)?;
     scene.reload(&proxy, &[app().only(BOB), unchanged])?;
     closed(&mut socket, START_AGAIN + CLOSED_WITHIN).await?;
@@ -157,11 +157,11 @@ async fn a_changed_policy_closes_the_websockets_of_its_route(scene: &mut Scene) 
     echo(&mut kept).await
 }
 
-/// How long a body may take until a changed file is in force.
+/// Time for a proxy to use a changed file.
 const START_AGAIN: Duration = Duration::from_secs(20);
 
 /// W-04, at the shortest lifetime that a file may have. A download ends as well as a websocket.
-async fn the_end_of_a_session_closes_whatever_is_open(scene: &mut Scene) -> Result<()> {
+async fn the_end_of_a_session_closes_its_open_streams(scene: &mut Scene) -> Result<()> {
     let lifetime = Duration::from_secs(60);
     scene.keys = "cookie_expire: 60s".to_owned();
     let (upstream, endless) = (
@@ -181,7 +181,7 @@ async fn the_end_of_a_session_closes_whatever_is_open(scene: &mut Scene) -> Resu
     let mut socket = open(&alice, &url).await?;
     endless.behave(Manner::Stalls);
     let download = async {
-        // An answer is not waited for as long as the whole session.
+        // The time to wait for a response is much shorter than the session.
         eventually("half of the session is over", lifetime, async || {
             ensure!(begun.elapsed() > lifetime / 2);
             Ok(())

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
-    ALICE, BOB, Body, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement,
-    Proxy, Release, Route, Scene, SessionKey, Visitor, eventually, on_both_bodies, run, within,
+    ALICE, BOB, Browser, COCKPIT, DUMMY, Diagnosis, MALLORY, Machine, Person, Placement, Proxy,
+    ProxyKind, Release, Route, Scene, SessionKey, UserAgent, eventually, on_both_proxies, run,
+    within,
 };
 use serde_json::Value;
 use url::Url;
 
-on_both_bodies!(
+on_both_proxies!(
     the_guide_leads_to_single_sign_on_with_debian_12,
     the_guide_leads_to_single_sign_on_with_backports,
 );
@@ -37,7 +38,7 @@ macro_rules! on_both_releases {
 
                 fn on(release: Release) -> Result<()> {
                     let name = format!("{}-{}", stringify!($scenario), release.name());
-                    run(&name, Body::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
+                    run(&name, ProxyKind::Host, async |scene: &mut Scene| super::$scenario(scene, release).await)
                 }
             }
         )+
@@ -48,24 +49,24 @@ on_both_releases!(
     sessions_are_the_systems_and_end_with_either,
     the_setup_outlives_a_reboot_and_is_taken_back,
     false_assertions_and_accounts_are_refused,
-    nobody_gets_in_as_somebody_else,
+    no_user_becomes_another,
     the_doctor_finds_what_is_wrong_on_the_machine,
 );
 
 const GUIDE: &str = include_str!("../../docs/guide.md");
-/// Longer than anything takes that is waited for.
+/// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
 /// The rule for sudo in the guide, and its file.
 const SUDO_RULE: &str = "%sudo ALL=(root) NOPASSWD: /usr/bin/cockpit-bridge --privileged";
 const SUDO_FILE: &str = "/etc/sudoers.d/cockpit";
-/// What the doctor checks of single sign-on, by asking Cockpit and by looking at the machine.
+/// The doctor's checks of single sign-on, by requests to Cockpit and by reading the machine's files.
 const SIGN_ON: &str = "cockpit-single-sign-on";
 const PROGRAM: &str = "cockpit-session-helper";
-/// The setup with a file whose secret is another.
+/// Runs the setup with a file that has another secret.
 const OTHER_SECRET: &str = "head -c 32 /dev/urandom | base64 > other-secret; chmod 600 other-secret; \
     sed 's,^cookie_secret_file:.*,cookie_secret_file: other-secret,' jetway.yaml > other.yaml; \
     jetway cockpit setup -c other.yaml";
-/// After a change of units. The first line forgives the many starts in a row.
+/// Restarts after a change of units. The first line resets the limit of starts in a row.
 const RESTART: &str = "systemctl daemon-reload; systemctl reset-failed; systemctl restart jetway-cockpit-session.socket; systemctl restart cockpit.service";
 /// Units that the setup starts for logins.
 const SESSIONS: &str = "jetway-cockpit-session@*";
@@ -74,19 +75,19 @@ const SESSIONS: &str = "jetway-cockpit-session@*";
 struct Server {
     machine: Machine,
     base: Url,
-    /// Where the operator works, on the server.
+    /// The operator's folder on the server.
     desk: PathBuf,
     _proxy: Proxy,
 }
 
 impl Server {
-    /// Before anything was set up.
+    /// Starts a server without any setup.
     async fn open(scene: &mut Scene, release: Release) -> Result<Self> {
         let machine = Machine::boot(release, scene.logs()).await?;
         make_accounts(&machine)?;
         let routes = [Route::to_cockpit(&machine.cockpit(), "alice", "bob")];
         let proxy = scene.serve(&routes).await?;
-        let desk = bring_file_and_programs(scene, &machine, &routes)?;
+        let desk = install_file_and_programs(scene, &machine, &routes)?;
         Ok(Self {
             machine,
             base: scene.url(COCKPIT, "/")?,
@@ -95,20 +96,20 @@ impl Server {
         })
     }
 
-    /// After the guide was followed.
+    /// Starts a server and follows the guide.
     async fn set_up(scene: &mut Scene, release: Release) -> Result<Self> {
         let server = Self::open(scene, release).await?;
         server.follow_the_guide().await?;
         Ok(server)
     }
 
-    /// What an operator types, where they work.
+    /// Runs an operator's command in the operator's folder.
     fn operate(&self, command: &str) -> Result<String> {
         self.machine
             .run(&format!("cd {}; {command}", self.desk.display()))
     }
 
-    /// Runs the commands of the guide in their order, up to the one that takes everything back.
+    /// Runs the commands of the guide in their order, up to the one that reverts the setup.
     async fn follow_the_guide(&self) -> Result<()> {
         for command in guide() {
             self.operate(command)
@@ -117,7 +118,7 @@ impl Server {
         self.machine.wait_for_cockpit().await
     }
 
-    /// Makes what was changed in units and files count.
+    /// Makes changes of units and files take effect.
     async fn restart(&self) -> Result<()> {
         self.machine
             .run(RESTART)
@@ -125,15 +126,15 @@ impl Server {
         self.machine.wait_for_cockpit().await
     }
 
-    async fn enter(&self, visitor: &mut Visitor, account: &str) -> Result<()> {
-        visitor
+    async fn enter(&self, client: &mut UserAgent, account: &str) -> Result<()> {
+        client
             .sign_on_to_cockpit(&self.base, account)
             .await
             .with_context(|| self.machine.journal(SESSIONS).unwrap_or_default())?;
         Ok(())
     }
 
-    /// What `jetway doctor` finds there.
+    /// Runs `jetway doctor` there.
     fn doctor(&self) -> Result<Diagnosis> {
         let command = format!(
             "cd {}; jetway doctor --format json -c jetway.yaml",
@@ -142,7 +143,7 @@ impl Server {
         Diagnosis::read(&self.machine.try_to_run(&command)?)
     }
 
-    /// The sessions of a Unix user that logind knows.
+    /// Returns the sessions of a Unix user that logind lists.
     fn logind_sessions(&self, user: &str) -> Result<Vec<String>> {
         let list = self
             .machine
@@ -163,27 +164,27 @@ impl Server {
         .await
     }
 
-    /// Those that Cockpit began.
+    /// Returns those that Cockpit began.
     fn web_sessions(&self, user: &str) -> Result<Vec<String>> {
         let all = self.logind_sessions(user)?;
         let of_web = |id: &String| {
             let kind = self.machine.run(&format!(
                 "loginctl show-session {id} --property=Type --value"
             ));
-            // One that has ended meanwhile is none.
+            // A session that has ended in the meantime is not listed.
             kind.is_ok_and(|kind| kind.trim() == "web")
         };
         Ok(all.into_iter().filter(of_web).collect())
     }
 }
 
-/// Alice and bob: she may use sudo, and nobody needs a password.
+/// Creates alice and bob: she may use sudo, and neither needs a password.
 fn make_accounts(machine: &Machine) -> Result<()> {
     ensure!(
         GUIDE.contains(SUDO_RULE) && GUIDE.contains(SUDO_FILE),
         "the guide has the rule for sudo"
     );
-    // Numbers that no account of this machine has, because the harness ends what runs under its accounts.
+    // Numbers that no account of this machine has, because the harness kills the processes of its accounts.
     machine
         .run(&format!(
             "useradd --uid 54321 --create-home --shell /bin/bash --groups sudo alice\n\
@@ -193,20 +194,20 @@ fn make_accounts(machine: &Machine) -> Result<()> {
         .map(drop)
 }
 
-/// Puts the operator's file and what was built there.
-fn bring_file_and_programs(
+/// Installs the operator's file and the built programs there.
+fn install_file_and_programs(
     scene: &mut Scene,
     machine: &Machine,
     routes: &[Route],
 ) -> Result<PathBuf> {
-    // The proxy has its secrets in its environment; this file's are beside it.
+    // The proxy has its secrets in its environment; those of this file are in files.
     let placement = std::mem::replace(&mut scene.secrets.placement, Placement::Files);
     let written = scene.file(routes);
     scene.secrets.placement = placement;
     let (file, _) = written?;
     let desk = file.parent().context("the file is in a folder")?;
     machine.bring(desk)?;
-    // The machine has no authorities but that of the test's certificates.
+    // The machine trusts only the authority of the test's certificates.
     let known = Path::new("/etc/ssl/certs/ca-certificates.crt");
     machine.bring_as(scene.authority_file(), known)?;
     let built = desk.join("target/release/jetway-cockpit-session");
@@ -218,7 +219,7 @@ fn bring_file_and_programs(
     Ok(desk.to_owned())
 }
 
-/// The commands of the guide for the proxy's and Cockpit's one machine: what is between the route and the way back.
+/// Returns the commands of the guide for the proxy and Cockpit on one machine: those between the route and the removal.
 fn guide() -> Vec<&'static str> {
     GUIDE
         .split("```sh\n")
@@ -242,7 +243,7 @@ async fn the_guide_leads_to_single_sign_on_with_backports(scene: &mut Scene) -> 
     the_guide_leads_to_single_sign_on(scene, Release::Trixie).await
 }
 
-/// In both browsers: an administrator in Chromium, and somebody with limited access in Firefox.
+/// In both browsers: an administrator in Chromium, and a user with limited access in Firefox.
 async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
     let people = [
@@ -250,7 +251,7 @@ async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) 
         (BOB, "bob", "Limited access", Browser::Firefox),
     ];
     for (account, user, access, browser) in people {
-        let name = format!("systemd-{}-{}", release.name(), scene.body.name());
+        let name = format!("systemd-{}-{}", release.name(), scene.kind.name());
         let person = Person {
             account,
             user,
@@ -269,14 +270,14 @@ async fn the_guide_leads_to_single_sign_on(scene: &mut Scene, release: Release) 
     Ok(())
 }
 
-/// Ended at the proxy, by systemd or by logind: session, websocket and bridge go together.
+/// Ended at the proxy, by systemd or by logind: session, websocket and bridge end together.
 async fn sessions_are_the_systems_and_end_with_either(
     scene: &mut Scene,
     release: Release,
 ) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
     let sign_out = server.base.join("/.pomerium/sign_out")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     for end in ["sign-out", "unit", "logind"] {
         server.enter(&mut alice, ALICE).await?;
         assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
@@ -346,11 +347,11 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
     );
 
     server.machine.reboot().await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     server.enter(&mut alice, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
-    // What was in the folder for temporary files is gone, and is not needed for this.
+    // The folder for temporary files is empty after a boot, and is not needed for this.
     let told = server.machine.run("sudo jetway cockpit setup --undo")?;
     ensure!(
         told.contains("removed   /etc/systemd/system/jetway-cockpit-session.socket"),
@@ -369,23 +370,23 @@ async fn the_setup_outlives_a_reboot_and_is_taken_back(
         !server.machine.path("/run/jetway/session")?.exists(),
         "the socket is gone"
     );
-    // People with a password log in as before.
+    // Users with a password log in as before.
     server.machine.run("echo bob:Looking-Glass-1 | chpasswd")?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
-    let mut bob = scene.visitor();
-    let mut nobody = scene.visitor();
+    let mut bob = scene.user_agent();
+    let mut anonymous = scene.user_agent();
     let basic = "Basic Ym9iOkxvb2tpbmctR2xhc3MtMQ==";
     bob.try_to_log_in_to_cockpit(&cockpit, basic)
         .await?
         .expect(200)?;
-    nobody
+    anonymous
         .try_to_log_in_to_cockpit(&cockpit, "Bearer x.y.z")
         .await?
         .expect(401)?;
     Ok(())
 }
 
-/// Names, rights and contents of everything that the setup may touch, folders included.
+/// Returns names, rights and contents of all files that the setup may change, folders included.
 const FILES: &str = "find /etc/systemd /etc/cockpit /etc/jetway 2>/dev/null | sort | while read -r file; do \
     stat -c '%n %A %U %G' \"$file\"; [ -d \"$file\" ] || sha256sum <\"$file\"; done";
 
@@ -403,7 +404,7 @@ async fn false_assertions_and_accounts_are_refused(
          useradd --uid 54324 --create-home --shell /bin/bash --expiredate 1 former",
     )?;
     let cockpit = Url::parse(&server.machine.cockpit())?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     let past = |claims: &mut Value| {
         for claim in ["iat", "nbf", "exp"] {
             claims[claim] = (claims[claim].as_u64().unwrap_or_default() - 600).into();
@@ -437,7 +438,7 @@ async fn false_assertions_and_accounts_are_refused(
         ("good", good.clone(), 200),
         ("replayed", good, 401),
     ] {
-        let mut once = visitor.clone();
+        let mut once = client.clone();
         let answer = once
             .try_to_log_in_to_cockpit(&cockpit, &format!("Bearer {assertion}"))
             .await?;
@@ -449,24 +450,24 @@ async fn false_assertions_and_accounts_are_refused(
             server.machine.journal(SESSIONS)?
         );
     }
-    // A refusal is no failure of the machine.
+    // A refusal is not a failure of the machine.
     server.machine.run("systemctl is-system-running")?;
     let journal = server.machine.journal(SESSIONS)?;
     ensure!(!journal.contains("Failed with result"), "{journal}");
-    visitor
+    client
         .try_to_log_in_to_cockpit(&server.base, DUMMY)
         .await?
         .expect(401)?;
     Ok(())
 }
 
-async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) -> Result<()> {
+async fn no_user_becomes_another(scene: &mut Scene, release: Release) -> Result<()> {
     let server = Server::set_up(scene, release).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     let login = alice.sign_on_to_cockpit(&server.base, ALICE).await?;
     assert_eq!(alice.user_in_cockpit(&server.base).await?, "alice");
 
-    let mut bob = scene.visitor();
+    let mut bob = scene.user_agent();
     bob.sign_in(&server.base, BOB).await?;
     bob.keep_cookies(&server.base, &login);
     ensure!(
@@ -477,7 +478,7 @@ async fn nobody_gets_in_as_somebody_else(scene: &mut Scene, release: Release) ->
     login.expect(200)?;
     assert_eq!(bob.user_in_cockpit(&server.base).await?, "bob");
 
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     let (_, page) = mallory.sign_in(&server.base, MALLORY).await?;
     ensure!(page.expect(403)?.text().contains("no Unix user"));
     let login = mallory
@@ -492,6 +493,69 @@ const OPEN_FOLDER: &str = "install -D -m 755 /usr/local/libexec/jetway-cockpit-s
     mkdir /etc/systemd/system/jetway-cockpit-session@.service.d\n\
     printf '[Service]\\nExecStart=\\nExecStart=-/srv/open/session\\n' \
       > /etc/systemd/system/jetway-cockpit-session@.service.d/other.conf";
+
+/// A fault on the machine, and what the doctor says about it.
+struct Fault {
+    what: &'static str,
+    /// Shell commands that cause it.
+    lines: &'static str,
+    /// The checks that fail or warn.
+    checks: &'static [&'static str],
+    /// Words of the report.
+    words: &'static [&'static str],
+}
+
+fn faults(release: Release) -> [Fault; 6] {
+    let no_program: &[&str] = match release {
+        // Its Cockpit treats the silence as a refusal.
+        Release::Bookworm => &[PROGRAM],
+        Release::Trixie => &[SIGN_ON, PROGRAM],
+    };
+    [
+        Fault {
+            what: "another group",
+            lines: "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
+            checks: &[SIGN_ON, PROGRAM],
+            words: &["Cockpit cannot open the socket", "group root"],
+        },
+        Fault {
+            what: "another cookie secret",
+            lines: OTHER_SECRET,
+            checks: &[PROGRAM],
+            words: &["is not Jetway's signing key"],
+        },
+        Fault {
+            what: "a key that is none",
+            lines: "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
+            checks: &[SIGN_ON, PROGRAM],
+            words: &[
+                "the program that verifies assertions for Cockpit fails",
+                "journalctl",
+            ],
+        },
+        Fault {
+            what: "another host",
+            lines: "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
+            checks: &[PROGRAM],
+            words: &["host = other.example cockpit.localhost"],
+        },
+        Fault {
+            what: "no program",
+            lines: "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
+            checks: no_program,
+            words: &["the program does not exist", "install -D"],
+        },
+        Fault {
+            what: "a program in a world-writable folder, by a drop-in file",
+            lines: OPEN_FOLDER,
+            checks: &[PROGRAM],
+            words: &[
+                "users other than root can change /srv/open",
+                "/srv/open/session",
+            ],
+        },
+    ]
+}
 
 async fn the_doctor_finds_what_is_wrong_on_the_machine(
     scene: &mut Scene,
@@ -518,57 +582,15 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
     server.follow_the_guide().await?;
     let good = [
         "the unit is active",
-        "for the group",
-        "the pinned key is the one",
+        "only the group",
+        "the pinned key is Jetway's signing key",
     ];
     expect("all is well", &[], &good)?;
     server.machine.run("cp -a /etc /etc.good")?;
-    let no_program = match release {
-        // Its Cockpit takes the silence for a refusal.
-        Release::Bookworm => &[PROGRAM][..],
-        Release::Trixie => &[SIGN_ON, PROGRAM],
-    };
-    for (what, lines, checks, words) in [
-        (
-            "another group",
-            "sed -i 's/^SocketGroup=.*/SocketGroup=root/' /etc/systemd/system/jetway-cockpit-session.socket",
-            &[SIGN_ON, PROGRAM][..],
-            &["Cockpit cannot open the socket", "group root"][..],
-        ),
-        (
-            "another cookie secret",
-            OTHER_SECRET,
-            &[PROGRAM],
-            &["is not the one that Jetway signs with"],
-        ),
-        (
-            "a key that is none",
-            "echo '{\"keys\": []}' > /etc/jetway/cockpit-session.jwks",
-            &[SIGN_ON, PROGRAM],
-            &["cannot do so", "journalctl"],
-        ),
-        (
-            "another host",
-            "sed -i 's/^host = .*/host = other.example/' /etc/jetway/cockpit-session.conf",
-            &[PROGRAM],
-            &["host = other.example cockpit.localhost"],
-        ),
-        (
-            "no program",
-            "mv /usr/local/libexec/jetway-cockpit-session /etc/elsewhere",
-            no_program,
-            &["the program is not there", "install -D"],
-        ),
-        (
-            "a program in a folder of everybody's, by a drop-in file",
-            OPEN_FOLDER,
-            &[PROGRAM],
-            &["others than root can change /srv/open", "/srv/open/session"],
-        ),
-    ] {
-        server.operate(lines)?;
+    for fault in faults(release) {
+        server.operate(fault.lines)?;
         server.restart().await?;
-        expect(what, checks, words)?;
+        expect(fault.what, fault.checks, fault.words)?;
         server.machine.run(
             "[ ! -e /etc/elsewhere ] || mv /etc/elsewhere /usr/local/libexec/jetway-cockpit-session\n\
              rm -rf /etc/systemd/system/jetway-cockpit-session@.service.d\n\
@@ -578,7 +600,7 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
         expect("all is well again", &[], &good)?;
     }
     if release == Release::Bookworm {
-        // Newer ones start it whenever somebody comes.
+        // Newer releases start it at the first connection.
         server
             .machine
             .run("systemctl stop jetway-cockpit-session.socket")?;

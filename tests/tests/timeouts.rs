@@ -1,13 +1,13 @@
-//! Upstreams that do not answer, or do not come to an end.
+//! Upstreams that do not answer, or do not finish.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use jetway_tests::{APP, Manner, Route, Scene, Upstream, on_both_bodies, within};
+use jetway_tests::{APP, Manner, Route, Scene, Upstream, on_both_proxies, within};
 
-on_both_bodies!(a_silent_upstream_is_not_waited_for);
+on_both_proxies!(a_silent_upstream_is_not_waited_for);
 
-/// Far longer than any limit here, and shorter than the ones that hold when none is written.
+/// Longer than any limit here, and shorter than the default limits.
 const OUTER: Duration = Duration::from_secs(20);
 
 async fn a_silent_upstream_is_not_waited_for(scene: &mut Scene) -> Result<()> {
@@ -34,27 +34,27 @@ async fn a_silent_upstream_is_not_waited_for(scene: &mut Scene) -> Result<()> {
             .key("timeout: 0s\nidle_timeout: 500ms"),
         Route::new(APP, &answers.address()).public(),
     ];
-    // The variable wins over the key of the same name.
+    // The variable overrides the key of the same name.
     scene.keys = "default_upstream_timeout: 1h".to_owned();
     scene
         .variables
         .push(("DEFAULT_UPSTREAM_TIMEOUT".to_owned(), "600ms".to_owned()));
     let _proxy = scene.serve(&routes).await?;
-    let mut visitor = scene.visitor();
+    let mut client = scene.user_agent();
     for path in ["/own", "/file", "/idle"] {
         let url = scene.url(APP, path)?;
-        let answer = within(path, OUTER, visitor.fetch(&url)).await?;
+        let answer = within(path, OUTER, client.fetch(&url)).await?;
         assert_eq!(answer.status, 504, "{path}: {answer:?}");
     }
     let url = scene.url(APP, "/stalls")?;
     let cut = within("the stalled answer ends", OUTER, async {
-        Ok(visitor.fetch(&url).await)
+        Ok(client.fetch(&url).await)
     })
     .await?;
     assert!(
         cut.is_err(),
         "an answer that was cut is no whole one: {cut:?}"
     );
-    visitor.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
+    client.fetch(&scene.url(APP, "/")?).await?.expect(200)?;
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! Websockets: what goes in comes out, in both directions at once.
+//! Websockets: all messages arrive unchanged, in both directions at once.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
-use jetway_tests::{ALICE, APP, Channel, MALLORY, Route, Scene, Upstream, on_both_bodies, within};
+use jetway_tests::{ALICE, APP, Channel, MALLORY, Route, Scene, Upstream, on_both_proxies, within};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-on_both_bodies!(
+on_both_proxies!(
     a_mebibyte_is_echoed_in_frames_of_many_sizes,
     a_closed_websocket_is_closed_on_both_sides,
     websockets_need_a_permit_and_a_route_that_allows_them,
@@ -21,7 +21,7 @@ const SIZES: [usize; 15] = [
     0, 1, 2, 124, 125, 126, 127, 1000, 4095, 4096, 16383, 16384, 65535, 65536, 65537,
 ];
 
-/// How much is sent each way.
+/// Bytes that are sent each way.
 const TOTAL: usize = 1 << 20;
 
 async fn open(scene: &Scene, upstream: &Upstream) -> Result<(jetway_tests::Proxy, Channel)> {
@@ -29,7 +29,7 @@ async fn open(scene: &Scene, upstream: &Upstream) -> Result<(jetway_tests::Proxy
         .serve(&[Route::new(APP, &upstream.address()).websockets()])
         .await?;
     let url = scene.url(APP, "/socket?x=1")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice
         .sign_in(&scene.url(APP, "/")?, ALICE)
         .await?
@@ -40,7 +40,7 @@ async fn open(scene: &Scene, upstream: &Upstream) -> Result<(jetway_tests::Proxy
 }
 
 /// Messages of all sizes in turn, every fourth in three fragments, until the total is reached. Their bytes count up, so
-/// that a lost, doubled or moved byte shows.
+/// that a lost, doubled or moved byte is detected.
 fn messages() -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     let mut sent = 0;
@@ -146,13 +146,13 @@ async fn websockets_need_a_permit_and_a_route_that_allows_them(scene: &mut Scene
         Route::new(APP, &upstream.address()),
     ];
     let _proxy = scene.serve(&routes).await?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice
         .sign_in(&scene.url(APP, "/")?, ALICE)
         .await?
         .1
         .expect(200)?;
-    let mut mallory = scene.visitor();
+    let mut mallory = scene.user_agent();
     mallory
         .sign_in(&scene.url(APP, "/")?, MALLORY)
         .await?
@@ -182,7 +182,7 @@ async fn n_20_handshakes_without_a_key_or_with_a_body_are_refused(scene: &mut Sc
         .serve(&[Route::new(APP, &upstream.address()).websockets()])
         .await?;
     let url = scene.url(APP, "/socket")?;
-    let mut alice = scene.visitor();
+    let mut alice = scene.user_agent();
     alice.sign_in(&url, ALICE).await?.1.expect(200)?;
     upstream.take();
     let host = scene.authority(APP);

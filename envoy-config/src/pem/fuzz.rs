@@ -1,14 +1,14 @@
-//! The fuzz target of PEM texts that are taken over into Envoy's file.
+//! The fuzz target of PEM strings that are copied into Envoy's file.
 
-use super::{Public, blocks};
+use super::{Public, extract_blocks};
 
-/// Nothing but blocks of the wanted kind is taken over, each from beginning to end.
+/// Only blocks of the requested kind are copied, each from beginning to end.
 #[test]
 fn pem_blocks() {
     jetway_fuzz_driver::run("pem_blocks", |bytes| {
         let text = String::from_utf8_lossy(bytes);
         for kind in [Public::Certificates, Public::RevocationLists] {
-            let taken = blocks(&text, kind.label());
+            let taken = extract_blocks(&text, kind.label());
             let (begin, end) = (
                 format!("-----BEGIN {}-----", kind.label()),
                 format!("-----END {}-----", kind.label()),

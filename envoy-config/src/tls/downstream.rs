@@ -2,60 +2,60 @@
 
 use jetway_core::config::{ClientAuthority, Listener};
 
-use super::{certificate, socket, tls_params};
+use super::{build_certificate, build_socket, build_tls_params};
 use crate::yaml::Map;
 use crate::{Error, pem};
 
-/// How far from a client's certificate the trusted one may be, which counts: Pomerium's default.
+/// Most steps from a client's certificate to the trusted one: Pomerium's default.
 const DIRECTLY: u32 = 1;
 
-/// The TLS socket of the listener.
-pub(crate) fn downstream(listener: &Listener) -> Result<Map, Error> {
+/// Builds the TLS socket of the listener.
+pub(crate) fn build_downstream(listener: &Listener) -> Result<Map, Error> {
     let certificates = listener
         .certificates
         .iter()
         .map(|server| {
             let pair = (&server.certificate, &server.key);
-            certificate(pair, "`certificate`", || Error::InlineServerKey)
+            build_certificate(pair, "`certificate`", || Error::InlineServerKey)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let authority = listener.client_authority.as_ref();
     let common = Map::new()
-        .set("tls_params", tls_params())
-        .note("Chosen by the name that the client asks for; the first one answers all other names.\nEnvoy reads the files when it starts.")
+        .set("tls_params", build_tls_params())
+        .note("Chosen by the server name that the client sends; the first one is used for all other names.\nEnvoy reads the files when it starts.")
         .set("tls_certificates", certificates)
-        .note("Clients are asked for a certificate; one that these authorities did not sign ends the handshake.")
-        .set_some("validation_context", authority.map(validation).transpose()?)
-        .note("HTTP/2 for pages; browsers open websockets on an HTTP/1.1 connection of their own.")
+        .note("Clients are asked for a certificate; the handshake fails if these authorities did not sign it.")
+        .set_some("validation_context", authority.map(build_validation).transpose()?)
+        .note("HTTP/2 for pages; browsers open WebSockets on a separate HTTP/1.1 connection.")
         .set("alpn_protocols", vec!["h2", "http/1.1"]);
     let required = authority.map(|authority| authority.required);
-    Ok(socket(
+    Ok(build_socket(
         Map::typed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
             .set("common_tls_context", common)
             .set_some("require_client_certificate", required),
     ))
 }
 
-fn validation(authority: &ClientAuthority) -> Result<Map, Error> {
-    let authorities = pem::public(
+fn build_validation(authority: &ClientAuthority) -> Result<Map, Error> {
+    let authorities = pem::build_public(
         &authority.authorities,
         pem::Public::Certificates,
         "`ca` of `downstream_mtls`",
     )?;
     let map = Map::new()
         .set("trusted_ca", authorities)
-        .note("The authorities themselves sign clients' certificates, not others that they have signed.")
+        .note("The authorities sign clients' certificates directly, without intermediates.")
         .set("max_verify_depth", DIRECTLY);
     let Some(revoked) = &authority.revoked else {
         return Ok(map);
     };
-    let lists = pem::public(
+    let lists = pem::build_public(
         revoked,
         pem::Public::RevocationLists,
         "`crl` of `downstream_mtls`",
     )?;
     Ok(map
         .set("crl", lists)
-        .note("Authorities between the client and the trusted one need no list of their own.")
+        .note("Intermediate authorities need no revocation list.")
         .set("only_verify_leaf_cert_crl", true))
 }

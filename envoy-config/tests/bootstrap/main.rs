@@ -16,7 +16,7 @@ mod upstream_tls;
 mod upstreams;
 
 use jetway_core::config::Config;
-use jetway_envoy_config::{Error, Options, bootstrap};
+use jetway_envoy_config::{Error, Options, generate_bootstrap};
 use serde_json::{Value, json};
 
 const COOKIE_SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -64,7 +64,7 @@ fn policy() -> Value {
 
 fn text(file: &Value, options: &Options) -> Result<String, Error> {
     let loaded = Config::read(file, &|_| None).expect("the file is a configuration");
-    bootstrap(&loaded.config, file, options)
+    generate_bootstrap(&loaded.config, file, options)
 }
 
 fn written(file: &Value) -> Value {

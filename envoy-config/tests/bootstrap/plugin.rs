@@ -138,9 +138,9 @@ fn the_heading_names_the_secrets_that_envoy_has_to_be_given() {
             .take_while(|line| line.starts_with('#'))
             .collect::<String>()
     };
-    assert!(heading(&file).contains("as COOKIE_SECRET and IDP_CLIENT_SECRET:"));
+    assert!(heading(&file).contains("as COOKIE_SECRET and IDP_CLIENT_SECRET."));
     file.as_object_mut().unwrap().remove("idp_client_secret");
-    assert!(heading(&file).contains("as COOKIE_SECRET:"));
+    assert!(heading(&file).contains("as COOKIE_SECRET."));
     assert!(!heading(&file).contains("set_request_headers"));
     assert!(heading(&everything()).contains("set_request_headers"));
 }

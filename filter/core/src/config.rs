@@ -20,7 +20,7 @@ pub use email_trust::{EmailProof, EmailTrust, EmailVerification};
 pub use error::{ConfigError, Loaded};
 pub use origin::Origin;
 pub use pem::Pem;
-pub use provider_kind::ProviderKind;
+pub use provider_kind::{ProviderKind, needs_provider_url};
 pub use route::{
     CockpitSettings, Endpoint, FixedResponse, FoundBy, From, HeaderRewrite, HostHeader, PathMatch,
     PathPattern, PathRewrite, Redirect, RedirectPath, RequestHeaders, ResponseHeaders, Route,

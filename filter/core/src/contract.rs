@@ -1,13 +1,13 @@
-//! What the module and the proxy that hosts it agree on, beside the proxy-wasm ABI itself.
+//! The contract between the module and the proxy that runs it, beyond the proxy-wasm ABI.
 
-/// Request header in which the module names the route that it chose and permitted, by [`crate::config::Route::id`].
+/// Request header in which the module states the permitted route, by [`crate::config::Route::id`].
 ///
-/// The body forwards by this header alone and removes it before the upstream sees the request; a request that comes out
-/// of the module without it, or with an unknown id, is refused. The module drops whatever a client sent under this name.
+/// The proxy routes by this header alone and removes it before the upstream gets the request. A request that leaves the module
+/// without it, or with an unknown id, is refused. The module removes what a client sent with this name.
 pub const ROUTE_HEADER: &str = "x-jetway-route";
 
-/// Environment variables from which the module takes secrets, by configuration key. A body passes them to the plugin's
-/// environment (Envoy: `host_env_keys`), so that no secret has to stand in a configuration that an admin port shows.
+/// Environment variables from which the module reads secrets, by configuration key. A proxy passes them to the plugin (Envoy:
+/// `host_env_keys`), so that no secret needs to be in a configuration that an admin port shows.
 pub const SECRET_VARIABLES: [(&str, &str); 5] = [
     ("cookie_secret", "COOKIE_SECRET"),
     ("cookie_secret_previous", "COOKIE_SECRET_PREVIOUS"),
@@ -16,20 +16,23 @@ pub const SECRET_VARIABLES: [(&str, &str); 5] = [
     ("signing_key", "SIGNING_KEY"),
 ];
 
-/// Everything below this path, on each route's host, belongs to Jetway and never reaches an upstream.
+/// The path of the proxy's own endpoints on each host. Requests below it never reach an upstream.
 pub const OWN_PREFIX: &str = "/.pomerium";
 
-/// Where the provider sends the browser back to (OpenID Connect redirect URI), on the route's own host.
+/// Path to which the provider redirects the browser (OpenID Connect redirect URI), on the host of the route.
 pub const CALLBACK_PATH: &str = "/.pomerium/callback";
 
-/// Where the provider sends the browser back to on the sign-in host (`authenticate_service_url`), as in Pomerium.
+/// Path to which the provider redirects the browser after a sign-out (post-logout redirect URI), on the host of the route.
+pub const SIGNED_OUT_PATH: &str = "/.pomerium/signed_out";
+
+/// Path to which the provider redirects the browser on the sign-in host (`authenticate_service_url`), as in Pomerium.
 pub const SIGN_IN_HOST_CALLBACK: &str = "/oauth2/callback";
 
-/// Request header in which a body tells the certificate that a client has shown, in Envoy's format with the member
-/// `Cert` (URL-encoded PEM). Only the body writes it, and only when the certificate is valid; what a client sent under
-/// this name is dropped before the module sees the request. The module removes it.
+/// Request header in which a proxy states the certificate that a client has presented, in Envoy's format with the member `Cert`
+/// (URL-encoded PEM). The proxy writes it only for a valid certificate, and removes what a client sent with this name before the
+/// module sees the request. The module removes it.
 pub const CLIENT_CERTIFICATE_HEADER: &str = "x-forwarded-client-cert";
 
-/// Request header in which a proxy tells the module the `Transfer-Encoding` of a request, where it takes that one away
-/// before the module sees the request, as Envoy does. What a client sent under this name is dropped before.
+/// Request header in which a proxy states the `Transfer-Encoding` of a request, if it removes that header before the module sees
+/// the request, as Envoy does. The proxy removes what a client sent with this name.
 pub const TRANSFER_ENCODING_HEADER: &str = "x-jetway-transfer-encoding";

@@ -4,6 +4,8 @@ mod userinfo;
 
 use std::cmp::Ordering;
 
+use strsim::osa_distance;
+
 pub use userinfo::{sentence_without_userinfo, userinfo, without_userinfo};
 
 /// One thing that is wrong in the file, in the operator's terms.
@@ -236,7 +238,8 @@ impl<'a> PathPart<'a> {
     }
 }
 
-/// Returns the known name that is at most two edits away, if there is one. Less than half of the name may be edited.
+/// Returns the known name that is at most two edits away, if there is one and the edits are fewer than half of it. An edit is an
+/// insertion, a deletion, a replacement, or a swap of neighbours.
 #[must_use]
 pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const LONGEST: usize = 64;
@@ -247,32 +250,15 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&
     let name = name.to_ascii_lowercase();
     known
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= EDITS)
-        .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                osa_distance(&name, &candidate.to_ascii_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(edits, candidate)| *edits <= EDITS && *edits * 2 < candidate.len())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
-}
-
-/// Returns the number of edits that turn one word into the other: insertions, deletions, replacements, and swaps of
-/// neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<u8>, Vec<u8>) = (left.bytes().collect(), right.bytes().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    for (row, l) in left.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, r) in right.iter().enumerate() {
-            let replaced = above[column] + usize::from(l != r);
-            let mut best = replaced.min(above[column + 1] + 1).min(current[column] + 1);
-            let swapped = row > 0 && column > 0 && left[row - 1] == *r && right[column - 1] == *l;
-            if swapped {
-                best = best.min(before[column - 1] + 1);
-            }
-            current.push(best);
-        }
-        before = std::mem::replace(&mut above, current);
-    }
-    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What a decision may not fetch for itself: the time, random bytes, and what all workers of a process share.
+//! The environment of a decision: the time, random bytes, and the data that the workers of a process share.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::store::SharedData;
 use crate::time::Timestamp;
 
-/// The random source failed; whatever needed it must be refused.
+/// The random source failed. What needed it must be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the random source failed")]
 pub struct NoRandomness;
@@ -19,25 +19,25 @@ pub struct Env<'a> {
     pub now: Timestamp,
     /// The random source.
     pub random: &'a mut Random<'a>,
-    /// What the workers of this process share.
+    /// The data that the workers of this process share.
     pub shared: &'a dyn SharedData,
 }
 
 impl Env<'_> {
-    /// Random bytes.
+    /// Draws random bytes.
     ///
     /// # Errors
-    /// When the source fails.
+    /// The source fails.
     pub fn bytes<const N: usize>(&mut self) -> Result<[u8; N], NoRandomness> {
         let mut bytes = [0; N];
         (self.random)(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// `N` random bytes as unpadded base64url text: fit for URLs, cookie values and cookie names.
+    /// Draws `N` random bytes and returns them as unpadded base64url, which is valid in URLs, cookie values and cookie names.
     ///
     /// # Errors
-    /// When the source fails.
+    /// The source fails.
     pub fn token<const N: usize>(&mut self) -> Result<String, NoRandomness> {
         Ok(URL_SAFE_NO_PAD.encode(self.bytes::<N>()?))
     }

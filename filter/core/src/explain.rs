@@ -1,4 +1,5 @@
-//! What would become of a request, and why: questions for [`Gate::explain`](crate::gate::Gate::explain) and its answers.
+//! The decision about a hypothetical request and its reasons: the input of [`Gate::explain`](crate::gate::Gate::explain) and its
+//! result.
 
 use std::net::IpAddr;
 
@@ -8,16 +9,16 @@ use serde_json::{Map, Value};
 use crate::http::client_certificate::ClientCertificate;
 use crate::time::Timestamp;
 
-/// A request that somebody wonders about.
+/// A hypothetical request.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// The headers as a body would show them, `:method`, `:path` and `:authority` among them.
+    /// The headers as a proxy provides them, with `:method`, `:path` and `:authority`.
     pub headers: &'a [(String, Vec<u8>)],
-    /// The claims of the visitor who is signed in, as the provider gives them (`sub`, `email`, …); `None` when nobody is.
+    /// The claims of the signed-in user as the provider states them (`sub`, `email`, …); `None` for an anonymous client.
     pub claims: Option<&'a Map<String, Value>>,
     /// The client's address.
     pub source: Option<IpAddr>,
-    /// When.
+    /// The time of the request.
     pub now: Timestamp,
     /// The client's certificate.
     pub certificate: ClientCertificate<'a>,
@@ -27,32 +28,32 @@ pub struct Question<'a> {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The route; absent when there is none, or when the request does not get that far.
+    /// The route; absent when there is none, or when the request is refused before.
     pub route: Option<ExplainedRoute>,
-    /// What the policy, or what came before it, says.
+    /// The decision of the policy, or of what precedes it.
     pub decision: ExplainedDecision,
-    /// HTTP status that the visitor gets; 200 stands for whatever the upstream answers.
+    /// The HTTP status that the client gets; 200 means the status of the upstream.
     pub status: u16,
-    /// The policy's reasons, in its own words (`email-unauthorized`); before any route, why none is asked (`bad-host`).
+    /// The reasons of the policy (`email-unauthorized`), or why no policy was evaluated (`bad-host`).
     pub reasons: Vec<&'static str>,
-    /// What happens, in one sentence without final period.
+    /// The result in one sentence without a final period.
     pub summary: String,
     /// The terms of `allow`, one of which must hold.
     pub allow: Vec<ExplainedTerm>,
     /// The terms of `deny`, none of which may hold.
     pub deny: Vec<ExplainedTerm>,
-    /// As whom the visitor gets into Cockpit, on a route with `cockpit`; absent elsewhere, and when nobody is signed in.
+    /// The Unix user in Cockpit, on a route with `cockpit`; absent elsewhere and for an anonymous client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cockpit: Option<ExplainedCockpit>,
 }
 
-/// As whom a visitor gets into Cockpit, if the policy lets them.
+/// The Unix user with which the user is logged in to Cockpit if the policy allows it.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedCockpit {
-    /// The Unix user; `null` when nothing names one, and then the visitor is refused.
+    /// The Unix user; `null` when none is assigned, and then the request is refused.
     pub user: Option<String>,
-    /// The key that names the user: `users`, `user_claim` or `local_part_of`.
+    /// The key that determines the user: `users`, `user_claim` or `local_part_of`.
     pub by: Option<&'static str>,
     /// Whether Cockpit gives administrative access at login.
     pub administrator: bool,
@@ -62,25 +63,25 @@ pub struct ExplainedCockpit {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedRoute {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its id, see [`crate::config::Route::id`].
+    /// The id, see [`crate::config::Route::id`].
     pub id: String,
-    /// Its public address.
+    /// The public address.
     pub from: String,
-    /// Place in the list of all routes, from 0.
+    /// Index in the list of all routes, from 0.
     pub index: usize,
 }
 
-/// Allowed, refused, or to be asked again after a sign-in.
+/// The decision about a hypothetical request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExplainedDecision {
-    /// The upstream sees it.
+    /// The request is forwarded.
     Allow,
-    /// Refused.
+    /// The request is refused.
     Deny,
-    /// The visitor has to sign in first.
+    /// The user has to sign in first.
     Login,
 }
 
@@ -92,7 +93,7 @@ pub struct ExplainedTerm {
     pub operator: &'static str,
     /// Whether it holds.
     pub holds: bool,
-    /// Its criteria.
+    /// The criteria.
     pub criteria: Vec<ExplainedCriterion>,
 }
 
@@ -100,12 +101,12 @@ pub struct ExplainedTerm {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedCriterion {
-    /// As in the file, on one line: `email: {is: alice@example.com}`.
+    /// The criterion as in the configuration, on one line: `email: {is: alice@example.com}`.
     pub criterion: String,
     /// Whether it holds.
     pub holds: bool,
-    /// Its reason.
+    /// The reason.
     pub reason: String,
-    /// What it looked at, in words: `bob@example.com`, `nobody is signed in`, `10.0.0.7`.
+    /// The value that was compared, in words: `bob@example.com`, `10.0.0.7`.
     pub looked_at: String,
 }

@@ -1,7 +1,7 @@
-//! The fuzz targets of this crate: functions of bytes that end without a panic, whatever the bytes.
+//! The fuzz targets of this crate: functions that must not panic for any bytes.
 //!
-//! Tests run them with the seeds in `filter/fuzz/seeds` and with changes of them; with the feature `fuzzing` they are there
-//! for cargo-fuzz, too. What needs a provider's signature or a flow is in `gate/tests/fuzz.rs`, for tests only.
+//! Tests run them with the seeds in `filter/fuzz/seeds` and with changes of these. The feature `fuzzing` exports them for
+//! cargo-fuzz. Targets that need a signature of the provider or a flow are in `gate/tests/fuzz.rs`, for tests only.
 
 mod configuration;
 mod credentials;
@@ -10,11 +10,11 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-/// A fuzz target: the name of its seeds' folder, and what it runs.
-pub type Target = (&'static str, fn(&[u8]));
+/// A fuzz target: the name of the folder of its seeds, and its function.
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[FuzzTarget] = &[
     ("config", configuration::config),
     ("config_words", configuration::config_words),
     ("policy", configuration::policy),
@@ -38,7 +38,7 @@ pub const TARGETS: &[Target] = &[
 /// Runs the target with this name.
 ///
 /// # Panics
-/// When there is none, or when the target fails.
+/// There is no such target, or it fails.
 pub fn run(name: &str, bytes: &[u8]) {
     let known = TARGETS.iter().find(|(known, _)| *known == name);
     let (_, target) = known.unwrap_or_else(|| panic!("there is no fuzz target `{name}`"));

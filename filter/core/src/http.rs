@@ -1,4 +1,4 @@
-//! HTTP as the decisions see it: requests, header fields, cookies, paths, replies and pages.
+//! The parts of HTTP that decisions depend on: requests, header fields, cookies, paths, replies and pages.
 
 pub(crate) mod caching;
 pub mod client_certificate;
@@ -12,6 +12,7 @@ pub mod page;
 pub mod path;
 pub mod reply;
 pub mod request;
+pub mod request_line;
 pub mod template;
 pub mod upstream_failure;
 pub mod websocket;

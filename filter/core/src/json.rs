@@ -1,14 +1,14 @@
-//! JSON in which a repeated key is an error: two readers of the same text must not see two meanings (RFC 8725).
+//! JSON in which a repeated key is an error, so that no two parsers give the same document different meanings (RFC 8725).
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Parses one JSON value; nothing but white space may follow it.
+/// Parses one JSON value, which only white space may follow.
 ///
 /// # Errors
-/// For text that is not JSON, nests deeper than 128, or repeats a key within one object.
+/// The input is not JSON, is nested deeper than 128 levels, or repeats a key within one object.
 pub fn parse(text: &[u8]) -> serde_json::Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict.deserialize(&mut deserializer)?;
@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(Self)?;
             if object.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key stands twice in one object"));
+                return Err(A::Error::custom("duplicate key in an object"));
             }
         }
         Ok(Value::Object(object))
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_keys_and_rests_are_errors() {
+    fn repeated_keys_and_trailing_data_are_errors() {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"email":1,"\u0065mail":2}"#,

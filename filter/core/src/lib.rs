@@ -1,8 +1,8 @@
-//! Every decision Jetway makes, as plain functions of a request, the time and random bytes.
+//! Every decision of Jetway, as functions of a request, the time, random bytes and shared data.
 //!
-//! Nothing here does I/O, reads a clock, draws randomness, writes a log or knows a proxy's types. A proxy (Envoy with the
-//! module, or the bundled host with the module) builds a [`http::request::Request`], calls [`gate::Gate::begin`] and
-//! performs the [`gate::step::Step`] that comes back.
+//! The crate does no I/O, reads no clock, draws no randomness, writes no log and knows no types of a proxy. The module, in Envoy or in
+//! the bundled host, builds a [`http::request::Request`], calls [`gate::Gate::begin`] and
+//! performs the [`gate::step::Step`] that it returns.
 //!
 //! The modules form layers, and each module uses only those of lower layers; `tests/layers.rs` lists and checks them.
 #![forbid(unsafe_code)]
@@ -10,9 +10,11 @@
 pub mod config;
 pub mod contract;
 pub mod diagnostics;
+mod digest;
 pub mod env;
 pub mod explain;
 pub mod gate;
+pub mod hex;
 pub mod http;
 pub mod json;
 pub mod limits;
@@ -26,8 +28,8 @@ pub mod time;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
-#[allow(clippy::panic, reason = "only tests have it, and cargo-fuzz")]
+#[allow(clippy::panic, reason = "only tests and cargo-fuzz use it")]
 pub mod fuzzing;
 #[cfg(any(test, feature = "fuzzing"))]
-#[allow(clippy::unwrap_used, reason = "only tests have it, and cargo-fuzz")]
+#[allow(clippy::unwrap_used, reason = "only tests and cargo-fuzz use it")]
 mod testing;

@@ -1,150 +1,152 @@
-//! Every way in which a visitor is told no, in one closed list.
+//! Every reason to refuse a request, in one closed list.
 
 pub mod repeats;
 
-/// Why a request is not forwarded. One table each maps it to a status, a title and a word for logs and metrics.
+/// The reason why a request is not forwarded. One table each maps it to a status, a page and a word for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The request has no single meaning.
     BadRequest(BadRequest),
-    /// More cookies and headers than are forwarded, see [`crate::http::head_size`].
+    /// The request has more cookies and headers than are forwarded, see [`crate::http::head_size`].
     HeadTooLarge,
-    /// `TRACE`, `CONNECT`, or a method that one of our own endpoints does not have.
+    /// The method is `TRACE` or `CONNECT`, or one that an endpoint of the proxy does not accept.
     MethodNotAllowed,
-    /// No route has this host and path, or no endpoint of ours has this name.
+    /// No route has this host and path, or no endpoint of the proxy has this name.
     NotFound,
-    /// Routes have this host, but by other ports (RFC 9110 section 15.5.20).
+    /// Routes have this host, but with other ports (RFC 9110 section 15.5.20).
     Misdirected,
-    /// Nobody is signed in, and a redirect would not help this client.
+    /// The client is not signed in, and a redirect would not help it.
     Unauthenticated,
-    /// A program brought a token that does not hold (RFC 6750 section 3.1).
+    /// An API client sent an invalid token (RFC 6750 section 3.1).
     BearerToken,
-    /// Too many tokens that do not hold came from the client's address.
+    /// Too many invalid tokens came from the client's address.
     TooManyTokens,
-    /// The policy says no.
+    /// The policy denies the request.
     Forbidden,
-    /// The policy asks for a client certificate, and there is no valid one. Status 495, as nginx and Pomerium have it.
+    /// The policy requires a client certificate, and there is no valid one. The status is 495, as in nginx and Pomerium.
     ClientCertificate,
-    /// The route does not pass websockets on (`allow_websockets`), or the upgrade is to something else.
+    /// The route does not forward WebSockets (`allow_websockets`), or the upgrade is to another protocol.
     UpgradeNotAllowed,
-    /// A websocket of another version than the protocol's only one.
+    /// The WebSocket handshake has another version than 13.
     WebsocketVersion,
-    /// A websocket opened, or a form sent, by a page of another origin.
+    /// A page of another origin opened a WebSocket or sent a form.
     ForeignOrigin,
-    /// Somebody whom the policy lets in has no Unix user (`cockpit`).
+    /// The policy allows the user, who has no Unix user (`cockpit`).
     NoUnixUser,
-    /// Another host through Cockpit, which the route does not allow (`allow_other_hosts`).
+    /// The request is for another host through Cockpit, which the route does not allow (`allow_other_hosts`).
     OtherHost,
     /// A sign-in ended without an identity.
     SignIn(SignInProblem),
-    /// The provider's addresses and keys are not known, so nobody can sign in now.
+    /// The provider's metadata or keys are not known, so that sign-ins are impossible now.
     ProviderUnavailable,
-    /// Something that must not fail did, such as the random source.
+    /// Something failed that must not fail, such as the random source.
     Internal,
 }
 
-/// What makes a request unreadable.
+/// The reason why a request has no single meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRequest {
-    /// No host, two hosts, or not a host.
+    /// There is no host, or two hosts, or the host is malformed.
     Host,
-    /// A question about a program that is over, was answered, or belongs to another session.
+    /// The confirmation of a programmatic login has expired, was used, or belongs to another session.
     Handover,
-    /// Not a method.
+    /// The method is malformed.
     Method,
-    /// Two `Origin` headers.
+    /// There are two `Origin` headers.
     Origin,
-    /// A path that servers read in different ways.
+    /// Servers read the path in different ways.
     Path,
-    /// An address to come back to that is missing or not on this site.
+    /// The return address is missing or not on this site.
     RedirectUri,
-    /// A path that the route's rewriting turns into none that an upstream could be sent.
+    /// The route rewrites the path into one that cannot be sent to an upstream.
     Rewrite,
-    /// Two `Upgrade` headers.
+    /// There are two `Upgrade` headers.
     Upgrade,
-    /// A websocket's key that is none.
+    /// The key of a WebSocket handshake is malformed.
     WebsocketKey,
-    /// A websocket's handshake with a body.
+    /// A WebSocket handshake has a body.
     WebsocketBody,
 }
 
 impl BadRequest {
-    /// What is wrong, for whoever looks into it.
+    /// Returns what is wrong, in words for the operator.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
             Self::Host => "`Host` is not one plain host, or it ends with a dot",
             Self::Handover => {
-                "the question about the program is over, was answered, or belongs to another session"
+                "the confirmation of the programmatic login has expired, was used, or belongs to another session"
             }
-            Self::Method => "this is not a method",
+            Self::Method => "the method is malformed",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
-            Self::RedirectUri => "the address to come back to is missing, or not on this site",
-            Self::Rewrite => "the route makes a path of it that no upstream could be sent",
+            Self::RedirectUri => "the return address is missing or not on this site",
+            Self::Rewrite => {
+                "the route rewrites the path into one that cannot be sent to an upstream"
+            }
             Self::Upgrade => "there are two `Upgrade` headers",
             Self::WebsocketKey => "`Sec-WebSocket-Key` is not 16 bytes in base64",
-            Self::WebsocketBody => "the handshake of a WebSocket has no body",
+            Self::WebsocketBody => "a WebSocket handshake must not have a body",
         }
     }
 }
 
-/// How a sign-in can end without an identity.
+/// The reason why a sign-in ended without an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInProblem {
-    /// The callback does not belong to an attempt that this browser began, or the attempt is over.
+    /// The callback does not belong to an attempt that this browser began, or the attempt has expired.
     UnknownAttempt,
-    /// The callback's parameters contradict each other.
+    /// The parameters of the callback contradict each other.
     BadCallback,
-    /// The callback names another issuer than the configured one (RFC 9207).
+    /// The callback states another issuer than the configured one (RFC 9207).
     WrongIssuer,
-    /// The person or the provider declined (`access_denied` and the like).
+    /// The user or the provider declined (`access_denied` and similar errors).
     Declined,
-    /// The provider does not accept the code: it was used, is too old, or is not for this client.
+    /// The provider does not accept the code: it was used, has expired, or was issued for another client.
     CodeRefused,
-    /// The provider's answer cannot be used: not the protocol, too long, or an error of its own.
+    /// The provider's response cannot be used: it violates the protocol, is too long, or is an error.
     ProviderAnswer,
     /// The provider's access token is of another type than `Bearer` (OpenID Connect Core 1.0 section 3.1.3.3).
     TokenType,
-    /// The browser has signed in several times within a minute, and comes back without a session each time.
+    /// The browser has signed in several times within a minute and has returned without a session each time.
     Circle,
-    /// What has to be kept about the person does not fit into a browser's cookies.
+    /// The user's session does not fit into the cookies of a browser.
     TooLarge,
-    /// The ID token does not hold.
+    /// The ID token is invalid.
     Token(TokenProblem),
 }
 
-/// What is wrong with an ID token.
+/// The reason why an ID token is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenProblem {
-    /// Not a signed JWT, or one with parts that are not accepted.
+    /// The token is not a signed JWT, or has parts that are not accepted.
     Malformed,
     /// No usable key of the provider has this name and algorithm.
     UnknownKey,
-    /// It does not name its key, and the provider has more keys that may be meant than are tried.
+    /// The token does not name its key, and the provider has more matching keys than are tried.
     TooManyKeys,
-    /// The signature does not fit.
+    /// The signature is invalid.
     Signature,
-    /// Another issuer.
+    /// The token states another issuer.
     Issuer,
-    /// Another audience or authorized party.
+    /// The token states another audience or authorized party.
     Audience,
-    /// Over, or without an end.
+    /// The token has expired, or states no expiry.
     Expired,
-    /// From the future, too old, or without a date.
+    /// The token was issued in the future or too long ago, or does not state when.
     IssuedAt,
-    /// Not for this attempt.
+    /// The token belongs to another attempt.
     Nonce,
-    /// No `sub`, or not a text of 1 to 255 characters.
+    /// The token has no `sub`, or one that is not a string of 1 to 255 characters.
     Subject,
-    /// `at_hash` does not fit the access token.
+    /// `at_hash` does not match the access token.
     AccessToken,
-    /// The user's tenant is not one that may sign in (`idp_allowed_tenants`).
+    /// The user's tenant is not allowed (`idp_allowed_tenants`).
     Tenant,
 }
 
 impl Refusal {
-    /// HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -172,7 +174,7 @@ impl Refusal {
         }
     }
 
-    /// One word for logs, metrics and JSON answers.
+    /// Returns the word for logs, metrics and JSON replies.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -206,63 +208,65 @@ impl Refusal {
         }
     }
 
-    /// Title of the page.
+    /// Returns the title of the page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "This request cannot be understood",
-            Self::HeadTooLarge => "Your browser sends too much with this request",
-            Self::MethodNotAllowed => "This method is not allowed here",
-            Self::NotFound => "There is nothing at this address",
-            Self::Misdirected => "There is nothing at this port",
+            Self::BadRequest(_) => "Bad request",
+            Self::HeadTooLarge => "The request is too large",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::NotFound => "Page not found",
+            Self::Misdirected => "Wrong port",
             Self::Unauthenticated => "Please sign in",
-            Self::BearerToken => "This token is not good here",
+            Self::BearerToken => "Invalid token",
             Self::TooManyTokens => "Too many invalid tokens",
-            Self::ClientCertificate => "A client certificate is needed",
+            Self::ClientCertificate => "A client certificate is required",
             Self::Forbidden => "You do not have access",
-            Self::UpgradeNotAllowed => "This connection is not allowed here",
-            Self::WebsocketVersion => "This websocket is too old",
-            Self::ForeignOrigin => "This came from another site",
+            Self::UpgradeNotAllowed => "This connection is not allowed",
+            Self::WebsocketVersion => "Unsupported WebSocket version",
+            Self::ForeignOrigin => "The request came from another site",
             Self::NoUnixUser => "You have no Unix user on this server",
-            Self::OtherHost => "Other hosts are not reached through this one",
-            Self::SignIn(_) => "Signing in did not work",
-            Self::ProviderUnavailable => "Signing in is not possible right now",
+            Self::OtherHost => "Connecting to other hosts is not allowed",
+            Self::SignIn(_) => "Sign-in failed",
+            Self::ProviderUnavailable => "Sign-in is unavailable",
             Self::Internal => "Something went wrong",
         }
     }
 
-    /// One sentence for the visitor.
+    /// Returns the explanation for the user.
     #[must_use]
     pub const fn explanation(self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "The address or a header of the request has no clear meaning.",
+            Self::BadRequest(_) => {
+                "The address or a header of the request is malformed or ambiguous."
+            }
             Self::HeadTooLarge => {
                 "The cookies and headers of the request are larger than this site accepts."
             }
-            Self::MethodNotAllowed => "The address exists, but not for this kind of request.",
-            Self::NotFound => "Check the address, or ask whoever gave it to you.",
+            Self::MethodNotAllowed => "This address does not accept this kind of request.",
+            Self::NotFound => {
+                "No application is served at this address. Check it, or ask the person who gave it to you."
+            }
             Self::Misdirected => {
                 "No application is served under this host with this port. Check the address."
             }
-            Self::BearerToken => {
-                "The token in the `Authorization` header is over, or for somebody else."
-            }
+            Self::BearerToken => "The token has expired or was issued for another client.",
             Self::TooManyTokens => {
-                "Too many tokens that do not hold came from your address. Try again in a moment."
+                "Too many invalid tokens came from your address. Try again in a moment."
             }
-            Self::Unauthenticated => "You are not signed in, or your session is over.",
+            Self::Unauthenticated => "You are not signed in, or your session has ended.",
             Self::ClientCertificate => {
-                "Your browser has shown no certificate, or one that is not valid here."
+                "Your browser presented no client certificate, or one that is not valid here."
             }
             Self::Forbidden => {
-                "You are signed in, but the policy of this application does not let this account in."
+                "You are signed in, but the policy of this application does not allow this account."
             }
             Self::UpgradeNotAllowed => {
-                "The operator has not allowed websockets for this application."
+                "The operator has not allowed WebSockets for this application."
             }
-            Self::WebsocketVersion => "Only version 13 of the websocket protocol is spoken here.",
+            Self::WebsocketVersion => "Only version 13 of the WebSocket protocol is supported.",
             Self::ForeignOrigin => {
-                "A page of another site tried to act here in your name. Nothing was done."
+                "A page of another site tried to act in your name. Nothing was done."
             }
             Self::NoUnixUser => {
                 "You are signed in and may use this application, but no Unix user is assigned to this account. Ask the operator."
@@ -272,7 +276,7 @@ impl Refusal {
             }
             Self::SignIn(problem) => problem.explanation(),
             Self::ProviderUnavailable => {
-                "The identity provider does not answer. Try again in a moment; whoever is signed in stays signed in."
+                "The identity provider does not respond. Try again in a moment. Users who are signed in stay signed in."
             }
             Self::Internal => "Try again. If it happens again, tell the operator the request id.",
         }
@@ -298,31 +302,33 @@ impl SignInProblem {
     const fn explanation(self) -> &'static str {
         match self {
             Self::UnknownAttempt => {
-                "This sign-in was not begun in this browser, took too long, or is already done. Cookies must be allowed."
+                "This sign-in was not started in this browser, took too long, or is already complete. Cookies must be allowed."
             }
-            Self::BadCallback => "The identity provider's answer contradicts itself.",
+            Self::BadCallback => "The response of the identity provider contradicts itself.",
             Self::WrongIssuer => {
-                "The answer comes from another identity provider than the one that was asked."
+                "The response came from another identity provider than the expected one."
             }
             Self::Declined => {
-                "The identity provider did not confirm who you are, or you cancelled."
+                "The identity provider did not confirm your identity, or you cancelled the sign-in."
             }
             Self::CodeRefused => {
-                "The identity provider does not accept this sign-in any more. Begin again."
+                "The identity provider does not accept this sign-in any more. Start again."
             }
             Self::ProviderAnswer | Self::TokenType => {
-                "The identity provider's answer cannot be used."
+                "The response of the identity provider cannot be used."
             }
             Self::Circle => {
-                "You have signed in several times within a minute, and are not signed in: going on would only repeat it."
+                "You have signed in several times within a minute and are still not signed in. Trying again would only repeat that."
             }
             Self::TooLarge => {
-                "What the identity provider says about you, and the policies here ask for, does not fit into a browser's cookies. The operator has to name fewer groups or claims."
+                "The groups and claims that the policies need about you do not fit into the cookies of a browser. The operator has to name fewer of them."
             }
             Self::Token(TokenProblem::Tenant) => {
-                "Your account belongs to an organization whose users may not sign in here."
+                "Your account belongs to an organization whose users are not allowed to sign in here."
             }
-            Self::Token(_) => "What the identity provider said about you could not be verified.",
+            Self::Token(_) => {
+                "The statement of the identity provider about you could not be verified."
+            }
         }
     }
 }

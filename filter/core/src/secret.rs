@@ -1,5 +1,7 @@
 //! Secret bytes.
 
+use subtle::{Choice, ConstantTimeEq as _};
+
 /// Bytes that never appear in a log, a page or `Debug` output, and are wiped when dropped.
 #[derive(Clone, Default, zeroize::ZeroizeOnDrop)]
 pub struct Secret(Vec<u8>);
@@ -11,13 +13,13 @@ impl Secret {
         Self(bytes)
     }
 
-    /// The bytes themselves, for the one place that uses them.
+    /// Returns the bytes, for the one place that uses them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether there are no bytes.
+    /// Returns whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -27,5 +29,40 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// Returns whether two strings of bytes are equal, without stopping at the first difference, so that the time reveals nothing
+/// about a secret one.
+///
+/// It compares eight bytes at a time, because a session cookie has several thousand and comes with every request.
+pub(crate) fn is_equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
+    let (left_words, left_rest) = left.as_chunks::<8>();
+    let (right_words, right_rest) = right.as_chunks::<8>();
+    if left_words.len() != right_words.len() {
+        return false;
+    }
+    let words = left_words.iter().zip(right_words);
+    let are_words_equal = words.fold(Choice::from(1), |equal, (left, right)| {
+        equal & u64::from_ne_bytes(*left).ct_eq(&u64::from_ne_bytes(*right))
+    });
+    (are_words_equal & left_rest.ct_eq(right_rest)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_difference_is_found() {
+        let secret: Vec<u8> = (0..37).collect();
+        assert!(is_equal_in_constant_time(&secret, &secret.clone()));
+        assert!(is_equal_in_constant_time(&[], &[]));
+        for place in 0..secret.len() {
+            let mut other = secret.clone();
+            other[place] ^= 0x80;
+            assert!(!is_equal_in_constant_time(&secret, &other), "{place}");
+            assert!(!is_equal_in_constant_time(&secret, &secret[..place]));
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! A visitor's session: what the provider said about them, sealed into a cookie.
+//! The session of a signed-in user: what the provider stated about the user, sealed in a cookie.
 
 pub(crate) mod activity;
 pub mod assertion;
 pub mod claim_filter;
+mod reader;
 pub mod refresh;
 pub(crate) mod refresh_state;
 pub(crate) mod replay;
@@ -11,67 +12,65 @@ pub mod seal;
 pub mod signing_key;
 pub mod unix_user;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
+pub use reader::{OpenedSession, SessionReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::seal::{Purpose, Sealer};
 use crate::time::Timestamp;
 
-/// Longest ID token that is kept for the provider's sign-out: with longer ones every request would carry a second cookie,
-/// and the sign-out works without it, by one question more at the provider.
+/// Longest ID token that is kept for the sign-out at the provider. A longer one would add a second cookie to every request; without
+/// it the provider may ask the user to confirm the sign-out.
 const MAX_HINT: usize = 2048;
 
-/// Who is signed in, and until when.
+/// The session of a signed-in user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Random name of this session, 128 bits.
+    /// Random id of the session, 128 bits.
     #[serde(rename = "i")]
     pub id: String,
-    /// The provider's stable name for the person (`sub`).
+    /// The provider's stable id of the user (`sub`).
     #[serde(rename = "s")]
     pub subject: String,
-    /// The address as the provider gave it, its domain in lower case. For pages; policies use [`Session::email`].
+    /// The email address as the provider stated it, its domain in lower case. It is for pages; policies use [`Session::email`].
     #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
     stated_email: Option<String>,
-    /// Whether policies may rely on the address.
+    /// Whether policies may rely on the email address.
     #[serde(rename = "v")]
     email_verified: bool,
-    /// When the sign-in ended, Unix seconds.
+    /// When the sign-in was completed, in Unix seconds.
     #[serde(rename = "a")]
     signed_in_at: u64,
-    /// First second at which the session is over, Unix seconds.
+    /// When the session expires, in Unix seconds.
     #[serde(rename = "x")]
     expires_at: u64,
-    /// The claims that the file's policies ask for, each with all its values.
+    /// The claims that policies and upstreams need, each with all its values.
     #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<String, Vec<Value>>,
-    /// Names of claims of which values were given up, because they did not fit.
+    /// Names of claims of which values were dropped because they did not fit.
     #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
     incomplete: BTreeSet<String>,
-    /// On what terms of the file it was made: for which policies the claims were chosen, and by which rules the address was
-    /// judged.
+    /// Digest of the configuration under which the session was made: the policies for which the claims were selected, and the
+    /// rules for verified email addresses.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     chosen_for: String,
-    /// The last request that this cookie remembers, Unix seconds.
+    /// The last request that this cookie records, in Unix seconds.
     #[serde(rename = "u", default)]
     seen_at: u64,
-    /// The provider's name for its own session (`sid`), by which it ends ours.
+    /// The provider's id of its own session (`sid`), with which it ends this one.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub provider_session: Option<String>,
-    /// How the provider is asked whether all this still holds.
+    /// How the session is refreshed with the provider.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<RefreshGrant>,
-    /// The ID token, for the provider's sign-out (`id_token_hint`).
+    /// The ID token, for the sign-out at the provider (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
-    /// A program's own name for its use of the session, 128 random bits; `None` in a browser.
+    /// Id of an API client's use of the session, 128 random bits; `None` in a browser.
     ///
-    /// A program's session is a child of the browser's: it has the same [`Session::id`], so that everything that ends
-    /// the one ends the other.
+    /// An API client's session is a child of the browser's: it has the same [`Session::id`], so that everything that ends the
+    /// one ends the other.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     child: Option<String>,
 }
@@ -79,27 +78,27 @@ pub struct Session {
 /// How a session is refreshed with the provider (RFC 6749 section 6).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshGrant {
-    /// The refresh token. Many providers take each only once, and end the whole grant when one comes twice. That is why a
-    /// program's session has none: its value never changes, and the token would soon be an old one. It takes the newest
-    /// form of the session from what the workers share.
+    /// The refresh token. Many providers accept each one only once and revoke the grant when one is used twice. An API client's
+    /// session therefore has none: the client keeps its value, so that the token would soon be an old one. The newest state of
+    /// such a session comes from the shared data.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// From here on it is time to ask, Unix seconds.
+    /// From when on the session should be refreshed, in Unix seconds.
     #[serde(rename = "d")]
     pub due_at: u64,
-    /// From here on what the provider said is no longer current, Unix seconds.
+    /// From when on the statements of the provider are outdated, in Unix seconds.
     #[serde(rename = "o")]
     pub overdue_at: u64,
-    /// The beginning of the sign-in's nonce, which later ID tokens may repeat.
+    /// The beginning of the nonce of the sign-in, which later ID tokens may repeat.
     #[serde(rename = "n")]
     pub nonce: String,
-    /// How often it was refreshed: the higher of two sessions of one name is the one in force.
+    /// How often the session was refreshed. Of two sessions with one id, the one with the higher number is valid.
     #[serde(rename = "g", default)]
     pub generation: u32,
 }
 
 impl std::fmt::Debug for Session {
-    /// Claims may be private, and tokens are secrets: who and until when is all that is shown.
+    /// Shows the account and the expiry only: claims may be private, and tokens are secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("account", &self.account())
@@ -118,7 +117,7 @@ impl std::fmt::Debug for RefreshGrant {
 }
 
 impl Session {
-    /// A session that begins at `now`.
+    /// Creates a session that begins at `now`.
     #[must_use]
     pub fn new(id: String, identity: Identity, now: Timestamp, lifetime_seconds: u64) -> Self {
         Self {
@@ -139,7 +138,7 @@ impl Session {
         }
     }
 
-    /// The same session, made out of something that is older than `now`: whatever was revoked since `begun` ends it.
+    /// Sets when the session began, if it comes from something older: revocations since `begun` end it.
     #[must_use]
     pub fn begun_at(self, begun: Timestamp) -> Self {
         Self {
@@ -148,8 +147,8 @@ impl Session {
         }
     }
 
-    /// The session as a program gets it, used under this name from `now` on. A program signs nobody out at the provider,
-    /// and has no refresh token, see [`RefreshGrant::refresh_token`].
+    /// Returns the session for an API client, with its own id of use, last used at `now`. It has no ID token, because an API
+    /// client does not sign the user out at the provider, and no refresh token, see [`RefreshGrant::refresh_token`].
     #[must_use]
     pub fn handed_over(&self, child: String, now: Timestamp) -> Self {
         let mut handed = self.seen(now);
@@ -161,20 +160,20 @@ impl Session {
         handed
     }
 
-    /// Whether a program uses the session.
+    /// Returns whether an API client uses the session.
     #[must_use]
     pub const fn is_programs(&self) -> bool {
         self.child.is_some()
     }
 
-    /// Under which name it is remembered when the session was last used. A program does not keep the session of a browser
-    /// alive that nobody uses, nor the other way round.
+    /// Returns the id under which the last use of the session is recorded. An API client does not keep an idle browser session
+    /// alive, nor the other way round.
     #[must_use]
     pub fn name_of_use(&self) -> &str {
         self.child.as_deref().unwrap_or(&self.id)
     }
 
-    /// The form that the workers share: not a program's, and not used by one.
+    /// Returns the session for the shared data: the browser's, without the use by an API client.
     #[must_use]
     pub fn as_browsers(&self) -> Self {
         let mut session = self.clone();
@@ -184,15 +183,15 @@ impl Session {
         session
     }
 
-    /// Whether this form of a session replaces another one of the same name: it was refreshed more often, or it has the
-    /// refresh token that a program's lacks.
+    /// Returns whether this state of a session replaces another one with the same id: it was refreshed more often, or it has the
+    /// refresh token that an API client's lacks.
     #[must_use]
     pub fn replaces(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.generation(), other.generation());
         ours > theirs || (ours == theirs && other.lacks_refresh_token())
     }
 
-    /// This form of a session for who came with another one: its last use is theirs.
+    /// Returns this state of a session for a client that sent another one: with the last use and the id of use of that one.
     #[must_use]
     pub fn instead_of(&self, other: &Self) -> Self {
         Self {
@@ -211,37 +210,37 @@ impl Session {
         refresh.is_some_and(|refresh| refresh.refresh_token.is_none())
     }
 
-    /// Whether what the provider said is no longer current, and there is nothing to ask it again with.
+    /// Returns whether the statements of the provider are outdated and there is no token to refresh them.
     #[must_use]
     pub fn is_stranded(&self, now: Timestamp) -> bool {
-        let overdue = |refresh: &RefreshGrant| now.0 >= refresh.overdue_at;
+        let overdue = |refresh: &RefreshGrant| refresh.is_overdue(now);
         self.lacks_refresh_token() && self.refresh.as_ref().is_some_and(overdue)
     }
 
-    /// Names and values of all claims that the session keeps.
+    /// Returns names and values of all claims of the session.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &[Value])> {
         let claims = self.claims.iter();
         claims.map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
-    /// Names of the claims of which values were given up.
+    /// Returns the names of claims of which values were dropped.
     pub(crate) fn incomplete_claims(&self) -> impl Iterator<Item = &str> {
         self.incomplete.iter().map(String::as_str)
     }
 
-    /// When the person signed in.
+    /// Returns when the user signed in.
     #[must_use]
     pub const fn signed_in_at(&self) -> Timestamp {
         Timestamp(self.signed_in_at)
     }
 
-    /// The last request that the session remembers.
+    /// Returns the time of the last recorded request.
     #[must_use]
     pub const fn seen_at(&self) -> Timestamp {
         Timestamp(self.seen_at)
     }
 
-    /// The same session, seen at `now`.
+    /// Returns the session with `now` as its last request.
     #[must_use]
     pub fn seen(&self, now: Timestamp) -> Self {
         Self {
@@ -250,8 +249,8 @@ impl Session {
         }
     }
 
-    /// The same session with what a refresh said about the person. Its end stays, and so does its last request: a refresh
-    /// is none.
+    /// Returns the session with the identity from a refresh. Its expiry and its last request stay: a refresh is no request of the
+    /// user.
     #[must_use]
     pub fn refreshed(&self, identity: Identity) -> Self {
         Self {
@@ -263,7 +262,7 @@ impl Session {
         }
     }
 
-    /// How often the session was refreshed.
+    /// Returns how often the session was refreshed.
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.refresh
@@ -271,14 +270,14 @@ impl Session {
             .map_or(0, |refresh| refresh.generation)
     }
 
-    /// Keeps an ID token for the provider's sign-out, unless there is none or it is too long for a cookie.
+    /// Keeps an ID token for the sign-out at the provider, unless there is none or it is too long for a cookie.
     pub(crate) fn keep_hint(&mut self, id_token: &str) {
         if !id_token.is_empty() && id_token.len() <= MAX_HINT {
             self.id_token = Some(id_token.to_owned());
         }
     }
 
-    /// The same session with the digest of the terms on which it was made.
+    /// Sets the digest of the configuration under which the session is made.
     #[must_use]
     pub fn chosen_for(self, digest: &str) -> Self {
         Self {
@@ -287,14 +286,14 @@ impl Session {
         }
     }
 
-    /// Whether the session was made on these terms. One that began under another file may lack a claim that a new `deny` rule
-    /// is about, or have an address that counts no more.
+    /// Returns whether the session was made under the configuration with this digest. Another session may lack a claim of a new
+    /// `deny` rule, or have an email address that is no longer verified.
     #[must_use]
     pub fn answers(&self, digest: &str) -> bool {
         self.chosen_for == digest
     }
 
-    /// The address that policies may rely on: none when the provider did not verify it.
+    /// Returns the email address if policies may rely on it: `None` when the provider has not verified it.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         if self.email_verified {
@@ -304,7 +303,7 @@ impl Session {
         }
     }
 
-    /// All values of a claim: looked up by its exact name, then without regard to case; none when it is missing.
+    /// Returns all values of a claim, which is found by its exact name, then without regard to case; none when it is missing.
     #[must_use]
     pub fn claim(&self, name: &str) -> &[Value] {
         let exact = self.claims.get(name);
@@ -317,42 +316,43 @@ impl Session {
         found.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the session keeps a claim of this name, in any case, be it without values.
+    /// Returns whether the session has a claim of this name in any case, even without values.
     pub(crate) fn has_claim(&self, name: &str) -> bool {
         self.claims
             .keys()
             .any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// What to call the person on a page: the address they signed in with, else the provider's name for them.
+    /// Returns the name of the account for a page: the email address, else the provider's id of the user.
     #[must_use]
     pub fn account(&self) -> &str {
         self.stated_email.as_deref().unwrap_or(&self.subject)
     }
 
-    /// When the session ends.
+    /// Returns when the session expires.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         Timestamp(self.expires_at)
     }
 
-    /// Whether the session is good at `now`: not from the future beyond `leeway`, and before its end.
+    /// Returns whether the session is valid at `now`: it has not expired, and was not made later than the tolerated difference of
+    /// clocks allows.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         now.0 < self.expires_at && self.signed_in_at <= now.plus(crate::limits::LEEWAY).0
     }
 }
 
-/// What a verified sign-in says about a person.
+/// The identity of a user from a verified sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// `sub`.
     pub subject: String,
-    /// `email`, when it is a plausible text.
+    /// `email`, if it is a plausible address.
     pub email: Option<String>,
-    /// Whether the configuration's rule on `email_verified` holds.
+    /// Whether the email address counts as verified by the rules of the configuration.
     pub email_verified: bool,
-    /// Further claims, flattened: nested names joined by dots, every value in a list.
+    /// Further claims, flattened: nested names joined by dots, every claim a list of values.
     pub claims: BTreeMap<String, Vec<Value>>,
 }
 
@@ -367,122 +367,9 @@ pub fn lower_case_domain(email: String) -> String {
     }
 }
 
-/// How many opened sessions one module instance remembers: at about 1 KB each, a megabyte.
-const CACHED_SESSIONS: usize = 1024;
-
-/// Opens session cookies, remembering those it has opened: a visitor's browser sends the same value with every request.
-///
-/// A table with one place per slot needs no bookkeeping and cannot grow; two sessions that share a slot only cost an
-/// opening each time they alternate. The slot comes from the value's end, which is an authentication tag and so random.
-#[derive(Debug)]
-pub struct SessionReader {
-    slots: RefCell<Vec<Option<Remembered>>>,
-}
-
-#[derive(Debug)]
-struct Remembered {
-    host: Box<str>,
-    sealed: Box<[u8]>,
-    opened: OpenedSession,
-}
-
-/// A session out of a sealed value.
-#[derive(Clone, Debug)]
-pub struct OpenedSession {
-    /// The session.
-    pub session: Rc<Session>,
-    /// Whether the newest secret sealed it, see [`crate::session::seal::Opened`].
-    pub by_newest: bool,
-}
-
-impl Default for SessionReader {
-    fn default() -> Self {
-        Self {
-            slots: RefCell::new(
-                std::iter::repeat_with(|| None)
-                    .take(CACHED_SESSIONS)
-                    .collect(),
-            ),
-        }
-    }
-}
-
-impl SessionReader {
-    /// The session in a sealed value, when it was sealed for this host and is live.
-    #[must_use]
-    pub fn open(
-        &self,
-        sealer: &Sealer,
-        host: &str,
-        sealed: &[u8],
-        now: Timestamp,
-    ) -> Option<OpenedSession> {
-        let opened = self.remembered(host, sealed).or_else(|| {
-            let opened = sealer.open(Purpose::Session, host, sealed)?;
-            let session = serde_json::from_slice::<Session>(&opened.plaintext).ok()?;
-            let opened = OpenedSession {
-                session: Rc::new(session),
-                by_newest: opened.by_newest,
-            };
-            self.remember(host, sealed, &opened);
-            Some(opened)
-        })?;
-        opened.session.is_live(now).then_some(opened)
-    }
-
-    fn remembered(&self, host: &str, sealed: &[u8]) -> Option<OpenedSession> {
-        let slots = self.slots.borrow();
-        let known = slots.get(slot(sealed))?.as_ref()?;
-        let same = same_bytes(&known.sealed, sealed) && &*known.host == host;
-        same.then(|| known.opened.clone())
-    }
-
-    fn remember(&self, host: &str, sealed: &[u8], opened: &OpenedSession) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(slot(sealed)) {
-            *slot = Some(Remembered {
-                host: host.into(),
-                sealed: sealed.into(),
-                opened: opened.clone(),
-            });
-        }
-    }
-}
-
-fn slot(sealed: &[u8]) -> usize {
-    let tail = sealed
-        .get(sealed.len().saturating_sub(8)..)
-        .unwrap_or_default();
-    let mixed = tail.iter().fold(0_usize, |mixed, &byte| {
-        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-    });
-    mixed % CACHED_SESSIONS
-}
-
-/// Compares without stopping at the first difference, so that timing says nothing about a remembered value.
-fn same_bytes(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let (left_words, left_rest) = left.as_chunks::<8>();
-    let (right_words, right_rest) = right.as_chunks::<8>();
-    let words = left_words
-        .iter()
-        .zip(right_words)
-        .fold(0, |difference, (l, r)| {
-            difference | (u64::from_ne_bytes(*l) ^ u64::from_ne_bytes(*r))
-        });
-    let rest = left_rest
-        .iter()
-        .zip(right_rest)
-        .fold(0, |difference, (l, r)| difference | (l ^ r));
-    words == 0 && rest == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
-    use crate::testing::Fixture;
 
     fn session(now: Timestamp) -> Session {
         let identity = Identity {
@@ -512,48 +399,5 @@ mod tests {
             (session.email(), session.account()),
             (None, "Alice@example.com")
         );
-    }
-
-    #[test]
-    fn remembered_sessions_still_expire_and_stay_on_their_host() {
-        let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![7; 32]), &[]);
-        let begun = fixture.now;
-        let plaintext = serde_json::to_vec(&session(begun)).unwrap();
-        let sealed = sealer
-            .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())
-            .unwrap();
-        let reader = SessionReader::default();
-        let open = |host, now| reader.open(&sealer, host, sealed.as_bytes(), now);
-        assert!(open("app.test", begun).is_some());
-        assert!(open("app.test", begun.plus(99)).is_some(), "remembered");
-        assert!(open("b.test", begun).is_none());
-        assert!(open("app.test", begun.plus(100)).is_none());
-    }
-
-    #[test]
-    fn any_changed_byte_is_refused_beside_a_remembered_session() {
-        let mut fixture = Fixture::new();
-        let sealer = Sealer::new(&Secret::new(vec![7; 32]), &[]);
-        let plaintext = serde_json::to_vec(&session(fixture.now)).unwrap();
-        let sealed = sealer
-            .seal(Purpose::Session, "app.test", &plaintext, &mut fixture.env())
-            .unwrap();
-        let reader = SessionReader::default();
-        assert!(
-            reader
-                .open(&sealer, "app.test", sealed.as_bytes(), fixture.now)
-                .is_some()
-        );
-        for place in 0..sealed.len() {
-            let mut changed = sealed.clone().into_bytes();
-            changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
-            assert!(
-                reader
-                    .open(&sealer, "app.test", &changed, fixture.now)
-                    .is_none(),
-                "place {place}"
-            );
-        }
     }
 }

@@ -1,36 +1,37 @@
-//! What the workers of one process share, and what outlives a plugin instance: a small table of bytes.
+//! What the workers of one process share, and what outlives a plugin instance.
 //!
-//! It is the shared data of proxy-wasm: values are replaced as a whole, by compare-and-swap, and no key can be deleted.
-//! So nothing here has a key per session: what is kept per session lies in a fixed number of `ExpiringTable`, each a list that
-//! forgets what is over. Everything in it may be lost with the process; nothing that would let somebody in depends on it.
+//! It is the shared data of proxy-wasm: values are replaced as a whole, by compare-and-swap, and no key can be deleted. So no
+//! session has a key of its own: entries lie in a fixed number of shards ([`ExpiringTable`]) and expire. All of it may be lost
+//! with the process, and no access depends on it.
 
 mod local;
 mod sharded_table;
+pub(crate) mod slot_cache;
 
 pub use local::LocalShared;
-pub(crate) use sharded_table::{ExpiringTable, version_of};
+pub(crate) use sharded_table::{ExpiringTable, Shard, entry_name, version_in};
 
-/// How often a change is tried anew when other workers change the same value at the same time. Each failure means that
-/// another worker succeeded, so that many in a row need as many workers at once.
+/// How often a change is tried again when other workers change the same value at the same time. Each failure means that
+/// another worker succeeded, so that many failures in a row need as many workers at once.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// The shared data of a body.
+/// The shared data of a proxy.
 pub trait SharedData {
-    /// A value and its version, which is never 0; `None` when there is none.
+    /// Returns a value and its version, which is never 0; `None` when there is no value.
     fn read(&self, key: &str) -> Option<(Vec<u8>, u32)>;
 
     /// Stores a value if `version` is still that of the present one, or if there is no value yet and `version` is
-    /// [`ABSENT`]. Says whether it was stored.
+    /// [`ABSENT`]. Returns whether it was stored.
     fn write(&self, key: &str, value: &[u8], version: u32) -> bool;
 }
 
-/// The version of a value that is not there: no value ever has it, and hosts take any version for an absent key.
+/// The version of an absent value: no value ever has it, and hosts accept any version for an absent key.
 pub const ABSENT: u32 = u32::MAX;
 
-/// Changes a value: `change` gets what is there (empty when there is nothing) and returns what shall be there and a
-/// result, or `Err` with the result when nothing shall change. It runs again when another worker was faster.
+/// Changes a value. `change` gets the present value (empty when there is none) and returns the new one with a result, or `Err`
+/// with the result to change nothing. It runs again when another worker was faster.
 ///
-/// `None` when the value could not be stored.
+/// Returns `None` when the value could not be stored.
 pub(crate) fn update<T>(
     shared: &dyn SharedData,
     key: &str,
@@ -58,7 +59,7 @@ mod tests {
         let result = update(&shared, "key", |current| {
             rounds += 1;
             if rounds == 1 {
-                // Another worker comes in between.
+                // Another worker changes the value in the meantime.
                 assert!(shared.write("key", b"theirs ", ABSENT));
             }
             Ok(([current, b"ours"].concat(), rounds))

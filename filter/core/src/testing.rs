@@ -1,4 +1,4 @@
-//! What unit tests of several modules share.
+//! Fixtures that unit tests of several modules share.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Signer as _;
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 pub(crate) struct Fixture {
     pub(crate) now: Timestamp,
     random: Box<Random<'static>>,
-    /// What the workers of a process share.
+    /// The data that the workers of a process share.
     pub(crate) shared: LocalShared,
 }
 
@@ -52,7 +52,7 @@ pub(crate) const CLIENT_CERTIFICATE: &str = include_str!("testing/client.pem");
 pub(crate) const CLIENT_FINGERPRINT: &str =
     "9df8bcc197cdc22e22dc2bd6106f736d1b8dcd3ca3b61ceb993596f8c1b22f77";
 
-/// The header in which a body tells a certificate.
+/// Returns the header in which a proxy states a certificate.
 pub(crate) fn certificate_header(pem: &str) -> Vec<u8> {
     let encoded: String = url::form_urlencoded::byte_serialize(pem.as_bytes())
         .map(|part| part.replace('+', "%20"))
@@ -60,16 +60,16 @@ pub(crate) fn certificate_header(pem: &str) -> Vec<u8> {
     format!("Hash=00;Cert=\"{encoded}\"").into_bytes()
 }
 
-/// The provider's issuer in tests.
+/// The issuer of the provider in tests.
 pub(crate) const ISSUER: &str = "https://op.test";
-/// Our client id in tests.
+/// The client id of the proxy in tests.
 pub(crate) const CLIENT: &str = "rp";
 
 pub(crate) fn provider_settings() -> ProviderSettings {
     config(&serde_json::json!({})).provider.unwrap()
 }
 
-/// A file with two routes, changed at its top level by `changes`.
+/// Returns a configuration with three routes, changed at its top level by `changes`.
 pub(crate) fn config(changes: &Value) -> Config {
     let mut file = serde_json::json!({
         "address": ":8443",
@@ -104,7 +104,7 @@ impl FakeProvider {
         Self::with_key(1, "k1")
     }
 
-    /// A provider with another key, under the same name or another.
+    /// Creates a provider with another key, with the same key id or another one.
     pub(crate) fn with_key(seed: u8, id: &'static str) -> Self {
         Self {
             key: SigningKey::from_slice(&[seed; 32]).unwrap(),
@@ -141,13 +141,13 @@ impl FakeProvider {
         self.sign_text(&claims.to_string())
     }
 
-    /// Signs any text, so that tests can make tokens that a library would refuse to make.
+    /// Signs any payload, so that tests can make tokens that a library would refuse to make.
     pub(crate) fn sign_text(&self, payload: &str) -> String {
         let header = serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": self.id});
         self.sign_under(&header, payload)
     }
 
-    /// Signs any text under any header.
+    /// Signs any payload with any header.
     pub(crate) fn sign_under(&self, header: &Value, payload: &str) -> String {
         let input = format!(
             "{}.{}",

@@ -1,4 +1,4 @@
-//! The wall clock as decisions see it.
+//! Times in whole seconds.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,21 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// This many seconds later; stops at the end of time.
+    /// Returns the time that many seconds later, at most the latest one.
     #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Seconds since `earlier`, zero when that lies in the future.
+    /// Returns the seconds since `earlier`; zero when that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// Returns whether this time is at most now, and less than `seconds` ago. A time after `now` is not recent: the clock was
+    /// set back.
+    pub(crate) const fn is_recent(self, now: Self, seconds: u64) -> bool {
+        self.0 <= now.0 && now.since(self) < seconds
     }
 }

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "contract",
         "diagnostics",
+        "hex",
         "http",
         "json",
         "limits",
@@ -15,16 +16,19 @@ const LAYERS: &[&[&str]] = &[
         "time",
     ],
     &[
+        "digest",
         "http::path",
         "http::cookie",
         "http::edit",
         "refusal",
         "session::unix_user",
+        "store::slot_cache",
     ],
     &[
         "http::caching",
         "http::client_certificate",
         "http::header",
+        "http::request_line",
         "http::websocket",
         "session::signing_key",
         "store",

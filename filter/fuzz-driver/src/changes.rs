@@ -1,15 +1,15 @@
-//! Inputs that are nearly right: seeds with small changes, and pieces of several seeds.
+//! Inputs that are nearly valid: seeds with small changes, and pieces of several seeds.
 
 use crate::limits::MAX_INPUT;
 
-/// Most changes of one input. With more, nothing of its form is left.
+/// Most changes of one input. More of them would destroy its form.
 const MAX_CHANGES: usize = 5;
 /// Longest piece that is copied, moved or repeated, in bytes.
 const MAX_PIECE: usize = 64;
-/// How often a piece is repeated at most: lists and nestings have limits, which few seeds come near.
+/// Most repetitions of a piece: lists and nestings have limits, which few seeds approach.
 const MAX_REPETITIONS: usize = 200;
 
-/// What has a meaning in some format.
+/// Byte strings with a meaning in some format.
 const WORDS: [&[u8]; 44] = [
     b"\0",
     b"\r\n",
@@ -57,7 +57,7 @@ const WORDS: [&[u8]; 44] = [
     b"A",
 ];
 
-/// A small generator of numbers that look random (SplitMix64).
+/// A small generator of pseudo-random numbers (SplitMix64).
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -73,7 +73,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below a bound, or zero when the bound is.
+    /// Returns a number below a bound, or zero if the bound is zero.
     fn below(&mut self, bound: usize) -> usize {
         let number = self.next() >> 1;
         let bound = u64::try_from(bound).unwrap_or(u64::MAX);
@@ -82,7 +82,7 @@ impl Dice {
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "eight of the bits are wanted"
+        reason = "only eight of the bits are needed"
     )]
     fn byte(&mut self) -> u8 {
         self.next() as u8
@@ -95,7 +95,7 @@ impl Dice {
     }
 }
 
-/// What inputs are made from.
+/// Makes inputs from seeds.
 pub(crate) struct Changes<'s> {
     seeds: Vec<&'s [u8]>,
 }
@@ -107,7 +107,7 @@ impl<'s> Changes<'s> {
         }
     }
 
-    /// A seed with some changes.
+    /// Returns a seed with some changes.
     pub(crate) fn input(&self, dice: &mut Dice) -> Vec<u8> {
         let mut bytes = dice.pick(&self.seeds).to_vec();
         for _ in 0..=dice.below(MAX_CHANGES) {
@@ -164,7 +164,7 @@ fn put(bytes: &mut Vec<u8>, at: usize, what: &[u8]) {
     bytes.splice(at..at, what.iter().copied());
 }
 
-/// Some bytes from a place on.
+/// Returns some bytes from a position on.
 fn piece<'b>(bytes: &'b [u8], at: usize, dice: &mut Dice) -> &'b [u8] {
     let rest = bytes.get(at..).unwrap_or_default();
     let length = dice.below(MAX_PIECE.min(rest.len()) + 1);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_seed_too() {
+    fn an_empty_seed_does_not_panic() {
         let seeds = vec![Vec::new()];
         let changes = Changes::of(&seeds);
         for seed in 0..200 {

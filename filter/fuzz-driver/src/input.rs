@@ -1,13 +1,13 @@
-//! What the environment asks for, and how a failing input is told.
+//! The settings from environment variables, and the report of a failing input.
 
 use std::time::Duration;
 
-/// What to try.
+/// The inputs to try.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// For how long.
+    /// The duration.
     pub(crate) time: Option<Duration>,
-    /// With which changes it begins.
+    /// The seed of the first changed input.
     pub(crate) seed: Option<u64>,
     /// Only this input.
     pub(crate) input: Option<Vec<u8>>,
@@ -27,7 +27,7 @@ impl Plan {
     }
 }
 
-/// An input in words, with what tries it again.
+/// Returns a message about an input, with the variable that tries it again.
 pub(crate) fn report(name: &str, what: &str, input: &[u8]) -> String {
     format!(
         "the fuzz target `{name}` {what} with {} bytes; to try them again, run its test alone with\n\
@@ -37,7 +37,7 @@ pub(crate) fn report(name: &str, what: &str, input: &[u8]) -> String {
     )
 }
 
-/// Printable ASCII as it is, without what a shell's quotes end with; everything else in hexadecimal.
+/// Escapes all bytes but printable ASCII as hexadecimal numbers, and the characters that end a shell's quotes.
 fn escape(input: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(input.len());

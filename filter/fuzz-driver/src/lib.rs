@@ -1,9 +1,8 @@
 //! Runs fuzz targets in ordinary tests, with a stable compiler: the seeds of a target, and changes of them.
 //!
-//! A target is a function of bytes that has to end without a panic, whatever the bytes. Its seeds are the files in
-//! `filter/fuzz/seeds/NAME`. Without more said, [`run`] tries the same few changed inputs each time; with
-//! `JETWAY_FUZZ_SECONDS` it tries others for that long. An input at which the target fails is printed, with the variables
-//! that try it again.
+//! A target is a function of bytes that has to end without a panic for any bytes. Its seeds are the files in
+//! `filter/fuzz/seeds/NAME`. By default [`run`] tries the same few changed inputs each time; with `JETWAY_FUZZ_SECONDS` it
+//! tries others for that long. An input at which the target fails is printed, with the variable that tries it again.
 #![forbid(unsafe_code)]
 
 mod changes;
@@ -19,15 +18,15 @@ use changes::{Changes, Dice};
 use input::Plan;
 use watch::Watch;
 
-/// Tries a target with its seeds and with changes of them, as the environment says.
+/// Runs a target with its seeds and with changed inputs, as the environment variables say.
 ///
 /// # Panics
-/// When the target does, or has no seeds. The input is printed then.
+/// Panics when the target does, after printing the input, or when the target has no seeds.
 pub fn run(name: &str, target: impl FnMut(&[u8])) {
     run_with(name, &[], target);
 }
 
-/// The same with further seeds that cannot be files, such as values that are sealed under a key of the test.
+/// Runs a target like [`run`], with further seeds that cannot be files, such as values that are sealed by a key of the test.
 ///
 /// # Panics
 /// See [`run`].
@@ -46,7 +45,7 @@ pub fn run_with(name: &str, further: &[Vec<u8>], mut target: impl FnMut(&[u8])) 
     }
     let first = plan.seed.unwrap_or_else(|| match plan.time {
         None => 0,
-        Some(_) => now(),
+        Some(_) => time_seed(),
     });
     let changes = Changes::of(&seeds);
     let end = plan.time.map(|time| Instant::now() + time);
@@ -67,7 +66,7 @@ fn attempt(name: &str, input: &[u8], watch: &Watch, target: &mut impl FnMut(&[u8
     }
 }
 
-/// The seeds that are files, in the order of their names.
+/// Returns the seeds that are files, in the order of their names.
 fn files(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../fuzz/seeds")
@@ -81,8 +80,8 @@ fn files(name: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Another number at each run.
-fn now() -> u64 {
+/// Returns a seed that differs between runs.
+fn time_seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or(Duration::ZERO).as_secs() << 20
 }

@@ -1,12 +1,12 @@
-//! How much is tried.
+//! Limits of a run.
 
 use std::time::Duration;
 
-/// Changed inputs where no time is given: what a plain `cargo test` can afford for each target, without optimisation.
+/// Changed inputs when no duration is given: as many as a plain `cargo test` can run for each target, without optimisation.
 pub(crate) const CASES: u64 = 64;
 
 /// Longest changed input, in bytes: longer than what the parsers accept in a piece, and short enough for many cases.
 pub(crate) const MAX_INPUT: usize = 16 * 1024;
 
-/// A target that takes longer for one input does not end: the longest inputs take milliseconds.
+/// Time limit of one input. The longest inputs take milliseconds, so a target that takes longer hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

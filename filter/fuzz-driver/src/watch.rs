@@ -1,4 +1,4 @@
-//! Looks for inputs with which a target does not end: nothing in the target's own thread could tell of them.
+//! Detects inputs at which a target hangs: the target's own thread cannot report them.
 
 use std::process::abort;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::{input, limits};
 
-/// How often is looked.
+/// Interval of the checks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The input that is being tried, and since when.
+/// The input that is being tried, and the time when it began.
 type Current = Mutex<Option<(Vec<u8>, Instant)>>;
 
-/// Ends the process, with the input, when a target takes too long.
+/// Prints the input and aborts the process when a target takes too long.
 pub(crate) struct Watch(Arc<Current>);
 
 impl Watch {

@@ -1,4 +1,4 @@
-//! The Unix account, and whether Cockpit may be used with it.
+//! The Unix account, and the rules about which accounts may use Cockpit.
 
 use std::ffi::CString;
 use std::io;
@@ -14,13 +14,13 @@ use crate::trusted_file::{FileError, read_trusted};
 /// Longest name of an account in bytes, as in `<limits.h>` of Linux.
 const MAX_NAME: usize = 256;
 
-/// The one name by which somebody becomes root.
+/// The only name by which a user can become root.
 const ROOT: &str = "root";
 
 /// An account of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    /// Name, as the system writes it.
+    /// Name, as the system spells it.
     pub(crate) name: CString,
     /// User id.
     pub(crate) uid: Uid,
@@ -33,8 +33,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Finds the account, and refuses those that never get a session: root without `allow_root`, other names for root, and
-    /// those in Cockpit's list of disallowed users, which older versions of Cockpit only look at while they check a password.
+    /// Finds the account, and refuses accounts that never get a session: root without `allow_root`, other names for
+    /// root, and those in Cockpit's list of disallowed users, which older versions of Cockpit only check together with
+    /// a password.
     pub(crate) fn find(name: &str, settings: &Settings) -> Result<Self, Refusal> {
         if !is_plausible(name) {
             return Err(Refusal::account("The name of the account is not valid"));
@@ -70,19 +71,19 @@ impl Account {
         })
     }
 
-    /// The name as text.
+    /// Returns the name as a string.
     pub(crate) fn display_name(&self) -> std::borrow::Cow<'_, str> {
         self.name.to_string_lossy()
     }
 
-    /// The home folder for system calls. One that cannot be written as such is as good as none.
+    /// Returns the home folder for system calls, or `None` if it cannot be passed to them.
     pub(crate) fn home_path(&self) -> CString {
         CString::new(self.home.as_os_str().as_bytes()).unwrap_or_default()
     }
 }
 
-/// Whether somebody becomes root by this name, which is root's. Who maps people to `root` means it; that another name is
-/// root as well, they may not know.
+/// Refuses root unless it is allowed, and always under another name. An operator who maps users to `root` means root,
+/// but may not know that another name is root as well.
 fn ensure_root(name: &str, allow_root: bool) -> Result<(), Refusal> {
     if name != ROOT {
         return Err(Refusal::account(format!(
@@ -97,8 +98,8 @@ fn ensure_root(name: &str, allow_root: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Names of directories (`alice@example.com`, `EXAMPLE\alice`) are fine; what could be taken for an option, a path or a
-/// field of `/etc/passwd` is not.
+/// Returns whether a name is acceptable. Names of directory services (`alice@example.com`, `EXAMPLE\alice`) are; a name
+/// that could be read as an option, a path or a field of `/etc/passwd` is not.
 fn is_plausible(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_NAME

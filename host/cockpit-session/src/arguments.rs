@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::settings::DEFAULT_FILE;
 
-/// What to do.
+/// What the command line requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arguments {
     /// Serve the login on standard input and output.
@@ -16,9 +16,9 @@ pub(crate) enum Arguments {
     Version,
 }
 
-/// The answer to `--help`.
+/// The output of `--help`.
 pub(crate) const HELP: &str = "\
-Opens a Cockpit session for the person that Jetway has signed in.
+Opens a Cockpit session for the user whom Jetway has signed in.
 
 Usage: jetway-cockpit-session [--config FILE]
 
@@ -41,7 +41,7 @@ root and must not be writable by others.
   bridge                 the program that becomes the session [default: cockpit-bridge]
   state_directory        where used assertions are recorded [default: /run/jetway/cockpit-session]
 
-An account needs no password, and one that has expired is no obstacle. An account that has itself expired, has no login
+An account needs no password, and an expired password is accepted. An account that has itself expired, has no login
 shell, or is refused by PAM's account rules (/etc/nologin and others) gets no session.
 ";
 

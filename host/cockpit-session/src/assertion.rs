@@ -1,7 +1,7 @@
-//! What the proxy says about the person who signs in: a JSON Web Token of its own type, for one login.
+//! The proxy's assertion about the user who signs in: a JSON Web Token of its own type, for one login.
 //!
-//! The proxy puts it into the `Authorization` header of Cockpit's login request. It is a JWS in compact form, signed with
-//! ES256 by the deployment's signing key, whose public half is at `https://HOST/.well-known/pomerium/jwks.json`.
+//! The proxy sends it in the `Authorization` header of Cockpit's login request. It is a JWS in compact form, signed
+//! with ES256 by the deployment's signing key, whose public key is at `https://HOST/.well-known/pomerium/jwks.json`.
 //!
 //! | header | |
 //! | --- | --- |
@@ -20,7 +20,7 @@
 //! | `jti` | random; a token is accepted once |
 //! | `sid` | the session at the proxy; not used here |
 //! | `session_exp` | Unix seconds; the Cockpit session ends then |
-//! | `rhost` | may be missing; the visitor's IP address, for PAM |
+//! | `rhost` | may be missing; the client's IP address, for PAM |
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,7 +32,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::public_keys::PublicKeys;
 
-/// The only algorithm.
+/// The only accepted algorithm.
 pub(crate) const ALGORITHM: &str = "ES256";
 
 /// Type of the token (RFC 8725, section 3.11).
@@ -41,45 +41,45 @@ pub(crate) const TYPE: &str = "jetway-cockpit+jwt";
 /// Longest time between `iat` and `exp`, in seconds.
 pub(crate) const MAX_LIFETIME: u64 = 60;
 
-/// How far this server's clock may be from the proxy's, in seconds.
+/// Largest accepted difference between this server's clock and the proxy's, in seconds.
 pub(crate) const LEEWAY: u64 = 10;
 
-/// Longest token in bytes: with generous claims it has one thousand.
+/// Longest token in bytes: a token with generous claims has one thousand.
 const MAX_TOKEN: usize = 8 * 1024;
 
-/// Longest single text claim in bytes.
+/// Longest string claim in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// Why an assertion is refused. Nothing of the token itself is part of the message.
+/// The reason why an assertion is refused. No part of the token is in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AssertionError {
-    /// More than [`MAX_TOKEN`].
+    /// The token is longer than [`MAX_TOKEN`].
     #[error("it is longer than {MAX_TOKEN} bytes")]
     TooLong,
-    /// Not three parts of base64url with JSON in them.
+    /// The token is not three parts of base64url with JSON in them.
     #[error("it is not a signed JSON Web Token")]
     Form,
-    /// `alg` is something else.
+    /// `alg` has another value.
     #[error("it is not signed with {ALGORITHM}")]
     Algorithm,
     /// `typ` is something else.
     #[error("its type is not `{TYPE}`")]
     Type,
-    /// `crit` is there, and nothing that it could name is known.
+    /// `crit` is present, but no extension is supported.
     #[error("it has critical extensions")]
     Critical,
-    /// No pinned key has made the signature.
+    /// No pinned key verifies the signature.
     #[error(
         "its signature is not made with a pinned key: compare `keys_file` with the proxy's /.well-known/pomerium/jwks.json"
     )]
     Signature,
-    /// A claim is missing or of another form.
-    #[error("a claim is missing or has another form")]
+    /// A claim is missing or malformed.
+    #[error("a claim is missing or malformed")]
     Claims,
-    /// It is for another host.
+    /// The token is for another host.
     #[error("it is for another host: compare `host` with the route's `from`")]
     Audience,
-    /// It is from another host.
+    /// The token is from another host.
     #[error("its issuer is not the host that it is for")]
     Issuer,
     /// `exp` is too far from `iat`.
@@ -90,31 +90,31 @@ pub(crate) enum AssertionError {
         "it expired {0} seconds ago: the login took long, or this server's clock differs from the proxy's"
     )]
     Expired(u64),
-    /// `nbf` or `iat` is still to come.
+    /// `nbf` or `iat` is in the future.
     #[error("it becomes valid in {0} seconds: this server's clock differs from the proxy's")]
     NotYet(u64),
-    /// The session at the proxy is over.
+    /// The session at the proxy has ended.
     #[error("the session at the proxy has ended")]
     SessionEnded,
-    /// It has been used before.
+    /// The token was used before.
     #[error("it has been used before")]
     Replayed,
 }
 
-/// A verified assertion, not yet used up.
+/// A verified assertion that has not been used up.
 #[derive(Debug)]
 pub(crate) struct Assertion {
     /// Name of the Unix account.
     pub(crate) user: String,
     /// Subject at the provider.
     pub(crate) subject: String,
-    /// Address, where the provider gives one.
+    /// Email address, if the provider gives one.
     pub(crate) email: Option<String>,
     /// Random identifier.
     pub(crate) id: String,
     /// When the session at the proxy ends.
     pub(crate) session_ends: SystemTime,
-    /// Where the visitor connects from.
+    /// Address of the client.
     pub(crate) remote_host: Option<IpAddr>,
 }
 
@@ -142,7 +142,8 @@ struct Claims {
 }
 
 impl Assertion {
-    /// Verifies a token for one of `hosts` at `now`, in Unix seconds. Claims are read after the signature is verified.
+    /// Verifies a token for one of `hosts` at `now`, in Unix seconds. Claims are read after the signature has been
+    /// verified.
     pub(crate) fn verify(
         token: &str,
         keys: &PublicKeys,
@@ -157,7 +158,7 @@ impl Assertion {
             return Err(AssertionError::Issuer);
         }
         claims.check_times(now)?;
-        claims.check_texts()?;
+        claims.check_strings()?;
         let session_ends = UNIX_EPOCH.checked_add(Duration::from_secs(claims.session_exp));
         Ok(Self {
             user: claims.user,
@@ -190,7 +191,7 @@ impl Claims {
         Ok(())
     }
 
-    fn check_texts(&self) -> Result<(), AssertionError> {
+    fn check_strings(&self) -> Result<(), AssertionError> {
         let mut texts = [&self.sub, &self.user, &self.jti]
             .into_iter()
             .chain(&self.email);

@@ -1,4 +1,4 @@
-//! The first exchange with Cockpit's web service: it is asked for the `Authorization` header of the login.
+//! The first exchange with Cockpit's web service, which is asked for the `Authorization` header of the login.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -9,19 +9,19 @@ use serde_json::json;
 
 use crate::frame::{FrameError, read_control, write_control};
 
-/// The challenge that asks for the header as it is.
+/// The challenge that requests the header unchanged.
 const CHALLENGE: &str = "*";
 
-/// The scheme of the header; case does not matter.
+/// The scheme of the header, which is case-insensitive.
 const SCHEME: &str = "Bearer";
 
-/// Why there is no token.
+/// The reason why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
     /// The challenge cannot be sent.
     #[error("the web service cannot be asked: {0}")]
     Send(#[source] io::Error),
-    /// The answer is no frame.
+    /// The answer is not a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// The answer is not JSON, or a field is missing or of another type.
@@ -35,11 +35,11 @@ pub(crate) enum HandshakeError {
     Scheme,
 }
 
-/// What the web service answers.
+/// The web service's answer.
 pub(crate) struct Answer {
     /// The token of the `Authorization` header.
     pub(crate) token: String,
-    /// The client's address as Cockpit 330 and newer knows it.
+    /// The client's address as Cockpit 330 and newer reports it.
     pub(crate) remote_peer: Option<IpAddr>,
 }
 
@@ -60,7 +60,7 @@ struct Message {
     remote_peer: Option<String>,
 }
 
-/// Asks for the header under the name `cookie` and reads the answer.
+/// Requests the header under the name `cookie` and reads the answer.
 pub(crate) fn ask_for_token(
     input: &mut impl Read,
     output: &mut impl Write,
@@ -68,7 +68,7 @@ pub(crate) fn ask_for_token(
 ) -> Result<Answer, HandshakeError> {
     let challenge = json!({"command": "authorize", "cookie": cookie, "challenge": CHALLENGE});
     write_control(output, &challenge).map_err(HandshakeError::Send)?;
-    // Nesting is no danger: unknown fields are skipped without recursion, and known ones are text.
+    // Nesting is harmless: unknown fields are skipped without recursion, and known ones are strings.
     let message: Message =
         serde_json::from_slice(&read_control(input)?).map_err(|_| HandshakeError::Json)?;
     if message.command != "authorize" {

@@ -1,4 +1,4 @@
-//! Cockpit's bridge: the program that is the session, on the same socket, as the user.
+//! Cockpit's bridge: the program that runs the session on the same socket, as the user.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,25 +16,25 @@ use crate::account::Account;
 use crate::os::become_user::run_as;
 use crate::signals::{Event, Signals};
 
-/// Where programs are looked for, unless PAM says otherwise.
+/// Search path for programs, unless PAM sets another one.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long the bridge may take to end by itself, and then after SIGTERM, before it is killed.
+/// Time for the bridge to end by itself, and again after SIGTERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The clock may be set while a session is open: its end is looked at this often.
+/// How often the session's end is checked while it is open, as the clock may be changed.
 const CLOCK_CHECK: Duration = Duration::from_secs(30);
 
-/// Why a bridge was ended from here.
+/// The progress of ending a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Until the session ends.
+    /// The session is open.
     Running,
-    /// The socket is closed, at which the bridge ends by itself; until then.
+    /// The socket is closed, at which the bridge should end by itself before this time.
     Leaving(Instant),
-    /// It has got SIGTERM; until then.
+    /// SIGTERM was sent; the bridge should end before this time.
     Terminating(Instant),
-    /// It has got SIGKILL.
+    /// SIGKILL was sent.
     Killed,
 }
 
@@ -68,8 +68,8 @@ impl Bridge {
         })
     }
 
-    /// Waits until it has ended: by itself, because the peer closed the socket, because a signal asked for it, or
-    /// because it is `end`. Returns its status, or success when it was ended from here.
+    /// Waits until the bridge has ended: by itself, because the peer closed the socket, because of a signal, or because
+    /// it is `end`. Returns its status, or success if this process ended it.
     pub(crate) fn supervise(
         mut self,
         peer: BorrowedFd<'_>,
@@ -90,7 +90,7 @@ impl Bridge {
         }
     }
 
-    /// How long there is nothing to do unless something happens.
+    /// Returns how long to wait for the next event.
     fn patience(&self, end: SystemTime) -> Duration {
         match self.stage {
             Stage::Running => end
@@ -133,7 +133,7 @@ impl Bridge {
         self.send(Signal::SIGTERM)
     }
 
-    /// The process is there, perhaps as a zombie, until `try_wait` has seen its end: its id is not another's.
+    /// The process exists, perhaps as a zombie, until `try_wait` has seen its end, so no other process has its id.
     fn send(&self, signal: Signal) -> io::Result<()> {
         let id = i32::try_from(self.child.id()).map_err(io::Error::other)?;
         Ok(kill(Pid::from_raw(id), signal)?)
@@ -141,14 +141,14 @@ impl Bridge {
 }
 
 impl Drop for Bridge {
-    /// Where it is still running because it could not be supervised.
+    /// The bridge is still running if supervising it failed.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// As a shell says it.
+/// Returns the exit code that a shell would report.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status
         .code()

@@ -2,31 +2,32 @@
 
 use std::io::{self, Read, Write};
 
-/// Longest payload that is read. Cockpit's web service takes a request head of 16 KiB at most, and the header that it
+/// Longest payload that is read. Cockpit's web service accepts a request head of 16 KiB at most, and the header that it
 /// passes on is part of that.
 pub(crate) const MAX_PAYLOAD: usize = 32 * 1024;
 
 /// Decimal digits of [`MAX_PAYLOAD`].
 const MAX_DIGITS: usize = 5;
 
-/// What is wrong with a frame.
+/// The reason why a frame is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
-    /// The peer is gone, too slow, or cannot be read.
+    /// The peer has closed the connection, is too slow, or cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// There is no length where it has to be.
+    /// The length is missing.
     #[error("the frame does not begin with its length")]
     Length,
     /// More than [`MAX_PAYLOAD`].
     #[error("the frame is longer than {MAX_PAYLOAD} bytes")]
     TooLong,
-    /// A message of some channel, which nobody has opened yet.
+    /// The message belongs to a channel, although none is open yet.
     #[error("the frame holds no control message")]
     NotControl,
 }
 
-/// Reads one control message and returns its JSON. Not a byte more than the frame is read: what follows is for the bridge.
+/// Reads one control message and returns its JSON. It reads no byte beyond the frame: the following ones are for the
+/// bridge.
 pub(crate) fn read_control(input: &mut impl Read) -> Result<Vec<u8>, FrameError> {
     let mut payload = vec![0; read_length(input)?];
     input.read_exact(&mut payload)?;
@@ -37,7 +38,7 @@ pub(crate) fn read_control(input: &mut impl Read) -> Result<Vec<u8>, FrameError>
     Ok(payload)
 }
 
-/// Byte by byte, because it is not known how many there are.
+/// Reads the length byte by byte, because the number of digits is unknown.
 fn read_length(input: &mut impl Read) -> Result<usize, FrameError> {
     let mut length = 0;
     for digits in 0..=MAX_DIGITS {
@@ -73,7 +74,7 @@ pub(crate) fn write_control(
 mod tests {
     use super::*;
 
-    /// Gives its pieces one by one, as a socket may.
+    /// Returns its pieces one by one, as a socket may.
     struct Pieces<'a>(Vec<&'a [u8]>);
 
     impl Read for Pieces<'_> {

@@ -1,4 +1,4 @@
-//! The fuzz targets of this program: what Cockpit's web service and a visitor send it, and what an operator writes for it.
+//! The fuzz targets of this program: input from Cockpit's web service, from clients and from operators.
 
 use std::ffi::OsString;
 use std::io;
@@ -18,7 +18,7 @@ use crate::frame::{MAX_PAYLOAD, read_control};
 use crate::public_keys::PublicKeys;
 use crate::settings::Settings;
 
-/// A moment within the life of the seeds' assertions, in Unix seconds.
+/// A time within the lifetime of the seeds' assertions, in Unix seconds.
 const NOW: u64 = 1_800_000_000;
 
 #[test]
@@ -30,7 +30,7 @@ fn cockpit_frame() {
             let taken = bytes.len() - input.len();
             assert!(
                 read_control(&mut &bytes[..taken]).is_ok(),
-                "not a byte more is read"
+                "only the frame is read"
             );
         }
         let _ = ask_for_token(&mut &*bytes, &mut io::sink(), "session7");
@@ -39,7 +39,7 @@ fn cockpit_frame() {
     });
 }
 
-/// The bytes as a token, and as the claims of one that is signed.
+/// Uses the bytes as a token, and as the claims of a signed token.
 #[test]
 fn cockpit_assertion() {
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
@@ -78,7 +78,7 @@ fn cockpit_keys() {
 }
 
 #[test]
-fn cockpit_settings() {
+fn cockpit_settings_do_not_panic() {
     jetway_fuzz_driver::run("cockpit_settings", |bytes| {
         let text = String::from_utf8_lossy(bytes);
         let _ = Settings::parse(Path::new("/etc/x"), &text);

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::io::Write as _;
 
-/// Longest line in characters; claims that a provider chose are part of it.
+/// Longest line in characters; claims of the provider are part of it.
 const MAX_LINE: usize = 1024;
 
-/// Writes one line. Nothing in it can end the line early or act on a terminal.
+/// Writes one line. Its contents cannot end the line early or control a terminal.
 pub(crate) fn note(message: fmt::Arguments<'_>) {
-    // Nobody is left to be told when standard error is gone.
+    // There is no other place to report an error of standard error.
     let _ = writeln!(
         std::io::stderr(),
         "jetway-cockpit-session: {}",

@@ -1,4 +1,4 @@
-//! Whether an account has a shell that runs commands, as opposed to `nologin` and its kind.
+//! Whether an account has a shell that runs commands, unlike `nologin` and similar programs.
 
 use std::io::{self, ErrorKind};
 use std::process::{Child, Command, Stdio};
@@ -8,14 +8,14 @@ use crate::account::Account;
 use crate::os::become_user::run_as;
 use crate::signals::{Event, Signals};
 
-/// A status that no refusing shell ends with by chance; Cockpit's own program asks for the same.
+/// A status with which no refusing shell ends by chance; Cockpit's own program uses the same.
 const STATUS: i32 = 71;
 
-/// How long a shell may take for nothing.
+/// Time limit for a shell that does nothing.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs `SHELL -c 'exit 71'` as the account, whose groups this process has to have, and says whether the shell did as it
-/// was told in time.
+/// Runs `SHELL -c 'exit 71'` as the account, whose groups this process must have, and returns whether the shell did so
+/// in time.
 pub(crate) fn runs_commands(account: &Account, signals: &Signals) -> io::Result<bool> {
     let mut command = Command::new(&account.shell);
     command
@@ -40,7 +40,7 @@ pub(crate) fn runs_commands(account: &Account, signals: &Signals) -> io::Result<
         Err(error) => return Err(error),
     };
     let result = obeys(&mut child, signals);
-    // Without effect on one that has ended.
+    // This has no effect on a process that has ended.
     let _ = child.kill();
     let _ = child.wait();
     result

@@ -1,4 +1,4 @@
-//! `jetway-cockpit-session`: opens a Cockpit session for the person that Jetway has signed in.
+//! `jetway-cockpit-session`: opens a Cockpit session for the user whom Jetway has signed in.
 //!
 //! systemd starts it as root for every connection to the socket that `[bearer] UnixPath` in `cockpit.conf` names. It
 //! asks Cockpit's web service for the `Authorization` header of the login, verifies the [`assertion`] in it, checks the
@@ -49,10 +49,10 @@ use timed_input::TimedInput;
 use trusted_file::read_trusted;
 use used_assertions::UseError;
 
-/// How long the web service may take to answer the challenge; it has the header already.
+/// Time for the web service to answer the challenge; it has the header already.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// For mistakes of the command line, as the shell's builtins.
+/// Exit status for errors of the command line, as of the shell's builtins.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -78,13 +78,13 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// One login from beginning to end. Returns the exit status.
+/// Runs one login from beginning to end and returns the exit status.
 fn serve(file: &Path) -> u8 {
     match log_in(file) {
         Ok(status) => status,
         Err(refusal) => {
             note(format_args!("no session: {refusal}"));
-            // The web service may be gone already.
+            // The web service may have closed the connection.
             let _ = frame::write_control(&mut std::io::stdout(), &refusal.init_message());
             refusal.exit_status()
         }
@@ -92,10 +92,11 @@ fn serve(file: &Path) -> u8 {
 }
 
 fn log_in(file: &Path) -> Result<u8, Refusal> {
-    // Real as well as effective: as a setuid program it would read the configuration of whoever starts it.
+    // The real user id is checked as well as the effective one: a setuid program would read the configuration of its
+    // caller.
     if !getuid().is_root() || !geteuid().is_root() {
         return Err(Refusal::Fault(
-            "this program has to be started by root, which systemd does".into(),
+            "the program must be started by root: let systemd start it".into(),
         ));
     }
     let settings = Settings::read(file).map_err(fault)?;
@@ -103,22 +104,17 @@ fn log_in(file: &Path) -> Result<u8, Refusal> {
     let (assertion, remote_peer) = receive_assertion(&settings)?;
 
     let account =
-        Account::find(&assertion.user, &settings).inspect_err(|_| note_person(&assertion))?;
+        Account::find(&assertion.user, &settings).inspect_err(|_| log_sign_in(&assertion))?;
     let remote_host = assertion.remote_host.or(remote_peer);
     let session = Session::open(&account, &settings.pam_service, remote_host, &signals)
-        .inspect_err(|_| note_person(&assertion))?;
-    note_person(&assertion);
+        .inspect_err(|_| log_sign_in(&assertion))?;
+    log_sign_in(&assertion);
     note(format_args!(
         "session opened for {}",
         account.display_name()
     ));
-    let status = run_bridge(
-        &settings,
-        &account,
-        &session,
-        assertion.session_ends,
-        &signals,
-    );
+    let status = start_bridge(&settings, &account, &session)
+        .and_then(|bridge| wait_for_bridge(bridge, assertion.session_ends, &signals));
     drop(session);
     note(format_args!(
         "session closed for {}",
@@ -127,7 +123,7 @@ fn log_in(file: &Path) -> Result<u8, Refusal> {
     status
 }
 
-/// Everything before an account is touched: who is it, and is that proved?
+/// Receives and verifies the assertion. No account is touched before.
 fn receive_assertion(settings: &Settings) -> Result<(Assertion, Option<IpAddr>), Refusal> {
     let keys = read_trusted(&settings.keys_file).map_err(fault)?;
     let keys = PublicKeys::parse(&keys).map_err(|error| {
@@ -151,30 +147,30 @@ fn receive_assertion(settings: &Settings) -> Result<(Assertion, Option<IpAddr>),
     }
 }
 
-fn run_bridge(
+fn start_bridge(
     settings: &Settings,
     account: &Account,
     session: &Session,
-    end: SystemTime,
-    signals: &Signals,
-) -> Result<u8, Refusal> {
-    let bridge =
-        Bridge::start(&settings.bridge, account, session.environment()).map_err(|error| {
-            Refusal::Fault(format!(
-                "`{}` cannot be started as the user: {error}",
-                settings.bridge.display()
-            ))
-        })?;
+) -> Result<Bridge, Refusal> {
+    Bridge::start(&settings.bridge, account, session.environment()).map_err(|error| {
+        Refusal::Fault(format!(
+            "`{}` cannot be started as the user: {error}",
+            settings.bridge.display()
+        ))
+    })
+}
+
+fn wait_for_bridge(bridge: Bridge, end: SystemTime, signals: &Signals) -> Result<u8, Refusal> {
     let stdin = std::io::stdin();
     let status = bridge.supervise(stdin.as_fd(), end, signals).map_err(fault);
-    // Cockpit learns of the end now, and not when PAM's modules are done.
+    // Cockpit sees the end now, before PAM's modules are finished.
     if let Ok(socket) = stdin.as_fd().try_clone_to_owned() {
         let _ = UnixStream::from(socket).shutdown(std::net::Shutdown::Both);
     }
     status
 }
 
-fn note_person(assertion: &Assertion) {
+fn log_sign_in(assertion: &Assertion) {
     note(format_args!(
         "{:?} ({}) signs in as {:?}",
         assertion.subject,

@@ -1,4 +1,5 @@
-//! What the operating system offers only through `unsafe`: Linux-PAM, and code between fork and exec. All of it is here.
+//! The operating system's functions that need `unsafe`: Linux-PAM, and code between fork and exec. All `unsafe` code is
+//! here.
 #![allow(
     unsafe_code,
     reason = "foreign functions and code between fork and exec; each block says why it is sound"

@@ -7,25 +7,25 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use p256::pkcs8::DecodePublicKey as _;
 use serde::Deserialize;
 
-/// More keys than any rotation needs; each may cost a signature check.
+/// Most keys of a file: more than any rotation needs. Each may cost a signature check.
 const MAX_KEYS: usize = 16;
 
 const PEM_END: &str = "-----END PUBLIC KEY-----";
 
-/// Why a key file is not used.
+/// The reason why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
-    /// It begins as JSON, but is no key set.
+    /// The file begins as JSON, but is not a key set.
     #[error("it is not a JSON Web Key Set (RFC 7517)")]
     Json,
-    /// A block of PEM is something else.
+    /// A PEM block is not a suitable key.
     #[error("it is not a P-256 public key in PEM (`-----BEGIN PUBLIC KEY-----`)")]
     Pem,
-    /// Nothing in it is of use.
-    #[error("it holds no P-256 key for ES256")]
+    /// The file has no suitable key.
+    #[error("it has no P-256 key for ES256")]
     Empty,
-    /// More than [`MAX_KEYS`].
-    #[error("it holds more than {MAX_KEYS} keys")]
+    /// The file has more than [`MAX_KEYS`] keys.
+    #[error("it has more than {MAX_KEYS} keys")]
     TooMany,
 }
 
@@ -51,7 +51,8 @@ struct Jwk {
 }
 
 impl PublicKeys {
-    /// Reads PEM (one or more `PUBLIC KEY` blocks) or a JSON Web Key Set, of which keys for other algorithms are skipped.
+    /// Parses PEM (one or more `PUBLIC KEY` blocks) or a JSON Web Key Set, in which keys for other algorithms are
+    /// skipped.
     pub(crate) fn parse(text: &str) -> Result<Self, KeysError> {
         let keys = if text.trim_start().starts_with('{') {
             from_key_set(text)?
@@ -65,9 +66,10 @@ impl PublicKeys {
         }
     }
 
-    /// Whether one of the keys has made this signature, which is `r` and `s` in 64 bytes (RFC 7518, section 3.4).
+    /// Returns whether one of the keys verifies this signature, which is `r` and `s` in 64 bytes (RFC 7518, section
+    /// 3.4).
     ///
-    /// A key with an id is only tried on a token that names it, or names none.
+    /// A key with an id is only tried for a token that names it, or that names no key.
     pub(crate) fn verify(&self, key_id: Option<&str>, message: &[u8], signature: &[u8]) -> bool {
         let Ok(signature) = Signature::from_slice(signature) else {
             return false;

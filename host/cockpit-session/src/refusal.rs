@@ -5,48 +5,48 @@ use serde_json::json;
 use crate::assertion::AssertionError;
 use crate::authorize::HandshakeError;
 
-/// Longest message for a person, in characters: Cockpit puts it into the status line of an HTTP answer.
+/// Longest message for the user, in characters: Cockpit puts it into the status line of an HTTP response.
 const MAX_MESSAGE: usize = 200;
 
-/// Why there is no session. `Display` is for the log.
+/// The reason why there is no session. `Display` is for the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The web service does not speak the protocol, or was too slow.
+    /// The web service does not follow the protocol, or is too slow.
     #[error("no answer to the challenge: {0}")]
     Handshake(#[from] HandshakeError),
-    /// The assertion proves nothing. The visitor does not learn why.
+    /// The assertion is invalid. The client does not learn why.
     #[error("the assertion is refused: {0}")]
     Assertion(#[from] AssertionError),
-    /// The person is known, but may not use this account.
+    /// The user is known, but may not use this account.
     #[error("{message}")]
     Account {
-        /// For the person and the log.
+        /// For the user and the log.
         message: String,
     },
-    /// This server's own fault.
+    /// A fault of this server.
     #[error("{0}")]
     Fault(String),
 }
 
 impl Refusal {
-    /// A refusal of an account, with what the person is told.
+    /// Returns a refusal of an account, with a message for the user.
     pub(crate) fn account(message: impl Into<String>) -> Self {
         Self::Account {
             message: message.into(),
         }
     }
 
-    /// The `init` message that tells Cockpit's web service, which makes an HTTP status of the problem: 401, 403 with
+    /// Returns the `init` message for Cockpit's web service, which turns the problem into an HTTP status: 401, 403 with
     /// the message, or 500.
     pub(crate) fn init_message(&self) -> serde_json::Value {
         let (problem, message) = match self {
             Self::Handshake(_) => (
                 "protocol-error",
-                "Cockpit did not say who signs in".to_owned(),
+                "Cockpit did not send the sign-in".to_owned(),
             ),
             Self::Assertion(_) => (
                 "authentication-failed",
-                "The sign-in is not valid here".to_owned(),
+                "The sign-in is not valid for this server".to_owned(),
             ),
             Self::Account { message } => ("access-denied", printable(message)),
             Self::Fault(_) => (
@@ -57,7 +57,7 @@ impl Refusal {
         json!({"command": "init", "version": 1, "problem": problem, "message": message})
     }
 
-    /// What the process ends with: 5 as Cockpit's own program for a refused login, 127 for a fault.
+    /// Returns the exit status: 5, as of Cockpit's own program, for a refused login, 127 for a fault.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Handshake(_) | Self::Assertion(_) | Self::Account { .. } => 5,
@@ -66,7 +66,7 @@ impl Refusal {
     }
 }
 
-/// One line of printable ASCII.
+/// Returns one line of printable ASCII.
 fn printable(message: &str) -> String {
     let plain = message.chars().map(|character| match character {
         ' '..='~' => character,
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_assertion_is_not_explained_to_the_visitor() {
+    fn a_bad_assertion_is_not_explained_to_the_client() {
         let refusal = Refusal::from(AssertionError::Signature);
         let told = refusal.init_message().to_string();
         assert!(

@@ -15,8 +15,8 @@ use crate::signals::Signals;
 pub(crate) struct Session(Pam);
 
 impl Session {
-    /// Checks the account with PAM and with its shell, and opens a session for it. No password is asked for: who the
-    /// person is has been proved by the assertion.
+    /// Checks the account with PAM and with its shell, and opens a session for it. PAM asks for no password: the
+    /// assertion has authenticated the user.
     pub(crate) fn open(
         account: &Account,
         service: &str,
@@ -37,7 +37,8 @@ impl Session {
             ));
         }
         let name = account.display_name();
-        // For the shell, and before the credentials, to which modules may add further groups. Children inherit them.
+        // For the shell, and before PAM's credentials, which may add further groups. Child processes inherit the
+        // groups.
         initgroups(&account.name, account.gid).map_err(|error| {
             Refusal::Fault(format!("the groups of {name} cannot be set: {error}"))
         })?;
@@ -58,7 +59,7 @@ impl Session {
         Ok(Self(pam))
     }
 
-    /// The environment that PAM's modules have made.
+    /// Returns the environment that PAM's modules have created.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
         self.0.environment()
     }
@@ -68,7 +69,7 @@ fn fault(error: PamError) -> Refusal {
     Refusal::Fault(error.to_string())
 }
 
-/// What the modules said, such as that the account has expired, or else PAM's words.
+/// Returns the messages of the modules, such as that the account has expired, or else PAM's own description.
 fn unusable(account: &Account, pam: &Pam, error: &PamError) -> Refusal {
     let name = account.display_name();
     let said = pam.said();

@@ -4,21 +4,21 @@ use std::path::{Path, PathBuf};
 
 use crate::trusted_file::{FileError, read_trusted};
 
-/// Where the file is unless the command line says otherwise.
+/// The file's default path.
 pub(crate) const DEFAULT_FILE: &str = "/etc/jetway/cockpit-session.conf";
 
-/// What the operator decides.
+/// The operator's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// `host`: public hosts of the routes that lead to this Cockpit.
+    /// `host`: public hosts of the routes to this Cockpit.
     pub(crate) hosts: Vec<String>,
     /// `keys_file`: the proxy's public keys, PEM or a JSON Web Key Set.
     pub(crate) keys_file: PathBuf,
-    /// `allow_root`: whether `root` may be used. Other names of user id 0 never are.
+    /// `allow_root`: whether `root` may be used. Other names of user id 0 are always refused.
     pub(crate) allow_root: bool,
-    /// `bridge`: the program that becomes the session; a name is looked for in [`crate::bridge::PATH`].
+    /// `bridge`: the program that runs the session; a name without a slash is searched in [`crate::bridge::PATH`].
     pub(crate) bridge: PathBuf,
-    /// `pam_service`: whose account and session rules apply.
+    /// `pam_service`: the PAM service whose account and session rules apply.
     pub(crate) pam_service: String,
     /// `disallowed_users_file`: accounts that may not use Cockpit, one a line.
     pub(crate) disallowed_users_file: PathBuf,
@@ -26,45 +26,45 @@ pub(crate) struct Settings {
     pub(crate) state_directory: PathBuf,
 }
 
-/// The keys, for messages.
+/// All keys, for messages.
 const KEYS: &str =
     "host, keys_file, allow_root, bridge, pam_service, disallowed_users_file, state_directory";
 
-/// What is wrong with the file.
+/// The reason why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    /// It cannot be read or trusted.
+    /// The file cannot be read or trusted.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A line of it.
+    /// A line is invalid.
     #[error("`{file}`, line {line}: {problem}")]
     Line {
         /// The file.
         file: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What is wrong, and what to write instead.
+        /// The problem and how to solve it.
         problem: String,
     },
-    /// A key has no default and is not there.
+    /// A required key is missing.
     #[error("`{file}`: `{key}` is missing: add `{key} = {example}`")]
     Missing {
         /// The file.
         file: PathBuf,
         /// The key.
         key: &'static str,
-        /// A value as it could be.
+        /// An example value.
         example: &'static str,
     },
 }
 
 impl Settings {
-    /// Reads a file that has to belong to root.
+    /// Reads a file, which must belong to root.
     pub(crate) fn read(file: &Path) -> Result<Self, SettingsError> {
         Self::parse(file, &read_trusted(file)?)
     }
 
-    /// Reads a text; `file` is for what is said about it.
+    /// Parses the contents of a file; `file` is its name for messages.
     pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, SettingsError> {
         let mut draft = Draft::default();
         for (index, line) in text.lines().enumerate() {
@@ -82,7 +82,7 @@ impl Settings {
     }
 }
 
-/// What has been read so far.
+/// The settings that have been read so far.
 #[derive(Default)]
 struct Draft {
     host: Option<Vec<String>>,
@@ -115,7 +115,7 @@ impl Draft {
                 set(&mut self.disallowed_users_file, key, absolute(key, value)?)
             }
             "state_directory" => set(&mut self.state_directory, key, absolute(key, value)?),
-            _ => Err(format!("there is no key `{key}`: the keys are {KEYS}")),
+            _ => Err(format!("unknown key `{key}`: the keys are {KEYS}")),
         }
     }
 
@@ -148,7 +148,7 @@ impl Draft {
 fn set<T>(place: &mut Option<T>, key: &str, value: T) -> Result<(), String> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(format!("`{key}` is there twice: remove one")),
+        Some(_) => Err(format!("duplicate key `{key}`: remove one line")),
     }
 }
 
@@ -172,7 +172,7 @@ fn absolute(key: &str, value: &str) -> Result<PathBuf, String> {
         Ok(value.into())
     } else {
         Err(format!(
-            "`{key}` has to be an absolute path without blanks, not `{value}`"
+            "`{key}` must be an absolute path without blanks, not `{value}`"
         ))
     }
 }
@@ -181,7 +181,7 @@ fn boolean(key: &str, value: &str) -> Result<bool, String> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(format!("`{key}` is `true` or `false`, not `{value}`")),
+        _ => Err(format!("`{key}` must be `true` or `false`, not `{value}`")),
     }
 }
 
@@ -190,19 +190,19 @@ fn program(value: &str) -> Result<PathBuf, String> {
         Ok(value.into())
     } else {
         Err(format!(
-            "`bridge` is a name or an absolute path, not `{value}`"
+            "`bridge` must be a name or an absolute path, not `{value}`"
         ))
     }
 }
 
-/// A name of a file in `/etc/pam.d`.
+/// Parses the name of a file in `/etc/pam.d`.
 fn service(value: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if value.bytes().all(plain) {
         Ok(value.to_owned())
     } else {
         Err(format!(
-            "`pam_service` is the name of a file in /etc/pam.d, not `{value}`"
+            "`pam_service` must be the name of a file in /etc/pam.d, not `{value}`"
         ))
     }
 }
@@ -258,7 +258,7 @@ mod tests {
         for (text, expected) in [
             (
                 "hosts = a",
-                "`/c`, line 3: there is no key `hosts`: the keys are host, keys_file, ",
+                "`/c`, line 3: unknown key `hosts`: the keys are host, keys_file, ",
             ),
             (
                 "allow_root",
@@ -267,25 +267,25 @@ mod tests {
             ("allow_root =", "`/c`, line 3: `allow_root` has no value"),
             (
                 "allow_root = yes",
-                "`/c`, line 3: `allow_root` is `true` or `false`, not `yes`",
+                "`/c`, line 3: `allow_root` must be `true` or `false`, not `yes`",
             ),
-            ("host = b.example", "`/c`, line 3: `host` is there twice"),
+            ("host = b.example", "`/c`, line 3: duplicate key `host`"),
             (
                 "pam_service = ../x",
-                "line 3: `pam_service` is the name of a file in /etc/pam.d, not `../x`",
+                "line 3: `pam_service` must be the name of a file in /etc/pam.d, not `../x`",
             ),
             (
                 "bridge = ./x",
-                "line 3: `bridge` is a name or an absolute path, not `./x`",
+                "line 3: `bridge` must be a name or an absolute path, not `./x`",
             ),
-            ("keys_file_ = /k", "line 3: there is no key `keys_file_`"),
+            ("keys_file_ = /k", "line 3: unknown key `keys_file_`"),
             (
                 "state_directory = /x # y",
-                "line 3: `state_directory` has to be an absolute path without blanks, not `/x # y`",
+                "line 3: `state_directory` must be an absolute path without blanks, not `/x # y`",
             ),
             (
                 "state_directory = x",
-                "line 3: `state_directory` has to be an absolute path without blanks, not `x`",
+                "line 3: `state_directory` must be an absolute path without blanks, not `x`",
             ),
         ] {
             let error = parse(&format!("{SHORT}{text}\n")).unwrap_err();

@@ -1,4 +1,4 @@
-//! Signals, of which none is lost: each leaves a byte in a socket of its own, whenever it comes.
+//! Signals, none of which is lost: each writes a byte to a socket of its own when it arrives.
 
 use std::io::{self, Read as _};
 use std::os::fd::BorrowedFd;
@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// Signals that ask this process to end, or to pass on.
+/// Signals that ask this process to end, or that are passed to the bridge.
 const ASKING: [Signal; 4] = [
     Signal::SIGTERM,
     Signal::SIGHUP,
@@ -17,16 +17,16 @@ const ASKING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
-/// What has happened.
+/// The event that ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Some child has ended or stopped.
+    /// A child process has ended or stopped.
     Child,
-    /// Somebody asks to end.
+    /// A signal asks the process to end.
     Asked(Signal),
     /// The peer of the watched socket has closed it.
     PeerClosed,
-    /// Nothing, for as long as was asked.
+    /// The time has passed.
     Nothing,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Event {
 pub(crate) struct Signals(Vec<(Signal, UnixStream)>);
 
 impl Signals {
-    /// Begins to collect. Children that are started have the signals' default actions, as after every exec.
+    /// Begins to collect signals. Child processes have the signals' default actions, as after every exec.
     pub(crate) fn collect() -> io::Result<Self> {
         let mut signals = Vec::new();
         for signal in ASKING.into_iter().chain([Signal::SIGCHLD]) {
@@ -47,14 +47,14 @@ impl Signals {
         Ok(Self(signals))
     }
 
-    /// Waits for the next event; `peer` is watched for its end, not read. What happened before counts.
+    /// Waits for the next event, including one that happened before; `peer` is watched for its end, but not read.
     pub(crate) fn wait(&self, peer: Option<BorrowedFd<'_>>, limit: Duration) -> io::Result<Event> {
         let mut descriptors: Vec<PollFd<'_>> = self
             .0
             .iter()
             .map(|(_, socket)| PollFd::new(socket, PollFlags::IN))
             .collect();
-        // Not POLLIN: what is there to read is the bridge's.
+        // Not POLLIN: the bridge reads the data.
         descriptors.extend(peer.map(|peer| PollFd::from_borrowed_fd(peer, PollFlags::RDHUP)));
         match poll(&mut descriptors, Timespec::try_from(limit).ok().as_ref()) {
             Err(Errno::INTR) | Ok(_) => {}
@@ -81,7 +81,7 @@ impl Signals {
     }
 }
 
-/// Whether there was anything.
+/// Removes all bytes from the socket and returns whether there were any.
 fn drain(mut socket: &UnixStream) -> bool {
     let mut any = false;
     while matches!(socket.read(&mut [0; 64]), Ok(1..)) {
@@ -100,7 +100,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// In one test: signals belong to the whole process.
+    /// One test for all, as signals belong to the whole process.
     #[test]
     fn signals_and_the_peer_are_noticed() {
         let signals = Signals::collect().unwrap();

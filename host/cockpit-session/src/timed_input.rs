@@ -1,4 +1,4 @@
-//! Input that does not wait for ever.
+//! Input with a deadline.
 
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
@@ -7,14 +7,14 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// Reads from a descriptor until a point in time. What is not read stays in the descriptor: there is no buffer.
+/// Reads from a descriptor until a deadline. Unread bytes stay in the descriptor: there is no buffer.
 pub(crate) struct TimedInput<'a> {
     descriptor: BorrowedFd<'a>,
     deadline: Instant,
 }
 
 impl<'a> TimedInput<'a> {
-    /// Input that ends with [`io::ErrorKind::TimedOut`] after `deadline`.
+    /// Returns input that ends with [`io::ErrorKind::TimedOut`] after `deadline`.
     pub(crate) fn new(descriptor: BorrowedFd<'a>, deadline: Instant) -> Self {
         Self {
             descriptor,

@@ -10,29 +10,29 @@ use nix::unistd::geteuid;
 /// Longest file that is read, in bytes: a configuration has a few lines, a key set a few keys.
 const MAX_LENGTH: u64 = 64 * 1024;
 
-/// Permission bits that let others than the owner write.
+/// Permission bits that let accounts other than the owner write.
 pub(crate) const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Why a file is not used.
+/// The reason why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// It cannot be opened or read.
+    /// The file cannot be opened or read.
     #[error("`{0}` cannot be read: {1}")]
     Read(PathBuf, #[source] io::Error),
-    /// It is a folder, a device or a pipe.
+    /// The file is a folder, a device or a pipe.
     #[error("`{0}` is not a plain file")]
     Kind(PathBuf),
-    /// Somebody else could have written it.
+    /// Another account could have written the file.
     #[error(
         "`{0}` has to belong to root and must not be writable by others: `chown root:root {0}; chmod go-w {0}`"
     )]
     Owner(PathBuf),
-    /// It is longer than [`MAX_LENGTH`].
+    /// The file is longer than [`MAX_LENGTH`].
     #[error("`{0}` is longer than {MAX_LENGTH} bytes")]
     TooLong(PathBuf),
 }
 
-/// Reads a text file whose owner is the one that this process runs as, which is root, and that nobody else may write.
+/// Reads a text file that belongs to the account of this process, which is root, and that no other account can write.
 pub(crate) fn read_trusted(path: &Path) -> Result<String, FileError> {
     let failed = |error| FileError::Read(path.to_owned(), error);
     let file = File::open(path).map_err(failed)?;

@@ -1,6 +1,7 @@
-//! Which assertions have been used: a file for each, in a folder that only root can open.
+//! The record of used assertions: a file for each, in a folder that only root can open.
 //!
-//! The folder is below `/run`, which begins empty at every boot; a boot takes about as long as an assertion is good for.
+//! The folder is below `/run`, which is empty after every boot; a boot takes about as long as the lifetime of an
+//! assertion.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -14,26 +15,26 @@ use sha2::{Digest as _, Sha256};
 use crate::assertion::{LEEWAY, MAX_LIFETIME};
 use crate::trusted_file::WRITABLE_BY_OTHERS;
 
-/// How long a use is remembered. A token that is accepted now is issued at most [`LEEWAY`] from now, expires
+/// How long a use is remembered. A token that is accepted now was issued at most [`LEEWAY`] from now, expires
 /// [`MAX_LIFETIME`] later, and is accepted for [`LEEWAY`] more; one second is for rounding.
 const MEMORY: Duration = Duration::from_secs(MAX_LIFETIME + 2 * LEEWAY + 1);
 
-/// Most uses that are remembered. Only the proxy can cause one, by signing; this many logins in 81 seconds are not people.
+/// Most uses that are remembered. Only the proxy can cause one, by signing; so many logins in 81 seconds are not human.
 const MAX_USES: usize = 10_000;
 
-/// Permission bits of others than the owner.
+/// Permission bits of accounts other than the owner.
 const OTHERS: u32 = 0o077;
 
-/// Why a use cannot be recorded.
+/// The reason why a use cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UseError {
-    /// This one has been used.
+    /// The assertion was used before.
     #[error("it has been used before")]
     Replayed,
-    /// The folder or its parent belongs to somebody else, who could remove what is recorded.
+    /// The folder or its parent belongs to another account, which could remove records.
     #[error("`{0}` has to be a folder of root that others cannot change")]
     Folder(PathBuf),
-    /// More than [`MAX_USES`].
+    /// There are more than [`MAX_USES`] records.
     #[error("more than {MAX_USES} logins within {} seconds", MEMORY.as_secs())]
     TooMany,
     /// The folder cannot be used.
@@ -41,7 +42,7 @@ pub(crate) enum UseError {
     Io(PathBuf, #[source] io::Error),
 }
 
-/// Records the use of the assertion with this id; of several at the same time, one succeeds.
+/// Records the use of the assertion with this id; of several concurrent attempts, one succeeds.
 pub(crate) fn record(folder: &Path, id: &str, now: SystemTime) -> Result<(), UseError> {
     let failed = |error| UseError::Io(folder.to_owned(), error);
     prepare(folder).map_err(failed)?;
@@ -49,7 +50,7 @@ pub(crate) fn record(folder: &Path, id: &str, now: SystemTime) -> Result<(), Use
     if forget_old_uses(folder, now).map_err(failed)? >= MAX_USES {
         return Err(UseError::TooMany);
     }
-    // Of one length and alphabet, whatever the id is.
+    // The name has a fixed length and alphabet, for every id.
     let digest = Sha256::digest(id.as_bytes());
     let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let file = File::options()
@@ -90,12 +91,12 @@ fn check(folder: &Path) -> Result<(), UseError> {
     Ok(())
 }
 
-/// Removes what no longer matters and returns how many uses are left.
+/// Removes expired records and returns how many are left.
 fn forget_old_uses(folder: &Path, now: SystemTime) -> io::Result<usize> {
     let mut left = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        // Another login may have removed it since.
+        // A concurrent login may have removed it.
         let Ok(metadata) = entry.metadata() else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! A certificate for one run of the demo, from an authority that forgets its key at once.
+//! A certificate for one run of the demo, from an authority whose key is discarded at once.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,28 +9,28 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// How long the certificate is good: longer than anybody leaves a demo running.
+/// Lifetime of the certificate: longer than any demo runs.
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How far in the past it begins, for a laptop whose clock is slow.
+/// How far in the past its validity begins, for a laptop whose clock is slow.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
 
-/// A certificate that was made a moment ago and that nothing vouches for.
+/// A certificate that was just created and that no trusted authority vouches for.
 pub(crate) struct ThrowAway {
     /// The certificate, PEM.
     pub(crate) certificate: String,
     /// Its private key, PEM.
     pub(crate) key: String,
-    /// The authority that signed it, PEM: what the proxy trusts when it calls the demo provider.
+    /// The authority that signed it, PEM. The proxy trusts it when it calls the demo provider.
     pub(crate) authority: String,
     /// SHA-256 of the certificate in the notation of browsers.
     pub(crate) fingerprint: String,
 }
 
 impl ThrowAway {
-    /// Makes a certificate for host names and IP addresses.
+    /// Creates a certificate for host names and IP addresses.
     ///
     /// # Errors
-    /// A name that cannot stand in a certificate.
+    /// Returns an error for a name that cannot be in a certificate.
     pub(crate) fn make(names: Vec<String>) -> anyhow::Result<Self> {
         let (authority, issuer) = authority().context("cannot make the authority of the demo")?;
         let key = KeyPair::generate().context("cannot make a key")?;
@@ -53,7 +53,7 @@ impl ThrowAway {
     }
 }
 
-/// The authority's certificate in PEM and what signs for it.
+/// Returns the authority's certificate in PEM, and its issuer, which signs.
 fn authority() -> anyhow::Result<(String, Issuer<'static, KeyPair>)> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();

@@ -1,28 +1,28 @@
-//! What `jetway-demo` tells the person who started it.
+//! The introduction that `jetway-demo` prints when it has started.
 
 use crate::place::Place;
 use crate::probe::Finding;
 use crate::provider::{ACCOUNTS, Account};
 use crate::route::Upstream;
 
-/// What the text is about.
+/// The contents of the introduction.
 pub(crate) struct Introduction<'a> {
     /// Names and addresses.
     pub(crate) place: &'a Place,
-    /// Where Cockpit answers.
+    /// The address of Cockpit.
     pub(crate) upstream: &'a Upstream,
-    /// What was found there.
+    /// The finding of the probe.
     pub(crate) finding: &'a Finding,
-    /// What Cockpit needs in its configuration.
+    /// The lines that Cockpit needs in its configuration.
     pub(crate) cockpit_conf: &'a str,
     /// SHA-256 of the certificate.
     pub(crate) fingerprint: &'a str,
-    /// The Unix user that visitors become; without one, Cockpit asks for a password.
+    /// The Unix user that alice and bob become; without one, Cockpit asks for a password.
     pub(crate) unix_user: Option<&'a str>,
 }
 
 impl Introduction<'_> {
-    /// The whole text, with a line end.
+    /// Returns the whole text, with a line end.
     pub(crate) fn text(&self) -> String {
         let mut text = String::from("\nJetway demo, not for production\n\n");
         let mut paragraph = |title: &str, lines: Vec<String>| {
@@ -65,7 +65,7 @@ impl Introduction<'_> {
         vec![
             "a warning about the certificate, for the application and for the demo provider:"
                 .to_owned(),
-            "it was made a moment ago and nothing vouches for it; its SHA-256 fingerprint is"
+            "it was just created and no authority vouches for it; its SHA-256 fingerprint is"
                 .to_owned(),
             self.fingerprint.to_owned(),
             next,
@@ -90,13 +90,14 @@ impl Introduction<'_> {
             Finding::Unknown(what) => vec![format!("{upstream} answers, but {what}")],
             Finding::Silent(error) => vec![
                 format!("nothing answers at {upstream}: {error:#}"),
-                "until something does, visitors who are let through see an error page. Start Cockpit with".to_owned(),
+                "until it is up, permitted users see an error page. Start Cockpit with".to_owned(),
                 "`systemctl start cockpit.socket`, or name another with COCKPIT_URL=http://host:9090".to_owned(),
             ],
         }
     }
 
-    /// A Cockpit with TLS of its own needs no configuration, and its socket takes both.
+    /// Returns the alternative for a Cockpit that systemd starts: its socket also accepts TLS, which needs no
+    /// configuration.
     fn way_around(&self) -> Vec<String> {
         let origin = self.upstream.origin();
         if origin.tls {
@@ -104,7 +105,7 @@ impl Introduction<'_> {
         }
         let secure = format!("https://{}:{}", origin.host, origin.port);
         vec![format!(
-            "or, when systemd runs it, none of that but COCKPIT_URL={secure}"
+            "or, if systemd starts Cockpit, use COCKPIT_URL={secure} instead"
         )]
     }
 
@@ -113,25 +114,25 @@ impl Introduction<'_> {
         let mut lines = Vec::new();
         if let Some(user) = self.unix_user {
             lines.push(format!(
-                "everybody on this machine can sign in as alice and be {user} while the demo runs"
+                "anyone on this machine can sign in as alice and become {user} while the demo runs"
             ));
         }
         if place.is_open_to_others() {
             lines.push(format!(
-                "EVERYBODY who reaches {} can sign in as alice: the demo provider asks",
+                "ANYONE who can reach {} can sign in as alice: the demo provider asks",
                 place.listen()
             ));
-            lines.push("for no password. Only Cockpit's own login stands behind it. Stop it when you are done.".to_owned());
+            lines.push("for no password. Only Cockpit's own login protects Cockpit. Stop the demo when you are done.".to_owned());
         }
         if place.is_open_to_others() && place.has_local_name() {
             lines.push(
-                "names under .localhost lead each browser to its own machine: add --host NAME"
+                "names under .localhost always mean the browser's own machine: add --host NAME"
                     .to_owned(),
             );
         }
         if !place.is_open_to_others() && !place.has_local_name() {
             lines.push(
-                "only this machine can connect: add --address 0.0.0.0 to let others in".to_owned(),
+                "only this machine can connect: add --address 0.0.0.0 to admit others".to_owned(),
             );
         }
         lines
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cockpit_that_would_refuse_is_told_with_the_lines_to_add() {
+    fn a_cockpit_that_would_refuse_is_reported_with_the_lines_to_add() {
         let text = text(
             "cockpit.localhost",
             "127.0.0.1:8443",
@@ -195,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn being_open_to_others_is_told_loudly() {
-        assert!(text("server.example", "0.0.0.0:8443", &Finding::Ready).contains("EVERYBODY"));
+    fn a_public_address_is_warned_of() {
+        assert!(text("server.example", "0.0.0.0:8443", &Finding::Ready).contains("ANYONE"));
         assert!(text("cockpit.localhost", "0.0.0.0:8443", &Finding::Ready).contains("--host NAME"));
         assert!(
             text("server.example", "127.0.0.1:8443", &Finding::Ready).contains("--address 0.0.0.0")

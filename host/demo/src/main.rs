@@ -1,5 +1,5 @@
-//! `jetway-demo`: Jetway in front of Cockpit, with a provider and a certificate made for the occasion. It is a program of its
-//! own, so that nothing in `jetway` signs anybody in.
+//! `jetway-demo`: Jetway in front of Cockpit, with a demo provider and a certificate that is created for each run. It
+//! is a separate program, so that `jetway` itself contains no code that signs users in.
 #![forbid(unsafe_code)]
 
 mod certificate;
@@ -34,7 +34,7 @@ use introduction::Introduction;
 use place::Place;
 use probe::{Finding, probe};
 use provider::{Client, Listening, Provider};
-use route::{Upstream, configuration};
+use route::{DemoConfig, Upstream};
 use session_socket::SessionSocket;
 use unix_account::UnixAccount;
 
@@ -45,8 +45,8 @@ const COOKIE_SECRET_BYTES: usize = 32;
 
 /// Try Jetway in front of Cockpit with made-up accounts. Not for production.
 ///
-/// Starts the proxy with a route to Cockpit, a demo OpenID provider where anybody may sign in as alice, bob or mallory,
-/// and a certificate that is thrown away at the end.
+/// Starts the proxy with a route to Cockpit, a demo OpenID provider where anyone can sign in as alice, bob or mallory,
+/// and a certificate that is discarded at the end.
 #[derive(Debug, Parser)]
 #[command(
     name = "jetway-demo",
@@ -64,7 +64,7 @@ struct DemoArgs {
     /// Port of the demo provider, on the same IP address.
     #[arg(long, value_name = "PORT", default_value_t = 8444, value_parser = clap::value_parser!(u16).range(1..))]
     provider_port: u16,
-    /// Where Cockpit answers.
+    /// Address of Cockpit.
     #[arg(
         long,
         value_name = "URL",
@@ -72,21 +72,21 @@ struct DemoArgs {
         default_value = "http://localhost:9090"
     )]
     upstream: Upstream,
-    /// Write the certificate of the demo's authority to this file, for a browser or curl that shall trust it.
+    /// Write the certificate of the demo's authority to this file, so that a browser or curl can trust it.
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
-    /// Log visitors in to the Cockpit of this machine without a password. What that needs is kept in this folder, which
-    /// belongs to root and which Cockpit can read; its configuration is what --probe prints. Only on a loopback address:
-    /// anybody may sign in as alice.
+    /// Log users in to the Cockpit of this machine without a password. This folder holds the files for it; it must
+    /// belong to root and be readable by Cockpit. --probe prints the configuration that Cockpit needs. Only on a
+    /// loopback address, as anyone can sign in as alice.
     #[arg(long, value_name = "FOLDER")]
     session_folder: Option<PathBuf>,
-    /// The Unix user that alice and bob become [default: one that is made for the demo and removed at its end].
+    /// The Unix user that alice and bob become [default: one that is created for the demo and removed at its end].
     #[arg(long, value_name = "NAME")]
     unix_user: Option<String>,
-    /// Let Cockpit ask for a password, whatever else is said.
+    /// Let Cockpit ask for a password, even with --session-folder.
     #[arg(long)]
     password: bool,
-    /// Only print whether Cockpit is ready for visitors (ready, refuses, unknown or silent) and what its configuration
+    /// Only print whether Cockpit is ready for users (ready, refuses, unknown or silent) and the configuration that it
     /// needs.
     #[arg(long)]
     probe: bool,
@@ -99,10 +99,10 @@ fn main() -> ExitCode {
     jetway::program(&args.log, !args.probe, || run(&args))
 }
 
-/// Serves until told to stop.
+/// Runs the demo until a signal stops it.
 ///
 /// # Errors
-/// An address that is taken, or a system without randomness, threads or signals.
+/// Returns an error for an address that is in use, or when the system has no random bytes, threads or signals to give.
 fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let place = Place::new(&args.host, args.address, args.provider_port);
     if place.listen() == place.provider_listen() {
@@ -122,7 +122,14 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
         .transpose()?;
     let unix_user = account.as_ref().map(UnixAccount::name);
     let secret = cookie_secret()?;
-    let file = configuration(&place, &client, &args.upstream, &secret, unix_user);
+    let file = DemoConfig {
+        place: &place,
+        client: &client,
+        upstream: &args.upstream,
+        cookie_secret: &secret,
+        unix_user,
+    }
+    .to_json();
     let config = read(&file)?;
     let mut cockpit_conf =
         jetway::cockpit_conf_section(&config, &config.routes.iter().collect::<Vec<_>>())?;
@@ -152,14 +159,14 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let settings = settings(&place, config, file, &certificate)?;
     let ended = serve::run(settings, |_| jetway::announce(introduction.text()));
     drop(provider);
-    // Sessions end before the account that they are in.
+    // Sessions end before their account is removed.
     drop(socket);
     drop(account);
     ended
 }
 
 impl DemoArgs {
-    /// Where the parts of single sign-on are, when it is wanted and nobody else could use it.
+    /// Returns the folder of single sign-on, if it is wanted and no other machine can connect.
     fn session_folder(&self, place: &Place) -> Option<&Path> {
         let wanted = !self.password && !place.is_open_to_others();
         self.session_folder.as_deref().filter(|_| wanted)
@@ -181,7 +188,7 @@ fn start_provider(
         .server_config()?
         .context("the demo provider has no TLS")?;
     let mut tls = Arc::unwrap_or_clone(tls);
-    // The demo provider speaks nothing newer.
+    // The demo provider speaks HTTP/1.1 only.
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let provider = Provider::new(place.issuer().to_string(), client);
     Ok(Listening::start(
@@ -220,7 +227,7 @@ fn chain(certificate: &ThrowAway) -> anyhow::Result<Chain> {
     )
 }
 
-/// The environment does not count: the demo is the same everywhere.
+/// Reads the demo's configuration without the environment, so that the demo is the same everywhere.
 fn read(file: &Value) -> anyhow::Result<Config> {
     let Loaded { config, .. } =
         Config::read(file, &|_| None).context("the demo's configuration cannot be used")?;
@@ -233,7 +240,7 @@ fn cookie_secret() -> anyhow::Result<String> {
     Ok(STANDARD.encode(bytes))
 }
 
-/// The finding for a script.
+/// Returns the finding as a word for scripts.
 fn word(finding: &Finding) -> &'static str {
     match finding {
         Finding::Ready => "ready",
@@ -243,9 +250,9 @@ fn word(finding: &Finding) -> &'static str {
     }
 }
 
-/// A host as it stands in a URL.
+/// Parses a host as it appears in a URL.
 fn host(text: &str) -> anyhow::Result<String> {
-    // A bare IPv6 address is given its brackets.
+    // A bare IPv6 address gets brackets.
     let text = match IpAddr::from_str(text) {
         Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
         _ => text.to_owned(),
@@ -256,7 +263,7 @@ fn host(text: &str) -> anyhow::Result<String> {
         .with_context(|| format!("`{text}` is no host name; the port goes to --address"))
 }
 
-/// An IP address with a port, or with the usual one.
+/// Parses an IP address with a port, or with the default port.
 fn listening_address(text: &str) -> anyhow::Result<SocketAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let address = match IpAddr::from_str(bare) {

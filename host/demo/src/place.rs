@@ -1,10 +1,10 @@
-//! Where the demo is: the names in the browser's address bar and the addresses that are listened on.
+//! The addresses of the demo: the names in the browser's address bar and the addresses to listen on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use jetway_core::config::Origin;
 
-/// Host of the demo provider when the application is under `.localhost`: another host, as with a real provider.
+/// Host of the demo provider when the application is under `.localhost`: a host of its own, as real providers have.
 const PROVIDER_HOST: &str = "idp.localhost";
 
 /// Names and addresses of one demo.
@@ -16,10 +16,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The application under `host` (a name, or an address as in a URL) on `listen`, the demo provider on another port
-    /// of the same address.
+    /// Returns the addresses for an application under `host` (a name, or an address as in a URL) on `listen`. The demo
+    /// provider has another port of the same address.
     pub(crate) fn new(host: &str, listen: SocketAddr, provider_port: u16) -> Self {
-        // Elsewhere only the given name is known to lead here, so the provider shares it.
+        // Elsewhere only the given name is known to resolve to this machine, so the provider shares it.
         let provider_host = if is_local_name(host) {
             PROVIDER_HOST
         } else {
@@ -33,27 +33,27 @@ impl Place {
         }
     }
 
-    /// Public address of the application.
+    /// Returns the public address of the application.
     pub(crate) fn application(&self) -> String {
         origin(&self.host, self.listen.port()).to_string()
     }
 
-    /// The demo provider's issuer identifier, which is its public address.
+    /// Returns the demo provider's issuer identifier, which is its public address.
     pub(crate) fn issuer(&self) -> Origin {
         origin(&self.provider_host, self.provider_listen.port())
     }
 
-    /// Where the proxy listens.
+    /// Returns the address on which the proxy listens.
     pub(crate) fn listen(&self) -> SocketAddr {
         self.listen
     }
 
-    /// Where the demo provider listens.
+    /// Returns the address on which the demo provider listens.
     pub(crate) fn provider_listen(&self) -> SocketAddr {
         self.provider_listen
     }
 
-    /// Where this machine itself reaches the demo provider.
+    /// Returns the address at which this machine itself reaches the demo provider.
     pub(crate) fn provider_from_here(&self) -> SocketAddr {
         let ip = match self.provider_listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -63,7 +63,7 @@ impl Place {
         SocketAddr::new(ip, self.provider_listen.port())
     }
 
-    /// What the certificate has to be valid for.
+    /// Returns the names for which the certificate has to be valid.
     pub(crate) fn certificate_names(&self) -> Vec<String> {
         let mut names = vec![
             bare(&self.host),
@@ -80,12 +80,12 @@ impl Place {
         names
     }
 
-    /// Whether other machines can reach it.
+    /// Returns whether other machines can connect.
     pub(crate) fn is_open_to_others(&self) -> bool {
         !self.listen.ip().is_loopback()
     }
 
-    /// Whether the name leads to the visitor's own machine, whoever asks (RFC 6761 section 6.3).
+    /// Returns whether the name means the browser's own machine on every machine (RFC 6761 section 6.3).
     pub(crate) fn has_local_name(&self) -> bool {
         is_local_name(&self.host)
     }
@@ -103,7 +103,7 @@ fn is_local_name(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// A host without the brackets that a URL puts around an IPv6 address.
+/// Returns a host without the brackets that a URL puts around an IPv6 address.
 fn bare(host: &str) -> String {
     host.trim_start_matches('[')
         .trim_end_matches(']')

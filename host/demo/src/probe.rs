@@ -1,8 +1,8 @@
-//! Asks the upstream, before anybody else does, whether it is a Cockpit that will accept the public address.
+//! Checks in advance whether the upstream is a Cockpit that will accept the public address.
 //!
-//! Cockpit compares the `Origin` of a websocket handshake with what it is configured for, and refuses it with 403 after
-//! the login has succeeded: the visitor sees "Connection failed" and no cause. The handshake needs no login, so the same
-//! answer can be had here.
+//! Cockpit compares the `Origin` of a websocket handshake with its configuration, and refuses it with 403 after the
+//! login has succeeded: the user sees "Connection failed" and no cause. The handshake needs no login, so the probe gets
+//! the same answer.
 
 use std::time::Duration;
 
@@ -18,27 +18,27 @@ use tokio::time::timeout;
 
 use crate::route::Upstream;
 
-/// How long each question may take. The upstream is on this machine or near it.
+/// Timeout of each request. The upstream is on this machine or near it.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of the answer to `/ping` that are read; Cockpit's has 24.
+/// Bytes of the response to `/ping` that are read; Cockpit's has 24.
 const MAX_PING: usize = 4096;
-/// Any 16 bytes in base64 (RFC 6455 section 4.1): nothing is read from the websocket.
+/// Any 16 bytes in base64 (RFC 6455 section 4.1): the probe reads nothing from the websocket.
 const WEBSOCKET_KEY: &str = "amV0d2F5LWRlbW8tcGluZw==";
 
-/// What the upstream is.
+/// The kind of upstream that the probe has found.
 #[derive(Debug)]
 pub(crate) enum Finding {
-    /// Cockpit, and it takes websockets from the public address.
+    /// Cockpit accepts websockets from the public address.
     Ready,
-    /// Cockpit, and it refuses websockets from the public address.
+    /// Cockpit refuses websockets from the public address.
     RefusesOrigin,
-    /// Something else, or a Cockpit that does not take websockets for another reason.
+    /// The upstream is not Cockpit, or a Cockpit that refuses websockets for another reason.
     Unknown(String),
-    /// Nothing answers.
+    /// There is no response.
     Silent(anyhow::Error),
 }
 
-/// Asks `upstream` whether it is ready for visitors at `application`, such as `https://cockpit.localhost:8443`.
+/// Probes whether `upstream` is ready for users at `application`, such as `https://cockpit.localhost:8443`.
 pub(crate) fn probe(upstream: &Upstream, application: &str) -> Finding {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -88,7 +88,7 @@ async fn is_cockpit(upstream: &Upstream) -> anyhow::Result<bool> {
     Ok(status == StatusCode::OK && answer["service"] == "cockpit")
 }
 
-/// The status that a browser at `application` would get through the proxy.
+/// Returns the status that a browser at `application` would get through the proxy.
 async fn handshake(upstream: &Upstream, application: &str) -> anyhow::Result<StatusCode> {
     let public_host = application.strip_prefix("https://").unwrap_or(application);
     let host = if upstream.sees_public_host() {
@@ -124,7 +124,7 @@ async fn ask(
     } else {
         match Limited::new(answer.into_body(), MAX_PING).collect().await {
             Ok(body) => body.to_bytes(),
-            // A long answer is none of Cockpit's.
+            // Cockpit's response is short.
             Err(_) => Bytes::new(),
         }
     };

@@ -1,7 +1,7 @@
-//! A small OpenID provider, so that `jetway-demo` shows a real sign-in without an account anywhere.
+//! A small OpenID provider, so that `jetway-demo` shows a real sign-in without any external account.
 //!
-//! It is a real provider in what it checks (client, redirect URI, PKCE S256, nonce, single-use codes, client
-//! authentication) and a toy in whom it admits: anybody may sign in as any of its accounts, without a password.
+//! It checks all that a real provider checks (client, redirect URI, PKCE S256, nonce, single-use codes, client
+//! authentication). It is a toy in its users: anyone can sign in as any of its accounts, without a password.
 
 mod account;
 mod authorize;
@@ -28,17 +28,17 @@ use authorize::{Grant, Pending};
 use expiring::Expiring;
 use key::SigningKey;
 
-/// How long a visitor may look at the sign-in page, in seconds.
+/// Lifetime of a sign-in whose page is open, in seconds.
 const SIGN_IN_LIFETIME: u64 = 600;
-/// How long an authorization code is good, in seconds; RFC 6749 section 4.1.2 allows ten minutes at most.
+/// Lifetime of an authorization code, in seconds; RFC 6749 section 4.1.2 allows ten minutes at most.
 const CODE_LIFETIME: u64 = 60;
-/// How long an access token is good, in seconds: it is only of use at the userinfo endpoint, right after the sign-in.
+/// Lifetime of an access token, in seconds: it is only used at the userinfo endpoint, right after the sign-in.
 const ACCESS_TOKEN_LIFETIME: u64 = 300;
-/// Sign-ins, codes and access tokens kept at a time. The oldest makes room: a demo has a handful of visitors, and
-/// nobody can make it grow.
+/// Most sign-ins, codes and access tokens that are kept. A new one replaces the oldest: a demo has a handful of users,
+/// and its memory is bounded.
 const MAX_KEPT: usize = 256;
 
-/// The provider: its name, its one client, its key and what is under way.
+/// The provider: its name, its one client, its key, and the sign-ins in progress.
 pub(crate) struct Provider {
     issuer: String,
     client: Client,
@@ -48,7 +48,7 @@ pub(crate) struct Provider {
     access: Expiring<Access>,
 }
 
-/// What an access token stands for.
+/// The grant of an access token.
 struct Access {
     account: &'static Account,
     scopes: Vec<String>,
@@ -65,13 +65,13 @@ struct Asked<'a> {
     now: u64,
 }
 
-/// The system gave no random bytes, so nothing unguessable can be made.
+/// The system has no random bytes to give, so no unguessable value can be made.
 #[derive(Debug, thiserror::Error)]
 #[error("no random bytes from the system: {0}")]
 pub(crate) struct NoRandomness(#[from] getrandom::Error);
 
 impl Provider {
-    /// A provider with a fresh signing key that knows one client. `issuer` is its public origin, such as
+    /// Creates a provider with a new signing key that knows one client. `issuer` is its public origin, such as
     /// `https://idp.localhost:8444`.
     pub(crate) fn new(issuer: String, client: Client) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Provider {
         }
     }
 
-    /// Answers one request. Never fails: a request that makes no sense gets a 4xx.
+    /// Answers one request. Invalid requests get a 4xx response.
     fn answer(&mut self, asked: &Asked<'_>) -> Response<Bytes> {
         let method = asked.method.as_str();
         let answer = match (asked.path, method) {
@@ -111,7 +111,7 @@ impl Provider {
     }
 }
 
-/// 32 random bytes as 43 characters of base64url: nobody guesses one.
+/// Returns 32 random bytes as 43 characters of base64url, which cannot be guessed.
 fn unguessable() -> Result<String, NoRandomness> {
     use base64::Engine as _;
     let mut bytes = [0u8; 32];

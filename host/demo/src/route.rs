@@ -10,24 +10,24 @@ use serde_json::{Value, json};
 use crate::place::Place;
 use crate::provider::Client;
 
-/// Where Cockpit answers.
+/// The address of Cockpit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upstream(Origin);
 
 impl Upstream {
-    /// Scheme, host and port.
+    /// Returns scheme, host and port.
     pub(crate) fn origin(&self) -> &Origin {
         &self.0
     }
 
-    /// Whether the upstream sees the public host name. A Cockpit that serves TLS itself compares the browser's `Origin`
-    /// with the host name it sees, so it works without a change of its configuration.
+    /// Returns whether the upstream gets the public host name. A Cockpit that serves TLS itself compares the browser's
+    /// `Origin` with the host name that it gets, so it works without a change of its configuration.
     pub(crate) fn sees_public_host(&self) -> bool {
         self.0.tls
     }
 
-    /// Whether the certificate is not checked: Cockpit makes its own on each machine, and nobody is between this
-    /// machine and itself.
+    /// Returns whether the certificate is not verified: Cockpit creates its own on each machine, and a connection
+    /// within this machine cannot be intercepted.
     pub(crate) fn is_trusted_blindly(&self) -> bool {
         let host = self.0.host.trim_start_matches('[').trim_end_matches(']');
         self.0.tls
@@ -40,65 +40,79 @@ impl FromStr for Upstream {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let help = "write scheme, host and port, such as `http://localhost:9090`";
-        let url = url::Url::parse(text).with_context(|| format!("`{text}` is no URL: {help}"))?;
+        let url =
+            url::Url::parse(text).with_context(|| format!("`{text}` is not a URL: {help}"))?;
         let Some(origin) = Origin::of(&url) else {
-            bail!("`{text}` cannot be proxied to: {help}");
+            bail!("`{text}` is not a valid upstream: {help}");
         };
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            bail!("`{text}` has more than an origin: {help}");
+            bail!("`{text}` has a path, query or fragment: {help}");
         }
         Ok(Self(origin))
     }
 }
 
-/// The configuration as an operator would write it. Holds the secrets. With `unix_user`, that is who alice and bob become in
-/// Cockpit; without, Cockpit asks for a password.
-pub(crate) fn configuration(
-    place: &Place,
-    client: &Client,
-    upstream: &Upstream,
-    cookie_secret: &str,
-    unix_user: Option<&str>,
-) -> Value {
-    let mut route = json!({
-        "from": place.application(),
-        "to": upstream.origin().to_string(),
-        "allow_websockets": true,
-        "policy": [{
-            "allow": {
-                "or": [
-                    { "email": { "is": "alice@example.com" } },
-                    { "email": { "is": "bob@example.com" } },
-                ],
-            },
-        }],
-    });
-    if let Some(user) = unix_user {
-        route["cockpit"] = json!({
-            "users": { "alice@example.com": user, "bob@example.com": user },
+/// The parts of the demo's configuration.
+pub(crate) struct DemoConfig<'a> {
+    /// The demo's addresses.
+    pub(crate) place: &'a Place,
+    /// Jetway's registration with the demo provider.
+    pub(crate) client: &'a Client,
+    /// Cockpit.
+    pub(crate) upstream: &'a Upstream,
+    /// The secret that seals sessions.
+    pub(crate) cookie_secret: &'a str,
+    /// The Unix user that alice and bob become in Cockpit. Without one, Cockpit asks for a password.
+    pub(crate) unix_user: Option<&'a str>,
+}
+
+impl DemoConfig<'_> {
+    /// Returns the configuration as an operator would write it. It contains the secrets.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "address": self.place.listen().to_string(),
+            "idp_provider": "oidc",
+            "idp_provider_url": self.place.issuer().to_string(),
+            "idp_client_id": self.client.id(),
+            "idp_client_secret": self.client.secret(),
+            "cookie_secret": self.cookie_secret,
+            "routes": [self.route()],
+        })
+    }
+
+    fn route(&self) -> Value {
+        let mut route = json!({
+            "from": self.place.application(),
+            "to": self.upstream.origin().to_string(),
+            "allow_websockets": true,
+            "policy": [{
+                "allow": {
+                    "or": [
+                        { "email": { "is": "alice@example.com" } },
+                        { "email": { "is": "bob@example.com" } },
+                    ],
+                },
+            }],
         });
-    } else if upstream.sees_public_host() {
-        route["preserve_host_header"] = json!(true);
+        if let Some(user) = self.unix_user {
+            route["cockpit"] = json!({
+                "users": { "alice@example.com": user, "bob@example.com": user },
+            });
+        } else if self.upstream.sees_public_host() {
+            route["preserve_host_header"] = json!(true);
+        }
+        if self.upstream.is_trusted_blindly() {
+            route["tls_skip_verify"] = json!(true);
+        }
+        route
     }
-    if upstream.is_trusted_blindly() {
-        route["tls_skip_verify"] = json!(true);
-    }
-    json!({
-        "address": place.listen().to_string(),
-        "idp_provider": "oidc",
-        "idp_provider_url": place.issuer().to_string(),
-        "idp_client_id": client.id(),
-        "idp_client_secret": client.secret(),
-        "cookie_secret": cookie_secret,
-        "routes": [route],
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use jetway_core::config::{Config, HostHeader, Route, Upstreams};
 
-    use super::{Upstream, configuration};
+    use super::{DemoConfig, Upstream};
     use crate::place::Place;
     use crate::provider::Client;
 
@@ -112,7 +126,14 @@ mod tests {
         let place = Place::new("cockpit.localhost", "127.0.0.1:8443".parse().unwrap(), 8444);
         let client = Client::register(&place.application()).unwrap();
         let upstream = upstream.parse().unwrap();
-        let value = configuration(&place, &client, &upstream, COOKIE_SECRET, unix_user);
+        let value = DemoConfig {
+            place: &place,
+            client: &client,
+            upstream: &upstream,
+            cookie_secret: COOKIE_SECRET,
+            unix_user,
+        }
+        .to_json();
         let loaded = Config::read(&value, &|_| None).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         loaded.config
@@ -157,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_unix_user_nobody_is_asked_for_a_password() {
+    fn a_unix_user_replaces_the_password() {
         let config = read_with("http://localhost:9090", Some("someone"));
         let [route] = config.routes.as_slice() else {
             panic!("one route")

@@ -1,4 +1,4 @@
-//! The socket at which Cockpit's web service hands logins over to `jetway-cockpit-session`, without systemd.
+//! The socket at which Cockpit's web service passes logins to `jetway-cockpit-session`, without systemd.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-/// The program that opens sessions; it stands beside this one.
+/// The program that opens sessions, in the folder of this program.
 const PROGRAM: &str = "jetway-cockpit-session";
-/// Group of Cockpit's web service, which alone may connect.
+/// Group of Cockpit's web service, the only group that may connect.
 const GROUP: &str = "cockpit-wsinstance";
 /// Name of the socket in its folder.
 const SOCKET: &str = "session";
-/// How long sessions may take to end before they are killed.
+/// Time for sessions to end before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A listening socket that starts the program for each connection, as systemd does with `Accept=yes`. Dropping it ends the
-/// sessions.
+/// A listening socket that starts the program for each connection, as systemd does with `Accept=yes`. Dropping it ends
+/// the sessions.
 pub(crate) struct SessionSocket {
     path: PathBuf,
     stopping: Arc<AtomicBool>,
@@ -30,15 +30,15 @@ pub(crate) struct SessionSocket {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A login, and what comes of it.
+/// A login and its session.
 struct Session {
     program: Child,
-    /// Ours of the connection that it has as well.
+    /// This process's end of the connection, which the program has as well.
     connection: UnixStream,
 }
 
 impl SessionSocket {
-    /// What `cockpit.conf` has to say besides the section `[WebService]`, at whose end this begins.
+    /// Returns the lines that `cockpit.conf` needs after those of the section `[WebService]`.
     pub(crate) fn cockpit_conf(folder: &Path) -> String {
         format!(
             "LoginTo = false\n[bearer]\nUnixPath = {}\n[OAuth]\nURL = {}\n",
@@ -47,11 +47,11 @@ impl SessionSocket {
         )
     }
 
-    /// Opens the socket in a folder of root's, for logins at the public `host` by assertions that one of `keys` (RFC 7517)
-    /// has signed.
+    /// Opens the socket in a folder of root's, for logins at the public `host` by assertions that one of `keys` (RFC
+    /// 7517) has signed.
     ///
     /// # Errors
-    /// When this is not root, or the program or Cockpit is not there.
+    /// Returns an error when the process is not root, or the program or Cockpit is not installed.
     pub(crate) fn open(folder: &Path, host: &str, keys: &str) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?.with_file_name(PROGRAM);
         if !program.exists() {
@@ -68,10 +68,14 @@ impl SessionSocket {
             .with_context(|| format!("cannot give `{}` to Cockpit", path.display()))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
         let (stopping, sessions) = (Arc::<AtomicBool>::default(), Arc::default());
-        let thread = {
-            let (stopping, sessions) = (Arc::clone(&stopping), Arc::clone(&sessions));
-            std::thread::spawn(move || serve(&listener, &program, &settings, &stopping, &sessions))
+        let acceptor = Acceptor {
+            listener,
+            program,
+            settings,
+            stopping: Arc::clone(&stopping),
+            sessions: Arc::clone(&sessions),
         };
+        let thread = std::thread::spawn(move || acceptor.run());
         Ok(Self {
             path,
             stopping,
@@ -105,7 +109,7 @@ impl Drop for SessionSocket {
     }
 }
 
-/// The program's configuration and the keys that it believes.
+/// Writes the program's configuration and the keys that it trusts, and returns the path of the configuration.
 fn configure(folder: &Path, host: &str, keys: &str) -> anyhow::Result<PathBuf> {
     let (keys_file, settings) = (folder.join("session.jwks"), folder.join("session.conf"));
     let text = format!(
@@ -119,25 +123,31 @@ fn configure(folder: &Path, host: &str, keys: &str) -> anyhow::Result<PathBuf> {
     Ok(settings)
 }
 
-fn serve(
-    listener: &UnixListener,
-    program: &Path,
-    settings: &Path,
-    stopping: &AtomicBool,
-    sessions: &Mutex<Vec<Session>>,
-) {
-    for connection in listener.incoming() {
-        if stopping.load(Ordering::Acquire) {
-            return;
-        }
-        let session = connection
-            .map_err(anyhow::Error::from)
-            .and_then(|connection| Session::start(connection, program, settings));
-        let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain_mut(|session| matches!(session.program.try_wait(), Ok(None)));
-        match session {
-            Ok(session) => sessions.push(session),
-            Err(error) => tracing::warn!("no session: {error:#}"),
+/// Accepts connections in a thread of its own, and starts the program for each.
+struct Acceptor {
+    listener: UnixListener,
+    program: PathBuf,
+    settings: PathBuf,
+    stopping: Arc<AtomicBool>,
+    sessions: Arc<Mutex<Vec<Session>>>,
+}
+
+impl Acceptor {
+    /// Accepts connections until the socket is dropped.
+    fn run(&self) {
+        for connection in self.listener.incoming() {
+            if self.stopping.load(Ordering::Acquire) {
+                return;
+            }
+            let session = connection
+                .map_err(anyhow::Error::from)
+                .and_then(|connection| Session::start(connection, &self.program, &self.settings));
+            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.retain_mut(|session| matches!(session.program.try_wait(), Ok(None)));
+            match session {
+                Ok(session) => sessions.push(session),
+                Err(error) => tracing::warn!("cannot start a session: {error:#}"),
+            }
         }
     }
 }

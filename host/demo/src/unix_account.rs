@@ -1,4 +1,4 @@
-//! The Unix account that visitors of the demo become.
+//! The Unix account that users of the demo become.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-/// Beginning of the names of accounts that are made; the process id of their demo follows.
+/// Prefix of the names of created accounts; the process id of their demo follows.
 const PREFIX: &str = "jetway-demo-";
-/// How long removing an account may take.
+/// Time limit for the removal of an account.
 const REMOVAL: Duration = Duration::from_secs(5);
 
-/// An account of this machine. One that was made is removed again when this is dropped, with everything that runs as it.
+/// An account of this machine. Dropping one that was created removes it, with all its processes.
 pub(crate) struct UnixAccount {
     name: String,
     made: bool,
 }
 
 impl UnixAccount {
-    /// One that exists.
+    /// Returns an existing account.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// Returns an error if no account has this name.
     pub(crate) fn existing(name: &str) -> anyhow::Result<Self> {
         if uid_of(name)?.is_none() {
             bail!(
-                "there is no Unix user `{name}` on this machine: leave out --unix-user, and one is made for the demo"
+                "there is no Unix user `{name}` on this machine: omit --unix-user to create one for the demo"
             );
         }
         Ok(Self {
@@ -35,14 +35,14 @@ impl UnixAccount {
         })
     }
 
-    /// A new one without a password, after those of demos that were killed are removed.
+    /// Creates an account without a password, after removing the accounts of demos that were killed.
     ///
     /// # Errors
-    /// When this is not root, or `useradd` fails.
+    /// Returns an error when the process is not root, or `useradd` fails.
     pub(crate) fn make() -> anyhow::Result<Self> {
         if !geteuid().is_root() {
             bail!(
-                "only root can make a Unix user for the demo: name one with --unix-user, or add --password"
+                "only root can create a Unix user for the demo: name one with --unix-user, or add --password"
             );
         }
         remove_abandoned();
@@ -64,7 +64,7 @@ impl UnixAccount {
         Ok(Self { name, made: true })
     }
 
-    /// Its name.
+    /// Returns its name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -86,7 +86,7 @@ fn remove_abandoned() {
     }
 }
 
-/// Whether a demo made this account and is gone.
+/// Returns whether a demo that has ended created this account.
 fn is_abandoned(name: &str) -> bool {
     let process = name
         .strip_prefix(PREFIX)
@@ -94,8 +94,8 @@ fn is_abandoned(name: &str) -> bool {
     process.is_some_and(|id| !std::path::Path::new(&format!("/proc/{id}")).exists())
 }
 
-/// Cockpit leaves a message bus and an ssh-agent of each login behind. What has been killed takes a moment to be gone, and
-/// until then `userdel` refuses.
+/// Kills all processes of an account and removes it. Cockpit leaves a message bus and an ssh-agent of each login
+/// running. Killed processes take a moment to end, and until then `userdel` refuses.
 fn remove(name: &str) {
     let end = Instant::now() + REMOVAL;
     while let Ok(Some(uid)) = uid_of(name) {
@@ -104,7 +104,7 @@ fn remove(name: &str) {
             .args(["--remove", name])
             .stderr(Stdio::null())
             .status();
-        // Failing leaves an account that the next demo removes.
+        // If the removal fails, the next demo removes the account.
         if removed.is_ok_and(|status| status.success()) || Instant::now() >= end {
             return;
         }
@@ -124,7 +124,7 @@ fn end_processes_of(uid: u32) {
     }
 }
 
-/// The user id of an account, be it in a file or in a directory.
+/// Returns the user id of an account, from files or a directory service.
 fn uid_of(name: &str) -> anyhow::Result<Option<u32>> {
     let output = Command::new("getent")
         .args(["passwd", "--", name])

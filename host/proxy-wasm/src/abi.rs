@@ -1,5 +1,5 @@
-//! The functions that the plugin imports. One file per group; every function checks what it is given and returns a status
-//! that the SDKs accept, as any other makes the Rust SDK panic.
+//! The functions that the plugin imports, in one file per group. Each function checks its arguments and returns a
+//! status that the SDKs accept: any other status makes the Rust SDK panic.
 
 mod buffers;
 mod clock;
@@ -21,13 +21,13 @@ use crate::state::State;
 
 /// The functions offered to plugins, by module and name.
 pub(crate) struct Imports {
-    /// For wasmtime.
+    /// The functions as wasmtime's linker.
     pub linker: Linker<State>,
     names: HashSet<(&'static str, &'static str)>,
 }
 
 impl Imports {
-    /// All functions of the ABI.
+    /// Returns all functions of the ABI.
     pub(crate) fn all(engine: &Engine) -> wasmtime::Result<Self> {
         let mut imports = Self {
             linker: Linker::new(engine),
@@ -50,7 +50,7 @@ impl Imports {
         Ok(imports)
     }
 
-    /// Imports of the module that do not exist, as `module.name`.
+    /// Returns the imports of the module that do not exist, as `module.name`.
     pub(crate) fn unknown(&self, module: &wasmtime::Module) -> Vec<String> {
         let unknown = module
             .imports()
@@ -60,7 +60,7 @@ impl Imports {
             .collect()
     }
 
-    /// Offers a function of proxy-wasm.
+    /// Defines a function of proxy-wasm.
     fn env<Params, Args>(
         &mut self,
         name: &'static str,
@@ -69,7 +69,7 @@ impl Imports {
         self.add("env", name, function)
     }
 
-    /// Offers a function of WASI under both names that the module had.
+    /// Defines a function of WASI under both names that its module has had.
     fn wasi<Params, Args>(
         &mut self,
         name: &'static str,

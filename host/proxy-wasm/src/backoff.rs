@@ -1,22 +1,23 @@
-//! How long to wait before an instance that died is replaced.
+//! The delay before a stopped instance is replaced.
 
 use std::time::Duration;
 
-/// Wait before the second rebuild in a row. Short, as no request is served meanwhile; the first rebuild is immediate.
+/// Delay before the second rebuild in a row. It is short because no request is served meanwhile. The first rebuild is
+/// immediate.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait: a plugin that dies again and again must not keep the plugin busy with its start.
+/// Longest delay: a plugin that keeps stopping must not keep its thread busy with rebuilds.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// An instance that lived so long was healthy: its death is the first one again.
+/// An instance that ran this long was healthy: its end counts as the first one again.
 pub(crate) const HEALTHY_AGE: Duration = Duration::from_secs(60);
 
-/// Counts deaths in a row.
+/// Counts ends of instances in a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backoff {
     deaths: u32,
 }
 
 impl Backoff {
-    /// Notes one more death after `age` and returns how long to wait.
+    /// Counts one more end of an instance that ran for `age`, and returns the delay before the rebuild.
     pub(crate) fn next_wait(&mut self, age: Duration) -> Duration {
         if age >= HEALTHY_AGE {
             self.deaths = 0;

@@ -2,7 +2,7 @@
 
 use wasmtime::{AsContextMut, Instance, TypedFunc, WasmParams, WasmResults};
 
-/// A callback that the plugin may not have.
+/// A callback, absent if the plugin does not export it.
 type Callback<Params, Results = ()> = Option<TypedFunc<Params, Results>>;
 
 /// The callbacks, without their prefix `proxy_on_`.
@@ -21,7 +21,7 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    /// Looks the callbacks up. One of an unexpected type is an error.
+    /// Finds the callbacks in an instance. A callback of an unexpected type is an error.
     pub(crate) fn of(instance: &Instance, mut store: impl AsContextMut) -> Result<Self, String> {
         let store = &mut store;
         Ok(Self {
@@ -40,7 +40,7 @@ impl Callbacks {
     }
 }
 
-/// A function that the plugin exports under this name, if it does.
+/// Returns the function that the plugin exports under this name, if any.
 pub(crate) fn function<Params: WasmParams, Results: WasmResults>(
     instance: &Instance,
     store: &mut impl AsContextMut,

@@ -6,17 +6,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
-/// A call under way. It is polled as a local task of its own and dropped when the instance that made it dies.
+/// A call in progress. It is polled as a local task of its own and dropped with the instance that made it.
 pub type CallFuture = Pin<Box<dyn Future<Output = CallReply>>>;
 
 /// Performs a plugin's HTTP calls. The proxy implements it.
 pub trait HttpCalls {
     /// Prepares a call to the upstream of that name, or returns `None` when there is no such upstream.
     ///
-    /// Called while the plugin runs: it must not call the [`Plugin`](crate::Plugin) and should only build the future. The
-    /// request's URI is in origin form (`/path?query`), its `host` field is the `:authority` that the plugin gave, and
-    /// `content-length` is left to the implementation. The implementation bounds the body of the reply, keeps the
-    /// timeout and turns every failure into a reply as Envoy does: [`CallReply::unreachable`], [`CallReply::timed_out`].
+    /// The plugin runs during this method: it must not call the [`Plugin`](crate::Plugin) and should only build the
+    /// future. The request's URI is in origin form (`/path?query`), its `host` field is the `:authority` that the
+    /// plugin gave, and the implementation sets `content-length`. The implementation bounds the body of the reply,
+    /// enforces the timeout and turns every failure into a reply as Envoy does: [`CallReply::unreachable`],
+    /// [`CallReply::timed_out`].
     fn send(
         &self,
         upstream: &str,
@@ -25,7 +26,7 @@ pub trait HttpCalls {
     ) -> Option<CallFuture>;
 }
 
-/// No upstreams: every call is refused.
+/// Refuses every call, as there are no upstreams.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCalls;
 
@@ -35,19 +36,19 @@ impl HttpCalls for NoCalls {
     }
 }
 
-/// The whole answer to a call.
+/// The complete reply to a call.
 #[derive(Debug)]
 pub struct CallReply {
     /// Status code.
     pub status: StatusCode,
     /// Header fields.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// Complete body.
     pub body: Bytes,
 }
 
 impl CallReply {
-    /// What the plugin sees when the upstream cannot be reached or breaks off: 503, as in Envoy.
+    /// Returns the reply for an upstream that cannot be reached or that breaks off: 503, as in Envoy.
     #[must_use]
     pub fn unreachable() -> Self {
         Self::synthetic(
@@ -56,7 +57,7 @@ impl CallReply {
         )
     }
 
-    /// What the plugin sees when no whole answer came in time: 504, as in Envoy.
+    /// Returns the reply for a call that was not answered completely in time: 504, as in Envoy.
     #[must_use]
     pub fn timed_out() -> Self {
         Self::synthetic(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout")

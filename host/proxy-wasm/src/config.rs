@@ -1,6 +1,6 @@
 //! The configuration of one plugin.
 
-/// What a plugin is configured with. Not `Debug`, as it holds secrets.
+/// The configuration of one plugin. It is not `Debug`, as it holds secrets.
 #[derive(Clone, Default)]
 pub struct PluginConfig {
     /// Property `plugin_name`.
@@ -13,6 +13,6 @@ pub struct PluginConfig {
     pub vm_configuration: Vec<u8>,
     /// The plugin configuration (buffer 7), which `proxy_on_configure` reads.
     pub configuration: Vec<u8>,
-    /// The environment of the plugin: the only variables that it sees.
+    /// The environment of the plugin, which sees no other variables.
     pub variables: Vec<(String, Vec<u8>)>,
 }

@@ -1,76 +1,76 @@
-//! The plugin's contexts on the host's side: one for each request, from its head to its log line.
+//! The host's side of the plugin's contexts: one for each request, from its head to its log line.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use http::StatusCode;
+use rustc_hash::FxHashMap;
 
 use crate::request_body::RequestBuffer;
 use crate::{LocalReply, RequestHead, ResponseHead, StreamFacts, Verdict};
 
-/// Context number of the plugin itself. Streams count on from here.
+/// Context number of the plugin's root context. Streams have higher numbers.
 pub(crate) const ROOT: u32 = 1;
 
 /// Most bytes of names and values that a plugin may attach to one stream with `proxy_set_property`.
 const PROPERTIES_LIMIT: usize = 64 * 1024;
 
-/// How far a stream is. A head is here exactly while the plugin may read and edit it.
+/// The phase of a stream. It holds a head exactly while the plugin may read and edit it.
 pub(crate) enum Phase {
-    /// The plugin looks at the request's head, or keeps it paused.
+    /// The plugin handles the request's head, or keeps it paused.
     Request(RequestHead),
-    /// The plugin decided about the request; the proxy has not yet fetched the verdict.
+    /// The plugin has decided the request; the proxy has not yet taken the verdict.
     RequestDecided(Verdict<RequestHead>),
-    /// No head is held: the request is with the upstream, or the response is on its way to the client.
+    /// There is no head: the request is with the upstream, or the response is on its way to the client.
     Passing,
-    /// The plugin looks at a response's head, or keeps it paused.
+    /// The plugin handles a response's head, or keeps it paused.
     Response(ResponseHead),
-    /// The plugin decided about the response; the proxy has not yet fetched the verdict.
+    /// The plugin has decided the response; the proxy has not yet taken the verdict.
     ResponseDecided(Verdict<ResponseHead>),
-    /// Nothing is left to decide.
+    /// The stream has ended.
     Over,
 }
 
-/// What the plugin asked for during a callback; done after the callback has returned.
+/// The actions that the plugin requested during a callback. They are applied after the callback has returned.
 #[derive(Default)]
 pub(crate) struct PendingActions {
     /// Continue the paused head.
     pub resume: bool,
     /// Reset the stream.
     pub close: bool,
-    /// Answer the client. The first one in a callback counts.
+    /// Answer the client. The first reply in a callback counts.
     pub reply: Option<LocalReply>,
 }
 
-/// One request's context.
+/// The context of one request.
 pub(crate) struct StreamContext {
     /// Facts that are not in the head.
     pub facts: StreamFacts,
-    /// How far it is.
+    /// The stream's phase.
     pub phase: Phase,
-    /// What the plugin asked for in the current callback.
+    /// The actions that the plugin requested in the current callback.
     pub pending: PendingActions,
-    /// The plugin left the current head without a valid value where one is needed: it must not be sent.
+    /// The plugin left the current head without a required valid value: it must not be sent.
     pub broken: bool,
     /// The plugin reset the stream after its request was forwarded.
     pub closed: bool,
-    /// What the plugin keeps back of the request's body (buffer 0).
+    /// The request's body as the plugin buffers it (buffer 0).
     pub body: RequestBuffer,
-    /// Whether the plugin looks at request bodies at all.
+    /// Whether the plugin has a callback for request bodies.
     pub reads_body: bool,
-    /// HTTP calls under way that were made in this context.
+    /// HTTP calls in progress that were made in this context.
     pub calls: u32,
     /// Status code of the response, once known (property `response.code`).
     pub status: Option<StatusCode>,
     /// The plugin's reason for its own reply (property `response.code_details`).
     pub details: Option<String>,
-    /// The task that waits for a decision or for the end.
+    /// The task that waits for a decision or for the end of the stream.
     pub waker: Option<Waker>,
-    properties: Properties,
+    properties: AttachedProperties,
 }
 
 impl StreamContext {
-    /// A context in which the plugin is about to see the request's head.
+    /// Creates a context whose request head the plugin is about to see.
     pub(crate) fn new(head: RequestHead, facts: StreamFacts, body: RequestBuffer) -> Self {
         Self {
             facts,
@@ -84,11 +84,11 @@ impl StreamContext {
             status: None,
             details: None,
             waker: None,
-            properties: Properties::default(),
+            properties: AttachedProperties::default(),
         }
     }
 
-    /// The request's head as the plugin left it.
+    /// Takes the request's head as the plugin left it.
     pub(crate) fn take_request_head(&mut self) -> Verdict<RequestHead> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Request(head) if !self.broken => Verdict::Continue(head),
@@ -96,7 +96,7 @@ impl StreamContext {
         }
     }
 
-    /// The response's head as the plugin left it.
+    /// Takes the response's head as the plugin left it.
     pub(crate) fn take_response_head(&mut self) -> Verdict<ResponseHead> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Response(head) if !self.broken => Verdict::Continue(head),
@@ -104,7 +104,7 @@ impl StreamContext {
         }
     }
 
-    /// What the plugin decided about the request, once.
+    /// Takes the plugin's verdict about the request. It can be taken once.
     pub(crate) fn take_request_verdict(&mut self) -> Option<Verdict<RequestHead>> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::RequestDecided(verdict) => {
@@ -120,7 +120,7 @@ impl StreamContext {
         }
     }
 
-    /// What the plugin decided about the response, once.
+    /// Takes the plugin's verdict about the response. It can be taken once.
     pub(crate) fn take_response_verdict(&mut self) -> Option<Verdict<ResponseHead>> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::ResponseDecided(verdict) => {
@@ -137,18 +137,18 @@ impl StreamContext {
         }
     }
 
-    /// Remembers what the plugin answered, for its log.
+    /// Records the plugin's own reply for the properties of its log callback.
     pub(crate) fn note_reply(&mut self, reply: &LocalReply) {
         self.status = Some(reply.status);
         self.details = Some(reply.details.clone());
     }
 
-    /// What the plugin attached under this name.
+    /// Returns the value that the plugin attached under this name.
     pub(crate) fn property(&self, name: &[u8]) -> Option<&[u8]> {
         self.properties.values.get(name).map(Vec::as_slice)
     }
 
-    /// Attaches a value. `false` when that is too much.
+    /// Attaches a value, or returns `false` when the stream's values would be too large.
     pub(crate) fn set_property(&mut self, name: &[u8], value: &[u8]) -> bool {
         let properties = &mut self.properties;
         let old = properties
@@ -172,9 +172,9 @@ impl StreamContext {
     }
 }
 
-/// What the plugin attached to a stream.
+/// The values that the plugin attached to a stream.
 #[derive(Default)]
-struct Properties {
+struct AttachedProperties {
     values: HashMap<Vec<u8>, Vec<u8>>,
     bytes: usize,
 }
@@ -182,13 +182,13 @@ struct Properties {
 /// All streams of an instance, by context number.
 #[derive(Default)]
 pub(crate) struct Contexts {
-    streams: HashMap<u32, StreamContext, BuildHasherDefault<NumberHasher>>,
+    streams: FxHashMap<u32, StreamContext>,
     last: u32,
     touched: Vec<u32>,
 }
 
 impl Contexts {
-    /// Adds a stream under a number that no other has.
+    /// Adds a stream under an unused number and returns the number.
     pub(crate) fn open(&mut self, stream: StreamContext) -> u32 {
         loop {
             self.last = self.last.wrapping_add(1).max(ROOT + 1);
@@ -204,24 +204,24 @@ impl Contexts {
         self.streams.remove(&id);
     }
 
-    /// The stream of that number.
+    /// Returns the stream of that number.
     pub(crate) fn find(&self, id: u32) -> Option<&StreamContext> {
         self.streams.get(&id)
     }
 
-    /// The stream of that number.
+    /// Returns the stream of that number.
     pub(crate) fn find_mut(&mut self, id: u32) -> Option<&mut StreamContext> {
         self.streams.get_mut(&id)
     }
 
-    /// Remembers that something was asked for a stream. Most often for the same one, which is then remembered once.
+    /// Records that an action was requested for a stream. Consecutive requests for the same stream are recorded once.
     pub(crate) fn touch(&mut self, id: u32) {
         if self.touched.last() != Some(&id) {
             self.touched.push(id);
         }
     }
 
-    /// A stream for which something was asked.
+    /// Takes a stream for which an action was requested.
     pub(crate) fn take_touched(&mut self) -> Option<u32> {
         self.touched.pop()
     }
@@ -229,26 +229,5 @@ impl Contexts {
     /// Wakes the waiting tasks of all streams.
     pub(crate) fn wake_all(&mut self) {
         self.streams.values_mut().for_each(StreamContext::wake);
-    }
-}
-
-/// Hashes one small number: context numbers are in sequence, so that no client can make them collide.
-#[derive(Default)]
-pub(crate) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        // Fibonacci hashing: 2^64 divided by the golden ratio spreads a sequence over the high and the low bits.
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

@@ -1,4 +1,4 @@
-//! What all modules of a process share: the compiler, the functions of the ABI and the clock of the deadlines.
+//! The state that all modules of a process share: the compiler, the functions of the ABI and the deadline clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,32 +7,32 @@ use wasmtime::{Config, OptLevel};
 
 use crate::abi::Imports;
 
-/// How often the clock of the deadlines advances. A deadline is kept to this precision.
+/// Step of the deadline clock, and so the precision of deadlines.
 pub(crate) const EPOCH: Duration = Duration::from_millis(25);
-/// Stack of a plugin's own frames: wasmtime's default. A plugin runs on the stack of its thread, which has to be larger by
-/// what host calls need.
+/// Stack size for a plugin's own frames: wasmtime's default. A plugin runs on the stack of its thread, which has to be
+/// larger by the stack that host calls need.
 const STACK_LIMIT: usize = 512 * 1024;
 
-/// Compiles modules and watches the deadlines of their plugins. Cheap to clone; a process needs one.
+/// Compiles modules and enforces the deadlines of their plugins. It is cheap to clone; a process needs one.
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
     imports: Arc<Imports>,
 }
 
-/// Why there is no engine.
+/// An engine could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// This machine is none that wasmtime compiles for.
+    /// Wasmtime does not support this machine.
     #[error("cannot start wasmtime: {0}")]
     Wasmtime(String),
-    /// The thread of the deadlines' clock cannot be started.
+    /// The thread of the deadline clock cannot be started.
     #[error("cannot start the thread that watches the deadlines of plugins")]
     Clock(#[source] std::io::Error),
 }
 
 impl Engine {
-    /// Starts an engine, and the thread of its clock, which ends when no engine and no module is left.
+    /// Starts an engine and the thread of its clock. The thread ends with the last engine and module.
     ///
     /// # Errors
     ///
@@ -45,18 +45,18 @@ impl Engine {
         Ok(Self { engine, imports })
     }
 
-    /// The compiler.
+    /// Returns the compiler.
     pub(crate) fn compiler(&self) -> &wasmtime::Engine {
         &self.engine
     }
 
-    /// The functions that modules may import.
+    /// Returns the functions that modules may import.
     pub(crate) fn imports(&self) -> &Imports {
         &self.imports
     }
 }
 
-/// An error of wasmtime with its causes on one line.
+/// Formats an error of wasmtime with its causes on one line.
 pub(crate) fn describe(error: &wasmtime::Error) -> String {
     format!("{error:#}")
 }
@@ -71,8 +71,8 @@ fn configuration() -> Config {
     config
 }
 
-/// Advances the clock of the deadlines for as long as the engine lives. It sleeps between the steps and does not catch up, so
-/// that a machine which was suspended does not find every deadline missed.
+/// Advances the deadline clock for as long as the engine exists. The clock sleeps between steps and does not catch up,
+/// so that deadlines do not expire at once after the machine was suspended.
 fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     let clock = move || {

@@ -5,7 +5,7 @@ use wasmtime::{AsContextMut, Caller};
 use crate::state::State;
 use crate::status::{Failure, Status};
 
-/// Where the plugin wants the address and the size of a returned value.
+/// Where the plugin expects the address and the size of a returned value.
 #[derive(Clone, Copy)]
 pub(crate) struct Slots {
     /// Address of the slot for the address.
@@ -14,7 +14,7 @@ pub(crate) struct Slots {
     pub size: u32,
 }
 
-/// The plugin's memory and the state beside it. Before the plugin has a memory, every access is invalid.
+/// Returns the plugin's memory and the instance's state. Every access is invalid until the plugin has a memory.
 pub(crate) fn parts<'c>(
     caller: &'c mut Caller<'_, State>,
 ) -> Result<(&'c mut [u8], &'c mut State), Status> {
@@ -22,14 +22,14 @@ pub(crate) fn parts<'c>(
     Ok(memory.data_and_store_mut(caller))
 }
 
-/// Bytes of the plugin's memory.
+/// Returns a range of the plugin's memory.
 pub(crate) fn bytes(memory: &[u8], address: u32, size: u32) -> Result<&[u8], Status> {
     range(address, size)
         .and_then(|range| memory.get(range))
         .ok_or(Status::InvalidMemoryAccess)
 }
 
-/// Writable bytes of the plugin's memory.
+/// Returns a writable range of the plugin's memory.
 pub(crate) fn bytes_mut(memory: &mut [u8], address: u32, size: u32) -> Result<&mut [u8], Status> {
     range(address, size)
         .and_then(|range| memory.get_mut(range))
@@ -58,7 +58,7 @@ pub(crate) fn take_u32(memory: &[u8], address: u32) -> Result<u32, Status> {
     Ok(u32::from_le_bytes(number))
 }
 
-/// A piece of the plugin's memory that the plugin passes to a host call.
+/// A range of the plugin's memory that the plugin passes to a host call.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
     /// Its address.
@@ -68,16 +68,17 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The bytes.
+    /// Returns the bytes of the range.
     pub(crate) fn of(self, memory: &[u8]) -> Result<&[u8], Status> {
         bytes(memory, self.address, self.size)
     }
 }
 
-/// Gives the plugin a value that it then owns: its allocator makes room, `write` fills it, the slots tell where it is.
+/// Returns a value to the plugin, which then owns it: the plugin's allocator reserves space, `write` fills it, and the
+/// slots receive its address and size.
 ///
-/// `write` runs after the allocator did, which may have changed the state, so it has to find its source again; it
-/// returns `None` when that is not `size` bytes any more.
+/// `write` runs after the allocator, which may have changed the state, so it has to look its source up again. It
+/// returns `None` when the source no longer has `size` bytes.
 pub(crate) fn give(
     caller: &mut Caller<'_, State>,
     slots: Slots,
@@ -89,7 +90,8 @@ pub(crate) fn give(
     Ok(place(memory, slots, room, |space| write(space, state))?)
 }
 
-/// Clears the slots and has the plugin's allocator make room, none for an empty value. The memory may move in this call.
+/// Clears the slots and has the plugin's allocator reserve space, none for an empty value. The memory may move in this
+/// call.
 pub(crate) fn reserve(
     caller: &mut Caller<'_, State>,
     slots: Slots,
@@ -107,7 +109,7 @@ pub(crate) fn reserve(
     Ok(Span { address, size })
 }
 
-/// Fills reserved room and tells the plugin where it is.
+/// Fills reserved space and writes its address and size into the slots.
 pub(crate) fn place(
     memory: &mut [u8],
     slots: Slots,
@@ -122,7 +124,7 @@ pub(crate) fn place(
     put_u32(memory, slots.size, room.size)
 }
 
-/// Gives the plugin a copy of these bytes.
+/// Returns a copy of these bytes to the plugin.
 pub(crate) fn give_bytes(
     caller: &mut Caller<'_, State>,
     slots: Slots,
@@ -131,7 +133,7 @@ pub(crate) fn give_bytes(
     give(caller, slots, value.len(), |space, _| copy(space, value))
 }
 
-/// Copies `value` when it fits exactly.
+/// Copies `value` if it fits exactly.
 pub(crate) fn copy(space: &mut [u8], value: &[u8]) -> Option<()> {
     (space.len() == value.len()).then(|| space.copy_from_slice(value))
 }

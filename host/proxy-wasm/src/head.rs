@@ -1,4 +1,4 @@
-//! Message heads as the plugin sees them, and what it decided about them.
+//! Message heads as the plugin sees them, and the plugin's verdicts about them.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-/// Head of a request, pseudo headers apart. Its parts are valid by construction, so what a plugin sets is checked when it
-/// sets it and nothing invalid can be forwarded.
+/// Head of a request, with its pseudo headers as separate parts. The parts are valid by construction: a value is
+/// checked when the plugin sets it, so that nothing invalid can be forwarded.
 #[derive(Debug)]
 pub struct RequestHead {
     /// `:method`.
@@ -33,43 +33,43 @@ pub struct ResponseHead {
     pub headers: HeaderMap,
 }
 
-/// The plugin's own answer.
+/// A reply that the plugin itself makes.
 #[derive(Debug)]
 pub struct LocalReply {
     /// Status code.
     pub status: StatusCode,
-    /// Header fields without `content-length`; repeated fields (`set-cookie`) stay apart.
+    /// Header fields without `content-length`; repeated fields (`set-cookie`) stay separate.
     pub headers: HeaderMap,
     /// The body, empty for statuses that have none.
     pub body: Bytes,
-    /// Why, in the plugin's words, for the access log. Not for the client.
+    /// The plugin's reason, for the access log. It is not sent to the client.
     pub details: String,
 }
 
-/// What the plugin decided about a head.
+/// The plugin's decision about a head.
 #[derive(Debug)]
 #[must_use]
 pub enum Verdict<Head> {
-    /// Send this head on.
+    /// Forward this head.
     Continue(Head),
-    /// Answer with this; nothing is forwarded.
+    /// Send this reply; nothing is forwarded.
     Reply(LocalReply),
     /// Wait for `resumed` (or `response_resumed`).
     Paused,
     /// The plugin reset the stream: end it without an answer.
     Closed,
-    /// No decision could be had: answer 503.
+    /// There is no decision: answer 503.
     Failed,
 }
 
 /// Facts about one request that are not in its head.
 #[derive(Debug)]
 pub struct StreamFacts {
-    /// When the head had arrived.
+    /// When the head arrived.
     pub received: SystemTime,
-    /// Protocol that the client speaks.
+    /// Protocol version that the client uses.
     pub version: Version,
-    /// The client, past the proxies in front that are believed; port 0 when it is their word.
+    /// The client's address, as trusted proxies report it; port 0 when it comes from them.
     pub source: SocketAddr,
     /// The client's connection, shared by its requests.
     pub connection: Rc<ConnectionFacts>,
@@ -80,22 +80,22 @@ pub struct StreamFacts {
 pub struct ConnectionFacts {
     /// Number of the connection, unique in this process.
     pub id: u64,
-    /// The other end: a client, or a proxy in front.
+    /// The other end: a client, or a proxy in front of this one.
     pub peer: SocketAddr,
-    /// Our end.
+    /// This end.
     pub destination: SocketAddr,
-    /// Present when the client speaks TLS to us.
+    /// Present when the client uses TLS.
     pub tls: Option<TlsFacts>,
 }
 
 /// Facts about the client's TLS session.
 #[derive(Debug)]
 pub struct TlsFacts {
-    /// Protocol version in Envoy's words, e.g. `TLSv1.3`.
+    /// Protocol version as Envoy writes it, e.g. `TLSv1.3`.
     pub version: &'static str,
     /// Server name indication (RFC 6066, 3), if the client sent one.
     pub server_name: Option<String>,
-    /// The client's certificate, when it has shown one. It was checked in the handshake.
+    /// The client's certificate, if the client has shown one. The handshake has verified it.
     pub certificate: Option<PeerCertificate>,
 }
 
@@ -108,6 +108,6 @@ pub struct PeerCertificate {
     pub dns_name: Option<String>,
     /// Its first URI.
     pub uri: Option<String>,
-    /// How the plugin is told, as the value of `x-forwarded-client-cert`.
+    /// Its description for the plugin, as the value of `x-forwarded-client-cert`.
     pub forwarded: HeaderValue,
 }

@@ -1,4 +1,4 @@
-//! One instance of the plugin: its callbacks, and what is done with what it asked for.
+//! One instance of the plugin: calls its callbacks and applies the actions that it requests.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,33 +15,33 @@ use crate::{
     CallReply, LocalReply, Module, RequestHead, ResponseHead, StartError, StreamFacts, Verdict,
 };
 
-/// Name under which a module exports its memory.
+/// Name of a module's exported memory.
 pub(crate) const MEMORY: &str = "memory";
-/// Names under which a module exports its allocator, in the order in which Envoy looks for them.
+/// Names of a module's exported allocator, in the order in which Envoy looks for them.
 pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
-/// Time for one callback. A callback takes microseconds, or some milliseconds of cryptography; one that is not finished after
-/// so long is stuck, and every stream of the thread waits for it. Generous, since missing it ends every stream of the
-/// instance, and a busy machine may not run the thread for a while.
+/// Deadline of one callback. A callback takes microseconds, or some milliseconds of cryptography. One that takes this
+/// long is stuck, and every stream of the thread waits for it. The deadline is generous: missing it ends every stream
+/// of the instance, and a busy machine may not schedule the thread for a while.
 const CALLBACK_TIME: Duration = Duration::from_millis(500);
-/// Time for each callback of the start, in which a plugin reads its whole configuration and derives its keys.
+/// Deadline of each callback of the start, in which a plugin reads its whole configuration and derives its keys.
 const START_TIME: Duration = Duration::from_secs(10);
 
 /// Pseudo headers of a request, of a response.
 const REQUEST_PSEUDO: usize = 4;
 const RESPONSE_PSEUDO: usize = 1;
 
-/// What a body callback returns to let the request go on. Everything else keeps it, and all of its body: that part of it
-/// is dropped (`StopIterationNoBuffer`) is nothing that a plugin in front of an application could want.
+/// The value by which a body callback lets the request go on. Every other value pauses the request and keeps all of its
+/// body, also `StopIterationNoBuffer`: a plugin in front of an application has no use for dropping a part.
 const BODY_CONTINUE: u32 = 0;
 
 /// A running plugin.
 pub(crate) struct Instance {
     store: Store<State>,
     callbacks: Callbacks,
-    /// Which of the plugin's instances it is.
+    /// Number of this instance among those of the plugin.
     pub generation: u64,
-    /// When it had started.
+    /// When its start was complete.
     pub born: Instant,
 }
 
@@ -50,7 +50,7 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// When the plugin traps, takes too long or refuses its configuration.
+    /// Returns an error when the plugin traps, takes too long or refuses its configuration.
     pub(crate) fn start(
         module: &Module,
         env: Rc<InstanceEnv>,
@@ -87,7 +87,7 @@ impl Instance {
         self.store.data_mut().contexts.find_mut(id)
     }
 
-    /// Shows a request to the plugin in a new context.
+    /// Passes a request to the plugin in a new context.
     pub(crate) fn request(
         &mut self,
         head: RequestHead,
@@ -116,8 +116,8 @@ impl Instance {
         Ok((id, verdict.unwrap_or(Verdict::Paused)))
     }
 
-    /// Shows the plugin more of the body of a request that it keeps paused: all that it kept back so far and `chunk`. It
-    /// keeps that too, unless it continues the request or answers it.
+    /// Passes more of the body of a paused request to the plugin: `chunk`, after all that is buffered already. The
+    /// chunk is buffered, too, unless the plugin continues the request or answers it.
     pub(crate) fn request_body(
         &mut self,
         id: u32,
@@ -129,9 +129,7 @@ impl Instance {
         };
         if matches!(stream.phase, Phase::Request(_)) {
             if stream.body.append(chunk).is_err() {
-                tracing::warn!(
-                    "too many requests with bodies wait for the plugin; one was refused"
-                );
+                tracing::warn!("the plugin buffers too many request bodies; a request was refused");
                 return Ok(Verdict::Failed);
             }
             let size = u32::try_from(stream.body.bytes().len()).unwrap_or(u32::MAX);
@@ -149,7 +147,7 @@ impl Instance {
         Ok(verdict.unwrap_or(Verdict::Paused))
     }
 
-    /// Tells the plugin that a client sent something over its open websocket, and shows how that begins.
+    /// Informs the plugin that a client sent data over its open websocket, and passes the beginning of the data.
     pub(crate) fn client_spoke(
         &mut self,
         id: u32,
@@ -170,7 +168,7 @@ impl Instance {
         self.apply_pending()
     }
 
-    /// Shows a response to the plugin.
+    /// Passes a response to the plugin.
     pub(crate) fn response(
         &mut self,
         id: u32,
@@ -214,7 +212,7 @@ impl Instance {
         self.apply_pending()
     }
 
-    /// Gives the plugin the reply to its HTTP call.
+    /// Passes the reply to its HTTP call to the plugin.
     pub(crate) fn call_reply(&mut self, id: u32, reply: CallReply) -> wasmtime::Result<()> {
         let Some(callback) = &self.callbacks.http_call_response else {
             return Ok(());
@@ -225,7 +223,7 @@ impl Instance {
         };
         if let Some(stream) = state.contexts.find_mut(caller) {
             stream.calls = stream.calls.saturating_sub(1);
-            // One that is still paused afterwards may have become hungry for its body.
+            // A stream that is still paused afterwards may need its body now.
             stream.wake();
         }
         let fields = field_count(reply.headers.len(), RESPONSE_PSEUDO);
@@ -237,7 +235,7 @@ impl Instance {
         self.apply_pending()
     }
 
-    /// Tells the plugin that its tick period has passed.
+    /// Calls the plugin's timer callback.
     pub(crate) fn tick(&mut self) -> wasmtime::Result<()> {
         self.enter(ROOT);
         if let Some(tick) = &self.callbacks.tick {
@@ -246,7 +244,7 @@ impl Instance {
         self.apply_pending()
     }
 
-    /// Asks the plugin to end. `false`: it will call `proxy_done` when it has.
+    /// Asks the plugin to end. Returns `false` when the plugin will call `proxy_done` later.
     pub(crate) fn end_root(&mut self) -> wasmtime::Result<bool> {
         self.enter(ROOT);
         let done = match &self.callbacks.done {
@@ -262,12 +260,12 @@ impl Instance {
         Ok(done)
     }
 
-    /// How far the plugin's end is.
+    /// Returns the state of the plugin's end.
     pub(crate) fn root_end(&mut self) -> &mut RootEnd {
         &mut self.store.data_mut().root_end
     }
 
-    /// Deletes the plugin's root context, after which nothing may be called any more.
+    /// Deletes the plugin's root context. No callback may be called afterwards.
     pub(crate) fn delete_root(&mut self) -> wasmtime::Result<()> {
         self.enter(ROOT);
         match &self.callbacks.delete {
@@ -314,7 +312,7 @@ impl Instance {
         }
     }
 
-    /// Does what the action says that a headers callback returned, and what the plugin asked for beside it.
+    /// Applies the return value of a headers callback and the actions that the plugin requested.
     fn apply_action(&mut self, id: u32, action: u32) -> wasmtime::Result<()> {
         // 2 is `ContinueAndEndStream`, which Envoy treats as `Continue`; everything else pauses.
         if matches!(action, 0 | 2)
@@ -326,7 +324,7 @@ impl Instance {
         self.apply_pending()
     }
 
-    /// Does what the plugin asked for during the callback that has just returned.
+    /// Applies the actions that the plugin requested during the last callback.
     fn apply_pending(&mut self) -> wasmtime::Result<()> {
         while let Some(id) = self.store.data_mut().contexts.take_touched() {
             self.apply_pending_to(id)?;
@@ -346,7 +344,7 @@ impl Instance {
                 Ok(())
             }
             Phase::Passing => {
-                // Its head is on its way, so that an answer cannot be given any more.
+                // The head is already on its way, so that the stream can only be closed.
                 if pending.close || pending.reply.is_some() {
                     stream.closed = true;
                     stream.wake();
@@ -379,7 +377,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Shows the plugin its own reply, as Envoy does. It may edit it or give another one, but not pause it.
+    /// Passes the plugin's own reply to it, as Envoy does. The plugin may edit or replace it, but not pause it.
     fn show_reply(&mut self, id: u32, reply: LocalReply) -> wasmtime::Result<Verdict<RequestHead>> {
         let LocalReply {
             status,
@@ -434,13 +432,13 @@ fn apply_pending_to_response(stream: &mut StreamContext, pending: PendingActions
     stream.wake();
 }
 
-/// Sets the deadline of the next callback and the context on which host calls act.
+/// Sets the deadline of the next callback and the effective context.
 fn prepare(store: &mut Store<State>, context: u32, time: Duration) {
     store.set_epoch_deadline(epochs(time));
     store.data_mut().effective = context;
 }
 
-/// How many steps of the clock make up a time. One more, as the current step is already partly over.
+/// Returns the number of clock steps in a duration, plus one because the current step is partly over.
 const fn epochs(time: Duration) -> u64 {
     // Both are small constants.
     (time.as_millis() / EPOCH.as_millis()) as u64 + 1
@@ -450,7 +448,7 @@ fn field_count(headers: usize, pseudo: usize) -> u32 {
     u32::try_from(headers.saturating_add(pseudo)).unwrap_or(u32::MAX)
 }
 
-/// Runs everything that comes before the first request.
+/// Runs everything that precedes the first request.
 fn start_in(module: &Module, store: &mut Store<State>) -> Result<Callbacks, String> {
     prepare(store, 0, START_TIME);
     let instance = module.instantiable().instantiate(&mut *store);
@@ -472,7 +470,7 @@ fn start_in(module: &Module, store: &mut Store<State>) -> Result<Callbacks, Stri
     Ok(callbacks)
 }
 
-/// Runs the module's own start: `_initialize` and its `main`, or `_start`.
+/// Runs the module's own start functions: `_initialize` and its `main`, or `_start`.
 fn initialise(instance: &wasmtime::Instance, store: &mut Store<State>) -> Result<(), String> {
     let Some(initialise) = function::<(), ()>(instance, store, "_initialize")? else {
         return match function::<(), ()>(instance, store, "_start")? {
@@ -495,7 +493,7 @@ fn initialise(instance: &wasmtime::Instance, store: &mut Store<State>) -> Result
     Ok(())
 }
 
-/// Creates the root context and gives the plugin the configurations of its machine and of its own.
+/// Creates the root context and passes the configurations of the virtual machine and of the plugin.
 fn configure(callbacks: &Callbacks, store: &mut Store<State>) -> Result<(), String> {
     let config = Rc::clone(&store.data().env.config);
     let size = |bytes: &[u8]| {
@@ -528,12 +526,12 @@ fn configure(callbacks: &Callbacks, store: &mut Store<State>) -> Result<(), Stri
     Ok(())
 }
 
-/// Says what failed, and why.
+/// Formats an error with the operation that failed.
 fn failed(what: &'static str) -> impl FnOnce(wasmtime::Error) -> String {
     move |error| format!("{what}: {}", fault(&error))
 }
 
-/// Why the plugin stopped, in one line.
+/// Formats the cause of a trap on one line.
 pub(crate) fn fault(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => "it missed its deadline".to_owned(),

@@ -1,9 +1,9 @@
 //! Runs proxy-wasm plugins (ABI 0.2.0 and 0.2.1) on wasmtime, in any proxy.
 //!
-//! A proxy compiles a [`Module`] once, starts a [`Plugin`] with its [`PluginConfig`] on each of its threads, and opens a
-//! [`Stream`] for each request, which it drives with heads and body chunks; the plugin answers with a [`Verdict`]. What a
-//! plugin needs from outside are the traits in [`Services`]. Messages are types of the `http` crate; the proxy may use any
-//! HTTP library. The runtime is tokio's, on one thread.
+//! A proxy compiles a [`Module`] once, starts a [`Plugin`] with its [`PluginConfig`] on each of its threads, and opens
+//! a [`Stream`] for each request. It passes heads and body chunks to the stream and gets the plugin's decision as a
+//! [`Verdict`]. The traits in [`Services`] connect a plugin to the proxy. Messages are types of the `http` crate; the
+//! proxy may use any HTTP library. The crate uses tokio, on one thread.
 //!
 //! ```
 //! use std::rc::Rc;
@@ -57,7 +57,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The life of a request
+//! # Request flow
 //!
 //! ```text
 //! once per process   Engine::new(), Module::compile(&engine, bytes)  ->  Module (Clone + Send + Sync)
@@ -74,34 +74,37 @@
 //! [`Plugin::start`] and everything after it must run inside a tokio `LocalSet` (or `LocalRuntime`) of a current-thread
 //! runtime, as timers, HTTP calls and rebuilds are local tasks. Only [`Engine`], [`Module`] and [`Shared`] are `Send`.
 //!
-//! - Header maps are moved in and come back in the verdict; nothing is copied but what the plugin reads.
-//! - [`Verdict::Reply`] is the plugin's own response, already shown to its `on_response_headers`; do not call
-//!   [`Stream::response`] for it. `content-length` is left to the proxy.
-//! - [`Verdict::Failed`] means: answer 503, never forward. There is no live instance, the plugin trapped or missed its
-//!   deadline, it kept the request paused for too long, or it left a head that is no valid HTTP.
+//! - Header maps are moved in and returned in the verdict; only the values that the plugin reads are copied.
+//! - [`Verdict::Reply`] is the plugin's own response, which its `on_response_headers` has already seen; do not call
+//!   [`Stream::response`] for it. The proxy sets `content-length`.
+//! - [`Verdict::Failed`] means: answer 503, never forward. There is no running instance, the plugin trapped or missed
+//!   its deadline, it kept the request paused for too long, or it left a head that is not valid HTTP.
 //! - [`Verdict::Closed`] means: the plugin reset the stream; close it without a response.
 //! - [`Stream::closed`] completes when a stream that was already forwarded, such as a WebSocket, has to end.
 //!
-//! # What is different from Envoy
+//! # Differences from Envoy
 //!
 //! - Bodies and trailers stream past the plugin, and body buffers read as empty. `on_response_body` and the trailers
-//!   callbacks are never called, and `on_request_body` in two cases only:
-//!   - `on_request_headers` paused the request and no HTTP call is under way that was made for it. Then it sees the body as
-//!     in Envoy with `allow_on_headers_stop_iteration`: all that was kept so far, until it continues the request or answers
-//!     it. It may change what is kept. A request that is let through with its head costs nothing of this.
-//!   - The client spoke over its open websocket, now and then ([`Stream::client_spoke`]): the size is the number of bytes
-//!     since the last call, or of a short piece alone, and the buffer has the first few of the piece that is told. What it
-//!     returns does not matter.
-//! - A body callback may keep all of a body or nothing: `StopIterationAndWatermark` and `StopIterationNoBuffer` keep it, too.
+//!   callbacks are never called, and `on_request_body` is called in two cases only:
+//!   - `on_request_headers` paused the request and no HTTP call that was made for it is in progress. Then the plugin
+//!     sees the body as in Envoy with `allow_on_headers_stop_iteration`: all that is buffered so far, until the plugin
+//!     continues the request or answers it. The plugin may change the buffered body. This costs nothing for a request
+//!     that is continued with its head.
+//!   - The client sent data over its open websocket, at intervals ([`Stream::client_spoke`]): the size is the number of
+//!     bytes since the last call, or of a short piece alone, and the buffer has the first few bytes of the reported
+//!     piece. The return value is ignored.
+//! - A body callback either keeps a whole body or none of it: `StopIterationAndWatermark` and `StopIterationNoBuffer`
+//!   keep it as well.
 //! - A header map that is not available reads as absent (`NOT_FOUND`) where Envoy returns `BAD_ARGUMENT`, on which the
-//!   Rust SDK panics. Writing to one is `BAD_ARGUMENT` in both: an edit never gets lost unnoticed. During `on_log` no
-//!   header map is available, since the heads have moved on; `response.code` is.
+//!   Rust SDK panics. Writing to one is `BAD_ARGUMENT` in both, so that no edit is lost silently. During `on_log` no
+//!   header map is available, since the heads have been forwarded; `response.code` is available.
 //! - A head that the plugin made invalid (control characters in a value, no `:path`) refuses the request; Envoy answers
-//!   503 or 404. In a response the invalid field is dropped with a warning, where Envoy would write it out.
-//! - A trap ends every stream of the instance at once, and the instance is rebuilt with backoff. Nothing passes meanwhile.
-//!   A panic of the host or of one of its [`Services`] counts as a trap. One in an HTTP call is its reply, with status 503.
-//! - `on_response_headers` may not pause a local reply: it is sent regardless.
-//! - Shared queues, gRPC calls and foreign functions answer with the failing status that the SDKs accept.
+//!   503 or 404. An invalid field of a response is dropped with a warning, where Envoy would write it out.
+//! - A trap ends every stream of the instance at once, and the instance is rebuilt with backoff. No request is
+//!   forwarded meanwhile. A panic of the host or of one of its [`Services`] counts as a trap. A panic in an HTTP call
+//!   becomes its reply, with status 503.
+//! - `on_response_headers` cannot pause a local reply: the reply is sent regardless.
+//! - Shared queues, gRPC calls and foreign functions return the failing status that the SDKs accept.
 #![forbid(unsafe_code)]
 
 mod abi;

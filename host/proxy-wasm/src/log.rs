@@ -4,32 +4,32 @@ use std::fmt;
 
 use crate::state::{LastLine, State};
 
-/// Longest line that is taken from the plugin; longer ones are cut.
+/// Longest line that is logged for the plugin; longer lines are truncated.
 const LINE_LIMIT: usize = 4096;
 
-/// Level of a line, by its number in the ABI.
+/// Level of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Finest.
+    /// The most detailed level.
     Trace,
-    /// For developers.
+    /// Information for developers.
     Debug,
     /// Normal events.
     Info,
-    /// Something to look at.
+    /// An unusual condition.
     Warn,
-    /// Something failed.
+    /// A failure.
     Error,
-    /// Nothing works any more.
+    /// A failure after which nothing works.
     Critical,
 }
 
-/// Takes the log lines of plugins.
+/// Receives the log lines of plugins.
 pub trait Log {
-    /// Returns the finest level whose lines are written.
+    /// Returns the most detailed level that is written.
     fn finest(&self) -> Level;
 
-    /// Writes a line. Its text is one line of bounded length: control characters in it are escaped.
+    /// Writes a line. It is one line of bounded length: its control characters are escaped.
     fn write(&self, level: Level, line: &dyn fmt::Display);
 }
 
@@ -62,7 +62,7 @@ impl Log for TracingLog {
 }
 
 impl Level {
-    /// The level of that number in the ABI.
+    /// Returns the level of that number in the ABI.
     pub(crate) fn from_number(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::Trace),
@@ -85,7 +85,7 @@ pub(crate) fn write(state: &mut State, level: Level, text: &[u8]) {
     state.env.services.log.write(level, &line);
 }
 
-/// Shows a text as one line of bounded length: what a client sent may be in it, so control characters are escaped.
+/// Formats bytes as one line of bounded length. A client may have sent them, so control characters are escaped.
 struct Line<'a>(&'a [u8]);
 
 impl fmt::Display for Line<'_> {

@@ -1,5 +1,5 @@
-//! Reading and editing heads by the rules of header maps: names without regard to case, the first value on reading,
-//! `replace` leaves one line, pseudo headers are fields like others, and nothing that is invalid in HTTP gets in.
+//! Reading and editing heads by the rules of header maps: names are case-insensitive, reading returns the first value,
+//! `replace` leaves one line, pseudo headers are fields like others, and no edit can make a head invalid.
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -8,21 +8,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::pairs::{Fields, is_pseudo};
 use crate::{CallReply, RequestHead, ResponseHead};
 
-/// Most fields that a plugin may make a head grow to: above what any server accepts, and it bounds our memory.
+/// Most fields that a plugin may add to a head: more than any server accepts. The limit bounds the memory of a head.
 const FIELDS_LIMIT: usize = 1024;
 /// Longest value that a plugin may set, for the same reasons.
 const VALUE_LIMIT: usize = 64 * 1024;
 
-/// An edit that would have made the head invalid and was not made.
+/// An edit would have made the head invalid and was not made.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Invalid;
 
 /// A head that the plugin may edit.
 pub(crate) trait Head {
-    /// All fields, pseudo headers first.
+    /// Returns all fields, pseudo headers first.
     fn fields(&self) -> Fields<'_>;
 
-    /// The fields without pseudo headers.
+    /// Returns the fields without pseudo headers.
     fn headers_mut(&mut self) -> &mut HeaderMap;
 
     /// Sets the pseudo header of that name, or returns `None` when this head has no such pseudo header.
@@ -37,8 +37,8 @@ pub(crate) trait Head {
         append(self.headers_mut(), name, value)
     }
 
-    /// Sets one line and removes the others of that name. The old lines are gone even when the new one is invalid, so
-    /// that a client's value never stands where the plugin wanted its own.
+    /// Sets one line and removes the others of that name. The old lines are removed even when the new one is invalid,
+    /// so that a client's value never replaces the one that the plugin wanted.
     fn replace(&mut self, name: &[u8], value: &[u8]) -> Result<(), Invalid> {
         if let Some(set) = self.set_pseudo(name, value) {
             return set;
@@ -59,10 +59,10 @@ pub(crate) trait Head {
         Ok(())
     }
 
-    /// Whether this head has a pseudo header of that name.
+    /// Returns whether this head has a pseudo header of that name.
     fn is_pseudo(&self, name: &[u8]) -> bool;
 
-    /// Replaces every field. All pseudo headers have to be there; the edits that are valid are made in any case.
+    /// Replaces every field. All pseudo headers are required; the valid edits are made in any case.
     fn replace_all(&mut self, pairs: &[(&[u8], &[u8])], required: &[&str]) -> Result<(), Invalid> {
         self.headers_mut().clear();
         let mut outcome = Ok(());
@@ -139,7 +139,7 @@ impl Head for ResponseHead {
 }
 
 impl CallReply {
-    /// All fields, `:status` first.
+    /// Returns all fields, `:status` first.
     pub(crate) fn fields(&self) -> Fields<'_> {
         Fields::one((":status", self.status.as_str().as_bytes()), &self.headers)
     }
@@ -150,7 +150,7 @@ pub(crate) const REQUEST_PSEUDO: [&str; 3] = [":authority", ":path", ":method"];
 /// Pseudo headers without which a response cannot be sent.
 pub(crate) const RESPONSE_PSEUDO: [&str; 1] = [":status"];
 
-/// A line whose name and value are valid in HTTP.
+/// Returns a line whose name and value are valid HTTP.
 pub(crate) fn line(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), Invalid> {
     Ok((
         HeaderName::from_bytes(name).map_err(|_| Invalid)?,
@@ -158,7 +158,7 @@ pub(crate) fn line(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue
     ))
 }
 
-/// Appends a line unless there are too many.
+/// Appends a line unless the head has too many.
 pub(crate) fn append(
     headers: &mut HeaderMap,
     name: HeaderName,
@@ -180,7 +180,7 @@ fn field_value(value: &[u8]) -> Result<HeaderValue, Invalid> {
     HeaderValue::from_bytes(value).map_err(|_| Invalid)
 }
 
-/// A path in origin form, or `*`. The parser would cut a fragment off, so that one is refused before.
+/// Parses a path in origin form, or `*`. A fragment is refused first, as the parser would drop it.
 pub(crate) fn path(value: &[u8]) -> Result<PathAndQuery, Invalid> {
     let whole = value == b"*" || value.first() == Some(&b'/');
     if !whole || value.contains(&b'#') || value.len() > VALUE_LIMIT {

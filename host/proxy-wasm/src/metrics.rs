@@ -3,26 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-/// Most metrics of a plugin. Names beyond it are taken and their values dropped, as the SDKs know no failure here.
+/// Most metrics of a plugin. Further names are accepted and their values dropped, as the SDKs expect no failure here.
 const METRICS_LIMIT: usize = 1024;
 /// Longest name of a metric.
 const NAME_LIMIT: usize = 256;
 /// Buckets of a histogram: bucket `n` counts the values of `n` significant bits.
 const BUCKETS: usize = 65;
 
-/// Kind of a metric, by its number in the ABI.
+/// Kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Goes up only.
+    /// Only increases.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
     /// Distribution of recorded values.
     Histogram,
 }
 
 impl MetricKind {
-    /// The kind of that number in the ABI.
+    /// Returns the kind of that number in the ABI.
     pub(crate) fn from_number(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::Counter),
@@ -33,41 +33,41 @@ impl MetricKind {
     }
 }
 
-/// Why an operation on a metric was refused.
+/// The reason why an operation on a metric was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetricError {
-    /// There is no such metric.
+    /// The metric does not exist.
     #[error("there is no such metric")]
     Unknown,
-    /// Not for this kind of metric, or not with this number.
+    /// The operation is not possible for this kind of metric, or not with this number.
     #[error("the metric does not allow this")]
     Refused,
 }
 
 /// Metrics by number, shared by threads.
 pub trait Metrics: Send + Sync {
-    /// Returns the number of the metric of that kind and name, and makes one when there is none.
+    /// Returns the number of the metric of that kind and name, and creates it if necessary.
     fn define(&self, kind: MetricKind, name: &str) -> u32;
 
     /// Adds to a counter or a gauge.
     ///
     /// # Errors
     ///
-    /// [`MetricError::Unknown`], and [`MetricError::Refused`] for a histogram or a counter that would not grow.
+    /// Returns [`MetricError::Unknown`], or [`MetricError::Refused`] for a histogram or a counter that would not grow.
     fn increment(&self, id: u32, delta: i64) -> Result<(), MetricError>;
 
     /// Adds to a counter, sets a gauge, records in a histogram.
     ///
     /// # Errors
     ///
-    /// [`MetricError::Unknown`].
+    /// Returns [`MetricError::Unknown`].
     fn record(&self, id: u32, value: u64) -> Result<(), MetricError>;
 
     /// Returns the value of a counter or a gauge.
     ///
     /// # Errors
     ///
-    /// [`MetricError::Unknown`], and [`MetricError::Refused`] for a histogram.
+    /// Returns [`MetricError::Unknown`], or [`MetricError::Refused`] for a histogram.
     fn value(&self, id: u32) -> Result<u64, MetricError>;
 }
 
@@ -82,16 +82,16 @@ struct Metric {
     buckets: Box<[AtomicU64]>,
 }
 
-/// One metric at one moment.
+/// The value of one metric at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricReading {
-    /// What it is.
+    /// The kind of the metric.
     pub kind: MetricKind,
-    /// Its name, as the plugin gave it.
+    /// Its name, as the plugin defined it.
     pub name: String,
-    /// The value; the sum of the recorded values for a histogram. A gauge is a signed number in two's complement.
+    /// The value; for a histogram, the sum of the recorded values. A gauge is a signed number in two's complement.
     pub value: u64,
-    /// Histograms: how many values had so many significant bits.
+    /// Histograms: the number of values by their count of significant bits.
     pub buckets: Vec<u64>,
 }
 
@@ -159,7 +159,7 @@ impl Metrics for MetricTable {
 }
 
 impl MetricTable {
-    /// Returns all metrics as they are now, in the order of their definition.
+    /// Returns the current values of all metrics, in the order of their definition.
     pub fn readings(&self) -> Vec<MetricReading> {
         let metrics = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let reading = |metric: &Metric| MetricReading {

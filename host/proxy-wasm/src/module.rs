@@ -6,36 +6,36 @@ use crate::engine::{Engine, describe};
 use crate::instance::{ALLOCATORS, MEMORY};
 use crate::state::State;
 
-/// Versions of the ABI that this host speaks, as modules announce them.
+/// Versions of the ABI that this host supports, as modules announce them.
 const ABI_VERSIONS: [&str; 2] = ["proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0"];
 
-/// A compiled module. Cheap to clone; all threads share its code.
+/// A compiled module. It is cheap to clone; all threads share its code.
 #[derive(Clone)]
 pub struct Module {
     instantiable: InstancePre<State>,
 }
 
-/// Why a module is refused.
+/// The reason why a module is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
-    /// The bytes are no valid module.
+    /// The bytes are not a valid module.
     #[error("not a valid WebAssembly module: {0}")]
     Invalid(String),
-    /// It announces no version of the ABI, or another one.
+    /// The module announces no supported version of the ABI.
     #[error(
         "the module does not announce a version of proxy-wasm that is supported (0.2.0, 0.2.1)"
     )]
     Version,
-    /// It exports no memory.
+    /// The module exports no memory.
     #[error("the module does not export its memory")]
     Memory,
-    /// It exports no allocator.
+    /// The module exports no allocator.
     #[error("the module exports no allocator (`malloc` or `proxy_on_memory_allocate`)")]
     Allocator,
-    /// It imports these functions, which do not exist, as `module.name`.
+    /// The module imports these functions, which do not exist, as `module.name`.
     #[error("the module imports functions that do not exist: `{}`", .0.join("`, `"))]
     Imports(Vec<String>),
-    /// It imports a function by another type than the ABI says.
+    /// The module imports a function with another type than the ABI's.
     #[error("the module cannot be linked: {0}")]
     Link(String),
 }
@@ -59,7 +59,7 @@ impl Module {
         Ok(Self { instantiable })
     }
 
-    /// The module, ready to be instantiated.
+    /// Returns the module, ready to be instantiated.
     pub(crate) fn instantiable(&self) -> &InstancePre<State> {
         &self.instantiable
     }

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-/// Most bytes of a serialised map that is read from the plugin: Envoy's own limit.
+/// Largest serialised map that is read from the plugin: Envoy's own limit.
 const SIZE_LIMIT: usize = 1024 * 1024;
 /// Most pairs of a serialised map that is read from the plugin: Envoy's own limit.
 const COUNT_LIMIT: usize = 1024;
@@ -22,7 +22,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Fields of a request's head.
+    /// Returns the fields of a request's head.
     pub(crate) fn four(pseudo: [Pseudo<'a>; PSEUDO_LIMIT], headers: &'a HeaderMap) -> Self {
         Self {
             pseudo,
@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Fields of a response's head.
+    /// Returns the fields of a response's head.
     pub(crate) fn one(pseudo: Pseudo<'a>, headers: &'a HeaderMap) -> Self {
         let absent: Pseudo<'a> = ("", b"");
         Self {
@@ -41,7 +41,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The first value of a field, found without regard to case.
+    /// Returns the first value of a field. Names are case-insensitive.
     pub(crate) fn value(&self, name: &[u8]) -> Option<&'a [u8]> {
         if let Some(found) = self.pseudo().iter().find(|(key, _)| is_pseudo(key, name)) {
             return Some(found.1);
@@ -50,25 +50,25 @@ impl<'a> Fields<'a> {
         self.headers.get(name).map(http::HeaderValue::as_bytes)
     }
 
-    /// How many fields there are; repeated ones count each time.
+    /// Returns the number of fields; repeated ones count each time.
     pub(crate) fn count(&self) -> usize {
         self.pseudo_count.saturating_add(self.headers.len())
     }
 
-    /// Bytes of all names and values.
+    /// Returns the number of bytes of all names and values.
     pub(crate) fn bytes(&self) -> usize {
         self.iter()
             .map(|(name, value)| name.len().saturating_add(value.len()))
             .sum()
     }
 
-    /// Bytes of the serialised form.
+    /// Returns the size of the serialised form.
     pub(crate) fn serialised_size(&self) -> usize {
         // Eight bytes of lengths and two zeros for each field.
         4 + self.count() * 10 + self.bytes()
     }
 
-    /// Writes the serialised form into exactly the space it needs. `None` when the space is another size.
+    /// Writes the serialised form into space of exactly its size. Returns `None` if the space has another size.
     pub(crate) fn serialise(&self, space: &mut [u8]) -> Option<()> {
         let (count, space) = space.split_first_chunk_mut::<4>()?;
         *count = u32::try_from(self.count()).ok()?.to_le_bytes();
@@ -104,13 +104,13 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether `name` means this pseudo header; `host` is another name of `:authority`, as in Envoy.
+/// Returns whether `name` means this pseudo header; `host` is another name of `:authority`, as in Envoy.
 pub(crate) fn is_pseudo(pseudo: &str, name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(pseudo.as_bytes())
         || (pseudo == ":authority" && name.eq_ignore_ascii_case(b"host"))
 }
 
-/// Copies a text and its final zero to the front of `space` and returns the rest of it.
+/// Copies a string and its final zero to the front of `space` and returns the rest of the space.
 fn put<'s>(space: &'s mut [u8], text: &[u8]) -> Option<&'s mut [u8]> {
     let (target, rest) = space.split_at_mut_checked(text.len())?;
     target.copy_from_slice(text);
@@ -119,7 +119,7 @@ fn put<'s>(space: &'s mut [u8], text: &[u8]) -> Option<&'s mut [u8]> {
     Some(rest)
 }
 
-/// Reads a serialised map. `None` when it is malformed or beyond the limits; no bytes at all are an empty map.
+/// Parses a serialised map. Returns `None` if it is malformed or beyond the limits. Zero bytes are an empty map.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if bytes.is_empty() {
         return Some(Vec::new());
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_fields_and_bytes_that_are_not_text_survive() {
+    fn repeated_fields_and_bytes_that_are_not_utf_8_survive() {
         let mut headers = HeaderMap::new();
         headers.append("cookie", HeaderValue::from_bytes(b"a=\xff").unwrap());
         headers.append("cookie", HeaderValue::from_static("b=2"));

@@ -1,4 +1,4 @@
-//! The plugin on one thread: one live instance, and another one when it dies.
+//! The plugin on one thread: one running instance, which is replaced when it stops.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -20,14 +20,14 @@ use crate::{
     StreamFacts, Verdict,
 };
 
-/// Time for a plugin that wants to finish something before it ends.
+/// Time for a plugin to finish its work before it ends.
 const END_TIME: Duration = Duration::from_secs(2);
 
-/// What is said when it was not the plugin that failed.
+/// The cause of a stop that is not the plugin's fault.
 const DEFECT: &str = "the host has a defect (panic)";
 
-/// A configured plugin on one thread: it has one instance, which is replaced when it traps. Not `Send`: it lives on the
-/// thread that started it, inside a tokio `LocalSet` or `LocalRuntime`.
+/// A configured plugin on one thread: it has one instance, which is replaced when it traps. It is not `Send`: it stays
+/// on the thread that started it, inside a tokio `LocalSet` or `LocalRuntime`.
 pub struct Plugin {
     module: Module,
     env: Rc<InstanceEnv>,
@@ -38,10 +38,10 @@ pub struct Plugin {
     held: Cell<bool>,
 }
 
-/// Whether there is an instance.
+/// The state of the plugin's instance.
 enum InstanceState {
     Live(Box<Instance>),
-    /// It died; another one is on its way.
+    /// The instance has stopped and is being rebuilt.
     Dead,
     /// The plugin was shut down.
     Ended,
@@ -52,11 +52,11 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// When the plugin refuses its configuration, traps or takes too long.
+    /// Returns an error when the plugin refuses its configuration, traps or takes too long.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio `LocalSet` or `LocalRuntime`, if the plugin sets a timer or makes a call as it starts.
+    /// Panics outside of a tokio `LocalSet` or `LocalRuntime`, if the plugin sets a timer or makes a call as it starts.
     pub fn start(
         module: &Module,
         config: Rc<PluginConfig>,
@@ -79,12 +79,12 @@ impl Plugin {
         self.held.set(true);
     }
 
-    /// Lets the plugin's timer run again.
+    /// Resumes the plugin's timer.
     pub fn serve(&self) {
         self.held.set(false);
     }
 
-    /// Opens a stream with the head of a request. Without a live instance the verdict is `Failed`.
+    /// Opens a stream with the head of a request. Without a running instance the verdict is `Failed`.
     pub fn request(
         self: &Rc<Self>,
         head: RequestHead,
@@ -103,7 +103,7 @@ impl Plugin {
         }
     }
 
-    /// Whether an instance is alive.
+    /// Returns whether an instance is running.
     #[cfg(test)]
     pub(crate) fn is_live(&self) -> bool {
         self.instance
@@ -111,15 +111,15 @@ impl Plugin {
             .is_ok_and(|instance| matches!(&*instance, InstanceState::Live(_)))
     }
 
-    /// Ends the plugin: done and delete of its root context. Streams that are still open are `Failed`, and nothing
-    /// passes any more.
+    /// Ends the plugin: done and delete of its root context. Streams that are still open are `Failed`, and no further
+    /// request is forwarded.
     pub async fn shutdown(self: &Rc<Self>) {
         if self.enter(None, Instance::end_root) == Some(false) {
             let ended = timeout(END_TIME, poll_fn(|context| self.poll_root_end(context))).await;
             if ended.is_err() {
                 tracing::warn!(
                     plugin = self.name(),
-                    "the plugin did not finish in time and was ended"
+                    "the plugin did not finish in time and was stopped"
                 );
             }
         }
@@ -127,7 +127,7 @@ impl Plugin {
         self.replace_instance(InstanceState::Ended);
     }
 
-    /// Runs something in the live instance, if that is the one meant. A trap ends the instance.
+    /// Runs a function in the running instance of that generation. A trap ends the instance.
     pub(crate) fn enter<T>(
         self: &Rc<Self>,
         generation: Option<u64>,
@@ -147,7 +147,7 @@ impl Plugin {
             match catch_unwind(AssertUnwindSafe(|| run(instance))) {
                 Ok(Ok(outcome)) => return Some(outcome),
                 Ok(Err(trap)) => trap,
-                // The plugin was left in the middle of something, as by a trap.
+                // The plugin was interrupted, as by a trap.
                 Err(_) => wasmtime::Error::msg(DEFECT),
             }
         };
@@ -155,7 +155,7 @@ impl Plugin {
         None
     }
 
-    /// Looks at a stream's context without running the plugin.
+    /// Returns a view of a stream's context without running the plugin.
     pub(crate) fn stream<T>(
         &self,
         generation: u64,
@@ -191,7 +191,7 @@ impl Plugin {
         }
     }
 
-    /// Makes an instance and lets it serve.
+    /// Creates an instance and puts it into service.
     fn build(self: &Rc<Self>) -> Result<(), StartError> {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
@@ -210,7 +210,7 @@ impl Plugin {
         Ok(())
     }
 
-    /// Ends a dead instance: its streams are told at once, its calls and ticks end with it.
+    /// Ends a stopped instance: its streams are woken at once, its calls and ticks end with it.
     fn on_trap(self: &Rc<Self>, cause: &str) {
         let age = match &*self.instance.borrow() {
             InstanceState::Live(instance) => instance.born.elapsed(),
@@ -240,7 +240,7 @@ impl Plugin {
                 let Err(error) = plugin.build() else {
                     tracing::info!(
                         plugin = plugin.name(),
-                        "the plugin was rebuilt and serves again"
+                        "the plugin was rebuilt and is serving again"
                     );
                     return;
                 };
@@ -261,7 +261,7 @@ impl Plugin {
         wait
     }
 
-    /// The old instance is dropped after the borrow ends, as its tasks may look at the plugin.
+    /// The old instance is dropped after the borrow ends, as its tasks may access the plugin.
     fn replace_instance(&self, instance: InstanceState) {
         let mut old = self.instance.replace(instance);
         if let InstanceState::Live(instance) = &mut old {
@@ -270,7 +270,7 @@ impl Plugin {
     }
 }
 
-/// Calls `proxy_on_tick` in each period for as long as the task is kept.
+/// Calls `proxy_on_tick` in each period until the task is dropped.
 pub(crate) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -288,10 +288,10 @@ pub(crate) fn spawn_ticks(link: Link, period: Duration) -> AbortOnDrop {
     AbortOnDrop(spawn_local(ticks).abort_handle())
 }
 
-/// Performs an HTTP call and gives the plugin its reply.
+/// Performs an HTTP call and passes its reply to the plugin.
 pub(crate) fn spawn_call(link: Link, id: u32, call: CallFuture) -> AbortOnDrop {
     let deliver = async move {
-        // Whatever happens to a call, the plugin waits for its reply.
+        // The plugin waits for a reply in every case.
         let reply = AssertUnwindSafe(call).catch_unwind().await;
         let reply = reply.unwrap_or_else(|_| CallReply::unreachable());
         if let Some(plugin) = link.plugin.upgrade() {

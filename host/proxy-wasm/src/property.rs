@@ -1,4 +1,4 @@
-//! Properties: facts that the plugin asks for by a path, in the serialisation of Envoy's attributes.
+//! Properties: values that the plugin reads by a path, in the serialisation of Envoy's attributes.
 
 use std::net::SocketAddr;
 use std::time::UNIX_EPOCH;
@@ -10,10 +10,10 @@ use crate::maps::Head;
 use crate::state::State;
 use crate::{PluginConfig, RequestHead, ResponseHead, TlsFacts};
 
-/// Most segments of a path: Envoy's attributes have up to three, metadata some more. Longer paths name nothing.
+/// Most segments of a path: Envoy's attributes have up to three, metadata some more. Longer paths name no property.
 const SEGMENTS_LIMIT: usize = 8;
 
-/// The value of a property, or `None` when there is none now. Segments of the path are joined by zero bytes.
+/// Returns the value of a property, or `None` if it has none now. The segments of the path are joined by zero bytes.
 pub(crate) fn find(state: &State, path: &[u8]) -> Option<Vec<u8>> {
     let path = path.strip_suffix(b"\0").unwrap_or(path);
     let mut segments = [""; SEGMENTS_LIMIT];
@@ -61,7 +61,7 @@ fn stream(stream: &StreamContext, path: &[&str]) -> Option<Vec<u8>> {
     }
 }
 
-/// Facts about the client's TLS session; those about its certificate are not there when it has shown none.
+/// Returns facts about the client's TLS session; those about a certificate are absent if the client has shown none.
 fn tls(tls: Option<&TlsFacts>, path: &[&str]) -> Option<Vec<u8>> {
     let certificate = tls.and_then(|tls| tls.certificate.as_ref());
     match path {
@@ -156,7 +156,7 @@ fn code(status: u16) -> Vec<u8> {
     i64::from(status).to_le_bytes().to_vec()
 }
 
-/// All values of a field, joined by commas.
+/// Returns all values of a field, joined by commas.
 fn joined(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     let mut values = headers.get_all(name).iter();
     let mut text = values.next()?.as_bytes().to_vec();

@@ -1,23 +1,23 @@
-//! What the plugin keeps back of a request's body while it makes up its mind.
+//! The body of a paused request, which is buffered until the plugin has decided.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
-/// Most bytes that an instance keeps back for all requests together. Any client may send a body that a plugin reads, so that
-/// the whole has to be bounded.
+/// Most bytes that an instance buffers for all requests together. Any client can send a body that a plugin reads, so
+/// the total has to be bounded.
 const KEPT_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Counts the bytes of all buffers of an instance.
 #[derive(Debug, Default)]
 pub(crate) struct KeptBytes(Cell<usize>);
 
-/// All buffers together would be too large.
+/// The total of all buffers would be too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// The beginning of a request's body, which goes to the upstream if the request does.
+/// The beginning of a request's body, which is forwarded with the request.
 #[derive(Debug)]
 pub(crate) struct RequestBuffer {
     bytes: Vec<u8>,
@@ -25,7 +25,7 @@ pub(crate) struct RequestBuffer {
 }
 
 impl RequestBuffer {
-    /// An empty buffer.
+    /// Creates an empty buffer.
     pub(crate) fn counted_in(kept: &Rc<KeptBytes>) -> Self {
         Self {
             bytes: Vec::new(),
@@ -33,19 +33,19 @@ impl RequestBuffer {
         }
     }
 
-    /// What is in it.
+    /// Returns the buffered bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Adds what has come.
+    /// Appends a chunk.
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), Full> {
         self.recount(self.bytes.len().saturating_add(chunk.len()))?;
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
-    /// Puts `value` in the place of `size` bytes from `start` on, as many of them as there are.
+    /// Replaces `size` bytes from `start` on, as many of them as exist, by `value`.
     pub(crate) fn replace(&mut self, start: u32, size: u32, value: &[u8]) -> Result<(), Full> {
         let length = self.bytes.len();
         let place = |at: u32| usize::try_from(at).map_or(length, |at| at.min(length));
@@ -59,7 +59,7 @@ impl RequestBuffer {
         Ok(())
     }
 
-    /// Takes everything out.
+    /// Takes all bytes.
     pub(crate) fn take(&mut self) -> Bytes {
         self.release();
         std::mem::take(&mut self.bytes).into()

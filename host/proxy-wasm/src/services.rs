@@ -1,4 +1,4 @@
-//! What a plugin needs from the proxy around it. Each need is a trait; each but the HTTP calls has an implementation here.
+//! The services of the proxy that a plugin uses. Each is a trait; all but the HTTP calls have an implementation here.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use crate::log::{Log, TracingLog};
 use crate::metrics::{MetricTable, Metrics};
 use crate::shared::{MemoryData, SharedData};
 
-/// The services that a proxy gives to a plugin.
+/// The services that a proxy offers to a plugin.
 ///
-/// The default makes no HTTP calls, knows no properties beyond the built-in ones, reads the system's clock, logs through
-/// `tracing`, and shares nothing with other plugins.
+/// The default makes no HTTP calls, has only the built-in properties, reads the system's clock, logs through `tracing`,
+/// and shares nothing with other plugins.
 #[derive(Clone)]
 pub struct Services {
     /// Performs the plugin's HTTP calls.
     pub calls: Rc<dyn HttpCalls>,
-    /// Tells the time.
+    /// Reads the time.
     pub clock: Rc<dyn Clock>,
-    /// Knows properties that this crate does not.
+    /// Looks up properties that this crate does not define.
     pub properties: Rc<dyn Properties>,
-    /// Takes the plugin's log lines.
+    /// Receives the plugin's log lines.
     pub log: Rc<dyn Log>,
     /// Shared data and metrics.
     pub shared: Shared,
@@ -40,7 +40,8 @@ impl Default for Services {
     }
 }
 
-/// State that all plugins of a virtual machine (`vm_id`) share and that outlives every instance. A clone is the same state.
+/// State that all plugins of a virtual machine (`vm_id`) share and that outlives every instance. Clones share the
+/// state.
 #[derive(Clone)]
 pub struct Shared {
     /// Shared data.
@@ -63,11 +64,11 @@ pub trait Clock {
     /// Returns the time of day.
     fn now(&self) -> SystemTime;
 
-    /// Returns the time since a fixed moment in the past. It never goes back.
+    /// Returns the time since a fixed moment in the past. It never decreases.
     fn monotonic(&self) -> Duration;
 }
 
-/// The clock of the operating system. Its monotonic time begins with the value.
+/// The clock of the operating system. Its monotonic time starts when the value is created.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -94,8 +95,8 @@ impl Clock for SystemClock {
 /// Properties beyond the built-in ones (`request.*`, `response.*`, `source.*`, `destination.*`, `connection.*` and
 /// `plugin_*`), such as `route_name` or `xds.cluster_name`.
 pub trait Properties {
-    /// Returns the value of the property of this path in the serialised form of Envoy's attributes, or `None` when there is
-    /// none. `stream` is the stream that the plugin asks about; the plugin's root context has none.
+    /// Returns the value of the property of this path in the serialised form of Envoy's attributes, or `None` if it has
+    /// none. `stream` is the effective stream; it is absent in the plugin's root context.
     fn value(&self, path: &[&str], stream: Option<&StreamFacts>) -> Option<Vec<u8>>;
 }
 

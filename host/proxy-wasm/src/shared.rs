@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most bytes of keys and values in [`MemoryData`]: enough for some thousand documents and counters, and it bounds the
-/// memory of the process with any plugin.
+/// Most bytes of keys and values in [`MemoryData`]: enough for some thousand documents and counters. The limit bounds
+/// the memory of the process with any plugin.
 const DATA_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Values by key, shared by threads. Each has a number for compare-and-swap, which changes when the value does and is
+/// Values by key, shared by threads. Each value has a number for compare-and-swap, which changes with the value and is
 /// never 0.
 pub trait SharedData: Send + Sync {
     /// Returns a value and its number.
@@ -17,7 +17,7 @@ pub trait SharedData: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`NotStored`] says why the value was not stored.
+    /// Returns [`NotStored`] with the reason.
     fn store(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), NotStored>;
 }
 
@@ -37,13 +37,13 @@ struct Entry {
     cas: u32,
 }
 
-/// Why a value was not stored.
+/// The reason why a value was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotStored {
-    /// Another value was stored since the number was read.
+    /// The value has changed since its number was read.
     #[error("the value has changed")]
     Changed,
-    /// All values together would be too large.
+    /// The total of all values would be too large.
     #[error("the shared data is full")]
     Full,
 }

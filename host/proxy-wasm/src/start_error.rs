@@ -1,11 +1,11 @@
-//! Why a plugin does not start.
+//! The error of a plugin that does not start.
 
 use std::fmt;
 
 /// A plugin did not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError {
-    /// What failed, on one line.
+    /// The cause, on one line.
     pub cause: String,
     /// The last line that the plugin logged, which usually says why.
     pub last_line: Option<String>,

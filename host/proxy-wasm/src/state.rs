@@ -1,4 +1,4 @@
-//! What the host keeps for one instance of the plugin: the data of its wasmtime store.
+//! The host's data for one instance of the plugin: the data of its wasmtime store.
 
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -12,26 +12,26 @@ use crate::plugin::Plugin;
 use crate::request_body::KeptBytes;
 use crate::{CallReply, PluginConfig, Services};
 
-/// Memory of one instance. Plugins need a few MiB, and some hundred while they read a very large configuration; growth
-/// beyond this is refused, which aborts the plugin rather than the machine. Every plugin has one instance.
+/// Memory limit of one instance. Plugins need a few MiB, and some hundred while they read a very large configuration.
+/// Growth beyond the limit is refused, which aborts the plugin rather than the machine. Every plugin has one instance.
 const MEMORY_LIMIT: usize = 512 * 1024 * 1024;
-/// Entries of the plugin's function table: far above what compilers produce, and it bounds `table.grow`.
+/// Limit of the plugin's function table: far above what compilers produce. It bounds `table.grow`.
 const TABLE_LIMIT: usize = 100_000;
 
-/// What every instance of one plugin is made with.
+/// The data that all instances of one plugin share.
 pub(crate) struct InstanceEnv {
-    /// What the plugin is configured with.
+    /// The configuration of the plugin.
     pub config: Rc<PluginConfig>,
-    /// What the proxy does for it.
+    /// The services of the proxy.
     pub services: Services,
 }
 
-/// How a local task finds the instance that it works for, if that is still the one which lives.
+/// Identifies an instance for a local task, which finds it only while it is the running one.
 #[derive(Clone)]
 pub(crate) struct Link {
     /// The plugin.
     pub plugin: Weak<Plugin>,
-    /// Which of the plugin's instances.
+    /// The number of the instance among those of the plugin.
     pub generation: u64,
 }
 
@@ -43,28 +43,28 @@ pub(crate) struct State {
     pub allocator: Option<Rc<TypedFunc<u32, u32>>>,
     /// Limits that wasmtime enforces.
     pub limits: StoreLimits,
-    /// What the instance was made with.
+    /// The data that all instances of the plugin share.
     pub env: Rc<InstanceEnv>,
-    /// How tasks find back.
+    /// Identifies the instance for tasks.
     pub link: Link,
     /// The streams.
     pub contexts: Contexts,
-    /// The context on which host calls act: a stream's or the root's.
+    /// The effective context: a stream's or the root's.
     pub effective: u32,
-    /// HTTP calls under way.
+    /// HTTP calls in progress.
     pub calls: Calls,
-    /// Bytes of request bodies that the plugin keeps back.
+    /// Counts the bytes of buffered request bodies.
     pub kept: Rc<KeptBytes>,
     /// The task that calls `proxy_on_tick`.
     pub tick: Option<AbortOnDrop>,
-    /// The plugin's last log line while it starts, to tell why it did not; empty afterwards.
+    /// The plugin's last log line while it starts, to explain a failed start; empty afterwards.
     pub last_line: LastLine,
-    /// How far the root context's end is.
+    /// The state of the root context's end.
     pub root_end: RootEnd,
 }
 
 impl State {
-    /// State of an instance that is about to start.
+    /// Creates the state of an instance that is about to start.
     pub(crate) fn new(env: Rc<InstanceEnv>, link: Link) -> Self {
         Self {
             memory: None,
@@ -86,29 +86,29 @@ impl State {
         }
     }
 
-    /// The stream on which host calls act, unless they act on the root context.
+    /// Returns the effective stream, unless the root context is effective.
     pub(crate) fn stream(&self) -> Option<&StreamContext> {
         self.contexts.find(self.effective)
     }
 
-    /// The stream on which host calls act, unless they act on the root context.
+    /// Returns the effective stream, unless the root context is effective.
     pub(crate) fn stream_mut(&mut self) -> Option<&mut StreamContext> {
         self.contexts.find_mut(self.effective)
     }
 }
 
-/// HTTP calls of an instance. Dropping them drops the calls.
+/// HTTP calls of an instance. Dropping this value drops the calls.
 #[derive(Default)]
 pub(crate) struct Calls {
-    /// Those under way, by the plugin's number for the call.
+    /// Calls in progress, by the plugin's number for the call.
     pub pending: HashMap<u32, Pending>,
     /// The last number given.
     pub last: u32,
-    /// The reply that the plugin is looking at.
+    /// The reply that the plugin is handling.
     pub reply: Option<CallReply>,
 }
 
-/// An HTTP call under way.
+/// An HTTP call in progress.
 pub(crate) struct Pending {
     /// The context that it was made in: a stream's or the root's.
     pub caller: u32,
@@ -116,7 +116,7 @@ pub(crate) struct Pending {
     pub _task: AbortOnDrop,
 }
 
-/// A local task that ends with its owner.
+/// A local task that ends when this value is dropped.
 pub(crate) struct AbortOnDrop(pub AbortHandle);
 
 impl Drop for AbortOnDrop {
@@ -125,7 +125,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The last line the plugin logged.
+/// The last line that the plugin logged.
 pub(crate) enum LastLine {
     /// Lines are kept.
     Kept(Option<String>),
@@ -133,12 +133,12 @@ pub(crate) enum LastLine {
     Ignored,
 }
 
-/// The end of the root context, `proxy_on_done` to `proxy_on_delete`.
+/// The end of the root context, from `proxy_on_done` to `proxy_on_delete`.
 pub(crate) enum RootEnd {
-    /// It has not begun.
+    /// The end has not begun.
     Open,
-    /// The plugin answered that it will call `proxy_done`; this wakes the waiting task.
+    /// The plugin has announced that it will call `proxy_done`; this wakes the waiting task.
     Waiting(Option<Waker>),
-    /// It may be deleted.
+    /// The root context may be deleted.
     Done,
 }

@@ -1,29 +1,29 @@
-//! Status codes of the ABI, and how a host call ends.
+//! Status codes of the ABI, and the outcome of a host call.
 
-/// What a host call returns to the plugin. Only values that every SDK knows.
+/// The status that a host call returns to the plugin. All values are known to every SDK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Status {
-    /// Done.
+    /// The call succeeded.
     Ok = 0,
-    /// There is nothing of that name.
+    /// There is no such item.
     NotFound = 1,
-    /// The arguments make no sense here.
+    /// The arguments are invalid here.
     BadArgument = 2,
-    /// A pointer, or a pointer with its size, is outside of the plugin's memory.
+    /// A pointer, alone or with its size, is outside of the plugin's memory.
     InvalidMemoryAccess = 6,
     /// The compare-and-swap number is not the current one.
     CasMismatch = 8,
-    /// The host cannot do it.
+    /// The host does not support the operation.
     InternalFailure = 10,
 }
 
-/// Why a host call did not succeed.
+/// The reason why a host call failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The plugin is told and goes on.
+    /// The plugin gets this status and continues.
     Status(Status),
-    /// The plugin's allocator trapped, so the plugin has.
+    /// The plugin's allocator trapped, and so did the plugin.
     Trap(wasmtime::Error),
 }
 
@@ -33,12 +33,12 @@ impl From<Status> for Failure {
     }
 }
 
-/// The number that a call which cannot trap returns to the plugin.
+/// Returns the number of the status for a call that cannot trap.
 pub(crate) fn code(outcome: Result<(), Status>) -> u32 {
     outcome.err().unwrap_or(Status::Ok) as u32
 }
 
-/// The number that a call which may trap returns to the plugin.
+/// Returns the number of the status for a call that may trap.
 pub(crate) fn code_or_trap(outcome: Result<(), Failure>) -> wasmtime::Result<u32> {
     match outcome {
         Ok(()) => Ok(Status::Ok as u32),

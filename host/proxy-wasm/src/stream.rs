@@ -1,4 +1,4 @@
-//! One request's way through the plugin, as the proxy holds it.
+//! One request in the plugin, from the proxy's side.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -13,33 +13,33 @@ use crate::context::{Phase, StreamContext};
 use crate::plugin::Plugin;
 use crate::{RequestHead, ResponseHead, Verdict};
 
-/// Longest time for which the plugin may keep a message paused. It waits for a few calls with timeouts of their own;
-/// one that is still paused after so long was forgotten, and nothing else would end it.
+/// Longest time for which the plugin may keep a message paused. A plugin waits for a few calls with timeouts of their
+/// own. A message that is paused this long was forgotten, and nothing else would end it.
 const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Why a stream has to end.
+/// The reason why a stream has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The plugin reset it.
     Closed,
-    /// The instance that knew it is gone, so that no plugin watches it any more.
+    /// Its instance has stopped, so that no plugin checks the stream any more.
     Lost,
 }
 
-/// What a paused request waits for.
+/// The reason why a paused request was woken.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "it is taken apart at once, and a verdict would be as large by itself"
 )]
 pub enum Wanted {
-    /// Nothing any more: this was decided, which is never `Paused`.
+    /// The request was decided; the verdict is never `Paused`.
     Nothing(Verdict<RequestHead>),
-    /// More of its body.
+    /// The plugin needs more of the request's body.
     Body,
 }
 
-/// One request's context in the plugin. Dropping it tells the plugin that the request is over: log, done, delete.
+/// One request in the plugin. Dropping it ends the request's context: log, done, delete.
 pub struct Stream {
     plugin: Rc<Plugin>,
     id: u32,
@@ -47,7 +47,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of that context in that instance. No instance has generation 0.
+    /// Creates the stream of that context in that instance. No instance has generation 0.
     pub(crate) fn new(plugin: Rc<Plugin>, id: u32, generation: u64) -> Self {
         Self {
             plugin,
@@ -56,7 +56,7 @@ impl Stream {
         }
     }
 
-    /// Waits for the decision about a paused request. Never `Paused`. Cancel safe.
+    /// Waits for the decision about a paused request. Never returns `Paused`. Cancel safe.
     pub async fn resumed(&mut self) -> Verdict<RequestHead> {
         let verdict = poll_fn(|context| {
             self.poll(context, |stream| match stream.phase {
@@ -67,8 +67,8 @@ impl Stream {
         within_limit(verdict).await
     }
 
-    /// Waits for the decision about a paused request, or until the plugin wants to see more of its body. While an HTTP call
-    /// is under way that the plugin made for this request, it waits for that and not for the body. Cancel safe.
+    /// Waits for the decision about a paused request, or until the plugin needs more of its body. While an HTTP call
+    /// for this request is in progress, it waits for the call and not for the body. Cancel safe.
     pub async fn wanted(&mut self) -> Wanted {
         let wanted = poll_fn(|context| {
             let wanted = self.look(context, |stream| match stream.phase {
@@ -84,7 +84,7 @@ impl Stream {
         }
     }
 
-    /// Shows the plugin more of the body of a request that it keeps paused. Empty at the end if need be.
+    /// Passes more of the body of a paused request to the plugin. The last chunk may be empty.
     pub fn request_body(&mut self, chunk: &[u8], end_of_stream: bool) -> Verdict<RequestHead> {
         let id = self.id;
         let verdict = self.plugin.enter(Some(self.generation), |instance| {
@@ -93,7 +93,7 @@ impl Stream {
         verdict.unwrap_or(Verdict::Failed)
     }
 
-    /// How much the plugin keeps back of the request's body.
+    /// Returns the number of buffered bytes of the request's body.
     pub fn kept_body(&self) -> usize {
         let kept = |stream: &mut StreamContext| stream.body.bytes().len();
         self.plugin
@@ -101,7 +101,7 @@ impl Stream {
             .unwrap_or_default()
     }
 
-    /// What the plugin kept back of the body of a request that goes on, with what it made of it.
+    /// Takes the buffered body of a request that goes on, with the plugin's changes.
     pub fn take_body(&mut self) -> Bytes {
         let take = |stream: &mut StreamContext| stream.body.take();
         self.plugin
@@ -109,7 +109,7 @@ impl Stream {
             .unwrap_or_default()
     }
 
-    /// Tells the plugin that the client sent this many bytes over its open websocket, and how they begin.
+    /// Informs the plugin that the client sent this many bytes over its open websocket, and how they begin.
     pub fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
         let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));
         self.plugin.enter(Some(self.generation), |instance| {
@@ -117,7 +117,8 @@ impl Stream {
         });
     }
 
-    /// Shows a response's head to the plugin: the upstream's, or one that the proxy made itself, but not a local reply.
+    /// Passes a response's head to the plugin: the upstream's, or one that the proxy itself made, but not a local
+    /// reply.
     pub fn response(&mut self, head: ResponseHead, end_of_stream: bool) -> Verdict<ResponseHead> {
         let id = self.id;
         let verdict = self.plugin.enter(Some(self.generation), |instance| {
@@ -126,7 +127,7 @@ impl Stream {
         verdict.unwrap_or(Verdict::Failed)
     }
 
-    /// Waits for the decision about a paused response. Never `Paused`. Cancel safe.
+    /// Waits for the decision about a paused response. Never returns `Paused`. Cancel safe.
     pub async fn response_resumed(&mut self) -> Verdict<ResponseHead> {
         let verdict = poll_fn(|context| {
             self.poll(context, |stream| match stream.phase {
@@ -137,19 +138,19 @@ impl Stream {
         within_limit(verdict).await
     }
 
-    /// Completes when a stream whose heads have passed has to end, e.g. a websocket of a visitor who signed out.
+    /// Completes when a stream whose heads have been forwarded has to end, e.g. a websocket of a user who signed out.
     /// Cancel safe.
     pub async fn closed(&self) -> Ended {
         poll_fn(|context| self.poll_closed(context)).await
     }
 
-    /// As [`Stream::closed`], as a poll function. Only the last task that polled is woken.
+    /// Polls like [`Stream::closed`]. Only the last task that polled is woken.
     pub fn poll_closed(&self, context: &Context<'_>) -> Poll<Ended> {
         let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));
         poll.map(|ended| ended.unwrap_or(Ended::Lost))
     }
 
-    /// Waits until `decide` has a verdict. There is none to come when the instance is gone.
+    /// Waits until `decide` has a verdict. There will be none when the instance has stopped.
     fn poll<Head>(
         &self,
         context: &Context<'_>,
@@ -159,7 +160,7 @@ impl Stream {
             .map(|verdict| verdict.unwrap_or(Verdict::Failed))
     }
 
-    /// Waits until `find` finds something. `None` when the instance is gone.
+    /// Waits until `find` returns a value. Returns `None` when the instance has stopped.
     fn look<T>(
         &self,
         context: &Context<'_>,
@@ -180,7 +181,7 @@ impl Stream {
     }
 }
 
-/// A stream that stays paused for too long is refused.
+/// Refuses a stream that stays paused for too long.
 async fn within_limit<Head>(verdict: impl Future<Output = Verdict<Head>>) -> Verdict<Head> {
     timeout(PAUSE_LIMIT, verdict)
         .await
@@ -194,7 +195,7 @@ fn forgotten<Head>() -> Verdict<Head> {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // Outside of the runtime, that is after its end, the plugin could start nothing and its log is of no use.
+        // Outside of the runtime, after its end, the plugin could start nothing and its log is of no use.
         if self.generation != 0 && Handle::try_current().is_ok() {
             let id = self.id;
             self.plugin

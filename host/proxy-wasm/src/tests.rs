@@ -1,4 +1,4 @@
-//! The runtime with small plugins written in WebAssembly text.
+//! Tests of the runtime with small plugins in WebAssembly text format.
 
 mod bodies;
 mod calls;
@@ -20,9 +20,9 @@ use tokio::task::LocalSet;
 
 use super::*;
 
-/// What every plugin here begins with: host functions under short names, a memory with a bump allocator, and two
-/// functions that tell the test what happened. `$report` adds a line `x-status` with one character, `0` plus the number;
-/// `$tell` adds a line `x-value`.
+/// The beginning of every plugin here: host functions under short names, a memory with a bump allocator, and two
+/// functions that report to the test. `$report` adds a line `x-status` with one character, `0` plus the number; `$tell`
+/// adds a line `x-value`.
 const PRELUDE: &str = r#"
     (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
     (import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
@@ -71,10 +71,10 @@ const PRELUDE: &str = r#"
         (drop (call $add (i32.const 0) (i32.const 520) (i32.const 7) (local.get $address) (local.get $size))))
 "#;
 
-/// First address of the plugin's texts.
+/// First address of the plugin's strings.
 const TEXTS: usize = 1024;
 
-/// Compiles a plugin. In its body, `@name` stands for the address and the size of the text of that name.
+/// Compiles a plugin. In its body, `@name` means the address and the size of the string of that name.
 fn plugin(texts: &[(&str, &[u8])], body: &str) -> Module {
     let mut body = body.to_owned();
     let mut data = String::new();
@@ -95,11 +95,11 @@ fn plugin(texts: &[(&str, &[u8])], body: &str) -> Module {
     Module::compile(&engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
-/// What the plugin's calls meet: one upstream that answers, one that never does.
+/// The upstreams of the plugin's calls: one that answers and one that never does.
 #[derive(Default)]
 struct Upstreams {
     requests: RefCell<Vec<(Request<Bytes>, Duration)>>,
-    /// Counts calls that are under way.
+    /// Counts calls in progress.
     alive: Rc<()>,
 }
 
@@ -138,7 +138,7 @@ impl HttpCalls for Upstreams {
     }
 }
 
-/// A plugin and what is around it.
+/// A plugin and its services.
 struct Rig {
     plugin: Rc<Plugin>,
     shared: Shared,
@@ -181,20 +181,20 @@ impl Rig {
         self.plugin.request(head, true, facts())
     }
 
-    /// A request that the plugin lets pass.
+    /// Sends a request that the plugin continues.
     fn passed(&self, head: RequestHead) -> (Stream, RequestHead) {
         let (stream, verdict) = self.request(head);
         (stream, continued(verdict))
     }
 
-    /// A request that the plugin keeps.
+    /// Sends a request that the plugin pauses.
     fn paused(&self) -> Stream {
         let (stream, verdict) = self.request(head(&[]));
         assert!(matches!(verdict, Verdict::Paused), "{verdict:?}");
         stream
     }
 
-    /// The value of a metric.
+    /// Returns the value of a metric.
     fn metric(&self, name: &str) -> Option<u64> {
         let readings = self.metrics.readings();
         readings
@@ -203,7 +203,7 @@ impl Rig {
             .map(|reading| reading.value)
     }
 
-    /// Waits, in the test's own time, until there is a live instance.
+    /// Waits, in the test's own time, until an instance is running.
     async fn live(&self) {
         while !self.plugin.is_live() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -236,7 +236,7 @@ fn facts() -> StreamFacts {
     }
 }
 
-/// The same with a client behind a trusted proxy, which speaks TLS and has shown a certificate.
+/// Facts about a client behind a trusted proxy, which uses TLS and has shown a certificate.
 fn facts_with_certificate() -> StreamFacts {
     let mut facts = facts();
     facts.source = "203.0.113.9:0".parse().unwrap();
@@ -292,7 +292,7 @@ fn replied<Head: std::fmt::Debug>(verdict: Verdict<Head>) -> LocalReply {
     }
 }
 
-/// All values of a field as text, joined by blanks.
+/// Returns all values of a field, joined by blanks.
 fn lines(headers: &HeaderMap, name: &str) -> String {
     let values: Vec<_> = headers
         .get_all(name)
@@ -302,7 +302,7 @@ fn lines(headers: &HeaderMap, name: &str) -> String {
     values.join(" ")
 }
 
-/// Runs a test on one thread with a clock that jumps ahead when nothing else is to do.
+/// Runs a test on one thread with a clock that jumps ahead when all tasks wait.
 fn run(test: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();

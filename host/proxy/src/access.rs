@@ -1,8 +1,8 @@
-//! The access log: one line per request, written when its answer has been sent or given up.
+//! The access log: one line per request, written when its response has been sent or aborted.
 //!
-//! No cookie, header, query or body is ever in it. Of requests that were not let through, the first of each client and status
-//! have a line of their own and the rest is summed up; a request that was permitted always has one, and so has a failure of
-//! the proxy or of what is behind it.
+//! A line never contains a cookie, header, query or body. Refused requests are summed up: the first ones of each client and
+//! status have a line of their own. A permitted request always has one, and so has a failure of the proxy or of something
+//! behind it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -16,50 +16,51 @@ use jetway_core::refusal::repeats::{Repeats, Summary};
 use jetway_core::time::Timestamp;
 
 use crate::body::Progress;
-use crate::fault;
+use crate::panic_point;
 use crate::upstream::{Destination, Upstream};
 
 /// Target of the log lines, for filters such as `access=off`.
 const TARGET: &str = "access";
-/// Longest text of a visitor's that is logged.
-const MAX_TEXT: usize = 512;
+/// The longest string from a client that is logged.
+const MAX_LENGTH: usize = 512;
 
 thread_local! {
-    /// What this worker sums up.
+    /// The refusals that this worker sums up.
     static REPEATS: RefCell<Repeats> = RefCell::default();
 }
 
-/// Logs how many requests had no line of their own, of the windows that are over.
+/// Logs how many requests had no line of their own in the windows that are over.
 pub(crate) fn sum_up() {
-    tell(&REPEATS.with_borrow_mut(|repeats| repeats.over(now())));
+    log_summaries(&REPEATS.with_borrow_mut(|repeats| repeats.end_windows(current_time())));
 }
 
-/// Logs how many requests had no line of their own up to now.
+/// Logs how many requests had no line of their own until now.
 pub(crate) fn sum_up_all() {
-    tell(&REPEATS.with_borrow_mut(|repeats| repeats.finish(now())));
+    log_summaries(&REPEATS.with_borrow_mut(|repeats| repeats.finish(current_time())));
 }
 
-fn tell(summaries: &[Summary]) {
+fn log_summaries(summaries: &[Summary]) {
     for summary in summaries {
         tracing::info!(target: TARGET, "{summary}");
     }
 }
 
-fn now() -> Timestamp {
+fn current_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
 }
 
-/// Counts a refusal, and returns whether it has a line of its own. Status 0 is none.
-fn is_whole_refusal(client: IpAddr, status: u16) -> bool {
-    let note = |repeats: &RefCell<Repeats>| repeats.borrow_mut().note(client, status, now());
-    // A worker that ends may have none any more.
+/// Counts a refusal, and returns whether it gets a line of its own. Status 0 means that there is no status.
+fn count_refusal(client: IpAddr, status: u16) -> bool {
+    let note =
+        |repeats: &RefCell<Repeats>| repeats.borrow_mut().note(client, status, current_time());
+    // The thread-local value of a worker that ends may be gone.
     REPEATS.try_with(note).unwrap_or(true)
 }
 
-/// What is known of a request so far. Dropping it writes the line.
+/// The known facts about a request. Dropping the entry writes the log line.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct AccessEntry {
     started: Instant,
     method: Method,
     uri: Uri,
@@ -78,7 +79,7 @@ pub(crate) struct Entry {
     has_failed: bool,
 }
 
-impl Entry {
+impl AccessEntry {
     /// Begins the line of a client's request.
     pub(crate) fn begin(
         request: &http::request::Parts,
@@ -105,83 +106,83 @@ impl Entry {
         }
     }
 
-    /// Who sent the request, as far as that is certain.
+    /// Returns the address of the client, as far as it is certain.
     pub(crate) fn client(&self) -> IpAddr {
         self.client
     }
 
-    /// The request's id, as upstream and error pages get it.
+    /// Returns the request's id, which the upstream and error pages show.
     pub(crate) fn request_id(&self) -> &HeaderValue {
         &self.request_id
     }
 
-    /// The request's id, when one from a trusted proxy replaces ours.
+    /// Replaces the request's id by that of a trusted proxy.
     pub(crate) fn set_request_id(&mut self, id: HeaderValue) {
         self.request_id = id;
     }
 
-    /// Where the request goes.
-    pub(crate) fn route(&mut self, route: Rc<Destination>) {
+    /// Records the route that the request takes.
+    pub(crate) fn set_route(&mut self, route: Rc<Destination>) {
         self.route = Some(route);
     }
 
-    /// Which of the route's upstreams gets it.
-    pub(crate) fn upstream(&mut self, upstream: &Upstream) {
+    /// Records which of the route's upstreams gets the request.
+    pub(crate) fn set_upstream(&mut self, upstream: &Upstream) {
         self.upstream = Some(upstream.authority().clone());
     }
 
-    /// Where to read how much the client sent.
-    pub(crate) fn progress(&mut self, progress: Rc<Progress>) {
+    /// Records where to read how much the client sent.
+    pub(crate) fn set_progress(&mut self, progress: Rc<Progress>) {
         self.progress = Some(progress);
     }
 
-    /// What the client is answered.
-    pub(crate) fn status(&mut self, status: StatusCode) {
+    /// Records the status that the client gets.
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
 
-    /// What the upstream answered.
-    pub(crate) fn upstream_status(&mut self, status: StatusCode) {
+    /// Records the status of the upstream's response.
+    pub(crate) fn set_upstream_status(&mut self, status: StatusCode) {
         self.upstream_status = Some(status);
     }
 
-    /// Counts bytes on the way to the client.
+    /// Counts bytes to the client.
     pub(crate) fn count_sent(&mut self, bytes: u64) {
         self.sent_bytes = self.sent_bytes.saturating_add(bytes);
     }
 
-    /// Counts bytes of a tunnel from the client.
+    /// Counts bytes from the client that [`Progress`] does not count.
     pub(crate) fn count_received(&mut self, bytes: u64) {
         self.received_bytes = self.received_bytes.saturating_add(bytes);
     }
 
-    /// Why it ended as it did, in a few words. The first reason stays.
-    pub(crate) fn details(&mut self, details: impl Into<Cow<'static, str>>) {
+    /// Records why the request ended, in a few words. The first reason is kept.
+    pub(crate) fn add_details(&mut self, details: impl Into<Cow<'static, str>>) {
         if self.details.is_empty() {
             self.details = details.into();
         }
     }
 
-    /// The proxy failed, or what is behind it: the line is there in any case.
-    pub(crate) fn fail(&mut self) {
+    /// Records that the proxy or something behind it failed, so that the request gets a line of its own in any case.
+    pub(crate) fn mark_failed(&mut self) {
         self.has_failed = true;
     }
 
-    /// Panics if a test has asked for that, by the request's path.
-    pub(crate) fn fault_point(&self, place: &str) {
-        fault::point(place, self.uri.path());
+    /// Panics if a test has armed this place for the request's path.
+    pub(crate) fn pass_panic_point(&self, place: &str) {
+        panic_point::pass(place, self.uri.path());
     }
 
-    /// Whether it has a line of its own.
-    fn is_whole(&self) -> bool {
+    /// Returns whether the request gets a line of its own.
+    fn has_own_line(&self) -> bool {
         let status = self.status.map_or(0, |status| status.as_u16());
-        let was_let_through = self.route.is_some();
-        // The redirect to a sign-in is a 303; other redirects and successes are a route's own answers.
+        let was_permitted = self.route.is_some();
+        // A redirect to sign in is a 303; other redirects and successes are the responses of a route itself.
         let is_refusal = matches!(status, 0 | 303 | 400..);
-        if was_let_through || self.has_failed || !is_refusal {
+        if was_permitted || self.has_failed || !is_refusal {
             return true;
         }
-        is_whole_refusal(self.client, status)
+        count_refusal(self.client, status)
     }
 
     fn host(&self) -> &[u8] {
@@ -196,9 +197,9 @@ impl Entry {
             .unwrap_or_default()
     }
 
-    fn ending(&self) -> &str {
+    fn describe_end(&self) -> &str {
         if self.status.is_none() && self.details.is_empty() {
-            "the client went away"
+            "the client disconnected"
         } else {
             &self.details
         }
@@ -213,71 +214,75 @@ impl Entry {
         tracing::info!(
             target: TARGET,
             method = %self.method,
-            host = %shown(self.host()),
-            path = %shown(self.uri.path().as_bytes()),
+            host = %escape_for_log(self.host()),
+            path = %escape_for_log(self.uri.path().as_bytes()),
             protocol = ?self.version,
             status = self.status.map_or(0, |status| status.as_u16()),
             route = self.route.as_ref().map_or("", |route| route.name()),
             route_id = self.route.as_ref().map_or("", |route| route.id()),
-            upstream = %shown(self.upstream.as_ref().map_or(b"", HeaderValue::as_bytes)),
+            upstream = %escape_for_log(self.upstream.as_ref().map_or(b"", HeaderValue::as_bytes)),
             client = %self.client,
-            request_id = %shown(self.request_id.as_bytes()),
+            request_id = %escape_for_log(self.request_id.as_bytes()),
             duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes_received = received,
             bytes_sent = self.sent_bytes,
             upstream_status = self.upstream_status.map_or(0, |status| status.as_u16()),
-            details = %shown(self.ending().as_bytes()),
+            details = %escape_for_log(self.describe_end().as_bytes()),
         );
     }
 }
 
-impl Drop for Entry {
+impl Drop for AccessEntry {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.fail();
-            self.details = Cow::Borrowed("a defect of the proxy (panic) ended it");
+            self.mark_failed();
+            self.details = Cow::Borrowed("internal error (panic)");
         }
-        if tracing::enabled!(target: TARGET, tracing::Level::INFO) && self.is_whole() {
+        if tracing::enabled!(target: TARGET, tracing::Level::INFO) && self.has_own_line() {
             self.write();
         }
     }
 }
 
-/// Writes the line of a request that the HTTP library could not read, and answered by itself. The status is the one that the
-/// library has answered with, as far as it tells: an address that is too long (414) counts as too large here.
-pub(crate) fn unreadable(client: IpAddr, request_id: &HeaderValue, error: &hyper::Error) {
+/// Writes the line of a request that the HTTP library could not read and answered itself. The status is that of the
+/// library, as far as it is known: a URI that is too long (414) counts as too large here.
+pub(crate) fn log_unreadable_request(
+    client: IpAddr,
+    request_id: &HeaderValue,
+    error: &hyper::Error,
+) {
     let status = if error.is_parse_too_large() && !error.is_parse_version_h2() {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
     } else {
         StatusCode::BAD_REQUEST
     };
-    if !is_whole_refusal(client, status.as_u16()) {
+    if !count_refusal(client, status.as_u16()) {
         return;
     }
     tracing::info!(
         target: TARGET,
         status = status.as_u16(),
         client = %client,
-        request_id = %shown(request_id.as_bytes()),
-        details = %shown(format!("the request cannot be read: {error}").as_bytes()),
+        request_id = %escape_for_log(request_id.as_bytes()),
+        details = %escape_for_log(format!("cannot read the request: {error}").as_bytes()),
     );
 }
 
-/// Logs that a connection was refused before its first request. The first refusals of a peer have lines of their own, and the
-/// rest is summed up.
-pub(crate) fn refused_connection(peer: SocketAddr, reason: impl fmt::Display) {
-    if is_whole_refusal(peer.ip(), 0) {
-        tracing::warn!(%peer, "a connection was refused: {reason}");
+/// Logs that a connection was refused before its first request. The first refusals of a peer have lines of their own, and
+/// the rest is summed up.
+pub(crate) fn log_refused_connection(peer: SocketAddr, reason: impl fmt::Display) {
+    if count_refusal(peer.ip(), 0) {
+        tracing::warn!(%peer, "connection refused: {reason}");
     }
 }
 
-/// A visitor's bytes as text that can neither forge a line nor fill the disk.
-fn shown(bytes: &[u8]) -> Cow<'_, str> {
+/// Escapes and shortens bytes of a client, so that they can neither forge a log line nor fill the disk.
+fn escape_for_log(bytes: &[u8]) -> Cow<'_, str> {
     let clear = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    if bytes.len() <= MAX_TEXT && bytes.iter().all(clear) {
+    if bytes.len() <= MAX_LENGTH && bytes.iter().all(clear) {
         return String::from_utf8_lossy(bytes);
     }
-    let kept = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+    let kept = bytes.get(..MAX_LENGTH).unwrap_or(bytes);
     let mut text: String = kept.escape_ascii().to_string();
     if kept.len() < bytes.len() {
         text.push_str("...");
@@ -291,7 +296,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    /// Where the lines of a test go.
+    /// Collects the log lines of a test.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -305,7 +310,7 @@ mod tests {
         }
     }
 
-    /// The lines that are logged meanwhile.
+    /// Returns the lines that `work` logs.
     fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -321,17 +326,17 @@ mod tests {
             .collect()
     }
 
-    fn entry(client: &str) -> Entry {
+    fn entry(client: &str) -> AccessEntry {
         let request = http::Request::get("/asked?secret=1")
             .header("host", "app.test")
             .body(())
             .unwrap();
         let id = HeaderValue::from_static("id-1");
-        Entry::begin(&request.into_parts().0, client.parse().unwrap(), id)
+        AccessEntry::begin(&request.into_parts().0, client.parse().unwrap(), id)
     }
 
     #[test]
-    fn a_line_tells_what_the_client_asked_for_and_no_query() {
+    fn a_line_has_the_path_and_no_query() {
         let lines = logged(|| drop(entry("203.0.113.9")));
         let [line] = lines.as_slice() else {
             panic!("{lines:?}")
@@ -343,15 +348,15 @@ mod tests {
         assert!(!line.to_string().contains("secret"), "{line}");
     }
 
-    /// N-14: what was not let through is summed up, and nothing else is.
+    /// N-14: only refused requests are summed up.
     #[test]
     fn n_14_refused_requests_of_one_client_are_summed_up() {
         const ASKED: usize = 50;
-        let answered = |status: StatusCode, prepare: &dyn Fn(&mut Entry)| {
+        let answered = |status: StatusCode, prepare: &dyn Fn(&mut AccessEntry)| {
             logged(|| {
                 for _ in 0..ASKED {
                     let mut entry = entry("203.0.113.9");
-                    entry.status(status);
+                    entry.set_status(status);
                     prepare(&mut entry);
                 }
                 sum_up_all();
@@ -367,12 +372,16 @@ mod tests {
             summary.is_some_and(|line| line.starts_with("40 further requests of 203.0.113.9 ")),
             "{summary:?}"
         );
-        let failed = answered(StatusCode::SERVICE_UNAVAILABLE, &Entry::fail);
-        assert_eq!(failed.len(), ASKED, "a failure of ours is always told");
+        let failed = answered(StatusCode::SERVICE_UNAVAILABLE, &AccessEntry::mark_failed);
+        assert_eq!(
+            failed.len(),
+            ASKED,
+            "a failure of the proxy always has a line"
+        );
         assert_eq!(answered(StatusCode::OK, &|_| {}).len(), ASKED);
     }
 
-    /// The parser's own refusals and those of connections are as cheap to ask for.
+    /// A client can cause refusals by the parser and of connections just as cheaply.
     #[test]
     fn refused_connections_and_unreadable_requests_are_summed_up() {
         const ASKED: u64 = 50;
@@ -380,7 +389,7 @@ mod tests {
         let peer: SocketAddr = "203.0.113.9:1".parse().unwrap();
         let refused = logged(|| {
             for _ in 0..ASKED {
-                refused_connection(peer, "no header");
+                log_refused_connection(peer, "no header");
             }
             sum_up_all();
         });
@@ -389,7 +398,7 @@ mod tests {
         let id = HeaderValue::from_static("id-1");
         let unread = logged(|| {
             for _ in 0..ASKED {
-                unreadable(peer.ip(), &id, &error);
+                log_unreadable_request(peer.ip(), &id, &error);
             }
             sum_up_all();
         });
@@ -401,7 +410,7 @@ mod tests {
         );
     }
 
-    /// What the HTTP library says to something that is no request.
+    /// Returns the error of the HTTP library for bytes that are not a request.
     fn parse_error() -> hyper::Error {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -434,9 +443,9 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_cut() {
-        assert_eq!(shown(b"/a b"), "/a b");
-        assert_eq!(shown(b"a\nb\xff"), "a\\nb\\xff");
-        let long = shown(&[b'a'; 600]).into_owned();
-        assert_eq!(long.len(), MAX_TEXT + 3);
+        assert_eq!(escape_for_log(b"/a b"), "/a b");
+        assert_eq!(escape_for_log(b"a\nb\xff"), "a\\nb\\xff");
+        let long = escape_for_log(&[b'a'; 600]).into_owned();
+        assert_eq!(long.len(), MAX_LENGTH + 3);
     }
 }

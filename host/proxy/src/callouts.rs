@@ -1,4 +1,4 @@
-//! The plugin's own HTTP calls: to the identity provider's origins and nowhere else.
+//! The plugin's own HTTP calls, which go only to the origins of the identity provider.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,12 +16,12 @@ use crate::tls::{Roots, Trust};
 use crate::upstream::{Connector, DescriptorLimit, Pool};
 use crate::wasm::{CallFuture, CallReply, HttpCalls};
 
-/// How the provider is reached, where that is not what its name says.
+/// Overrides how the provider is reached.
 #[derive(Clone, Debug)]
 pub struct ProviderAccess {
-    /// Who vouches for its certificate.
+    /// The trust in its certificate.
     pub trust: Trust,
-    /// Where it is; `None` for what its name resolves to.
+    /// Its address; `None` for the addresses that its name resolves to.
     pub address: Option<SocketAddr>,
 }
 
@@ -34,16 +34,17 @@ impl Default for ProviderAccess {
     }
 }
 
-/// The provider's origins by the names that the plugin calls them, such as `https://idp.example.com`.
+/// The provider's origins by the names that the plugin uses for them, such as `https://idp.example.com`.
 pub(crate) struct Providers {
     pools: HashMap<String, Rc<Pool>>,
 }
 
 impl Providers {
-    /// Prepares connections to each origin of the provider, which take these descriptors; none without a provider.
+    /// Prepares connections to each origin of the provider, which take these descriptors. Without a provider there are
+    /// none.
     ///
     /// # Errors
-    /// A system without certificate authorities, when an origin needs them.
+    /// The system has no certificate authorities, and an origin needs them.
     pub(crate) fn new(
         provider: Option<&ProviderSettings>,
         access: &ProviderAccess,
@@ -112,7 +113,7 @@ async fn call(pool: &Rc<Pool>, request: Request<Bytes>) -> anyhow::Result<CallRe
         .send(Request::from_parts(head, RequestBody::whole(body)))
         .await?;
     let (head, body) = response.into_parts();
-    // A redirect is an answer like any other: following it would lead past the list of origins.
+    // A redirect is a response like any other, because following it would lead past the list of origins.
     let body = Limited::new(body, limits::PROVIDER_ANSWER)
         .collect()
         .await
@@ -168,14 +169,14 @@ mod tests {
             .unwrap()
     }
 
-    /// Accepts one connection, reads a request of three body bytes, answers and closes.
+    /// Accepts one connection, reads a request with a body of three bytes, answers and closes.
     async fn answer(listener: &TcpListener, answer: &[u8]) -> String {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut seen = Vec::new();
         while !seen.ends_with(b"\r\n\r\na=b") {
             seen.push(stream.read_u8().await.unwrap());
         }
-        // The caller may have enough before everything was written.
+        // The caller may have read enough before everything is written.
         let _ = stream.write_all(answer).await;
         String::from_utf8(seen).unwrap()
     }
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_and_its_answer() {
+    async fn a_call_and_its_response() {
         let (seen, reply) =
             exchange(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok").await;
         assert!(seen.starts_with("POST /token HTTP/1.1\r\n"), "{seen}");
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_too_large_is_refused() {
+    async fn a_response_that_is_too_large_is_refused() {
         let mut response = format!(
             "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
             limits::PROVIDER_ANSWER + 1
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silence_and_refusal_are_answers() {
+    async fn silence_and_refusal_are_replies() {
         LocalSet::new()
             .run_until(async {
                 let (listener, name, providers) = listen().await;

@@ -1,15 +1,7 @@
-//! One client connection: TLS, the choice between HTTP/1.1 and HTTP/2, its idle end and its orderly end.
+//! One client connection: TLS, the choice between HTTP/1.1 and HTTP/2, and its end when it is idle, evicted or shut down.
 
-mod client;
-mod framing;
-mod heard;
+mod open;
 mod proxy_protocol;
-mod slots;
-mod stream;
-mod watched;
-
-pub(crate) use client::{Active, Client};
-pub(crate) use slots::{ConnectionSlot, ConnectionSlots};
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -23,183 +15,111 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jetway_core::http::head_size;
-use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::{TlsStream, server};
 
-use crate::body::{Body, BoxError};
-use crate::exchange::exchange;
-use crate::serve::{Generations, Proxy};
-use crate::tls::peer_certificate;
-use crate::transport::Transport;
-use crate::upstream::prepare;
-use crate::wasm::{ConnectionFacts, TlsFacts};
+use crate::body::BoxError;
+use crate::client::{
+    Client, Framing, HeadFinder, ReadFlag, ReadObserver, StreamExecutor, with_moving_deadline,
+};
+use crate::exchange::{ResponseBody, handle_request};
+use crate::proxy::{Generations, Proxy};
+use crate::shutdown::Shutdown;
+use crate::slots::ConnectionSlot;
+use crate::transport::{Transport, set_socket_options};
+use crate::wasm::ConnectionFacts;
 use crate::{access, limits};
-use framing::{Framing, Heads};
-use heard::{Ear, Heard};
-use proxy_protocol::{Ends, Refused};
-use stream::Streams;
-use watched::watched;
+use open::open;
 
-/// Numbers connections for the plugin.
+/// The next number of a connection for the plugin.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// Serves a connection to its end: its requests under the configuration that is in force when they come, the connection
-/// itself under the one that was when it was accepted.
+/// Serves a connection to its end. Its requests use the configuration that is active when they arrive; the connection itself
+/// uses the one that was active when it was accepted.
 pub(crate) async fn serve(
     generations: Rc<Generations>,
     stream: TcpStream,
     peer: SocketAddr,
     slot: ConnectionSlot,
 ) {
-    prepare(&stream);
+    set_socket_options(&stream);
     let proxy = generations.current();
     let opened = tokio::select! {
         opened = open(&proxy, stream, peer, &slot) => opened,
         () = slot.evicted() => None,
     };
-    let Some((ends, transport, tls)) = opened else {
+    let Some(connection) = opened else {
         return;
     };
     let facts = ConnectionFacts {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-        peer: ends.source,
-        destination: ends.destination,
-        tls,
+        peer: connection.ends.source,
+        destination: connection.ends.destination,
+        tls: connection.tls,
     };
-    let (ear, framing) = (Ear::default(), Framing::default());
-    let requests = (ear.clone(), framing.clone());
-    let client = Client::new(facts, proxy.idle_timeout, requests, slot);
-    let outdated = proxy.outdated();
+    let (was_read, framing) = (ReadFlag::default(), Framing::default());
+    let observers = (was_read.clone(), framing.clone());
+    let client = Client::new(facts, proxy.idle_timeout, observers, slot);
+    let observed = ReadObserver::new(was_read, HeadFinder::new(framing), connection.transport);
+    let shutdown = wait_for_shutdown(generations.shutdown.clone(), proxy.outdated());
     drop(proxy);
+    if let Err(error) = serve_http(&generations, &client, observed, shutdown).await {
+        log_connection_error(&error, &client, &generations.current());
+    }
+}
+
+/// Serves the requests of a connection with the version of HTTP that the TLS handshake negotiated.
+async fn serve_http(
+    generations: &Rc<Generations>,
+    client: &Rc<Client>,
+    connection: ReadObserver<Transport>,
+    shutdown: impl Future<Output = ()>,
+) -> hyper::Result<()> {
     let requests = {
-        let (generations, client) = (Rc::clone(&generations), Rc::clone(&client));
+        let (generations, client) = (Rc::clone(generations), Rc::clone(client));
         service_fn(move |request: Request<Incoming>| {
-            exchange(generations.current(), Rc::clone(&client), request)
+            handle_request(generations.current(), Rc::clone(&client), request)
         })
     };
-    let ordered = async {
-        match outdated {
-            Some(outdated) => outdated.or(&generations.stop).await,
-            None => generations.stop.ordered().await,
-        }
-    };
-    let end = if transport.speaks_http2() {
-        let connection = http2_settings().serve_connection(TokioIo::new(transport), requests);
-        drive(connection, &client, ordered).await
+    if connection.get_ref().has_http2() {
+        let io = TokioIo::new(connection.into_inner());
+        let connection = http2_settings().serve_connection(io, requests);
+        drive(connection, client, shutdown).await
     } else {
-        let heard = Heard::by(ear, Heads::for_handle(framing), transport);
-        let connection = http1_settings().serve_connection(TokioIo::new(heard), requests);
-        drive(connection.with_upgrades(), &client, ordered).await
-    };
-    if let Err(error) = end {
-        ended(&error, &client, &generations.current());
+        let io = TokioIo::new(connection);
+        let connection = http1_settings().serve_connection(io, requests);
+        drive(connection.with_upgrades(), client, shutdown).await
     }
 }
 
-/// Prepares a connection for its first request: PROXY protocol header and TLS handshake. `None` ends the connection.
-async fn open(
-    proxy: &Proxy,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    slot: &ConnectionSlot,
-) -> Option<(Ends, Transport, Option<TlsFacts>)> {
-    let own = Ends::new(peer, stream.local_addr().ok()?);
-    let ends = match read_proxy_header(proxy, &mut stream, peer).await? {
-        // The client is known only now.
-        Some(ends) if !proxy.trusted_proxies.any() && !slot.assign_client(ends.source.ip()) => {
-            return None;
+/// Completes when the proxy shuts down, or when the configuration of the connection is outdated.
+async fn wait_for_shutdown(shutdown: Shutdown, outdated: Option<Shutdown>) {
+    let outdated = async {
+        match outdated {
+            Some(outdated) => outdated.triggered().await,
+            None => std::future::pending().await,
         }
-        announced => announced.unwrap_or(own),
     };
-    let (transport, tls) = secure(proxy, stream).await?;
-    Some((ends, transport, tls))
-}
-
-/// Reads the ends of the connection from the PROXY protocol header. The inner `None` means that there is none to replace
-/// the connection's own ends; the outer `None` ends the connection.
-async fn read_proxy_header(
-    proxy: &Proxy,
-    stream: &mut TcpStream,
-    peer: SocketAddr,
-) -> Option<Option<Ends>> {
-    if !proxy.proxy_protocol {
-        return Some(None);
+    tokio::select! {
+        () = shutdown.triggered() => {}
+        () = outdated => {}
     }
-    match timeout(limits::PROXY_HEADER, proxy_protocol::read(stream)).await {
-        Ok(Ok(announced)) => Some(announced),
-        // Health checks connect and say nothing.
-        Ok(Err(Refused::Broken(error))) => {
-            tracing::debug!(%peer, %error, "no PROXY protocol header");
-            None
-        }
-        // The operator has to know: without the header nobody gets in.
-        Ok(Err(refused)) => {
-            access::refused_connection(peer, refused);
-            None
-        }
-        Err(_) => {
-            access::refused_connection(peer, "no PROXY protocol header came in time");
-            None
-        }
-    }
-}
-
-/// The TLS handshake, if the listener speaks TLS; `None` ends the connection.
-async fn secure(proxy: &Proxy, stream: TcpStream) -> Option<(Transport, Option<TlsFacts>)> {
-    let Some(acceptor) = &proxy.tls else {
-        return Some((Transport::Plain(stream), None));
-    };
-    match timeout(limits::TLS_HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            let facts = tls_facts(&stream)?;
-            Some((
-                Transport::Tls(Box::new(TlsStream::Server(stream))),
-                Some(facts),
-            ))
-        }
-        // Port scanners and browsers that do not trust the certificate: nothing for the operator to do.
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            None
-        }
-        Err(_) => None,
-    }
-}
-
-/// What is known of a session; `None` when its client's certificate cannot be told, which a checked one always can.
-fn tls_facts(stream: &server::TlsStream<TcpStream>) -> Option<TlsFacts> {
-    let (_, session) = stream.get_ref();
-    let version = match session.protocol_version() {
-        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
-        _ => "TLSv1.2",
-    };
-    let shown = session.peer_certificates().and_then(<[_]>::first);
-    Some(TlsFacts {
-        version,
-        server_name: session.server_name().map(str::to_owned),
-        certificate: match shown {
-            Some(certificate) => Some(peer_certificate(certificate)?),
-            None => None,
-        },
-    })
 }
 
 fn http1_settings() -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
         .timer(TokioTimer::new())
-        // Its clock would run while the connection is idle, too: `Client::due` tells the two apart.
+        // This timer would run while the connection is idle, too: `Client::due` distinguishes the two.
         .header_read_timeout(None)
         .max_header_size(head_size::READ_BYTES)
         .max_buf_size(limits::CONNECTION_BUFFER);
     settings
 }
 
-fn http2_settings() -> http2::Builder<Streams> {
+fn http2_settings() -> http2::Builder<StreamExecutor> {
     let (interval, patience) = limits::HTTP2_PING;
-    let mut settings = http2::Builder::new(Streams);
+    let mut settings = http2::Builder::new(StreamExecutor);
     settings
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::HTTP2_STREAMS)
@@ -209,15 +129,15 @@ fn http2_settings() -> http2::Builder<Streams> {
     settings
 }
 
-/// A connection that can be asked to end after the requests in progress.
-trait Graceful: Future<Output = hyper::Result<()>> {
+/// A connection that can end after the requests in progress.
+trait GracefulConnection: Future<Output = hyper::Result<()>> {
     fn end(self: Pin<&mut Self>);
 }
 
-impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+impl<I, S> GracefulConnection for http1::UpgradeableConnection<I, S>
 where
     I: Read + Write + Unpin + Send + 'static,
-    S: HttpService<Incoming, ResBody = Body>,
+    S: HttpService<Incoming, ResBody = ResponseBody>,
     S::Error: Into<BoxError>,
 {
     fn end(self: Pin<&mut Self>) {
@@ -225,10 +145,10 @@ where
     }
 }
 
-impl<I, S> Graceful for http2::Connection<I, S, Streams>
+impl<I, S> GracefulConnection for http2::Connection<I, S, StreamExecutor>
 where
     I: Read + Write + Unpin + 'static,
-    S: HttpService<Incoming, ResBody = Body>,
+    S: HttpService<Incoming, ResBody = ResponseBody>,
     S::Error: Into<BoxError>,
     S::Future: 'static,
 {
@@ -237,43 +157,45 @@ where
     }
 }
 
+/// Runs a connection until it ends, is idle for too long, is evicted, or `shutdown` completes.
 async fn drive(
-    connection: impl Graceful,
+    connection: impl GracefulConnection,
     client: &Client,
-    ordered: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
     let mut connection = pin!(connection);
     let mut flush = limits::CONNECTION_FLUSH;
-    let end = tokio::select! {
-        end = watched(connection.as_mut(), || client.due()) => Some(end),
-        () = ordered => None,
+    let result = tokio::select! {
+        result = with_moving_deadline(connection.as_mut(), || client.due()) => Some(result),
+        () = shutdown => None,
         () = client.evicted() => {
             flush = limits::EVICTION_FLUSH;
             None
         }
     };
-    match end {
+    match result {
         Some(Ok(result)) => return result,
-        // An answer came to a standstill: what is left of it is not sent.
+        // A response came to a standstill. The rest of it is not sent.
         Some(Err(_)) if client.is_busy() => return Ok(()),
         Some(Err(_)) | None => connection.as_mut().end(),
     }
     loop {
         let flushing = timeout(flush, connection.as_mut());
-        match watched(flushing, || client.answer_due()).await {
+        match with_moving_deadline(flushing, || client.response_due()).await {
             Ok(Ok(result)) => return result,
-            // Requests in progress may take their time; a client that merely does not read may not.
+            // Requests in progress keep the connection open; a client that only does not read does not.
             Ok(Err(_)) if client.is_protected() => {}
             Ok(Err(_)) | Err(_) => return Ok(()),
         }
     }
 }
 
-/// Logs why a connection ended. A request that the HTTP library cannot read was answered by it and never became one here,
-/// so that this is the only line about it.
-fn ended(error: &hyper::Error, client: &Client, proxy: &Proxy) {
+/// Logs why a connection ended. The HTTP library itself answers a request that it cannot read, so that such a request has no
+/// other line in the log.
+fn log_connection_error(error: &hyper::Error, client: &Client, proxy: &Proxy) {
     if error.is_parse() {
-        access::unreadable(client.facts.peer.ip(), &proxy.request_ids.next(), error);
+        let client = client.facts.peer.ip();
+        access::log_unreadable_request(client, &proxy.request_ids.next(), error);
     } else {
         tracing::debug!(%error, "a client connection ended");
     }

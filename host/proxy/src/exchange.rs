@@ -1,78 +1,83 @@
-//! One request, from its parsed head to its log line. Everything is decided by the plugin; this file does what it says.
+//! One request, from its parsed head to its log line. The plugin decides everything; this module carries out its decisions.
 
 mod admission;
-mod answer_framing;
+mod ending;
+mod finish;
 mod forwarded;
+mod header_field;
 mod hop_by_hop;
-mod outgoing;
-mod request_id;
-mod rest;
+mod incoming_body;
+mod response_body;
+mod response_framing;
+mod tunnel;
+mod upstream_exchange;
+mod upstream_request;
 mod websocket;
 
-pub(crate) use request_id::RequestIds;
+pub(crate) use response_body::ResponseBody;
 
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderName};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER};
 
-use crate::access::Entry;
-use crate::answer::{self, Asked, Fault};
-use crate::body::{Body, Finish, Overrun, Progress, RequestBody};
-use crate::connection::{Active, Client};
-use crate::serve::Proxy;
-use crate::tunnel::{self, Ends};
-use crate::upstream::{ConnectFault, Destination, Lease, SendFault};
-use crate::wasm::{Ended, LocalReply, RequestHead, ResponseHead, Stream, StreamFacts, Verdict};
-use forwarded::Origin;
-use rest::Rest;
+use crate::access::AccessEntry;
+use crate::client::{ActiveRequest, Client};
+use crate::error_response::ErrorFormat;
+use crate::fault::Fault;
+use crate::proxy::Proxy;
+use crate::upstream::Destination;
+use crate::wasm::{LocalReply, RequestHead, Stream, StreamFacts, Verdict};
+use admission::Target;
+use forwarded::RequestOrigin;
+use incoming_body::IncomingBody;
+use upstream_exchange::Outcome;
 use websocket::Handshake;
 
 const ROUTE: HeaderName = HeaderName::from_static(ROUTE_HEADER);
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERTIFICATE_HEADER);
 
-/// The plugin ended the request without an answer.
+/// The plugin ended the request without a response.
 #[derive(Debug, thiserror::Error)]
 #[error("the plugin closed the stream")]
 pub(crate) struct Closed;
 
-/// Answers one request.
+/// Handles one request and returns its response.
 ///
 /// # Errors
 /// [`Closed`], on which the connection (HTTP/1.1) or the stream (HTTP/2) is closed.
-pub(crate) async fn exchange(
+pub(crate) async fn handle_request(
     proxy: Rc<Proxy>,
     client: Rc<Client>,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Closed> {
+) -> Result<Response<ResponseBody>, Closed> {
     let upgrade = request
         .headers()
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    let origin = Origin::read(&parts.headers, client.facts.peer, proxy.trusted_proxies);
+    let origin = RequestOrigin::read(&parts.headers, client.facts.peer, proxy.trusted_proxies);
     let mut exchange = Exchange {
-        active: client.begin(),
-        entry: Entry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
-        asked: Asked::of(&parts),
+        active: client.begin_request(),
+        entry: AccessEntry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
+        error_format: ErrorFormat::of(&parts),
         stream: None,
-        // Who waits for `100 Continue` has sent nothing yet, and is not to be asked to.
-        rest: Rest::new(incoming, parts.headers.contains_key(header::EXPECT)),
+        // With `Expect: 100-continue` the client has not sent its body, and must not be asked for it when the body is discarded.
+        body: IncomingBody::new(incoming, parts.headers.contains_key(header::EXPECT)),
         proxy,
         client,
     };
     match exchange.run(parts, origin, upgrade).await {
-        Ok(Outcome::Answer(answer)) => Ok(exchange.answer(answer)),
-        Ok(Outcome::Tunnel(tunnel)) => Ok(exchange.tunnel(tunnel)),
-        Err(Early::Reply(reply)) => Ok(exchange.reply(*reply)),
-        Err(Early::Fault(fault)) => Ok(exchange.fault(fault)),
-        Err(Early::Closed) => Err(Closed),
+        Ok(Outcome::Response(response)) => Ok(exchange.respond(response)),
+        Ok(Outcome::Upgrade(response)) => Ok(exchange.open_tunnel(response)),
+        Err(EarlyResponse::Reply(reply)) => Ok(exchange.respond_with_reply(*reply)),
+        Err(EarlyResponse::Fault(fault)) => Ok(exchange.respond_with_fault(fault)),
+        Err(EarlyResponse::Closed) => Err(Closed),
     }
 }
 
@@ -80,84 +85,69 @@ pub(crate) async fn exchange(
 struct Exchange {
     proxy: Rc<Proxy>,
     client: Rc<Client>,
-    active: Active,
-    entry: Entry,
-    asked: Asked,
+    active: ActiveRequest,
+    entry: AccessEntry,
+    error_format: ErrorFormat,
     /// The request's context in the plugin, once there is one.
     stream: Option<Stream>,
-    /// What has not been read of the request's body.
-    rest: Rest,
+    body: IncomingBody,
 }
 
-/// What the upstream answered.
-enum Outcome {
-    Answer(Answer),
-    Tunnel(Tunnel),
-}
-
-struct Answer {
-    head: ResponseHead,
-    body: Incoming,
-    lease: Lease,
-    progress: Rc<Progress>,
-}
-
-struct Tunnel {
-    head: ResponseHead,
-    ends: Ends,
-    lease: Lease,
-    progress: Rc<Progress>,
-}
-
-/// An end before the upstream's answer.
-enum Early {
+/// The end of an exchange before the upstream's response.
+enum EarlyResponse {
+    /// The plugin answers the request.
     Reply(Box<LocalReply>),
+    /// The proxy answers the request.
     Fault(Fault),
+    /// The plugin ended the request without a response.
     Closed,
 }
 
-impl From<Fault> for Early {
+impl From<Fault> for EarlyResponse {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
+}
+
+/// A request that is ready for the plugin.
+struct PreparedRequest {
+    head: RequestHead,
+    facts: StreamFacts,
 }
 
 impl Exchange {
     async fn run(
         &mut self,
         mut parts: Parts,
-        origin: Origin,
+        origin: RequestOrigin,
         upgrade: Option<OnUpgrade>,
-    ) -> Result<Outcome, Early> {
-        self.entry.fault_point("exchange");
+    ) -> Result<Outcome, EarlyResponse> {
+        self.entry.pass_panic_point("exchange");
         if self.active.is_ambiguous() {
             return Err(Fault::Malformed(
-                "the body of the request has two lengths, or the end of the one before it cannot be told",
+                "the body of the request has two lengths, or the end of the previous request is unknown",
             )
             .into());
         }
         let target = admission::admit(&mut parts)?;
-        let handshake = websocket::handshake(&parts)?.zip(upgrade);
-        let head = self.prepare(parts, origin, target, handshake.is_some());
-        let has_body = handshake.is_none() && !self.rest.is_end();
-        let head = self
-            .decide(head, handshake.is_some() || has_body, has_body)
-            .await?;
-        let (head, destination) = self.route(head)?;
+        let handshake = websocket::read_handshake(&parts)?.zip(upgrade);
+        let request = self.prepare(parts, origin, target, handshake.is_some());
+        let head = self.decide(request, handshake.is_some()).await?;
+        let (head, destination) = self.find_route(head)?;
         match handshake {
             Some((handshake, client)) => self.upgrade(head, &destination, &handshake, client).await,
             None => self.forward(head, &destination).await,
         }
     }
 
-    /// The head as the plugin gets it: only what is about the request, and true about the client.
+    /// Builds the head that the plugin gets: only fields that belong to the request, and that are true about the client.
     fn prepare(
         &mut self,
         parts: Parts,
-        origin: Origin,
-        target: admission::Target,
+        origin: RequestOrigin,
+        target: Target,
         is_websocket: bool,
-    ) -> Decidable {
+    ) -> PreparedRequest {
         let Parts {
             method,
             mut headers,
@@ -175,11 +165,8 @@ impl Exchange {
         }
         forwarded::set_request_id(&mut headers, self.entry.request_id().clone());
         let connection = &self.client.facts;
-        let certificate = connection
-            .tls
-            .as_ref()
-            .and_then(|tls| tls.certificate.as_ref());
-        if let Some(certificate) = certificate {
+        let tls = connection.tls.as_ref();
+        if let Some(certificate) = tls.and_then(|tls| tls.certificate.as_ref()) {
             headers.insert(CLIENT_CERTIFICATE, certificate.forwarded.clone());
         }
         let facts = StreamFacts {
@@ -195,308 +182,62 @@ impl Exchange {
             path: target.path,
             headers,
         };
-        Decidable { head, facts }
+        PreparedRequest { head, facts }
     }
 
-    /// Asks the plugin, and waits for it when it waits for the provider. What it decides at once costs nothing more; one
-    /// that it keeps it may want to see the body of.
+    /// Asks the plugin for a decision. If the plugin pauses the request, this waits for it and shows it the body, as far as
+    /// the plugin reads the body.
     async fn decide(
         &mut self,
-        request: Decidable,
-        goes_on: bool,
-        has_body: bool,
-    ) -> Result<RequestHead, Early> {
-        let (stream, verdict) = self
-            .proxy
-            .plugin
-            .request(request.head, !goes_on, request.facts);
+        request: PreparedRequest,
+        is_websocket: bool,
+    ) -> Result<RequestHead, EarlyResponse> {
+        let has_body = !is_websocket && !self.body.is_end();
+        let is_end = !is_websocket && !has_body;
+        let plugin = &self.proxy.plugin;
+        let (stream, verdict) = plugin.request(request.head, is_end, request.facts);
         let stream = self.stream.insert(stream);
-        match verdict {
+        permitted(match verdict {
             Verdict::Paused if has_body => {
-                permitted(self.rest.feed(stream, &mut self.entry).await?)
+                self.body.buffer_for_plugin(stream, &mut self.entry).await?
             }
-            Verdict::Paused => permitted(stream.resumed().await),
-            verdict => permitted(verdict),
-        }
+            Verdict::Paused => stream.resumed().await,
+            verdict => verdict,
+        })
     }
 
-    /// The route that the plugin chose. A request without one is not forwarded, whatever else the plugin said.
-    fn route(&mut self, mut head: RequestHead) -> Result<(RequestHead, Rc<Destination>), Fault> {
-        let mut named = head.headers.get_all(ROUTE).iter();
-        let (id, more) = (named.next().cloned(), named.next().is_some());
-        head.headers.remove(ROUTE);
-        // The plugin removes it, too; upstreams believe it.
-        head.headers.remove(CLIENT_CERTIFICATE);
-        let id = id.filter(|_| !more);
-        let destination = id
-            .as_ref()
-            .and_then(|id| self.proxy.routes.find(id))
-            .cloned();
-        match destination {
-            Some(destination) => {
-                // A CORS preflight is permitted without a session.
-                if destination.asks_for_identity && head.method != Method::OPTIONS {
-                    self.client.mark_session();
-                }
-                self.entry.route(Rc::clone(&destination));
-                Ok((head, destination))
-            }
-            None => {
-                tracing::error!(
-                    ?id,
-                    "the plugin permitted a request without naming a route that leads to an upstream"
-                );
-                Err(Fault::NoRoute)
-            }
-        }
-    }
-
-    async fn forward(
-        &mut self,
-        head: RequestHead,
-        destination: &Destination,
-    ) -> Result<Outcome, Early> {
-        let progress = Rc::new(Progress::new(destination.patience));
-        self.entry.progress(Rc::clone(&progress));
-        let body = self.rest.forward(self.stream.as_mut(), &progress);
-        let upstream = destination.choose().ok_or(Fault::NoRoute)?;
-        self.entry.upstream(upstream);
-        let request = outgoing::request(head, body, destination, upstream)?;
-        let answer = destination.send(upstream, request, self.entry.client());
-        let (response, lease) = self.answered(answer, &progress).await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for that; what follows on the connection is no HTTP.
-            return Err(Fault::BadUpgrade.into());
-        }
-        self.examine(response, lease, progress).await
-    }
-
-    async fn upgrade(
+    /// Finds the route that the plugin chose. A request without one is never forwarded.
+    fn find_route(
         &mut self,
         mut head: RequestHead,
-        destination: &Destination,
-        handshake: &Handshake,
-        client: OnUpgrade,
-    ) -> Result<Outcome, Early> {
-        if !destination.allow_websockets {
-            return Err(Fault::WebsocketForbidden.into());
-        }
-        Handshake::restore(&mut head.headers);
-        let progress = Rc::new(Progress::new(destination.patience));
-        progress.complete();
-        let upstream = destination.choose().ok_or(Fault::NoRoute)?;
-        self.entry.upstream(upstream);
-        let request = outgoing::request(head, RequestBody::empty(), destination, upstream)?;
-        let answer = destination.send_apart(upstream, request, self.entry.client());
-        let (mut response, lease) = self.answered(answer, &progress).await?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.examine(response, lease, progress).await;
-        }
-        if !handshake.is_accepted_by(response.headers()) {
-            return Err(Fault::BadUpgrade.into());
-        }
-        let upstream = hyper::upgrade::on(&mut response);
-        let (parts, _) = response.into_parts();
-        let mut head = self.show(parts, false).await?;
-        if head.status != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Fault::BadUpgrade.into());
-        }
-        Handshake::restore(&mut head.headers);
-        Ok(Outcome::Tunnel(Tunnel {
-            head,
-            ends: Ends { client, upstream },
-            lease,
-            progress,
-        }))
-    }
-
-    /// Waits for the head of the upstream's answer, for as long as the route and the plugin allow.
-    async fn answered(
-        &mut self,
-        answer: impl Future<Output = Result<(Response<Incoming>, Lease), SendFault>>,
-        progress: &Progress,
-    ) -> Result<(Response<Incoming>, Lease), Early> {
-        let stream = self.stream.as_ref();
-        let closed = async {
-            match stream {
-                Some(stream) => stream.closed().await,
-                None => std::future::pending().await,
-            }
+    ) -> Result<(RequestHead, Rc<Destination>), Fault> {
+        let id = header_field::find_single(&head.headers, &ROUTE).cloned();
+        head.headers.remove(ROUTE);
+        // The plugin removes this field too, because upstreams trust it.
+        head.headers.remove(CLIENT_CERTIFICATE);
+        let found = id.as_ref().and_then(|id| self.proxy.routes.find(id));
+        let Some(destination) = found.cloned() else {
+            tracing::error!(
+                ?id,
+                "the plugin permitted a request without naming a route to an upstream"
+            );
+            return Err(Fault::NoRoute);
         };
-        let result = tokio::select! {
-            result = answer => result,
-            overrun = progress.overruns() => {
-                return Err(fault_of_overrun(overrun, progress).into());
-            }
-            ended = closed => return Err(match ended {
-                Ended::Closed => Early::Closed,
-                Ended::Lost => Fault::Undecided.into(),
-            }),
-        };
-        progress.begin_answer();
-        let (response, lease) = result.map_err(|fault| {
-            let answered = fault_of(&fault, progress);
-            self.entry
-                .details(format!("{:#}", anyhow::Error::new(fault)));
-            answered
-        })?;
-        if let Some(problem) = answer_framing::problem(response.headers()) {
-            self.entry.details(problem);
-            return Err(Fault::BadAnswer.into());
+        // A CORS preflight is permitted without a session.
+        if destination.asks_for_identity && head.method != Method::OPTIONS {
+            self.client.mark_session();
         }
-        Ok((response, lease))
-    }
-
-    async fn examine(
-        &mut self,
-        response: Response<Incoming>,
-        lease: Lease,
-        progress: Rc<Progress>,
-    ) -> Result<Outcome, Early> {
-        let (parts, body) = response.into_parts();
-        let head = self.show(parts, body.is_end_stream()).await?;
-        Ok(Outcome::Answer(Answer {
-            head,
-            body,
-            lease,
-            progress,
-        }))
-    }
-
-    /// Shows the answer's head to the plugin.
-    async fn show(
-        &mut self,
-        parts: http::response::Parts,
-        end_of_stream: bool,
-    ) -> Result<ResponseHead, Early> {
-        self.entry.upstream_status(parts.status);
-        let mut head = ResponseHead {
-            status: parts.status,
-            headers: parts.headers,
-        };
-        hop_by_hop::remove(&mut head.headers);
-        let Some(stream) = &mut self.stream else {
-            return Err(Fault::Undecided.into());
-        };
-        match stream.response(head, end_of_stream) {
-            Verdict::Paused => permitted(stream.response_resumed().await),
-            verdict => permitted(verdict),
-        }
-    }
-
-    fn answer(self, answer: Answer) -> Response<Body> {
-        let Answer {
-            head,
-            body,
-            lease,
-            progress,
-        } = answer;
-        if !body.is_end_stream() {
-            self.client.watch(&progress);
-        }
-        let finish = self.finish(head.status, Some(lease));
-        respond(
-            head.status,
-            head.headers,
-            Body::streamed(body, progress, finish),
-        )
-    }
-
-    fn tunnel(self, tunnel: Tunnel) -> Response<Body> {
-        let Tunnel {
-            head,
-            ends,
-            lease,
-            progress,
-        } = tunnel;
-        self.client.end_http();
-        let stop = self.proxy.stop.clone();
-        let finish = self.finish(head.status, Some(lease));
-        tokio::task::spawn_local(tunnel::run(ends, finish, progress, stop));
-        respond(head.status, head.headers, Body::none())
-    }
-
-    fn reply(mut self, reply: LocalReply) -> Response<Body> {
-        self.rest.drain();
-        self.active.answer_locally();
-        let LocalReply {
-            status,
-            mut headers,
-            body,
-            details,
-        } = reply;
-        // Hyper writes the length of the body that is really sent.
-        headers.remove(header::CONTENT_LENGTH);
-        headers.remove(header::TRANSFER_ENCODING);
-        self.entry.details(details);
-        respond(
-            status,
-            headers,
-            Body::whole(body, self.finish(status, None)),
-        )
-    }
-
-    fn fault(mut self, fault: Fault) -> Response<Body> {
-        self.rest.drain();
-        self.active.answer_locally();
-        if fault.status().is_server_error() {
-            self.entry.fail();
-        }
-        self.entry.details(fault.text());
-        let id = self.entry.request_id();
-        let answer = answer::fault(fault, &self.asked, id, &self.proxy.look);
-        let finish = self.finish(fault.status(), None);
-        respond(
-            fault.status(),
-            answer.headers,
-            Body::whole(answer.body, finish),
-        )
-    }
-
-    fn finish(mut self, status: StatusCode, lease: Option<Lease>) -> Finish {
-        self.entry.status(status);
-        Finish::new(self.entry, lease, self.stream, self.active)
+        self.entry.set_route(Rc::clone(&destination));
+        Ok((head, destination))
     }
 }
 
-/// A request that is ready for the plugin.
-struct Decidable {
-    head: RequestHead,
-    facts: StreamFacts,
-}
-
-fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, Early> {
+/// Returns the head that a verdict permits. The verdict must be final: after waiting for it, it is never `Paused`.
+fn permitted<Head>(verdict: Verdict<Head>) -> Result<Head, EarlyResponse> {
     match verdict {
         Verdict::Continue(head) => Ok(head),
-        Verdict::Reply(reply) => Err(Early::Reply(Box::new(reply))),
-        Verdict::Closed => Err(Early::Closed),
-        // A verdict that was waited for is never `Paused`.
-        Verdict::Failed | Verdict::Paused => Err(Early::Fault(Fault::Undecided)),
+        Verdict::Reply(reply) => Err(EarlyResponse::Reply(Box::new(reply))),
+        Verdict::Closed => Err(EarlyResponse::Closed),
+        Verdict::Failed | Verdict::Paused => Err(EarlyResponse::Fault(Fault::Undecided)),
     }
-}
-
-fn fault_of(fault: &SendFault, progress: &Progress) -> Fault {
-    match fault {
-        _ if progress.is_broken() => Fault::BrokenClient,
-        SendFault::Overflow(_) | SendFault::Connect(ConnectFault::OpenFiles) => Fault::Overloaded,
-        SendFault::Connect(ConnectFault::Slow) => Fault::SlowConnect,
-        SendFault::Connect(_) => Fault::Unreachable,
-        SendFault::Exchange(fault) if fault.is_parse() => Fault::BadAnswer,
-        SendFault::Exchange(_) => Fault::BrokenUpstream,
-    }
-}
-
-/// As in Envoy: silence is the client's while its request is not complete, and the upstream's afterwards.
-fn fault_of_overrun(overrun: Overrun, progress: &Progress) -> Fault {
-    match overrun {
-        Overrun::Idle if !progress.is_complete() => Fault::SlowClient,
-        Overrun::Idle | Overrun::Late => Fault::SlowUpstream,
-    }
-}
-
-fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
 }

@@ -1,20 +1,26 @@
-//! Jetway's proxy: listeners, connections, exchanges, upstreams and TLS. Each request is decided by the proxy-wasm module
-//! that [`serve::Settings`] name.
+//! Jetway's proxy: listeners, connections, exchanges, upstreams and TLS. The proxy-wasm module of [`serve::Settings`] decides
+//! each request.
+//!
+//! The modules form layers, and each module uses only those of lower layers; `tests/layers.rs` lists and checks them.
 #![forbid(unsafe_code)]
 
 mod access;
-mod answer;
 mod body;
 pub mod callouts;
-mod caught;
+mod catch_panic;
+mod client;
 mod connection;
+mod error_response;
 mod exchange;
 mod fault;
-pub mod file;
 pub mod limits;
+mod panic_point;
+mod proxy;
+mod request_id;
 pub mod serve;
+mod shutdown;
+mod slots;
 pub mod tls;
 pub mod transport;
-mod tunnel;
 pub mod upstream;
 mod wasm;

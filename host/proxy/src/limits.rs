@@ -1,5 +1,4 @@
-//! Every limit of the proxy in one place, each with its reason. [`jetway_core::limits`] has the limits that apply in Envoy,
-//! too.
+//! Every limit of the proxy in one place, each with its reason. [`jetway_core::limits`] has the limits that apply in Envoy too.
 
 mod budget;
 mod client_network;
@@ -14,17 +13,14 @@ use std::time::Duration;
 
 use jetway_core::http::head_size;
 
-/// Bytes of one request's head in HTTP/2, each field counted with 32 more (RFC 9113, 6.5.2); more is answered with 431.
+/// Bytes of one request's head in HTTP/2, with 32 more for each field (RFC 9113, 6.5.2). A larger one is answered with 431.
 pub(crate) const HTTP2_HEAD_BYTES: usize = head_size::READ_BYTES + 32 * head_size::READ_FIELDS;
 
-/// Bytes of one upstream answer's head: generous, because applications set large policies and many cookies.
+/// Bytes of the head of an upstream's response. It is generous, because applications set large policies and many cookies.
 pub const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
 
-/// Read buffer of one HTTP/1 connection. Must be above [`head_size::READ_BYTES`], or the head limit is never seen.
+/// Read buffer of one HTTP/1 connection. It must be above [`head_size::READ_BYTES`], or the limit on heads has no effect.
 pub(crate) const CONNECTION_BUFFER: usize = head_size::READ_BYTES + 4 * 1024;
-
-/// Longest request method: the longest registered one has 17 letters.
-pub(crate) const METHOD_BYTES: usize = 32;
 
 /// Descriptors that the process itself needs: standard streams, signals, the files that a reload reads, and name lookups.
 pub(crate) const PROCESS_DESCRIPTORS: u64 = 64;
@@ -37,7 +33,7 @@ pub(crate) const UNLIMITED_OPEN_FILES: u64 = 1 << 20;
 
 /// Connections to the identity provider, idle ones included. Calls are short, and each takes one connection.
 pub(crate) const PROVIDER_CONNECTIONS: u64 = 64;
-/// The host refuses to start with room for fewer client connections than this.
+/// The proxy refuses to start with room for fewer client connections than this.
 pub(crate) const MIN_CLIENTS: u64 = 16;
 
 /// Idle client connections are evicted while fewer than a sixteenth of all slots is free, so that a new connection seldom
@@ -62,118 +58,110 @@ pub(crate) const HTTP2_STREAMS: u32 = 100;
 /// How long a TLS handshake may take: several round trips on the worst mobile network.
 pub(crate) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a proxy in front may take to say whose connection it passes on: it says so at once, so that one round trip
-/// and a lost packet fit.
+/// How long a proxy in front may take to send its PROXY protocol header. It sends it at once, so that one round trip and a
+/// lost packet fit.
 pub(crate) const PROXY_HEADER: Duration = Duration::from_secs(5);
 
 /// How long one HTTP/1 request head may take to arrive, from its first byte on.
 pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(30);
 
-/// How long a client may take until it begins to read an answer of the proxy itself, which is small and there at once: as long
-/// as for a request's head.
-pub(crate) const LOCAL_ANSWER: Duration = REQUEST_HEAD;
+/// How long a client may take to begin reading a response of the proxy itself, which is small and available at once: as
+/// long as for a request's head.
+pub(crate) const LOCAL_RESPONSE: Duration = REQUEST_HEAD;
 
-/// How long a connection that was asked to end may still take to flush what it holds.
+/// How long a connection that was asked to end may take to flush its buffers.
 pub(crate) const CONNECTION_FLUSH: Duration = Duration::from_secs(5);
 
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+/// How often an HTTP/2 client gets a ping, and how long it may take to answer it.
 pub(crate) const HTTP2_PING: (Duration, Duration) =
     (Duration::from_secs(30), Duration::from_secs(20));
 
-/// Silence after which the kernel asks a TCP peer whether it is still there: ends tunnels to machines that vanished.
+/// Silence after which the kernel sends a TCP keep-alive probe, so that tunnels to machines that vanished end.
 pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// How long requests in flight may take to end after the order to stop. Service supervisors kill after 30 to 90 seconds.
+/// How long requests in progress may take to end when the proxy stops. Service supervisors kill after 30 to 90 seconds.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a connection to an upstream or provider may take to be made, TLS included.
+/// How long it may take to connect to an upstream or provider, TLS included.
 pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long one of several addresses of a name is tried before the next one.
 pub(crate) const CONNECT_ADDRESS: Duration = Duration::from_secs(4);
 
-/// Idle connections kept per upstream and worker: enough for a browser's burst, few enough to be no burden.
+/// Idle connections kept per upstream and worker: enough for a burst of a browser, and few enough for the upstream.
 pub(crate) const POOL_IDLE: usize = 32;
 
-/// How long an idle upstream connection is kept. Shorter than what common servers keep (60 s and more).
+/// How long an idle upstream connection is kept: shorter than common servers keep it (60 s and more).
 pub(crate) const POOL_AGE: Duration = Duration::from_secs(50);
 
-/// How often idle upstream connections past their age are looked for.
+/// How often idle upstream connections past their age are closed.
 pub(crate) const POOL_SWEEP: Duration = Duration::from_secs(15);
 
-/// Pause after such a look. A look is taken at once when a connection waits for a descriptor, and visits all upstreams.
+/// Pause after such a sweep. A sweep begins at once when a connection waits for a descriptor, and it visits all upstreams.
 pub(crate) const POOL_SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes of a provider's answer: the largest JWKS documents in use are below 100 KiB.
+/// Bytes of a provider's response. The largest JWKS documents in use are below 100 KiB.
 pub const PROVIDER_ANSWER: usize = 1024 * 1024;
 
-/// Bytes of one request's body that are kept back for the plugin; more is answered with 413. Envoy's default. The plugin
-/// itself refuses more than 64 KiB at its own endpoints, and looks at no other bodies.
+/// Bytes of one request's body that are buffered for the plugin, as in Envoy by default. A larger one is answered with 413.
+/// The plugin itself refuses more than 64 KiB at its own endpoints, and reads no other bodies.
 pub(crate) const PLUGIN_BODY: usize = 1024 * 1024;
 
-/// How long the part of a body may take to arrive that the plugin wants to see: 64 KiB within it on the worst mobile network.
+/// How long the part of a body that the plugin reads may take to arrive: 64 KiB within it on the worst mobile network.
 pub(crate) const PLUGIN_BODY_TIME: Duration = Duration::from_secs(30);
 
-/// Bytes that are read and thrown away of the body of a request that was answered without it: less than a window of TCP, so
-/// that most such bodies are complete then and the connection goes on.
+/// Bytes that are read and discarded of the body of a request that was answered without it. This is less than a window of
+/// TCP, so that most such bodies are complete then and the connection can be used again.
 pub(crate) const DRAINED_BODY: usize = 1024 * 1024;
 
-/// How long such a body is waited for, as in Envoy rounded up: round trips on the worst network, in which the client sees
-/// the answer.
+/// How long the proxy waits for the rest of such a body, as in Envoy rounded up: round trips on the worst network, in which
+/// the client reads the response.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Buffer of each direction of a tunnel: one full TLS record.
 pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
 
-/// How often the plugin is told at most that the client of a tunnel speaks. Sessions last for minutes and more.
+/// The shortest time between two reports to the plugin that the client of a tunnel sent something. Sessions last for
+/// minutes and more.
 pub(crate) const TUNNEL_SPOKEN: Duration = Duration::from_secs(5);
-/// The same for short pieces: often enough to be told of somebody who types between the answers to two pings.
+/// The same for short pieces: often enough to report a user who types between two answers to pings.
 pub(crate) const TUNNEL_TYPED: Duration = Duration::from_millis(50);
-/// Longest piece that counts as short: a whole control frame, or a key with what an application puts around it.
+/// The longest piece that counts as short: a whole control frame, or a key with what an application adds to it.
 pub(crate) const TUNNEL_SHORT: usize = 256;
-/// How much of a piece the plugin is shown.
+/// Bytes of a piece that the plugin gets.
 pub(crate) const TUNNEL_BEGINNING: usize = 16;
 
-/// How long a websocket that has to end is waited for to come to the end of a frame: nearly always it is there already.
+/// How long a WebSocket that has to close may take to reach the end of a frame. Nearly always it is there already.
 pub(crate) const TUNNEL_FRAME: Duration = Duration::from_secs(1);
 
-/// Websockets that one worker closes at a time. Closing one costs two close frames, their encryption and a log line: up to
+/// WebSockets that one worker closes at a time. Closing one costs two close frames, their encryption and a log line: up to
 /// half a millisecond, during which other requests wait.
 pub(crate) const TUNNEL_CLOSES: usize = 32;
-/// How long a worker serves other requests before it closes the next websockets.
+/// How long a worker serves other requests before it closes the next WebSockets.
 pub(crate) const TUNNEL_CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long the last frame of a websocket may take to be sent, and the other side to hang up: round trips on a slow network.
-/// What the visitor may not see any more has stopped before.
-pub(crate) const TUNNEL_FAREWELL: Duration = Duration::from_secs(1);
+/// How long the close frame of a WebSocket may take to be sent, and the peer to close its side: round trips on a slow
+/// network. The forwarding of data has stopped before.
+pub(crate) const TUNNEL_CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// Bytes of a configuration file: thousands of routes need less than one.
-pub const CONFIG_FILE: u64 = 10 * 1024 * 1024;
-
-/// Bytes of a file that holds one secret.
-pub const SECRET_FILE: u64 = 64 * 1024;
-
-/// Bytes of a PEM file: a bundle of all public authorities has about 230 KiB.
-pub const PEM_FILE: u64 = 4 * 1024 * 1024;
-
-/// How often the files of the configuration are looked at. A change is taken up at the look after the one that finds it.
+/// How often the proxy looks at the files of the configuration. It reloads at the look after the one that finds a change.
 pub(crate) const WATCH: Duration = Duration::from_secs(1);
 
-/// How long a worker may take to prepare a configuration; the plugin may need ten seconds to read a very large one.
+/// How long a worker may take to prepare a configuration. The plugin may need ten seconds to read a very large one.
 pub(crate) const PREPARE: Duration = Duration::from_secs(30);
 
-/// How many configurations may be in use beside the one in force, each with an instance of the plugin in each worker (some
-/// MiB): somebody who changes the file every few minutes keeps websockets open for an hour.
+/// How many configurations may be in use beside the active one, each with a plugin instance (some MiB) in each worker. An
+/// operator who changes the file every few minutes keeps WebSockets open for an hour.
 pub(crate) const OLD_GENERATIONS: usize = 8;
 
-/// How often configurations are looked for that nobody uses any more.
+/// How often configurations that are no longer used are shut down.
 pub(crate) const RETIRE: Duration = Duration::from_secs(1);
 
-/// Connections that the kernel holds for one listener until it is accepted.
+/// Connections that the kernel queues for one listener until they are accepted.
 pub(crate) const ACCEPT_QUEUE: i32 = 1_024;
 
-/// Pause after a failed accept (out of file descriptors): without it the loop would spin.
+/// Pause after a failed accept (no free file descriptor), without which the loop would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often refusals are summed up that are not logged one by one.
+/// How often refusals without a line of their own are summed up.
 pub(crate) const LOG_SUMMARY: Duration = Duration::from_secs(1);

@@ -1,207 +1,205 @@
-//! The proxy as a whole: listeners, workers, start and stop.
+//! Starts and stops the proxy: listeners, workers, signals and reloads.
 
-mod common;
-mod generations;
+mod file_watcher;
 mod listen;
-mod proxy;
 mod reload;
-mod shared_limits;
-mod stop;
 #[cfg(test)]
 mod tests;
-mod vital;
-mod watch;
+mod vital_tasks;
 mod worker;
 
-pub use common::Settings;
-pub(crate) use generations::Generations;
-pub use listen::{addresses, try_address};
-pub(crate) use proxy::Proxy;
-pub(crate) use stop::{Stop, interrupted};
+pub use crate::proxy::Settings;
+pub use listen::{parse_addresses, try_address};
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc as std_channel};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, anyhow};
+use jetway_config_file::file;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use crate::caught::caught_call;
-use crate::{file, limits};
-use common::Common;
-use reload::Order;
-use watch::Watch;
+use crate::catch_panic::catch_panic_in;
+use crate::limits;
+use crate::proxy::ProxyShared;
+use crate::shutdown::{Shutdown, listen_for_hang_up, listen_for_termination};
+use file_watcher::FileWatcher;
+use reload::WorkerCommand;
+use worker::WorkerStart;
 
-/// One worker per processor that this process may use.
+/// Returns the number of processors that this process may use: one worker for each.
 pub fn default_workers() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Serves until SIGTERM or SIGINT; calls `announce` when connections are accepted.
+/// Serves until SIGTERM or SIGINT; calls `announce` when the proxy accepts connections.
 ///
 /// # Errors
-/// Settings that cannot be used, or a worker that ended by itself.
+/// The settings cannot be used, or a worker ended unexpectedly.
 pub fn run(settings: Settings, announce: impl FnOnce(&Running)) -> anyhow::Result<()> {
-    runtime()?.block_on(async {
-        // Before the workers, so that an early signal is not lost.
-        let interrupted = interrupted()?;
+    build_runtime()?.block_on(async {
+        // Before the workers start, so that an early signal is not lost.
+        let termination = listen_for_termination()?;
         let mut running = start(settings)?;
         announce(&running);
         let result = tokio::select! {
-            () = interrupted => Ok(()),
-            failure = running.failed() => Err(failure),
+            () = termination => Ok(()),
+            failure = running.next_failure() => Err(failure),
         };
-        running.end_after(result)
+        running.stop_after(result)
     })
 }
 
-/// As [`run`], and reads the settings anew at SIGHUP and when a file has changed that they were read from.
+/// Serves as [`run`] does, and reads the settings again at SIGHUP and when a file that they were read from has changed.
 ///
 /// # Errors
-/// As [`run`]. Settings that cannot be used later are logged, and the old ones stay in force.
+/// The same as of [`run`]. Settings of a reload that cannot be used are logged, and the previous ones stay active.
 pub fn run_reloading(
     mut read: impl FnMut() -> anyhow::Result<Settings>,
     announce: impl FnOnce(&Running),
 ) -> anyhow::Result<()> {
-    runtime()?.block_on(async {
-        let mut interrupted = pin!(interrupted()?);
-        let mut hang_ups = stop::hang_ups()?;
-        let mut watch = Watch::default();
-        let (running, files) = file::noting(|| start(read()?));
-        watch.set(files);
+    build_runtime()?.block_on(async {
+        let mut termination = pin!(listen_for_termination()?);
+        let mut hang_ups = listen_for_hang_up()?;
+        let mut watcher = FileWatcher::default();
+        let (running, files) = file::record_reads(|| start(read()?));
+        watcher.set(files);
         let mut running = running?;
         announce(&running);
-        let mut looks = tokio::time::interval(limits::WATCH);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = tokio::time::interval(limits::WATCH);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = &mut interrupted => return running.end_after(Ok(())),
-                failure = running.failed() => return running.end_after(Err(failure)),
+                () = &mut termination => return running.stop_after(Ok(())),
+                failure = running.next_failure() => return running.stop_after(Err(failure)),
                 _ = hang_ups.recv() => {}
-                _ = looks.tick() => if !watch.is_changed() {
+                _ = ticks.tick() => if !watcher.is_changed() {
                     continue;
                 }
             }
-            // What a failed attempt has read is watched, too: a change of any of it may mend it.
-            let (result, files) = file::noting(|| running.reload(caught_call(&mut read)?));
-            watch.set(files);
-            match result {
-                Ok(()) => tracing::info!("the configuration was read anew and is in force"),
-                Err(error) => tracing::error!(
-                    "the configuration cannot be used, the old one stays in force: {error:#}"
-                ),
-            }
+            // The files of a failed attempt are watched too, because a change of any of them may fix it.
+            let (result, files) = file::record_reads(|| running.reload(catch_panic_in(&mut read)?));
+            watcher.set(files);
+            log_reload(&result);
         }
     })
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
+fn log_reload(result: &anyhow::Result<()>) {
+    match result {
+        Ok(()) => tracing::info!("the configuration was reloaded and is active"),
+        Err(error) => tracing::error!(
+            "cannot use the new configuration, the previous one stays active: {error:#}"
+        ),
+    }
 }
 
-/// Starts a proxy and returns when it accepts connections. Blocks meanwhile (a second, to compile the module).
+fn build_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().build()?)
+}
+
+/// Starts a proxy and returns when it accepts connections. Blocks until then (about a second, to compile the module).
 ///
 /// # Errors
 /// Addresses, certificates or a plugin that cannot be used.
 pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let workers = settings.workers.get();
-    let secure = settings.certificates.is_secure();
-    // Addresses first: an address in use is the commonest mistake and quickly told.
+    let is_secure = settings.certificates.is_secure();
+    // Addresses first, because an address in use is the most common mistake and is found quickly.
     let listeners = listen::bind_all(&settings.addresses, workers)?;
     let addresses = listen::local_addresses(&listeners)?;
-    let common = Arc::new(Common::prepare(settings)?);
-    let stop = Stop::default();
-    let (ready_sender, ready) = std::sync::mpsc::channel();
+    let shared = Arc::new(ProxyShared::prepare(settings)?);
+    let shutdown = Shutdown::default();
+    let (ready_sender, ready) = std_channel::channel();
     let (failure_sender, failures) = mpsc::unbounded_channel();
     let mut running = Running {
         addresses,
-        secure,
-        common: Arc::clone(&common),
-        orders: Vec::new(),
-        stop: stop.clone(),
+        is_secure,
+        shared: Arc::clone(&shared),
+        commands: Vec::new(),
+        shutdown: shutdown.clone(),
         threads: Vec::new(),
         failures,
     };
-    for (index, listeners) in listeners.into_iter().enumerate() {
-        let (order, orders) = mpsc::unbounded_channel();
-        running.orders.push(order);
-        let start = worker::Start {
-            orders,
+    for listeners in listeners {
+        let (sender, commands) = mpsc::unbounded_channel();
+        running.commands.push(sender);
+        running.start_worker(WorkerStart {
+            commands,
             listeners,
-            common: Arc::clone(&common),
-            stop: stop.clone(),
+            shared: Arc::clone(&shared),
+            shutdown: shutdown.clone(),
             ready: ready_sender.clone(),
             failures: failure_sender.clone(),
-        };
-        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-        running.threads.push(
-            thread
-                .spawn(move || worker::run(start))
-                .context("cannot start a worker thread")?,
-        );
+        })?;
     }
     drop(ready_sender);
     for _ in 0..workers {
-        ready
-            .recv()
-            .context("a worker ended before it was ready")??;
+        let result = ready.recv();
+        result.context("a worker ended before it was ready")??;
     }
     Ok(running)
 }
 
-/// A proxy that accepts connections. Dropping it stops it.
+/// A running proxy. Dropping it stops it.
 pub struct Running {
     addresses: Vec<SocketAddr>,
-    secure: bool,
-    /// What is in force.
-    common: Arc<Common>,
-    /// To the workers.
-    orders: Vec<mpsc::UnboundedSender<Order>>,
-    stop: Stop,
+    is_secure: bool,
+    /// The active configuration, and what else the workers share.
+    shared: Arc<ProxyShared>,
+    /// Sends commands to the workers.
+    commands: Vec<mpsc::UnboundedSender<WorkerCommand>>,
+    shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
     failures: mpsc::UnboundedReceiver<anyhow::Error>,
 }
 
 impl Running {
-    /// Where it listens, ports chosen by the system included, as URLs.
+    /// Returns the addresses of the listeners as URLs, with the ports that the system chose.
     pub fn urls(&self) -> String {
-        let scheme = if self.secure { "https" } else { "http" };
-        self.addresses
-            .iter()
+        let scheme = if self.is_secure { "https" } else { "http" };
+        let addresses = self.addresses.iter();
+        let urls: Vec<String> = addresses
             .map(|address| format!("{scheme}://{address}"))
-            .collect::<Vec<_>>()
-            .join(", ")
+            .collect();
+        urls.join(", ")
     }
 
-    /// Completes when a worker ended although nobody asked it to. Cancel safe.
-    pub(crate) async fn failed(&mut self) -> anyhow::Error {
-        self.failures
-            .recv()
-            .await
-            .unwrap_or_else(|| anyhow!("all workers ended"))
+    /// Completes when a worker ends unexpectedly. Cancel safe.
+    pub(crate) async fn next_failure(&mut self) -> anyhow::Error {
+        let failure = self.failures.recv().await;
+        failure.unwrap_or_else(|| anyhow!("all workers ended"))
     }
 
-    /// Stops accepting, lets requests in flight end for up to ten seconds, closes tunnels and returns.
+    /// Stops accepting connections, gives requests in progress up to ten seconds to finish, closes tunnels and returns.
     pub(crate) fn stop(mut self) {
-        self.end();
+        self.shut_down();
     }
 
-    fn end_after(self, result: anyhow::Result<()>) -> anyhow::Result<()> {
+    fn stop_after(self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match &result {
-            Ok(()) => tracing::info!("stopping: requests in flight may end"),
-            Err(error) => tracing::error!("stopping with an error: {error:#}"),
+            Ok(()) => tracing::info!("stopping: waiting for requests in progress"),
+            Err(error) => tracing::error!("stopping after an error: {error:#}"),
         }
         self.stop();
         result
     }
 
-    fn end(&mut self) {
-        self.stop.order();
+    fn start_worker(&mut self, start: WorkerStart) -> anyhow::Result<()> {
+        let name = format!("worker-{}", self.threads.len());
+        let thread = std::thread::Builder::new().name(name);
+        let thread = thread.spawn(move || worker::run(start));
+        self.threads
+            .push(thread.context("cannot start a worker thread")?);
+        Ok(())
+    }
+
+    fn shut_down(&mut self) {
+        self.shutdown.trigger();
         for thread in self.threads.drain(..) {
             // A panic was reported when it happened.
             let _ = thread.join();
@@ -211,6 +209,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }

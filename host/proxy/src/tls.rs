@@ -1,4 +1,4 @@
-//! TLS towards clients (certificates, choice by name, certificates of theirs) and towards servers (roots).
+//! TLS towards clients (server certificates, and certificates of clients) and towards servers (trusted authorities).
 
 mod certificate;
 mod client;
@@ -11,7 +11,7 @@ mod unverified;
 
 pub use certificate::{Certificates, Chain};
 pub use client::{Roots, Trust};
-pub(crate) use peer_certificate::peer_certificate;
+pub(crate) use peer_certificate::read_peer_certificate;
 
 use std::sync::Arc;
 
@@ -23,24 +23,29 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-/// The one cryptography library of this process.
-fn provider() -> Arc<CryptoProvider> {
+/// Returns the cryptography provider of this process.
+fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A chain of certificates, that of the owner first; never empty.
+/// Reads a certificate chain, which begins with the certificate of the owner and is never empty.
 ///
 /// # Errors
-/// A file that cannot be read, or text without a certificate.
-pub fn chain(certificate: &Pem) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    pem::chain(&pem::read("certificate", certificate)?)
-        .with_context(|| format!("cannot use the certificate {}", pem::source(certificate)))
+/// The file cannot be read, or contains no certificate.
+pub fn read_chain(certificate: &Pem) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    pem::parse_chain(&pem::read("certificate", certificate)?).with_context(|| {
+        format!(
+            "cannot use the certificate {}",
+            pem::describe_source(certificate)
+        )
+    })
 }
 
-/// Whether authorities stand behind a certificate, by way of others that are shown with it. Names are not looked at.
+/// Checks that a chain leads to one of the authorities, by way of the certificates that are shown with the first one. Names
+/// are not checked.
 ///
 /// # Errors
-/// What is wrong with the first that is.
+/// The first problem that is found.
 pub fn verify_chain(
     chain: &[CertificateDer<'_>],
     roots: &RootCertStore,
@@ -49,7 +54,7 @@ pub fn verify_chain(
     let (leaf, others) = chain
         .split_first()
         .ok_or(rustls::Error::NoCertificatesPresented)?;
-    let algorithms = provider().signature_verification_algorithms.all;
+    let algorithms = crypto_provider().signature_verification_algorithms.all;
     verify_server_cert_signed_by_trust_anchor(
         &ParsedCertificate::try_from(leaf)?,
         roots,
@@ -59,7 +64,7 @@ pub fn verify_chain(
     )
 }
 
-/// What messages call a certificate: its file, or that it stands in the configuration.
-pub fn called(certificate: &Pem) -> String {
-    pem::source(certificate)
+/// Returns how messages name a certificate: by its file, or as part of the configuration.
+pub fn describe_source(certificate: &Pem) -> String {
+    pem::describe_source(certificate)
 }

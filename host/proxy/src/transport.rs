@@ -3,12 +3,16 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-/// Bytes to and from a peer.
+use crate::limits;
+
+/// A byte stream to and from a peer.
 pub enum Transport {
     /// TCP alone.
     Plain(TcpStream),
@@ -17,8 +21,8 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Whether HTTP/2 was agreed upon in the TLS handshake (ALPN, RFC 7301).
-    pub(crate) fn speaks_http2(&self) -> bool {
+    /// Returns whether the TLS handshake negotiated HTTP/2 (ALPN, RFC 7301).
+    pub(crate) fn has_http2(&self) -> bool {
         match self {
             Self::Plain(_) => false,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
@@ -82,4 +86,13 @@ impl AsyncWrite for Transport {
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
+}
+
+/// Sets the options of a TCP connection in either direction. A connection works without them, only worse.
+pub(crate) fn set_socket_options(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(limits::TCP_KEEPALIVE)
+        .with_interval(Duration::from_secs(15));
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }

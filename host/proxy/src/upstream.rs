@@ -1,9 +1,9 @@
-//! Where permitted requests go: the routes' upstreams, with a few idle connections to each.
+//! The upstreams of the routes, and a pool of idle connections to each.
 
 mod balance;
 mod circuit_breaker;
 mod client_requests;
-mod connect;
+mod connector;
 mod descriptor_limit;
 mod pool;
 mod route;
@@ -11,8 +11,7 @@ mod route;
 mod tests;
 
 pub(crate) use circuit_breaker::CircuitBreakers;
-pub(crate) use connect::prepare;
-pub use connect::{ConnectFault, Connector};
+pub use connector::{ConnectFault, Connector};
 pub(crate) use descriptor_limit::DescriptorLimit;
 pub(crate) use pool::{Lease, Pool, SendFault};
 pub(crate) use route::{Destination, Routes, Upstream, UpstreamLimits};

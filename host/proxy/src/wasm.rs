@@ -1,5 +1,5 @@
-//! The plugin that decides, as the proxy runs it. The benchmark `plain_proxy` has another one in this place, which permits
-//! everything.
+//! The plugin that decides, as the proxy runs it. The benchmark `plain_proxy` replaces this module by one that permits
+//! every request.
 
 pub(crate) use proxy_wasm_host::{
     CallFuture, CallReply, ConnectionFacts, Ended, Engine, HttpCalls, LocalReply, Module,

@@ -1,17 +1,17 @@
 //! Cockpit's configuration file (cockpit.conf(5)): sections in brackets and `Key = value` lines.
 //!
-//! Edits keep every other line as it is: the file is the operator's.
+//! Edits keep every other line as it is, because the file belongs to the operator.
 
 use std::fmt::Write as _;
 
 /// A `cockpit.conf`, line by line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CockpitConf {
-    /// With their line ends, except perhaps the last.
+    /// With their line breaks, except perhaps the last.
     lines: Vec<String>,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Meaning<'l> {
     Section(&'l str),
@@ -19,7 +19,7 @@ enum Meaning<'l> {
     Nothing,
 }
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written<'c> {
     pub(crate) value: &'c str,
@@ -27,30 +27,30 @@ pub(crate) struct Written<'c> {
     pub(crate) line: usize,
 }
 
-/// What became of a wish for a value.
+/// The edit that a setting needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// It stood there already.
+    /// The value was set already.
     None,
     /// A line was added.
     Added,
-    /// A line was replaced; this is the old one, which stays as a comment.
+    /// A line was replaced; this is the old one, which is kept as a comment.
     Replaced(String),
 }
 
 impl CockpitConf {
-    /// Takes a file's text.
+    /// Parses a file.
     pub(crate) fn parse(text: &str) -> Self {
         let lines = text.split_inclusive('\n').map(str::to_owned).collect();
         Self { lines }
     }
 
-    /// The text.
+    /// Returns the content of the file.
     pub(crate) fn text(&self) -> String {
         self.lines.concat()
     }
 
-    /// The value that Cockpit takes: the last one. Names are compared without regard to case, as Cockpit does.
+    /// Returns the value that Cockpit uses, which is the last one. Names are case-insensitive, as in Cockpit.
     pub(crate) fn value(&self, section: &str, key: &str) -> Option<Written<'_>> {
         let found = self.entries().filter(|(at, name, ..)| {
             at.eq_ignore_ascii_case(section) && name.eq_ignore_ascii_case(key)
@@ -59,13 +59,13 @@ impl CockpitConf {
         Some(Written { value, line })
     }
 
-    /// The number of the line where a section begins, the first if there are several.
+    /// Returns the number of the line at which a section first begins.
     pub(crate) fn section(&self, section: &str) -> Option<usize> {
         let begins = |line: &String| matches!(meaning(line), Meaning::Section(name) if name.eq_ignore_ascii_case(section));
         self.lines.iter().position(begins).map(|index| index + 1)
     }
 
-    /// Section, key, value and line of each entry.
+    /// Iterates over section, key, value and line of each entry.
     fn entries(&self) -> impl Iterator<Item = (&str, &str, &str, usize)> {
         let mut section = "";
         self.lines
@@ -81,7 +81,7 @@ impl CockpitConf {
             })
     }
 
-    /// Makes Cockpit take this value.
+    /// Sets a value.
     pub(crate) fn set(&mut self, section: &str, key: &str, value: &str) -> Edit {
         let entry = format!("{key} = {value}\n");
         match self.value(section, key) {
@@ -94,7 +94,7 @@ impl CockpitConf {
         }
     }
 
-    /// Takes an edit back, if the value is still the one that it gave. `replaced` is the line that became a comment.
+    /// Reverts an edit, if the value is still the one that it set. `replaced` is the line that became a comment.
     pub(crate) fn take_back(
         &mut self,
         section: &str,
@@ -122,7 +122,7 @@ impl CockpitConf {
         self.remove_if_empty(section);
     }
 
-    /// Takes a section out that holds nothing any more, and the empty line before it.
+    /// Removes a section that is empty now, and the empty line before it.
     fn remove_if_empty(&mut self, section: &str) {
         let Some(begin) = self.section(section) else {
             return;
@@ -168,7 +168,7 @@ impl CockpitConf {
             Some(begin) => {
                 let entries = self.lines.iter().skip(begin);
                 let own = entries.take_while(|line| !matches!(meaning(line), Meaning::Section(_)));
-                // After the last entry of the section, before the empty lines that set it apart from the next.
+                // After the last entry of the section, before the empty lines that separate it from the next.
                 let last = own
                     .enumerate()
                     .filter(|(_, line)| matches!(meaning(line), Meaning::Entry(..)))
@@ -179,7 +179,7 @@ impl CockpitConf {
             None => {
                 let gap = if self.lines.is_empty() { "" } else { "\n" };
                 let mut text = self.text();
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(text, "{gap}[{section}]\n{entry}");
                 *self = Self::parse(&text);
             }
@@ -187,7 +187,7 @@ impl CockpitConf {
     }
 }
 
-/// What Cockpit reads in a line. `#` begins a comment only at the beginning of a line: behind a value it is part of it.
+/// Parses a line as Cockpit does. `#` begins a comment only at the beginning of a line: after a value it is part of it.
 fn meaning(line: &str) -> Meaning<'_> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_line_stays() {
+    fn every_other_line_is_kept() {
         let mut conf = CockpitConf::parse(FILE);
         assert_eq!(
             conf.set("WebService", "ProtocolHeader", "X-Forwarded-Proto"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_are_taken_back_one_by_one() {
+    fn edits_are_reverted_one_by_one() {
         let mut conf = CockpitConf::parse(FILE);
         conf.set("WebService", "LoginTo", "false");
         conf.set("bearer", "UnixPath", "/run/jetway/session");

@@ -1,12 +1,12 @@
-//! Which Cockpit there is: its units changed with release 330.
+//! Detects the installed Cockpit, whose units changed in release 330.
 
 use std::path::Path;
 
 /// Folders with units of packages.
 const UNIT_FOLDERS: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
-/// Every Cockpit has it.
+/// A unit of every Cockpit.
 const COCKPIT: &str = "cockpit.service";
-/// Only those have it whose group exists while it runs.
+/// A unit only of releases whose group exists while Cockpit runs.
 const DYNAMIC: &str = "cockpit-session-socket-user.service";
 
 /// How Cockpit's units are laid out.
@@ -14,12 +14,12 @@ const DYNAMIC: &str = "cockpit-session-socket-user.service";
 pub(crate) enum Layout {
     /// Up to 329: the web service runs in the group `cockpit-wsinstance`, which is in /etc/group.
     StaticGroup,
-    /// From 330 on: in a group that systemd makes for the time that Cockpit runs.
+    /// From 330 on: in a group that systemd creates while Cockpit runs.
     DynamicGroup,
 }
 
 impl Layout {
-    /// The Cockpit that is installed below a root folder.
+    /// Detects the Cockpit that is installed below a root folder.
     pub(crate) fn of(root: &Path) -> Option<Self> {
         let has = |unit: &str| {
             UNIT_FOLDERS
@@ -33,7 +33,7 @@ impl Layout {
         }
     }
 
-    /// The group that may open the socket.
+    /// Returns the group that may connect to the socket.
     pub(crate) const fn group(self) -> &'static str {
         match self {
             Self::StaticGroup => "cockpit-wsinstance",
@@ -41,7 +41,7 @@ impl Layout {
         }
     }
 
-    /// The releases, for messages.
+    /// Returns the releases, for messages.
     pub(crate) const fn releases(self) -> &'static str {
         match self {
             Self::StaticGroup => "329 or older",
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_are_told_by_their_units() {
+    fn releases_are_recognised_by_their_units() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Layout::of(root.path()), None);
         let folder = root.path().join("lib/systemd/system");

@@ -1,4 +1,4 @@
-//! Which routes lead to Cockpit, and at which addresses browsers see it.
+//! Finds the routes that lead to Cockpit, and their public origins.
 
 use anyhow::bail;
 use jetway_core::config::{Config, Origin, Route};
@@ -8,11 +8,14 @@ const COCKPIT_PORT: u16 = 9090;
 /// Default port of the public addresses.
 const HTTPS_PORT: u16 = 443;
 
-/// The routes of these names or public hosts; without any, those that look like Cockpit's.
+/// Returns the routes with these names or public hosts; without names, those that look like Cockpit's.
 ///
 /// # Errors
-/// A name that no route has, or no route that looks like Cockpit's.
-pub(crate) fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
+/// A name that no route has, or a configuration without a route that looks like Cockpit's.
+pub(crate) fn select_routes<'a>(
+    config: &'a Config,
+    names: &[String],
+) -> anyhow::Result<Vec<&'a Route>> {
     let fits = |route: &&Route, name: &String| {
         route.name == *name || route.from.host.eq_ignore_ascii_case(name)
     };
@@ -21,8 +24,8 @@ pub(crate) fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result
         .find(|name| !config.routes.iter().any(|route| fits(&route, name)))
     {
         bail!(
-            "there is no route `{unknown}`; the routes are {}",
-            listed(config)
+            "unknown route `{unknown}`: the routes are {}",
+            list_routes(config)
         );
     }
     let wanted = |route: &&Route| {
@@ -36,7 +39,7 @@ pub(crate) fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result
     if routes.is_empty() {
         bail!(
             "no route looks like Cockpit: choose with --route from {}",
-            listed(config)
+            list_routes(config)
         );
     }
     Ok(routes)
@@ -54,7 +57,7 @@ pub(crate) fn looks_like_cockpit(route: &Route) -> bool {
         || route.name.to_ascii_lowercase().contains("cockpit")
 }
 
-fn listed(config: &Config) -> String {
+fn list_routes(config: &Config) -> String {
     config
         .routes
         .iter()
@@ -63,9 +66,9 @@ fn listed(config: &Config) -> String {
         .join(", ")
 }
 
-/// The origin of a route's pages: browsers send it on every websocket handshake, its port included.
+/// Returns the origin of a route's pages, which browsers send in every WebSocket handshake, including its port.
 pub(crate) fn public_origin(config: &Config, route: &Route) -> Origin {
-    // Without a port in `from`, visitors use the one that the listener has, unless something in front maps another.
+    // Without a port in `from`, users connect to the listener's port, unless a proxy in front maps another one.
     let listening = Some(config.listener.port()).filter(|_| !config.listener.insecure);
     Origin {
         tls: true,

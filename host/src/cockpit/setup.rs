@@ -1,4 +1,4 @@
-//! Writing the files of single sign-on, and taking them back.
+//! Writes the files of single sign-on, and undoes that.
 
 mod record;
 mod state;
@@ -15,58 +15,58 @@ use state::State;
 
 pub(crate) use undo::undo;
 
-/// What was done to one file.
+/// A change to one file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
-    /// It was not there.
+pub(crate) enum FileChange {
+    /// The file did not exist.
     Created(String),
-    /// It was something else; what became of it, in words.
+    /// The file was different; the string describes the change.
     Changed(String, String),
-    /// It is as it was before the setup.
+    /// The file is as before the setup.
     Restored(String),
-    /// It is gone, as before the setup.
+    /// The file is removed, as before the setup.
     Removed(String),
-    /// Somebody else changed it since, and it was left alone.
-    Left(String),
+    /// The file was changed since, and is kept.
+    Kept(String),
 }
 
-impl std::fmt::Display for Deed {
+impl std::fmt::Display for FileChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Created(path) => write!(f, "created   {path}"),
             Self::Changed(path, what) => write!(f, "changed   {path}: {what}"),
             Self::Restored(path) => write!(f, "restored  {path}"),
             Self::Removed(path) => write!(f, "removed   {path}"),
-            Self::Left(path) => write!(
+            Self::Kept(path) => write!(
                 f,
-                "left      {path}: it was changed since, look at it yourself"
+                "kept      {path}: it was changed since the setup, check it yourself"
             ),
         }
     }
 }
 
-/// A file as it shall be.
+/// The content that a file is to have.
 struct Wanted {
     path: String,
     text: String,
-    /// In words, for a file that was there.
+    /// Describes the change of a file that existed.
     changed: String,
 }
 
-/// Writes what is not yet as it should be; nothing when everything is.
+/// Writes the files that differ; returns no changes when everything is set up.
 ///
 /// # Errors
-/// A file that cannot be read or written. What was written before is in the record, and can be taken back.
-pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<Vec<Deed>> {
+/// A file that cannot be read or written. The files written before are in the record, and can be undone.
+pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<Vec<FileChange>> {
     let mut record = Record::read(root)?.unwrap_or_default();
-    let (conf, edits) = merged(root, deployment)?;
+    let (conf, edits) = merge_settings(root, deployment)?;
     let mut wanted: Vec<Wanted> = deployment
         .files()
         .into_iter()
         .map(|file| Wanted {
             path: file.path,
             text: file.text,
-            changed: "it is another now".to_owned(),
+            changed: "its content is replaced".to_owned(),
         })
         .collect();
     wanted.push(conf);
@@ -82,7 +82,7 @@ pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result
         record.note(root, &wanted.path, wanted.text.as_bytes())?;
     }
     record.edits.extend(edits);
-    // Before anything else, so that a setup that was interrupted can be taken back.
+    // The record comes first, so that an interrupted setup can be undone.
     record.write(root)?;
     wanted
         .into_iter()
@@ -90,18 +90,21 @@ pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result
         .collect()
 }
 
-fn apply(root: &Path, wanted: Wanted) -> anyhow::Result<Deed> {
+fn apply(root: &Path, wanted: Wanted) -> anyhow::Result<FileChange> {
     let path = below(root, &wanted.path);
     let before = State::of(&path)?;
     state::write(&path, wanted.text.as_bytes(), before.as_ref())?;
     Ok(match before {
-        None => Deed::Created(wanted.path),
-        Some(_) => Deed::Changed(wanted.path, wanted.changed),
+        None => FileChange::Created(wanted.path),
+        Some(_) => FileChange::Changed(wanted.path, wanted.changed),
     })
 }
 
-/// Cockpit's file with the settings that single sign-on needs, and what was changed for that.
-fn merged(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<(Wanted, Vec<SettingEdit>)> {
+/// Returns Cockpit's file with the settings that single sign-on needs, and the edits.
+fn merge_settings(
+    root: &Path,
+    deployment: &Deployment<'_>,
+) -> anyhow::Result<(Wanted, Vec<SettingEdit>)> {
     let before = State::of(&below(root, COCKPIT_CONF))?;
     let text = match before {
         None => String::new(),
@@ -121,7 +124,7 @@ fn merged(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<(Wanted, V
             }
             Edit::Replaced(old) => {
                 words.push(format!(
-                    "[{section}] {key} = {value} instead of `{}`, which stays as a comment",
+                    "[{section}] {key} = {value} instead of `{}`, which is kept as a comment",
                     old.trim()
                 ));
                 Some(old)
@@ -142,28 +145,28 @@ fn merged(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result<(Wanted, V
     Ok((wanted, edits))
 }
 
-/// The place of an absolute path below another root folder.
+/// Returns an absolute path below another root folder.
 fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// An image of somebody else's must not lead out of itself, by a path in its record or by a symbolic link: that would be to
-/// the image's files when it runs, and is to this machine's now.
+/// Checks that a path stays inside its root folder. Neither a path in the record of an image nor a symbolic link in it may
+/// lead to files of this machine.
 fn ensure_inside(root: &Path, path: &str) -> anyhow::Result<()> {
     let mut parts = Path::new(path).components();
     if parts.any(|part| part == Component::ParentDir) {
-        bail!("`{path}` is not a path of this program's: its record was changed");
+        bail!("invalid path `{path}`: the record was changed");
     }
     let root = std::fs::canonicalize(root)
-        .with_context(|| format!("cannot look at `{}`", root.display()))?;
+        .with_context(|| format!("cannot access `{}`", root.display()))?;
     let path = below(&root, path);
-    // What is there already decides where the rest goes.
+    // The existing part of the path decides where the rest leads.
     let real = path
         .ancestors()
         .find_map(|part| std::fs::canonicalize(part).ok());
     if !real.is_some_and(|real| real.starts_with(&root)) {
         bail!(
-            "a symbolic link leads from `{}` out of `{}`: run this inside of it, as with chroot",
+            "a symbolic link leads from `{}` out of `{}`: run this command inside of it, for example with chroot",
             path.display(),
             root.display()
         );

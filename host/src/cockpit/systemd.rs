@@ -1,8 +1,8 @@
-//! Whether there is a systemd to talk to.
+//! Detects systemd.
 
 use std::path::Path;
 
-/// Whether systemd runs this machine, told as sd_booted(3) does.
-pub(crate) fn systemd_runs() -> bool {
+/// Whether systemd runs this machine, by the test of sd_booted(3).
+pub(crate) fn is_systemd_running() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }

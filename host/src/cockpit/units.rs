@@ -1,36 +1,36 @@
-//! The files of single sign-on on Cockpit's machine.
+//! The files that single sign-on needs on Cockpit's machine.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Layout;
 
-/// Where Cockpit's web service hands over a login, and the helper waits for one.
+/// The socket on which the helper accepts logins from Cockpit's web service.
 pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
-/// Where Cockpit's login page sends the browser; the module answers.
+/// The path to which Cockpit's login page sends the browser, and which the module serves.
 pub const SIGN_IN_URL: &str = "/.pomerium/cockpit/token";
 /// The socket's unit.
 pub(crate) const SOCKET_UNIT: &str = "jetway-cockpit-session.socket";
-/// Sessions at a time on one machine: far more than a server has people for, and few enough for its memory.
+/// Most sessions at a time on one machine: far more than a server has users, and few enough for its memory.
 const MAX_SESSIONS: u32 = 1024;
-/// Where administrators put units.
+/// The folder for units of administrators.
 pub(crate) const UNITS: &str = "/etc/systemd/system";
-/// Where administrators put the program of the unit.
+/// The path at which administrators install the program of the unit.
 pub(crate) const HELPER: &str = "/usr/local/libexec/jetway-cockpit-session";
 /// The unit of one session.
 pub(crate) const SERVICE_UNIT: &str = "jetway-cockpit-session@.service";
 /// The helper's configuration.
 pub(crate) const SESSION_CONF: &str = "/etc/jetway/cockpit-session.conf";
-/// The public keys that the helper believes.
+/// The public keys that the helper trusts.
 pub(crate) const SESSION_KEYS: &str = "/etc/jetway/cockpit-session.jwks";
 /// Cockpit's configuration.
 pub(crate) const COCKPIT_CONF: &str = "/etc/cockpit/cockpit.conf";
 
 /// One line of Cockpit's file: section, key, value.
 pub(crate) type Setting = (&'static str, &'static str, &'static str);
-/// Whether Cockpit's login page logs people in to other hosts. Newer releases take it for all logins to them.
+/// The setting that lets Cockpit's login page log in to other hosts. Newer releases apply it to all logins to other hosts.
 const OTHER_HOSTS: &str = "LoginTo";
-/// What Cockpit's file has to say.
+/// The settings that Cockpit's file needs.
 const SETTINGS: [Setting; 5] = [
     ("WebService", "ProtocolHeader", "X-Forwarded-Proto"),
     ("WebService", "ForwardedForHeader", "X-Forwarded-For"),
@@ -40,14 +40,14 @@ const SETTINGS: [Setting; 5] = [
 ];
 
 const WRITTEN: &str =
-    "# Written by `jetway cockpit setup`; `jetway cockpit setup --undo` takes it back.\n";
-/// Services that open the socket.
+    "# Written by `jetway cockpit setup`; `jetway cockpit setup --undo` removes it.\n";
+/// Services that connect to the socket.
 const WEB_SERVICES: [&str; 2] = [
     "cockpit-wsinstance-http.service",
     "cockpit-wsinstance-https@.service",
 ];
 
-/// A file of ours.
+/// A file that the setup owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnFile {
     /// Absolute.
@@ -55,7 +55,7 @@ pub(crate) struct OwnFile {
     pub(crate) text: String,
 }
 
-/// What differs between deployments.
+/// The parameters of a deployment.
 #[derive(Clone, Debug)]
 pub(crate) struct Deployment<'a> {
     pub(crate) layout: Layout,
@@ -67,12 +67,12 @@ pub(crate) struct Deployment<'a> {
     pub(crate) helper: &'a Path,
     /// Whether assertions may name root.
     pub(crate) allow_root: bool,
-    /// Whether people may log in to other hosts through this Cockpit.
+    /// Whether users may log in to other hosts through this Cockpit.
     pub(crate) other_hosts: bool,
 }
 
 impl Deployment<'_> {
-    /// What Cockpit's file has to say.
+    /// Returns the settings that Cockpit's file needs.
     pub(crate) fn settings(&self) -> impl Iterator<Item = Setting> {
         let other_hosts = self.other_hosts;
         SETTINGS.into_iter().map(move |(section, key, value)| {
@@ -85,7 +85,7 @@ impl Deployment<'_> {
         })
     }
 
-    /// Everything but `cockpit.conf`, which is the operator's.
+    /// Returns all files except `cockpit.conf`, which belongs to the operator.
     pub(crate) fn files(&self) -> Vec<OwnFile> {
         let own = |path: String, text: String| OwnFile {
             path,
@@ -97,9 +97,9 @@ impl Deployment<'_> {
                 path: SESSION_KEYS.to_owned(),
                 text: format!("{}\n", self.keys),
             },
-            own(SESSION_CONF.to_owned(), self.session_conf()),
-            own(unit(SOCKET_UNIT), self.socket()),
-            own(unit(SERVICE_UNIT), self.service()),
+            own(SESSION_CONF.to_owned(), self.render_session_conf()),
+            own(unit(SOCKET_UNIT), self.render_socket()),
+            own(unit(SERVICE_UNIT), self.render_service()),
         ];
         if self.layout == Layout::DynamicGroup {
             files.extend(WEB_SERVICES.map(|service| {
@@ -110,43 +110,43 @@ impl Deployment<'_> {
         files
     }
 
-    fn session_conf(&self) -> String {
+    fn render_session_conf(&self) -> String {
         format!(
             "# Assertions are accepted for these public hosts only, signed with one of these keys.\n\
              host = {}\n\
              keys_file = {SESSION_KEYS}\n\
-             # Nobody becomes root by single sign-on unless this is true.\n\
+             # Single sign-on as root requires `true`.\n\
              allow_root = {}\n",
             self.hosts.join(" "),
             self.allow_root
         )
     }
 
-    fn socket(&self) -> String {
+    fn render_socket(&self) -> String {
         let group = self.layout.group();
         let mut text = String::from("[Unit]\nDescription=Single sign-on into Cockpit by Jetway\n");
         if self.layout == Layout::DynamicGroup {
-            // The socket's group is there as long as this runs.
+            // The socket's group exists as long as this service runs.
             text.push_str(
                 "PartOf=cockpit.service\n\
                  Requires=cockpit-session-socket-user.service\n\
                  After=cockpit-session-socket-user.service\n",
             );
         }
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(
             text,
             "\n[Socket]\n\
              ListenStream={SESSION_SOCKET}\n\
              SocketUser=root\n\
-             # Only Cockpit's web service may ask for a session; the signature of the assertion is the second lock.\n\
+             # Only Cockpit's web service may request a session; the signature of the assertion is the second protection.\n\
              SocketGroup={group}\n\
              SocketMode=0660\n\
              RemoveOnStop=yes\n\
              Accept=yes\n\
-             # Each open session has a connection: one person with many must not keep everybody else out.\n\
+             # Each open session has a connection: one user with many must not lock all others out.\n\
              MaxConnections={MAX_SESSIONS}\n\
-             # A burst of connections must not stop the socket; Cockpit limits the logins that have not ended.\n\
+             # A burst of connections must not stop the socket; Cockpit limits the number of pending logins.\n\
              TriggerLimitIntervalSec=0\n"
         );
         if self.layout == Layout::StaticGroup {
@@ -155,10 +155,10 @@ impl Deployment<'_> {
         text
     }
 
-    fn service(&self) -> String {
+    fn render_service(&self) -> String {
         format!(
             "[Unit]\n\
-             Description=Cockpit session of somebody who signed in at Jetway\n\
+             Description=Cockpit session of a user who signed in at Jetway\n\
              CollectMode=inactive-or-failed\n\
              \n\
              [Service]\n\
@@ -166,7 +166,7 @@ impl Deployment<'_> {
              StandardInput=socket\n\
              StandardOutput=inherit\n\
              StandardError=journal\n\
-             # A refused assertion is no failure of the unit.\n\
+             # A refused assertion is not a failure of the unit.\n\
              SuccessExitStatus=1 5 127\n",
             self.helper.display()
         )

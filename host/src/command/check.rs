@@ -1,32 +1,32 @@
-//! `jetway check`: is this file usable, and what becomes of its keys?
+//! `jetway check`: reports the problems of a configuration file and how each of its keys is supported.
 
 mod files;
 mod migration;
 mod verdict;
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::AnsweredNo;
-use crate::config::{self, Inspection};
+use super::CheckFailed;
 use crate::log;
+use crate::terminal::Styles;
+use jetway_config_file::Inspection;
 use verdict::Verdict;
 
-/// Check a configuration file, and tell what becomes of each of its keys.
+/// Check a configuration file, and list how each of its keys is supported.
 ///
-/// Nothing is started and nobody is asked: secret files and certificates are read, the provider and the upstreams are not
-/// looked for. The exit status is 0 when the file can be used.
+/// Purely local: nothing is started and no server is contacted. Secret files and certificates are read. The exit status is
+/// 0 when the file can be used.
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Fail on warnings too, and take unknown keys for errors.
+    /// Fail on warnings too, and treat unknown keys as errors.
     #[arg(long)]
     strict: bool,
-    /// How the answer is written.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -39,17 +39,28 @@ enum Format {
     Json,
 }
 
-/// Reads a file and everything that it names: what `jetway check` is about.
+impl CheckArgs {
+    /// Checks this file as without further options.
+    pub(super) fn of(file: &Path) -> Self {
+        Self {
+            config: file.to_owned(),
+            strict: false,
+            format: Format::Text,
+        }
+    }
+}
+
+/// Reads a file and the files that it names, and returns all findings.
 pub(super) fn inspect(path: &Path) -> Inspection {
-    let mut inspection = config::inspect(path);
+    let mut inspection = jetway_config_file::inspect(path);
     files::check(&mut inspection);
     inspection
 }
 
-/// Prints everything about the file.
+/// Prints all findings.
 ///
 /// # Errors
-/// [`AnsweredNo`] for a file that cannot be used, or that has warnings and shall have none.
+/// [`CheckFailed`] for a file that cannot be used, or that has warnings with `--strict`.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let mut inspection = inspect(&args.config);
     if args.strict {
@@ -59,18 +70,18 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let verdict = Verdict::of(&name, &inspection, args.strict);
     let printed = match args.format {
         Format::Text => {
-            let shown = inspection.shown(std::io::stderr().is_terminal());
+            let shown = inspection.render(Styles::for_stderr().is_coloured());
             if !shown.is_empty() {
-                log::tell(&format!("{shown}\n"));
+                log::print_message(&format!("{shown}\n"));
             }
-            super::print(verdict.text().as_bytes())
+            super::print(verdict.render_text().as_bytes())
         }
-        Format::Json => super::print(format!("{}\n", verdict.json()?).as_bytes()),
+        Format::Json => super::print(format!("{}\n", verdict.render_json()?).as_bytes()),
     };
     if verdict.is_ok() {
         printed
     } else {
-        // Whoever reads only the beginning of the output gets the exit status all the same.
-        Err(AnsweredNo.into())
+        // The exit status is the same when the reader of the output closes it early.
+        Err(CheckFailed.into())
     }
 }

@@ -1,4 +1,4 @@
-//! `jetway cockpit …`: what Cockpit needs behind the proxy.
+//! `jetway cockpit …`: sets up Cockpit behind the proxy.
 
 pub(crate) mod conf;
 mod keys;
@@ -21,16 +21,16 @@ pub(crate) struct CockpitArgs {
 enum CockpitCommand {
     /// Print the section of cockpit.conf that lets Cockpit work behind this proxy.
     Conf(conf::ConfArgs),
-    /// Print the public keys that logins are signed with, for another machine.
+    /// Print the public keys that verify logins, for another machine.
     Keys(keys::KeysArgs),
-    /// Set up single sign-on for the Cockpit of this machine, or take it back.
+    /// Set up single sign-on for the Cockpit of this machine, or undo it.
     Setup(setup::SetupArgs),
 }
 
-/// Does one of them.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// What the subcommand cannot do.
+/// As the subcommand.
 pub(crate) fn run(args: &CockpitArgs) -> anyhow::Result<()> {
     match &args.command {
         CockpitCommand::Conf(args) => conf::run(args),

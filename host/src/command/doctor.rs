@@ -1,19 +1,19 @@
-//! `jetway doctor`: would it work?
+//! `jetway doctor`: diagnoses a deployment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::AnsweredNo;
+use super::CheckFailed;
 use crate::cockpit::COCKPIT_CONF;
 use crate::doctor::{self, Report, Subject};
 
-/// Examine everything that a configuration file names, as a visitor would meet it.
+/// Diagnose the deployment: what breaks, why, what users would see, and how to fix it.
 ///
 /// Checks the file with its secrets, the certificates, the listening address, the public names, the provider and each
-/// upstream, Cockpit in particular. For each failure it says what a person sees in the browser, why, and which lines to
+/// upstream, Cockpit in particular. Each failure is reported with what users see in the browser, its cause, and the lines to
 /// change. Nothing is changed. The exit status is 0 when nothing fails.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
@@ -23,7 +23,7 @@ pub(crate) struct DoctorArgs {
     /// Cockpit's own configuration file, for a Cockpit on this machine.
     #[arg(long, value_name = "FILE", default_value = COCKPIT_CONF)]
     cockpit_conf: PathBuf,
-    /// How the answer is written.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -36,14 +36,25 @@ enum Format {
     Json,
 }
 
-/// Prints everything that was found out.
+impl DoctorArgs {
+    /// Examines this file as without further options.
+    pub(super) fn of(file: &Path) -> Self {
+        Self {
+            config: file.to_owned(),
+            cockpit_conf: COCKPIT_CONF.into(),
+            format: Format::Text,
+        }
+    }
+}
+
+/// Runs all checks and prints the report.
 ///
 /// # Errors
-/// [`AnsweredNo`] when something fails.
+/// [`CheckFailed`] when something fails.
 pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let inspection = super::check::inspect(&args.config);
     let name = args.config.display().to_string();
-    let mut findings = doctor::of_file(&name, &inspection);
+    let mut findings = doctor::examine_file(&name, &inspection);
     if let Some(config) = inspection.config() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let subject = Subject {
@@ -60,17 +71,17 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
             .build()
             .context("cannot start the runtime")?;
         findings.extend(runtime.block_on(doctor::examine(&subject)));
-        // A look-up that is still waiting for a name server is not waited for.
+        // Do not wait for a look-up that still waits for a name server.
         runtime.shutdown_background();
     }
     let report = Report::new(&name, findings);
     let printed = match args.format {
-        Format::Text => super::print(report.text().as_bytes()),
-        Format::Json => super::print(format!("{}\n", report.json()?).as_bytes()),
+        Format::Text => super::print(report.render_text().as_bytes()),
+        Format::Json => super::print(format!("{}\n", report.render_json()?).as_bytes()),
     };
     if report.is_ok() {
         printed
     } else {
-        Err(AnsweredNo.into())
+        Err(CheckFailed.into())
     }
 }

@@ -1,10 +1,10 @@
-//! `jetway envoy-config`: the same proxy with Envoy as its body.
+//! `jetway envoy-config`: generates Envoy's configuration.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use jetway_envoy_config::{Options, bootstrap};
+use jetway_envoy_config::{Options, generate_bootstrap};
 
 use crate::config;
 
@@ -14,7 +14,7 @@ pub(crate) struct EnvoyConfigArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Where Envoy finds the module that `jetway filter` writes.
+    /// Path at which Envoy finds the module that `jetway filter` writes.
     #[arg(long, value_name = "PATH", default_value = "/etc/jetway/jetway.wasm")]
     module: PathBuf,
 }
@@ -22,7 +22,7 @@ pub(crate) struct EnvoyConfigArgs {
 /// Prints the bootstrap.
 ///
 /// # Errors
-/// A file that cannot be used, or something that Envoy cannot do.
+/// A file that cannot be used, or a setting that Envoy does not support.
 pub(crate) fn run(args: &EnvoyConfigArgs) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(&args.config)?;
     let module_path = args
@@ -34,5 +34,5 @@ pub(crate) fn run(args: &EnvoyConfigArgs) -> anyhow::Result<()> {
         module_path,
         ..Options::default()
     };
-    super::print(bootstrap(&loaded.config, &loaded.file, &options)?.as_bytes())
+    super::print(generate_bootstrap(&loaded.config, &loaded.file, &options)?.as_bytes())
 }

@@ -1,22 +1,22 @@
-//! `jetway explain`: what would become of a request, and why.
+//! `jetway explain`: explains the decision about a request.
 
 mod address;
-mod asked;
 #[cfg(test)]
 mod fuzz;
-mod ink;
-mod moment;
-mod rehearsal;
-mod tree;
-mod visitor;
+mod scenario;
 
-pub(super) use address::{Address, header, read_method};
-pub(super) use asked::{Asked, Shown};
-pub(super) use ink::{Ink, harmless};
-pub(super) use moment::{now, read_moment};
-pub(super) use rehearsal::Rehearsal;
-pub(super) use tree::{render, word};
-pub(super) use visitor::complete;
+mod offline_gate;
+mod timestamp;
+mod tree;
+mod user;
+
+pub(super) use address::{Address, make_header, read_method};
+pub(super) use scenario::{ClientCertificateInput, Scenario};
+
+pub(super) use offline_gate::OfflineGate;
+pub(super) use timestamp::{now, read_timestamp};
+pub(super) use tree::{decision_word, render};
+pub(super) use user::complete_claims;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -24,57 +24,59 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use jetway_config_file::file;
 use jetway_core::explain::Explanation;
 use jetway_core::http::client_certificate::Certificate;
 use jetway_core::time::Timestamp;
-use jetway_proxy::{file, limits};
 use serde_json::Value;
 
 use crate::config;
+use crate::terminal::{Styles, escape_controls};
 use address::read_header;
-use moment::shown;
-use visitor::{claims, read_claim, read_email};
+use timestamp::format_timestamp;
+use user::{build_claims, read_claim, read_email};
 
-/// Explain what would become of a request: its route, the decision, and each criterion of the policy.
+/// Explain the decision about a request: its route, the decision, and each criterion of the policy.
 ///
-/// Nothing is sent anywhere, and the exit status is 0 whatever the decision. The answer comes from the code that decides in
-/// production. Secrets that only the running proxy has are not needed.
+/// Nothing is sent anywhere, and the exit status is 0 for every decision. The code that decides in production evaluates the
+/// request. Secrets that only the running proxy has are not needed.
 ///
-/// The request is that of a person who opens the address in a browser. For a script's, add for example
-/// --header 'Accept: application/json'; for a websocket's, --header 'Upgrade: websocket'.
+/// The request is the one that a browser sends for a page. For a script, add for example
+/// --header 'Accept: application/json'; for a WebSocket, --header 'Upgrade: websocket'.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Somebody with this verified address is signed in; without it nobody is.
+    /// Evaluate as a user with this verified email; anonymous if omitted.
     #[arg(long = "as", value_name = "EMAIL", value_parser = read_email)]
     email: Option<String>,
-    /// A claim of the visitor. VALUE is JSON (`true`, `5`, `["a","b"]`), else a text; may be repeated, also to make a list.
+    /// A claim of the user. VALUE is JSON (`true`, `5`, `["a","b"]`), otherwise a string; may be repeated, also to build a
+    /// list.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = read_claim)]
     claims: Vec<(String, Value)>,
     /// The client's address.
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
-    /// When: `2026-11-24T08:00` in UTC, or `2026-11-24T08:00:00+01:00` [default: now].
-    #[arg(long, value_name = "TIME", value_parser = read_moment)]
+    /// Time of the request: `2026-11-24T08:00` in UTC, or `2026-11-24T08:00:00+01:00` [default: now].
+    #[arg(long, value_name = "TIME", value_parser = read_timestamp)]
     at: Option<Timestamp>,
     /// A header of the request; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = read_header)]
     headers: Vec<(String, Vec<u8>)>,
-    /// The client's certificate: a PEM file, which is taken for valid, or `missing` or `invalid`.
+    /// The client's certificate: a PEM file, which is assumed to be valid, or `missing` or `invalid`.
     ///
-    /// Without it, none is shown.
+    /// Without it, the client presents none.
     #[arg(long, value_name = "FILE")]
     client_certificate: Option<PathBuf>,
-    /// How the answer is written.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// The method, for example GET.
     #[arg(value_parser = read_method)]
     method: String,
-    /// The address; `https://` may be left out.
+    /// The URL; `https://` may be omitted.
     #[arg(value_parser = Address::read)]
     url: Address,
 }
@@ -95,74 +97,77 @@ enum Format {
 /// Prints the explanation.
 ///
 /// # Errors
-/// A file that cannot be used, or claims that are nobody's.
+/// A file that cannot be used, or claims without a user.
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
-    let asked = asked(args)?;
-    let rehearsal = Rehearsal::new(config::load_without_secrets(&args.config)?.config);
-    let explanation = rehearsal.explain(&asked);
+    let scenario = read_scenario(args)?;
+    let gate = OfflineGate::new(config::load_without_secrets(&args.config)?.config);
+    let explanation = gate.explain(&scenario);
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&explanation)?,
         Format::Text => {
-            let ink = Ink::of_output();
-            let lead = rehearsal.lead(&explanation);
-            let tree = render(&explanation, lead, ink);
-            let notes = notes(args, &explanation);
-            format!("{}\n\n{tree}{notes}", question(args, asked.now, ink))
+            let styles = Styles::for_stdout();
+            let destination = gate.destination(&explanation);
+            let tree = render(&explanation, destination, styles);
+            let notes = collect_notes(args, &explanation);
+            format!(
+                "{}\n\n{tree}{notes}",
+                describe_request(args, scenario.now, styles)
+            )
         }
     };
     super::print(format!("{text}\n").as_bytes())
 }
 
-fn asked(args: &ExplainArgs) -> anyhow::Result<Asked> {
+fn read_scenario(args: &ExplainArgs) -> anyhow::Result<Scenario> {
     let now = args.at.unwrap_or_else(now);
-    let claims = claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
+    let claims = build_claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
     let certificate = args.client_certificate.as_deref();
-    Ok(Asked {
+    Ok(Scenario {
         claims,
         source: args.ip,
         certificate: certificate.map(read_certificate).transpose()?,
-        ..Asked::new(&args.method, &args.url, &args.headers, now)
+        ..Scenario::new(&args.method, &args.url, &args.headers, now)
     })
 }
 
-fn read_certificate(path: &Path) -> anyhow::Result<Shown> {
+fn read_certificate(path: &Path) -> anyhow::Result<ClientCertificateInput> {
     match path.to_str() {
-        Some("missing") => return Ok(Shown::Missing),
-        Some("invalid") => return Ok(Shown::Invalid),
+        Some("missing") => return Ok(ClientCertificateInput::Missing),
+        Some("invalid") => return Ok(ClientCertificateInput::Invalid),
         _ => {}
     }
-    let pem = file::read("client certificate", path, limits::PEM_FILE)?;
+    let pem = file::read("client certificate", path, file::MAX_PEM_BYTES)?;
     let certificate = std::str::from_utf8(&pem).ok().and_then(Certificate::read);
     let certificate = certificate
         .with_context(|| format!("`{}` is not one certificate in PEM", path.display()))?;
-    Ok(Shown::Valid(Box::new(certificate)))
+    Ok(ClientCertificateInput::Valid(Box::new(certificate)))
 }
 
-/// `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
-fn question(args: &ExplainArgs, now: Timestamp, ink: Ink) -> String {
+/// Renders the request: `GET https://app.example.com/ by alice@example.com from 192.0.2.7 at 2026-11-24T08:00:00Z`.
+fn describe_request(args: &ExplainArgs, now: Timestamp, styles: Styles) -> String {
     let named = |name: &str| {
         let claim = args.claims.iter().find(|(claim, _)| claim == name);
         claim.and_then(|(_, value)| value.as_str())
     };
-    let visitor = named("email")
+    let user = named("email")
         .or(args.email.as_deref())
         .or_else(|| named("sub"))
-        .unwrap_or("a visitor who is not signed in");
-    let mut text = ink.strong(format_args!("{} {}", args.method, args.url));
+        .unwrap_or("an anonymous user");
+    let mut text = styles.strong(format_args!("{} {}", args.method, args.url));
     let mut add = |word: &str, value: &str| {
-        // Writing to a string does not fail.
-        let _ = write!(text, " {} {}", ink.faint(word), harmless(value));
+        // Writing to a string cannot fail.
+        let _ = write!(text, " {} {}", styles.faint(word), escape_controls(value));
     };
-    add("by", visitor);
+    add("by", user);
     if let Some(ip) = args.ip {
         add("from", &ip.to_string());
     }
-    add("at", &shown(now));
+    add("at", &format_timestamp(now));
     text
 }
 
-/// What the policy asked for and the command line did not say.
-fn notes(args: &ExplainArgs, explanation: &Explanation) -> String {
+/// Returns notes about criteria that depend on options that the command line does not give.
+fn collect_notes(args: &ExplainArgs, explanation: &Explanation) -> String {
     let terms = explanation.allow.iter().chain(&explanation.deny);
     let criteria: Vec<&str> = terms
         .flat_map(|term| &term.criteria)
@@ -171,11 +176,11 @@ fn notes(args: &ExplainArgs, explanation: &Explanation) -> String {
     let asks = |name: &str| criteria.iter().any(|criterion| criterion.starts_with(name));
     let mut notes = String::new();
     if args.ip.is_none() && asks("source_ip:") {
-        notes.push_str("\n\nnote: the policy asks where the client is: say so with --ip");
+        notes.push_str("\n\nnote: the policy depends on the client's address: set it with --ip");
     }
     let certificate = asks("client_certificate:") || asks("invalid_client_certificate:");
     if args.client_certificate.is_none() && certificate {
-        notes.push_str("\n\nnote: the policy asks for the client's certificate: name one with --client-certificate");
+        notes.push_str("\n\nnote: the policy depends on the client's certificate: set it with --client-certificate");
     }
     notes
 }

@@ -1,4 +1,4 @@
-//! `jetway filter`: the module for Envoy.
+//! `jetway filter`: writes the module for Envoy.
 
 use std::io::IsTerminal as _;
 
@@ -17,7 +17,9 @@ pub(crate) struct FilterArgs {}
 /// A terminal as output, or a write that fails.
 pub(crate) fn run(_args: &FilterArgs) -> anyhow::Result<()> {
     if std::io::stdout().is_terminal() {
-        bail!("the module is binary and not for a terminal: use `jetway filter > jetway.wasm`");
+        bail!(
+            "the module is binary, and standard output is a terminal: use `jetway filter > jetway.wasm`"
+        );
     }
     super::print(module::FILTER)
 }

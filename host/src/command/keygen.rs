@@ -1,32 +1,30 @@
-//! `jetway keygen`: the secrets of a configuration.
+//! `jetway keygen`: generates the secrets of a configuration.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-/// What a configuration needs, and what Pomerium would ask for besides.
+use crate::new_file::{Access, create_new};
+
+/// The secret that a configuration needs, and the one that Pomerium needs as well.
 const NAMES: [&str; 2] = ["cookie_secret", "shared_secret"];
 /// Bytes of a secret: the size of every sealing key.
 const SECRET_BYTES: usize = 32;
-/// Readable and writable by the owner alone.
-const PRIVATE: u32 = 0o600;
 
-/// Make the secrets that a configuration needs.
+/// Generate the secrets that a configuration needs.
 ///
-/// Prints lines for the configuration file, or with --env lines for an environment file of systemd or a container.
+/// Prints lines for the configuration file, or with --env lines for an environment file of systemd or a container. With
+/// --out alone, the file gets one secret and nothing else, as `cookie_secret_file` reads it.
 #[derive(Args, Debug)]
 pub(crate) struct KeygenArgs {
     /// Print environment variables (`COOKIE_SECRET=…`) instead of YAML.
     #[arg(long)]
     env: bool,
-    /// Make a private key for assertions instead, for `signing_key_file`: a P-256 key in PEM.
+    /// Generate a private key for assertions instead, for `signing_key_file`: a P-256 key in PEM.
     #[arg(long, conflicts_with = "env")]
     signing_key: bool,
     /// Write to this new file, readable by its owner only, instead of standard output.
@@ -34,37 +32,59 @@ pub(crate) struct KeygenArgs {
     out: Option<PathBuf>,
 }
 
-/// Makes and writes the secrets.
+/// Generates and writes the secrets.
 ///
 /// # Errors
 /// No randomness, or a file that exists or cannot be written.
 pub(crate) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
     let text = if args.signing_key {
-        signing_key()?
+        make_signing_key()?
+    } else if args.out.is_some() && !args.env {
+        make_secret()?
     } else {
-        lines(args.env, &mut |bytes| Ok(getrandom::fill(bytes)?))?
+        make_secrets(args.env, &mut fill)?
     };
     match &args.out {
-        Some(path) => write_private(path, &text),
+        Some(path) => create_new(path, Access::Owner, text.as_bytes()),
         None => super::print(text.as_bytes()),
     }
 }
 
-/// A new key for ES256 (RFC 7518 section 3.4), as `signing_key` takes it.
-fn signing_key() -> anyhow::Result<String> {
+/// Generates a key for ES256 (RFC 7518 section 3.4), in the format of `signing_key`.
+fn make_signing_key() -> anyhow::Result<String> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256);
-    Ok(key.context("no key could be made")?.serialize_pem())
+    Ok(key.context("cannot generate a key")?.serialize_pem())
 }
 
-fn lines(
-    env: bool,
-    random: &mut dyn FnMut(&mut [u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<String> {
+/// Generates a secret for `cookie_secret_file`, on a line of its own.
+///
+/// # Errors
+/// No randomness.
+pub(super) fn make_secret() -> anyhow::Result<String> {
+    make_bare_secret(&mut fill)
+}
+
+fn make_bare_secret(random: &mut Random<'_>) -> anyhow::Result<String> {
+    Ok(format!("{}\n", make_encoded_secret(random)?))
+}
+
+fn make_encoded_secret(random: &mut Random<'_>) -> anyhow::Result<String> {
+    let mut secret = [0; SECRET_BYTES];
+    random(&mut secret)?;
+    Ok(STANDARD.encode(secret))
+}
+
+/// Fills a slice with random bytes.
+type Random<'a> = dyn FnMut(&mut [u8]) -> anyhow::Result<()> + 'a;
+
+fn fill(bytes: &mut [u8]) -> anyhow::Result<()> {
+    Ok(getrandom::fill(bytes)?)
+}
+
+fn make_secrets(env: bool, random: &mut Random<'_>) -> anyhow::Result<String> {
     let mut text = String::new();
     for name in NAMES {
-        let mut secret = [0; SECRET_BYTES];
-        random(&mut secret)?;
-        let value = STANDARD.encode(secret);
+        let value = make_encoded_secret(random)?;
         if env {
             writeln!(text, "{}={value}", name.to_ascii_uppercase())?;
         } else {
@@ -74,22 +94,9 @@ fn lines(
     Ok(text)
 }
 
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    // A new file only: secrets in use must not be overwritten, and an existing file keeps its permissions.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(PRIVATE)
-        .open(path)
-        .with_context(|| format!("cannot create `{}`", path.display()))?;
-    file.write_all(text.as_bytes())
-        .with_context(|| format!("cannot write `{}`", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     fn counting() -> impl FnMut(&mut [u8]) -> anyhow::Result<()> {
         let mut next = 0;
@@ -102,7 +109,7 @@ mod tests {
 
     #[test]
     fn yaml_lines() {
-        let text = lines(false, &mut counting()).unwrap();
+        let text = make_secrets(false, &mut counting()).unwrap();
         let expected = "cookie_secret: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n\
                         shared_secret: AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n";
         assert_eq!(text, expected);
@@ -110,10 +117,10 @@ mod tests {
 
     #[test]
     fn a_signing_key_can_sign_assertions() {
-        let pem = signing_key().unwrap();
+        let pem = make_signing_key().unwrap();
         let key =
             jetway_core::session::signing_key::AssertionKey::from_pem(pem.as_bytes()).unwrap();
-        let other = signing_key().unwrap();
+        let other = make_signing_key().unwrap();
         let other =
             jetway_core::session::signing_key::AssertionKey::from_pem(other.as_bytes()).unwrap();
         assert_ne!(key.id(), other.id());
@@ -121,26 +128,19 @@ mod tests {
 
     #[test]
     fn environment_lines() {
-        let text = lines(true, &mut counting()).unwrap();
+        let text = make_secrets(true, &mut counting()).unwrap();
         assert!(text.starts_with("COOKIE_SECRET=AQEB"), "{text}");
         assert!(text.contains("\nSHARED_SECRET=AgIC"), "{text}");
     }
 
     #[test]
-    fn a_file_is_private_and_never_overwritten() {
-        let path = std::env::temp_dir().join(format!("jetway-keygen-{}", std::process::id()));
-        write_private(&path, "a").unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        let again = write_private(&path, "b");
-        let content = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(again.is_err());
-        assert_eq!(content, "a");
+    fn a_file_holds_one_secret_alone() {
+        let first = make_bare_secret(&mut counting()).unwrap();
+        assert_eq!(first, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n");
     }
 
     #[test]
     fn no_randomness_means_no_secret() {
-        assert!(lines(false, &mut |_| anyhow::bail!("none")).is_err());
+        assert!(make_secrets(false, &mut |_| anyhow::bail!("none")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `jetway run`: the proxy with an operator's configuration.
+//! `jetway run`: runs the proxy.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use jetway_proxy::tls::Certificates;
 
 use crate::{config, module};
 
-/// Run the proxy with a configuration file until it is told to stop (SIGTERM or Ctrl-C).
+/// Run the proxy with a configuration file until it is stopped (SIGTERM or Ctrl-C).
 ///
-/// Changes of the file and of the files that it names take effect within seconds, or at once at SIGHUP. One that cannot be
-/// used is logged, and what was in force stays so.
+/// Changes of the file and of the files that it names take effect within seconds, or immediately on SIGHUP. Invalid changes
+/// are logged and the previous configuration stays active.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// Configuration file (YAML or JSON).
@@ -23,27 +23,27 @@ pub(crate) struct RunArgs {
     /// Threads that serve requests [default: one per processor].
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// Listen here (`host:port` or `:port`) instead of at the file's `address`.
+    /// Listen on this address (`host:port` or `:port`) instead of the file's `address`.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 }
 
-/// Serves until told to stop. The file is read anew when it changes, or one of those that it names, and at SIGHUP.
+/// Serves until it is stopped. The file is read again when it or a file that it names changes, and on SIGHUP.
 ///
 /// # Errors
 /// A file, certificate, address or plugin that cannot be used.
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
-    let read = || settings(&args);
+    let read = || read_settings(&args);
     serve::run_reloading(read, |running| {
         super::announce(format!("listening on {}\n", running.urls()));
     })
 }
 
-fn settings(args: &RunArgs) -> anyhow::Result<Settings> {
+fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
     let loaded = config::load_and_warn(&args.config)?;
     let listener = &loaded.config.listener;
     let certificates = Certificates::read(listener)?;
-    let addresses = serve::addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
+    let addresses = serve::parse_addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
     Ok(Settings {
         config: loaded.config,
         file: loaded.file,

@@ -22,11 +22,11 @@ pub(crate) struct SchemaArgs {}
 /// # Errors
 /// Fails when standard output is closed.
 pub(crate) fn run(_: &SchemaArgs) -> anyhow::Result<()> {
-    super::print(format!("{}\n", serde_json::to_string_pretty(&schema())?).as_bytes())
+    super::print(format!("{}\n", serde_json::to_string_pretty(&build_schema())?).as_bytes())
 }
 
 /// Builds the schema of the whole file (JSON Schema, draft 2020-12) from the tables that the file is read with.
-fn schema() -> Value {
+fn build_schema() -> Value {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Jetway",

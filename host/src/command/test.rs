@@ -1,36 +1,37 @@
-//! `jetway test`: a table of expected decisions.
+//! `jetway test`: compares decisions with expected ones.
 
 mod case;
 mod certificate;
 mod expectation;
 mod fields;
+mod policy_case;
 mod suite;
-mod vector;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::AnsweredNo;
-use super::explain::{Ink, Rehearsal, harmless, render};
+use super::CheckFailed;
+use super::explain::{OfflineGate, render};
 use crate::config;
+use crate::terminal::{Styles, escape_controls};
 use suite::{Failure, Suite};
 
-/// Compare decisions with a table of expected ones, for your own continuous integration.
+/// Compare decisions with expected ones, for continuous integration.
 ///
 /// CASES is a YAML or JSON file with a list of cases, or with the list under `cases`. Nothing is sent anywhere. The last
-/// line says how many passed and failed; the exit status is 1 when one failed.
+/// line counts the cases that passed and failed; the exit status is 1 when one failed.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMAT)]
 pub(crate) struct TestArgs {
-    /// Configuration file (YAML or JSON) that the cases are asked of; without it each case brings its own policy.
+    /// Configuration file (YAML or JSON) that the cases test; without it each case has its own policy.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Explain failures of cases with their own policy, too.
+    /// Also explain failures of cases with their own policy.
     #[arg(long)]
     explain: bool,
-    /// File of cases.
+    /// File with the cases.
     cases: PathBuf,
 }
 
@@ -39,10 +40,10 @@ Cases for a configuration file (jetway test -c jetway.yaml cases.yaml):
 
   cases:
     - name: alice gets in                      # shown when it fails
-      as: alice@example.com                    # who is signed in: sub and email; without it nobody is
+      as: alice@example.com                    # the user: sub and email; anonymous if omitted
       claims: {groups: [admins], sub: u1}      # further claims
       ip: 192.0.2.7                            # the client's address
-      at: 2026-11-24T08:00                     # in UTC, or RFC 3339; without it now
+      at: 2026-11-24T08:00                     # in UTC, or RFC 3339; now if omitted
       headers: {Upgrade: websocket}            # without Accept and Sec-Fetch-Mode: a browser opening a page
       client_certificate: {san_dns: [laptop]}  # or `missing`, or `invalid`
       request: GET https://cockpit.example.com/
@@ -51,13 +52,13 @@ Cases for a configuration file (jetway test -c jetway.yaml cases.yaml):
     - request: {method: POST, url: https://cockpit.example.com/, headers: {Accept: application/json}}
       expect: {decision: login, status: 401, route: cockpit, reasons: [user-unauthenticated]}
 
-  What `expect` does not name is not compared. `route` is a name or an id, or null for none.
+  Only the keys in `expect` are compared. `route` is a name or an id, or null for none.
 
 Cases with their own policy (jetway test cases.json):
 
   - name: only alice
-    policy: \"{allow: {or: [{email: alice@example.com}]}}\"   # YAML as a text, or data
-    route: {allowed_domains: [example.com]}                 # instead, or besides: keys of a route
+    policy: \"{allow: {or: [{email: alice@example.com}]}}\"   # YAML as a string, or data
+    route: {allowed_domains: [example.com]}                 # instead, or in addition: keys of a route
     request: {method: GET, host: app.example.com, path: /, source_ip: 192.0.2.7,
               time: 2026-11-24T08:00:00Z, headers: {},
               client_cert: {ca_configured: true, presented: true, valid: true, san_dns: []}}
@@ -66,67 +67,67 @@ Cases with their own policy (jetway test cases.json):
 
   Each failure is one line. `id`, `note`, `pomerium` and `source` are remarks.";
 
-/// Runs the cases and prints the failures and the sum.
+/// Runs the cases, and prints the failures and the totals.
 ///
 /// # Errors
-/// A file that cannot be used, or [`AnsweredNo`] when a case failed.
+/// A file that cannot be used, or [`CheckFailed`] when a case failed.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
-    let rehearsal = match &args.config {
-        Some(path) => Some(Rehearsal::new(config::load_without_secrets(path)?.config)),
+    let gate = match &args.config {
+        Some(path) => Some(OfflineGate::new(config::load_without_secrets(path)?.config)),
         None => None,
     };
-    let ink = Ink::of_output();
-    let suite = Suite::open(&args.cases, ink)?;
-    let told = rehearsal.is_some() || args.explain;
+    let styles = Styles::for_stdout();
+    let suite = Suite::open(&args.cases, styles)?;
+    let explained = gate.is_some() || args.explain;
     let (mut passed, mut failed) = (0_usize, 0_usize);
     let mut problems = Vec::new();
-    for failure in suite.run(rehearsal.as_ref()) {
+    for failure in suite.run(gate.as_ref()) {
         match failure {
             None => passed += 1,
             Some(failure) => {
                 failed += 1;
-                super::print(describe(&failure, told, ink).as_bytes())?;
+                super::print(describe(&failure, explained, styles).as_bytes())?;
                 problems.extend(failure.problems);
             }
         }
     }
-    if told && !problems.is_empty() {
-        let report = suite.into_report(problems, ink);
+    if explained && !problems.is_empty() {
+        let report = suite.into_report(problems, styles);
         super::print(format!("\n{report}\n\n").as_bytes())?;
     }
-    super::print(format!("{}\n", sum(passed, failed, ink)).as_bytes())?;
+    super::print(format!("{}\n", render_totals(passed, failed, styles)).as_bytes())?;
     if failed == 0 {
         Ok(())
     } else {
-        Err(AnsweredNo.into())
+        Err(CheckFailed.into())
     }
 }
 
-fn sum(passed: usize, failed: usize, ink: Ink) -> String {
+fn render_totals(passed: usize, failed: usize, styles: Styles) -> String {
     let text = format!("{passed} passed, {failed} failed");
     if failed == 0 {
-        ink.good(text)
+        styles.good(text)
     } else {
-        ink.bad(text)
+        styles.bad(text)
     }
 }
 
-/// One line about what is wrong, and below it the details, if they are to be told.
-fn describe(failure: &Failure, told: bool, ink: Ink) -> String {
+/// Renders one line about a failure, and the details below it if `explained`.
+fn describe(failure: &Failure, explained: bool, styles: Styles) -> String {
     let mut text = format!(
         "{} {}  {}: {}\n",
-        ink.bad("FAIL"),
-        ink.faint(harmless(&failure.place)),
-        ink.strong(harmless(&failure.name)),
-        harmless(&failure.message)
+        styles.bad("FAIL"),
+        styles.faint(escape_controls(&failure.place)),
+        styles.strong(escape_controls(&failure.name)),
+        escape_controls(&failure.message)
     );
-    if !told {
+    if !explained {
         return text;
     }
-    if let Some((explanation, lead)) = &failure.explanation {
+    if let Some((explanation, destination)) = &failure.explanation {
         text.push('\n');
-        for line in render(explanation, lead.as_deref(), ink).lines() {
-            // Writing to a string does not fail.
+        for line in render(explanation, destination.as_deref(), styles).lines() {
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "{}", format!("    {line}").trim_end());
         }
         text.push('\n');

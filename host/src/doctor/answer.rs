@@ -1,4 +1,4 @@
-//! One question to a server, and its answer.
+//! One request to a server, and its response.
 
 use std::time::Duration;
 
@@ -13,43 +13,43 @@ use jetway_proxy::upstream::{ConnectFault, Connector};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long each question may take, from the name to the end of the answer. A visitor who waits longer has left.
+/// How long each request may take, from the name look-up to the end of the response. Users do not wait longer.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long a server may take for its first words after it has switched protocols: Cockpit says them at once.
+/// How long a server may take for its first message after it has switched protocols: Cockpit sends it immediately.
 const FIRST_WORDS: Duration = Duration::from_secs(2);
-/// Bytes of those words that are read; Cockpit's fit into a hundred.
+/// Most bytes of that message that are read; Cockpit's fits into a hundred.
 const MAX_FIRST_WORDS: usize = 512;
 
-/// What a server said.
+/// A server's response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// The words after the status: Cockpit tells its reasons there.
+    /// The reason phrase, in which Cockpit reports its reasons.
     pub(super) reason: String,
     pub(super) headers: HeaderMap,
-    /// As much of the body as was asked for, or the first words after a switch of protocols.
+    /// The beginning of the body, or the first message after a switch of protocols.
     pub(super) body: Bytes,
 }
 
 impl Answer {
-    /// A header, if it is text.
+    /// Returns a header, if it is UTF-8.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as text, with replacements where it is none.
+    /// Returns the body as a string, with replacement characters for invalid UTF-8.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Where it sends the client.
+    /// Returns the target of a redirect.
     pub(super) fn location(&self) -> Option<&str> {
         self.status
             .is_redirection()
             .then(|| self.header("location"))?
     }
 
-    /// Status and reason, such as `401 Authentication failed`.
+    /// Returns status and reason, such as `401 Authentication failed`.
     pub(super) fn outcome(&self) -> String {
         format!("{} {}", self.status.as_u16(), self.reason)
             .trim_end()
@@ -57,47 +57,47 @@ impl Answer {
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no response; displays with its causes in one line.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Silence {
-    /// There is no connection.
-    #[error(transparent)]
+pub(super) enum ProbeError {
+    /// The connection cannot be established.
+    #[error("{}", join_causes(.0))]
     Connect(#[from] ConnectFault),
-    /// The connection broke, or what came over it is no HTTP.
-    #[error("no usable answer")]
+    /// The connection was closed, or the response is not HTTP.
+    #[error("no usable response: {}", join_causes(.0))]
     Broken(#[from] hyper::Error),
-    /// This machine has no certificate authorities, or the address is none.
-    #[error("no connection can be prepared: are there certificate authorities on this machine?")]
+    /// This machine has no certificate authorities, or the address is invalid.
+    #[error("cannot prepare a connection: check that this machine has certificate authorities")]
     Unprepared,
-    /// It took too long.
-    #[error("no answer within {} seconds", PATIENCE.as_secs())]
+    /// The response took too long.
+    #[error("no response within {} seconds", PATIENCE.as_secs())]
     Slow,
 }
 
-impl Silence {
-    /// The whole chain of causes in one line.
-    pub(super) fn told(self) -> String {
-        format!("{:#}", anyhow::Error::from(self))
-    }
+/// Renders an error and its causes in one line.
+fn join_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let messages: Vec<String> = causes.map(ToString::to_string).collect();
+    messages.join(": ")
 }
 
-/// Asks, and reads at most `limit` bytes of the answer's body.
+/// Sends a request, and reads at most `limit` bytes of the response's body.
 pub(super) async fn ask(
     connector: &Connector,
     request: Request<Full<Bytes>>,
     limit: usize,
-) -> Result<Answer, Silence> {
+) -> Result<Answer, ProbeError> {
     let end = Instant::now() + PATIENCE;
     timeout_at(end, ask_unhurried(connector, request, limit))
         .await
-        .map_err(|_| Silence::Slow)?
+        .map_err(|_| ProbeError::Slow)?
 }
 
 async fn ask_unhurried(
     connector: &Connector,
     request: Request<Full<Bytes>>,
     limit: usize,
-) -> Result<Answer, Silence> {
+) -> Result<Answer, ProbeError> {
     let transport = connector.connect().await?;
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(limits::RESPONSE_HEAD_BYTES)
@@ -112,9 +112,9 @@ async fn ask_unhurried(
     };
     let headers = response.headers().clone();
     let body = if status == StatusCode::SWITCHING_PROTOCOLS {
-        first_words(response).await
+        read_first_message(response).await
     } else {
-        beginning(response.into_body(), limit).await?
+        read_beginning(response.into_body(), limit).await?
     };
     connection.abort();
     Ok(Answer {
@@ -125,8 +125,8 @@ async fn ask_unhurried(
     })
 }
 
-/// As much of a body as fits; the rest is not asked for.
-async fn beginning(mut body: Incoming, limit: usize) -> Result<Bytes, Silence> {
+/// Reads the beginning of a body; the rest is not requested.
+async fn read_beginning(mut body: Incoming, limit: usize) -> Result<Bytes, ProbeError> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -140,8 +140,8 @@ async fn beginning(mut body: Incoming, limit: usize) -> Result<Bytes, Silence> {
     Ok(read.into())
 }
 
-/// What a server says first; nothing if it waits.
-async fn first_words(response: http::Response<Incoming>) -> Bytes {
+/// Reads the first message of a server; empty if it sends none in time.
+async fn read_first_message(response: http::Response<Incoming>) -> Bytes {
     let Ok(upgraded) = hyper::upgrade::on(response).await else {
         return Bytes::new();
     };
@@ -164,7 +164,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
-    async fn answered(bytes: &'static [u8], limit: usize) -> Result<Answer, Silence> {
+    async fn answered(bytes: &'static [u8], limit: usize) -> Result<Answer, ProbeError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = Origin {
             tls: false,
@@ -200,15 +200,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_is_no_answer() {
+    async fn a_response_that_is_not_http_is_an_error() {
         assert!(matches!(
             answered(b"220 mail.test ESMTP\r\n", 4).await,
-            Err(Silence::Broken(_))
+            Err(ProbeError::Broken(_))
         ));
     }
 
     #[tokio::test]
-    async fn first_words_are_read() {
+    async fn the_first_message_is_read() {
         let answer = answered(
             b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n\x81\x02hi",
             4,

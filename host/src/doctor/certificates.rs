@@ -1,4 +1,4 @@
-//! The listener's certificates: whom they are for, and until when.
+//! Checks the listener's certificates: their names, their validity and their chain.
 
 use anyhow::Context as _;
 use jetway_core::config::ServerCertificate;
@@ -15,12 +15,12 @@ use super::finding::{Change, Finding};
 mod chain;
 
 const CHECK: &str = "certificate";
-/// Certificates of thirty and more days are renewed before this: whoever still has one has forgotten it.
+/// Certificates are normally renewed earlier than this: one with less time left has probably been forgotten.
 const SOON: u64 = 14 * 24 * 3600;
 
 /// One certificate of the listener.
-struct Shown {
-    /// What findings call it.
+struct ServedCertificate {
+    /// Its name in findings.
     name: String,
     chain: Vec<CertificateDer<'static>>,
     /// Seconds since 1970.
@@ -28,19 +28,18 @@ struct Shown {
     not_after: u64,
 }
 
-/// Looks at each certificate, and for one for each route's host.
+/// Checks each certificate, and that each route's host has one.
 pub(super) fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
     if subject.config.listener.insecure {
-        let message =
-            "the listener speaks plain HTTP: whoever terminates TLS in front has the certificates";
+        let message = "the listener speaks plain HTTP: the certificates are those of the proxy in front that terminates TLS";
         return vec![Finding::ok(CHECK, subject.name, message)];
     }
     let mut findings = Vec::new();
     let mut shown = Vec::new();
     for certificate in &subject.config.listener.certificates {
-        match Shown::read(certificate) {
+        match ServedCertificate::read(certificate) {
             Ok(read) => {
-                findings.push(of_validity(&read, subject));
+                findings.push(check_validity(&read, subject));
                 if (read.not_before..=read.not_after).contains(&subject.now) {
                     findings.push(chain::examine(&read, subject.now, roots));
                 }
@@ -52,18 +51,18 @@ pub(super) fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
             ),
         }
     }
-    findings.extend(of_names(&shown, subject));
+    findings.extend(check_names(&shown, subject));
     findings
 }
 
-impl Shown {
+impl ServedCertificate {
     fn read(certificate: &ServerCertificate) -> anyhow::Result<Self> {
-        let chain = tls::chain(&certificate.certificate)?;
+        let chain = tls::read_chain(&certificate.certificate)?;
         let leaf = chain.first().context("the chain is empty")?;
         let parsed = Certificate::from_der(leaf)?;
         let validity = parsed.tbs_certificate().validity();
         Ok(Self {
-            name: tls::called(&certificate.certificate),
+            name: tls::describe_source(&certificate.certificate),
             not_before: validity.not_before.to_unix_duration().as_secs(),
             not_after: validity.not_after.to_unix_duration().as_secs(),
             chain,
@@ -81,42 +80,41 @@ impl Shown {
     }
 }
 
-fn of_validity(shown: &Shown, subject: &Subject<'_>) -> Finding {
+fn check_validity(shown: &ServedCertificate, subject: &Subject<'_>) -> Finding {
     let about = format!("certificate {}", shown.name);
-    let renew = || {
-        Change::act(
-            "renew the certificate, and start Jetway again: it reads certificates when it starts",
-        )
-    };
+    let renew = || Change::act("renew the certificate; Jetway reads changed files by itself");
     let warning_page =
         "a warning page: \"Your connection is not private\" (NET::ERR_CERT_DATE_INVALID)";
     if subject.now < shown.not_before {
         return Finding::failure(
             CHECK,
             &about,
-            format!("it is not valid before {}", date(shown.not_before)),
+            format!("it is not valid before {}", format_date(shown.not_before)),
         )
         .seen(warning_page)
-        .why("the clock of this machine is wrong, or the certificate was made for later")
+        .why("the clock of this machine is wrong, or the certificate was issued for a later time")
         .change(Change::act(
-            "compare the clock of this machine: `timedatectl`",
+            "check the clock of this machine: `timedatectl`",
         ));
     }
     match shown.not_after.checked_sub(subject.now) {
         None => Finding::failure(
             CHECK,
             &about,
-            format!("it ended on {}", date(shown.not_after)),
+            format!("it expired on {}", format_date(shown.not_after)),
         )
         .seen(warning_page)
-        .why("browsers do not accept a certificate after its end")
+        .why("browsers do not accept an expired certificate")
         .change(renew()),
         Some(rest) if rest < SOON => {
             let days = rest / (24 * 3600);
             Finding::warning(
                 CHECK,
                 &about,
-                format!("it ends on {}, in {days} days", date(shown.not_after)),
+                format!(
+                    "it expires on {}, in {days} days",
+                    format_date(shown.not_after)
+                ),
             )
             .seen("nothing yet; then a warning page instead of the application")
             .change(renew())
@@ -124,13 +122,13 @@ fn of_validity(shown: &Shown, subject: &Subject<'_>) -> Finding {
         Some(_) => Finding::ok(
             CHECK,
             &about,
-            format!("it is valid until {}", date(shown.not_after)),
+            format!("it is valid until {}", format_date(shown.not_after)),
         ),
     }
 }
 
-/// For each host whether there is a certificate for it. Hosts with wildcards in unusual places cannot be asked for.
-fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
+/// Checks that each host has a certificate. Hosts with wildcards in unusual places cannot be checked.
+fn check_names(shown: &[ServedCertificate], subject: &Subject<'_>) -> Vec<Finding> {
     let mut hosts: Vec<&str> = subject
         .config
         .routes
@@ -141,7 +139,7 @@ fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
     hosts.dedup();
     let (mut good, mut findings) = (0_usize, Vec::new());
     for host in hosts {
-        // Any one name that a wildcard stands for tells whether the certificate has the wildcard.
+        // Any name that the wildcard matches shows whether the certificate has the wildcard.
         let asked = host.replacen('*', "jetway-doctor", 1);
         if asked.contains('*') {
             continue;
@@ -151,12 +149,12 @@ fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
             continue;
         }
         findings.push(
-            Finding::failure(CHECK, host, "no certificate is for this host")
+            Finding::failure(CHECK, host, "no certificate covers this host")
                 .seen("a warning page: \"Your connection is not private\" (NET::ERR_CERT_COMMON_NAME_INVALID)")
-                .why("a browser accepts a certificate only for the names that stand in it")
+                .why("a browser accepts a certificate only for the names that it contains")
                 .change(
                     subject
-                        .at_top("certificate_file", "name a certificate that has this host among its names, or add one")
+                        .at_top("certificate_file", "set a certificate that covers this host, or add one")
                         .line("certificates:")
                         .line(format!("  - cert: {host}.pem"))
                         .line(format!("    key: {host}-key.pem")),
@@ -168,19 +166,18 @@ fn of_names(shown: &[Shown], subject: &Subject<'_>) -> Vec<Finding> {
         findings.push(Finding::ok(
             CHECK,
             subject.name,
-            format!("{good} {noun} of routes have a certificate"),
+            format!("{good} {noun} of routes with a certificate"),
         ));
     }
     findings
 }
 
-/// A day, such as 2026-11-26.
-fn date(seconds: u64) -> String {
+/// Formats a day, such as 2026-11-26.
+fn format_date(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     match jiff::Timestamp::from_second(seconds) {
         Ok(moment) => moment.strftime("%Y-%m-%d").to_string(),
-        // After the year 9999.
-        Err(_) => "a day far away".to_owned(),
+        Err(_) => "a date after the year 9999".to_owned(),
     }
 }
 
@@ -189,10 +186,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_are_for_the_names_in_them() {
+    fn certificates_cover_their_names() {
         let names = ["one.test", "*.wild.test"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).unwrap();
-        let shown = Shown {
+        let shown = ServedCertificate {
             name: "test".to_owned(),
             chain: vec![made.cert.der().clone()],
             not_before: 0,
@@ -211,7 +208,7 @@ mod tests {
 
     #[test]
     fn days_are_readable() {
-        assert_eq!(date(1_795_000_000), "2026-11-18");
-        assert_eq!(date(u64::MAX), "a day far away");
+        assert_eq!(format_date(1_795_000_000), "2026-11-18");
+        assert_eq!(format_date(u64::MAX), "a date after the year 9999");
     }
 }

@@ -1,25 +1,24 @@
-//! Cockpit, asked from outside: would it work for visitors of this route?
+//! Checks, from outside, that Cockpit works for users of a route.
 
-mod local;
+mod local_conf;
 mod login_page;
 mod origin;
 mod single_sign_on;
 
 use serde_json::Value;
 
-use super::Subject;
 use super::answer::Answer;
 use super::finding::{Change, Finding};
 use super::upstream::is_loop;
-use super::visit::Visit;
-use local::Local;
+use super::upstream_probe::UpstreamProbe;
+use local_conf::LocalConf;
 use login_page::LoginPage;
 
 const REDIRECT: &str = "cockpit-https";
 const WEBSOCKETS: &str = "cockpit-websockets";
 const LOGIN_TO: &str = "cockpit-login-to";
 const ADDRESS: &str = "cockpit-client-address";
-/// What Cockpit shows when it is logged in to and its websocket does not open.
+/// The effect in Cockpit when the login succeeds and its WebSocket does not open.
 pub(super) const CONNECTION_FAILED: &str =
     "the login succeeds, then a white page says \"Connection failed\"";
 
@@ -29,119 +28,98 @@ pub(super) fn is_cockpit(ping: &Answer) -> bool {
     ping.status.is_success() && answer["service"] == "cockpit"
 }
 
-/// Something else answers where Cockpit is expected, or Cockpit below a path.
-pub(super) fn missing(
-    about: &str,
-    ping: &Answer,
-    subject: &Subject<'_>,
-    index: usize,
-) -> Option<Finding> {
+/// Reports that another server answers where Cockpit is expected, or Cockpit below a path.
+pub(super) fn report_missing(probe: &UpstreamProbe<'_>, ping: &Answer) -> Option<Finding> {
     let message = format!(
         "it looks like a route to Cockpit, and `/ping` answers {}",
         ping.outcome()
     );
     Some(
-        Finding::warning("cockpit", about, message)
+        Finding::warning("cockpit", &probe.about, message)
             .seen("\"Not found\", if Cockpit has a `UrlRoot` that the route does not have")
-            .why("Cockpit answers below its `UrlRoot` only")
+            .why("Cockpit answers only below its `UrlRoot`")
             .change(
-                subject
-                    .in_route(
-                        index,
-                        "prefix",
-                        "if cockpit.conf has `UrlRoot = /admin`, write",
-                    )
+                probe
+                    .in_route("prefix", "if cockpit.conf has `UrlRoot = /admin`, write")
                     .line("prefix: /admin"),
             ),
     )
 }
 
-/// Everything about one Cockpit.
-pub(super) async fn examine(
-    subject: &Subject<'_>,
-    index: usize,
-    visit: &Visit<'_>,
-    about: &str,
-) -> Vec<Finding> {
-    let local = Local::of(visit, subject);
-    let mut findings: Vec<Finding> = websockets(subject, index, visit, about)
-        .into_iter()
-        .collect();
-    let page = match visit.get("/").await {
+/// Checks one Cockpit.
+pub(super) async fn examine(probe: &UpstreamProbe<'_>) -> Vec<Finding> {
+    let local = LocalConf::of(probe);
+    let mut findings: Vec<Finding> = check_websockets(probe).into_iter().collect();
+    let page = match probe.get("/").await {
         Ok(answer) => answer,
-        Err(silence) => {
-            let message = format!("it answers `/ping`, and not `/`: {}", silence.told());
+        Err(error) => {
+            let message = format!("it answers `/ping`, and not `/`: {error}");
             findings.push(
-                Finding::failure(WEBSOCKETS, about, message)
+                Finding::failure(WEBSOCKETS, &probe.about, message)
                     .seen("an error page instead of Cockpit"),
             );
             return findings;
         }
     };
-    if is_loop(&page, visit) || redirects_to_https(&page, visit) {
-        findings.push(wants_https(subject, index, visit, about, &page, &local));
+    if is_loop(&page, probe) || redirects_to_https(&page, probe) {
+        findings.push(report_https(probe, &page, &local));
         return findings;
     }
     let page = LoginPage::read(&page);
-    findings.extend(origin::examine(subject, index, visit, about, &local).await);
-    findings.extend(login_to(&page, visit, about, &local));
-    findings.extend(client_address(about, &local));
-    if visit.route.cockpit.is_some() {
-        findings.extend(single_sign_on::examine(subject, visit, about, &page, &local).await);
+    findings.extend(origin::examine(probe, &local).await);
+    findings.extend(check_login_to(&page, probe, &local));
+    findings.extend(check_client_address(&probe.about, &local));
+    if probe.route.cockpit.is_some() {
+        findings.extend(single_sign_on::examine(probe, &page, &local).await);
     }
     findings
 }
 
-/// The route has to let websockets pass.
-fn websockets(
-    subject: &Subject<'_>,
-    index: usize,
-    visit: &Visit<'_>,
-    about: &str,
-) -> Option<Finding> {
-    (!visit.route.allow_websockets).then(|| {
-        Finding::failure(WEBSOCKETS, about, "the route lets no websockets pass")
-            .seen(CONNECTION_FAILED)
-            .why("everything that Cockpit shows comes over a websocket, and a route has to allow that")
-            .change(subject.in_route(index, "allow_websockets", "in this route write").line("allow_websockets: true"))
+/// Checks that the route allows WebSockets.
+fn check_websockets(probe: &UpstreamProbe<'_>) -> Option<Finding> {
+    (!probe.route.allow_websockets).then(|| {
+        Finding::failure(
+            WEBSOCKETS,
+            &probe.about,
+            "the route does not allow WebSockets",
+        )
+        .seen(CONNECTION_FAILED)
+        .why("Cockpit needs a WebSocket, and a route has to allow it")
+        .change(
+            probe
+                .in_route("allow_websockets", "in this route write")
+                .line("allow_websockets: true"),
+        )
     })
 }
 
-fn redirects_to_https(page: &Answer, visit: &Visit<'_>) -> bool {
-    !visit.endpoint.origin.tls
+fn redirects_to_https(page: &Answer, probe: &UpstreamProbe<'_>) -> bool {
+    !probe.endpoint.origin.tls
         && page
             .location()
             .is_some_and(|location| location.starts_with("https://"))
 }
 
-fn wants_https(
-    subject: &Subject<'_>,
-    index: usize,
-    visit: &Visit<'_>,
-    about: &str,
-    page: &Answer,
-    local: &Local,
-) -> Finding {
+fn report_https(probe: &UpstreamProbe<'_>, page: &Answer, local: &LocalConf) -> Finding {
     let location = page.location().unwrap_or_default();
-    let seen = if is_loop(page, visit) {
+    let seen = if is_loop(page, probe) {
         "\"redirected you too many times\" (ERR_TOO_MANY_REDIRECTS)"
     } else {
-        "the browser leaves this proxy for Cockpit's own address, and mostly finds nothing there"
+        "the browser leaves this proxy for Cockpit's own address, which usually does not work"
     };
-    let origin = &visit.endpoint.origin;
+    let origin = &probe.endpoint.origin;
     Finding::failure(
         REDIRECT,
-        about,
+        &probe.about,
         format!("Cockpit redirects plain http to {location}"),
     )
     .seen(seen)
-    .why("a Cockpit with TLS takes plain http from its own machine only")
+    .why("a Cockpit with TLS accepts plain http only from its own machine")
     .change(
-        subject
+        probe
             .in_route(
-                index,
                 "to",
-                "ask Cockpit over https; its certificate is mostly one that nobody signed",
+                "use https for Cockpit; its certificate is usually self-signed",
             )
             .line(format!("to: https://{}:{}", origin.host, origin.port))
             .line("preserve_host_header: true")
@@ -149,35 +127,39 @@ fn wants_https(
     )
     .change(
         local
-            .conf(
+            .change_in(
                 "WebService",
                 "AllowUnencrypted",
-                "or, if nobody can listen in between, write",
+                "or, if the network between is trusted, write",
             )
             .line("AllowUnencrypted = true"),
     )
 }
 
-/// Logins to other machines by way of Cockpit.
-fn login_to(page: &LoginPage, visit: &Visit<'_>, about: &str, local: &Local) -> Option<Finding> {
-    // Routes that sign in to Cockpit let only those through that are meant to be.
-    let wide_open = visit.route.cockpit.is_none() && page.connects_elsewhere;
+/// Checks that Cockpit offers no logins to other machines.
+fn check_login_to(
+    page: &LoginPage,
+    probe: &UpstreamProbe<'_>,
+    local: &LocalConf,
+) -> Option<Finding> {
+    // A route with single sign-on blocks such logins unless they are allowed.
+    let wide_open = probe.route.cockpit.is_none() && page.connects_elsewhere;
     wide_open.then(|| {
-        Finding::warning(LOGIN_TO, about, "Cockpit logs visitors in to other machines, too")
+        Finding::warning(LOGIN_TO, &probe.about, "Cockpit also logs users in to other machines")
             .seen("a field \"Connect to\" on Cockpit's login page")
-            .why("before a login, everybody whom the policy lets in can make this Cockpit connect by SSH to any address")
-            .change(local.conf("WebService", "LoginTo", "unless it is wanted, write").line("LoginTo = false"))
+            .why("before a login, every user with access can make this Cockpit connect by SSH to any address")
+            .change(local.change_in("WebService", "LoginTo", "unless this is intended, write").line("LoginTo = false"))
     })
 }
 
-/// Whether Cockpit takes the visitor's address from a header that this proxy sends.
-fn client_address(about: &str, local: &Local) -> Option<Finding> {
+/// Checks that Cockpit reads the client's address from a header that this proxy sends.
+fn check_client_address(about: &str, local: &LocalConf) -> Option<Finding> {
     const SENT: &str = "X-Forwarded-For";
     let key = "ForwardedForHeader";
     let conf = local.file()?;
     let change = || {
         local
-            .conf("WebService", key, "write")
+            .change_in("WebService", key, "write")
             .line(format!("{key} = {SENT}"))
     };
     let finding = match conf.value("WebService", key) {
@@ -194,14 +176,14 @@ fn client_address(about: &str, local: &Local) -> Option<Finding> {
     };
     Some(
         finding
-            .seen("nothing; in Cockpit's log each login comes from the proxy")
-            .why("Cockpit knows the visitor's address only from a header that it was told of")
+            .seen("nothing; in Cockpit's log, each login comes from the proxy")
+            .why("Cockpit knows the client's address only from the configured header")
             .change(change()),
     )
 }
 
-/// A change at the machine where Cockpit is.
-pub(super) fn restart() -> Change {
-    Change::act("then restart Cockpit: it reads its file when it starts")
+/// Creates the instruction to restart Cockpit on its machine.
+pub(super) fn restart_cockpit() -> Change {
+    Change::act("then restart Cockpit, which reads its file when it starts")
         .line("systemctl restart cockpit.service")
 }

@@ -1,34 +1,34 @@
-//! The file itself, and the secrets and certificates that it names: what `jetway check` says.
+//! The findings of `jetway check`: the file itself, and the secrets and certificates that it names.
 
 use super::finding::{Change, Finding, Outcome};
-use crate::config::{Inspection, Told};
+use jetway_config_file::{Inspection, JsonFinding};
 
 const CHECK: &str = "file";
 
-/// A finding for each problem and warning, or one that says that there are none.
+/// Returns a finding for each problem and warning, or one that confirms that there are none.
 pub(super) fn examine(name: &str, inspection: &Inspection) -> Vec<Finding> {
-    let (problems, warnings) = inspection.told();
-    let told = |told: &Told<'_>, outcome| finding(name, told, outcome);
+    let (problems, warnings) = inspection.to_json();
+    let convert = |found: &JsonFinding<'_>, outcome| convert(name, found, outcome);
     let mut findings: Vec<Finding> = problems
         .iter()
         .map(|problem| {
-            told(problem, Outcome::Failure)
-                .seen("nothing at all: `jetway run` does not start with this file")
+            convert(problem, Outcome::Failure)
+                .seen("no site: `jetway run` does not start with this file")
         })
         .collect();
     findings.extend(
         warnings
             .iter()
-            .map(|warning| told(warning, Outcome::Warning)),
+            .map(|warning| convert(warning, Outcome::Warning)),
     );
     if findings.is_empty() {
-        let message = "it can be used, and its secrets are readable by their owner only";
+        let message = "it is valid, and only the owner can read its secrets";
         findings.push(Finding::ok(CHECK, name, message));
     }
     findings
 }
 
-fn finding(name: &str, told: &Told<'_>, outcome: Outcome) -> Finding {
+fn convert(name: &str, told: &JsonFinding<'_>, outcome: Outcome) -> Finding {
     let file = told.source.unwrap_or(name);
     let about = match told.route {
         Some(route) => format!("{file}, route `{route}`"),

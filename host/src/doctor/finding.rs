@@ -1,22 +1,22 @@
-//! What one check found.
+//! The result of one check.
 
 use serde::Serialize;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
-    /// As it should be.
+    /// Everything works.
     Ok,
-    /// It works, and something is not as it should be, or could not be found out.
+    /// It works with a problem, or could not be checked.
     Warning,
     /// It does not work.
     Failure,
 }
 
 impl Outcome {
-    /// The word for it.
-    pub(crate) const fn word(self) -> &'static str {
+    /// Returns its name.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
@@ -25,37 +25,37 @@ impl Outcome {
     }
 }
 
-/// One thing that was looked at.
+/// The result of examining one thing.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
-    /// Which check this is: a word for programs, the same in every release.
+    /// The stable identifier of the check.
     pub(crate) check: &'static str,
-    /// What was looked at, such as a route and its upstream.
+    /// The examined thing, such as a route and its upstream.
     pub(crate) about: String,
     pub(crate) outcome: Outcome,
-    /// What was found, in one line.
+    /// The result, in one line.
     pub(crate) message: String,
-    /// What a person sees in the browser because of it.
+    /// The effect that users see in the browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<String>,
-    /// Why that is so.
+    /// The cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<String>,
-    /// What to change.
+    /// The changes that fix it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) changes: Vec<Change>,
 }
 
-/// Something to change.
+/// A change that fixes a problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Change {
-    /// The file, when it is one.
+    /// The file to change, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     /// Counts from one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<usize>,
-    /// What to do there, such as `in the section [WebService] write`.
+    /// The instruction, such as `in the section [WebService] write`.
     pub(crate) what: String,
     /// The lines to write, or the commands to run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,19 +87,19 @@ impl Finding {
         }
     }
 
-    /// What a person sees.
+    /// Sets the effect that users see.
     pub(crate) fn seen(mut self, text: impl Into<String>) -> Self {
         self.seen = Some(text.into());
         self
     }
 
-    /// Why.
+    /// Sets the cause.
     pub(crate) fn why(mut self, text: impl Into<String>) -> Self {
         self.why = Some(text.into());
         self
     }
 
-    /// What to change.
+    /// Adds a change.
     pub(crate) fn change(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
@@ -107,7 +107,7 @@ impl Finding {
 }
 
 impl Change {
-    /// Something to do that is no change of a file.
+    /// Creates an instruction that does not change a file.
     pub(crate) fn act(what: impl Into<String>) -> Self {
         Self {
             file: None,
@@ -117,7 +117,7 @@ impl Change {
         }
     }
 
-    /// Something to do in a file.
+    /// Creates a change of a file.
     pub(crate) fn file(
         name: impl Into<String>,
         line: Option<usize>,
@@ -130,7 +130,7 @@ impl Change {
         }
     }
 
-    /// A line to write, or a command to run.
+    /// Adds a line to write, or a command to run.
     pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
         self.lines.push(line.into());
         self

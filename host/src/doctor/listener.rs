@@ -1,4 +1,4 @@
-//! Whether the listening address is free, or Jetway's already.
+//! Checks that the listening address is free, or that Jetway listens there.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,30 +13,30 @@ use jetway_proxy::tls::{Roots, Trust};
 use jetway_proxy::upstream::Connector;
 
 use super::Subject;
-use super::answer::{Silence, ask};
+use super::answer::{ProbeError, ask};
 use super::finding::{Change, Finding};
 use crate::cockpit::public_origin;
 
 const CHECK: &str = "listener";
-/// What is said when Jetway runs.
+/// The message when Jetway runs.
 pub(super) const JETWAY: &str = "Jetway answers there";
-/// Bytes of the answers that are read: both are far shorter.
+/// Most bytes of the responses that are read: both are far shorter.
 const MAX_ANSWER: usize = 4096;
 
-/// Who answers at an address.
+/// The server at an address.
 pub(super) enum Answering {
     /// This program, or Envoy with its module.
     Jetway,
-    /// Something else; this is what it said.
+    /// Another server, with its status.
     Another(String),
-    /// Nobody.
-    Nobody(Silence),
+    /// No server answers.
+    None(ProbeError),
 }
 
-/// Tries each listening address.
+/// Checks each listening address.
 pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
     let listener = &subject.config.listener;
-    let addresses = match serve::addresses(&listener.address) {
+    let addresses = match serve::parse_addresses(&listener.address) {
         Ok(addresses) => addresses,
         Err(error) => {
             return vec![
@@ -52,25 +52,25 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
     };
     let mut findings = Vec::new();
     for address in addresses {
-        findings.push(of_address(address, subject, roots).await);
+        findings.push(check_address(address, subject, roots).await);
     }
     findings
 }
 
-async fn of_address(address: SocketAddr, subject: &Subject<'_>, roots: &Roots) -> Finding {
+async fn check_address(address: SocketAddr, subject: &Subject<'_>, roots: &Roots) -> Finding {
     let about = address.to_string();
     let Err(error) = serve::try_address(address) else {
-        let message = "the port is free: Jetway can listen there, and does not yet";
+        let message = "the port is free: Jetway can listen there, and is not running";
         return Finding::ok(CHECK, &about, message);
     };
     match error.kind() {
         ErrorKind::AddrInUse => in_use(&about, address, subject, roots).await,
         ErrorKind::PermissionDenied => {
-            Finding::failure(CHECK, &about, "this user may not listen there")
+            Finding::failure(CHECK, &about, "this user must not listen there")
                 .seen("\"This site can't be reached\": Jetway does not start")
-                .why("ports below 1024 are the system's")
+                .why("ports below 1024 need a privilege")
                 .change(
-                    Change::act("let systemd give the right to Jetway's service")
+                    Change::act("grant the capability to Jetway's service")
                         .line("AmbientCapabilities=CAP_NET_BIND_SERVICE"),
                 )
         }
@@ -82,7 +82,7 @@ async fn of_address(address: SocketAddr, subject: &Subject<'_>, roots: &Roots) -
         .seen("\"This site can't be reached\": Jetway does not start")
         .change(
             subject
-                .at_top("address", "name an address of this machine, or all of them")
+                .at_top("address", "set an address of this machine, or all of them")
                 .line(format!("address: :{}", address.port())),
         ),
     }
@@ -93,7 +93,7 @@ async fn in_use(about: &str, address: SocketAddr, subject: &Subject<'_>, roots: 
         return Finding::ok(
             CHECK,
             about,
-            "something listens there; with `use_proxy_protocol` it cannot be asked who",
+            "a server listens there; with `use_proxy_protocol` it cannot be identified",
         );
     }
     let Some(route) = subject
@@ -105,38 +105,38 @@ async fn in_use(about: &str, address: SocketAddr, subject: &Subject<'_>, roots: 
         return Finding::ok(
             CHECK,
             about,
-            "something listens there; without a route for one host it cannot be asked who",
+            "a server listens there; without a route for one host it cannot be identified",
         );
     };
-    match who_answers(reachable(address), route, subject, roots).await {
+    match identify_server(connectable(address), route, subject, roots).await {
         Answering::Jetway => Finding::ok(CHECK, about, JETWAY),
-        Answering::Another(said) => taken(about, &format!("it answers {said}"), subject),
-        Answering::Nobody(silence) => taken(about, &silence.told(), subject),
+        Answering::Another(said) => report_taken(about, &format!("it answers {said}"), subject),
+        Answering::None(error) => report_taken(about, &error.to_string(), subject),
     }
 }
 
-fn taken(about: &str, told: &str, subject: &Subject<'_>) -> Finding {
+fn report_taken(about: &str, answer: &str, subject: &Subject<'_>) -> Finding {
     let port = about.rsplit(':').next().unwrap_or_default();
     Finding::failure(
         CHECK,
         about,
-        format!("another program listens there ({told})"),
+        format!("another program listens there ({answer})"),
     )
     .seen("that program's pages, or none; Jetway does not start")
-    .why("a port has one program")
+    .why("only one program can listen on a port")
     .change(
         Change::act("find out which program it is, and stop it")
             .line(format!("ss -ltnp 'sport = :{port}'")),
     )
     .change(
         subject
-            .at_top("address", "or let Jetway listen on another port")
+            .at_top("address", "or make Jetway listen on another port")
             .line("address: :8443"),
     )
 }
 
-/// An address to connect to for one to listen on.
-fn reachable(address: SocketAddr) -> SocketAddr {
+/// Returns an address to which to connect for a listening address.
+fn connectable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
     } else {
@@ -144,8 +144,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Asks an address by the name of a route's host for what only Jetway has.
-pub(super) async fn who_answers(
+/// Identifies the server at an address, by a document that only Jetway serves, with a route's host.
+pub(super) async fn identify_server(
     address: SocketAddr,
     route: &Route,
     subject: &Subject<'_>,
@@ -159,7 +159,7 @@ pub(super) async fn who_answers(
     };
     let connector = match Connector::new(&origin, &Trust::Anyone, roots) {
         Ok(connector) => connector.at(address),
-        Err(_) => return Answering::Nobody(Silence::Unprepared),
+        Err(_) => return Answering::None(ProbeError::Unprepared),
     };
     let asked = async |path: &str| {
         let mut request = Request::new(Full::<Bytes>::default());
@@ -171,9 +171,9 @@ pub(super) async fn who_answers(
     };
     let ping = match asked("/ping").await {
         Ok(answer) => answer,
-        Err(silence) => return Answering::Nobody(silence),
+        Err(error) => return Answering::None(error),
     };
-    // Others answer `OK` at such a path too; the addresses of the sign-in are Jetway's.
+    // Other servers answer `OK` at such a path too; the sign-in paths are specific to Jetway.
     match asked("/.well-known/pomerium").await {
         Ok(answer) if ping.text() == "OK\n" && answer.text().contains(OWN_PREFIX) => {
             Answering::Jetway

@@ -1,4 +1,4 @@
-//! Whether the public hosts lead to this machine.
+//! Checks that the public hosts resolve to this machine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use tokio::time::timeout;
 
 use super::Subject;
 use super::finding::{Change, Finding};
-use super::listener::{Answering, who_answers};
+use super::listener::{Answering, identify_server};
 use crate::cockpit::public_origin;
 
 const CHECK: &str = "dns";
-/// Hosts that are looked up: past that, the first ones have said it.
+/// Most hosts that are looked up: more say nothing new.
 const MOST_HOSTS: usize = 20;
 /// How long a look-up may take.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// Looks each host up; when Jetway runs, asks who answers there.
+/// Looks up each host; when Jetway runs, checks that it answers there.
 pub(super) async fn examine(subject: &Subject<'_>, running: bool, roots: &Roots) -> Vec<Finding> {
     let mut seen: Vec<&str> = Vec::new();
     let mut findings = Vec::new();
@@ -28,64 +28,65 @@ pub(super) async fn examine(subject: &Subject<'_>, running: bool, roots: &Roots)
             continue;
         }
         seen.push(host);
-        findings.push(of_host(route, subject, running, roots).await);
+        findings.push(check_host(route, subject, running, roots).await);
     }
     findings
 }
 
-async fn of_host(route: &Route, subject: &Subject<'_>, running: bool, roots: &Roots) -> Finding {
+async fn check_host(route: &Route, subject: &Subject<'_>, running: bool, roots: &Roots) -> Finding {
     let public = public_origin(subject.config, route);
     let host = public.host.as_str();
     if host == "localhost" || host.ends_with(".localhost") {
         return Finding::ok(
             CHECK,
             host,
-            "browsers take it for their own machine (RFC 6761), without asking",
+            "browsers resolve it to their own machine (RFC 6761)",
         );
     }
     let addresses = match look_up(host, public.port).await {
         Ok(addresses) => addresses,
-        Err(error) => return unknown(host, &error),
+        Err(error) => return report_unresolved(host, &error),
     };
     let Some(first) = addresses.first().copied() else {
-        return unknown(host, "no address");
+        return report_unresolved(host, "no address");
     };
     let listed: Vec<String> = addresses
         .iter()
         .map(|address| address.ip().to_string())
         .collect();
-    let told = format!("it is {}", listed.join(", "));
+    let resolved = format!("it resolves to {}", listed.join(", "));
     if !running {
-        return Finding::ok(CHECK, host, told);
+        return Finding::ok(CHECK, host, resolved);
     }
-    match who_answers(first, route, subject, roots).await {
-        Answering::Jetway => Finding::ok(CHECK, host, format!("{told}, and Jetway answers there")),
-        Answering::Another(said) => elsewhere(
+    match identify_server(first, route, subject, roots).await {
+        Answering::Jetway => {
+            Finding::ok(CHECK, host, format!("{resolved}, and Jetway answers there"))
+        }
+        Answering::Another(said) => report_other_server(
             host,
-            &format!("{told}, and something else answers there: {said}"),
+            &format!("{resolved}, and another server answers there: {said}"),
         ),
-        Answering::Nobody(silence) => elsewhere(
+        Answering::None(error) => report_other_server(
             host,
             &format!(
-                "{told}, and from this machine nobody answers at port {}: {}",
-                public.port,
-                silence.told()
+                "{resolved}, and no server answers this machine at port {}: {}",
+                public.port, error
             ),
         ),
     }
 }
 
-fn elsewhere(host: &str, message: &str) -> Finding {
+fn report_other_server(host: &str, message: &str) -> Finding {
     Finding::warning(CHECK, host, message)
-        .seen("another site, or none, if it is the same from where visitors are")
-        .why("Jetway runs on this machine, and the name does not lead to it from here; a router may send visitors on")
-        .change(Change::act("let the name's address be this machine's, and open the port in firewalls"))
+        .seen("another site, or none, if the name resolves to the same address for users")
+        .why("Jetway runs on this machine, and the name does not lead to it from here; a router may forward users to it")
+        .change(Change::act("point the name at this machine, and open the port in firewalls"))
 }
 
-fn unknown(host: &str, error: &str) -> Finding {
-    Finding::warning(CHECK, host, format!("this machine does not find its address: {error}"))
-        .seen("\"This site can't be reached\" (DNS_PROBE_FINISHED_NXDOMAIN), if it is the same where visitors are")
-        .why("the name is in no name server that this machine asks")
+fn report_unresolved(host: &str, error: &str) -> Finding {
+    Finding::warning(CHECK, host, format!("this machine cannot resolve it: {error}"))
+        .seen("\"This site can't be reached\" (DNS_PROBE_FINISHED_NXDOMAIN), if users cannot resolve it either")
+        .why("no name server of this machine knows the name")
         .change(Change::act("add an address record for it, or on a test machine a line in /etc/hosts"))
 }
 
@@ -97,6 +98,6 @@ async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     match timeout(PATIENCE, tokio::net::lookup_host((bare, port))).await {
         Ok(Ok(found)) => Ok(found.collect()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no response within {} seconds", PATIENCE.as_secs())),
     }
 }

@@ -1,8 +1,10 @@
-//! The provider: discovery, keys, clock, redirect addresses and the client's secret.
+//! Checks the provider: discovery, keys, clock, redirect URIs and client secret.
 
 mod clock;
 mod redirect;
 mod registration;
+
+pub(crate) use redirect::collect_redirect_uris;
 
 use bytes::Bytes;
 use http::Request;
@@ -19,23 +21,30 @@ use jetway_proxy::upstream::Connector;
 use serde_json::Value;
 
 use super::Subject;
-use super::answer::{Answer, Silence, ask};
+use super::answer::{Answer, ProbeError, ask};
 use super::finding::{Change, Finding};
 
 const DISCOVERY: &str = "provider-discovery";
 const KEYS: &str = "provider-keys";
-/// The page of ours that a visitor gets as long as the provider cannot be used.
-const UNAVAILABLE: &str =
-    "a page of Jetway that says that signing in does not work at the moment (502 or 503)";
+/// The page that users get while the provider cannot be used.
+const UNAVAILABLE: &str = "Jetway's page about an unavailable sign-in (502 or 503)";
 
-/// Asks the provider as Jetway does; nothing when no route needs one.
+/// A provider with a valid discovery document, and the means to call it.
+struct ProviderProbe<'a> {
+    settings: &'a ProviderSettings,
+    discovered: &'a Discovered,
+    roots: &'a Roots,
+    subject: &'a Subject<'a>,
+}
+
+/// Calls the provider as Jetway does; returns nothing when no route needs one.
 pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding> {
     let Some(settings) = &subject.config.provider else {
         return Vec::new();
     };
     let about = format!("provider {}", settings.issuer);
-    let redirects = redirect::of_routes(subject);
-    let mut findings = vec![redirect::to_register(&about, &redirects)];
+    let redirects = collect_redirect_uris(subject.config);
+    let mut findings = vec![redirect::list_uris(&about, &redirects)];
     let without_discovery = settings.kind == ProviderKind::Github;
     let call = if without_discovery {
         token::fetch(&Endpoint {
@@ -47,14 +56,15 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
     };
     let answer = match perform(&call, roots).await {
         Ok(answer) => answer,
-        Err(silence) => {
-            findings.push(silent(&about, silence.told(), subject));
+        Err(error) => {
+            findings.push(report_unreachable(&about, &error, subject));
             return findings;
         }
     };
     findings.push(clock::compare(&about, answer.header("date"), subject));
     if without_discovery {
-        let message = "it answers; GitHub does not describe itself, so that nothing else is tried";
+        let message =
+            "it answers; GitHub has no discovery document, so that nothing else is checked";
         findings.push(Finding::ok(DISCOVERY, &about, message));
         return findings;
     }
@@ -68,21 +78,27 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
     findings.push(Finding::ok(
         DISCOVERY,
         &about,
-        "its discovery document can be used, and names this issuer",
+        "its discovery document is valid, and its issuer matches",
     ));
-    findings.push(keys(&about, &discovered, roots, subject).await);
-    findings.extend(redirect::examine(&redirects, settings, &discovered, roots, subject).await);
-    findings.extend(registration::examine(&redirects, settings, &discovered, roots, subject).await);
+    findings.push(check_keys(&about, &discovered, roots, subject).await);
+    let probe = ProviderProbe {
+        settings,
+        discovered: &discovered,
+        roots,
+        subject,
+    };
+    findings.extend(redirect::examine(&redirects, &probe).await);
+    findings.extend(registration::examine(&redirects, &probe).await);
     findings
 }
 
-fn silent(about: &str, told: String, subject: &Subject<'_>) -> Finding {
-    Finding::failure(DISCOVERY, about, format!("it cannot be asked: {told}"))
+fn report_unreachable(about: &str, error: &ProbeError, subject: &Subject<'_>) -> Finding {
+    Finding::failure(DISCOVERY, about, format!("it cannot be reached: {error}"))
         .seen(UNAVAILABLE)
-        .why("Jetway asks the provider from this machine, by the name in `idp_provider_url`")
+        .why("Jetway calls the provider from this machine, at the URL in `idp_provider_url`")
         .change(subject.at_top(
             "idp_provider_url",
-            "compare the address, and whether this machine reaches it and trusts its certificate",
+            "check the URL, and that this machine reaches it and trusts its certificate",
         ))
 }
 
@@ -98,10 +114,10 @@ fn discover(
         let message = format!("{address} answers {}", answer.outcome());
         return Err(Box::new(
             failure(message)
-                .why("this is where an OpenID Connect provider describes itself")
+                .why("this is the discovery document of an OpenID Connect provider")
                 .change(subject.at_top(
                     "idp_provider_url",
-                    "write the issuer exactly as the provider calls it, its path included",
+                    "write the issuer exactly as the provider does, including its path",
                 )),
         ));
     }
@@ -113,7 +129,7 @@ fn discover(
                 let issuer = document["issuer"].as_str().unwrap_or_default();
                 finding
                     .why(format!(
-                        "it calls itself `{issuer}`, and its tokens will say so"
+                        "its issuer is `{issuer}`, and its tokens contain that"
                     ))
                     .change(
                         subject
@@ -125,27 +141,27 @@ fn discover(
                 let mut change = subject
                     .at_top(
                         "idp_extra_origins",
-                        "if these are the provider's own, write",
+                        "if these belong to the provider, write",
                     )
                     .line("idp_extra_origins:");
                 for origin in other_origins(&document, settings) {
                     change = change.line(format!("  - {origin}"));
                 }
                 finding
-                    .why("Jetway calls no origin that the file does not name")
+                    .why("Jetway calls only origins that the file names")
                     .change(change)
             }
             BadDiscovery::Pkce => finding
-                .why("Jetway proves each sign-in by PKCE with S256; with `plain`, whoever reads the address of a sign-in could redeem its code")
+                .why("Jetway protects each sign-in by PKCE with S256; with `plain`, a client that reads the URL of a sign-in could redeem its code")
                 .change(at_provider("allow PKCE with S256")),
             BadDiscovery::Malformed => {
-                finding.why(format!("{address} answers with something else"))
+                finding.why(format!("{address} answers with another document"))
             }
         })
     })
 }
 
-/// The origins of the provider's endpoints that the file does not name.
+/// Returns the origins of the provider's endpoints that the file does not name.
 fn other_origins(document: &Value, settings: &ProviderSettings) -> Vec<String> {
     let named = [
         "token_endpoint",
@@ -164,7 +180,7 @@ fn other_origins(document: &Value, settings: &ProviderSettings) -> Vec<String> {
     origins
 }
 
-async fn keys(
+async fn check_keys(
     about: &str,
     discovered: &Discovered,
     roots: &Roots,
@@ -172,37 +188,37 @@ async fn keys(
 ) -> Finding {
     let failure = |message: String| Finding::failure(KEYS, about, message).seen(UNAVAILABLE);
     match perform(&token::fetch(&discovered.jwks_uri), roots).await {
-        Err(silence) => failure(format!("its keys cannot be had: {}", silence.told())),
+        Err(error) => failure(format!("cannot fetch its keys: {error}")),
         Ok(answer) if answer.status != http::StatusCode::OK => {
-            failure(format!("its keys cannot be had: {}", answer.outcome()))
+            failure(format!("cannot fetch its keys: {}", answer.outcome()))
         }
         Ok(answer) => match KeySet::read(&answer.body) {
             Ok(keys) if keys.shows_secrets() => Finding::warning(
                 KEYS,
                 about,
-                "it has keys that Jetway can verify tokens with, and shows the secret half of others, so that anybody can sign with those; Jetway does not use them",
+                "it has keys with which Jetway can verify tokens, and publishes the private half of others, so that any client can sign with those; Jetway does not use them",
             )
             .change(at_provider(
-                "take the secret half of the keys out of what it publishes, and replace those keys",
+                "remove the private half of the keys from the published key set, and replace those keys",
             )),
             Ok(_) => Finding::ok(
                 KEYS,
                 about,
-                "it has keys that Jetway can verify tokens with",
+                "it has keys with which Jetway can verify tokens",
             ),
             Err(bad) => {
-                let finding = failure(format!("its keys cannot be used: {bad}"));
+                let finding = failure(format!("its keys are not usable: {bad}"));
                 match bad {
                     BadKeySet::Empty => finding
-                        .why("none of them is one for signatures of a kind that is known here")
+                        .why("none of them is a signature key of a supported type")
                         .change(subject.at_top(
                             "idp_provider_url",
-                            "let the provider sign tokens with RS256 or ES256",
+                            "configure the provider to sign tokens with RS256 or ES256",
                         )),
                     BadKeySet::Secret => finding
-                        .why("a key that everybody knows vouches for nothing")
+                        .why("a published private key proves nothing")
                         .change(at_provider(
-                            "take the secret half of the keys out of what it publishes, and replace those keys",
+                            "remove the private half of the keys from the published key set, and replace those keys",
                         )),
                     BadKeySet::Malformed | BadKeySet::RepeatedId => finding,
                 }
@@ -212,9 +228,9 @@ async fn keys(
 }
 
 /// Calls the provider as the module does.
-async fn perform(call: &ProviderCall, roots: &Roots) -> Result<Answer, Silence> {
-    let Some(connector) = connector(&call.upstream, roots) else {
-        return Err(Silence::Unprepared);
+async fn perform(call: &ProviderCall, roots: &Roots) -> Result<Answer, ProbeError> {
+    let Some(connector) = connector_to(&call.upstream, roots) else {
+        return Err(ProbeError::Unprepared);
     };
     let mut request = Request::new(Full::from(Bytes::from(call.body.clone())));
     *request.method_mut() = call.method.parse().unwrap_or_default();
@@ -231,13 +247,13 @@ async fn perform(call: &ProviderCall, roots: &Roots) -> Result<Answer, Silence> 
     ask(&connector, request, limits::PROVIDER_ANSWER).await
 }
 
-/// Connections to an origin such as `https://idp.example.com`.
-fn connector(origin: &str, roots: &Roots) -> Option<Connector> {
+/// Creates a connector to an origin such as `https://idp.example.com`.
+fn connector_to(origin: &str, roots: &Roots) -> Option<Connector> {
     let origin = jetway_core::config::Origin::of(&url::Url::parse(origin).ok()?)?;
     Connector::new(&origin, &Trust::System, roots).ok()
 }
 
-/// A change at the provider.
+/// Creates a change at the provider.
 fn at_provider(what: &str) -> Change {
     Change::act(format!("at the provider, {what}"))
 }

@@ -1,13 +1,13 @@
-//! All findings, as a person or a program reads them.
+//! Renders all findings as text or as JSON.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::{Finding, Outcome};
-use crate::terminal::obeyed;
+use jetway_config_file::terminal::is_terminal_control;
 
-/// Everything that was found out about a file.
+/// The findings about a deployment.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
     file: &'a str,
@@ -17,7 +17,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The findings in the order of the checks.
+    /// Creates a report of findings in the order of the checks.
     pub(crate) fn new(file: &'a str, findings: Vec<Finding>) -> Self {
         let ok = findings
             .iter()
@@ -30,30 +30,30 @@ impl<'a> Report<'a> {
         self.ok
     }
 
-    /// One JSON object.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
+    /// Renders one JSON object.
+    pub(crate) fn render_json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self)
     }
 
-    /// Lines for a person: what is good, what is odd, and what is wrong last, where it is read.
-    pub(crate) fn text(&self) -> String {
+    /// Renders lines for people. Failures come last, at the end of the output.
+    pub(crate) fn render_text(&self) -> String {
         let mut text = String::new();
         for outcome in [Outcome::Ok, Outcome::Warning, Outcome::Failure] {
-            for finding in self.of(outcome) {
-                write(finding, &mut text);
+            for finding in self.with_outcome(outcome) {
+                render_finding(finding, &mut text);
             }
         }
-        let count = |outcome| self.of(outcome).count();
+        let count = |outcome| self.with_outcome(outcome).count();
         let _ = writeln!(
             text,
             "\n{}: {}",
             self.file,
-            last_words(count(Outcome::Failure), count(Outcome::Warning))
+            summarize(count(Outcome::Failure), count(Outcome::Warning))
         );
-        // What others have said must not move the cursor.
+        // Responses of servers must not move the cursor.
         text.chars()
             .map(|c| {
-                if c != '\n' && obeyed(c) {
+                if c != '\n' && is_terminal_control(c) {
                     '\u{FFFD}'
                 } else {
                     c
@@ -62,14 +62,14 @@ impl<'a> Report<'a> {
             .collect()
     }
 
-    fn of(&self, outcome: Outcome) -> impl Iterator<Item = &Finding> {
+    fn with_outcome(&self, outcome: Outcome) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(move |finding| finding.outcome == outcome)
     }
 }
 
-fn last_words(failures: usize, warnings: usize) -> String {
+fn summarize(failures: usize, warnings: usize) -> String {
     let counted = |count: usize, noun: &str| {
         let plural = if count == 1 { "" } else { "s" };
         (count > 0).then(|| format!("{count} {noun}{plural}"))
@@ -85,8 +85,8 @@ fn last_words(failures: usize, warnings: usize) -> String {
     }
 }
 
-/// Writing to a text cannot fail.
-fn write(finding: &Finding, text: &mut String) {
+/// Appends a finding; writing to a string cannot fail.
+fn render_finding(finding: &Finding, text: &mut String) {
     let gap = if finding.outcome == Outcome::Ok {
         ""
     } else {
@@ -96,7 +96,7 @@ fn write(finding: &Finding, text: &mut String) {
     let _ = writeln!(
         text,
         "{gap}{:7}  {}: {}",
-        finding.outcome.word(),
+        finding.outcome.as_str(),
         one_line(&finding.about),
         one_line(&finding.message)
     );
@@ -121,8 +121,8 @@ fn write(finding: &Finding, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Change;
     use super::*;
+    use crate::doctor::finding::Change;
 
     #[test]
     fn failures_come_last_and_are_complete() {
@@ -136,7 +136,7 @@ mod tests {
         let report = Report::new("a.yaml", findings);
         assert!(!report.is_ok());
         assert_eq!(
-            report.text(),
+            report.render_text(),
             "ok       a.yaml: fine\n\
              \n\
              failure  route `a`: it is \u{FFFD}[2Jrefused\n\
@@ -147,7 +147,7 @@ mod tests {
              \n\
              a.yaml: 1 failure\n"
         );
-        let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&report.render_json().unwrap()).unwrap();
         assert_eq!(json["ok"], false);
         assert_eq!(json["findings"][0]["changes"][0]["line"], 7);
     }
@@ -155,6 +155,9 @@ mod tests {
     #[test]
     fn nothing_wrong_is_ok() {
         assert!(Report::new("a.yaml", vec![Finding::warning("x", "a", "b")]).is_ok());
-        assert_eq!(Report::new("a.yaml", Vec::new()).text(), "\na.yaml: ok\n");
+        assert_eq!(
+            Report::new("a.yaml", Vec::new()).render_text(),
+            "\na.yaml: ok\n"
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Configuration files of unit tests.
+//! Configuration files for unit tests.
 
 use tempfile::TempDir;
 
-use crate::config::{self, Inspection};
+use jetway_config_file::Inspection;
 
 /// A configuration file that is removed with the value.
 pub(super) struct TestFile(TempDir);
@@ -15,8 +15,8 @@ pub(super) fn file(text: &str) -> TestFile {
 }
 
 impl TestFile {
-    /// Reads it.
+    /// Reads the file.
     pub(super) fn inspect(&self) -> Inspection {
-        config::inspect(&self.0.path().join("jetway.yaml"))
+        jetway_config_file::inspect(&self.0.path().join("jetway.yaml"))
     }
 }

@@ -1,9 +1,9 @@
-//! What the log says of a panic. The usual message goes to standard error, for which a thread that serves must not wait.
+//! Logs panics. The usual message goes to standard error, for which a thread of the proxy must not wait.
 
 use std::panic::PanicHookInfo;
 
-/// Logs a panic: the thread and the place in the source. Secrets stay out: a message that was put together at run time may
-/// quote what was being worked on, so that only fixed ones are logged.
+/// Logs a panic: the thread and the place in the source. A message that was formatted at run time may contain secrets, so
+/// that only fixed messages are logged.
 pub(super) fn log(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let place = panic.location().map(ToString::to_string);
@@ -19,7 +19,7 @@ fn fixed_message(payload: &(dyn std::any::Any + Send)) -> &'static str {
     payload
         .downcast_ref::<&'static str>()
         .copied()
-        .unwrap_or("its message may quote secrets and is left out")
+        .unwrap_or("its message may contain secrets and is not logged")
 }
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_that_quotes_something_stays_out_of_the_log() {
+    fn a_formatted_message_is_not_logged() {
         let payload = |run: fn()| std::panic::catch_unwind(run).unwrap_err();
         let fixed = payload(|| panic!("no such state"));
         assert_eq!(fixed_message(&*fixed), "no such state");

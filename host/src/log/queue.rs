@@ -1,23 +1,23 @@
-//! Lines on their way from the threads that log to the one that writes, in bounded number and size.
+//! A bounded queue of lines between the threads that log and the one that writes.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines that wait to be written; further ones are dropped and counted. A second of a busy proxy, so that a reader who
-/// stumbles loses nothing.
+/// Most lines in the queue; further lines are dropped and counted. This is a second of a busy proxy, so that a reader may
+/// pause without losses.
 pub(super) const LOG_LINES: usize = 16_384;
-/// Bytes of these lines. The longest line, with every text of a client's at its limit and escaped, has some 10 KiB.
+/// Most bytes in the queue. The longest line, with every string of a client at its limit and escaped, has some 10 KiB.
 const LOG_BYTES: usize = 4 * 1024 * 1024;
 
-/// Lines that wait to be written. The lock is never held while anything is written or formatted, so that those who log wait
-/// for a few instructions of each other and never for the log's reader.
+/// The lines that wait to be written. The lock is never held while a line is written or formatted, so that threads that log
+/// wait for a few instructions of each other and never for the log's reader.
 #[derive(Debug, Default)]
 pub(super) struct LogQueue {
     state: Mutex<QueueState>,
-    /// There is a line, or the end.
+    /// Signals a line, or the end.
     news: Condvar,
-    /// The writer has ended.
+    /// Signals that the writer has ended.
     ended: Condvar,
 }
 
@@ -25,27 +25,27 @@ pub(super) struct LogQueue {
 struct QueueState {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Lines for which there was no room, since they were last taken.
+    /// Lines that did not fit, since the count was last taken.
     dropped: u64,
-    /// Whether the writer sleeps until there is news.
+    /// Whether the writer waits for a line.
     is_awaited: bool,
     is_closed: bool,
     has_ended: bool,
 }
 
-/// What the writer finds.
+/// The result of waiting for a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NextLine {
     /// The oldest line.
     Line(Vec<u8>),
-    /// Nothing for the given time.
+    /// No line within the given time.
     Nothing,
-    /// Nothing any more.
+    /// The queue is closed and empty.
     End,
 }
 
 impl LogQueue {
-    /// Adds a line with its end, or counts it when there is no room. Never waits for the log's reader.
+    /// Adds a line with its line break, or counts it when the queue is full. Never waits for the log's reader.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         if !state.has_room(line.len()) {
@@ -59,7 +59,7 @@ impl LogQueue {
         }
     }
 
-    /// Takes the oldest line; waits for one, and no longer than `patience` when there is any.
+    /// Takes the oldest line; waits for one, and no longer than `patience` if it is given.
     pub(super) fn next(&self, patience: Option<Duration>) -> NextLine {
         let end = patience.and_then(|patience| Instant::now().checked_add(patience));
         let mut state = self.lock();
@@ -81,12 +81,12 @@ impl LogQueue {
         }
     }
 
-    /// How many lines found no room since this was last asked.
+    /// Returns the number of lines that were dropped since the last call.
     pub(super) fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.lock().dropped)
     }
 
-    /// No line comes any more: waits until those that are there have been written, and no longer than `patience`.
+    /// Closes the queue, and waits until its lines have been written, but no longer than `patience`.
     pub(super) fn close(&self, patience: Duration) {
         let end = Instant::now().checked_add(patience);
         let mut state = self.lock();
@@ -101,20 +101,20 @@ impl LogQueue {
         }
     }
 
-    /// The writer writes nothing any more.
+    /// Records that the writer has ended.
     pub(super) fn end(&self) {
         self.lock().has_ended = true;
         self.ended.notify_all();
     }
 
-    /// Nothing can panic while the lock is held, and a queue of lines has no state that a panic could leave half done.
+    /// Nothing can panic while the lock is held, and a queue of lines has no state that a panic could leave inconsistent.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl QueueState {
-    /// One line is taken in any case, so that a long one is not lost for being long.
+    /// An empty queue accepts any line, so that a long one is not lost because of its length.
     fn has_room(&self, length: usize) -> bool {
         !self.is_closed
             && (self.lines.is_empty()
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_out_as_they_went_in() {
+    fn lines_keep_their_order() {
         let queue = LogQueue::default();
         queue.push(b"one\n");
         queue.push(b"two\n");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_wakes_the_one_who_waits_and_the_end_is_waited_for() {
+    fn a_line_wakes_the_writer_and_closing_waits_for_it() {
         let queue = LogQueue::default();
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {

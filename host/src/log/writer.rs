@@ -1,4 +1,4 @@
-//! The thread that writes the log. It may wait for the log's reader as long as it likes, because nothing waits for it.
+//! The thread that writes the log. It may wait for the log's reader without a limit, because nothing waits for this thread.
 
 use std::io::{ErrorKind, Write};
 use std::thread;
@@ -6,29 +6,29 @@ use std::time::Duration;
 
 use super::queue::{LogQueue, NextLine};
 
-/// How often a report of dropped lines is tried when there is nothing else to write.
+/// Interval between attempts to report dropped lines when there is nothing else to write.
 const LOG_REPORT: Duration = Duration::from_secs(5);
-/// Pause before the next attempt to write to an output that is set to not wait (`O_NONBLOCK`) and is not ready: other
-/// programs with the same terminal or pipe can set that.
+/// Pause before the next attempt to write to a non-blocking output (`O_NONBLOCK`) that is not ready: other programs with the
+/// same terminal or pipe can set that flag.
 const LOG_PAUSE: Duration = Duration::from_millis(20);
 
-/// Makes the line that tells how many were lost and why.
+/// Formats the line that reports how many lines were lost and why.
 pub(super) type LossReport = Box<dyn Fn(u64, &str) -> Vec<u8> + Send>;
 
-/// Writes what comes out of a queue, counts what cannot be written, and says so as soon as something can.
+/// Writes the lines of a queue, counts those that cannot be written, and reports them as soon as possible.
 pub(super) struct LogWriter<W> {
     output: W,
     report: LossReport,
     /// Lines lost since the last report.
     lost: u64,
-    /// Why the last one was; `None` when it never left the queue.
+    /// Why the last one was lost; `None` when it did not fit into the queue.
     cause: Option<String>,
-    /// Whether the output ends within a line.
+    /// Whether the output ends in the middle of a line.
     is_torn: bool,
 }
 
 impl<W: Write> LogWriter<W> {
-    /// A writer that has lost nothing yet.
+    /// Creates a writer that has lost nothing.
     pub(super) fn new(output: W, report: LossReport) -> Self {
         Self {
             output,
@@ -44,7 +44,7 @@ impl<W: Write> LogWriter<W> {
         loop {
             let next = queue.next((self.lost > 0).then_some(LOG_REPORT));
             self.lost = self.lost.saturating_add(queue.take_dropped());
-            self.tell_losses();
+            self.report_losses();
             match next {
                 NextLine::Line(line) => self.write(&line),
                 NextLine::Nothing => {}
@@ -54,8 +54,8 @@ impl<W: Write> LogWriter<W> {
         queue.end();
     }
 
-    /// Tells how many lines were lost, where they would have been.
-    fn tell_losses(&mut self) {
+    /// Reports how many lines were lost, at the place where they would have been.
+    fn report_losses(&mut self) {
         if self.lost == 0 {
             return;
         }
@@ -71,7 +71,7 @@ impl<W: Write> LogWriter<W> {
     }
 
     fn write(&mut self, line: &[u8]) {
-        // The report was just refused: one attempt for each line is enough.
+        // The report has just failed: one attempt for each line is enough.
         if self.lost > 0 {
             self.lost = self.lost.saturating_add(1);
         } else if let Err(error) = self.put(line) {
@@ -80,7 +80,7 @@ impl<W: Write> LogWriter<W> {
         }
     }
 
-    /// Writes a whole line, on a line of its own even after one that broke off.
+    /// Writes a whole line, on a line of its own even after one that was cut.
     fn put(&mut self, line: &[u8]) -> std::io::Result<()> {
         if self.is_torn {
             self.put_bytes(b"\n")?;
@@ -108,12 +108,12 @@ impl<W: Write> LogWriter<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::queue::LOG_LINES;
     use super::*;
+    use crate::log::queue::LOG_LINES;
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    /// An output with room for so many bytes.
+    /// An output with room for a number of bytes.
     #[derive(Clone, Default)]
     struct Disk {
         room: Arc<Mutex<usize>>,
@@ -175,34 +175,34 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_survived_and_what_it_cost_is_told_afterwards() {
+    fn the_losses_of_a_full_disk_are_reported_afterwards() {
         let disk = Disk::default();
         let mut writer = writer(&disk);
         for _ in 0..37 {
-            writer.tell_losses();
+            writer.report_losses();
             writer.write(b"lost\n");
         }
         disk.set_room(PLENTY);
         for line in [b"one\n", b"two\n"] {
-            writer.tell_losses();
+            writer.report_losses();
             writer.write(line);
         }
         assert_eq!(disk.text(), "lost 37: no storage space\none\ntwo\n");
     }
 
     #[test]
-    fn a_line_that_broke_off_does_not_swallow_the_next() {
+    fn a_line_after_a_cut_one_is_whole() {
         let disk = Disk::with_room(3);
         let mut writer = writer(&disk);
         writer.write(b"first\n");
         disk.set_room(PLENTY);
-        writer.tell_losses();
+        writer.report_losses();
         writer.write(b"second\n");
         assert_eq!(disk.text(), "fir\nlost 1: no storage space\nsecond\n");
     }
 
     #[test]
-    fn what_found_no_room_in_the_queue_is_told() {
+    fn lines_dropped_by_the_queue_are_reported() {
         let (disk, queue) = (Disk::with_room(PLENTY), LogQueue::default());
         for _ in 0..LOG_LINES + 5 {
             queue.push(b"x\n");
@@ -236,9 +236,9 @@ mod tests {
         assert_eq!(disk.text(), "one\n");
     }
 
-    /// The reader of a pipe that stands still: those who log, and the end, do not wait for it.
+    /// A reader of a pipe that does not read: neither the threads that log nor the end of the process wait for it.
     #[test]
-    fn a_writer_that_waits_for_ever_holds_up_nothing() {
+    fn a_writer_that_waits_forever_blocks_nothing() {
         struct Stuck(std::sync::mpsc::Receiver<()>);
         impl Write for Stuck {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -27,7 +27,7 @@ fn cases_that_cannot_be_read_are_failures_with_their_places() -> Result<()> {
     let ended = jetway(&["test", "-c", "jetway.yaml", "unreadable.yaml"])?;
     let told = ended.out;
     for part in [
-        "FAIL unreadable.yaml:1  a slip of the pen: cannot be read: [0].expct: unknown key `expct`",
+        "FAIL unreadable.yaml:1  a typing error: cannot be read: [0].expct: unknown key `expct`",
         "FAIL unreadable.yaml:5  case 2: cannot be read: [1].nme: unknown key `nme`",
         "unreadable.yaml:3:3",
         "did you mean `expect`?",

@@ -1,5 +1,5 @@
-//! GitHub's dialect: OAuth 2.0 with REST addresses instead of ID tokens. This is a GitHub of one's own, whose interface
-//! lies below `/api/v3`.
+//! GitHub's protocol: OAuth 2.0 with REST addresses instead of ID tokens. This is a GitHub Enterprise server, whose
+//! interface is below `/api/v3`.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::{ACCESS_TOKEN, json_answer, text_answer};
 
-/// Where browsers are sent.
+/// Path of the authorization page.
 pub(super) const AUTHORIZE: &str = "/login/oauth/authorize";
-/// Where codes are redeemed.
+/// Path at which codes are redeemed.
 const TOKEN: &str = "/login/oauth/access_token";
 
-/// What GitHub answers at a path of its own.
+/// Returns GitHub's response at one of its paths.
 pub(super) fn answer(path: &str, account: &str, headers: &HeaderMap) -> Option<Response<Bytes>> {
     let value = |name| {
         headers
@@ -24,7 +24,7 @@ pub(super) fn answer(path: &str, account: &str, headers: &HeaderMap) -> Option<R
         return Some(token(value(ACCEPT).unwrap_or_default()));
     }
     let what = path.strip_prefix("/api/v3")?;
-    // GitHub refuses whoever does not say who they are.
+    // GitHub refuses clients without a user agent.
     if value(USER_AGENT).is_none_or(str::is_empty) {
         return Some(text_answer(
             403,
@@ -56,7 +56,7 @@ pub(super) fn answer(path: &str, account: &str, headers: &HeaderMap) -> Option<R
     }
 }
 
-/// Form-encoded unless JSON is asked for.
+/// Returns a form-encoded response unless JSON is requested.
 fn token(accept: &str) -> Response<Bytes> {
     if accept.contains("application/json") {
         let body = json!({"access_token": ACCESS_TOKEN, "scope": "read:org,user:email", "token_type": "bearer"});

@@ -1,4 +1,4 @@
-//! Keys that sign whatever they are told to.
+//! Keys that sign any content.
 
 use anyhow::{Context as _, Result, anyhow};
 use base64::Engine as _;
@@ -11,10 +11,10 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-/// An RSA key of 2048 bits that is used in tests only; making one takes too long.
+/// An RSA key of 2048 bits that is used in tests only; generating one takes too long.
 const RSA: &str = include_str!("../../../filter/core/src/testing/rsa.pem");
 
-/// Which key signs, whatever a token's header says.
+/// The key that signs, independently of the token's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignedBy {
     /// RSA with SHA-256 (RS256), named `k1`.
@@ -34,10 +34,10 @@ pub struct ProviderKeys {
 }
 
 impl ProviderKeys {
-    /// New keys, but for the RSA key.
+    /// Generates new keys, except for the RSA key.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// Returns an error when the system has no random bytes to give.
     pub fn new() -> Result<Self> {
         let random = SystemRandom::new();
         let body: String = RSA.lines().filter(|line| !line.starts_with('-')).collect();
@@ -59,7 +59,7 @@ impl ProviderKeys {
         })
     }
 
-    /// The public keys (JWK Set, RFC 7517).
+    /// Returns the public keys (JWK Set, RFC 7517).
     #[must_use]
     pub fn set(&self) -> Value {
         let rsa = PublicKeyComponents::<Vec<u8>>::from(self.rsa.public());
@@ -73,18 +73,18 @@ impl ProviderKeys {
         ]})
     }
 
-    /// A token as an honest provider makes it.
+    /// Returns a token as an honest provider makes it.
     #[must_use]
     pub fn honest(&self, claims: &Value) -> String {
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": "k1"});
         self.token(SignedBy::Rsa, &header.to_string(), &claims.to_string())
     }
 
-    /// Any two texts with a signature.
+    /// Returns any two strings with a signature.
     #[must_use]
     pub fn token(&self, by: SignedBy, header: &str, payload: &str) -> String {
         let input = format!("{}.{}", part(header.as_bytes()), part(payload.as_bytes()));
-        // Without random bytes there is no signature, and a scenario that wants one fails.
+        // Without random bytes there is no signature, and a scenario that needs one fails.
         let signature = self.sign(by, input.as_bytes()).unwrap_or_default();
         format!("{input}.{}", part(&signature))
     }
@@ -108,7 +108,7 @@ impl ProviderKeys {
     }
 }
 
-/// Bytes as a part of a token.
+/// Encodes bytes as a part of a token.
 #[must_use]
 pub fn part(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)

@@ -1,5 +1,5 @@
-//! Route, policy and upstream never disagree: generated route tables and requests, the same file in the host and in Envoy at
-//! the same time, beside a model of a few lines and `jetway explain`. `JETWAY_TEST_SEED` repeats a run.
+//! Route, policy and upstream never disagree: generated route tables and requests, the same file in the host and in
+//! Envoy at the same time, compared with a small model and with `jetway explain`. `JETWAY_TEST_SEED` repeats a run.
 
 mod model;
 mod request;
@@ -8,27 +8,27 @@ mod table;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use jetway_tests::{APP, Body, Dialer, Dice, Port, Response, Scene, Upstream, output_of, run};
+use jetway_tests::{APP, Dialer, Dice, Port, ProxyKind, Response, Scene, Upstream, output_of, run};
 use model::{Outcome, Place, outcome};
 use request::{Request, request};
 use serde_json::Value;
 use table::{Access, Entry, table};
 
-/// Tables in one file, and requests to each.
+/// Tables in one file, and requests for each.
 const TABLES: usize = 12;
 const REQUESTS: usize = 100;
 /// Fewer than routes, so that several routes lead to one.
 const UPSTREAMS: usize = 4;
-/// How many requests of each table `jetway explain` is asked about.
+/// Requests of each table that `jetway explain` explains.
 const EXPLAINED: usize = 6;
 
 #[test]
-fn both_bodies_the_model_and_explain_agree() -> Result<()> {
+fn both_proxies_the_model_and_explain_agree() -> Result<()> {
     let mut dice = Dice::cast()?;
     let seed = dice.seed;
     run(
-        "both_bodies_the_model_and_explain_agree",
-        Body::Host,
+        "both_proxies_the_model_and_explain_agree",
+        ProxyKind::Host,
         async |scene: &mut Scene| compare(scene, &mut dice).await,
     )
     .with_context(|| format!("JETWAY_TEST_SEED={seed} repeats this"))
@@ -48,12 +48,12 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
     let elsewhere = Port::reserve()?;
     let _host = scene.serve(&routes).await?;
     let _envoy = scene
-        .serve_at(Body::Envoy, elsewhere.number(), &routes)
+        .serve_at(ProxyKind::Envoy, elsewhere.number(), &routes)
         .await?;
     let dialers = [
-        (Body::Host, scene.dialer.clone(), scene.port()),
+        (ProxyKind::Host, scene.dialer.clone(), scene.port()),
         (
-            Body::Envoy,
+            ProxyKind::Envoy,
             scene.dialer.detour(elsewhere.number()),
             elsewhere.number(),
         ),
@@ -90,7 +90,7 @@ async fn compare(scene: &mut Scene, dice: &mut Dice) -> Result<()> {
     Ok(())
 }
 
-/// Sends a request and finds out where it went.
+/// Sends a request and returns its outcome.
 async fn send(
     scene: &Scene,
     dialer: &Dialer,
@@ -135,7 +135,7 @@ fn route_of(answer: &Response) -> Result<String> {
         .to_owned())
 }
 
-/// What `jetway explain` says about a request.
+/// Returns the outcome according to `jetway explain`.
 fn explain(scene: &Scene, request: &Request, routes: &[jetway_tests::Route]) -> Result<Value> {
     let (file, variables) = scene.file(routes)?;
     let mut command = Command::new(scene.installed.jetway()?);
@@ -148,12 +148,12 @@ fn explain(scene: &Scene, request: &Request, routes: &[jetway_tests::Route]) -> 
     Ok(serde_json::from_slice(&output_of(&mut command)?)?)
 }
 
-/// Compares what `explain` told with the outcome, and with the route that decided, if one did.
+/// Compares the explanation with the outcome, and with the route that decided, if one did.
 fn check(told: &Value, expected: &Outcome, entry: Option<&Entry>) -> Result<()> {
     let name = entry.map_or(Value::Null, |entry| entry.name.as_str().into());
     let (decision, status) = match (expected, entry.map(|entry| entry.access)) {
         (Outcome::Upstream { .. }, _) => ("allow", 200),
-        // `explain` asks as a person's browser does, which is redirected.
+        // `explain` asks as a user's browser does, which is redirected.
         (Outcome::Answer { .. }, Some(Access::SignIn)) => ("login", 303),
         (Outcome::Answer { status }, _) => ("deny", *status),
     };

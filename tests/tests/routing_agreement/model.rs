@@ -1,14 +1,14 @@
-//! Which route a request has to take, said again in the simplest way.
+//! A model of routing in its simplest form.
 
 use crate::request::Request;
 use crate::table::{Access, Entry, HostHeader, LITERAL_HOST, Paths, REGEXES};
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// An answer without any upstream.
+    /// A response without any upstream.
     Answer { status: u16 },
-    /// What an upstream answers.
+    /// An upstream's response.
     Upstream {
         route: String,
         upstream: usize,
@@ -17,7 +17,7 @@ pub(crate) enum Outcome {
     },
 }
 
-/// Where requests arrive and where they lead.
+/// The addresses of the listener and of the upstreams.
 pub(crate) struct Place<'a> {
     /// The port of the listener.
     pub(crate) listening: u16,
@@ -25,14 +25,14 @@ pub(crate) struct Place<'a> {
     pub(crate) authorities: &'a [String],
 }
 
-/// The outcome, and the route that decides.
+/// Returns the outcome, and the route that decides.
 pub(crate) fn outcome<'e>(
     entries: &'e [Entry],
     request: &Request,
     place: &Place<'_>,
 ) -> (Outcome, Option<&'e Entry>) {
     let answer = |status| Outcome::Answer { status };
-    // Another spelling of the same name to DNS: refused rather than taken for another host.
+    // Another spelling of the same DNS name: refused rather than treated as another host.
     if request.host.ends_with('.') {
         return (answer(400), None);
     }
@@ -44,7 +44,7 @@ pub(crate) fn outcome<'e>(
         return (answer(400), None);
     }
     let chosen = choose(entries, request, path, place.listening);
-    // Some servers leave out what follows a `;`: refused where that leads elsewhere.
+    // Some servers ignore the part after a `;`: refused if that path has another outcome.
     let also = choose(entries, request, &without_parameters(path), place.listening);
     if chosen.map(|entry| &entry.name) != also.map(|entry| &entry.name) {
         return (answer(400), None);
@@ -70,7 +70,7 @@ pub(crate) fn outcome<'e>(
     (outcome, Some(entry))
 }
 
-/// A path as servers read it that leave out what follows a `;` in a segment, before or after they decode it.
+/// Returns a path as servers read it that ignore the part after a `;` in a segment, before or after they decode it.
 fn without_parameters(path: &str) -> String {
     let segments = path.split('/').map(|segment| {
         let name = segment.split(';').next().unwrap_or_default();
@@ -79,8 +79,8 @@ fn without_parameters(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The first route in the file for port and path, among those that name the host if there is any, whatever their port,
-/// or else among those with a wildcard; or the status without one.
+/// Returns the first route in the file for port and path, among those that name the host if there is any, whatever
+/// their port, or else among those with a wildcard; or the status without a route.
 fn choose<'e>(
     entries: &'e [Entry],
     request: &Request,
@@ -104,7 +104,7 @@ fn choose<'e>(
     of_port.find(|entry| serves(entry.paths, path)).ok_or(404)
 }
 
-/// Whether a host is meant by a name in which each `*` stands for any text.
+/// Returns whether a host matches a name in which each `*` stands for any string.
 fn wild(name: &str, host: &str) -> bool {
     match name.split_once('*') {
         None => name == host,

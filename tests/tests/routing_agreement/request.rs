@@ -1,25 +1,25 @@
-//! Requests by chance whose meaning is known because they were made from it.
+//! Random requests whose meaning is known because they were made from it.
 
 use jetway_tests::Dice;
 
 use crate::table::PORTS;
 
-/// A request and what it means.
+/// A request and its meaning.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// `Host` as it is sent.
     pub(crate) authority: String,
     /// Path and query as they are sent.
     pub(crate) target: String,
-    /// The host that is meant, in lower case.
+    /// The intended host, in lower case.
     pub(crate) host: String,
-    /// The port that is meant.
+    /// The intended port.
     pub(crate) port: u16,
     /// The path in its plain form; `None` when servers would disagree about it.
     pub(crate) path: Option<String>,
-    /// With its `?`.
+    /// The query with its `?`.
     pub(crate) query: &'static str,
-    /// Nothing is disguised: the same as a person would write it.
+    /// Whether the request is spelled plainly, as a user would.
     pub(crate) plain: bool,
 }
 
@@ -52,7 +52,7 @@ const SEGMENTS: [&str; 19] = [
 
 const QUERIES: [&str; 6] = ["", "", "", "?", "?x=1", "?next=/../a%2fb;c"];
 
-/// Paths that some servers read in one way and some in another.
+/// Paths that servers read in different ways.
 const DISPUTED: [&str; 8] = [
     "/a%2fb",
     "/a%5Cb",
@@ -64,7 +64,7 @@ const DISPUTED: [&str; 8] = [
     "/%ff",
 ];
 
-/// A request for a host of this table.
+/// Returns a request for a host of this table.
 pub(crate) fn request(dice: &mut Dice, table: usize, public: u16) -> Request {
     let host = format!("{}.t{table}.localhost", dice.pick(&HOSTS));
     let (host, authority, port) = authority(dice, host, public);
@@ -93,7 +93,7 @@ pub(crate) fn request(dice: &mut Dice, table: usize, public: u16) -> Request {
     }
 }
 
-/// The host that is meant, `Host` as it is sent, and the port that is meant.
+/// Returns the intended host, `Host` as it is sent, and the intended port.
 fn authority(dice: &mut Dice, host: String, public: u16) -> (String, String, u16) {
     let written = if dice.once_in(4) {
         let changed = |(place, letter): (usize, char)| {
@@ -114,7 +114,7 @@ fn authority(dice: &mut Dice, host: String, public: u16) -> (String, String, u16
             let port = dice.pick(&PORTS);
             (host, format!("{written}:{port}"), port)
         }
-        // Another name: no route's, however it ends.
+        // Another name, which no route has, however it ends.
         4 if dice.once_in(4) => {
             let end = dice.pick(&[".", ".evil.example"]);
             (format!("{host}{end}"), format!("{written}{end}"), 443)
@@ -123,7 +123,7 @@ fn authority(dice: &mut Dice, host: String, public: u16) -> (String, String, u16
     }
 }
 
-/// Segments of a path, of which the last may be empty.
+/// Returns segments of a path, the last of which may be empty.
 fn segments(dice: &mut Dice) -> Vec<&'static str> {
     let mut segments: Vec<&str> = (0..dice.below(4)).map(|_| dice.pick(&SEGMENTS)).collect();
     if segments.is_empty() || dice.once_in(5) {
@@ -132,7 +132,7 @@ fn segments(dice: &mut Dice) -> Vec<&'static str> {
     segments
 }
 
-/// The same path in another spelling.
+/// Returns the same path in another spelling.
 fn disguise(dice: &mut Dice, segments: &[&str]) -> String {
     let mut sent = String::new();
     for segment in segments {

@@ -1,14 +1,14 @@
-//! Route tables by chance: few names and paths, so that routes overlap.
+//! Random route tables with few names and paths, so that routes overlap.
 
 use std::fmt::Write as _;
 
 use jetway_tests::{Dice, Route, Upstream};
 
-/// One route as the file has it.
+/// One route of the file.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
-    /// In lower case, perhaps with `*`.
+    /// In lower case, possibly with `*`.
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
     pub(crate) paths: Paths,
@@ -20,13 +20,13 @@ pub(crate) struct Entry {
     pub(crate) upstream: usize,
 }
 
-/// Which paths a route is for.
+/// The paths of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paths {
     Any,
     Prefix(&'static str),
     Exact(&'static str),
-    /// Place in [`REGEXES`]; perhaps beside a prefix, which then does not count.
+    /// Index in [`REGEXES`]; possibly with a prefix, which is ignored then.
     Regex(usize, Option<&'static str>),
 }
 
@@ -41,7 +41,7 @@ impl Paths {
     }
 }
 
-/// Who may pass when nobody is signed in.
+/// The requests that pass without a sign-in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Access {
     Public,
@@ -80,21 +80,22 @@ pub(crate) const REGEXES: [Regex; 6] = [
             .or_else(|| path.strip_prefix("/b/"));
         rest.is_some_and(|rest| rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit()))
     }),
-    // An alternative beside an anchor has to match the whole path, too.
+    // Every alternative has to match the whole path, even beside an anchor.
     ("/a|/b/.*", |path| path == "/a" || path.starts_with("/b/")),
     (".*", |_| true),
 ];
 
-/// What `prefix` and `path` may say.
+/// Values of `prefix` and `path`.
 const PREFIXES: [&str; 9] = [
     "/", "/a", "/a/", "/a/b", "/b", "/ab", "/p%20q", "/a:b", "/c+d@",
 ];
 const EXACT: [&str; 7] = ["/", "/a", "/a/", "/a/b", "/ab", "/b/x.y", "/a:b"];
 
-/// Ports that `from` may name.
+/// Ports of `from`.
 pub(crate) const PORTS: [u16; 2] = [8443, 444];
 
-/// Routes below a name of their own, so that one file holds many tables. No two are for exactly the same requests.
+/// Returns routes below a name of their own, so that one file has many tables. No two are for exactly the same
+/// requests.
 pub(crate) fn table(dice: &mut Dice, number: usize, upstreams: usize) -> Vec<Entry> {
     let count = 8 + dice.below(8);
     let mut entries: Vec<Entry> = Vec::new();
@@ -156,7 +157,7 @@ fn entry(dice: &mut Dice, table: usize, place: usize, upstreams: usize) -> Entry
 }
 
 impl Entry {
-    /// The route in the file.
+    /// Writes the route for the file.
     pub(crate) fn route(&self, upstreams: &[Upstream]) -> Route {
         let route = Route::new(&self.host, &upstreams[self.upstream].address());
         let route = match self.port {
@@ -196,7 +197,7 @@ impl Entry {
             },
         ];
         for line in lines.into_iter().flatten() {
-            // Text can always be written to memory.
+            // A string can always be written to memory.
             let _ = writeln!(keys, "{line}");
         }
         keys

@@ -184,6 +184,12 @@ impl Preset {
     }
 }
 
+/// Returns whether the provider of this name (`idp_provider`) needs `idp_provider_url`; `None` for an unknown name.
+#[must_use]
+pub fn needs_provider_url(word: &str) -> Option<bool> {
+    Preset::find(word).map(|preset| preset.issuer.is_none())
+}
+
 /// The names of all presets, for the table of keys.
 pub(super) const WORDS: &[&str] = &[
     "apple", "auth0", "azure", "cognito", "github", "gitlab", "google", "keycloak", "oidc", "okta",

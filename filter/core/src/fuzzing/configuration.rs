@@ -1,4 +1,4 @@
-//! What an operator writes: whole files, policies, and the words in them.
+//! Input of the operator: whole configurations, policies, and single values.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,17 +14,17 @@ use crate::store::LocalShared;
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// Routes of one configuration that are asked for a decision.
+/// How many routes of one configuration are tried.
 const MAX_ASKED: usize = 8;
 
-/// Reads bytes as a configuration in JSON, and asks it for decisions.
+/// Reads bytes as a configuration in JSON and makes decisions with it.
 pub(super) fn config(bytes: &[u8]) {
     if let Ok(value) = crate::json::parse(bytes) {
         config_value(&value);
     }
 }
 
-/// Reads a configuration, and asks it for decisions.
+/// Reads a configuration and makes decisions with it.
 pub(super) fn config_value(value: &Value) {
     let Ok(loaded) = Config::read(value, &|_| None) else {
         return;
@@ -32,7 +32,7 @@ pub(super) fn config_value(value: &Value) {
     decide(loaded.config);
 }
 
-/// Reads bytes as a policy in JSON, asks it for a decision, and reads again what it prints.
+/// Reads bytes as a policy in JSON, makes a decision with it, and reads what it prints.
 pub(super) fn policy(bytes: &[u8]) {
     let Ok(policy) = crate::json::parse(bytes) else {
         return;
@@ -45,7 +45,7 @@ pub(super) fn policy(bytes: &[u8]) {
     assert_eq!(again, Some(printed), "a printed policy reads as itself");
 }
 
-/// Reads a text as the value of each key that has a language of its own: durations, addresses, colours, patterns.
+/// Reads a string as the value of each key with its own syntax: durations, addresses, colours, patterns.
 pub(super) fn config_words(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -85,7 +85,7 @@ pub(super) fn config_words(bytes: &[u8]) {
     }
 }
 
-/// Reads a text as the value of each criterion that has a language of its own: times, zones, networks, fingerprints.
+/// Reads a string as the value of each criterion with its own syntax: times, zones, networks, fingerprints.
 pub(super) fn policy_words(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -109,7 +109,7 @@ pub(super) fn policy_words(bytes: &[u8]) {
     }
 }
 
-/// Reads bytes as a template of a header's value.
+/// Reads bytes as the template of a header value.
 pub(super) fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -119,11 +119,11 @@ pub(super) fn template(bytes: &[u8]) {
     let rendered = template.render(|_, into| into.push(b'x'));
     assert!(
         rendered.len() <= text.len(),
-        "no reference is shorter than what stands for it"
+        "no reference is shorter than its value"
     );
 }
 
-/// A configuration with one route that has this policy, and the policy as it prints.
+/// Returns a configuration with one route that has this policy, and the printed policy.
 fn with_policy(policy: Value) -> Option<(Config, Value)> {
     let mut file = minimal();
     file["routes"][0]["policy"] = policy;
@@ -132,7 +132,7 @@ fn with_policy(policy: Value) -> Option<(Config, Value)> {
     Some((config, printed))
 }
 
-/// A configuration that says no more than it has to.
+/// Returns a configuration with the required keys only.
 fn minimal() -> Value {
     json!({
         "insecure_server": true,
@@ -154,7 +154,7 @@ fn decide(config: Config) {
     }
 }
 
-/// A host that the route is for.
+/// Returns a host that the route matches.
 fn host(route: &Route) -> String {
     route.from.authority().replace('*', "any")
 }

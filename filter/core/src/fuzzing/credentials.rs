@@ -1,4 +1,4 @@
-//! What a visitor shows: cookies, sealed values, tokens and certificates.
+//! Credentials of clients: cookies, sealed values, tokens and certificates.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -10,7 +10,7 @@ use crate::session::SessionReader;
 use crate::session::seal::{Purpose, Sealer};
 use crate::testing::{Fixture, certificate_header as as_header};
 
-/// Public host of the sessions here.
+/// Public host of the sessions.
 const HOST: &str = "app.test";
 
 /// Reads bytes as a signed token.
@@ -29,7 +29,7 @@ pub(super) fn sealed(bytes: &[u8]) {
     }
 }
 
-/// Seals bytes as if an older or newer version had, and reads the session in them.
+/// Seals bytes, as another version of the proxy might have done, and reads them as a session.
 pub(super) fn session(bytes: &[u8]) {
     let mut fixture = Fixture::new();
     let sealer = sealer();
@@ -41,11 +41,11 @@ pub(super) fn session(bytes: &[u8]) {
     if let Some(opened) = open() {
         assert!(opened.session.expires_at() > fixture.now);
         let _ = (opened.session.email(), opened.session.account());
-        assert!(open().is_some(), "what is remembered is the same");
+        assert!(open().is_some(), "the remembered result is the same");
     }
 }
 
-/// Reads bytes as a `Cookie` header: what is passed on of it has none of our cookies.
+/// Reads bytes as a `Cookie` header, of which the forwarded part has none of the proxy's own cookies.
 pub(super) fn cookies(bytes: &[u8]) {
     let names = CookieNames::new("_pomerium");
     let mut own = OwnCookies::default();
@@ -61,32 +61,32 @@ pub(super) fn cookies(bytes: &[u8]) {
     let _ = names.sets_own(bytes);
 }
 
-/// Reads bytes as the header that tells a client's certificate.
+/// Reads bytes as the header that states a client certificate.
 pub(super) fn certificate_header(bytes: &[u8]) {
     let reader = CertificateReader::new(true);
     let first = format!("{:?}", reader.read(Some(bytes)));
     assert_eq!(
         first,
         format!("{:?}", reader.read(Some(bytes))),
-        "what is remembered is the same"
+        "the remembered result is the same"
     );
 }
 
-/// Reads bytes as a certificate in PEM, and as the bytes of one in the header.
+/// Reads bytes as a certificate in PEM, and as the DER of one in the header.
 pub(super) fn certificate(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = Certificate::read(text);
     }
     let pem = format!(
         "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines(&STANDARD.encode(bytes))
+        wrap_lines(&STANDARD.encode(bytes))
     );
     let _ = Certificate::read(&pem);
     certificate_header(&as_header(&pem));
 }
 
-/// In lines of the length that PEM has (RFC 7468 section 2).
-fn lines(base64: &str) -> String {
+/// Splits base64 into lines of the length that PEM has (RFC 7468 section 2).
+fn wrap_lines(base64: &str) -> String {
     let lines: Vec<&str> = base64
         .as_bytes()
         .chunks(64)

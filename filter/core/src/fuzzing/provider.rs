@@ -1,23 +1,23 @@
-//! What a provider answers.
+//! Responses of the provider.
 
 use serde_json::Map;
 
 use crate::oidc::call::ProviderReply;
-use crate::oidc::github::{self, Question};
+use crate::oidc::github::{self, GithubResource};
 use crate::oidc::keys::KeySet;
 use crate::oidc::metadata::Discovered;
 use crate::oidc::{clock, token};
 use crate::testing::{Fixture, provider_settings};
 
-/// Reads bytes as JSON; what is read prints as text that can be read. Not always as the same: numbers that no integer holds
-/// may differ in their last digit.
+/// Reads bytes as JSON and reads what the value prints. The second value may differ: a number that no integer holds may have another
+/// last digit.
 pub(super) fn json(bytes: &[u8]) {
     if let Ok(value) = crate::json::parse(bytes) {
         assert!(crate::json::parse(value.to_string().as_bytes()).is_ok());
     }
 }
 
-/// Reads bytes as a discovery document: no endpoint is on an origin that is not allowed.
+/// Reads bytes as a discovery document, whose endpoints are all on allowed origins.
 pub(super) fn discovery(bytes: &[u8]) {
     let settings = provider_settings();
     let Ok(found) = Discovered::read(bytes, &settings) else {
@@ -32,7 +32,7 @@ pub(super) fn discovery(bytes: &[u8]) {
     }
 }
 
-/// Reads bytes as a key set, and looks for keys in it.
+/// Reads bytes as a key set and finds keys in it.
 pub(super) fn key_set(bytes: &[u8]) {
     let Ok(keys) = KeySet::read(bytes) else {
         return;
@@ -43,7 +43,7 @@ pub(super) fn key_set(bytes: &[u8]) {
     }
 }
 
-/// Reads bytes as each kind of answer to a call, and as the date of one.
+/// Reads bytes as each kind of response to a call, and as the date of one.
 pub(super) fn answer(bytes: &[u8]) {
     for status in [200, 400, 401] {
         let reply = ProviderReply {
@@ -51,14 +51,17 @@ pub(super) fn answer(bytes: &[u8]) {
             body: bytes,
             date: bytes,
         };
-        let _ = token::read_answer(&reply);
-        let _ = token::read_refreshed(&reply);
-        let _ = github::read_access_token(&reply);
-        for question in [Question::User, Question::Emails, Question::Organisations] {
-            let _ = github::absorb(question, &reply, &mut Map::new());
+        let _ = token::read_tokens(&reply);
+        let _ = github::read_tokens(&reply);
+        for resource in [
+            GithubResource::User,
+            GithubResource::Emails,
+            GithubResource::Organisations,
+        ] {
+            let _ = github::absorb(resource, &reply, &mut Map::new());
         }
-        if let Some(skew) = clock::skew(reply.date, Fixture::new().now) {
-            assert!(!clock::sentence(skew).is_empty());
+        if let Some(skew) = clock::measure_skew(reply.date, Fixture::new().now) {
+            assert!(!clock::describe_skew(skew).is_empty());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a client sends: paths, hosts, and whole requests.
+//! Input of clients: paths, hosts, and whole requests.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,7 +10,7 @@ use crate::http::path;
 use crate::http::request::{Authority, Request};
 use crate::testing::{Fixture, config};
 
-/// Reads bytes as a path: the one form of a path is the form of itself, and no path climbs out.
+/// Reads bytes as a path: the canonical form of a canonical path is itself, and it has no dot segments.
 pub(super) fn path(bytes: &[u8]) {
     let Ok(raw) = std::str::from_utf8(bytes) else {
         return;
@@ -32,7 +32,7 @@ pub(super) fn path(bytes: &[u8]) {
     let _ = path::decode(path);
 }
 
-/// Reads bytes as the name of a host, and as an address that a proxy told.
+/// Reads bytes as a host, and as an address that a proxy states.
 pub(super) fn authority(bytes: &[u8]) {
     let _ = read_address(bytes);
     if let Some(authority) = Authority::read(bytes) {
@@ -42,10 +42,10 @@ pub(super) fn authority(bytes: &[u8]) {
     }
 }
 
-/// Reads each line of bytes as a header of one request (`name: value`, with `:method` and the like), the rest after an empty
-/// line as its body, and asks for it: without a session, nothing but the public route is reached.
+/// Reads each line of bytes as a header of one request (`name: value`, with pseudo headers such as `:method`), and what follows an
+/// empty line as its body. Without a session, the request can only reach the public route.
 pub(super) fn request(bytes: &[u8]) {
-    let (headers, body) = take_apart(bytes);
+    let (headers, body) = parse_request(bytes);
     let gate = Gate::new(config(&serde_json::json!({})));
     let mut fixture = Fixture::new();
     let source = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -60,10 +60,10 @@ pub(super) fn request(bytes: &[u8]) {
     }
 }
 
-/// The place of the public route in the file.
+/// The number of the public route.
 const PUBLIC: RouteNumber = RouteNumber(1);
 
-fn take_apart(bytes: &[u8]) -> (Vec<(String, Vec<u8>)>, &[u8]) {
+fn parse_request(bytes: &[u8]) -> (Vec<(String, Vec<u8>)>, &[u8]) {
     let mut headers = Vec::new();
     let mut rest = bytes;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -72,7 +72,7 @@ fn take_apart(bytes: &[u8]) -> (Vec<(String, Vec<u8>)>, &[u8]) {
         if line.is_empty() {
             break;
         }
-        // The name of a pseudo header begins with the sign that ends the others.
+        // The name of a pseudo header begins with a colon, which ends the name of any other header.
         let skip = usize::from(line.starts_with(b":"));
         if let Some(colon) = line.iter().skip(skip).position(|byte| *byte == b':') {
             let (name, value) = line.split_at(colon + skip);

@@ -1,11 +1,11 @@
-//! Runs every target, and two of them with changes that know what JSON is.
+//! Runs every target, and two of them with changed JSON documents.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use super::configuration::{self, config_value};
 use crate::config::Config;
+use crate::fuzzing::configuration::{self, config_value};
 
 const CONFIGS: [&str; 1] = [include_str!("../../../fuzz/seeds/config/whole.json")];
 const POLICIES: [&str; 3] = [
@@ -14,7 +14,7 @@ const POLICIES: [&str; 3] = [
     include_str!("../../../fuzz/seeds/policy/time.json"),
 ];
 
-/// One test for each target, so that they share a given time fairly, and the list of them.
+/// Declares one test for each target, so that the targets share a given time fairly, and the list of their names.
 macro_rules! targets {
     ($($name:ident),+ $(,)?) => {
         const TESTED: &[&str] = &[$(stringify!($name)),+];
@@ -54,7 +54,10 @@ targets!(
 
 #[test]
 fn every_target_is_tested() {
-    let names: Vec<&str> = super::TARGETS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = crate::fuzzing::TARGETS
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
     assert_eq!(names, TESTED);
 }
 
@@ -72,7 +75,7 @@ fn the_seeds_are_accepted() {
     }
 }
 
-/// A seed as JSON; that it is some is tested above.
+/// Parses a seed; another test checks that each is JSON.
 fn parsed(seed: &str) -> Value {
     serde_json::from_str(seed).unwrap_or_default()
 }
@@ -83,7 +86,7 @@ fn with_policy(policy: Value) -> Value {
     file
 }
 
-/// A policy, or a whole file, in which one value has become another.
+/// Generates a policy or a configuration in which one value is replaced by another.
 fn exchanged(seeds: &'static [&'static str]) -> impl Strategy<Value = Value> {
     (prop::sample::select(seeds), any::<Index>(), value()).prop_map(|(seed, at, value)| {
         let mut file = parsed(seed);
@@ -101,7 +104,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// Replaces the value with this number, counted as a reader meets them. Tells whether that is done.
+/// Replaces the value with this number in document order. Returns whether it was found.
 fn exchange(value: &mut Value, left: &mut usize, other: &Value) -> bool {
     if *left == 0 {
         *value = other.clone();
@@ -137,17 +140,17 @@ fn value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn configurations_with_an_exchanged_value_end(file in exchanged(&CONFIGS)) {
+    fn configurations_with_an_exchanged_value_are_read_without_a_panic(file in exchanged(&CONFIGS)) {
         config_value(&file);
     }
 
     #[test]
-    fn policies_with_an_exchanged_value_end(policy in exchanged(&POLICIES)) {
+    fn policies_with_an_exchanged_value_are_read_without_a_panic(policy in exchanged(&POLICIES)) {
         configuration::policy(policy.to_string().as_bytes());
     }
 
     #[test]
-    fn any_policy_ends(policy in value()) {
+    fn any_policy_is_read_without_a_panic(policy in value()) {
         configuration::policy(policy.to_string().as_bytes());
     }
 }

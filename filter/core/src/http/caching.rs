@@ -1,19 +1,19 @@
-//! Answers with a cookie of ours, which no shared cache may keep (RFC 9111, RFC 9213).
+//! Keeps responses with a cookie of the proxy out of shared caches (RFC 9111, RFC 9213).
 
 use crate::http::edit::Edit;
 
-/// The header that every cache obeys (RFC 9111 section 5.2).
+/// The header that every cache follows (RFC 9111 section 5.2).
 pub(crate) const CACHE_CONTROL: &str = "cache-control";
 
-/// Headers that tell the caches of a CDN or a reverse proxy to disregard `Cache-Control`, beside those that end in
-/// `-cache-control` (`CDN-Cache-Control` and its kind, RFC 9213).
+/// Headers that override `Cache-Control` for the caches of a CDN or a reverse proxy, beside those that end in `-cache-control`
+/// (such as `CDN-Cache-Control`, RFC 9213).
 const FOR_SHARED_CACHES: [&str; 3] = ["surrogate-control", "edge-control", "x-accel-expires"];
 
-/// Appends the edits that keep an answer out of shared caches: `Cache-Control` says `private` beside the upstream's other
-/// directives, and no other header is left that would overrule it. `headers` are the answer's; `edits` are those that are
-/// done before.
+/// Appends the edits that keep a response out of shared caches: `Cache-Control` gets `private` beside the upstream's other
+/// directives, and the headers that would override it are removed. `headers` are those of the response; the present `edits` are
+/// made before.
 ///
-/// `Expires` stays: caches that know `Cache-Control` keep nothing private for its sake, and the browser's own may.
+/// `Expires` stays: it does not override `private` in a shared cache, and the browser's cache may use it.
 pub(crate) fn keep_private(headers: &[(String, Vec<u8>)], edits: &mut Vec<Edit<'_>>) {
     if let Some(directives) = private_directives(&lines_after(headers, edits, CACHE_CONTROL)) {
         edits.push(Edit::set(CACHE_CONTROL, directives));
@@ -30,7 +30,7 @@ pub(crate) fn keep_private(headers: &[(String, Vec<u8>)], edits: &mut Vec<Edit<'
     edits.extend(names.into_iter().map(|name| Edit::Remove(name.into())));
 }
 
-/// The lines of a header as they are after these edits.
+/// Returns the lines of a header as they are after these edits.
 fn lines_after<'l>(
     headers: &'l [(String, Vec<u8>)],
     edits: &'l [Edit<'_>],
@@ -48,15 +48,15 @@ fn lines_after<'l>(
     lines
 }
 
-/// Whether a header is meant for shared caches alone, which then take its word and not that of `Cache-Control`.
+/// Returns whether a header is for shared caches only, which then follow it instead of `Cache-Control`.
 pub(crate) fn is_for_shared_caches(name: &str) -> bool {
     name.ends_with("-cache-control") || FOR_SHARED_CACHES.contains(&name)
 }
 
-/// Returns what `Cache-Control` has to say instead of these lines: `private`, unless it says `no-store`, without `public` and
-/// `s-maxage`. `None` when it may stay as it is.
+/// Returns the value that replaces these lines of `Cache-Control`: with `private`, unless there is `no-store`, and without
+/// `public` and `s-maxage`. `None` when the lines may stay.
 ///
-/// `private` comes first, so that no directive with a quotation mark too few can swallow it.
+/// `private` comes first, so that no directive with an unclosed quotation mark can hide it.
 pub(crate) fn private_directives(lines: &[&[u8]]) -> Option<Vec<u8>> {
     // Several lines are one list (RFC 9110 section 5.3).
     let list = lines.join(&b", "[..]);
@@ -78,7 +78,7 @@ pub(crate) fn private_directives(lines: &[&[u8]]) -> Option<Vec<u8>> {
     Some(all.join(&b", "[..]))
 }
 
-/// The directives of a list: separated by commas, some with a quoted argument (RFC 9110 section 5.6.4).
+/// Splits a list into its directives, which are separated by commas and may have a quoted argument (RFC 9110 section 5.6.4).
 fn split(list: &[u8]) -> Vec<&[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = list.split(|&byte| {
@@ -119,7 +119,7 @@ mod tests {
             (&["no-store"], None),
             (&["max-age=1, PRIVATE"], None),
             (&["public, no-store"], Some("no-store")),
-            // Some of the fields only: the rest may be kept by anybody.
+            // With field names, `private` and `no-store` are about these fields only, and a shared cache may keep the rest.
             (
                 &["private=\"x, no-store, y\", max-age=5"],
                 Some("private, private=\"x, no-store, y\", max-age=5"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     proptest! {
-        /// What comes out needs nothing more.
+        /// The result needs no further change.
         #[test]
         fn once_is_enough(lines in proptest::collection::vec("[a-z,=\" \\\\]{0,12}|public|private|no-store|s-maxage=1", 0..4)) {
             let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();

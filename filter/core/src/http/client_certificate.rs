@@ -1,13 +1,14 @@
-//! The certificate that a client has shown, as bodies tell it.
+//! The certificate that a client has presented, as the proxy states it in a header.
 
 mod element;
 mod x509;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Longest header that is looked at. A certificate with a large RSA key and many names stays below a third of it; bodies
-/// accept no more than this for all headers together.
+use crate::store::slot_cache::SlotCache;
+
+/// Longest header that is read. A certificate with a large RSA key and many names stays below a third of it; proxies accept no
+/// more than this for all headers together.
 const MAX_HEADER: usize = 48 * 1024;
 /// How many certificates one module instance remembers: clients send the same one with every request of a connection.
 const REMEMBERED: usize = 64;
@@ -15,18 +16,18 @@ const REMEMBERED: usize = 64;
 /// What the proxy knows of the client's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientCertificate<'a> {
-    /// No authority is configured, so none is asked for.
+    /// No authority is configured, so that clients are not asked for a certificate.
     #[default]
     NotAsked,
-    /// Asked for, and none was shown.
+    /// The client was asked for a certificate and has presented none.
     Missing,
-    /// Shown, and not signed by the configured authority, or otherwise invalid.
+    /// The certificate is not signed by the configured authority, or otherwise invalid.
     Invalid,
-    /// Shown and valid.
+    /// The certificate is valid.
     Valid(&'a Certificate),
 }
 
-/// A client's certificate, as far as policies ask.
+/// The parts of a client certificate that policies and upstreams use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// SHA-256 of the DER form, 64 lower-case hexadecimal digits.
@@ -35,27 +36,27 @@ pub struct Certificate {
     pub spki_hash: String,
     /// DNS names among the subject alternative names.
     pub san_dns: Vec<String>,
-    /// Addresses among the subject alternative names.
+    /// Email addresses among the subject alternative names.
     pub san_email: Vec<String>,
     /// URIs among the subject alternative names.
     pub san_uri: Vec<String>,
 }
 
-/// What a request says of its client's certificate.
+/// What a request states about its client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// No authority is configured.
     NotAsked,
-    /// None.
+    /// The client has presented none.
     Missing,
-    /// One that cannot be read.
+    /// The certificate cannot be read.
     Invalid,
-    /// A valid one.
+    /// The certificate is valid.
     Valid(Rc<Certificate>),
 }
 
 impl Shown {
-    /// As policies see it.
+    /// Returns the fact that policies evaluate.
     pub(crate) fn as_fact(&self) -> ClientCertificate<'_> {
         match self {
             Self::NotAsked => ClientCertificate::NotAsked,
@@ -67,40 +68,33 @@ impl Shown {
 }
 
 impl Certificate {
-    /// Reads one certificate in PEM; `None` when it is not exactly one, or not in form. Whether it is valid is not looked at.
+    /// Reads one certificate in PEM; `None` for none, several or a malformed one. It does not check that the certificate is valid.
     #[must_use]
     pub fn read(pem: &str) -> Option<Self> {
         x509::read(pem)
     }
 }
 
-/// Reads certificates, remembering those it has read.
-///
-/// A table with one place per slot needs no bookkeeping and cannot grow.
+/// Reads certificates and remembers them.
 #[derive(Debug)]
 pub(crate) struct CertificateReader {
     asked: bool,
-    /// Empty until the first certificate.
-    slots: RefCell<Vec<Option<Read>>>,
+    certificates: SlotCache<ReadCertificate, REMEMBERED>,
 }
 
-#[derive(Debug)]
-struct Read {
-    header: Box<[u8]>,
-    /// `None` when it could not be read.
-    certificate: Option<Rc<Certificate>>,
-}
+/// A header and the certificate in it; `None` for a header that holds no readable certificate.
+type ReadCertificate = (Box<[u8]>, Option<Rc<Certificate>>);
 
 impl CertificateReader {
-    /// `asked` is whether the proxy asks clients for certificates.
+    /// Creates a reader; `asked` is whether the proxy asks clients for certificates.
     pub(crate) fn new(asked: bool) -> Self {
         Self {
             asked,
-            slots: RefCell::default(),
+            certificates: SlotCache::default(),
         }
     }
 
-    /// What the value of [`crate::contract::CLIENT_CERTIFICATE_HEADER`] says.
+    /// Reads the value of [`crate::contract::CLIENT_CERTIFICATE_HEADER`].
     pub(crate) fn read(&self, header: Option<&[u8]>) -> Shown {
         if !self.asked {
             return Shown::NotAsked;
@@ -111,47 +105,19 @@ impl CertificateReader {
         if header.len() > MAX_HEADER {
             return Shown::Invalid;
         }
-        let certificate = self.remembered(header).unwrap_or_else(|| {
-            let certificate = element::certificate(header)
+        let known = self.certificates.find(header, |(known, certificate)| {
+            (**known == *header).then(|| certificate.clone())
+        });
+        let certificate = known.unwrap_or_else(|| {
+            let certificate = element::read_pem(header)
                 .and_then(|pem| x509::read(&pem))
                 .map(Rc::new);
-            self.remember(header, certificate.clone());
+            let entry = (Box::from(header), certificate.clone());
+            self.certificates.insert(header, entry);
             certificate
         });
         certificate.map_or(Shown::Invalid, Shown::Valid)
     }
-
-    fn remembered(&self, header: &[u8]) -> Option<Option<Rc<Certificate>>> {
-        let slots = self.slots.borrow();
-        let read = slots.get(slot(header))?.as_ref()?;
-        (*read.header == *header).then(|| read.certificate.clone())
-    }
-
-    fn remember(&self, header: &[u8], certificate: Option<Rc<Certificate>>) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.is_empty() {
-            slots.resize_with(REMEMBERED, || None);
-        }
-        if let Some(slot) = slots.get_mut(slot(header)) {
-            *slot = Some(Read {
-                header: header.into(),
-                certificate,
-            });
-        }
-    }
-}
-
-/// Eight bytes at a time: the header is long, and this is done for every request.
-fn slot(header: &[u8]) -> usize {
-    let (words, rest) = header.as_chunks::<8>();
-    let mixed = words
-        .iter()
-        .map(|word| u64::from_le_bytes(*word))
-        .chain(rest.iter().map(|&byte| u64::from(byte)))
-        .fold(0_u64, |mixed, word| {
-            (mixed.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        });
-    usize::try_from(mixed >> 32).unwrap_or_default() % REMEMBERED
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ impl Colour {
         }
     }
 
-    /// Black or white, whichever is easier to read on this colour: their contrasts multiply to 21, so that the better
-    /// one is at least 4.58, where WCAG 2.2 (1.4.3) asks for 4.5.
+    /// Returns black or white: the one that is easier to read on this colour. Their contrasts multiply to 21, so that the better
+    /// one is at least 4.58; WCAG 2.2 (1.4.3) requires 4.5.
     #[must_use]
     pub fn ink(self) -> Self {
         if self.contrast(Self::WHITE) >= self.contrast(Self::BLACK) {
@@ -44,14 +44,14 @@ impl Colour {
         }
     }
 
-    /// The contrast ratio of two colours, from 1 to 21 (WCAG 2.2).
+    /// Returns the contrast ratio of two colours, from 1 to 21 (WCAG 2.2).
     #[must_use]
     pub fn contrast(self, other: Self) -> f64 {
         let (one, other) = (self.luminance(), other.luminance());
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
     }
 
-    /// Relative luminance (WCAG 2.2).
+    /// Returns the relative luminance (WCAG 2.2).
     fn luminance(self) -> f64 {
         let linear = |part: u8| {
             let part = f64::from(part) / 255.0;

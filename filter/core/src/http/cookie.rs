@@ -1,16 +1,17 @@
-//! Cookies: reading ours, hiding them from upstreams, setting and clearing them (RFC 6265bis).
+//! The proxy's own cookies: reads them, hides them from upstreams, sets and clears them (RFC 6265bis).
 
 use std::borrow::Cow;
 
-/// Most bytes of one cookie's value. Browsers keep 4096 of name and value together (RFC 6265bis section 5.7), and some
-/// count the attributes, too.
+/// Longest value of one cookie in bytes. Browsers keep 4096 bytes of name and value together (RFC 6265bis section 5.7), and
+/// some count the attributes as well.
 const CHUNK: usize = 3800;
-/// In how many cookies a session may lie. More would bring a request's headers near the limits of servers in front.
+/// Over how many cookies a session may be spread. More would bring the headers of a request near the limits of servers in
+/// front.
 const MAX_CHUNKS: usize = 3;
-/// Longest value of a session.
+/// Longest sealed value of a session.
 pub const MAX_SESSION_VALUE: usize = CHUNK * MAX_CHUNKS;
 
-/// Names of this deployment's cookies.
+/// The names of this deployment's cookies.
 #[derive(Clone, Debug)]
 pub struct CookieNames {
     session: String,
@@ -21,49 +22,49 @@ pub struct CookieNames {
     part_prefix: String,
 }
 
-/// What a request's `Cookie` headers hold of ours.
+/// The proxy's own cookies in a request.
 #[derive(Debug, Default)]
 pub struct OwnCookies<'a> {
-    /// Values under the session's name. More than one is possible only in a forged header.
+    /// The values of cookies with the session's name. There is more than one only in a forged header.
     sessions: Vec<&'a [u8]>,
-    /// What follows the first cookie of a long session: its place, from 1, and value.
+    /// The cookies that continue a long session: their numbers, from 1, and values.
     parts: Vec<(usize, &'a [u8])>,
-    /// Sign-in attempts: id and sealed value.
+    /// The sign-in attempts: their ids and sealed values.
     pub attempts: Vec<(&'a str, &'a [u8])>,
-    /// Fragments of addresses that were asked for: id of the attempt, and what a script of ours wrote.
+    /// The fragments of requested addresses: the ids of their attempts, and what the script of the leaving page wrote.
     fragments: Vec<(&'a str, &'a [u8])>,
-    /// How often this browser was sent to sign in lately, sealed.
+    /// How often this browser was recently sent to sign in, sealed.
     pub login_loop: Option<&'a [u8]>,
     /// The `state` of the sign-out that this browser began last.
     pub sign_out: Option<&'a [u8]>,
 }
 
 impl<'a> OwnCookies<'a> {
-    /// The fragment that belongs to an attempt.
+    /// Returns the fragment that belongs to an attempt.
     #[must_use]
     pub fn fragment_of(&self, attempt: &str) -> Option<&'a [u8]> {
         let found = self.fragments.iter().find(|(id, _)| *id == attempt);
         found.map(|(_, value)| *value)
     }
 
-    /// Whether there is any cookie of a session, good or bad.
+    /// Returns whether there is any cookie of a session, valid or not.
     #[must_use]
     pub fn has_session(&self) -> bool {
         !self.sessions.is_empty() || !self.parts.is_empty()
     }
 
-    /// The sealed sessions, put together from their cookies. One of which a cookie is missing, or there twice or too
-    /// many, is none.
+    /// Returns the sealed sessions, joined from their cookies. A session is left out when one of its cookies is missing, or when
+    /// there are more cookies than it has.
     pub fn sessions(&self) -> impl Iterator<Item = Cow<'a, [u8]>> {
-        self.sessions.iter().filter_map(|first| self.whole(first))
+        self.sessions.iter().filter_map(|first| self.join(first))
     }
 
     fn count(&self) -> usize {
         self.sessions.len() + self.parts.len() + self.attempts.len() + self.fragments.len()
     }
 
-    fn whole(&self, first: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        // No dot is in base64url: only the first of several cookies has one.
+    fn join(&self, first: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        // Base64url has no dot: only the first of several cookies contains one.
         let Some(dot) = first.iter().position(|&byte| byte == b'.') else {
             return self.parts.is_empty().then_some(Cow::Borrowed(first));
         };
@@ -81,11 +82,12 @@ impl<'a> OwnCookies<'a> {
     }
 }
 
-/// How many cookies of ours one request may bring; a browser brings a session, [`crate::limits::MAX_ATTEMPTS`] and one more.
+/// How many of the proxy's own cookies are read from one request. A browser sends a session, [`crate::limits::MAX_ATTEMPTS`]
+/// attempts and one more.
 const MAX_OWN_COOKIES: usize = 16;
 
 impl CookieNames {
-    /// Names derived from the session cookie's name, which begins with `__Host-`.
+    /// Derives the names from that of the session cookie, which begins with `__Host-`.
     #[must_use]
     pub fn new(session: &str) -> Self {
         Self {
@@ -98,26 +100,26 @@ impl CookieNames {
         }
     }
 
-    /// Name of the session cookie.
+    /// Returns the name of the session cookie.
     #[must_use]
     pub fn session(&self) -> &str {
         &self.session
     }
 
-    /// Name of the cookie that counts how often a browser was sent to sign in lately.
+    /// Returns the name of the cookie that counts how often a browser was recently sent to sign in.
     #[must_use]
     pub fn login_loop(&self) -> &str {
         &self.login_loop
     }
 
-    /// Name of the cookie that remembers the `state` of a sign-out.
+    /// Returns the name of the cookie that remembers the `state` of a sign-out.
     #[must_use]
     pub fn sign_out(&self) -> &str {
         &self.sign_out
     }
 
-    /// `Set-Cookie` values that keep a sealed session for `seconds`, in as many cookies as it needs, and remove those of
-    /// an earlier one. `None` when it is longer than [`MAX_SESSION_VALUE`].
+    /// Returns the `Set-Cookie` values that keep a sealed session for `seconds`, in as many cookies as it needs, and remove
+    /// those of an earlier session. `None` when it is longer than [`MAX_SESSION_VALUE`].
     #[must_use]
     pub fn set_session(
         &self,
@@ -145,7 +147,7 @@ impl CookieNames {
         Some(lines)
     }
 
-    /// `Set-Cookie` values that remove the session, and what was counted about it.
+    /// Returns the `Set-Cookie` values that remove the session and its login count.
     #[must_use]
     pub fn clear_session(&self, present: &OwnCookies<'_>) -> Vec<String> {
         let parts = present.parts.iter().map(|(place, _)| self.part(*place));
@@ -157,10 +159,10 @@ impl CookieNames {
             .collect()
     }
 
-    /// `Set-Cookie` values that remove every cookie of ours that a request brought.
+    /// Returns the `Set-Cookie` values that remove all of the proxy's own cookies in a request.
     #[must_use]
     pub fn clear_all(&self, present: &OwnCookies<'_>) -> Vec<String> {
-        // What stands in a name was chosen by the client: only names that could be ours come back to it.
+        // The client chose the ids: only ids that the proxy could have chosen are sent back.
         let is_id = |id: &&str| {
             id.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
@@ -182,23 +184,23 @@ impl CookieNames {
         format!("{}{place}", self.part_prefix)
     }
 
-    /// Name of the cookie that keeps the fragment of the address that an attempt is for.
+    /// Returns the name of the cookie that keeps the fragment of the address that an attempt is for.
     #[must_use]
     pub fn fragment(&self, id: &str) -> String {
         format!("{}{id}", self.fragment_prefix)
     }
 
-    /// Name of the cookie that remembers one sign-in attempt.
+    /// Returns the name of the cookie that remembers one sign-in attempt.
     #[must_use]
     pub fn attempt(&self, id: &str) -> String {
         format!("{}{id}", self.attempt_prefix)
     }
 
-    /// Reads our cookies from one `Cookie` header value.
+    /// Reads the proxy's own cookies from one `Cookie` header value.
     ///
-    /// Names must fit to the letter: a browser guarantees the `__Host-` rules only for the exact name.
+    /// Names have to match exactly: a browser guarantees the `__Host-` rules only for the exact name.
     pub fn read<'a>(&self, header: &'a [u8], into: &mut OwnCookies<'a>) {
-        for pair in pairs(header) {
+        for pair in split_pairs(header) {
             let Some((name, value)) = split_pair(pair) else {
                 continue;
             };
@@ -215,7 +217,7 @@ impl CookieNames {
                 && let Ok(id) = std::str::from_utf8(id)
             {
                 into.fragments.push((id, value));
-            } else if let Some(place) = self.place_of_part(name) {
+            } else if let Some(place) = self.read_part_number(name) {
                 into.parts.push((place, value));
             } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())
                 && let Ok(id) = std::str::from_utf8(id)
@@ -225,21 +227,21 @@ impl CookieNames {
         }
     }
 
-    fn place_of_part(&self, name: &[u8]) -> Option<usize> {
+    fn read_part_number(&self, name: &[u8]) -> Option<usize> {
         match name.strip_prefix(self.part_prefix.as_bytes())? {
             [digit @ b'1'..=b'9'] => Some(usize::from(digit - b'0')),
             _ => None,
         }
     }
 
-    /// The header without our cookies: `Keep` when it holds none, otherwise the others byte for byte and in order.
+    /// Removes the proxy's own cookies from a header; the others stay as they are and in their order.
     #[must_use]
     pub fn strip(&self, header: &[u8]) -> Stripped {
-        if !pairs(header).any(|pair| self.is_own(pair)) {
+        if !split_pairs(header).any(|pair| self.is_own(pair)) {
             return Stripped::Keep;
         }
         let mut kept = Vec::with_capacity(header.len());
-        for pair in pairs(header).filter(|pair| !self.is_own(pair) && !pair.is_empty()) {
+        for pair in split_pairs(header).filter(|pair| !self.is_own(pair) && !pair.is_empty()) {
             if !kept.is_empty() {
                 kept.extend_from_slice(b"; ");
             }
@@ -252,7 +254,7 @@ impl CookieNames {
         }
     }
 
-    /// Whether a `Set-Cookie` header value sets a cookie of ours, in any spelling.
+    /// Returns whether a `Set-Cookie` header value sets one of the proxy's own cookies, in any spelling.
     #[must_use]
     pub fn sets_own(&self, set_cookie: &[u8]) -> bool {
         let pair = set_cookie
@@ -262,7 +264,8 @@ impl CookieNames {
         self.is_own(pair)
     }
 
-    /// Generous where reading is strict: spaces around the name and its case do not hide a cookie of ours.
+    /// Returns whether a cookie is one of the proxy's own. In contrast to [`CookieNames::read`], spaces around the name and its
+    /// case do not matter, so that no spelling hides one.
     fn is_own(&self, pair: &[u8]) -> bool {
         let name = pair
             .split(|&byte| byte == b'=')
@@ -276,38 +279,41 @@ impl CookieNames {
     }
 }
 
-/// What becomes of a `Cookie` header on its way to the upstream.
+/// The change of a `Cookie` header for the upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stripped {
-    /// It stays as it is.
+    /// The header stays as it is.
     Keep,
-    /// This is what is left.
+    /// The header is replaced by this value.
     Replace(Vec<u8>),
-    /// Nothing is left.
+    /// The header is removed.
     Remove,
 }
 
-/// `Set-Cookie` value that keeps `value` for `seconds`. The `__Host-` prefix demands `Secure`, `Path=/` and no `Domain`.
+/// Returns a `Set-Cookie` value that keeps `value` for `seconds`. The `__Host-` prefix requires `Secure`, `Path=/` and no
+/// `Domain`.
 ///
-/// `Lax` because the provider's redirect back is a cross-site navigation, which `Strict` would strip of its cookies.
+/// `SameSite` is `Lax` because the redirect from the provider is a cross-site navigation, which would lack `Strict` cookies.
 #[must_use]
 pub fn set(name: &str, value: &str, seconds: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }
 
-/// The same for a cookie that has to come with a form which another site's page posts: `Lax` would withhold it.
+/// Returns the same for a cookie that has to come with a form that a page of another site posts: browsers would not send a
+/// `Lax` one.
 #[must_use]
 pub fn set_cross_site(name: &str, value: &str, seconds: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None")
 }
 
-/// `Set-Cookie` value that removes a cookie; the attributes are the ones it was set with, or browsers keep it.
+/// Returns a `Set-Cookie` value that removes a cookie. The attributes are those with which it was set, or browsers would keep
+/// it.
 #[must_use]
 pub fn clear(name: &str) -> String {
     set(name, "", 0)
 }
 
-fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn split_pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     header
         .split(|&byte| byte == b';')
         .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))

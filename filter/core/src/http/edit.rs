@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// One change of a request's or an answer's headers. Names are in lower case.
+/// One change of the headers of a request or a response. Names are in lower case.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Edit<'a> {
-    /// Remove every header of this name.
+    /// Removes every header of this name.
     Remove(Cow<'a, str>),
-    /// Replace every header of this name by one.
+    /// Replaces every header of this name by one.
     Set(Cow<'a, str>, Cow<'a, [u8]>),
-    /// Add a header beside those of this name.
+    /// Adds a header beside those of this name.
     Add(Cow<'a, str>, Cow<'a, [u8]>),
 }
 
@@ -19,7 +19,7 @@ impl<'a> Edit<'a> {
         Self::Set(name.into(), value.into())
     }
 
-    /// The header that changes.
+    /// Returns the name of the header that changes.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Remove(name) | Self::Set(name, _) | Self::Add(name, _) => name,

@@ -1,8 +1,8 @@
-//! What proxies in front say about a request's client, and how far they are believed (`xff_num_trusted_hops`).
+//! What proxies in front state about the client of a request, and how many of them are trusted (`xff_num_trusted_hops`).
 
 use std::net::{IpAddr, SocketAddr};
 
-/// An address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
+/// Reads an address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
 #[must_use]
 pub fn read_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
@@ -10,57 +10,58 @@ pub fn read_address(text: &[u8]) -> Option<IpAddr> {
     with_port.or_else(|_| text.parse()).ok()
 }
 
-/// Request header to whose end each proxy appends the address that it saw.
+/// Request header to which each proxy appends the address of its peer.
 pub const FORWARDED_FOR: &str = "x-forwarded-for";
-/// Request header that names the scheme by which the client reached the first proxy.
+/// Request header that states the scheme with which the client reached the first proxy.
 pub const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
-/// The proxies in front that are believed.
+/// The trusted proxies in front.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TrustedProxies {
     hops: usize,
-    /// Whether the listener itself speaks TLS.
+    /// Whether the listener itself terminates TLS.
     secure: bool,
 }
 
 impl TrustedProxies {
-    /// So many proxies, in front of a listener that speaks TLS or not.
+    /// Trusts `hops` proxies in front; `secure` is whether the listener itself terminates TLS.
     #[must_use]
     pub const fn new(hops: usize, secure: bool) -> Self {
         Self { hops, secure }
     }
 
-    /// Whether there are any.
+    /// Returns whether any proxy is trusted.
     #[must_use]
     pub const fn any(self) -> bool {
         self.hops > 0
     }
 
-    /// The client's address, from the lines of `X-Forwarded-For` as they were received. As Envoy does: with fewer entries
-    /// than trusted proxies, or with something else in its place, there is none, and the peer is the client.
+    /// Returns the client's address from the lines of `X-Forwarded-For` as they were received. As in Envoy, there is none when
+    /// the header has fewer entries than there are trusted proxies, or when its entry is not an address: the peer is then the
+    /// client.
     pub fn client<'l>(self, lines: impl IntoIterator<Item = &'l [u8]>) -> Option<IpAddr> {
-        let entries = entries(lines);
+        let entries = split_entries(lines);
         let place = entries.len().checked_sub(self.hops)?;
-        address(entries.get(place)?)
+        read_entry(entries.get(place)?)
     }
 
-    /// `X-Forwarded-For` as the upstream gets it, from its lines after this proxy has appended the address of its peer:
-    /// that address, and before it those which trusted proxies told, some of them with a port (Azure Application Gateway),
-    /// which is left out. What stands before may be made up by the client.
+    /// Returns the value of `X-Forwarded-For` for the upstream, from its lines after this proxy has appended the address of its
+    /// peer: that address, and in front of it those that trusted proxies have stated, without ports (Azure Application Gateway
+    /// adds one). Earlier entries are dropped, because the client may have written them.
     pub fn chain<'l>(self, lines: impl IntoIterator<Item = &'l [u8]>) -> String {
-        let entries = entries(lines);
+        let entries = split_entries(lines);
         let start = entries.len().saturating_sub(self.hops.saturating_add(1));
         let trusted = entries.iter().skip(start);
         let addresses: Vec<String> = trusted
             .filter_map(|entry| read_address(entry.trim_ascii()))
             .map(|address| address.to_string())
             .collect();
-        // A comma and a space: Cockpit takes the text after the last space for the client.
+        // A comma and a space: Cockpit takes what follows the last space as the client.
         addresses.join(", ")
     }
 
-    /// The scheme by which the client reached the first of the trusted proxies, or this one: `https` or `http`.
-    /// `stated` is the value of `X-Forwarded-Proto`, if there is exactly one.
+    /// Returns the scheme with which the client reached the first trusted proxy, or this one: `https` or `http`. `stated` is the
+    /// value of `X-Forwarded-Proto`, if there is exactly one.
     #[must_use]
     pub fn scheme(self, stated: Option<&[u8]>) -> &'static str {
         if self.secure || (self.hops > 0 && stated == Some(b"https")) {
@@ -71,15 +72,15 @@ impl TrustedProxies {
     }
 }
 
-fn entries<'l>(lines: impl IntoIterator<Item = &'l [u8]>) -> Vec<&'l [u8]> {
+fn split_entries<'l>(lines: impl IntoIterator<Item = &'l [u8]>) -> Vec<&'l [u8]> {
     let lines = lines.into_iter();
     lines
         .flat_map(|line| line.split(|byte| *byte == b','))
         .collect()
 }
 
-/// An address as it stands in a list, without a port.
-fn address(entry: &[u8]) -> Option<IpAddr> {
+/// Reads an entry of a list that is an address without a port.
+fn read_entry(entry: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(entry.trim_ascii()).ok()?.parse().ok()
 }
 
@@ -97,7 +98,7 @@ mod tests {
         lines.iter().map(|line| line.as_bytes()).collect()
     }
 
-    /// What Envoy 1.40 makes of the same fields, with `use_remote_address` and this `xff_num_trusted_hops`.
+    /// The expected addresses are those of Envoy 1.40 with `use_remote_address` and this `xff_num_trusted_hops`.
     #[test]
     fn the_client_is_the_one_that_envoy_takes() {
         let cases: [(&[&str], usize, Option<&str>); 21] = [

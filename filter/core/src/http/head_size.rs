@@ -1,26 +1,26 @@
-//! How large the head of a request may be.
+//! Limits on the size of a request's head.
 //!
-//! Two limits belong together. The proxies read heads up to [`READ_BYTES`], and the core refuses what is beyond
-//! [`FORWARDED_BYTES`]: only so a browser that sends too many cookies gets a page that says so, with a button that helps.
-//! What is beyond the first limit a proxy refuses without the core, and in HTTP/2 without a page.
+//! Two limits belong together. The proxies read heads up to [`READ_BYTES`], and the core refuses those larger than
+//! [`FORWARDED_BYTES`], so that a browser that sends too many cookies gets a page with a button to delete them. A head beyond the
+//! first limit is refused by the proxy without the core, and in HTTP/2 without a page.
 
-/// Bytes of names and values of one request's head that may reach an upstream. Servers behind accept less (8 to 64 KiB);
-/// the cookies of an ordinary browser for one host fit several times.
+/// Largest head that is forwarded: bytes of names and values. Most upstreams accept less (8 to 64 KiB), and the cookies of an
+/// ordinary browser for one host take a fraction of it.
 pub const FORWARDED_BYTES: usize = 60 * 1024;
 
-/// Header fields of one request that may reach an upstream. All cookies are one field, however many HTTP/2 fields they came
-/// in (RFC 9113 section 8.2.3). Browsers send about twenty, Cockpit's own limit is lower still.
+/// Most header fields that are forwarded. All cookies are one field, even if HTTP/2 splits them (RFC 9113 section 8.2.3).
+/// Browsers send about twenty fields, and the limit of Cockpit itself is lower.
 pub const FORWARDED_FIELDS: usize = 100;
 
-/// Bytes of one request's head that the proxies read. Each connection may hold so much of an unfinished head, so that it
-/// cannot be all that a browser could send (180 cookies of 4 KiB).
+/// Largest head that the proxies read, in bytes. Each connection may hold so many bytes of an incomplete head, so that the limit
+/// cannot be as high as what a browser could send (180 cookies of 4 KiB).
 pub const READ_BYTES: usize = 256 * 1024;
 
-/// Header fields of one request that the proxies read, each cookie counted: Chromium keeps 180 cookies for a site, and as
-/// many for each site that embeds it.
+/// Most header fields that the proxies read; each cookie counts. Chromium keeps 180 cookies for a site, and as many for each
+/// site that embeds it.
 pub const READ_FIELDS: usize = 1000;
 
-/// Whether a request's head is too large to be forwarded. Cookies are joined before they are counted.
+/// Returns whether the head of a request is too large to be forwarded. Its cookies are joined before they are counted.
 pub(crate) fn is_too_large(headers: &[(String, Vec<u8>)]) -> bool {
     let bytes: usize = headers
         .iter()

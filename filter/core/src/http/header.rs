@@ -1,4 +1,4 @@
-//! Header names that a client may not bring to an upstream, and how values are carried in headers.
+//! Header names that a client may not send to an upstream, and the encoding of values in headers.
 
 mod reserved;
 
@@ -6,7 +6,7 @@ use crate::http::path::escape;
 pub use reserved::{RESERVED, ReservedGroup};
 pub(crate) use reserved::{Reserved, WRITTEN_BY_PROXY, is_alias};
 
-/// A header value without what is not allowed in one (RFC 9110 section 5.5): control characters, and space at its ends.
+/// Removes from a header value what is not allowed in one (RFC 9110 section 5.5): control characters, and space at its ends.
 pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
     value.retain(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f));
     let trimmed = value.trim_ascii();
@@ -17,8 +17,8 @@ pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Returns values as one header value: each percent-encoded ([`encode`]), with commas between them. Split at the commas
-/// and then decoded, it gives the same values again.
+/// Joins values to one header value: each percent-encoded ([`encode`]), with commas between them. A reader that splits it at the
+/// commas and decodes the parts gets the same values.
 pub(crate) fn comma_list<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<u8> {
     let mut list = Vec::new();
     for (place, value) in values.into_iter().enumerate() {
@@ -30,8 +30,8 @@ pub(crate) fn comma_list<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<u
     list
 }
 
-/// Appends a value, percent-encoded where a header or a list would change it: control characters, what is not ASCII (as
-/// UTF-8, RFC 8187 section 3.2.1), commas, `%` itself, and space at the ends.
+/// Appends a value and percent-encodes what a header or a list cannot carry: control characters, what is not ASCII (as UTF-8,
+/// RFC 8187 section 3.2.1), commas, `%` itself, and spaces at the ends.
 fn encode(value: &str, into: &mut Vec<u8>) {
     let last = value.len().saturating_sub(1);
     for (place, byte) in value.bytes().enumerate() {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     proptest! {
-        /// The list says what was put into it, and is a header's value.
+        /// A list is a valid header value and can be decoded to the values in it.
         #[test]
         fn lists_can_be_read_back(values in proptest::collection::vec(any::<String>(), 1..5)) {
             let list = comma_list(values.iter().map(String::as_str));

@@ -1,4 +1,4 @@
-//! The pages that visitors see of the proxy itself, the same by the module, the bundled host and Envoy.
+//! The pages of the proxy itself. They are the same in the module, in the bundled host and in Envoy.
 
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -7,12 +7,12 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Branding, Shades};
 use crate::http::colour::Colour;
 
-/// The pages' style sheet; colours of the operator's follow it.
+/// The style sheet of the pages, which the operator's colours follow.
 const STYLE: &str = include_str!("../../templates/style.css");
-/// An empty picture: without any, browsers ask for `/favicon.ico`, which belongs to the application.
+/// An empty icon: without one, browsers request `/favicon.ico`, which belongs to the application.
 const NO_PICTURE: &str = "data:,";
 
-/// How pages look: made once for a configuration.
+/// The appearance of pages, made once for a configuration.
 #[derive(Clone, Debug)]
 pub struct Theme {
     style: String,
@@ -21,38 +21,38 @@ pub struct Theme {
     branding: Branding,
 }
 
-/// What one page says.
+/// The content of one page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Page<'a> {
-    /// Title and only main heading.
+    /// Title and main heading.
     pub title: &'a str,
     /// One sentence.
     pub text: &'a str,
     /// Further sentences.
     pub note: &'a str,
-    /// The operator's own paragraph, on pages that say no.
+    /// The operator's own paragraph, on refusals.
     pub lead: &'a str,
     /// The account that is signed in.
     pub account: &'a str,
-    /// Why a policy said no.
+    /// Why the policy has denied the request.
     pub reasons: &'a str,
     /// Names and values.
     pub facts: &'a [(&'a str, String)],
-    /// What there is to choose from.
+    /// A list of links.
     pub list: Option<List<'a>>,
-    /// Offers a button that signs out.
+    /// Whether there is a button to sign out.
     pub sign_out: bool,
-    /// A button that sends a form.
+    /// A form with a button.
     pub form: Option<Form<'a>>,
-    /// Offers a button that deletes the site's cookies.
+    /// Whether there is a button to delete the cookies of the site.
     pub clear_cookies: bool,
-    /// Address and words of a link; an empty address loads the page again.
+    /// Address and text of a link; an empty address reloads the page.
     pub link: Option<(&'a str, &'a str)>,
-    /// By which the operator finds the request.
+    /// The id with which the operator finds the request.
     pub request_id: &'a str,
 }
 
-/// A form with one hidden field and a button. It is sent to this site.
+/// A form with one hidden field and a button, which is sent to this site.
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'a> {
     /// Path to which it is sent.
@@ -70,7 +70,7 @@ pub struct Form<'a> {
 pub struct List<'a> {
     /// The heading.
     pub title: &'a str,
-    /// What the list is.
+    /// A sentence about the list.
     pub text: &'a str,
     /// Its items.
     pub items: &'a [Item],
@@ -83,7 +83,7 @@ pub struct Item {
     pub address: String,
     /// Text of the link.
     pub name: String,
-    /// What stands behind it.
+    /// A few words after the link.
     pub text: String,
 }
 
@@ -106,10 +106,10 @@ impl Default for Theme {
 }
 
 impl Theme {
-    /// The look that an operator wants.
+    /// Creates the theme of a configuration.
     #[must_use]
     pub fn new(branding: &Branding) -> Self {
-        let style = format!("{STYLE}{}", colours(branding));
+        let style = format!("{STYLE}{}", render_colours(branding));
         let hash = STANDARD.encode(Sha256::digest(style.as_bytes()));
         Self {
             style,
@@ -118,17 +118,17 @@ impl Theme {
         }
     }
 
-    /// The style sheet, for pages of another form.
+    /// Returns the style sheet, for pages with another template.
     pub(crate) fn style(&self) -> &str {
         &self.style
     }
 
-    /// What allows the style sheet in a Content-Security-Policy.
+    /// Returns the source that allows the style sheet in a Content-Security-Policy.
     pub(crate) fn style_source(&self) -> &str {
         &self.style_source
     }
 
-    /// A page as HTML.
+    /// Renders a page as HTML.
     #[must_use]
     pub fn render(&self, page: Page<'_>) -> String {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
@@ -147,7 +147,7 @@ impl Theme {
         sheet.render().unwrap_or_default()
     }
 
-    /// A page that says no, with the operator's own words.
+    /// Renders a refusal, with the operator's own paragraph.
     #[must_use]
     pub fn render_refusal(&self, page: Page<'_>) -> String {
         self.render(Page {
@@ -156,8 +156,8 @@ impl Theme {
         })
     }
 
-    /// The headers of a page, but for its type. Forms lead to this site and `form_target`: Chromium applies
-    /// `form-action` to the redirects that answer them.
+    /// Returns the headers of a page, without its content type. Forms may be sent to this site and to `form_target`: Chromium
+    /// applies `form-action` to the redirects of a form as well.
     #[must_use]
     pub fn headers(&self, form_target: Option<&str>) -> [(&'static str, String); 5] {
         let target = form_target
@@ -172,15 +172,15 @@ impl Theme {
             ("content-security-policy", policy),
             ("x-frame-options", "DENY".to_owned()),
             ("cache-control", "no-store".to_owned()),
-            // Browsers tell our own forms' origin only under this policy; other sites still learn nothing.
+            // Only with this policy do browsers send the origin of our own forms; other sites still get no referrer.
             ("referrer-policy", "same-origin".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ]
     }
 }
 
-/// The operator's colours, as a style sheet that follows the other.
-fn colours(branding: &Branding) -> String {
+/// Renders the operator's colours as a style sheet that follows the other one.
+fn render_colours(branding: &Branding) -> String {
     let rules = |shade: fn(&Shades) -> Option<Colour>| {
         let (accent, stripe) = (shade(&branding.primary), shade(&branding.secondary));
         let mut rules = String::new();
@@ -192,7 +192,7 @@ fn colours(branding: &Branding) -> String {
         }
         rules
     };
-    // What is said for light pages is meant for dark ones, too, when nothing is said for those.
+    // Colours of light pages are used for dark ones as well, unless those have their own.
     let (light, dark) = (
         rules(|shades| shades.light),
         rules(|shades| shades.dark.or(shades.light)),

@@ -1,39 +1,38 @@
-//! One form of a request's path, used by routes, policies and upstreams alike.
+//! The canonical form of a request's path, which routes, policies and upstreams use.
 
 use std::borrow::Cow;
 
-/// Longest `:path` that is looked at; browsers and servers agree on far less.
+/// Longest `:path` that is accepted; browsers and servers use far shorter ones.
 pub const MAX_PATH: usize = 16 * 1024;
 
-/// Why a path is refused.
+/// The reason why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadPath {
-    /// Empty, longer than [`MAX_PATH`], or not beginning with a slash.
+    /// The path is empty, longer than [`MAX_PATH`], or does not begin with a slash.
     Shape,
-    /// A control character, a space, `#` or a byte above 0x7e that is not percent-encoded.
+    /// The path has a control character, a space, `#` or a byte above 0x7e that is not percent-encoded.
     Character,
-    /// `%` without two hexadecimal digits, or escapes that are not UTF-8.
+    /// The path has a `%` without two hexadecimal digits, or escapes that are not UTF-8.
     Escape,
-    /// An encoded slash, backslash or control character, a dot segment with a parameter (`/..;/`), or a `%3B`
-    /// that is in front of a `;` or in another segment: servers disagree about its meaning.
+    /// Servers disagree about the meaning of the path: it has an encoded slash, backslash or control character, a dot segment
+    /// with a parameter (`/..;/`), or a `%3B` that is in front of a `;` or in another segment.
     Ambiguous,
 }
 
 /// Returns the canonical form of `:path`, which routes and policies match and the upstream gets.
 ///
-/// Dot segments are resolved, repeated slashes merged and backslashes read as slashes. Every character that may stand in
-/// a path segment as it is (`pchar` of RFC 3986 section 3.3) is written as it is, and every other one as an escape in
-/// upper case: servers decode a path before they look at it, so that `/users%3Adelete` is `/users:delete` to them. `;`
-/// alone is left as it was sent, as it is or as `%3B`: Java's servers look for parameters before they decode. The query
-/// is kept as it is.
+/// Dot segments are resolved, repeated slashes merged, and backslashes treated as slashes. Every character that is allowed in
+/// a path segment (`pchar` of RFC 3986 section 3.3) is literal, and every other one is an escape in upper case: servers decode a
+/// path before they use it, so that `/users%3Adelete` means `/users:delete`. Only `;` stays as it was sent, literal or as `%3B`,
+/// because Java servers look for parameters before they decode. The query does not change.
 ///
 /// # Errors
-/// When the path has no single meaning, see [`BadPath`].
+/// The path has no single meaning, see [`BadPath`].
 pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
     if raw.len() > MAX_PATH || !raw.starts_with('/') {
         return Err(BadPath::Shape);
     }
-    if !raw.bytes().all(is_fit) {
+    if !raw.bytes().all(is_allowed) {
         return Err(BadPath::Character);
     }
     let (path, query) = split_query(raw);
@@ -52,7 +51,7 @@ pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
         canonical.push('?');
         canonical.push_str(query);
     }
-    // An escape is longer than what it stands for.
+    // An escape is longer than its character.
     if canonical.len() > MAX_PATH {
         return Err(BadPath::Shape);
     }
@@ -62,28 +61,27 @@ pub fn canonical(raw: &str) -> Result<Cow<'_, str>, BadPath> {
 /// `;` as an escape in a canonical path.
 const ESCAPED_SEMICOLON: &str = "%3B";
 
-/// Returns a canonical path as servers read it that take what follows a `;` in a segment for a parameter (Java's), or
-/// `None` for one without parameters. A server may look for them before or after it decodes the path, so that `%3B`
-/// counts as well.
+/// Removes the parameters of a canonical path: what follows a `;` in a segment, as Java servers do. Returns `None` for a path
+/// without parameters. Such a server may look for parameters before or after it decodes the path, so that `%3B` counts as well.
 #[must_use]
 pub(crate) fn without_parameters(path: &str) -> Option<String> {
-    leave_out_parameters(path, name_before_parameter)
+    remove_parameters(path, name_before_parameter)
 }
 
-/// The same for a decoded path ([`decode`]), in which `%3B` was `%253B`.
+/// Removes the parameters of a decoded path ([`decode`]), in which a `%3B` was `%253B`.
 #[must_use]
 pub(crate) fn without_decoded_parameters(path: &str) -> Option<String> {
-    leave_out_parameters(path, name_before_semicolon)
+    remove_parameters(path, name_before_semicolon)
 }
 
-/// Whether a server that looks for parameters before it decodes reads a canonical path neither as it is nor as
-/// [`without_parameters`] does: something is left out, and a `%3B` stays.
+/// Returns whether a server that looks for parameters before it decodes interprets a canonical path in a third way, neither
+/// literally nor like [`without_parameters`]: a parameter is removed, and a `%3B` stays.
 fn has_third_reading(path: &str) -> bool {
-    let read = leave_out_parameters(path, name_before_semicolon);
+    let read = remove_parameters(path, name_before_semicolon);
     read.is_some_and(|read| read.contains(ESCAPED_SEMICOLON))
 }
 
-fn leave_out_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<String> {
+fn remove_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<String> {
     if !path.split('/').any(|segment| name(segment).is_some()) {
         return None;
     }
@@ -93,12 +91,12 @@ fn leave_out_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<St
     Some(resolve(names))
 }
 
-/// What stands in a segment before its first `;`, if it has one.
+/// Returns the part of a segment before its first `;`, if it has one.
 fn name_before_semicolon(segment: &str) -> Option<&str> {
     Some(segment.split_once(';')?.0)
 }
 
-/// What stands in a segment before its parameter, if it has one, be its `;` escaped or not.
+/// Returns the part of a segment before its parameter, if it has one, whose `;` may be escaped.
 fn name_before_parameter(segment: &str) -> Option<&str> {
     let literal = segment.find(';');
     let escaped = segment.find(ESCAPED_SEMICOLON);
@@ -106,13 +104,13 @@ fn name_before_parameter(segment: &str) -> Option<&str> {
     segment.get(..end)
 }
 
-/// Whether a path that a rewrite has made may be sent to an upstream: nothing is in it that [`canonical`] refuses, and
-/// nothing that an upstream could resolve into another path than the one that was judged, or read as the name of a host
-/// (`//host/path`, RFC 3986 section 4.2). Repeated slashes elsewhere stay: they come from the operator's own text.
+/// Returns whether a rewritten path may be sent to an upstream. It must contain nothing that [`canonical`] refuses, and nothing
+/// that an upstream could resolve into another path or interpret as a host (`//host/path`, RFC 3986 section 4.2). Repeated
+/// slashes elsewhere are allowed: they come from the operator's configuration.
 #[must_use]
 pub(crate) fn is_sendable(raw: &str) -> bool {
     let is_absolute = raw.starts_with('/') && !raw.starts_with("//");
-    if raw.len() > MAX_PATH || !is_absolute || !raw.bytes().all(is_fit) {
+    if raw.len() > MAX_PATH || !is_absolute || !raw.bytes().all(is_allowed) {
         return false;
     }
     let (path, _) = split_query(raw);
@@ -128,12 +126,12 @@ pub(crate) fn is_sendable(raw: &str) -> bool {
         })
 }
 
-/// Whether a byte may stand in `:path`.
-fn is_fit(byte: u8) -> bool {
+/// Returns whether a byte is allowed in `:path`.
+fn is_allowed(byte: u8) -> bool {
     (0x21..=0x7e).contains(&byte) && byte != b'#'
 }
 
-/// Path and query of `:path`; the query without its `?`.
+/// Splits `:path` into path and query, the query without its `?`.
 #[must_use]
 pub fn split_query(raw: &str) -> (&str, Option<&str>) {
     match raw.split_once('?') {
@@ -142,7 +140,7 @@ pub fn split_query(raw: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Percent-decodes a canonical path. What [`canonical`] lets through is UTF-8.
+/// Percent-decodes a canonical path, which is UTF-8.
 #[must_use]
 pub fn decode(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
@@ -163,7 +161,7 @@ pub fn decode(path: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
-/// Whether a character may stand in a path segment as it is: `pchar` without escapes (RFC 3986 section 3.3).
+/// Returns whether a character is allowed in a path segment without an escape (`pchar`, RFC 3986 section 3.3).
 const fn is_literal(byte: u8) -> bool {
     let is_unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     let is_delimiter = matches!(
@@ -173,7 +171,7 @@ const fn is_literal(byte: u8) -> bool {
     is_unreserved || is_delimiter || matches!(byte, b':' | b'@')
 }
 
-/// Whether nothing in the path could change; true for nearly every request.
+/// Returns whether a path surely is canonical, which is true for nearly every request.
 fn is_plain(path: &str) -> bool {
     let mut previous = 0;
     for byte in path.bytes() {
@@ -187,7 +185,7 @@ fn is_plain(path: &str) -> bool {
     true
 }
 
-/// Writes each character in its one form. The result is ASCII.
+/// Writes each character in its canonical form. The result is ASCII.
 fn unescape(path: &str) -> Result<String, BadPath> {
     let mut text = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
@@ -222,7 +220,7 @@ fn unescape(path: &str) -> Result<String, BadPath> {
     Ok(text)
 }
 
-/// Appends a character of a segment as it is, or escaped when it may not stand there.
+/// Appends a character of a segment, escaped if a literal one is not allowed there.
 fn push(text: &mut String, value: u8) {
     if is_literal(value) {
         text.push(char::from(value));
@@ -247,7 +245,8 @@ fn hex(digit: Option<u8>) -> Result<u8, BadPath> {
     }
 }
 
-/// `..;x` is a dot segment to some servers (Tomcat, Envoy) and a name to others.
+/// Returns whether a segment is a dot segment with a parameter: `..;x` is a dot segment for some servers (Tomcat, Envoy) and a name
+/// for others.
 fn has_dot_segment_with_parameter(path: &str) -> bool {
     path.split('/')
         .filter_map(name_before_parameter)
@@ -456,7 +455,7 @@ mod tests {
         }
 
         #[test]
-        fn anything_is_survived(raw in ".{0,60}") {
+        fn any_path_is_read_without_a_panic(raw in ".{0,60}") {
             let _ = canonical(&raw);
         }
     }

@@ -1,4 +1,4 @@
-//! Replies of our own to clients.
+//! The proxy's own replies to clients.
 
 mod pages;
 
@@ -9,27 +9,27 @@ use std::fmt;
 
 use crate::http::caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
 
-/// How the event of a redirect to a sign-in begins.
+/// The beginning of the event of a redirect to a sign-in.
 pub(crate) const SIGN_IN_BEGUN: &str = "sign-in begun";
-/// The event of the page that leads on to a sign-in.
+/// The event of the page that forwards to a sign-in.
 pub(crate) const SIGN_IN_LEFT_FOR: &str = "leaving for the sign-in";
-const SIGN_IN_WAYS: [&str; 2] = [SIGN_IN_BEGUN, SIGN_IN_LEFT_FOR];
+const SIGN_IN_EVENTS: [&str; 2] = [SIGN_IN_BEGUN, SIGN_IN_LEFT_FOR];
 
-/// An answer of our own.
+/// A reply of the proxy itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
     /// Header lines, names in lower case; `set-cookie` may repeat.
     pub headers: Vec<(Cow<'static, str>, String)>,
-    /// Body; empty for redirects. The body of an answer to `HEAD` is the proxy's to leave out.
+    /// Body; empty for redirects. The proxy omits it in the response to a `HEAD` request.
     pub body: String,
-    /// What happened, for the log: one line without secrets.
+    /// The event for the log: one line without secrets.
     pub event: Cow<'static, str>,
 }
 
 impl fmt::Debug for Reply {
-    /// Headers and body may hold sealed values and addresses with secrets in them: only the outline is shown.
+    /// Shows the status and the event only: headers and body may contain sealed values and addresses with secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
             .field("status", &self.status)
@@ -43,7 +43,7 @@ impl Reply {
         self.headers.push((Cow::Borrowed(name), value));
     }
 
-    /// The same answer with `Set-Cookie` values. One that has any is kept out of shared caches.
+    /// Adds `Set-Cookie` values. A reply that has any is kept out of shared caches.
     pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
         if !cookies.is_empty() {
             self.keep_private();
@@ -54,7 +54,7 @@ impl Reply {
         self
     }
 
-    /// Keeps the answer out of shared caches, whatever the file says of its headers.
+    /// Keeps the reply out of shared caches, even if the configuration sets other headers.
     fn keep_private(&mut self) {
         self.headers.retain(|(name, _)| !is_for_shared_caches(name));
         let of_caching = |(name, value): &(Cow<'static, str>, String)| {
@@ -69,14 +69,18 @@ impl Reply {
         }
     }
 
-    /// Whether the log sums up many of them to one client ([`crate::refusal::repeats`]): refusals, and redirects to a sign-in. A
-    /// client gets both without a session, as often as it asks. A sign-in or a sign-out is never summed up.
+    /// Returns whether the log sums up many such replies to one client ([`crate::refusal::repeats`]): refusals, and redirects to
+    /// a sign-in. A client without a session gets them as often as it sends requests. A completed sign-in or sign-out is always
+    /// logged.
     #[must_use]
     pub fn is_summed_up(&self) -> bool {
-        self.status >= 400 || SIGN_IN_WAYS.iter().any(|way| self.event.starts_with(way))
+        self.status >= 400
+            || SIGN_IN_EVENTS
+                .iter()
+                .any(|begin| self.event.starts_with(begin))
     }
 
-    /// The first header of this name.
+    /// Returns the first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

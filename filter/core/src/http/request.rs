@@ -1,4 +1,4 @@
-//! A request as the core sees it: read once from the headers, by bytes.
+//! A request, read from its headers in one pass.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -8,9 +8,10 @@ use crate::http::cookie::{CookieNames, OwnCookies};
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
+use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
 
-/// The headers of a request as proxy-wasm gives them, pseudo headers (`:method`, `:path`, `:authority`) among them.
+/// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
@@ -19,7 +20,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Names are in lower case; values may be any bytes.
+    /// Creates a request. Names are in lower case; values may be any bytes.
     #[must_use]
     pub const fn new(headers: &'a [(String, Vec<u8>)]) -> Self {
         Self {
@@ -29,14 +30,14 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same request with its body, which was read because [`crate::gate::step::Step::ReadBody`] asked for it.
+    /// Adds the HTTP body, which [`crate::gate::step::Step::ReadBody`] has requested.
     #[must_use]
     pub const fn body(mut self, body: &'a [u8]) -> Self {
         self.body = Some(body);
         self
     }
 
-    /// The same request with the address that the proxy trusts to be the client's. Most requests do without, see
+    /// Adds the client's address as the proxy determined it. Most requests do not need it, see
     /// [`crate::gate::Gate::asks_for_address`].
     #[must_use]
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
@@ -44,7 +45,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &'a [(String, Vec<u8>)] {
         self.headers
@@ -52,7 +53,7 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// What single headers tell about the client, whatever else is wrong with the request.
+    /// Returns what single headers state about the client, even of a malformed request.
     pub(crate) fn client(&self) -> Client<'a> {
         Client {
             accept: self.first("accept"),
@@ -60,7 +61,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The request id.
+    /// Returns the request id.
     pub(crate) fn id(&self) -> Option<&'a str> {
         self.first("x-request-id").and_then(readable_id)
     }
@@ -71,29 +72,19 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Scheme-less address of a request: `Host` or `:authority`.
+/// The host and port of a request, from `Host` or `:authority`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority<'a> {
-    /// Host in lower case.
+    /// The host in lower case.
     pub(crate) host: Cow<'a, str>,
-    /// The port, when one was written.
+    /// The port, if there is one.
     pub(crate) port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
     /// Reads `host` or `host:port`.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        const LONGEST: usize = 255 + 6;
-        let text = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| text.len() <= LONGEST)?;
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(read_port(port)?)),
-            _ => (text, None),
-        };
-        if !is_host(host) {
-            return None;
-        }
+        let (host, port) = split_authority(bytes)?;
         let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
         let host = if upper {
             Cow::Owned(host.to_ascii_lowercase())
@@ -103,14 +94,14 @@ impl<'a> Authority<'a> {
         Some(Self { host, port })
     }
 
-    /// `https://host[:port]`.
+    /// Returns `https://host[:port]`.
     pub(crate) fn origin(&self) -> String {
         format!("https://{self}")
     }
 }
 
 impl std::fmt::Display for Authority<'_> {
-    /// `host[:port]`, the port only when it is not that of `https`.
+    /// Writes `host[:port]`, the port only when it is not that of `https`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.port {
             Some(port) if port != 443 => write!(f, "{}:{port}", self.host),
@@ -119,43 +110,24 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
-/// An IPv6 address in brackets, or a host name: nothing else reaches a redirect or a log.
-///
-/// A name that ends with a dot is the same name to DNS and to some upstreams, and another to the routes: nobody needs it.
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !host.is_empty() && !host.ends_with('.') && host.bytes().all(fit)
-}
-
-fn read_port(text: &str) -> Option<u16> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
-}
-
-/// What one pass over the headers found.
+/// A request that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {
     pub(crate) headers: &'a [(String, Vec<u8>)],
     pub(crate) method: &'a str,
     pub(crate) authority: Authority<'a>,
-    /// Canonical path with its query.
+    /// The canonical path with its query.
     pub(crate) target: Cow<'a, str>,
-    /// Whether the path that arrived was another spelling of `target`.
+    /// Whether the path that the client sent was another spelling of `target`.
     pub(crate) rewritten: bool,
-    /// Kind of visitor.
+    /// The kind of client.
     pub(crate) client: Client<'a>,
     pub(crate) upgrade: Option<&'a [u8]>,
     /// The `Sec-WebSocket-Version` header; empty when there are several.
     pub(crate) websocket_version: Option<&'a [u8]>,
     /// The `Sec-WebSocket-Key` header; empty when there are several.
     pub(crate) websocket_key: Option<&'a [u8]>,
-    /// Whether it has a body, or says that it has.
+    /// Whether the request has a body, or states that it has one.
     pub(crate) has_body: bool,
     pub(crate) origin: Option<&'a [u8]>,
     /// The lines of `X-Forwarded-For`, to which the proxy has appended the address of its peer.
@@ -165,22 +137,22 @@ pub(crate) struct Parsed<'a> {
     pub(crate) request_id: Option<&'a str>,
     /// A CORS preflight (Fetch standard).
     pub(crate) preflight: bool,
-    /// The client's address, when it was asked for.
+    /// The client's address, if it was requested.
     pub(crate) source: Option<IpAddr>,
-    /// What the body tells about the client's certificate; empty when it tells more than one thing.
+    /// The header with the client's certificate; empty when there are several.
     pub(crate) certificate: Option<&'a [u8]>,
     /// The `Authorization` header; empty when there are several.
     pub(crate) authorization: Option<&'a [u8]>,
     /// The `X-Pomerium-Authorization` header; empty when there are several.
     pub(crate) pomerium_authorization: Option<&'a [u8]>,
-    /// The whole body, once it was asked for.
+    /// The whole HTTP body, once it was requested.
     pub(crate) body: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
-    /// A header among them is only for proxies to make: it is removed.
+    /// Whether a header has to be removed because only proxies may write it.
     pub(crate) spoofed: bool,
 }
 
-/// What the headers say about the kind of client.
+/// What the headers state about the kind of client.
 #[derive(Debug, Default)]
 pub(crate) struct Client<'a> {
     accept: Option<&'a [u8]>,
@@ -191,20 +163,32 @@ pub(crate) struct Client<'a> {
     prefetch: bool,
 }
 
-impl Client<'_> {
-    /// Whether an error is best told as a page.
+impl<'a> Client<'a> {
+    fn read_header(&mut self, name: &str, value: &'a [u8]) {
+        match name {
+            "accept" => self.accept = Some(value),
+            "sec-fetch-mode" => self.fetch_mode = Some(value),
+            "sec-fetch-dest" => self.fetch_dest = Some(value),
+            "sec-fetch-site" => self.fetch_site = Some(value),
+            "x-requested-with" => self.requested_with = true,
+            "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
+            _ => {}
+        }
+    }
+
+    /// Returns whether the client accepts an HTML page.
     pub(crate) fn wants_html(&self) -> bool {
         self.accept
             .is_some_and(|accept| contains(accept, b"text/html"))
     }
 
-    /// Whether the client asks for JSON by name.
+    /// Returns whether the client accepts JSON explicitly.
     pub(crate) fn wants_json(&self) -> bool {
         self.accept
             .is_some_and(|accept| contains(accept, b"application/json"))
     }
 
-    /// Whether this may be a person who opened an address: only then a redirect to the provider helps.
+    /// Returns whether a user may have opened the address in a browser: only then a redirect to the provider helps.
     fn navigates(&self) -> bool {
         let document = self.fetch_dest.is_none_or(|dest| dest == b"document");
         let by_mode = match self.fetch_mode {
@@ -214,12 +198,12 @@ impl Client<'_> {
         by_mode && !self.requested_with && !self.prefetch
     }
 
-    /// Whether this is a browser that opens a page: only they send `Sec-Fetch-Mode` (Fetch Metadata).
+    /// Returns whether a browser opens a page: only browsers send `Sec-Fetch-Mode` (Fetch Metadata).
     pub(crate) fn is_browser(&self) -> bool {
         self.fetch_mode == Some(b"navigate")
     }
 
-    /// Whether a browser says that another site caused the request.
+    /// Returns whether a page of the same origin caused the request, if the browser states it.
     pub(crate) fn is_same_site(&self) -> Option<bool> {
         self.fetch_site.map(|site| site == b"same-origin")
     }
@@ -227,104 +211,68 @@ impl Client<'_> {
 
 impl<'a> Parsed<'a> {
     /// Reads the headers in one pass.
+    ///
+    /// # Errors
+    /// The request has no single meaning, or its method is never forwarded.
     pub(crate) fn read(request: &Request<'a>, reserved: &Reserved) -> Result<Self, Refusal> {
-        let mut method = None;
-        let mut raw_target = None;
-        let mut authority = None;
-        let mut host = None;
-        let mut parsed = Scan::default();
-        for (name, value) in request.headers {
-            let value = value.as_slice();
-            parsed.spoofed |= reserved.covers(name);
-            match name.as_str() {
-                ":method" => method = Some(value),
-                ":path" => raw_target = Some(value),
-                ":authority" => set_once(&mut authority, value, BadRequest::Host)?,
-                "host" => set_once(&mut host, value, BadRequest::Host)?,
-                "cookie" => parsed.cookies.push(value),
-                "upgrade" => set_once(&mut parsed.upgrade, value, BadRequest::Upgrade)?,
-                "sec-websocket-version" => only(&mut parsed.websocket_version, value),
-                "sec-websocket-key" => only(&mut parsed.websocket_key, value),
-                "transfer-encoding" | TRANSFER_ENCODING_HEADER => parsed.has_body = true,
-                "content-length" => parsed.has_body |= value != b"0",
-                FORWARDED_FOR => parsed.forwarded_for.push(value),
-                FORWARDED_PROTO => only(&mut parsed.forwarded_proto, value),
-                "authorization" => only(&mut parsed.authorization, value),
-                "x-pomerium-authorization" => only(&mut parsed.pomerium_authorization, value),
-                "origin" => set_once(&mut parsed.origin, value, BadRequest::Origin)?,
-                "accept" => parsed.client.accept = Some(value),
-                "sec-fetch-mode" => parsed.client.fetch_mode = Some(value),
-                "sec-fetch-dest" => parsed.client.fetch_dest = Some(value),
-                "sec-fetch-site" => parsed.client.fetch_site = Some(value),
-                "access-control-request-method" => parsed.cors_method = !value.is_empty(),
-                "x-requested-with" => parsed.client.requested_with = true,
-                "sec-purpose" | "purpose" | "x-moz" => {
-                    parsed.client.prefetch |= contains(value, b"prefetch")
-                }
-                "x-request-id" => parsed.request_id = readable_id(value),
-                CLIENT_CERTIFICATE_HEADER => only(&mut parsed.certificate, value),
-                _ => {}
-            }
-        }
-        let bad = Refusal::BadRequest;
-        if let (Some(authority), Some(host)) = (authority, host)
-            && !authority.eq_ignore_ascii_case(host)
-        {
-            return Err(bad(BadRequest::Host));
-        }
-        let authority = authority
-            .or(host)
-            .and_then(Authority::read)
-            .ok_or(Refusal::BadRequest(BadRequest::Host))?;
-        let method = read_method(method)?;
-        let raw = raw_target
-            .and_then(|raw| std::str::from_utf8(raw).ok())
-            .ok_or(Refusal::BadRequest(BadRequest::Path))?;
-        let target = canonical(raw).map_err(|_| bad(BadRequest::Path))?;
+        let scan = Scan::read(request.headers, reserved)?;
+        let authority = scan.authority()?;
+        let method = read_method(scan.method)?;
+        let raw = scan.target.and_then(|raw| std::str::from_utf8(raw).ok());
+        let raw = raw.ok_or(Refusal::BadRequest(BadRequest::Path))?;
+        let target = canonical(raw).map_err(|_| Refusal::BadRequest(BadRequest::Path))?;
+        let has_origin = scan.origin.is_some_and(|origin| !origin.is_empty());
         Ok(Self {
             headers: request.headers,
             method,
             authority,
             rewritten: *target != *raw,
             target,
-            client: parsed.client,
-            upgrade: parsed.upgrade,
-            websocket_version: parsed.websocket_version,
-            websocket_key: parsed.websocket_key,
-            has_body: parsed.has_body,
-            forwarded_for: parsed.forwarded_for,
-            forwarded_proto: parsed.forwarded_proto,
-            origin: parsed.origin,
-            request_id: parsed.request_id,
-            preflight: method == "OPTIONS"
-                && parsed.cors_method
-                && parsed.origin.is_some_and(|origin| !origin.is_empty()),
+            client: scan.client,
+            upgrade: scan.upgrade,
+            websocket_version: scan.websocket_version,
+            websocket_key: scan.websocket_key,
+            has_body: scan.has_body,
+            forwarded_for: scan.forwarded_for,
+            forwarded_proto: scan.forwarded_proto,
+            origin: scan.origin,
+            request_id: scan.request_id,
+            preflight: method == "OPTIONS" && scan.cors_method && has_origin,
             source: request.source,
-            authorization: parsed.authorization,
-            pomerium_authorization: parsed.pomerium_authorization,
+            authorization: scan.authorization,
+            pomerium_authorization: scan.pomerium_authorization,
             body: request.body,
-            certificate: parsed.certificate,
-            cookies: parsed.cookies,
-            spoofed: parsed.spoofed,
+            certificate: scan.certificate,
+            cookies: scan.cookies,
+            spoofed: scan.spoofed,
         })
     }
 
-    /// The path without its query.
+    /// Returns the path without its query.
     pub(crate) fn path(&self) -> &str {
         split_query(&self.target).0
     }
 
-    /// The path without its query, percent-decoded: what policies compare.
+    /// Returns the percent-decoded path without its query, which policies compare.
     pub(crate) fn decoded_path(&self) -> Cow<'_, str> {
         decode(self.path())
     }
 
-    /// The query.
+    /// Returns the query.
     pub(crate) fn query(&self) -> &str {
         split_query(&self.target).1.unwrap_or_default()
     }
 
-    /// Our cookies.
+    /// Returns a parameter of the query, when it is there exactly once.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        let mut found = url::form_urlencoded::parse(self.query().as_bytes())
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned());
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
+    /// Reads the proxy's own cookies.
     pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
         let mut own = OwnCookies::default();
         for header in &self.cookies {
@@ -333,19 +281,24 @@ impl<'a> Parsed<'a> {
         own
     }
 
-    /// The values of all `Cookie` headers.
+    /// Returns the values of all `Cookie` headers.
     pub(crate) fn cookies(&self) -> &[&'a [u8]] {
         &self.cookies
     }
 
-    /// Whether a redirect to the provider would be followed by a person's browser, and lose nothing.
+    /// Returns whether a browser would follow a redirect to the provider and nothing of the request would be lost.
     pub(crate) fn is_navigation(&self) -> bool {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
     }
 }
 
+/// What a pass over the headers found, before it is checked.
 #[derive(Default)]
 struct Scan<'a> {
+    method: Option<&'a [u8]>,
+    target: Option<&'a [u8]>,
+    authority: Option<&'a [u8]>,
+    host: Option<&'a [u8]>,
     client: Client<'a>,
     upgrade: Option<&'a [u8]>,
     websocket_version: Option<&'a [u8]>,
@@ -363,8 +316,56 @@ struct Scan<'a> {
     spoofed: bool,
 }
 
-/// Keeps the value of a header that has to stand alone; several are as good as an empty one.
-fn only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
+impl<'a> Scan<'a> {
+    fn read(headers: &'a [(String, Vec<u8>)], reserved: &Reserved) -> Result<Self, Refusal> {
+        let mut scan = Self::default();
+        for (name, value) in headers {
+            scan.spoofed |= reserved.covers(name);
+            scan.read_header(name, value)?;
+        }
+        Ok(scan)
+    }
+
+    fn read_header(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
+        match name {
+            ":method" => self.method = Some(value),
+            ":path" => self.target = Some(value),
+            ":authority" => set_once(&mut self.authority, value, BadRequest::Host)?,
+            "host" => set_once(&mut self.host, value, BadRequest::Host)?,
+            "cookie" => self.cookies.push(value),
+            "upgrade" => set_once(&mut self.upgrade, value, BadRequest::Upgrade)?,
+            "sec-websocket-version" => set_only(&mut self.websocket_version, value),
+            "sec-websocket-key" => set_only(&mut self.websocket_key, value),
+            "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
+            "content-length" => self.has_body |= value != b"0",
+            FORWARDED_FOR => self.forwarded_for.push(value),
+            FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
+            "authorization" => set_only(&mut self.authorization, value),
+            "x-pomerium-authorization" => set_only(&mut self.pomerium_authorization, value),
+            "origin" => set_once(&mut self.origin, value, BadRequest::Origin)?,
+            "access-control-request-method" => self.cors_method = !value.is_empty(),
+            "x-request-id" => self.request_id = readable_id(value),
+            CLIENT_CERTIFICATE_HEADER => set_only(&mut self.certificate, value),
+            _ => self.client.read_header(name, value),
+        }
+        Ok(())
+    }
+
+    /// Returns the host and port, which `:authority` and `Host` have to agree about.
+    fn authority(&self) -> Result<Authority<'a>, Refusal> {
+        let bad = Refusal::BadRequest(BadRequest::Host);
+        if let (Some(authority), Some(host)) = (self.authority, self.host)
+            && !authority.eq_ignore_ascii_case(host)
+        {
+            return Err(bad);
+        }
+        let stated = self.authority.or(self.host);
+        stated.and_then(Authority::read).ok_or(bad)
+    }
+}
+
+/// Keeps the value of a header that has to be the only one of its name; several count as an empty one.
+fn set_only<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
     *slot = Some(if slot.is_none() { value } else { b"" });
 }
 
@@ -380,23 +381,15 @@ fn set_once<'a>(
     }
 }
 
-/// Methods are case-sensitive tokens. `TRACE` echoes headers, `CONNECT` asks for a tunnel: neither is for an upstream.
 fn read_method(method: Option<&[u8]>) -> Result<&str, Refusal> {
-    const LONGEST: usize = 32;
     let method = method
         .and_then(|method| std::str::from_utf8(method).ok())
         .unwrap_or_default();
-    let token = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-    if method.is_empty() || method.len() > LONGEST || !method.bytes().all(token) {
-        return Err(Refusal::BadRequest(BadRequest::Method));
-    }
-    if matches!(method, "TRACE" | "TRACK" | "CONNECT") {
-        return Err(Refusal::MethodNotAllowed);
-    }
+    check_method(method)?;
     Ok(method)
 }
 
-/// A request id that is fit for a page and a log.
+/// Returns a request id that can be written to a page and a log.
 fn readable_id(value: &[u8]) -> Option<&str> {
     let fit = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     std::str::from_utf8(value)
@@ -509,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn only_people_navigate() {
+    fn only_browsers_navigate() {
         let navigates = |extra: &[(&str, &[u8])]| {
             let headers = headers(extra);
             read(&headers).unwrap().is_navigation()

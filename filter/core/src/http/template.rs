@@ -4,24 +4,24 @@ mod parse;
 
 use std::fmt;
 
-/// A value with references in it, parsed when the file is read.
+/// A value with references, parsed when the configuration is read.
 ///
-/// `$$` stands for `$`; `$a.b` and `${ a.b["c"] }` are references; whatever else begins with `$` is text.
+/// `$$` means `$`; `$a.b` and `${ a.b["c"] }` are references; any other `$` is literal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
-/// A piece of a [`Template`]. Two texts never follow each other.
+/// A part of a [`Template`]. No two literals follow each other.
 #[derive(Clone, PartialEq, Eq)]
 enum Part {
-    /// Text as it is.
-    Text(String),
-    /// Something about the request.
+    /// A literal.
+    Literal(String),
+    /// A reference.
     Reference(Reference),
 }
 
-/// What a template may refer to (below `pomerium.`).
+/// A value that a template may refer to (below `pomerium.`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference {
@@ -35,38 +35,38 @@ pub enum Reference {
     CertificateEmail,
     /// `request.headers["Name"]`, lower-case.
     RequestHeader(String),
-    /// Anything else, which stands for the empty text: a warning when the file is read.
+    /// Any other name, which gives the empty string and a warning when the configuration is read.
     Unknown(String),
 }
 
 impl Template {
-    /// Reads a value. There is no wrong one: what is no reference is text.
+    /// Parses a value. None is invalid: what is not a reference is literal.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self {
-            parts: parse::parts(text),
+            parts: parse::parse_parts(text),
         }
     }
 
-    /// What the template refers to, in its order.
+    /// Returns the references, in their order.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.parts.iter().filter_map(|part| match part {
             Part::Reference(reference) => Some(reference),
-            Part::Text(_) => None,
+            Part::Literal(_) => None,
         })
     }
 
-    /// The text, when it refers to nothing.
+    /// Returns the value of a template without references.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [Part::Literal(text)] => Some(text),
             _ => None,
         }
     }
 
-    /// The references that stand for the empty text because nothing has such a name, as dotted names.
+    /// Returns the dotted names of the unknown references, which give the empty string.
     pub fn unknown_references(&self) -> impl Iterator<Item = &str> {
         self.references().filter_map(|reference| match reference {
             Reference::Unknown(name) => Some(name.as_str()),
@@ -74,15 +74,15 @@ impl Template {
         })
     }
 
-    /// Puts the template together: `value` appends what a reference stands for.
+    /// Renders the template: `value` appends the value of a reference.
     ///
-    /// The result is a valid header value whatever the values are (RFC 9110 section 5.5): control characters are left
-    /// out, so that no value can end the header and begin another.
+    /// The result is always a valid header value (RFC 9110 section 5.5): control characters are removed, so that no value can
+    /// end the header and begin another one.
     pub(crate) fn render(&self, mut value: impl FnMut(&Reference, &mut Vec<u8>)) -> Vec<u8> {
         let mut rendered = Vec::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => rendered.extend_from_slice(text.as_bytes()),
+                Part::Literal(text) => rendered.extend_from_slice(text.as_bytes()),
                 Part::Reference(reference) => value(reference, &mut rendered),
             }
         }
@@ -91,7 +91,7 @@ impl Template {
 }
 
 impl fmt::Debug for Template {
-    /// The text may be a password for the upstream: only the references are shown.
+    /// Shows the references only: a literal may be a password for the upstream.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Template")?;
         f.debug_list().entries(self.references()).finish()
@@ -99,7 +99,7 @@ impl fmt::Debug for Template {
 }
 
 impl Reference {
-    /// The reference of these names. `access_token` and `id_token` are unknown: sessions keep no tokens.
+    /// Returns the reference with these names. `access_token` and `id_token` are unknown: sessions keep no tokens.
     fn of(path: &[String]) -> Self {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
         match names.as_slice() {
@@ -107,7 +107,7 @@ impl Reference {
             ["pomerium", "client_cert_fingerprint"] => Self::CertificateFingerprint,
             ["pomerium", "client_cert_san_dns"] => Self::CertificateDns,
             ["pomerium", "client_cert_san_email"] => Self::CertificateEmail,
-            // Pomerium reads over whatever follows the header's name.
+            // Pomerium ignores what follows the name of the header.
             ["pomerium", "request", "headers", name, ..] => {
                 Self::RequestHeader(name.to_ascii_lowercase())
             }

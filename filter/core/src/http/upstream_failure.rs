@@ -1,23 +1,23 @@
-//! What visitors are told when the application behind the proxy does not answer, or the module in it: the same by every
-//! body.
+//! Pages for requests that fail although they are permitted, because the application or the module does not respond. They are
+//! the same in every proxy.
 
-/// What fails.
+/// The reason why a permitted request gets no response of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamFailure {
-    /// The upstream answers, but not properly.
+    /// The upstream sends an invalid response.
     BadAnswer,
-    /// The upstream has the maximum of requests.
+    /// The upstream already has the maximum number of requests.
     Overloaded,
-    /// There is no connection to the upstream.
+    /// No connection to the upstream can be made.
     Unreachable,
-    /// The upstream does not answer in time.
+    /// The upstream does not respond in time.
     TooSlow,
-    /// The module cannot decide, or what it decided cannot be done.
+    /// The module cannot decide, or its decision cannot be carried out.
     Undecided,
 }
 
 impl UpstreamFailure {
-    /// All of them.
+    /// Every failure.
     pub const ALL: [Self; 5] = [
         Self::BadAnswer,
         Self::Overloaded,
@@ -26,7 +26,7 @@ impl UpstreamFailure {
         Self::Undecided,
     ];
 
-    /// HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -36,34 +36,34 @@ impl UpstreamFailure {
         }
     }
 
-    /// Title of the page.
+    /// Returns the title of the page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::BadAnswer => "The application gave no proper answer",
+            Self::BadAnswer => "Invalid response from the application",
             Self::Overloaded => "The application is overloaded",
-            Self::Unreachable => "The application is not there right now",
-            Self::TooSlow => "The application takes too long",
-            Self::Undecided => "Access cannot be decided right now",
+            Self::Unreachable => "The application is unavailable",
+            Self::TooSlow => "The application takes too long to respond",
+            Self::Undecided => "Access cannot be decided",
         }
     }
 
-    /// One sentence.
+    /// Returns the explanation for the user.
     #[must_use]
     pub const fn explanation(self) -> &'static str {
         match self {
-            Self::BadAnswer => "The application did not answer properly.",
+            Self::BadAnswer => "The application sent an invalid response.",
             Self::Overloaded => "The application has too many requests right now.",
             Self::Unreachable => "The application cannot be reached.",
-            Self::TooSlow => "The application did not answer in time.",
-            Self::Undecided => "The proxy itself does not work as it should.",
+            Self::TooSlow => "The application did not respond in time.",
+            Self::Undecided => "The proxy itself is not working properly.",
         }
     }
 
-    /// What to do about it.
+    /// What the user can do.
     pub const ADVICE: &str =
-        "Try again in a moment. If it stays so, tell the operator the request id.";
+        "Try again in a moment. If the problem persists, tell the operator the request id.";
 
-    /// Address and words of the link that tries it.
+    /// Address and text of the link that repeats the request.
     pub const AGAIN: (&str, &str) = ("", "Try again");
 }

@@ -1,33 +1,33 @@
-//! The opening handshake of a WebSocket, as a client may send it (RFC 6455 section 4.1).
+//! Checks the opening handshake of a WebSocket (RFC 6455 section 4.1), in the module and in the proxy that runs it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::refusal::{BadRequest, Refusal};
 
-/// The only version of the protocol.
+/// The only supported version of the protocol.
 pub const VERSION: &str = "13";
-/// Bytes of a handshake's key, once decoded.
+/// Length of a decoded handshake key in bytes.
 const KEY_BYTES: usize = 16;
 
-/// What of a request makes a handshake.
+/// The parts of a request that make a handshake.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Handshake<'a> {
     /// The method.
     pub method: &'a str,
     /// The value of `Sec-WebSocket-Version`, if there is exactly one.
     pub version: Option<&'a [u8]>,
-    /// The value of `Sec-WebSocket-Key`, if there is exactly one. Neither proxy takes handshakes over HTTP/2, which have
-    /// no key (RFC 8441 section 5).
+    /// The value of `Sec-WebSocket-Key`, if there is exactly one. Neither proxy accepts handshakes over HTTP/2, which have no
+    /// key (RFC 8441 section 5).
     pub key: Option<&'a [u8]>,
-    /// Whether the request has a body, or says that it has.
+    /// Whether the request has a body, or states that it has one.
     pub has_body: bool,
 }
 
 impl Handshake<'_> {
-    /// Checks the handshake. A body would be the first bytes of the tunnel to one server and none of them to another.
+    /// Checks the handshake. A body is refused, because servers disagree whether it belongs to the tunnel.
     ///
     /// # Errors
-    /// Why the request is no handshake.
+    /// The request is no valid handshake.
     pub fn check(&self) -> Result<(), Refusal> {
         if self.method != "GET" {
             return Err(Refusal::UpgradeNotAllowed);

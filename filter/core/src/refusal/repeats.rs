@@ -1,7 +1,7 @@
-//! Sums up repeated refusals of one client for the log: any client can ask for refusals without end, and a log that has a line
-//! for each of them holds nothing else.
+//! Sums up repeated refusals of one client for the log. Any client can cause refusals without end, and a line for each of them
+//! would flood the log.
 //!
-//! In each window the first answers of each status are logged whole. The rest is counted, and one line tells the counts.
+//! In each window the first replies of each status are logged in full. The others are counted, and one line states the counts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,23 +9,23 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::time::Timestamp;
 
-/// Seconds that are summed up in one line: short enough to see in the log what goes on, long enough for few lines.
+/// Seconds that one line sums up: few enough for a timely log, and enough for few lines.
 pub const WINDOW: u64 = 10;
-/// How many are logged whole of one client, status and window: a visitor who tries again, and a page whose parts are all
-/// refused, stay visible one by one.
+/// How many replies of one client, status and window are logged in full, so that the retries of a user and the parts of a refused
+/// page are all visible.
 pub const WHOLE: u64 = 10;
-/// Clients that are counted one by one. Further ones share a count, so that many addresses cost neither memory nor a full
-/// log; some 150 KiB.
+/// How many clients are counted one by one, in about 150 KiB. Further ones share a count, so that many addresses take bounded
+/// memory and few log lines.
 pub const CLIENTS: usize = 1024;
 
-/// Counts the answers to requests that were not let through, by client and status.
+/// Counts the replies to refused requests, by client and status.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    /// Under `None` those for which there was no room.
+    /// The counts by client; `None` is for all clients beyond the limit.
     clients: HashMap<Option<IpAddr>, ClientCount>,
 }
 
-/// What one client was answered, by status.
+/// The replies to one client, by status.
 #[derive(Debug)]
 struct ClientCount {
     since: Timestamp,
@@ -33,9 +33,9 @@ struct ClientCount {
 }
 
 impl Repeats {
-    /// Counts an answer, and tells whether it is to be logged whole. Status 0 is none.
+    /// Counts a reply, and returns whether to log it in full. Status 0 means a request without a reply.
     pub fn note(&mut self, client: IpAddr, status: u16, now: Timestamp) -> bool {
-        let mut client = Some(network(client));
+        let mut client = Some(client_network(client));
         if self.clients.len() >= CLIENTS && !self.clients.contains_key(&client) {
             client = None;
         }
@@ -48,15 +48,15 @@ impl Repeats {
         *count <= WHOLE
     }
 
-    /// What was not logged whole in the windows that are over; they begin again. To be asked every few seconds.
-    pub fn over(&mut self, now: Timestamp) -> Vec<Summary> {
-        // Also over is one that lies in the future: the clock was set back.
+    /// Ends the windows that are over, and returns what was not logged in full. It has to be called every few seconds.
+    pub fn end_windows(&mut self, now: Timestamp) -> Vec<Summary> {
+        // A window in the future is over as well: the clock was set back.
         self.end(now, |window| {
             now.since(window.since) >= WINDOW || now < window.since
         })
     }
 
-    /// What was not logged whole up to now; all windows begin again.
+    /// Ends all windows, and returns what was not logged in full.
     pub fn finish(&mut self, now: Timestamp) -> Vec<Summary> {
         self.end(now, |_| true)
     }
@@ -88,7 +88,7 @@ impl ClientCount {
     }
 }
 
-/// What of one client was not logged whole. Displays as a line of the log.
+/// The replies to one client that were not logged in full, displayed as one line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     client: Option<IpAddr>,
@@ -102,7 +102,7 @@ impl fmt::Display for Summary {
         let total = total.fold(0_u64, |sum, count| sum.saturating_add(*count));
         write!(f, "{total} further requests of ")?;
         match self.client {
-            // A whole network, see `network`.
+            // A whole network, see `client_network`.
             Some(IpAddr::V6(client)) => write!(f, "{client}/64")?,
             Some(IpAddr::V4(client)) => write!(f, "{client}")?,
             None => f.write_str("other clients")?,
@@ -119,8 +119,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Who counts as one client: an IPv4 address, or the network of 64 bits that each IPv6 customer has at least (RFC 6177).
-fn network(client: IpAddr) -> IpAddr {
+/// Returns what counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which every customer has at least (RFC 6177).
+fn client_network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;
@@ -144,7 +144,7 @@ mod tests {
         summaries.iter().map(ToString::to_string).collect()
     }
 
-    /// N-14: the first are logged whole, the rest is one line.
+    /// N-14: the first replies are logged in full, and one line sums up the others.
     #[test]
     fn n_14_repeated_refusals_of_one_client_are_summed_up() {
         let mut repeats = Repeats::default();
@@ -158,15 +158,15 @@ mod tests {
         assert_eq!(whole(&mut repeats, 403, 17), WHOLE);
         assert_eq!(whole(&mut repeats, 0, 11), WHOLE);
         assert_eq!(whole(&mut repeats, 400, 3), 3);
-        assert_eq!(repeats.over(NOW.plus(WINDOW - 1)), []);
+        assert_eq!(repeats.end_windows(NOW.plus(WINDOW - 1)), []);
         assert_eq!(
-            lines(&repeats.over(NOW.plus(WINDOW))),
+            lines(&repeats.end_windows(NOW.plus(WINDOW))),
             [
                 "38 further requests of 192.0.2.1 were not let through in the last 10 s: \
                  1 without an answer, 7 with status 403, 30 with status 404"
             ]
         );
-        assert_eq!(repeats.finish(NOW.plus(WINDOW)), [], "told once");
+        assert_eq!(repeats.finish(NOW.plus(WINDOW)), [], "summed up once");
         assert_eq!(whole(&mut repeats, 404, 40), WHOLE, "a window of its own");
     }
 
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_clients_there_are_the_table_and_the_log_stay_small() {
+    fn the_table_and_the_log_stay_small_with_any_number_of_clients() {
         let mut repeats = Repeats::default();
         let mut whole = 0;
         for number in 0..100_000_u32 {
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(whole, CLIENTS + WHOLE as usize);
         let further = 100_000 - whole;
         assert_eq!(
-            lines(&repeats.over(NOW.plus(WINDOW))),
+            lines(&repeats.end_windows(NOW.plus(WINDOW))),
             [format!(
                 "{further} further requests of other clients were not let through in the last 10 s: \
                  {further} with status 404"
@@ -217,6 +217,6 @@ mod tests {
         for _ in 0..=WHOLE {
             repeats.note(client("192.0.2.1"), 404, NOW);
         }
-        assert_eq!(repeats.over(Timestamp(5)).len(), 1);
+        assert_eq!(repeats.end_windows(Timestamp(5)).len(), 1);
     }
 }

@@ -1,17 +1,17 @@
-//! When sessions were last used, as far as no cookie can tell: by typing into a websocket, which sets no cookies, and for
-//! websockets, which see no requests.
+//! Records the last use of sessions where no cookie can: input in a WebSocket sets no cookies, and an open WebSocket does not see
+//! later requests.
 
 use crate::store::{ExpiringTable, SharedData};
 use crate::time::Timestamp;
 
-/// The uses of a process: room for some ten thousand sessions.
+/// The recorded uses of a process, with room for about ten thousand sessions.
 const USES: ExpiringTable = ExpiringTable {
     kind: "uses",
     count: 64,
     bytes: 8 * 1024,
 };
 
-/// Remembers that a session is used at `now`, for as long as that matters.
+/// Records that a session is used at `now`, until its idle limit has passed.
 pub(crate) fn note(session: &str, now: Timestamp, idle: u64, shared: &dyn SharedData) {
     let change = |present: Option<&[u8]>| {
         if present.and_then(read).is_some_and(|known| known >= now) {
@@ -23,7 +23,7 @@ pub(crate) fn note(session: &str, now: Timestamp, idle: u64, shared: &dyn Shared
     let _ = USES.update(shared, session, now, change);
 }
 
-/// When a session was last used, if that is remembered.
+/// Returns when a session was last used, if that is recorded.
 pub(crate) fn last(session: &str, now: Timestamp, shared: &dyn SharedData) -> Option<Timestamp> {
     read(&USES.find(shared, session, now)?)
 }

@@ -1,4 +1,4 @@
-//! What upstreams are told about the visitor: a signed assertion, and claims as plain headers.
+//! What upstreams learn about the user: a signed assertion, and claims as plain headers.
 
 mod cache;
 mod claims;
@@ -8,25 +8,23 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::config::IdentitySettings;
+use crate::config::{IdentitySettings, IssuerFormat};
 use crate::session::Session;
 use crate::time::Timestamp;
 
 pub(crate) use cache::{Assertions, IssuedAssertion};
 pub(crate) use login::{Login, login_token};
 
-use crate::config::IssuerFormat;
-
 /// Request header with the signed assertion.
 pub const ASSERTION_HEADER: &str = "x-pomerium-jwt-assertion";
 
-/// Request header that names the claims which the claim headers or the assertion lack values of.
+/// Request header that names the claims of which the claim headers or the assertion lack values.
 pub(crate) const INCOMPLETE_HEADER: &str = "x-pomerium-incomplete-claims";
 
 /// Lifetime of an assertion in seconds, as in Pomerium.
 const LIFETIME: u64 = 300;
 
-/// Whom an assertion is for.
+/// The application that an assertion is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Party<'a> {
     /// The public host, without port.
@@ -35,7 +33,7 @@ pub(crate) struct Party<'a> {
     pub(crate) issuer_format: IssuerFormat,
 }
 
-/// What is told about a visitor for about a minute.
+/// What upstreams learn about a user, for about a minute.
 pub(crate) struct Assertion {
     /// The signed token.
     pub(crate) token: String,
@@ -51,7 +49,7 @@ impl std::fmt::Debug for Assertion {
     }
 }
 
-/// The names of the claims that a session has to keep for assertions and claim headers.
+/// Returns the names of the claims that a session has to keep for assertions and claim headers.
 pub(crate) fn needed_claims(settings: &IdentitySettings) -> impl Iterator<Item = &str> {
     let named = settings.claim_headers.iter();
     named
@@ -60,13 +58,19 @@ pub(crate) fn needed_claims(settings: &IdentitySettings) -> impl Iterator<Item =
         .chain([settings.groups_claim.as_str(), "name"])
 }
 
-/// What an assertion says about a person, without what it says about itself: `iss`, `aud`, `exp`, `iat`, `nbf`, `jti`.
+/// Returns the claims of an assertion that are about the user, without those about itself: `iss`, `aud`, `exp`, `iat`, `nbf`,
+/// `jti`.
 pub(crate) fn person(
     session: &Session,
     party: Party<'_>,
     settings: &IdentitySettings,
 ) -> Map<String, Value> {
-    let mut claims = claims::of(session, party, settings, [0; 16], Timestamp(0));
+    let source = claims::AssertionSource {
+        session,
+        party,
+        settings,
+    };
+    let mut claims = source.claims([0; 16], Timestamp(0));
     claims.retain(|name, _| !claims::OF_ITSELF.contains(&name.as_str()));
     claims
 }

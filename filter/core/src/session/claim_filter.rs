@@ -1,39 +1,35 @@
-//! Which claims a session has to keep: only what the policies of the file ask for, and what upstreams are told.
+//! Selects the claims that a session keeps: those that policies evaluate and those that upstreams get.
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::hash_configuration;
 use crate::policy::{ListMatcher, Policy};
 use crate::session::Session;
 
-/// How deep nested claims are followed; deeper ones keep no name that a policy could write.
+/// How many levels of nested claims are flattened; deeper ones are dropped.
 const MAX_DEPTH: usize = 8;
 
-/// Bytes of a digest: it tells an operator's files apart, and nobody else chooses what it is made of.
-const DIGEST: usize = 12;
-
-/// The claims that policies name, and which of their values can make a difference.
+/// The claims that a session keeps, and which of their values.
 #[derive(Debug, Default)]
 pub struct ClaimFilter {
-    by_name: BTreeMap<String, Values>,
+    by_name: BTreeMap<String, KeptValues>,
     /// Whether every claim is kept with all its values.
     everything: bool,
 }
 
 /// Which values of a claim are kept.
 #[derive(Debug)]
-enum Values {
-    /// All: a policy asks how many there are, or upstreams are told.
+enum KeptValues {
+    /// All values: a policy depends on all of them, or upstreams get the claim.
     All,
-    /// Those that a policy names. A list of four hundred groups shrinks to the two that matter.
+    /// The values that a policy names: a list of four hundred groups is reduced to the two that matter.
     Named(Vec<Value>),
 }
 
 impl ClaimFilter {
-    /// The needs of several policies.
+    /// Creates the filter for several policies.
     pub fn of<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
         let mut needs = Self::default();
         for (name, matcher) in policies.flat_map(Policy::claims) {
@@ -42,14 +38,15 @@ impl ClaimFilter {
         needs
     }
 
-    /// Adds claims that upstreams are told, with all their values.
+    /// Adds claims with all their values, because upstreams get them.
     pub(crate) fn keep_all<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         for name in names {
-            self.by_name.insert(name.to_ascii_lowercase(), Values::All);
+            self.by_name
+                .insert(name.to_ascii_lowercase(), KeptValues::All);
         }
     }
 
-    /// Every claim with all its values, for telling people what a provider says.
+    /// Creates a filter that keeps every claim, to show what a provider states.
     #[must_use]
     pub fn everything() -> Self {
         Self {
@@ -62,11 +59,11 @@ impl ClaimFilter {
         let values = self
             .by_name
             .entry(name.to_ascii_lowercase())
-            .or_insert_with(|| Values::Named(Vec::new()));
+            .or_insert_with(|| KeptValues::Named(Vec::new()));
         match (matcher.named_values(), values) {
-            (Some(named), Values::Named(known)) => known.extend(named.cloned()),
-            (Some(_), Values::All) => {}
-            (None, values) => *values = Values::All,
+            (Some(named), KeptValues::Named(known)) => known.extend(named.cloned()),
+            (Some(_), KeptValues::All) => {}
+            (None, values) => *values = KeptValues::All,
         }
     }
 
@@ -91,28 +88,28 @@ impl ClaimFilter {
         }
     }
 
-    /// A short name of these needs, the same for the same needs in whatever order: empty when there are none.
+    /// Returns a digest of the filter, which does not depend on the order of its claims and values; empty when it keeps none.
     #[must_use]
     pub fn digest(&self) -> String {
         if self.by_name.is_empty() {
             return String::new();
         }
-        let mut hash = Sha256::new();
+        let mut needs = String::new();
         for (name, values) in &self.by_name {
             let mut parts = match values {
-                Values::All => vec!["*".to_owned()],
-                Values::Named(named) => named.iter().map(Value::to_string).collect(),
+                KeptValues::All => vec!["*".to_owned()],
+                KeptValues::Named(named) => named.iter().map(Value::to_string).collect(),
             };
             parts.sort_unstable();
             parts.dedup();
-            // JSON texts: no two lists of claims and values are written alike.
-            hash.update(json!([name, parts]).to_string());
+            // JSON, because no two lists of claims and values have the same form in it.
+            needs.push_str(&json!([name, parts]).to_string());
         }
-        URL_SAFE_NO_PAD.encode(hash.finalize().get(..DIGEST).unwrap_or_default())
+        hash_configuration(needs.as_bytes())
     }
 
-    /// The needed claims of a provider's answer, flattened as Pomerium does: nested names are joined by dots, and every
-    /// value becomes a list.
+    /// Selects the needed claims and flattens them as Pomerium does: nested names are joined by dots, and every claim becomes a
+    /// list of values.
     #[must_use]
     pub fn select(&self, claims: &Map<String, Value>) -> BTreeMap<String, Vec<Value>> {
         let mut kept = BTreeMap::new();
@@ -122,24 +119,24 @@ impl ClaimFilter {
         kept
     }
 
-    /// Whether a claim of this name is needed.
+    /// Returns whether a claim of this name is needed.
     pub(crate) fn includes(&self, name: &str) -> bool {
         self.everything || self.by_name.contains_key(&name.to_ascii_lowercase())
     }
 
-    /// Leaves those values of a claim that can make a difference.
+    /// Removes the values of a claim that no policy names.
     pub(crate) fn retain(&self, name: &str, values: &mut Vec<Value>) {
         let needed = self.by_name.get(&name.to_ascii_lowercase());
-        if let Some(Values::Named(named)) = needed {
+        if let Some(KeptValues::Named(named)) = needed {
             values.retain(|value| named.iter().any(|known| ListMatcher::is_same(known, value)));
         }
     }
 
-    /// Whether a needed claim is missing.
+    /// Returns whether a needed claim is missing.
     pub(crate) fn is_missing_any(&self, claims: &Map<String, Value>) -> bool {
         let present = self.select(claims);
         let known = |name: &String| present.keys().any(|known| known.eq_ignore_ascii_case(name));
-        // `name` is nice to have: upstreams are told it if the provider says it by itself.
+        // `name` is optional: upstreams get it if the provider states it without a further request.
         self.by_name
             .keys()
             .any(|name| name != "name" && !known(name))
@@ -177,8 +174,8 @@ impl ClaimFilter {
             return;
         };
         let values = match needed {
-            Values::All => values.to_vec(),
-            Values::Named(named) => values
+            KeptValues::All => values.to_vec(),
+            KeptValues::Named(named) => values
                 .iter()
                 .filter(|value| named.iter().any(|known| ListMatcher::is_same(known, value)))
                 .cloned()

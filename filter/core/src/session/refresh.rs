@@ -1,9 +1,9 @@
-//! Refreshing sessions: asking the provider, ahead of time, whether what it said about a person still holds.
+//! Session refreshes: they check with the provider, ahead of time, that its statements about a user are still current.
 //!
-//! A refresh is background work. A request or an open stream finds that its session is due, takes the lock that all
-//! workers of the process share (`standing`) and puts the session in its instance's queue; the timer sends the call, and
-//! whatever becomes of the request, the answer is not lost. The refreshed session lies in the shared data, from where
-//! everybody who comes with an older one takes it.
+//! A refresh runs in the background. A request or an open stream that finds its session due takes the lock that all workers of
+//! the process share (`refresh_state`) and puts the session into the queue of its instance. The timer sends the call, so that
+//! the response is not lost when the request ends. The refreshed session is stored in the shared data, from which requests with
+//! an older one take it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,26 +14,25 @@ use crate::oidc::token::Grant;
 use crate::session::{RefreshGrant, Session};
 use crate::time::Timestamp;
 
-/// For how long an access token holds if the provider does not say, in seconds.
+/// Lifetime of an access token in seconds if the provider states none.
 const DEFAULT_LIFE: u64 = 15 * 60;
-/// A provider that says less is asked as if it had said this, in seconds: it would be asked all the time.
+/// Shortest lifetime in seconds that is used: with a shorter one, the provider would be called all the time.
 const SHORTEST_LIFE: u64 = 10;
-/// A provider that says more is asked as if it had said this, in seconds: who has lost their account or a group shall
-/// not keep what it opens for a whole day.
+/// Longest lifetime in seconds that is used, so that a user who loses an account or a group loses access within an hour.
 const LONGEST_LIFE: u64 = 60 * 60;
-/// A session is due when this part of its access token's life is over, in percent.
+/// A session is due when this part of the lifetime of its access token has passed, in percent.
 const DUE_PERCENT: u64 = 80;
-/// It may be due earlier by up to this part, in percent: sessions that began together shall not be refreshed together.
+/// It may be due earlier by up to this part, in percent, so that sessions which began together are not refreshed together.
 const JITTER_PERCENT: u64 = 10;
-/// After a refresh that failed, so many seconds until the next try.
+/// Seconds from a failed refresh until the next attempt.
 pub(crate) const PAUSE: u64 = 30;
-/// How many characters of the sign-in's nonce are kept: 96 random bits.
+/// How many characters of the nonce of the sign-in are kept: 96 random bits.
 const NONCE: usize = 16;
-/// How many refreshes may wait in one instance for the timer; what finds no place comes again with the next request.
+/// How many refreshes may wait for the timer in one instance. When the queue is full, the next request tries again.
 const MAX_QUEUED: usize = 256;
 
-/// When an access token that came at `now` is due and overdue.
-fn times(
+/// Returns when a session with an access token issued now is due and overdue.
+fn schedule(
     expires_in: Option<u64>,
     env: &mut Env<'_>,
 ) -> Result<(Timestamp, Timestamp), NoRandomness> {
@@ -46,10 +45,10 @@ fn times(
 }
 
 impl RefreshGrant {
-    /// How a session is refreshed that begins with this grant; `None` when the provider gave nothing to ask with.
+    /// Creates the refresh grant of a session that begins with this grant; `None` without a refresh token.
     pub(crate) fn first(grant: &Grant, nonce: &str, env: &mut Env<'_>) -> Option<Self> {
         let refresh_token = grant.refresh_token.clone()?;
-        let (due, overdue) = times(grant.expires_in, env).ok()?;
+        let (due, overdue) = schedule(grant.expires_in, env).ok()?;
         Some(Self {
             refresh_token: Some(refresh_token),
             due_at: due.0,
@@ -59,9 +58,19 @@ impl RefreshGrant {
         })
     }
 
-    /// How it is refreshed the next time, after this grant.
+    /// Whether the access token is about to end, so that a refresh may begin.
+    pub(crate) const fn is_due(&self, now: Timestamp) -> bool {
+        now.0 >= self.due_at
+    }
+
+    /// Whether the access token has ended, so that what the provider said is no longer current.
+    pub(crate) const fn is_overdue(&self, now: Timestamp) -> bool {
+        now.0 >= self.overdue_at
+    }
+
+    /// Returns the refresh grant after a refresh with this grant.
     pub(crate) fn next(&self, grant: &Grant, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
-        let (due, overdue) = times(grant.expires_in, env)?;
+        let (due, overdue) = schedule(grant.expires_in, env)?;
         Ok(Self {
             due_at: due.0,
             overdue_at: overdue.0,
@@ -69,7 +78,8 @@ impl RefreshGrant {
         })
     }
 
-    /// The same with the refresh token of a grant that was good for nothing else: the next try comes after a pause.
+    /// Returns the refresh grant with a new refresh token only, when nothing else of the grant could be used. The next attempt
+    /// comes after a pause.
     pub(crate) fn rotated_only(&self, grant: &Grant, now: Timestamp) -> Self {
         Self {
             due_at: now.plus(PAUSE).0,
@@ -87,25 +97,46 @@ impl RefreshGrant {
     }
 }
 
-/// Sessions that wait for the timer to send their refreshes, of one instance.
+/// The refreshes that one instance has to send, and those that its held requests wait for.
 #[derive(Debug, Default)]
-pub(crate) struct Queue(RefCell<VecDeque<Rc<Session>>>);
+pub(crate) struct Queue {
+    /// Sessions that wait for the timer to send their refreshes.
+    unsent: RefCell<VecDeque<Rc<Session>>>,
+    /// Sessions whose running refresh requests are held for.
+    awaited: RefCell<Vec<Rc<Session>>>,
+}
 
 impl Queue {
     pub(crate) fn is_full(&self) -> bool {
-        self.0.borrow().len() >= MAX_QUEUED
+        self.unsent.borrow().len() >= MAX_QUEUED
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.unsent.borrow().is_empty()
     }
 
     pub(crate) fn push(&self, session: Rc<Session>) {
-        self.0.borrow_mut().push_back(session);
+        self.unsent.borrow_mut().push_back(session);
     }
 
     pub(crate) fn take(&self) -> Option<Rc<Session>> {
-        self.0.borrow_mut().pop_front()
+        self.unsent.borrow_mut().pop_front()
+    }
+
+    /// Notes that a request is held for the running refresh of a session.
+    pub(crate) fn note_awaited(&self, session: &Rc<Session>) {
+        let mut awaited = self.awaited.borrow_mut();
+        if !awaited.iter().any(|known| known.id == session.id) {
+            awaited.push(Rc::clone(session));
+        }
+    }
+
+    /// Forgets the awaited refreshes that are not running any more, and returns whether there were any.
+    pub(crate) fn forget_ended(&self, is_running: impl Fn(&Session) -> bool) -> bool {
+        let mut awaited = self.awaited.borrow_mut();
+        let before = awaited.len();
+        awaited.retain(|session| is_running(session));
+        awaited.len() < before
     }
 }
 
@@ -117,7 +148,7 @@ mod tests {
     #[test]
     fn due_between_70_and_80_percent_of_the_life() {
         let mut fixture = Fixture::new();
-        for (told, life) in [
+        for (stated, life) in [
             (Some(300), 300),
             (None, DEFAULT_LIFE),
             (Some(0), SHORTEST_LIFE),
@@ -125,10 +156,10 @@ mod tests {
         ] {
             for _ in 0..100 {
                 let now = fixture.now;
-                let (due, overdue) = times(told, &mut fixture.env()).unwrap();
+                let (due, overdue) = schedule(stated, &mut fixture.env()).unwrap();
                 assert_eq!(overdue, now.plus(life));
                 let due = due.since(now) * 10;
-                assert!((life * 7..=life * 8).contains(&due), "{told:?}: {due}");
+                assert!((life * 7..=life * 8).contains(&due), "{stated:?}: {due}");
             }
         }
     }

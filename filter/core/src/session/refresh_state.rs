@@ -1,16 +1,16 @@
-//! How a session stands in this process: what its refreshes made of it, as all workers share it.
+//! The state of session refreshes in the shared data: which refreshes are running, and their outcomes.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::env::Env;
 use crate::session::Session;
 use crate::session::seal::{Purpose, Sealer};
-use crate::store::{ExpiringTable, version_of};
+use crate::store::slot_cache::SlotCache;
+use crate::store::{ExpiringTable, entry_name, version_in};
 use crate::time::Timestamp;
 
-/// The refresh_cache of a process, by the sessions' names. A refreshed session takes one to five KB, so that this is room for
-/// about a thousand whose browsers have not come back for them; who comes later signs in again.
+/// The refresh states of a process, by session id. A refreshed session takes one to five KB, so that there is room for about a
+/// thousand that no browser has picked up yet. A browser that returns after its state was dropped signs in again.
 pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
     kind: "refreshes",
     count: 64,
@@ -18,22 +18,70 @@ pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
 };
 
 /// For how long a refresh keeps others from beginning one, in seconds: three calls with their timeouts and some more. It
-/// matters only when whoever refreshes has died.
+/// matters only when the worker that refreshes has died.
 pub(crate) const LOCK: u64 = 45;
 
-/// Sealed for the deployment, not for one of its hosts: a host seals what it takes from here for itself.
+/// How long a request waits for the refresh of its session, in seconds from the beginning of the refresh: one call, and a
+/// moment for the timer.
+pub(crate) const REFRESH_WAIT: u64 = 12;
+
+/// Marks an entry whose refresh is running. An entry without the mark is written as it was before there were marks.
+const RUNNING: u8 = 0x80;
+
+/// Shared sessions are sealed without a host: they are for all hosts of the deployment, and sealed again for one of them.
 const EVERY_HOST: &str = "";
 
-/// How many refresh_cache one instance remembers. Looking into a shelf copies all of it, which is not for every request.
+/// How many refresh states one module instance remembers. A lookup in the table copies a whole shard, which would be too slow for
+/// every request.
 const REMEMBERED: usize = 512;
 
-/// An entry as it lies on the shelf.
+/// The shared entry of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RefreshEntry {
-    /// Until then nobody else may begin a refresh.
-    pub(crate) busy_until: Timestamp,
-    /// What became of the last one.
+    /// Whether a refresh may begin.
+    pub(crate) turn: RefreshTurn,
+    /// The outcome of the last refresh.
     pub(crate) outcome: RefreshOutcome,
+}
+
+/// Whether a refresh of a session may begin, and what keeps it from beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefreshTurn {
+    /// A refresh is running. It counts as lost at this time.
+    Running(Timestamp),
+    /// No refresh begins before this time: the last one has failed.
+    Paused(Timestamp),
+}
+
+impl Default for RefreshTurn {
+    /// A refresh may begin at any time.
+    fn default() -> Self {
+        Self::Paused(Timestamp::default())
+    }
+}
+
+impl RefreshTurn {
+    /// Returns the turn of a refresh that begins now.
+    pub(crate) const fn begin(now: Timestamp) -> Self {
+        Self::Running(now.plus(LOCK))
+    }
+
+    /// Whether a refresh may begin.
+    pub(crate) fn is_free(self, now: Timestamp) -> bool {
+        let (Self::Running(until) | Self::Paused(until)) = self;
+        until <= now
+    }
+
+    /// Returns until when requests wait for the refresh that is running. `None` when no refresh is running, or when it has
+    /// taken so long that requests go on without it.
+    pub(crate) fn waits_until(self, now: Timestamp) -> Option<Timestamp> {
+        let Self::Running(lost_at) = self else {
+            return None;
+        };
+        let until = Timestamp(lost_at.0.saturating_sub(LOCK - REFRESH_WAIT));
+        // A clock that was set back must not make requests wait for longer.
+        (now < until && until <= now.plus(REFRESH_WAIT)).then_some(until)
+    }
 }
 
 /// What became of a refresh.
@@ -55,19 +103,22 @@ impl RefreshEntry {
     }
 
     fn read_whole(bytes: &[u8]) -> Option<Self> {
-        let (busy_until, rest) = bytes.split_first_chunk::<8>()?;
+        let (until, rest) = bytes.split_first_chunk::<8>()?;
+        let until = Timestamp(u64::from_be_bytes(*until));
         let (kind, rest) = rest.split_first()?;
         let (generation, rest) = rest.split_first_chunk::<4>()?;
         let generation = u32::from_be_bytes(*generation);
-        let outcome = match kind {
+        let outcome = match kind & !RUNNING {
             1 => RefreshOutcome::Refreshed(generation, String::from_utf8(rest.to_vec()).ok()?),
             2 => RefreshOutcome::Ended(generation),
             _ => RefreshOutcome::None,
         };
-        Some(Self {
-            busy_until: Timestamp(u64::from_be_bytes(*busy_until)),
-            outcome,
-        })
+        let turn = if kind & RUNNING == 0 {
+            RefreshTurn::Paused(until)
+        } else {
+            RefreshTurn::Running(until)
+        };
+        Some(Self { turn, outcome })
     }
 
     /// The entry as bytes.
@@ -77,8 +128,12 @@ impl RefreshEntry {
             RefreshOutcome::Refreshed(generation, sealed) => (1, *generation, sealed.as_str()),
             RefreshOutcome::Ended(generation) => (2, *generation, ""),
         };
-        let mut bytes = self.busy_until.0.to_be_bytes().to_vec();
-        bytes.push(kind);
+        let (until, mark) = match self.turn {
+            RefreshTurn::Running(until) => (until, RUNNING),
+            RefreshTurn::Paused(until) => (until, 0),
+        };
+        let mut bytes = until.0.to_be_bytes().to_vec();
+        bytes.push(kind | mark);
         bytes.extend_from_slice(&generation.to_be_bytes());
         bytes.extend_from_slice(sealed.as_bytes());
         bytes
@@ -94,7 +149,7 @@ impl RefreshEntry {
     }
 }
 
-/// A session, sealed for all workers and hosts.
+/// Seals a session for all workers and hosts.
 pub(crate) fn seal_for_all(
     session: &Session,
     sealer: &Sealer,
@@ -105,19 +160,19 @@ pub(crate) fn seal_for_all(
     sealed.ok()
 }
 
-/// How a session stands.
+/// The refresh state of one session.
 #[derive(Debug, Default)]
 pub(crate) struct RefreshState {
-    /// Until then nobody else may begin a refresh.
-    pub(crate) busy_until: Timestamp,
-    /// The newest session of this name.
+    /// Whether a refresh may begin.
+    pub(crate) turn: RefreshTurn,
+    /// The newest session with this id.
     pub(crate) newest: Option<Rc<Session>>,
-    /// The session is over, with all generations up to this.
+    /// The last generation of the session if it has ended.
     pub(crate) ended: Option<u32>,
 }
 
 impl RefreshState {
-    fn of(entry: RefreshEntry, sealer: &Sealer) -> Self {
+    fn open(entry: &RefreshEntry, sealer: &Sealer) -> Self {
         let open = |sealed: &str| {
             let opened = sealer.open(Purpose::Shared, EVERY_HOST, sealed.as_bytes())?;
             serde_json::from_slice(&opened.plaintext).ok().map(Rc::new)
@@ -128,75 +183,57 @@ impl RefreshState {
             RefreshOutcome::Ended(generation) => (None, Some(*generation)),
         };
         Self {
-            busy_until: entry.busy_until,
+            turn: entry.turn,
             newest,
             ended,
         }
     }
 }
 
-/// RefreshCache that one instance has looked up. A table with one place per slot needs no bookkeeping and cannot grow.
-#[derive(Debug)]
+/// The refresh states that one module instance has looked up.
+#[derive(Debug, Default)]
 pub(crate) struct RefreshCache {
-    slots: RefCell<Vec<Option<Known>>>,
+    states: SlotCache<CachedState, REMEMBERED>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedState {
     session: String,
-    version_key: String,
-    version: u64,
-    standing: Rc<RefreshState>,
-}
-
-impl Default for RefreshCache {
-    fn default() -> Self {
-        let slots = std::iter::repeat_with(|| None).take(REMEMBERED);
-        Self {
-            slots: RefCell::new(slots.collect()),
-        }
-    }
+    /// The version of the session's shard when the state was read.
+    version: u32,
+    state: Rc<RefreshState>,
 }
 
 impl RefreshCache {
-    /// How the session of this name stands. Most often this costs one look at a number.
-    pub(crate) fn of(&self, session: &str, sealer: &Sealer, env: &Env<'_>) -> Rc<RefreshState> {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(slot(session)) else {
-            return Rc::default();
-        };
-        let version_key = match slot {
-            Some(known) if known.session == session => {
-                if version_of(env.shared, &known.version_key) == known.version {
-                    return Rc::clone(&known.standing);
-                }
-                std::mem::take(&mut known.version_key)
-            }
-            _ => REFRESH_STATES.version_key(session),
-        };
-        // In this order: news that comes in between is looked at once more.
-        let version = version_of(env.shared, &version_key);
-        let entry = REFRESH_STATES.find(env.shared, session, env.now);
-        let standing = Rc::new(RefreshState::of(
-            RefreshEntry::read(entry.as_deref()),
-            sealer,
-        ));
-        *slot = Some(Known {
-            session: session.to_owned(),
-            version_key,
-            version,
-            standing: Rc::clone(&standing),
+    /// Returns the refresh state of a session. Unless its shard has changed, that costs a look at the versions.
+    pub(crate) fn look_up(
+        &self,
+        session: &str,
+        sealer: &Sealer,
+        env: &Env<'_>,
+    ) -> Rc<RefreshState> {
+        let shard = REFRESH_STATES.shard_of(&entry_name(session));
+        // In this order: a change in between is noticed by the next lookup.
+        let version = version_in(&REFRESH_STATES.read_versions(env.shared), shard);
+        let cached = self.states.find(session, |cached| {
+            let is_current = cached.session == session && cached.version == version;
+            is_current.then(|| Rc::clone(&cached.state))
         });
-        standing
+        cached.unwrap_or_else(|| {
+            let entry = REFRESH_STATES.find(env.shared, session, env.now);
+            let entry = RefreshEntry::read(entry.as_deref());
+            let state = Rc::new(RefreshState::open(&entry, sealer));
+            self.states.insert(
+                session,
+                CachedState {
+                    session: session.to_owned(),
+                    version,
+                    state: Rc::clone(&state),
+                },
+            );
+            state
+        })
     }
-}
-
-/// Names of sessions are random texts.
-fn slot(session: &str) -> usize {
-    let mixed = session.bytes().fold(0_usize, |mixed, byte| {
-        mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-    });
-    mixed % REMEMBERED
 }
 
 #[cfg(test)]
@@ -205,16 +242,17 @@ mod tests {
 
     #[test]
     fn entries_are_read_as_they_were_written() {
+        let until = Timestamp(1_800_000_000);
         for outcome in [
             RefreshOutcome::None,
             RefreshOutcome::Refreshed(7, "sealed".to_owned()),
             RefreshOutcome::Ended(u32::MAX),
         ] {
-            let entry = RefreshEntry {
-                busy_until: Timestamp(1_800_000_000),
-                outcome,
-            };
-            assert_eq!(RefreshEntry::read(Some(&entry.write())), entry);
+            for turn in [RefreshTurn::Running(until), RefreshTurn::Paused(until)] {
+                let outcome = outcome.clone();
+                let entry = RefreshEntry { turn, outcome };
+                assert_eq!(RefreshEntry::read(Some(&entry.write())), entry);
+            }
         }
         assert_eq!(
             RefreshEntry::read(Some(b"rubbish")),
@@ -223,9 +261,33 @@ mod tests {
     }
 
     #[test]
+    fn requests_wait_for_a_running_refresh_only_and_not_for_long() {
+        let begun = Timestamp(1_800_000_000);
+        let turn = RefreshTurn::begin(begun);
+        let until = begun.plus(REFRESH_WAIT);
+        for (age, waits_until, is_free) in [
+            (0, Some(until), false),
+            (REFRESH_WAIT - 1, Some(until), false),
+            (REFRESH_WAIT, None, false),
+            (LOCK - 1, None, false),
+            (LOCK, None, true),
+        ] {
+            let now = begun.plus(age);
+            assert_eq!(turn.waits_until(now), waits_until, "{age} s");
+            assert_eq!(turn.is_free(now), is_free, "{age} s");
+        }
+        let pause = RefreshTurn::Paused(until);
+        assert_eq!(pause.waits_until(begun), None);
+        let set_back = Timestamp(begun.0 - 1);
+        assert_eq!(turn.waits_until(set_back), None, "the clock was set back");
+        assert!(!pause.is_free(begun) && pause.is_free(until));
+        assert!(RefreshTurn::default().is_free(Timestamp(0)));
+    }
+
+    #[test]
     fn newer_sessions_are_left_and_older_ones_are_not() {
         let after = |outcome| RefreshEntry {
-            busy_until: Timestamp(0),
+            turn: RefreshTurn::default(),
             outcome,
         };
         assert!(after(RefreshOutcome::None).leaves(0));

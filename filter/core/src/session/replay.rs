@@ -1,26 +1,26 @@
-//! Attempts whose callback has come: each may redeem one code.
+//! Replay protection: each sign-in attempt, ticket or confirmation may be used once.
 
 use crate::env::Env;
 use crate::limits::ATTEMPT_LIFETIME;
 use crate::store::ExpiringTable;
 use crate::time::Timestamp;
 
-/// The used attempts of a process: room for some ten thousand in the time for which one lives. The provider accepts a code
-/// once anyway; this spares it the repeats, so that nothing is lost when the oldest give way.
+/// The used attempts of a process, with room for about ten thousand within the lifetime of one. The provider accepts a code only
+/// once in any case; this avoids the repeated requests, so that a dropped entry does no harm.
 const USED: ExpiringTable = ExpiringTable {
     kind: "used attempts",
     count: 32,
     bytes: 8 * 1024,
 };
 
-/// Whether an attempt is used for the first time; from then on it is not.
+/// Marks an attempt as used, and returns whether it was unused before.
 pub(crate) fn consume_once(attempt: &str, begun_at: Timestamp, env: &Env<'_>) -> bool {
     let until = begun_at.plus(ATTEMPT_LIFETIME + crate::limits::LEEWAY);
     let first = USED.update(env.shared, attempt, env.now, |used| match used {
         Some(_) => Err(false),
         None => Ok((Vec::new(), until, true)),
     });
-    // A table that cannot be written to is no reason to keep everybody out.
+    // Sign-ins stay possible when the table cannot be written.
     first.unwrap_or(true)
 }
 
@@ -30,7 +30,7 @@ mod tests {
     use crate::testing::Fixture;
 
     #[test]
-    fn once() {
+    fn an_attempt_can_be_used_once() {
         let mut fixture = Fixture::new();
         let now = fixture.now;
         assert!(consume_once("a", now, &fixture.env()));

@@ -1,63 +1,57 @@
-//! What ends a session before its time: a sign-out here, or the provider's word that its own session is over.
+//! Revocations: what ends a session before it expires, which is a sign-out here or the logout of the provider's own session.
 //!
-//! Sessions lie in browsers, so that a copy of a cookie lives on until somebody knows that it shall not. The lists of what
-//! is over lie in the shared data: every worker sees a change with its next request, and a module instance that begins
-//! anew finds them. A small value beside them counts their changes, so that a request usually costs one short look.
+//! Sessions are cookies, so that a copy of one lives on until a revocation is stored. Revocations are in the shared data: every
+//! worker sees one with its next request, and so does a module instance that starts later. A small value with the versions of
+//! the table's shards makes that cheap: a request usually reads nothing else.
 //!
-//! They end with the process, and other instances do not see them.
+//! Revocations are lost with the process, and other machines do not see them.
 
-mod list;
+use std::cell::{RefCell, RefMut};
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
-use sha2::{Digest as _, Sha256};
+use rustc_hash::FxHashSet;
 
 use crate::env::Env;
 use crate::limits::MAX_SESSION_LIFETIME;
 use crate::session::Session;
-use crate::store::{SharedData, update};
+use crate::store::{ExpiringTable, Shard, SharedData, entry_name, version_in};
 use crate::time::Timestamp;
-use list::{Entry, List, NAME};
 
-/// How many lists there are. Entries are spread over them by their names, so that one change makes workers read little.
-const LISTS: usize = 64;
-/// Most entries of one list, at 32 bytes each: 65,536 revocations in 2 MiB of shared data.
+/// The revocations of a process: 65,536 in 2.3 MiB of shared data. An entry is the time until which the revoked sessions began.
 ///
-/// Only holders of a session and the provider make entries. When a list is full, sessions on it that are older than its
-/// oldest entry end: nobody who was signed out comes back, and somebody who was not has to sign in again.
-const MOST_ENTRIES: usize = 1024;
+/// Only the holder of a session and the provider make entries. When a shard is full, sessions of that shard that are older than
+/// its oldest entry end: no revoked session becomes valid again, and some users have to sign in again.
+const REVOCATIONS: ExpiringTable = ExpiringTable {
+    kind: "revocations",
+    count: 64,
+    bytes: 8 + 1024 * 36,
+};
 /// How many sessions a module instance remembers as not revoked.
 const REMEMBERED: usize = 1024;
-/// Key of the value that counts each list's changes.
-const CHANGES: &str = "jetway revocations";
-/// Length of one count.
-const COUNT: usize = 4;
 
-/// Whose sessions are over.
+/// The sessions that a revocation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revoked<'a> {
-    /// One session, by our name for it.
+    /// One session, by its id.
     Session(&'a str),
-    /// Those that came out of one session at the provider (`sid`).
+    /// The sessions that came from one session at the provider (`sid`).
     ProviderSession {
         /// The provider's issuer.
         issuer: &'a str,
-        /// Its name for the session.
+        /// The provider's id of the session.
         id: &'a str,
     },
-    /// All those of a person (`sub`).
+    /// All sessions of a user (`sub`).
     Subject {
         /// The provider's issuer.
         issuer: &'a str,
-        /// Its name for the person.
+        /// The provider's id of the user.
         id: &'a str,
     },
-    /// Those of a person of which the provider told no session: they may be the one that it ended.
+    /// The sessions of a user for which the provider has stated no `sid`: each may be the one that it has ended.
     SubjectAlone {
         /// The provider's issuer.
         issuer: &'a str,
-        /// Its name for the person.
+        /// The provider's id of the user.
         id: &'a str,
     },
 }
@@ -67,108 +61,87 @@ pub(crate) enum Revoked<'a> {
 #[error("the revocation could not be stored")]
 pub(crate) struct NotStored;
 
-/// What a module instance knows of the lists.
+/// What a module instance has read of the table.
 #[derive(Debug, Default)]
 pub(crate) struct Revocations {
-    seen: RefCell<Seen>,
+    seen: RefCell<SeenRevocations>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    /// [`CHANGES`] when the lists were read.
-    changes: Vec<u8>,
-    lists: Vec<Vec<u8>>,
-    /// Names of sessions that these lists do not end.
-    good: BTreeSet<String>,
+struct SeenRevocations {
+    /// The versions of the shards when they were read.
+    versions: Vec<u8>,
+    shards: Vec<Vec<u8>>,
+    /// Ids of sessions that these shards do not revoke.
+    unrevoked: FxHashSet<String>,
 }
 
 impl Revoked<'_> {
-    fn name(&self) -> [u8; NAME] {
-        // Neither an issuer nor one of our names has an end of line in it.
-        let text = match self {
+    fn name(&self) -> String {
+        // Neither an issuer nor a session id of ours contains a line feed, so that no two revocations have one name.
+        match self {
             Self::Session(id) => format!("session\n{id}"),
             Self::ProviderSession { issuer, id } => format!("provider session\n{issuer}\n{id}"),
             Self::Subject { issuer, id } => format!("subject\n{issuer}\n{id}"),
             Self::SubjectAlone { issuer, id } => format!("subject alone\n{issuer}\n{id}"),
-        };
-        let mut name = [0; NAME];
-        let digest = Sha256::digest(text.as_bytes());
-        for (byte, digit) in name.iter_mut().zip(digest) {
-            *byte = digit;
         }
-        name
     }
 }
 
-/// Ends a session, by its name.
+/// Ends one session.
 ///
 /// # Errors
-/// When the shared data takes nothing more.
+/// The shared data does not accept the change.
 pub(crate) fn revoke_session(session: &Session, env: &Env<'_>) -> Result<(), NotStored> {
-    let entry = Entry {
-        name: Revoked::Session(&session.id).name(),
-        begun_by: session.signed_in_at(),
-        until: session.expires_at(),
-    };
-    store(entry, env)
+    let revoked = Revoked::Session(&session.id);
+    store(&revoked, session.signed_in_at(), session.expires_at(), env)
 }
 
-/// Ends the sessions of somebody that have begun until now.
+/// Ends the sessions that have begun until now.
 ///
 /// # Errors
-/// When the shared data takes nothing more.
-pub(crate) fn revoke(whom: &Revoked<'_>, env: &Env<'_>) -> Result<(), NotStored> {
-    let entry = Entry {
-        name: whom.name(),
-        begun_by: env.now,
-        // Not by the present configuration: a session may have begun under an earlier one.
-        until: env.now.plus(MAX_SESSION_LIFETIME.as_secs()),
-    };
-    store(entry, env)
+/// The shared data does not accept the change.
+pub(crate) fn revoke(revoked: &Revoked<'_>, env: &Env<'_>) -> Result<(), NotStored> {
+    // The longest lifetime, not that of the active configuration: a session may have begun under an earlier one.
+    let until = env.now.plus(MAX_SESSION_LIFETIME.as_secs());
+    store(revoked, env.now, until, env)
 }
 
-fn store(entry: Entry, env: &Env<'_>) -> Result<(), NotStored> {
-    let place = place(&entry.name);
-    let with = |list: &[u8]| Ok((List::read(list).with(entry, env.now, MOST_ENTRIES), ()));
-    update(env.shared, &key(place), with).ok_or(NotStored)?;
-    // Afterwards: whoever sees the new count reads a list that has the entry.
-    update(env.shared, CHANGES, |counts| {
-        Ok((counted(counts, place), ()))
-    })
-    .ok_or(NotStored)
-}
-
-/// The counts after a change of one list.
-fn counted(counts: &[u8], place: usize) -> Vec<u8> {
-    let mut counts = counts.to_vec();
-    counts.resize(LISTS * COUNT, 0);
-    if let Some(count) = counts.as_chunks_mut::<COUNT>().0.get_mut(place) {
-        *count = u32::from_be_bytes(*count).wrapping_add(1).to_be_bytes();
-    }
-    counts
+fn store(
+    revoked: &Revoked<'_>,
+    begun_by: Timestamp,
+    until: Timestamp,
+    env: &Env<'_>,
+) -> Result<(), NotStored> {
+    let name = revoked.name();
+    REVOCATIONS
+        .raise_or_insert(env.shared, &name, env.now, (begun_by, until))
+        .ok_or(NotStored)?;
+    // In this order: a worker that sees the new version reads a shard that has the entry.
+    REVOCATIONS.bump_version(env.shared, &name).ok_or(NotStored)
 }
 
 impl Revocations {
-    /// Whether a session was ended.
+    /// Returns whether a session is revoked.
     pub(crate) fn is_revoked(&self, session: &Session, issuer: &str, env: &Env<'_>) -> bool {
-        let Some(mut seen) = self.see(env.shared) else {
+        let Some(mut seen) = self.read_changes(env.shared) else {
             return false;
         };
-        if seen.good.contains(&session.id) {
+        if seen.unrevoked.contains(&session.id) {
             return false;
         }
-        let ended = seen.end(session, session.signed_in_at(), issuer);
-        if !ended {
-            if seen.good.len() >= REMEMBERED {
-                seen.good.clear();
+        let is_revoked = seen.is_revoked(session, session.signed_in_at(), issuer);
+        if !is_revoked {
+            if seen.unrevoked.len() >= REMEMBERED {
+                seen.unrevoked.clear();
             }
-            seen.good.insert(session.id.clone());
+            seen.unrevoked.insert(session.id.clone());
         }
-        ended
+        is_revoked
     }
 
-    /// Whether a session was ended that is about to begin out of a sign-in that began at `begun`: what the provider ended
-    /// in between may be what it came out of.
+    /// Returns whether a new session is revoked whose sign-in began at `begun`: the provider may have ended its own session in
+    /// the meantime.
     pub(crate) fn is_revoked_since(
         &self,
         begun: Timestamp,
@@ -176,75 +149,59 @@ impl Revocations {
         issuer: &str,
         env: &Env<'_>,
     ) -> bool {
-        let seen = self.see(env.shared);
-        seen.is_some_and(|seen| seen.end(session, begun, issuer))
+        let seen = self.read_changes(env.shared);
+        seen.is_some_and(|seen| seen.is_revoked(session, begun, issuer))
     }
 
-    /// The lists as they are now; `None` when nothing was ever revoked.
-    fn see(&self, shared: &dyn SharedData) -> Option<std::cell::RefMut<'_, Seen>> {
-        let (changes, _) = shared.read(CHANGES)?;
+    /// Reads the shards that have changed; `None` when nothing was ever revoked.
+    fn read_changes(&self, shared: &dyn SharedData) -> Option<RefMut<'_, SeenRevocations>> {
+        let versions = REVOCATIONS.read_versions(shared);
+        if versions.is_empty() {
+            return None;
+        }
         let mut seen = self.seen.borrow_mut();
-        if seen.changes != changes {
-            seen.read(changes, shared);
+        if seen.versions != versions {
+            seen.read_shards(versions, shared);
         }
         Some(seen)
     }
 }
 
-impl Seen {
-    /// Reads those lists that have changed.
-    fn read(&mut self, changes: Vec<u8>, shared: &dyn SharedData) {
-        self.lists.resize(LISTS, Vec::new());
-        self.good.clear();
-        let (before, now) = (self.changes.as_chunks::<COUNT>().0, changes.as_chunks().0);
-        for (place, list) in self.lists.iter_mut().enumerate() {
-            if before.get(place) != now.get(place) {
-                *list = shared
-                    .read(&key(place))
-                    .map(|(list, _)| list)
-                    .unwrap_or_default();
+impl SeenRevocations {
+    fn read_shards(&mut self, versions: Vec<u8>, shared: &dyn SharedData) {
+        let count = usize::from(REVOCATIONS.count);
+        self.shards.resize(count, Vec::new());
+        self.unrevoked.clear();
+        for (number, shard) in (0..).zip(self.shards.iter_mut()) {
+            if version_in(&self.versions, number) != version_in(&versions, number) {
+                *shard = REVOCATIONS.read_shard(shared, number).unwrap_or_default();
             }
         }
-        self.changes = changes;
+        self.versions = versions;
     }
 
-    fn end(&self, session: &Session, begun: Timestamp, issuer: &str) -> bool {
-        let subject = &session.subject;
-        let of_person = Revoked::Subject {
-            issuer,
-            id: subject,
-        };
-        let of_provider = match &session.provider_session {
+    fn is_revoked(&self, session: &Session, begun: Timestamp, issuer: &str) -> bool {
+        let id = session.subject.as_str();
+        let by_user = Revoked::Subject { issuer, id };
+        let by_provider = match &session.provider_session {
             Some(id) => Revoked::ProviderSession { issuer, id },
-            None => Revoked::SubjectAlone {
-                issuer,
-                id: subject,
-            },
+            None => Revoked::SubjectAlone { issuer, id },
         };
-        self.has(&Revoked::Session(&session.id), None, begun)
-            || self.has(&of_person, Some(begun), begun)
-            || self.has(&of_provider, Some(begun), begun)
+        // An entry about one session counts whenever that began: by the id it can only be this one.
+        self.has(&Revoked::Session(&session.id), Timestamp(0), begun)
+            || self.has(&by_user, begun, begun)
+            || self.has(&by_provider, begun, begun)
     }
 
-    /// Whether a list has an entry of this name, about sessions as old as `oldest` if there is such a bound, or had to
-    /// give up what was about sessions that began at `begun`.
-    fn has(&self, whom: &Revoked<'_>, oldest: Option<Timestamp>, begun: Timestamp) -> bool {
-        let name = whom.name();
-        let bytes = self.lists.get(place(&name)).map(Vec::as_slice);
-        let list = List::read(bytes.unwrap_or_default());
-        let found = list.find(&name);
-        begun <= list.watermark
-            || found.is_some_and(|entry| oldest.is_none_or(|oldest| oldest <= entry.begun_by))
+    /// Returns whether there is a revocation of sessions that began at `least` or later, or one of sessions that began at
+    /// `begun` may have been dropped.
+    fn has(&self, revoked: &Revoked<'_>, least: Timestamp, begun: Timestamp) -> bool {
+        let name = entry_name(&revoked.name());
+        let bytes = self.shards.get(usize::from(REVOCATIONS.shard_of(&name)));
+        let shard = Shard::parse(bytes.map(Vec::as_slice).unwrap_or_default());
+        let found = shard.find(&name);
+        begun <= shard.watermark || found.is_some_and(|entry| least <= entry.time())
     }
-}
-
-fn place(name: &[u8; NAME]) -> usize {
-    let [first, ..] = *name;
-    usize::from(first) % LISTS
-}
-
-fn key(place: usize) -> String {
-    format!("jetway revocations {place}")
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Authenticated encryption of what is kept in a browser: sessions and sign-in attempts.
+//! Authenticated encryption of what browsers store: sessions and sign-in attempts.
 //!
-//! A sealed value is unpadded base64url of `version ‖ key id ‖ nonce ‖ ciphertext ‖ tag` with XChaCha20-Poly1305. Its
-//! purpose has a key of its own (HKDF-SHA256, RFC 5869), and the host it is for is authenticated with it, so that a
-//! value can be used neither for another purpose nor on another host. Nonces are 24 random bytes: they need no counter
-//! that instances would have to share.
+//! A sealed value is unpadded base64url of `version ‖ key id ‖ nonce ‖ ciphertext ‖ tag` with XChaCha20-Poly1305. Each purpose has
+//! its own key (HKDF-SHA256, RFC 5869), and the host is authenticated with the value, so that a value can be used neither for
+//! another purpose nor on another host. Nonces are 24 random bytes: instances need no shared counter.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
@@ -17,49 +16,49 @@ use crate::env::{Env, NoRandomness};
 use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::secret::Secret;
 
-/// First byte of every sealed value; another one is refused.
+/// First byte of every sealed value; values with another one are refused.
 const VERSION: u8 = 1;
-/// Length of a key's name, enough to tell the keys of one ring apart.
+/// Length of a key id, which distinguishes the few keys of one ring.
 const KEY_ID: usize = 4;
 const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + NONCE;
 const TAG: usize = 16;
-/// Longest sealed text that is looked at: that of a session in as many cookies as it may take.
+/// Longest sealed value that is read: a session in as many cookies as it may take.
 const MAX_SEALED: usize = MAX_SESSION_VALUE;
 
-/// What a sealed value is for. Each has a key of its own.
+/// The purpose of a sealed value. Each has its own key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A visitor's session.
+    /// The session of a browser.
     Session,
-    /// A sign-in that has begun and waits for its callback.
+    /// A sign-in attempt that waits for its callback.
     Attempt,
-    /// How often a browser was sent to sign in lately.
-    Bounces,
-    /// A request of a route's host to the sign-in host.
+    /// How often a browser was recently sent to sign in.
+    LoginCount,
+    /// A request from a route's host to the sign-in host.
     CrossHostRequest,
-    /// A session on its way from the sign-in host to a route's host.
+    /// A session that the sign-in host passes to a route's host.
     Ticket,
-    /// A session as the workers of a process share it.
+    /// A session in the data that the workers of a process share.
     Shared,
-    /// A program's session.
-    Program,
-    /// The question whether a program may have a session.
+    /// The session of an API client.
+    ApiClient,
+    /// The confirmation of a programmatic login.
     Handover,
 }
 
-/// How many purposes there are.
+/// Number of purposes.
 const PURPOSES: usize = 8;
 
 impl Purpose {
     const ALL: [Self; PURPOSES] = [
         Self::Session,
         Self::Attempt,
-        Self::Bounces,
+        Self::LoginCount,
         Self::CrossHostRequest,
         Self::Ticket,
         Self::Shared,
-        Self::Program,
+        Self::ApiClient,
         Self::Handover,
     ];
 
@@ -67,17 +66,17 @@ impl Purpose {
         match self {
             Self::Session => "session",
             Self::Attempt => "sign-in attempt",
-            Self::Bounces => "login_loop",
+            Self::LoginCount => "login_loop",
             Self::CrossHostRequest => "cross_host_sign_in",
             Self::Ticket => "ticket",
             Self::Shared => "shared session",
-            Self::Program => "program",
+            Self::ApiClient => "program",
             Self::Handover => "handover",
         }
     }
 }
 
-/// The key ring: what is sealed is sealed by the newest secret, and opened by whichever made it.
+/// The key ring: it seals with the newest secret, and opens with the secret that sealed.
 pub struct Sealer {
     newest: SealingKeys,
     previous: Vec<SealingKeys>,
@@ -89,12 +88,12 @@ struct SealingKeys {
     ciphers: [XChaCha20Poly1305; PURPOSES],
 }
 
-/// What was in a sealed value.
+/// The content of a sealed value.
 #[derive(Debug)]
 pub struct Opened {
-    /// The text that was sealed.
+    /// The bytes that were sealed.
     pub plaintext: Vec<u8>,
-    /// Whether the newest secret sealed it. Otherwise it should be sealed again, before the old secret is taken away.
+    /// Whether the newest secret sealed the value. Otherwise it should be sealed again before the old secret is removed.
     pub by_newest: bool,
 }
 
@@ -117,24 +116,24 @@ impl SealingKeys {
             cross_host_sign_in,
             ticket,
             shared,
-            program,
+            api_client,
             handover,
         ] = &self.ciphers;
         match purpose {
             Purpose::Session => session,
             Purpose::Attempt => attempt,
-            Purpose::Bounces => login_loop,
+            Purpose::LoginCount => login_loop,
             Purpose::CrossHostRequest => cross_host_sign_in,
             Purpose::Ticket => ticket,
             Purpose::Shared => shared,
-            Purpose::Program => program,
+            Purpose::ApiClient => api_client,
             Purpose::Handover => handover,
         }
     }
 }
 
 impl Sealer {
-    /// Derives the keys. Each secret has 32 bytes, which the configuration has checked.
+    /// Derives the keys. Each secret has 32 bytes, as the configuration has checked.
     #[must_use]
     pub fn new(newest: &Secret, previous: &[Secret]) -> Self {
         Self {
@@ -146,7 +145,7 @@ impl Sealer {
     /// Seals `plaintext` for one purpose and host.
     ///
     /// # Errors
-    /// When there is no randomness for the nonce.
+    /// There is no randomness for the nonce.
     pub fn seal(
         &self,
         purpose: Purpose,
@@ -164,7 +163,7 @@ impl Sealer {
             msg: plaintext,
             aad: &aad,
         };
-        // Encryption fails only for a plaintext of 256 GiB; refusing is right for that, too.
+        // Encryption fails only for a plaintext of 256 GiB, which is refused as well.
         let ciphertext = self
             .newest
             .cipher(purpose)
@@ -174,7 +173,7 @@ impl Sealer {
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// Opens a sealed value; `None` for anything that no key of the ring has sealed, for this purpose and host.
+    /// Opens a sealed value; `None` for anything that no key of the ring has sealed for this purpose and host.
     #[must_use]
     pub fn open(&self, purpose: Purpose, host: &str, sealed: &[u8]) -> Option<Opened> {
         if sealed.len() > MAX_SEALED {
@@ -226,7 +225,7 @@ fn cipher(ring: &Hkdf<Sha256>, purpose: Purpose) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&(*key).into())
 }
 
-/// Header, purpose and host: the purpose's label holds no NUL, so the joint text is unambiguous.
+/// Returns the associated data: header, purpose and host. No label contains a NUL, so that they cannot be confused.
 fn associated(header: &[u8], purpose: Purpose, host: &str) -> Vec<u8> {
     let label = purpose.label();
     let mut aad = Vec::with_capacity(header.len() + label.len() + 1 + host.len());
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn any_length_is_survived() {
+    fn cut_and_long_values_are_refused() {
         let value = sealed(&mut Fixture::new());
         for length in 0..value.len() {
             assert!(

@@ -18,18 +18,19 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// Longest text of a key that is looked at; a P-256 key has less than a tenth of it.
+/// Longest PEM of a key that is read; a P-256 key has less than a tenth of it.
 const MAX_PEM: usize = 16 * 1024;
 
 /// Smallest RSA modulus in bytes: smaller ones can be factored (NIST SP 800-131A).
 const MIN_RSA_BYTES: usize = 256;
 
-/// A key that signs tokens; never printed. Its kind fixes the algorithm: ES256 for P-256, EdDSA for Ed25519, RS256 for RSA.
+/// A key that signs tokens and is never printed. Its kind determines the algorithm: ES256 for P-256, EdDSA for Ed25519, RS256 for
+/// RSA.
 pub struct AssertionKey {
     signer: Signer,
-    /// The public key without its name (RFC 7517).
+    /// The public key without its id (RFC 7517).
     jwk: Value,
-    /// Name of the key: its thumbprint (RFC 7638), unless it was given one.
+    /// The key id: the thumbprint (RFC 7638), unless another one is configured.
     id: Option<String>,
 }
 
@@ -43,13 +44,13 @@ impl AssertionKey {
     /// Reads a private key: PEM (PKCS#8, SEC 1 or PKCS#1), or the same in base64.
     ///
     /// # Errors
-    /// What is wrong with it; nothing of the text is repeated.
+    /// The key cannot be used; the message repeats nothing of it.
     pub fn from_pem(text: &[u8]) -> Result<Self, String> {
         if text.len() > MAX_PEM {
             return Err(format!("the key is longer than {MAX_PEM} bytes"));
         }
         let pem = decode(text).ok_or("the key is not in PEM")?;
-        if let Some(block) = block(&pem, "PRIVATE KEY") {
+        if let Some(block) = find_block(&pem, "PRIVATE KEY") {
             let ecdsa = SecretKey::from_pkcs8_pem(block).ok();
             let key = ecdsa
                 .map(|key| Ok(Self::ecdsa(SigningKey::from(key))))
@@ -58,19 +59,19 @@ impl AssertionKey {
             key.unwrap_or_else(|| {
                 Err("the key is neither one on the curve P-256 nor Ed25519 nor RSA".to_owned())
             })
-        } else if let Some(block) = block(&pem, "EC PRIVATE KEY") {
+        } else if let Some(block) = find_block(&pem, "EC PRIVATE KEY") {
             let key = SecretKey::from_sec1_pem(block)
                 .map_err(|_| "the key is not one on the curve P-256")?;
             Ok(Self::ecdsa(SigningKey::from(key)))
-        } else if let Some(block) = block(&pem, "RSA PRIVATE KEY") {
+        } else if let Some(block) = find_block(&pem, "RSA PRIVATE KEY") {
             let key = RS256KeyPair::from_pem(block).map_err(|_| "the RSA key is not readable")?;
             Self::rsa(key)
         } else {
-            Err(what_else(&pem).to_owned())
+            Err(describe_other_pem(&pem).to_owned())
         }
     }
 
-    /// The key that follows from `cookie_secret`, the same wherever the secret is the same.
+    /// Derives the key from `cookie_secret`: proxies with the same secret have the same key.
     #[must_use]
     pub fn derived(secret: &Secret) -> Self {
         let ring = Hkdf::<Sha256>::new(Some(b"jetway assertion key"), secret.expose());
@@ -84,7 +85,7 @@ impl AssertionKey {
             {
                 unreachable!("one hash length");
             }
-            // One in four billion texts is no number below the curve's order: the next one is then taken.
+            // One in four billion outputs is not below the order of the curve: the next one is used then.
             if let Ok(key) = SigningKey::from_slice(scalar.as_slice()) {
                 return Self::ecdsa(key);
             }
@@ -92,7 +93,7 @@ impl AssertionKey {
         }
     }
 
-    /// The same key under a name that somebody else has given it, or without a name.
+    /// Sets the key id, which the provider has assigned, or removes it.
     #[must_use]
     pub fn named(self, id: Option<String>) -> Self {
         Self { id, ..self }
@@ -111,7 +112,7 @@ impl AssertionKey {
         Self {
             signer: Signer::Es256(key),
             jwk: json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
-            id: Some(thumbprint(&members)),
+            id: Some(compute_thumbprint(&members)),
         }
     }
 
@@ -121,7 +122,7 @@ impl AssertionKey {
         Ok(Self {
             signer: Signer::EdDsa(Box::new(key)),
             jwk: json!({"kty": "OKP", "crv": "Ed25519", "x": x}),
-            id: Some(thumbprint(&members)),
+            id: Some(compute_thumbprint(&members)),
         })
     }
 
@@ -138,17 +139,17 @@ impl AssertionKey {
         Ok(Self {
             signer: Signer::Rs256(Box::new(key)),
             jwk: json!({"kty": "RSA", "n": n, "e": e}),
-            id: Some(thumbprint(&members)),
+            id: Some(compute_thumbprint(&members)),
         })
     }
 
-    /// Name of the key (`kid`); empty when it has none.
+    /// Returns the key id (`kid`); empty when the key has none.
     #[must_use]
     pub fn id(&self) -> &str {
         self.id.as_deref().unwrap_or_default()
     }
 
-    /// Name of the algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    /// Returns the name of the algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
     #[must_use]
     pub const fn algorithm(&self) -> &'static str {
         match self.signer {
@@ -158,7 +159,7 @@ impl AssertionKey {
         }
     }
 
-    /// The public key as a JSON Web Key Set (RFC 7517 section 5).
+    /// Returns the public key as a JSON Web Key Set (RFC 7517 section 5).
     #[must_use]
     pub fn key_set(&self) -> String {
         let mut key = self.jwk.clone();
@@ -170,27 +171,35 @@ impl AssertionKey {
         json!({ "keys": [key] }).to_string()
     }
 
-    /// A token with these claims (RFC 7515 section 3.1); `None` when the library fails to sign. ECDSA's secret number
-    /// follows from key and text (RFC 6979) and EdDSA needs none; RSA blinds itself with randomness of its own, which
-    /// decides nothing.
+    /// Signs a token with these claims (RFC 7515 section 3.1); `None` when the library fails to sign. The secret number of ECDSA
+    /// is derived from key and message (RFC 6979), and EdDSA needs none. RSA draws randomness of its own for blinding, which does
+    /// not affect the signature.
     #[must_use]
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> Option<String> {
         match &self.signer {
             Signer::Es256(key) => Some(self.sign_ecdsa(key, "JWT", claims)),
             Signer::EdDsa(key) => match &self.id {
-                Some(id) => key.as_ref().clone().with_key_id(id).sign(only(claims)),
-                None => key.sign(only(claims)),
+                Some(id) => key
+                    .as_ref()
+                    .clone()
+                    .with_key_id(id)
+                    .sign(wrap_claims(claims)),
+                None => key.sign(wrap_claims(claims)),
             }
             .ok(),
             Signer::Rs256(key) => match &self.id {
-                Some(id) => key.as_ref().clone().with_key_id(id).sign(only(claims)),
-                None => key.sign(only(claims)),
+                Some(id) => key
+                    .as_ref()
+                    .clone()
+                    .with_key_id(id)
+                    .sign(wrap_claims(claims)),
+                None => key.sign(wrap_claims(claims)),
             }
             .ok(),
         }
     }
 
-    /// A token of another type than `JWT` (RFC 8725 section 3.11), by ES256; `None` for another kind of key.
+    /// Signs a token of another type than `JWT` (RFC 8725 section 3.11) with ES256; `None` for another kind of key.
     #[must_use]
     pub(crate) fn sign_as(&self, token_type: &str, claims: &Map<String, Value>) -> Option<String> {
         match &self.signer {
@@ -220,8 +229,8 @@ impl AssertionKey {
     }
 }
 
-/// Claims for the library, which adds none by itself.
-fn only(claims: &Map<String, Value>) -> JWTClaims<Map<String, Value>> {
+/// Wraps claims for the library so that it adds none.
+fn wrap_claims(claims: &Map<String, Value>) -> JWTClaims<Map<String, Value>> {
     JWTClaims {
         issued_at: None,
         expires_at: None,
@@ -235,8 +244,8 @@ fn only(claims: &Map<String, Value>) -> JWTClaims<Map<String, Value>> {
     }
 }
 
-/// A key's name by its members (RFC 7638).
-fn thumbprint(members: &str) -> String {
+/// Computes the thumbprint of a key from its members (RFC 7638).
+fn compute_thumbprint(members: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(members.as_bytes()))
 }
 
@@ -246,7 +255,7 @@ impl std::fmt::Debug for AssertionKey {
     }
 }
 
-/// The PEM text, which may be in base64 once more.
+/// Decodes a key to PEM, which may be encoded in base64.
 fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
     const BEGIN: &str = "-----BEGIN ";
     let plain = std::str::from_utf8(text).ok()?;
@@ -261,9 +270,8 @@ fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
     pem.contains(BEGIN).then_some(pem)
 }
 
-/// The first block with this label, its boundaries included: other blocks, such as parameters of the curve, may stand
-/// around it.
-fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
+/// Returns the first block with this label, with its boundaries. Other blocks may surround it, such as parameters of the curve.
+fn find_block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
     let (begin, end) = (
         format!("-----BEGIN {label}-----"),
         format!("-----END {label}-----"),
@@ -274,8 +282,8 @@ fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
     rest.get(..length)
 }
 
-/// What a PEM text without a usable private key seems to be.
-fn what_else(pem: &str) -> &'static str {
+/// Returns an error for PEM without a usable private key: what it seems to be instead.
+fn describe_other_pem(pem: &str) -> &'static str {
     if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
         "an encrypted key cannot be used"
     } else if pem.contains("-----BEGIN PUBLIC KEY-----") {

@@ -3,13 +3,13 @@
 /// Longest name in bytes: `LOGIN_NAME_MAX` of Linux without its zero byte.
 const LONGEST: usize = 255;
 
-/// The name of a Unix user, as it may stand in `/etc/passwd` or in a directory.
+/// The name of a Unix user, from `/etc/passwd` or a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixUser(String);
 
 impl UnixUser {
-    /// A name that begins with an ASCII letter or `_`, and has letters, digits, `_`, `-`, `.` and, as directories write
-    /// names, `@` and `\` after it. Digits alone would be a number of a user.
+    /// Checks a name. It has to begin with an ASCII letter or `_`, followed by letters, digits, `_`, `-`, `.` and, as directories
+    /// write names, `@` and `\`. Digits alone are not a name, because they could be a user id.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let mut bytes = name.bytes();
@@ -22,13 +22,13 @@ impl UnixUser {
         (begins && name.len() <= LONGEST && bytes.all(fit)).then(|| Self(name.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the superuser by the usual name. Other names for the number 0 are known only on the server.
+    /// Returns whether this is the usual name of the superuser. Other names of the user id 0 are known only on the server.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.eq_ignore_ascii_case("root")
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn names_are_checked() {
         for name in [
             "alice",
             "_apt",

@@ -1,11 +1,11 @@
-//! Shared data of one process without a proxy: for tests, simulations and rehearsals.
+//! Shared data of one process without a proxy: for tests, simulations and `jetway explain`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::{ABSENT, SharedData};
+use crate::store::{ABSENT, SharedData};
 
-/// A table in memory that behaves as the shared data of proxy-wasm.
+/// A table in memory that behaves like the shared data of proxy-wasm.
 #[derive(Debug, Default)]
 pub struct LocalShared {
     table: RefCell<Table>,

@@ -1,47 +1,77 @@
-//! Lists of named entries that forget what is over.
+//! Tables of expiring entries in the shared data.
 
-use sha2::{Digest as _, Sha256};
+use std::cmp::Reverse;
 
-use super::{SharedData, update};
+use crate::digest;
+use crate::store::{SharedData, update};
 use crate::time::Timestamp;
 
-/// Length of an entry's name: a digest of whatever it is about, so that names have one length and tell nothing.
+/// Length of an entry's name: a digest of what the entry is about, so that all names have one length and reveal nothing.
 const NAME: usize = 16;
-/// Bytes before an entry's value: name, end (8) and length (4).
+/// Bytes in front of a shard's entries: its watermark.
+const WATERMARK: usize = 8;
+/// Bytes of an entry in front of its value: name, end (8) and length (4).
 const HEAD: usize = NAME + 8 + 4;
+/// Bytes of the version of one shard.
+const VERSION: usize = 4;
 
-/// ExpiringTable of one kind: a fixed number of lists, over which entries are spread by their names.
+/// The digest by which an entry is found.
+pub(crate) type EntryName = [u8; NAME];
+
+/// A table of entries that expire. Its entries are spread over a fixed number of shards by their names, so that one change
+/// rewrites only a small part of the table.
 ///
-/// An entry has an end, after which it counts for nothing and gives way. When a shelf would grow beyond its bytes, those
-/// entries give way that end first, but never the one that is being written.
+/// An expired entry counts for nothing and is removed by the next change of its shard. When a shard is full, entries are
+/// dropped before they expire: see [`ExpiringTable::update`] and [`ExpiringTable::raise_or_insert`].
+///
+/// A shard is `watermark ‖ entries`, an entry `name ‖ end ‖ length ‖ value`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpiringTable {
-    /// Prefix of the keys.
+    /// Distinguishes the keys of this table in the shared data from those of others.
     pub(crate) kind: &'static str,
-    /// How many there are.
+    /// Number of shards.
     pub(crate) count: u16,
-    /// Most bytes of one of them.
+    /// Largest size of one shard in bytes.
     pub(crate) bytes: usize,
 }
 
+/// An entry as it lies in a shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableEntry<'a> {
+    name: EntryName,
+    /// The entry is expired from this time on.
+    pub(crate) until: Timestamp,
+    /// The value.
+    pub(crate) value: &'a [u8],
+}
+
+/// A shard that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shard<'a> {
+    /// The largest value that [`ExpiringTable::raise_or_insert`] has dropped; 0 if it has dropped none.
+    pub(crate) watermark: Timestamp,
+    entries: &'a [u8],
+}
+
 impl ExpiringTable {
-    /// The value under a name, unless it is over.
+    /// Returns the value under a name, unless it is expired.
     pub(crate) fn find(
         &self,
         shared: &dyn SharedData,
         name: &str,
         now: Timestamp,
     ) -> Option<Vec<u8>> {
-        let digest = digest(name);
-        let (shelf, _) = shared.read(&self.key(&digest))?;
-        let found = entries(&shelf).find(|entry| entry.name == digest && now < entry.until);
-        found.map(|entry| entry.value.to_vec())
+        let name = entry_name(name);
+        let shard = self.read_shard(shared, self.shard_of(&name))?;
+        let entry = Shard::parse(&shard).find(&name)?;
+        (now < entry.until).then(|| entry.value.to_vec())
     }
 
-    /// Changes the entry under a name. `change` gets the present value, unless that is over, and returns the new value
-    /// and its end with a result, or `Err` with the result when nothing shall change.
+    /// Changes the entry under a name. `change` gets the present value, unless that is expired, and returns the new value
+    /// and its end with a result, or `Err` with the result to change nothing.
     ///
-    /// `None` when it could not be stored.
+    /// When the shard is full, the entries that end first are dropped, but never the one that is being written. Returns `None`
+    /// when the entry could not be stored.
     pub(crate) fn update<T>(
         &self,
         shared: &dyn SharedData,
@@ -49,176 +79,192 @@ impl ExpiringTable {
         now: Timestamp,
         mut change: impl FnMut(Option<&[u8]>) -> Result<(Vec<u8>, Timestamp, T), T>,
     ) -> Option<T> {
-        let digest = digest(name);
-        update(shared, &self.key(&digest), |shelf| {
-            let present = entries(shelf).find(|entry| entry.name == digest && now < entry.until);
+        let name = entry_name(name);
+        update(shared, &self.key(self.shard_of(&name)), |shard| {
+            let shard = Shard::parse(shard);
+            let present = shard.find(&name).filter(|entry| now < entry.until);
             let (value, until, result) = change(present.map(|entry| entry.value))?;
-            let live = entries(shelf).filter(|entry| now < entry.until && entry.name != digest);
-            let new = Borrowed {
-                name: digest,
-                until,
-                value: &value,
-            };
-            Ok((self.write(new, live.collect()), result))
+            let mut entries = shard.others(&name, now);
+            entries.sort_by_key(|entry| Reverse(entry.until));
+            let value = value.as_slice();
+            entries.insert(0, TableEntry { name, until, value });
+            Ok((self.write_shard(shard.watermark, &entries), result))
         })
     }
 
-    /// Key of a number that [`ExpiringTable::bump_version`] changes for the shelf on which this name lies. It tells in a few bytes
-    /// whether what was found there may be another by now.
-    pub(crate) fn version_key(&self, name: &str) -> String {
-        format!("{} news", self.key(&digest(name)))
+    /// Stores a time as the value under a name. If there is one already, the later time and the later end remain.
+    ///
+    /// When the shard is full, the entries with the earliest times are dropped, and the latest of these becomes the shard's
+    /// watermark: an earlier or equal time may have been stored under any name. Returns `None` when the entry could not be
+    /// stored.
+    pub(crate) fn raise_or_insert(
+        &self,
+        shared: &dyn SharedData,
+        name: &str,
+        now: Timestamp,
+        (time, until): (Timestamp, Timestamp),
+    ) -> Option<()> {
+        let name = entry_name(name);
+        update(shared, &self.key(self.shard_of(&name)), |shard| {
+            let shard = Shard::parse(shard);
+            let present = shard.find(&name);
+            let value = present.map_or(time, |entry| entry.time().max(time));
+            let value = value.0.to_be_bytes();
+            let mut entries = shard.others(&name, now);
+            entries.push(TableEntry {
+                name,
+                until: present.map_or(until, |entry| entry.until.max(until)),
+                value: &value,
+            });
+            entries.sort_by_key(|entry| Reverse(entry.time()));
+            let dropped = entries.split_off(self.count_fitting(&entries).min(entries.len()));
+            let watermark = dropped.iter().map(TableEntry::time).max();
+            let watermark = watermark.unwrap_or_default().max(shard.watermark);
+            Ok((self.write_shard(watermark, &entries), ()))
+        })
     }
 
-    /// Tells everybody who reads [`ExpiringTable::version_key`] that an entry has changed.
-    pub(crate) fn bump_version(&self, shared: &dyn SharedData, name: &str) {
-        let change = |count: &[u8]| {
-            let next = count_of(count).wrapping_add(1);
-            Ok::<_, ()>((next.to_be_bytes().to_vec(), ()))
-        };
-        // If so many others announce something at once that this cannot, they do it for us.
-        let _ = update(shared, &self.version_key(name), change);
+    /// Returns how many of the entries fit into a shard, from the first one.
+    fn count_fitting(&self, entries: &[TableEntry<'_>]) -> usize {
+        let mut size = WATERMARK;
+        let fitting = entries.iter().take_while(|entry| {
+            size += entry.size();
+            size <= self.bytes
+        });
+        fitting.count()
     }
 
-    /// The new entry, and then the others in the order in which they end, the earliest left out as far as there is no room.
-    fn write(&self, new: Borrowed<'_>, mut others: Vec<Borrowed<'_>>) -> Vec<u8> {
-        others.sort_by_key(|entry| std::cmp::Reverse(entry.until));
-        let mut shelf = Vec::new();
-        for entry in std::iter::once(new).chain(others) {
-            let length = u32::try_from(entry.value.len()).unwrap_or(u32::MAX);
-            if shelf.len() + HEAD + entry.value.len() > self.bytes {
-                continue;
+    /// Writes the entries into a shard, without those for which there is no room.
+    fn write_shard(&self, watermark: Timestamp, entries: &[TableEntry<'_>]) -> Vec<u8> {
+        let mut shard = watermark.0.to_be_bytes().to_vec();
+        for entry in entries {
+            if shard.len() + entry.size() <= self.bytes {
+                entry.append_to(&mut shard);
             }
-            shelf.extend_from_slice(&entry.name);
-            shelf.extend_from_slice(&entry.until.0.to_be_bytes());
-            shelf.extend_from_slice(&length.to_be_bytes());
-            shelf.extend_from_slice(entry.value);
         }
-        shelf
+        shard
     }
 
-    fn key(&self, name: &[u8; NAME]) -> String {
+    /// Marks the shard of a name as changed: its version becomes another one. Returns `None` when that could not be stored.
+    pub(crate) fn bump_version(&self, shared: &dyn SharedData, name: &str) -> Option<()> {
+        let shard = usize::from(self.shard_of(&entry_name(name)));
+        update(shared, &self.versions_key(), |versions| {
+            let mut versions = versions.to_vec();
+            versions.resize(usize::from(self.count) * VERSION, 0);
+            if let Some(version) = versions.as_chunks_mut::<VERSION>().0.get_mut(shard) {
+                *version = u32::from_be_bytes(*version).wrapping_add(1).to_be_bytes();
+            }
+            Ok((versions, ()))
+        })
+    }
+
+    /// Returns the versions of all shards, as bytes to be compared and passed to [`version_in`]; empty before the first change.
+    pub(crate) fn read_versions(&self, shared: &dyn SharedData) -> Vec<u8> {
+        let versions = shared.read(&self.versions_key());
+        versions.map(|(versions, _)| versions).unwrap_or_default()
+    }
+
+    /// Returns a shard as bytes, for [`Shard::parse`].
+    pub(crate) fn read_shard(&self, shared: &dyn SharedData, shard: u16) -> Option<Vec<u8>> {
+        shared.read(&self.key(shard)).map(|(shard, _)| shard)
+    }
+
+    /// Returns the number of the shard in which the entry of this name is.
+    pub(crate) fn shard_of(&self, name: &EntryName) -> u16 {
         let [first, second, ..] = *name;
-        self.key_at(u16::from_be_bytes([first, second]) % self.count)
+        u16::from_be_bytes([first, second]) % self.count
     }
 
-    fn key_at(&self, place: u16) -> String {
-        format!("jetway {} {place}", self.kind)
+    /// Returns the key of a shard.
+    pub(crate) fn key(&self, shard: u16) -> String {
+        format!("jetway {} {shard}", self.kind)
+    }
+
+    fn versions_key(&self) -> String {
+        format!("jetway {}", self.kind)
     }
 }
 
-struct Borrowed<'a> {
-    name: [u8; NAME],
-    until: Timestamp,
-    value: &'a [u8],
+impl<'a> Shard<'a> {
+    /// Reads a shard. Bytes that are no shard are an empty one.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Self {
+        let (watermark, entries) = bytes
+            .split_first_chunk::<WATERMARK>()
+            .unwrap_or((&[0; WATERMARK], &[]));
+        Self {
+            watermark: Timestamp(u64::from_be_bytes(*watermark)),
+            entries,
+        }
+    }
+
+    /// Returns the entry of this name, expired or not.
+    pub(crate) fn find(self, name: &EntryName) -> Option<TableEntry<'a>> {
+        self.entries().find(|entry| entry.name == *name)
+    }
+
+    /// Returns the entries of other names that are not expired.
+    fn others(self, name: &EntryName, now: Timestamp) -> Vec<TableEntry<'a>> {
+        self.entries()
+            .filter(|entry| now < entry.until && entry.name != *name)
+            .collect()
+    }
+
+    /// Iterates over the entries; bytes that are no entry end the list.
+    fn entries(self) -> impl Iterator<Item = TableEntry<'a>> {
+        let mut rest = self.entries;
+        std::iter::from_fn(move || {
+            let (entry, after) = TableEntry::split_from(rest)?;
+            rest = after;
+            Some(entry)
+        })
+    }
 }
 
-/// The number under a [`ExpiringTable::version_key`]; 0 when nothing was announced.
-pub(crate) fn version_of(shared: &dyn SharedData, key: &str) -> u64 {
-    shared.read(key).map_or(0, |(count, _)| count_of(&count))
-}
+impl<'a> TableEntry<'a> {
+    /// Returns the value as a time; 0 if it is none.
+    pub(crate) fn time(&self) -> Timestamp {
+        let value = self.value.try_into();
+        value.map_or(Timestamp(0), |value| Timestamp(u64::from_be_bytes(value)))
+    }
 
-fn count_of(bytes: &[u8]) -> u64 {
-    bytes.try_into().map_or(0, u64::from_be_bytes)
-}
+    fn size(&self) -> usize {
+        HEAD + self.value.len()
+    }
 
-/// The entries of a shelf; what is not one ends the list.
-fn entries(mut shelf: &[u8]) -> impl Iterator<Item = Borrowed<'_>> {
-    std::iter::from_fn(move || {
-        let (name, rest) = shelf.split_first_chunk::<NAME>()?;
+    fn append_to(&self, shard: &mut Vec<u8>) {
+        let length = u32::try_from(self.value.len()).unwrap_or(u32::MAX);
+        shard.extend_from_slice(&self.name);
+        shard.extend_from_slice(&self.until.0.to_be_bytes());
+        shard.extend_from_slice(&length.to_be_bytes());
+        shard.extend_from_slice(self.value);
+    }
+
+    fn split_from(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (name, rest) = bytes.split_first_chunk::<NAME>()?;
         let (until, rest) = rest.split_first_chunk::<8>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let (value, rest) = rest.split_at_checked(length)?;
-        shelf = rest;
-        Some(Borrowed {
+        let entry = Self {
             name: *name,
             until: Timestamp(u64::from_be_bytes(*until)),
             value,
-        })
-    })
+        };
+        Some((entry, rest))
+    }
 }
 
-fn digest(name: &str) -> [u8; NAME] {
-    let digest = Sha256::digest(name.as_bytes());
-    let mut short = [0; NAME];
-    short.copy_from_slice(digest.get(..NAME).unwrap_or(&[0; NAME]));
-    short
+/// Returns the digest by which an entry of this name is found.
+pub(crate) fn entry_name(name: &str) -> EntryName {
+    digest::hash(name.as_bytes())
+}
+
+/// Returns the version of one shard; 0 when it was never changed.
+pub(crate) fn version_in(versions: &[u8], shard: u16) -> u32 {
+    let versions = versions.as_chunks::<VERSION>().0;
+    let version = versions.get(usize::from(shard)).copied();
+    version.map_or(0, u32::from_be_bytes)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::LocalShared;
-
-    const TABLE: ExpiringTable = ExpiringTable {
-        kind: "test",
-        count: 2,
-        bytes: 4 * (HEAD + 1),
-    };
-
-    fn put(shared: &LocalShared, name: &str, value: &[u8], until: u64, now: u64) {
-        let change = |_: Option<&[u8]>| Ok((value.to_vec(), Timestamp(until), ()));
-        TABLE.update(shared, name, Timestamp(now), change).unwrap();
-    }
-
-    #[test]
-    fn entries_are_found_until_they_are_over() {
-        let shared = LocalShared::default();
-        put(&shared, "a", b"1", 10, 0);
-        put(&shared, "b", b"2", 20, 0);
-        put(&shared, "a", b"3", 15, 0);
-        let find = |name, now| TABLE.find(&shared, name, Timestamp(now));
-        assert_eq!(find("a", 14), Some(b"3".to_vec()));
-        assert_eq!(find("a", 15), None);
-        assert_eq!(find("b", 19), Some(b"2".to_vec()));
-    }
-
-    #[test]
-    fn a_full_shelf_gives_up_what_ends_first() {
-        let shared = LocalShared::default();
-        for number in 0..100 {
-            put(&shared, &number.to_string(), b"x", 1000 + number, 0);
-        }
-        let found = |number: &u64| TABLE.find(&shared, &number.to_string(), Timestamp(0));
-        let kept: Vec<u64> = (0..100).filter(|number| found(number).is_some()).collect();
-        assert_eq!(kept.len(), 8);
-        assert!(kept.contains(&99), "what ends last stays");
-    }
-
-    #[test]
-    fn what_is_written_stays_even_if_it_ends_first() {
-        let shared = LocalShared::default();
-        for number in 0..100 {
-            put(&shared, &number.to_string(), b"x", 1000, 0);
-        }
-        put(&shared, "short", b"y", 10, 0);
-        assert_eq!(
-            TABLE.find(&shared, "short", Timestamp(0)),
-            Some(b"y".to_vec())
-        );
-    }
-
-    #[test]
-    fn news_is_of_one_shelf() {
-        let shared = LocalShared::default();
-        let key = TABLE.version_key("a");
-        assert_eq!(version_of(&shared, &key), 0);
-        TABLE.bump_version(&shared, "a");
-        TABLE.bump_version(&shared, "a");
-        assert_eq!(version_of(&shared, &key), 2);
-        let elsewhere = (0..).map(|number| TABLE.version_key(&number.to_string()));
-        let other = elsewhere.into_iter().find(|other| *other != key).unwrap();
-        assert_eq!(version_of(&shared, &other), 0);
-    }
-
-    #[test]
-    fn rubbish_is_no_entry() {
-        let shared = LocalShared::default();
-        for place in 0..2 {
-            assert!(shared.write(&TABLE.key_at(place), &[7; 40], crate::store::ABSENT));
-        }
-        assert_eq!(TABLE.find(&shared, "a", Timestamp(0)), None);
-        put(&shared, "a", b"1", 10, 0);
-        assert_eq!(TABLE.find(&shared, "a", Timestamp(0)), Some(b"1".to_vec()));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Giving up root for good, in a child process before it becomes another program.
+//! Dropping root for good, in a child process before it becomes another program.
 
 use std::ffi::CStr;
 use std::io;
@@ -11,17 +11,17 @@ use nix::unistd::{Gid, Uid, chdir, getresgid, getresuid, setegid, seteuid, setre
 
 use crate::account::Account;
 
-/// First descriptor that is none of standard input, output and error.
+/// First descriptor after standard input, output and error.
 const FIRST_OTHER: libc::c_uint = 3;
 
-/// Makes `command` run as `account`, in its home folder if there is one, with no descriptor of this process but the
-/// standard ones. Supplementary groups stay as they are: they have to be the account's before.
+/// Makes `command` run as `account`, in its home folder if there is one, with only the standard descriptors of this
+/// process. Supplementary groups are not changed: they must be the account's already.
 pub(crate) fn run_as(command: &mut Command, account: &Account) {
     let (uid, gid, home) = (account.uid, account.gid, account.home_path());
     let prepare = move || prepare(uid, gid, &home);
     command.current_dir("/");
-    // SAFETY: between fork and exec only system calls may be made, without memory being allocated or locks taken. That
-    // is all that `prepare` does: it works on plain numbers and a `CString` made before, and its errors are numbers.
+    // SAFETY: between fork and exec only system calls may be made, without memory being allocated or locks taken.
+    // `prepare` does nothing else: it uses plain numbers and a `CString` made before, and its errors are numbers.
     unsafe {
         command.pre_exec(prepare);
     }
@@ -29,12 +29,12 @@ pub(crate) fn run_as(command: &mut Command, account: &Account) {
 
 fn prepare(uid: Uid, gid: Gid, home: &CStr) -> io::Result<()> {
     give_up_root(uid, gid)?;
-    // As the user, whose home folder root might not be able to open. Without one, the session begins in `/`.
+    // As the user, because root might not be able to open the home folder. Without one, the session begins in `/`.
     let _ = chdir(home);
     close_on_exec()
 }
 
-/// Changes to the account, and makes sure that there is no way back.
+/// Changes to the account, and verifies that root cannot be regained.
 fn give_up_root(uid: Uid, gid: Gid) -> Result<(), Errno> {
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
@@ -53,10 +53,10 @@ fn give_up_root(uid: Uid, gid: Gid) -> Result<(), Errno> {
     }
 }
 
-/// Marks every descriptor but the standard ones to be closed by exec: PAM modules may have left some open.
+/// Marks every descriptor except the standard ones to be closed by exec: PAM modules may have left some open.
 fn close_on_exec() -> io::Result<()> {
     // SAFETY: close_range(2) takes three numbers and, with this flag, only marks descriptors of this process, which is
-    // about to exec: none of them is used by anybody who relies on it to stay open.
+    // about to exec: no code relies on any of them to stay open.
     let result = unsafe {
         libc::syscall(
             libc::SYS_close_range,

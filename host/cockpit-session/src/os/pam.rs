@@ -8,10 +8,10 @@ use std::ptr;
 use libpam_sys as sys;
 use nix::libc;
 
-/// Most text in bytes that is kept of what modules say.
+/// Most bytes that are kept of the modules' messages.
 const MAX_SAID: usize = 512;
 
-/// What PAM answers instead of success.
+/// An error that PAM returns.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {text}")]
 pub(crate) struct PamError {
@@ -21,24 +21,24 @@ pub(crate) struct PamError {
 }
 
 impl PamError {
-    /// PAM's words for it.
+    /// Returns PAM's description of it.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 }
 
-/// What modules tell the person; nothing can be asked.
+/// Messages of modules for the user. Modules cannot ask questions.
 #[derive(Default)]
 struct Conversation {
     said: String,
 }
 
-/// A PAM transaction. Dropping it undoes what it has done.
+/// A PAM transaction. Dropping it reverts what it has done.
 pub(crate) struct Pam {
     handle: *mut sys::pam_handle,
-    /// Lives where PAM has been told that it does.
+    /// Boxed, because PAM has a pointer to it.
     conversation: *mut Conversation,
-    /// PAM's last answer, which `pam_end` wants.
+    /// PAM's last result, which `pam_end` needs.
     last: c_int,
     has_credentials: bool,
     has_session: bool,
@@ -74,7 +74,7 @@ impl Pam {
         Ok(pam)
     }
 
-    /// Says where the person connects from.
+    /// Sets the address of the client.
     pub(crate) fn set_remote_host(&mut self, address: IpAddr) -> Result<(), PamError> {
         let text = c_string(address.to_string());
         // SAFETY: the handle is valid until `drop`; PAM_RHOST is a string, which PAM copies.
@@ -82,7 +82,7 @@ impl Pam {
         self.answer("pam_set_item", code)
     }
 
-    /// Whether the account may be used now. An expired password is no obstacle: nobody has been asked for it.
+    /// Checks whether the account may be used now. An expired password is accepted, as no password is used.
     pub(crate) fn check_account(&mut self) -> Result<(), PamError> {
         // SAFETY: the handle is valid until `drop`.
         let code = unsafe { sys::pam_acct_mgmt(self.handle, 0) };
@@ -92,7 +92,7 @@ impl Pam {
         }
     }
 
-    /// The account's name, which a module may have changed.
+    /// Returns the account's name, which a module may have changed.
     pub(crate) fn user(&mut self) -> Result<CString, PamError> {
         let mut item = ptr::null();
         // SAFETY: the handle is valid until `drop`; PAM writes one pointer.
@@ -101,7 +101,7 @@ impl Pam {
         if item.is_null() {
             return Ok(CString::default());
         }
-        // SAFETY: PAM_USER is a string that belongs to PAM; it is copied before anything else is asked of PAM.
+        // SAFETY: PAM_USER is a string that belongs to PAM; it is copied before the next call of PAM.
         Ok(unsafe { CStr::from_ptr(item.cast()) }.to_owned())
     }
 
@@ -121,7 +121,7 @@ impl Pam {
         let code = unsafe { sys::pam_open_session(self.handle, 0) };
         self.answer("pam_open_session", code)?;
         self.has_session = true;
-        // Some modules can only do their part inside a session.
+        // Some modules need an open session for their part.
         self.set_credentials("pam_setcred again", sys::PAM_REINITIALIZE_CRED)
     }
 
@@ -131,7 +131,7 @@ impl Pam {
         self.answer(step, code)
     }
 
-    /// The session's environment.
+    /// Returns the session's environment.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
         // SAFETY: the handle is valid until `drop`.
         let list = unsafe { sys::pam_getenvlist(self.handle) };
@@ -161,7 +161,7 @@ impl Pam {
         variables
     }
 
-    /// What modules have said up to now, such as the text of `/etc/nologin`.
+    /// Returns the messages of modules up to now, such as the contents of `/etc/nologin`.
     pub(crate) fn said(&self) -> String {
         // SAFETY: only `converse` changes the conversation, and only while a function of PAM runs, which `&self` rules out.
         unsafe { &*self.conversation }.said.trim().to_owned()
@@ -208,7 +208,7 @@ impl Drop for Pam {
     }
 }
 
-/// Keeps what modules say, and answers no question: there is nobody to ask.
+/// Stores the messages of modules, and refuses their questions.
 unsafe extern "C" fn converse(
     count: c_int,
     messages: *const *const sys::pam_message,
@@ -221,7 +221,7 @@ unsafe extern "C" fn converse(
     if length == 0 || messages.is_null() || responses.is_null() || conversation.is_null() {
         return sys::PAM_CONV_ERR;
     }
-    // SAFETY: the pointer is the one given to `pam_start`, to a conversation that nobody else uses while PAM runs.
+    // SAFETY: the pointer is the one given to `pam_start`, to a conversation that no other code uses while PAM runs.
     let conversation = unsafe { &mut *conversation.cast::<Conversation>() };
     // SAFETY: Linux-PAM passes an array of `count` pointers to messages, which live during the call.
     let messages = unsafe { std::slice::from_raw_parts(messages, length) };
@@ -235,13 +235,13 @@ unsafe extern "C" fn converse(
             _ => return sys::PAM_CONV_ERR,
         }
     }
-    // SAFETY: calloc has no conditions. PAM frees the array with free(3), which is why Rust's allocator is no use, and
-    // all zero bytes are a valid response without text.
+    // SAFETY: calloc has no conditions. PAM frees the array with free(3), which excludes Rust's allocator, and all zero
+    // bytes are a valid response without an answer.
     let array = unsafe { libc::calloc(length, size_of::<sys::pam_response>()) };
     if array.is_null() {
         return sys::PAM_BUF_ERR;
     }
-    // SAFETY: `responses` is not null, and PAM wants the array there.
+    // SAFETY: `responses` is not null, and PAM expects the array there.
     unsafe { *responses = array.cast() };
     sys::PAM_SUCCESS
 }
@@ -251,7 +251,7 @@ impl Conversation {
         if text.is_null() || self.said.len() >= MAX_SAID {
             return;
         }
-        // SAFETY: the text of a message is a string that lives during the call.
+        // SAFETY: a message is a string that lives during the call.
         let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
         let room = MAX_SAID - self.said.len();
         self.said.extend(text.chars().take(room));
@@ -259,7 +259,7 @@ impl Conversation {
     }
 }
 
-/// A string without zero bytes, which none of the callers' has.
+/// Returns a string without zero bytes. No caller passes one that has any.
 fn c_string(text: String) -> CString {
     CString::new(text).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Which accounts get a session, and what it is like.
+//! Which accounts get a session, and the properties of the session.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{Login, PamService, Place};
 
-/// What `id` prints for an account.
+/// Returns the output of `id` for an account.
 fn id(option: &str, user: &str) -> Result<Vec<u64>> {
     let text = String::from_utf8(output_of(Command::new("id").args([option, user]))?)?;
     text.split_whitespace()
@@ -48,7 +48,7 @@ fn the_bridge_runs_as_the_user_and_cannot_come_back() -> Result<()> {
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(report["status"][set], "0000000000000000", "{set}");
     }
-    // Administrative access by sudo has to stay possible.
+    // Administrative access by sudo must remain possible.
     assert_eq!(report["status"]["NoNewPrivs"], "0");
     assert_eq!(report["status"]["SigBlk"], "0000000000000000");
     assert_eq!(report["descriptors"], json!([0, 1, 2]));
@@ -167,9 +167,9 @@ fn a_shell_that_hangs_is_not_waited_for() -> Result<()> {
 
 #[test]
 fn root_is_refused_unless_the_configuration_allows_it() -> Result<()> {
-    let nobody = "disallowed_users_file = /nonexistent";
-    refusal_of(&Place::with(nobody)?, "root", "root may not be used")?;
-    let place = Place::with(&format!("{nobody}\nallow_root = true"))?;
+    let no_list = "disallowed_users_file = /nonexistent";
+    refusal_of(&Place::with(no_list)?, "root", "root may not be used")?;
+    let place = Place::with(&format!("{no_list}\nallow_root = true"))?;
     let (_login, report) = session_of(&place, "root")?;
     assert_eq!(report["uids"], json!([0, 0, 0]));
     Ok(())
@@ -185,7 +185,7 @@ fn disallowed_users_are_refused() -> Result<()> {
     session_of(&place, &user.name)?;
     std::fs::write(&list, format!("root\n{}\n", user.name))?;
     refusal_of(&place, &user.name, "may not use Cockpit")?;
-    // A list that others can write protects nobody.
+    // A list that other accounts can write is not trusted.
     std::fs::set_permissions(&list, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
     let login = Login::begin(&place, &place.key.assertion(&user.name)?)?;
     let ending = login.refused("internal-error", "journal")?;
@@ -208,7 +208,7 @@ fn an_account_that_is_not_there_is_refused() -> Result<()> {
 }
 
 #[test]
-fn what_pam_says_reaches_the_person() -> Result<()> {
+fn messages_of_pam_reach_the_user() -> Result<()> {
     let files = tempfile::tempdir()?;
     let service = PamService::create(
         files.path(),
@@ -222,7 +222,7 @@ fn what_pam_says_reaches_the_person() -> Result<()> {
 }
 
 #[test]
-fn a_session_is_opened_and_closed_once_with_the_visitors_address() -> Result<()> {
+fn a_session_is_opened_and_closed_once_with_the_clients_address() -> Result<()> {
     let files = tempfile::tempdir()?;
     let service = PamService::create(
         files.path(),
@@ -243,7 +243,7 @@ fn a_session_is_opened_and_closed_once_with_the_visitors_address() -> Result<()>
         format!("open_session {name} 203.0.113.9\nclose_session {name} 203.0.113.9\n")
     );
 
-    // Without the claim, what the web service says.
+    // Without the claim, the address of the web service is used.
     let token = place
         .key
         .assertion_with(name, |_, claims| claims["rhost"] = Value::Null)?;

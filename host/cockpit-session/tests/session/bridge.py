@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -IB
-"""In place of cockpit-bridge: says on the socket what it is, then what signals it gets, and does as it is told."""
+"""Replaces cockpit-bridge: reports its properties and its signals on the socket, and obeys commands from it."""
 import json, os, signal, sys
 
 

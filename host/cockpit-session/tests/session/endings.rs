@@ -1,4 +1,4 @@
-//! How sessions end: each time the bridge is gone, the PAM session is closed, and nothing is left.
+//! The end of sessions: each time the bridge has ended, the PAM session is closed, and no process is left.
 
 use std::net::Shutdown;
 
@@ -24,7 +24,7 @@ impl Session {
         Self::open_until(None)
     }
 
-    /// With an end in so many seconds.
+    /// Returns a session that ends after this many seconds.
     fn open_until(seconds: Option<u64>) -> Result<Self> {
         let files = tempfile::tempdir()?;
         let service = PamService::create(files.path(), "")?;
@@ -49,7 +49,7 @@ impl Session {
         })
     }
 
-    /// Lets the bridge ignore what it gets.
+    /// Makes the bridge ignore signals.
     fn tell(&mut self, manner: &str) -> Result<()> {
         self.login.send(format!("{manner}\n").as_bytes())?;
         let answer = self.login.receive()?;
@@ -83,7 +83,7 @@ impl Session {
     }
 }
 
-/// The child of a process that has one and no more: shells and helpers of PAM have been waited for.
+/// Returns the child of a process, which must have exactly one: shells and helpers of PAM have been waited for.
 fn only_child(process: Pid) -> Result<Pid> {
     let id = process.as_raw_pid();
     let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
@@ -144,7 +144,7 @@ fn the_session_ends_when_the_socket_is_closed() -> Result<()> {
     session.login.close(Shutdown::Write)?;
     assert_eq!(session.expect_end()?.status, Some(0));
 
-    // Even if the bridge does not notice.
+    // The session ends even if the bridge does not notice.
     let mut session = Session::open()?;
     session.tell("deaf")?;
     session.login.close(Shutdown::Write)?;

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::Place;
 
-/// Longer than anything that is waited for takes.
+/// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// A login that is under way, or its session.
+/// A login in progress, or its session.
 pub(crate) struct Login {
     child: Child,
     socket: UnixStream,
@@ -27,7 +27,7 @@ pub(crate) struct Login {
     token: String,
 }
 
-/// How a login or session ended.
+/// The end of a login or session.
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) status: Option<i32>,
@@ -62,7 +62,7 @@ impl Login {
         })
     }
 
-    /// Reads the challenge and answers it, with these fields instead of the right ones.
+    /// Reads the challenge and answers it with these fields instead of the correct ones.
     pub(crate) fn answer(&mut self, fields: &Value) -> Result<()> {
         let challenge = self.receive()?;
         ensure!(challenge["challenge"] == "*", "no challenge: {challenge}");
@@ -74,12 +74,12 @@ impl Login {
         self.send(format!("{}\n{body}", body.len()).as_bytes())
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(self.socket.write_all(bytes)?)
     }
 
-    /// The next control message.
+    /// Returns the next control message.
     pub(crate) fn receive(&mut self) -> Result<Value> {
         let mut length = String::new();
         loop {
@@ -98,7 +98,7 @@ impl Login {
         Ok(serde_json::from_slice(body)?)
     }
 
-    /// The bridge's first words.
+    /// Returns the bridge's first message.
     pub(crate) fn report(&mut self) -> Result<Value> {
         let report = self.receive()?;
         ensure!(
@@ -109,7 +109,7 @@ impl Login {
         Ok(report)
     }
 
-    /// Expects a refusal with this problem, whose message has `words`, and the right exit status.
+    /// Expects a refusal with this problem, whose message contains `words`, and the matching exit status.
     pub(crate) fn refused(mut self, problem: &str, words: &str) -> Result<Ending> {
         let answer = self.receive()?;
         ensure!(
@@ -125,6 +125,17 @@ impl Login {
         Ok(ending)
     }
 
+    /// Expects such a refusal, and that the log contains `reason`.
+    pub(crate) fn refused_because(self, problem: &str, words: &str, reason: &str) -> Result<()> {
+        let ending = self.refused(problem, words)?;
+        ensure!(
+            ending.log.contains(reason),
+            "not `{reason}`: {}",
+            ending.log
+        );
+        Ok(())
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill_process(self.process(), signal)?)
     }
@@ -138,7 +149,7 @@ impl Login {
         Ok(self.socket.shutdown(how)?)
     }
 
-    /// Waits until nothing more can come from the socket.
+    /// Waits until the socket is closed.
     pub(crate) fn drain(&mut self) -> Result<()> {
         self.socket.read_to_end(&mut Vec::new())?;
         Ok(())
@@ -148,7 +159,7 @@ impl Login {
     pub(crate) fn end(&mut self) -> Result<Ending> {
         let status = self.wait()?;
         let log = self.log();
-        // Parts of garbage are too short to mean anything.
+        // Parts of garbage are too short to be significant.
         for part in self.token.split('.').filter(|part| part.len() > 8) {
             ensure!(!log.contains(part), "the token is in the log: {log}");
         }

@@ -1,5 +1,5 @@
-//! The program under real PAM with real accounts, as root: a socket pair plays Cockpit's web service, and a script that
-//! reports what it is plays the bridge.
+//! The program under real PAM with real accounts, as root: a socket pair replaces Cockpit's web service, and a script
+//! that reports its own properties replaces the bridge.
 
 mod accounts;
 mod assertions;

@@ -1,4 +1,4 @@
-//! Rules of PAM of a test's own, which note what is asked of them.
+//! A test's own PAM rules, which record their calls.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -6,23 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use rustix::process::geteuid;
 
-/// Where PAM looks for rules.
+/// The folder of PAM's rules.
 const FOLDER: &str = "/etc/pam.d";
 
-/// Beginning of every name; the process id of the test follows.
+/// Prefix of every name; the process id of the test follows.
 const PREFIX: &str = "jetway-t";
 
-/// Notes each call of a session with the account and where it connects from.
+/// Records each session call with the account and the client's address.
 const RECORDER: &str = "#!/bin/sh\necho \"$PAM_TYPE $PAM_USER $PAM_RHOST\" >>\"$1\"\n";
 
-/// A service that lasts as long as this value.
+/// A service that is removed when the value is dropped.
 pub(crate) struct PamService {
     pub(crate) name: String,
     record: PathBuf,
 }
 
 impl PamService {
-    /// Checks accounts as Cockpit does, with these rules before; writes the record to `folder`.
+    /// Creates a service that first applies these rules and then Cockpit's account rules; it writes the record to
+    /// `folder`.
     pub(crate) fn create(folder: &Path, rules: &str) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
@@ -52,12 +53,12 @@ impl PamService {
         Ok(service)
     }
 
-    /// The calls up to now, one a line.
+    /// Returns the calls up to now, one a line.
     pub(crate) fn record(&self) -> String {
         std::fs::read_to_string(&self.record).unwrap_or_default()
     }
 
-    /// The line of the configuration that chooses it.
+    /// Returns the line of the configuration that selects it.
     pub(crate) fn setting(&self) -> String {
         format!("pam_service = {}", self.name)
     }

@@ -1,4 +1,5 @@
-//! What every test needs: a key, a configuration, and the bridge's stand-in where every account can run it.
+//! The fixture of every test: a key, a configuration, and the bridge's replacement in a folder that every account can
+//! read.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,10 @@ use anyhow::Result;
 use jetway_tests::{CockpitSession, SessionKey};
 use tempfile::TempDir;
 
-/// The stand-in.
+/// The bridge's replacement.
 const BRIDGE: &str = include_str!("bridge.py");
 
-/// Everything but an account.
+/// A fixture without an account.
 pub(crate) struct Place {
     pub(crate) session: CockpitSession,
     pub(crate) key: SessionKey,
@@ -18,12 +19,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// With the defaults of the configuration, but for the bridge.
+    /// Creates a fixture with the default configuration, except for the bridge.
     pub(crate) fn new() -> Result<Self> {
         Self::with("")
     }
 
-    /// With further lines of the configuration.
+    /// Creates a fixture with further lines of the configuration.
     pub(crate) fn with(lines: &str) -> Result<Self> {
         let files = tempfile::Builder::new()
             .prefix("jetway-bridge-")
@@ -47,7 +48,7 @@ impl Place {
         })
     }
 
-    /// A file of the test.
+    /// Returns the path of a file of the test.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }

@@ -1,4 +1,4 @@
-//! The program on its own: its command line, and who may start it.
+//! The program alone: its command line, and who may start it.
 
 use std::process::Command;
 
@@ -28,12 +28,12 @@ fn it_says_what_it_is() -> Result<()> {
 }
 
 #[test]
-fn nobody_but_root_gets_anything_from_it() -> Result<()> {
+fn only_root_can_use_it() -> Result<()> {
     let place = Place::new()?;
-    // Where every account can run it, as it is installed.
+    // In a folder where every account can run it, as it is installed.
     let program = place.file("program");
     std::fs::copy(PROGRAM, &program)?;
-    // A real user id of somebody else is what a setuid program has.
+    // A setuid program has the real user id of its caller.
     for options in [&["--reuid", "65534"][..], &["--ruid", "65534"]] {
         let mut command = Command::new("setpriv");
         command

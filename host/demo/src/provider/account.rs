@@ -1,19 +1,19 @@
-//! The people who live in the demo.
+//! The accounts of the demo.
 
 use serde_json::{Map, Value, json};
 
 /// One demo account.
 #[derive(Debug)]
 pub(crate) struct Account {
-    /// Subject identifier, stable over restarts.
+    /// Subject identifier, the same after a restart.
     pub(crate) subject: &'static str,
-    /// Address, which the demo's policy names.
+    /// Email address, which the demo's policy names.
     pub(crate) email: &'static str,
     /// Display name.
     pub(crate) name: &'static str,
     /// Groups.
     pub(crate) groups: &'static [&'static str],
-    /// Shown beside the account: what to expect.
+    /// What to expect, shown beside the account.
     pub(crate) outcome: &'static str,
 }
 
@@ -43,13 +43,13 @@ pub(crate) const ACCOUNTS: [Account; 3] = [
 ];
 
 impl Account {
-    /// The account with this address.
+    /// Returns the account with this address.
     pub(super) fn named(email: &str) -> Option<&'static Self> {
         static ALL: [Account; 3] = ACCOUNTS;
         ALL.iter().find(|account| account.email == email)
     }
 
-    /// What the scopes allow to be said about the person (OpenID Connect Core section 5.4).
+    /// Returns the claims that the scopes allow (OpenID Connect Core section 5.4).
     pub(super) fn claims(&self, scopes: &[String]) -> Map<String, Value> {
         let asked = |scope: &str| scopes.iter().any(|candidate| candidate == scope);
         let mut claims = Map::new();

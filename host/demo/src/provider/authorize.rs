@@ -1,5 +1,5 @@
-//! The authorization endpoint: checks the request, shows the accounts, sends a code back (RFC 6749 section 4.1,
-//! RFC 7636, OpenID Connect Core section 3.1.2).
+//! The authorization endpoint: checks the request, shows the accounts, and sends a code to the client (RFC 6749 section
+//! 4.1, RFC 7636, OpenID Connect Core section 3.1.2).
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -8,27 +8,27 @@ use super::account::Account;
 use super::parameters::Parameters;
 use super::{Asked, NoRandomness, Provider, SIGN_IN_LIFETIME, pages, reply, unguessable};
 
-/// Where the endpoint is.
+/// Path of the endpoint.
 pub(super) const PATH: &str = "/authorize";
-/// Ties the form to the browser that asked for it. Browsers send cookies to every port of a host; the path keeps this one
-/// away from the application when both have the same host.
+/// Binds the form to the browser that requested it. Browsers send cookies to every port of a host; the path keeps this
+/// cookie from the application when both have the same host.
 const COOKIE: &str = "__Secure-jetway-demo-sign-in";
 /// Length of an S256 challenge and of [`unguessable`]: 32 bytes in base64url.
 const DIGEST_CHARACTERS: usize = 43;
 
-/// A sign-in whose visitor is looking at the accounts.
+/// A sign-in whose page shows the accounts.
 pub(super) struct Pending {
     browser: String,
     request: AuthorizationRequest,
 }
 
-/// What a code stands for.
+/// The grant of a code.
 pub(super) struct Grant {
     pub(super) account: &'static Account,
     pub(super) request: AuthorizationRequest,
 }
 
-/// A request that passed every check.
+/// An authorization request that passed every check.
 pub(super) struct AuthorizationRequest {
     pub(super) redirect_uri: String,
     pub(super) scopes: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) struct AuthorizationRequest {
     state: String,
 }
 
-/// An error that the client is told about by redirect (RFC 6749 section 4.1.2.1).
+/// An error that is sent to the client by redirect (RFC 6749 section 4.1.2.1).
 struct Refused {
     code: &'static str,
     description: &'static str,
@@ -53,7 +53,7 @@ impl Provider {
             Ok(parameters) => parameters,
             Err(error) => return Ok(pages::problem(StatusCode::BAD_REQUEST, &error.to_string())),
         };
-        // Until client and redirect URI are known to be ours, nobody is redirected anywhere.
+        // Until client and redirect URI are known to be registered, the browser is not redirected.
         if !parameters.is("client_id", self.client.id()) {
             return Ok(pages::problem(
                 StatusCode::BAD_REQUEST,
@@ -109,7 +109,7 @@ impl Provider {
             _ => {
                 let refused = Refused {
                     code: "access_denied",
-                    description: "the visitor cancelled the sign-in",
+                    description: "the user cancelled the sign-in",
                 };
                 Ok(self.send_back_error(Some(&pending.request.state), &refused))
             }
@@ -121,7 +121,7 @@ impl Provider {
         request: AuthorizationRequest,
         asked: &Asked<'_>,
     ) -> Result<Response<Bytes>, NoRandomness> {
-        // A browser keeps its value, so that sign-ins in two tabs do not undo each other.
+        // A browser keeps its value, so that sign-ins in two tabs do not interfere.
         let browser = match browser_of(asked.headers) {
             Some(value) if is_digest(value) => value.to_owned(),
             _ => unguessable()?,
@@ -157,7 +157,7 @@ impl Provider {
         self.send_back(&parameters)
     }
 
-    /// Redirects to the client, naming the issuer (RFC 9207).
+    /// Redirects to the client and names the issuer (RFC 9207).
     fn send_back(&self, parameters: &[(&str, &str)]) -> Response<Bytes> {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters)
@@ -167,7 +167,7 @@ impl Provider {
     }
 }
 
-/// Checks everything about a request but its client.
+/// Checks all parts of the request except its client.
 fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationRequest, Refused> {
     let refuse = |code, description| Err(Refused { code, description });
     if !parameters.is("response_type", "code") {
@@ -186,7 +186,7 @@ fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationReq
         return refuse("request_not_supported", "request objects are not offered");
     }
     if parameters.is("prompt", "none") {
-        return refuse("login_required", "the visitor has to choose an account");
+        return refuse("login_required", "the user has to choose an account");
     }
     let scopes: Vec<String> = parameters
         .value("scope")
@@ -222,7 +222,7 @@ fn check(parameters: &Parameters, redirect_uri: &str) -> Result<AuthorizationReq
     })
 }
 
-/// 32 bytes in base64url, by shape.
+/// Returns whether the value has the form of 32 bytes in base64url.
 fn is_digest(text: &str) -> bool {
     text.len() == DIGEST_CHARACTERS
         && text
@@ -230,7 +230,7 @@ fn is_digest(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// The value of our cookie; the first one when there are several.
+/// Returns the value of the provider's cookie; the first one if there are several.
 fn browser_of(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::COOKIE)

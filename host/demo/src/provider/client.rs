@@ -10,7 +10,7 @@ use super::unguessable;
 
 /// Identifier of the client.
 const CLIENT_ID: &str = "jetway-demo";
-/// Longest `Authorization` header that is read, in bytes: ours has about 100.
+/// Longest `Authorization` header that is read, in bytes: Jetway's has about 100.
 const MAX_AUTHORIZATION: usize = 1024;
 
 /// A registered client.
@@ -32,27 +32,27 @@ impl Client {
         })
     }
 
-    /// Client identifier.
+    /// Returns the client identifier.
     pub(crate) fn id(&self) -> &str {
         self.id
     }
 
-    /// Client secret, for the proxy's configuration.
+    /// Returns the client secret, for the proxy's configuration.
     pub(crate) fn secret(&self) -> &str {
         &self.secret
     }
 
-    /// Where the client's visitors are.
+    /// Returns the origin of the application.
     pub(super) fn origin(&self) -> String {
         self.origin.clone()
     }
 
-    /// Where codes are sent.
+    /// Returns the address that receives codes.
     pub(super) fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
 
-    /// Whether a visitor who signed out may be sent there: anywhere on the client's own origin.
+    /// Returns whether the browser may be sent to this address after a sign-out: anywhere on the client's own origin.
     pub(super) fn may_return_to(&self, address: &str) -> bool {
         match address.strip_prefix(self.origin.as_str()) {
             Some(path) => path.is_empty() || path.starts_with('/'),
@@ -60,7 +60,7 @@ impl Client {
         }
     }
 
-    /// Whether a token request comes from the client: `client_secret_basic` or `client_secret_post`, not both.
+    /// Returns whether a token request is from the client: `client_secret_basic` or `client_secret_post`, not both.
     pub(super) fn authenticates(&self, headers: &HeaderMap, form: &Parameters) -> bool {
         let posted = form.value("client_secret");
         match (headers.get(header::AUTHORIZATION), posted) {
@@ -78,12 +78,12 @@ impl Client {
     }
 
     fn is(&self, id: &str, secret: &str) -> bool {
-        // Digests are compared, so that the time it takes says nothing about how much of a guess was right.
+        // Digests are compared, so that the duration does not reveal how much of a guess was right.
         id == self.id && Sha256::digest(secret) == Sha256::digest(&self.secret)
     }
 }
 
-/// Identifier and secret of `Authorization: Basic`.
+/// Returns identifier and secret of `Authorization: Basic`.
 fn basic_credentials(value: &[u8]) -> Option<(String, String)> {
     if value.len() > MAX_AUTHORIZATION {
         return None;

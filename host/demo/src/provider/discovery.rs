@@ -1,14 +1,14 @@
-//! What the provider says about itself (OpenID Connect Discovery 1.0).
+//! The provider's metadata (OpenID Connect Discovery 1.0).
 
 use serde_json::{Value, json};
 
 use super::{Provider, authorize, end_session, key, token, userinfo};
 
-/// Where the metadata is.
+/// Path of the metadata document.
 pub(super) const PATH: &str = "/.well-known/openid-configuration";
 
 impl Provider {
-    /// The metadata document.
+    /// Returns the metadata document.
     pub(super) fn metadata(&self) -> Value {
         let at = |path: &str| format!("{}{path}", self.issuer);
         json!({

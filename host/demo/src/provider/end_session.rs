@@ -1,7 +1,7 @@
-//! Sign-out that the application began (OpenID Connect RP-Initiated Logout 1.0).
+//! Sign-out that the application starts (OpenID Connect RP-Initiated Logout 1.0).
 //!
-//! The demo provider keeps no session of its own, so there is nothing to end: it sends the visitor back where the
-//! application asked for, and the next sign-in shows the accounts again.
+//! The demo provider keeps no session of its own, so it has nothing to end: it redirects the browser to the address
+//! that the application gave, and the next sign-in shows the accounts again.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -9,7 +9,7 @@ use http::{Method, Response, StatusCode};
 use super::parameters::Parameters;
 use super::{Asked, Provider, pages, reply};
 
-/// Where the endpoint is.
+/// Path of the endpoint.
 pub(super) const PATH: &str = "/end_session";
 
 impl Provider {

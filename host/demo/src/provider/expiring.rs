@@ -1,14 +1,14 @@
-//! Values under unguessable names, for a time, in bounded number.
+//! A bounded table of values that expire, under unguessable names.
 
 use std::collections::VecDeque;
 
 use super::{NoRandomness, unguessable};
 
-/// Keeps at most `capacity` values for `lifetime` seconds each; a new one pushes the oldest out.
+/// Keeps at most `capacity` values for `lifetime` seconds each; a new value replaces the oldest.
 pub(super) struct Expiring<T> {
     capacity: usize,
     lifetime: u64,
-    /// Oldest first: every value lives equally long, so this is also the order in which they end.
+    /// Oldest first: all values have the same lifetime, so they expire in this order.
     entries: VecDeque<Entry<T>>,
 }
 
@@ -27,7 +27,7 @@ impl<T> Expiring<T> {
         }
     }
 
-    /// Keeps a value and returns its new name.
+    /// Stores a value and returns its new name.
     pub(super) fn keep(&mut self, value: T, now: u64) -> Result<String, NoRandomness> {
         let name = unguessable()?;
         self.forget_ended(now);
@@ -43,7 +43,7 @@ impl<T> Expiring<T> {
         Ok(name)
     }
 
-    /// The value of that name, unless it ended.
+    /// Returns the value of that name, unless it has expired.
     pub(super) fn find(&self, name: &str, now: u64) -> Option<&T> {
         self.entries
             .iter()
@@ -51,7 +51,7 @@ impl<T> Expiring<T> {
             .map(|entry| &entry.value)
     }
 
-    /// The value of that name, which is then no longer kept.
+    /// Removes and returns the value of that name.
     pub(super) fn take(&mut self, name: &str, now: u64) -> Option<T> {
         self.forget_ended(now);
         let place = self.entries.iter().position(|entry| entry.name == name)?;

@@ -1,10 +1,10 @@
-//! The key that signs ID tokens: made at start, gone at the end.
+//! The key that signs ID tokens: created at the start, discarded at the end.
 
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike as _, ES256KeyPair};
 use jwt_simple::claims::JWTClaims;
 use serde_json::{Map, Value, json};
 
-/// Where the public half is (RFC 7517).
+/// Path of the public key set (RFC 7517).
 pub(super) const PATH: &str = "/jwks.json";
 
 /// An ES256 key pair, named by its thumbprint (RFC 7638).
@@ -17,7 +17,7 @@ impl SigningKey {
         Self(pair.with_key_id(&id))
     }
 
-    /// The public half as a key set.
+    /// Returns the public key as a key set.
     pub(super) fn set(&self) -> Value {
         let mut key: Map<String, Value> =
             serde_json::from_str(&self.0.public_key().to_jwk()).unwrap_or_default();
@@ -27,7 +27,7 @@ impl SigningKey {
         json!({ "keys": [key] })
     }
 
-    /// Signs claims as a JWT; `None` when the library refuses.
+    /// Signs claims as a JWT. Returns `None` if the library refuses.
     pub(super) fn sign(&self, claims: JWTClaims<Map<String, Value>>) -> Option<String> {
         self.0.sign(claims).ok()
     }

@@ -1,4 +1,4 @@
-//! The few pages that a visitor of the demo provider sees.
+//! The pages of the demo provider.
 
 use askama::Template;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use super::ACCOUNTS;
 use super::account::Account;
 use super::reply;
 
-/// Where the style sheet is: a file of its own, so that the policy can forbid inline styles.
+/// Path of the style sheet: a file of its own, so that the content security policy can forbid inline styles.
 pub(super) const STYLE_PATH: &str = "/style.css";
 const STYLE: &str = include_str!("../../templates/demo/style.css");
 
@@ -26,11 +26,11 @@ struct SignIn<'a> {
 struct Message<'a> {
     title: &'a str,
     text: &'a str,
-    /// Where to go from here, if anywhere.
+    /// Where to continue, if anywhere.
     onward: Option<&'a str>,
 }
 
-/// The list of accounts. `request` names the sign-in that is under way.
+/// Returns the page with the accounts. `request` names the sign-in in progress.
 pub(super) fn sign_in(application: &str, request: &str) -> Response<Bytes> {
     let page = SignIn {
         application,
@@ -40,13 +40,13 @@ pub(super) fn sign_in(application: &str, request: &str) -> Response<Bytes> {
     html(StatusCode::OK, page.render(), Some(application))
 }
 
-/// What a visitor sees at the provider's own address.
+/// Returns the page at the provider's own address.
 pub(super) fn front(application: &str) -> Response<Bytes> {
-    let text = "This is the demo provider. Nobody starts here: open the application instead.";
+    let text = "This is the demo provider. To sign in, open the application.";
     message(StatusCode::OK, "Demo provider", text, Some(application))
 }
 
-/// After signing out, when no address to return to was given.
+/// Returns the page after a sign-out without an address to return to.
 pub(super) fn signed_out(application: &str) -> Response<Bytes> {
     message(
         StatusCode::OK,
@@ -56,12 +56,12 @@ pub(super) fn signed_out(application: &str) -> Response<Bytes> {
     )
 }
 
-/// Something is wrong with the request, and there is nobody to send the visitor back to.
+/// Returns an error page for a request that cannot be answered by a redirect.
 pub(super) fn problem(status: StatusCode, text: &str) -> Response<Bytes> {
-    message(status, "This does not work", text, None)
+    message(status, "Invalid request", text, None)
 }
 
-/// The style sheet.
+/// Returns the style sheet.
 pub(super) fn style() -> Response<Bytes> {
     reply::plain(StatusCode::OK, "text/css; charset=utf-8", STYLE.to_owned())
 }
@@ -101,8 +101,8 @@ fn html(
     answer
 }
 
-/// Forbids everything but the style sheet and the form. Browsers apply `form-action` to the redirect that answers a form
-/// as well, so the application is named there.
+/// Returns the content security policy, which allows only the style sheet and the form. Browsers apply `form-action`
+/// also to the redirect that answers a form, so the policy names the application.
 fn content_security_policy(form_leads_to: Option<&str>) -> HeaderValue {
     let form_action = match form_leads_to {
         Some(application) => format!("'self' {}", source(application)),
@@ -115,7 +115,8 @@ fn content_security_policy(form_leads_to: Option<&str>) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
-/// The address as a source of a content security policy, whose grammar has no IPv6 addresses (CSP 3 section 2.3.1).
+/// Returns the address as a source of a content security policy, whose grammar has no IPv6 addresses (CSP 3 section
+/// 2.3.1).
 fn source(application: &str) -> String {
     match url::Url::parse(application)
         .ok()

@@ -5,11 +5,11 @@ use url::form_urlencoded;
 /// Longest query or form that is read, in bytes: an authorization request has about 600.
 const MAX_LENGTH: usize = 8 * 1024;
 
-/// Decoded parameters. Each name appears at most once, and none is empty (RFC 6749 section 3.1: a parameter without a
-/// value counts as left out, one that is repeated is an error).
+/// Decoded parameters. Each name appears at most once, and no value is empty (RFC 6749 section 3.1: a parameter without
+/// a value counts as omitted, a repeated one is an error).
 pub(super) struct Parameters(Vec<(String, String)>);
 
-/// Why the parameters cannot be used.
+/// The reason why the parameters cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParametersError {
     #[error("the request is longer than {MAX_LENGTH} bytes")]
@@ -48,7 +48,7 @@ impl Parameters {
     }
 }
 
-/// One form-urlencoded value on its own, as in HTTP Basic credentials of an OAuth client (RFC 6749 section 2.3.1).
+/// Decodes one form-urlencoded value, as in HTTP Basic credentials of an OAuth client (RFC 6749 section 2.3.1).
 pub(super) fn decode(value: &str) -> Option<String> {
     let pair = format!("v={value}");
     let mut pairs = form_urlencoded::parse(pair.as_bytes());

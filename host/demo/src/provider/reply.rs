@@ -1,15 +1,15 @@
-//! Answers that are not pages: JSON and redirects.
+//! Responses that are not pages: JSON and redirects.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-/// JSON that nobody stores.
+/// Returns JSON that must not be stored.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     plain(status, "application/json", body.to_string())
 }
 
-/// An OAuth error in JSON (RFC 6749 section 5.2).
+/// Returns an OAuth error in JSON (RFC 6749 section 5.2).
 pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Response<Bytes> {
     json(
         status,
@@ -17,7 +17,7 @@ pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Respon
     )
 }
 
-/// 303 to an address: a POST turns into a GET, and no form is sent again.
+/// Returns a redirect with status 303: the browser follows it with GET and does not send a form again.
 pub(super) fn see_other(address: &str) -> Response<Bytes> {
     let mut answer = plain(StatusCode::SEE_OTHER, "text/plain", String::new());
     if let Ok(location) = HeaderValue::from_str(address) {
@@ -26,7 +26,7 @@ pub(super) fn see_other(address: &str) -> Response<Bytes> {
     answer
 }
 
-/// An answer with a body, with the headers that every answer has.
+/// Returns a response with this body and the headers that every response has.
 pub(super) fn plain(
     status: StatusCode,
     content_type: &'static str,

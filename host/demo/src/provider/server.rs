@@ -1,4 +1,4 @@
-//! The provider on the network: TLS, HTTP/1.1, a thread of its own.
+//! The provider as a server: TLS, HTTP/1.1, a thread of its own.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,27 +20,27 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Asked, Provider, pages};
 
-/// Connections at a time: a handful of visitors with six connections each.
+/// Most concurrent connections: a handful of users with six connections each.
 const MAX_CONNECTIONS: usize = 128;
-/// How long a TLS handshake, a request head or a request body may take.
+/// Timeout of a TLS handshake, a request head and a request body.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may live, kept open or not: nothing here takes long.
+/// Longest lifetime of a connection: no request takes long.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
 /// Longest request body in bytes; a token request has about 400.
 const MAX_BODY: usize = 16 * 1024;
 /// Pause after a failed accept (out of file descriptors), without which the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A provider that answers. Stops when dropped.
+/// A running provider. Dropping it stops it.
 pub(crate) struct Listening {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The provider cannot be put on the network.
+/// The provider cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
-    /// The address is taken or not of this machine.
+    /// The address is in use or does not belong to this machine.
     #[error(
         "the demo provider cannot listen on `{address}`: {cause}; `--provider-port` takes another port"
     )]
@@ -48,16 +48,16 @@ pub(crate) enum ServerError {
         address: SocketAddr,
         cause: io::Error,
     },
-    /// The system gave no thread or no event loop.
+    /// The system has no thread or no event loop to give.
     #[error("the demo provider cannot be started: {0}")]
     Start(#[from] io::Error),
 }
 
 impl Listening {
-    /// Starts to answer at `address`.
+    /// Starts to serve at `address`.
     ///
     /// # Errors
-    /// An address that cannot be listened on, or a system without resources.
+    /// Returns an error for an address that cannot be used, or for a system without resources.
     pub(crate) fn start(
         provider: Provider,
         address: SocketAddr,
@@ -85,7 +85,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // Dropping the sender ends the thread's loop, and its runtime ends the connections.
+        // Dropping the sender ends the thread's loop, and the end of its runtime closes the connections.
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -121,7 +121,7 @@ async fn serve(
         };
         let connection = connection(stream, tls.clone(), Arc::clone(&provider));
         tokio::spawn(async move {
-            // A visitor who is slow or gone is no news, and neither is one whose browser refuses the certificate.
+            // A slow client, and a browser that refuses the certificate, are not worth a log line.
             drop(timeout(CONNECTION_LIFETIME, connection).await);
             drop(place);
         });
@@ -158,7 +158,7 @@ async fn exchange(request: Request<Incoming>, provider: &Mutex<Provider>) -> Res
                 .map(Full::new);
         }
     };
-    // A HEAD is answered like a GET; hyper leaves the body out.
+    // A HEAD request is handled like GET; hyper omits the body.
     let method = if head.method == Method::HEAD {
         Method::GET
     } else {
@@ -174,7 +174,7 @@ async fn exchange(request: Request<Incoming>, provider: &Mutex<Provider>) -> Res
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
     };
-    // A panic elsewhere does not make the kept sign-ins wrong, so a poisoned lock is taken all the same.
+    // A panic elsewhere does not corrupt the stored sign-ins, so a poisoned lock is used all the same.
     provider
         .lock()
         .unwrap_or_else(PoisonError::into_inner)

@@ -17,7 +17,7 @@ const APPLICATION: &str = "https://cockpit.localhost:8443";
 const REDIRECT_URI: &str = "https://cockpit.localhost:8443/.pomerium/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// A provider with its one visitor and its one client.
+/// A provider with its one browser and its one client.
 struct World {
     provider: Provider,
     secret: String,
@@ -59,7 +59,7 @@ impl World {
         })
     }
 
-    /// The visitor's browser, which has one cookie.
+    /// The user's browser, which has one cookie.
     fn browse(&mut self, method: Method, target: &str, body: &str) -> Response<Bytes> {
         let mut headers = HeaderMap::new();
         if let Some(cookie) = &self.cookie {
@@ -143,7 +143,7 @@ impl World {
     }
 }
 
-/// An authorization request that is right but for the changes; an empty value leaves the parameter out.
+/// Returns an authorization request that is valid except for the changes; an empty value removes the parameter.
 fn authorize(changes: &[(&str, &str)]) -> String {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let usual = [
@@ -181,7 +181,7 @@ fn location(answer: &Response<Bytes>) -> url::Url {
     url::Url::parse(answer.headers()[header::LOCATION].to_str().unwrap()).unwrap()
 }
 
-/// A parameter that the client gets back by redirect.
+/// Returns a parameter that the client gets by redirect.
 fn returned(answer: &Response<Bytes>, name: &str) -> Option<String> {
     let location = location(answer);
     assert!(

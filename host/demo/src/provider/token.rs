@@ -1,4 +1,4 @@
-//! The token endpoint: a code becomes an ID token (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
+//! The token endpoint: exchanges a code for an ID token (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,9 +13,9 @@ use super::authorize::Grant;
 use super::parameters::Parameters;
 use super::{ACCESS_TOKEN_LIFETIME, Access, Asked, NoRandomness, Provider, reply};
 
-/// Where the endpoint is.
+/// Path of the endpoint.
 pub(super) const PATH: &str = "/token";
-/// How long an ID token is good, in seconds.
+/// Lifetime of an ID token, in seconds.
 const ID_TOKEN_LIFETIME: u64 = 3600;
 
 impl Provider {
@@ -37,7 +37,7 @@ impl Provider {
                 "only authorization_code is offered",
             ));
         }
-        // Taken before it is checked: a code that was shown once is spent, whatever came with it.
+        // The code is removed before the checks: it is used up by any attempt.
         let code = form.value("code").unwrap_or_default();
         let Some(grant) = self.grants.take(code, asked.now) else {
             return Ok(invalid(
@@ -103,7 +103,7 @@ impl Provider {
     }
 }
 
-/// Whether the verifier is what the challenge was made of.
+/// Returns whether the challenge was made from the verifier.
 fn proves(verifier: &str, challenge: &str) -> bool {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == challenge
 }

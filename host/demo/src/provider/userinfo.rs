@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, Provider, reply};
 
-/// Where the endpoint is.
+/// Path of the endpoint.
 pub(super) const PATH: &str = "/userinfo";
 
 impl Provider {
@@ -31,7 +31,7 @@ impl Provider {
     }
 }
 
-/// The token of `Authorization: Bearer` (RFC 6750 section 2.1).
+/// Returns the token of `Authorization: Bearer` (RFC 6750 section 2.1).
 fn bearer<'a>(asked: &Asked<'a>) -> Option<&'a str> {
     let (scheme, token) = asked
         .headers

@@ -1,5 +1,5 @@
-//! Buffers: the plugin's configuration, the bodies of replies to its HTTP calls, and what it keeps back of a request's body,
-//! the only one that it may change. Other bodies stream past the plugin and read as empty.
+//! Buffers: the plugin's configuration, the bodies of replies to its HTTP calls, and the buffered body of a request,
+//! the only buffer that the plugin may change. Other bodies stream past the plugin and read as empty.
 
 use wasmtime::Caller;
 
@@ -10,7 +10,7 @@ use crate::request_body::Full;
 use crate::state::State;
 use crate::status::{Failure, Status, code, code_or_trap};
 
-/// Body of the stream's request, as far as the plugin keeps it back.
+/// The buffered body of the stream's request.
 const REQUEST_BODY: u32 = 0;
 /// Body of the reply to the plugin's HTTP call.
 const CALL_REPLY_BODY: u32 = 4;
@@ -61,7 +61,7 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     )
 }
 
-/// Replaces a part of a request's body, which may lie anywhere in it. What begins behind its end is added there.
+/// Replaces any part of a request's body. Bytes that start beyond its end are appended.
 fn replace(
     caller: &mut Caller<'_, State>,
     number: u32,
@@ -94,7 +94,7 @@ fn buffer(state: &State, number: u32) -> Result<&[u8], Status> {
     }
 }
 
-/// The part of a buffer that begins at `start`, `most` bytes or as many as there are.
+/// Returns up to `most` bytes of a buffer from `start` on.
 fn part(state: &State, number: u32, (start, most): (u32, u32)) -> Result<&[u8], Status> {
     let rest = usize::try_from(start).ok().and_then(|start| {
         buffer(state, number)

@@ -32,13 +32,13 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     )
 }
 
-/// Nanoseconds since 1970; 0 for a clock before that.
+/// Returns nanoseconds since 1970, or 0 for a clock before that.
 pub(super) fn wall_clock(state: &State) -> u64 {
     let now = state.env.services.clock.now();
     nanoseconds(now.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// Nanoseconds of the clock that never goes back.
+/// Returns nanoseconds of the monotonic clock.
 pub(super) fn monotonic_clock(state: &State) -> u64 {
     nanoseconds(state.env.services.clock.monotonic())
 }

@@ -21,6 +21,12 @@ const LAST: u32 = 7;
 
 type Edit = fn(&mut dyn Head, &[u8], &[u8]) -> Result<(), Invalid>;
 
+/// Where a field is in the plugin's memory.
+struct FieldSpan {
+    name: Span,
+    value: Span,
+}
+
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_get_header_map_value",
@@ -62,15 +68,17 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_remove_header_map_value",
         |mut caller: Caller<'_, State>, map: u32, name: u32, name_size: u32| {
-            let name = Span {
-                address: name,
-                size: name_size,
+            let field = FieldSpan {
+                name: Span {
+                    address: name,
+                    size: name_size,
+                },
+                value: Span {
+                    address: 0,
+                    size: 0,
+                },
             };
-            let none = Span {
-                address: 0,
-                size: 0,
-            };
-            code(edit(&mut caller, map, name, none, |head, name, _| {
+            code(edit(&mut caller, map, &field, |head, name, _| {
                 head.remove(name)
             }))
         },
@@ -92,25 +100,22 @@ fn define_edit(imports: &mut Imports, function: &'static str, make: Edit) -> was
               name_size: u32,
               value: u32,
               value_size: u32| {
-            let name = Span {
-                address: name,
-                size: name_size,
-            };
-            code(edit(
-                &mut caller,
-                map,
-                name,
-                Span {
+            let field = FieldSpan {
+                name: Span {
+                    address: name,
+                    size: name_size,
+                },
+                value: Span {
                     address: value,
                     size: value_size,
                 },
-                make,
-            ))
+            };
+            code(edit(&mut caller, map, &field, make))
         },
     )
 }
 
-/// The map's fields, or `None` when it is not available now.
+/// Returns the map's fields, or `None` while the map is not available.
 fn fields(state: &State, map: u32) -> Result<Option<Fields<'_>>, Status> {
     match (map, state.stream().map(|stream| &stream.phase)) {
         (REQUEST, Some(Phase::Request(head))) => Ok(Some(head.fields())),
@@ -165,19 +170,19 @@ fn byte_size(caller: &mut Caller<'_, State>, map: u32, slot: u32) -> Result<(), 
 fn edit(
     caller: &mut Caller<'_, State>,
     map: u32,
-    name: Span,
-    value: Span,
+    field: &FieldSpan,
     make: Edit,
 ) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    let (name, value) = (name.of(memory)?, value.of(memory)?);
+    let (name, value) = (field.name.of(memory)?, field.value.of(memory)?);
     let fatal = map == REQUEST || is_pseudo(":status", name);
     apply(state, map, fatal, |head| make(head, name, value))
 }
 
 fn replace_all(caller: &mut Caller<'_, State>, map: u32, fields: Span) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    // What cannot be read is an empty map, as in Envoy: a head without its pseudo headers is then never sent.
+    // A serialised map that cannot be read counts as empty, as in Envoy: a head without its pseudo headers is never
+    // sent.
     let pairs = pairs::parse(fields.of(memory)?).unwrap_or_default();
     let required: &[&str] = if map == REQUEST {
         &REQUEST_PSEUDO
@@ -187,8 +192,9 @@ fn replace_all(caller: &mut Caller<'_, State>, map: u32, fields: Span) -> Result
     apply(state, map, true, |head| head.replace_all(&pairs, required))
 }
 
-/// Edits the head that `map` names. An edit that would make it invalid is left out and logged without its value. When
-/// it is `fatal`, the head must not be sent: a request would else go on without what the plugin wanted to say in it.
+/// Edits the head that `map` names. An edit that would make the head invalid is not made and is logged without its
+/// value. After a `fatal` one the head must not be sent: the request would go on without the header that the plugin
+/// wanted.
 fn apply(
     state: &mut State,
     map: u32,
@@ -205,7 +211,7 @@ fn apply(
         stream.broken |= fatal;
         tracing::warn!(
             fatal,
-            "the plugin set a header field that is invalid in HTTP"
+            "the plugin set a header field that is not valid HTTP"
         );
     }
     Ok(())

@@ -12,14 +12,14 @@ use crate::state::{Calls, Pending, State};
 use crate::status::{Status, code};
 use crate::{maps, pairs, plugin};
 
-/// Most calls of one instance at a time: a plugin must not open connections without end.
+/// Most concurrent calls of one instance, so that a plugin cannot open connections without bound.
 const CALLS_LIMIT: usize = 256;
-/// Most bytes of a call's body, which we hold until it is sent.
+/// Most bytes of a call's body, which is held in memory until it is sent.
 const BODY_LIMIT: usize = 1024 * 1024;
-/// Longest time for a call, also for one without a timeout: a call that never ends would hold its place for ever.
+/// Longest duration of a call, also for a call without a timeout: a call that never ends would hold its slot forever.
 const TIMEOUT_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the plugin passes.
+/// The arguments of a call.
 struct Arguments {
     upstream: Span,
     headers: Span,
@@ -77,13 +77,13 @@ fn call(caller: &mut Caller<'_, State>, arguments: &Arguments) -> Result<(), Sta
     let trailers = arguments.trailers.of(memory)?;
     let timeout = timeout(arguments.timeout)?;
     let headers = pairs::parse(headers).ok_or(Status::BadArgument)?;
-    // Trailers are not sent; leaving them out unnoticed would be worse than refusing.
+    // Trailers are not supported. The call is refused, because dropping them silently would be worse.
     let trailers = pairs::parse(trailers).ok_or(Status::BadArgument)?;
     if !trailers.is_empty() || body.len() > BODY_LIMIT {
         return Err(Status::BadArgument);
     }
     if state.calls.pending.len() >= CALLS_LIMIT {
-        tracing::warn!("the plugin has too many HTTP calls under way; one more was refused");
+        tracing::warn!("too many HTTP calls of the plugin are in progress; a call was refused");
         return Err(Status::InternalFailure);
     }
     let request = request(&headers, body)?;
@@ -105,7 +105,8 @@ fn call(caller: &mut Caller<'_, State>, arguments: &Arguments) -> Result<(), Sta
     put_u32(memory, arguments.id, id)
 }
 
-/// A number that no other call has: a multiple of four, as in Envoy, where the low bits tell HTTP calls from gRPC ones.
+/// Returns an unused number: a multiple of four, as in Envoy, where the low bits distinguish HTTP calls from gRPC
+/// calls.
 fn next_id(calls: &mut Calls) -> u32 {
     loop {
         calls.last = calls.last.wrapping_add(4).max(4);
@@ -118,13 +119,13 @@ fn next_id(calls: &mut Calls) -> u32 {
 fn timeout(milliseconds: u32) -> Result<Duration, Status> {
     match milliseconds {
         0 => Ok(TIMEOUT_LIMIT),
-        // Negative in the ABI.
+        // The number would be negative in the ABI.
         0x8000_0000.. => Err(Status::BadArgument),
         _ => Ok(Duration::from_millis(milliseconds.into()).min(TIMEOUT_LIMIT)),
     }
 }
 
-/// The request in origin form with a `host` field. Everything in it is valid in HTTP.
+/// Builds the request in origin form with a `host` field. All its parts are valid HTTP.
 fn request(pairs: &[(&[u8], &[u8])], body: &[u8]) -> Result<Request<Bytes>, Status> {
     let invalid = |_| Status::BadArgument;
     let mut headers = HeaderMap::with_capacity(pairs.len());
@@ -139,7 +140,7 @@ fn request(pairs: &[(&[u8], &[u8])], body: &[u8]) -> Result<Request<Bytes>, Stat
                 let authority = HeaderValue::from_bytes(value).map_err(|_| Status::BadArgument)?;
                 headers.insert(header::HOST, authority);
             }
-            // The upstream's own address says it.
+            // The address of the upstream determines the scheme.
             b":scheme" => {}
             _ => {
                 let (name, value) = maps::line(name, value).map_err(invalid)?;

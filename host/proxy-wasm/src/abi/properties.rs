@@ -49,7 +49,9 @@ fn write(caller: &mut Caller<'_, State>, path: Span, value: Span) -> Result<(), 
     let (path, value) = (path.of(memory)?, value.of(memory)?);
     let stream = state.stream_mut().ok_or(Status::NotFound)?;
     if !stream.set_property(path, value) {
-        tracing::warn!("the plugin's properties of one stream are too large; one was not kept");
+        tracing::warn!(
+            "the plugin's properties of the stream are too large; the value was not stored"
+        );
     }
     Ok(())
 }

@@ -67,9 +67,9 @@ fn write(caller: &mut Caller<'_, State>, key: Span, value: Span, cas: u32) -> Re
         .store(key.of(memory)?, value.of(memory)?, cas)
         .map_err(|refusal| {
             if refusal == NotStored::Full {
-                tracing::warn!("the plugin's shared data is full; a value was not stored");
+                tracing::warn!("the plugin's shared data is full; the value was not stored");
             }
-            // The only refusal that the SDKs know.
+            // The SDKs know no other failure of this function.
             Status::CasMismatch
         })
 }

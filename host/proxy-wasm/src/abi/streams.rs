@@ -1,5 +1,5 @@
-//! Continuing, resetting and answering streams, and choosing the stream that calls act on. All of it is only noted here
-//! and done after the callback has returned.
+//! Continuing, resetting and answering streams, and choosing the effective context. These functions only record an
+//! action; it is applied after the callback has returned.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,6 +24,13 @@ const RESPONSE: u32 = 1;
 /// The last stream type of the ABI.
 const LAST: u32 = 3;
 
+/// Where the parts of a local reply are in the plugin's memory.
+struct ReplySpan {
+    details: Span,
+    body: Span,
+    headers: Span,
+}
+
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.env(
         "proxy_continue_stream",
@@ -44,24 +51,21 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
          headers: u32,
          headers_size: u32,
          _grpc_status: u32| {
-            let details = Span {
-                address: details,
-                size: details_size,
-            };
-            let body = Span {
-                address: body,
-                size: body_size,
-            };
-            code(answer(
-                &mut caller,
-                status,
-                details,
-                body,
-                Span {
+            let reply = ReplySpan {
+                details: Span {
+                    address: details,
+                    size: details_size,
+                },
+                body: Span {
+                    address: body,
+                    size: body_size,
+                },
+                headers: Span {
                     address: headers,
                     size: headers_size,
                 },
-            ))
+            };
+            code(note_reply(&mut caller, status, &reply))
         },
     )?;
     imports.env(
@@ -84,7 +88,7 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     )
 }
 
-/// Notes an action for the stream that calls act on. Without a stream there is nothing to do, which is no failure.
+/// Records an action for the effective stream. Without a stream there is nothing to do, which is no failure.
 fn note_action(state: &mut State, note: impl FnOnce(&Phase, &mut PendingActions)) {
     let id = state.effective;
     if let Some(stream) = state.stream_mut() {
@@ -114,30 +118,28 @@ fn close(state: &mut State, kind: u32) -> Result<(), Status> {
     Ok(())
 }
 
-fn answer(
+fn note_reply(
     caller: &mut Caller<'_, State>,
     status: u32,
-    details: Span,
-    body: Span,
-    headers: Span,
+    reply: &ReplySpan,
 ) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
-    let (details, body) = (details.of(memory)?, body.of(memory)?);
-    let pairs = pairs::parse(headers.of(memory)?).unwrap_or_default();
+    let (details, body) = (reply.details.of(memory)?, reply.body.of(memory)?);
+    let pairs = pairs::parse(reply.headers.of(memory)?).unwrap_or_default();
     note_action(state, |phase, pending| {
         if pending.reply.is_none() && !matches!(phase, Phase::Over) {
-            pending.reply = Some(reply(status, details, body, &pairs));
+            pending.reply = Some(local_reply(status, details, body, &pairs));
         }
     });
     Ok(())
 }
 
-fn reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])]) -> LocalReply {
+fn local_reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])]) -> LocalReply {
     let (status, body) = match final_status(status) {
         Some(status) if body.len() <= BODY_LIMIT => (status, body),
         _ => {
             tracing::warn!(
-                "the plugin's reply has no valid status or too long a body; 500 is sent instead"
+                "the plugin's reply has an invalid status or a body that is too long; 500 is sent instead"
             );
             (StatusCode::INTERNAL_SERVER_ERROR, &b""[..])
         }
@@ -164,7 +166,7 @@ fn reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])]) -> 
     }
 }
 
-/// A status that ends a request.
+/// Returns a status that ends a request.
 fn final_status(status: u32) -> Option<StatusCode> {
     let status = u16::try_from(status)
         .ok()
@@ -172,7 +174,7 @@ fn final_status(status: u32) -> Option<StatusCode> {
     StatusCode::from_u16(status).ok()
 }
 
-/// The fields of a reply. Those that frame a message are the proxy's own.
+/// Returns the fields of a reply. The proxy sets the fields that frame a message.
 fn reply_headers(pairs: &[(&[u8], &[u8])]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(pairs.len().saturating_add(1));
     for (name, value) in pairs.iter().filter(|(name, _)| !name.starts_with(b":")) {
@@ -180,7 +182,7 @@ fn reply_headers(pairs: &[(&[u8], &[u8])]) -> HeaderMap {
             .and_then(|(name, value)| maps::append(&mut headers, name, value));
         if added.is_err() {
             tracing::warn!(
-                "the plugin's reply has a header field that is invalid in HTTP; it is left out"
+                "the plugin's reply has a header field that is not valid HTTP; it was removed"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! Shared queues, gRPC calls and foreign functions, which this host does not offer: they answer with a failure that the
-//! SDKs accept. Two small functions of other tool chains are here as well.
+//! Shared queues, gRPC calls and foreign functions, which this host does not offer: they return a failure that the SDKs
+//! accept. Two small functions for other toolchains are here as well.
 
 use wasmtime::Caller;
 

@@ -1,4 +1,4 @@
-//! The functions of WASI that toolchains link in: environment, standard output, clocks and random bytes. There are no
+//! The WASI functions that toolchains link in: environment, standard output, clocks and random bytes. There are no
 //! files, no arguments and no sockets.
 
 use wasmtime::Caller;
@@ -21,9 +21,9 @@ const NOT_SUPPORTED: u32 = 58;
 
 /// Most random bytes in one call, as in Envoy.
 const RANDOM_LIMIT: u32 = 64 * 1024;
-/// Most pieces in one write (`IOV_MAX` of Linux).
+/// Most buffers in one write (`IOV_MAX` of Linux).
 const PIECES_LIMIT: u32 = 1024;
-/// Bytes of one write that are kept for the log, which cuts lines anyway.
+/// Most bytes of one write that are kept for the log, which truncates lines as well.
 const WRITE_LIMIT: usize = 8 * 1024;
 
 pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
@@ -33,7 +33,7 @@ pub(super) fn define(imports: &mut Imports) -> wasmtime::Result<()> {
     absent_files(imports)
 }
 
-/// The number that a function of WASI returns: a bad pointer is the only failure that access to memory has.
+/// Returns the WASI error number. A bad pointer is the only way in which access to memory can fail.
 fn errno(outcome: Result<(), Status>) -> u32 {
     if outcome.is_ok() { SUCCESS } else { FAULT }
 }
@@ -62,7 +62,7 @@ fn process(imports: &mut Imports) -> wasmtime::Result<()> {
     )?;
     imports.wasi("args_get", |_: Caller<'_, State>, _: u32, _: u32| SUCCESS)?;
     imports.wasi("sched_yield", |_: Caller<'_, State>| SUCCESS)?;
-    // The plugin aborts: what comes after this call must not run.
+    // The plugin aborts: no code after this call may run.
     imports.wasi(
         "proc_exit",
         |_: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
@@ -81,7 +81,7 @@ fn process(imports: &mut Imports) -> wasmtime::Result<()> {
 fn environment_size(caller: &mut Caller<'_, State>, count: u32, size: u32) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
     let variables = &state.env.config.variables;
-    // `=` and the final zero.
+    // Two bytes for `=` and the final zero.
     let bytes: usize = variables
         .iter()
         .map(|(name, value)| name.len() + value.len() + 2)
@@ -94,7 +94,7 @@ fn environment_size(caller: &mut Caller<'_, State>, count: u32, size: u32) -> Re
     put_u32(memory, size, u32::try_from(bytes).unwrap_or(u32::MAX))
 }
 
-/// Writes `NAME=value` and a zero for each variable, straight into the plugin's memory: values may be secret.
+/// Writes `NAME=value` and a zero for each variable directly into the plugin's memory, as values may be secret.
 fn environment(caller: &mut Caller<'_, State>, mut slot: u32, mut text: u32) -> Result<(), Status> {
     let (memory, state) = parts(caller)?;
     for (name, value) in &state.env.config.variables {
@@ -139,7 +139,7 @@ fn clocks(imports: &mut Imports) -> wasmtime::Result<()> {
             errno(parts(&mut caller).and_then(|(memory, _)| put_u64(memory, resolution, 1)))
         },
     )?;
-    // Nothing to wait for: no event ever comes, and a callback may not sleep.
+    // No event ever arrives, and a callback may not sleep.
     imports.wasi(
         "poll_oneoff",
         |mut caller: Caller<'_, State>, _: u32, _: u32, _: u32, events: u32| {
@@ -169,7 +169,7 @@ fn output(imports: &mut Imports) -> wasmtime::Result<()> {
             if !is_output(descriptor) {
                 return BAD_DESCRIPTOR;
             }
-            // No type and no flags; the one right is to write.
+            // No file type and no flags; the only right is to write.
             errno(parts(&mut caller).and_then(|(memory, _)| {
                 bytes_mut(memory, stat, 24)?.fill(0);
                 put_u64(memory, stat.saturating_add(8), 64)
@@ -200,7 +200,7 @@ fn sync(descriptor: u32) -> u32 {
     }
 }
 
-/// Logs all pieces as one line.
+/// Logs all buffers as one line.
 fn write(
     caller: &mut Caller<'_, State>,
     level: Level,
@@ -231,7 +231,7 @@ fn write(
     Ok(())
 }
 
-/// Files: there are none, and no directory is open, which is how libraries learn it at their start.
+/// Defines the file functions. No files exist and no directory is open; libraries detect this when they start.
 fn absent_files(imports: &mut Imports) -> wasmtime::Result<()> {
     imports.wasi(
         "fd_read",

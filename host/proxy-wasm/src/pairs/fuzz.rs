@@ -1,4 +1,4 @@
-//! The fuzz target of the maps that the plugin hands over.
+//! The fuzz target of the serialised maps that the plugin passes to the host.
 
 use super::{COUNT_LIMIT, parse};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Pauses every request, and tells each part of its body as `x-value`, with the sizes as `x-status`.
+/// Pauses every request, and reports each part of its body as `x-value`, with the sizes as `x-status`.
 const TELLS: &str = r#"
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 1))
     (func (export "proxy_on_request_body") (param $id i32) (param $size i32) (param $end i32) (result i32)
@@ -30,7 +30,7 @@ fn the_plugin_sees_all_that_it_keeps() {
         assert_eq!(lines(&head.headers, "x-value"), "b bcd bcd");
         assert_eq!(stream.take_body(), "abcd");
         assert_eq!((stream.take_body().len(), stream.kept_body()), (0, 0));
-        // The request is under way: what comes later is nobody's business here.
+        // The request has been continued: later chunks do not pass through the plugin.
         assert!(paused(&stream.request_body(b"late", true)));
         assert_eq!(stream.kept_body(), 0);
     });
@@ -130,7 +130,7 @@ fn only_a_body_that_is_kept_can_be_changed() {
 }
 
 #[test]
-fn what_a_client_says_over_a_websocket_is_told_by_its_size_and_beginning() {
+fn websocket_bytes_of_a_client_are_reported_by_size_and_beginning() {
     let module = plugin(
         &[("spoken", b"spoken")],
         r#"(func (export "proxy_on_request_body") (param $id i32) (param $size i32) (param $end i32) (result i32)

@@ -28,7 +28,7 @@ const TEXTS: [(&str, &[u8]); 11] = [
     ("field", b"x-idp"),
 ];
 
-/// Calls an upstream at each request and waits; the reply's status, field and body become lines of the request.
+/// Calls an upstream for each request and waits; the reply's status, field and body become lines of the request.
 fn caller(upstream: &str) -> Module {
     let body = format!(
         r#"(global $stream (mut i32) (i32.const 0))
@@ -103,7 +103,7 @@ fn a_call_that_panics_is_a_reply_as_well() {
     });
 }
 
-/// The plugin was left in the middle of something, so that it is not trusted any more; another instance takes over.
+/// The plugin was interrupted, so its state cannot be trusted; another instance replaces it.
 #[test]
 fn a_host_function_that_panics_ends_the_instance_and_not_the_worker() {
     let module = caller("defect");
@@ -200,7 +200,7 @@ fn calls_of_a_plugin_that_died_are_dropped() {
         assert_eq!(
             Rc::strong_count(&rig.upstreams.alive),
             1,
-            "the call is still under way"
+            "the call is still in progress"
         );
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(

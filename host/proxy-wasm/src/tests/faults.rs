@@ -75,7 +75,7 @@ fn a_dead_instance_is_rebuilt_and_configured_again_with_growing_waits() {
             rig.passed(to("/a"));
         }
         assert_eq!(rig.metric("starts"), Some(5));
-        // A long healthy instance, and the first rebuild is immediate again.
+        // After a healthy instance the first rebuild is immediate again.
         tokio::time::sleep(backoff::HEALTHY_AGE).await;
         assert!(refused(&rig.request(to("/t")).1));
         let start = tokio::time::Instant::now();
@@ -84,7 +84,7 @@ fn a_dead_instance_is_rebuilt_and_configured_again_with_growing_waits() {
     });
 }
 
-/// Shared data is there for the next instance.
+/// Shared data outlives an instance.
 #[test]
 fn shared_data_outlives_an_instance_that_died() {
     let module = plugin(
@@ -184,7 +184,7 @@ fn endless_recursion_is_stopped() {
 
 #[test]
 fn memory_grows_up_to_the_limit_and_not_beyond() {
-    // 8192 pages are 512 MiB, two are there from the start.
+    // 8192 pages are 512 MiB; the plugin starts with two.
     let module = plugin(
         &[],
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
@@ -211,7 +211,7 @@ fn a_plugin_that_exits_is_ended() {
 }
 
 #[test]
-fn a_plugin_that_does_not_start_tells_why() {
+fn a_plugin_that_does_not_start_reports_why() {
     let says = [("why", &b"no key\nhere"[..])];
     for (callback, ending, expected) in [
         (
@@ -261,7 +261,7 @@ fn a_callback_of_another_type_is_refused() {
 
 #[test]
 fn a_plugin_that_cannot_start_again_keeps_everything_out_until_it_can() {
-    // Configures itself only when the shared data has no entry or its third attempt has come.
+    // The plugin accepts its configuration only when the shared data has no entry or at the third attempt.
     let module = plugin(
         &[("tries", b"tries")],
         r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)

@@ -1,8 +1,8 @@
-//! Header maps as a plugin meets them.
+//! Header maps from a plugin's side.
 
 use super::*;
 
-/// A callback for requests with this body.
+/// Returns a callback for requests with this body.
 fn on_request(body: &str) -> String {
     format!(
         r#"(func (export "proxy_on_request_headers") (param $id i32) (param $count i32) (param $end i32) (result i32)
@@ -46,7 +46,7 @@ fn all_pairs_can_be_read_and_written_back_byte_by_byte() {
             (head.path.as_str(), head.authority),
             ("/a?b=c", HeaderValue::from_static("app.example.com"))
         );
-        // The first report came after the read, so that writing back removed it; what is left came after.
+        // The first report came after the read, so writing back removed it; the remaining ones came later.
         assert_eq!(lines(&head.headers, "x-status"), "0 0");
     });
 }
@@ -186,7 +186,7 @@ fn maps_that_are_not_there_read_as_absent_and_cannot_be_written() {
 }
 
 #[test]
-fn bad_pointers_are_told_and_do_no_harm() {
+fn bad_pointers_return_an_error_and_do_no_harm() {
     // Two pages of memory end at 131072; the last case wraps around.
     let beyond = "(i32.const 131070) (i32.const 8)";
     let wrapping = "(i32.const 100) (i32.const -1)";
@@ -236,7 +236,7 @@ fn bad_pointers_are_told_and_do_no_harm() {
 }
 
 #[test]
-fn an_allocator_that_lies_is_told_and_one_that_traps_ends_the_plugin() {
+fn an_allocator_with_bad_results_is_an_error_and_one_that_traps_ends_the_plugin() {
     let module = |allocator: &str| {
         let text = format!(
             r#"(module {} (data (i32.const 600) "accept")

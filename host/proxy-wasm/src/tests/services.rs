@@ -1,4 +1,4 @@
-//! What a plugin finds around it: configuration, environment, properties, shared data, time, log.
+//! The services of a plugin: configuration, environment, properties, shared data, time, log.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn configuration_and_environment_arrive_as_given() {
     });
 }
 
-/// What a plugin is told about these paths, as lines `x-value`.
+/// Reports the properties of these paths as lines `x-value`.
 fn properties(facts: StreamFacts, paths: &[&'static [u8]]) -> RequestHead {
     let names: Vec<String> = (0..paths.len())
         .map(|index| format!("path{index:02}"))
@@ -109,7 +109,7 @@ fn properties_that_are_not_there_are_not_found() {
 }
 
 #[test]
-fn the_client_and_its_certificate_are_told() {
+fn properties_describe_the_client_and_its_certificate() {
     let paths: [&[u8]; 7] = [
         b"source\0address",
         b"destination\0address",
@@ -221,7 +221,7 @@ fn workers_share_data_and_only_the_first_of_two_writers_wins() {
         let first = Rig::new(&module);
         let second = Rig::beside(&module, &first.shared);
         let (_a, head_a) = first.passed(head(&[]));
-        // The number 0 overwrites whatever there is.
+        // The number 0 overwrites any value.
         assert_eq!(lines(&head_a.headers, "x-status"), "1 0 0");
         let (_b, head_b) = second.passed(head(&[]));
         assert_eq!(lines(&head_b.headers, "x-status"), "0 0 8");
@@ -263,7 +263,7 @@ fn another_context_can_be_chosen_only_if_it_exists() {
     );
     run(async move {
         let (_stream, head) = Rig::new(&module).passed(head(&[]));
-        // What was reported while the root context was chosen went nowhere.
+        // Reports that were made while the root context was effective went nowhere.
         assert_eq!(lines(&head.headers, "x-status"), "2 0");
         assert_eq!(lines(&head.headers, "x-note"), "hi");
     });
@@ -283,7 +283,7 @@ fn the_configuration_of_the_machine_is_there_when_it_starts() {
     });
 }
 
-/// A proxy with a clock, a log and properties of its own.
+/// A proxy with its own clock, log and properties.
 #[derive(Default)]
 struct Own {
     lines: RefCell<Vec<String>>,

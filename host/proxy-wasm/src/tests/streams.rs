@@ -1,4 +1,4 @@
-//! A stream's way: pausing, resuming, answering, resetting, ending.
+//! The life of a stream: pausing, resuming, answering, resetting, ending.
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn a_paused_request_can_be_answered_from_another_context() {
 }
 
 #[test]
-fn a_request_that_nobody_resumes_is_refused_in_the_end() {
+fn a_request_that_is_never_resumed_is_refused_in_the_end() {
     run(async {
         let rig = Rig::new(&plugin(&[], &held("")));
         let start = tokio::time::Instant::now();
@@ -79,7 +79,7 @@ fn resuming_within_the_callback_counts_more_than_the_pause() {
 
 #[test]
 fn a_local_reply_stops_the_request_and_passes_the_plugin_once_more() {
-    // Two cookies, a length that is not ours to believe, a forbidden value and a pseudo header.
+    // Two cookies, a length that is ignored, a forbidden value and a pseudo header.
     let pairs = b"\x05\0\0\0\
         \x0a\0\0\0\x01\0\0\0\x0a\0\0\0\x01\0\0\0\x0e\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x07\0\0\0\x01\0\0\0\
         set-cookie\0a\0set-cookie\0b\0content-length\x0099\0x\0\n\0:status\x001\0";
@@ -236,7 +236,7 @@ const ENDING_TEXTS: [(&str, &[u8]); 3] =
     [("log", b"log"), ("done", b"done"), ("delete", b"delete")];
 
 #[test]
-fn dropping_a_stream_tells_the_plugin_in_order_and_once() {
+fn dropping_a_stream_ends_its_context_in_order_and_once() {
     let module = plugin(&ENDING_TEXTS, ENDING);
     run(async move {
         let rig = Rig::new(&module);
@@ -258,7 +258,7 @@ fn a_stream_dropped_while_paused_is_ended_and_unknown_afterwards() {
         let rig = Rig::new(&module);
         drop(rig.paused());
         assert_eq!(rig.metric("delete"), Some(3));
-        // Ticks go on: the stream cannot be chosen any more, or they would trap.
+        // Ticks go on: the stream cannot become effective any more, or they would trap.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(rig.plugin.is_live());
     });

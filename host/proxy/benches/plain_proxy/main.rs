@@ -1,13 +1,12 @@
-//! The bundled host without a plugin: what `make bench` subtracts to see what the module costs.
+//! The proxy without a plugin: `make bench` subtracts its cost to measure the plugin.
 //!
-//! Every source file of the host that a request passes is compiled in as it is, but for the plugin: here, each request gets
-//! the first route. It is a program of its own, never a mode of `jetway`, because it asks nobody who they are; and it
-//! listens on loopback only.
+//! It compiles every source file of the proxy that a request passes, except for the plugin: each request gets the first route.
+//! It is a program of its own and not a mode of `jetway`, because it authenticates no user; and it listens on loopback only.
 #![allow(
     dead_code,
     unreachable_pub,
     unused_imports,
-    reason = "only the way of a request is used"
+    reason = "only the code that a request passes is used"
 )]
 
 mod wasm;
@@ -16,26 +15,30 @@ mod wasm;
 #[path = "../../src"]
 mod host {
     pub(crate) mod access;
-    pub(crate) mod answer;
     pub(crate) mod body;
     pub(crate) mod callouts;
-    pub(crate) mod caught;
+    pub(crate) mod catch_panic;
+    pub(crate) mod client;
     pub(crate) mod connection;
+    pub(crate) mod error_response;
     pub(crate) mod exchange;
     pub(crate) mod fault;
-    pub(crate) mod file;
     pub(crate) mod limits;
+    pub(crate) mod panic_point;
+    pub(crate) mod proxy;
+    pub(crate) mod request_id;
     pub(crate) mod serve;
+    pub(crate) mod shutdown;
+    pub(crate) mod slots;
     pub(crate) mod tls;
     pub(crate) mod transport;
-    pub(crate) mod tunnel;
     pub(crate) mod upstream;
 }
 
-// The host's modules name each other from the root of their crate.
+// The modules refer to each other by paths from the crate root.
 use host::{
-    access, answer, body, callouts, caught, connection, exchange, fault, file, limits, serve, tls,
-    transport, tunnel, upstream,
+    access, body, callouts, catch_panic, client, connection, error_response, exchange, fault,
+    limits, panic_point, proxy, request_id, serve, shutdown, slots, tls, transport, upstream,
 };
 
 use std::num::NonZeroUsize;
@@ -51,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     let config = Config::read(&file, &|name| std::env::var(name).ok())?.config;
     let route = config.routes.first().context("there is no route")?;
     wasm::permit_everything_for(&route.id)?;
-    let addresses = serve::addresses(&config.listener.address)?;
+    let addresses = serve::parse_addresses(&config.listener.address)?;
     ensure!(
         addresses.iter().all(|address| address.ip().is_loopback()),
         "this proxy checks nothing: loopback only"

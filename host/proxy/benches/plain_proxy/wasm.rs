@@ -1,4 +1,4 @@
-//! The plugin's place without a plugin: each request is let through at once, and nothing is asked or told.
+//! Replaces the plugin: each request is permitted at once, and nothing else is reported or decided.
 
 pub(crate) use proxy_wasm_host::{
     CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, PeerCertificate, PluginConfig,
@@ -19,7 +19,7 @@ static ROUTE: OnceLock<HeaderValue> = OnceLock::new();
 /// Chooses the route that every request gets.
 pub(crate) fn permit_everything_for(route: &str) -> anyhow::Result<()> {
     let id = HeaderValue::from_str(route)?;
-    ensure!(ROUTE.set(id).is_ok(), "the route was chosen before");
+    ensure!(ROUTE.set(id).is_ok(), "the route is already chosen");
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub(crate) enum Ended {
     Lost,
 }
 
-#[expect(clippy::large_enum_variant, reason = "as in the host itself")]
+#[expect(clippy::large_enum_variant, reason = "as in the proxy itself")]
 pub(crate) enum Wanted {
     Nothing(Verdict<RequestHead>),
     Body,

@@ -1,6 +1,7 @@
-//! How far a request and its answer have come, and whether they have taken too long.
+//! Tracks how far a request and its response have come, and whether they have taken too long.
 //!
-//! The limits mean what the generated configuration makes of them in Envoy, so that a route behaves the same in both.
+//! The limits have the same meaning as in the Envoy configuration that is generated from a route, so that a route behaves
+//! identically in both proxies.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -8,101 +9,101 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How long a request and its answer may take; `None` is for ever.
+/// The limits on how long a request and its response may take; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Patience {
-    /// Longest time in which nothing comes from either side (`idle_timeout`).
+    /// Longest time without a byte from either side (`idle_timeout`).
     pub(crate) idle: Option<Duration>,
-    /// Longest time from the end of the request to the beginning of the answer (`timeout`).
-    pub(crate) answer: Option<Duration>,
+    /// Longest time from the end of the request to the beginning of the response (`timeout`).
+    pub(crate) response: Option<Duration>,
 }
 
-/// Which limit was passed.
+/// The limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overrun {
-    /// Nothing came from either side for too long.
+    /// Neither side sent anything for too long.
     Idle,
-    /// The upstream did not begin its answer in time.
+    /// The upstream did not begin its response in time.
     Late,
 }
 
-/// The progress of one request and its answer. Whoever moves bytes of either notes it here.
+/// The progress of one request and its response. The code that moves bytes of either records it here.
 #[derive(Debug)]
 pub(crate) struct Progress {
     patience: Patience,
-    /// When something last came from either side.
+    /// When something last arrived from either side.
     moved: Cell<Instant>,
     /// When the client had sent all of its request.
     asked: Cell<Option<Instant>>,
-    /// Whether the upstream has begun its answer.
-    answered: Cell<bool>,
+    /// Whether the upstream has begun its response.
+    has_response: Cell<bool>,
     received: Cell<u64>,
-    broken: Cell<bool>,
+    is_aborted: Cell<bool>,
 }
 
 impl Progress {
-    /// Begins now, with a request that is not complete.
+    /// Starts the clock for a request that is not complete.
     pub(crate) fn new(patience: Patience) -> Self {
         Self {
             patience,
             moved: Cell::new(Instant::now()),
             asked: Cell::new(None),
-            answered: Cell::new(false),
+            has_response: Cell::new(false),
             received: Cell::new(0),
-            broken: Cell::new(false),
+            is_aborted: Cell::new(false),
         }
     }
 
-    /// Notes that something came.
+    /// Records that something arrived.
     pub(crate) fn advance(&self) {
         self.moved.set(Instant::now());
     }
 
-    /// Notes a part of the request's body.
+    /// Records a part of the request's body.
     pub(crate) fn receive(&self, bytes: usize) {
         self.received
             .set(self.received.get().saturating_add(bytes as u64));
         self.advance();
     }
 
-    /// Notes that the request is complete.
+    /// Records that the request is complete.
     pub(crate) fn complete(&self) {
         self.advance();
         self.asked.set(Some(self.moved.get()));
     }
 
-    /// Notes that the answer has begun: from here on, only silence can be too long.
-    pub(crate) fn begin_answer(&self) {
+    /// Records that the response has begun: from here on, only silence can exceed a limit.
+    pub(crate) fn begin_response(&self) {
         self.advance();
-        self.answered.set(true);
+        self.has_response.set(true);
     }
 
-    /// Notes that the client's side of the request failed.
-    pub(crate) fn break_off(&self) {
-        self.broken.set(true);
+    /// Records that the client's side of the request failed.
+    pub(crate) fn abort(&self) {
+        self.is_aborted.set(true);
     }
 
-    /// Bytes of the request's body so far.
+    /// Returns how many bytes of the request's body have arrived.
     pub(crate) fn received(&self) -> u64 {
         self.received.get()
     }
 
-    /// Whether the request is complete.
+    /// Returns whether the request is complete.
     pub(crate) fn is_complete(&self) -> bool {
         self.asked.get().is_some()
     }
 
-    /// Whether the client's side of the request failed.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.get()
+    /// Returns whether the client's side of the request failed.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.is_aborted.get()
     }
 
-    /// When it will have taken too long if nothing comes until then; `None` is never. It may be later when asked again,
-    /// but by the time that it tells now, nothing earlier has come due unnoticed.
+    /// Returns when a limit will be exceeded if nothing arrives until then; `None` is never. A later call may return a
+    /// later time, but never one before the time that was returned earlier.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let late = self.patience.answer.filter(|_| !self.answered.get());
+        let late = self.patience.response.filter(|_| !self.has_response.get());
         let late = late.and_then(|limit| {
-            // While the request is not complete, this limit is as far away as it is long.
+            // While the request is not complete, this limit starts again with each call.
             let since = self.asked.get().unwrap_or_else(Instant::now);
             since.checked_add(limit)
         });
@@ -112,7 +113,7 @@ impl Progress {
         }
     }
 
-    /// Which limit has been passed, if any.
+    /// Returns which limit has been exceeded, if any.
     pub(crate) fn overrun(&self) -> Option<Overrun> {
         let now = Instant::now();
         if self.due()? > now {
@@ -126,8 +127,8 @@ impl Progress {
         })
     }
 
-    /// Completes when a limit is passed. Cancel safe.
-    pub(crate) async fn overruns(&self) -> Overrun {
+    /// Completes when a limit is exceeded. Cancel safe.
+    pub(crate) async fn wait_for_overrun(&self) -> Overrun {
         loop {
             if let Some(overrun) = self.overrun() {
                 return overrun;
@@ -151,31 +152,35 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn progress(idle: Option<u32>, answer: Option<u32>) -> Progress {
+    fn progress(idle: Option<u32>, response: Option<u32>) -> Progress {
         Progress::new(Patience {
             idle: idle.map(|seconds| SECOND * seconds),
-            answer: answer.map(|seconds| SECOND * seconds),
+            response: response.map(|seconds| SECOND * seconds),
         })
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answer_has_its_time_from_the_end_of_the_request_on() {
+    async fn the_response_has_its_time_from_the_end_of_the_request_on() {
         let progress = progress(None, Some(10));
-        assert!(timeout(SECOND * 100, progress.overruns()).await.is_err());
+        assert!(
+            timeout(SECOND * 100, progress.wait_for_overrun())
+                .await
+                .is_err()
+        );
         progress.complete();
         let began = Instant::now();
-        assert_eq!(progress.overruns().await, Overrun::Late);
+        assert_eq!(progress.wait_for_overrun().await, Overrun::Late);
         assert_eq!(began.elapsed(), SECOND * 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_has_begun_may_take_its_time() {
+    async fn a_response_that_has_begun_may_take_its_time() {
         let progress = progress(Some(30), Some(10));
         progress.complete();
         sleep(SECOND * 9).await;
-        progress.begin_answer();
+        progress.begin_response();
         let began = Instant::now();
-        assert_eq!(progress.overruns().await, Overrun::Idle);
+        assert_eq!(progress.wait_for_overrun().await, Overrun::Idle);
         assert_eq!(began.elapsed(), SECOND * 30);
     }
 
@@ -187,7 +192,7 @@ mod tests {
             sleep(SECOND * 17).await;
             progress.complete();
         };
-        let (overrun, ()) = tokio::join!(progress.overruns(), client);
+        let (overrun, ()) = tokio::join!(progress.wait_for_overrun(), client);
         assert_eq!(overrun, Overrun::Late);
         assert_eq!(began.elapsed(), SECOND * 27);
     }
@@ -204,7 +209,7 @@ mod tests {
             sleep(SECOND * 2).await;
             progress.advance();
         };
-        let (overrun, ()) = tokio::join!(progress.overruns(), both);
+        let (overrun, ()) = tokio::join!(progress.wait_for_overrun(), both);
         assert_eq!(overrun, Overrun::Idle);
         assert_eq!(began.elapsed(), SECOND * 9);
         assert_eq!(progress.received(), 5);
@@ -216,7 +221,7 @@ mod tests {
         progress.complete();
         assert_eq!(progress.due(), None);
         assert!(
-            timeout(SECOND * 1_000_000, progress.overruns())
+            timeout(SECOND * 1_000_000, progress.wait_for_overrun())
                 .await
                 .is_err()
         );
@@ -226,7 +231,7 @@ mod tests {
     async fn a_limit_beyond_all_time_is_none() {
         let progress = Progress::new(Patience {
             idle: Some(Duration::MAX),
-            answer: Some(Duration::MAX),
+            response: Some(Duration::MAX),
         });
         progress.complete();
         assert_eq!(progress.due(), None);

@@ -1,4 +1,4 @@
-//! The request's body, from the client (or the plugin) to a server.
+//! The body of a request, from the client (or the plugin) to a server.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,21 +10,21 @@ use hyper::body::Incoming;
 
 use super::{BoxError, Progress};
 
-/// The client's connection failed, or what it sent is no valid body.
+/// The client's connection failed, or what it sent is not a valid body.
 #[derive(Debug, thiserror::Error)]
-#[error("the client broke off the request")]
+#[error("the client aborted the request")]
 struct BrokenOff(#[source] hyper::Error);
 
-/// What a server is sent. Trailers are dropped: nobody judged them.
+/// The body that a server receives. Trailers are dropped, because no policy has seen them.
 pub(crate) struct RequestBody {
-    content: Content,
+    content: RequestContent,
 }
 
-enum Content {
+enum RequestContent {
     /// All of it; `None` once it was taken.
     Whole(Option<Bytes>),
     Streamed {
-        /// What was read before; empty once it was taken.
+        /// The part that was read before; empty once it was taken.
         before: Bytes,
         incoming: Incoming,
         progress: Rc<Progress>,
@@ -32,24 +32,25 @@ enum Content {
 }
 
 impl RequestBody {
-    /// No body.
+    /// Returns no body.
     pub(crate) fn empty() -> Self {
         Self {
-            content: Content::Whole(None),
+            content: RequestContent::Whole(None),
         }
     }
 
-    /// A body that is complete.
+    /// Returns a body that is complete.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self {
-            content: Content::Whole((!bytes.is_empty()).then_some(bytes)),
+            content: RequestContent::Whole((!bytes.is_empty()).then_some(bytes)),
         }
     }
 
-    /// The client's body: what was read of it before, and the rest as it arrives, noted in `progress`.
+    /// Returns the client's body: the part that was read before, and the rest as it arrives, which is recorded in
+    /// `progress`.
     pub(crate) fn streamed(before: Bytes, incoming: Incoming, progress: Rc<Progress>) -> Self {
         Self {
-            content: Content::Streamed {
+            content: RequestContent::Streamed {
                 before,
                 incoming,
                 progress,
@@ -67,16 +68,18 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().content {
-            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed { before, .. } if !before.is_empty() => {
+            RequestContent::Whole(bytes) => {
+                Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
+            RequestContent::Streamed { before, .. } if !before.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(before)))))
             }
-            Content::Streamed {
+            RequestContent::Streamed {
                 incoming, progress, ..
             } => {
                 let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
-                let frame = passed_on(frame, progress);
-                // After its last part, a body of stated length is not polled again.
+                let frame = pass_frame(frame, progress);
+                // After its last part, hyper does not poll a body with a length again.
                 if incoming.is_end_stream() {
                     progress.complete();
                 }
@@ -87,8 +90,8 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Whole(bytes) => bytes.is_none(),
-            Content::Streamed {
+            RequestContent::Whole(bytes) => bytes.is_none(),
+            RequestContent::Streamed {
                 before, incoming, ..
             } => before.is_empty() && incoming.is_end_stream(),
         }
@@ -96,18 +99,18 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(bytes) => {
+            RequestContent::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Streamed {
+            RequestContent::Streamed {
                 before, incoming, ..
-            } => after(before.len() as u64, &incoming.size_hint()),
+            } => extend_size(before.len() as u64, &incoming.size_hint()),
         }
     }
 }
 
-/// The size of what comes after `before` bytes, with them.
-fn after(before: u64, rest: &SizeHint) -> SizeHint {
+/// Returns the size of `before` bytes and what follows them.
+fn extend_size(before: u64, rest: &SizeHint) -> SizeHint {
     let mut size = SizeHint::new();
     size.set_lower(rest.lower().saturating_add(before));
     if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
@@ -116,7 +119,7 @@ fn after(before: u64, rest: &SizeHint) -> SizeHint {
     size
 }
 
-fn passed_on(
+fn pass_frame(
     frame: Option<hyper::Result<Frame<Bytes>>>,
     progress: &Progress,
 ) -> Option<Result<Frame<Bytes>, BoxError>> {
@@ -126,10 +129,10 @@ fn passed_on(
             Some(Ok(Frame::data(data)))
         }
         Some(Err(error)) => {
-            progress.break_off();
+            progress.abort();
             Some(Err(BrokenOff(error).into()))
         }
-        // The end, or trailers, which are the end too.
+        // The end, or trailers, which mark the end too.
         None | Some(Ok(Err(_))) => {
             progress.complete();
             None
@@ -144,8 +147,8 @@ mod tests {
 
     #[test]
     fn the_size_is_that_of_both_parts() {
-        assert_eq!(after(3, &SizeHint::with_exact(4)).exact(), Some(7));
-        let unknown = after(3, &SizeHint::new());
+        assert_eq!(extend_size(3, &SizeHint::with_exact(4)).exact(), Some(7));
+        let unknown = extend_size(3, &SizeHint::new());
         assert_eq!((unknown.lower(), unknown.upper()), (3, None));
     }
 

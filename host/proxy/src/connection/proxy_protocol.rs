@@ -1,7 +1,7 @@
-//! The PROXY protocol, versions 1 and 2: how a proxy in front tells whose connection it passes on.
+//! The PROXY protocol, versions 1 and 2, by which a proxy in front announces the client of a connection.
 //!
-//! The header is the first thing on a connection, before TLS. Exactly its bytes are read and not one more: what follows
-//! belongs to TLS. It is required where it is expected, because who could leave it out could pass for the proxy itself.
+//! The header is the first thing on a connection, before TLS. Exactly its bytes are read, because what follows belongs to
+//! TLS. It is required where it is expected: a client that could leave it out could pass for the proxy itself.
 //!
 //! Specification: <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>
 
@@ -10,33 +10,34 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, copy, sink};
 
-/// What version 2 begins with (section 2.2).
+/// The first bytes of version 2 (section 2.2).
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// Longest header of version 1, line end included (section 2.1).
+/// The longest header of version 1, line end included (section 2.1).
 const MAX_LINE: usize = 107;
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
-    /// Who made it.
+pub(super) struct ConnectionEnds {
+    /// The address that opened the connection.
     pub(super) source: SocketAddr,
-    /// Whom it was made to.
+    /// The address that it was opened to.
     pub(super) destination: SocketAddr,
 }
 
-/// Why a connection is refused.
+/// The reason why a header is refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum HeaderError {
     /// The connection broke or ended within the header.
     #[error("the connection ended before its PROXY protocol header was complete")]
     Broken(#[from] io::Error),
-    /// What came is no header.
+    /// The connection does not begin with a valid header.
     #[error("there is no valid PROXY protocol header: {0}")]
     Malformed(&'static str),
 }
 
-impl Ends {
-    /// Ends with plain addresses: a listener for both families sees IPv4 as `::ffff:192.0.2.1`, and so do proxies.
+impl ConnectionEnds {
+    /// Returns the ends with plain addresses: a listener for both families sees IPv4 as `::ffff:192.0.2.1`, and so do
+    /// proxies.
     pub(super) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
         let plain = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
         Self {
@@ -46,13 +47,15 @@ impl Ends {
     }
 }
 
-/// Reads the header. `None` when the proxy speaks for itself (`LOCAL`) or does not know the client (`UNKNOWN`).
+/// Reads the header. `None` means that the proxy speaks for itself (`LOCAL`) or does not know the client (`UNKNOWN`).
 ///
-/// It takes as long as the other end does, and a constant amount of memory.
+/// It takes as long as the peer does, and a constant amount of memory.
 ///
 /// # Errors
-/// A connection that ends too early, or anything that is no header.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Ends>, Refused> {
+/// The connection ends too early, or does not begin with a header.
+pub(super) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<Option<ConnectionEnds>, HeaderError> {
     // The shortest header has 15 bytes.
     let mut beginning = [0; SIGNATURE.len()];
     stream.read_exact(&mut beginning).await?;
@@ -61,45 +64,46 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option
     } else if beginning.starts_with(b"PROXY ") {
         read_line(stream, &beginning).await
     } else {
-        Err(Refused::Malformed(
+        Err(HeaderError::Malformed(
             "the connection begins with something else",
         ))
     }
 }
 
-/// Version 1 from its thirteenth byte on. Byte by byte: where it ends is only known then, and there are few of them.
+/// Reads version 1 from its thirteenth byte on. It reads single bytes, because only the line end shows the length, and
+/// there are few of them.
 async fn read_line(
     stream: &mut (impl AsyncRead + Unpin),
     beginning: &[u8],
-) -> Result<Option<Ends>, Refused> {
+) -> Result<Option<ConnectionEnds>, HeaderError> {
     let mut line = beginning.to_vec();
     while line.last() != Some(&b'\n') {
         if line.len() >= MAX_LINE {
-            return Err(Refused::Malformed("the line is too long"));
+            return Err(HeaderError::Malformed("the line is too long"));
         }
         line.push(stream.read_u8().await?);
     }
-    parse_line(&line).ok_or(Refused::Malformed("the line cannot be read"))
+    parse_line(&line).ok_or(HeaderError::Malformed("the line cannot be read"))
 }
 
 #[expect(
     clippy::option_option,
-    reason = "no header, and a header that names nobody"
+    reason = "no valid header, and a header without addresses"
 )]
-fn parse_line(line: &[u8]) -> Option<Option<Ends>> {
+fn parse_line(line: &[u8]) -> Option<Option<ConnectionEnds>> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix("\r\n")?;
     let mut words = line.split(' ');
     if words.next() != Some("PROXY") {
         return None;
     }
     let family = words.next()?;
-    // Whatever follows this word is to be ignored.
+    // The specification says to ignore the rest of the line.
     if family == "UNKNOWN" {
         return Some(None);
     }
     let mut word = || words.next();
     let (source, destination) = (word()?, word()?);
-    let (source_port, destination_port) = (port(word()?)?, port(word()?)?);
+    let (source_port, destination_port) = (parse_port(word()?)?, parse_port(word()?)?);
     if word().is_some() {
         return None;
     }
@@ -114,44 +118,52 @@ fn parse_line(line: &[u8]) -> Option<Option<Ends>> {
         ),
         _ => return None,
     };
-    Some(Some(Ends::new(
+    Some(Some(ConnectionEnds::new(
         SocketAddr::new(source, source_port),
         SocketAddr::new(destination, destination_port),
     )))
 }
 
-fn port(text: &str) -> Option<u16> {
+fn parse_port(text: &str) -> Option<u16> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)
 }
 
-/// Version 2 after its signature.
-async fn read_binary(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Ends>, Refused> {
+/// Reads version 2 after its signature.
+async fn read_binary(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<Option<ConnectionEnds>, HeaderError> {
     let (version_and_command, family) = (stream.read_u8().await?, stream.read_u8().await?);
     let length = u64::from(stream.read_u16().await?);
     let mut rest = stream.take(length);
     let ends = match (version_and_command, family) {
-        // LOCAL, whatever it says about addresses.
+        // LOCAL: its addresses are to be ignored.
         (0x20, _) => None,
         (0x21, 0x11) => Some(read_addresses::<4>(&mut rest).await?),
         (0x21, 0x21) => Some(read_addresses::<16>(&mut rest).await?),
         (0x21, _) => {
-            return Err(Refused::Malformed("it is about no TCP connection"));
+            return Err(HeaderError::Malformed(
+                "it does not describe a TCP connection",
+            ));
         }
-        _ => return Err(Refused::Malformed("the version or the command is unknown")),
+        _ => {
+            return Err(HeaderError::Malformed(
+                "the version or the command is unknown",
+            ));
+        }
     };
-    // Further facts, which nobody here asks for.
+    // Further fields of the header, which are not used.
     let left = rest.limit();
     if copy(&mut rest, &mut sink()).await? < left {
-        return Err(Refused::Broken(io::ErrorKind::UnexpectedEof.into()));
+        return Err(HeaderError::Broken(io::ErrorKind::UnexpectedEof.into()));
     }
     Ok(ends)
 }
 
-/// Two addresses of `N` bytes, then two ports.
+/// Reads two addresses of `N` bytes, then two ports.
 async fn read_addresses<const N: usize>(
     stream: &mut (impl AsyncRead + Unpin),
-) -> Result<Ends, Refused>
+) -> Result<ConnectionEnds, HeaderError>
 where
     IpAddr: From<[u8; N]>,
 {
@@ -161,7 +173,7 @@ where
     }
     let [source, destination] = addresses.map(IpAddr::from);
     let (source_port, destination_port) = (stream.read_u16().await?, stream.read_u16().await?);
-    Ok(Ends::new(
+    Ok(ConnectionEnds::new(
         SocketAddr::new(source, source_port),
         SocketAddr::new(destination, destination_port),
     ))

@@ -1,40 +1,42 @@
-//! What a request must be before anyone judges it: unambiguous. The HTTP library lets more through than may pass here.
+//! Checks a request before the plugin sees it: it has to be unambiguous. The HTTP library accepts more than may pass here.
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Version};
+use jetway_core::http::request_line;
+use jetway_core::refusal::{BadRequest, Refusal};
 
-use crate::answer::{Fault, is_refused_method};
-use crate::limits;
+use super::header_field::{find_single, is_chunked};
+use crate::fault::Fault;
 
-/// Which host and path a request is for; from here on the only word on both.
+/// The host and path that a request is for. Routing, policy and upstream use these and no others.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The value of `Host`, checked to be `host[:port]`.
+    /// The authority of the request, checked to be `host[:port]`.
     pub(super) authority: HeaderValue,
-    /// Path and query.
+    /// The path with its query.
     pub(super) path: PathAndQuery,
 }
 
-/// Checks a request's head, removes `Host` and `Expect` and joins its cookies.
+/// Checks the head of a request, removes `Host` and `Expect`, and joins its cookies.
 ///
 /// # Errors
-/// What is wrong with the request.
+/// The reason why the request is refused.
 pub(super) fn admit(request: &mut Parts) -> Result<Target, Fault> {
-    version(request.version)?;
-    method(&request.method)?;
-    fields(&request.headers)?;
-    transfer_encoding(request)?;
-    expectation(&mut request.headers)?;
-    let authority = authority(request)?;
-    let path = path(request)?;
+    check_version(request.version)?;
+    check_method(&request.method)?;
+    check_field_names(&request.headers)?;
+    check_transfer_encoding(&request.headers)?;
+    take_expectation(&mut request.headers)?;
+    let authority = take_authority(request)?;
+    let path = read_path(request)?;
     join_cookies(&mut request.headers);
     Ok(Target { authority, path })
 }
 
-fn version(version: Version) -> Result<(), Fault> {
-    // As Envoy does. HTTP/1.0 has neither Host nor chunked bodies.
+fn check_version(version: Version) -> Result<(), Fault> {
+    // As in Envoy. HTTP/1.0 has neither Host nor chunked bodies.
     if version == Version::HTTP_11 || version == Version::HTTP_2 {
         Ok(())
     } else {
@@ -42,43 +44,35 @@ fn version(version: Version) -> Result<(), Fault> {
     }
 }
 
-fn method(method: &Method) -> Result<(), Fault> {
-    if is_refused_method(method) {
-        return Err(Fault::Method);
-    }
-    let text = method.as_str();
-    // Methods are case-sensitive: `get` is not GET, but some applications think so.
-    if text.len() > limits::METHOD_BYTES || text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Err(Fault::Malformed("the method is unknown"));
-    }
-    Ok(())
+fn check_method(method: &Method) -> Result<(), Fault> {
+    request_line::check_method(method.as_str()).map_err(|refusal| match refusal {
+        Refusal::BadRequest(reason) => Fault::Malformed(reason.words()),
+        _ => Fault::Method,
+    })
 }
 
-fn fields(headers: &HeaderMap) -> Result<(), Fault> {
-    // Many servers take `x_email` for `x-email`, so that it would pass every check of the latter.
+fn check_field_names(headers: &HeaderMap) -> Result<(), Fault> {
+    // Many servers read `x_email` as `x-email`, so that the field would pass every check of the latter.
     if headers.keys().any(|name| name.as_str().contains('_')) {
         return Err(Fault::Malformed("a header name contains an underscore"));
     }
     Ok(())
 }
 
-fn transfer_encoding(request: &Parts) -> Result<(), Fault> {
-    let mut values = request.headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(value) = values.next() else {
+fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Fault> {
+    if !headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(());
-    };
-    let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !is_chunked
-        || values.next().is_some()
-        || request.headers.contains_key(header::CONTENT_LENGTH)
-    {
+    }
+    let coding = find_single(headers, &header::TRANSFER_ENCODING);
+    if !coding.is_some_and(is_chunked) || headers.contains_key(header::CONTENT_LENGTH) {
         return Err(Fault::Malformed("the transfer encoding is not supported"));
     }
     Ok(())
 }
 
-/// `100-continue` is answered by the HTTP library when the body is first read, which is after the request was permitted.
-fn expectation(headers: &mut HeaderMap) -> Result<(), Fault> {
+/// Removes `Expect`. The HTTP library answers `100-continue` when the body is first read, which is after the request was
+/// permitted.
+fn take_expectation(headers: &mut HeaderMap) -> Result<(), Fault> {
     match headers.remove(header::EXPECT) {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
             Err(Fault::Expectation)
@@ -87,75 +81,49 @@ fn expectation(headers: &mut HeaderMap) -> Result<(), Fault> {
     }
 }
 
-fn authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
+fn take_authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
     let mut hosts = request.headers.get_all(header::HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
         return Err(Fault::Malformed("there is more than one Host header"));
     }
-    let of_uri = request.uri.authority().map(Authority::as_str);
-    match (host, of_uri) {
+    let in_uri = request.uri.authority().map(Authority::as_str);
+    match (host, in_uri) {
         (Some(host), Some(uri)) if !host.as_bytes().eq_ignore_ascii_case(uri.as_bytes()) => {
             return Err(Fault::Malformed("the Host header and the address differ"));
         }
-        // In HTTP/1.1 the header is required even with an absolute address (RFC 9112, 3.2).
-        (None, Some(_)) if request.version != Version::HTTP_2 => {
-            return Err(Fault::Malformed("the Host header is missing"));
-        }
-        (None, None) => return Err(Fault::Malformed("the Host header is missing")),
+        // In HTTP/1.1 the header is required even with an absolute URI (RFC 9112, 3.2).
+        (None, Some(_)) if request.version != Version::HTTP_2 => return Err(MISSING_HOST),
+        (None, None) => return Err(MISSING_HOST),
         _ => {}
     }
     let authority = match request.headers.remove(header::HOST) {
         Some(host) => host,
-        None => HeaderValue::from_str(of_uri.unwrap_or_default())
-            .map_err(|_| Fault::Malformed(BAD_HOST))?,
+        None => HeaderValue::from_str(in_uri.unwrap_or_default()).map_err(|_| BAD_HOST)?,
     };
-    if !is_host_and_port(authority.as_bytes()) {
-        return Err(Fault::Malformed(BAD_HOST));
+    if !request_line::is_authority(authority.as_bytes()) {
+        return Err(BAD_HOST);
     }
     Ok(authority)
 }
 
-const BAD_HOST: &str = "the Host header is not a host name";
+const MISSING_HOST: Fault = Fault::Malformed("the Host header is missing");
+const BAD_HOST: Fault = Fault::Malformed(BadRequest::Host.words());
 
-/// `name`, `name:port`, `[ipv6]` or `[ipv6]:port`; no user name, no list, nothing else.
-fn is_host_and_port(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else {
-        return false;
-    };
-    let (host_is_good, rest) = match text.strip_prefix('[').map(|text| text.split_once(']')) {
-        Some(Some((address, rest))) => (address.parse::<std::net::Ipv6Addr>().is_ok(), rest),
-        Some(None) => return false,
-        None => {
-            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            (!host.is_empty() && host.bytes().all(good), rest)
-        }
-    };
-    let port_is_good = rest.is_empty()
-        || rest.strip_prefix(':').is_some_and(|port| {
-            port.bytes().all(|byte| byte.is_ascii_digit())
-                && port.parse::<u16>().is_ok_and(|port| port > 0)
-        });
-    host_is_good && port_is_good
-}
-
-fn path(request: &Parts) -> Result<PathAndQuery, Fault> {
-    if request
-        .uri
-        .scheme()
-        .is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS)
-    {
+fn read_path(request: &Parts) -> Result<PathAndQuery, Fault> {
+    let scheme = request.uri.scheme();
+    if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
         return Err(Fault::Malformed("the scheme is unknown"));
     }
     match request.uri.path_and_query() {
         Some(path) if path.as_str().starts_with('/') => Ok(path.clone()),
-        // `OPTIONS *` asks about the server as a whole, which is not ours to answer.
+        // `OPTIONS *` is about the server as a whole and belongs to no route.
         _ => Err(Fault::Malformed("the path is not valid")),
     }
 }
 
-/// HTTP/2 clients may split their cookies over several fields (RFC 9113, 8.2.3), HTTP/1.1 servers expect one.
+/// Joins the cookie fields. HTTP/2 clients may split their cookies over several fields (RFC 9113, 8.2.3), HTTP/1.1 servers
+/// expect one.
 fn join_cookies(headers: &mut HeaderMap) {
     let mut fields = headers.get_all(header::COOKIE).iter();
     if fields.next().is_none() || fields.next().is_none() {
@@ -237,18 +205,24 @@ mod tests {
             "a",
             "a.b-c.d",
             "a_b.c",
-            "A.B.",
+            "A.B",
             "1.2.3.4:80",
             "[::1]",
             "[::1]:443",
         ] {
-            assert!(is_host_and_port(good.as_bytes()), "{good}");
+            assert!(
+                admitted(request("/", &[("host", good.as_bytes())])).is_ok(),
+                "{good}"
+            );
         }
         for bad in [
-            "", ":80", "u@h", "a,b", "a b", "a/b", "a:", "a:0", "a:99999", "a:+1", "a:1:2", "[::1",
-            "[x]", "[::1]x", "ä",
+            "", "A.B.", ":80", "u@h", "a,b", "a b", "a/b", "a:", "a:0", "a:99999", "a:+1", "a:1:2",
+            "[::1", "[x]", "[::1]x", "ä",
         ] {
-            assert!(!is_host_and_port(bad.as_bytes()), "{bad}");
+            assert!(
+                is_malformed(admitted(request("/", &[("host", bad.as_bytes())]))),
+                "{bad}"
+            );
         }
     }
 
@@ -286,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_chunked_is_understood() {
+    fn only_chunked_alone_is_supported() {
         let encoded = |value: &[u8]| {
             admitted(request(
                 "/",
@@ -319,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn only_paths_are_asked_for() {
+    fn only_paths_are_admitted() {
         let mut parts = request("*", &[("host", b"a")]);
         parts.method = Method::OPTIONS;
         assert!(is_malformed(admitted(parts)));
@@ -327,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_joined_bytes_and_all() {
+    fn cookies_are_joined_with_any_bytes() {
         let mut parts = request(
             "/",
             &[("host", b"a"), ("cookie", b"a=1"), ("cookie", b"b=\xff")],

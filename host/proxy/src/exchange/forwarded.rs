@@ -1,4 +1,4 @@
-//! What the proxy says about the client, and what a client may not say about itself.
+//! Header fields that describe the client and the way to it: the proxy sets them, and a client must not.
 
 use std::net::SocketAddr;
 
@@ -7,35 +7,36 @@ use http::uri::Scheme;
 use jetway_core::contract::TRANSFER_ENCODING_HEADER;
 use jetway_core::http::forwarded::{self as trusted, TrustedProxies};
 
-use super::hop_by_hop::single;
-use super::request_id;
+use super::header_field::find_single;
+use crate::request_id;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static(trusted::FORWARDED_FOR);
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static(trusted::FORWARDED_PROTO);
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-/// For proxies that tell the module in this way; here a handshake with a body is refused before.
+/// Envoy's configuration tells the module about bodies in this way. Here, a WebSocket handshake with a body is refused
+/// before.
 const TRANSFER_ENCODING: HeaderName = HeaderName::from_static(TRANSFER_ENCODING_HEADER);
-/// Fields under these prefixes are a proxy's to set.
+/// Prefixes of fields that only a proxy may set.
 const PREFIXES: [&str; 2] = ["x-forwarded-", "x-envoy-"];
 
-/// Where a request comes from, as far as that is certain.
+/// The origin of a request, as far as it is certain.
 #[derive(Debug)]
-pub(super) struct Origin {
-    /// The client; port 0 when a trusted proxy told its address.
+pub(super) struct RequestOrigin {
+    /// The client; port 0 when a trusted proxy announced its address.
     pub(super) client: SocketAddr,
-    /// How the client reached the first of the trusted proxies, or us.
+    /// The scheme by which the client reached the first trusted proxy, or this one.
     pub(super) scheme: Scheme,
     /// The id that a trusted proxy gave the request.
     pub(super) request_id: Option<HeaderValue>,
-    /// The addresses that trusted proxies told, then the peer's.
+    /// The addresses that trusted proxies announced, followed by the peer's.
     chain: String,
 }
 
-impl Origin {
-    /// Reads it from a request's fields as they were received from `peer`. Nothing may have been removed from them: a
-    /// client could have a field removed that way (`Connection: x-forwarded-for`) and pass for the proxy in front.
+impl RequestOrigin {
+    /// Reads the origin from a request's fields as they were received from `peer`. Nothing may have been removed from them:
+    /// a client could have a field removed that way (`Connection: x-forwarded-for`) and be taken for the proxy in front.
     pub(super) fn read(headers: &HeaderMap, peer: SocketAddr, proxies: TrustedProxies) -> Self {
         let lines = || {
             let lines = headers.get_all(FORWARDED_FOR).iter();
@@ -43,7 +44,8 @@ impl Origin {
         };
         let client = proxies.client(lines());
         let peer_line = peer.ip().to_string();
-        let scheme = match proxies.scheme(single(headers, &FORWARDED_PROTO)) {
+        let announced = find_single(headers, &FORWARDED_PROTO).map(HeaderValue::as_bytes);
+        let scheme = match proxies.scheme(announced) {
             "https" => Scheme::HTTPS,
             _ => Scheme::HTTP,
         };
@@ -58,9 +60,9 @@ impl Origin {
         }
     }
 
-    /// Replaces everything that a client could have made up by what is certain.
+    /// Replaces every field that a client could have forged.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
-        remove_claims(headers);
+        remove_forgeable_fields(headers);
         if let Ok(scheme) = HeaderValue::from_str(self.scheme.as_str()) {
             headers.insert(FORWARDED_PROTO, scheme);
         }
@@ -70,24 +72,24 @@ impl Origin {
     }
 }
 
-/// Names the request to plugin and upstream.
+/// Sets the request id that the plugin and the upstream see.
 pub(super) fn set_request_id(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(REQUEST_ID, id);
 }
 
-/// Tells the upstream under which name it was addressed, when its `Host` is another. What the plugin says stands.
+/// Sets the host that the client asked for, when the upstream gets another `Host`. A value that the plugin set is kept.
 pub(super) fn set_host(headers: &mut HeaderMap, authority: HeaderValue) {
     headers.entry(FORWARDED_HOST).or_insert(authority);
 }
 
-fn remove_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &&HeaderName| {
-        PREFIXES
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix))
+/// Removes the fields that only a proxy may set.
+fn remove_forgeable_fields(headers: &mut HeaderMap) {
+    let is_reserved = |name: &&HeaderName| {
+        let mut prefixes = PREFIXES.iter();
+        prefixes.any(|prefix| name.as_str().starts_with(prefix))
     };
-    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
-    for name in claims {
+    let reserved: Vec<HeaderName> = headers.keys().filter(is_reserved).cloned().collect();
+    for name in reserved {
         headers.remove(name);
     }
     for name in [header::FORWARDED, REAL_IP, REQUEST_ID, TRANSFER_ENCODING] {
@@ -105,14 +107,14 @@ mod tests {
         fields: &[(&'static str, &'static str)],
         secure: bool,
         trusted_hops: usize,
-    ) -> (HeaderMap, Origin) {
+    ) -> (HeaderMap, RequestOrigin) {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
         let peer = "192.0.2.7:40000".parse().unwrap();
         let proxies = TrustedProxies::new(trusted_hops, secure);
-        let origin = Origin::read(&headers, peer, proxies);
+        let origin = RequestOrigin::read(&headers, peer, proxies);
         origin.write(&mut headers);
         (headers, origin)
     }
@@ -132,7 +134,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_client_is_not_believed() {
+    fn a_client_is_not_trusted() {
         let (headers, origin) = rewritten(&CLAIMS, false, 0);
         assert_eq!(headers.len(), 2, "{headers:?}");
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_proxies_are_believed_and_no_further() {
+    fn trusted_proxies_are_trusted_and_no_further() {
         let (headers, origin) = rewritten(&CLAIMS, false, 1);
         assert_eq!(headers["x-forwarded-for"], "10.0.0.5, 192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "https");
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plugins_word_on_the_public_host_stands() {
+    fn the_public_host_that_the_plugin_set_is_kept() {
         let mut headers = HeaderMap::new();
         set_host(&mut headers, HeaderValue::from_static("app.test"));
         assert_eq!(headers["x-forwarded-host"], "app.test");

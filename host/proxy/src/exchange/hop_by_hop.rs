@@ -2,7 +2,9 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
-/// Fields that are about the connection even when `Connection` does not name them.
+use super::header_field::split_tokens;
+
+/// Fields that belong to the connection even when `Connection` does not name them.
 const ALWAYS: [HeaderName; 9] = [
     header::CONNECTION,
     header::TE,
@@ -15,12 +17,12 @@ const ALWAYS: [HeaderName; 9] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Removes the connection's own fields and every field that `Connection` names.
+/// Removes the fields of the connection, and every field that `Connection` names.
 ///
-/// In a request this happens before the plugin sees it: a client that writes `Connection: x-identity` must not be able to
-/// remove what the plugin sets (the mistake behind CVE-2025-48865).
+/// For requests this happens before the plugin sees them: a client that sends `Connection: x-identity` must not be able to
+/// remove a field that the plugin sets (the mistake behind CVE-2025-48865).
 pub(super) fn remove(headers: &mut HeaderMap) {
-    for name in named(headers) {
+    for name in read_named(headers) {
         headers.remove(name);
     }
     for name in &ALWAYS {
@@ -28,29 +30,13 @@ pub(super) fn remove(headers: &mut HeaderMap) {
     }
 }
 
-fn named(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .map(|value| value.as_bytes());
-    values
-        .flat_map(tokens)
+/// Returns the fields that `Connection` names.
+fn read_named(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lists = headers.get_all(header::CONNECTION).iter();
+    lists
+        .flat_map(split_tokens)
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect()
-}
-
-/// The value of a field that stands there exactly once.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then(|| value.as_bytes())
-}
-
-/// The tokens of a list such as `keep-alive, Upgrade`.
-pub(super) fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]
@@ -73,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_names_is_removed() {
+    fn fields_that_connection_names_are_removed() {
         let mut headers = headers(&[
             ("connection", "close, X-Email"),
             ("connection", "cookie ,x-forwarded-for,, b@d"),

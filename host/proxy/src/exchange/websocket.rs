@@ -1,4 +1,4 @@
-//! The websocket handshake (RFC 6455, 4.2): what the client may ask, and what the upstream must answer.
+//! The WebSocket handshake (RFC 6455, 4.2): what the client may request, and how the upstream has to respond.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,78 +9,78 @@ use jetway_core::http::websocket;
 use jetway_core::refusal::Refusal;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use super::hop_by_hop::{single, tokens};
-use crate::answer::Fault;
+use super::header_field::{find_single, split_tokens};
+use crate::fault::Fault;
 
-/// Appended to the key to make the answer (RFC 6455, 1.3).
+/// Appended to the key to compute `Sec-WebSocket-Accept` (RFC 6455, 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// A client's valid wish for a websocket.
+/// A client's valid handshake.
 #[derive(Debug)]
 pub(super) struct Handshake {
+    /// The `Sec-WebSocket-Accept` of the response.
     accept: String,
 }
 
-/// Whether the request asks for a websocket: `None` for requests that ask for nothing or for another protocol, whose
+/// Reads the handshake of a request. `None` means that the request asks for no upgrade or for another protocol; its
 /// `Upgrade` is then removed together with the other fields of the connection.
 ///
 /// # Errors
-/// A wish that is not a valid handshake.
-pub(super) fn handshake(request: &Parts) -> Result<Option<Handshake>, Fault> {
+/// The request is not a valid handshake.
+pub(super) fn read_handshake(request: &Parts) -> Result<Option<Handshake>, Fault> {
     let headers = &request.headers;
-    if request.version != Version::HTTP_11 || !asks_for_websocket(headers) {
+    if request.version != Version::HTTP_11 || !is_websocket_upgrade(headers) {
         return Ok(None);
     }
+    let read = |name| find_single(headers, &name).map(HeaderValue::as_bytes);
+    let key = read(header::SEC_WEBSOCKET_KEY);
     let length = headers.get(header::CONTENT_LENGTH);
-    let key = single(headers, &header::SEC_WEBSOCKET_KEY);
-    let said = websocket::Handshake {
+    let handshake = websocket::Handshake {
         method: request.method.as_str(),
-        version: single(headers, &header::SEC_WEBSOCKET_VERSION),
+        version: read(header::SEC_WEBSOCKET_VERSION),
         key,
         has_body: headers.contains_key(header::TRANSFER_ENCODING)
             || length.is_some_and(|length| length.as_bytes() != b"0"),
     };
-    said.check().map_err(fault_of)?;
+    handshake.check().map_err(to_fault)?;
     Ok(Some(Handshake {
-        accept: accept(key.unwrap_or_default()),
+        accept: compute_accept(key.unwrap_or_default()),
     }))
 }
 
-fn fault_of(refusal: Refusal) -> Fault {
+fn to_fault(refusal: Refusal) -> Fault {
     match refusal {
         Refusal::WebsocketVersion => Fault::WebsocketVersion,
-        Refusal::BadRequest(what) => Fault::Malformed(what.words()),
-        _ => Fault::Malformed("a websocket is opened with GET"),
+        Refusal::BadRequest(reason) => Fault::Malformed(reason.words()),
+        _ => Fault::WebsocketForbidden,
     }
 }
 
 impl Handshake {
-    /// Puts back the fields of the connection that make an upgrade, which were removed with all others of the kind.
+    /// Restores the fields that make an upgrade, which were removed with the others of the connection.
     pub(super) fn restore(headers: &mut HeaderMap) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
 
-    /// Whether a 101 answer is the answer to this handshake. Anything else that is written into the connection would be
-    /// taken for another protocol.
+    /// Returns whether a 101 response accepts this handshake. After any other response, the bytes of the connection could
+    /// be taken for another protocol.
     pub(super) fn is_accepted_by(&self, headers: &HeaderMap) -> bool {
-        asks_for_websocket(headers)
-            && single(headers, &header::SEC_WEBSOCKET_ACCEPT) == Some(self.accept.as_bytes())
+        let accept = find_single(headers, &header::SEC_WEBSOCKET_ACCEPT);
+        is_websocket_upgrade(headers) && accept.is_some_and(|accept| accept == &self.accept)
     }
 }
 
-fn asks_for_websocket(headers: &HeaderMap) -> bool {
+fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::CONNECTION).iter();
-    let upgrades = lists
-        .flat_map(|list| tokens(list.as_bytes()))
-        .any(|token| token.eq_ignore_ascii_case(b"upgrade"));
-    upgrades
-        && single(headers, &header::UPGRADE)
-            .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
+    let mut tokens = lists.flat_map(split_tokens);
+    let protocol = find_single(headers, &header::UPGRADE);
+    tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"))
+        && protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-fn accept(key: &[u8]) -> String {
-    // SHA-1 is what the protocol prescribes; nothing here depends on its strength.
+fn compute_accept(key: &[u8]) -> String {
+    // The protocol prescribes SHA-1; nothing here depends on its strength.
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat()))
 }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn status(changes: &[(&str, Option<&str>)]) -> u16 {
-        handshake(&parts(changes)).map_or_else(
+        read_handshake(&parts(changes)).map_or_else(
             |fault| fault.status().as_u16(),
             |found| if found.is_some() { 101 } else { 0 },
         )
@@ -132,16 +132,16 @@ mod tests {
         assert_eq!(status(&[("content-length", Some("0"))]), 101);
         let mut post = parts(&[]);
         post.method = Method::POST;
-        assert_eq!(handshake(&post).err().unwrap().status().as_u16(), 400);
+        assert_eq!(read_handshake(&post).err().unwrap().status(), 403);
         let mut http2 = parts(&[]);
         http2.version = Version::HTTP_2;
-        assert!(handshake(&http2).unwrap().is_none());
+        assert!(read_handshake(&http2).unwrap().is_none());
     }
 
     #[test]
-    fn the_answer_must_fit_the_key() {
-        let handshake = handshake(&parts(&[])).unwrap().unwrap();
-        let answer = |accept: &[&str]| {
+    fn the_response_must_match_the_key() {
+        let handshake = read_handshake(&parts(&[])).unwrap().unwrap();
+        let response = |accept: &[&str]| {
             let mut headers = HeaderMap::new();
             Handshake::restore(&mut headers);
             for value in accept {
@@ -152,11 +152,11 @@ mod tests {
             }
             headers
         };
-        assert!(handshake.is_accepted_by(&answer(&[ACCEPT])));
-        assert!(!handshake.is_accepted_by(&answer(&[])));
-        assert!(!handshake.is_accepted_by(&answer(&[KEY])));
-        assert!(!handshake.is_accepted_by(&answer(&[ACCEPT, ACCEPT])));
-        let mut without_upgrade = answer(&[ACCEPT]);
+        assert!(handshake.is_accepted_by(&response(&[ACCEPT])));
+        assert!(!handshake.is_accepted_by(&response(&[])));
+        assert!(!handshake.is_accepted_by(&response(&[KEY])));
+        assert!(!handshake.is_accepted_by(&response(&[ACCEPT, ACCEPT])));
+        let mut without_upgrade = response(&[ACCEPT]);
         without_upgrade.remove("upgrade");
         assert!(!handshake.is_accepted_by(&without_upgrade));
     }

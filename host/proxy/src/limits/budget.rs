@@ -25,7 +25,7 @@ pub fn raise_open_files() -> anyhow::Result<u64> {
     Ok(maximum.unwrap_or(UNLIMITED_OPEN_FILES))
 }
 
-/// How many connections of each kind the limit on open files allows. Each kind has descriptors of its own, so that clients
+/// The connections of each kind that the limit on open files allows. Each kind has descriptors of its own, so that clients
 /// cannot use up those for upstreams, the provider and files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {

@@ -167,7 +167,7 @@ impl HitCounter {
     /// Counts a hit and returns whether it is to be logged at once, because it is the first after a quiet interval.
     fn record(&self, now: Instant) -> bool {
         let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        // Another thread that holds the lock logs a hit right now: this one is part of the next sum.
+        // Another thread that holds the lock logs a hit right now, and this one is part of the next sum.
         let Ok(mut logged) = self.logged.try_lock() else {
             return false;
         };

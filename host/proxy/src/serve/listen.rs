@@ -1,4 +1,4 @@
-//! Listening sockets: one per worker and address, the kernel spreads connections over them (`SO_REUSEPORT`).
+//! Listening sockets: one per worker and address. The kernel spreads connections over them (`SO_REUSEPORT`).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -8,14 +8,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits;
 
-/// The addresses that a text such as `:443`, `127.0.0.1:8443` or `localhost:8443` means.
+/// Resolves an address such as `:443`, `127.0.0.1:8443` or `localhost:8443`.
 ///
 /// # Errors
-/// Text of another form, or a name that cannot be resolved.
-pub fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+/// The string has another form, or its name cannot be resolved.
+pub fn parse_addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     if let Some(port) = text.strip_prefix(':') {
         let port = port.parse().with_context(|| {
-            format!("`{text}` is no listening address: use `host:port` or `:port`")
+            format!("`{text}` is not a listening address: use `host:port` or `:port`")
         })?;
         // All addresses of both families.
         return Ok(vec![SocketAddr::new(
@@ -23,9 +23,9 @@ pub fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
             port,
         )]);
     }
-    let found = text
-        .to_socket_addrs()
-        .with_context(|| format!("`{text}` is no listening address: use `host:port` or `:port`"))?;
+    let found = text.to_socket_addrs().with_context(|| {
+        format!("`{text}` is not a listening address: use `host:port` or `:port`")
+    })?;
     Ok(found.collect())
 }
 
@@ -37,11 +37,11 @@ pub(super) fn bind_all(
     let mut listeners: Vec<Vec<TcpListener>> =
         std::iter::repeat_with(Vec::new).take(workers).collect();
     for &address in addresses {
-        refuse_if_taken(address).with_context(|| format!("cannot listen on {address}"))?;
+        ensure_is_free(address).with_context(|| format!("cannot listen on {address}"))?;
         let mut address = address;
         for own in &mut listeners {
             let listener = bind(address).with_context(|| format!("cannot listen on {address}"))?;
-            // A port that the system chose for the first worker is everybody's.
+            // All workers share the port that the system chose for the first one.
             address = listener.local_addr()?;
             own.push(listener);
         }
@@ -49,9 +49,9 @@ pub(super) fn bind_all(
     Ok(listeners)
 }
 
-/// Where the listeners are in fact.
+/// Returns the addresses that the listeners are bound to.
 pub(super) fn local_addresses(listeners: &[Vec<TcpListener>]) -> anyhow::Result<Vec<SocketAddr>> {
-    let own = listeners.first().context("there is no worker")?;
+    let own = listeners.first().context("the proxy has no workers")?;
     Ok(own
         .iter()
         .map(TcpListener::local_addr)
@@ -60,11 +60,10 @@ pub(super) fn local_addresses(listeners: &[Vec<TcpListener>]) -> anyhow::Result<
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     match bind_exactly(address) {
-        // A machine without IPv6.
-        Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => bind_exactly(SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            address.port(),
-        )),
+        // The machine has no IPv6.
+        Err(error) if is_any_ipv6(address) && is_without_ipv6(&error) => bind_exactly(
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
+        ),
         result => result,
     }
 }
@@ -73,29 +72,29 @@ fn is_any_ipv6(address: SocketAddr) -> bool {
     address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
 }
 
-fn is_no_ipv6(error: &io::Error) -> bool {
+fn is_without_ipv6(error: &io::Error) -> bool {
     // EAFNOSUPPORT has no `ErrorKind` of its own.
     const EAFNOSUPPORT: i32 = 97;
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
-/// With `SO_REUSEPORT` a second proxy of the same user would silently take a share of the first one's connections: a
-/// socket without it is refused by the kernel instead.
-fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
+/// Fails if another socket listens on the address. With `SO_REUSEPORT`, a second proxy of the same user would silently take
+/// a share of the first one's connections; the kernel refuses a socket without it.
+fn ensure_is_free(address: SocketAddr) -> io::Result<()> {
     match try_address(address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Binds an address for a moment, without listening: nobody else notices.
+/// Binds an address for a moment, without listening, so that no client can connect.
 ///
 /// # Errors
-/// Why nobody could listen there now.
+/// The reason why no proxy could listen there now.
 pub fn try_address(address: SocketAddr) -> io::Result<()> {
-    let bind = |address: SocketAddr| socket(address)?.bind(&address.into());
+    let bind = |address: SocketAddr| open_socket(address)?.bind(&address.into());
     match bind(address) {
-        Err(error) if is_any_ipv6(address) && is_no_ipv6(&error) => bind(SocketAddr::new(
+        Err(error) if is_any_ipv6(address) && is_without_ipv6(&error) => bind(SocketAddr::new(
             Ipv4Addr::UNSPECIFIED.into(),
             address.port(),
         )),
@@ -103,7 +102,7 @@ pub fn try_address(address: SocketAddr) -> io::Result<()> {
     }
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
+fn open_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -117,7 +116,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 fn bind_exactly(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address)?;
+    let socket = open_socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -130,25 +129,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_from_text() {
+    fn addresses_are_parsed() {
         assert_eq!(
-            addresses("127.0.0.1:80").unwrap(),
+            parse_addresses("127.0.0.1:80").unwrap(),
             ["127.0.0.1:80".parse().unwrap()]
         );
-        assert_eq!(addresses(":443").unwrap(), ["[::]:443".parse().unwrap()]);
+        assert_eq!(
+            parse_addresses(":443").unwrap(),
+            ["[::]:443".parse().unwrap()]
+        );
         assert!(
-            addresses("localhost:1")
+            parse_addresses("localhost:1")
                 .unwrap()
                 .iter()
                 .all(|address| address.ip().is_loopback())
         );
         assert!(
-            addresses("no port")
+            parse_addresses("no port")
                 .unwrap_err()
                 .to_string()
                 .contains("`no port`")
         );
-        assert!(addresses(":x").is_err());
+        assert!(parse_addresses(":x").is_err());
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_ours_is_named() {
+    fn an_address_of_another_machine_is_named() {
         let refused = bind_all(&["192.0.2.1:1".parse().unwrap()], 1)
             .unwrap_err()
             .to_string();

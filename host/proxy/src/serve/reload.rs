@@ -1,64 +1,65 @@
-//! Another configuration while connections are open: everything that can fail is done first, in every worker, and only
-//! then it is put in force. Otherwise the old one stays.
+//! Replaces the configuration while connections are open. Every worker first does everything that can fail, and only then do
+//! all workers switch; otherwise the previous configuration stays active.
 
 use std::rc::Rc;
-use std::sync::{Arc, mpsc as reply_channel};
+use std::sync::{Arc, mpsc as std_channel};
 
 use anyhow::{Context as _, anyhow};
 use tokio::sync::mpsc;
 
-use super::common::Common;
-use super::{Generations, Proxy, Running, Settings};
-use crate::caught::caught_call;
+use super::{Running, Settings};
+use crate::catch_panic::catch_panic_in;
 use crate::limits;
+use crate::proxy::{Generations, Proxy, ProxyShared};
 
-/// How a worker tells that it has carried out an order, or why it cannot.
-type Reply = reply_channel::Sender<anyhow::Result<()>>;
+/// Sends the result of a command back.
+type ReplySender = std_channel::Sender<anyhow::Result<()>>;
 
-/// What the workers are told during a reload.
-pub(super) enum Order {
+/// A command to a worker during a reload.
+pub(super) enum WorkerCommand {
     /// Build a generation and keep it ready.
-    Prepare(Arc<Common>, Reply),
-    /// Put it in force.
-    Commit(Reply),
-    /// Forget it.
+    Prepare(Arc<ProxyShared>, ReplySender),
+    /// Make the prepared generation the active one.
+    Commit(ReplySender),
+    /// Shut the prepared generation down.
     Abandon,
 }
 
 impl Running {
-    /// Puts other settings in force, in all workers or in none. Blocks meanwhile.
+    /// Activates other settings in all workers or in none. Blocks until then.
     ///
-    /// Addresses and the number of workers stay as they are until the next start.
+    /// Addresses and the number of workers do not change until the next start.
     ///
     /// # Errors
-    /// Settings that cannot be used: the old ones stay in force.
+    /// The settings cannot be used. The previous ones stay active.
     pub(crate) fn reload(&mut self, settings: Settings) -> anyhow::Result<()> {
-        let moved = settings.addresses != self.common.addresses;
-        let next = Arc::new(Common::prepare_after(&self.common, settings)?);
-        self.carry_out(&|reply| Order::Prepare(Arc::clone(&next), reply))
+        let has_moved = settings.addresses != self.shared.addresses;
+        let next = Arc::new(ProxyShared::prepare_after(&self.shared, settings)?);
+        self.command_workers(&|reply| WorkerCommand::Prepare(Arc::clone(&next), reply))
             .inspect_err(|_| {
-                self.tell(&|| Order::Abandon);
+                self.send_to_workers(&|| WorkerCommand::Abandon);
             })?;
-        // Nothing of this can fail. Whoever sees the end of a reload meets the new settings everywhere.
-        self.carry_out(&Order::Commit)?;
-        self.common = next;
-        if moved {
-            tracing::warn!(
-                "the address to listen on changed: it takes effect when the proxy is started again"
-            );
+        // None of this can fail. After the end of a reload, every worker uses the new settings.
+        self.command_workers(&WorkerCommand::Commit)?;
+        self.shared = next;
+        if has_moved {
+            tracing::warn!("the listening address changed: restart the proxy to use it");
         }
         Ok(())
     }
 
-    /// Gives an order to all workers and waits until each has carried it out.
-    fn carry_out(&self, order: &dyn Fn(Reply) -> Order) -> anyhow::Result<()> {
-        let (reply, replies) = reply_channel::channel();
-        let workers = self.tell(&|| order(reply.clone()));
+    /// Sends a command to all workers and waits until each has carried it out.
+    fn command_workers(
+        &self,
+        command: &dyn Fn(ReplySender) -> WorkerCommand,
+    ) -> anyhow::Result<()> {
+        let (reply, replies) = std_channel::channel();
+        let workers = self.send_to_workers(&|| command(reply.clone()));
         drop(reply);
         for _ in 0..workers {
             replies
                 .recv_timeout(limits::PREPARE)
-                .context("a worker did not take the configuration")??;
+                .context("a worker did not prepare the configuration in time")??;
         }
         if workers < self.threads.len() {
             return Err(anyhow!("a worker has ended"));
@@ -66,36 +67,38 @@ impl Running {
         Ok(())
     }
 
-    /// Gives an order to all workers that are there, and returns how many those are.
-    fn tell(&self, order: &dyn Fn() -> Order) -> usize {
-        let told = |worker: &&mpsc::UnboundedSender<Order>| worker.send(order()).is_ok();
-        self.orders.iter().filter(told).count()
+    /// Sends a command to all workers, and returns how many of them receive it.
+    fn send_to_workers(&self, command: &dyn Fn() -> WorkerCommand) -> usize {
+        let is_sent =
+            |worker: &&mpsc::UnboundedSender<WorkerCommand>| worker.send(command()).is_ok();
+        self.commands.iter().filter(is_sent).count()
     }
 }
 
-/// Carries out orders in one worker.
-pub(super) async fn carry_out(
+/// Runs the commands to one worker.
+pub(super) async fn run_commands(
     generations: Rc<Generations>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut commands: mpsc::UnboundedReceiver<WorkerCommand>,
 ) {
     let mut ready: Option<Rc<Proxy>> = None;
-    while let Some(order) = orders.recv().await {
-        match order {
-            Order::Prepare(common, reply) => {
-                let built = caught_call(|| Proxy::build(&common, generations.stop.clone()));
+    while let Some(command) = commands.recv().await {
+        match command {
+            WorkerCommand::Prepare(shared, reply) => {
+                let shutdown = generations.shutdown.clone();
+                let built = catch_panic_in(|| Proxy::build(&shared, shutdown));
                 let result = built.map(|proxy| {
                     ready.replace(proxy);
                 });
-                // Who does not wait any more has given up the reload.
+                // Without a receiver, the reload was given up.
                 let _ = reply.send(result);
             }
-            Order::Commit(reply) => {
+            WorkerCommand::Commit(reply) => {
                 if let Some(next) = ready.take() {
                     generations.replace(next);
                 }
                 let _ = reply.send(Ok(()));
             }
-            Order::Abandon => {
+            WorkerCommand::Abandon => {
                 if let Some(unused) = ready.take() {
                     unused.plugin.shutdown().await;
                 }

@@ -1,4 +1,4 @@
-//! The whole proxy with a small plugin that permits everything, between raw clients and upstreams.
+//! Tests of the whole proxy with a small plugin that permits everything, between raw clients and upstreams.
 
 mod bodies;
 mod certificates;
@@ -45,7 +45,7 @@ fn plugin() -> &'static [u8] {
     PLUGIN.get_or_init(|| wat::parse_str(include_str!("tests/plugin.wat")).unwrap())
 }
 
-/// A file with these routes, without TLS.
+/// Returns a configuration file with these routes, without TLS.
 fn file(routes: &[Value]) -> Value {
     let routes: Vec<Value> = routes
         .iter()
@@ -64,7 +64,7 @@ fn read(file: &Value) -> Config {
     Config::read(file, &|_| None).unwrap().config
 }
 
-/// A proxy with one worker on a port that the system chose.
+/// A proxy with one worker, on a port that the system chose.
 struct Rig {
     running: Running,
     routes: Vec<String>,
@@ -102,13 +102,13 @@ impl Rig {
         TcpStream::connect(self.running.addresses[0]).await.unwrap()
     }
 
-    /// A request to a route, with further lines, each with its end.
+    /// Builds a request to a route, with further header lines, each with its line end.
     fn request(&self, method: &str, path: &str, route: usize, lines: &str) -> String {
         let id = self.routes.get(route).map_or("none", String::as_str);
         format!("{method} {path} HTTP/1.1\r\nhost: app.test\r\nx-test-route: {id}\r\n{lines}\r\n")
     }
 
-    /// The whole answer to a GET.
+    /// Returns the whole response to a GET.
     async fn get(&self, path: &str, route: usize, lines: &str) -> Answer {
         let request = self.request("GET", path, route, &format!("connection: close\r\n{lines}"));
         let mut stream = self.connect().await;
@@ -117,14 +117,14 @@ impl Rig {
     }
 }
 
-/// Everything that came until the connection ended.
+/// Everything that arrived until the connection ended.
 #[derive(Debug)]
 struct Answer(String);
 
 impl Answer {
     async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
         let mut bytes = Vec::new();
-        // A connection that is broken off ends an answer, too.
+        // A connection that is aborted ends a response, too.
         let _ = within("an answer", stream.read_to_end(&mut bytes)).await;
         Self(String::from_utf8(bytes).unwrap())
     }
@@ -136,7 +136,7 @@ impl Answer {
             .unwrap()
     }
 
-    /// The value of a field of the request, as the upstream saw it and told in the body.
+    /// Returns a header field of the request as the upstream received it, from the body of the response.
     fn seen(&self, name: &str) -> Option<&str> {
         let (_, body) = self.0.split_once("\r\n\r\n").unwrap();
         let mut lines = body.lines().filter_map(|line| line.split_once(": "));
@@ -146,11 +146,24 @@ impl Answer {
     }
 }
 
-/// Reads until this text has come.
+/// Reads until this string has arrived.
 async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(end.as_bytes()) {
         bytes.push(within(end, stream.read_u8()).await.unwrap());
     }
     String::from_utf8(bytes).unwrap()
+}
+
+/// The text message `hi` as a client sends it.
+const HI: &[u8] = b"\x81\x82\x00\x00\x00\x00hi";
+
+/// Sends [`HI`] on an open WebSocket to an upstream that sends it back.
+async fn check_echo(stream: &mut TcpStream) {
+    stream.write_all(HI).await.unwrap();
+    let mut echo = [0; HI.len()];
+    within("an echo", stream.read_exact(&mut echo))
+        .await
+        .unwrap();
+    assert_eq!(echo, HI);
 }

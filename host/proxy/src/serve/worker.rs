@@ -1,53 +1,52 @@
 //! One worker: a thread with its own runtime, listeners, plugin instance and upstream connections.
 
+mod accept;
+mod exit_guard;
+
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::{Arc, mpsc as ready_channel};
+use std::sync::{Arc, mpsc as std_channel};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use jetway_core::limits::CLIENT_CONNECTIONS;
-use rustix::io::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 
-use super::common::Common;
-use super::reload::{self, Order};
-use super::vital::VitalTasks;
-use super::{Generations, Proxy, Stop};
-use crate::caught::{Panicked, caught};
+use super::reload::{self, WorkerCommand};
+use super::vital_tasks::VitalTasks;
+use crate::access;
 use crate::limits::{self, Hit};
-use crate::{access, connection, fault};
+use crate::proxy::{Generations, Proxy, ProxyShared};
+use crate::shutdown::Shutdown;
+use accept::accept;
+use exit_guard::ExitGuard;
 
-/// What a worker is started with.
-pub(super) struct Start {
+/// The parts that a worker is started with.
+pub(super) struct WorkerStart {
     pub(super) listeners: Vec<TcpListener>,
-    pub(super) common: Arc<Common>,
-    pub(super) stop: Stop,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
-    pub(super) ready: ready_channel::Sender<anyhow::Result<()>>,
+    pub(super) shared: Arc<ProxyShared>,
+    pub(super) shutdown: Shutdown,
+    pub(super) commands: mpsc::UnboundedReceiver<WorkerCommand>,
+    pub(super) ready: std_channel::Sender<anyhow::Result<()>>,
     pub(super) failures: mpsc::UnboundedSender<anyhow::Error>,
 }
 
-/// Runs a worker until the order to stop; the body of its thread.
-pub(super) fn run(start: Start) {
-    let obituary = Obituary {
-        stop: start.stop.clone(),
-        failures: start.failures,
-        orderly: false,
-    };
+/// Runs a worker on the current thread until the proxy shuts down.
+pub(super) fn run(start: WorkerStart) {
+    let guard = ExitGuard::new(start.shutdown.clone(), start.failures);
     let ready = start.ready;
-    match prepare(start.listeners, &start.common, &start.stop) {
+    match Worker::prepare(start.listeners, &start.shared, &start.shutdown) {
         Ok(worker) => {
             if ready.send(Ok(())).is_ok() {
                 drop(ready);
-                worker.serve(start.orders, &obituary);
+                worker.serve(start.commands, &guard);
             }
         }
-        // Nobody waits any more when another worker failed first.
+        // There is no receiver any more when another worker failed first.
         Err(error) => drop(ready.send(Err(error))),
     }
-    obituary.rest();
+    guard.disarm();
 }
 
 struct Worker {
@@ -57,30 +56,31 @@ struct Worker {
     listeners: Vec<tokio::net::TcpListener>,
 }
 
-fn prepare(listeners: Vec<TcpListener>, common: &Common, stop: &Stop) -> anyhow::Result<Worker> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
-    let tasks = LocalSet::new();
-    let (generations, listeners) = tasks.block_on(&runtime, async {
-        let proxy = Proxy::build(common, stop.clone())?;
-        let listeners = listeners
-            .into_iter()
-            .map(tokio::net::TcpListener::from_std)
-            .collect::<std::io::Result<_>>()?;
-        anyhow::Ok((Generations::new(proxy, stop.clone()), listeners))
-    })?;
-    Ok(Worker {
-        runtime,
-        tasks,
-        generations,
-        listeners,
-    })
-}
-
 impl Worker {
-    fn serve(self, orders: mpsc::UnboundedReceiver<Order>, obituary: &Obituary) {
+    fn prepare(
+        listeners: Vec<TcpListener>,
+        shared: &ProxyShared,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
+        let runtime = super::build_runtime().context("cannot start a runtime")?;
+        let tasks = LocalSet::new();
+        let (generations, listeners) = tasks.block_on(&runtime, async {
+            let proxy = Proxy::build(shared, shutdown.clone())?;
+            let listeners = listeners
+                .into_iter()
+                .map(tokio::net::TcpListener::from_std)
+                .collect::<std::io::Result<_>>()?;
+            anyhow::Ok((Generations::new(proxy, shutdown.clone()), listeners))
+        })?;
+        Ok(Self {
+            runtime,
+            tasks,
+            generations,
+            listeners,
+        })
+    }
+
+    fn serve(self, commands: mpsc::UnboundedReceiver<WorkerCommand>, guard: &ExitGuard) {
         let Self {
             runtime,
             tasks,
@@ -89,113 +89,76 @@ impl Worker {
         } = self;
         tasks.block_on(
             &runtime,
-            accept_until_stopped(&generations, listeners, orders, obituary),
+            serve_until_shutdown(&generations, listeners, commands, guard),
         );
-        // Connections that outlived their grace end here.
+        // Connections that did not end in time end here.
         drop(tasks);
         drop(generations);
         access::sum_up_all();
-        // A name lookup may hang in a thread of its own, which must not hold up the end.
+        // A name lookup may hang in a thread of its own, which must not delay the end.
         runtime.shutdown_timeout(Duration::ZERO);
     }
 }
 
-async fn accept_until_stopped(
+async fn serve_until_shutdown(
     generations: &Rc<Generations>,
     listeners: Vec<tokio::net::TcpListener>,
-    orders: mpsc::UnboundedReceiver<Order>,
-    obituary: &Obituary,
+    commands: mpsc::UnboundedReceiver<WorkerCommand>,
+    guard: &ExitGuard,
 ) {
-    let most = most_permits(listeners.len());
-    let permits = Arc::new(Semaphore::new(most as usize));
-    let mut vital = VitalTasks::default();
+    let max_permits = max_permits(listeners.len());
+    let permits = Arc::new(Semaphore::new(max_permits as usize));
+    let mut tasks = VitalTasks::default();
     for listener in listeners {
         let name = match listener.local_addr() {
             Ok(address) => format!("accepting connections at {address}"),
             Err(_) => "accepting connections".to_owned(),
         };
-        vital.spawn(
-            name,
-            accept(Rc::clone(generations), listener, Arc::clone(&permits)),
-        );
+        let accepting = accept(Rc::clone(generations), listener, Arc::clone(&permits));
+        tasks.spawn(name, accepting);
     }
-    vital.spawn("closing idle connections", sweep(Rc::clone(generations)));
-    vital.spawn("ending old configurations", retire(Rc::clone(generations)));
-    vital.spawn(
-        "taking up configurations",
-        reload::carry_out(Rc::clone(generations), orders),
-    );
-    vital.spawn("summing up refusals", sum_up_refusals());
-    vital.spawn("summing up limits that were hit", log_hits());
+    spawn_maintenance(&mut tasks, generations, commands);
     tokio::select! {
-        () = generations.stop.ordered() => {}
-        failure = vital.failed() => obituary.tell(&failure),
+        () = generations.shutdown.triggered() => {}
+        failure = tasks.next_failure() => guard.report(&failure),
     }
-    vital.shutdown().await;
-    // Each connection and tunnel holds one permit: all of them back means that all have ended.
-    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(most)).await;
+    tasks.shutdown().await;
+    // Each connection and tunnel holds one permit. All of them have ended when all permits are free.
+    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(max_permits)).await;
     if ended.is_err() {
         tracing::warn!(
-            "closing connections that did not end in {} s",
+            "closing connections that did not end within {} s",
             limits::GRACE.as_secs()
         );
     }
-    generations.shutdown().await;
+    generations.shut_down().await;
+}
+
+/// Starts the tasks of a worker beside its accept loops.
+fn spawn_maintenance(
+    tasks: &mut VitalTasks,
+    generations: &Rc<Generations>,
+    commands: mpsc::UnboundedReceiver<WorkerCommand>,
+) {
+    let generations = || Rc::clone(generations);
+    tasks.spawn("closing idle connections", sweep(generations()));
+    tasks.spawn("ending old configurations", retire(generations()));
+    tasks.spawn(
+        "activating configurations",
+        reload::run_commands(generations(), commands),
+    );
+    tasks.spawn("summing up refusals", sum_up_refusals());
+    tasks.spawn("summing up limits that were hit", log_hits());
 }
 
 /// Returns how many connections a worker can have at most: those of all slots, and one in each accept loop that has no slot
 /// yet and may wait for an eviction. So the loops never wait for a permit.
-fn most_permits(listeners: usize) -> u32 {
+fn max_permits(listeners: usize) -> u32 {
     let waiting = u32::try_from(listeners).unwrap_or(u32::MAX);
     CLIENT_CONNECTIONS.saturating_add(waiting)
 }
 
-async fn accept(
-    generations: Rc<Generations>,
-    listener: tokio::net::TcpListener,
-    permits: Arc<Semaphore>,
-) {
-    loop {
-        let accepted = listener.accept().await;
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            return;
-        };
-        let proxy = generations.current();
-        match accepted {
-            Ok((stream, peer)) => {
-                fault::point("accept", peer);
-                let slot = proxy.slots.acquire(proxy.client_of(peer), permit).await;
-                // A refused connection is closed before it costs a TLS handshake.
-                if let Some(slot) = slot {
-                    let serving = connection::serve(Rc::clone(&generations), stream, peer, slot);
-                    tokio::task::spawn_local(async move {
-                        if caught(serving).await.is_err() {
-                            tracing::error!(%peer, "a connection was ended by a defect (panic)");
-                        }
-                    });
-                }
-            }
-            Err(error) => {
-                if is_out_of_files(&error) {
-                    Hit::OpenFiles.record(&error);
-                    proxy.slots.evict_idle();
-                } else {
-                    tracing::warn!(%error, "cannot accept a connection");
-                }
-                drop((proxy, permit));
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Returns whether the process or the machine has no free descriptor.
-fn is_out_of_files(error: &std::io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
+/// Closes idle upstream connections from time to time, and whenever a connection waits for a descriptor.
 async fn sweep(generations: Rc<Generations>) {
     let descriptors = generations.current().upstream_descriptors.clone();
     let mut awaited = descriptors.awaited();
@@ -204,7 +167,7 @@ async fn sweep(generations: Rc<Generations>) {
             () = tokio::time::sleep(limits::POOL_SWEEP) => {}
             () = awaited => {}
         }
-        // What is asked for from here on is seen after the pause.
+        // Connections that wait from here on are noticed after the pause.
         awaited = descriptors.awaited();
         generations.sweep();
         tokio::time::sleep(limits::POOL_SWEEP_PAUSE).await;
@@ -230,35 +193,5 @@ async fn sum_up_refusals() {
     loop {
         tokio::time::sleep(limits::LOG_SUMMARY).await;
         access::sum_up();
-    }
-}
-
-/// Tells the main thread when a worker ends without having been told to, by a panic for example.
-struct Obituary {
-    stop: Stop,
-    failures: mpsc::UnboundedSender<anyhow::Error>,
-    orderly: bool,
-}
-
-impl Obituary {
-    /// Tells why this worker, and with it the process, is about to end.
-    fn tell(&self, failure: &anyhow::Error) {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("a worker");
-        // The main thread may be about to end, too.
-        let _ = self.failures.send(anyhow!("{name}: {failure:#}"));
-        self.stop.order();
-    }
-
-    fn rest(mut self) {
-        self.orderly = true;
-    }
-}
-
-impl Drop for Obituary {
-    fn drop(&mut self) {
-        if !self.orderly {
-            self.tell(&Panicked.into());
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The listener's certificates and the choice among them.
+//! The listener's certificates, and the choice among them.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use super::{client_authority, pem};
 
-/// What the listener identifies itself with.
+/// The certificates of the listener.
 pub enum Certificates {
     /// Nothing: plain HTTP.
     Plain,
-    /// TLS with these chains; the first is for names that fit none. Never empty.
+    /// TLS with these chains; the first is for names that match none. Never empty.
     Tls(Vec<Chain>),
-    /// The same, and clients are asked for a certificate that this accepts.
+    /// TLS as above, and clients are asked for a certificate, which this verifier checks.
     MutualTls(Vec<Chain>, Arc<dyn ClientCertVerifier>),
 }
 
 impl Certificates {
-    /// Reads what the configuration names.
+    /// Reads the certificates that the configuration names.
     ///
     /// # Errors
-    /// A file that cannot be read or used, or no certificate at all on a TLS listener.
+    /// A file cannot be read or used, or a TLS listener has no certificate.
     pub fn read(listener: &Listener) -> anyhow::Result<Self> {
         if listener.insecure {
             return Ok(Self::Plain);
@@ -47,19 +47,21 @@ impl Certificates {
             .collect::<anyhow::Result<_>>()?;
         Ok(match &listener.client_authority {
             None => Self::Tls(chains),
-            Some(authority) => Self::MutualTls(chains, client_authority::verifier(authority)?),
+            Some(authority) => {
+                Self::MutualTls(chains, client_authority::build_verifier(authority)?)
+            }
         })
     }
 
-    /// Whether clients speak TLS to the listener.
+    /// Returns whether clients speak TLS to the listener.
     pub(crate) fn is_secure(&self) -> bool {
         !matches!(self, Self::Plain)
     }
 
-    /// The TLS configuration, or `None` for plain HTTP.
+    /// Builds the TLS configuration; `None` for plain HTTP.
     ///
     /// # Errors
-    /// A key that does not fit its certificate, or of a kind that is not supported.
+    /// A key does not belong to its certificate, or is of a kind that is not supported.
     pub fn server_config(&self) -> anyhow::Result<Option<Arc<ServerConfig>>> {
         let (chains, client_verifier) = match self {
             Self::Plain => return Ok(None),
@@ -68,21 +70,22 @@ impl Certificates {
         };
         let keys = chains
             .iter()
-            .map(Chain::certified)
+            .map(Chain::certified_key)
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut config = ServerConfig::builder_with_provider(super::provider())
+        let mut config = ServerConfig::builder_with_provider(super::crypto_provider())
             .with_safe_default_protocol_versions()
             .context("the TLS library offers no usable version")?
             .with_client_cert_verifier(
                 client_verifier.map_or_else(WebPkiClientVerifier::no_client_auth, Arc::clone),
             )
-            .with_cert_resolver(Arc::new(ByName { keys }));
+            .with_cert_resolver(Arc::new(CertificatesByName { keys }));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if client_verifier.is_some() {
-            // A resumed session would carry its certificate past the end of its validity: each connection shows it anew.
+            // A resumed session would keep its certificate past the end of its validity, so that each connection shows it
+            // again.
             config.session_storage = Arc::new(NoServerSessionStorage {});
         } else {
-            // Returning browsers skip the costly half of the handshake; keys for this live in memory only and rotate.
+            // Returning browsers skip the costly half of the handshake. The keys for this live in memory only, and rotate.
             config.ticketer =
                 rustls::crypto::ring::Ticketer::new().context("cannot make session ticket keys")?;
         }
@@ -90,33 +93,35 @@ impl Certificates {
     }
 }
 
-/// One certificate chain and its private key. Has no `Debug`, so that the key cannot be printed.
+/// One certificate chain and its private key. It has no `Debug`, so that the key cannot be printed.
 pub struct Chain {
-    /// Where it comes from, for messages.
+    /// The origin of the certificate, for error messages.
     source: String,
     certificates: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Chain {
-    /// Reads both PEM texts.
+    /// Reads the certificate chain and the key.
     fn read(server: &ServerCertificate) -> anyhow::Result<Self> {
         let certificate = pem::read("certificate", &server.certificate)?;
         let key = pem::read("private key", &server.key)?;
-        let (certificate_source, key_source) =
-            (pem::source(&server.certificate), pem::source(&server.key));
+        let (certificate_source, key_source) = (
+            pem::describe_source(&server.certificate),
+            pem::describe_source(&server.key),
+        );
         Self::from_pem(&certificate_source, &certificate, &key).with_context(|| {
             format!("cannot use the certificate {certificate_source} with the key {key_source}")
         })
     }
 
-    /// Takes PEM text; `source` names it in messages.
+    /// Parses PEM data; `source` names it in error messages.
     ///
     /// # Errors
-    /// Text that is not PEM or holds no certificate or no key.
+    /// The data is not PEM, or contains no certificate or no key.
     pub fn from_pem(source: &str, certificates: &[u8], key: &[u8]) -> anyhow::Result<Self> {
-        let certificates = pem::chain(certificates)?;
-        let key = pem::private_key(key)?;
+        let certificates = pem::parse_chain(certificates)?;
+        let key = pem::parse_private_key(key)?;
         Ok(Self {
             source: source.to_owned(),
             certificates,
@@ -124,40 +129,40 @@ impl Chain {
         })
     }
 
-    fn certified(&self) -> anyhow::Result<Arc<CertifiedKey>> {
+    fn certified_key(&self) -> anyhow::Result<Arc<CertifiedKey>> {
         let key = CertifiedKey::from_der(
             self.certificates.clone(),
             self.key.clone_key(),
-            &super::provider(),
+            &super::crypto_provider(),
         )
         .with_context(|| format!("cannot use the certificate {} with its key", self.source))?;
         Ok(Arc::new(key))
     }
 }
 
-/// Chooses the first certificate that is valid for the name the client asks for.
+/// Chooses the first certificate that is valid for the name that the client asks for.
 #[derive(Debug)]
-struct ByName {
+struct CertificatesByName {
     keys: Vec<Arc<CertifiedKey>>,
 }
 
-impl ByName {
+impl CertificatesByName {
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let fits = name.and_then(|name| {
             let name = ServerName::try_from(name).ok()?;
-            self.keys.iter().find(|key| covers(key, &name))
+            self.keys.iter().find(|key| is_valid_for(key, &name))
         });
         fits.or_else(|| self.keys.first()).map(Arc::clone)
     }
 }
 
-impl ResolvesServerCert for ByName {
+impl ResolvesServerCert for CertificatesByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.choose(hello.server_name())
     }
 }
 
-fn covers(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
     let Ok(certificate) = key.end_entity_cert() else {
         return false;
     };
@@ -183,9 +188,9 @@ mod tests {
     fn chosen(chains: &[Chain], name: Option<&str>) -> usize {
         let keys: Vec<_> = chains
             .iter()
-            .map(|chain| chain.certified().unwrap())
+            .map(|chain| chain.certified_key().unwrap())
             .collect();
-        let resolver = ByName { keys: keys.clone() };
+        let resolver = CertificatesByName { keys: keys.clone() };
         let key = resolver.choose(name).unwrap();
         keys.iter()
             .position(|other| Arc::ptr_eq(other, &key))

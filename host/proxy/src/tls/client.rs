@@ -10,80 +10,80 @@ use rustls::{ClientConfig, RootCertStore};
 use super::pem;
 use super::unverified::Unverified;
 
-/// Whom a TLS connection to a server trusts.
+/// The authorities that a TLS connection to a server trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trust {
     /// The system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace them).
     System,
-    /// The authorities in this PEM text.
+    /// The authorities in this PEM data.
     Pem(Arc<str>),
-    /// Anyone (`tls_skip_verify`).
+    /// Any certificate (`tls_skip_verify`).
     Anyone,
 }
 
-/// Builds client configurations; reads the system's authorities at most once, and only when a connection needs them.
+/// Builds client configurations. It reads the system's authorities at most once, and only when a connection needs them.
 #[derive(Default)]
 pub struct Roots {
     system: OnceCell<Arc<RootCertStore>>,
-    /// What needs no more than those, which is most.
+    /// The configuration with the system's authorities and no client certificate, which most connections use.
     plain: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Roots {
-    /// The configuration for one kind of trust.
+    /// Returns the configuration for one kind of trust.
     ///
     /// # Errors
-    /// Authorities that cannot be read.
+    /// The authorities cannot be read.
     pub(crate) fn client_config(&self, trust: &Trust) -> anyhow::Result<Arc<ClientConfig>> {
         match trust {
             Trust::System => self.plain(),
             Trust::Pem(text) => {
-                let roots = pem::authorities(text.as_bytes())?;
-                configured(Some(Arc::new(roots)), None)
+                let roots = pem::parse_authorities(text.as_bytes())?;
+                build_client_config(Some(Arc::new(roots)), None)
             }
-            Trust::Anyone => configured(None, None),
+            Trust::Anyone => build_client_config(None, None),
         }
     }
 
-    /// The configuration that a route's `tls_*` keys describe.
+    /// Returns the configuration that a route's `tls_*` keys describe.
     ///
     /// # Errors
-    /// Authorities, a certificate or a key that cannot be used; the message names the key.
+    /// Authorities, a certificate or a key cannot be used; the message names the key.
     pub fn upstream_config(&self, tls: &UpstreamTls) -> anyhow::Result<Arc<ClientConfig>> {
         let roots = match &tls.authorities {
             _ if tls.skip_verify => None,
-            Some(authorities) => Some(custom(authorities)?),
+            Some(authorities) => Some(read_custom_roots(authorities)?),
             None if tls.client.is_none() => return self.plain(),
             None => Some(self.system()?),
         };
-        configured(roots, tls.client.as_ref())
+        build_client_config(roots, tls.client.as_ref())
     }
 
     fn plain(&self) -> anyhow::Result<Arc<ClientConfig>> {
         if let Some(config) = self.plain.get() {
             return Ok(Arc::clone(config));
         }
-        let config = configured(Some(self.system()?), None)?;
+        let config = build_client_config(Some(self.system()?), None)?;
         Ok(Arc::clone(self.plain.get_or_init(|| config)))
     }
 
-    /// The system's authorities.
+    /// Returns the system's authorities.
     ///
     /// # Errors
-    /// A system without any.
+    /// The system has none.
     pub fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
         if let Some(roots) = self.system.get() {
             return Ok(Arc::clone(roots));
         }
-        let roots = Arc::new(system_roots()?);
+        let roots = Arc::new(read_system_roots()?);
         Ok(Arc::clone(self.system.get_or_init(|| roots)))
     }
 }
 
-fn system_roots() -> anyhow::Result<RootCertStore> {
+fn read_system_roots() -> anyhow::Result<RootCertStore> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // A system store often holds a few old certificates that rustls refuses: they are skipped, as other programs do.
+    // A system store often contains a few old certificates that rustls refuses. They are skipped, as other programs do.
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
@@ -95,19 +95,19 @@ fn system_roots() -> anyhow::Result<RootCertStore> {
     Ok(roots)
 }
 
-fn custom(authorities: &Pem) -> anyhow::Result<Arc<RootCertStore>> {
+fn read_custom_roots(authorities: &Pem) -> anyhow::Result<Arc<RootCertStore>> {
     pem::read("certificate authority", authorities)
-        .and_then(|text| pem::authorities(&text))
+        .and_then(|text| pem::parse_authorities(&text))
         .map(Arc::new)
-        .with_context(|| format!("cannot use {}", pem::key("tls_custom_ca", authorities)))
+        .with_context(|| format!("cannot use {}", pem::name_key("tls_custom_ca", authorities)))
 }
 
-/// A configuration that trusts these authorities, or anyone, and shows servers this certificate.
-fn configured(
+/// Builds a configuration that trusts these authorities, or any certificate, and shows servers this certificate.
+fn build_client_config(
     roots: Option<Arc<RootCertStore>>,
     identity: Option<&(Pem, Pem)>,
 ) -> anyhow::Result<Arc<ClientConfig>> {
-    let builder = ClientConfig::builder_with_provider(super::provider())
+    let builder = ClientConfig::builder_with_provider(super::crypto_provider())
         .with_safe_default_protocol_versions()
         .context("the TLS library offers no usable version")?;
     let builder = match roots {
@@ -120,14 +120,14 @@ fn configured(
         return Ok(Arc::new(builder.with_no_client_auth()));
     };
     let (certificate_name, key_name) = (
-        pem::key("tls_client_cert", certificate),
-        pem::key("tls_client_key", key),
+        pem::name_key("tls_client_cert", certificate),
+        pem::name_key("tls_client_key", key),
     );
     let chain = pem::read("client certificate", certificate)
-        .and_then(|text| pem::chain(&text))
+        .and_then(|text| pem::parse_chain(&text))
         .with_context(|| format!("cannot use {certificate_name}"))?;
     let private_key = pem::read("private key", key)
-        .and_then(|text| pem::private_key(&text))
+        .and_then(|text| pem::parse_private_key(&text))
         .with_context(|| format!("cannot use {key_name}"))?;
     let config = builder
         .with_client_auth_cert(chain, private_key)

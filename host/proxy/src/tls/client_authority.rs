@@ -1,4 +1,4 @@
-//! Which certificates of clients are accepted (`downstream_mtls`).
+//! The verifier of clients' certificates (`downstream_mtls`).
 
 use std::sync::Arc;
 
@@ -12,35 +12,39 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::pem;
 
-/// Asks for certificates that the authorities signed. One that is not valid ends the handshake with an alert; none at
-/// all does so only when one is required.
+/// Builds a verifier that asks for certificates which the authorities signed. A certificate that is not valid ends the
+/// handshake with an alert; a missing one does so only when one is required.
 ///
 /// # Errors
-/// Authorities or revocation lists that cannot be used.
-pub(super) fn verifier(authority: &ClientAuthority) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
-    from_parts(
+/// The authorities or revocation lists cannot be used.
+pub(super) fn build_verifier(
+    authority: &ClientAuthority,
+) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    build_from_parts(
         &authority.authorities,
         authority.revoked.as_ref(),
         authority.required,
     )
 }
 
-fn from_parts(
+fn build_from_parts(
     authorities: &Pem,
     revoked: Option<&Pem>,
     required: bool,
 ) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
     let roots = pem::read("certificate authority", authorities)
-        .and_then(|text| pem::authorities(&text))
-        .with_context(|| cannot_use("ca", authorities))?;
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), super::provider());
-    // As in Envoy: with revocation lists, one of each authority is needed, and one past its time vouches for nothing.
+        .and_then(|text| pem::parse_authorities(&text))
+        .with_context(|| describe_unusable("ca", authorities))?;
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), super::crypto_provider());
+    // As in Envoy: with revocation lists, one of each authority is needed, and certificates are refused when their list has
+    // expired.
     let builder = match revoked {
         None => builder,
         Some(revoked) => {
             let lists = pem::read("revocation list", revoked)
-                .and_then(|text| pem::revocation_lists(&text))
-                .with_context(|| cannot_use("crl", revoked))?;
+                .and_then(|text| pem::parse_revocation_lists(&text))
+                .with_context(|| describe_unusable("crl", revoked))?;
             builder
                 .with_crls(lists)
                 .enforce_revocation_expiration()
@@ -55,19 +59,22 @@ fn from_parts(
     let verifier = builder
         .build()
         .context("cannot use the authorities and revocation lists of `downstream_mtls`")?;
-    Ok(Arc::new(Directly(verifier)))
+    Ok(Arc::new(DirectIssuerVerifier(verifier)))
 }
 
-fn cannot_use(key: &str, named: &Pem) -> String {
-    format!("cannot use {} of `downstream_mtls`", pem::key(key, named))
+fn describe_unusable(key: &str, named: &Pem) -> String {
+    format!(
+        "cannot use {} of `downstream_mtls`",
+        pem::name_key(key, named)
+    )
 }
 
-/// Accepts what the authorities themselves have signed, and nothing that others have signed for them: Pomerium's default
-/// (`max_verify_depth: 1`). Certificates that the client sends beside its own are not looked at.
+/// Accepts certificates that the authorities themselves have signed, and none of intermediate authorities: Pomerium's
+/// default (`max_verify_depth: 1`). Certificates that the client sends beside its own are ignored.
 #[derive(Debug)]
-struct Directly(Arc<dyn ClientCertVerifier>);
+struct DirectIssuerVerifier(Arc<dyn ClientCertVerifier>);
 
-impl ClientCertVerifier for Directly {
+impl ClientCertVerifier for DirectIssuerVerifier {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -111,10 +118,10 @@ impl ClientCertVerifier for Directly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::testing::{Authority, Issued, text};
+    use crate::tls::testing::{Authority, Issued, pem_text};
     use rustls_pki_types::pem::PemObject as _;
 
-    /// Whether the certificate is accepted, shown with those of further authorities.
+    /// Returns whether the verifier accepts the certificate, shown with those of further authorities.
     fn accepts(verifier: &dyn ClientCertVerifier, shown: &Issued, further: &[&Authority]) -> bool {
         let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         let further: Vec<_> = further
@@ -127,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_authorities_signed_is_accepted() {
+    fn certificates_of_the_authorities_are_accepted() {
         let (ours, second, other) = (
             Authority::new("ours"),
             Authority::new("second"),
             Authority::new("ours"),
         );
         let both = format!("{}{}", ours.pem, second.pem);
-        let verifier = from_parts(&text(&both), None, false).unwrap();
+        let verifier = build_from_parts(&pem_text(&both), None, false).unwrap();
         assert!(accepts(&*verifier, &ours.issue(&["alice"], 1), &[]));
         assert!(accepts(&*verifier, &second.issue(&["alice"], 1), &[]));
         assert!(!accepts(&*verifier, &other.issue(&["alice"], 1), &[]));
@@ -142,22 +149,22 @@ mod tests {
     }
 
     #[test]
-    fn what_others_signed_for_them_is_not() {
+    fn certificates_of_intermediate_authorities_are_refused() {
         let ours = Authority::new("ours");
         let below = ours.below("below");
         let alice = below.issue(&["alice"], 1);
-        let verifier = from_parts(&text(&ours.pem), None, false).unwrap();
+        let verifier = build_from_parts(&pem_text(&ours.pem), None, false).unwrap();
         assert!(!accepts(&*verifier, &alice, &[&below]));
-        let verifier = from_parts(&text(&below.pem), None, false).unwrap();
+        let verifier = build_from_parts(&pem_text(&below.pem), None, false).unwrap();
         assert!(accepts(&*verifier, &alice, &[]));
     }
 
     #[test]
-    fn revoked_certificates_are_refused_and_old_lists_vouch_for_nothing() {
+    fn revoked_certificates_are_refused_and_expired_lists_refuse_all() {
         let (ours, second) = (Authority::new("ours"), Authority::new("second"));
         let (alice, lost) = (ours.issue(&["alice"], 1), ours.issue(&["lost"], 2));
-        let both = text(&format!("{}{}", ours.pem, second.pem));
-        let with = |list: &str| from_parts(&both, Some(&text(list)), false).unwrap();
+        let both = pem_text(&format!("{}{}", ours.pem, second.pem));
+        let with = |list: &str| build_from_parts(&both, Some(&pem_text(list)), false).unwrap();
 
         let verifier = with(&ours.revoke(&[&lost], 4000));
         assert!(accepts(&*verifier, &alice, &[]));
@@ -175,34 +182,34 @@ mod tests {
 
     #[test]
     fn a_certificate_is_required_or_not() {
-        let ours = text(&Authority::new("ours").pem);
+        let ours = pem_text(&Authority::new("ours").pem);
         for required in [false, true] {
-            let verifier = from_parts(&ours, None, required).unwrap();
+            let verifier = build_from_parts(&ours, None, required).unwrap();
             assert!(verifier.offer_client_auth());
             assert_eq!(verifier.client_auth_mandatory(), required);
         }
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn errors_name_the_key_that_cannot_be_used() {
         let authority = Authority::new("ours");
         let missing = Pem::File("/no/such.pem".to_owned());
         let cases = [
             (missing.clone(), None, "`ca_file` of `downstream_mtls`"),
-            (text("nothing"), None, "`ca` of `downstream_mtls`"),
+            (pem_text("nothing"), None, "`ca` of `downstream_mtls`"),
             (
-                text(&authority.pem),
+                pem_text(&authority.pem),
                 Some(missing),
                 "`crl_file` of `downstream_mtls`",
             ),
             (
-                text(&authority.pem),
-                Some(text("")),
+                pem_text(&authority.pem),
+                Some(pem_text("")),
                 "`crl` of `downstream_mtls`",
             ),
         ];
         for (authorities, lists, named) in cases {
-            let refused = from_parts(&authorities, lists.as_ref(), false).unwrap_err();
+            let refused = build_from_parts(&authorities, lists.as_ref(), false).unwrap_err();
             assert!(format!("{refused:#}").contains(named), "{refused:#}");
         }
     }

@@ -1,47 +1,49 @@
-//! A client's certificate as the plugin is told about it.
+//! The form in which the plugin receives a client's certificate.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use jetway_core::hex::encode_hex;
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use webpki::EndEntityCert;
 
 use crate::wasm::PeerCertificate;
 
-/// Letters in a line of PEM (RFC 7468, 2).
+/// Characters in a line of PEM (RFC 7468, 2).
 const PEM_LINE: usize = 64;
 
-/// What there is to tell about a certificate; `None` for bytes that are no certificate.
-pub(crate) fn peer_certificate(der: &CertificateDer<'_>) -> Option<PeerCertificate> {
+/// Reads a certificate for the plugin; `None` if the bytes are not a certificate.
+pub(crate) fn read_peer_certificate(der: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let parsed = EndEntityCert::try_from(der).ok()?;
-    let digest = digest(der);
+    let digest = compute_digest(der);
     Some(PeerCertificate {
         dns_name: parsed.valid_dns_names().next().map(str::to_owned),
         uri: parsed.valid_uri_names().next().map(str::to_owned),
-        forwarded: forwarded(&digest, der)?,
+        forwarded: encode_forwarded(&digest, der)?,
         digest,
     })
 }
 
-fn digest(der: &[u8]) -> String {
-    Sha256::digest(der)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn compute_digest(der: &[u8]) -> String {
+    encode_hex(&Sha256::digest(der))
 }
 
-/// Byte for byte what Envoy 1.40 writes into `x-forwarded-client-cert` with `SANITIZE_SET` and `cert`.
-fn forwarded(digest: &str, der: &[u8]) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("Hash={digest};Cert=\"{}\"", escaped(&pem(der)))).ok()
+/// Returns the value that Envoy 1.40 writes into `x-forwarded-client-cert` with `SANITIZE_SET` and `cert`, byte for byte.
+fn encode_forwarded(digest: &str, der: &[u8]) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!(
+        "Hash={digest};Cert=\"{}\"",
+        percent_encode(&encode_pem(der))
+    ))
+    .ok()
 }
 
-fn pem(der: &[u8]) -> String {
+fn encode_pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
     let mut rest = text.as_str();
     while !rest.is_empty() {
-        // Base64 is ASCII, so that every place is between two letters.
+        // Base64 is ASCII, so that every index is a character boundary.
         let (line, more) = rest.split_at(rest.len().min(PEM_LINE));
         pem.push_str(line);
         pem.push('\n');
@@ -51,8 +53,8 @@ fn pem(der: &[u8]) -> String {
     pem
 }
 
-/// Percent-encodes the letters of PEM that are not plain in a URL, and no others.
-fn escaped(pem: &str) -> String {
+/// Percent-encodes the characters of PEM that are not plain in a URL, and no others.
+fn percent_encode(pem: &str) -> String {
     let mut text = String::with_capacity(pem.len() + pem.len() / 8);
     for letter in pem.chars() {
         match letter {
@@ -72,25 +74,25 @@ mod tests {
     use super::*;
     use rustls_pki_types::pem::PemObject as _;
 
-    /// A client's certificate, and what Envoy 1.40 wrote about it.
+    /// A client's certificate, and the header that Envoy 1.40 wrote for it.
     const CERTIFICATE: &str = include_str!("peer_certificate/client.pem");
     const FORWARDED: &str = include_str!("peer_certificate/forwarded.txt");
 
     #[test]
     fn the_header_is_envoys() {
         let der = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
-        let told = peer_certificate(&der).unwrap();
-        assert_eq!(told.forwarded, FORWARDED.trim_end());
-        assert!(FORWARDED.starts_with(&format!("Hash={};", told.digest)));
-        assert_eq!(told.dns_name.unwrap(), "localhost");
-        assert_eq!(told.uri.unwrap(), "spiffe://lab/client");
+        let read = read_peer_certificate(&der).unwrap();
+        assert_eq!(read.forwarded, FORWARDED.trim_end());
+        assert!(FORWARDED.starts_with(&format!("Hash={};", read.digest)));
+        assert_eq!(read.dns_name.unwrap(), "localhost");
+        assert_eq!(read.uri.unwrap(), "spiffe://lab/client");
     }
 
     #[test]
     fn every_length_of_the_last_line_reads_back() {
         for length in 0..200 {
             let der = vec![0xfb; length];
-            let text = pem(&der);
+            let text = encode_pem(&der);
             assert!(
                 text.lines()
                     .all(|line| (1..=PEM_LINE).contains(&line.len()))
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_not_told() {
-        assert!(peer_certificate(&CertificateDer::from(vec![1, 2, 3])).is_none());
+    fn other_bytes_are_no_certificate() {
+        assert!(read_peer_certificate(&CertificateDer::from(vec![1, 2, 3])).is_none());
     }
 }

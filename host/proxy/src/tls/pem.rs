@@ -8,40 +8,40 @@ use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
-use crate::{file, limits};
+use jetway_config_file::file;
 
-/// The text; `what` says in messages what is read.
+/// Returns the PEM data; `what` names its purpose in error messages.
 ///
 /// # Errors
-/// A file that cannot be read, or is too large.
+/// The file cannot be read or is too large.
 pub(super) fn read<'a>(what: &str, pem: &'a Pem) -> anyhow::Result<Cow<'a, [u8]>> {
     Ok(match pem {
-        Pem::File(path) => Cow::Owned(file::read(what, path.as_ref(), limits::PEM_FILE)?),
+        Pem::File(path) => Cow::Owned(file::read(what, path.as_ref(), file::MAX_PEM_BYTES)?),
         Pem::Text(text) => Cow::Borrowed(text.expose()),
     })
 }
 
-/// Where it comes from, for messages.
-pub(super) fn source(pem: &Pem) -> String {
+/// Returns where the data comes from, for error messages.
+pub(super) fn describe_source(pem: &Pem) -> String {
     match pem {
         Pem::File(path) => format!("`{path}`"),
         Pem::Text(_) => "in the configuration".to_owned(),
     }
 }
 
-/// The configuration key that names it, for messages: with `_file` when it names a file.
-pub(super) fn key(name: &str, pem: &Pem) -> String {
+/// Returns the configuration key that holds the data, for error messages: with `_file` when it names a file.
+pub(super) fn name_key(name: &str, pem: &Pem) -> String {
     match pem {
         Pem::File(_) => format!("`{name}_file`"),
         Pem::Text(_) => format!("`{name}`"),
     }
 }
 
-/// A chain of certificates, that of the owner first.
+/// Parses a certificate chain, which begins with the certificate of the owner.
 ///
 /// # Errors
-/// Text that is not PEM or holds no certificate.
-pub(super) fn chain(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+/// The data is not PEM or contains no certificate.
+pub(super) fn parse_chain(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .context("the certificate is not in PEM format")?;
@@ -51,20 +51,20 @@ pub(super) fn chain(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> 
     Ok(certificates)
 }
 
-/// A private key.
+/// Parses a private key.
 ///
 /// # Errors
-/// Text that holds no usable key.
-pub(super) fn private_key(pem: &[u8]) -> anyhow::Result<PrivateKeyDer<'static>> {
+/// The data contains no usable key.
+pub(super) fn parse_private_key(pem: &[u8]) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(pem)
         .context("there is no usable private key in PEM format; encrypted keys are not supported")
 }
 
-/// Authorities.
+/// Parses certificate authorities.
 ///
 /// # Errors
-/// Text that is not PEM, holds no certificate, or one that cannot be an authority.
-pub(super) fn authorities(pem: &[u8]) -> anyhow::Result<RootCertStore> {
+/// The data is not PEM, contains no certificate, or contains one that cannot be an authority.
+pub(super) fn parse_authorities(pem: &[u8]) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.context("the authorities are not in PEM format")?;
@@ -78,11 +78,11 @@ pub(super) fn authorities(pem: &[u8]) -> anyhow::Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Revocation lists.
+/// Parses certificate revocation lists.
 ///
 /// # Errors
-/// Text that is not PEM or holds no list.
-pub(super) fn revocation_lists(
+/// The data is not PEM or contains no list.
+pub(super) fn parse_revocation_lists(
     pem: &[u8],
 ) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
     let lists = CertificateRevocationListDer::pem_slice_iter(pem)
@@ -100,7 +100,7 @@ mod tests {
     use jetway_core::secret::Secret;
 
     #[test]
-    fn text_is_taken_as_it_is_and_files_are_read() {
+    fn inline_data_is_used_and_files_are_read() {
         let text = Pem::Text(Secret::new(b"text".to_vec()));
         assert_eq!(read("certificate", &text).unwrap().as_ref(), b"text");
         let missing = Pem::File("/no/such/file.pem".to_owned());
@@ -109,26 +109,29 @@ mod tests {
             refused.contains("certificate `/no/such/file.pem`"),
             "{refused}"
         );
-        assert_eq!(key("tls_client_key", &text), "`tls_client_key`");
-        assert_eq!(key("tls_client_key", &missing), "`tls_client_key_file`");
+        assert_eq!(name_key("tls_client_key", &text), "`tls_client_key`");
+        assert_eq!(
+            name_key("tls_client_key", &missing),
+            "`tls_client_key_file`"
+        );
     }
 
     #[test]
-    fn text_without_what_is_looked_for_is_refused() {
+    fn data_of_another_kind_is_refused() {
         let made = rcgen::generate_simple_self_signed(vec!["one.test".to_owned()]).unwrap();
         let key = made.signing_key.serialize_pem();
         let certificate = made.cert.pem();
         for refused in [
-            chain(key.as_bytes()).map(drop),
-            chain(b"").map(drop),
-            authorities(key.as_bytes()).map(drop),
-            private_key(certificate.as_bytes()).map(drop),
-            revocation_lists(certificate.as_bytes()).map(drop),
+            parse_chain(key.as_bytes()).map(drop),
+            parse_chain(b"").map(drop),
+            parse_authorities(key.as_bytes()).map(drop),
+            parse_private_key(certificate.as_bytes()).map(drop),
+            parse_revocation_lists(certificate.as_bytes()).map(drop),
         ] {
             assert!(refused.is_err());
         }
-        assert_eq!(chain(certificate.as_bytes()).unwrap().len(), 1);
-        assert_eq!(authorities(certificate.as_bytes()).unwrap().len(), 1);
-        private_key(key.as_bytes()).unwrap();
+        assert_eq!(parse_chain(certificate.as_bytes()).unwrap().len(), 1);
+        assert_eq!(parse_authorities(certificate.as_bytes()).unwrap().len(), 1);
+        parse_private_key(key.as_bytes()).unwrap();
     }
 }

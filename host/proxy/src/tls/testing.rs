@@ -25,7 +25,7 @@ pub(crate) struct Issued {
 }
 
 impl Authority {
-    /// One that nobody vouches for.
+    /// Creates an authority that is its own root.
     pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = authority_params(name);
@@ -35,7 +35,7 @@ impl Authority {
         }
     }
 
-    /// One that this authority vouches for.
+    /// Creates an authority that this one has signed.
     pub(crate) fn below(&self, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = authority_params(name);
@@ -45,7 +45,7 @@ impl Authority {
         }
     }
 
-    /// A certificate for these names, for servers and clients alike.
+    /// Issues a certificate for these names, for servers and clients alike.
     pub(crate) fn issue(&self, names: &[&str], serial: u8) -> Issued {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -62,7 +62,7 @@ impl Authority {
         }
     }
 
-    /// A list of revoked certificates, good until the first day of a year.
+    /// Returns a list of revoked certificates, valid until the first day of a year.
     pub(crate) fn revoke(&self, revoked: &[&Issued], until: i32) -> String {
         let revoked = revoked.iter().map(|issued| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&[issued.serial]),
@@ -91,13 +91,13 @@ fn authority_params(name: &str) -> CertificateParams {
 }
 
 impl Issued {
-    /// The certificate and the key, as a configuration has them.
+    /// Returns the certificate and the key in the form of a configuration.
     pub(crate) fn pair(&self) -> (Pem, Pem) {
-        (text(&self.certificate), text(&self.key))
+        (pem_text(&self.certificate), pem_text(&self.key))
     }
 }
 
-/// PEM as it stands in a configuration.
-pub(crate) fn text(pem: &str) -> Pem {
+/// Returns PEM data in the form of a configuration.
+pub(crate) fn pem_text(pem: &str) -> Pem {
     Pem::Text(Secret::new(pem.as_bytes().to_vec()))
 }

@@ -1,4 +1,4 @@
-//! `tls_skip_verify`.
+//! The certificate verifier for `tls_skip_verify`, which accepts every certificate.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Accepts every certificate, because the operator wrote `tls_skip_verify`; the handshake's signature is still checked.
+/// Accepts every certificate, because the operator set `tls_skip_verify`. The signature of the handshake is still checked.
 #[derive(Debug)]
 pub(super) struct Unverified {
     provider: Arc<CryptoProvider>,
 }
 
 impl Unverified {
-    /// With the cryptography of this process.
+    /// Uses the cryptography provider of this process.
     pub(super) fn new() -> Self {
         Self {
-            provider: super::provider(),
+            provider: super::crypto_provider(),
         }
     }
 }

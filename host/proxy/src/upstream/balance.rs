@@ -1,9 +1,9 @@
-//! Spreading requests over several upstreams in proportion to their weights.
+//! Spreads requests over several upstreams in proportion to their weights.
 
 use std::cell::Cell;
 
-/// Smooth weighted round robin: each member gets its exact share within one round, and its turns are spread over the
-/// round. Whether a member can be reached plays no part, as in Envoy without health checks.
+/// Smooth weighted round robin: each member gets its exact share within one round, and its turns are spread over the round.
+/// As in Envoy without health checks, members that cannot be reached get their turns too.
 pub(super) struct Balance<T> {
     members: Vec<Member<T>>,
     total: i64,
@@ -12,12 +12,13 @@ pub(super) struct Balance<T> {
 struct Member<T> {
     item: T,
     weight: i64,
-    /// Grows by the weight at each turn; whose is largest has the turn and pays for it with the sum of all weights.
+    /// Grows by the weight at each turn. The member with the largest credit gets the turn, which costs the sum of all
+    /// weights.
     credit: Cell<i64>,
 }
 
 impl<T> Balance<T> {
-    /// Over these, each with its weight.
+    /// Balances over these members, each with its weight.
     pub(super) fn new(members: impl IntoIterator<Item = (T, u32)>) -> Self {
         let members: Vec<Member<T>> = members
             .into_iter()
@@ -33,7 +34,7 @@ impl<T> Balance<T> {
         }
     }
 
-    /// Whose turn it is; `None` when there are no members.
+    /// Returns the member whose turn it is; `None` when there are no members.
     pub(super) fn next(&self) -> Option<&T> {
         if let [only] = self.members.as_slice() {
             return Some(&only.item);
@@ -43,7 +44,7 @@ impl<T> Balance<T> {
                 .credit
                 .set(member.credit.get().saturating_add(member.weight));
         }
-        // Among equals the first.
+        // The first of several equals.
         let chosen = self.members.iter().reduce(|best, other| {
             if other.credit.get() > best.credit.get() {
                 other
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_turns() {
+    fn a_balance_without_members_has_no_turns() {
         assert!(Balance::<()>::new([]).next().is_none());
     }
 
@@ -88,7 +89,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_round_gives_everyone_their_weight(weights in prop::collection::vec(1_u32..20, 1..8)) {
+        fn each_round_gives_each_member_its_weight(weights in prop::collection::vec(1_u32..20, 1..8)) {
             let round = weights.iter().sum::<u32>() as usize;
             let turns = turns(&weights, round * 3);
             for turns in turns.chunks(round) {

@@ -1,6 +1,6 @@
-//! Limits the requests that one route sends to its upstreams, in all workers together: connections and pending requests as in
-//! Envoy, and a share of both for each client. All routes together leave descriptors to each
-//! other and to each client.
+//! Limits the requests that one route sends to its upstreams, in all workers together: connections and pending requests as
+//! in Envoy, and a share of both for each client. A further limit on the requests of all routes keeps descriptors free for
+//! other routes and other clients.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::client_requests::{ClientRequest, ClientRequests};
 use crate::limits::{self, ClientNetwork, Hit};
 
-/// Why a request is not sent.
+/// The reason why a request is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Overflow {
     /// The route has the maximum of pending requests.
@@ -48,7 +48,7 @@ pub(crate) struct CircuitBreaker {
     all_by_client: Arc<ClientRequests>,
 }
 
-/// Allows one request. The request counts until this is dropped.
+/// Permits one request. The request counts until the permit is dropped.
 pub(crate) struct RequestPermit {
     _client: [ClientRequest; 2],
     _connection: OwnedSemaphorePermit,
@@ -117,7 +117,7 @@ impl CircuitBreaker {
         Ok(PendingRequest(self))
     }
 
-    /// No code panics while it holds the lock, so that the count is valid even if the lock is poisoned.
+    /// Locks the count. No code panics while it holds the lock, so that the count is valid even if the lock is poisoned.
     fn pending(&self) -> MutexGuard<'_, u32> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,7 +153,7 @@ impl CircuitBreakers {
         }
     }
 
-    /// Returns the breaker of the route with this id, and creates it at first; `name` is the route's name in logs.
+    /// Returns the breaker of the route with this id, and creates it at its first use; `name` is the route's name in logs.
     pub(super) fn get_or_create(&self, id: &str, name: &str) -> Arc<CircuitBreaker> {
         let mut breakers = self.by_route.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(breaker) = breakers.get(id).and_then(Weak::upgrade) {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_is_not_pending_for_ever() {
+    async fn a_request_is_pending_for_a_limited_time() {
         let breaker = breaker(2, 2);
         let _permits = [
             breaker.acquire(client(1)).await,
@@ -239,7 +239,7 @@ mod tests {
         assert!(breaker.acquire(client(1)).await.is_ok());
     }
 
-    /// With few descriptors, they are what routes and clients have to leave to each other.
+    /// With few descriptors, the limits of routes and clients follow from them.
     #[tokio::test]
     async fn one_client_gets_half_of_all_descriptors_and_one_route_too() {
         let breakers = CircuitBreakers::new(12);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{ClientNetwork, client_share};
 
-/// The requests in progress of all clients, of which each may have its share of `limit`.
+/// Counts the requests in progress of all clients, each of which may have its share of a limit.
 pub(super) struct ClientRequests {
     share: u32,
     /// Contains only clients with a request, so that it is never larger than the number of requests.
@@ -19,7 +19,7 @@ pub(super) struct ClientRequest {
 }
 
 impl ClientRequests {
-    /// Creates an empty count, for clients that share a limit.
+    /// Creates an empty count for clients that share `limit`.
     pub(super) fn new(limit: u32) -> Arc<Self> {
         Arc::new(Self {
             share: client_share(limit),
@@ -41,7 +41,7 @@ impl ClientRequests {
         })
     }
 
-    /// No code panics while it holds the lock, so that the counts are valid even if the lock is poisoned.
+    /// Locks the counts. No code panics while it holds the lock, so that the counts are valid even if the lock is poisoned.
     fn counts(&self) -> MutexGuard<'_, HashMap<ClientNetwork, u32>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -49,7 +49,7 @@ impl DescriptorLimit {
         self.free.available_permits() >= (self.limit / 4).max(1)
     }
 
-    /// Completes when a connection has to wait for a descriptor after this call, in whatever worker: idle connections of all
+    /// Completes when a connection of any worker has to wait for a descriptor after this call. Idle connections of all
     /// workers have to make room for it. Cancel safe.
     pub(crate) fn awaited(&self) -> Notified<'_> {
         self.awaited.notified()

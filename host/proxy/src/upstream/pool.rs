@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections to one server: made when needed, kept for a while when idle.
+//! A pool of HTTP/1.1 connections to one server: opened when needed, kept for a while when idle.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use super::{ConnectFault, Connector};
 use crate::body::RequestBody;
 use crate::limits;
 
-/// Why a request has no answer.
+/// The reason why a request got no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendFault {
     /// A limit of the route is exceeded.
@@ -27,16 +27,16 @@ pub(crate) enum SendFault {
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectFault),
-    /// The connection broke, or what came over it is no HTTP.
-    #[error("no usable answer")]
+    /// The connection broke, or the upstream sent something that is not HTTP.
+    #[error("no usable response")]
     Exchange(#[from] hyper::Error),
 }
 
-/// Connections to one server, of one worker.
+/// The connections of one worker to one server.
 pub(crate) struct Pool {
     connector: Connector,
     descriptors: DescriptorLimit,
-    idle: RefCell<Vec<Idle>>,
+    idle: RefCell<Vec<IdleConnection>>,
 }
 
 /// A connection with its descriptor, which is in use until the connection, or the tunnel that it became, has ended.
@@ -45,17 +45,17 @@ struct PooledConnection {
     _descriptor: DescriptorPermit,
 }
 
-struct Idle {
+struct IdleConnection {
     open: PooledConnection,
     since: Instant,
 }
 
-/// A connection in use; give it back with [`Lease::release`] when the answer is complete, or drop it to close it.
+/// A connection in use. [`Lease::release`] returns it to the pool when the response is complete; dropping it closes it.
 pub(crate) struct Lease {
-    /// Where it goes back to; `None` for a connection that is used once.
+    /// The pool that it returns to; `None` for a connection that is used once.
     pool: Option<Rc<Pool>>,
     open: PooledConnection,
-    /// The request counts for its route while the connection is in use.
+    /// Counts the request for its route while the connection is in use.
     _permit: Option<RequestPermit>,
 }
 
@@ -69,16 +69,16 @@ impl Pool {
         })
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the response.
     ///
-    /// An idle connection may have been closed by the server at this very moment: then the request is sent once more on a
-    /// new one, if it was not sent at all or can be repeated without harm.
+    /// The server may have closed an idle connection at this very moment. The request is then sent again on a new one, if
+    /// it was not sent at all or can be repeated without harm.
     pub(crate) async fn send(
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        if let Some(mut open) = self.take_idle() {
-            let copy = repeatable(&request);
+        if let Some(mut open) = self.take_idle(Instant::now()) {
+            let copy = copy_repeatable(&request);
             match open.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, self.lease(open))),
                 Err(mut fault) => {
@@ -93,7 +93,7 @@ impl Pool {
         Ok((response, self.lease(open)))
     }
 
-    /// Sends a request on a connection that nobody else has used or will use, for upgrades.
+    /// Sends a request on a connection that no other request uses, for upgrades.
     pub(crate) async fn send_apart(
         &self,
         request: Request<RequestBody>,
@@ -110,10 +110,14 @@ impl Pool {
 
     /// Closes idle connections that are past their age, and all of them while descriptors are scarce.
     pub(crate) fn sweep(&self) {
+        self.sweep_at(Instant::now());
+    }
+
+    fn sweep_at(&self, now: Instant) {
         let has_spare = self.descriptors.has_spare();
-        self.idle.borrow_mut().retain(|idle| {
-            has_spare && !idle.open.sender.is_closed() && idle.since.elapsed() < limits::POOL_AGE
-        });
+        self.idle
+            .borrow_mut()
+            .retain(|idle| has_spare && !idle.open.sender.is_closed() && !idle.is_old(now));
     }
 
     fn lease(self: &Rc<Self>, open: PooledConnection) -> Lease {
@@ -124,13 +128,13 @@ impl Pool {
         }
     }
 
-    /// The idle connection that was used last: the others may grow old and be closed.
-    fn take_idle(&self) -> Option<PooledConnection> {
+    /// Takes the idle connection that was used last, so that the others can reach their age and be closed.
+    fn take_idle(&self, now: Instant) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
-        // One that is not ready is still sending a body that its server did not wait for.
-        let position = idle.iter().rposition(|idle| {
-            idle.open.sender.is_ready() && idle.since.elapsed() < limits::POOL_AGE
-        })?;
+        // A connection that is not ready is still sending a body that its server did not wait for.
+        let position = idle
+            .iter()
+            .rposition(|idle| idle.open.sender.is_ready() && !idle.is_old(now))?;
         Some(idle.remove(position).open)
     }
 
@@ -157,6 +161,13 @@ impl Pool {
     }
 }
 
+impl IdleConnection {
+    /// Returns whether the connection has been idle for so long that its server may have closed it.
+    fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= limits::POOL_AGE
+    }
+}
+
 impl Lease {
     /// Holds the permit of the request for as long as the connection is in use.
     pub(super) fn with_permit(self, permit: RequestPermit) -> Self {
@@ -177,15 +188,15 @@ impl Lease {
         if idle.len() >= limits::POOL_IDLE {
             idle.remove(0);
         }
-        idle.push(Idle {
+        idle.push(IdleConnection {
             open: self.open,
             since: Instant::now(),
         });
     }
 }
 
-/// A copy of a request that changes nothing (RFC 9110, 9.2.1) and has no body.
-fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+/// Copies a request that changes nothing (RFC 9110, 9.2.1) and has no body; `None` for any other request.
+fn copy_repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let safe = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
@@ -276,7 +287,7 @@ mod tests {
             .await;
     }
 
-    /// The server reads the second request on a kept connection and closes without an answer.
+    /// Sends a second request on a kept connection, which the server reads and closes without a response.
     async fn second_on_closing_connection(method: Method) -> Result<String, SendFault> {
         LocalSet::new()
             .run_until(async {
@@ -318,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_incomplete_answer_closes_the_connection() {
+    async fn an_incomplete_response_closes_the_connection() {
         LocalSet::new()
             .run_until(async {
                 let (listener, pool) = listen().await;
@@ -352,12 +363,11 @@ mod tests {
                     pool.lease(sender.unwrap()).release();
                 }
                 assert_eq!(pool.idle.borrow().len(), limits::POOL_IDLE);
-                let old = Instant::now().checked_sub(limits::POOL_AGE).unwrap();
-                for idle in pool.idle.borrow_mut().iter_mut() {
-                    idle.since = old;
-                }
-                assert!(pool.take_idle().is_none());
                 pool.sweep();
+                assert_eq!(pool.idle.borrow().len(), limits::POOL_IDLE);
+                let later = Instant::now() + limits::POOL_AGE;
+                assert!(pool.take_idle(later).is_none());
+                pool.sweep_at(later);
                 assert!(pool.idle.borrow().is_empty());
             })
             .await;

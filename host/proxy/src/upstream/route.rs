@@ -1,4 +1,4 @@
-//! Routes as the proxy needs them: from an id to upstreams. Which route a request takes is the plugin's decision.
+//! Maps the id of a route to its upstreams. Which route a request takes is the plugin's decision.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use jetway_core::config::{HostHeader, Origin, Route, UpstreamTls, Upstreams};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::balance::Balance;
 use super::circuit_breaker::{CircuitBreaker, CircuitBreakers};
@@ -25,13 +26,13 @@ pub(crate) struct UpstreamLimits {
     pub(crate) breakers: CircuitBreakers,
 }
 
-/// All routes that lead to upstreams, by [`Route::id`]. What the others answer, the plugin answers.
+/// All routes that lead to upstreams, by [`Route::id`]. The plugin answers the requests of the others.
 pub(crate) struct Routes {
-    by_id: HashMap<String, Rc<Destination>>,
+    by_id: FxHashMap<String, Rc<Destination>>,
     pub(super) pools: Vec<Rc<Pool>>,
 }
 
-/// Where one route's requests go, and how.
+/// The upstreams of one route, and how its requests are sent.
 pub(crate) struct Destination {
     id: String,
     name: String,
@@ -39,11 +40,11 @@ pub(crate) struct Destination {
     breaker: Arc<CircuitBreaker>,
     /// Whether the policy has an identity criterion, so that a permitted request usually has a session.
     pub(crate) asks_for_identity: bool,
-    /// Whether the upstream sees its own name as `Host`, instead of what the plugin wrote there.
+    /// Whether the upstream sees its own name as `Host`, instead of the host that the plugin set.
     pub(crate) names_upstream: bool,
-    /// Whether websockets may pass.
+    /// Whether WebSockets are permitted.
     pub(crate) allow_websockets: bool,
-    /// How long a request and its answer may take.
+    /// The limits on how long a request and its response may take.
     pub(crate) patience: Patience,
 }
 
@@ -54,17 +55,17 @@ pub(crate) struct Upstream {
 }
 
 impl Routes {
-    /// Prepares every upstream. Routes with the same one share its connections, if they speak TLS in the same way.
+    /// Prepares every upstream. Routes with the same upstream share its connections, if their TLS settings are equal.
     ///
     /// # Errors
-    /// Something that an upstream cannot be reached with; the message names the route.
+    /// A setting that an upstream cannot be reached with; the message names the route.
     pub(crate) fn new(
         routes: &[Route],
         roots: &Roots,
         limits: &UpstreamLimits,
     ) -> anyhow::Result<Self> {
         let mut pools = Pools::new(roots, limits);
-        let mut by_id = HashMap::with_capacity(routes.len());
+        let mut by_id = FxHashMap::with_capacity_and_hasher(routes.len(), FxBuildHasher);
         for route in routes {
             if let Some(upstreams) = route.target.upstreams() {
                 let destination = Destination::new(route, upstreams, &mut pools)
@@ -78,7 +79,7 @@ impl Routes {
         })
     }
 
-    /// The route of that id.
+    /// Returns the route with that id.
     pub(crate) fn find(&self, id: &HeaderValue) -> Option<&Rc<Destination>> {
         self.by_id.get(id.to_str().ok()?)
     }
@@ -91,7 +92,7 @@ impl Routes {
     }
 }
 
-/// The pools so far.
+/// The pools that exist so far.
 struct Pools<'a> {
     roots: &'a Roots,
     limits: &'a UpstreamLimits,
@@ -109,8 +110,12 @@ impl<'a> Pools<'a> {
         }
     }
 
-    /// The pool of an upstream, made at its first use.
-    fn of(&mut self, origin: &'a Origin, tls: &'a UpstreamTls) -> anyhow::Result<Rc<Pool>> {
+    /// Returns the pool of an upstream, which is created at its first use.
+    fn get_or_create(
+        &mut self,
+        origin: &'a Origin,
+        tls: &'a UpstreamTls,
+    ) -> anyhow::Result<Rc<Pool>> {
         let pools = self.by_origin.entry(origin).or_default();
         // Without TLS, its settings do not matter.
         let same = pools.iter().find(|(other, _)| !origin.tls || *other == tls);
@@ -134,7 +139,7 @@ impl Destination {
     ) -> anyhow::Result<Self> {
         let members = upstreams.endpoints.iter().map(|endpoint| {
             let upstream = Upstream {
-                pool: pools.of(&endpoint.origin, &upstreams.tls)?,
+                pool: pools.get_or_create(&endpoint.origin, &upstreams.tls)?,
                 authority: HeaderValue::from_str(&endpoint.origin.authority())
                     .with_context(|| format!("{} cannot be a Host header", endpoint.origin))?,
             };
@@ -150,17 +155,17 @@ impl Destination {
             allow_websockets: route.allow_websockets,
             patience: Patience {
                 idle: route.idle_timeout,
-                answer: route.timeout,
+                response: route.timeout,
             },
         })
     }
 
-    /// The route's id.
+    /// Returns the route's id.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// The route's name, for logs.
+    /// Returns the route's name, for logs.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -175,9 +180,7 @@ impl Destination {
         request: Request<RequestBody>,
         client: IpAddr,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
-        let permit = self.breaker.acquire(client).await?;
-        let (response, lease) = upstream.pool.send(request).await?;
-        Ok((response, lease.with_permit(permit)))
+        self.limit(client, upstream.pool.send(request)).await
     }
 
     /// Sends a request as [`Destination::send`] does, on a connection that no other request uses, for upgrades. The caller
@@ -191,19 +194,28 @@ impl Destination {
         request: Request<RequestBody>,
         client: IpAddr,
     ) -> Result<(Response<Incoming>, Lease), SendFault> {
+        self.limit(client, upstream.pool.send_apart(request)).await
+    }
+
+    /// Sends a request when the limits of the route permit it.
+    async fn limit(
+        &self,
+        client: IpAddr,
+        sending: impl Future<Output = Result<(Response<Incoming>, Lease), SendFault>>,
+    ) -> Result<(Response<Incoming>, Lease), SendFault> {
         let permit = self.breaker.acquire(client).await?;
-        let (response, lease) = upstream.pool.send_apart(request).await?;
+        let (response, lease) = sending.await?;
         Ok((response, lease.with_permit(permit)))
     }
 
-    /// The upstream whose turn it is.
+    /// Returns the upstream whose turn it is.
     pub(crate) fn choose(&self) -> Option<&Upstream> {
         self.upstreams.next()
     }
 }
 
 impl Upstream {
-    /// Its own `Host`.
+    /// Returns the `Host` of the upstream itself.
     pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority
     }

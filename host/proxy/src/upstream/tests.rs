@@ -1,4 +1,4 @@
-//! Routes and the TLS of their upstreams, against servers of this process.
+//! Tests of routes and the TLS of their upstreams, against servers in this process.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::limits::Hit;
-use crate::tls::testing::{Authority, Issued, text};
+use crate::tls::testing::{Authority, Issued, pem_text};
 use crate::tls::{Roots, Trust};
 
-/// What a server saw of a handshake that went well.
+/// The facts about a successful handshake that a server has seen.
 #[derive(Debug, PartialEq)]
 struct Seen {
     server_name: Option<String>,
     client: Option<CertificateDer<'static>>,
 }
 
-/// A server that shakes hands, asks for a certificate of that authority if there is one, and hangs up.
+/// A server that performs handshakes, asks for a certificate of that authority if there is one, and closes the connection.
 struct Server {
     port: u16,
     seen: mpsc::UnboundedReceiver<Seen>,
@@ -82,7 +82,7 @@ impl Server {
         }
     }
 
-    /// What the server saw when somebody connected like this, or why nobody could.
+    /// Returns the handshake that the server saw, or why a connection was not possible.
     async fn seen(&mut self, host: &str, tls: &UpstreamTls) -> Result<Seen, String> {
         let connector = Connector::upstream(&self.origin(host), tls, &Roots::default())
             .map_err(|error| format!("{error:#}"))?;
@@ -98,14 +98,14 @@ fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-fn trusting(authority: &Authority) -> UpstreamTls {
+fn trust_only(authority: &Authority) -> UpstreamTls {
     let mut tls = UpstreamTls::default();
-    tls.authorities = Some(text(&authority.pem));
+    tls.authorities = Some(pem_text(&authority.pem));
     tls
 }
 
 #[tokio::test]
-async fn servers_are_believed_by_their_certificates() {
+async fn servers_are_trusted_by_their_certificates() {
     let (ours, others) = (Authority::new("ours"), Authority::new("others"));
     let identity = ours.issue(&["localhost", "inner.test"], 1);
     let mut server = Server::start(&identity, None).await;
@@ -117,16 +117,21 @@ async fn servers_are_believed_by_their_certificates() {
     };
 
     assert_eq!(
-        server.seen("localhost", &trusting(&ours)).await,
+        server.seen("localhost", &trust_only(&ours)).await,
         seen("localhost")
     );
-    assert!(server.seen("localhost", &trusting(&others)).await.is_err());
+    assert!(
+        server
+            .seen("localhost", &trust_only(&others))
+            .await
+            .is_err()
+    );
     let mut anyone = UpstreamTls::default();
     anyone.skip_verify = true;
     assert_eq!(server.seen("localhost", &anyone).await, seen("localhost"));
-    // The certificate is for no address.
-    assert!(server.seen("127.0.0.1", &trusting(&ours)).await.is_err());
-    let mut named = trusting(&ours);
+    // The certificate is not valid for an address.
+    assert!(server.seen("127.0.0.1", &trust_only(&ours)).await.is_err());
+    let mut named = trust_only(&ours);
     named.server_name = Some("inner.test".to_owned());
     assert_eq!(server.seen("127.0.0.1", &named).await, seen("inner.test"));
     named.server_name = Some("other.test".to_owned());
@@ -144,11 +149,11 @@ async fn servers_are_believed_by_their_certificates() {
 }
 
 #[tokio::test]
-async fn servers_are_shown_the_routes_certificate() {
+async fn servers_get_the_certificate_of_the_route() {
     let ours = Authority::new("ours");
     let (identity, client) = (ours.issue(&["localhost"], 1), ours.issue(&["jetway"], 2));
     let mut server = Server::start(&identity, Some(&ours)).await;
-    let mut tls = trusting(&ours);
+    let mut tls = trust_only(&ours);
     tls.client = Some(client.pair());
     let seen = server.seen("localhost", &tls).await.unwrap();
     assert_eq!(seen.client, Some(der(&client.certificate)));
@@ -181,7 +186,7 @@ fn with(to: &str, change: impl FnOnce(&mut UpstreamTls)) -> Route {
 }
 
 #[test]
-fn what_cannot_be_used_is_named_with_its_route() {
+fn errors_name_the_route_and_the_key() {
     let ours = Authority::new("ours");
     let (one, other) = (ours.issue(&["one"], 1), ours.issue(&["other"], 2));
     let missing = || Pem::File("/no/such.pem".to_owned());
@@ -192,28 +197,30 @@ fn what_cannot_be_used_is_named_with_its_route() {
             "`tls_custom_ca_file`",
         ),
         (
-            with(https, |tls| tls.authorities = Some(text("nothing"))),
+            with(https, |tls| tls.authorities = Some(pem_text("nothing"))),
             "`tls_custom_ca`",
         ),
         (
-            with(https, |tls| tls.client = Some((missing(), text(&one.key)))),
+            with(https, |tls| {
+                tls.client = Some((missing(), pem_text(&one.key)))
+            }),
             "`tls_client_cert_file`",
         ),
         (
             with(https, |tls| {
-                tls.client = Some((text(&one.certificate), text("nothing")))
+                tls.client = Some((pem_text(&one.certificate), pem_text("nothing")))
             }),
             "`tls_client_key`",
         ),
         (
             with(https, |tls| {
-                tls.client = Some((text(&one.certificate), text(&other.key)))
+                tls.client = Some((pem_text(&one.certificate), pem_text(&other.key)))
             }),
             "`tls_client_cert` with `tls_client_key`",
         ),
         (
             with(https, |tls| {
-                tls.authorities = Some(text(&ours.pem));
+                tls.authorities = Some(pem_text(&ours.pem));
                 tls.server_name = Some("not a name".to_owned());
             }),
             "`tls_server_name`",
@@ -231,9 +238,9 @@ fn what_cannot_be_used_is_named_with_its_route() {
 }
 
 #[test]
-fn connections_are_shared_by_routes_that_speak_alike() {
+fn routes_with_equal_tls_settings_share_connections() {
     let ours = Authority::new("ours");
-    let custom = |to: &str| with(to, |tls| tls.authorities = Some(text(&ours.pem)));
+    let custom = |to: &str| with(to, |tls| tls.authorities = Some(pem_text(&ours.pem)));
     let anyone = |to: &str| with(to, |tls| tls.skip_verify = true);
     let pools = |routes: Vec<Route>| {
         let routes: Vec<Route> = routes
@@ -270,7 +277,7 @@ fn connections_are_shared_by_routes_that_speak_alike() {
 }
 
 #[test]
-fn a_route_without_upstreams_leads_nowhere() {
+fn a_route_without_upstreams_has_no_destination() {
     let mut config = Config::read(
         &json!({"routes": [{"from": "https://app.example.com", "response": {"status": 200, "body": "hello"},
             "allow_public_unauthenticated_access": true}]}),

@@ -1,25 +1,26 @@
-//! What a setup has changed, so that it can be taken back.
+//! The record of a setup's changes, by which it can be undone.
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use jetway_proxy::file;
+use jetway_config_file::file;
+use jetway_core::hex::encode_hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::state::{self, State};
 use super::{COCKPIT_CONF, below, ensure_inside};
 
-/// Where the record is.
+/// The path of the record.
 pub(super) const PATH: &str = "/etc/jetway/cockpit-setup.json";
-/// Bytes of a record: it holds the former `cockpit.conf`.
+/// Most bytes of a record, which contains the former `cockpit.conf`.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
 
 /// The files that a setup has written, in their order.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) files: Vec<Recorded>,
-    /// Folders that were made for them, the outer ones first.
+    /// Folders that were created for them, the outer ones first.
     pub(super) folders: Vec<String>,
     /// Settings in `cockpit.conf`.
     pub(super) edits: Vec<SettingEdit>,
@@ -29,9 +30,9 @@ pub(super) struct Record {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Recorded {
     pub(super) path: String,
-    /// What was there before the first setup.
+    /// The file before the first setup.
     pub(super) before: Option<State>,
-    /// SHA-256 of what the last setup wrote, in hexadecimal digits.
+    /// SHA-256 of the content that the last setup wrote, in hexadecimal digits.
     pub(super) written: String,
 }
 
@@ -46,10 +47,10 @@ pub(super) struct SettingEdit {
 }
 
 impl Record {
-    /// The record below a root folder, if there is one.
+    /// Reads the record below a root folder, if there is one.
     ///
     /// # Errors
-    /// A file that cannot be read or is no record.
+    /// A file that cannot be read or is not a record.
     pub(super) fn read(root: &Path) -> anyhow::Result<Option<Self>> {
         let path = below(root, PATH);
         if !path.exists() {
@@ -66,7 +67,7 @@ impl Record {
         Ok(Some(record))
     }
 
-    /// Notes what is there now, unless an earlier setup has, and what will be.
+    /// Records a file as it is now, unless an earlier setup did, and the content that will be written.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -74,7 +75,7 @@ impl Record {
         let written = digest(text);
         let now = State::of(&below(root, path))?;
         if let Some(known) = self.files.iter_mut().find(|file| file.path == path) {
-            // What an operator has written into Cockpit's file since is theirs: then single settings are taken back, not
+            // Lines that an operator has added to Cockpit's file since must be kept: then single settings are reverted, not
             // the file as a whole.
             let edited = now.is_some_and(|now| digest(&now.bytes) != known.written);
             if !(edited && path == COCKPIT_CONF) {
@@ -102,7 +103,7 @@ impl Record {
         self.folders.append(&mut missing);
     }
 
-    /// Writes the record, for root's eyes: it holds what others may not have been able to read.
+    /// Writes the record, readable only by root: it contains data that other users may not have been able to read.
     ///
     /// # Errors
     /// As [`state::write`].
@@ -114,10 +115,7 @@ impl Record {
     }
 }
 
-/// SHA-256 in hexadecimal digits.
+/// Returns the SHA-256 in hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    encode_hex(&Sha256::digest(bytes))
 }

@@ -1,4 +1,4 @@
-//! A file as it is at one moment.
+//! A snapshot of a file.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
@@ -6,14 +6,14 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use jetway_proxy::file;
+use jetway_config_file::file;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a file that is kept: units and configuration files have a few thousand.
+/// Most bytes of a file in the record: units and configuration files have a few thousand.
 const MAX_FILE: u64 = 1024 * 1024;
-/// New files: configuration and public keys, which everybody may read.
+/// The mode of new files: configuration and public keys, which all users may read.
 const NEW: u32 = 0o644;
-/// New files that hold what others may not have been able to read.
+/// The mode of new files that contain data which other users may not have been able to read.
 const PRIVATE: u32 = 0o600;
 
 /// Content, permissions and owner.
@@ -27,16 +27,16 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The file at a path; `None` when there is none.
+    /// Reads the file at a path; `None` when there is none.
     ///
     /// # Errors
-    /// Something else than a file, or one that cannot be read.
+    /// A path that is not a file, or a file that cannot be read.
     pub(super) fn of(path: &Path) -> anyhow::Result<Option<Self>> {
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot look at `{}`", path.display()));
+                return Err(error).with_context(|| format!("cannot access `{}`", path.display()));
             }
         };
         if !metadata.is_file() {
@@ -51,17 +51,17 @@ impl State {
     }
 }
 
-/// Writes a file as a whole: whoever reads it meanwhile sees the old or the new one. It gets the permissions and the owner
-/// of `like`.
+/// Writes a file atomically: a concurrent reader sees either the old or the new one. It gets the permissions and the owner of
+/// `like`.
 ///
 /// # Errors
-/// A folder that cannot be made or written to.
+/// A folder that cannot be created or written to.
 pub(super) fn write(path: &Path, bytes: &[u8], like: Option<&State>) -> anyhow::Result<()> {
     let mode = like.map_or(NEW, |like| like.mode);
     write_as(path, bytes, like, mode)
 }
 
-/// The same, for a file that only its owner may read.
+/// As [`write()`], for a file that only its owner may read.
 ///
 /// # Errors
 /// As [`write()`].
@@ -70,27 +70,27 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 fn write_as(path: &Path, bytes: &[u8], like: Option<&State>, mode: u32) -> anyhow::Result<()> {
-    // A link leads to the file that is meant.
+    // A symbolic link is followed, so that its target is replaced.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().context("a file is in a folder")?;
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        .with_context(|| format!("cannot create the folder `{}`", folder.display()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.jetway-new"));
     let written = write_new(&temporary, bytes, like, mode)
         .and_then(|()| Ok(std::fs::rename(&temporary, path)?));
     if written.is_err() {
-        // Whether or not it was there.
+        // The file may not exist.
         let _ = std::fs::remove_file(&temporary);
     }
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 fn write_new(path: &Path, bytes: &[u8], like: Option<&State>, mode: u32) -> anyhow::Result<()> {
-    // Left by a setup that was interrupted.
+    // An interrupted setup may have left one.
     let _ = std::fs::remove_file(path);
     let mut options = OpenOptions::new();
-    // Nobody else reads it before its owner and its permissions are right.
+    // The file is private until its owner and its permissions are set.
     let mut file = options
         .write(true)
         .create_new(true)
@@ -104,7 +104,7 @@ fn write_new(path: &Path, bytes: &[u8], like: Option<&State>, mode: u32) -> anyh
     Ok(file.sync_all()?)
 }
 
-/// Bytes in JSON.
+/// Serializes bytes in base64.
 mod in_base64 {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

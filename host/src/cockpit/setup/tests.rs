@@ -76,9 +76,9 @@ fn undo_restores_everything_byte_for_byte() {
             }
             let before = everything(root.path());
             let hosts = hosts();
-            let deeds = set_up(root.path(), &deployment(layout, &hosts)).unwrap();
+            let changes = set_up(root.path(), &deployment(layout, &hosts)).unwrap();
             assert_eq!(
-                deeds.len(),
+                changes.len(),
                 if layout == Layout::StaticGroup { 5 } else { 7 }
             );
             assert!(text(root.path(), CONF).contains("[bearer]\nUnixPath = /run/jetway/session\n"));
@@ -105,7 +105,7 @@ fn an_operators_lines_stay() {
     let root = root();
     put(root.path(), CONF, OPERATORS, 0o640);
     let hosts = hosts();
-    let deeds = set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap();
+    let changes = set_up(root.path(), &deployment(Layout::StaticGroup, &hosts)).unwrap();
     let written = text(root.path(), CONF);
     for line in [
         "# ours",
@@ -118,7 +118,7 @@ fn an_operators_lines_stay() {
             "{line}: {written}"
         );
     }
-    let told = deeds.last().unwrap().to_string();
+    let told = changes.last().unwrap().to_string();
     assert!(
         told.contains("LoginTo = false instead of `LoginTo = true`"),
         "{told}"
@@ -143,10 +143,10 @@ fn a_later_setup_keeps_what_was_there_before_the_first() {
         vec!["a.example".to_owned(), "b.example".to_owned()],
     );
     set_up(root.path(), &deployment(Layout::StaticGroup, &one)).unwrap();
-    let deeds = set_up(root.path(), &deployment(Layout::DynamicGroup, &two)).unwrap();
+    let changes = set_up(root.path(), &deployment(Layout::DynamicGroup, &two)).unwrap();
     assert!(
-        deeds.iter().all(|deed| !deed.to_string().contains(CONF)),
-        "{deeds:?}"
+        changes.iter().all(|deed| !deed.to_string().contains(CONF)),
+        "{changes:?}"
     );
     assert!(
         text(root.path(), "/etc/jetway/cockpit-session.conf")
@@ -168,8 +168,11 @@ fn what_was_changed_since_is_not_lost() {
     let socket = "/etc/systemd/system/jetway-cockpit-session.socket";
     put(root.path(), socket, "mine\n", 0o644);
 
-    let deeds = undo(root.path(), || Ok(())).unwrap();
-    assert!(deeds.contains(&Deed::Left(socket.to_owned())), "{deeds:?}");
+    let changes = undo(root.path(), || Ok(())).unwrap();
+    assert!(
+        changes.contains(&FileChange::Kept(socket.to_owned())),
+        "{changes:?}"
+    );
     assert_eq!(text(root.path(), socket), "mine\n");
     assert_eq!(
         text(root.path(), CONF),

@@ -1,4 +1,4 @@
-//! Taking a setup back.
+//! Undoes a setup.
 
 use std::path::Path;
 
@@ -6,26 +6,26 @@ use anyhow::{Context as _, bail};
 
 use super::record::{self, Record, Recorded, SettingEdit, digest};
 use super::state::{self, State};
-use super::{Deed, below};
+use super::{FileChange, below};
 use crate::cockpit::CockpitConf;
 use crate::cockpit::units::{COCKPIT_CONF, SERVICE_UNIT, SOCKET_UNIT, UNITS};
 
-/// Brings every file back to what it was; one that somebody else changed since keeps that change. `stop` is called when only
-/// our own units are left, which nothing needs any more.
+/// Restores every file; a file that was changed since keeps that change. `stop` is called when only Jetway's own units are
+/// left, which nothing needs at that point.
 ///
 /// # Errors
-/// No record, a file that cannot be written, or what `stop` says: then the record stays.
+/// A missing record, a file that cannot be written, or an error of `stop`: then the record is kept.
 pub(crate) fn undo(
     root: &Path,
     stop: impl FnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<Deed>> {
+) -> anyhow::Result<Vec<FileChange>> {
     let Some(record) = Record::read(root)? else {
         bail!(
-            "there is nothing to take back: `{}` is not there",
+            "nothing to undo: no record at `{}`",
             below(root, record::PATH).display()
         );
     };
-    let mut deeds = Vec::new();
+    let mut changes = Vec::new();
     let is_unit = |recorded: &&Recorded| {
         [SOCKET_UNIT, SERVICE_UNIT]
             .iter()
@@ -34,26 +34,26 @@ pub(crate) fn undo(
     let (units, others): (Vec<&Recorded>, Vec<&Recorded>) =
         record.files.iter().rev().partition(is_unit);
     for recorded in others {
-        deeds.extend(take_back(root, recorded, &record.edits)?);
+        changes.extend(take_back(root, recorded, &record.edits)?);
     }
     stop()?;
     for recorded in units {
-        deeds.extend(take_back(root, recorded, &record.edits)?);
+        changes.extend(take_back(root, recorded, &record.edits)?);
     }
     let path = below(root, record::PATH);
     std::fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
     for folder in record.folders.iter().rev() {
-        // One that holds something else stays.
+        // A folder that contains other files is kept.
         let _ = std::fs::remove_dir(below(root, folder));
     }
-    Ok(deeds)
+    Ok(changes)
 }
 
 fn take_back(
     root: &Path,
     recorded: &Recorded,
     edits: &[SettingEdit],
-) -> anyhow::Result<Option<Deed>> {
+) -> anyhow::Result<Option<FileChange>> {
     let path = below(root, &recorded.path);
     let name = recorded.path.clone();
     let current = State::of(&path)?;
@@ -67,28 +67,28 @@ fn take_back(
         (Some(_), None) if is_ours => {
             std::fs::remove_file(&path)
                 .with_context(|| format!("cannot remove `{}`", path.display()))?;
-            Ok(Some(Deed::Removed(name)))
+            Ok(Some(FileChange::Removed(name)))
         }
         (Some(_), Some(before)) if is_ours => {
             state::write(&path, &before.bytes, Some(before))?;
-            Ok(Some(Deed::Restored(name)))
+            Ok(Some(FileChange::Restored(name)))
         }
         (Some(state), _) if recorded.path == COCKPIT_CONF => {
             take_settings_back(&path, name, state, edits)
         }
-        _ => Ok(Some(Deed::Left(name))),
+        _ => Ok(Some(FileChange::Kept(name))),
     }
 }
 
-/// Takes the settings out of a `cockpit.conf` that somebody has worked on since.
+/// Removes the settings from a `cockpit.conf` that was changed since.
 fn take_settings_back(
     path: &Path,
     name: String,
     state: &State,
     edits: &[SettingEdit],
-) -> anyhow::Result<Option<Deed>> {
+) -> anyhow::Result<Option<FileChange>> {
     let Ok(text) = std::str::from_utf8(&state.bytes) else {
-        return Ok(Some(Deed::Left(name)));
+        return Ok(Some(FileChange::Kept(name)));
     };
     let mut conf = CockpitConf::parse(text);
     for edit in edits.iter().rev() {
@@ -100,6 +100,6 @@ fn take_settings_back(
         );
     }
     state::write(path, conf.text().as_bytes(), Some(state))?;
-    let what = "the settings of the setup are gone, and what was changed since stays";
-    Ok(Some(Deed::Changed(name, what.to_owned())))
+    let what = "the settings of the setup are removed, and later changes are kept";
+    Ok(Some(FileChange::Changed(name, what.to_owned())))
 }

@@ -1,35 +1,35 @@
-//! The files and certificates that a configuration names: are they there, and can they be used?
+//! Checks that the files and certificates that a configuration names exist and can be used.
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use jetway_config_file::file;
 use jetway_core::config::key::{Kind, Support};
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Config, Route, Target};
 use jetway_core::diagnostics::Problem;
 use jetway_proxy::tls::{Certificates, Roots};
-use jetway_proxy::{file, limits};
 use serde_json::Value;
 
-use crate::config::{Inspection, route_path, value_at, written_key};
+use jetway_config_file::{Inspection, find_key, route_path, value_at};
 
-/// Files and certificates that are told of: more say nothing new.
+/// Most problems with files, and with certificates, that are reported: more say nothing new.
 const MAX_PROBLEMS: usize = 50;
 
-/// Adds what is wrong with them.
+/// Adds the problems of these files.
 pub(super) fn check(inspection: &mut Inspection) {
-    let mut problems = unreadable(inspection.file());
+    let mut problems = find_unreadable(inspection.file());
     if problems.is_empty()
         && let Some(config) = inspection.config()
     {
-        problems.extend(of_listener(config, inspection.file()));
-        problems.extend(of_upstreams(config, inspection.file()));
+        problems.extend(check_listener(config, inspection.file()));
+        problems.extend(check_upstreams(config, inspection.file()));
     }
     inspection.add(problems, Vec::new());
 }
 
-/// A problem for each file that cannot be read, once.
-fn unreadable(file: &Value) -> Vec<Problem> {
+/// Returns a problem for each file that cannot be read, once per file.
+fn find_unreadable(file: &Value) -> Vec<Problem> {
     let mut names = HashSet::new();
     let mut problems = Vec::new();
     visit(file, &mut |written| {
@@ -42,41 +42,41 @@ fn unreadable(file: &Value) -> Vec<Problem> {
         let Some(name) = name.filter(|name| !name.is_empty() && names.insert(*name)) else {
             return;
         };
-        if let Err(error) = file::read_whole("file", Path::new(name), limits::PEM_FILE) {
+        if let Err(error) = file::read("file", Path::new(name), file::MAX_PEM_BYTES) {
             let problem = Problem::new(written.path, error.to_string());
-            problems.push(problem.help("name a PEM file that this user may read"));
+            problems.push(problem.help("name a PEM file that this user can read"));
         }
     });
     problems
 }
 
-fn of_listener(config: &Config, file: &Value) -> Option<Problem> {
+fn check_listener(config: &Config, file: &Value) -> Option<Problem> {
     let usable = |config: &jetway_core::config::Listener| {
         Certificates::read(config).and_then(|certificates| certificates.server_config())
     };
     let mut alone = config.listener.clone();
     alone.client_authority = None;
     let (error, key) = match usable(&alone) {
-        Err(error) => (error, certificate_key(file)),
+        Err(error) => (error, find_certificate_key(file)),
         Ok(_) => (
             usable(&config.listener).err()?,
-            written_key(file, &["downstream_mtls"]).unwrap_or_default(),
+            find_key(file, &["downstream_mtls"]).unwrap_or_default(),
         ),
     };
     Some(Problem::new(key, format!("{error:#}")))
 }
 
-/// The key that the listener's certificates come from.
-fn certificate_key(file: &Value) -> String {
+/// Returns the key that holds the listener's certificates.
+fn find_certificate_key(file: &Value) -> String {
     let known = ["certificate_file", "certificate", "certificates"];
-    written_key(file, &known).unwrap_or_default()
+    find_key(file, &known).unwrap_or_default()
 }
 
-fn of_upstreams(config: &Config, file: &Value) -> Vec<Problem> {
+fn check_upstreams(config: &Config, file: &Value) -> Vec<Problem> {
     let roots = Roots::default();
     let mut problems = Vec::new();
     for (index, route) in config.routes.iter().enumerate() {
-        if let Some(error) = unusable_upstream(route, &roots)
+        if let Some(error) = check_upstream(route, &roots)
             && problems.len() < MAX_PROBLEMS
         {
             problems.push(Problem::new(upstream_path(index, &error, file), error));
@@ -85,8 +85,9 @@ fn of_upstreams(config: &Config, file: &Value) -> Vec<Problem> {
     problems
 }
 
-/// Why an upstream's certificates cannot be used. What needs the system's authorities alone is not looked at.
-fn unusable_upstream(route: &Route, roots: &Roots) -> Option<String> {
+/// Returns the reason why an upstream's certificates cannot be used. Upstreams that rely on the system's authorities alone
+/// are not checked.
+fn check_upstream(route: &Route, roots: &Roots) -> Option<String> {
     let Target::Upstreams(upstreams) = &route.target else {
         return None;
     };
@@ -98,7 +99,7 @@ fn unusable_upstream(route: &Route, roots: &Roots) -> Option<String> {
     Some(format!("{error:#}"))
 }
 
-/// Where a route's certificate stands: errors name the key in backticks.
+/// Returns the path of a route's certificate: errors name the key in backticks.
 fn upstream_path(index: usize, error: &str, file: &Value) -> String {
     let route = route_path(index, file);
     let mut quoted = error.split('`').skip(1).step_by(2);
@@ -114,7 +115,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_upstream_s_certificate_has_its_place() {
+    fn an_upstreams_certificate_has_its_path() {
         let file = json!({"Policy": [{}, {}], "routes": [{}]});
         let error = "cannot use `tls_client_key_file`: there is no `BEGIN` in it";
         let path = |index| upstream_path(index, error, &file);
@@ -125,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn each_file_that_cannot_be_read_is_told_once() {
+    fn each_file_that_cannot_be_read_is_reported_once() {
         let file = json!({
             "certificate_file": "/no/such/a", "certificate_key_file": "/no/such/b",
             "downstream_mtls": {"ca_file": "/no/such/a"},
             "routes": [{"tls_custom_ca_file": "/no/such/c"}],
         });
-        let problems = unreadable(&file);
+        let problems = find_unreadable(&file);
         let paths: Vec<&str> = problems.iter().map(|problem| &*problem.path).collect();
         let expected = [
             "certificate_file",

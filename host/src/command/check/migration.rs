@@ -1,4 +1,4 @@
-//! What becomes of the keys of a file: for a person who brings one from Pomerium.
+//! Lists how the keys of a file are supported, for migrations from Pomerium.
 
 use std::fmt::Write as _;
 
@@ -6,17 +6,17 @@ use jetway_core::config::key::{Support, SupportedBy};
 use jetway_core::diagnostics::without_userinfo;
 use serde::Serialize;
 
-use crate::config::{KeyUse, Survey};
-use crate::terminal::obeyed;
+use jetway_config_file::terminal::printable;
+use jetway_config_file::{KeyUsage, UsedKey};
 
 /// Widest column of keys; longer keys push the rest of their line.
 const MAX_WIDTH: usize = 44;
 
-/// A key as a program reads it.
+/// A key as JSON.
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct JsonKey {
     key: String,
-    /// Where it stands first.
+    /// The path of its first use.
     path: String,
     line: Option<u32>,
     count: usize,
@@ -25,21 +25,21 @@ pub(super) struct Told {
     reason: Option<&'static str>,
 }
 
-impl Told {
-    pub(super) fn of(key: &KeyUse) -> Self {
+impl JsonKey {
+    pub(super) fn of(key: &UsedKey) -> Self {
         Self {
             key: without_userinfo(key.name()),
             path: without_userinfo(&key.path),
             line: key.lines.first().copied(),
             count: key.count,
             treatment: Group::of(key).word(),
-            by: by(key.treatment, ["filter", "host", "envoy"]),
-            reason: reason(key.treatment),
+            by: supporters(key.treatment, ["filter", "host", "envoy"]),
+            reason: reason_of(key.treatment),
         }
     }
 }
 
-/// What becomes of a key, without the details.
+/// How a key is supported, without the details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     Honoured,
@@ -58,7 +58,7 @@ impl Group {
         Self::Unknown,
     ];
 
-    const fn of(key: &KeyUse) -> Self {
+    const fn of(key: &UsedKey) -> Self {
         match key.treatment {
             Some(Support::Supported(_)) => Self::Honoured,
             Some(Support::Translated(..)) => Self::Translated,
@@ -79,8 +79,8 @@ impl Group {
     }
 }
 
-/// The parts that honour a key, by these names of module, host and Envoy's generator.
-fn by(treatment: Option<Support>, names: [&'static str; 3]) -> Vec<&'static str> {
+/// Returns the parts that support a key, by these names of the module, the host and the Envoy generator.
+fn supporters(treatment: Option<Support>, names: [&'static str; 3]) -> Vec<&'static str> {
     let (Some(Support::Supported(by)) | Some(Support::Translated(by, _))) = treatment else {
         return Vec::new();
     };
@@ -96,7 +96,7 @@ fn by(treatment: Option<Support>, names: [&'static str; 3]) -> Vec<&'static str>
         .collect()
 }
 
-const fn reason(treatment: Option<Support>) -> Option<&'static str> {
+const fn reason_of(treatment: Option<Support>) -> Option<&'static str> {
     match treatment {
         Some(Support::Translated(_, text) | Support::Ignored(text) | Support::Refused(text)) => {
             Some(text)
@@ -105,30 +105,33 @@ const fn reason(treatment: Option<Support>) -> Option<&'static str> {
     }
 }
 
-/// The keys in groups, one line each; empty for a file without keys.
-pub(super) fn text(survey: &Survey) -> String {
-    let keys = survey.keys();
-    let width = |text: &dyn Fn(&KeyUse) -> usize| {
+/// Renders the keys in groups, one line each; empty for a file without keys.
+pub(super) fn render_keys(usage: &KeyUsage) -> String {
+    let keys = usage.keys();
+    let width = |text: &dyn Fn(&UsedKey) -> usize| {
         let widths = keys.iter().map(text).filter(|width| *width <= MAX_WIDTH);
         widths.max().unwrap_or_default()
     };
     let name_width = width(&|key| key.general.chars().count());
-    let place_width = width(&|key| place(key).chars().count());
+    let place_width = width(&|key| describe_lines(key).chars().count());
     let mut text = String::new();
     for group in Group::ALL {
         let mut lines = keys.iter().filter(|key| Group::of(key) == group).peekable();
         if lines.peek().is_none() {
             continue;
         }
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", group.word());
         for key in lines {
-            let (name, place) = (printable(&key.general), place(key));
-            let line = format!("  {name:name_width$}  {place:place_width$}  {}", fate(key));
+            let (name, place) = (sanitize(&key.general), describe_lines(key));
+            let line = format!(
+                "  {name:name_width$}  {place:place_width$}  {}",
+                describe_support(key)
+            );
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
-    match survey.left_out() {
+    match usage.left_out() {
         0 => {}
         count => {
             let _ = writeln!(text, "  and {count} more");
@@ -137,8 +140,8 @@ pub(super) fn text(survey: &Survey) -> String {
     text
 }
 
-/// `line 3`, or `lines 3, 9, 15 and 2 more`.
-fn place(key: &KeyUse) -> String {
+/// Renders the lines of a key: `line 3`, or `lines 3, 9, 15 and 2 more`.
+fn describe_lines(key: &UsedKey) -> String {
     let lines: Vec<String> = key.lines.iter().map(u32::to_string).collect();
     let noun = if key.count == 1 { "line" } else { "lines" };
     let more = match key.count.saturating_sub(lines.len()) {
@@ -152,22 +155,19 @@ fn place(key: &KeyUse) -> String {
     }
 }
 
-/// Who honours the key, what it means, or why it does nothing.
-fn fate(key: &KeyUse) -> String {
-    let by = by(key.treatment, ["module", "host", "Envoy"]).join(", ");
-    match reason(key.treatment) {
+/// Describes which parts support the key, what it means, or why it has no effect.
+fn describe_support(key: &UsedKey) -> String {
+    let by = supporters(key.treatment, ["module", "host", "Envoy"]).join(", ");
+    match reason_of(key.treatment) {
         None => by,
         Some(reason) if by.is_empty() => reason.to_owned(),
         Some(reason) => format!("{by}: means {reason}"),
     }
 }
 
-/// An unknown key may hold anything.
-fn printable(key: &str) -> String {
+/// Shortens a key and removes passwords and terminal controls: an unknown key may contain anything.
+fn sanitize(key: &str) -> String {
     const LONGEST: usize = 80;
-    let key = without_userinfo(key);
-    let shown = key.chars().take(LONGEST);
-    shown
-        .map(|c| if obeyed(c) { '\u{FFFD}' } else { c })
-        .collect()
+    let key: String = without_userinfo(key).chars().take(LONGEST).collect();
+    printable(&key)
 }

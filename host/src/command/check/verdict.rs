@@ -1,11 +1,11 @@
-//! What `jetway check` says in the end.
+//! The result of `jetway check`.
 
 use serde::Serialize;
 
 use super::migration;
-use crate::config::{Inspection, Told};
+use jetway_config_file::{Inspection, JsonFinding};
 
-/// Whether a file can be used, and everything about it.
+/// The result of a check, for output as text or as JSON.
 pub(super) struct Verdict<'i> {
     file: &'i str,
     inspection: &'i Inspection,
@@ -16,10 +16,10 @@ pub(super) struct Verdict<'i> {
 struct Answer<'a> {
     file: &'a str,
     ok: bool,
-    problems: Vec<Told<'a>>,
-    warnings: Vec<Told<'a>>,
-    keys: Vec<migration::Told>,
-    /// Unknown keys that are not in `keys`, because there are too many.
+    problems: Vec<JsonFinding<'a>>,
+    warnings: Vec<JsonFinding<'a>>,
+    keys: Vec<migration::JsonKey>,
+    /// The number of unknown keys that are not in `keys`, because there are too many.
     #[serde(skip_serializing_if = "is_zero")]
     unknown_keys_left_out: usize,
 }
@@ -48,18 +48,18 @@ impl<'i> Verdict<'i> {
         problems == 0 && (warnings == 0 || !self.strict)
     }
 
-    /// The keys, and the last line.
-    pub(super) fn text(&self) -> String {
-        let keys = migration::text(self.inspection.survey());
+    /// Renders the keys and the summary.
+    pub(super) fn render_text(&self) -> String {
+        let keys = migration::render_keys(self.inspection.usage());
         let gap = if keys.is_empty() { "" } else { "\n" };
-        format!("{keys}{gap}{}: {}\n", self.file, self.last_words())
+        format!("{keys}{gap}{}: {}\n", self.file, self.summarize())
     }
 
-    fn last_words(&self) -> String {
+    fn summarize(&self) -> String {
         let tally = self.inspection.tally();
         match self.inspection.config() {
             None => tally,
-            Some(_) if !self.is_ok() => format!("{tally}, which --strict does not let pass"),
+            Some(_) if !self.is_ok() => format!("{tally}, which --strict does not allow"),
             Some(config) => {
                 let routes = config.routes.len();
                 let noun = if routes == 1 { "route" } else { "routes" };
@@ -69,17 +69,17 @@ impl<'i> Verdict<'i> {
         }
     }
 
-    /// One JSON object.
-    pub(super) fn json(&self) -> serde_json::Result<String> {
-        let (problems, warnings) = self.inspection.told();
-        let survey = self.inspection.survey();
+    /// Renders one JSON object.
+    pub(super) fn render_json(&self) -> serde_json::Result<String> {
+        let (problems, warnings) = self.inspection.to_json();
+        let usage = self.inspection.usage();
         serde_json::to_string_pretty(&Answer {
             file: self.file,
             ok: self.is_ok(),
             problems,
             warnings,
-            keys: survey.keys().iter().map(migration::Told::of).collect(),
-            unknown_keys_left_out: survey.left_out(),
+            keys: usage.keys().iter().map(migration::JsonKey::of).collect(),
+            unknown_keys_left_out: usage.left_out(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `jetway cockpit conf`: what Cockpit has to know to work behind the proxy.
+//! `jetway cockpit conf`: prints the configuration that Cockpit needs behind the proxy.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use jetway_core::config::{Config, Route};
 
-use crate::cockpit::{chosen, public_origin};
+use crate::cockpit::{public_origin, select_routes};
 use crate::config;
 
-/// Print the section of cockpit.conf that fits the routes.
+/// Print the section of cockpit.conf for the routes.
 ///
-/// Routes are taken that lead to port 9090 or have `cockpit` in their name or host; choose others with --route.
+/// The routes are those that lead to port 9090 or have `cockpit` in their name or host; choose others with --route.
 #[derive(Args, Debug)]
 pub(crate) struct ConfArgs {
     /// Configuration file (YAML or JSON).
@@ -28,14 +28,14 @@ pub(crate) struct ConfArgs {
 /// A file that cannot be used, or no such route.
 pub(crate) fn run(args: &ConfArgs) -> anyhow::Result<()> {
     let loaded = config::load_and_warn(&args.config)?;
-    let routes = chosen(&loaded.config, &args.route)?;
+    let routes = select_routes(&loaded.config, &args.route)?;
     crate::command::print(section(&loaded.config, &routes)?.as_bytes())
 }
 
 /// Returns the section of cockpit.conf for these routes.
 ///
 /// # Errors
-/// None in practice: text is written to memory.
+/// None in practice: the section is written to a string.
 pub fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
     let mut origins: Vec<String> = Vec::new();
     for route in routes {
@@ -63,7 +63,7 @@ pub fn section(config: &Config, routes: &[&Route]) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// A name within a comment must not end it.
+/// Replaces control characters: a name within a comment must not end it.
 fn one_line(name: &str) -> String {
     name.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
@@ -72,8 +72,8 @@ fn one_line(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::config;
     use super::*;
+    use crate::command::cockpit::sample::config;
     use serde_json::{Value, json};
 
     fn route(from: &str, to: &str) -> Value {
@@ -83,7 +83,7 @@ mod tests {
 
     fn conf(config: &Config, names: &[&str]) -> anyhow::Result<String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        section(config, &chosen(config, &names)?)
+        section(config, &select_routes(config, &names)?)
     }
 
     #[test]

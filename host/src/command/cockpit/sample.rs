@@ -3,7 +3,7 @@
 use jetway_core::config::Config;
 use serde_json::{Value, json};
 
-/// One with these routes, which listens at this address.
+/// Returns a configuration with these routes and this listening address.
 pub(super) fn config(routes: &Value, address: &str) -> Config {
     let file = json!({
         "address": address,

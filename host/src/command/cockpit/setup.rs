@@ -1,4 +1,4 @@
-//! `jetway cockpit setup`: single sign-on for the Cockpit of this machine.
+//! `jetway cockpit setup`: sets up single sign-on for the Cockpit of this machine.
 
 mod helper;
 mod systemd;
@@ -10,19 +10,19 @@ use anyhow::bail;
 use clap::Args;
 
 use super::trusted::Trusted;
-use crate::cockpit::{COCKPIT_CONF, CockpitConf, Deed, Deployment, Layout, set_up, undo};
+use crate::cockpit::{COCKPIT_CONF, CockpitConf, Deployment, FileChange, Layout, set_up, undo};
 use crate::log;
 use helper::Helper;
 
-/// Set up single sign-on for the Cockpit of this machine, or take it back.
+/// Set up single sign-on for the Cockpit of this machine, or undo it.
 ///
-/// Writes the units of `jetway-cockpit-session`, its configuration with the public half of the file's signing key, and the
-/// lines that Cockpit needs in cockpit.conf, whose other lines stay. What was changed is recorded, and `--undo` takes
-/// exactly that back. Run again, it changes nothing.
+/// Writes the units of `jetway-cockpit-session`, its configuration with the public half of the signing key, and the lines
+/// that Cockpit needs in cockpit.conf, whose other lines are kept. All changes are recorded, and `--undo` reverts exactly
+/// those. A second run changes nothing.
 ///
-/// The routes are those with a `cockpit` key that lead to one Cockpit, else those that look like Cockpit's; choose others
-/// with --route. On a machine that shall not have the proxy's file and secrets, name what they come to instead: the public
-/// host and the proxy's public keys.
+/// The routes are those with a `cockpit` key that lead to one Cockpit, otherwise those that look like Cockpit's; choose
+/// others with --route. On a machine that must not hold the proxy's configuration or secrets, pass the host and public keys
+/// instead.
 #[derive(Args, Debug)]
 pub(crate) struct SetupArgs {
     /// The proxy's configuration file (YAML or JSON).
@@ -37,46 +37,46 @@ pub(crate) struct SetupArgs {
     /// Without the file: let assertions name root.
     #[arg(long, requires = "host", conflicts_with_all = ["config", "undo"])]
     allow_root: bool,
-    /// Without the file: let people log in to other hosts through this Cockpit.
+    /// Without the file: let users log in to other hosts through this Cockpit.
     #[arg(long, requires = "host", conflicts_with_all = ["config", "undo"])]
     allow_other_hosts: bool,
     /// Only print what would be written.
     #[arg(long, conflicts_with = "undo")]
     print: bool,
-    /// Take the last setup back.
+    /// Undo the last setup.
     #[arg(long)]
     undo: bool,
-    /// Work on another root folder, such as an image that is being made.
+    /// Work on another root folder, such as an image that is being built.
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Only this route, by its name or its public host; may be repeated.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["host", "undo"])]
     route: Vec<String>,
-    /// Where the program jetway-cockpit-session is.
+    /// Path of the program jetway-cockpit-session.
     #[arg(long, value_name = "PATH", conflicts_with = "undo")]
     helper: Option<PathBuf>,
 }
 
-/// Sets up, prints or takes back.
+/// Sets up, prints or undoes.
 ///
 /// # Errors
-/// A file that cannot be used, no Cockpit, or a folder that cannot be written to.
+/// A file that cannot be used, a missing Cockpit, or a folder that cannot be written to.
 pub(crate) fn run(args: &SetupArgs) -> anyhow::Result<()> {
     if args.undo {
-        return take_back(&args.root);
+        return undo_setup(&args.root);
     }
     let trusted = match (&args.config, &args.keys) {
         (Some(file), _) => Trusted::by_file(file, &args.route)?,
         (None, Some(keys)) => {
             Trusted::by_keys(&args.host, keys, args.allow_root, args.allow_other_hosts)?
         }
-        (None, None) => bail!("name the configuration file with -c FILE, or --host and --keys"),
+        (None, None) => bail!("pass the configuration file with -c FILE, or --host and --keys"),
     };
     install(args, &trusted)
 }
 
 fn install(args: &SetupArgs, trusted: &Trusted) -> anyhow::Result<()> {
-    let layout = layout(args)?;
+    let layout = detect_layout(args)?;
     let helper = Helper::find(args.helper.as_deref(), &args.root);
     let deployment = Deployment {
         layout,
@@ -87,55 +87,57 @@ fn install(args: &SetupArgs, trusted: &Trusted) -> anyhow::Result<()> {
         other_hosts: trusted.other_hosts,
     };
     if args.print {
-        return crate::command::print(printed(&deployment).as_bytes());
+        return crate::command::print(render_files(&deployment).as_bytes());
     }
     helper.ensure_trustworthy(&args.root)?;
-    let deeds = set_up(&args.root, &deployment)?;
+    let changes = set_up(&args.root, &deployment)?;
     let mut text = format!("Cockpit {}\n", layout.releases());
-    tell(&deeds, &mut text);
-    if deeds.is_empty() {
-        text.push_str("everything is as it should be: nothing was changed\n");
+    list_changes(&changes, &mut text);
+    if changes.is_empty() {
+        text.push_str("everything is set up already: nothing was changed\n");
     }
     text.push_str(&trusted.notes);
-    // Even if nothing was changed: an earlier setup may have written everything and then failed.
+    // This runs even if nothing was changed: an earlier setup may have written everything and then failed.
     text.push_str(&systemd::activate(layout, &args.root)?);
     crate::command::print(text.as_bytes())
 }
 
-fn take_back(root: &Path) -> anyhow::Result<()> {
+fn undo_setup(root: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
-    let deeds = undo(root, || {
+    let changes = undo(root, || {
         text.push_str(&systemd::deactivate(root)?);
         Ok(())
     })?;
-    tell(&deeds, &mut text);
+    list_changes(&changes, &mut text);
     text.push_str(&systemd::forget(root)?);
     crate::command::print(text.as_bytes())
 }
 
-fn tell(deeds: &[Deed], text: &mut String) {
-    for deed in deeds {
-        // Writing to a text cannot fail.
+fn list_changes(changes: &[FileChange], text: &mut String) {
+    for deed in changes {
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{deed}");
     }
 }
 
-fn layout(args: &SetupArgs) -> anyhow::Result<Layout> {
+fn detect_layout(args: &SetupArgs) -> anyhow::Result<Layout> {
     match Layout::of(&args.root) {
         Some(layout) => Ok(layout),
         None if args.print => {
-            log::tell("no Cockpit is installed here: this is for release 330 and newer");
+            log::print_message(
+                "Cockpit is not installed: printing the setup for release 330 and newer",
+            );
             Ok(Layout::DynamicGroup)
         }
         None => bail!(
-            "no Cockpit is installed in `{}`: install `cockpit-ws` and `cockpit-bridge` first",
+            "Cockpit is not installed in `{}`: install `cockpit-ws` and `cockpit-bridge` first",
             args.root.display()
         ),
     }
 }
 
-/// Every file under its name, and the lines for cockpit.conf.
-fn printed(deployment: &Deployment<'_>) -> String {
+/// Renders every file with its name, and the lines for cockpit.conf.
+fn render_files(deployment: &Deployment<'_>) -> String {
     let mut text = String::new();
     for file in deployment.files() {
         let _ = writeln!(text, "# {}\n{}", file.path, file.text);
@@ -197,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_what_is_written() {
+    fn the_printed_files_are_those_that_are_written() {
         let hosts = ["cockpit.example.com".to_owned()];
-        let text = printed(&Deployment {
+        let text = render_files(&Deployment {
             layout: Layout::DynamicGroup,
             hosts: &hosts,
             keys: "{\"keys\":[]}",

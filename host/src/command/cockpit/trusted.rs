@@ -1,23 +1,24 @@
-//! Whose assertions the Cockpit of this machine shall take: by the proxy's file, or by its hosts and public keys alone, on a
-//! machine that shall not have the proxy's secrets.
+//! The hosts and keys that the Cockpit of this machine trusts: from the proxy's configuration, or from hosts and public keys
+//! on a machine that must not hold the proxy's secrets.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use jetway_config_file::file;
 use jetway_core::config::{Config, Route};
-use jetway_proxy::file;
 use serde_json::Value;
 
-use crate::cockpit::{chosen, leads_here};
-use crate::config::{self, ConfigFile};
+use crate::cockpit::{self, leads_here};
+use crate::config;
+use jetway_config_file::ConfigFile;
 
-/// What to do without a key that logins can be signed with.
-pub(super) const NO_KEY: &str = "there is no key on the curve P-256 to sign logins with: `jetway keygen --signing-key --out signing-key.pem` \
-    makes one; then write `signing_key_file: signing-key.pem`";
-/// Bytes of a JSON Web Key Set: a key has some hundred.
+/// The error without a key that can sign logins.
+pub(super) const NO_KEY: &str = "no key on the curve P-256 to sign logins with: run `jetway keygen --signing-key --out signing-key.pem` \
+    and set `signing_key_file: signing-key.pem`";
+/// Most bytes of a JSON Web Key Set: a key has some hundred.
 const MAX_KEYS: u64 = 64 * 1024;
 
-/// What the helper and Cockpit are told.
+/// The settings for the helper and Cockpit.
 #[derive(Debug)]
 pub(super) struct Trusted {
     /// Public hosts: the audiences of assertions.
@@ -26,37 +27,37 @@ pub(super) struct Trusted {
     pub(super) keys: String,
     /// Whether assertions may name root.
     pub(super) allow_root: bool,
-    /// Whether people may log in to other hosts through this Cockpit.
+    /// Whether users may log in to other hosts through this Cockpit.
     pub(super) other_hosts: bool,
-    /// What the operator should know, in lines.
+    /// Notes for the operator, in lines.
     pub(super) notes: String,
 }
 
 impl Trusted {
-    /// What the proxy's file says of these routes.
+    /// Reads the settings from the proxy's configuration and these routes.
     ///
     /// # Errors
     /// A file that cannot be used, or routes of several Cockpits.
     pub(super) fn by_file(path: &Path, names: &[String]) -> anyhow::Result<Self> {
         let loaded = config::load_and_warn(path)?;
-        let routes = routes(&loaded.config, names)?;
+        let routes = select_routes(&loaded.config, names)?;
         let key = loaded.config.identity.signing_key.as_ref();
         let mut notes = derived_key_note(&loaded);
         notes.push_str(&missing_key_note(&routes));
         let settings = || routes.iter().filter_map(|route| route.cockpit.as_ref());
         Ok(Self {
-            hosts: hosts(&routes)?,
-            keys: verifiable(key.context(NO_KEY)?.key_set()).context(NO_KEY)?,
+            hosts: audiences(&routes)?,
+            keys: require_es256(key.context(NO_KEY)?.key_set()).context(NO_KEY)?,
             allow_root: settings().any(|cockpit| cockpit.allow_root),
             other_hosts: settings().any(|cockpit| cockpit.allow_other_hosts),
             notes,
         })
     }
 
-    /// These hosts, and the keys that the proxy publishes.
+    /// Builds the settings from these hosts and the keys that the proxy publishes.
     ///
     /// # Errors
-    /// A host that is none, or a file without a key that the helper can use.
+    /// An invalid host, or a file without a key that the helper can use.
     pub(super) fn by_keys(
         hosts: &[String],
         keys: &Path,
@@ -64,9 +65,9 @@ impl Trusted {
         other_hosts: bool,
     ) -> anyhow::Result<Self> {
         let text = String::from_utf8(file::read("key set", keys, MAX_KEYS)?).unwrap_or_default();
-        let keys = verifiable(text).with_context(|| {
+        let keys = require_es256(text).with_context(|| {
             format!(
-                "`{}` is not what `jetway cockpit keys -c FILE` prints on the proxy's machine",
+                "`{}` is not the output of `jetway cockpit keys -c FILE` on the proxy's machine",
                 keys.display()
             )
         })?;
@@ -80,17 +81,17 @@ impl Trusted {
     }
 }
 
-/// Hosts as assertions name them, each once.
+/// Returns the hosts in the form of an assertion's audience, each once.
 fn public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
     let mut hosts = Vec::new();
     for text in texts {
         let host = text.to_ascii_lowercase();
-        // What the helper takes.
+        // The form that the helper accepts.
         let plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
         if host.is_empty() || !host.bytes().all(plain) {
             bail!(
-                "`{text}` is no host: write one such as `cockpit.example.com`, without scheme and port"
+                "`{text}` is not a valid host: write for example `cockpit.example.com`, without scheme and port"
             );
         }
         if !hosts.contains(&host) {
@@ -100,26 +101,27 @@ fn public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
     Ok(hosts)
 }
 
-/// The routes that lead to the Cockpit of this machine: named ones, those with `cockpit`, or those that look like it.
-fn routes<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
+/// Returns the routes that lead to the Cockpit of this machine: the named ones, those with `cockpit`, or those that look
+/// like Cockpit's.
+fn select_routes<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Route>> {
     let with_key = config.routes.iter().filter(|route| route.cockpit.is_some());
     let mut routes: Vec<&Route> = with_key.collect();
     if !names.is_empty() || routes.is_empty() {
-        routes = chosen(config, names)?;
+        routes = cockpit::select_routes(config, names)?;
     }
     if is_one_place(&routes) {
         return Ok(routes);
     }
     let here = routes.iter().copied().filter(|route| leads_here(route));
     let here: Vec<&Route> = here.collect();
-    // Whoever is root on one of the machines could use assertions for it on all that take them.
+    // Root on one of the machines could use assertions for it on all machines that accept them.
     if !names.is_empty() || here.is_empty() || !is_one_place(&here) {
         let names: Vec<String> = routes
             .iter()
             .map(|route| format!("`{}`", route.name))
             .collect();
         bail!(
-            "the routes {} lead to different Cockpits: name that of this machine with --route",
+            "the routes {} lead to different Cockpits: choose the one of this machine with --route",
             names.join(", ")
         );
     }
@@ -135,13 +137,13 @@ fn is_one_place(routes: &[&Route]) -> bool {
         .all(|other| first.shares_upstreams_with(other))
 }
 
-/// The audiences of assertions.
-fn hosts(routes: &[&Route]) -> anyhow::Result<Vec<String>> {
+/// Returns the audiences of assertions.
+fn audiences(routes: &[&Route]) -> anyhow::Result<Vec<String>> {
     let mut hosts: Vec<String> = Vec::new();
     for route in routes {
         if route.from.is_wildcard() {
             bail!(
-                "`{}` stands for many hosts, and each Cockpit accepts only its own: write a route for this one",
+                "`{}` matches many hosts, and each Cockpit accepts only its own: write a route for this one",
                 route.from.host
             );
         }
@@ -152,33 +154,34 @@ fn hosts(routes: &[&Route]) -> anyhow::Result<Vec<String>> {
     Ok(hosts)
 }
 
-/// A key set with a key for ES256, which the helper verifies alone and Jetway signs logins with.
-pub(super) fn verifiable(keys: String) -> Option<String> {
+/// Returns a key set if it has a key for ES256, the only algorithm that the helper verifies and with which Jetway signs
+/// logins.
+pub(super) fn require_es256(keys: String) -> Option<String> {
     let set: Value = serde_json::from_str(&keys).ok()?;
     let fits = |key: &Value| key["kty"] == "EC" && key["crv"] == "P-256";
-    // A private key has no business there.
+    // A private key must not be in it.
     let is_public = |key: &Value| key.get("d").is_none();
     let list = set["keys"].as_array()?;
     (list.iter().any(fits) && list.iter().all(is_public)).then(|| keys.trim_end().to_owned())
 }
 
-/// A key that was not chosen changes with the secret that it follows from.
+/// Returns a note about a derived key, which changes with the secret from which it is derived.
 fn derived_key_note(loaded: &ConfigFile) -> String {
     if loaded.config.identity.signing_key_text.is_some() {
         return String::new();
     }
-    "\nThe pinned key follows from `cookie_secret`: when that changes, run this again. A key of its own stays:\n\
+    "\nThe pinned key is derived from `cookie_secret`: when that changes, run this again. A separate key does not change:\n\
      \x20 jetway keygen --signing-key --out signing-key.pem\n\
      \x20 signing_key_file: signing-key.pem          in the configuration file\n"
         .to_owned()
 }
 
-/// Without `cockpit`, a route signs nobody in.
+/// Returns a note about routes without `cockpit`, which sign no user in.
 fn missing_key_note(routes: &[&Route]) -> String {
     let mut text = String::new();
     for route in routes.iter().filter(|route| route.cockpit.is_none()) {
         text.push_str(&format!(
-            "\nThe route `{}` does not say yet who becomes which Unix user:\n\
+            "\nThe route `{}` does not map users to Unix users yet:\n\
              \x20 cockpit:\n\
              \x20   users:\n\
              \x20     alice@example.com: alice\n",

@@ -1,8 +1,8 @@
-//! Method and address of a request, as a person writes them.
+//! Parses the method, the URL and the headers of a request from the command line.
 
 use url::Url;
 
-/// The address that a browser would be told to open, as the headers of a request have it.
+/// The URL of a request, as its pseudo headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     /// `:authority`: the host in its ASCII form, and the port unless it is 443.
@@ -12,14 +12,14 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads a URL; without a scheme it is `https`.
+    /// Parses a URL; without a scheme it is `https`.
     ///
-    /// The path is not normalised, as a browser would: that is for the proxy to do, and this is to show what it does.
+    /// The path is not normalised, unlike in a browser: the proxy does that, and this command shows the result.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let rest = match text.split_once("://") {
-            // A query may hold another address.
+            // A query may contain another URL.
             Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {
-                after_scheme(scheme, rest)?
+                strip_scheme(scheme, rest)?
             }
             _ => text,
         };
@@ -27,11 +27,13 @@ impl Address {
         let (authority, rest) = rest.split_at(end);
         if authority.is_empty() {
             return Err(format!(
-                "`{text}` names no host: write for example `https://app.example.com/path`"
+                "`{text}` has no host: write for example `https://app.example.com/path`"
             ));
         }
         if let Some((_, host)) = authority.rsplit_once('@') {
-            return Err(format!("leave out what stands before `@{host}`"));
+            return Err(format!(
+                "user information is not supported: write `{host}` without the part before the `@`"
+            ));
         }
         let target = rest.split('#').next().unwrap_or_default();
         let slash = if target.starts_with(['/', '\\']) {
@@ -41,7 +43,7 @@ impl Address {
         };
         Ok(Self {
             authority: read_authority(authority)?,
-            path: format!("{slash}{}", escaped(target)),
+            path: format!("{slash}{}", percent_encode(target)),
         })
     }
 }
@@ -52,34 +54,34 @@ impl std::fmt::Display for Address {
     }
 }
 
-fn after_scheme<'t>(scheme: &str, rest: &'t str) -> Result<&'t str, String> {
+fn strip_scheme<'t>(scheme: &str, rest: &'t str) -> Result<&'t str, String> {
     match scheme.to_ascii_lowercase().as_str() {
         "https" => Ok(rest),
         "http" => Err(format!(
-            "sessions are only safe with `https`: write `https://{rest}`"
+            "`http` is not supported, because sessions need `https`: write `https://{rest}`"
         )),
         "ws" | "wss" => Err(format!(
-            "a websocket begins as a request: write `https://{rest}` and the header `Upgrade: websocket`"
+            "`{scheme}` is not supported: write `https://{rest}` and the header `Upgrade: websocket`"
         )),
         _ => Err(format!(
-            "`{scheme}` is not served here: write `https://{rest}`"
+            "`{scheme}` is not supported: write `https://{rest}`"
         )),
     }
 }
 
-/// Host and port as a browser sends them: international names in their ASCII form, letters in lower case.
+/// Parses host and port as a browser sends them: international names in their ASCII form, letters in lower case.
 fn read_authority(text: &str) -> Result<String, String> {
     let url = Url::parse(&format!("https://{text}/")).ok();
     let host = url.as_ref().and_then(Url::host_str);
     match (host, url.as_ref().and_then(Url::port)) {
-        (None, _) => Err(format!("`{text}` is not a host")),
+        (None, _) => Err(format!("`{text}` is not a valid host")),
         (Some(host), None) => Ok(host.to_owned()),
         (Some(host), Some(port)) => Ok(format!("{host}:{port}")),
     }
 }
 
-/// What no request line can have is percent-encoded, as browsers do it (WHATWG URL, path percent-encode set).
-fn escaped(target: &str) -> String {
+/// Percent-encodes the bytes that a request line cannot contain, as browsers do (WHATWG URL, path percent-encode set).
+fn percent_encode(target: &str) -> String {
     let mut path = String::with_capacity(target.len());
     for byte in target.bytes() {
         if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`') {
@@ -91,7 +93,7 @@ fn escaped(target: &str) -> String {
     path
 }
 
-/// Reads a method: a token in upper case (RFC 9110 section 9.1).
+/// Parses a method: a token in upper case (RFC 9110 section 9.1).
 pub(crate) fn read_method(text: &str) -> Result<String, String> {
     let token = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
     if text.contains(['/', '.', ':']) {
@@ -101,7 +103,7 @@ pub(crate) fn read_method(text: &str) -> Result<String, String> {
     }
     if text.is_empty() || !text.bytes().all(token) {
         return Err(format!(
-            "`{text}` is not a method: write for example `GET` or `POST`"
+            "`{text}` is not a valid method: write for example `GET` or `POST`"
         ));
     }
     let upper = text.to_ascii_uppercase();
@@ -111,7 +113,7 @@ pub(crate) fn read_method(text: &str) -> Result<String, String> {
     Ok(upper)
 }
 
-/// Reads `Name: value`; the name comes back in lower case.
+/// Parses `Name: value`, and returns the name in lower case.
 pub(crate) fn read_header(text: &str) -> Result<(String, Vec<u8>), String> {
     let (name, value) = text
         .split_once(':')
@@ -119,18 +121,18 @@ pub(crate) fn read_header(text: &str) -> Result<(String, Vec<u8>), String> {
         .ok_or_else(|| {
             format!("`{text}` is not a header: write for example `Accept: text/html`")
         })?;
-    header(name, value)
+    make_header(name, value)
 }
 
-/// A header of a name and a value that were written apart.
-pub(crate) fn header(name: &str, value: &str) -> Result<(String, Vec<u8>), String> {
+/// Checks the name and the value of a header.
+pub(crate) fn make_header(name: &str, value: &str) -> Result<(String, Vec<u8>), String> {
     // RFC 9110 section 5.6.2.
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
-        return Err(format!("`{name}` is not the name of a header"));
+        return Err(format!("`{name}` is not a valid header name"));
     }
     if value.contains(['\r', '\n', '\0']) {
-        return Err(format!("the value of `{name}` has a line break in it"));
+        return Err(format!("the value of `{name}` contains a line break"));
     }
     Ok((name.to_ascii_lowercase(), value.trim().as_bytes().to_vec()))
 }
@@ -176,16 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_so() {
+    fn invalid_addresses_are_refused() {
         for (text, part) in [
             ("http://app.test/x", "`https://app.test/x`"),
             ("wss://app.test/x", "Upgrade: websocket"),
             ("ftp://app.test", "`ftp`"),
-            ("/x", "names no host"),
-            ("https://", "names no host"),
-            ("https://a@app.test/", "`@app.test`"),
-            ("https://a b/", "not a host"),
-            ("https://app.test:99999/", "not a host"),
+            ("/x", "has no host"),
+            ("https://", "has no host"),
+            ("https://a@app.test/", "`app.test`"),
+            ("https://a b/", "not a valid host"),
+            ("https://app.test:99999/", "not a valid host"),
         ] {
             let error = Address::read(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
@@ -199,8 +201,8 @@ mod tests {
             ("get", "`GET`"),
             ("https://app.test/", "`GET https://app.test/`"),
             ("app.test", "before the address"),
-            ("", "not a method"),
-            ("G T", "not a method"),
+            ("", "not a valid method"),
+            ("G T", "not a valid method"),
         ] {
             let error = read_method(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

@@ -1,8 +1,8 @@
 //! The fuzz target of what is written after `jetway explain`, and in the cases of `jetway test`.
 
 use super::address::{Address, read_header, read_method};
-use super::moment::read_moment;
-use super::visitor::{read_claim, read_email};
+use super::timestamp::read_timestamp;
+use super::user::{read_claim, read_email};
 
 #[test]
 fn questions() {
@@ -15,7 +15,11 @@ fn questions() {
                 Ok(written)
             );
         }
-        let _ = (read_method(&text), read_header(&text), read_moment(&text));
+        let _ = (
+            read_method(&text),
+            read_header(&text),
+            read_timestamp(&text),
+        );
         let _ = (read_claim(&text), read_email(&text));
     });
 }

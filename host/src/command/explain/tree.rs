@@ -1,4 +1,4 @@
-//! An explanation as a person reads it.
+//! Renders an explanation for people.
 
 use std::fmt::Write as _;
 
@@ -7,55 +7,71 @@ use jetway_core::explain::{
     Explanation,
 };
 
-use super::ink::{Ink, harmless};
+use crate::terminal::{Styles, escape_controls};
 
-/// Most criteria of one term that are shown: nobody reads more of them, and a policy may have a hundred thousand.
+/// Most criteria of one term that are shown: a policy may have a hundred thousand.
 const MAX_CRITERIA: usize = 100;
 /// Width up to which criteria are aligned with each other, in characters.
 const MAX_ALIGNED: usize = 60;
 
-/// Lines about the decision, the route and the policy, without a last line break.
+/// Renders the decision, the route and the policy, without a last line break.
 ///
-/// `lead` says where the route leads.
-pub(crate) fn render(explanation: &Explanation, lead: Option<&str>, ink: Ink) -> String {
-    let mut lines = vec![headline(explanation, ink)];
+/// `destination` is the target of the route.
+pub(crate) fn render(
+    explanation: &Explanation,
+    destination: Option<&str>,
+    styles: Styles,
+) -> String {
+    let mut lines = vec![render_headline(explanation, styles)];
     lines.push(String::new());
-    lines.push(fact("route", &route(explanation.route.as_ref(), lead), ink));
-    lines.push(fact("status", &explanation.status.to_string(), ink));
+    lines.push(render_fact(
+        "route",
+        &describe_route(explanation.route.as_ref(), destination),
+        styles,
+    ));
+    lines.push(render_fact(
+        "status",
+        &explanation.status.to_string(),
+        styles,
+    ));
     if !explanation.reasons.is_empty() {
-        lines.push(fact("reasons", &explanation.reasons.join(", "), ink));
+        lines.push(render_fact(
+            "reasons",
+            &explanation.reasons.join(", "),
+            styles,
+        ));
     }
-    if let Some(seen) = seen(explanation) {
-        lines.push(fact("visitor", seen, ink));
+    if let Some(seen) = explain_login(explanation) {
+        lines.push(render_fact("user", seen, styles));
     }
     if let Some(cockpit) = &explanation.cockpit {
-        lines.push(fact("cockpit", &entry(cockpit), ink));
+        lines.push(render_fact("cockpit", &describe_cockpit(cockpit), styles));
     }
     if explanation.route.is_some() {
         lines.push(String::new());
-        lines.extend(action("allow", &explanation.allow, ink));
-        lines.extend(action("deny", &explanation.deny, ink));
+        lines.extend(render_action("allow", &explanation.allow, styles));
+        lines.extend(render_action("deny", &explanation.deny, styles));
     }
     lines.join("\n")
 }
 
-/// `deny: no route serves this address`.
-fn headline(explanation: &Explanation, ink: Ink) -> String {
-    let name = ink.strong(word(explanation.decision));
+/// Renders the first line, such as `deny: no route serves this address`.
+fn render_headline(explanation: &Explanation, styles: Styles) -> String {
+    let name = styles.strong(decision_word(explanation.decision));
     let decision = match explanation.decision {
-        ExplainedDecision::Allow => ink.good(name),
-        ExplainedDecision::Deny => ink.bad(name),
-        ExplainedDecision::Login => ink.open(name),
+        ExplainedDecision::Allow => styles.good(name),
+        ExplainedDecision::Deny => styles.bad(name),
+        ExplainedDecision::Login => styles.open(name),
     };
     if explanation.summary.is_empty() {
         decision
     } else {
-        format!("{decision}: {}", harmless(&explanation.summary))
+        format!("{decision}: {}", escape_controls(&explanation.summary))
     }
 }
 
-/// The decision in one word, as the file of cases and the JSON have it.
-pub(crate) const fn word(decision: ExplainedDecision) -> &'static str {
+/// Returns the decision as one word, as in the file of cases and in the JSON.
+pub(crate) const fn decision_word(decision: ExplainedDecision) -> &'static str {
     match decision {
         ExplainedDecision::Allow => "allow",
         ExplainedDecision::Deny => "deny",
@@ -63,46 +79,46 @@ pub(crate) const fn word(decision: ExplainedDecision) -> &'static str {
     }
 }
 
-fn fact(name: &str, text: &str, ink: Ink) -> String {
-    format!("  {}  {}", ink.faint(format_args!("{name:<7}")), text)
+fn render_fact(name: &str, text: &str, styles: Styles) -> String {
+    format!("  {}  {}", styles.faint(format_args!("{name:<7}")), text)
 }
 
-/// `wiki  https://wiki.example.com → http://localhost:8080`.
-fn route(route: Option<&ExplainedRoute>, lead: Option<&str>) -> String {
+/// Renders a route, such as `wiki https://wiki.example.com → http://localhost:8080`.
+fn describe_route(route: Option<&ExplainedRoute>, destination: Option<&str>) -> String {
     let Some(route) = route else {
         return "none".to_owned();
     };
-    let from = harmless(&route.from);
+    let from = escape_controls(&route.from);
     let from = if from.contains("://") {
         from
     } else {
         format!("https://{from}")
     };
-    let name = harmless(&route.name);
-    // A route without a name is named by its address.
+    let name = escape_controls(&route.name);
+    // A route without a name is known by its address.
     let named = from.trim_start_matches("https://") != name;
     let mut text = if named {
         format!("{name}  {from}")
     } else {
         from
     };
-    if let Some(lead) = lead {
-        // Writing to a string does not fail.
-        let _ = write!(text, " → {}", harmless(lead));
+    if let Some(destination) = destination {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " → {}", escape_controls(destination));
     }
     text
 }
 
-/// What the summary does not tell: what becomes of others than a person with a browser.
-fn seen(explanation: &Explanation) -> Option<&'static str> {
+/// Describes how a login reaches clients other than browsers, which the summary does not cover.
+fn explain_login(explanation: &Explanation) -> Option<&'static str> {
     let redirected = (300..400).contains(&explanation.status);
     let to_sign_in = explanation.decision == ExplainedDecision::Login;
     (to_sign_in && redirected)
         .then_some("sees the provider's sign-in page; a script, a form or a websocket gets 401")
 }
 
-/// ``as the Unix user `alice`, by `users`, with administrative access``.
-fn entry(cockpit: &ExplainedCockpit) -> String {
+/// Describes the Unix user: ``as the Unix user `alice`, by `users`, with administrative access``.
+fn describe_cockpit(cockpit: &ExplainedCockpit) -> String {
     let (Some(user), Some(by)) = (&cockpit.user, cockpit.by) else {
         return "no Unix user: neither `users` nor `user_claim` nor `local_part_of` names one"
             .to_owned();
@@ -114,11 +130,11 @@ fn entry(cockpit: &ExplainedCockpit) -> String {
     };
     format!(
         "as the Unix user `{}`, by `{by}`, with {access} access",
-        harmless(user)
+        escape_controls(user)
     )
 }
 
-fn action(name: &str, terms: &[ExplainedTerm], ink: Ink) -> Vec<String> {
+fn render_action(name: &str, terms: &[ExplainedTerm], styles: Styles) -> Vec<String> {
     let holds = terms.iter().any(|term| term.holds);
     let about = match (name, terms) {
         ("allow", []) => "no rule: nothing is allowed",
@@ -128,30 +144,30 @@ fn action(name: &str, terms: &[ExplainedTerm], ink: Ink) -> Vec<String> {
         _ => "one of these is enough",
     };
     let pen = Pen {
-        ink,
+        styles,
         refuses: name == "deny",
     };
-    let mut lines = vec![pen.line("", holds, &ink.strong(name), about)];
+    let mut lines = vec![pen.draw_line("", holds, &styles.strong(name), about)];
     for (place, term) in terms.iter().enumerate() {
         let last = place + 1 == terms.len();
-        lines.extend(branch(term, last, pen));
+        lines.extend(render_term(term, last, pen));
     }
     lines
 }
 
-fn branch(term: &ExplainedTerm, last: bool, pen: Pen) -> Vec<String> {
+fn render_term(term: &ExplainedTerm, last: bool, pen: Pen) -> Vec<String> {
     let (fork, stem) = if last {
         ("└─ ", "   ")
     } else {
         ("├─ ", "│  ")
     };
-    let about = meaning(term.operator);
-    let mut lines = vec![pen.line(fork, term.holds, term.operator, about)];
-    let shown = chosen(&term.criteria);
+    let about = describe_operator(term.operator);
+    let mut lines = vec![pen.draw_line(fork, term.holds, term.operator, about)];
+    let shown = select_criteria(&term.criteria);
     let hidden = term.criteria.len().saturating_sub(shown.len());
     let texts: Vec<String> = shown
         .iter()
-        .map(|criterion| harmless(&criterion.criterion))
+        .map(|criterion| escape_controls(&criterion.criterion))
         .collect();
     let width = texts
         .iter()
@@ -163,21 +179,21 @@ fn branch(term: &ExplainedTerm, last: bool, pen: Pen) -> Vec<String> {
         let end = place + 1 == shown.len() && hidden == 0;
         let fork = format!("{stem}{}", if end { "└─ " } else { "├─ " });
         let text = format!("{text:<width$}");
-        lines.push(pen.line(&fork, criterion.holds, &text, &why(criterion)));
+        lines.push(pen.draw_line(&fork, criterion.holds, &text, &explain_criterion(criterion)));
     }
     if hidden > 0 {
         let more = format!("and {hidden} more");
         lines.push(format!(
             "  {}{}",
-            pen.ink.faint(format_args!("{stem}└─ ")),
-            pen.ink.faint(more)
+            pen.styles.faint(format_args!("{stem}└─ ")),
+            pen.styles.faint(more)
         ));
     }
     lines
 }
 
-/// The criteria that are shown; of too many, those that hold come first.
-fn chosen(criteria: &[ExplainedCriterion]) -> Vec<&ExplainedCriterion> {
+/// Selects the criteria that are shown; when there are too many, those that hold come first.
+fn select_criteria(criteria: &[ExplainedCriterion]) -> Vec<&ExplainedCriterion> {
     if criteria.len() <= MAX_CRITERIA {
         return criteria.iter().collect();
     }
@@ -186,9 +202,12 @@ fn chosen(criteria: &[ExplainedCriterion]) -> Vec<&ExplainedCriterion> {
     holding.chain(others).take(MAX_CRITERIA).collect()
 }
 
-/// What it looked at and its reason: `mallory@example.com (email-unauthorized)`.
-fn why(criterion: &ExplainedCriterion) -> String {
-    let (looked_at, reason) = (harmless(&criterion.looked_at), harmless(&criterion.reason));
+/// Describes the value that a criterion evaluated, and its reason: `mallory@example.com (email-unauthorized)`.
+fn explain_criterion(criterion: &ExplainedCriterion) -> String {
+    let (looked_at, reason) = (
+        escape_controls(&criterion.looked_at),
+        escape_controls(&criterion.reason),
+    );
     if looked_at.is_empty() {
         format!("({reason})")
     } else {
@@ -196,7 +215,7 @@ fn why(criterion: &ExplainedCriterion) -> String {
     }
 }
 
-fn meaning(operator: &str) -> &'static str {
+fn describe_operator(operator: &str) -> &'static str {
     match operator {
         "and" => "all must hold",
         "or" => "one must hold",
@@ -206,33 +225,33 @@ fn meaning(operator: &str) -> &'static str {
     }
 }
 
-/// How the lines of one action are written.
+/// Draws the lines of one action.
 #[derive(Clone, Copy)]
 struct Pen {
-    ink: Ink,
-    /// Whether what holds keeps people out.
+    styles: Styles,
+    /// Whether the action refuses when it holds.
     refuses: bool,
 }
 
 impl Pen {
-    fn line(self, fork: &str, holds: bool, text: &str, about: &str) -> String {
+    fn draw_line(self, fork: &str, holds: bool, text: &str, about: &str) -> String {
         let mark = if holds { "✓" } else { "✗" };
         let mark = if holds == self.refuses {
-            self.ink.bad(mark)
+            self.styles.bad(mark)
         } else {
-            self.ink.good(mark)
+            self.styles.good(mark)
         };
         let gap = if about.is_empty() { "" } else { "  " };
-        let (fork, about) = (self.ink.faint(fork), self.ink.faint(about));
+        let (fork, about) = (self.styles.faint(fork), self.styles.faint(about));
         format!("  {fork}{mark} {text}{gap}{about}")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rehearsal::Rehearsal;
-    use super::super::{Address, Asked};
     use super::*;
+    use crate::command::explain::offline_gate::OfflineGate;
+    use crate::command::explain::{Address, Scenario};
     use jetway_core::config::Config;
     use jetway_core::time::Timestamp;
     use serde_json::{Value, json};
@@ -245,14 +264,14 @@ mod tests {
             "routes": [{"from": "https://app.test", "to": ["http://a,1", "http://b:8080,3"],
                 "name": name, "policy": policy}],
         });
-        let rehearsal = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let gate = OfflineGate::new(Config::read(&file, &|_| None).unwrap().config);
         let address = Address::read("app.test/a").unwrap();
-        let asked = Asked {
+        let scenario = Scenario {
             claims: claims.as_object().cloned(),
-            ..Asked::new("GET", &address, &[], Timestamp(1_795_507_200))
+            ..Scenario::new("GET", &address, &[], Timestamp(1_795_507_200))
         };
-        let explanation = rehearsal.explain(&asked);
-        render(&explanation, rehearsal.lead(&explanation), Ink::Plain)
+        let explanation = gate.explain(&scenario);
+        render(&explanation, gate.destination(&explanation), Styles::Plain)
     }
 
     #[test]
@@ -283,7 +302,7 @@ allow: the policy permits it, and it goes to http://a or http://b:8080
     }
 
     #[test]
-    fn a_route_without_a_rule_says_so() {
+    fn a_route_without_a_rule_is_reported() {
         let told = told(json!({}), "", Value::Null);
         assert!(
             told.ends_with("  ✗ allow  no rule: nothing is allowed"),
@@ -293,7 +312,7 @@ allow: the policy permits it, and it goes to http://a or http://b:8080
     }
 
     #[test]
-    fn of_very_many_criteria_those_that_hold_are_shown() {
+    fn the_criteria_that_hold_are_shown_of_very_many() {
         let users: Vec<Value> = (0..1000).map(|n| json!({"user": n.to_string()})).collect();
         let told = told(json!({"allow": {"or": users}}), "", json!({"sub": "999"}));
         assert!(told.contains("├─ ✓ user: {is: \"999\"}"), "{told}");

@@ -7,9 +7,9 @@ use std::path::Path;
 use jetway_core::policy::language::{CRITERIA, UNSUPPORTED};
 use serde_json::{Value, json};
 
-use super::schema;
-use crate::config::Companion;
+use super::build_schema;
 use evaluator::Evaluator;
+use jetway_config_file::YamlFile;
 
 const VECTORS: &str = include_str!("../../../../filter/core/src/policy/tests/ppl.json");
 const DOCUMENTS: [&str; 2] = [
@@ -20,17 +20,17 @@ const POMERIUM: &str = include_str!("../../../../tests/files/pomerium.yaml");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy-config/examples");
 
 fn yaml(text: &str) -> Value {
-    let parsed = Companion::parse("text".to_owned(), text.to_owned(), false).unwrap();
+    let parsed = YamlFile::parse("text".to_owned(), text.to_owned(), false).unwrap();
     parsed.content().clone()
 }
 
 /// Returns what the schema rejects in a file.
 fn faults(file: &Value) -> Vec<String> {
-    Evaluator::of(&schema()).faults("", file)
+    Evaluator::of(&build_schema()).faults("", file)
 }
 
 fn policy_faults(policy: &Value) -> Vec<String> {
-    Evaluator::of(&schema()).faults("/$defs/policy", policy)
+    Evaluator::of(&build_schema()).faults("/$defs/policy", policy)
 }
 
 fn criterion_faults(criterion: Value) -> Vec<String> {
@@ -81,7 +81,7 @@ fn the_examples_are_accepted() {
 #[test]
 fn the_vectors_policies_are_accepted() {
     let cases: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
-    let evaluator_schema = schema();
+    let evaluator_schema = build_schema();
     let evaluator = Evaluator::of(&evaluator_schema);
     let mut seen = 0;
     for case in cases.iter().filter(|case| case["expect"] != "invalid") {
@@ -134,7 +134,7 @@ fn mistakes_in_a_policy_are_found() {
 
 #[test]
 fn every_criterion_is_described() {
-    let schema = schema();
+    let schema = build_schema();
     let described = &schema["$defs"]["criterion"]["properties"];
     let about = |name: &str| described[name]["description"].as_str().unwrap_or_default();
     for entry in CRITERIA {
@@ -196,7 +196,7 @@ fn mistakes_in_keys_and_values_are_found() {
 
 #[test]
 fn every_key_is_described_and_those_without_effect_are_deprecated() {
-    let schema = schema();
+    let schema = build_schema();
     let properties = schema["properties"].as_object().unwrap();
     for (name, key) in properties {
         let about = key["description"].as_str().unwrap_or_default();

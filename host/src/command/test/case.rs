@@ -1,17 +1,17 @@
-//! One case: a request, who makes it, and what should come of it.
+//! One case: a request, its user, and the expected decision.
 
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::super::explain::{
-    Address, Asked, Rehearsal, complete, header, now, read_method, read_moment,
-};
-use super::certificate::read_shown;
+use super::certificate::read_certificate;
 use super::expectation::Expectation;
 use super::fields::{Fields, Findings, Unknown};
+use crate::command::explain::{
+    Address, OfflineGate, Scenario, complete_claims, make_header, now, read_method, read_timestamp,
+};
 
-/// Keys of a case that is asked of a configuration file.
+/// Keys of a case that tests a configuration file.
 const KEYS: [&str; 9] = [
     "as",
     "at",
@@ -23,32 +23,32 @@ const KEYS: [&str; 9] = [
     "name",
     "request",
 ];
-/// Keys of its request, when that is an object.
+/// Keys of its request, when that is a map.
 const REQUEST_KEYS: [&str; 3] = ["headers", "method", "url"];
 
-/// One case, ready to be asked.
+/// One case, ready to be evaluated.
 pub(super) struct Case<'a> {
-    pub(super) asked: Asked,
+    pub(super) scenario: Scenario,
     pub(super) expect: Expectation,
-    pub(super) policy: Asks<'a>,
+    pub(super) policy: CasePolicy<'a>,
 }
 
-/// What a case is asked of.
-pub(super) enum Asks<'a> {
+/// The policy that a case tests.
+pub(super) enum CasePolicy<'a> {
     /// The configuration file.
-    File(&'a Rehearsal),
+    File(&'a OfflineGate),
     /// A configuration of one route with the case's own policy.
-    Own(Box<Rehearsal>),
-    /// The case's own policy, which is none; the text says why.
-    Nothing(String),
+    Own(Box<OfflineGate>),
+    /// The case's own policy, which is invalid, and the reason.
+    Invalid(String),
 }
 
 impl<'a> Case<'a> {
-    /// Reads a case for a configuration file; `None` when something about it is wrong, as `findings` says.
+    /// Reads a case for a configuration file; `None` with problems in `findings` when the case is invalid.
     pub(super) fn read(
         value: &Value,
         path: &str,
-        file: &'a Rehearsal,
+        file: &'a OfflineGate,
         findings: &mut Findings,
     ) -> Option<Self> {
         let before = findings.problems.len();
@@ -56,30 +56,30 @@ impl<'a> Case<'a> {
         fields.text("name", findings);
         let mut headers = read_headers(&fields, findings);
         let request = read_request(&fields, &mut headers, findings);
-        let at = fields.read("at", findings, read_moment);
+        let at = fields.read("at", findings, read_timestamp);
         let source = fields.read("ip", findings, read_ip);
         let claims = read_claims(&fields, findings);
-        let certificate = fields
-            .value("client_certificate")
-            .and_then(|value| read_shown(value, &fields.path_of("client_certificate"), findings));
+        let certificate = fields.value("client_certificate").and_then(|value| {
+            read_certificate(value, &fields.path_of("client_certificate"), findings)
+        });
         let expect = read_expectation(&fields, false, findings);
         let (method, address) = request?;
-        let asked = Asked {
+        let scenario = Scenario {
             claims,
             source,
             certificate,
-            ..Asked::new(&method, &address, &headers, at.unwrap_or_else(now))
+            ..Scenario::new(&method, &address, &headers, at.unwrap_or_else(now))
         };
         let expect = expect?;
         (findings.problems.len() == before).then_some(Self {
-            asked,
+            scenario,
             expect,
-            policy: Asks::File(file),
+            policy: CasePolicy::File(file),
         })
     }
 }
 
-/// `expect` of a case; `own` tells whether the case brings its own policy.
+/// Reads `expect`; `own` says whether the case has its own policy.
 pub(super) fn read_expectation(
     fields: &Fields<'_>,
     own: bool,
@@ -98,13 +98,13 @@ pub(super) fn read_expectation(
     }
 }
 
-/// An IP address.
+/// Parses an IP address.
 pub(super) fn read_ip(text: &str) -> Result<IpAddr, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not an IP address"))
 }
 
-/// `headers` of an object: names, each with a text or a list of texts.
+/// Reads `headers` of a map: names, each with a string or a list of strings.
 pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<(String, Vec<u8>)> {
     let mut headers = Vec::new();
     for (name, value) in fields.map("headers", findings) {
@@ -115,9 +115,9 @@ pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<
         };
         for value in values {
             let read = match &value {
-                Value::String(text) => header(&name, text),
-                Value::Number(number) => header(&name, &number.to_string()),
-                _ => Err(format!("`{name}` takes a text")),
+                Value::String(text) => make_header(&name, text),
+                Value::Number(number) => make_header(&name, &number.to_string()),
+                _ => Err(format!("`{name}` must be a string")),
             };
             match read {
                 Ok(header) => headers.push(header),
@@ -128,7 +128,7 @@ pub(super) fn read_headers(fields: &Fields<'_>, findings: &mut Findings) -> Vec<
     headers
 }
 
-/// `request`: `GET https://app.example.com/`, or an object with `method`, `url` and `headers`.
+/// Reads `request`: `GET https://app.example.com/`, or a map with `method`, `url` and `headers`.
 fn read_request(
     fields: &Fields<'_>,
     headers: &mut Vec<(String, Vec<u8>)>,
@@ -157,13 +157,13 @@ fn read_request(
             method.zip(address)
         }
         Some(_) => {
-            findings.problem(&path, "`request` takes a text or an object", HELP);
+            findings.problem(&path, "`request` must be a string or a map", HELP);
             None
         }
     }
 }
 
-/// A method and an address with a space between them.
+/// Parses a method and a URL with a space between them.
 fn read_line(text: &str) -> Result<(String, Address), String> {
     let (method, address) = match text.trim().split_once(' ') {
         Some(parts) => parts,
@@ -172,11 +172,11 @@ fn read_line(text: &str) -> Result<(String, Address), String> {
     Ok((read_method(method)?, Address::read(address.trim())?))
 }
 
-/// `as` and `claims`: who is signed in.
+/// Reads `as` and `claims`, the user.
 fn read_claims(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String, Value>> {
     let email = fields.text("as", findings);
     let claims = fields.map("claims", findings);
-    complete(email, claims)
+    complete_claims(email, claims)
         .map_err(|message| findings.problem(&fields.path_of("claims"), message, "add `as: EMAIL`"))
         .ok()?
 }
@@ -191,7 +191,7 @@ mod tests {
         let mut findings = Findings::default();
         let file = json!({"routes": [{"from": "https://app.test", "to": "http://a",
             "policy": {"allow": {"or": [{"accept": true}]}}}]});
-        let file = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let file = OfflineGate::new(Config::read(&file, &|_| None).unwrap().config);
         let case = Case::read(value, "cases[0]", &file, &mut findings);
         assert_eq!(case.is_some(), findings.problems.is_empty(), "{value}");
         findings.problems.iter().map(ToString::to_string).collect()
@@ -263,7 +263,7 @@ mod tests {
                 json!({"request": request, "expect": "deny", "headers": {"a b": "c"}}),
                 "headers.a b",
             ),
-            (json!({"request": "GET", "expect": "deny"}), "names no host"),
+            (json!({"request": "GET", "expect": "deny"}), "has no host"),
             (
                 json!({"request": "app.test", "expect": "deny"}),
                 "`GET app.test`",
@@ -274,7 +274,7 @@ mod tests {
             ),
             (
                 json!({"request": 5, "expect": "deny"}),
-                "takes a text or an object",
+                "must be a string or a map",
             ),
         ] {
             let found = problems(&case);

@@ -1,20 +1,20 @@
-//! What a case expects, and in what the answer differs.
+//! The expected decision of a case, and its differences from the actual one.
 
 use std::collections::BTreeSet;
 
 use jetway_core::explain::Explanation;
 use serde_json::Value;
 
-use super::super::explain::word;
 use super::fields::{Fields, Findings, Unknown};
+use crate::command::explain::decision_word;
 
-/// Decisions that can be expected of a policy that is valid.
+/// Decisions that a case may expect of a valid policy.
 const DECISIONS: [&str; 3] = ["allow", "deny", "login"];
-/// What can be expected of a policy that is not.
+/// The word for an invalid policy.
 const INVALID: &str = "invalid";
 const KEYS: [&str; 4] = ["decision", "reasons", "route", "status"];
 
-/// What should come out; what is not said is not compared.
+/// The expected decision; only the given parts are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Expectation {
     decision: Option<&'static str>,
@@ -25,17 +25,17 @@ pub(super) struct Expectation {
     reasons: Option<BTreeSet<String>>,
 }
 
-/// What came out.
+/// The actual decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer<'a> {
-    /// The case's own policy is not one.
+    /// The case's own policy is invalid, for this reason.
     Invalid(&'a str),
     /// A decision.
     Explained(&'a Explanation),
 }
 
 impl Expectation {
-    /// Reads a decision's name, or an object that says more. `own` tells whether the case brings its own policy.
+    /// Reads the name of a decision, or a map with more details. `own` says whether the case has its own policy.
     pub(super) fn read(
         value: &Value,
         path: &str,
@@ -81,7 +81,7 @@ impl Expectation {
         Some(expectation)
     }
 
-    /// Each thing that is not as expected: `expected deny, got allow`.
+    /// Returns each difference: `expected deny, got allow`.
     pub(super) fn differences(&self, answer: Answer<'_>) -> Vec<String> {
         let explanation = match answer {
             Answer::Explained(explanation) => explanation,
@@ -92,7 +92,7 @@ impl Expectation {
             }
         };
         let mut differences = Vec::new();
-        let decision = word(explanation.decision);
+        let decision = decision_word(explanation.decision);
         if let Some(expected) = self.decision.filter(|expected| *expected != decision) {
             differences.push(format!("expected {expected}, got {decision}"));
         }
@@ -155,12 +155,8 @@ fn read_decision(
         if own {
             return Some(INVALID);
         }
-        let message = "`invalid` can be expected of a case with its own policy";
-        findings.problem(
-            path,
-            message,
-            "`jetway check` tells whether a file is valid",
-        );
+        let message = "only a case with its own policy can expect `invalid`";
+        findings.problem(path, message, "use `jetway check` to validate a file");
         return None;
     }
     let help = "write `allow`, `deny` or `login`";
@@ -187,19 +183,19 @@ fn read_status(fields: &Fields<'_>, findings: &mut Findings) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::explain::{Address, Asked, Rehearsal};
     use super::*;
+    use crate::command::explain::{Address, OfflineGate, Scenario};
     use jetway_core::config::Config;
     use jetway_core::time::Timestamp;
     use serde_json::json;
 
-    /// `wiki`, to which nobody is let in.
+    /// A refusal of the route `wiki`.
     fn refusal() -> Explanation {
         let file = json!({"routes": [{"from": "https://app.test", "to": "http://a", "name": "wiki",
             "policy": {"allow": {"or": [{"reject": true}]}}}]});
-        let rehearsal = Rehearsal::new(Config::read(&file, &|_| None).unwrap().config);
+        let gate = OfflineGate::new(Config::read(&file, &|_| None).unwrap().config);
         let address = Address::read("app.test").unwrap();
-        rehearsal.explain(&Asked::new("GET", &address, &[], Timestamp(0)))
+        gate.explain(&Scenario::new("GET", &address, &[], Timestamp(0)))
     }
 
     fn expectation(value: Value) -> Expectation {
@@ -207,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_not_compared() {
+    fn only_the_given_parts_are_compared() {
         let refusal = refusal();
         for value in [
             json!("deny"),
@@ -223,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_told() {
+    fn each_difference_is_reported() {
         let expected = expectation(
             json!({"decision": "login", "status": 303, "route": null, "reasons": ["a", "b"]}),
         );
@@ -243,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_is_none_can_be_expected() {
+    fn an_invalid_policy_can_be_expected() {
         let expected = expectation(json!("invalid"));
         assert_eq!(expected.differences(Answer::Invalid("")), [""; 0]);
         assert_eq!(

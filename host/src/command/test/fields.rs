@@ -1,9 +1,9 @@
-//! Taking typed values out of one object of a file of cases.
+//! Reads typed values from one map of a file of cases.
 
 use jetway_core::diagnostics::{Problem, nearest};
 use serde_json::{Map, Value};
 
-/// What is wrong with a case.
+/// The problems of a case.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
@@ -20,23 +20,23 @@ impl Findings {
     }
 }
 
-/// What becomes of keys that are not known.
+/// How unknown keys are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
     /// Each is a problem.
     Refused,
-    /// Only one that looks like a slip of the pen is; the others are remarks that somebody made for themselves.
+    /// Only one that looks like a typing error is; the others are remarks of the author.
     Tolerated,
 }
 
-/// One object.
+/// One map.
 pub(super) struct Fields<'v> {
     path: String,
     map: &'v Map<String, Value>,
 }
 
 impl<'v> Fields<'v> {
-    /// Opens an object, and notes keys that are not among `known`.
+    /// Opens a map, and reports keys that are not among `known`.
     pub(super) fn open(
         value: &'v Value,
         path: &str,
@@ -47,8 +47,8 @@ impl<'v> Fields<'v> {
         let Value::Object(map) = value else {
             findings.problem(
                 path,
-                "an object is needed here",
-                &format!("its keys may be {}", listed(known)),
+                "this must be a map",
+                &format!("its keys may be {}", join_quoted(known)),
             );
             return None;
         };
@@ -68,14 +68,14 @@ impl<'v> Fields<'v> {
         match nearest(key, known.iter().copied()) {
             Some(close) => findings.problem(&path, message, &format!("did you mean `{close}`?")),
             None if unknown == Unknown::Refused => {
-                let help = format!("the keys here are {}", listed(known));
+                let help = format!("the keys here are {}", join_quoted(known));
                 findings.problem(&path, message, &help);
             }
             None => {}
         }
     }
 
-    /// The path of a key.
+    /// Returns the path of a key.
     pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
@@ -84,30 +84,30 @@ impl<'v> Fields<'v> {
         }
     }
 
-    /// A key's value; a null counts as absent.
+    /// Returns the value of a key; null counts as absent.
     pub(super) fn value(&self, key: &str) -> Option<&'v Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    /// Whether the key is there, be it as a null.
+    /// Whether the key is given, even as null.
     pub(super) fn has(&self, key: &str) -> bool {
         self.map.contains_key(key)
     }
 
-    /// A text.
+    /// Returns a string.
     pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Option<&'v str> {
         let text = self.value(key)?.as_str();
         if text.is_none() {
             findings.problem(
                 &self.path_of(key),
-                format!("`{key}` takes a text"),
+                format!("`{key}` must be a string"),
                 "put the value in quotes",
             );
         }
         text
     }
 
-    /// A text that means something.
+    /// Parses a string.
     pub(super) fn read<T>(
         &self,
         key: &str,
@@ -120,17 +120,17 @@ impl<'v> Fields<'v> {
             .ok()
     }
 
-    /// `true` or `false`.
+    /// Returns a boolean.
     pub(super) fn flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
         let flag = self.value(key)?.as_bool();
         if flag.is_none() {
-            let message = format!("`{key}` takes `true` or `false`");
+            let message = format!("`{key}` must be `true` or `false`");
             findings.problem(&self.path_of(key), message, "");
         }
         flag
     }
 
-    /// A list of texts, or one text; empty when the key is not there.
+    /// Returns a list of strings, which may be written as one string; empty when the key is absent.
     pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Vec<String> {
         let texts = match self.value(key) {
             None => Some(Vec::new()),
@@ -144,20 +144,20 @@ impl<'v> Fields<'v> {
         texts.unwrap_or_else(|| {
             findings.problem(
                 &self.path_of(key),
-                format!("`{key}` takes a list of texts"),
+                format!("`{key}` must be a list of strings"),
                 "write `[first, second]`",
             );
             Vec::new()
         })
     }
 
-    /// An object of any keys; empty when the key is not there.
+    /// Returns a map with any keys; empty when the key is absent.
     pub(super) fn map(&self, key: &str, findings: &mut Findings) -> Map<String, Value> {
         match self.value(key) {
             None => Map::new(),
             Some(Value::Object(map)) => map.clone(),
             Some(_) => {
-                let message = format!("`{key}` takes an object");
+                let message = format!("`{key}` must be a map");
                 findings.problem(&self.path_of(key), message, "write `{name: value}`");
                 Map::new()
             }
@@ -165,7 +165,7 @@ impl<'v> Fields<'v> {
     }
 }
 
-fn listed(known: &[&str]) -> String {
+fn join_quoted(known: &[&str]) -> String {
     let quoted: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
     quoted.join(", ")
 }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_problems_and_remarks_may_be_tolerated() {
+    fn typing_errors_are_problems_and_remarks_may_be_tolerated() {
         let value = json!({"name": "a", "expct": "b", "colour": 1});
         let strict = open(&value, Unknown::Refused);
         let paths: Vec<&str> = strict.problems.iter().map(|p| p.path.as_str()).collect();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_told_so() {
+    fn a_value_that_is_not_a_map_is_reported() {
         assert_eq!(open(&json!([]), Unknown::Tolerated).problems.len(), 1);
     }
 }

@@ -7,40 +7,42 @@ use jetway_core::diagnostics::Problem;
 use jetway_core::explain::Explanation;
 use serde_json::Value;
 
-use super::super::explain::{Ink, Rehearsal};
-use super::case::{Asks, Case};
+use super::case::{Case, CasePolicy};
 use super::expectation::Answer;
 use super::fields::Findings;
-use super::vector;
-use crate::config::Companion;
+use super::policy_case;
+use crate::command::explain::OfflineGate;
+use crate::config;
+use crate::terminal::Styles;
+use jetway_config_file::YamlFile;
 
 /// A file of cases.
 pub(super) struct Suite {
-    file: Companion,
+    file: YamlFile,
     /// Path of the list within the file.
     list: &'static str,
-    /// Keys that stand twice somewhere.
+    /// The duplicate keys of the file.
     duplicates: Vec<Problem>,
 }
 
-/// More keys than this that stand twice make a file unreadable as a whole.
+/// A file with more duplicate keys than this is refused as a whole.
 const MAX_DUPLICATES: usize = 20;
 
-/// A case that did not pass.
+/// A failed case.
 pub(super) struct Failure {
     /// File and line.
     pub(super) place: String,
     /// Name of the case, or its number.
     pub(super) name: String,
-    /// What is wrong, on one line.
+    /// The differences or problems, on one line.
     pub(super) message: String,
-    /// What came out, and where its route leads.
+    /// The actual decision, and the target of its route.
     pub(super) explanation: Option<(Explanation, Option<String>)>,
-    /// What is wrong with the case itself.
+    /// The problems of the case itself.
     pub(super) problems: Vec<Problem>,
 }
 
-/// Where and what a failing case is.
+/// The place and the name of a case.
 struct Heading {
     place: String,
     name: String,
@@ -50,19 +52,19 @@ impl Suite {
     /// Reads a file of cases.
     ///
     /// # Errors
-    /// A file that is not a list of cases, or an empty one, which would pass without testing anything.
-    pub(super) fn open(path: &Path, ink: Ink) -> anyhow::Result<Self> {
-        let styled = ink.is_coloured();
-        Self::of(Companion::open("file of cases", path, styled)?, styled)
+    /// A file that is not a list of cases, or an empty list, which would pass without testing anything.
+    pub(super) fn open(path: &Path, styles: Styles) -> anyhow::Result<Self> {
+        let styled = styles.is_coloured();
+        Self::of(config::open_yaml("file of cases", path, styles)?, styled)
     }
 
-    fn of(file: Companion, styled: bool) -> anyhow::Result<Self> {
+    fn of(file: YamlFile, styled: bool) -> anyhow::Result<Self> {
         let list = match list(file.content()) {
             Ok(list) => list,
             Err(problem) => return Err(file.into_report(vec![problem], styled).into()),
         };
-        // A key that stands twice within a case is that case's failure. Of very many not all are known.
-        let duplicates = file.duplicates();
+        // A duplicate key within a case is a failure of that case. Not all duplicates of a file with very many are known.
+        let duplicates = file.find_duplicates();
         let within = |problem: &Problem| problem.path.starts_with(&format!("{list}["));
         if duplicates.len() > MAX_DUPLICATES || !duplicates.iter().all(within) {
             return Err(file.into_report(duplicates, styled).into());
@@ -73,7 +75,7 @@ impl Suite {
             duplicates,
         };
         if suite.cases().is_empty() {
-            bail!("there are no cases in `{}`", suite.file.name());
+            bail!("no cases in `{}`", suite.file.name());
         }
         Ok(suite)
     }
@@ -88,37 +90,32 @@ impl Suite {
         list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Runs the cases in the order of the file: each gives its failure, or `None` when it passes.
+    /// Runs the cases in the order of the file, and yields the failure of each, or `None` when it passes.
     pub(super) fn run<'a>(
         &'a self,
-        rehearsal: Option<&'a Rehearsal>,
+        gate: Option<&'a OfflineGate>,
     ) -> impl Iterator<Item = Option<Failure>> + 'a {
         let cases = self.cases().iter().enumerate();
-        cases.map(move |(index, value)| self.run_one(index, value, rehearsal))
+        cases.map(move |(index, value)| self.run_one(index, value, gate))
     }
 
-    fn run_one(
-        &self,
-        index: usize,
-        value: &Value,
-        rehearsal: Option<&Rehearsal>,
-    ) -> Option<Failure> {
+    fn run_one(&self, index: usize, value: &Value, gate: Option<&OfflineGate>) -> Option<Failure> {
         let path = format!("{}[{index}]", self.list);
         let heading = Heading {
-            place: self.file.place(&path),
+            place: self.file.locate(&path),
             name: name(index, value),
         };
         let mut findings = Findings {
             problems: self.repeated_keys(&path),
         };
-        let case = read(value, &path, rehearsal, &mut findings);
+        let case = read(value, &path, gate, &mut findings);
         match case.filter(|_| findings.problems.is_empty()) {
             Some(case) => judge(heading, &case),
             None => Some(unreadable(heading, findings)),
         }
     }
 
-    /// The keys of one case that stand twice.
+    /// Returns the duplicate keys of one case.
     fn repeated_keys(&self, path: &str) -> Vec<Problem> {
         let inside = |problem: &&Problem| {
             let rest = problem.path.strip_prefix(path);
@@ -127,15 +124,15 @@ impl Suite {
         self.duplicates.iter().filter(inside).cloned().collect()
     }
 
-    /// What is wrong with the cases themselves, with their lines.
-    pub(super) fn into_report(self, problems: Vec<Problem>, ink: Ink) -> String {
+    /// Renders the problems of the cases themselves, with their lines.
+    pub(super) fn into_report(self, problems: Vec<Problem>, styles: Styles) -> String {
         self.file
-            .into_report(problems, ink.is_coloured())
+            .into_report(problems, styles.is_coloured())
             .to_string()
     }
 }
 
-/// Path of the list of cases within a file.
+/// Returns the path of the list of cases in a file.
 fn list(content: &Value) -> Result<&'static str, Problem> {
     let map = match content {
         Value::Array(_) => return Ok(""),
@@ -148,7 +145,7 @@ fn list(content: &Value) -> Result<&'static str, Problem> {
     match map.keys().find(|key| *key != "cases") {
         None => Ok("cases"),
         Some(other) => Err(Problem::new(other, format!("unknown key `{other}`"))
-            .help("beside `cases` there is nothing")),
+            .help("only `cases` is allowed here")),
     }
 }
 
@@ -163,28 +160,28 @@ fn unreadable(heading: Heading, findings: Findings) -> Failure {
     }
 }
 
-/// Reads a case, which is asked of the configuration file, if there is one, or brings its own policy.
+/// Reads a case, which tests the configuration file, if there is one, or has its own policy.
 fn read<'a>(
     value: &Value,
     path: &str,
-    file: Option<&'a Rehearsal>,
+    file: Option<&'a OfflineGate>,
     findings: &mut Findings,
 ) -> Option<Case<'a>> {
     if !value.is_object() {
-        let message = "a case is an object";
+        let message = "a case must be a map";
         findings.problem(path, message, "write at least `request` and `expect`");
         return None;
     }
-    match (file, vector::is_meant(value)) {
+    match (file, policy_case::is_policy_case(value)) {
         (Some(file), false) => Case::read(value, path, file, findings),
-        (None, true) => vector::read(value, path, findings),
+        (None, true) => policy_case::read(value, path, findings),
         (Some(_), true) => {
-            let message = "a case with its own policy is not asked of a configuration file";
-            findings.problem(path, message, "leave out -c, or `policy` and `route`");
+            let message = "a case with its own policy cannot test a configuration file";
+            findings.problem(path, message, "remove -c, or `policy` and `route`");
             None
         }
         (None, false) => {
-            let message = "this case has no policy of its own";
+            let message = "this case has no policy";
             findings.problem(path, message, "name a configuration file with -c");
             None
         }
@@ -192,15 +189,15 @@ fn read<'a>(
 }
 
 fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
-    let rehearsal = match &case.policy {
-        Asks::File(file) => Ok(*file),
-        Asks::Own(own) => Ok(&**own),
-        Asks::Nothing(why) => Err(why),
+    let gate = match &case.policy {
+        CasePolicy::File(file) => Ok(*file),
+        CasePolicy::Own(own) => Ok(&**own),
+        CasePolicy::Invalid(why) => Err(why),
     };
-    let told = rehearsal.map(|rehearsal| {
-        let explanation = rehearsal.explain(&case.asked);
-        let lead = rehearsal.lead(&explanation).map(str::to_owned);
-        (explanation, lead)
+    let told = gate.map(|gate| {
+        let explanation = gate.explain(&case.scenario);
+        let destination = gate.destination(&explanation).map(str::to_owned);
+        (explanation, destination)
     });
     let answer = match &told {
         Ok((explanation, _)) => Answer::Explained(explanation),
@@ -216,7 +213,7 @@ fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
     })
 }
 
-/// `id` and `name` of a case, or its number.
+/// Returns `id` and `name` of a case, or its number.
 fn name(index: usize, value: &Value) -> String {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let names: Vec<&str> = [text("id"), text("name")].into_iter().flatten().collect();
@@ -232,7 +229,7 @@ mod tests {
     use super::*;
 
     fn suite(text: &str) -> anyhow::Result<Suite> {
-        let file = Companion::parse("cases.yaml".to_owned(), text.to_owned(), false).unwrap();
+        let file = YamlFile::parse("cases.yaml".to_owned(), text.to_owned(), false).unwrap();
         Suite::of(file, false)
     }
 
@@ -257,16 +254,16 @@ mod tests {
         assert_eq!(
             failures(text),
             [
-                "cases.yaml:2 case 2: cannot be read: [1].expect: `expect` stands here and again in line 2 (help: keep one of them)",
+                "cases.yaml:2 case 2: cannot be read: [1].expect: duplicate key `expect`, again in line 2 (help: keep one of them)",
                 "cases.yaml:3 x y: expected allow, got deny",
-                "cases.yaml:4 case 4: cannot be read: [3]: a case is an object (help: write at least `request` and `expect`)",
-                "cases.yaml:6 case 6: cannot be read: [5]: this case has no policy of its own (help: name a configuration file with -c)",
+                "cases.yaml:4 case 4: cannot be read: [3]: a case must be a map (help: write at least `request` and `expect`)",
+                "cases.yaml:6 case 6: cannot be read: [5]: this case has no policy (help: name a configuration file with -c)",
             ]
         );
     }
 
     #[test]
-    fn cases_may_stand_below_a_key() {
+    fn cases_may_be_below_a_key() {
         assert_eq!(
             failures("cases:\n  - {policy: {allow: {}}, request: {}, expect: login}\n"),
             ["cases.yaml:2 case 1: expected login, got deny"]
@@ -274,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_cases_is_refused() {
+    fn a_file_without_a_list_of_cases_is_refused() {
         let many = format!("- {{a: 1{}}}", ", a: 1".repeat(21));
         for (text, part) in [
             ("", "not a list of cases"),

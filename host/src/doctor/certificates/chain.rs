@@ -1,4 +1,5 @@
-//! Whether an authority that visitors' browsers know stands behind a certificate. This machine's authorities stand in for theirs.
+//! Checks that a certificate's chain ends at an authority that browsers trust. This machine's authorities stand for those of
+//! the browsers.
 
 use std::time::Duration;
 
@@ -8,75 +9,76 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
-use super::{CHECK, Shown};
+use super::{CHECK, ServedCertificate};
 use crate::doctor::finding::{Change, Finding};
 
-/// Characters of a name that are shown.
+/// Most characters of a name that are shown.
 const MAX_NAME: usize = 100;
 const SEEN: &str =
     "a warning page: \"Your connection is not private\" (NET::ERR_CERT_AUTHORITY_INVALID)";
 
-/// What stands behind the certificate.
+/// The end of a certificate's chain.
 #[derive(Debug, PartialEq, Eq)]
 enum Backing {
-    /// A known authority.
+    /// An authority that this machine trusts.
     Known,
-    /// Itself.
+    /// The certificate itself.
     Itself,
-    /// An authority that is in the file, too, and that nobody else knows.
+    /// An authority that is also in the file, and that this machine does not trust.
     OwnAuthority(String),
-    /// Somebody whose certificate is neither in the file nor known.
+    /// An issuer whose certificate is neither in the file nor trusted.
     Missing(String),
-    /// Another fault of the chain, in words.
+    /// Another problem of the chain.
     Faulty(String),
 }
 
-/// Looks at the whole chain of a certificate that is valid now.
-pub(super) fn examine(shown: &Shown, now: u64, roots: &Roots) -> Finding {
+/// Checks the whole chain of a certificate that is valid now.
+pub(super) fn examine(shown: &ServedCertificate, now: u64, roots: &Roots) -> Finding {
     let about = format!("certificate {}", shown.name);
     let Ok(known) = roots.system() else {
-        let message = "this machine knows no authorities: whether browsers accept it is not known";
+        let message =
+            "this machine has no certificate authorities, so that its chain cannot be checked";
         return Finding::ok(CHECK, &about, message);
     };
     let warning = |message: String| Finding::warning(CHECK, &about, message).seen(SEEN);
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     match Backing::of(&shown.chain, &known, now) {
         Backing::Known => {
-            let message = "an authority that this machine knows stands behind it";
+            let message = "its chain ends at an authority that this machine trusts";
             Finding::ok(CHECK, &about, message)
         }
-        Backing::Itself => warning("it is signed by itself".to_owned())
-            .why("a browser accepts a certificate when an authority that it knows stands behind it")
+        Backing::Itself => warning("it is self-signed".to_owned())
+            .why("a browser accepts a certificate whose chain ends at an authority that it trusts")
             .change(Change::act(
-                "take a certificate of an authority, or let each browser know this one",
+                "get a certificate from an authority, or add this one to each browser",
             )),
         Backing::OwnAuthority(name) => {
-            warning(format!("its authority `{name}` is not known to this machine"))
-                .why("an authority of your own has to be known to each browser")
+            warning(format!("this machine does not trust its authority `{name}`"))
+                .why("each browser has to trust a private authority")
                 .change(Change::act(
-                    "let each browser know it, or take a certificate of a public authority",
+                    "add it to each browser, or get a certificate from a public authority",
                 ))
         }
         Backing::Missing(name) => warning(format!(
-            "it ends at `{name}`, whose certificate is neither in the file nor known to this machine"
+            "its chain ends at `{name}`, whose certificate is neither in the file nor trusted by this machine"
         ))
         .why(
-            "every certificate between the server's own and that of a known authority has to be shown (some browsers fetch a \
-             missing one, telephones and programs do not), and an authority of your own has to be known to each browser",
+            "the server has to send every certificate between its own and that of a trusted authority (some browsers fetch a \
+             missing one, phones and programs do not), and each browser has to trust a private authority",
         )
         .change(
             Change::act(format!(
-                "name the file with the whole chain, which is often called `fullchain.pem`, instead of {}, and start Jetway again",
+                "use the file with the whole chain, which is often called `fullchain.pem`, instead of {}",
                 shown.name
             )),
         )
-        .change(Change::act("if the authority is your own, let each browser know it")),
+        .change(Change::act("if the authority is private, add it to each browser")),
         Backing::Faulty(told) => {
             Finding::warning(CHECK, &about, format!("its chain cannot be used: {told}"))
                 .seen("a warning page instead of the application")
-                .why("browsers look at every certificate up to that of the authority")
+                .why("browsers check every certificate up to that of the authority")
                 .change(Change::act(
-                    "get certificate and chain anew from the authority, and start Jetway again",
+                    "get the certificate and its chain from the authority again",
                 ))
         }
     }
@@ -85,10 +87,11 @@ pub(super) fn examine(shown: &Shown, now: u64, roots: &Roots) -> Finding {
 impl Backing {
     fn of(chain: &[CertificateDer<'_>], known: &RootCertStore, now: UnixTime) -> Self {
         use rustls::{CertificateError, Error};
-        let signs_itself = names(chain.first()).is_some_and(|(subject, issuer)| subject == issuer);
+        let signs_itself =
+            read_names(chain.first()).is_some_and(|(subject, issuer)| subject == issuer);
         match tls::verify_chain(chain, known, now) {
             Ok(()) => Self::Known,
-            // One that may sign others, as those that sign themselves often may, is refused for that alone.
+            // A self-signed certificate that may sign others is refused for that alone.
             Err(Error::InvalidCertificate(
                 CertificateError::UnknownIssuer | CertificateError::Other(_),
             )) if signs_itself => Self::Itself,
@@ -97,13 +100,16 @@ impl Backing {
         }
     }
 
-    /// Goes from the owner's certificate to that of whoever has signed it, as far as they are in the file.
+    /// Follows the issuers from the server's certificate, as far as they are in the file.
     fn unknown(chain: &[CertificateDer<'_>]) -> Self {
-        let all: Vec<_> = chain.iter().filter_map(|one| names(Some(one))).collect();
+        let all: Vec<_> = chain
+            .iter()
+            .filter_map(|one| read_names(Some(one)))
+            .collect();
         let Some(mut current) = all.first() else {
             return Self::Faulty("its certificate cannot be read".to_owned());
         };
-        // A chain that goes in circles ends too.
+        // The number of steps is limited, so that a circular chain ends too.
         for _ in &all {
             match all.iter().find(|(subject, _)| *subject == current.1) {
                 Some(next) if next != current => current = next,
@@ -120,8 +126,8 @@ impl Backing {
     }
 }
 
-/// Subject and issuer.
-fn names(certificate: Option<&CertificateDer<'_>>) -> Option<(String, String)> {
+/// Returns subject and issuer.
+fn read_names(certificate: Option<&CertificateDer<'_>>) -> Option<(String, String)> {
     let parsed = Certificate::from_der(certificate?).ok()?;
     let tbs = parsed.tbs_certificate();
     Some((tbs.subject().to_string(), tbs.issuer().to_string()))
@@ -133,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// A certificate, that of the intermediate that has signed it, and that of its root.
+    /// Returns a certificate, its intermediate and its root.
     fn chain() -> [CertificateDer<'static>; 3] {
         let authority = |name: &str| {
             let mut params = CertificateParams::default();
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_in_a_chain_is_told() {
+    fn missing_parts_of_a_chain_are_reported() {
         let [own, between, root] = chain();
         let nobody = RootCertStore::empty();
         let mut known = RootCertStore::empty();

@@ -1,10 +1,10 @@
-//! What Cockpit's login page tells about its configuration.
+//! Reads Cockpit's configuration from its login page.
 
 use serde_json::Value;
 
-use super::super::answer::Answer;
+use crate::doctor::answer::Answer;
 
-/// The page that everybody gets who is not logged in.
+/// The page before the login.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct LoginPage {
     /// Whether it offers logins to other machines (`LoginTo`).
@@ -14,9 +14,9 @@ pub(super) struct LoginPage {
 }
 
 impl LoginPage {
-    /// Reads the page; what is not there is as Cockpit's default.
+    /// Reads the page; missing settings have Cockpit's defaults.
     pub(super) fn read(answer: &Answer) -> Self {
-        let environment = environment(&answer.text()).unwrap_or(Value::Null);
+        let environment = read_environment(&answer.text()).unwrap_or(Value::Null);
         Self {
             connects_elsewhere: environment["page"]["connect"] == true,
             sign_in_url: environment["OAuth"]["URL"].as_str().map(str::to_owned),
@@ -24,8 +24,8 @@ impl LoginPage {
     }
 }
 
-/// The object that the page's script gets.
-fn environment(page: &str) -> Option<Value> {
+/// Returns the object that the page passes to its script.
+fn read_environment(page: &str) -> Option<Value> {
     let (_, rest) = page.split_once("var environment = ")?;
     let (object, _) = rest.split_once('\n')?;
     serde_json::from_str(object.trim().trim_end_matches(';')).ok()
@@ -41,11 +41,11 @@ mod tests {
 
     #[test]
     fn the_environment_is_read() {
-        let page = environment(PAGE).unwrap();
+        let page = read_environment(PAGE).unwrap();
         assert_eq!(page["hostname"], "vm");
         assert_eq!(page["page"]["connect"], true);
         assert_eq!(page["OAuth"]["URL"], "/.pomerium/cockpit/token");
-        assert_eq!(environment("<html>"), None);
-        assert_eq!(environment("var environment = {\n"), None);
+        assert_eq!(read_environment("<html>"), None);
+        assert_eq!(read_environment("var environment = {\n"), None);
     }
 }

@@ -1,12 +1,12 @@
-//! The provider's clock and ours.
+//! Compares the provider's clock with this machine's.
 
 use jetway_core::limits::LEEWAY;
 
-use super::super::Subject;
-use super::super::finding::{Change, Finding};
+use crate::doctor::Subject;
+use crate::doctor::finding::{Change, Finding};
 
 const CHECK: &str = "clock";
-/// `Date` has whole seconds, and the answer took a moment: below this, clocks agree.
+/// `Date` has whole seconds, and the response takes time: below this difference in seconds, clocks agree.
 const AGREES: u64 = 10;
 
 /// Compares the `Date` of an answer (RFC 9110 section 6.6.1) with this machine's clock.
@@ -15,15 +15,11 @@ pub(super) fn compare(about: &str, date: Option<&str>, subject: &Subject<'_>) ->
         return Finding::ok(
             CHECK,
             about,
-            "it does not tell the time, so clocks are not compared",
+            "it sends no `Date`, so that clocks are not compared",
         );
     };
-    let Some(theirs) = seconds(date) else {
-        return Finding::warning(
-            CHECK,
-            about,
-            "it tells the time in a form that is not known",
-        );
+    let Some(theirs) = parse_http_date(date) else {
+        return Finding::warning(CHECK, about, "its `Date` cannot be parsed");
     };
     let skew = theirs.abs_diff(subject.now);
     let where_to = if theirs > subject.now {
@@ -32,17 +28,19 @@ pub(super) fn compare(about: &str, date: Option<&str>, subject: &Subject<'_>) ->
         "ahead of"
     };
     let message = format!("this machine's clock is {skew} seconds {where_to} the provider's");
-    let repair = Change::act("let this machine take the time from the network")
+    let repair = Change::act("synchronize this machine's clock over the network")
         .line("timedatectl set-ntp true");
     if skew > LEEWAY {
         Finding::failure(CHECK, about, message)
-            .seen("after the sign-in at the provider, a page of Jetway that says that it did not work")
-            .why(format!("tokens are valid for a while only, and clocks may differ by {LEEWAY} seconds"))
+            .seen("after the sign-in at the provider, Jetway's page about a failed sign-in")
+            .why(format!(
+                "tokens are valid for a limited time, and clocks may differ by {LEEWAY} seconds"
+            ))
             .change(repair)
     } else if skew > AGREES {
         Finding::warning(CHECK, about, message)
             .seen(format!(
-                "nothing yet; above {LEEWAY} seconds nobody can sign in"
+                "nothing yet; above {LEEWAY} seconds all sign-ins fail"
             ))
             .change(repair)
     } else {
@@ -50,8 +48,8 @@ pub(super) fn compare(about: &str, date: Option<&str>, subject: &Subject<'_>) ->
     }
 }
 
-/// Seconds since 1970 of an HTTP date in the form that is in use, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn seconds(date: &str) -> Option<u64> {
+/// Parses an HTTP date in the current format, such as `Sun, 06 Nov 1994 08:49:37 GMT`, to seconds since 1970.
+fn parse_http_date(date: &str) -> Option<u64> {
     let time = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", date).ok()?;
     let moment = jiff::tz::TimeZone::UTC
         .to_timestamp(time.to_datetime().ok()?)
@@ -65,9 +63,12 @@ mod tests {
 
     #[test]
     fn http_dates_are_read() {
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(
+            parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(784_111_777)
+        );
         for wrong in ["", "yesterday", "1994-11-06T08:49:37Z"] {
-            assert_eq!(seconds(wrong), None, "{wrong}");
+            assert_eq!(parse_http_date(wrong), None, "{wrong}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Whether the provider knows the addresses that it is to send browsers back to.
+//! Checks that the redirect URIs are registered at the provider.
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
-use jetway_core::config::{Origin, ProviderSettings};
+use jetway_core::config::{Config, Origin, ProviderSettings};
 use jetway_core::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use jetway_core::env::{Env, NoRandomness};
 use jetway_core::oidc::attempt::Attempt;
@@ -14,28 +14,28 @@ use jetway_core::time::Timestamp;
 use jetway_proxy::tls::Roots;
 use url::Url;
 
-use super::super::Subject;
-use super::super::answer::{Answer, ask};
-use super::super::finding::{Change, Finding};
-use super::{at_provider, connector};
+use super::{ProviderProbe, at_provider, connector_to};
 use crate::cockpit::public_origin;
+use crate::doctor::Subject;
+use crate::doctor::answer::{Answer, ask};
+use crate::doctor::finding::{Change, Finding};
 
 const CHECK: &str = "redirect-uri";
-/// Addresses that are tried: each is a request to the provider, and who has more hosts knows how to register them.
+/// Most URIs that are tried: each is a request to the provider, and more say nothing new.
 const MOST_TRIED: usize = 10;
-/// Bytes of a page that are looked through for an error.
+/// Most bytes of a page that are searched for an error.
 const MAX_PAGE: usize = 64 * 1024;
-/// Characters of a provider's error that are repeated: those of the standards are shorter.
+/// Most characters of a provider's error that are repeated: those of the standards are shorter.
 const MAX_ERROR: usize = 60;
-/// Errors by which a provider says, at the redirect address, that nobody is signed in: the address is then accepted
-/// (OpenID Connect Core 1.0, section 3.1.2.6).
-const NOBODY_SIGNED_IN: [&str; 4] = [
+/// Errors at the redirect URI that mean that the user is not signed in, which proves that the URI is accepted (OpenID
+/// Connect Core 1.0, section 3.1.2.6).
+const NOT_SIGNED_IN: [&str; 4] = [
     "login_required",
     "interaction_required",
     "account_selection_required",
     "consent_required",
 ];
-/// Words in error pages, or in addresses of such pages, about an address that is not registered.
+/// Strings in error pages, or in their URLs, about a URI that is not registered.
 const UNREGISTERED: [&str; 6] = [
     "redirect_uri_mismatch",
     "invalid_redirect_uri",
@@ -45,24 +45,24 @@ const UNREGISTERED: [&str; 6] = [
     "redirect_uri did not match",
 ];
 
-/// Where the provider sends browsers back to: on the sign-in host, or for each route that asks who the visitor is. Hosts with wildcards have a
-/// `*` in them.
-pub(super) fn of_routes(subject: &Subject<'_>) -> Vec<String> {
-    if let Some(sign_in) = &subject.config.session.sign_in_host {
+/// Returns the redirect URIs: one on the sign-in host, or one for each route that needs the user's identity. Hosts with
+/// wildcards contain a `*`.
+pub(crate) fn collect_redirect_uris(config: &Config) -> Vec<String> {
+    if let Some(sign_in) = &config.session.sign_in_host {
         return vec![format!("{}{SIGN_IN_HOST_CALLBACK}", sign_in.origin)];
     }
-    let routes = subject.config.routes.iter();
+    let routes = config.routes.iter();
     let mut addresses: Vec<String> = routes
         .filter(|route| route.asks_for_identity())
-        .map(|route| format!("{}{CALLBACK_PATH}", public_origin(subject.config, route)))
+        .map(|route| format!("{}{CALLBACK_PATH}", public_origin(config, route)))
         .collect();
     addresses.sort_unstable();
     addresses.dedup();
     addresses
 }
 
-/// Which addresses the provider has to know, whether or not it can be asked.
-pub(super) fn to_register(about: &str, redirects: &[String]) -> Finding {
+/// Lists the URIs that must be registered, even if the provider cannot be reached.
+pub(super) fn list_uris(about: &str, redirects: &[String]) -> Finding {
     let shown: Vec<&str> = redirects
         .iter()
         .take(MOST_TRIED)
@@ -73,51 +73,44 @@ pub(super) fn to_register(about: &str, redirects: &[String]) -> Finding {
         more => format!(" and {more} more"),
     };
     let message = format!(
-        "to be registered as redirect URIs, letter by letter: {}{more}",
+        "register exactly these redirect URIs: {}{more}",
         shown.join(" ")
     );
     Finding::ok(CHECK, about, message)
 }
 
-/// Begins a sign-in for each address without finishing it, and looks whether the provider accepts the address.
-pub(super) async fn examine(
-    redirects: &[String],
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    roots: &Roots,
-    subject: &Subject<'_>,
-) -> Vec<Finding> {
+/// Begins a sign-in for each URI without finishing it, and checks that the provider accepts the URI.
+pub(super) async fn examine(redirects: &[String], probe: &ProviderProbe<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let plain = redirects.iter().filter(|address| !address.contains('*'));
     for address in plain.take(MOST_TRIED) {
         findings.push(
-            match authorization_address(address, settings, discovered, subject) {
-                Some(asked) => attempt(address, &asked, roots).await,
+            match build_trial_url(address, probe.settings, probe.discovered, probe.subject) {
+                Some(asked) => try_sign_in(address, &asked, probe.roots).await,
                 None => Finding::warning(
                     CHECK,
                     address,
-                    "it could not be tried: this machine has no randomness",
+                    "it cannot be checked: this machine has no randomness",
                 ),
             },
         );
     }
     for address in redirects.iter().filter(|address| address.contains('*')) {
-        let message =
-            "it cannot be tried: register one address for each host that the `*` stands for";
+        let message = "it cannot be checked: register one URI for each host that the `*` matches";
         findings.push(Finding::ok(CHECK, address, message));
     }
     findings
 }
 
-async fn attempt(redirect: &str, asked: &Url, roots: &Roots) -> Finding {
+async fn try_sign_in(redirect: &str, asked: &Url, roots: &Roots) -> Finding {
     let origin = Origin::of(asked);
     let Some((origin, connector)) =
-        origin.and_then(|origin| Some((origin.clone(), connector(&origin.to_string(), roots)?)))
+        origin.and_then(|origin| Some((origin.clone(), connector_to(&origin.to_string(), roots)?)))
     else {
         return Finding::warning(
             CHECK,
             redirect,
-            "the provider's authorization endpoint cannot be asked",
+            "the provider's authorization endpoint cannot be called",
         );
     };
     let path = match asked.query() {
@@ -136,26 +129,40 @@ async fn attempt(redirect: &str, asked: &Url, roots: &Roots) -> Finding {
     }
     match ask(&connector, request, MAX_PAGE).await {
         Ok(answer) => judge(redirect, &answer),
-        Err(silence) => Finding::failure(CHECK, redirect, format!("the provider's authorization endpoint: {}", silence.told()))
-            .seen("the browser cannot open the provider's page, if it is in the same network as this machine"),
+        Err(error) => Finding::failure(
+            CHECK,
+            redirect,
+            format!("the provider's authorization endpoint: {}", error),
+        )
+        .seen(
+            "the browser cannot open the provider's page, if it is in the network of this machine",
+        ),
     }
 }
 
-/// What an answer to the beginning of a sign-in says about the address.
+/// Evaluates the response to the beginning of a sign-in.
 fn judge(redirect: &str, answer: &Answer) -> Finding {
     let back = answer
         .location()
         .filter(|location| location.starts_with(redirect))
-        .map(|location| error_of(location).unwrap_or_default())
-        .or_else(|| posted_error(redirect, &answer.text()));
+        .map(|location| find_error(location).unwrap_or_default())
+        .or_else(|| find_posted_error(redirect, &answer.text()));
     if let Some(error) = back {
-        if error.is_empty() || NOBODY_SIGNED_IN.contains(&error.as_str()) {
+        if error.is_empty() || NOT_SIGNED_IN.contains(&error.as_str()) {
             return Finding::ok(CHECK, redirect, "the provider accepts it");
         }
-        return Finding::failure(CHECK, redirect, format!("the provider accepts the address and refuses the rest: {error}"))
-            .seen("instead of the provider's sign-in page, a page of Jetway that says that it did not work")
-            .why(format!("the provider's error is `{error}` (RFC 6749, section 4.1.2.1)"))
-            .change(at_provider("allow this client the authorization code flow, and the scopes of the file"));
+        return Finding::failure(
+            CHECK,
+            redirect,
+            format!("the provider accepts the redirect URI and refuses the request: {error}"),
+        )
+        .seen("Jetway's page about a failed sign-in instead of the provider's sign-in page")
+        .why(format!(
+            "the provider's error is `{error}` (RFC 6749, section 4.1.2.1)"
+        ))
+        .change(at_provider(
+            "allow this client the authorization code flow and the scopes of the file",
+        ));
     }
     let elsewhere = answer.location().unwrap_or_default().to_lowercase();
     let page = answer.text().to_lowercase();
@@ -163,22 +170,22 @@ fn judge(redirect: &str, answer: &Answer) -> Finding {
     let named = UNREGISTERED
         .iter()
         .any(|words| elsewhere.contains(words) || (page.contains(words) && !is_error));
-    let error_page = elsewhere.contains("/error") || error_of(&elsewhere).is_some();
+    let error_page = elsewhere.contains("/error") || find_error(&elsewhere).is_some();
     if answer.status.is_server_error() {
         return Finding::failure(
             CHECK,
             redirect,
             format!(
-                "the provider answers the beginning of a sign-in with {}",
+                "the provider answers a sign-in request with {}",
                 answer.outcome()
             ),
         )
         .seen("an error page of the provider instead of its sign-in page");
     }
     if is_error || named || error_page {
-        return Finding::failure(CHECK, redirect, refusal(answer))
+        return Finding::failure(CHECK, redirect, describe_refusal(answer))
             .seen("an error page of the provider instead of its sign-in page")
-            .why("a provider sends browsers only to addresses that are registered for the client, letter by letter; or it does not know the client")
+            .why("a provider redirects browsers only to URIs that are registered for the client exactly as they are; or it does not know the client")
             .change(
                 at_provider("register this redirect URI for the client of `idp_client_id`").line(redirect),
             );
@@ -194,15 +201,15 @@ fn judge(redirect: &str, answer: &Answer) -> Finding {
         CHECK,
         redirect,
         format!(
-            "the provider answers the beginning of a sign-in with {}",
+            "the provider answers a sign-in request with {}",
             answer.outcome()
         ),
     )
-    .change(Change::act("register this redirect URI if it is not yet").line(redirect))
+    .change(Change::act("register this redirect URI if it is not registered").line(redirect))
 }
 
-/// The refusal with the provider's own word, if there is a short one.
-fn refusal(answer: &Answer) -> String {
+/// Describes the refusal, with the provider's own error if there is a short one.
+fn describe_refusal(answer: &Answer) -> String {
     let words = [
         "redirect_uri",
         "client_id",
@@ -221,8 +228,8 @@ fn refusal(answer: &Answer) -> String {
     }
 }
 
-/// The parameter `error` of an address.
-fn error_of(address: &str) -> Option<String> {
+/// Returns the parameter `error` of a URL.
+fn find_error(address: &str) -> Option<String> {
     let base = Url::parse("https://provider.invalid/").ok()?;
     let url = base.join(address).ok()?;
     let mut pairs = url.query_pairs();
@@ -230,8 +237,8 @@ fn error_of(address: &str) -> Option<String> {
     Some(error.chars().take(MAX_ERROR).collect())
 }
 
-/// The parameter `error` of a form that sends itself to the redirect address (`response_mode=form_post`).
-fn posted_error(redirect: &str, page: &str) -> Option<String> {
+/// Returns the field `error` of a form that is posted to the redirect URI (`response_mode=form_post`).
+fn find_posted_error(redirect: &str, page: &str) -> Option<String> {
     let (_, field) = page
         .contains(redirect)
         .then(|| page.split_once("name=\"error\""))??;
@@ -241,15 +248,15 @@ fn posted_error(redirect: &str, page: &str) -> Option<String> {
     Some(error.chars().take(MAX_ERROR).collect())
 }
 
-/// A beginning that ends by itself: `prompt=none` lets a provider answer at the redirect address at once, because nobody
-/// is signed in.
-fn authorization_address(
+/// Builds the URL of a sign-in that ends by itself: with `prompt=none`, a provider answers at the redirect URI immediately,
+/// because the user is not signed in.
+fn build_trial_url(
     redirect: &str,
     settings: &ProviderSettings,
     discovered: &Discovered,
     subject: &Subject<'_>,
 ) -> Option<Url> {
-    let address = begin(subject, |attempt, _| {
+    let address = begin_trial(subject, |attempt, _| {
         Some(authorization_url(settings, discovered, attempt, redirect))
     })?;
     let mut asked = address.clone();
@@ -262,8 +269,8 @@ fn authorization_address(
     Some(asked)
 }
 
-/// Begins a sign-in that nobody will finish, and does something with it; `None` without randomness.
-pub(super) fn begin<T>(
+/// Begins a sign-in that is never finished, and passes it to `then`; `None` without randomness.
+pub(super) fn begin_trial<T>(
     subject: &Subject<'_>,
     then: impl FnOnce(&Attempt, &mut Env<'_>) -> Option<T>,
 ) -> Option<T> {
@@ -281,9 +288,9 @@ pub(super) fn begin<T>(
 mod tests {
     use std::path::Path;
 
-    use super::super::super::finding::Outcome;
-    use super::super::super::testing;
     use super::*;
+    use crate::doctor::finding::Outcome;
+    use crate::doctor::testing;
 
     const REDIRECT: &str = "https://app.example.com/.pomerium/callback";
 
@@ -300,7 +307,7 @@ mod tests {
         }
     }
 
-    /// How providers answer, as far as their documentation tells.
+    /// The responses of providers according to their documentation.
     #[test]
     fn answers_of_providers() {
         let back = |error: &str| format!("{REDIRECT}?error={error}&state=x");
@@ -359,20 +366,20 @@ idp_client_id: client
 idp_client_secret: secret
 ";
 
-    /// Does something with a file that has a provider.
+    /// Runs a closure with a file that has a provider.
     fn with_subject<T>(rest: &str, then: impl FnOnce(&Subject<'_>) -> T) -> T {
         let inspection = testing::file(&format!("{PROVIDER}{rest}")).inspect();
         let config = inspection.config();
         then(&Subject {
             name: "jetway.yaml",
             inspection: &inspection,
-            config: config.unwrap_or_else(|| panic!("{}", inspection.shown(false))),
+            config: config.unwrap_or_else(|| panic!("{}", inspection.render(false))),
             cockpit_conf: Path::new("cockpit.conf"),
             now: 1_800_000_000,
         })
     }
 
-    /// The parameters of the trial sign-in with a file.
+    /// Returns the parameters of the trial sign-in with a file.
     fn asked(rest: &str) -> Vec<(String, String)> {
         with_subject(rest, |subject| {
             let settings = subject.config.provider.as_ref().unwrap();
@@ -382,7 +389,7 @@ idp_client_secret: secret
                 "token_endpoint": endpoint("token"), "jwks_uri": endpoint("keys"),
             });
             let discovered = Discovered::read(document.to_string().as_bytes(), settings).unwrap();
-            let address = authorization_address(REDIRECT, settings, &discovered, subject).unwrap();
+            let address = build_trial_url(REDIRECT, settings, &discovered, subject).unwrap();
             address.query_pairs().into_owned().collect()
         })
     }
@@ -396,8 +403,8 @@ idp_client_secret: secret
     cockpit: {local_part_of: [test]}
 ";
 
-    /// The provider is asked as at a sign-in, but for `prompt`: one that answers by a form refuses a request for another
-    /// way, and one that answers by a redirect need not know forms.
+    /// The trial equals a sign-in except for `prompt`: a provider that answers with a form may refuse a request for another
+    /// response mode, and one that answers with a redirect may not support forms.
     #[test]
     fn the_trial_is_a_sign_in() {
         for (mode, expected) in [("form_post", Some("form_post")), ("query", None)] {
@@ -415,10 +422,10 @@ idp_client_secret: secret
         }
     }
 
-    /// Visitors of a `cockpit` route sign in whatever its policy says.
+    /// Users of a `cockpit` route sign in for every policy.
     #[test]
     fn each_route_that_signs_in_is_registered() {
-        let addresses = with_subject(ROUTES, of_routes);
+        let addresses = with_subject(ROUTES, |subject| collect_redirect_uris(subject.config));
         let path = "/.pomerium/callback";
         assert_eq!(
             addresses,
@@ -430,7 +437,7 @@ idp_client_secret: secret
     }
 
     #[test]
-    fn what_is_to_be_registered_is_said() {
+    fn the_uri_to_register_is_reported() {
         let found = judge(
             REDIRECT,
             &answer(400, None, "redirect_uri did not match any of the client's"),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use sha2::{Digest as _, Sha256};
-
 use super::target::ReadTarget;
 use super::{From, PathMatch, Redirect, RedirectPath, Route, Target};
 use crate::diagnostics::{Findings, KeyPath};
+use crate::digest;
+use crate::hex::encode_hex;
 
 /// Returns sixteen hexadecimal digits derived from what the route matches and from its target. The connection (TLS,
 /// timeouts, headers) and the policy can change without a new id.
@@ -33,11 +33,7 @@ pub(super) fn identify(from: &From, path: &PathMatch, read: &ReadTarget) -> Stri
         text.push_str(" at ");
         text.push_str(path);
     }
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    encode_hex(&digest::hash::<8>(text.as_bytes()))
 }
 
 fn write_redirect(text: &mut String, redirect: &Redirect) -> std::fmt::Result {

@@ -2,29 +2,29 @@
 
 use crate::http::path::decode;
 
-/// The PEM text in the member `Cert`. There has to be one element, with one such member: more than one would be another
-/// proxy's word beside the body's.
-pub(super) fn certificate(header: &[u8]) -> Option<String> {
+/// Returns the PEM in the member `Cert`. There has to be one element with one such member: more would include the statement of
+/// another proxy.
+pub(super) fn read_pem(header: &[u8]) -> Option<String> {
     let mut rest = std::str::from_utf8(header).ok()?;
     let mut found = None;
     loop {
         let (name, after) = rest.split_once('=')?;
-        let (value, after) = value(after)?;
+        let (value, after) = split_value(after)?;
         if name.trim().eq_ignore_ascii_case("cert") && found.replace(value).is_some() {
             return None;
         }
         match after.strip_prefix(';') {
             Some(next) => rest = next,
             None if after.trim().is_empty() => break,
-            // A comma begins another element; anything else is none of the format.
+            // A comma begins another element; the format allows nothing else.
             None => return None,
         }
     }
     found.map(|encoded| decode(&encoded).into_owned())
 }
 
-/// A value and what follows it. A quoted one may have `;`, `,`, `=` and escaped characters in it.
-fn value(text: &str) -> Option<(String, &str)> {
+/// Splits a value from what follows it. A quoted value may contain `;`, `,`, `=` and escaped characters.
+fn split_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',']).unwrap_or(text.len());
         let (value, rest) = text.split_at_checked(end)?;
@@ -65,15 +65,15 @@ mod tests {
             ("Cert=\"a\";", None),
             ("", None),
         ] {
-            assert_eq!(certificate(header.as_bytes()).as_deref(), found, "{header}");
+            assert_eq!(read_pem(header.as_bytes()).as_deref(), found, "{header}");
         }
-        assert_eq!(certificate(b"Cert=\xff"), None);
+        assert_eq!(read_pem(b"Cert=\xff"), None);
     }
 
     proptest! {
         #[test]
-        fn anything_is_survived(header in "(Cert|Hash|[=;,\"\\\\a%0 ])*") {
-            let _ = certificate(header.as_bytes());
+        fn any_header_is_read_without_a_panic(header in "(Cert|Hash|[=;,\"\\\\a%0 ])*") {
+            let _ = read_pem(header.as_bytes());
         }
     }
 }

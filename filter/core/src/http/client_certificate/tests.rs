@@ -27,7 +27,7 @@ fn a_certificate_is_read_as_openssl_reads_it() {
 }
 
 #[test]
-fn whatever_is_not_one_certificate_is_invalid() {
+fn anything_but_one_certificate_is_invalid() {
     let pem = CLIENT_CERTIFICATE;
     let doubled = format!("{pem}{pem}");
     let renamed = pem.replace("CERTIFICATE", "PUBLIC KEY");
@@ -58,5 +58,5 @@ fn a_flood_of_certificates_takes_bounded_memory() {
     for number in 0..1000 {
         let _ = reader.read(Some(format!("Cert={number}").as_bytes()));
     }
-    assert_eq!(reader.slots.borrow().len(), REMEMBERED);
+    assert_eq!(reader.certificates.count_slots(), REMEMBERED);
 }

@@ -1,21 +1,21 @@
-//! Request headers that a client may not bring to an upstream.
+//! Request headers that a client may not send to an upstream.
 
 use crate::contract::ROUTE_HEADER;
 
 /// Request headers that are removed for one reason.
 #[derive(Clone, Copy, Debug)]
 pub struct ReservedGroup {
-    /// Why an upstream must not get them from a client, in one sentence without final period.
+    /// Why an upstream must not get them from a client: a sentence without a final period.
     pub why: &'static str,
-    /// Lower-case names; one that ends with `*` stands for every name with that beginning.
+    /// Lower-case names; a name that ends with `*` means every name with that beginning.
     pub names: &'static [&'static str],
 }
 
-/// The one list of headers that are removed from every client's request. Only statements that proxies make about a
-/// request are in it, so that no application misses what a client says about itself.
+/// The headers that are removed from every client's request. They are statements that only proxies make about a request; headers
+/// in which a client states something about itself are not in this list, so that applications still get them.
 pub const RESERVED: &[ReservedGroup] = &[
     ReservedGroup {
-        why: "They are this proxy's own word, or another proxy's in its place",
+        why: "Only this proxy, or another one in its place, may state them",
         names: &[
             ROUTE_HEADER,
             "x-pomerium-*",
@@ -26,7 +26,7 @@ pub const RESERVED: &[ReservedGroup] = &[
         ],
     },
     ReservedGroup {
-        why: "Proxies for signing in tell upstreams the user, the groups or the tokens in them",
+        why: "Authentication proxies state the user, the groups or tokens in them",
         names: &[
             // oauth2-proxy.
             "x-auth-request-*",
@@ -37,9 +37,9 @@ pub const RESERVED: &[ReservedGroup] = &[
             "x-auth-subject",
             "x-auth-userid",
             "x-auth-username",
-            // Kubernetes, and applications that took the name of the CGI variable.
+            // Kubernetes, and applications that use the name of the CGI variable.
             "x-remote-*",
-            // Authelia, and what CGI makes `REMOTE_USER` of.
+            // Authelia, and the names that CGI turns into `REMOTE_USER`.
             "remote-user",
             "remote-group",
             "remote-groups",
@@ -78,7 +78,7 @@ pub const RESERVED: &[ReservedGroup] = &[
         ],
     },
     ReservedGroup {
-        why: "What terminates TLS tells upstreams the client's certificate in them",
+        why: "TLS terminators state the client's certificate in them",
         names: &[
             // RFC 9440.
             "client-cert",
@@ -96,7 +96,7 @@ pub const RESERVED: &[ReservedGroup] = &[
         ],
     },
     ReservedGroup {
-        why: "Proxies tell upstreams the client's address in them; here it is in `X-Forwarded-For`",
+        why: "Proxies state the client's address in them; this proxy states it in `X-Forwarded-For`",
         names: &[
             "x-real-ip",
             "x-client-ip",
@@ -124,7 +124,7 @@ pub const RESERVED: &[ReservedGroup] = &[
         ],
     },
     ReservedGroup {
-        why: "An upstream that believes them serves another method, path, host or scheme than the one that was judged",
+        why: "An upstream that trusts them serves another method, path, host or scheme than the authorized one",
         names: &[
             "x-http-method",
             "x-http-method-override",
@@ -143,32 +143,32 @@ pub const RESERVED: &[ReservedGroup] = &[
         ],
     },
     ReservedGroup {
-        why: "CGI makes the variable `HTTP_PROXY` of it, by which programs choose a proxy (CVE-2016-5385)",
+        why: "CGI turns it into the variable `HTTP_PROXY`, from which programs take their proxy (CVE-2016-5385)",
         names: &["proxy"],
     },
 ];
 
-/// Those of them that the proxy itself writes before the module sees the request, in this spelling only.
+/// The reserved headers that the proxy writes before the module sees the request, in this spelling only.
 pub(crate) const WRITTEN_BY_PROXY: [&str; 2] = ["x-forwarded-for", "x-forwarded-proto"];
 
-/// The names of headers that are removed from every request of a client, because only a proxy may make them.
+/// The names of headers that are removed from every request of a client, because only a proxy may write them.
 #[derive(Debug)]
 pub(crate) struct Reserved {
-    /// Names by the first byte, because most headers of a request share it with few of them.
+    /// The names by their first byte, because most headers share theirs with few of them.
     by_first: Vec<Vec<ReservedName>>,
 }
 
 #[derive(Debug)]
 struct ReservedName {
-    /// Folded.
+    /// The name, folded.
     name: String,
-    /// Whether it stands for every name with this beginning.
+    /// Whether it means every name with this beginning.
     is_prefix: bool,
 }
 
 impl Reserved {
-    /// The names that are always reserved, and these: `jwt_claims_headers`, which an application behind may take for the
-    /// proxy's word, and what the file adds. A `*` at the end stands for every name with that beginning.
+    /// Reserves the names in [`RESERVED`] and the configured ones: those of `jwt_claims_headers`, which an application trusts, and
+    /// those that the configuration adds. A `*` at the end means every name with that beginning.
     pub(crate) fn new<'n>(configured: impl Iterator<Item = &'n str>) -> Self {
         let always = RESERVED.iter().flat_map(|group| group.names).copied();
         let mut by_first: Vec<Vec<ReservedName>> =
@@ -182,7 +182,7 @@ impl Reserved {
         Self { by_first }
     }
 
-    /// Whether a header of this name is removed. `_` and `.` count as `-`, because many servers read them so.
+    /// Returns whether a header of this name is removed. `_` and `.` count as `-`, because many servers treat them alike.
     pub(crate) fn covers(&self, name: &str) -> bool {
         let first = name.bytes().next().map(|first| usize::from(fold(first)));
         let names = first.and_then(|first| self.by_first.get(first));
@@ -216,7 +216,7 @@ impl ReservedName {
     }
 }
 
-/// Whether a name is this one; `_` and `.` count as `-`.
+/// Returns whether a name is this one; `_` and `.` count as `-`.
 pub(crate) fn is_alias(name: &str, canonical: &str) -> bool {
     name.len() == canonical.len() && has_alias_prefix(name, canonical)
 }

@@ -15,7 +15,7 @@ fn property(style: &str, name: &str, dark: bool) -> Colour {
     let mut values = blocks
         .filter(|line| dark || !line.starts_with("@media"))
         .filter_map(|line| {
-            // `--accent:` stands at the end of no other property's name.
+            // No name of another property ends with `--accent:`.
             let place = line
                 .find(&format!("{{{start}"))
                 .or_else(|| line.find(&format!(";{start}")))?;
@@ -98,7 +98,7 @@ fn only_this_style_and_inline_pictures_are_allowed() {
 }
 
 #[test]
-fn whatever_somebody_says_is_no_markup() {
+fn no_value_becomes_markup() {
     const EVIL: &str = "\"><script>'&";
     let look = Theme::new(&Branding {
         name: Some(EVIL.to_owned()),

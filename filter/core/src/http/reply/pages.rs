@@ -1,7 +1,6 @@
-//! Answers of our own: pages for people, JSON for programs, redirects.
+//! Builds the proxy's own replies: pages for people, JSON for API clients, redirects.
 
 use std::borrow::Cow;
-
 use std::rc::Rc;
 
 use askama::Template;
@@ -15,79 +14,79 @@ use crate::http::request::{Client, Parsed, Request};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 
-/// What answers with status 401 have to say (RFC 9110 section 15.5.2). No browser knows the scheme, so that none asks for
-/// a password that nobody has.
+/// The challenge that a reply with status 401 has to contain (RFC 9110 section 15.5.2). No browser knows the scheme, so that none
+/// prompts for a password.
 const CHALLENGE: &str = "Jetway realm=\"jetway\", sign_in=\"/.pomerium/sign_in\"";
 
-/// For whom an answer is made, kept while a sign-in waits.
+/// The client that a reply is for, kept while a sign-in waits for the provider.
 #[derive(Clone, Debug)]
 pub(crate) struct Audience {
     html: bool,
-    /// Whether it asks for JSON by name, and for no page.
+    /// Whether it accepts `application/json` and not `text/html`.
     json: bool,
     request_id: String,
-    look: Rc<Theme>,
+    theme: Rc<Theme>,
 }
 
 impl Audience {
-    /// For a request that could not be read: what can still be told from single headers.
-    pub(crate) fn of_unreadable(request: &Request<'_>, look: &Rc<Theme>) -> Self {
-        Self::new(&request.client(), request.id(), look)
+    /// Describes the client of a malformed request, as far as single headers tell.
+    pub(crate) fn of_unreadable(request: &Request<'_>, theme: &Rc<Theme>) -> Self {
+        Self::new(&request.client(), request.id(), theme)
     }
 
-    pub(crate) fn of(request: &Parsed<'_>, look: &Rc<Theme>) -> Self {
-        Self::new(&request.client, request.request_id, look)
+    /// Describes the client of a request.
+    pub(crate) fn of(request: &Parsed<'_>, theme: &Rc<Theme>) -> Self {
+        Self::new(&request.client, request.request_id, theme)
     }
 
-    fn new(client: &Client<'_>, request_id: Option<&str>, look: &Rc<Theme>) -> Self {
+    fn new(client: &Client<'_>, request_id: Option<&str>, theme: &Rc<Theme>) -> Self {
         let html = client.wants_html();
         Self {
             html,
             json: !html && client.wants_json(),
             request_id: request_id.unwrap_or_default().to_owned(),
-            look: Rc::clone(look),
+            theme: Rc::clone(theme),
         }
     }
 
-    /// Whether it asks for JSON by name, and for no page.
+    /// Returns whether the client accepts `application/json` and not `text/html`.
     pub(crate) const fn asks_for_json(&self) -> bool {
         self.json
     }
 
-    /// By which the operator finds the request; empty without one.
+    /// Returns the id with which the operator finds the request; empty without one.
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
     }
 }
 
-/// What a page shows beside its title and text.
+/// What a page shows beside its title and first sentence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras<'a> {
-    /// The account that is signed in; its page offers to sign out.
+    /// The account that is signed in.
     pub(crate) account: Option<&'a str>,
-    /// Where to begin again: address and text of a link.
+    /// Address and text of a link.
     pub(crate) link: Option<(&'a str, &'a str)>,
-    /// Offers a button that signs out.
+    /// Whether there is a button to sign out.
     pub(crate) sign_out: bool,
-    /// A button that sends a form.
+    /// A form with a button.
     pub(crate) form: Option<Form<'a>>,
-    /// Offers a button that deletes the site's cookies.
+    /// Whether there is a button to delete the cookies of the site.
     pub(crate) clear_cookies: bool,
-    /// Where a form's answer may redirect to, beside this site: Chromium applies `form-action` to redirects.
+    /// The origin to which a form may redirect, beside this site: Chromium applies `form-action` to redirects.
     pub(crate) form_target: Option<&'a str>,
     /// A further sentence.
     pub(crate) note: Option<&'a str>,
-    /// Why a policy said no, where the route tells.
+    /// Why the policy has denied the request, on routes that show it.
     pub(crate) reasons: Reasons,
     /// Names and values.
     pub(crate) facts: &'a [(&'a str, String)],
-    /// What there is to choose from.
+    /// A list of links.
     pub(crate) list: Option<List<'a>>,
 }
 
-/// A page with a title and a sentence; to those who ask for JSON by name, the same as JSON.
-pub(crate) fn page(
-    status: u16,
+/// Renders a page with a title and a sentence; a client that asks for JSON by name gets the same as JSON.
+pub(crate) fn render_page(
     title: &str,
     text: &str,
     extras: Extras<'_>,
@@ -95,26 +94,25 @@ pub(crate) fn page(
 ) -> Reply {
     if audience.json {
         let answer = serde_json::json!({"title": title, "message": text});
-        return json(status, answer, extras, audience);
+        return render_json(200, answer, extras, audience);
     }
-    html(status, title, text, extras, audience, Theme::render)
+    let theme = &audience.theme;
+    let body = theme.render(describe(title, text, &extras, audience));
+    render_html(200, body, extras.form_target, theme)
 }
 
-fn html(
-    status: u16,
-    title: &str,
-    text: &str,
-    extras: Extras<'_>,
-    audience: &Audience,
-    render: fn(&Theme, Page<'_>) -> String,
-) -> Reply {
-    let reasons: Vec<&str> = extras.reasons.iter().map(Reason::word).collect();
-    let page = Page {
+/// Returns the content of a page, without the reasons of a policy.
+fn describe<'a>(
+    title: &'a str,
+    text: &'a str,
+    extras: &Extras<'a>,
+    audience: &'a Audience,
+) -> Page<'a> {
+    Page {
         title,
         text,
         note: extras.note.unwrap_or_default(),
         account: extras.account.unwrap_or_default(),
-        reasons: &reasons.join(", "),
         facts: extras.facts,
         list: extras.list,
         sign_out: extras.sign_out,
@@ -123,23 +121,27 @@ fn html(
         link: extras.link,
         request_id: &audience.request_id,
         ..Page::default()
-    };
+    }
+}
+
+/// Renders a page as an HTML document that no other origin may frame.
+fn render_html(status: u16, body: String, form_target: Option<&str>, theme: &Theme) -> Reply {
     let mut headers = vec![(
         Cow::Borrowed("content-type"),
         "text/html; charset=utf-8".to_owned(),
     )];
-    let common = audience.look.headers(extras.form_target).into_iter();
+    let common = theme.headers(form_target).into_iter();
     headers.extend(common.map(|(name, value)| (Cow::Borrowed(name), value)));
     Reply {
         status,
         headers,
-        body: render(&audience.look, page),
+        body,
         event: Cow::Borrowed("page"),
     }
 }
 
-/// The script of [`leave`], allowed by its hash. It puts the fragment, if there is one, into a cookie for the callback, and
-/// goes on without leaving this page in the browser's history.
+/// The script of [`leave`], allowed by its hash. It stores the fragment, if there is one, in a cookie for the callback, and
+/// continues without an entry for this page in the browser's history.
 const LEAVE_SCRIPT: &str = include_str!("../../../templates/leave.js");
 
 #[derive(Template)]
@@ -151,11 +153,11 @@ struct Leave<'a> {
     cookie: &'a str,
 }
 
-/// The page that leads on to a sign-in elsewhere and keeps the address's fragment in a cookie of this name. Browsers carry
-/// fragments along with redirects, but not over the provider's own pages.
-pub(crate) fn leave(location: &str, cookie: &str, look: &Theme) -> Reply {
+/// Returns the page that forwards the browser to a sign-in and stores the fragment of the address in a cookie of this name.
+/// Browsers keep a fragment over redirects, but not over the provider's pages.
+pub(crate) fn leave(location: &str, cookie: &str, theme: &Theme) -> Reply {
     let page = Leave {
-        style: look.style(),
+        style: theme.style(),
         script: LEAVE_SCRIPT,
         location,
         cookie,
@@ -167,7 +169,7 @@ pub(crate) fn leave(location: &str, cookie: &str, look: &Theme) -> Reply {
         format!(
             "default-src 'none'; style-src {}; script-src 'sha256-{script}'; img-src data:; form-action 'none'; \
              frame-ancestors 'none'; base-uri 'none'",
-            look.style_source(),
+            theme.style_source(),
         ),
     ));
     headers.push(("x-frame-options".into(), "DENY".to_owned()));
@@ -179,7 +181,7 @@ pub(crate) fn leave(location: &str, cookie: &str, look: &Theme) -> Reply {
     }
 }
 
-/// A refusal, as a page or as JSON.
+/// Refuses a request with a page or JSON.
 pub(crate) fn refuse(
     refusal: Refusal,
     extras: Extras<'_>,
@@ -187,20 +189,20 @@ pub(crate) fn refuse(
     event: String,
 ) -> Reply {
     let mut reply = if audience.html {
-        html(
-            refusal.status(),
-            refusal.title(),
-            refusal.explanation(),
-            extras,
-            audience,
-            Theme::render_refusal,
-        )
+        let (theme, reasons) = (&audience.theme, extras.reasons);
+        let reasons: Vec<&str> = reasons.iter().map(Reason::word).collect();
+        let page = Page {
+            reasons: &reasons.join(", "),
+            ..describe(refusal.title(), refusal.explanation(), &extras, audience)
+        };
+        let body = theme.render_refusal(page);
+        render_html(refusal.status(), body, extras.form_target, theme)
     } else {
         let answer = serde_json::json!({
             "error": refusal.word(),
             "message": refusal.explanation(),
         });
-        json(refusal.status(), answer, extras, audience)
+        render_json(refusal.status(), answer, extras, audience)
     };
     match refusal {
         Refusal::ProviderUnavailable => reply.add("retry-after", "5".to_owned()),
@@ -215,7 +217,7 @@ pub(crate) fn refuse(
     reply
 }
 
-fn json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
+fn render_json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
     if let Some(object) = answer.as_object_mut() {
         if let Some(note) = extras.note {
             object.insert("note".to_owned(), note.into());
@@ -232,7 +234,7 @@ fn json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience)
     data(status, &answer)
 }
 
-/// What a program or a script is told that is not signed in: a clear answer instead of a redirect that it could not follow.
+/// Returns the reply to a script or API client that is not signed in: a clear error instead of a redirect that it could not follow.
 pub(crate) fn challenge(request: &Parsed<'_>, audience: &Audience) -> Reply {
     let refusal = Refusal::Unauthenticated;
     let answer = serde_json::json!({
@@ -247,7 +249,7 @@ pub(crate) fn challenge(request: &Parsed<'_>, audience: &Audience) -> Reply {
     reply
 }
 
-/// JSON for its reader alone.
+/// Returns a JSON reply that no cache keeps.
 pub(crate) fn data(status: u16, answer: &Value) -> Reply {
     Reply {
         status,
@@ -257,18 +259,13 @@ pub(crate) fn data(status: u16, answer: &Value) -> Reply {
     }
 }
 
-/// An error as OAuth 2.0 tells it (RFC 6749 section 5.2).
+/// Returns an error in the form of OAuth 2.0 (RFC 6749 section 5.2).
 pub(crate) fn json_error(status: u16, error: &str, description: &str) -> Reply {
     let answer = serde_json::json!({"error": error, "error_description": description});
-    Reply {
-        status,
-        headers: own_headers("application/json", "no-referrer"),
-        body: answer.to_string(),
-        event: Cow::Borrowed("json"),
-    }
+    data(status, &answer)
 }
 
-/// A redirect that a browser follows with `GET`, whatever it sent before: a body never reaches the target.
+/// Returns a redirect that a browser follows with `GET` after any method, so that no body reaches the target.
 pub(crate) fn redirect(location: String, event: String) -> Reply {
     let mut headers = own_headers("text/plain", "no-referrer");
     headers.push(("location".into(), location));
@@ -280,7 +277,7 @@ pub(crate) fn redirect(location: String, event: String) -> Reply {
     }
 }
 
-/// A plain text.
+/// Returns a plain-text reply.
 pub(crate) fn plain(status: u16, body: &str, event: impl Into<Cow<'static, str>>) -> Reply {
     Reply {
         status,
@@ -290,7 +287,7 @@ pub(crate) fn plain(status: u16, body: &str, event: impl Into<Cow<'static, str>>
     }
 }
 
-/// What anybody may read, from any page and for a minute from a cache.
+/// Returns a public JSON reply, which any page may read and any cache may keep for a minute.
 pub(crate) fn public(body: String, event: &'static str) -> Reply {
     Reply {
         status: 200,
@@ -305,7 +302,7 @@ pub(crate) fn public(body: String, event: &'static str) -> Reply {
     }
 }
 
-/// What every answer of ours carries: nothing of it is stored, guessed at or told to other sites.
+/// Returns the headers of the proxy's own replies, so that nothing of them is stored, sniffed or passed to other sites.
 fn own_headers(content_type: &str, referrer: &str) -> Vec<(Cow<'static, str>, String)> {
     vec![
         ("content-type".into(), content_type.to_owned()),

@@ -1,17 +1,17 @@
-//! The grammar of templates.
+//! Parses templates.
 //!
 //! ```text
-//! template   = *( variable / text )
+//! template   = *( variable / literal )
 //! variable   = "$$" / "$" name *( "." name ) / "${" ws name *( ws ( "." ws name / "[" ws string ws "]" ) ) ws "}"
 //! name       = 1*( letter / digit / "_" / "-" )
 //! string     = <"> *( "\" any / any but <"> ) <">
 //! ws         = *( space / tab )
 //! ```
 
-use super::{Part, Reference};
+use crate::http::template::{Part, Reference};
 
-/// Cuts a template into its parts.
-pub(super) fn parts(template: &str) -> Vec<Part> {
+/// Splits a template into its parts.
+pub(super) fn parse_parts(template: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut text = String::new();
     let mut rest = template;
@@ -22,9 +22,9 @@ pub(super) fn parts(template: &str) -> Vec<Part> {
         rest = if let Some(after) = after.strip_prefix('$') {
             text.push('$');
             after
-        } else if let Some((path, after)) = braced(after).or_else(|| plain(after)) {
+        } else if let Some((path, after)) = parse_braced(after).or_else(|| parse_plain(after)) {
             if !text.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut text)));
+                parts.push(Part::Literal(std::mem::take(&mut text)));
             }
             parts.push(Part::Reference(Reference::of(&path)));
             after
@@ -35,33 +35,33 @@ pub(super) fn parts(template: &str) -> Vec<Part> {
     }
     text.push_str(rest);
     if !text.is_empty() {
-        parts.push(Part::Text(text));
+        parts.push(Part::Literal(text));
     }
     parts
 }
 
-/// `a.b`, and what follows it.
-fn plain(text: &str) -> Option<(Vec<String>, &str)> {
-    let (first, mut rest) = name(text)?;
+/// Parses `a.b`, and returns its names and what follows it.
+fn parse_plain(text: &str) -> Option<(Vec<String>, &str)> {
+    let (first, mut rest) = parse_name(text)?;
     let mut path = vec![first];
     while let Some(after) = rest.strip_prefix('.') {
-        let (next, after) = name(after)?;
+        let (next, after) = parse_name(after)?;
         path.push(next);
         rest = after;
     }
     Some((path, rest))
 }
 
-/// `{ a.b["c"] }`, and what follows it.
-fn braced(text: &str) -> Option<(Vec<String>, &str)> {
-    let (first, rest) = name(skip_space(text.strip_prefix('{')?))?;
+/// Parses `{ a.b["c"] }`, and returns its names and what follows it.
+fn parse_braced(text: &str) -> Option<(Vec<String>, &str)> {
+    let (first, rest) = parse_name(skip_space(text.strip_prefix('{')?))?;
     let mut path = vec![first];
     let mut rest = skip_space(rest);
     loop {
         let (next, after) = if let Some(after) = rest.strip_prefix('.') {
-            name(skip_space(after))?
+            parse_name(skip_space(after))?
         } else if let Some(after) = rest.strip_prefix('[') {
-            let (string, after) = quoted(skip_space(after))?;
+            let (string, after) = parse_quoted(skip_space(after))?;
             (string, skip_space(after).strip_prefix(']')?)
         } else {
             return rest.strip_prefix('}').map(|after| (path, after));
@@ -71,7 +71,7 @@ fn braced(text: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
-fn name(text: &str) -> Option<(String, &str)> {
+fn parse_name(text: &str) -> Option<(String, &str)> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let end = text
         .bytes()
@@ -81,7 +81,7 @@ fn name(text: &str) -> Option<(String, &str)> {
     (!name.is_empty()).then(|| (name.to_owned(), rest))
 }
 
-fn quoted(text: &str) -> Option<(String, &str)> {
+fn parse_quoted(text: &str) -> Option<(String, &str)> {
     let mut string = String::new();
     let mut characters = text.strip_prefix('"')?.chars();
     loop {

@@ -82,16 +82,16 @@ fn debug_shows_no_text() {
 }
 
 proptest! {
-    /// Whatever the file and the client say, what comes out is one header value.
+    /// A rendered template is one header value for any configuration and any client.
     #[test]
     fn nothing_ends_the_header(text in "[a-z${}.\"\\[\\]\\\\ \r\n\t\u{e9}\0]{0,40}", value in proptest::collection::vec(any::<u8>(), 0..20)) {
         let rendered = Template::parse(&text).render(|_, into| into.extend_from_slice(&value));
         prop_assert!(rendered.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)));
     }
 
-    /// A text without dollars is itself.
+    /// A value without dollars stays.
     #[test]
-    fn text_stays(text in "[ -#%-~]{0,30}") {
+    fn a_literal_stays(text in "[ -#%-~]{0,30}") {
         let rendered = Template::parse(&text).render(|_, _| unreachable!());
         prop_assert_eq!(rendered, text.trim().as_bytes());
     }

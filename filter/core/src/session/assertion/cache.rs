@@ -1,30 +1,27 @@
-//! Assertions that were made a moment ago: signing costs more than everything else about a request.
+//! Issues assertions and remembers them for a minute, because a signature costs more than the rest of a request.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::{Assertion, Party, claims};
 use crate::config::{IdentitySettings, IssuerFormat};
 use crate::env::Env;
 use crate::session::Session;
+use crate::session::assertion::claims::AssertionSource;
+use crate::session::assertion::{Assertion, Party};
+use crate::store::slot_cache::SlotCache;
 use crate::time::Timestamp;
 
-/// For how many seconds an assertion is told again. It keeps at least four of its five minutes for the upstream.
+/// For how many seconds an assertion is used again. It is valid for at least four of its five minutes when an upstream gets it.
 const REMEMBERED_FOR: u64 = 60;
-/// How many one module instance remembers: at about 2 KB each, a megabyte.
+/// How many assertions one module instance remembers: at about 2 KB each, a megabyte.
 const REMEMBERED: usize = 512;
-/// Longest value of a claim header. Servers refuse requests with longer ones: a claim that no upstream can receive must
-/// not take the others, and the request, with it.
+/// Longest value of a claim header. Servers refuse requests with longer headers: one claim that no upstream can receive must
+/// not make the whole request fail.
 const MAX_CLAIM_VALUE: usize = 8 * 1024;
 
-/// Makes assertions, each visitor's once in a while.
-///
-/// A table with one place per slot needs no bookkeeping and cannot grow; two visitors who share a slot only cost a
-/// signature each time they alternate.
+/// Issues assertions, and uses each one again for a while.
 #[derive(Debug, Default)]
 pub(crate) struct Assertions {
-    /// Empty until the first assertion: most files need none.
-    slots: RefCell<Vec<Option<Made>>>,
+    issued: SlotCache<CachedAssertion, REMEMBERED>,
 }
 
 /// An assertion, and whether it was made for this request.
@@ -32,22 +29,21 @@ pub(crate) struct Assertions {
 pub(crate) struct IssuedAssertion {
     /// The assertion.
     pub(crate) assertion: Rc<Assertion>,
-    /// Whether this request is the first with it.
+    /// Whether this request is the first one with it.
     pub(crate) is_new: bool,
 }
 
-#[derive(Debug)]
-struct Made {
-    /// Name of the session; with the party, it fixes everything that an assertion says.
+struct CachedAssertion {
+    /// Id of the session. With the party, it determines everything that an assertion says.
     session: Box<str>,
     host: Box<str>,
     issuer_format: IssuerFormat,
-    at: Timestamp,
+    issued_at: Timestamp,
     assertion: Rc<Assertion>,
 }
 
 impl Assertions {
-    /// What an application is told about a visitor; `None` without a key or randomness.
+    /// Returns the assertion about a user for an application; `None` without a key or randomness.
     pub(crate) fn about(
         &self,
         session: &Session,
@@ -55,70 +51,66 @@ impl Assertions {
         settings: &IdentitySettings,
         env: &mut Env<'_>,
     ) -> Option<IssuedAssertion> {
-        if let Some(assertion) = self.remembered(&session.id, party, env.now) {
+        if let Some(assertion) = self.find(&session.id, party, env.now) {
             let is_new = false;
             return Some(IssuedAssertion { assertion, is_new });
         }
-        let key = settings.signing_key.as_ref()?;
-        let (headers, id) = (&settings.claim_headers, env.bytes().ok()?);
-        let claims = claims::of(session, party, settings, id, env.now);
-        let mut incomplete = claims::incomplete(session, settings);
-        let claim_values = headers
-            .iter()
-            .map(|(_, claim)| {
-                let value = claims::header_value(&claims, session, claim);
-                if value.len() > MAX_CLAIM_VALUE {
-                    incomplete.insert(claim.clone());
-                    return Vec::new();
-                }
-                value
-            })
-            .collect();
-        let assertion = Rc::new(Assertion {
-            token: key.sign(&claims)?,
-            claim_values,
-            incomplete,
-        });
-        self.remember(Made {
+        let source = AssertionSource {
+            session,
+            party,
+            settings,
+        };
+        let assertion = Rc::new(issue(&source, env)?);
+        let entry = CachedAssertion {
             session: session.id.as_str().into(),
             host: party.host.into(),
             issuer_format: party.issuer_format,
-            at: env.now,
+            issued_at: env.now,
             assertion: Rc::clone(&assertion),
-        });
+        };
+        self.issued.insert((session.id.as_str(), party.host), entry);
         let is_new = true;
         Some(IssuedAssertion { assertion, is_new })
     }
 
-    fn remembered(&self, session: &str, party: Party<'_>, now: Timestamp) -> Option<Rc<Assertion>> {
-        let slots = self.slots.borrow();
-        let made = slots.get(slot(session, party.host))?.as_ref()?;
-        let fresh = made.at <= now && now.since(made.at) < REMEMBERED_FOR;
-        let made_for = Party {
-            host: &made.host,
-            issuer_format: made.issuer_format,
-        };
-        let same = *made.session == *session && made_for == party;
-        (fresh && same).then(|| Rc::clone(&made.assertion))
+    /// Returns a remembered assertion.
+    fn find(&self, session: &str, party: Party<'_>, now: Timestamp) -> Option<Rc<Assertion>> {
+        self.issued.find((session, party.host), |issued| {
+            let is_same = *issued.session == *session && issued.party() == party;
+            let is_usable = is_same && issued.issued_at.is_recent(now, REMEMBERED_FOR);
+            is_usable.then(|| Rc::clone(&issued.assertion))
+        })
     }
+}
 
-    fn remember(&self, made: Made) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.is_empty() {
-            slots.resize_with(REMEMBERED, || None);
-        }
-        if let Some(slot) = slots.get_mut(slot(&made.session, &made.host)) {
-            *slot = Some(made);
+impl CachedAssertion {
+    fn party(&self) -> Party<'_> {
+        Party {
+            host: &self.host,
+            issuer_format: self.issuer_format,
         }
     }
 }
 
-fn slot(session: &str, host: &str) -> usize {
-    let mixed = session
-        .bytes()
-        .chain(host.bytes())
-        .fold(0_usize, |mixed, byte| {
-            mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
-        });
-    mixed % REMEMBERED
+/// Makes an assertion with its claim headers; `None` without a key or randomness.
+fn issue(source: &AssertionSource<'_>, env: &mut Env<'_>) -> Option<Assertion> {
+    let key = source.settings.signing_key.as_ref()?;
+    let claims = source.claims(env.bytes().ok()?, env.now);
+    let mut incomplete = source.incomplete();
+    let headers = source.settings.claim_headers.iter();
+    let claim_values = headers
+        .map(|(_, claim)| {
+            let value = source.header_value(&claims, claim);
+            if value.len() > MAX_CLAIM_VALUE {
+                incomplete.insert(claim.clone());
+                return Vec::new();
+            }
+            value
+        })
+        .collect();
+    Some(Assertion {
+        token: key.sign(&claims)?,
+        claim_values,
+        incomplete,
+    })
 }

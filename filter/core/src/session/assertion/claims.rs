@@ -4,116 +4,131 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{LIFETIME, Party, needed_claims};
 use crate::config::{IdentitySettings, IssuerFormat};
+use crate::hex::format_uuid;
 use crate::http::header::comma_list;
 use crate::session::Session;
+use crate::session::assertion::{LIFETIME, Party, needed_claims};
 use crate::time::Timestamp;
 
-/// The claim that names incomplete claims; it is there only when there are any.
+/// The claim that names incomplete claims; it is present only when there are any.
 const INCOMPLETE: &str = "incomplete_claims";
 
-/// Claims that the proxy itself states; `jwt_claims_headers` cannot put anything else in their place.
+/// Claims that the proxy itself states; `jwt_claims_headers` cannot replace them.
 pub(super) const BASE: [&str; 13] = [
     "iss", "aud", "jti", "iat", "nbf", "exp", "sub", "user", "email", "groups", "sid", "name",
     INCOMPLETE,
 ];
 
-/// Those of them that are about the assertion, not about the visitor.
+/// The base claims that are about the assertion, not about the user.
 pub(super) const OF_ITSELF: [&str; 6] = ["iss", "aud", "jti", "iat", "nbf", "exp"];
 
-/// The claims about a visitor.
-///
-/// Only an address that policies may rely on is stated: upstreams do, too.
-pub(super) fn of(
-    session: &Session,
-    party: Party<'_>,
-    settings: &IdentitySettings,
-    id: [u8; 16],
-    now: Timestamp,
-) -> Map<String, Value> {
-    let host = party.host;
-    let issuer = match party.issuer_format {
-        IssuerFormat::HostOnly => host.to_owned(),
-        IssuerFormat::Uri => format!("https://{host}/"),
-    };
-    let subject = session.subject.as_str();
-    let mut claims = Map::new();
-    for (name, value) in [
-        ("iss", json!(issuer)),
-        ("aud", json!(host)),
-        ("jti", json!(uuid(id))),
-        ("iat", json!(now.0)),
-        ("nbf", json!(now.0)),
-        ("exp", json!(now.plus(LIFETIME).0)),
-        ("sub", json!(subject)),
-        ("user", json!(subject)),
-        ("email", json!(session.email().unwrap_or_default())),
-        (
-            "groups",
-            json!(texts(session.claim(&settings.groups_claim))),
-        ),
-        ("sid", json!(session.id)),
-        ("name", json!(texts(session.claim("name")).join(","))),
-    ] {
-        claims.insert(name.to_owned(), value);
-    }
-    let incomplete = incomplete(session, settings);
-    if !incomplete.is_empty() {
-        claims.insert(INCOMPLETE.to_owned(), json!(incomplete));
-    }
-    for (_, name) in &settings.claim_headers {
-        if session.has_claim(name) && !BASE.contains(&name.as_str()) {
-            claims.insert(name.clone(), joined(session.claim(name)).into());
-        }
-    }
-    claims
+/// What an assertion is made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AssertionSource<'a> {
+    /// The user's session.
+    pub(super) session: &'a Session,
+    /// The application that the assertion is for.
+    pub(super) party: Party<'a>,
+    /// Which claims applications get.
+    pub(super) settings: &'a IdentitySettings,
 }
 
-/// Returns the names of claims of which the session had to give up values, or that have values without a text: objects,
-/// and lists within a list.
-pub(super) fn incomplete(session: &Session, settings: &IdentitySettings) -> BTreeSet<String> {
-    let is_untold = |value: &Value| !value.is_null() && text(value).is_none();
-    let untold = needed_claims(settings).filter(|name| session.claim(name).iter().any(is_untold));
-    let given_up = session.incomplete_claims();
-    given_up
-        .chain(untold)
-        .map(|name| {
-            let is_groups = name.eq_ignore_ascii_case(&settings.groups_claim);
-            if is_groups { "groups" } else { name }.to_owned()
-        })
+impl AssertionSource<'_> {
+    /// Returns the claims of an assertion; `id` is random.
+    ///
+    /// An email address is stated only if policies may rely on it, because upstreams do as well.
+    pub(super) fn claims(&self, id: [u8; 16], now: Timestamp) -> Map<String, Value> {
+        let mut claims = self.base_claims(id, now);
+        let incomplete = self.incomplete();
+        if !incomplete.is_empty() {
+            claims.insert(INCOMPLETE.to_owned(), json!(incomplete));
+        }
+        let session = self.session;
+        for (_, name) in &self.settings.claim_headers {
+            if session.has_claim(name) && !BASE.contains(&name.as_str()) {
+                claims.insert(name.clone(), join_values(session.claim(name)).into());
+            }
+        }
+        claims
+    }
+
+    fn base_claims(&self, id: [u8; 16], now: Timestamp) -> Map<String, Value> {
+        let (session, host) = (self.session, self.party.host);
+        let issuer = match self.party.issuer_format {
+            IssuerFormat::HostOnly => host.to_owned(),
+            IssuerFormat::Uri => format!("https://{host}/"),
+        };
+        let groups = strings(session.claim(&self.settings.groups_claim));
+        [
+            ("iss", json!(issuer)),
+            ("aud", json!(host)),
+            ("jti", json!(format_uuid(id))),
+            ("iat", json!(now.0)),
+            ("nbf", json!(now.0)),
+            ("exp", json!(now.plus(LIFETIME).0)),
+            ("sub", json!(session.subject)),
+            ("user", json!(session.subject)),
+            ("email", json!(session.email().unwrap_or_default())),
+            ("groups", json!(groups)),
+            ("sid", json!(session.id)),
+            // For people, not to be split: a comma in a name needs no escape in JSON.
+            ("name", json!(strings(session.claim("name")).join(","))),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
         .collect()
+    }
+
+    /// Returns the names of claims of which the session could not keep all values, or that have values which cannot be written
+    /// as a string: objects, and lists within a list.
+    pub(super) fn incomplete(&self) -> BTreeSet<String> {
+        let is_left_out = |value: &Value| !value.is_null() && value_as_string(value).is_none();
+        let has_left_out = |name: &&str| self.session.claim(name).iter().any(is_left_out);
+        let left_out = needed_claims(self.settings).filter(has_left_out);
+        let groups = &self.settings.groups_claim;
+        let trimmed = self.session.incomplete_claims();
+        trimmed
+            .chain(left_out)
+            .map(|name| {
+                let is_groups = name.eq_ignore_ascii_case(groups);
+                if is_groups { "groups" } else { name }.to_owned()
+            })
+            .collect()
+    }
+
+    /// Returns the value of a claim header: empty without such a claim, several values as [`comma_list`] writes them. `claims`
+    /// are those of the assertion.
+    pub(super) fn header_value(&self, claims: &Map<String, Value>, name: &str) -> Vec<u8> {
+        let values = if BASE.contains(&name) {
+            match claims.get(name) {
+                Some(Value::Array(list)) => list.as_slice(),
+                Some(single) => std::slice::from_ref(single),
+                None => &[],
+            }
+        } else {
+            self.session.claim(name)
+        };
+        comma_list(strings(values).iter().map(String::as_str))
+    }
 }
 
-/// The value of a claim header: empty when there is no such claim, several values as [`comma_list`] writes them.
-pub(super) fn header_value(claims: &Map<String, Value>, session: &Session, name: &str) -> Vec<u8> {
-    let values = if BASE.contains(&name) {
-        match claims.get(name) {
-            Some(Value::Array(list)) => list.as_slice(),
-            Some(single) => std::slice::from_ref(single),
-            None => &[],
-        }
-    } else {
-        session.claim(name)
-    };
-    comma_list(texts(values).iter().map(String::as_str))
+/// Joins the values of a claim to one string with commas. Only `,` and `%` are escaped in a value, as in a claim header: the
+/// string is JSON.
+fn join_values(values: &[Value]) -> String {
+    let escape = |value: String| value.replace('%', "%25").replace(',', "%2C");
+    let escaped: Vec<String> = strings(values).into_iter().map(escape).collect();
+    escaped.join(",")
 }
 
-/// Several values as one text. What would end a value is escaped as in a claim header, and nothing else: the text is JSON.
-fn joined(values: &[Value]) -> String {
-    let escaped = |text: String| text.replace('%', "%25").replace(',', "%2C");
-    let texts: Vec<String> = texts(values).into_iter().map(escaped).collect();
-    texts.join(",")
+fn strings(values: &[Value]) -> Vec<String> {
+    values.iter().filter_map(value_as_string).collect()
 }
 
-fn texts(values: &[Value]) -> Vec<String> {
-    values.iter().filter_map(text).collect()
-}
-
-/// Texts, numbers and truth values; nothing else has a text.
-fn text(value: &Value) -> Option<String> {
+/// Returns a string, number or boolean as a string; `None` for any other value.
+fn value_as_string(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(string) => Some(string.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Number(number) => Some(match number.as_f64() {
             // `5.0` is `5`, as in Pomerium.
@@ -124,24 +139,13 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A random UUID (RFC 9562 section 5.4).
-fn uuid(mut bytes: [u8; 16]) -> String {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
-    parts
-        .map(|part| digits.get(part).unwrap_or_default())
-        .join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn values_as_texts() {
-        for (values, text) in [
+    fn values_are_joined_to_one_string() {
+        for (values, joined) in [
             (
                 json!(["a", 5, 5.0, true, null, {"x": 1}, "b,c"]),
                 "a,5,5,true,b%2Cc",
@@ -150,13 +154,30 @@ mod tests {
             (json!(["100%", "\u{c5}"]), "100%25,\u{c5}"),
             (json!([]), ""),
         ] {
-            assert_eq!(joined(values.as_array().unwrap()), text);
+            assert_eq!(join_values(values.as_array().unwrap()), joined);
         }
     }
 
+    /// As `docs/headers.md` says: a claim header escapes a comma, the claim `name` does not.
     #[test]
-    fn random_names() {
-        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
+    fn a_comma_in_a_name_stays() {
+        let identity = crate::session::Identity {
+            subject: "s".to_owned(),
+            email: None,
+            email_verified: false,
+            claims: [("name".to_owned(), vec![json!("Miller, Anna")])].into(),
+        };
+        let config = crate::testing::config(&json!({"jwt_claims_headers": {"x-name": "name"}}));
+        let source = AssertionSource {
+            session: &Session::new("id".to_owned(), identity, Timestamp(0), 100),
+            party: Party {
+                host: "app.test",
+                issuer_format: IssuerFormat::HostOnly,
+            },
+            settings: &config.identity,
+        };
+        let claims = source.claims([0; 16], Timestamp(0));
+        assert_eq!(claims["name"], "Miller, Anna");
+        assert_eq!(source.header_value(&claims, "name"), b"Miller%2C Anna");
     }
 }

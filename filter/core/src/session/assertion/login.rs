@@ -10,26 +10,27 @@ use crate::session::signing_key::AssertionKey;
 use crate::session::unix_user::UnixUser;
 use crate::time::Timestamp;
 
-/// Type of the token (RFC 8725 section 3.11): what upstreams are told about visitors is of another, and logs nobody in.
+/// Type of the token (RFC 8725 section 3.11). Assertions for upstreams have another type, so that none of them is accepted as
+/// a login.
 const TYPE: &str = "jetway-cockpit+jwt";
 
-/// How many seconds it is good for. Cockpit uses it at once.
+/// For how many seconds the token is valid. Cockpit uses it at once.
 const LIFETIME: u64 = 60;
 
-/// Who logs in, where, and as whom.
+/// One login: the signed-in user, the host, and the Unix user of the Cockpit session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Login<'a> {
     /// The public host, without port.
     pub(crate) host: &'a str,
-    /// The visitor.
+    /// The session of the signed-in user.
     pub(crate) session: &'a Session,
-    /// The Unix user that they become.
+    /// The Unix user of the Cockpit session.
     pub(crate) user: &'a UnixUser,
     /// The client's address, when it is known.
     pub(crate) client: Option<IpAddr>,
 }
 
-/// A token for one login; `id` is random. `None` unless the key is one on P-256, which the file's reader has checked.
+/// Makes a token for one login; `id` is random. `None` unless the key is on P-256, which the configuration has checked.
 pub(crate) fn login_token(
     key: &AssertionKey,
     login: &Login<'_>,

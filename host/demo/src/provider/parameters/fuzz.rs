@@ -1,4 +1,4 @@
-//! The fuzz target of what browsers and clients send to the demo provider.
+//! The fuzz target of the requests to the demo provider.
 
 use super::{MAX_LENGTH, Parameters, decode};
 

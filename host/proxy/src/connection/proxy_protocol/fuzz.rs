@@ -2,7 +2,7 @@
 
 use super::read;
 
-/// Exactly the header is taken, and nothing of a connection that begins with something else is waited for.
+/// Exactly the header is read, and nothing more is read of a connection that begins with something else.
 #[test]
 fn proxy_protocol() {
     let runtime = tokio::runtime::Builder::new_current_thread()

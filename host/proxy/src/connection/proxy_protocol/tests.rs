@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Reads a header from bytes that are all there; tells what is left as well.
-fn header(mut bytes: &[u8]) -> (Result<Option<Ends>, Refused>, &[u8]) {
+/// Reads a header from bytes, and returns the bytes after it as well.
+fn header(mut bytes: &[u8]) -> (Result<Option<ConnectionEnds>, HeaderError>, &[u8]) {
     let result = {
         let mut reading = std::pin::pin!(read(&mut bytes));
         match reading
@@ -19,14 +19,14 @@ fn header(mut bytes: &[u8]) -> (Result<Option<Ends>, Refused>, &[u8]) {
     (result, bytes)
 }
 
-fn ends(source: &str, destination: &str) -> Ends {
-    Ends {
+fn ends(source: &str, destination: &str) -> ConnectionEnds {
+    ConnectionEnds {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
     }
 }
 
-/// A header of version 2.
+/// Returns a header of version 2.
 fn binary(version_and_command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let mut bytes = SIGNATURE.to_vec();
     bytes.extend([version_and_command, family]);
@@ -35,7 +35,7 @@ fn binary(version_and_command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn addresses(ends: &Ends) -> Vec<u8> {
+fn addresses(ends: &ConnectionEnds) -> Vec<u8> {
     let octets = |end: &SocketAddr| match end.ip() {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
@@ -69,7 +69,7 @@ fn lines_of_version_1() {
 }
 
 #[test]
-fn lines_that_are_none() {
+fn lines_that_are_no_header() {
     let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(MAX_LINE));
     for line in [
         "GET / HTTP/1.1\r\nhost: a\r\n\r\n",
@@ -91,7 +91,7 @@ fn lines_that_are_none() {
     ] {
         let (result, _) = header(line.as_bytes());
         assert!(
-            matches!(result, Err(Refused::Malformed(_))),
+            matches!(result, Err(HeaderError::Malformed(_))),
             "{line:?}: {result:?}"
         );
     }
@@ -118,7 +118,7 @@ fn headers_of_version_2() {
 }
 
 #[test]
-fn headers_that_are_none() {
+fn bytes_that_are_no_header_of_version_2() {
     let four = addresses(&ends("203.0.113.9:5555", "10.1.1.1:443"));
     for (version_and_command, family) in [
         (0x31, 0x11),
@@ -132,7 +132,7 @@ fn headers_that_are_none() {
         let bytes = binary(version_and_command, family, &four);
         let (result, _) = header(&bytes);
         assert!(
-            matches!(result, Err(Refused::Malformed(_))),
+            matches!(result, Err(HeaderError::Malformed(_))),
             "{version_and_command:x} {family:x}: {result:?}"
         );
     }
@@ -140,12 +140,12 @@ fn headers_that_are_none() {
     assert!(header(&bytes).0.is_err(), "too short for its family");
 }
 
-fn any_ends() -> impl Strategy<Value = Ends> {
-    let four = any::<(u32, u16, u32, u16)>().prop_map(|(a, p, b, q)| Ends {
+fn any_ends() -> impl Strategy<Value = ConnectionEnds> {
+    let four = any::<(u32, u16, u32, u16)>().prop_map(|(a, p, b, q)| ConnectionEnds {
         source: (Ipv4Addr::from(a), p).into(),
         destination: (Ipv4Addr::from(b), q).into(),
     });
-    let six = any::<(u128, u16, u128, u16)>().prop_map(|(a, p, b, q)| Ends {
+    let six = any::<(u128, u16, u128, u16)>().prop_map(|(a, p, b, q)| ConnectionEnds {
         source: (Ipv6Addr::from(a), p).into(),
         destination: (Ipv6Addr::from(b), q).into(),
     });
@@ -169,7 +169,7 @@ proptest! {
         for bytes in [line.into_bytes(), binary] {
             let bytes = [bytes, further.clone()].concat();
             let (result, rest) = header(&bytes);
-            prop_assert_eq!(result.unwrap(), Some(Ends::new(ends.source, ends.destination)));
+            prop_assert_eq!(result.unwrap(), Some(ConnectionEnds::new(ends.source, ends.destination)));
             prop_assert_eq!(rest, further.as_slice());
         }
     }
@@ -180,11 +180,11 @@ proptest! {
         let whole = binary(0x21, family, &[addresses(&ends), vec![0; 20]].concat());
         let cut = (whole.len() as f64 * cut) as usize;
         let (result, _) = header(&whole[..cut]);
-        prop_assert!(matches!(result, Err(Refused::Broken(_))), "{result:?}");
+        prop_assert!(matches!(result, Err(HeaderError::Broken(_))), "{result:?}");
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(
+    fn reading_any_bytes_does_not_panic(
         beginning in prop_oneof![
             Just(Vec::new()),
             Just(b"PROXY ".to_vec()),

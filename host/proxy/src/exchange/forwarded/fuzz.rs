@@ -1,11 +1,11 @@
-//! The fuzz target of what proxies in front say.
+//! The fuzz target of the fields that proxies in front set.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jetway_core::http::forwarded::TrustedProxies;
 
-use super::{FORWARDED_FOR, FORWARDED_PROTO, Origin};
+use super::{FORWARDED_FOR, FORWARDED_PROTO, RequestOrigin};
 
-/// Each line is a header; whatever they say, what is passed on are addresses, and a scheme.
+/// Each line is a header. For any headers, only addresses and a scheme are passed on.
 #[test]
 fn forwarded() {
     jetway_fuzz_driver::run("forwarded", |bytes| {
@@ -23,7 +23,7 @@ fn forwarded() {
         for trusted_hops in [0, 1, 3] {
             let peer = "192.0.2.7:40000".parse().unwrap();
             let proxies = TrustedProxies::new(trusted_hops, false);
-            let origin = Origin::read(&headers, peer, proxies);
+            let origin = RequestOrigin::read(&headers, peer, proxies);
             let mut passed_on = headers.clone();
             origin.write(&mut passed_on);
             let chain = passed_on[FORWARDED_FOR].to_str().unwrap();

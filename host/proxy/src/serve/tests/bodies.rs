@@ -1,8 +1,8 @@
-//! Bodies of requests that the plugin wants to see before it decides.
+//! Tests of request bodies that the plugin reads before it decides.
 
 use super::*;
 
-fn seeing() -> &'static [u8] {
+fn plugin_that_reads_bodies() -> &'static [u8] {
     static PLUGIN: OnceLock<Vec<u8>> = OnceLock::new();
     PLUGIN.get_or_init(|| wat::parse_str(include_str!("bodies.wat")).unwrap())
 }
@@ -10,18 +10,18 @@ fn seeing() -> &'static [u8] {
 async fn rig() -> (Upstream, Rig) {
     let upstream = Upstream::start().await;
     let config = read(&file(&[json!({"to": upstream.url()})]));
-    let rig = Rig::start_with(config, seeing());
+    let rig = Rig::start_with(config, plugin_that_reads_bodies());
     (upstream, rig)
 }
 
-/// Letters that count up, so that a lost, doubled or moved one shows.
+/// Returns letters in order, so that a lost, repeated or moved one is visible.
 fn text(length: usize) -> String {
     (0..length)
         .map(|place| char::from(b'a' + (place % 23) as u8))
         .collect()
 }
 
-/// The same in chunks of this size, with a field behind them.
+/// Returns the text in chunks of this size, with a trailer field.
 fn in_chunks(text: &str, size: usize) -> String {
     let chunk = |part: &[u8]| {
         let text = std::str::from_utf8(part).unwrap();
@@ -34,14 +34,15 @@ fn in_chunks(text: &str, size: usize) -> String {
 const CHUNKED: &str = "transfer-encoding: chunked\r\ntrailer: x-email\r\n";
 
 impl Rig {
-    /// The answer to a POST of this body on a new connection. What cannot be sent any more is left.
+    /// Sends a POST with this body on a new connection and returns the response. The rest of the body is dropped when it
+    /// cannot be sent.
     async fn post(&self, lines: &str, body: &str) -> Answer {
         let head = self.request("POST", "/body", 0, &format!("connection: close\r\n{lines}"));
         let (mut read, mut write) = self.connect().await.into_split();
         let message = head + body;
         let sending = tokio::spawn(async move {
             let _ = write.write_all(message.as_bytes()).await;
-            // Dropping this half would end it, and the proxy would take the client for gone.
+            // Dropping this half would close it, as if the client had disconnected.
             std::future::pending::<()>().await;
         });
         let answer = Answer::read(&mut read).await;
@@ -76,7 +77,7 @@ async fn a_body_is_shown_to_the_plugin_which_answers() {
 #[tokio::test]
 async fn a_body_that_was_seen_reaches_the_upstream_unchanged() {
     let (_upstream, rig) = rig().await;
-    // Both continued with the end of the body and before it, and the one that the plugin never sees.
+    // The plugin continues with the end of the body, before it, or never sees the body.
     for wish in ["x-test-body: c\r\n", "x-test-body: f\r\n", ""] {
         for length in [1, 65_536, 300_000] {
             let sent = text(length);
@@ -89,14 +90,14 @@ async fn a_body_that_was_seen_reaches_the_upstream_unchanged() {
             let lines = format!("{wish}{CHUNKED}");
             let answer = rig.post(&lines, &in_chunks(&sent, 4_099)).await;
             let (_, told) = body(&answer).split_once("\r\n\r\n").unwrap();
-            // H-21: the field behind the chunks is gone, and nobody is told to look for it.
+            // H-21: the trailer field is removed, and no header announces it.
             assert!(unchunked(told) == sent, "{wish} {length}");
             assert_eq!(answer.seen("trailer"), None);
         }
     }
 }
 
-/// The content of chunks; what stands there without them is content already. Fields behind the chunks would show.
+/// Returns the content of chunks, or the text itself if it has none. Trailer fields would be visible in it.
 fn unchunked(text: &str) -> String {
     let Some(mut rest) = text.ends_with("0\r\n\r\n").then_some(text) else {
         return text.to_owned();
@@ -136,7 +137,7 @@ async fn a_refusal_arrives_although_the_client_still_sends() {
 }
 
 #[tokio::test]
-async fn the_connection_goes_on_after_an_answer_to_a_body() {
+async fn the_connection_stays_open_after_a_response_to_a_body() {
     let (_upstream, rig) = rig().await;
     let mut stream = rig.connect().await;
     for wish in ["r", "e", "c"] {
@@ -156,7 +157,7 @@ async fn the_connection_goes_on_after_an_answer_to_a_body() {
 }
 
 #[tokio::test]
-async fn a_client_that_waits_to_be_asked_for_its_body_is_asked_only_when_it_is_wanted() {
+async fn a_client_that_expects_100_continue_gets_it_only_when_its_body_is_read() {
     let (_upstream, rig) = rig().await;
     let mut stream = rig.connect().await;
     let lines = "x-test-body: r\r\nexpect: 100-continue\r\ncontent-length: 3\r\n";

@@ -1,6 +1,6 @@
-;; Permits everything: the client names the route. A request with a field `x-test-body` is kept until its body was seen, and its
-;; first letter says what is made of it: `c`ontinued at its end, continued with the `f`irst part, `s`et to another one at its
-;; end, `r`eplied with at its end, refused (`e`arly) with its first part, `p`aused for ever.
+;; Permits every request: the client names the route. A request with a field `x-test-body` is paused until its body was seen.
+;; The first letter of the field chooses what happens: `c`ontinue at the end of the body, continue with the `f`irst part, `s`et
+;; another body at the end, `r`eply with the body at the end, refuse `e`arly with the first part, or stay `p`aused.
 (module
   (import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
@@ -11,7 +11,7 @@
   (memory (export "memory") 64)
   (func (export "proxy_abi_version_0_2_1"))
 
-  ;; Nothing that was allocated is needed after its callback.
+  ;; Allocations are not needed after their callback.
   (global $heap (mut i32) (i32.const 4096))
   (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
     (local $address i32)
@@ -45,7 +45,7 @@
     (local $wish i32)
     (global.set $heap (i32.const 4096))
     (local.set $wish (call $wish))
-    ;; Never for requests that were let through with their heads.
+    ;; This is not called for requests that were permitted with their heads.
     (if (i32.eqz (local.get $wish)) (then unreachable))
     (drop (call $buffer (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 4)))
     (if (i32.ne (i32.load (i32.const 4)) (local.get $size)) (then

@@ -1,4 +1,4 @@
-//! Clients that speak TLS and show certificates; and streams of HTTP/2, which need TLS.
+//! Tests with clients that speak TLS and show certificates, and of HTTP/2 streams, which need TLS.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::*;
 use crate::tls::Roots;
 use crate::tls::testing::{Authority, Issued};
 
-/// A proxy with TLS that asks for certificates of an authority.
+/// Starts a proxy with TLS that asks for certificates of an authority.
 pub(super) async fn rig(upstream: &Upstream, clients: Option<&Authority>, required: bool) -> Rig {
     let mut file = file_with_tls(&[json!({"to": upstream.url()})]);
     if let Some(authority) = clients {
@@ -36,7 +36,7 @@ pub(super) async fn rig(upstream: &Upstream, clients: Option<&Authority>, requir
     Rig::start(config)
 }
 
-/// A proxy with TLS and this limit on open files.
+/// Starts a proxy with TLS and this limit on open files.
 pub(super) fn rig_within(open_files: u64, routes: &[Value]) -> Rig {
     Rig::start_within(open_files, read(&file_with_tls(routes)), plugin())
 }
@@ -77,7 +77,7 @@ impl Rig {
         connector.connect(name, stream).await
     }
 
-    /// The answer to a request with these lines; `None` when the connection ends without one.
+    /// Returns the response to a request with these lines; `None` when the connection ends without one.
     async fn get_with(&self, shown: Option<&Issued>, lines: &str) -> Option<Answer> {
         let request = self.request("GET", "/", 0, &format!("connection: close\r\n{lines}"));
         let mut stream = self.shake_hands(shown, b"http/1.1").await.ok()?;
@@ -88,7 +88,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn the_plugin_is_told_the_certificate_that_was_shown() {
+async fn the_plugin_gets_the_certificate_that_was_shown() {
     let upstream = Upstream::start().await;
     let (ours, others) = (Authority::new("ours"), Authority::new("others"));
     let rig = rig(&upstream, Some(&ours), false).await;
@@ -133,7 +133,7 @@ async fn a_certificate_may_be_required() {
 }
 
 #[tokio::test]
-async fn without_an_authority_no_certificate_is_told() {
+async fn without_an_authority_the_plugin_gets_no_certificate() {
     let upstream = Upstream::start().await;
     let rig = rig(&upstream, None, false).await;
     let alice = Authority::new("ours").issue(&["alice.test"], 1);
@@ -148,7 +148,7 @@ async fn without_an_authority_no_certificate_is_told() {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_ends_without_harm_to_the_others() {
+async fn an_unread_stream_ends_without_harm_to_the_others() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&upstream, None, false).await;
     let stream = rig.shake_hands(None, b"h2").await.unwrap();

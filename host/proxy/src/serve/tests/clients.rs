@@ -1,9 +1,9 @@
-//! Whom the plugin, the upstream and the log take for the client.
+//! Tests of the client address that the plugin, the upstream and the log get.
 
 use super::*;
 
 #[tokio::test]
-async fn each_request_tells_its_own_client() {
+async fn each_request_has_its_own_client() {
     let upstream = Upstream::start().await;
     let mut config = read(&file(&[json!({"to": upstream.url()})]));
     config.listener.trusted_hops = 1;

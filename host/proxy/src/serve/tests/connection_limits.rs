@@ -1,4 +1,4 @@
-//! More connections and requests than the limits allow.
+//! Tests with more connections and requests than the limits allow.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -45,7 +45,7 @@ impl Rig {
     }
 }
 
-/// Whether the proxy has closed the connection.
+/// Returns whether the proxy has closed the connection.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     let read = tokio::time::timeout(SHORT, stream.read_u8()).await;
     matches!(read, Ok(Err(_)))
@@ -136,7 +136,7 @@ async fn an_address_gets_its_share_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn the_proxy_protocol_tells_whose_share_a_connection_counts_in() {
+async fn the_proxy_protocol_names_the_client_whose_share_a_connection_uses() {
     let upstream = Upstream::start().await;
     let mut file = file(&[json!({"to": upstream.url()})]);
     file["use_proxy_protocol"] = true.into();
@@ -226,7 +226,7 @@ async fn one_client_cannot_use_up_the_requests_of_a_route() {
     within("the request comes", requests.recv()).await.unwrap();
 }
 
-/// With few descriptors, a client's share of a route follows from them, and other routes keep theirs.
+/// With few descriptors, the share of a client on a route follows from them, and other routes keep theirs.
 #[tokio::test]
 async fn one_client_cannot_use_up_the_descriptors_of_all_routes() {
     let (address, mut requests) = silent().await;
@@ -262,9 +262,9 @@ async fn one_client_cannot_use_up_the_descriptors_of_all_routes() {
     assert!(answers.is_empty(), "the client's share is not refused");
 }
 
-/// An HTTP/2 client without a window for answers gets those of the proxy itself, too, and does not keep its connection by that.
+/// An HTTP/2 client without a window for responses also gets those of the proxy itself. They do not keep its connection.
 #[tokio::test]
-async fn answers_of_the_proxy_that_are_not_read_do_not_keep_connections_from_eviction() {
+async fn unread_responses_of_the_proxy_do_not_protect_connections_from_eviction() {
     let upstream = Upstream::start().await;
     let rig = certificates::rig_within(FEW_FILES, &[json!({"to": upstream.url()})]);
     let mut unread = Vec::new();
@@ -285,7 +285,7 @@ async fn answers_of_the_proxy_that_are_not_read_do_not_keep_connections_from_evi
     assert_eq!(answer.status(), 200);
 }
 
-/// Connects with HTTP/2 from an address of its own, with this window for each answer.
+/// Connects with HTTP/2 from an address of its own, with this window for each response.
 async fn http2_from(rig: &Rig, last: u8, window: Option<u32>) -> SendRequest<Empty<Bytes>> {
     let stream = rig.connect_from(last).await;
     let stream = rig.shake_hands_on(stream, None, b"h2").await.unwrap();

@@ -1,10 +1,11 @@
-//! What a panic costs: the connection or the stream on which it happens, and the process where it can no longer serve.
+//! Tests that a panic ends only the connection or the stream on which it happens, or the process when it cannot serve any
+//! more.
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::fault;
+use crate::panic_point;
 
 async fn rig() -> (Upstream, Rig) {
     let upstream = Upstream::start().await;
@@ -13,8 +14,8 @@ async fn rig() -> (Upstream, Rig) {
     (upstream, rig)
 }
 
-/// The one worker still serves, and holds nothing of what panicked: otherwise its end would wait for it.
-async fn is_well(rig: Rig) {
+/// Checks that the worker still serves, and that nothing of the panicked work is left, for which its end would wait.
+async fn check_is_well(rig: Rig) {
     assert_eq!(rig.get("/", 0, "").await.status(), 200);
     let began = std::time::Instant::now();
     tokio::task::spawn_blocking(move || rig.running.stop())
@@ -24,36 +25,36 @@ async fn is_well(rig: Rig) {
 }
 
 #[tokio::test]
-async fn a_request_that_panics_costs_its_connection() {
+async fn a_request_that_panics_ends_its_connection() {
     let (_upstream, rig) = rig().await;
     let mut other = rig.connect().await;
     let request = rig.request("GET", "/", 0, "");
     other.write_all(request.as_bytes()).await.unwrap();
     read_until(&mut other, "\r\n\r\n").await;
 
-    fault::arm("exchange", "/panics-in-exchange");
+    panic_point::arm("exchange", "/panics-in-exchange");
     assert_eq!(rig.get("/panics-in-exchange", 0, "").await.0, "");
     assert_eq!(rig.get("/panics-in-exchange", 0, "").await.status(), 200);
-    // So does a connection that was there before.
+    // A connection that was there before is served, too.
     other.write_all(request.as_bytes()).await.unwrap();
     read_until(&mut other, "HTTP/1.1 200 OK\r\n").await;
     drop(other);
-    is_well(rig).await;
+    check_is_well(rig).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_panics_costs_its_connection() {
+async fn a_response_that_panics_ends_its_connection() {
     let (_upstream, rig) = rig().await;
-    fault::arm("body", "/panics-in-body");
+    panic_point::arm("body", "/panics-in-body");
     let answer = rig.get("/panics-in-body", 0, "").await;
     assert!(!answer.0.contains("x-identity"), "{answer:?}");
-    is_well(rig).await;
+    check_is_well(rig).await;
 }
 
 #[tokio::test]
-async fn a_websocket_that_panics_costs_itself() {
+async fn a_websocket_that_panics_ends_alone() {
     let (mut upstream, rig) = rig().await;
-    fault::arm("tunnel", "/panics-in-tunnel");
+    panic_point::arm("tunnel", "/panics-in-tunnel");
     let mut stream = rig.connect().await;
     let lines = format!("{}x-test-path: /websocket\r\n", upstream::WEBSOCKET);
     let request = rig.request("GET", "/panics-in-tunnel", 0, &lines);
@@ -61,11 +62,11 @@ async fn a_websocket_that_panics_costs_itself() {
     let answer = Answer::read(&mut stream).await;
     assert!(answer.0.starts_with("HTTP/1.1 101 "), "{answer:?}");
     upstream.closed("/websocket").await;
-    is_well(rig).await;
+    check_is_well(rig).await;
 }
 
 #[tokio::test]
-async fn a_stream_of_http2_that_panics_costs_itself() {
+async fn a_stream_of_http2_that_panics_ends_alone() {
     let upstream = Upstream::start().await;
     let rig = certificates::rig(&upstream, None, false).await;
     let stream = rig.shake_hands(None, b"h2").await.unwrap();
@@ -81,7 +82,7 @@ async fn a_stream_of_http2_that_panics_costs_itself() {
             .unwrap();
         sender.send_request(request)
     };
-    fault::arm("exchange", "/panics-in-stream");
+    panic_point::arm("exchange", "/panics-in-stream");
     let (before, panicking) = (ask("/before"), ask("/panics-in-stream"));
     assert!(within("a reset", panicking).await.is_err());
     assert_eq!(within("an answer", before).await.unwrap().status(), 200);
@@ -89,19 +90,19 @@ async fn a_stream_of_http2_that_panics_costs_itself() {
     assert_eq!(within("an answer", after).await.unwrap().status(), 200);
 }
 
-/// The end of an accept loop ends the process and tells why, instead of leaving a port that is closed.
+/// The end of an accept loop ends the process and reports why, instead of leaving a closed port.
 #[tokio::test]
 async fn a_worker_that_no_longer_accepts_ends_the_process() {
     let (_upstream, mut rig) = rig().await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    fault::arm("accept", socket.local_addr().unwrap());
+    panic_point::arm("accept", socket.local_addr().unwrap());
     let address = rig.running.addresses[0];
     let _connection = socket.connect(address).await.unwrap();
-    let failure = within("the failure is noticed", rig.running.failed()).await;
+    let failure = within("the failure is noticed", rig.running.next_failure()).await;
     let failure = failure.to_string();
     let expected = format!("worker-0: accepting connections at {address} ended: ");
     assert!(failure.starts_with(&expected), "{failure}");
-    let ended = tokio::task::spawn_blocking(move || rig.running.end_after(Err(anyhow!(failure))));
+    let ended = tokio::task::spawn_blocking(move || rig.running.stop_after(Err(anyhow!(failure))));
     assert!(ended.await.unwrap().is_err(), "the exit code says so");
 }

@@ -1,8 +1,8 @@
-//! How long upstreams and clients are waited for.
+//! Tests of the limits on waiting for upstreams and clients.
 
 use super::*;
 
-/// A proxy whose one route has these limits.
+/// Starts a proxy whose one route has these limits.
 async fn rig(upstream: &Upstream, change: impl FnOnce(&mut Route)) -> Rig {
     let route = json!({"to": upstream.url(), "allow_websockets": true});
     let mut config = read(&file(&[route]));
@@ -16,7 +16,7 @@ fn idle(route: &mut Route) {
 }
 
 #[tokio::test]
-async fn a_silent_upstream_is_given_up() {
+async fn a_silent_upstream_times_out() {
     let mut upstream = Upstream::start().await;
     for change in [idle as fn(&mut Route), |route| route.timeout = Some(SHORT)] {
         let rig = rig(&upstream, change).await;
@@ -29,7 +29,7 @@ async fn a_silent_upstream_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_complete_its_request_is_given_up() {
+async fn a_client_that_does_not_complete_its_request_times_out() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&upstream, idle).await;
     let mut stream = rig.connect().await;
@@ -40,7 +40,7 @@ async fn a_client_that_does_not_complete_its_request_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_answer_that_stops_is_broken_off() {
+async fn a_response_that_stops_is_aborted() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&upstream, idle).await;
     let mut stream = rig.connect().await;
@@ -56,14 +56,14 @@ async fn an_answer_that_stops_is_broken_off() {
 }
 
 #[tokio::test]
-async fn an_answer_that_has_begun_may_take_its_time() {
+async fn a_response_that_has_begun_may_take_its_time() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&upstream, |route| route.timeout = Some(SHORT)).await;
     let mut stream = rig.connect().await;
     let request = rig.request("GET", "/head", 0, "");
     stream.write_all(request.as_bytes()).await.unwrap();
     read_until(&mut stream, "abc\r\n").await;
-    // A later request passes the limit before the earlier answer ends.
+    // A later request exceeds the limit before the earlier response ends.
     assert_eq!(rig.get("/silent", 0, "").await.status(), 504);
     upstream.closed("/silent").await;
     drop(stream);
@@ -71,13 +71,13 @@ async fn an_answer_that_has_begun_may_take_its_time() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_given_up() {
+async fn a_client_that_does_not_read_times_out() {
     let mut upstream = Upstream::start().await;
     let rig = rig(&upstream, idle).await;
     let mut stream = rig.connect().await;
     let request = rig.request("GET", "/flood", 0, "");
     stream.write_all(request.as_bytes()).await.unwrap();
-    // Nothing is read: buffers fill, and then nothing moves any more.
+    // The client reads nothing: buffers fill until no data moves.
     upstream.closed("/flood").await;
 }
 

@@ -1,5 +1,5 @@
-;; Permits everything: the client itself names the route, and what the plugin shall write as path and host. It tells the
-;; upstream what it was told about the client.
+;; Permits every request: the client itself names the route, and the path and host to set. The upstream gets the facts about
+;; the client that the plugin has read.
 (module
   (import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))

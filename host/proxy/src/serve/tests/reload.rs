@@ -1,4 +1,4 @@
-//! Another configuration while requests come and connections are open.
+//! Tests of reloads while requests arrive and connections are open.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,12 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::tls::testing::{Authority, Issued};
 
-fn telling() -> &'static [u8] {
+fn plugin_with_shared_data() -> &'static [u8] {
     static PLUGIN: OnceLock<Vec<u8>> = OnceLock::new();
     PLUGIN.get_or_init(|| wat::parse_str(include_str!("reload.wat")).unwrap())
 }
 
-/// Settings in which the plugin's configuration is this word.
+/// Returns settings in which this word is the plugin's configuration.
 fn settings(config: Config, word: &str) -> Settings {
     Settings {
         certificates: Certificates::read(&config.listener).unwrap(),
@@ -21,7 +21,7 @@ fn settings(config: Config, word: &str) -> Settings {
         file: word.into(),
         addresses: vec!["127.0.0.1:0".parse().unwrap()],
         workers: NonZeroUsize::MIN,
-        module: telling(),
+        module: plugin_with_shared_data(),
         provider_access: ProviderAccess::default(),
         open_files: OPEN_FILES,
     }
@@ -43,8 +43,11 @@ fn rig(config: Config, word: &str) -> Rig {
     }
 }
 
-/// What a request meets on a connection that stays open: its status, and the word of the configuration that let it pass.
-async fn asked(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str) -> (u16, String) {
+/// Sends a request on an open connection and returns its status, and the word of the configuration that permitted it.
+async fn send_on(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &str,
+) -> (u16, String) {
     stream.write_all(request.as_bytes()).await.unwrap();
     let head = read_until(stream, "\r\n\r\n").await;
     let length = head
@@ -59,27 +62,27 @@ async fn asked(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str
     (answer.status(), word)
 }
 
-fn passed(word: &str) -> (u16, String) {
+fn passed_with(word: &str) -> (u16, String) {
     (200, format!("\"{word}\""))
 }
 
 const DENIED: (u16, String) = (403, String::new());
 
 #[tokio::test]
-async fn the_next_request_meets_the_new_configuration_on_an_open_connection_too() {
+async fn the_next_request_gets_the_new_configuration_on_an_open_connection_too() {
     let upstream = Upstream::start().await;
     let mut rig = rig(config(&upstream), "alpha");
     let request = rig.request("GET", "/", 0, "");
     let mut stream = rig.connect().await;
-    assert_eq!(asked(&mut stream, &request).await, passed("alpha"));
+    assert_eq!(send_on(&mut stream, &request).await, passed_with("alpha"));
     rig.running
         .reload(settings(config(&upstream), "denies"))
         .unwrap();
-    assert_eq!(asked(&mut stream, &request).await, DENIED);
+    assert_eq!(send_on(&mut stream, &request).await, DENIED);
     rig.running
         .reload(settings(config(&upstream), "beta"))
         .unwrap();
-    assert_eq!(asked(&mut stream, &request).await, passed("beta"));
+    assert_eq!(send_on(&mut stream, &request).await, passed_with("beta"));
     let answer = rig.get("/", 0, "").await;
     assert_eq!(
         answer.seen("x-first"),
@@ -117,7 +120,7 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
     let mut rig = rig(config(&upstream), "alpha");
     let address = rig.running.addresses[0];
     let request = rig.request("GET", "/", 0, "");
-    let done = Stop::default();
+    let done = Shutdown::default();
     let client = async |fresh: bool| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let (mut passes, mut denials) = (0, 0);
@@ -125,12 +128,14 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
             if fresh {
                 stream = TcpStream::connect(address).await.unwrap();
             }
-            match asked(&mut stream, &request).await {
+            match send_on(&mut stream, &request).await {
                 answer if answer == DENIED => denials += 1,
-                answer if [passed("alpha"), passed("beta")].contains(&answer) => passes += 1,
+                answer if [passed_with("alpha"), passed_with("beta")].contains(&answer) => {
+                    passes += 1
+                }
                 other => panic!("{other:?}"),
             }
-            if tokio::time::timeout(Duration::ZERO, done.ordered())
+            if tokio::time::timeout(Duration::ZERO, done.triggered())
                 .await
                 .is_ok()
             {
@@ -150,7 +155,7 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
             (rig, result) = reloading.await.unwrap();
             assert_eq!(result.is_ok(), *word != "!refused", "{result:?}");
         }
-        done.order();
+        done.trigger();
         rig
     };
     let (_rig, one, two, three) = tokio::join!(reloads, client(false), client(false), client(true));
@@ -161,7 +166,7 @@ async fn no_request_is_lost_or_passes_undecided_while_the_configuration_changes(
 
 ///
 #[tokio::test]
-async fn what_cannot_be_used_changes_nothing() {
+async fn unusable_settings_change_nothing() {
     let upstream = Upstream::start().await;
     let mut rig = rig(config(&upstream), "alpha");
     let refused = rig.running.reload(settings(config(&upstream), "!no"));
@@ -190,9 +195,6 @@ async fn what_cannot_be_used_changes_nothing() {
     );
 }
 
-/// The text `hi` as a client sends it.
-const HI: &[u8] = b"\x81\x82\x00\x00\x00\x00hi";
-
 async fn open(rig: &Rig) -> TcpStream {
     let mut stream = rig.connect().await;
     let request = rig.request("GET", "/websocket", 0, upstream::WEBSOCKET);
@@ -200,15 +202,6 @@ async fn open(rig: &Rig) -> TcpStream {
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     stream
-}
-
-async fn echoed(stream: &mut TcpStream) {
-    stream.write_all(HI).await.unwrap();
-    let mut echo = [0; HI.len()];
-    within("an echo", stream.read_exact(&mut echo))
-        .await
-        .unwrap();
-    assert_eq!(echo, HI);
 }
 
 #[tokio::test]
@@ -219,9 +212,9 @@ async fn an_open_websocket_stays_with_its_plugin_which_ends_with_it() {
     rig.running
         .reload(settings(config(&upstream), "beta"))
         .unwrap();
-    echoed(&mut stream).await;
+    check_echo(&mut stream).await;
     drop(stream);
-    // Both workers had one; that of the websocket is the last to go, at the latest with the websocket.
+    // Both workers had an instance. The one with the WebSocket is deleted last, and not after the WebSocket ends.
     let gone = async {
         while rig.get("/", 0, "").await.seen("x-gone") != Some("\"alpha\"") {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -231,7 +224,7 @@ async fn an_open_websocket_stays_with_its_plugin_which_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_outlives_too_many_configurations_is_ended() {
+async fn a_websocket_that_outlives_too_many_configurations_is_closed() {
     let upstream = Upstream::start().await;
     let mut rig = rig(config(&upstream), "alpha");
     let mut oldest = open(&rig).await;
@@ -240,11 +233,11 @@ async fn a_websocket_that_outlives_too_many_configurations_is_ended() {
         rig.running
             .reload(settings(config(&upstream), "beta"))
             .unwrap();
-        // Of both workers, so that each keeps this generation.
+        // Both workers get connections, so that each keeps this generation.
         for _ in 0..8 {
             others.push(open(&rig).await);
         }
-        echoed(&mut oldest).await;
+        check_echo(&mut oldest).await;
     }
     rig.running
         .reload(settings(config(&upstream), "gamma"))
@@ -255,7 +248,7 @@ async fn a_websocket_that_outlives_too_many_configurations_is_ended() {
         .unwrap();
     assert_eq!(rest, b"\x88\x19\x03\xe9the proxy is restarting".as_slice());
     for other in &mut others {
-        echoed(other).await;
+        check_echo(other).await;
     }
 }
 
@@ -281,11 +274,11 @@ async fn certificates_change_and_connections_stay() {
         session.peer_certificates().unwrap()[0].to_vec()
     };
     let mut before = rig.shake_hands(None, b"http/1.1").await.unwrap();
-    assert_eq!(asked(&mut before, &request).await, passed("alpha"));
+    assert_eq!(send_on(&mut before, &request).await, passed_with("alpha"));
     rig.running.reload(settings(secured(&new), "beta")).unwrap();
-    assert_eq!(asked(&mut before, &request).await, passed("beta"));
+    assert_eq!(send_on(&mut before, &request).await, passed_with("beta"));
     let mut after = rig.shake_hands(None, b"http/1.1").await.unwrap();
-    assert_eq!(asked(&mut after, &request).await, passed("beta"));
+    assert_eq!(send_on(&mut after, &request).await, passed_with("beta"));
     assert_ne!(shown(&before), shown(&after));
 }
 
@@ -308,7 +301,7 @@ async fn a_connection_whose_certificate_was_checked_by_earlier_authorities_ends(
     let mut rig = rig(secured(&ours), "alpha");
     let request = rig.request("GET", "/", 0, "");
     let mut stream = rig.shake_hands(Some(&alice), b"http/1.1").await.unwrap();
-    assert_eq!(asked(&mut stream, &request).await, passed("alpha"));
+    assert_eq!(send_on(&mut stream, &request).await, passed_with("alpha"));
     rig.running
         .reload(settings(secured(&others), "beta"))
         .unwrap();

@@ -1,6 +1,6 @@
-;; Lets everything pass with its own configuration as `x-identity`, in whatever the client named as the route. A configuration
-;; that begins with `d` denies all, and one with `!` is refused. What instances share: the configuration of the first of them
-;; (`x-first`), and whether one has been deleted (`x-gone`).
+;; Permits every request with its own configuration as `x-identity`; the client names the route. A configuration that begins
+;; with `d` denies all requests, and one with `!` is refused. The instances share the configuration of the first one (`x-first`)
+;; and whether one has been deleted (`x-gone`).
 (module
   (import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
@@ -28,7 +28,7 @@
   (global $text (mut i32) (i32.const 0))
   (global $length (mut i32) (i32.const 0))
 
-  ;; The configuration is a JSON string: its first letter stands behind a quote.
+  ;; The configuration is a JSON string: its first letter follows a quote.
   (func $begins (param $letter i32) (result i32)
     (i32.eq (i32.load8_u offset=1 (global.get $text)) (local.get $letter)))
 
@@ -50,7 +50,7 @@
         (i32.load (i32.const 0)) (i32.load (i32.const 4)))))))
 
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-    ;; What was allocated after the configuration is not needed any more.
+    ;; Allocations after the configuration are not needed any more.
     (global.set $heap (i32.const 16384))
     (if (call $begins (i32.const 0x64)) (then
       (drop (call $reply (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)

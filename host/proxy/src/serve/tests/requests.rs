@@ -1,9 +1,9 @@
-//! Which upstream a request gets to, and what of it.
+//! Tests which upstream gets a request, and in which form.
 
 use super::*;
 
 #[tokio::test]
-async fn the_plugin_says_which_path_and_host_the_upstream_sees() {
+async fn the_plugin_sets_the_path_and_host_that_the_upstream_sees() {
     let mut upstream = Upstream::start().await;
     let preserve = json!({"to": upstream.url(), "preserve_host_header": true});
     let rig = Rig::start(read(&file(&[json!({"to": upstream.url()}), preserve])));
@@ -64,7 +64,7 @@ async fn a_turn_of_an_upstream_that_is_down_is_lost_as_in_envoy() {
 }
 
 #[tokio::test]
-async fn what_leads_to_no_upstream_is_not_forwarded() {
+async fn a_request_without_an_upstream_is_not_forwarded() {
     let mut upstream = Upstream::start().await;
     let rig = Rig::start(read(&file(&[
         json!({"response": {"status": 200, "body": "hello"}}),
@@ -78,7 +78,7 @@ async fn what_leads_to_no_upstream_is_not_forwarded() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_breaks_off_is_told_from_one_that_speaks_no_http() {
+async fn an_upstream_that_closes_is_distinguished_from_one_that_does_not_speak_http() {
     let upstream = Upstream::start().await;
     let route = json!({"to": upstream.url(), "allow_websockets": true});
     let rig = Rig::start(read(&file(&[route])));

@@ -1,4 +1,4 @@
-//! A server that does as the path says.
+//! An upstream that does what the path of a request says.
 
 use std::net::SocketAddr;
 
@@ -8,14 +8,14 @@ use tokio::sync::mpsc;
 
 use super::within;
 
-/// The key and the answer of RFC 6455, 1.3.
+/// The key and the response of RFC 6455, 1.3.
 pub(super) const WEBSOCKET: &str = "connection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const SWITCHING: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nset-cookie: a=b\r\n\r\n";
 
-/// A server that does as the path says, and else answers with the head that it got.
+/// An upstream that does what the path says, and otherwise responds with the head that it received.
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
     requests: mpsc::UnboundedReceiver<String>,
@@ -44,19 +44,19 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// The paths of the requests that came.
+    /// Takes the paths of the requests that have arrived.
     pub(super) fn take(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
     }
 
-    /// What comes next: the path of a request, or what a websocket was told, in hexadecimal digits.
+    /// Waits for the next event: the path of a request, or the bytes that a WebSocket received, as hexadecimal digits.
     pub(super) async fn next(&mut self) -> String {
         within("something comes to the upstream", self.requests.recv())
             .await
             .unwrap()
     }
 
-    /// Waits until the proxy has closed a connection on which an answer to this path was under way.
+    /// Waits until the proxy has closed a connection with an unfinished response to this path.
     pub(super) async fn closed(&mut self, path: &str) {
         let ended = within("the upstream's connection ends", self.ends.recv()).await;
         assert_eq!(ended.unwrap(), path);
@@ -133,12 +133,12 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A body with its length, or in chunks as they came.
+/// Reads a body by its length, or its chunks as they are.
 async fn read_body(stream: &mut TcpStream, head: &str) -> Option<Vec<u8>> {
     let length = head
         .lines()

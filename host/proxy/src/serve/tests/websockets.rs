@@ -1,8 +1,8 @@
-//! Open websockets and the plugin.
+//! Tests of the plugin's control over open WebSockets.
 
 use super::*;
 
-fn watching() -> &'static [u8] {
+fn plugin_of_websockets() -> &'static [u8] {
     static PLUGIN: OnceLock<Vec<u8>> = OnceLock::new();
     PLUGIN.get_or_init(|| wat::parse_str(include_str!("websockets.wat")).unwrap())
 }
@@ -12,11 +12,11 @@ async fn rig() -> (Upstream, Rig) {
     let config = read(&file(&[
         json!({"to": upstream.url(), "allow_websockets": true}),
     ]));
-    let rig = Rig::start_with(config, watching());
+    let rig = Rig::start_with(config, plugin_of_websockets());
     (upstream, rig)
 }
 
-/// An open websocket, and the head of the answer that opened it.
+/// Opens a WebSocket and returns it with the head of the response.
 async fn open(rig: &Rig, path: &str, lines: &str) -> (TcpStream, String) {
     let mut stream = rig.connect().await;
     let lines = format!("{}{lines}", upstream::WEBSOCKET);
@@ -27,7 +27,7 @@ async fn open(rig: &Rig, path: &str, lines: &str) -> (TcpStream, String) {
     (stream, head)
 }
 
-/// How often the plugin has been told of the end of a stream: each time of its log, done and delete.
+/// Returns how often the plugin was called at the end of a stream: for log, done and delete, equally often.
 async fn ended(rig: &Rig) -> u8 {
     let answer = rig.get("/", 0, "").await;
     let told = answer.seen("x-ended").unwrap().as_bytes();
@@ -35,11 +35,8 @@ async fn ended(rig: &Rig) -> u8 {
     told[0] - b'0'
 }
 
-/// The text `hi` as a client sends it.
-const HI: &[u8] = b"\x81\x82\x00\x00\x00\x00hi";
-
 #[tokio::test]
-async fn the_plugin_edits_the_answer_that_opens_a_websocket() {
+async fn the_plugin_edits_the_response_that_opens_a_websocket() {
     let (_upstream, rig) = rig().await;
     let (_stream, head) = open(&rig, "/websocket", "").await;
     for line in [
@@ -57,12 +54,7 @@ async fn a_websocket_that_the_plugin_ends_is_closed_in_order() {
     let (mut stream, _) = open(&rig, "/websocket", "x-test-end: yes\r\n").await;
     let (mut other, _) = open(&rig, "/websocket", "").await;
     for stream in [&mut other, &mut stream] {
-        stream.write_all(HI).await.unwrap();
-        let mut echo = [0; HI.len()];
-        within("an echo", stream.read_exact(&mut echo))
-            .await
-            .unwrap();
-        assert_eq!(echo, HI);
+        check_echo(stream).await;
     }
     let mut rest = Vec::new();
     within("the end", stream.read_to_end(&mut rest))
@@ -71,16 +63,12 @@ async fn a_websocket_that_the_plugin_ends_is_closed_in_order() {
     assert_eq!(rest, b"\x88\x0f\x03\xf0session ended");
     drop(stream);
     upstream.closed("/websocket").await;
-    // The other one goes on.
-    other.write_all(HI).await.unwrap();
-    let mut echo = [0; HI.len()];
-    within("an echo", other.read_exact(&mut echo))
-        .await
-        .unwrap();
+    // The other one stays open.
+    check_echo(&mut other).await;
 }
 
 #[tokio::test]
-async fn the_upstream_is_told_that_the_visitor_went_away() {
+async fn the_upstream_gets_a_close_frame_when_the_session_ends() {
     let (mut upstream, rig) = rig().await;
     let (mut stream, _) = open(&rig, "/websocket/silent", "x-test-end: yes\r\n").await;
     upstream.take();
@@ -92,14 +80,14 @@ async fn the_upstream_is_told_that_the_visitor_went_away() {
 }
 
 #[tokio::test]
-async fn the_plugin_is_told_once_that_a_websocket_is_over() {
+async fn the_plugin_is_called_once_at_the_end_of_a_websocket() {
     let (mut upstream, rig) = rig().await;
     assert_eq!(ended(&rig).await, 0);
     let (stream, _) = open(&rig, "/websocket", "").await;
     assert_eq!(ended(&rig).await, 1, "one request, and no websocket");
     drop(stream);
     upstream.closed("/websocket").await;
-    // The upstream is closed just before the plugin is told. Each question is a request of its own.
+    // The upstream's connection is closed just before the plugin is called. Each question is a request of its own.
     let mut requests = 2;
     while ended(&rig).await == requests {
         requests += 1;

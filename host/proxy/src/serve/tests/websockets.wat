@@ -1,6 +1,6 @@
-;; Permits everything: the client names the route. Tells the upstream how often it was told of the end of a stream
-;; (`x-ended`: log, done, delete), sets a cookie on every answer, and ends a websocket that asked for it (`x-test-end`) at the
-;; first tick after its client has said something.
+;; Permits every request: the client names the route. The upstream gets the number of calls at the end of a stream (`x-ended`:
+;; log, done, delete). Each response gets a cookie, and a WebSocket that asks for it (`x-test-end`) is ended at the first tick
+;; after its client has sent something.
 (module
   (import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
@@ -28,7 +28,7 @@
   (data (i32.const 1152) "x-plugin")
   (data (i32.const 1168) "was here")
 
-  ;; The websocket that asks to be ended, and the one that has to be.
+  ;; The WebSocket that asks to be ended, and the one that has to end.
   (global $asks (mut i32) (i32.const 0))
   (global $victim (mut i32) (i32.const 0))
 

@@ -1,4 +1,4 @@
-//! The program that opens Cockpit sessions, which runs as root.
+//! Finds the program that opens Cockpit sessions, which runs as root.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use anyhow::bail;
 use crate::cockpit::{HELPER, belongs_to_root};
 
 const NAME: &str = "jetway-cockpit-session";
-/// Where packages and administrators put programs that people do not run themselves.
+/// Folders in which packages and administrators install programs that users do not run themselves.
 const FOLDERS: [&str; 3] = ["/usr/local/libexec", "/usr/libexec", "/usr/lib/jetway"];
 
-/// Where the program is, or should be.
+/// The path of the program, whether it exists or not.
 #[derive(Debug)]
 pub(super) struct Helper {
     path: PathBuf,
-    /// One that is there and cannot be trusted, because it was built a moment ago in somebody's folder.
+    /// A program beside this one, which cannot be trusted when it was built in a user's folder.
     built: Option<PathBuf>,
 }
 
 impl Helper {
-    /// The one that is named, else beside this program or in the usual folders, whichever root can trust.
+    /// Finds the given program, or else the first one beside this program or in the usual folders that root can trust.
     pub(super) fn find(named: Option<&Path>, root: &Path) -> Self {
         if let Some(path) = named {
             return Self {
@@ -46,37 +46,37 @@ impl Helper {
         }
     }
 
-    /// Its absolute path.
+    /// Returns its absolute path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is there, and nobody but root can change what root will run.
+    /// Checks that the program exists and that only root can change it.
     ///
     /// # Errors
-    /// It is not, with the command that puts it there.
+    /// A program that is missing or that others can change, with the command that installs it.
     pub(super) fn ensure_trustworthy(&self, root: &Path) -> anyhow::Result<()> {
         if !self.path.is_absolute() {
             bail!(
-                "`{}` is no absolute path: systemd needs one",
+                "`{}` is not an absolute path, which systemd needs",
                 self.path.display()
             );
         }
-        // A root folder that is being made may get its programs later.
+        // A root folder that is being built may get its programs later.
         if !is_system(root) || belongs_to_root(&self.path) {
             return Ok(());
         }
         let from = self.built.as_deref().unwrap_or_else(|| Path::new(NAME));
         if self.path.exists() {
             bail!(
-                "`{}` or a folder above it can be changed by others than root, and root would run it: \
-                 `install -D -o root -g root -m 755 {} {HELPER}`, and do this again",
+                "`{}` or a folder above it can be changed by users other than root, and root would run it: \
+                 run `install -D -o root -g root -m 755 {} {HELPER}`, and then this command again",
                 self.path.display(),
                 from.display()
             );
         }
         bail!(
-            "there is no `{}`: `install -D -o root -g root -m 755 {} {}`, and do this again",
+            "no program at `{}`: run `install -D -o root -g root -m 755 {} {}`, and then this command again",
             self.path.display(),
             from.display(),
             self.path.display()
@@ -93,17 +93,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_can_change_is_not_trusted() {
+    fn a_program_that_others_can_change_is_not_trusted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         std::fs::write(&path, "").unwrap();
-        // The folder for temporary files is everybody's.
+        // All users can write to the folder for temporary files.
         let helper = Helper::find(Some(&path), Path::new("/"));
         let refused = helper
             .ensure_trustworthy(Path::new("/"))
             .unwrap_err()
             .to_string();
-        assert!(refused.contains("can be changed by others"), "{refused}");
+        assert!(
+            refused.contains("can be changed by users other than root"),
+            "{refused}"
+        );
         assert!(helper.ensure_trustworthy(folder.path()).is_ok());
         let missing = Helper::find(Some(Path::new("/no/such/program")), Path::new("/"));
         let refused = missing

@@ -1,4 +1,4 @@
-//! Telling systemd, when it runs; else saying what to run.
+//! Runs the commands for systemd where it runs, and prints them elsewhere.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::cockpit::{Layout, SOCKET_UNIT, UNITS, systemd_runs};
+use crate::cockpit::{Layout, SOCKET_UNIT, UNITS, is_systemd_running};
 
-/// Makes systemd read its units.
+/// Makes systemd load its units again.
 const RELOAD: &str = "systemctl daemon-reload";
-/// Its web service reads cockpit.conf when it starts; sessions that are open then end.
+/// Restarts Cockpit's web service, which reads cockpit.conf when it starts. Open sessions end then.
 const RESTART: &str = "systemctl try-restart cockpit.service";
 
-/// Makes systemd know the new units.
+/// Makes systemd load the new units.
 ///
 /// # Errors
 /// A command that fails.
@@ -21,24 +21,24 @@ pub(super) fn activate(layout: Layout, root: &Path) -> anyhow::Result<String> {
     let mut text = run(&activation(layout), root)?;
     let _ = write!(
         text,
-        "\nCockpit reads its file when it starts, which ends the sessions that are open. When nobody minds:\n  {RESTART}\n\
-         From then on its login page leads to Jetway, on its own port as well, and has no form for a password.\n\
-         If nobody gets in any more: `jetway cockpit setup --undo` as root, over SSH.\n"
+        "\nCockpit reads its file when it starts, and a restart ends the open sessions. To restart it:\n  {RESTART}\n\
+         From then on its login page leads to Jetway, also on Cockpit's own port, and has no form for a password.\n\
+         If logins fail: run `jetway cockpit setup --undo` as root, over SSH.\n"
     );
     Ok(text)
 }
 
 fn activation(layout: Layout) -> Vec<String> {
     let mut commands = vec![RELOAD.to_owned()];
-    // With newer releases, Cockpit's own services start the socket.
+    // In newer releases, Cockpit's own services start the socket.
     if layout == Layout::StaticGroup {
         commands.push(format!("systemctl enable --now {SOCKET_UNIT}"));
     }
     commands
 }
 
-/// Stops the socket before its unit goes. By then nothing of Cockpit needs it any more, which systemd has to learn first: it
-/// would end Cockpit with it.
+/// Stops the socket before its unit is removed. Cockpit does not need it by then, but systemd has to reload first: otherwise
+/// it would stop Cockpit with the socket.
 ///
 /// # Errors
 /// A command that fails.
@@ -54,7 +54,7 @@ pub(super) fn deactivate(root: &Path) -> anyhow::Result<String> {
     run(&[RELOAD.to_owned(), stop], root)
 }
 
-/// Makes systemd forget the units.
+/// Makes systemd unload the units.
 ///
 /// # Errors
 /// A command that fails.
@@ -62,20 +62,20 @@ pub(super) fn forget(root: &Path) -> anyhow::Result<String> {
     let mut text = run(&[RELOAD.to_owned()], root)?;
     let _ = writeln!(
         text,
-        "\nWhen nobody minds that open Cockpit sessions end:\n  {RESTART}"
+        "\nTo restart Cockpit, which ends open sessions:\n  {RESTART}"
     );
     Ok(text)
 }
 
 fn is_here(root: &Path) -> bool {
-    root == Path::new("/") && systemd_runs()
+    root == Path::new("/") && is_systemd_running()
 }
 
 fn run(commands: &[String], root: &Path) -> anyhow::Result<String> {
     let here = is_here(root);
     let mut text = String::new();
     if !here {
-        text.push_str("\nsystemd does not run here. Where it does:\n");
+        text.push_str("\nsystemd does not run here. On the machine where it does, run:\n");
     }
     for command in commands {
         if here {
@@ -94,7 +94,7 @@ fn perform(command: &str) -> anyhow::Result<()> {
     let status = Command::new(program)
         .args(words)
         .status()
-        .with_context(|| format!("`{program}` cannot be started"))?;
+        .with_context(|| format!("cannot start `{program}`"))?;
     if !status.success() {
         bail!("`{command}` ended with {status}");
     }

@@ -1,5 +1,5 @@
-use super::super::sample;
 use super::*;
+use crate::command::cockpit::sample;
 use serde_json::json;
 
 const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"x","y":"y"}]}"#;
@@ -12,8 +12,8 @@ fn cockpit(host: &str, to: &str) -> Value {
 fn told(routes: &Value, names: &[&str]) -> Result<Vec<String>, String> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let config = sample::config(routes, ":443");
-    let routes = super::routes(&config, &names).map_err(|error| error.to_string())?;
-    hosts(&routes).map_err(|error| error.to_string())
+    let routes = select_routes(&config, &names).map_err(|error| error.to_string())?;
+    audiences(&routes).map_err(|error| error.to_string())
 }
 
 #[test]

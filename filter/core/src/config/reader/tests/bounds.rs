@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn any_route_is_survived(route in object(ROUTE)) {
+    fn any_route_is_read_without_a_panic(route in object(ROUTE)) {
         let _ = read(&merged(route));
     }
 }

@@ -90,7 +90,7 @@ fn one_target_only() {
         assert!(
             error.problems[0]
                 .message
-                .contains("a route with `to` has no"),
+                .contains("a route with `to` must not have"),
             "{error}"
         );
     }

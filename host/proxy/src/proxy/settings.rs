@@ -1,0 +1,31 @@
+//! The settings that a proxy is started with.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use jetway_core::config::Config;
+use serde_json::Value;
+
+use crate::callouts::ProviderAccess;
+use crate::tls::Certificates;
+
+/// The settings that a proxy is started with.
+pub struct Settings {
+    /// The configuration, as [`Config::read`] returned it.
+    pub config: Config,
+    /// The file that `config` was read from, as JSON: the plugin's configuration. Its secrets are not passed on from here;
+    /// the plugin gets them from `config`, as environment variables.
+    pub file: Value,
+    /// Certificates of the listener, or plain HTTP.
+    pub certificates: Certificates,
+    /// The addresses to listen on; port 0 lets the system choose. `serve::parse_addresses` reads them from a string.
+    pub addresses: Vec<SocketAddr>,
+    /// The number of workers: threads, each with its own listener, plugin instance and upstream connections.
+    pub workers: NonZeroUsize,
+    /// The proxy-wasm module that decides, as WebAssembly.
+    pub module: &'static [u8],
+    /// How the plugin's calls reach the provider.
+    pub provider_access: ProviderAccess,
+    /// The limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
+    pub open_files: u64,
+}

@@ -1,0 +1,130 @@
+//! The part of a proxy that all workers share under one configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jetway_core::config::Config;
+use jetway_core::secret::Secret;
+use rustls::ServerConfig;
+
+use super::shared_limits::SharedLimits;
+use super::{Settings, plugin_config};
+use crate::callouts::ProviderAccess;
+use crate::limits::Budget;
+use crate::tls::{Certificates, Roots};
+use crate::upstream::Routes;
+use crate::wasm::{Engine, Module, PluginConfig, Shared};
+
+/// The immutable part of a proxy, which all workers share.
+pub(crate) struct ProxyShared {
+    pub(super) config: Config,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// Whether clients are asked for certificates.
+    pub(super) is_mutual: bool,
+    pub(super) module: Module,
+    /// The data that all instances of the module share.
+    pub(super) data: Shared,
+    pub(super) limits: Arc<SharedLimits>,
+    pub(super) provider_access: ProviderAccess,
+    /// The addresses that the settings name.
+    pub(crate) addresses: Vec<SocketAddr>,
+    plugin_configuration: Vec<u8>,
+    plugin_variables: Vec<(String, Secret)>,
+}
+
+/// The part that a reload keeps.
+struct KeptParts {
+    module: Module,
+    data: Shared,
+    limits: Arc<SharedLimits>,
+}
+
+impl ProxyShared {
+    /// Does everything that is done once per process: reads certificates and compiles the module.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub(crate) fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let open_files = settings.open_files;
+        let (workers, addresses) = (settings.workers.get(), settings.addresses.len());
+        let budget = Budget::new(open_files, workers, addresses)?;
+        let Budget {
+            clients,
+            upstreams,
+            provider,
+        } = budget;
+        tracing::info!(
+            open_files,
+            clients,
+            upstreams,
+            provider,
+            "connection limits"
+        );
+        let module = Module::compile(&Engine::new()?, settings.module);
+        let kept = KeptParts {
+            module: module.context("cannot compile the module")?,
+            data: Shared::default(),
+            limits: SharedLimits::new(&budget),
+        };
+        Self::build(kept, settings)
+    }
+
+    /// Prepares settings that follow earlier ones. The compiled module and the data that its instances share are kept, so that
+    /// instances of both configurations share them.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub(crate) fn prepare_after(earlier: &Self, mut settings: Settings) -> anyhow::Result<Self> {
+        // The listener keeps its address until a restart, and the module has to know the port that browsers use.
+        let listening = &earlier.config.listener.address;
+        settings.config.listener.address.clone_from(listening);
+        let kept = KeptParts {
+            module: earlier.module.clone(),
+            data: earlier.data.clone(),
+            limits: Arc::clone(&earlier.limits),
+        };
+        Self::build(kept, settings)
+    }
+
+    fn build(kept: KeptParts, settings: Settings) -> anyhow::Result<Self> {
+        let KeptParts {
+            module,
+            data,
+            limits,
+        } = kept;
+        let config = settings.config;
+        let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
+        let tls = settings.certificates.server_config()?;
+        // Each worker builds its own routes. These only report errors, and record which files are read.
+        Routes::new(&config.routes, &Roots::default(), &limits.upstreams)?;
+        let listening = &config.listener.address;
+        Ok(Self {
+            tls,
+            is_mutual,
+            module,
+            data,
+            limits,
+            addresses: settings.addresses,
+            provider_access: settings.provider_access,
+            plugin_configuration: plugin_config::encode_configuration(settings.file, listening)?,
+            plugin_variables: plugin_config::read_variables(&config),
+            config,
+        })
+    }
+
+    /// Returns the configuration of one worker's plugin.
+    pub(super) fn plugin_config(&self) -> PluginConfig {
+        let variables = self.plugin_variables.iter();
+        PluginConfig {
+            name: "jetway".to_owned(),
+            root_id: "jetway".to_owned(),
+            vm_id: "jetway".to_owned(),
+            vm_configuration: Vec::new(),
+            configuration: self.plugin_configuration.clone(),
+            variables: variables
+                .map(|(name, value)| (name.clone(), value.expose().to_vec()))
+                .collect(),
+        }
+    }
+}

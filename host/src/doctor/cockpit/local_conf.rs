@@ -1,0 +1,67 @@
+//! Cockpit's own configuration file, when Cockpit runs on this machine.
+
+use std::path::PathBuf;
+
+use crate::cockpit::CockpitConf;
+use crate::doctor::finding::Change;
+use crate::doctor::upstream_probe::UpstreamProbe;
+use jetway_config_file::file;
+
+/// Most bytes of a `cockpit.conf`: a long one has some hundred lines.
+const MAX_CONF: u64 = 64 * 1024;
+/// The path of the file on other machines.
+const USUAL: &str = "/etc/cockpit/cockpit.conf";
+
+/// The file, if it can be read from this machine.
+pub(super) struct LocalConf {
+    path: PathBuf,
+    here: bool,
+    conf: Option<CockpitConf>,
+}
+
+impl LocalConf {
+    /// Reads the file, if the upstream is on this machine.
+    pub(super) fn of(probe: &UpstreamProbe<'_>) -> Self {
+        let here = probe.endpoint.origin.is_loopback();
+        let path = if here {
+            probe.subject.cockpit_conf.to_owned()
+        } else {
+            USUAL.into()
+        };
+        let conf = if !here {
+            None
+        } else if path.exists() {
+            let bytes = file::read("file", &path, MAX_CONF).ok();
+            bytes.map(|bytes| CockpitConf::parse(&String::from_utf8_lossy(&bytes)))
+        } else {
+            // A missing file is the same as an empty one.
+            Some(CockpitConf::default())
+        };
+        Self { path, here, conf }
+    }
+
+    /// Whether Cockpit runs on this machine.
+    pub(super) const fn is_here(&self) -> bool {
+        self.here
+    }
+
+    /// Returns the file, when it can be read.
+    pub(super) const fn file(&self) -> Option<&CockpitConf> {
+        self.conf.as_ref()
+    }
+
+    /// Creates a change in a section of the file: at the key, else at the section, else anywhere.
+    pub(super) fn change_in(&self, section: &str, key: &str, what: &str) -> Change {
+        let conf = self.conf.as_ref();
+        let line = conf.and_then(|conf| {
+            let key = conf.value(section, key).map(|written| written.line);
+            key.or_else(|| conf.section(section))
+        });
+        let name = if self.here {
+            self.path.display().to_string()
+        } else {
+            format!("{} on the machine of Cockpit", self.path.display())
+        };
+        Change::file(name, line, format!("in the section [{section}] {what}"))
+    }
+}
