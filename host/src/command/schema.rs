@@ -1,12 +1,12 @@
 //! `jetway schema`: prints a JSON Schema of the configuration file.
 
 mod keys;
-mod policy;
 #[cfg(test)]
 mod tests;
 
 use clap::Args;
 use jetway_core::config::keys::{GLOBAL, ROUTE};
+use jetway_core::policy::schema::definitions;
 use serde_json::{Value, json};
 
 /// Print a JSON Schema of the configuration file, for editors.
@@ -32,7 +32,7 @@ fn build_schema() -> Value {
         "title": "Configuration of Jetway",
         "description": "Pomerium's file as Jetway reads it. Keys are case-insensitive; this schema has them in lower case.",
     });
-    let mut definitions = policy::definitions();
+    let mut definitions = definitions();
     definitions.insert("route".to_owned(), keys::object(ROUTE));
     if let (Value::Object(schema), Value::Object(file)) = (&mut schema, keys::object(GLOBAL)) {
         schema.extend(file);
