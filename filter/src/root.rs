@@ -62,6 +62,9 @@ impl RootContext for Root {
             ProviderDue::Ready => wake_all(plugin),
             ProviderDue::Nothing => {}
         }
+        if with_env(|env| plugin.gate.take_ended_refreshes(env)) {
+            wake_all(plugin);
+        }
         if let Some(warning) = plugin.gate.take_provider_warning() {
             log::warn!("{warning}");
         }

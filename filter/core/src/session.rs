@@ -213,7 +213,7 @@ impl Session {
     /// Returns whether the statements of the provider are outdated and there is no token to refresh them.
     #[must_use]
     pub fn is_stranded(&self, now: Timestamp) -> bool {
-        let overdue = |refresh: &RefreshGrant| now.0 >= refresh.overdue_at;
+        let overdue = |refresh: &RefreshGrant| refresh.is_overdue(now);
         self.lacks_refresh_token() && self.refresh.as_ref().is_some_and(overdue)
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Map;
 
 use crate::oidc::call::ProviderReply;
-use crate::oidc::github::{self, Question};
+use crate::oidc::github::{self, GithubResource};
 use crate::oidc::keys::KeySet;
 use crate::oidc::metadata::Discovered;
 use crate::oidc::{clock, token};
@@ -51,14 +51,17 @@ pub(super) fn answer(bytes: &[u8]) {
             body: bytes,
             date: bytes,
         };
-        let _ = token::read_answer(&reply);
-        let _ = token::read_refreshed(&reply);
-        let _ = github::read_access_token(&reply);
-        for question in [Question::User, Question::Emails, Question::Organisations] {
-            let _ = github::absorb(question, &reply, &mut Map::new());
+        let _ = token::read_tokens(&reply);
+        let _ = github::read_tokens(&reply);
+        for resource in [
+            GithubResource::User,
+            GithubResource::Emails,
+            GithubResource::Organisations,
+        ] {
+            let _ = github::absorb(resource, &reply, &mut Map::new());
         }
-        if let Some(skew) = clock::skew(reply.date, Fixture::new().now) {
-            assert!(!clock::sentence(skew).is_empty());
+        if let Some(skew) = clock::measure_skew(reply.date, Fixture::new().now) {
+            assert!(!clock::describe_skew(skew).is_empty());
         }
     }
 }

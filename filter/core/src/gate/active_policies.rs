@@ -1,5 +1,7 @@
-//! Which policies are in force in the process. A body that reads a changed file starts new instances with it and lets the
-//! old ones live on for the streams that they have; this is how those learn that their file is an old one.
+//! Which policies are active in the process.
+//!
+//! A proxy that reads a changed file starts new instances with it and keeps the old ones for the streams that they have.
+//! By way of the shared data the old instances learn which of their routes are still active.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,41 +9,42 @@ use crate::config::{CockpitSettings, Route, RouteNumber};
 use crate::digest::{self, CONFIGURATION_DIGEST};
 use crate::store::{SharedData, update};
 
-type ConfigurationDigest = [u8; CONFIGURATION_DIGEST];
+type RouteDigest = [u8; CONFIGURATION_DIGEST];
 
-/// The policies that one gate has put in force, and what is known of those that are.
+/// The policies that one gate has published, and what it knows of the active ones.
 #[derive(Debug)]
 pub(crate) struct ActivePolicies {
-    /// Keys in the shared data: of the whole, and of all routes.
-    keys: Keys,
-    /// By route, in the order of the file.
-    own: Vec<ConfigurationDigest>,
-    whole: ConfigurationDigest,
-    /// The last that was seen to be in force.
-    seen: Cell<ConfigurationDigest>,
-    /// Its routes, sorted.
-    current: RefCell<Vec<ConfigurationDigest>>,
+    keys: SharedKeys,
+    /// The digests of this gate's routes, in the order of the file.
+    own: Vec<RouteDigest>,
+    /// The digest of all of them.
+    whole: RouteDigest,
+    /// The digest of the active routes that was seen last.
+    seen: Cell<RouteDigest>,
+    /// The digests of these active routes, sorted.
+    current: RefCell<Vec<RouteDigest>>,
 }
 
+/// The keys in the shared data: of the digest of all routes, and of the list of routes.
 #[derive(Debug)]
-struct Keys {
+struct SharedKeys {
     whole: String,
     routes: String,
 }
 
 impl ActivePolicies {
-    /// Puts these routes in force for everybody who uses this name.
+    /// Makes these routes the active ones for all gates of this name.
     pub(crate) fn publish(name: &str, routes: &[Route], shared: &dyn SharedData) -> Self {
-        let own: Vec<ConfigurationDigest> = routes.iter().map(digest_of).collect();
+        let own: Vec<RouteDigest> = routes.iter().map(digest_of).collect();
         let mut sorted = own.clone();
         sorted.sort_unstable();
         let all = sorted.concat();
         let whole = digest::hash(&all);
-        let keys = Keys {
+        let keys = SharedKeys {
             whole: format!("jetway policies in force {name}"),
             routes: format!("jetway routes in force {name}"),
         };
-        // First the routes: who sees the new whole finds them there.
+        // The routes come first: a gate that sees the new digest finds them there.
         put(shared, &keys.routes, &all);
         put(shared, &keys.whole, &whole);
         Self {
@@ -53,7 +56,7 @@ impl ActivePolicies {
         }
     }
 
-    /// Whether a route of this gate is in force with the policy that it has here.
+    /// Returns whether a route of this gate is active with the policy that it has here.
     pub(crate) fn has(&self, route: RouteNumber, shared: &dyn SharedData) -> bool {
         let Some((whole, _)) = shared.read(&self.keys.whole) else {
             return true;
@@ -62,7 +65,7 @@ impl ActivePolicies {
             return true;
         }
         if *whole != self.seen.get() {
-            self.look(&whole, shared);
+            self.read_current(&whole, shared);
         }
         let current = self.current.borrow();
         self.own
@@ -70,7 +73,7 @@ impl ActivePolicies {
             .is_some_and(|own| current.binary_search(own).is_ok())
     }
 
-    fn look(&self, whole: &[u8], shared: &dyn SharedData) {
+    fn read_current(&self, whole: &[u8], shared: &dyn SharedData) {
         let routes = shared.read(&self.keys.routes);
         let (digests, _) = routes
             .as_ref()
@@ -82,12 +85,13 @@ impl ActivePolicies {
     }
 }
 
-/// What decides whether an open stream may stay: which route it is, who may use it, whether as a websocket, and as whom.
-fn digest_of(route: &Route) -> ConfigurationDigest {
+/// Returns the digest of what decides whether an open stream may stay open: the route, its policy, whether it allows
+/// WebSockets, and its users in Cockpit.
+fn digest_of(route: &Route) -> RouteDigest {
     let policy = route.policy.to_value();
     let cockpit = route.cockpit.as_ref().map(CockpitSettings::to_value);
-    let text = serde_json::json!([route.id, policy, route.allow_websockets, cockpit]);
-    digest::hash(text.to_string().as_bytes())
+    let decisive = serde_json::json!([route.id, policy, route.allow_websockets, cockpit]);
+    digest::hash(decisive.to_string().as_bytes())
 }
 
 fn put(shared: &dyn SharedData, key: &str, value: &[u8]) {
@@ -97,7 +101,7 @@ fn put(shared: &dyn SharedData, key: &str, value: &[u8]) {
         }
         Ok((value.to_vec(), ()))
     };
-    // If it cannot be written, open streams stay under the policies that let them in.
+    // If it cannot be written, open streams keep the policies that let them in.
     let _ = update(shared, key, change);
 }
 
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_and_missing_routes_are_not_in_force_and_others_are() {
+    fn changed_and_missing_routes_are_not_active_and_others_are() {
         let shared = LocalShared::default();
         let old =
             ActivePolicies::publish("p", &routes(&["a@x.test", "b@x.test", "c@x.test"]), &shared);

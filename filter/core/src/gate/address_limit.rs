@@ -1,4 +1,4 @@
-//! Limits how often one client address may cause costly work that needs no session.
+//! Limits how often one client address may cause costly work without a session.
 //!
 //! The counts are in the shared data, so that a limit applies to the whole process and not to each worker.
 
@@ -11,12 +11,11 @@ use crate::time::Timestamp;
 /// A limit for each client address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AddressLimit {
-    /// The table of the counts. It is bounded: with too many addresses, those that expire first are forgotten and begin again
-    /// at zero.
+    /// The table of the counts. It is bounded: with too many addresses, the counts that expire first are dropped.
     pub(crate) counts: ExpiringTable,
-    /// The most times within [`AddressLimit::seconds`].
+    /// How often the work may be caused within [`AddressLimit::seconds`].
     pub(crate) most: u32,
-    /// The seconds that a count lasts, from the first time on.
+    /// How long a count lasts after the first time, in seconds.
     pub(crate) seconds: u64,
 }
 
@@ -27,15 +26,17 @@ struct Count {
 }
 
 impl AddressLimit {
-    /// Returns the seconds that an address has to wait; `None` when it is below the limit. Clients whose address is not known
-    /// count as one.
+    /// Returns how many seconds an address has to wait; `None` when it is below the limit. All clients without a known
+    /// address count as one.
     pub(crate) fn wait(&self, address: Option<IpAddr>, env: &Env<'_>) -> Option<u64> {
-        let bytes = self.counts.find(env.shared, &name(address), env.now)?;
+        let bytes = self
+            .counts
+            .find(env.shared, &counter_name(address), env.now)?;
         let count = self.read(&bytes, env.now)?;
         (count.times >= self.most).then(|| count.until.since(env.now))
     }
 
-    /// Counts one time more.
+    /// Adds one to the count of an address.
     pub(crate) fn count(&self, address: Option<IpAddr>, env: &Env<'_>) {
         let change = |present: Option<&[u8]>| {
             let known = present.and_then(|bytes| self.read(bytes, env.now));
@@ -45,13 +46,13 @@ impl AddressLimit {
             });
             Ok((count.next().write(), count.until, ()))
         };
-        // A request that cannot be counted passes: the limit protects from load and decides no access.
+        // A request that cannot be counted passes: the limit protects from load and decides about no access.
         let _ = self
             .counts
-            .update(env.shared, &name(address), env.now, change);
+            .update(env.shared, &counter_name(address), env.now, change);
     }
 
-    /// A count, unless it is from before the clock was set back: none lasts for longer than its seconds.
+    /// Reads a count, unless it is from before the clock was set back: no count lasts longer than its seconds.
     fn read(&self, bytes: &[u8], now: Timestamp) -> Option<Count> {
         Count::read(bytes).filter(|count| count.until <= now.plus(self.seconds))
     }
@@ -80,9 +81,9 @@ impl Count {
     }
 }
 
-/// By what an address is counted: an IPv6 address by its first 64 bits, because a client has all addresses of one such
-/// network (RFC 4291 section 2.5.4).
-fn name(address: Option<IpAddr>) -> String {
+/// Returns the name under which an address is counted. An IPv6 address is counted by its first 64 bits, because one client
+/// has all addresses of such a network (RFC 4291 section 2.5.4).
+fn counter_name(address: Option<IpAddr>) -> String {
     match address.map(|address| address.to_canonical()) {
         None => "unknown".to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
@@ -162,7 +163,7 @@ mod tests {
             ("192.0.2.1", "192.0.2.2", false),
             ("::ffff:192.0.2.1", "::ffff:192.0.2.2", false),
         ] {
-            let are_same = name(address(one)) == name(address(other));
+            let are_same = counter_name(address(one)) == counter_name(address(other));
             assert_eq!(are_same, same, "{one} {other}");
         }
     }

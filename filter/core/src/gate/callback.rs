@@ -1,33 +1,32 @@
-//! The provider sends the browser back (OpenID Connect Core 1.0 section 3.1.2.5).
+//! Handles the callback, by which the provider sends the browser back (OpenID Connect Core 1.0 section 3.1.2.5).
 
 use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-use super::Gate;
-use super::sign_in::hold;
 use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::attempts::return_address;
+use crate::gate::pages::refuse_sign_in;
+use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignIn, Waiting};
-use crate::http::cookie::{self, OwnCookies};
 use crate::http::reply::{Audience, Reply, redirect};
 use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
-use crate::oidc::claims::{self, Claims};
-use crate::oidc::logout_token;
 use crate::oidc::metadata::{Metadata, is_issuer};
-use crate::oidc::token::{self, Tokens};
+use crate::oidc::token::CodeGrant;
+use crate::oidc::token_flow::{TokenFlow, VerifiedTokens};
 use crate::refusal::{Refusal, SignInProblem};
+use crate::session::Session;
 use crate::session::replay::consume_once;
-use crate::session::{RefreshGrant, Session};
-use crate::time::Timestamp;
 
-/// Longest form of a provider: code, state and what Apple tells about a person's name.
+/// The longest form of a provider: the code, the state, and the user's name that Apple sends.
 const MAX_FORM: usize = 16 * 1024;
-/// Longest code that is passed on.
+/// The longest code that is sent on to the token endpoint.
 const MAX_CODE: usize = 4096;
 
-/// The parameters of a callback; each may stand once.
+/// The parameters of a callback; each may be there once.
 #[derive(Default)]
 struct Callback<'a> {
     code: Option<Cow<'a, str>>,
@@ -57,13 +56,13 @@ impl<'a> Callback<'a> {
         Ok(callback)
     }
 
-    /// The code, once the answer is known to come from the provider that was asked (RFC 9207) and to be no refusal.
+    /// Returns the code, if the answer comes from the provider that was asked (RFC 9207) and is no refusal.
     fn code(&self, metadata: &Metadata) -> Result<&str, SignInProblem> {
-        let issuer_fits = match &self.issuer {
+        let is_from_provider = match &self.issuer {
             Some(issuer) => is_issuer(&metadata.discovered.issuer, issuer),
             None => !metadata.discovered.sends_issuer,
         };
-        if !issuer_fits {
+        if !is_from_provider {
             return Err(SignInProblem::WrongIssuer);
         }
         if self.error.is_some() {
@@ -84,40 +83,15 @@ pub(crate) struct SignInResult<'a> {
     pub(crate) attempt: &'a Attempt,
     /// The host that it is for.
     pub(crate) host: &'a str,
-    /// For whom the answer is made.
+    /// What the reply depends on.
     pub(crate) audience: &'a Audience,
 }
 
-/// Longest fragment that comes back after a sign-in; the cookie that keeps it is a small one.
-const MAX_FRAGMENT: usize = 1024;
-
-/// A fragment as it may stand in an address (RFC 3986 section 3.5): a script of ours wrote it, or anybody else.
-fn fit_fragment(value: &[u8]) -> Option<&str> {
-    let fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte);
-    let text = std::str::from_utf8(value).ok()?;
-    (!text.is_empty() && text.len() <= MAX_FRAGMENT && value.iter().all(fit)).then_some(text)
-}
-
-/// The fragment of the address that an attempt began at, when the browser kept one.
-pub(super) fn kept_fragment<'c>(attempt: &Attempt, present: &OwnCookies<'c>) -> Option<&'c str> {
-    present.fragment_of(attempt.id()).and_then(fit_fragment)
-}
-
-/// Where an attempt ends, with the fragment that the browser kept.
-fn return_address(attempt: &Attempt, present: &OwnCookies<'_>) -> String {
-    let return_to = attempt.return_to();
-    match kept_fragment(attempt, present) {
-        Some(fragment) => format!("{return_to}#{fragment}"),
-        None => return_to.to_owned(),
-    }
-}
-
 impl Gate {
-    /// The callback of a provider that answers by a form. Its page is another site's: that is how the form comes here.
-    pub(super) fn answer_form(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        let provider = self.provider.as_ref();
-        if !provider.is_some_and(|provider| provider.settings().form_post) {
-            return self.refuse(request, Refusal::MethodNotAllowed);
+    /// Handles the callback of a provider that answers by a form, which comes from a page of the provider's site.
+    pub(super) fn answer_form_callback(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
+        if !self.provider.answers_by_form() {
+            return self.pages.refuse(request, Refusal::MethodNotAllowed);
         }
         match request.body {
             None => Step::ReadBody { limit: MAX_FORM },
@@ -129,137 +103,101 @@ impl Gate {
         }
     }
 
-    /// The callback of a provider that answers by the query.
+    /// Handles the callback of a provider that answers by the query.
     pub(super) fn answer_callback(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         self.answer_parameters(request.query(), request, env)
     }
 
     fn answer_parameters(&self, parameters: &str, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        let audience = self.audience(request);
         let callback = match Callback::read(parameters) {
             Ok(callback) => callback,
             Err(problem) => {
-                return Step::Reply(self.refuse_sign_in(Refusal::SignIn(problem), None, &audience));
+                let audience = self.pages.audience(request);
+                return Step::Reply(refuse_sign_in(Refusal::SignIn(problem), None, &audience));
             }
         };
-        let Some(attempt) = self.attempt(request, callback.state.as_deref(), env.now) else {
-            let declined = callback.error.is_some();
-            let problem = if declined {
+        let state = callback.state.as_deref();
+        let Some(attempt) = self.attempts.find_by_state(request, state, env.now) else {
+            let problem = if callback.error.is_some() {
                 SignInProblem::Declined
             } else {
                 SignInProblem::UnknownAttempt
             };
-            return Step::Reply(self.answer_stray(request, problem, &audience, env));
+            return Step::Reply(self.answer_stray_callback(request, problem, env));
         };
-        if self.visit(request, env).session.is_some() {
+        if self.sessions.authenticate(request, env).session.is_some() {
             return Step::Reply(self.keep_session(request, &attempt));
         }
         if attempt.is_over(env.now) && callback.error.is_none() {
             return self.begin_again(request, &attempt, env);
         }
+        self.redeem_code(&callback, attempt, request, env)
+    }
+
+    /// Redeems the code of a callback at the provider's token endpoint, once.
+    fn redeem_code(
+        &self,
+        callback: &Callback<'_>,
+        attempt: Attempt,
+        request: &Parsed<'_>,
+        env: &mut Env<'_>,
+    ) -> Step {
         // A sign-in may begin on one instance and end on another, which has to learn about the provider first.
-        let Some((provider, metadata)) = self.known_provider() else {
+        let Some((provider, metadata)) = self.provider.known() else {
             return hold(env.now);
         };
+        let audience = self.pages.audience(request);
         let code = match callback.code(&metadata) {
             Ok(code) => code,
             Err(problem) => {
-                return Step::Reply(self.sign_in_failed(
-                    &attempt,
-                    &audience,
-                    Refusal::SignIn(problem),
-                ));
+                let refusal = Refusal::SignIn(problem);
+                return Step::Reply(self.sign_in_failed(&attempt, &audience, refusal));
             }
         };
         if !consume_once(attempt.id(), attempt.begun_at(), env) {
-            return Step::Reply(self.answer_stray(
-                request,
-                SignInProblem::UnknownAttempt,
-                &audience,
-                env,
-            ));
+            let unknown = SignInProblem::UnknownAttempt;
+            return Step::Reply(self.answer_stray_callback(request, unknown, env));
         }
-        let call = token::redeem(
-            provider.settings(),
-            &metadata.discovered,
-            &attempt,
+        let grant = CodeGrant {
+            attempt: &attempt,
             code,
-            &self.redirect_uri(request),
-            env,
-        );
-        let Some(call) = call else {
+            redirect_uri: &self.redirect_uri(request),
+        };
+        let Some((call, flow)) = TokenFlow::redeem(provider.client(&metadata), &grant, env) else {
             return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
         };
         let host = request.authority.host.to_string();
-        let sign_in = SignIn::redeeming(attempt, host, audience);
+        let sign_in = SignIn::new(attempt, host, audience, flow);
         Step::Call(call, Waiting::on(Flow::SignIn(Box::new(sign_in))))
     }
 
-    /// Goes to where an attempt was to end, in a browser that is signed in by now: in another tab, say. Nothing replaces its
-    /// session, so that nobody's open terminals end, and the code expires unused.
+    /// Redirects to where an attempt was to end, in a browser that has a session by now, for instance from another tab.
+    ///
+    /// The session is not replaced, so that no open stream ends, and the code expires unused.
     pub(super) fn keep_session(&self, request: &Parsed<'_>, attempt: &Attempt) -> Reply {
-        let present = request.own_cookies(&self.cookies);
+        let present = self.sessions.vault.read(request);
         let event = "sign-in not needed: there is a session already".to_owned();
         let reply = redirect(return_address(attempt, &present), event);
-        reply.with_cookies(self.forget_attempt(attempt, &present))
+        reply.with_cookies(self.attempts.forget(attempt, &present))
     }
 
-    /// `Set-Cookie` values by which a browser forgets an attempt. `present` is what it has.
-    pub(super) fn forget_attempt(
-        &self,
-        attempt: &Attempt,
-        present: &OwnCookies<'_>,
-    ) -> Vec<String> {
-        let mut names = vec![self.cookies.attempt(attempt.id())];
-        if present.fragment_of(attempt.id()).is_some() {
-            names.push(self.cookies.fragment(attempt.id()));
-        }
-        names.iter().map(|name| cookie::clear(name)).collect()
-    }
-
-    /// The attempt that `state` names, when this browser began it. It may be over.
-    fn attempt(
-        &self,
-        request: &Parsed<'_>,
-        state: Option<&str>,
-        now: Timestamp,
-    ) -> Option<Attempt> {
-        let state = state?;
-        let (id, _) = state.split_once('.')?;
-        let attempt = self.attempt_named(request, id, now)?;
-        (attempt.state() == state).then_some(attempt)
-    }
-
-    /// The attempt of this name, when this browser began it. It may be over.
-    pub(super) fn attempt_named(
-        &self,
-        request: &Parsed<'_>,
-        id: &str,
-        now: Timestamp,
-    ) -> Option<Attempt> {
-        let sealer = self.sealer.as_ref()?;
-        let own = request.own_cookies(&self.cookies);
-        let (_, sealed) = own.attempts.iter().find(|(name, _)| *name == id)?;
-        Attempt::open(sealer, &request.authority.host, id, sealed, now)
-    }
-
-    /// A callback that belongs to no open attempt of this browser: a bookmark, the back button, a repeat, or an attack.
-    /// Whoever is signed in stays who they are.
-    pub(super) fn answer_stray(
+    /// Answers a callback that belongs to no open attempt of this browser: a bookmark, the back button, a repeat, or an
+    /// attack. An existing session is left as it is.
+    pub(super) fn answer_stray_callback(
         &self,
         request: &Parsed<'_>,
         problem: SignInProblem,
-        audience: &Audience,
         env: &Env<'_>,
     ) -> Reply {
-        if self.visit(request, env).session.is_some() {
+        if self.sessions.authenticate(request, env).session.is_some() {
             redirect("/".to_owned(), "stray callback beside a session".to_owned())
         } else {
-            self.refuse_sign_in(Refusal::SignIn(problem), None, audience)
+            let audience = self.pages.audience(request);
+            refuse_sign_in(Refusal::SignIn(problem), None, &audience)
         }
     }
 
-    /// The page of an attempt that ended without an identity; the browser forgets the attempt.
+    /// Builds the page of an attempt that ended without an identity; the browser forgets the attempt.
     pub(crate) fn sign_in_failed(
         &self,
         attempt: &Attempt,
@@ -269,7 +207,7 @@ impl Gate {
         self.sign_in_failed_because(attempt, audience, refusal, None)
     }
 
-    /// The same, with a sentence that tells more than the refusal.
+    /// Builds the same page with a sentence that says more than the refusal.
     pub(crate) fn sign_in_failed_because(
         &self,
         attempt: &Attempt,
@@ -277,94 +215,75 @@ impl Gate {
         refusal: Refusal,
         note: Option<&str>,
     ) -> Reply {
-        let mut reply = self.refuse_sign_in(refusal, note, audience);
-        reply.add(
-            "set-cookie",
-            cookie::clear(&self.cookies.attempt(attempt.id())),
-        );
+        let mut reply = refuse_sign_in(refusal, note, audience);
+        reply.add("set-cookie", self.attempts.remove(attempt.id()));
         reply
     }
 
-    /// Begins the session of somebody whom the provider has told us about. `request` is the callback, if it can still
-    /// be read.
-    pub(crate) fn signed_in(
+    /// Begins the session of a user whose tokens are verified. `request` is the callback.
+    pub(crate) fn complete_sign_in(
         &self,
-        request: Option<&Request<'_>>,
-        landing: &SignInResult<'_>,
-        claims: &Claims,
-        tokens: &Tokens,
+        request: &Request<'_>,
+        result: &SignInResult<'_>,
+        verified: &VerifiedTokens,
         env: &mut Env<'_>,
     ) -> Reply {
-        let request = request.and_then(|request| self.read(request).ok());
         let SignInResult {
             attempt,
             host,
             audience,
-        } = *landing;
-        let session = match self.new_session(claims, tokens, &attempt.nonce(), env) {
+        } = *result;
+        let Some(source) = self.claim_source() else {
+            return self.sign_in_failed(attempt, audience, Refusal::Internal);
+        };
+        let begun = self.sessions.begin(verified, source, &attempt.nonce(), env);
+        let session = match begun {
             Ok(session) => session,
             Err(refusal) => return self.sign_in_failed(attempt, audience, refusal),
         };
-        if self.revoked_during_sign_in(&session, attempt.begun_at(), env) {
-            // Asking the provider once more tells whether somebody is still signed in there.
+        let begun = attempt.begun_at();
+        if self
+            .sessions
+            .was_revoked_during_sign_in(&session, begun, env)
+        {
+            // Another sign-in finds out whether the user is still signed in with the provider.
             let event = "the provider ended its session during the sign-in".to_owned();
             let again = redirect(attempt.return_to().to_owned(), event);
-            let attempt = cookie::clear(&self.cookies.attempt(attempt.id()));
-            return again.with_cookies(vec![attempt]);
+            return again.with_cookies(vec![self.attempts.remove(attempt.id())]);
         }
         self.remember_provider_session(&session, env);
-        let Some(request) = request.filter(|request| *request.authority.host == *host) else {
-            return self.finish_sign_in(None, host, attempt, &session, audience, env);
-        };
-        self.finish_sign_in(Some(&request), host, attempt, &session, audience, env)
+        // The request is only needed for its cookies: without it, the sign-in ends all the same.
+        let request = self.router.read(request).ok();
+        let request = request.filter(|request| *request.authority.host == *host);
+        self.finish_sign_in(request.as_ref(), result, &session, env)
     }
 
-    /// Puts a session into the browser and goes to where the visitor wanted, with the fragment that they came with.
+    /// Puts a session into the browser and redirects to the requested address, with its fragment.
     pub(super) fn finish_sign_in(
         &self,
         request: Option<&Parsed<'_>>,
-        host: &str,
-        attempt: &Attempt,
+        result: &SignInResult<'_>,
         session: &Session,
-        audience: &Audience,
         env: &mut Env<'_>,
     ) -> Reply {
-        let present = request.map(|request| request.own_cookies(&self.cookies));
+        let SignInResult {
+            attempt,
+            host,
+            audience,
+        } = *result;
+        let present = request.map(|request| self.sessions.vault.read(request));
         let present = present.unwrap_or_default();
-        let Some(lines) = self.session_cookies(session, host, &present, env) else {
-            return self.sign_in_failed(
-                attempt,
-                audience,
-                Refusal::SignIn(SignInProblem::TooLarge),
-            );
+        let Some(lines) = self.sessions.cookies_for(session, host, &present, env) else {
+            let refusal = Refusal::SignIn(SignInProblem::TooLarge);
+            return self.sign_in_failed(attempt, audience, refusal);
         };
         let event = format!("signed in account={:?}", session.account());
         let mut reply = redirect(return_address(attempt, &present), event)
             .with_cookies(lines)
-            .with_cookies(self.forget_attempt(attempt, &present));
-        if let Some(line) = self.record_sign_in(request, host, env) {
+            .with_cookies(self.attempts.forget(attempt, &present));
+        if let Some(line) = self.sign_in_counter.record(request, host, env) {
             reply.add("set-cookie", line);
         }
         reply
-    }
-
-    /// A session of the person that these claims are about.
-    fn new_session(
-        &self,
-        claims: &Claims,
-        tokens: &Tokens,
-        nonce: &str,
-        env: &mut Env<'_>,
-    ) -> Result<Session, Refusal> {
-        let provider = self.provider.as_ref().ok_or(Refusal::Internal)?;
-        let lifetime = self.config.session.lifetime.as_secs();
-        let id = env.token::<16>().map_err(|_| Refusal::Internal)?;
-        let identity = claims::identity(claims, &provider.settings().email_trust, &self.needs)
-            .map_err(|problem| Refusal::SignIn(problem.into()))?;
-        let mut session = Session::new(id, identity, env.now, lifetime);
-        session.provider_session = logout_token::provider_session(claims);
-        session.refresh = RefreshGrant::first(&tokens.grant, nonce, env);
-        session.keep_hint(&tokens.id_token);
-        Ok(session.chosen_for(&self.terms))
     }
 }

@@ -1,54 +1,72 @@
 //! Single sign-on into Cockpit, on routes with `cockpit`.
 //!
-//! Cockpit logs a browser in at `/cockpit/login`, by the `Authorization` header of that request. The proxy writes it: an
-//! assertion for this one login, which `jetway-cockpit-session` verifies on Cockpit's machine before it opens a session
-//! as the Unix user. The browser gets no part of it. What brings the browser to that request is Cockpit's own login page,
-//! which is told by `[OAuth]` in cockpit.conf to fetch a token at [`token::TOKEN_PATH`]; the one that it gets means nothing.
+//! Cockpit logs a browser in at `/cockpit/login`, by the `Authorization` header of that request. The proxy writes the
+//! header: an assertion for this one login, which `jetway-cockpit-session` verifies on Cockpit's machine before it opens a
+//! session as the Unix user. The browser gets no part of it. Cockpit's own login page brings the browser to that request:
+//! `[OAuth]` in cockpit.conf makes the page fetch a token at [`token::TOKEN_PATH`]. The token that it gets is meaningless.
 
 pub(super) mod cookie;
 pub(super) mod token;
 
-use super::{Chosen, Gate, Route, line};
-use crate::config::{CockpitSettings, FoundBy, LOGIN_HEADERS};
-use crate::env::Env;
+use std::rc::Rc;
+
+use crate::config::{
+    CockpitSettings, FoundBy, IdentitySettings, LOGIN_HEADERS, Route, SessionSettings,
+};
+use crate::gate::Gate;
+use crate::gate::cockpit::cookie::{Binder, Binding};
+use crate::gate::decision::RouteContext;
+use crate::gate::pages::refusal_event;
 use crate::gate::step::Step;
 use crate::http::edit::Edit;
 use crate::http::header::is_alias;
 use crate::http::reply::{Extras, redirect, refuse};
 use crate::http::request::Parsed;
-use crate::policy::{Decision, Facts, Reason, Reasons};
+use crate::policy::{Decision, Facts};
 use crate::refusal::Refusal;
 use crate::session::Session;
-use crate::session::assertion::login_token;
+use crate::session::assertion::{Login, login_token};
 use crate::session::unix_user::UnixUser;
 
-/// Further headers of a client by which Cockpit would do other things than the proxy has judged.
+/// A further header of a client by which Cockpit would act beyond what the proxy has authorized.
 const SSH_HEADER: &str = "x-ssh-connect-unknown-hosts";
-/// Cockpit's `ForwardedForHeader` takes one address, not a list of proxies.
+/// Cockpit's `ForwardedForHeader` accepts one address, not a list of proxies.
 const CLIENT_HEADER: &str = "x-forwarded-for";
 /// The path at which Cockpit logs a browser in, below its root.
 const LOGIN: &str = "cockpit/login";
 /// The scheme of answers to questions that a login asks, such as for a new password.
 const CONVERSATION: &[u8] = b"x-conversation ";
 
+/// Signs users on to Cockpit: authorizes their requests, logs them in, and binds Cockpit's cookies to their sessions.
+#[derive(Debug)]
+pub(super) struct CockpitSso {
+    /// Binds Cockpit's cookies; only where a route leads to a Cockpit.
+    binder: Option<Binder>,
+    identity: Rc<IdentitySettings>,
+}
+
 /// A permitted request to Cockpit.
 #[derive(Debug)]
 pub(super) struct CockpitAccess<'a> {
-    /// Who sends it.
     session: &'a Session,
-    /// As whom they are there.
-    standing: CockpitIdentity,
-    place: Place,
+    identity: CockpitIdentity,
+    place: CockpitPlace,
+    /// What binds Cockpit's cookies to the user's session.
+    pub(super) binding: Binding,
 }
 
-impl CockpitAccess<'_> {
-    /// Whether the answer may begin a session of Cockpit's, on this host or on another.
-    const fn logs_in(&self) -> bool {
-        matches!(self.place, Place::Login | Place::Elsewhere { login: true })
-    }
+/// Why a permitted request does not reach Cockpit.
+#[derive(Debug)]
+pub(super) enum CockpitDenial {
+    /// It is refused.
+    Refused(Refusal),
+    /// It is redirected to this path.
+    Redirected(String),
+    /// No Unix user is mapped to the user.
+    Unmapped,
 }
 
-/// As whom somebody is in Cockpit.
+/// The identity of a user in Cockpit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CockpitIdentity {
     /// The Unix user.
@@ -60,10 +78,17 @@ pub(crate) struct CockpitIdentity {
 }
 
 impl CockpitIdentity {
-    /// As whom the visitor of a request is there; `None` when nothing names a Unix user.
+    /// Returns the identity of the user of a request on a route; `None` when the route does not lead to a Cockpit.
+    pub(super) fn on(route: &Route, facts: &Facts<'_>) -> Option<Self> {
+        let cockpit = route.cockpit.as_ref()?;
+        Self::of(cockpit, facts)
+    }
+
+    /// Returns the identity of the user of a request; `None` when no Unix user is mapped.
     ///
-    /// Whether they are an administrator is asked as of the login, whatever is requested: it is the login that decides.
-    pub(crate) fn of(cockpit: &CockpitSettings, facts: &Facts<'_>) -> Option<Self> {
+    /// Whether the user is an administrator is decided for the login, whatever is requested, because the login grants the
+    /// access.
+    pub(super) fn of(cockpit: &CockpitSettings, facts: &Facts<'_>) -> Option<Self> {
         let (user, by) = cockpit.user_of(facts.session?)?;
         let path = format!("{}/{LOGIN}", cockpit.url_root);
         let login = Facts {
@@ -83,7 +108,7 @@ impl CockpitIdentity {
 
 /// What a path means to Cockpit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum CockpitPlace {
     /// The login of this host.
     Login,
     /// Another host: `/=HOST/…` or `/cockpit+=HOST/…`.
@@ -91,9 +116,9 @@ enum Place {
         /// Whether it is the login there, `/cockpit+=HOST/login`.
         login: bool,
     },
-    /// An application of its own, `/cockpit+NAME/…`, whose login is one of this host beside ours.
+    /// Another application, `/cockpit+NAME/…`, which has a login of its own on this host.
     Application,
-    /// Cockpit's root without the slash that it needs: some versions end themselves at such a request.
+    /// Cockpit's root without the slash that it needs: some versions crash at such a request.
     Unslashed,
     /// Not below `UrlRoot`.
     Outside,
@@ -101,167 +126,177 @@ enum Place {
     Here,
 }
 
-impl Gate {
-    /// What the policy of a route says, and that nobody reaches Cockpit without a session, which names the Unix user.
-    pub(super) fn judge(route: &Route, facts: &Facts<'_>) -> Decision {
-        match route.policy.decide(facts) {
-            Decision::Allow(_) if route.cockpit.is_some() && facts.session.is_none() => {
-                Decision::SignIn(Reasons::one(Reason::UserUnauthenticated))
-            }
-            decision => decision,
+impl CockpitPlace {
+    /// Returns whether the response may begin a session of Cockpit's, on this host or on another.
+    const fn is_login(self) -> bool {
+        matches!(self, Self::Login | Self::Elsewhere { login: true })
+    }
+}
+
+impl CockpitSso {
+    pub(super) fn new(
+        routes: &[Route],
+        session: &SessionSettings,
+        identity: Rc<IdentitySettings>,
+    ) -> Self {
+        let has_cockpit = routes.iter().any(|route| route.cockpit.is_some());
+        let secret = session.secret.as_ref().filter(|_| has_cockpit);
+        Self {
+            binder: secret.map(|secret| Binder::new(secret, &session.previous_secrets)),
+            identity,
         }
     }
 
-    /// As whom a permitted visitor enters Cockpit; `None` on other routes.
+    /// Returns whether a route leads to a Cockpit.
+    pub(super) const fn is_configured(&self) -> bool {
+        self.binder.is_some()
+    }
+
+    /// Authorizes a permitted request to Cockpit; `None` on other routes.
     ///
     /// # Errors
-    /// The answer, when the request does not get there.
-    pub(super) fn authorize_cockpit<'a>(
+    /// Why the request does not get there.
+    pub(super) fn authorize<'c>(
         &self,
-        request: &Parsed<'_>,
-        chosen: &Chosen<'_>,
-        facts: &Facts<'a>,
-    ) -> Result<Option<CockpitAccess<'a>>, Box<Step>> {
-        let Some(cockpit) = &chosen.route.cockpit else {
+        context: &RouteContext<'c, '_>,
+    ) -> Result<Option<CockpitAccess<'c>>, CockpitDenial> {
+        let Some(cockpit) = &context.matched.route.cockpit else {
             return Ok(None);
         };
-        let Some(session) = facts.session else {
-            return Err(self.refuse(request, Refusal::Internal).into());
+        let internal = CockpitDenial::Refused(Refusal::Internal);
+        let Some(session) = context.facts.session else {
+            return Err(internal);
         };
-        let place = place_of(&request.decoded_path(), cockpit);
+        let place = place_of(context.facts.path, cockpit);
         match place {
-            Place::Elsewhere { .. } if !cockpit.allow_other_hosts => {
-                return Err(self.refuse(request, Refusal::OtherHost).into());
+            CockpitPlace::Elsewhere { .. } if !cockpit.allow_other_hosts => {
+                return Err(CockpitDenial::Refused(Refusal::OtherHost));
             }
-            Place::Outside | Place::Application => {
-                return Err(self.refuse(request, Refusal::NotFound).into());
+            CockpitPlace::Outside | CockpitPlace::Application => {
+                return Err(CockpitDenial::Refused(Refusal::NotFound));
             }
-            Place::Unslashed => {
-                let location = format!("{}/", cockpit.url_root);
-                return Err(Box::new(Step::Reply(redirect(
-                    location,
-                    "to Cockpit's root".to_owned(),
-                ))));
+            CockpitPlace::Unslashed => {
+                return Err(CockpitDenial::Redirected(format!("{}/", cockpit.url_root)));
             }
-            Place::Login | Place::Elsewhere { .. } | Place::Here => {}
+            CockpitPlace::Login | CockpitPlace::Elsewhere { .. } | CockpitPlace::Here => {}
         }
-        let Some(standing) = CockpitIdentity::of(cockpit, facts) else {
-            return Err(self.refuse_unmapped(request, chosen, session).into());
-        };
+        let identity =
+            CockpitIdentity::of(cockpit, &context.facts).ok_or(CockpitDenial::Unmapped)?;
+        let host = &context.request.authority.host;
+        let binder = self.binder.as_ref().ok_or(internal)?;
+        let binding = binder.bind(host, session, &identity);
         Ok(Some(CockpitAccess {
             session,
-            standing,
+            binding: binding.of_login(place.is_login()),
+            identity,
             place,
         }))
     }
 
-    fn refuse_unmapped(
+    /// Adds the edits by which Cockpit learns who logs in, and removes everything else that says so.
+    pub(super) fn edit_request(
         &self,
-        request: &Parsed<'_>,
-        chosen: &Chosen<'_>,
-        session: &Session,
+        context: &mut RouteContext<'_, '_>,
+        access: &CockpitAccess<'_>,
+        edits: &mut Vec<Edit<'static>>,
+    ) -> Result<(), Refusal> {
+        let request = context.request;
+        edits.push(match request.source {
+            Some(address) => {
+                let address = address.to_canonical().to_string();
+                Edit::set(CLIENT_HEADER, address.into_bytes())
+            }
+            None => Edit::Remove(CLIENT_HEADER.into()),
+        });
+        // A login to another host is between the user and that host.
+        if matches!(access.place, CockpitPlace::Elsewhere { .. }) {
+            return Ok(());
+        }
+        let named = request.headers.iter();
+        let named = named.filter(|(name, _)| is_about_login(name));
+        edits.extend(named.map(|(name, _)| Edit::Remove(name.clone().into())));
+        if access.place != CockpitPlace::Login {
+            return Ok(());
+        }
+        if let Some(answer) = conversation_answer(request) {
+            edits.push(Edit::set(LOGIN_HEADERS[0], answer.to_vec()));
+        } else if request.method == "GET" {
+            let token = self.sign_login(context, access)?;
+            let value = format!("Bearer {token}").into_bytes();
+            edits.push(Edit::set(LOGIN_HEADERS[0], value));
+        }
+        if access.identity.administrator {
+            edits.push(Edit::set(LOGIN_HEADERS[1], &b"any"[..]));
+        }
+        Ok(())
+    }
+
+    /// Signs the assertion for one login.
+    fn sign_login(
+        &self,
+        context: &mut RouteContext<'_, '_>,
+        access: &CockpitAccess<'_>,
+    ) -> Result<String, Refusal> {
+        let key = self.identity.signing_key.as_ref();
+        let key = key.ok_or(Refusal::Internal)?;
+        let id = context.env.bytes().map_err(|_| Refusal::Internal)?;
+        let claims = Login {
+            host: &context.request.authority.host,
+            session: access.session,
+            user: &access.identity.user,
+            client: context.request.source,
+        };
+        login_token(key, &claims, id, context.env.now).ok_or(Refusal::Internal)
+    }
+}
+
+impl Gate {
+    /// Answers a permitted request that does not reach Cockpit.
+    pub(super) fn deny_cockpit(
+        &self,
+        context: &RouteContext<'_, '_>,
+        denial: CockpitDenial,
     ) -> Step {
+        match denial {
+            CockpitDenial::Refused(refusal) => self.pages.refuse(context.request, refusal),
+            CockpitDenial::Redirected(path) => {
+                Step::Reply(redirect(path, "to Cockpit's root".to_owned()))
+            }
+            CockpitDenial::Unmapped => self.refuse_unmapped(context),
+        }
+    }
+
+    fn refuse_unmapped(&self, context: &RouteContext<'_, '_>) -> Step {
         let refusal = Refusal::NoUnixUser;
+        let account = context.facts.session.map(Session::account);
         let target = self.sign_out_targets();
         let extras = Extras {
-            account: Some(session.account()),
+            account,
             sign_out: true,
             form_target: target.as_deref(),
             ..Extras::default()
         };
         let event = format!(
             "{} route={:?} account={:?}",
-            line(refusal),
-            chosen.route.name,
-            session.account()
+            refusal_event(refusal),
+            context.matched.route.name,
+            account.unwrap_or_default(),
         );
-        Step::Reply(refuse(refusal, extras, &self.audience(request), event))
-    }
-
-    /// The edits by which Cockpit learns who logs in, and nothing else about it.
-    pub(super) fn cockpit_edits(
-        &self,
-        request: &Parsed<'_>,
-        access: &CockpitAccess<'_>,
-        env: &mut Env<'_>,
-        edits: &mut Vec<Edit<'static>>,
-    ) -> Result<(), Refusal> {
-        edits.push(match request.source {
-            Some(address) => Edit::set(
-                CLIENT_HEADER,
-                address.to_canonical().to_string().into_bytes(),
-            ),
-            None => Edit::Remove(CLIENT_HEADER.into()),
-        });
-        // A login to another host is between the person and that host.
-        if matches!(access.place, Place::Elsewhere { .. }) {
-            return Ok(());
-        }
-        let conversation = conversation(request).filter(|_| access.place == Place::Login);
-        let told = request.headers.iter().filter(|(name, _)| tells_login(name));
-        edits.extend(told.map(|(name, _)| Edit::Remove(name.clone().into())));
-        if access.place != Place::Login {
-            return Ok(());
-        }
-        if let Some(answer) = conversation {
-            edits.push(Edit::set(LOGIN_HEADERS[0], answer.to_vec()));
-        } else if request.method == "GET" {
-            let token = self.login_token(request, access, env)?;
-            edits.push(Edit::set(
-                LOGIN_HEADERS[0],
-                format!("Bearer {token}").into_bytes(),
-            ));
-        }
-        if access.standing.administrator {
-            edits.push(Edit::set(LOGIN_HEADERS[1], &b"any"[..]));
-        }
-        Ok(())
-    }
-
-    fn login_token(
-        &self,
-        request: &Parsed<'_>,
-        access: &CockpitAccess<'_>,
-        env: &mut Env<'_>,
-    ) -> Result<String, Refusal> {
-        let key = self.config.identity.signing_key.as_ref();
-        let key = key.ok_or(Refusal::Internal)?;
-        let id = env.bytes().map_err(|_| Refusal::Internal)?;
-        let claims = crate::session::assertion::Login {
-            host: &request.authority.host,
-            session: access.session,
-            user: &access.standing.user,
-            client: request.source,
-        };
-        login_token(key, &claims, id, env.now).ok_or(Refusal::Internal)
-    }
-
-    /// What binds Cockpit's cookies to the visitor of a request.
-    ///
-    /// # Errors
-    /// Without a secret, which every file with such a route has.
-    pub(super) fn bind(
-        &self,
-        request: &Parsed<'_>,
-        access: &CockpitAccess<'_>,
-    ) -> Result<cookie::Binding, Refusal> {
-        let binder = self.binder.as_ref().ok_or(Refusal::Internal)?;
-        let host = &request.authority.host;
-        let binding = binder.bind(host, access.session, &access.standing);
-        Ok(binding.of_login(access.logs_in()))
+        let audience = self.pages.audience(context.request);
+        Step::Reply(refuse(refusal, extras, &audience, event))
     }
 }
 
-/// Whether a header says who logs in to Cockpit, or how; in any spelling.
-fn tells_login(name: &str) -> bool {
+/// Returns whether a header says who logs in to Cockpit, or how; in any spelling.
+fn is_about_login(name: &str) -> bool {
     LOGIN_HEADERS
         .into_iter()
         .chain([SSH_HEADER])
         .any(|known| is_alias(name, known))
 }
 
-/// The answer to a question of the login, when that is all that the client says about who it is.
-fn conversation<'r>(request: &Parsed<'r>) -> Option<&'r [u8]> {
+/// Returns the answer to a question of the login, when the client says nothing else about its identity.
+fn conversation_answer<'r>(request: &Parsed<'r>) -> Option<&'r [u8]> {
     let mut lines = request
         .headers
         .iter()
@@ -273,28 +308,28 @@ fn conversation<'r>(request: &Parsed<'r>) -> Option<&'r [u8]> {
     (name == LOGIN_HEADERS[0] && begins && lines.next().is_none()).then_some(value.as_slice())
 }
 
-/// What a decoded path means to a Cockpit with this `UrlRoot`.
-fn place_of(path: &str, cockpit: &CockpitSettings) -> Place {
+/// Returns what a decoded path means to a Cockpit with this `UrlRoot`.
+fn place_of(path: &str, cockpit: &CockpitSettings) -> CockpitPlace {
     let root = cockpit.url_root.as_str();
     let Some(below) = path.strip_prefix(root) else {
-        return Place::Outside;
+        return CockpitPlace::Outside;
     };
     if below.is_empty() {
-        return Place::Unslashed;
+        return CockpitPlace::Unslashed;
     }
     let Some(below) = below.strip_prefix('/') else {
-        return Place::Outside;
+        return CockpitPlace::Outside;
     };
     let (first, rest) = below.split_once('/').unwrap_or((below, ""));
     if first.starts_with('=') || first.starts_with("cockpit+=") {
         let login = rest == "login";
-        Place::Elsewhere { login }
+        CockpitPlace::Elsewhere { login }
     } else if first.starts_with("cockpit+") {
-        Place::Application
+        CockpitPlace::Application
     } else if below == LOGIN {
-        Place::Login
+        CockpitPlace::Login
     } else {
-        Place::Here
+        CockpitPlace::Here
     }
 }
 
@@ -312,32 +347,40 @@ mod tests {
             place_of(path, &settings)
         };
         for (root, path, place) in [
-            ("", "/", Place::Here),
-            ("", "/cockpit/login", Place::Login),
-            ("", "/cockpit/login/", Place::Here),
-            ("", "/cockpit/loginx", Place::Here),
-            ("", "/system/cockpit/login", Place::Here),
-            ("", "/=10.0.0.1", Place::Elsewhere { login: false }),
-            ("", "/=10.0.0.1/system", Place::Elsewhere { login: false }),
+            ("", "/", CockpitPlace::Here),
+            ("", "/cockpit/login", CockpitPlace::Login),
+            ("", "/cockpit/login/", CockpitPlace::Here),
+            ("", "/cockpit/loginx", CockpitPlace::Here),
+            ("", "/system/cockpit/login", CockpitPlace::Here),
+            ("", "/=10.0.0.1", CockpitPlace::Elsewhere { login: false }),
+            (
+                "",
+                "/=10.0.0.1/system",
+                CockpitPlace::Elsewhere { login: false },
+            ),
             (
                 "",
                 "/cockpit+=10.0.0.1/login",
-                Place::Elsewhere { login: true },
+                CockpitPlace::Elsewhere { login: true },
             ),
             (
                 "",
                 "/cockpit+=10.0.0.1/@x/login",
-                Place::Elsewhere { login: false },
+                CockpitPlace::Elsewhere { login: false },
             ),
-            ("", "/cockpit+app/login", Place::Application),
-            ("", "/cockpit+", Place::Application),
-            ("", "/cockpit/@localhost/=x", Place::Here),
-            ("/admin", "/admin", Place::Unslashed),
-            ("/admin", "/admin/", Place::Here),
-            ("/admin", "/administrator", Place::Outside),
-            ("/admin", "/cockpit/login", Place::Outside),
-            ("/admin", "/admin/cockpit/login", Place::Login),
-            ("/admin", "/admin/=x/", Place::Elsewhere { login: false }),
+            ("", "/cockpit+app/login", CockpitPlace::Application),
+            ("", "/cockpit+", CockpitPlace::Application),
+            ("", "/cockpit/@localhost/=x", CockpitPlace::Here),
+            ("/admin", "/admin", CockpitPlace::Unslashed),
+            ("/admin", "/admin/", CockpitPlace::Here),
+            ("/admin", "/administrator", CockpitPlace::Outside),
+            ("/admin", "/cockpit/login", CockpitPlace::Outside),
+            ("/admin", "/admin/cockpit/login", CockpitPlace::Login),
+            (
+                "/admin",
+                "/admin/=x/",
+                CockpitPlace::Elsewhere { login: false },
+            ),
         ] {
             assert_eq!(at(root, path), place, "{root} {path}");
         }

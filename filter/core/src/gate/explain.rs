@@ -1,17 +1,19 @@
-//! Telling what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
+//! Explains what would become of a request: the same decision as [`Gate::begin`], criterion by criterion.
 
-use super::cockpit::CockpitIdentity;
-use super::{Chosen, Found, Gate};
 use crate::config::{EmailTrust, Route, Target};
 use crate::env::Env;
 use crate::explain::{
     ExplainedCockpit, ExplainedCriterion, ExplainedDecision, ExplainedRoute, ExplainedTerm,
     Explanation, Question,
 };
+use crate::gate::Gate;
+use crate::gate::cockpit::CockpitIdentity;
+use crate::gate::decision::{RouteContext, decide};
+use crate::gate::router::{Destination, MatchedRoute};
 use crate::gate::step::Step;
 use crate::http::request::{Parsed, Request};
-use crate::oidc::claims::identity;
-use crate::oidc::email::vouched;
+use crate::oidc::claims::read_identity;
+use crate::oidc::email::add_provider_proof;
 use crate::policy::{CriterionTrace, Decision, Facts, Reason, Reasons, TermTrace};
 use crate::refusal::{BadRequest, Refusal};
 use crate::session::Session;
@@ -22,7 +24,7 @@ use crate::store::LocalShared;
 /// Status of a redirect to the provider.
 const TO_PROVIDER: u16 = 303;
 
-/// What becomes of a request that reached a route.
+/// The outcome of a request on a route.
 struct Outcome {
     decision: ExplainedDecision,
     status: u16,
@@ -31,28 +33,27 @@ struct Outcome {
 }
 
 impl Gate {
-    /// Tells what would become of a request, with the question's visitor in the place of the one whose cookie the request
-    /// has.
+    /// Explains what would become of a request. The user comes from the question, not from a cookie in the request.
     #[must_use]
     pub fn explain(&self, question: &Question<'_>) -> Explanation {
         let request = Request::new(question.headers).from(question.source);
-        let request = match self.read(&request) {
+        let request = match self.router.read(&request) {
             Ok(request) => request,
             Err(refusal) => return Explanation::before_any_route(refusal),
         };
-        match self.find(&request) {
-            Found::Route(chosen) => self.explain_route(question, &request, &chosen),
-            Found::Own => {
+        match self.router.find(&request) {
+            Destination::Route(matched) => self.explain_route(question, &request, matched),
+            Destination::OwnEndpoint => {
                 let mut env = Env {
                     now: question.now,
                     random: &mut |_| Ok(()),
                     shared: &LocalShared::default(),
                 };
-                Explanation::own_page(&self.answer_own(&request, &mut env))
+                Explanation::own_page(&self.answer_own_endpoint(&request, &mut env))
             }
-            Found::Nothing => Explanation::before_any_route(Refusal::NotFound),
-            Found::OtherPort => Explanation::before_any_route(Refusal::Misdirected),
-            Found::Ambiguous => {
+            Destination::Nothing => Explanation::before_any_route(Refusal::NotFound),
+            Destination::OtherPort => Explanation::before_any_route(Refusal::Misdirected),
+            Destination::Ambiguous => {
                 Explanation::before_any_route(Refusal::BadRequest(BadRequest::Path))
             }
         }
@@ -62,9 +63,10 @@ impl Gate {
         &self,
         question: &Question<'_>,
         request: &Parsed<'_>,
-        chosen: &Chosen<'_>,
+        matched: MatchedRoute<'_>,
     ) -> Explanation {
-        let decisive = self.hypothetical_session(question, &self.needs);
+        let kept = &self.sessions.terms.kept_claims;
+        let decisive = self.hypothetical_session(question, kept);
         let shown = self.hypothetical_session(question, &ClaimFilter::everything());
         let path = request.decoded_path();
         let facts = Facts {
@@ -72,65 +74,59 @@ impl Gate {
             certificate: question.certificate,
             ..Facts::of(request, &path, question.now)
         };
-        let trace = chosen.route.policy.trace(&facts, shown.as_ref());
-        let outcome = self.outcome(request, chosen, &facts, trace.reasons);
+        let trace = matched.route.policy.trace(&facts, shown.as_ref());
+        // Nothing of this is sent: it needs no randomness, and nothing may be remembered.
+        let mut context = RouteContext {
+            request,
+            matched,
+            facts,
+            assertions: &Assertions::default(),
+            env: &mut Env {
+                now: question.now,
+                random: &mut |_| Ok(()),
+                shared: &LocalShared::default(),
+            },
+        };
+        let outcome = self.predict_outcome(&mut context, trace.reasons);
         Explanation {
-            route: Some(name(chosen)),
+            route: Some(describe_route(matched)),
             decision: outcome.decision,
             status: outcome.status,
             reasons: outcome.reasons.iter().map(Reason::word).collect(),
             summary: outcome.summary,
-            allow: trace.allow.into_iter().map(term).collect(),
-            deny: trace.deny.into_iter().map(term).collect(),
-            cockpit: explain_cockpit(chosen, &facts),
+            allow: trace.allow.into_iter().map(explain_term).collect(),
+            deny: trace.deny.into_iter().map(explain_term).collect(),
+            cockpit: explain_cockpit(matched, &facts),
         }
     }
 
-    /// The session that a sign-in with these claims makes; `email_verified` stands for whatever this kind of provider says
-    /// about an address that it vouches for.
+    /// Returns the session that a sign-in with these claims would make, with the claims that `filter` names. In the question,
+    /// `email_verified` stands for whatever this kind of provider says about a verified address.
     fn hypothetical_session(
         &self,
         question: &Question<'_>,
-        needs: &ClaimFilter,
+        filter: &ClaimFilter,
     ) -> Option<Session> {
         const LIFETIME: u64 = 60;
-        let trust = self
-            .provider
-            .as_ref()
-            .map_or_else(EmailTrust::default, |provider| {
-                provider.settings().email_trust.clone()
-            });
-        let claims = vouched(question.claims?, &trust);
-        let identity = identity(&claims, &trust, needs).ok()?;
-        Some(Session::new(
-            String::new(),
-            identity,
-            question.now,
-            LIFETIME,
-        ))
+        let none = EmailTrust::default();
+        let settings = self.provider.settings();
+        let trust = settings.map_or(&none, |settings| &settings.email_trust);
+        let claims = add_provider_proof(question.claims?, trust);
+        let identity = read_identity(&claims, trust, filter).ok()?;
+        let now = question.now;
+        Some(Session::new(String::new(), identity, now, LIFETIME))
     }
 
-    fn outcome(
-        &self,
-        request: &Parsed<'_>,
-        chosen: &Chosen<'_>,
-        facts: &Facts<'_>,
-        allowing: Reasons,
-    ) -> Outcome {
-        match Self::judge(chosen.route, facts) {
+    /// Returns the outcome of a request. `allowing` are the reasons for which the policy allows it, if it does.
+    fn predict_outcome(&self, context: &mut RouteContext<'_, '_>, allowing: Reasons) -> Outcome {
+        let route = context.matched.route;
+        match decide(route, &context.facts) {
             Decision::Allow(permit) => {
-                // Nothing of this is sent: neither does it need randomness, nor may it be remembered.
-                let told = Assertions::default();
-                let mut env = Env {
-                    now: facts.now,
-                    random: &mut |_| Ok(()),
-                    shared: &LocalShared::default(),
-                };
-                let step = self.fulfil(request, chosen, facts, permit, &told, &mut env);
-                permitted(chosen.route, step, allowing)
+                let step = self.fulfil(context, permit);
+                describe_permitted(route, step, allowing)
             }
             Decision::Deny(reasons) => {
-                let status = self.forbid(request, chosen, facts.session, reasons).status;
+                let status = self.forbid(context, reasons).status;
                 Outcome {
                     decision: ExplainedDecision::Deny,
                     status,
@@ -138,33 +134,33 @@ impl Gate {
                     summary: format!("the policy refuses it with status {status}"),
                 }
             }
-            Decision::SignIn(reasons) => to_sign_in(request, reasons),
+            Decision::SignIn(reasons) => describe_sign_in(context.request, reasons),
         }
     }
 }
 
-fn name(chosen: &Chosen<'_>) -> ExplainedRoute {
-    let route = chosen.route;
+fn describe_route(matched: MatchedRoute<'_>) -> ExplainedRoute {
+    let route = matched.route;
     ExplainedRoute {
         name: route.name.clone(),
         id: route.id.clone(),
         from: format!("https://{}", route.from.authority()),
-        index: chosen.number.0,
+        index: matched.number.0,
     }
 }
 
-fn explain_cockpit(chosen: &Chosen<'_>, facts: &Facts<'_>) -> Option<ExplainedCockpit> {
-    let cockpit = chosen.route.cockpit.as_ref()?;
+fn explain_cockpit(matched: MatchedRoute<'_>, facts: &Facts<'_>) -> Option<ExplainedCockpit> {
+    let cockpit = matched.route.cockpit.as_ref()?;
     facts.session?;
-    let standing = CockpitIdentity::of(cockpit, facts);
+    let identity = CockpitIdentity::of(cockpit, facts);
     Some(ExplainedCockpit {
-        user: standing.as_ref().map(|standing| standing.user.to_string()),
-        by: standing.as_ref().map(|standing| standing.by.key()),
-        administrator: standing.is_some_and(|standing| standing.administrator),
+        user: identity.as_ref().map(|identity| identity.user.to_string()),
+        by: identity.as_ref().map(|identity| identity.by.key()),
+        administrator: identity.is_some_and(|identity| identity.administrator),
     })
 }
 
-fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
+fn describe_permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
     let (decision, status, summary) = match (&route.target, step) {
         (Target::Upstreams(upstreams), Step::Forward(_)) => {
             let addresses: Vec<String> = upstreams
@@ -208,7 +204,7 @@ fn permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
     }
 }
 
-fn to_sign_in(request: &Parsed<'_>, reasons: Reasons) -> Outcome {
+fn describe_sign_in(request: &Parsed<'_>, reasons: Reasons) -> Outcome {
     let (status, summary) = if request.is_navigation() {
         (
             TO_PROVIDER,
@@ -230,7 +226,7 @@ fn to_sign_in(request: &Parsed<'_>, reasons: Reasons) -> Outcome {
 }
 
 impl Explanation {
-    /// The request does not reach any route.
+    /// Explains a request that does not reach any route.
     fn before_any_route(refusal: Refusal) -> Self {
         let summary = match refusal {
             Refusal::NotFound => "no route serves this address".to_owned(),
@@ -244,12 +240,12 @@ impl Explanation {
         }
     }
 
-    /// One of our own endpoints answers.
+    /// Explains a request that one of the proxy's own endpoints answers.
     fn own_page(step: &Step) -> Self {
         let (decision, status) = match step {
-            // A sign-in: what it waits for is the provider.
+            // A sign-in, which waits for the provider.
             Step::Call(..) | Step::Hold { .. } => (ExplainedDecision::Login, TO_PROVIDER),
-            // What it is for stands in the body, which nobody has asked about.
+            // The result depends on the body, which is not part of the question.
             Step::ReadBody { .. } => (ExplainedDecision::Allow, 200),
             Step::Reply(reply) if reply.status == Refusal::Unauthenticated.status() => {
                 (ExplainedDecision::Login, reply.status)
@@ -278,15 +274,15 @@ impl Explanation {
     }
 }
 
-fn term(trace: TermTrace) -> ExplainedTerm {
+fn explain_term(trace: TermTrace) -> ExplainedTerm {
     ExplainedTerm {
         operator: trace.operator,
         holds: trace.holds,
-        criteria: trace.criteria.into_iter().map(criterion).collect(),
+        criteria: trace.criteria.into_iter().map(explain_criterion).collect(),
     }
 }
 
-fn criterion(trace: CriterionTrace) -> ExplainedCriterion {
+fn explain_criterion(trace: CriterionTrace) -> ExplainedCriterion {
     ExplainedCriterion {
         criterion: trace.criterion,
         holds: trace.holds,

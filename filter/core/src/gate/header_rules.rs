@@ -1,65 +1,66 @@
-//! What is done to a route's requests and answers, worked out when the file is read.
+//! The header rules of a route, computed once when the configuration is read.
 
-use crate::config::{Config, HeaderRewrite, IdentitySettings, Route};
+use crate::config::{HeaderRewrite, IdentitySettings, Route};
 use crate::http::template::{Reference, Template};
 use crate::session::assertion::ASSERTION_HEADER;
 
-/// The header work of one route. A request pays only for what its route asks for.
+/// The header rules of one route. A request pays only for what its route asks for.
 #[derive(Debug)]
 pub(super) struct HeaderRules {
     /// Whether the upstream gets the assertion in a header of its own.
     pub(super) asserts: bool,
-    /// Claim headers that the upstream gets: name, and place among all claim headers of the file.
+    /// The claim headers that the upstream gets: the name, and the position among all claim headers of the file.
     pub(super) claim_headers: Vec<(String, usize)>,
     /// Names of request headers that are removed.
     pub(super) remove: Vec<String>,
     /// Request headers that are set.
-    pub(super) set: Vec<(String, Value)>,
-    /// Whether anything of the above needs the assertion.
+    pub(super) set: Vec<(String, HeaderValue)>,
+    /// Whether any of these rules needs the assertion.
     pub(super) needs_assertion: bool,
-    /// What is done to answers.
-    pub(super) answer: ResponseHeaderRules,
+    /// The rules for responses.
+    pub(super) response: ResponseHeaderRules,
 }
 
 /// The value of a request header.
-pub(super) enum Value {
+pub(super) enum HeaderValue {
     /// The same for every request.
     Fixed(Vec<u8>),
-    /// With something about the request in it.
+    /// Depends on the request.
     Template(Template),
 }
 
-/// The work on answers. Values that come from the file are rewritten here, once.
+/// The rules for responses. Values that come from the configuration are rewritten here, once.
 #[derive(Debug)]
 pub(super) struct ResponseHeaderRules {
     /// Headers that are set.
     pub(super) set: Vec<(String, String)>,
-    /// Headers that are set when the answer has none of the name.
+    /// Headers that are set when the response has none of that name.
     pub(super) defaults: Vec<(String, String)>,
-    /// Rewrites, by header; none for a header that is set anyway.
+    /// Rewrites by header; there are none for a header that is set anyway.
     pub(super) rewrites: Vec<(String, Vec<HeaderRewrite>)>,
 }
 
 impl HeaderRules {
+    /// Computes the rules of a route.
     pub(super) fn of(route: &Route, identity: &IdentitySettings) -> Self {
         let headers = &route.request_headers;
-        let removed = |name: &str| {
+        let is_removed = |name: &str| {
             headers.remove.iter().any(|other| other == name)
                 && !headers.set.iter().any(|(other, _)| other == name)
         };
-        let told = route.pass_identity_headers;
-        let asserts = told && !removed(ASSERTION_HEADER);
+        let has_identity = route.pass_identity_headers;
+        let asserts = has_identity && !is_removed(ASSERTION_HEADER);
         let claim_headers: Vec<(String, usize)> = identity
             .claim_headers
             .iter()
             .enumerate()
-            .filter(|(_, (name, _))| told && !removed(name))
+            .filter(|(_, (name, _))| has_identity && !is_removed(name))
             .map(|(place, (name, _))| (name.clone(), place))
             .collect();
-        let set: Vec<(String, Value)> = headers
+        let set: Vec<(String, HeaderValue)> = headers
             .set
             .iter()
-            .map(|(name, template)| (name.clone(), Value::of(template)))
+            .map(|(name, template)| (name.clone(), HeaderValue::of(template)))
             .collect();
         Self {
             needs_assertion: asserts || !claim_headers.is_empty() || refers_to_assertion(route),
@@ -67,15 +68,14 @@ impl HeaderRules {
             claim_headers,
             remove: headers.remove.clone(),
             set,
-            answer: ResponseHeaderRules::of(route),
+            response: ResponseHeaderRules::of(route),
         }
     }
 }
 
-/// Whether any upstream of the file is told who the visitor is.
-pub(super) fn tells_identity(config: &Config) -> bool {
-    config
-        .routes
+/// Returns whether any upstream gets the user's identity.
+pub(super) fn forwards_identity(routes: &[Route]) -> bool {
+    routes
         .iter()
         .any(|route| route.pass_identity_headers || refers_to_assertion(route))
 }
@@ -89,7 +89,7 @@ fn refers_to_assertion(route: &Route) -> bool {
     references.any(|reference| *reference == Reference::Jwt)
 }
 
-impl Value {
+impl HeaderValue {
     fn of(template: &Template) -> Self {
         if template.references().next().is_some() {
             Self::Template(template.clone())
@@ -99,8 +99,8 @@ impl Value {
     }
 }
 
-impl std::fmt::Debug for Value {
-    /// A fixed value may be a password for the upstream.
+impl std::fmt::Debug for HeaderValue {
+    /// Hides a fixed value, which may be a password for the upstream.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fixed(_) => f.write_str("Fixed(..)"),
@@ -114,7 +114,7 @@ impl ResponseHeaderRules {
         let headers = &route.response_headers;
         let rewritten = |(name, value): &(String, String)| {
             let rules = headers.rewrite.iter().filter(|rule| rule.header == *name);
-            let value = match rewrite(rules, value.as_bytes()) {
+            let value = match rewrite_value(rules, value.as_bytes()) {
                 Some(rewritten) => String::from_utf8_lossy(&rewritten).into_owned(),
                 None => value.clone(),
             };
@@ -143,8 +143,8 @@ impl ResponseHeaderRules {
     }
 }
 
-/// The value after every rule, one after the other; `None` when none applies.
-pub(super) fn rewrite<'r>(
+/// Applies every rule to a value, one after the other. Returns `None` when no rule applies.
+pub(super) fn rewrite_value<'r>(
     rules: impl IntoIterator<Item = &'r HeaderRewrite>,
     value: &[u8],
 ) -> Option<Vec<u8>> {

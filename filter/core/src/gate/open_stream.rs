@@ -1,4 +1,4 @@
-//! A stream that stays open: what its permission rested on, so that it can be asked for again.
+//! A stream that stays open: what its permission was based on, so that the decision can be repeated.
 
 mod recheck_round;
 
@@ -9,13 +9,13 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::config::RouteNumber;
-use crate::gate::CockpitIdentity;
+use crate::gate::cockpit::CockpitIdentity;
 use crate::http::client_certificate::Shown;
 use crate::policy::Facts;
 use crate::session::Session;
 use crate::time::Timestamp;
 
-/// What the permission of an open stream rests on. Most streams are over before anybody looks at it.
+/// What the permission of an open stream is based on. Most streams end before their first recheck.
 #[derive(Debug)]
 pub struct OpenStream {
     pub(crate) route: RouteNumber,
@@ -25,20 +25,20 @@ pub struct OpenStream {
     preflight: bool,
     source: Option<IpAddr>,
     certificate: Shown,
-    /// As whom the visitor is in Cockpit, on its routes.
-    pub(crate) standing: Option<CockpitIdentity>,
-    /// The client has sent something since the last look.
+    /// The user's identity in Cockpit, on its routes.
+    pub(crate) cockpit_identity: Option<CockpitIdentity>,
+    /// Whether the client has sent something since the last recheck.
     is_active: bool,
-    /// When that was last told to others.
-    pub(crate) told_at: Timestamp,
+    /// When activity was last reported to the other workers.
+    pub(crate) reported_at: Timestamp,
 }
 
 /// Whether a stream may stay open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recheck {
-    /// Yes.
+    /// It may.
     Keep,
-    /// No: end it. One line for the log, without secrets.
+    /// It may not, and has to be closed. One line for the log, without secrets.
     Close(String),
 }
 
@@ -52,23 +52,26 @@ impl OpenStream {
         Self {
             route,
             session,
-            method: kept_method(facts.method),
+            method: intern_method(facts.method),
             path: facts.path.to_owned(),
             preflight: facts.preflight,
             source: facts.source,
             certificate: certificate.clone(),
-            standing: None,
+            cockpit_identity: None,
             is_active: false,
-            told_at: facts.now,
+            reported_at: facts.now,
         }
     }
 
-    /// The same stream, in Cockpit as somebody.
-    pub(crate) fn in_cockpit(self, standing: Option<CockpitIdentity>) -> Self {
-        Self { standing, ..self }
+    /// The same stream, with the user's identity in Cockpit.
+    pub(crate) fn in_cockpit(self, cockpit_identity: Option<CockpitIdentity>) -> Self {
+        Self {
+            cockpit_identity,
+            ..self
+        }
     }
 
-    /// What the policy is asked about now.
+    /// Returns the facts for which the policy is evaluated now.
     pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
         Facts {
             session: self.session.as_deref(),
@@ -81,8 +84,8 @@ impl OpenStream {
         }
     }
 
-    /// Notes that the client has sent so many bytes; `beginning` is asked for the first [`BEGINNING`] of them when that
-    /// matters.
+    /// Notes that the client has sent so many bytes. `beginning` returns the first [`BEGINNING`] of them; it is called only
+    /// when they matter.
     pub fn hear(&mut self, bytes: usize, beginning: impl FnOnce() -> Option<Vec<u8>>) {
         if self.is_active || bytes == 0 {
             return;
@@ -91,24 +94,24 @@ impl OpenStream {
             || !beginning().is_some_and(|beginning| is_automatic(bytes, &beginning));
     }
 
-    /// Whether the client has sent something since the last time that this was asked.
+    /// Returns whether the client has sent something since the last call.
     pub(crate) const fn take_activity(&mut self) -> bool {
         std::mem::replace(&mut self.is_active, false)
     }
 }
 
-/// How many bytes of what a client sends tell whether that is automatic: the header of a frame with its mask, and the
-/// beginning of its content.
+/// How many bytes from a client are needed to find out whether they were sent automatically: the header of a frame with its
+/// mask, and the beginning of its content.
 pub const BEGINNING: usize = HEADER + 2;
-/// The header of a client's short frame: two bytes, and four of the mask.
+/// The length of a client's short frame header: two bytes, and four bytes of the mask.
 const HEADER: usize = 6;
-/// What is longer was sent by somebody, or for somebody.
+/// The longest automatic frame. Longer ones are sent by users, or on their behalf.
 const LONGEST_AUTOMATIC: usize = HEADER + 125;
 
-/// Whether so many bytes are one websocket frame (RFC 6455 section 5.2) that no person is behind.
+/// Returns whether so many bytes are one WebSocket frame (RFC 6455 section 5.2) that was sent without a user's action.
 ///
-/// Browsers answer pings by themselves, in control frames. Cockpit's page does the same in its own protocol, every few
-/// seconds, in text messages for no channel: those begin with an end of line and an object, and what is typed never does.
+/// Browsers answer pings by themselves, in control frames. Cockpit's page does the same in its own protocol every few
+/// seconds, in messages for no channel. These begin with a newline and an object, which typed input never does.
 fn is_automatic(bytes: usize, beginning: &[u8]) -> bool {
     let Some(([first, second, mask @ ..], content)) = beginning.split_first_chunk::<HEADER>()
     else {
@@ -124,8 +127,8 @@ fn is_automatic(bytes: usize, beginning: &[u8]) -> bool {
         || (*first == 0x81 && unmasked.next() == Some(b'\n') && unmasked.next() == Some(b'{'))
 }
 
-/// A method to keep. The usual ones cost nothing.
-fn kept_method(method: &str) -> Cow<'static, str> {
+/// Returns a method that can be stored. The usual ones cost nothing.
+fn intern_method(method: &str) -> Cow<'static, str> {
     const USUAL: [&str; 3] = ["GET", "POST", "HEAD"];
     let usual = USUAL.into_iter().find(|usual| *usual == method);
     usual.map_or_else(|| Cow::Owned(method.to_owned()), Cow::Borrowed)

@@ -1,26 +1,23 @@
-//! The provider ends a session of its own, and ours with it: OpenID Connect Back-Channel Logout 1.0 and Front-Channel
-//! Logout 1.0.
+//! Ends sessions when the provider ends its own: OpenID Connect Back-Channel Logout 1.0 and Front-Channel Logout 1.0.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use url::form_urlencoded;
 
-use super::Gate;
-use super::forged::digest_of;
-use super::key_lookup::TooManyFetches;
-use super::sign_in::hold;
-use crate::config::Origin;
 use crate::env::Env;
+use crate::gate::Gate;
 use crate::gate::address_limit::AddressLimit;
+use crate::gate::forged_tokens::digest_of;
+use crate::gate::provider_access::TooManyFetches;
+use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, ProviderLogout, Waiting};
 use crate::http::reply::{Reply, json_error, plain};
 use crate::http::request::Parsed;
+use crate::oidc::key_lookup::{KeyProblem, LookedUp, verify_with_new_keys};
 use crate::oidc::keys::MAX_TRIED;
-use crate::oidc::logout_token::{self, Expected, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
+use crate::oidc::logout_token::{self, ExpectedLogout, LogoutProblem, LogoutToken, MAX_ID, MEMORY};
 use crate::oidc::metadata::is_issuer;
-use crate::oidc::provider::NewKeys;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::session::revocation::{NotStored, Revoked, revoke};
@@ -31,28 +28,28 @@ pub(super) const BACKCHANNEL_LOGOUT: &str = "/.pomerium/backchannel_logout";
 /// What the provider's page shows in a frame, registered there as the client's front-channel logout URI.
 pub(super) const FRONTCHANNEL_LOGOUT: &str = "/.pomerium/frontchannel_logout";
 
-/// Longest body with a logout token. Such tokens have about one KB.
+/// The longest HTTP body with a logout token. Such tokens have about one KB.
 const MAX_BODY: usize = 16 * 1024;
 
-/// Logout tokens that were used, until they are too old anyway. The provider alone fills them.
+/// Logout tokens that were used, until they are too old anyway. Only the provider's tokens get into this table.
 const USED_TOKENS: ExpiringTable = ExpiringTable {
     kind: "logout tokens",
     count: 8,
     bytes: 16 * 1024,
 };
-/// Names of provider sessions that somebody has signed in with.
+/// Ids of provider sessions that users have signed in with.
 ///
-/// A front-channel logout is nobody's word: without this, anybody could fill the list of revocations with names that no
-/// session has. For a session that gave way here, the browser's own cookie is asked for.
+/// A front-channel logout carries no proof: without this table, any client could fill the list of revocations with ids that
+/// no session has. For a session that had to leave this table, the browser's own cookie is required.
 const PROVIDER_SESSIONS: ExpiringTable = ExpiringTable {
     kind: "provider sessions",
     count: 64,
     bytes: 32 * 1024,
 };
 
-/// How many logout tokens that no key has signed are tried by all keys that may be meant, for one client address: such a
-/// token costs up to [`MAX_TRIED`] signatures of one to three milliseconds. Beyond that a token may cost one signature, so
-/// that a good one that names its key counts, from whatever address it comes.
+/// How many forged logout tokens of one client address are tried with all keys that may be meant. Such a token costs up to
+/// [`MAX_TRIED`] verifications of one to three milliseconds. Beyond that a token may cost one verification, so that a valid
+/// token that names its key is accepted from any address.
 const FORGERIES: AddressLimit = AddressLimit {
     counts: ExpiringTable {
         kind: "forged logout tokens",
@@ -65,23 +62,31 @@ const FORGERIES: AddressLimit = AddressLimit {
 
 /// Why a logout token ends nothing.
 enum NotEnded {
-    /// It does not hold.
+    /// It is invalid.
     Problem(LogoutProblem),
-    /// It would take several signatures to tell, and its client has sent too many forgeries: for so many seconds more.
+    /// It would take several verifications, and its client has sent too many forgeries: for so many seconds more.
     TooManyForgeries(u64),
+    /// It names an unknown key, and its client has caused too many fetches of keys: for so many seconds more.
+    TooManyFetches(u64),
+}
+
+impl KeyProblem for NotEnded {
+    fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::Problem(LogoutProblem::UnknownKey))
+    }
 }
 
 impl Gate {
-    /// Takes a logout token.
+    /// Accepts a logout token.
     pub(super) fn backchannel_logout(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        if self.provider.is_none() {
-            return self.refuse(request, Refusal::NotFound);
+        if !self.provider.is_configured() {
+            return self.pages.refuse(request, Refusal::NotFound);
         }
         if !is_form(request) {
             return refuse_logout("a form with `logout_token` is expected");
         }
-        // Before the body is read: a request that is held begins again without it.
-        if self.known_provider().is_none() {
+        // This comes before the body is read: a request that is held begins again without it.
+        if self.provider.known().is_none() {
             return hold(env.now);
         }
         let Some(body) = request.body else {
@@ -91,63 +96,65 @@ impl Gate {
             return refuse_logout("the form is too long");
         }
         match read_token(body) {
-            Some(token) => self.end_by_token(token, request.source, env),
+            Some(token) => self.end_by_logout_token(token, request.source, env),
             None => refuse_logout("one `logout_token` is expected"),
         }
     }
 
-    /// Judges a logout token and ends what it names.
+    /// Verifies a logout token and ends what it names.
     ///
-    /// A token that names the known key that has signed it counts whatever else comes: limited for each client are the
-    /// fetches of keys that are not known, and forgeries that cost more than one signature. One that is repeated costs
-    /// none.
-    fn end_by_token(&self, token: String, client: Option<IpAddr>, env: &mut Env<'_>) -> Step {
-        match self.verify_logout(&token, client, env) {
-            Ok(logout) => Step::Reply(self.end_named(&logout, env)),
-            Err(NotEnded::Problem(LogoutProblem::UnknownKey)) => {
-                match self.look_for_keys(client, env) {
-                    Ok(NewKeys::Adopted) => self.end_by_new_keys(&token, client, env),
-                    Ok(NewKeys::Call(call)) => {
-                        let waiting = ProviderLogout::new(token, client);
-                        Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
-                    }
-                    Ok(NewKeys::None) => refuse_logout(&LogoutProblem::UnknownKey.to_string()),
-                    Err(TooManyFetches(seconds)) => {
-                        refuse_client(seconds, "too many of its tokens name unknown keys")
-                    }
-                }
+    /// A token that names the known key that has signed it is always accepted. For each client, fetches of unknown keys are
+    /// limited, and forgeries that cost more than one verification. A repeated forgery costs none.
+    fn end_by_logout_token(
+        &self,
+        token: String,
+        client: Option<IpAddr>,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let verified = verify_with_new_keys(
+            || self.verify_logout_token(&token, client, env),
+            || {
+                let keys = self.provider.look_for_keys(client, env);
+                keys.map_err(|TooManyFetches(seconds)| NotEnded::TooManyFetches(seconds))
+            },
+        );
+        match verified {
+            LookedUp::Verified(Ok(logout)) => Step::Reply(self.end_named(&logout, env)),
+            LookedUp::Verified(Err(why)) => refuse_token(&why),
+            LookedUp::Call(call) => {
+                let waiting = ProviderLogout::new(token, client);
+                Step::Call(call, Waiting::on(Flow::ProviderLogout(waiting)))
             }
-            Err(why) => refuse_token(&why),
         }
     }
 
-    /// Judges a logout token by keys that were fetched for it.
+    /// Verifies a logout token by keys that were fetched for it.
     pub(crate) fn end_by_new_keys(
         &self,
         token: &str,
         client: Option<IpAddr>,
         env: &mut Env<'_>,
     ) -> Step {
-        match self.verify_logout(token, client, env) {
+        match self.verify_logout_token(token, client, env) {
             Ok(logout) => Step::Reply(self.end_named(&logout, env)),
             Err(why) => refuse_token(&why),
         }
     }
 
-    fn verify_logout(
+    fn verify_logout_token(
         &self,
         token: &str,
         client: Option<IpAddr>,
         env: &Env<'_>,
     ) -> Result<LogoutToken, NotEnded> {
-        let known = self.known_provider();
+        let known = self.provider.known();
         let (provider, metadata) = known.ok_or(NotEnded::Problem(LogoutProblem::UnknownKey))?;
         let digest = digest_of(token);
-        if self.forged.has(&digest, &metadata, env.now) {
+        if self.provider.forged.has(&digest, &metadata, env.now) {
             return Err(NotEnded::Problem(LogoutProblem::Signature));
         }
         let wait = FORGERIES.wait(client, env);
-        let expected = Expected {
+        let expected = ExpectedLogout {
             issuer: &metadata.discovered.issuer,
             client_id: &provider.settings().client_id,
             now: env.now,
@@ -155,7 +162,7 @@ impl Gate {
         };
         let verified = logout_token::verify(token, &metadata.keys, &expected);
         if verified == Err(LogoutProblem::Signature) {
-            self.forged.remember(digest, &metadata, env.now);
+            self.provider.forged.remember(digest, &metadata, env.now);
             FORGERIES.count(client, env);
         }
         verified.map_err(|problem| match (problem, wait) {
@@ -164,7 +171,7 @@ impl Gate {
         })
     }
 
-    /// Ends what a good logout token names, once.
+    /// Ends what a valid logout token names, once.
     fn end_named(&self, logout: &LogoutToken, env: &Env<'_>) -> Reply {
         let until = env.now.plus(MEMORY);
         let first = USED_TOKENS.update(env.shared, &logout.id, env.now, |used| match used {
@@ -172,22 +179,10 @@ impl Gate {
             None => Ok((Vec::new(), until, true)),
         });
         if first == Some(false) {
-            return refused_logout("the token was used before");
+            return logout_error("the token was used before");
         }
-        let issuer = self.issuer();
-        let ended = match (&logout.session, &logout.subject) {
-            (Some(id), subject) => {
-                let session = revoke(&Revoked::ProviderSession { issuer, id }, env);
-                let alone = subject.as_ref().map_or(Ok(()), |id| {
-                    revoke(&Revoked::SubjectAlone { issuer, id }, env)
-                });
-                session.and(alone)
-            }
-            (None, Some(id)) => revoke(&Revoked::Subject { issuer, id }, env),
-            (None, None) => Ok(()),
-        };
-        if ended == Err(NotStored) {
-            return refused_logout("it could not be stored");
+        if revoke_named(logout, self.provider.issuer(), env) == Err(NotStored) {
+            return logout_error("it could not be stored");
         }
         let what = if logout.session.is_some() {
             "one session"
@@ -202,39 +197,33 @@ impl Gate {
         )
     }
 
-    /// Answers the frame by which a provider's page tells that one of its sessions is over. The browser sends none of our
-    /// cookies into a frame of another site, so that names alone have to do.
+    /// Answers the frame by which a page of the provider says that one of its sessions has ended. The browser sends no
+    /// cookies into a frame of another site, so that the ids have to suffice.
     pub(super) fn frontchannel_logout(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        if self.provider.is_none() {
-            return self.refuse(request, Refusal::NotFound);
+        if !self.provider.is_configured() {
+            return self.pages.refuse(request, Refusal::NotFound);
         }
-        let Some((stated, id)) = read_names(request.query()) else {
+        let Some((stated, id)) = read_session_id(request.query()) else {
             return Step::Reply(plain(
                 400,
                 "iss and sid are expected\n",
                 "front-channel logout refused: it names no session",
             ));
         };
-        let issuer = self.issuer();
-        let is_configured = stated.trim_end_matches('/') == issuer.trim_end_matches('/');
-        let known = self.known_provider();
-        let is_known =
-            known.is_some_and(|(_, metadata)| is_issuer(&metadata.discovered.issuer, &stated));
-        if !is_configured && !is_known {
+        if !self.is_provider(&stated) {
             return Step::Reply(plain(
                 400,
                 "iss is another provider\n",
                 "front-channel logout refused: it is another provider's",
             ));
         }
-        let visit = self.visit(request, env).session;
-        let is_own = visit.is_some_and(|session| session.provider_session.as_ref() == Some(&id));
-        let known = PROVIDER_SESSIONS.find(env.shared, &shelf_name(issuer, &id), env.now);
+        let issuer = self.provider.issuer();
+        let session = self.sessions.authenticate(request, env).session;
+        let is_own = session.is_some_and(|session| session.provider_session.as_ref() == Some(&id));
+        let known = PROVIDER_SESSIONS.find(env.shared, &entry_name(issuer, &id), env.now);
         if !is_own && known.is_none() {
-            // To the provider's page it is all the same: such a session is not signed in here.
-            return Step::Reply(
-                self.framed("front-channel logout of an unknown session".to_owned()),
-            );
+            // For the provider's page this is a success: such a session is not signed in here.
+            return Step::Reply(self.reply_in_frame("front-channel logout of an unknown session"));
         }
         let ended = revoke(&Revoked::ProviderSession { issuer, id: &id }, env);
         if ended == Err(NotStored) {
@@ -243,32 +232,40 @@ impl Gate {
             reply.add("retry-after", "5".to_owned());
             return Step::Reply(reply);
         }
-        let mut reply = self.framed("front-channel logout of one session".to_owned());
+        let mut reply = self.reply_in_frame("front-channel logout of one session");
         if is_own {
-            let own = request.own_cookies(&self.cookies);
-            reply = reply.with_cookies(self.cookies.clear_session(&own));
+            let vault = &self.sessions.vault;
+            reply = reply.with_cookies(vault.names.clear_session(&vault.read(request)));
         }
         Step::Reply(reply)
     }
 
-    /// Remembers with which session of the provider somebody has signed in.
+    /// Returns whether a stated issuer is the provider's, as configured or as discovered.
+    fn is_provider(&self, stated: &str) -> bool {
+        let issuer = self.provider.issuer();
+        let known = self.provider.known();
+        stated.trim_end_matches('/') == issuer.trim_end_matches('/')
+            || known.is_some_and(|(_, metadata)| is_issuer(&metadata.discovered.issuer, stated))
+    }
+
+    /// Remembers the provider's session with which a user has signed in.
     pub(super) fn remember_provider_session(&self, session: &Session, env: &Env<'_>) {
         let Some(id) = &session.provider_session else {
             return;
         };
         let until = session.expires_at();
-        let name = shelf_name(self.issuer(), id);
-        // Without it a front-channel logout asks for the cookie: no reason to keep anybody out.
+        let name = entry_name(self.provider.issuer(), id);
+        // Without the entry, a front-channel logout requires the cookie, which is no reason to refuse the sign-in.
         let _ = PROVIDER_SESSIONS.update(env.shared, &name, env.now, |known| match known {
             Some(_) => Err(()),
             None => Ok((Vec::new(), until, ())),
         });
     }
 
-    /// An answer that the provider's pages, and no others, may show in a frame.
-    fn framed(&self, event: String) -> Reply {
+    /// Builds a reply that only the provider's pages may show in a frame.
+    fn reply_in_frame(&self, event: &'static str) -> Reply {
         let mut reply = plain(200, "Signed out\n", event);
-        let ancestors: Vec<String> = self.provider_pages().into_iter().collect();
+        let ancestors: Vec<String> = self.provider.page_origins().into_iter().collect();
         let policy = format!(
             "default-src 'none'; frame-ancestors {}",
             ancestors.join(" ")
@@ -276,29 +273,24 @@ impl Gate {
         reply.add("content-security-policy", policy);
         reply
     }
+}
 
-    /// Origins of the provider's pages.
-    fn provider_pages(&self) -> BTreeSet<String> {
-        let settings = self.provider.as_ref().map(|provider| provider.settings());
-        let mut pages: BTreeSet<String> = settings
-            .into_iter()
-            .map(|settings| settings.origin.to_string())
-            .collect();
-        if let Some((_, metadata)) = self.known_provider() {
-            let discovered = &metadata.discovered;
-            let addresses = std::iter::once(&discovered.authorization_endpoint)
-                .chain(&discovered.end_session_endpoint);
-            pages.extend(
-                addresses
-                    .filter_map(Origin::of)
-                    .map(|page| page.to_string()),
-            );
+/// Revokes what a logout token names: one session, or all sessions of a user.
+fn revoke_named(logout: &LogoutToken, issuer: &str, env: &Env<'_>) -> Result<(), NotStored> {
+    match (&logout.session, &logout.subject) {
+        (Some(id), subject) => {
+            let session = revoke(&Revoked::ProviderSession { issuer, id }, env);
+            let alone = subject.as_ref().map_or(Ok(()), |id| {
+                revoke(&Revoked::SubjectAlone { issuer, id }, env)
+            });
+            session.and(alone)
         }
-        pages
+        (None, Some(id)) => revoke(&Revoked::Subject { issuer, id }, env),
+        (None, None) => Ok(()),
     }
 }
 
-/// Whether the body is said to be a form.
+/// Returns whether the request says that its body is a form.
 pub(super) fn is_form(request: &Parsed<'_>) -> bool {
     let mut types = request
         .headers
@@ -314,15 +306,15 @@ pub(super) fn is_form(request: &Parsed<'_>) -> bool {
         .eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
-/// The token in a form; it may stand there once.
+/// Returns the token in a form; it must be there exactly once.
 fn read_token(body: &[u8]) -> Option<String> {
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "logout_token");
     let (_, token) = tokens.next()?;
     tokens.next().is_none().then(|| token.into_owned())
 }
 
-/// `iss` and `sid` of a query; each has to stand there once.
-fn read_names(query: &str) -> Option<(String, String)> {
+/// Returns `iss` and `sid` of a query; each must be there exactly once.
+fn read_session_id(query: &str) -> Option<(String, String)> {
     let (mut issuer, mut id) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let slot = match &*name {
@@ -338,11 +330,11 @@ fn read_names(query: &str) -> Option<(String, String)> {
     Some((issuer?, id))
 }
 
-fn shelf_name(issuer: &str, id: &str) -> String {
+fn entry_name(issuer: &str, id: &str) -> String {
     format!("{issuer}\n{id}")
 }
 
-/// The answer to a token that ends nothing.
+/// Answers a token that ends nothing.
 fn refuse_token(why: &NotEnded) -> Step {
     match why {
         NotEnded::Problem(problem) => refuse_logout(&problem.to_string()),
@@ -350,10 +342,13 @@ fn refuse_token(why: &NotEnded) -> Step {
             *seconds,
             "it does not name its key, and the signature of too many tokens of its client does not fit",
         ),
+        NotEnded::TooManyFetches(seconds) => {
+            refuse_client(*seconds, "too many of its tokens name unknown keys")
+        }
     }
 }
 
-/// The answer to a client whose tokens have cost too much, for so many seconds.
+/// Answers a client whose tokens have cost too much, for so many seconds.
 fn refuse_client(seconds: u64, why: &str) -> Step {
     let mut reply = json_error(429, "temporarily_unavailable", why);
     reply.add("retry-after", seconds.max(1).to_string());
@@ -362,11 +357,11 @@ fn refuse_client(seconds: u64, why: &str) -> Step {
 }
 
 fn refuse_logout(why: &str) -> Step {
-    Step::Reply(refused_logout(why))
+    Step::Reply(logout_error(why))
 }
 
-/// What the specification has for whatever is wrong (section 2.8).
-fn refused_logout(why: &str) -> Reply {
+/// Builds the response that the specification has for every error (section 2.8).
+fn logout_error(why: &str) -> Reply {
     let mut reply = json_error(400, "invalid_request", why);
     reply.event = format!("back-channel logout refused: {why}").into();
     reply

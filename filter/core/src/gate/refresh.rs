@@ -1,36 +1,35 @@
-//! Keeping sessions current: who asks the provider again, and what the answer means for everybody.
+//! Session refresh: when the provider is asked again, and how all workers learn the result.
 
 pub(crate) mod refreshing;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::Gate;
 use crate::env::Env;
-use crate::gate::refresh::refreshing::{End, Refreshing};
+use crate::gate::Gate;
+use crate::gate::provider_access::ProviderAccess;
+use crate::gate::refresh::refreshing::{RefreshEnd, Refreshing};
+use crate::gate::sessions::Sessions;
 use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::call::ProviderCall;
-use crate::oidc::claims::{self, Claims};
-use crate::oidc::provider::Provider;
+use crate::oidc::token_flow::VerifiedTokens;
 use crate::refusal::TokenProblem;
 use crate::session::Session;
 use crate::session::refresh::PAUSE;
 use crate::session::refresh_state::{
-    LOCK, REFRESH_STATES, RefreshEntry, RefreshOutcome, RefreshState, seal_for_all,
+    REFRESH_STATES, REFRESH_WAIT, RefreshEntry, RefreshOutcome, RefreshState, RefreshTurn,
+    seal_for_all,
 };
 use crate::time::Timestamp;
-
-/// Longest wait of a request for the refresh of its session, in seconds: one call, and a moment for the timer.
-pub(super) const REFRESH_WAIT: u64 = 12;
 
 /// Whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// No, or somebody else is at it.
+    /// It needs none, or requests go on until it can be refreshed.
     No,
-    /// It begins now, ahead of time: nobody has to wait.
+    /// The refresh begins now, ahead of time: requests go on meanwhile.
     Soon,
-    /// It begins now, or as soon as the provider is known, and what the provider said is no longer current.
+    /// What the provider said is no longer current. A refresh is running, or begins as soon as the provider is known.
     Overdue {
         /// How long a request waits for it.
         until: Timestamp,
@@ -38,74 +37,16 @@ pub(super) enum Due {
 }
 
 impl Gate {
-    /// How a session that can be refreshed stands in this process.
-    pub(super) fn refresh_state(
-        &self,
-        session: &Session,
-        env: &Env<'_>,
-    ) -> Option<Rc<RefreshState>> {
-        let sealer = self.sealer.as_ref()?;
-        session.refresh.as_ref()?;
-        Some(self.refresh_cache.look_up(&session.id, sealer, env))
-    }
-
-    /// Begins the refresh of a session if it is due and nobody else is at it. The timer sends the call, see
-    /// [`Gate::next_refresh`].
-    pub(super) fn refresh_when_due(&self, session: &Rc<Session>, env: &Env<'_>) -> Due {
-        let Some(refresh) = &session.refresh else {
-            return Due::No;
-        };
-        let has_token = refresh.refresh_token.is_some();
-        if env.now.0 < refresh.due_at || !has_token || self.refreshes.is_full() {
-            return Due::No;
-        }
-        let is_free = self
-            .refresh_state(session, env)
-            .is_some_and(|standing| standing.busy_until <= env.now);
-        if !is_free {
-            return Due::No;
-        }
-        let is_overdue = env.now.0 >= refresh.overdue_at;
-        // Asking for the provider makes it due when it is not known.
-        if self.known_provider().is_none() {
-            return match self.unknown_provider_until(env.now) {
-                Some(until) if is_overdue => Due::Overdue { until },
-                _ => Due::No,
-            };
-        }
-        if !lock(session, env) {
-            return Due::No;
-        }
-        self.refreshes.push(if session.is_programs() {
-            Rc::new(session.as_browsers())
-        } else {
-            Rc::clone(session)
-        });
-        if is_overdue {
-            let until = env.now.plus(REFRESH_WAIT);
-            Due::Overdue { until }
-        } else {
-            Due::Soon
-        }
-    }
-
-    /// Until when requests wait for a provider that this worker does not know yet: as long as for a refresh, once. A provider
-    /// that cannot be asked after that is down, and ends no session.
-    fn unknown_provider_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let since = self.provider.as_ref()?.unknown_since(now)?;
-        let until = since.plus(REFRESH_WAIT);
-        (now < until).then_some(until)
-    }
-
-    /// Whether [`Gate::next_refresh`] has something to send.
+    /// Returns whether [`Gate::next_refresh`] has something to send.
     #[must_use]
     pub fn has_refreshes(&self) -> bool {
-        !self.refreshes.is_empty()
+        !self.sessions.refreshes.is_empty()
     }
 
-    /// The next refresh to send. Its answer goes to [`Refreshing::resume`], whatever has become of who asked for it.
+    /// Returns the next refresh to send. Its reply goes to [`Refreshing::resume`], even if the request that was the
+    /// reason for it has ended.
     pub fn next_refresh(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Box<Refreshing>)> {
-        while let Some(session) = self.refreshes.take() {
+        while let Some(session) = self.sessions.refreshes.take() {
             if let Some(begun) = Refreshing::begin(session, self, env) {
                 return Some(begun);
             }
@@ -113,81 +54,140 @@ impl Gate {
         None
     }
 
-    /// A session with what the provider says about the same person now.
-    ///
-    /// # Errors
-    /// See [`claims::identity`].
-    pub(crate) fn refreshed(
-        &self,
-        session: &Session,
-        claims: &Claims,
-    ) -> Result<Session, TokenProblem> {
-        let settings = self.provider.as_ref().map(Provider::settings);
-        let trust = &settings.ok_or(TokenProblem::Issuer)?.email_trust;
-        let identity = claims::identity(claims, trust, &self.needs)?;
-        Ok(session.refreshed(identity).chosen_for(&self.terms))
+    /// Returns, once, whether a refresh has ended for which requests are held ([`crate::gate::step::Step::Hold`]), in
+    /// whichever worker: these requests may begin again.
+    pub fn take_ended_refreshes(&self, env: &Env<'_>) -> bool {
+        self.sessions.refreshes.forget_ended(|session| {
+            self.sessions
+                .refresh_state(session, env)
+                .is_some_and(|state| state.turn.waits_until(env.now).is_some())
+        })
     }
 
-    /// Tells all workers what a refresh came to, and the log in one line.
+    /// Returns a session with what the provider says about the same user now. Without claims the session stays as it is.
+    ///
+    /// # Errors
+    /// See [`crate::oidc::claims::read_identity`].
+    pub(crate) fn apply_refresh(
+        &self,
+        session: &Session,
+        verified: &VerifiedTokens,
+    ) -> Result<Session, TokenProblem> {
+        let Some(claims) = &verified.claims else {
+            return Ok(session.clone());
+        };
+        let source = self.claim_source().ok_or(TokenProblem::Issuer)?;
+        let identity = source.read_identity(claims, verified.tenant_source())?;
+        Ok(self.sessions.terms.mark(session.refreshed(identity)))
+    }
+}
+
+impl Sessions {
+    /// Returns the refresh state of a session that can be refreshed, as this process knows it.
+    pub(super) fn refresh_state(
+        &self,
+        session: &Session,
+        env: &Env<'_>,
+    ) -> Option<Rc<RefreshState>> {
+        let sealer = self.vault.sealer()?;
+        session.refresh.as_ref()?;
+        Some(self.refresh_cache.look_up(&session.id, sealer, env))
+    }
+
+    /// Begins the refresh of a session if it is due and no other refresh of it is running. The timer sends the call, see
+    /// [`Gate::next_refresh`].
+    pub(super) fn refresh_when_due(
+        &self,
+        session: &Rc<Session>,
+        provider: &ProviderAccess,
+        env: &Env<'_>,
+    ) -> Due {
+        let refresh = session.refresh.as_ref();
+        let can_begin = refresh
+            .is_some_and(|refresh| refresh.is_due(env.now) && refresh.refresh_token.is_some());
+        let Some(state) = self.refresh_state(session, env).filter(|_| can_begin) else {
+            return Due::No;
+        };
+        if !state.turn.is_free(env.now) {
+            return self.wait_for_refresh(session, state.turn, env.now);
+        }
+        if self.refreshes.is_full() {
+            return Due::No;
+        }
+        // Asking for the provider makes it due when it is not known.
+        if provider.known().is_none() {
+            return match unknown_provider_until(provider, env.now) {
+                Some(until) if is_overdue(session, env.now) => Due::Overdue { until },
+                _ => Due::No,
+            };
+        }
+        match lock(session, env) {
+            Ok(turn) => self.queue_refresh(session, turn, env.now),
+            Err(turn) => self.wait_for_refresh(session, turn, env.now),
+        }
+    }
+
+    /// Leaves the refresh of a session, whose turn has begun, to the timer.
+    fn queue_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
+        self.refreshes.push(if session.is_programs() {
+            Rc::new(session.as_browsers())
+        } else {
+            Rc::clone(session)
+        });
+        match self.wait_for_refresh(session, turn, now) {
+            Due::No => Due::Soon,
+            due => due,
+        }
+    }
+
+    /// Returns how long a request waits in this turn: only for a refresh that is running, and only when what the provider
+    /// said is no longer current.
+    fn wait_for_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
+        match turn.waits_until(now) {
+            Some(until) if is_overdue(session, now) => {
+                self.refreshes.note_awaited(session);
+                Due::Overdue { until }
+            }
+            _ => Due::No,
+        }
+    }
+
+    /// Shares the result of a refresh with all workers, and returns one line for the log.
     pub(crate) fn conclude(
         &self,
         before: &Session,
-        end: End,
+        end: RefreshEnd,
         env: &mut Env<'_>,
     ) -> Cow<'static, str> {
         let account = before.account();
         let (outcome, event) = match end {
-            End::Refreshed(session) => (
+            RefreshEnd::Refreshed(session) => {
+                (self.share(&session, env), "session refreshed".to_owned())
+            }
+            RefreshEnd::Rotated(session, why) => (
                 self.share(&session, env),
-                format!("session refreshed account={account:?}"),
+                format!("session not refreshed: {why}"),
             ),
-            End::Rotated(session, why) => (
-                self.share(&session, env),
-                format!("session not refreshed: {why} account={account:?}"),
-            ),
-            End::Later(why) => (
-                None,
-                format!("session not refreshed: {why} account={account:?}"),
-            ),
-            End::Over(why) => (
+            RefreshEnd::Postponed(why) => (None, format!("session not refreshed: {why}")),
+            RefreshEnd::Ended(why) => (
                 Some(RefreshOutcome::Ended(before.generation())),
-                format!("session ended: {why} account={account:?}"),
+                format!("session ended: {why}"),
             ),
         };
         if self.is_revoked(before, env) {
             return format!("refresh dropped: the session was ended account={account:?}").into();
         }
-        let now = env.now;
-        let changed = REFRESH_STATES.update(env.shared, &before.id, now, |present| {
-            let present = RefreshEntry::read(present);
-            // Somebody was faster, or the person signed out meanwhile: that counts.
-            if !present.leaves(before.generation()) {
-                return Err(false);
-            }
-            let entry = match &outcome {
-                Some(outcome) => RefreshEntry {
-                    busy_until: now,
-                    outcome: outcome.clone(),
-                },
-                None => RefreshEntry {
-                    busy_until: now.plus(PAUSE),
-                    ..present
-                },
-            };
-            Ok((entry.write(), before.expires_at(), true))
-        });
-        REFRESH_STATES.bump_version(env.shared, &before.id);
-        match changed {
-            Some(true) => event.into(),
+        match end_turn(before, outcome, env) {
+            Some(true) => format!("{event} account={account:?}").into(),
             Some(false) => format!("refresh dropped: it came too late account={account:?}").into(),
             None => "refresh lost: the shared data could not be written".into(),
         }
     }
 
-    /// Puts a browser's session where all workers find it, with its refresh token: that of a program has none, and is
-    /// refreshed from there when the browser is closed. If it cannot be stored, the program's session ends when what the
-    /// provider said is no longer current.
-    pub(super) fn share_with_programs(&self, session: &Session, env: &mut Env<'_>) {
+    /// Shares a browser's session with all workers, with its refresh token. The session of an API client has none, and is
+    /// refreshed by the shared one when the browser is closed. If the session cannot be shared, the API client's session
+    /// ends when what the provider said is no longer current.
+    pub(super) fn share_with_api_clients(&self, session: &Session, env: &mut Env<'_>) {
         if session.refresh.is_none() {
             return;
         }
@@ -208,10 +208,10 @@ impl Gate {
         REFRESH_STATES.bump_version(env.shared, &session.id);
     }
 
-    /// A session as all workers share it. What has no room there gives way in the same order as in a cookie.
+    /// Seals a session for all workers. What has no room there is left out in the same order as in a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<RefreshOutcome> {
-        let sealer = self.sealer.as_ref()?;
-        self.shrinking(session).find_map(|session| {
+        let sealer = self.vault.sealer()?;
+        self.terms.shrinking(session).find_map(|session| {
             let sealed = seal_for_all(&session, sealer, env)?;
             let is_short = sealed.len() <= MAX_SESSION_VALUE;
             is_short.then(|| RefreshOutcome::Refreshed(session.generation(), sealed))
@@ -219,19 +219,58 @@ impl Gate {
     }
 }
 
-/// Takes the lock of a session's refresh. Says no when somebody else has it, or was faster.
-fn lock(session: &Session, env: &Env<'_>) -> bool {
+/// Returns until when requests wait for a provider that this worker does not know yet: once, and as long as for a
+/// refresh. A provider that is not known after that is down, which ends no session.
+fn unknown_provider_until(provider: &ProviderAccess, now: Timestamp) -> Option<Timestamp> {
+    let until = provider.unknown_since(now)?.plus(REFRESH_WAIT);
+    (now < until).then_some(until)
+}
+
+/// Returns whether the provider's last statement about a user is no longer current.
+fn is_overdue(session: &Session, now: Timestamp) -> bool {
+    let refresh = session.refresh.as_ref();
+    refresh.is_some_and(|refresh| refresh.is_overdue(now))
+}
+
+/// Begins the turn of a session's refresh and returns it.
+///
+/// # Errors
+/// The turn that is there, when another refresh is running or was faster.
+fn lock(session: &Session, env: &Env<'_>) -> Result<RefreshTurn, RefreshTurn> {
     let taken = REFRESH_STATES.update(env.shared, &session.id, env.now, |present| {
         let present = RefreshEntry::read(present);
-        if env.now < present.busy_until || !present.leaves(session.generation()) {
+        if !present.turn.is_free(env.now) || !present.leaves(session.generation()) {
+            return Err(Err(present.turn));
+        }
+        let turn = RefreshTurn::begin(env.now);
+        let entry = RefreshEntry { turn, ..present };
+        Ok((entry.write(), session.expires_at(), Ok(turn)))
+    });
+    REFRESH_STATES.bump_version(env.shared, &session.id);
+    taken.unwrap_or_else(|| Err(RefreshTurn::default()))
+}
+
+/// Ends the turn of a session's refresh with its outcome, or with a pause when there is none. Returns whether the outcome
+/// counts, and `None` when the shared data could not be written.
+fn end_turn(session: &Session, outcome: Option<RefreshOutcome>, env: &Env<'_>) -> Option<bool> {
+    let changed = REFRESH_STATES.update(env.shared, &session.id, env.now, |present| {
+        let present = RefreshEntry::read(present);
+        // Another refresh was faster, or the user has signed out meanwhile: that counts.
+        if !present.leaves(session.generation()) {
             return Err(false);
         }
-        let entry = RefreshEntry {
-            busy_until: env.now.plus(LOCK),
-            ..present
+        let entry = match &outcome {
+            Some(outcome) => RefreshEntry {
+                turn: RefreshTurn::default(),
+                outcome: outcome.clone(),
+            },
+            None => RefreshEntry {
+                turn: RefreshTurn::Paused(env.now.plus(PAUSE)),
+                ..present
+            },
         };
         Ok((entry.write(), session.expires_at(), true))
     });
     REFRESH_STATES.bump_version(env.shared, &session.id);
-    taken == Some(true)
+    changed
 }

@@ -1,4 +1,4 @@
-//! The path, the host and the redirect that a route makes of a request.
+//! Rewrites the path and the host of a request, and builds the address of a redirect.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use crate::http::path::{is_sendable, split_query};
 use crate::http::request::{Authority, Parsed};
 use crate::refusal::{BadRequest, Refusal};
 
-/// Longest path that a pattern is tried on. Replacing every match takes time with the square of the length for some
-/// patterns, and real paths are far shorter; longer ones are refused on routes that rewrite by a pattern.
+/// The longest path that a pattern is applied to. For some patterns the time for replacing every match grows with the
+/// square of the length. Real paths are far shorter; longer ones are refused on routes that rewrite by a pattern.
 const MAX_MATCHED: usize = 4096;
 
-/// Returns the path and query that the upstream of `route` sees for those of a request, `target` in canonical form.
+/// Returns the path and query that the upstream of `route` sees. `target` are those of the request in canonical form.
 ///
 /// # Errors
-/// [`BadRequest::Rewrite`] when the route makes something of it that must not be sent.
+/// [`BadRequest::Rewrite`] when the result must not be sent.
 pub fn upstream_target<'t>(route: &Route, target: &'t str) -> Result<Cow<'t, str>, Refusal> {
     let (path, query) = split_query(target);
     let path = match &route.rewrite {
@@ -24,17 +24,17 @@ pub fn upstream_target<'t>(route: &Route, target: &'t str) -> Result<Cow<'t, str
         Some(PathRewrite::Prefix(replacement)) => replace_matched(route, path, replacement),
         Some(PathRewrite::Regex(substitution)) => substitute(substitution, path)?,
     };
-    sendable(with_query(one_slash(path), query))
+    check_sendable(append_query(collapse_slashes(path), query))
 }
 
-/// Returns the `Host` that `route` writes for a request of `path`; `None` when it writes none, and the upstream sees its
-/// own or the public one ([`HostHeader`]).
+/// Returns the `Host` that `route` writes for a request of `path`; `None` when it writes none and the upstream sees its own
+/// host or the public one ([`HostHeader`]).
 ///
 /// `header` reads a header as the upstream will see it.
 ///
 /// # Errors
-/// [`BadRequest::Host`] when what comes from the client is no host, and [`BadRequest::Rewrite`] for a path that is too
-/// long for a pattern.
+/// [`BadRequest::Host`] when the client's value is not a host, and [`BadRequest::Rewrite`] for a path that is too long for
+/// a pattern.
 pub fn upstream_host(
     route: &Route,
     path: &str,
@@ -50,15 +50,15 @@ pub fn upstream_host(
         },
         HostHeader::PathRegex(substitution) => substitute(substitution, path)?.into_bytes(),
     };
-    // It came from the client.
+    // The value came from the client.
     match Authority::read(&host) {
         Some(_) => Ok(Some(host)),
         None => Err(Refusal::BadRequest(BadRequest::Host)),
     }
 }
 
-/// The address that `redirect` makes of the request's.
-pub(super) fn location(
+/// Builds the address to which `redirect` sends a request.
+pub(super) fn redirect_location(
     request: &Parsed<'_>,
     route: &Route,
     redirect: &Redirect,
@@ -69,25 +69,25 @@ pub(super) fn location(
         if redirect.strip_query {
             path
         } else {
-            with_query(path, split_query(&request.target).1)
+            append_query(path, split_query(&request.target).1)
         }
     };
     let target = match &redirect.path {
         RedirectPath::Keep => complete(request.path().to_owned()),
-        // A query of the operator's own replaces the visitor's, and is never dropped.
+        // A query in the configuration replaces the client's, and is never dropped.
         RedirectPath::Replace(path) if path.contains('?') => path.clone(),
         RedirectPath::Replace(path) => complete(path.clone()),
         RedirectPath::Prefix(replacement) => {
-            let path = one_slash(replace_matched(route, request.path(), replacement));
-            sendable(complete(path))?.into_owned()
+            let path = collapse_slashes(replace_matched(route, request.path(), replacement));
+            check_sendable(complete(path))?.into_owned()
         }
     };
-    // A host may not grow by what the path begins with.
+    // The path must not become a part of the host.
     let slash = if target.starts_with('/') { "" } else { "/" };
     Ok(format!("{scheme}://{authority}{slash}{target}"))
 }
 
-/// Host and port of a redirect; the scheme's own port is left out.
+/// Returns host and port of a redirect; the scheme's default port is left out.
 fn redirect_authority(request: &Parsed<'_>, redirect: &Redirect, scheme: &str) -> String {
     let default = match scheme {
         "https" => Some(443),
@@ -95,7 +95,7 @@ fn redirect_authority(request: &Parsed<'_>, redirect: &Redirect, scheme: &str) -
         _ => None,
     };
     let (host, port) = match &redirect.host {
-        // A port of the request is for the request's host and scheme.
+        // The request's port belongs to the request's host and scheme.
         Some(host) => match Authority::read(host.as_bytes()) {
             Some(named) => (named.host.into_owned(), redirect.port.or(named.port)),
             None => (host.clone(), redirect.port),
@@ -111,7 +111,7 @@ fn redirect_authority(request: &Parsed<'_>, redirect: &Redirect, scheme: &str) -
     }
 }
 
-/// The path with what the route matched of it replaced, by plain text.
+/// Replaces the part of the path that the route matched.
 fn replace_matched(route: &Route, path: &str, replacement: &str) -> String {
     let matched = match &route.path {
         PathMatch::Any => "/",
@@ -123,7 +123,7 @@ fn replace_matched(route: &Route, path: &str, replacement: &str) -> String {
     format!("{replacement}{rest}")
 }
 
-/// The path with every match replaced.
+/// Replaces every match in the path.
 fn substitute(substitution: &Substitution, path: &str) -> Result<String, Refusal> {
     if path.len() > MAX_MATCHED {
         return Err(Refusal::BadRequest(BadRequest::Rewrite));
@@ -134,9 +134,9 @@ fn substitute(substitution: &Substitution, path: &str) -> Result<String, Refusal
     Ok(replaced.into_owned())
 }
 
-/// The path with one slash at its beginning: two would begin the name of a host (RFC 3986 section 4.2), and `prefix: /a`
-/// with `prefix_rewrite: /` makes two.
-fn one_slash(path: String) -> String {
+/// Reduces the slashes at the beginning of the path to one: two would introduce a host (RFC 3986 section 4.2), and
+/// `prefix: /a` with `prefix_rewrite: /` makes two.
+fn collapse_slashes(path: String) -> String {
     let rest = path.trim_start_matches('/');
     if path.len() - rest.len() < 2 {
         return path;
@@ -144,7 +144,7 @@ fn one_slash(path: String) -> String {
     format!("/{rest}")
 }
 
-fn with_query(mut path: String, query: Option<&str>) -> String {
+fn append_query(mut path: String, query: Option<&str>) -> String {
     if let Some(query) = query {
         path.push('?');
         path.push_str(query);
@@ -152,7 +152,7 @@ fn with_query(mut path: String, query: Option<&str>) -> String {
     path
 }
 
-fn sendable<'a>(target: String) -> Result<Cow<'a, str>, Refusal> {
+fn check_sendable<'a>(target: String) -> Result<Cow<'a, str>, Refusal> {
     if is_sendable(&target) {
         Ok(Cow::Owned(target))
     } else {

@@ -1,22 +1,22 @@
-//! Sessions that have to fit: into a browser's cookies, into what workers share, into an address.
+//! Shortens sessions that have to fit into a browser's cookies, into the shared data, or into an address.
 
-use super::Gate;
+use crate::gate::terms::SessionTerms;
 use crate::session::Session;
 
 /// What a session can give up.
 enum Sacrifice {
-    /// The provider's hint, without which it asks one question more at the sign-out.
+    /// The provider's hint, without which the provider asks one more question at the sign-out.
     Hint,
-    /// The values of a claim that no policy asks for, which only upstreams would get.
+    /// The values of a claim that no policy uses, which only upstreams would get.
     Claim(String),
 }
 
-impl Gate {
-    /// Returns a session, and then the same with less and less in it.
+impl SessionTerms {
+    /// Returns a session, and then the same session with less and less in it.
     ///
-    /// The provider's hint goes first, then one claim after the other that only upstreams get, the largest first and the
-    /// groups last: a user who chooses a long name must not get rid of a group. What is left of a claim are the values
-    /// that policies name, and the session remembers that it is incomplete. A user with very many groups can still sign in.
+    /// The provider's hint is dropped first. Then follow the claims that only upstreams get, one by one, the largest first
+    /// and the groups last: a user who chooses a long name must not get rid of a group. The values that policies name are
+    /// kept, and the session is marked as incomplete. A user with very many groups can still sign in.
     pub(super) fn shrinking(&self, session: &Session) -> impl Iterator<Item = Session> {
         let mut session = session.clone();
         let mut sacrifices = None;
@@ -26,7 +26,7 @@ impl Gate {
                 let sacrifices = sacrifices.get_or_insert_with(|| self.sacrifices(&session));
                 match sacrifices.next()? {
                     Sacrifice::Hint => session.id_token = None,
-                    Sacrifice::Claim(name) => self.policy_needs.trim(&name, &mut session),
+                    Sacrifice::Claim(name) => self.policy_claims.trim(&name, &mut session),
                 }
             }
             Some(session.clone())
@@ -34,7 +34,7 @@ impl Gate {
     }
 
     fn sacrifices(&self, session: &Session) -> std::vec::IntoIter<Sacrifice> {
-        let groups = &self.config.identity.groups_claim;
+        let groups = &self.groups_claim;
         let mut claims: Vec<(bool, usize, &str)> = session
             .claims()
             .map(|(name, values)| {

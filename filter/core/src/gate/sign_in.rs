@@ -1,62 +1,58 @@
-//! Beginning a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
+//! Begins a sign-in (OpenID Connect Core 1.0 section 3.1.2.1).
 
-use super::Gate;
-use super::callback::kept_fragment;
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, NoRandomness};
+use crate::gate::Gate;
+use crate::gate::attempts::kept_fragment;
+use crate::gate::pages::refuse_sign_in;
 use crate::gate::step::Step;
-use crate::http::cookie;
-use crate::http::reply::{SIGN_IN_BEGUN, challenge, redirect};
+use crate::http::reply::{Reply, SIGN_IN_BEGUN, challenge, leave, redirect};
 use crate::http::request::Parsed;
-use crate::limits::{ATTEMPT_KEPT, MAX_ATTEMPTS};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::authorization_url;
 use crate::refusal::{Refusal, SignInProblem};
-use crate::session::seal::Sealer;
 use crate::time::Timestamp;
 
-/// Where somebody signs in.
+/// Where users sign in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
 
-/// How long a request waits for the provider's metadata, in seconds. A person waits about so long before reloading.
+/// How long a request waits for the provider's metadata, in seconds. A user waits about so long before reloading.
 const HOLD: u64 = 10;
 
 impl Gate {
-    /// Sends a person to sign in, tells anything else that nobody is signed in.
+    /// Redirects a browser to a sign-in, and answers any other client that it is not signed in.
     pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
         if !request.is_navigation() {
-            return Step::Reply(challenge(request, &self.audience(request)));
+            return Step::Reply(challenge(request, &self.pages.audience(request)));
         }
-        self.depart(request, &|env| Attempt::begin(return_to, env), "", env)
+        self.begin_attempt(request, &|env| Attempt::begin(return_to, env), "", env)
     }
 
-    /// Begins a sign-in again that took too long, to the address that was asked for; at most once.
+    /// Begins an expired sign-in again, to the address that was requested; at most once.
     pub(super) fn begin_again(
         &self,
         request: &Parsed<'_>,
-        over: &Attempt,
+        expired: &Attempt,
         env: &mut Env<'_>,
     ) -> Step {
-        let present = request.own_cookies(&self.cookies);
-        if over.is_second() {
-            let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-            let page = self.refuse_sign_in(problem, None, &self.audience(request));
-            return Step::Reply(page.with_cookies(self.forget_attempt(over, &present)));
+        let present = self.sessions.vault.read(request);
+        let forgotten = self.attempts.forget(expired, &present);
+        if expired.is_second() {
+            let page = self.refuse_unknown_attempt(request);
+            return Step::Reply(page.with_cookies(forgotten));
         }
-        let fragment = kept_fragment(over, &present)
+        let fragment = kept_fragment(expired, &present)
             .map(|fragment| format!("#{fragment}"))
             .unwrap_or_default();
-        match self.depart(request, &|env| over.again(env), &fragment, env) {
-            Step::Reply(reply) => {
-                Step::Reply(reply.with_cookies(self.forget_attempt(over, &present)))
-            }
+        match self.begin_attempt(request, &|env| expired.again(env), &fragment, env) {
+            Step::Reply(reply) => Step::Reply(reply.with_cookies(forgotten)),
             other => other,
         }
     }
 
-    /// Sends a person to sign in, by an attempt that `begin` makes. `fragment` is what the browser takes along to the page
-    /// of ours that keeps it: nothing, or with its `#`.
-    fn depart(
+    /// Redirects a browser to a sign-in, by the attempt that `begin` makes. `fragment` is empty, or what the browser takes
+    /// along to the page that keeps it, with its `#`.
+    fn begin_attempt(
         &self,
         request: &Parsed<'_>,
         begin: &dyn Fn(&mut Env<'_>) -> Result<Attempt, NoRandomness>,
@@ -66,21 +62,20 @@ impl Gate {
         if let Some(page) = self.break_login_loop(request, env) {
             return Step::Reply(page);
         }
-        // Who cannot sign in now is told so at the address that they asked for.
-        if !self.signs_in_elsewhere(request) && self.known_provider().is_none() {
+        // When no sign-in is possible now, the user learns that at the address that they requested.
+        if !self.router.signs_in_elsewhere(request) && self.provider.known().is_none() {
             return hold(env.now);
         }
-        let Some(sealer) = &self.sealer else {
-            return self.refuse(request, Refusal::Internal);
+        let Ok(attempt) = begin(env) else {
+            return self.pages.refuse(request, Refusal::Internal);
         };
-        let begun = begin(env)
-            .and_then(|attempt| Ok((attempt.seal(sealer, &request.authority.host, env)?, attempt)));
-        let Ok((sealed, attempt)) = begun else {
-            return self.refuse(request, Refusal::Internal);
+        let kept = self.attempts.keep(&attempt, &request.authority.host, env);
+        let Some(cookie) = kept else {
+            return self.pages.refuse(request, Refusal::Internal);
         };
-        // A browser carries the fragment of the address that it asked for along with redirects, and a page of ours can
-        // keep it; a program would not run that page.
-        let location = if request.client.is_browser() && !self.is_sign_in_host(request) {
+        // A browser carries the fragment of its address along with redirects, and a page of ours can keep it. Any other
+        // client would not run that page.
+        let location = if request.client.is_browser() && !self.router.is_sign_in_host(request) {
             format!("{SIGN_IN}?attempt={}{fragment}", attempt.id())
         } else {
             match self.sign_in_url(request, &attempt, env) {
@@ -88,68 +83,66 @@ impl Gate {
                 Err(step) => return *step,
             }
         };
-        let mut reply = redirect(
-            location,
-            format!("{SIGN_IN_BEGUN} attempt={}", attempt.id()),
-        );
-        for id in self.surplus_attempts(request, sealer, env.now) {
-            reply.add("set-cookie", cookie::clear(&self.cookies.attempt(&id)));
+        let event = format!("{SIGN_IN_BEGUN} attempt={}", attempt.id());
+        let mut reply = redirect(location, event);
+        for id in self.attempts.surplus(request, env.now) {
+            reply.add("set-cookie", self.attempts.remove(&id));
         }
-        let name = self.cookies.attempt(attempt.id());
-        let set = if self.answers_by_form() {
-            cookie::set_cross_site
-        } else {
-            cookie::set
-        };
-        reply.add("set-cookie", set(&name, &sealed, ATTEMPT_KEPT));
+        reply.add("set-cookie", cookie);
         Step::Reply(reply)
     }
 
-    /// Our own sign-in address, with what it is asked for.
+    /// Answers the proxy's own sign-in address, by its parameter.
     pub(super) fn answer_sign_in(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         if let Some(id) = request.parameter("attempt") {
             return self.leave_for_sign_in(request, &id, env);
         }
-        if let Some(cross_host_request) = request.parameter("request") {
-            return self.begin_cross_host_sign_in(request, &cross_host_request, env);
+        if let Some(sealed) = request.parameter("request") {
+            return self.begin_cross_host_sign_in(request, &sealed, env);
         }
-        if let Some(program) = request.parameter("program") {
-            return self.sign_in_for_program(request, &program, env);
+        if let Some(sealed) = request.parameter("program") {
+            return self.sign_in_for_api_client(request, &sealed, env);
         }
-        let visit = self.visit(request, env);
-        if visit.session.is_some() {
+        let authentication = self.sessions.authenticate(request, env);
+        if authentication.session.is_some() {
             // Any page can send a browser here. Only a sign-out ends a session.
             let event = "sign-in not needed: there is a session already".to_owned();
-            let cookies = self.visit_cookies(request, &visit, env);
+            let cookies = self.sessions.cookies_after(request, &authentication, env);
             return Step::Reply(redirect("/".to_owned(), event).with_cookies(cookies));
         }
         self.sign_in(request, "/", env)
     }
 
-    /// The page between an address of ours and the provider, which keeps the address's fragment.
+    /// Builds the page between an address of the proxy and the provider, which keeps the address's fragment.
     fn leave_for_sign_in(&self, request: &Parsed<'_>, id: &str, env: &mut Env<'_>) -> Step {
-        let Some(attempt) = self.attempt_named(request, id, env.now) else {
-            // The cookie that was set a moment ago is not here: the provider need not be asked to find that out.
-            let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-            return Step::Reply(self.refuse_sign_in(problem, None, &self.audience(request)));
+        let Some(attempt) = self.attempts.find(request, id, env.now) else {
+            // The cookie that was set a moment ago is missing: the provider need not be asked to find that out.
+            return Step::Reply(self.refuse_unknown_attempt(request));
         };
-        if self.visit(request, env).session.is_some() {
+        if self.sessions.authenticate(request, env).session.is_some() {
             return Step::Reply(self.keep_session(request, &attempt));
         }
         if attempt.is_over(env.now) {
             return self.begin_again(request, &attempt, env);
         }
         match self.sign_in_url(request, &attempt, env) {
-            Ok(location) => Step::Reply(crate::http::reply::leave(
-                &location,
-                &self.cookies.fragment(attempt.id()),
-                &self.look,
-            )),
+            Ok(location) => {
+                let cookie = self.sessions.vault.names.fragment(attempt.id());
+                Step::Reply(leave(&location, &cookie, self.pages.theme()))
+            }
             Err(step) => *step,
         }
     }
 
-    /// Where an attempt goes on: to the sign-in host, or to the provider.
+    fn refuse_unknown_attempt(&self, request: &Parsed<'_>) -> Reply {
+        let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
+        refuse_sign_in(problem, None, &self.pages.audience(request))
+    }
+
+    /// Returns where an attempt continues: at the sign-in host, or at the provider.
+    ///
+    /// # Errors
+    /// A step that waits for the provider's metadata.
     fn sign_in_url(
         &self,
         request: &Parsed<'_>,
@@ -159,7 +152,7 @@ impl Gate {
         if let Some(address) = self.cross_host_url(request, attempt, env) {
             return Ok(address);
         }
-        let Some((provider, metadata)) = self.known_provider() else {
+        let Some((provider, metadata)) = self.provider.known() else {
             return Err(Box::new(hold(env.now)));
         };
         let address = authorization_url(
@@ -171,45 +164,22 @@ impl Gate {
         Ok(address.into())
     }
 
-    fn answers_by_form(&self) -> bool {
-        let provider = self.provider.as_ref();
-        provider.is_some_and(|provider| provider.settings().form_post)
-    }
-
-    /// Attempts to forget: those that are not ours or long over, and the oldest when one more would be too many.
-    fn surplus_attempts(
-        &self,
-        request: &Parsed<'_>,
-        sealer: &Sealer,
-        now: Timestamp,
-    ) -> Vec<String> {
-        let host = &request.authority.host;
-        let (mut kept, mut surplus) = (Vec::new(), Vec::new());
-        for (id, sealed) in request.own_cookies(&self.cookies).attempts {
-            match Attempt::open(sealer, host, id, sealed, now) {
-                Some(attempt) => kept.push(attempt),
-                None if is_attempt_name(id) => surplus.push(id.to_owned()),
-                // A name that we never give is not repeated in an answer.
-                None => {}
-            }
-        }
-        kept.sort_by_key(|attempt| std::cmp::Reverse(attempt.begun_at()));
-        surplus.extend(
-            kept.iter()
-                .skip(MAX_ATTEMPTS - 1)
-                .map(|attempt| attempt.id().to_owned()),
-        );
-        surplus
-    }
-
-    /// Where the provider sends the browser back to: this host, by the port that the browser used.
+    /// Returns the address to which the provider sends the browser back: this host, by the port that the browser used.
     pub(super) fn redirect_uri(&self, request: &Parsed<'_>) -> String {
-        let path = if self.is_sign_in_host(request) {
+        let path = if self.router.is_sign_in_host(request) {
             SIGN_IN_HOST_CALLBACK
         } else {
             CALLBACK_PATH
         };
         format!("{}{path}", request.authority.origin())
+    }
+
+    /// Returns the callback address for this host that is registered with the provider.
+    pub(super) fn registered_callback(&self, request: &Parsed<'_>) -> String {
+        match self.router.sign_in_host() {
+            Some(sign_in) => format!("{}{SIGN_IN_HOST_CALLBACK}", sign_in.origin),
+            None => self.redirect_uri(request),
+        }
     }
 }
 
@@ -218,9 +188,4 @@ pub(super) fn hold(now: Timestamp) -> Step {
     Step::Hold {
         until: now.plus(HOLD),
     }
-}
-
-fn is_attempt_name(id: &str) -> bool {
-    id.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

@@ -1,45 +1,45 @@
-//! Signing out: here, in every copy of the cookie, and at the provider (OpenID Connect RP-Initiated Logout 1.0).
+//! Signs users out: in every copy of the cookie, and with the provider (OpenID Connect RP-Initiated Logout 1.0).
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use url::{Url, form_urlencoded};
 
-use super::Gate;
-use super::sign_in::hold;
 use crate::config::Origin;
 use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignOut, Waiting};
 use crate::http::cookie;
 use crate::http::reply::{Extras, Reply, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::oidc::call::ProviderCall;
-use crate::oidc::token;
 use crate::refusal::Refusal;
 use crate::session::Session;
+use crate::session::revocation::revoke_session;
 
-/// Where somebody signs out.
+/// Where users sign out.
 pub(super) const SIGN_OUT: &str = "/.pomerium/sign_out";
 /// Where the provider sends the browser after the sign-out, registered there as a post-logout redirect URI.
 pub(super) use crate::contract::SIGNED_OUT_PATH as SIGNED_OUT;
 
-/// How long the provider may ask whether somebody means it, in seconds.
+/// How long the provider may take to ask the user for confirmation, in seconds.
 const STATE_LIFETIME: u64 = 600;
 
-/// What the address says with which the provider sends a browser back from a sign-out.
+/// What `state` says in the address by which the provider sends a browser back from a sign-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing.
-    None,
-    /// That it is the sign-out which began in this browser.
+enum ReturnState {
+    /// There is none.
+    Missing,
+    /// It is the state of the sign-out that began in this browser.
     Own,
-    /// Something else.
+    /// It is another one.
     Foreign,
 }
 
 impl Gate {
-    /// A link cannot sign anybody out: it only leads to this question.
+    /// Asks whether the user wants to sign out. A link signs out of nothing; it only leads to this question.
     pub(super) fn confirm_sign_out(&self, request: &Parsed<'_>) -> Reply {
         let target = self.sign_out_targets();
         let extras = Extras {
@@ -51,23 +51,28 @@ impl Gate {
             "Sign out?",
             "You can sign in again at any time.",
             extras,
-            &self.audience(request),
+            &self.pages.audience(request),
         )
     }
 
-    /// Ends the session in this browser and wherever else its cookie may be, gives the refresh token back, and sends the
-    /// browser on to the provider's own sign-out.
+    /// Ends the session in this browser and wherever else its cookie may be, revokes the refresh token, and redirects the
+    /// browser to the provider's own sign-out.
     pub(super) fn sign_out(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        if !is_from_here(request) {
-            return self.refuse(request, Refusal::ForeignOrigin);
+        if !is_same_site(request) {
+            return self.pages.refuse(request, Refusal::ForeignOrigin);
         }
         self.end_sessions(request, env)
     }
 
-    /// Signs out of one session, which another host of this deployment has asked for in this browser.
-    pub(super) fn sign_out_of(&self, request: &Parsed<'_>, name: &str, env: &mut Env<'_>) -> Step {
-        let is_here = |session: &Rc<Session>| session.id == name;
-        if self.opened_sessions(request, env).iter().any(is_here) {
+    /// Signs out of one session, as another host of this deployment has requested by way of this browser.
+    pub(super) fn sign_out_session(
+        &self,
+        request: &Parsed<'_>,
+        id: &str,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let is_here = |session: &Rc<Session>| session.id == id;
+        if self.sessions.opened(request, env).iter().any(is_here) {
             self.end_sessions(request, env)
         } else {
             let target = format!("{}{SIGNED_OUT}", request.authority.origin());
@@ -76,18 +81,18 @@ impl Gate {
     }
 
     fn end_sessions(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
-        let sessions = self.opened_sessions(request, env);
+        let sessions = self.sessions.opened(request, env);
         let mut all_ended = true;
         for session in &sessions {
-            all_ended &= self.revoke_session(session, env).is_ok();
+            all_ended &= revoke_session(session, env).is_ok();
         }
-        // Otherwise the provider would sign the person in again with the next click.
-        if self.provider.is_some() && self.known_provider().is_none() {
+        // Otherwise the provider would sign the user in again with the next click.
+        if self.provider.is_configured() && self.provider.known().is_none() {
             return hold(env.now);
         }
         let session = sessions
             .first()
-            .map(|session| self.newest_form(session, env));
+            .map(|session| self.sessions.newest(session, env));
         let session = session.as_deref();
         let mut event = match session {
             Some(session) => format!("signed out account={:?}", session.account()),
@@ -103,73 +108,74 @@ impl Gate {
         }
     }
 
-    /// The answer to a sign-out that waited for the provider in vain; the session was ended when it began to wait.
-    pub(super) fn sign_out_alone(&self, request: &Parsed<'_>) -> Option<Reply> {
+    /// Answers a sign-out that has waited for the provider in vain. The session was ended before the wait.
+    pub(super) fn sign_out_without_provider(&self, request: &Parsed<'_>) -> Option<Reply> {
         let is_sign_out = request.path() == SIGN_OUT && request.method == "POST";
-        if !is_sign_out || !is_from_here(request) {
+        if !is_sign_out || !is_same_site(request) {
             return None;
         }
         let mut reply = render_page(
             "You are signed out here",
-            "The identity provider does not answer: whoever uses this browser may still be signed in there.",
+            "The identity provider does not answer: you may still be signed in there.",
             Extras::default(),
-            &self.audience(request),
+            &self.pages.audience(request),
         );
         reply.event = "signed out, but the provider could not be reached".into();
-        let own = request.own_cookies(&self.cookies);
-        Some(reply.with_cookies(self.cookies.clear_session(&own)))
+        let own = self.sessions.vault.read(request);
+        Some(reply.with_cookies(self.sessions.vault.names.clear_session(&own)))
     }
 
-    /// Where the provider's sign-out leads back to: the page that says so.
-    pub(super) fn signed_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
-        let audience = self.audience(request);
-        if let Some(session) = self.visit(request, env).session {
-            // Whoever leads somebody here by a link has signed nobody out.
-            let target = self.sign_out_targets();
-            let extras = Extras {
-                account: Some(session.account()),
-                sign_out: true,
-                form_target: target.as_deref(),
-                ..Extras::default()
-            };
-            return render_page(
-                "You are still signed in",
-                "This address only tells how a sign-out ended. Nothing was done.",
-                extras,
-                &audience,
-            );
+    /// Builds the page to which the provider's sign-out leads back.
+    pub(super) fn confirm_signed_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
+        if let Some(session) = self.sessions.authenticate(request, env).session {
+            return self.deny_signed_out(request, &session);
         }
+        let audience = self.pages.audience(request);
         let extras = Extras {
             link: Some(("/", "Sign in again")),
             ..Extras::default()
         };
-        let state = self.state(request);
-        if state == State::Foreign {
-            let mut reply = render_page(
-                "Nobody is signed in",
-                "This address belongs to a sign-out that did not begin in this browser, or that is long over.",
-                extras,
-                &audience,
-            );
+        let state = self.return_state(request);
+        if state == ReturnState::Foreign {
+            let text = "This address belongs to a sign-out that did not begin in this browser, or that is long over.";
+            let mut reply = render_page("You are not signed in", text, extras, &audience);
             reply.event = "a sign-out came back with a foreign state".into();
             return reply;
         }
         let text = "Close the browser on a shared computer.";
         let mut reply = render_page("You are signed out", text, extras, &audience);
-        if state == State::Own {
-            reply.add("set-cookie", cookie::clear(self.cookies.sign_out()));
+        if state == ReturnState::Own {
+            let cookie = self.sessions.vault.names.sign_out();
+            reply.add("set-cookie", cookie::clear(cookie));
         }
         reply
     }
 
-    /// For the pages' Content-Security-Policy: where a sign-out may lead.
+    /// Builds the same page for a user who is signed in: a link to it has not signed the user out.
+    fn deny_signed_out(&self, request: &Parsed<'_>, session: &Session) -> Reply {
+        let target = self.sign_out_targets();
+        let extras = Extras {
+            account: Some(session.account()),
+            sign_out: true,
+            form_target: target.as_deref(),
+            ..Extras::default()
+        };
+        render_page(
+            "You are still signed in",
+            "This address only tells how a sign-out ended. Nothing was done.",
+            extras,
+            &self.pages.audience(request),
+        )
+    }
+
+    /// Returns where a sign-out may lead, for the Content-Security-Policy of pages with a sign-out button.
     pub(super) fn sign_out_targets(&self) -> Option<String> {
-        let provider = self.known_provider().and_then(|(provider, metadata)| {
+        let provider = self.provider.known().and_then(|(provider, metadata)| {
             let sign_out = metadata.discovered.sign_out(provider.settings().kind)?;
             Origin::of(&sign_out.address)
         });
-        let own = self.config.session.signed_out_url.as_ref();
-        let sign_in = self.config.session.sign_in_host.as_ref();
+        let own = self.signed_out_url.as_ref();
+        let sign_in = self.router.sign_in_host();
         let sign_in = sign_in.and_then(|host| Url::parse(&host.origin).ok());
         let targets: Vec<String> = provider
             .into_iter()
@@ -180,29 +186,7 @@ impl Gate {
         (!targets.is_empty()).then(|| targets.join(" "))
     }
 
-    /// The sessions in a request's cookies, whether they are in force or not: a copy may be, elsewhere.
-    fn opened_sessions(&self, request: &Parsed<'_>, env: &Env<'_>) -> Vec<Rc<Session>> {
-        let Some(sealer) = &self.sealer else {
-            return Vec::new();
-        };
-        let host = &request.authority.host;
-        let own = request.own_cookies(&self.cookies);
-        own.sessions()
-            .filter_map(|sealed| self.sessions.open(sealer, host, &sealed, env.now))
-            .map(|opened| opened.session)
-            .collect()
-    }
-
-    /// The session as its last refresh left it, with the refresh token that is good.
-    fn newest_form(&self, session: &Rc<Session>, env: &Env<'_>) -> Rc<Session> {
-        let standing = self.refresh_state(session, env);
-        let newest = standing.and_then(|standing| standing.newest.clone());
-        newest
-            .filter(|newest| newest.generation() > session.generation())
-            .unwrap_or_else(|| Rc::clone(session))
-    }
-
-    /// Clears the cookies and sends the browser on.
+    /// Clears the cookies and redirects the browser.
     fn sign_out_reply(
         &self,
         request: &Parsed<'_>,
@@ -210,36 +194,37 @@ impl Gate {
         event: String,
         env: &mut Env<'_>,
     ) -> Reply {
-        let own = request.own_cookies(&self.cookies);
-        let cookies = self.cookies.clear_session(&own);
-        if let Some(address) = self.sign_out_address(request, session, env) {
+        let own = self.sessions.vault.read(request);
+        let cookies = self.sessions.vault.names.clear_session(&own);
+        if let Some(address) = self.cross_host_sign_out_url(request, session, env) {
             return redirect(address, event).with_cookies(cookies);
         }
-        let elsewhere = self.config.session.signed_out_url.as_ref();
+        let elsewhere = self.signed_out_url.as_ref();
         let home = match elsewhere {
             Some(address) => address.to_string(),
             None => format!("{}{SIGNED_OUT}", request.authority.origin()),
         };
-        // The state is for our own page. Without randomness that page says a little less.
+        // The state is for the proxy's own page. Without randomness that page says a little less.
         let state = env.token::<16>().ok().filter(|_| elsewhere.is_none());
-        let Some(address) = self.end_session_address(session, &home, state.as_deref()) else {
+        let Some(address) = self.end_session_url(session, &home, state.as_deref()) else {
             return redirect(home, event).with_cookies(cookies);
         };
         let mut reply = redirect(address, event).with_cookies(cookies);
         if let Some(state) = state {
-            let line = cookie::set(self.cookies.sign_out(), &state, STATE_LIFETIME);
+            let line = cookie::set(self.sessions.vault.names.sign_out(), &state, STATE_LIFETIME);
             reply.add("set-cookie", line);
         }
         reply
     }
 
-    fn end_session_address(
+    /// Returns the address of the provider's sign-out, when it has one.
+    fn end_session_url(
         &self,
         session: Option<&Session>,
         home: &str,
         state: Option<&str>,
     ) -> Option<String> {
-        let (provider, metadata) = self.known_provider()?;
+        let (provider, metadata) = self.provider.known()?;
         let sign_out = metadata.discovered.sign_out(provider.settings().kind)?;
         let mut address = sign_out.address;
         let hint = session.and_then(|session| session.id_token.as_deref());
@@ -257,36 +242,32 @@ impl Gate {
         Some(address.into())
     }
 
-    /// The call that makes the session's refresh token useless (RFC 7009), where there are both.
+    /// Builds the call that revokes the session's refresh token (RFC 7009), when the provider offers it and there is one.
     fn revoke_refresh_token(&self, session: &Session, env: &mut Env<'_>) -> Option<ProviderCall> {
         let refresh_token = session.refresh.as_ref()?.refresh_token.as_deref()?;
-        let (provider, metadata) = self.known_provider()?;
-        token::revoke(
-            provider.settings(),
-            &metadata.discovered,
-            refresh_token,
-            env,
-        )
+        let (provider, metadata) = self.provider.known()?;
+        provider.client(&metadata).revoke(refresh_token, env)
     }
 
-    /// Whether `state` in the query is that of this browser's sign-out.
-    fn state(&self, request: &Parsed<'_>) -> State {
+    /// Compares `state` in the query with that of this browser's sign-out.
+    fn return_state(&self, request: &Parsed<'_>) -> ReturnState {
         let parameters = form_urlencoded::parse(request.query().as_bytes());
         let mut states = parameters.filter(|(name, _)| name == "state");
         let stated: Option<Cow<'_, str>> = states.next().map(|(_, value)| value);
-        let own = request.own_cookies(&self.cookies).sign_out;
+        let own = self.sessions.vault.read(request).sign_out;
         match (stated, own) {
-            (None, _) => State::None,
+            (None, _) => ReturnState::Missing,
             (Some(stated), Some(own)) if stated.as_bytes() == own && states.next().is_none() => {
-                State::Own
+                ReturnState::Own
             }
-            _ => State::Foreign,
+            _ => ReturnState::Foreign,
         }
     }
 }
 
-/// Browsers tell where a form came from, in `Origin` and `Sec-Fetch-Site`; whoever tells neither is refused.
-pub(super) fn is_from_here(request: &Parsed<'_>) -> bool {
+/// Returns whether a form was sent by a page of this site. Browsers say so in `Origin` or `Sec-Fetch-Site`; a request with
+/// neither does not count.
+pub(super) fn is_same_site(request: &Parsed<'_>) -> bool {
     match request.origin {
         // A page with `Referrer-Policy: no-referrer`, as ours are, sends `null` and leaves it to `Sec-Fetch-Site`.
         Some(origin) if origin != b"null" => origin == request.authority.origin().as_bytes(),

@@ -1,4 +1,4 @@
-//! What to do next with a request.
+//! The next step of a request, which the proxy performs.
 
 use std::fmt;
 
@@ -12,56 +12,78 @@ use crate::oidc::call::ProviderCall;
 use crate::policy::Permit;
 use crate::time::Timestamp;
 
-/// The answer to [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
+/// What [`crate::gate::Gate::begin`] and [`Waiting::resume`] return. There is no error: a failure is a reply.
 #[derive(Debug)]
 #[must_use]
 pub enum Step {
-    /// Let the request through with these edits.
+    /// Forward the request with these edits.
     Forward(Forward),
-    /// Answer the client; the upstream never sees the request.
+    /// Reply to the client; the upstream never sees the request.
     Reply(Reply),
     /// Send this to the identity provider, keep the request waiting, then call [`Waiting::resume`].
     Call(ProviderCall, Waiting),
-    /// Something of the provider's is on its way, its metadata or the refresh of a session: begin again when there is news
-    /// ([`crate::oidc::provider::Absorbed::Ready`], [`crate::gate::Progress::Over`]), and when the time is over with
-    /// [`crate::gate::Gate::begin_without`].
+    /// Provider metadata or a session refresh is pending. Retry [`crate::gate::Gate::begin`] when it completes
+    /// ([`crate::oidc::provider::Absorbed::Ready`], [`crate::gate::Progress::Over`]), and call
+    /// [`crate::gate::Gate::begin_without`] when the time is over.
     Hold {
         /// End of the wait.
         until: Timestamp,
     },
-    /// Our own endpoint needs the request's body: keep the request waiting, read all of it, and begin again with it
-    /// ([`crate::http::request::Request::body`]).
+    /// One of the proxy's own endpoints needs the request's body. Keep the request waiting, read the whole body, and begin
+    /// again with it ([`crate::http::request::Request::body`]).
     ReadBody {
-        /// Longest body. When there is more, begin again with what has come, which is then refused.
+        /// The longest body. If there is more, begin again with what has arrived, which is then refused.
         limit: usize,
     },
 }
 
-/// Permission to forward a request. It exists only where a policy made a [`Permit`].
+impl Step {
+    /// The same step, with `Set-Cookie` values for the response.
+    pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
+        match self {
+            Self::Forward(forward) => Self::Forward(forward.with_cookies(cookies)),
+            Self::Reply(reply) => Self::Reply(reply.with_cookies(cookies)),
+            other => other,
+        }
+    }
+
+    /// The same step, with what a forwarded stream is rechecked by.
+    pub(crate) fn with_open_stream(self, stream: impl FnOnce() -> OpenStream) -> Self {
+        match self {
+            Self::Forward(mut forward) => {
+                forward.open_stream = Some(stream());
+                Self::Forward(forward)
+            }
+            other => other,
+        }
+    }
+}
+
+/// The permission to forward a request. It exists only where a policy made a [`Permit`].
 #[derive(Debug)]
 pub struct Forward {
     _permit: Permit,
     edits: Vec<Edit<'static>>,
     forwarded: Forwarded,
-    watched: Option<OpenStream>,
+    open_stream: Option<OpenStream>,
     warning: Option<String>,
 }
 
-/// What the answer to a forwarded request is edited by, see [`crate::gate::Gate::edit_answer`].
+/// What the response to a forwarded request is edited by, see [`crate::gate::Gate::edit_answer`].
 #[derive(Clone)]
 pub struct Forwarded {
     /// The route that was chosen.
     pub(crate) route: RouteNumber,
-    /// `Set-Cookie` values to add to the answer, whatever it is.
+    /// `Set-Cookie` values to add to the response.
     pub(crate) cookies: Vec<String>,
-    /// What binds the cookies of the answer to the visitor, when the upstream is a Cockpit.
+    /// What binds the response's cookies to the user's session, when the upstream is a Cockpit.
     pub(crate) binding: Option<Binding>,
     /// Whether the request asks for another protocol, see [`crate::gate::refuse_status`].
     pub switches: bool,
 }
 
 impl fmt::Debug for Forwarded {
-    /// Cookies are sealed sessions: only their number is shown.
+    /// Shows only the number of cookies, because they are sealed sessions.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarded")
             .field("route", &self.route)
@@ -81,65 +103,58 @@ impl Forward {
                 binding: None,
                 switches: false,
             },
-            watched: None,
+            open_stream: None,
             warning: None,
         }
     }
 
-    /// The same, of a request that asks for another protocol or does not.
+    /// The same permission, for a request that asks for another protocol or does not.
     pub(crate) fn switching(mut self, switches: bool) -> Self {
         self.forwarded.switches = switches;
         self
     }
 
-    /// The same, with `Set-Cookie` values for the answer.
+    /// The same permission, with `Set-Cookie` values for the response.
     pub(crate) fn with_cookies(mut self, cookies: Vec<String>) -> Self {
         self.forwarded.cookies = cookies;
         self
     }
 
-    /// The same, with something for the log.
+    /// The same permission, with a warning for the log.
     pub(crate) fn warned(self, warning: Option<String>) -> Self {
         Self { warning, ..self }
     }
 
-    /// What is to be logged as a warning: one line, without secrets.
+    /// Returns the warning for the log: one line, without secrets.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
-    pub(crate) fn watched(self, watched: OpenStream) -> Self {
-        Self {
-            watched: Some(watched),
-            ..self
-        }
-    }
-
-    /// What has to be watched for as long as the stream is open, see [`crate::gate::Gate::recheck`].
+    /// Takes what has to be rechecked for as long as the stream is open, see [`crate::gate::Gate::recheck`].
     pub fn take_open_stream(&mut self) -> Option<OpenStream> {
-        self.watched.take()
+        self.open_stream.take()
     }
 
-    /// The same, with what binds the cookies of a Cockpit to the visitor.
+    /// The same permission, with what binds a Cockpit's cookies to the user's session.
     pub(crate) fn bound(mut self, binding: Option<Binding>) -> Self {
         self.forwarded.binding = binding;
         self
     }
 
-    /// What the answer is edited by, to be kept until it comes.
+    /// Returns what the response is edited by. The caller keeps it until the response arrives.
     #[must_use]
     pub const fn forwarded(&self) -> &Forwarded {
         &self.forwarded
     }
 
-    /// `Set-Cookie` values that the answer gets.
+    /// Returns the `Set-Cookie` values that the response gets.
     #[must_use]
     pub fn cookies(&self) -> &[String] {
         &self.forwarded.cookies
     }
 
-    /// Header edits, to be done in this order.
+    /// Returns the header edits, in the order in which they apply.
     #[must_use]
     pub fn edits(&self) -> &[Edit<'static>] {
         &self.edits

@@ -1,43 +1,41 @@
-//! Open streams, websockets above all: whether what let them in still does.
+//! Rechecks open streams, WebSockets above all: whether the decision that opened them is still the same.
 
 use std::rc::Rc;
 
-use super::authenticate::{IDLE_PART, SessionStatus};
-use super::program::STRANDED;
-use super::{CockpitIdentity, Gate};
 use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::active_policies::ActivePolicies;
+use crate::gate::api_client::STRANDED;
+use crate::gate::cockpit::CockpitIdentity;
+use crate::gate::decision::decide;
 use crate::gate::open_stream::{OpenStream, Recheck};
+use crate::gate::sessions::{IDLE_PART, SessionStatus};
 use crate::policy::Decision;
 use crate::session::{Session, activity};
-use crate::time::Timestamp;
 
-/// What a client sends is told to the other workers at most this often, in seconds.
-const TELL_PAUSE: u64 = 60;
+/// Activity on a stream is reported to the other workers at most this often, in seconds.
+const REPORT_PAUSE: u64 = 60;
 
 impl Gate {
-    /// Puts the gate's policies in force for the whole process: streams that another gate of this name has let in are
-    /// judged by that gate anew, and end where a route is gone or has another policy. Only the first call does anything. It
-    /// comes with the first turn of the timer: a gate that was made and never used has changed nothing.
+    /// Publishes the gate's policies for the whole process.
+    ///
+    /// Streams that another gate of this name has opened are judged again by that gate, and end where a route is gone or
+    /// has another policy. Only the first call has an effect. It comes with the first turn of the timer, so that a gate that
+    /// was built and never used changes nothing.
     pub fn publish_policies(&self, name: &str, env: &Env<'_>) {
-        let publish = || {
-            crate::gate::active_policies::ActivePolicies::publish(
-                name,
-                &self.config.routes,
-                env.shared,
-            )
-        };
+        let publish = || ActivePolicies::publish(name, self.router.routes(), env.shared);
         self.active_policies.get_or_init(publish);
     }
 
-    /// Asks anew whether an open stream may stay open. To be called for each every few seconds.
+    /// Decides again whether an open stream may stay open. The proxy calls it for each stream every few seconds.
     ///
     /// The stream takes over a refreshed session, and begins a refresh when one is due.
-    pub fn recheck(&self, watched: &mut OpenStream, env: &Env<'_>) -> Recheck {
-        match self.objection(watched, env) {
+    pub fn recheck(&self, stream: &mut OpenStream, env: &Env<'_>) -> Recheck {
+        match self.reason_to_close(stream, env) {
             None => Recheck::Keep,
             Some(why) => {
-                let route = self.config.routes.get(watched.route.0);
-                let account = watched.session.as_deref().map(Session::account);
+                let route = self.router.route(stream.route);
+                let account = stream.session.as_deref().map(Session::account);
                 Recheck::Close(format!(
                     "stream closed: {why} route={:?} account={:?}",
                     route.map(|route| route.name.as_str()).unwrap_or_default(),
@@ -47,79 +45,76 @@ impl Gate {
         }
     }
 
-    fn objection(&self, watched: &mut OpenStream, env: &Env<'_>) -> Option<&'static str> {
-        let Some(route) = self.config.routes.get(watched.route.0) else {
+    fn reason_to_close(&self, stream: &mut OpenStream, env: &Env<'_>) -> Option<&'static str> {
+        let Some(route) = self.router.route(stream.route) else {
             return Some("it has no route");
         };
         let active = self.active_policies.get();
-        if active.is_some_and(|active| !active.has(watched.route, env.shared)) {
+        if active.is_some_and(|active| !active.has(stream.route, env.shared)) {
             return Some("its route or its policy was changed");
         }
-        let is_active = watched.take_activity();
-        if let Some(session) = watched.session.take() {
-            match self.still_in_force(session, is_active, &mut watched.told_at, env) {
-                Ok(session) => watched.session = Some(session),
-                Err((session, why)) => {
-                    watched.session = Some(session);
-                    return Some(why);
-                }
-            }
+        if let Some(why) = self.session_over(stream, env) {
+            return Some(why);
         }
-        let facts = watched.facts(env.now);
-        match Self::judge(route, &facts) {
-            Decision::Allow(_) => {
-                let cockpit = route.cockpit.as_ref();
-                let standing = cockpit.and_then(|cockpit| CockpitIdentity::of(cockpit, &facts));
-                (standing != watched.standing)
-                    .then_some("the visitor has another user or access in Cockpit now")
-            }
+        let facts = stream.facts(env.now);
+        match decide(route, &facts) {
+            Decision::Allow(_) => (CockpitIdentity::on(route, &facts) != stream.cockpit_identity)
+                .then_some("the user has another Unix user or access in Cockpit now"),
             Decision::Deny(_) | Decision::SignIn(_) => {
                 Some("the policy does not allow it any more")
             }
         }
     }
 
-    /// The session as it is in force now, or why it is not.
-    fn still_in_force(
-        &self,
-        session: Rc<Session>,
-        is_active: bool,
-        told_at: &mut Timestamp,
-        env: &Env<'_>,
-    ) -> Result<Rc<Session>, (Rc<Session>, &'static str)> {
+    /// Brings the session of a stream up to date, and returns why it is no longer active if it is not.
+    fn session_over(&self, stream: &mut OpenStream, env: &Env<'_>) -> Option<&'static str> {
+        let is_active = stream.take_activity();
+        let session = stream.session.clone()?;
         if !session.is_live(env.now) {
-            return Err((session, "the session is over"));
+            return Some("the session is over");
         }
-        let SessionStatus::Yes {
+        let SessionStatus::Active {
             session: mut newest,
             ..
-        } = self.newest(Rc::clone(&session), env)
+        } = self.sessions.status(session, env)
         else {
-            return Err((session, "the session was ended"));
+            return Some("the session was ended");
         };
-        if let Some(idle) = self.config.session.idle.map(|idle| idle.as_secs()) {
-            if is_active {
-                newest = Rc::new(newest.seen(env.now));
-                if env.now.since(*told_at) >= TELL_PAUSE.min(idle / IDLE_PART) {
-                    *told_at = env.now;
-                    activity::note(newest.name_of_use(), env.now, idle, env.shared);
-                }
-            }
-            if self.silence(&newest, env).is_none() {
-                return Err((newest, "nobody has used the session for too long"));
-            }
+        if is_active {
+            newest = self.report_activity(stream, newest, env);
+        }
+        stream.session = Some(Rc::clone(&newest));
+        if self.sessions.unused_for(&newest, env).is_none() {
+            return Some("the session has not been used for too long");
         }
         if newest.is_stranded(env.now) {
-            return Err((newest, STRANDED));
+            return Some(STRANDED);
         }
-        if !newest.answers(&self.terms) {
-            return Err((
-                newest,
+        if !self.sessions.terms.are_met_by(&newest) {
+            return Some(
                 "the configuration asks for other claims, or for another proof of the address",
-            ));
+            );
         }
-        // Nobody waits here; what comes of it is seen at one of the next looks.
-        let _ = self.refresh_when_due(&newest, env);
-        Ok(newest)
+        // No request waits here; the result is seen at one of the next rechecks.
+        let _ = self.sessions.refresh_when_due(&newest, &self.provider, env);
+        None
+    }
+
+    /// Reports the activity of a stream to the other workers, and returns its session as used now.
+    fn report_activity(
+        &self,
+        stream: &mut OpenStream,
+        session: Rc<Session>,
+        env: &Env<'_>,
+    ) -> Rc<Session> {
+        let Some(idle) = self.sessions.idle.map(|idle| idle.as_secs()) else {
+            return session;
+        };
+        let session = Rc::new(session.seen(env.now));
+        if env.now.since(stream.reported_at) >= REPORT_PAUSE.min(idle / IDLE_PART) {
+            stream.reported_at = env.now;
+            activity::note(session.name_of_use(), env.now, idle, env.shared);
+        }
+        session
     }
 }

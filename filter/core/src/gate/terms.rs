@@ -1,21 +1,79 @@
-//! The terms of a file on which a session is made: which claims it keeps, and when its address counts.
+//! The terms on which sessions are made: which claims they keep, and when an address counts as verified.
 
 use serde_json::json;
 
-use crate::config::EmailTrust;
+use crate::config::{CockpitSettings, Config, EmailTrust, Route};
 use crate::digest::hash_configuration;
+use crate::gate::header_rules;
+use crate::session::Session;
+use crate::session::assertion::needed_claims;
 use crate::session::claim_filter::ClaimFilter;
 
-/// A short name of these terms. A session keeps what was decided on them, so that one of other terms says nothing: its
-/// address may have counted as verified by a rule that is gone, and its user be of a tenant that is not allowed any more.
-pub(super) fn digest(needs: &ClaimFilter, trust: Option<&EmailTrust>) -> String {
+/// What a configuration requires of a session.
+#[derive(Debug)]
+pub(super) struct SessionTerms {
+    /// The claims that sessions keep.
+    pub(super) kept_claims: ClaimFilter,
+    /// Those among them that policies use.
+    pub(super) policy_claims: ClaimFilter,
+    /// The claim with a user's groups.
+    pub(super) groups_claim: String,
+    digest: String,
+}
+
+impl SessionTerms {
+    /// Reads the terms out of a configuration.
+    pub(super) fn new(config: &Config) -> Self {
+        let policies = || config.routes.iter().flat_map(Route::policies);
+        let cockpits = || {
+            config
+                .routes
+                .iter()
+                .filter_map(|route| route.cockpit.as_ref())
+        };
+        let user_claim = |cockpit: &'_ CockpitSettings| cockpit.user_claim.clone();
+        let user_claims: Vec<String> = cockpits().filter_map(user_claim).collect();
+        let user_claims = || user_claims.iter().map(String::as_str);
+        let mut policy_claims = ClaimFilter::of(policies());
+        policy_claims.keep_all(user_claims());
+        let mut kept_claims = ClaimFilter::of(policies());
+        kept_claims.keep_all(user_claims());
+        if header_rules::forwards_identity(&config.routes) {
+            kept_claims.keep_all(needed_claims(&config.identity));
+        }
+        let provider = config.provider.as_ref();
+        let email_trust = provider.map(|provider| &provider.email_trust);
+        Self {
+            digest: digest(&policy_claims, email_trust),
+            kept_claims,
+            policy_claims,
+            groups_claim: config.identity.groups_claim.clone(),
+        }
+    }
+
+    /// Returns a session that is marked as made on these terms.
+    pub(super) fn mark(&self, session: Session) -> Session {
+        session.chosen_for(&self.digest)
+    }
+
+    /// Returns whether a session was made on these terms.
+    pub(super) fn are_met_by(&self, session: &Session) -> bool {
+        session.answers(&self.digest)
+    }
+}
+
+/// Returns a short name of these terms.
+///
+/// A session keeps what was decided on its terms, so that a session of other terms does not count: its address may have
+/// been verified by a rule that is gone, and its user may belong to a tenant that is no longer allowed.
+fn digest(needs: &ClaimFilter, trust: Option<&EmailTrust>) -> String {
     let needs = needs.digest();
-    // Without a provider nobody signs in.
+    // Without a provider there are no sign-ins.
     let Some(trust) = trust else { return needs };
     let mut tenants = trust.tenants.clone();
     tenants.sort_unstable();
     tenants.dedup();
-    // A JSON text: no two terms are written alike.
+    // In JSON no two terms are written alike.
     let terms = json!([
         needs,
         format!("{:?}", trust.kind),
@@ -31,7 +89,7 @@ mod tests {
     use super::*;
     use crate::config::{EmailVerification, ProviderKind};
 
-    /// N-01: whatever an address, or a sign-in, was judged by makes a difference, and the order of tenants makes none.
+    /// N-01: every rule about addresses and tenants changes the digest; the order of the tenants does not.
     #[test]
     fn n_01_every_rule_about_addresses_is_among_the_terms() {
         let mut claims = ClaimFilter::default();

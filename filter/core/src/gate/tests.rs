@@ -1,17 +1,17 @@
 //! Whole flows through the core.
 
 mod attacks;
+mod bearer;
 mod certificates;
 mod cockpit;
 mod cross_host_sign_in;
 mod explain;
 mod fuzz;
-mod handed;
+mod handover;
 mod headers;
 mod identity;
 mod pages;
 mod paths;
-mod programs;
 mod provider_logout;
 mod providers;
 mod refresh;

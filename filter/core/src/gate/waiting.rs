@@ -1,4 +1,5 @@
-//! What waits for an answer of the provider. It is used up by the answer: a second answer has nothing to resume.
+//! The continuations of requests that wait for the provider. The reply consumes its continuation, so that no reply is
+//! used twice.
 
 mod bearer_keys;
 mod provider_logout;
@@ -16,37 +17,38 @@ use crate::gate::step::Step;
 use crate::http::request::Request;
 use crate::oidc::call::ProviderReply;
 
-/// What to do when the provider has answered.
+/// The continuation of a request that waits for the provider's reply.
 #[must_use]
 pub struct Waiting(Box<Flow>);
 
-/// What was begun.
+/// The kinds of continuations.
 pub(crate) enum Flow {
     /// A sign-in.
     SignIn(Box<SignIn>),
-    /// A program's request whose token names an unknown key.
+    /// A request whose bearer token names an unknown key.
     BearerKeys(BearerKeys),
     /// A sign-out.
     SignOut(SignOut),
-    /// The provider's word that a session of its own is over.
+    /// A logout token that names an unknown key.
     ProviderLogout(ProviderLogout),
 }
 
 impl Waiting {
+    /// Creates the continuation of a flow.
     pub(crate) fn on(flow: Flow) -> Self {
         Self(Box::new(flow))
     }
 
-    /// Whether it is the provider's keys that are waited for.
-    pub(crate) fn is_for_keys(&self) -> bool {
+    /// Whether the reply is the provider's keys.
+    pub(crate) fn is_awaiting_keys(&self) -> bool {
         match &*self.0 {
-            Flow::SignIn(sign_in) => sign_in.is_for_keys(),
+            Flow::SignIn(sign_in) => sign_in.is_awaiting_keys(),
             Flow::BearerKeys(_) | Flow::ProviderLogout(_) => true,
             Flow::SignOut(_) => false,
         }
     }
 
-    /// Goes on with the provider's answer. `request` is the request that waits, as it was at the beginning.
+    /// Goes on with the provider's reply. `request` is the request that waits, as it was at the beginning.
     pub fn resume(
         self,
         gate: &Gate,

@@ -1,4 +1,4 @@
-//! One sign-in that has begun: what the browser keeps until the callback.
+//! A sign-in attempt: what the browser keeps from the redirect to the provider until the callback.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -9,32 +9,33 @@ use crate::limits::{ATTEMPT_KEPT, ATTEMPT_LIFETIME};
 use crate::session::seal::{Purpose, Sealer};
 use crate::time::Timestamp;
 
-/// Longest return address that is remembered; longer ones lead to `/`. Keeps a browser's cookies of ours below 8 KB.
+/// Longest return address that is kept. A longer one leads to `/`. The limit keeps Jetway's cookies in a browser below 8
+/// KB.
 const MAX_RETURN: usize = 1024;
 
-/// A sign-in attempt. `state`, `nonce` and the PKCE verifier all derive from one random seed, which keeps the cookie small.
+/// A sign-in attempt. `state`, `nonce` and the PKCE verifier derive from one random seed, which keeps the cookie small.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Name of the attempt, also the first part of `state` and the end of the cookie's name.
+    /// The attempt's id, which is also the first part of `state` and the end of the cookie's name.
     #[serde(skip)]
     id: String,
     #[serde(rename = "k")]
     seed: String,
-    /// Path and query to go to afterwards, on the same origin.
+    /// The path and query to return to afterwards, on the same origin.
     #[serde(rename = "r")]
     return_to: String,
     #[serde(rename = "t")]
     begun_at: u64,
-    /// Whether it stands in for one that took too long.
+    /// Whether the attempt replaces one that took too long.
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     is_second: bool,
 }
 
 impl Attempt {
-    /// Begins an attempt that shall end at `return_to`, a canonical path with its query.
+    /// Begins an attempt that returns to `return_to`, a canonical path with its query.
     ///
     /// # Errors
-    /// Without randomness.
+    /// Returns [`NoRandomness`] without randomness.
     pub fn begin(return_to: &str, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
         let return_to = if return_to.len() <= MAX_RETURN {
             return_to
@@ -50,10 +51,10 @@ impl Attempt {
         })
     }
 
-    /// Begins another attempt in the place of this one, which took too long.
+    /// Begins an attempt that replaces this one, which took too long.
     ///
     /// # Errors
-    /// Without randomness.
+    /// Returns [`NoRandomness`] without randomness.
     pub fn again(&self, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
         Ok(Self {
             is_second: true,
@@ -61,75 +62,76 @@ impl Attempt {
         })
     }
 
-    /// Whether this attempt stands in for one that took too long. It is not begun again itself: a clock that is wrong must
-    /// not send a browser in circles.
+    /// Whether this attempt replaces one that took too long. Such an attempt is not replaced itself: a wrong clock must
+    /// not redirect a browser for ever.
     #[must_use]
     pub const fn is_second(&self) -> bool {
         self.is_second
     }
 
-    /// Whether the person took too long: such an attempt opens no session, and only tells where it should have ended.
+    /// Whether the user took too long. Such an attempt begins no session, and only has the address to return to.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         now.since(self.begun_at()) >= ATTEMPT_LIFETIME
     }
 
-    /// The attempt's name.
+    /// Returns the attempt's id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// When it began.
+    /// Returns when the attempt began.
     #[must_use]
     pub const fn begun_at(&self) -> Timestamp {
         Timestamp(self.begun_at)
     }
 
-    /// Where to go afterwards.
+    /// Returns the path and query to return to.
     #[must_use]
     pub fn return_to(&self) -> &str {
         &self.return_to
     }
 
-    /// `state` of the authorization request: the name and a secret, so that a callback finds its cookie and proves itself.
+    /// Returns the `state` of the authorization request: the id, by which a callback finds its cookie, and a secret that
+    /// proves the callback.
     #[must_use]
     pub fn state(&self) -> String {
         format!("{}.{}", self.id, self.derive("state"))
     }
 
-    /// `nonce` of the authorization request.
+    /// Returns the `nonce` of the authorization request.
     #[must_use]
     pub fn nonce(&self) -> String {
         self.derive("nonce")
     }
 
-    /// What proves to the sign-in host's ticket that this browser asked for it.
+    /// Returns the secret that proves that this browser has asked for a ticket of the sign-in host.
     #[must_use]
     pub(crate) fn ticket_secret(&self) -> String {
         self.derive("ticket")
     }
 
-    /// PKCE code verifier (RFC 7636 section 4.1).
+    /// Returns the PKCE code verifier (RFC 7636 section 4.1).
     #[must_use]
     pub fn verifier(&self) -> String {
         self.derive("verifier")
     }
 
-    /// PKCE code challenge, S256.
+    /// Returns the PKCE code challenge of the method S256.
     #[must_use]
     pub fn challenge(&self) -> String {
-        s256(&self.verifier())
+        hash_s256(&self.verifier())
     }
 
     fn derive(&self, what: &str) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{what} {}", self.seed).as_bytes()))
     }
 
-    /// The cookie's value.
+    /// Seals the attempt as the cookie's value.
     ///
     /// # Errors
-    /// Without randomness.
+    /// Returns [`NoRandomness`] without randomness.
     pub fn seal(
         &self,
         sealer: &Sealer,
@@ -137,11 +139,16 @@ impl Attempt {
         env: &mut Env<'_>,
     ) -> Result<String, NoRandomness> {
         let plaintext = serde_json::to_vec(self).map_err(|_| NoRandomness)?;
-        sealer.seal(Purpose::Attempt, &scope(host, &self.id), &plaintext, env)
+        sealer.seal(
+            Purpose::Attempt,
+            &seal_scope(host, &self.id),
+            &plaintext,
+            env,
+        )
     }
 
-    /// The attempt in a cookie named after `id`, when it was sealed for this host and name and is still kept. It may be
-    /// over, see [`Attempt::is_over`].
+    /// Opens the attempt in the cookie of `id`. `None` unless it was sealed for this host and id and is recent enough.
+    /// The user may have taken too long, see [`Attempt::is_over`].
     #[must_use]
     pub fn open(
         sealer: &Sealer,
@@ -150,7 +157,7 @@ impl Attempt {
         sealed: &[u8],
         now: Timestamp,
     ) -> Option<Self> {
-        let opened = sealer.open(Purpose::Attempt, &scope(host, id), sealed)?;
+        let opened = sealer.open(Purpose::Attempt, &seal_scope(host, id), sealed)?;
         let attempt: Self = serde_json::from_slice(&opened.plaintext).ok()?;
         let is_kept = now.since(attempt.begun_at()) < ATTEMPT_KEPT
             && attempt.begun_at <= now.0 + crate::limits::LEEWAY;
@@ -161,12 +168,12 @@ impl Attempt {
     }
 }
 
-fn s256(verifier: &str) -> String {
+fn hash_s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
 
-/// The name is authenticated as well: an attempt cannot be moved under another's name.
-fn scope(host: &str, id: &str) -> String {
+/// Names what an attempt is sealed for. It has the id, so that an attempt cannot be moved to another one's cookie.
+fn seal_scope(host: &str, id: &str) -> String {
     format!("{host} {id}")
 }
 
@@ -209,8 +216,8 @@ mod tests {
         ] {
             let now = fixture.now.plus(age);
             let opened = open("app.test", attempt.id(), now);
-            let told = opened.map(|attempt| attempt.is_over(now));
-            assert_eq!(told, is_over, "{age} s");
+            let found = opened.map(|attempt| attempt.is_over(now));
+            assert_eq!(found, is_over, "{age} s");
         }
     }
 
@@ -238,7 +245,7 @@ mod tests {
     #[test]
     fn the_example_of_rfc_7636_appendix_b() {
         assert_eq!(
-            s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            hash_s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
             "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
         );
     }
@@ -255,7 +262,7 @@ mod tests {
         assert_eq!(
             attempt.verifier().len(),
             43,
-            "RFC 7636 wants 43 to 128 characters"
+            "RFC 7636 requires 43 to 128 characters"
         );
         assert!(!format!("{attempt:?}").contains(&attempt.seed));
     }

@@ -1,13 +1,13 @@
-//! The request that sends a browser to the provider (OpenID Connect Core 1.0, section 3.1.2.1).
+//! The authorization request, by which a browser is sent to the provider (OpenID Connect Core 1.0 section 3.1.2.1).
 
 use url::Url;
 
-use super::attempt::Attempt;
-use super::metadata::Discovered;
 use crate::config::ProviderSettings;
+use crate::oidc::attempt::Attempt;
+use crate::oidc::metadata::Discovered;
 
-/// Builds the address of the authorization request that begins `attempt`. The provider sends the browser back to
-/// `redirect_uri`, which has to be registered with it.
+/// Builds the address of the authorization request of an attempt. The provider sends the browser back to `redirect_uri`,
+/// which has to be registered there.
 #[must_use]
 pub fn authorization_url(
     settings: &ProviderSettings,

@@ -1,48 +1,51 @@
-//! Tokens of the provider that a program sends by itself (RFC 6750), instead of a session.
+//! Bearer tokens: the provider's tokens that an API client sends instead of a session (RFC 6750).
 
 use serde_json::Value;
 
 use crate::config::BearerFormat;
 use crate::limits::{LEEWAY, MAX_SESSION_LIFETIME};
-use crate::oidc::claims::{Claims, is_subject, seconds, times};
+use crate::oidc::claims::{Claims, is_subject, read_seconds, verification_options};
 use crate::oidc::compact::Compact;
-use crate::oidc::keys::{KeySet, Vouched};
-use crate::oidc::metadata::expected_issuer;
+use crate::oidc::keys::KeySet;
+use crate::oidc::metadata::resolve_issuer;
 use crate::refusal::TokenProblem;
 use crate::time::Timestamp;
 
-/// What a bearer token must agree with.
+/// What a bearer token has to agree with.
 #[derive(Debug)]
-pub(crate) struct Expected<'a> {
+pub(crate) struct ExpectedBearer<'a> {
+    /// The provider's issuer, as its discovery document writes it.
     pub(crate) issuer: &'a str,
+    /// The kind of token that the route accepts.
     pub(crate) format: BearerFormat,
-    /// For whom it may be: our client id for ID tokens, the configured audiences for access tokens.
+    /// The accepted audiences: this proxy's client id for ID tokens, the configured audiences for access tokens.
     pub(crate) audiences: &'a [String],
+    /// The time of the decision.
     pub(crate) now: Timestamp,
 }
 
-/// A bearer token that holds.
+/// A verified bearer token.
 #[derive(Debug)]
 pub(crate) struct BearerToken {
-    /// What it says.
+    /// The claims.
     pub(crate) claims: Claims,
-    /// What its session is as old as, by the provider's clock: what the provider revokes after this ends it.
+    /// When its session began, by the provider's clock. A later revocation ends that session.
     pub(crate) begun: Timestamp,
-    /// First second at which it is over; the clocks may differ a little.
+    /// The first second at which the token has expired, with a leeway for clocks that differ.
     pub(crate) end: Timestamp,
 }
 
-/// Verifies a bearer token. The signature comes last: it is what costs, and anybody may send tokens.
+/// Verifies a bearer token. The signature is checked last: it is the expensive part, and any client may send tokens.
 ///
-/// An access token has to be a JWT (RFC 9068) for an audience that the operator has named: one that is only good at
-/// UserInfo was perhaps given to another application altogether.
+/// An access token has to be a JWT (RFC 9068) for an audience that the operator has named. A token without such an
+/// audience may have been issued to another application.
 ///
 /// # Errors
-/// The first thing that is wrong. [`TokenProblem::UnknownKey`] may pass once the keys are fetched again.
+/// Returns the first problem. [`TokenProblem::UnknownKey`] may be solved by fetching the keys again.
 pub(crate) fn verify(
     token: &str,
     keys: &KeySet,
-    expected: &Expected<'_>,
+    expected: &ExpectedBearer<'_>,
 ) -> Result<BearerToken, TokenProblem> {
     let parts = Compact::read(token)?;
     let Ok(Value::Object(claims)) = crate::json::parse(&parts.payload) else {
@@ -53,16 +56,12 @@ pub(crate) fn verify(
     }
     let (begun, end) = check_times(&claims, expected.now)?;
     check_parties(&claims, expected)?;
-    match keys.vouches(token, &parts, &times(expected.now)) {
-        Vouched::Yes => Ok(BearerToken { claims, begun, end }),
-        Vouched::No => Err(TokenProblem::Signature),
-        Vouched::UnknownKey => Err(TokenProblem::UnknownKey),
-        Vouched::TooManyKeys => Err(TokenProblem::TooManyKeys),
-    }
+    keys.check_signature(token, &parts, &verification_options(expected.now))?;
+    Ok(BearerToken { claims, begun, end })
 }
 
-/// Whether a token is of the kind that is asked for. Providers that do not type their access tokens still put `scope` or
-/// `client_id` into them (RFC 9068 section 2.2), which no ID token has.
+/// Whether a token is of the expected kind. Access tokens without a `typ` of their own have at least `scope` or
+/// `client_id` (RFC 9068 section 2.2), which no ID token has.
 fn is_of_format(token: &Compact, claims: &Claims, format: BearerFormat) -> bool {
     let is_marked = ["scope", "scp", "client_id"]
         .iter()
@@ -78,27 +77,29 @@ fn is_of_format(token: &Compact, claims: &Claims, format: BearerFormat) -> bool 
     }
 }
 
-/// The times of a token that is used again and again, unlike a sign-in's. Returns when it begins to count, and its end.
+/// Checks the times of a token that, unlike a sign-in's, is used more than once. Returns when its session began, and its
+/// end.
 ///
-/// It begins with the sign-in that it came out of (`auth_time`), if it tells when that was, and with its own date
-/// otherwise: a token that was refreshed after the provider ended everything of a person is still of a sign-in before.
-/// A token without any date could be of before or after, and is refused; RFC 9068 section 2.2 and OpenID Connect Core 1.0
-/// section 2 ask for one. Nor does a token live for longer than a revocation is remembered.
+/// The session began with the sign-in (`auth_time`) if the token names its time, and with `iat` otherwise: a token that
+/// was refreshed after the provider has revoked all sessions of a user still belongs to an earlier sign-in. A token
+/// without either could be older or newer than a revocation, and is refused; RFC 9068 section 2.2 and OpenID Connect Core
+/// 1.0 section 2 require `iat`. A token is not valid for longer than a revocation is remembered.
 fn check_times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Timestamp), TokenProblem> {
-    let expiry = seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
+    let expiry = read_seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
     if now.0 >= expiry.saturating_add(LEEWAY) {
         return Err(TokenProblem::Expired);
     }
     for name in ["iat", "nbf"] {
         match claims.get(name) {
             None => {}
-            Some(value) if seconds(Some(value)).is_some_and(|from| from <= now.0 + LEEWAY) => {}
+            Some(value) if read_seconds(Some(value)).is_some_and(|from| from <= now.0 + LEEWAY) => {
+            }
             Some(_) => return Err(TokenProblem::IssuedAt),
         }
     }
-    let issued = seconds(claims.get("iat"));
-    // Providers write 0 when they do not know.
-    let signed_in = seconds(claims.get("auth_time")).filter(|time| *time > 0);
+    let issued = read_seconds(claims.get("iat"));
+    // Providers write 0 when they do not know the time.
+    let signed_in = read_seconds(claims.get("auth_time")).filter(|time| *time > 0);
     let begun = issued.into_iter().chain(signed_in).min();
     let begun = begun.ok_or(TokenProblem::IssuedAt)?;
     let issued = Timestamp(issued.unwrap_or(begun));
@@ -110,22 +111,27 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Timestamp)
     Ok((Timestamp(begun), end))
 }
 
-fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let issuer = expected_issuer(expected.issuer, claims);
-    if issuer.is_none() || text("iss") != issuer.as_deref() {
+fn check_parties(claims: &Claims, expected: &ExpectedBearer<'_>) -> Result<(), TokenProblem> {
+    let string = |name: &str| claims.get(name).and_then(Value::as_str);
+    let issuer = resolve_issuer(expected.issuer, claims);
+    if issuer.is_none() || string("iss") != issuer.as_deref() {
         return Err(TokenProblem::Issuer);
     }
-    let is_ours = |audience: &Value| expected.audiences.iter().any(|ours| audience == ours);
-    let fits = match claims.get("aud") {
-        Some(Value::Array(list)) => list.iter().any(is_ours),
-        Some(single) => is_ours(single),
+    let is_accepted = |audience: &Value| {
+        expected
+            .audiences
+            .iter()
+            .any(|accepted| audience == accepted)
+    };
+    let is_for_us = match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().any(is_accepted),
+        Some(single) => is_accepted(single),
         None => false,
     };
-    if !fits {
+    if !is_for_us {
         return Err(TokenProblem::Audience);
     }
-    if !text("sub").is_some_and(is_subject) {
+    if !string("sub").is_some_and(is_subject) {
         return Err(TokenProblem::Subject);
     }
     Ok(())

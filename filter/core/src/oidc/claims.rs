@@ -1,4 +1,4 @@
-//! From an ID token to an identity (OpenID Connect Core 1.0 section 3.1.3.7, RFC 8725).
+//! Verification of ID tokens, and the identity in their claims (OpenID Connect Core 1.0 section 3.1.3.7, RFC 8725).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwt_simple::prelude::{Duration, UnixTimeStamp, VerificationOptions};
@@ -8,48 +8,49 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use crate::config::EmailTrust;
 use crate::limits::LEEWAY;
 use crate::oidc::compact::{Compact, MAX_TOKEN};
-use crate::oidc::email;
-use crate::oidc::keys::{KeySet, Vouched};
-use crate::oidc::metadata::expected_issuer;
+use crate::oidc::email::{self, TenantSource};
+use crate::oidc::keys::{KeySet, SignatureProblem};
+use crate::oidc::metadata::resolve_issuer;
 use crate::refusal::TokenProblem;
 use crate::session::Identity;
 use crate::session::claim_filter::ClaimFilter;
 use crate::time::Timestamp;
 
-/// An ID token is fetched right after it is made; an older one is a replay or a clock gone wrong.
+/// Longest age of an ID token in seconds. An ID token is fetched right after it is issued: an older one is a replay, or a
+/// clock is wrong.
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
 pub(super) const MAX_SUBJECT: usize = 255;
-/// Longest address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
+/// Longest email address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
 const MAX_EMAIL: usize = 320;
 
-/// What a token must agree with.
+/// What an ID token has to agree with.
 #[derive(Debug)]
-pub struct Expected<'a> {
+pub struct ExpectedIdToken<'a> {
     /// The provider's issuer, as its discovery document writes it.
     pub issuer: &'a str,
-    /// Our client id.
+    /// This proxy's client id.
     pub client_id: &'a str,
     /// The sign-in's nonce.
     pub nonce: Nonce<'a>,
     /// The access token of the same answer, for `at_hash`.
     pub access_token: Option<&'a str>,
-    /// Now.
+    /// The time of the decision.
     pub now: Timestamp,
 }
 
-/// What must stand as `nonce`.
+/// Which `nonce` a token has to have.
 #[derive(Clone, Copy, Debug)]
 pub enum Nonce<'a> {
-    /// This one: the token is a sign-in's.
+    /// This nonce: the token is a sign-in's.
     Is(&'a str),
-    /// None, or the one of the sign-in, of which this is the beginning: the token came with a refresh token (OpenID
-    /// Connect Core 1.0 section 12.2).
+    /// No nonce, or the sign-in's, which begins like this: the token is a refresh's (OpenID Connect Core 1.0 section
+    /// 12.2).
     AtMost(&'a str),
 }
 
 impl Nonce<'_> {
-    fn fits(self, claim: Option<&Value>) -> bool {
+    fn is_met_by(self, claim: Option<&Value>) -> bool {
         match (self, claim) {
             (Self::Is(nonce), Some(Value::String(stated))) => stated == nonce,
             (Self::AtMost(_), None) => true,
@@ -59,33 +60,38 @@ impl Nonce<'_> {
     }
 }
 
-/// The claims of an ID token or a UserInfo answer that could be believed.
+/// The claims of a verified ID token or of a UserInfo answer.
 pub type Claims = Map<String, Value>;
 
 /// Verifies an ID token and returns its claims.
 ///
 /// # Errors
-/// The first thing that is wrong. [`TokenProblem::UnknownKey`] may pass once the keys are fetched again.
-pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, TokenProblem> {
+/// Returns the first problem. [`TokenProblem::UnknownKey`] may be solved by fetching the keys again.
+pub fn verify(
+    token: &str,
+    keys: &KeySet,
+    expected: &ExpectedIdToken<'_>,
+) -> Result<Claims, TokenProblem> {
     let parts = Compact::read(token)?;
-    let claims = unverified(&parts)?;
-    let is_signed = match keys.vouches(token, &parts, &times(expected.now)) {
-        Vouched::Yes => true,
-        Vouched::No => false,
-        Vouched::UnknownKey => return Err(TokenProblem::UnknownKey),
-        Vouched::TooManyKeys => return Err(TokenProblem::TooManyKeys),
-    };
-    check_times(&claims, expected.now)?;
-    if !is_signed {
-        return Err(TokenProblem::Signature);
+    let claims = read_unverified(&parts)?;
+    let options = verification_options(expected.now);
+    let signature = keys.check_signature(token, &parts, &options);
+    if let Err(problem) = signature
+        && problem != SignatureProblem::Mismatch
+    {
+        return Err(problem.into());
     }
+    // A signature does not count either when the times are wrong, which is the better reason.
+    check_times(&claims, expected.now)?;
+    signature?;
     check_parties(&claims, expected)?;
     check_access_token(&claims, &parts.algorithm, expected.access_token)?;
     Ok(claims)
 }
 
-/// The claims of an ID token, not believed yet. A token of another kind (`at+jwt`, `logout+jwt`) is none.
-fn unverified(token: &Compact) -> Result<Claims, TokenProblem> {
+/// Reads the claims of an ID token that is not verified yet. A token of another type (`at+jwt`, `logout+jwt`) is not an
+/// ID token.
+fn read_unverified(token: &Compact) -> Result<Claims, TokenProblem> {
     if !token.is_untyped() && !token.is_of_type(&["JWT"]) {
         return Err(TokenProblem::Malformed);
     }
@@ -95,8 +101,8 @@ fn unverified(token: &Compact) -> Result<Claims, TokenProblem> {
     }
 }
 
-/// jwt-simple checks times by our clock, with our leeway, instead of by a clock of its own.
-pub(super) fn times(now: Timestamp) -> VerificationOptions {
+/// Returns the options by which jwt-simple checks times against the decision's clock, instead of one of its own.
+pub(super) fn verification_options(now: Timestamp) -> VerificationOptions {
     VerificationOptions {
         time_tolerance: Some(Duration::from_secs(LEEWAY)),
         artificial_time: Some(UnixTimeStamp::from_secs(now.0)),
@@ -106,23 +112,25 @@ pub(super) fn times(now: Timestamp) -> VerificationOptions {
 }
 
 fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenProblem> {
-    let expiry = seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
+    let expiry = read_seconds(claims.get("exp")).ok_or(TokenProblem::Expired)?;
     if now.0 >= expiry.saturating_add(LEEWAY) {
         return Err(TokenProblem::Expired);
     }
-    let issued = seconds(claims.get("iat")).ok_or(TokenProblem::IssuedAt)?;
+    let issued = read_seconds(claims.get("iat")).ok_or(TokenProblem::IssuedAt)?;
     if issued > now.0 + LEEWAY || now.0.saturating_sub(issued) > MAX_AGE + LEEWAY {
         return Err(TokenProblem::IssuedAt);
     }
     match claims.get("nbf") {
         None => Ok(()),
-        Some(value) if seconds(Some(value)).is_some_and(|from| from <= now.0 + LEEWAY) => Ok(()),
+        Some(value) if read_seconds(Some(value)).is_some_and(|from| from <= now.0 + LEEWAY) => {
+            Ok(())
+        }
         Some(_) => Err(TokenProblem::IssuedAt),
     }
 }
 
-/// A NumericDate (RFC 7519 section 2), whole seconds; texts are not dates.
-pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
+/// Reads a NumericDate (RFC 7519 section 2) as whole seconds. A string is not a date.
+pub(super) fn read_seconds(value: Option<&Value>) -> Option<u64> {
     /// Dates beyond this many seconds (2^53) are not exact in JSON.
     const LAST: f64 = 9_007_199_254_740_992.0;
     let number = value?
@@ -136,13 +144,13 @@ pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
     Some(number as u64)
 }
 
-fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenProblem> {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let issuer = expected_issuer(expected.issuer, claims);
-    if issuer.is_none() || text("iss") != issuer.as_deref() {
+fn check_parties(claims: &Claims, expected: &ExpectedIdToken<'_>) -> Result<(), TokenProblem> {
+    let string = |name: &str| claims.get(name).and_then(Value::as_str);
+    let issuer = resolve_issuer(expected.issuer, claims);
+    if issuer.is_none() || string("iss") != issuer.as_deref() {
         return Err(TokenProblem::Issuer);
     }
-    let (for_us, for_others) = match claims.get("aud") {
+    let (is_for_us, is_for_others) = match claims.get("aud") {
         Some(Value::String(audience)) => (audience == expected.client_id, false),
         Some(Value::Array(list)) if list.iter().all(Value::is_string) => (
             list.iter().any(|audience| audience == expected.client_id),
@@ -150,23 +158,23 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenPr
         ),
         _ => (false, false),
     };
-    let party_fits = match claims.get("azp") {
-        None => !for_others,
+    let is_party = match claims.get("azp") {
+        None => !is_for_others,
         Some(party) => party == expected.client_id,
     };
-    if !for_us || !party_fits {
+    if !is_for_us || !is_party {
         return Err(TokenProblem::Audience);
     }
-    if !expected.nonce.fits(claims.get("nonce")) {
+    if !expected.nonce.is_met_by(claims.get("nonce")) {
         return Err(TokenProblem::Nonce);
     }
-    if !text("sub").is_some_and(is_subject) {
+    if !string("sub").is_some_and(is_subject) {
         return Err(TokenProblem::Subject);
     }
     Ok(())
 }
 
-/// `at_hash` is optional in the code flow, and must fit when it is there.
+/// Checks `at_hash`, which is optional in the code flow, against the access token.
 fn check_access_token(
     claims: &Claims,
     algorithm: &str,
@@ -177,7 +185,7 @@ fn check_access_token(
     };
     let hash = match algorithm.get(2..) {
         Some("384") => Sha384::digest(access_token.as_bytes()).to_vec(),
-        // Ed25519 signs with SHA-512 inside.
+        // Ed25519 uses SHA-512.
         Some("512" | "DSA") => Sha512::digest(access_token.as_bytes()).to_vec(),
         _ => Sha256::digest(access_token.as_bytes()).to_vec(),
     };
@@ -189,18 +197,28 @@ fn check_access_token(
     }
 }
 
-/// Who the claims say it is, with those further claims that `needs` names.
+/// Reads the identity in verified claims, with the further claims that `needs` includes.
 ///
 /// # Errors
 /// [`TokenProblem::Subject`] without `sub`, [`TokenProblem::Tenant`] for a user of a tenant that may not sign in.
-pub fn identity(
+pub fn read_identity(
     claims: &Claims,
     trust: &EmailTrust,
     needs: &ClaimFilter,
 ) -> Result<Identity, TokenProblem> {
+    read_known_identity(claims, trust, needs, TenantSource::Claims)
+}
+
+/// Reads the identity in verified claims like [`read_identity`], of a user whose tenant may be known from the sign-in.
+pub(crate) fn read_known_identity(
+    claims: &Claims,
+    trust: &EmailTrust,
+    needs: &ClaimFilter,
+    tenant: TenantSource,
+) -> Result<Identity, TokenProblem> {
     let subject = claims.get("sub").and_then(Value::as_str);
     let subject = subject.ok_or(TokenProblem::Subject)?.to_owned();
-    if !email::is_allowed_tenant(claims, trust) {
+    if !email::is_allowed_tenant(claims, trust, tenant) {
         return Err(TokenProblem::Tenant);
     }
     let email = claims
@@ -208,10 +226,10 @@ pub fn identity(
         .and_then(Value::as_str)
         .filter(|email| is_plausible(email))
         .map(str::to_owned);
-    let email_verified = email::is_verified(claims, trust);
+    let email_verified = email::is_verified(claims, trust, tenant);
     let mut kept = needs.select(claims);
     if !email_verified {
-        // An address that is not verified is no address by this way, either.
+        // A policy must not match an address that is not verified by naming the claim, either.
         kept.retain(|name, _| !name.eq_ignore_ascii_case("email"));
     }
     Ok(Identity {
@@ -222,14 +240,15 @@ pub fn identity(
     })
 }
 
-/// An address as policies can rely on it: one `@`, ASCII, nothing that could end a line or a list.
+/// Whether policies can compare an email address: it is ASCII with one `@`, and has nothing that could end a line or a
+/// list.
 fn is_plausible(email: &str) -> bool {
-    let fit = |byte: u8| {
+    let is_fit = |byte: u8| {
         byte.is_ascii_graphic() && !matches!(byte, b',' | b'"' | b'<' | b'>' | b'(' | b')' | b';')
     };
     let parts = email.split_once('@');
     email.len() <= MAX_EMAIL
-        && email.bytes().all(fit)
+        && email.bytes().all(is_fit)
         && parts.is_some_and(|(local, domain)| {
             !local.is_empty()
                 && !domain.is_empty()
@@ -238,13 +257,13 @@ fn is_plausible(email: &str) -> bool {
         })
 }
 
-/// Whether a text can be a `sub` (OpenID Connect Core 1.0 section 2).
-pub(super) fn is_subject(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_SUBJECT && !has_control(text)
+/// Whether a string can be a `sub` (OpenID Connect Core 1.0 section 2).
+pub(super) fn is_subject(string: &str) -> bool {
+    !string.is_empty() && string.len() <= MAX_SUBJECT && !has_control(string)
 }
 
-pub(super) fn has_control(text: &str) -> bool {
-    text.chars().any(char::is_control)
+pub(super) fn has_control(string: &str) -> bool {
+    string.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -1,43 +1,45 @@
-//! Proving at the token endpoint that we are the client (RFC 6749 section 2.3, OpenID Connect Core 1.0 section 9).
+//! Client authentication at the token endpoint (RFC 6749 section 2.3, OpenID Connect Core 1.0 section 9).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::metadata::Discovered;
-use crate::config::{ClientAuth, ProviderSettings};
+use crate::config::ClientAuth;
 use crate::env::Env;
+use crate::oidc::token::OAuthClient;
 use crate::session::signing_key::AssertionKey;
 
-/// Life of a client's own assertion in seconds: it is used at once, and clocks may differ.
+/// Lifetime of a client assertion in seconds: it is used at once, and clocks may differ.
 const LIFETIME: u64 = 120;
 
-/// What kind of assertion a client's is (RFC 7523 section 2.2).
+/// The type of a client assertion that is a JWT (RFC 7523 section 2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Adds to the form what proves who we are, and returns the value of the `Authorization` header, if there is one.
-///
-/// `None` without randomness.
-pub(super) fn prove(
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    form: &mut form_urlencoded::Serializer<'static, String>,
+/// A form that is being written.
+pub(super) type Form = form_urlencoded::Serializer<'static, String>;
+
+/// Adds the client's authentication to a form, and returns the value of the `Authorization` header when the
+/// authentication belongs there instead. `None` without randomness.
+pub(super) fn authenticate(
+    client: OAuthClient<'_>,
+    form: &mut Form,
     env: &mut Env<'_>,
 ) -> Option<Option<String>> {
+    let settings = client.settings;
     let secret = String::from_utf8_lossy(settings.client_secret.expose());
     let id = settings.client_id.as_str();
     let in_header = match &settings.client_auth {
         ClientAuth::Basic => true,
-        ClientAuth::AsOffered => discovered.accepts_basic,
+        ClientAuth::AsOffered => client.discovered.accepts_basic,
         ClientAuth::Post | ClientAuth::PrivateKey(_) | ClientAuth::None => false,
     };
     if in_header {
-        return Some(Some(basic(id, &secret)));
+        return Some(Some(encode_basic(id, &secret)));
     }
     form.append_pair("client_id", id);
     match &settings.client_auth {
         ClientAuth::PrivateKey(key) => {
-            let assertion = sign(key, id, discovered, env)?;
+            let assertion = sign_assertion(key, client, env)?;
             form.append_pair("client_assertion_type", ASSERTION_TYPE)
                 .append_pair("client_assertion", &assertion);
         }
@@ -49,28 +51,30 @@ pub(super) fn prove(
     Some(None)
 }
 
-/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1), so that a colon in them is no border.
-fn basic(client_id: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+/// Encodes an id and a secret for HTTP Basic. Both are form-encoded before they are joined (RFC 6749 section 2.3.1), so
+/// that a colon in the id does not end it.
+fn encode_basic(client_id: &str, secret: &str) -> String {
+    let encode =
+        |string: &str| form_urlencoded::byte_serialize(string.as_bytes()).collect::<String>();
     format!(
         "Basic {}",
         STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)))
     )
 }
 
-/// A token that says who we are (RFC 7523 section 3). Its audience is the issuer, which every endpoint of a provider has
-/// to accept, and which no other provider does; where that is no address, the token endpoint.
-fn sign(
+/// Signs a client assertion (RFC 7523 section 3). Its audience is the issuer, which every endpoint of the provider has to
+/// accept and no other provider accepts. Where the issuer is a template, the audience is the token endpoint.
+fn sign_assertion(
     key: &AssertionKey,
-    client_id: &str,
-    discovered: &Discovered,
+    client: OAuthClient<'_>,
     env: &mut Env<'_>,
 ) -> Option<String> {
+    let client_id = &client.settings.client_id;
     let mut claims = Map::new();
     for (name, value) in [
         ("iss", json!(client_id)),
         ("sub", json!(client_id)),
-        ("aud", json!(discovered.own_name())),
+        ("aud", json!(client.discovered.assertion_audience())),
         ("jti", json!(env.token::<16>().ok()?)),
         ("iat", json!(env.now.0)),
         ("exp", json!(env.now.plus(LIFETIME).0)),
@@ -84,18 +88,25 @@ fn sign(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oidc::metadata::Discovered;
     use crate::secret::Secret;
     use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, provider_settings};
 
-    fn proof(auth: ClientAuth, accepts_basic: bool) -> (Option<String>, Map<String, Value>) {
+    fn authenticate_by(
+        auth: ClientAuth,
+        accepts_basic: bool,
+    ) -> (Option<String>, Map<String, Value>) {
         let mut settings = provider_settings();
         settings.client_auth = auth;
         let document = FakeProvider::new().discovery();
         let mut discovered = Discovered::read(document.as_bytes(), &settings).unwrap();
         discovered.accepts_basic = accepts_basic;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        let mut fixture = Fixture::new();
-        let header = prove(&settings, &discovered, &mut form, &mut fixture.env()).unwrap();
+        let client = OAuthClient {
+            settings: &settings,
+            discovered: &discovered,
+        };
+        let mut form = Form::new(String::new());
+        let header = authenticate(client, &mut form, &mut Fixture::new().env()).unwrap();
         let form = form.finish();
         let fields = form_urlencoded::parse(form.as_bytes())
             .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())));
@@ -117,7 +128,7 @@ mod tests {
             (ClientAuth::Post, true, false, "client_id client_secret"),
             (ClientAuth::None, true, false, "client_id"),
         ] {
-            let (header, fields) = proof(auth, accepts_basic);
+            let (header, fields) = authenticate_by(auth, accepts_basic);
             assert_eq!(
                 (header.is_some(), names(&fields).as_str()),
                 (in_header, form)
@@ -126,9 +137,9 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_proves_it_without_a_secret() {
+    fn a_private_key_takes_the_place_of_the_secret() {
         let key = AssertionKey::derived(&Secret::new(vec![4; 32])).named(Some("ours".to_owned()));
-        let (header, form) = proof(ClientAuth::PrivateKey(key), true);
+        let (header, form) = authenticate_by(ClientAuth::PrivateKey(key), true);
         assert_eq!((header, form.get("client_secret")), (None, None));
         assert_eq!(form["client_assertion_type"], ASSERTION_TYPE);
         let token = form["client_assertion"].as_str().unwrap();
@@ -150,7 +161,7 @@ mod tests {
 
     #[test]
     fn credentials_are_encoded_before_they_are_joined() {
-        let header = basic("a:b", "p+%\u{e9} x");
+        let header = encode_basic("a:b", "p+%\u{e9} x");
         let decoded = STANDARD
             .decode(header.strip_prefix("Basic ").unwrap())
             .unwrap();

@@ -1,37 +1,37 @@
-//! A signed token in compact form (RFC 7515 section 7.1), taken apart before anything in it is believed.
+//! A signed token in compact form (RFC 7515 section 7.1), parsed and not verified yet.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::refusal::TokenProblem;
 
-/// Longest token that is looked at. Somebody with four hundred groups needs a quarter of this.
+/// Longest token that is parsed. The token of a user with four hundred groups has a quarter of this.
 pub const MAX_TOKEN: usize = 64 * 1024;
 
-/// What a signed token says about itself, and what it says; neither is believed yet.
+/// The header and the payload of a signed token, neither of which is verified.
 #[derive(Debug)]
 pub struct Compact {
-    /// `alg`: the key decides whether this is so.
+    /// `alg`, which has to be the key's own algorithm.
     pub algorithm: String,
-    /// `kid`: compared with the names of keys, never looked up anywhere else.
+    /// `kid`, which is only compared with the ids of known keys.
     pub key_id: Option<String>,
-    /// `typ`, as it is written.
+    /// `typ` as it is written.
     typ: Option<String>,
-    /// The signed bytes, decoded.
+    /// The decoded payload.
     pub payload: Vec<u8>,
 }
 
 impl Compact {
-    /// Takes a token apart: three parts, exact base64url, no member of the header twice, and no `crit`, for nothing that
-    /// could be critical is understood here (RFC 8725). Keys and addresses of keys in the header are not looked at.
+    /// Parses a token. It has three parts in exact base64url, no member twice in its header, and no `crit`, since no
+    /// critical extension is supported (RFC 8725). Keys and addresses of keys in the header are ignored.
     ///
     /// # Errors
-    /// [`TokenProblem::Malformed`].
+    /// Returns [`TokenProblem::Malformed`] for every other string.
     pub fn read(token: &str) -> Result<Self, TokenProblem> {
-        Self::take_apart(token).ok_or(TokenProblem::Malformed)
+        Self::parse(token).ok_or(TokenProblem::Malformed)
     }
 
-    fn take_apart(token: &str) -> Option<Self> {
+    fn parse(token: &str) -> Option<Self> {
         if token.len() > MAX_TOKEN {
             return None;
         }
@@ -41,28 +41,28 @@ impl Compact {
         else {
             return None;
         };
-        // One set of bytes has one spelling: padding and unused bits that are set do not decode.
+        // The same bytes have one encoding only: padding and unused bits that are set do not decode.
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
         decode(signature)?;
         let header = crate::json::parse(&decode(header)?).ok()?;
-        let text = |name: &str| match header.get(name) {
+        let string = |name: &str| match header.get(name) {
             None => Some(None),
-            Some(Value::String(text)) => Some(Some(text.clone())),
+            Some(Value::String(string)) => Some(Some(string.clone())),
             Some(_) => None,
         };
         if header.get("crit").is_some() {
             return None;
         }
         Some(Self {
-            algorithm: text("alg")??,
-            key_id: text("kid")?,
-            typ: text("typ")?,
+            algorithm: string("alg")??,
+            key_id: string("kid")?,
+            typ: string("typ")?,
             payload: decode(payload)?,
         })
     }
 
-    /// Whether the token says that it is of one of these kinds (RFC 8725 section 3.11), in the short form that RFC 7515
-    /// section 4.1.9 asks for.
+    /// Whether the token's `typ` is one of these (RFC 8725 section 3.11), in the short form that RFC 7515 section 4.1.9
+    /// recommends.
     #[must_use]
     pub fn is_of_type(&self, types: &[&str]) -> bool {
         self.typ
@@ -70,7 +70,7 @@ impl Compact {
             .is_some_and(|typ| types.iter().any(|known| known.eq_ignore_ascii_case(typ)))
     }
 
-    /// Whether the token does not say of what kind it is.
+    /// Whether the token has no `typ`.
     #[must_use]
     pub const fn is_untyped(&self) -> bool {
         self.typ.is_none()
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn one_spelling_for_one_set_of_bytes() {
+    fn the_same_bytes_have_one_encoding() {
         let good = format!("{}.e30.AAAA", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#));
         assert!(Compact::read(&good).is_ok());
         for bad in [

@@ -1,17 +1,28 @@
-//! Whether the provider vouches for an address: what that takes depends on the kind of provider.
+//! Whether an email address counts as verified, and whether a tenant's users may sign in. Both depend on the kind of
+//! provider.
 
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::claims::Claims;
 use crate::config::{EmailProof, EmailTrust, EmailVerification};
+use crate::oidc::claims::Claims;
 
-/// Domains whose addresses Google itself gives out.
+/// Domains whose addresses Google itself issues.
 const GOOGLE_DOMAINS: [&str; 2] = ["gmail.com", "googlemail.com"];
 
+/// Where a user's tenant is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TenantSource {
+    /// From the claims alone. Claims without a tenant are those of a user without one.
+    Claims,
+    /// From the sign-in, at which the tenant was allowed. Claims without a tenant do not contradict that, claims with
+    /// another tenant do.
+    SignIn,
+}
+
 /// Whether the address in these claims counts as verified.
-pub(crate) fn is_verified(claims: &Claims, trust: &EmailTrust) -> bool {
+pub(crate) fn is_verified(claims: &Claims, trust: &EmailTrust, tenant: TenantSource) -> bool {
     let is_strict = match trust.verification {
         EmailVerification::Off => return true,
         EmailVerification::Strict => true,
@@ -25,19 +36,19 @@ pub(crate) fn is_verified(claims: &Claims, trust: &EmailTrust) -> bool {
     match trust.kind.email_proof() {
         EmailProof::NotDenied => is_stated || (stated.is_none() && !is_strict),
         EmailProof::Stated => is_stated,
-        EmailProof::DomainOwner => is_of_domain_owner(claims, trust, is_strict),
-        EmailProof::Hosted => is_stated && is_hosted(claims),
+        EmailProof::DomainOwner => is_of_domain_owner(claims, trust, tenant, is_strict),
+        EmailProof::Hosted => is_stated && is_hosted(claims, trust, tenant),
     }
 }
 
 /// Whether users of the tenant in these claims may sign in.
-pub(crate) fn is_allowed_tenant(claims: &Claims, trust: &EmailTrust) -> bool {
-    trust.tenants.is_empty() || is_listed_tenant(claims, trust)
+pub(crate) fn is_allowed_tenant(claims: &Claims, trust: &EmailTrust, tenant: TenantSource) -> bool {
+    trust.tenants.is_empty() || is_listed_tenant(claims, trust, tenant)
 }
 
-/// Claims that say `email_verified` in general terms, with what this kind of provider says of such a user; what they say
-/// themselves stays.
-pub(crate) fn vouched<'c>(claims: &'c Claims, trust: &EmailTrust) -> Cow<'c, Claims> {
+/// Adds to claims with a general `email_verified` the claims by which this kind of provider states the same. Claims that
+/// are there stay.
+pub(crate) fn add_provider_proof<'c>(claims: &'c Claims, trust: &EmailTrust) -> Cow<'c, Claims> {
     let Some(tenant_claim) = trust
         .kind
         .tenant_claim()
@@ -45,75 +56,89 @@ pub(crate) fn vouched<'c>(claims: &'c Claims, trust: &EmailTrust) -> Cow<'c, Cla
     else {
         return Cow::Borrowed(claims);
     };
-    let domain = domain(claims).unwrap_or_default();
+    let domain = email_domain(claims).unwrap_or_default();
     let tenant = trust.tenants.first().map_or(domain, String::as_str);
-    let mut vouched = claims.clone();
-    vouched.entry(tenant_claim).or_insert_with(|| json!(tenant));
-    vouched.entry("xms_edov").or_insert(Value::Bool(true));
-    Cow::Owned(vouched)
+    let mut proven = claims.clone();
+    proven.entry(tenant_claim).or_insert_with(|| json!(tenant));
+    proven.entry("xms_edov").or_insert(Value::Bool(true));
+    Cow::Owned(proven)
 }
 
-/// Claims that say something about the address beside them.
+/// Claims about the address that is beside them.
 const ABOUT_EMAIL: [&str; 2] = ["email_verified", "xms_edov"];
 
-/// Adds to an ID token's claims what only UserInfo says (OpenID Connect Core 1.0 section 5.3.2). A good word about an
-/// address is said about the one beside it, and never moves to another. A denial counts wherever it stands: which address
-/// it means is not always written the same way, or at all.
+/// Adds to an ID token's claims those that only UserInfo has (OpenID Connect Core 1.0 section 5.3.2). A confirmation of
+/// an address is about the address beside it, and never moves to another one. A denial always counts: the address that it
+/// means is not always written in the same way, or at all.
 pub(crate) fn add_userinfo(claims: &mut Claims, userinfo: Claims) {
     if !claims.contains_key("email") {
         claims.retain(|name, value| !ABOUT_EMAIL.contains(&name.as_str()) || is_denial(value));
     }
-    let is_same = claims
+    let is_same_email = claims
         .get("email")
         .is_none_or(|email| userinfo.get("email") == Some(email));
     for (name, value) in userinfo {
         let is_about_email = ABOUT_EMAIL.contains(&name.as_str());
         if is_about_email && is_denial(&value) {
             claims.insert(name, value);
-        } else if is_same || !is_about_email {
+        } else if is_same_email || !is_about_email {
             claims.entry(name).or_insert(value);
         }
     }
 }
 
-/// Whether the value of such a claim says that the address is not the user's. A value that says nothing does not.
+/// Whether the value of such a claim denies that the address is the user's. `null` denies nothing.
 fn is_denial(value: &Value) -> bool {
-    !value.is_null() && !is_yes(value)
+    !value.is_null() && !is_true(value)
 }
 
-/// Whether UserInfo may know more about the address in these claims.
+/// Whether the proof of the address in these claims is missing, which UserInfo may have.
 pub(crate) fn is_unproven(claims: &Claims, trust: &EmailTrust) -> bool {
-    let needs_word = matches!(
+    let needs_proof = matches!(
         trust.kind.email_proof(),
         EmailProof::Stated | EmailProof::Hosted
     );
-    needs_word && !claims.contains_key("email_verified")
+    needs_proof && !claims.contains_key("email_verified")
 }
 
-fn is_listed_tenant(claims: &Claims, trust: &EmailTrust) -> bool {
+/// Whether the user's tenant is one of those that the operator has listed.
+fn is_listed_tenant(claims: &Claims, trust: &EmailTrust, tenant: TenantSource) -> bool {
     let claim = trust.kind.tenant_claim();
-    let tenant = claim.and_then(|claim| claims.get(claim)?.as_str());
-    tenant.is_some_and(|tenant| {
+    let stated = claim
+        .and_then(|claim| claims.get(claim))
+        .filter(|stated| !stated.is_null());
+    let Some(stated) = stated else {
+        // The sign-in was allowed by one of the list.
+        return tenant == TenantSource::SignIn && !trust.tenants.is_empty();
+    };
+    stated.as_str().is_some_and(|stated| {
         let mut listed = trust.tenants.iter();
-        listed.any(|known| known.eq_ignore_ascii_case(tenant))
+        listed.any(|known| known.eq_ignore_ascii_case(stated))
     })
 }
 
+/// Whether the owner of the address's domain is the user's tenant, at Microsoft.
+///
 /// The administrator of any Microsoft tenant can write any address into a user's `mail`. It is the user's when Microsoft
-/// says that the tenant owns the domain (`xms_edov`, an optional claim), or when the tenant is one that the operator
-/// trusts: the issuer's own, or one of a list. A tenant is bound to the token's issuer, see
-/// [`super::metadata::expected_issuer`].
-fn is_of_domain_owner(claims: &Claims, trust: &EmailTrust, is_strict: bool) -> bool {
+/// states that the tenant owns the domain (`xms_edov`, an optional claim), or when the operator trusts the tenant: the
+/// issuer's own, or one of a list. A tenant is bound to the token's issuer, see
+/// [`crate::oidc::metadata::resolve_issuer`].
+fn is_of_domain_owner(
+    claims: &Claims,
+    trust: &EmailTrust,
+    tenant: TenantSource,
+    is_strict: bool,
+) -> bool {
     if let Some(owned) = claims.get("xms_edov") {
-        return is_yes(owned);
+        return is_true(owned);
     }
     let is_denied = claims.get("email_verified") == Some(&Value::Bool(false));
-    let is_trusted = !trust.is_multi_tenant || is_listed_tenant(claims, trust);
+    let is_trusted = !trust.is_multi_tenant || is_listed_tenant(claims, trust, tenant);
     is_trusted && !is_denied && !is_strict
 }
 
-/// Whether a claim says yes: Microsoft calls `xms_edov` a boolean, and writes `true`, `1`, `"1"` or `"true"`.
-fn is_yes(value: &Value) -> bool {
+/// Whether a claim is true: Microsoft calls `xms_edov` a boolean, and writes `true`, `1`, `"1"` or `"true"`.
+fn is_true(value: &Value) -> bool {
     match value {
         Value::Bool(yes) => *yes,
         Value::Number(number) => number.as_u64() == Some(1),
@@ -122,18 +147,21 @@ fn is_yes(value: &Value) -> bool {
     }
 }
 
-/// Google has verified every address once, but somebody else's may have been taken back by its owner since: Google answers
-/// for its own domains, and for those of Workspace accounts, which have `hd`.
-fn is_hosted(claims: &Claims) -> bool {
-    let is_own = domain(claims).is_some_and(|domain| {
-        let mut own = GOOGLE_DOMAINS.iter();
-        own.any(|own| own.eq_ignore_ascii_case(domain))
+/// Whether Google hosts the address.
+///
+/// Google has verified every address once, but the owner of another domain may have given the address to another user
+/// since. Google answers for its own domains, and for those of Workspace accounts, which have `hd`.
+fn is_hosted(claims: &Claims, trust: &EmailTrust, tenant: TenantSource) -> bool {
+    let is_google = email_domain(claims).is_some_and(|domain| {
+        let mut google = GOOGLE_DOMAINS.iter();
+        google.any(|google| google.eq_ignore_ascii_case(domain))
     });
     let host = claims.get("hd").and_then(Value::as_str);
-    is_own || host.is_some_and(|host| !host.is_empty())
+    let is_workspace = host.is_some_and(|host| !host.is_empty());
+    is_google || is_workspace || is_listed_tenant(claims, trust, tenant)
 }
 
-fn domain(claims: &Claims) -> Option<&str> {
+fn email_domain(claims: &Claims) -> Option<&str> {
     let email = claims.get("email").and_then(Value::as_str)?;
     email.rsplit_once('@').map(|(_, domain)| domain)
 }
@@ -158,10 +186,10 @@ mod tests {
         let mut claims = claims.as_object().unwrap().clone();
         let address = json!("alice@corp.test");
         claims.entry("email").or_insert(address);
-        is_verified(&claims, trust)
+        is_verified(&claims, trust, TenantSource::Claims)
     }
 
-    /// N-01: what makes an address Microsoft's to vouch for.
+    /// N-01: which claims verify an address of Microsoft.
     #[test]
     fn n_01_microsoft() {
         let many = EmailTrust {
@@ -218,7 +246,7 @@ mod tests {
         assert!(verified(&strict, &json!({"tid": OWN, "xms_edov": true})));
     }
 
-    /// N-01: a Google account with an address elsewhere has shown once that it could read mail there.
+    /// N-01: the user of a Google account with another domain's address could read mail there once.
     #[test]
     fn n_01_google() {
         let google = trust(ProviderKind::Google);
@@ -241,7 +269,7 @@ mod tests {
         }
     }
 
-    /// N-01: where users write their addresses themselves, silence is no word.
+    /// N-01: where users write their addresses themselves, a missing `email_verified` verifies nothing.
     #[test]
     fn n_01_other_kinds() {
         for (kind, when_silent) in [
@@ -279,9 +307,9 @@ mod tests {
         }
     }
 
-    /// N-01: UserInfo's word is about UserInfo's address.
+    /// N-01: UserInfo confirms UserInfo's address only.
     #[test]
-    fn n_01_userinfo_vouches_for_its_own_address_only() {
+    fn n_01_userinfo_confirms_its_own_address_only() {
         for (token, userinfo, expected) in [
             (
                 json!({"email": "a@b.test"}),
@@ -315,7 +343,7 @@ mod tests {
         }
     }
 
-    /// N-01: a denial counts wherever it stands; only a good word is about one address.
+    /// N-01: a denial always counts; only a confirmation is about one address.
     #[test]
     fn n_01_a_denial_always_counts() {
         for (token, userinfo, expected) in [
@@ -344,7 +372,7 @@ mod tests {
                 json!({"email": "c@b.test", "xms_edov": "0"}),
                 json!({"email": "a@b.test", "xms_edov": "0"}),
             ),
-            // No word is no denial.
+            // `null` is not a denial.
             (
                 json!({"email": "a@b.test", "email_verified": true}),
                 json!({"email": "a@b.test", "email_verified": null}),
@@ -358,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn general_terms_are_translated() {
+    fn a_general_proof_becomes_the_providers() {
         for kind in [
             ProviderKind::Azure,
             ProviderKind::Google,
@@ -370,31 +398,77 @@ mod tests {
             };
             for trust in [trust(kind), listed] {
                 let claims = json!({"email": "alice@corp.test", "email_verified": true});
-                let claims = vouched(claims.as_object().unwrap(), &trust).into_owned();
-                let is_tenant = kind == ProviderKind::Oidc || is_allowed_tenant(&claims, &trust);
-                assert!(is_verified(&claims, &trust) && is_tenant, "{trust:?}");
+                let claims = add_provider_proof(claims.as_object().unwrap(), &trust).into_owned();
+                let source = TenantSource::Claims;
+                let is_tenant =
+                    kind == ProviderKind::Oidc || is_allowed_tenant(&claims, &trust, source);
+                assert!(
+                    is_verified(&claims, &trust, source) && is_tenant,
+                    "{trust:?}"
+                );
             }
         }
         let denied = json!({"email": "a@b.test", "email_verified": true, "xms_edov": false});
         let azure = trust(ProviderKind::Azure);
         assert!(!is_verified(
-            &vouched(denied.as_object().unwrap(), &azure),
-            &azure
+            &add_provider_proof(denied.as_object().unwrap(), &azure),
+            &azure,
+            TenantSource::Claims
         ));
     }
 
     #[test]
     fn tenants() {
-        let claims = |value: Value| value.as_object().unwrap().clone();
         let mut google = trust(ProviderKind::Google);
-        assert!(is_allowed_tenant(&claims(json!({})), &google));
+        let is_allowed = |trust: &EmailTrust, claims: &Value, source| {
+            is_allowed_tenant(claims.as_object().unwrap(), trust, source)
+        };
+        assert!(is_allowed(&google, &json!({}), TenantSource::Claims));
         google.tenants = vec!["corp.test".to_owned()];
-        assert!(is_allowed_tenant(
-            &claims(json!({"hd": "Corp.test"})),
-            &google
-        ));
-        for other in [json!({}), json!({"hd": "evil.test"}), json!({"hd": null})] {
-            assert!(!is_allowed_tenant(&claims(other), &google));
+        for (claims, by_claims, after_sign_in) in [
+            (json!({"hd": "Corp.test"}), true, true),
+            (json!({}), false, true),
+            (json!({"hd": null}), false, true),
+            (json!({"hd": "evil.test"}), false, false),
+            (json!({"hd": ""}), false, false),
+            (json!({"hd": ["corp.test"]}), false, false),
+        ] {
+            for (source, expected) in [
+                (TenantSource::Claims, by_claims),
+                (TenantSource::SignIn, after_sign_in),
+            ] {
+                let allowed = is_allowed(&google, &claims, source);
+                assert_eq!(allowed, expected, "{claims} {source:?}");
+            }
+        }
+    }
+
+    /// N-01: an address that the tenant makes the user's stays theirs when UserInfo does not name the tenant. Without a
+    /// list of tenants the sign-in has proven none.
+    #[test]
+    fn n_01_the_tenant_of_the_sign_in_counts_for_addresses() {
+        let listed = |kind, tenants: &[&str]| EmailTrust {
+            tenants: tenants.iter().map(ToString::to_string).collect(),
+            is_multi_tenant: true,
+            ..trust(kind)
+        };
+        let address = json!({"email": "alice@corp.test", "email_verified": true});
+        let elsewhere =
+            json!({"email": "alice@corp.test", "email_verified": true, "hd": "", "tid": FOREIGN});
+        for (kind, tenant) in [
+            (ProviderKind::Azure, OWN),
+            (ProviderKind::Google, "corp.test"),
+        ] {
+            for (claims, tenants, source, expected) in [
+                (&address, vec![tenant], TenantSource::SignIn, true),
+                (&address, vec![tenant], TenantSource::Claims, false),
+                (&address, vec![], TenantSource::SignIn, false),
+                (&elsewhere, vec![tenant], TenantSource::SignIn, false),
+            ] {
+                let trust = listed(kind, &tenants);
+                let verified = is_verified(claims.as_object().unwrap(), &trust, source);
+                assert_eq!(verified, expected, "{claims} {trust:?} {source:?}");
+            }
         }
     }
 }

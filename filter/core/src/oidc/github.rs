@@ -1,41 +1,40 @@
-//! GitHub: OAuth 2.0 with an interface of its own instead of OpenID Connect.
+//! GitHub: OAuth 2.0 with an API of its own instead of OpenID Connect.
 //!
-//! There is no ID token. Who somebody is, GitHub's REST interface tells over TLS to whoever holds the access token of the
-//! code's exchange, which is what an ID token's signature would prove.
+//! There is no ID token. Instead GitHub's REST API is asked over TLS with the access token that the code was redeemed
+//! for, which proves what the signature of an ID token would prove.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
-use super::claims::Claims;
-use super::keys::KeySet;
-use super::metadata::{Discovered, Endpoint, Metadata};
-use super::token::call;
 use crate::config::{Origin, ProviderSettings};
 use crate::oidc::call::{ProviderCall, ProviderReply};
-use crate::refusal::SignInProblem;
+use crate::oidc::claims::{Claims, is_subject};
+use crate::oidc::keys::KeySet;
+use crate::oidc::metadata::{Discovered, Endpoint, Metadata};
+use crate::oidc::token::{TokenEndpointProblem, Tokens, build_call, read_members};
 
-/// GitHub itself; its interface is on a host of its own.
+/// The issuer of github.com, whose API is on a host of its own.
 const PUBLIC: &str = "https://github.com";
-/// The interface's origin for [`PUBLIC`].
-const PUBLIC_API: (&str, &str) = ("api.github.com", "");
-/// Where a GitHub of one's own has its interface.
-const OWN_API: &str = "/api/v3";
-/// Most organisations that are taken in.
+/// The API's host for [`PUBLIC`].
+const PUBLIC_API: &str = "api.github.com";
+/// The API's path on a GitHub Enterprise Server.
+const ENTERPRISE_API: &str = "/api/v3";
+/// Most organisations that are kept.
 const MAX_ORGANISATIONS: usize = 1000;
 
-/// What is asked about a person, one after the other.
+/// A resource of GitHub's API about a user. The API is asked for one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Who it is.
+pub(crate) enum GithubResource {
+    /// The user.
     User,
-    /// Which addresses they have.
+    /// The user's email addresses.
     Emails,
-    /// To which organisations they belong.
+    /// The organisations that the user belongs to.
     Organisations,
 }
 
-impl Question {
-    /// The next question.
+impl GithubResource {
+    /// Returns the next resource to ask for.
     pub(crate) const fn next(self) -> Option<Self> {
         match self {
             Self::User => Some(Self::Emails),
@@ -53,8 +52,8 @@ impl Question {
     }
 }
 
-/// The endpoints, which no document tells.
-pub(super) fn metadata(settings: &ProviderSettings) -> Option<Metadata> {
+/// Builds the metadata, for which GitHub has no document.
+pub(super) fn build_metadata(settings: &ProviderSettings) -> Option<Metadata> {
     let issuer = settings.issuer.trim_end_matches('/');
     let authorize = format!("{issuer}/login/oauth/authorize");
     let endpoint = |path: &str| Endpoint {
@@ -77,60 +76,53 @@ pub(super) fn metadata(settings: &ProviderSettings) -> Option<Metadata> {
     })
 }
 
-/// The call that asks a question.
+/// Builds the call that asks for a resource.
 pub(crate) fn ask(
-    question: Question,
+    resource: GithubResource,
     settings: &ProviderSettings,
     access_token: &str,
 ) -> ProviderCall {
-    let public = settings.issuer.trim_end_matches('/') == PUBLIC;
-    let (origin, prefix) = if public {
-        let (host, prefix) = PUBLIC_API;
+    let (origin, prefix) = if settings.issuer.trim_end_matches('/') == PUBLIC {
         let origin = Origin {
             tls: true,
-            host: host.to_owned(),
+            host: PUBLIC_API.to_owned(),
             port: 443,
         };
-        (origin, prefix)
+        (origin, "")
     } else {
-        (settings.origin.clone(), OWN_API)
+        (settings.origin.clone(), ENTERPRISE_API)
     };
     let endpoint = Endpoint {
         origin,
-        path: format!("{prefix}{}", question.path()),
+        path: format!("{prefix}{}", resource.path()),
     };
     let headers = vec![
         ("authorization", format!("Bearer {access_token}")),
         ("accept", "application/vnd.github+json".to_owned()),
-        // GitHub refuses calls without one.
+        // GitHub refuses calls without this header.
         ("user-agent", "jetway".to_owned()),
     ];
-    call("GET", &endpoint, headers, String::new())
+    build_call("GET", &endpoint, headers, String::new())
 }
 
-/// Takes an answer into the claims.
-///
-/// # Errors
-/// When it is not what GitHub's documentation says.
+/// Adds what an answer says about the user to the claims. `None` when the answer is not what GitHub documents.
 pub(crate) fn absorb(
-    question: Question,
+    resource: GithubResource,
     reply: &ProviderReply<'_>,
     claims: &mut Claims,
-) -> Result<(), SignInProblem> {
-    let problem = SignInProblem::ProviderAnswer;
-    let body = reply.success().ok_or(problem)?;
-    let answer = crate::json::parse(body).map_err(|_| problem)?;
-    match question {
-        Question::User => user(&answer, claims).ok_or(problem),
-        Question::Emails => emails(&answer, claims).ok_or(problem),
-        Question::Organisations => organisations(&answer, claims).ok_or(problem),
+) -> Option<()> {
+    let answer = crate::json::parse(reply.success()?).ok()?;
+    match resource {
+        GithubResource::User => absorb_user(&answer, claims),
+        GithubResource::Emails => absorb_emails(&answer, claims),
+        GithubResource::Organisations => absorb_organisations(&answer, claims),
     }
 }
 
-fn user(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> {
-    // `node_id` is stable; the login can be given to somebody else.
+fn absorb_user(answer: &Value, claims: &mut Claims) -> Option<()> {
+    // `node_id` is stable; the login can be given to another user.
     let id = answer.get("node_id").and_then(Value::as_str)?;
-    if !super::claims::is_subject(id) {
+    if !is_subject(id) {
         return None;
     }
     claims.insert("sub".to_owned(), json!(id));
@@ -149,13 +141,13 @@ fn user(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
-/// Only the primary address counts, and only when it is verified: anybody can add the address of somebody else.
-fn emails(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> {
-    let holds = |entry: &&Value, name: &str| entry.get(name) == Some(&Value::Bool(true));
+/// Adds the primary address if it is verified. Other addresses do not count: a user can add any address.
+fn absorb_emails(answer: &Value, claims: &mut Claims) -> Option<()> {
+    let is_set = |entry: &&Value, name: &str| entry.get(name) == Some(&Value::Bool(true));
     let primary = answer
         .as_array()?
         .iter()
-        .find(|entry| holds(entry, "primary") && holds(entry, "verified"));
+        .find(|entry| is_set(entry, "primary") && is_set(entry, "verified"));
     let address = primary
         .and_then(|entry| entry.get("email"))
         .filter(|value| value.is_string());
@@ -166,7 +158,7 @@ fn emails(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
-fn organisations(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> {
+fn absorb_organisations(answer: &Value, claims: &mut Claims) -> Option<()> {
     let names = answer
         .as_array()?
         .iter()
@@ -177,25 +169,23 @@ fn organisations(answer: &Value, claims: &mut Map<String, Value>) -> Option<()> 
     Some(())
 }
 
-/// The access token out of the token endpoint's answer, which reports errors with status 200.
+/// Reads the access token of the token endpoint's answer. GitHub reports errors with status 200.
 ///
 /// # Errors
-/// [`SignInProblem::CodeRefused`] when GitHub says so, [`SignInProblem::TokenType`] for another token than a bearer token,
-/// otherwise [`SignInProblem::ProviderAnswer`].
-pub(crate) fn read_access_token(reply: &ProviderReply<'_>) -> Result<String, SignInProblem> {
-    let problem = SignInProblem::ProviderAnswer;
-    let answer = reply.success().ok_or(problem)?;
-    let answer = crate::json::parse(answer).map_err(|_| problem)?;
-    let text = |name: &str| answer.get(name).and_then(Value::as_str);
-    match text("error") {
-        Some("bad_verification_code") => return Err(SignInProblem::CodeRefused),
+/// See [`TokenEndpointProblem`].
+pub(crate) fn read_tokens(reply: &ProviderReply<'_>) -> Result<Tokens, TokenEndpointProblem> {
+    let problem = TokenEndpointProblem::NoAnswer;
+    let answer = crate::json::parse(reply.success().ok_or(problem)?).map_err(|_| problem)?;
+    match answer.get("error").and_then(Value::as_str) {
+        Some("bad_verification_code") => return Err(TokenEndpointProblem::Refused),
         Some(_) => return Err(problem),
         None => {}
     }
-    if !super::token::is_bearer(&answer) {
-        return Err(SignInProblem::TokenType);
-    }
-    super::token::access_token(&answer).ok_or(problem)
+    let access_token = read_members(&answer)?.access_token.ok_or(problem)?;
+    Ok(Tokens {
+        access_token: Some(access_token),
+        ..Tokens::default()
+    })
 }
 
 #[cfg(test)]
@@ -213,8 +203,13 @@ mod tests {
     #[test]
     fn only_a_verified_primary_address_counts() {
         let email = |list: Value| {
-            let mut claims = Map::new();
-            absorb(Question::Emails, &reply(&list.to_string()), &mut claims).unwrap();
+            let mut claims = Claims::new();
+            absorb(
+                GithubResource::Emails,
+                &reply(&list.to_string()),
+                &mut claims,
+            )
+            .unwrap();
             claims.get("email").cloned()
         };
         let entry = |address: &str, primary: bool, verified: bool| json!({"email": address, "primary": primary, "verified": verified});
@@ -236,27 +231,32 @@ mod tests {
         for (body, expected) in [
             (
                 r#"{"access_token":"t","token_type":"bearer"}"#,
-                Ok("t".to_owned()),
+                Ok(Some("t".to_owned())),
             ),
             (
                 r#"{"error":"bad_verification_code"}"#,
-                Err(SignInProblem::CodeRefused),
+                Err(TokenEndpointProblem::Refused),
             ),
             (
                 r#"{"error":"incorrect_client_credentials"}"#,
-                Err(SignInProblem::ProviderAnswer),
+                Err(TokenEndpointProblem::NoAnswer),
             ),
             (
                 "access_token=t&token_type=bearer",
-                Err(SignInProblem::ProviderAnswer),
+                Err(TokenEndpointProblem::NoAnswer),
             ),
             (
                 r#"{"access_token":"a b"}"#,
-                Err(SignInProblem::ProviderAnswer),
+                Err(TokenEndpointProblem::NoAnswer),
             ),
-            ("[]", Err(SignInProblem::ProviderAnswer)),
+            (
+                r#"{"access_token":"t","token_type":"mac"}"#,
+                Err(TokenEndpointProblem::TokenType),
+            ),
+            ("[]", Err(TokenEndpointProblem::NoAnswer)),
         ] {
-            assert_eq!(read_access_token(&reply(body)), expected, "{body}");
+            let read = read_tokens(&reply(body)).map(|tokens| tokens.access_token);
+            assert_eq!(read, expected, "{body}");
         }
     }
 
@@ -270,10 +270,17 @@ mod tests {
             "<html>",
         ] {
             assert!(
-                absorb(Question::User, &reply(body), &mut Map::new()).is_err(),
+                absorb(GithubResource::User, &reply(body), &mut Claims::new()).is_none(),
                 "{body}"
             );
         }
-        assert!(absorb(Question::Organisations, &reply("{}"), &mut Map::new()).is_err());
+        assert!(
+            absorb(
+                GithubResource::Organisations,
+                &reply("{}"),
+                &mut Claims::new()
+            )
+            .is_none()
+        );
     }
 }

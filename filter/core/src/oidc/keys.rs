@@ -1,4 +1,5 @@
-//! The provider's public keys (JWK Set, RFC 7517). Each key fixes its algorithm; what a token claims is only compared.
+//! The provider's public keys (JWK Set, RFC 7517). Each key has one algorithm, and a token's `alg` is only compared with
+//! it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jwt_simple::JWTError;
@@ -10,31 +11,23 @@ use jwt_simple::prelude::{
 };
 use serde_json::Value;
 
-use super::compact::Compact;
+use crate::oidc::compact::Compact;
+use crate::refusal::TokenProblem;
 
-/// Which keys a token is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyLookup {
-    /// Those that are there.
-    First,
-    /// Those that were fetched just now, for this token.
-    Again,
-}
-
-/// More keys than this are not a provider's.
+/// Most keys that a key set may have.
 const MAX_KEYS: usize = 64;
-/// How many keys of a provider are tried with one token: each costs one to three milliseconds, and anybody may send tokens.
-/// A provider with more keys of one algorithm has to name the one that it signs with (OpenID Connect Core 1.0 section
+/// How many keys are tried with one token: each costs one to three milliseconds, and any client may send tokens. A
+/// provider with more keys of one algorithm has to name the one that it signs with (OpenID Connect Core 1.0 section
 /// 10.1).
 pub(crate) const MAX_TRIED: usize = 8;
-/// Smallest and largest RSA modulus in bytes: below, keys can be factored; above, verifying takes too long.
+/// Smallest and largest RSA modulus in bytes. Smaller ones can be factored, and larger ones take too long to verify with.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
 /// The usable keys of a provider.
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<Key>,
-    /// Whether the set shows the secret half of a key, which is not used then.
+    /// Whether the set publishes the secret half of a key.
     shows_secrets: bool,
 }
 
@@ -42,11 +35,11 @@ pub struct KeySet {
 #[derive(Debug)]
 pub struct Key {
     id: Option<String>,
-    verifier: Verifier,
+    public: PublicKey,
 }
 
 #[derive(Debug)]
-enum Verifier {
+enum PublicKey {
     Rs256(RS256PublicKey),
     Rs384(RS384PublicKey),
     Rs512(RS512PublicKey),
@@ -58,39 +51,46 @@ enum Verifier {
     EdDsa(Ed25519PublicKey),
 }
 
-/// What the keys of a provider say about a token.
+/// Why the keys of a provider do not verify a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Vouched {
-    /// One of them has signed it.
-    Yes,
-    /// None of them has.
-    No,
-    /// None of them is of the token's name and algorithm.
+pub(crate) enum SignatureProblem {
+    /// None of the keys has signed the token.
+    Mismatch,
+    /// None of the keys has the token's `kid` and `alg`.
     UnknownKey,
-    /// The token does not name its key, and more may be meant than are tried. None was tried.
+    /// The token does not name its key, and more keys match than are tried. None was tried.
     TooManyKeys,
 }
 
-/// A key set that is not used at all; the one before stays in force.
+impl From<SignatureProblem> for TokenProblem {
+    fn from(problem: SignatureProblem) -> Self {
+        match problem {
+            SignatureProblem::Mismatch => Self::Signature,
+            SignatureProblem::UnknownKey => Self::UnknownKey,
+            SignatureProblem::TooManyKeys => Self::TooManyKeys,
+        }
+    }
+}
+
+/// Why a key set is not usable. The previous one stays in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeySet {
-    /// Not a JWK Set.
-    #[error("the key set is not usable")]
+    /// The document is not a JWK Set, or has too many keys.
+    #[error("the key set is not a JWK Set of at most 64 keys")]
     Malformed,
-    /// Two keys share a name, so that a token's `kid` means both.
+    /// Two keys of one algorithm have the same `kid`.
     #[error("two keys of the key set have the same `kid`")]
     RepeatedId,
-    /// Nothing in it is fit for verifying ID tokens.
-    #[error("no key of the key set is usable")]
+    /// No key can verify ID tokens.
+    #[error("no key of the key set can verify tokens")]
     Empty,
-    /// Every key that would be fit is shown with its secret half.
-    #[error("the key set shows the secret half of its keys, so that anybody can sign with them")]
+    /// Every key that could verify ID tokens is published with its secret half.
+    #[error("the key set publishes the secret half of its keys, so that anyone can sign with them")]
     Secret,
 }
 
 impl KeySet {
-    /// Reads a JWK Set. Keys that are of no use (another purpose, type, curve or size) are skipped.
+    /// Reads a JWK Set. Keys of another use, type, curve or size are skipped.
     ///
     /// # Errors
     /// See [`BadKeySet`].
@@ -103,12 +103,12 @@ impl KeySet {
         if listed.len() > MAX_KEYS {
             return Err(BadKeySet::Malformed);
         }
-        let shows_secrets = listed.iter().any(shows_secret);
-        let public = listed.iter().filter(|jwk| !shows_secret(jwk));
+        let shows_secrets = listed.iter().any(has_secret_half);
+        let public = listed.iter().filter(|jwk| !has_secret_half(jwk));
         let keys: Vec<Key> = public.filter_map(Key::read).collect();
         for (place, key) in keys.iter().enumerate() {
-            let twin = |other: &Key| other.id == key.id && other.algorithm() == key.algorithm();
-            if key.id.is_some() && keys.iter().skip(place + 1).any(twin) {
+            let is_twin = |other: &Key| other.id == key.id && other.algorithm() == key.algorithm();
+            if key.id.is_some() && keys.iter().skip(place + 1).any(is_twin) {
                 return Err(BadKeySet::RepeatedId);
             }
         }
@@ -122,145 +122,156 @@ impl KeySet {
         }
     }
 
-    /// Whether the set shows the secret half of a key. Such a key vouches for nothing: anybody can sign with it.
+    /// Whether the set publishes the secret half of a key. Such a key is not used: anyone can sign with it.
     #[must_use]
     pub const fn shows_secrets(&self) -> bool {
         self.shows_secrets
     }
 
-    /// Whether one of these keys has signed a token and its times hold under `options`.
-    pub(crate) fn vouches(
+    /// Checks that one of these keys has signed a token and that its times are valid under `options`.
+    ///
+    /// # Errors
+    /// See [`SignatureProblem`].
+    pub(crate) fn check_signature(
         &self,
         token: &str,
         parts: &Compact,
         options: &VerificationOptions,
-    ) -> Vouched {
-        self.vouches_within(token, parts, options, MAX_TRIED)
+    ) -> Result<(), SignatureProblem> {
+        self.check_signature_within(MAX_TRIED, token, parts, options)
     }
 
-    /// The same, with at most so many signatures: when more keys may be meant, only the one that the token names is tried.
-    pub(crate) fn vouches_within(
+    /// Checks like [`KeySet::check_signature`], with at most `most_keys` keys. When more keys match, only the one that
+    /// the token names is tried.
+    ///
+    /// # Errors
+    /// See [`SignatureProblem`].
+    pub(crate) fn check_signature_within(
         &self,
+        most_keys: usize,
         token: &str,
         parts: &Compact,
         options: &VerificationOptions,
-        most_keys: usize,
-    ) -> Vouched {
+    ) -> Result<(), SignatureProblem> {
         let id = parts.key_id.as_deref();
         let mut tried: Vec<&Key> = self.candidates(&parts.algorithm, id).collect();
         if tried.is_empty() {
-            return Vouched::UnknownKey;
+            return Err(SignatureProblem::UnknownKey);
         }
         if tried.len() > most_keys {
-            // Those without a name give way to the one that is meant.
+            // Keys without an id give way to the one that the token names.
             tried.retain(|key| id.is_some() && key.id.as_deref() == id);
         }
         if tried.is_empty() {
-            return Vouched::TooManyKeys;
+            return Err(SignatureProblem::TooManyKeys);
         }
-        let signed = |key: &Key| key.verify(token, options.clone()).is_ok();
-        if tried.into_iter().any(signed) {
-            Vouched::Yes
+        let has_signed = |key: &Key| key.verify(token, options.clone()).is_ok();
+        if tried.into_iter().any(has_signed) {
+            Ok(())
         } else {
-            Vouched::No
+            Err(SignatureProblem::Mismatch)
         }
     }
 
-    /// The keys that may have signed a token with this header: of this algorithm, and of this name when it has one.
+    /// Returns the keys that may have signed a token with this `alg` and `kid`. A key without an id matches any `kid`.
     pub fn candidates<'k>(
         &'k self,
         algorithm: &'k str,
         id: Option<&'k str>,
     ) -> impl Iterator<Item = &'k Key> {
         self.keys.iter().filter(move |key| {
-            let named = match (id, key.id.as_deref()) {
+            let is_named = match (id, key.id.as_deref()) {
                 (Some(wanted), Some(id)) => wanted == id,
                 (Some(_), None) | (None, _) => true,
             };
-            named && key.algorithm() == algorithm
+            is_named && key.algorithm() == algorithm
         })
     }
 }
 
 impl Key {
     fn read(jwk: &Value) -> Option<Self> {
-        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-        if text("use").is_some_and(|purpose| purpose != "sig") || !may_verify(jwk) {
+        let string = |name: &str| jwk.get(name).and_then(Value::as_str);
+        if string("use").is_some_and(|purpose| purpose != "sig") || !can_verify(jwk) {
             return None;
         }
-        let bytes = |name: &str| text(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-        let verifier = match (text("kty")?, text("crv")) {
-            ("RSA", _) => rsa(text("alg").unwrap_or("RS256"), &bytes("n")?, &bytes("e")?)?,
-            ("EC", Some("P-256")) if fits(text("alg"), "ES256") => Verifier::Es256(
-                ES256PublicKey::from_bytes(&point::<32>(&bytes("x")?, &bytes("y")?)?).ok()?,
+        let bytes = |name: &str| string(name).and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
+        let algorithm = string("alg");
+        let public = match (string("kty")?, string("crv")) {
+            ("RSA", _) => read_rsa_key(algorithm.unwrap_or("RS256"), &bytes("n")?, &bytes("e")?)?,
+            ("EC", Some("P-256")) if is_algorithm(algorithm, "ES256") => PublicKey::Es256(
+                ES256PublicKey::from_bytes(&encode_point::<32>(&bytes("x")?, &bytes("y")?)?)
+                    .ok()?,
             ),
-            ("EC", Some("P-384")) if fits(text("alg"), "ES384") => Verifier::Es384(
-                ES384PublicKey::from_bytes(&point::<48>(&bytes("x")?, &bytes("y")?)?).ok()?,
+            ("EC", Some("P-384")) if is_algorithm(algorithm, "ES384") => PublicKey::Es384(
+                ES384PublicKey::from_bytes(&encode_point::<48>(&bytes("x")?, &bytes("y")?)?)
+                    .ok()?,
             ),
-            ("OKP", Some("Ed25519")) if fits(text("alg"), "EdDSA") => {
-                Verifier::EdDsa(Ed25519PublicKey::from_bytes(&bytes("x")?).ok()?)
+            ("OKP", Some("Ed25519")) if is_algorithm(algorithm, "EdDSA") => {
+                PublicKey::EdDsa(Ed25519PublicKey::from_bytes(&bytes("x")?).ok()?)
             }
             _ => return None,
         };
         Some(Self {
-            id: text("kid").map(str::to_owned),
-            verifier,
+            id: string("kid").map(str::to_owned),
+            public,
         })
     }
 
-    /// The algorithm's name (RFC 7518).
+    /// Returns the algorithm's name (RFC 7518).
     #[must_use]
     pub const fn algorithm(&self) -> &'static str {
-        match self.verifier {
-            Verifier::Rs256(_) => "RS256",
-            Verifier::Rs384(_) => "RS384",
-            Verifier::Rs512(_) => "RS512",
-            Verifier::Ps256(_) => "PS256",
-            Verifier::Ps384(_) => "PS384",
-            Verifier::Ps512(_) => "PS512",
-            Verifier::Es256(_) => "ES256",
-            Verifier::Es384(_) => "ES384",
-            Verifier::EdDsa(_) => "EdDSA",
+        match self.public {
+            PublicKey::Rs256(_) => "RS256",
+            PublicKey::Rs384(_) => "RS384",
+            PublicKey::Rs512(_) => "RS512",
+            PublicKey::Ps256(_) => "PS256",
+            PublicKey::Ps384(_) => "PS384",
+            PublicKey::Ps512(_) => "PS512",
+            PublicKey::Es256(_) => "ES256",
+            PublicKey::Es384(_) => "ES384",
+            PublicKey::EdDsa(_) => "EdDSA",
         }
     }
 
-    /// Verifies that the token's signature is this key's, that it holds claims, and that its times hold under `options`.
+    /// Verifies that the token is signed by this key, that it contains claims, and that its times are valid under
+    /// `options`.
     ///
     /// # Errors
-    /// See [`NotVouched`].
-    pub fn verify(&self, token: &str, options: VerificationOptions) -> Result<(), NotVouched> {
-        type Claims = JWTClaims<serde_json::Map<String, Value>>;
+    /// See [`KeyMismatch`].
+    pub fn verify(&self, token: &str, options: VerificationOptions) -> Result<(), KeyMismatch> {
+        type SignedClaims = JWTClaims<serde_json::Map<String, Value>>;
         let options = Some(options);
-        let claims: Result<Claims, jwt_simple::Error> = match &self.verifier {
-            Verifier::Rs256(key) => key.verify_token(token, options),
-            Verifier::Rs384(key) => key.verify_token(token, options),
-            Verifier::Rs512(key) => key.verify_token(token, options),
-            Verifier::Ps256(key) => key.verify_token(token, options),
-            Verifier::Ps384(key) => key.verify_token(token, options),
-            Verifier::Ps512(key) => key.verify_token(token, options),
-            Verifier::Es256(key) => key.verify_token(token, options),
-            Verifier::Es384(key) => key.verify_token(token, options),
-            Verifier::EdDsa(key) => key.verify_token(token, options),
+        let claims: Result<SignedClaims, jwt_simple::Error> = match &self.public {
+            PublicKey::Rs256(key) => key.verify_token(token, options),
+            PublicKey::Rs384(key) => key.verify_token(token, options),
+            PublicKey::Rs512(key) => key.verify_token(token, options),
+            PublicKey::Ps256(key) => key.verify_token(token, options),
+            PublicKey::Ps384(key) => key.verify_token(token, options),
+            PublicKey::Ps512(key) => key.verify_token(token, options),
+            PublicKey::Es256(key) => key.verify_token(token, options),
+            PublicKey::Es384(key) => key.verify_token(token, options),
+            PublicKey::EdDsa(key) => key.verify_token(token, options),
         };
         claims
             .map(|_| ())
-            .map_err(|error| NotVouched::from(token, &error))
+            .map_err(|error| KeyMismatch::of(token, &error))
     }
 }
 
-/// Why a key does not vouch for a token.
+/// Why a key does not verify a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotVouched {
-    /// The signature is not this key's, or the header is not for it.
+pub enum KeyMismatch {
+    /// The signature is not this key's, or the header names another algorithm or key.
     Signature,
-    /// The signature is this key's, but what is signed is no set of claims, or its times do not hold.
+    /// The signature is this key's, but the payload is not a set of claims, or its times are not valid.
     Contents,
 }
 
-impl NotVouched {
-    /// jwt-simple looks at the header, then at the signature, then at the claims.
-    fn from(token: &str, error: &jwt_simple::Error) -> Self {
-        let about_time = matches!(
+impl KeyMismatch {
+    /// Reads the reason out of an error. jwt-simple checks the header, then the signature, then the claims.
+    fn of(token: &str, error: &jwt_simple::Error) -> Self {
+        let is_about_time = matches!(
             error.downcast_ref(),
             Some(
                 JWTError::ClockDrift
@@ -270,8 +281,9 @@ impl NotVouched {
                     | JWTError::TokenNotValidYet
             )
         );
-        let about_claims = error.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
-        if about_time || about_claims {
+        let is_about_claims =
+            error.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
+        if is_about_time || is_about_claims {
             Self::Contents
         } else {
             Self::Signature
@@ -279,12 +291,12 @@ impl NotVouched {
     }
 }
 
-/// Whether a key stands there with what only its owner may know (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037).
-fn shows_secret(jwk: &Value) -> bool {
+/// Whether a key is published with its secret half (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037).
+fn has_secret_half(jwk: &Value) -> bool {
     ["d", "k"].iter().any(|name| jwk.get(*name).is_some())
 }
 
-fn may_verify(jwk: &Value) -> bool {
+fn can_verify(jwk: &Value) -> bool {
     match jwk.get("key_ops") {
         None => true,
         Some(Value::Array(operations)) => operations.iter().any(|operation| operation == "verify"),
@@ -292,34 +304,35 @@ fn may_verify(jwk: &Value) -> bool {
     }
 }
 
-fn fits(stated: Option<&str>, algorithm: &str) -> bool {
+fn is_algorithm(stated: Option<&str>, algorithm: &str) -> bool {
     stated.is_none_or(|stated| stated == algorithm)
 }
 
-/// Providers may leave out `alg`; RS256 is what they mean (OpenID Connect Core 1.0 section 2).
-fn rsa(algorithm: &str, modulus: &[u8], exponent: &[u8]) -> Option<Verifier> {
+/// Reads an RSA key. A provider that leaves out `alg` means RS256 (OpenID Connect Core 1.0 section 2).
+fn read_rsa_key(algorithm: &str, modulus: &[u8], exponent: &[u8]) -> Option<PublicKey> {
     let significant = modulus
         .iter()
         .position(|&byte| byte != 0)
         .map_or(0, |zeros| modulus.len() - zeros);
-    let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
-    let sane_exponent = exponent.len() <= 8 && odd(exponent) && exponent != [1];
-    if !RSA_BYTES.contains(&significant) || !odd(modulus) || !sane_exponent {
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+    let is_sane_exponent = exponent.len() <= 8 && is_odd(exponent) && exponent != [1];
+    if !RSA_BYTES.contains(&significant) || !is_odd(modulus) || !is_sane_exponent {
         return None;
     }
     Some(match algorithm {
-        "RS256" => Verifier::Rs256(RS256PublicKey::from_components(modulus, exponent).ok()?),
-        "RS384" => Verifier::Rs384(RS384PublicKey::from_components(modulus, exponent).ok()?),
-        "RS512" => Verifier::Rs512(RS512PublicKey::from_components(modulus, exponent).ok()?),
-        "PS256" => Verifier::Ps256(PS256PublicKey::from_components(modulus, exponent).ok()?),
-        "PS384" => Verifier::Ps384(PS384PublicKey::from_components(modulus, exponent).ok()?),
-        "PS512" => Verifier::Ps512(PS512PublicKey::from_components(modulus, exponent).ok()?),
+        "RS256" => PublicKey::Rs256(RS256PublicKey::from_components(modulus, exponent).ok()?),
+        "RS384" => PublicKey::Rs384(RS384PublicKey::from_components(modulus, exponent).ok()?),
+        "RS512" => PublicKey::Rs512(RS512PublicKey::from_components(modulus, exponent).ok()?),
+        "PS256" => PublicKey::Ps256(PS256PublicKey::from_components(modulus, exponent).ok()?),
+        "PS384" => PublicKey::Ps384(PS384PublicKey::from_components(modulus, exponent).ok()?),
+        "PS512" => PublicKey::Ps512(PS512PublicKey::from_components(modulus, exponent).ok()?),
         _ => return None,
     })
 }
 
-/// An uncompressed point (SEC 1 section 2.3.3): coordinates have exactly the curve's length (RFC 7518 section 6.2.1.2).
-fn point<const N: usize>(x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
+/// Encodes an uncompressed point (SEC 1 section 2.3.3). Its coordinates have to have exactly the curve's length (RFC 7518
+/// section 6.2.1.2).
+fn encode_point<const N: usize>(x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
     (x.len() == N && y.len() == N).then(|| [&[4], x, y].concat())
 }
 

@@ -1,76 +1,76 @@
-//! What discovery tells about a provider (OpenID Connect Discovery 1.0).
+//! The provider's metadata (OpenID Connect Discovery 1.0).
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 use url::Url;
 
-use super::claims::Claims;
-use super::keys::KeySet;
 use crate::config::{Origin, ProviderKind, ProviderSettings};
+use crate::oidc::claims::Claims;
+use crate::oidc::keys::KeySet;
 
-/// A provider that can be used: endpoints checked, keys loaded.
+/// The metadata of a provider that can be used: its endpoints are checked, and its keys are loaded.
 #[derive(Debug)]
 pub struct Metadata {
-    /// Endpoints and abilities.
+    /// The endpoints, and what the provider supports.
     pub discovered: Discovered,
-    /// Keys that ID tokens are verified with.
+    /// The keys that tokens are verified with.
     pub keys: KeySet,
 }
 
 /// The discovery document, as far as it is used.
 #[derive(Clone, Debug)]
 pub struct Discovered {
-    /// The issuer exactly as the provider writes it: ID tokens must say the same.
+    /// The issuer exactly as the provider writes it, and as ID tokens have to write it.
     pub issuer: String,
-    /// Where browsers are sent.
+    /// Where browsers are sent to sign in.
     pub authorization_endpoint: Url,
     /// Where codes are redeemed.
     pub token_endpoint: Endpoint,
     /// Where the keys are.
     pub jwks_uri: Endpoint,
-    /// Where claims are that the ID token lacks.
+    /// Where the claims are that the ID token lacks.
     pub userinfo_endpoint: Option<Endpoint>,
     /// Where browsers are sent to sign out.
     pub end_session_endpoint: Option<Url>,
-    /// Where refresh tokens are given back (RFC 7009).
+    /// Where refresh tokens are revoked (RFC 7009).
     pub revocation_endpoint: Option<Endpoint>,
-    /// The provider accepts the client secret in an `Authorization` header (the default when it does not say).
+    /// Whether the provider accepts the client secret in an `Authorization` header, which is the default.
     pub accepts_basic: bool,
-    /// Authorization responses carry `iss` (RFC 9207).
+    /// Whether authorization responses have `iss` (RFC 9207).
     pub sends_issuer: bool,
 }
 
-/// An address of the provider that we call.
+/// An address of the provider that this proxy calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Upstream name of the call.
+    /// The origin, which is also the upstream name of the call.
     pub origin: Origin,
-    /// Path and query.
+    /// The path and the query.
     pub path: String,
 }
 
-/// Why a discovery document is not used.
+/// Why a discovery document is not usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadDiscovery {
-    /// Not a JSON object, or a needed member is missing.
-    #[error("the discovery document is not usable")]
+    /// The document is not a JSON object, or a required member is missing.
+    #[error("the discovery document is not a JSON object with the required members")]
     Malformed,
     /// The document is about another issuer.
-    #[error("the discovery document names another issuer")]
+    #[error("the discovery document names another issuer, see `idp_provider_url`")]
     Issuer,
-    /// An endpoint is on an origin that is neither the issuer's nor in `idp_extra_origins`, or is not an https address.
-    #[error("an endpoint is on an origin that is not allowed, see `idp_extra_origins`")]
+    /// An endpoint is on an origin that is neither the issuer's nor in `idp_extra_origins`, or is not an https URL.
+    #[error("an endpoint is on an origin that is not allowed; add it to `idp_extra_origins`")]
     Endpoint,
-    /// The document names methods of PKCE, and S256 is not among them.
-    #[error("the provider offers no PKCE with S256 (`code_challenge_methods_supported`)")]
+    /// The document lists PKCE methods, and S256 is not among them.
+    #[error("the provider does not support PKCE with S256 (`code_challenge_methods_supported`)")]
     Pkce,
 }
 
 impl Endpoint {
-    /// An address on an allowed origin (no other is ever called, whatever the provider says).
-    fn read(text: &str, settings: &ProviderSettings) -> Result<Self, BadDiscovery> {
-        let url = Url::parse(text).map_err(|_| BadDiscovery::Endpoint)?;
+    /// Reads an address on an allowed origin. No other origin is ever called.
+    fn read(address: &str, settings: &ProviderSettings) -> Result<Self, BadDiscovery> {
+        let url = Url::parse(address).map_err(|_| BadDiscovery::Endpoint)?;
         let origin = Origin::of(&url).filter(|origin| settings.origins().contains(&origin));
         let origin = origin.ok_or(BadDiscovery::Endpoint)?;
         let path = match url.query() {
@@ -80,7 +80,7 @@ impl Endpoint {
         Ok(Self { origin, path })
     }
 
-    /// The discovery document's own address.
+    /// Returns the address of the discovery document.
     #[must_use]
     pub fn discovery(settings: &ProviderSettings) -> Self {
         let path = Url::parse(&settings.issuer)
@@ -103,33 +103,37 @@ impl Discovered {
     /// See [`BadDiscovery`].
     pub fn read(body: &[u8], settings: &ProviderSettings) -> Result<Self, BadDiscovery> {
         let document = crate::json::parse(body).map_err(|_| BadDiscovery::Malformed)?;
-        let text = |key: &str| document.get(key).and_then(Value::as_str);
-        let needed = |key: &str| text(key).ok_or(BadDiscovery::Malformed);
-        let issuer = needed("issuer")?;
-        // Some providers write the slash at the end and people leave it out, or the other way round.
+        let string = |key: &str| document.get(key).and_then(Value::as_str);
+        let required = |key: &str| string(key).ok_or(BadDiscovery::Malformed);
+        let issuer = required("issuer")?;
+        // Some providers write a slash at the end that the operator leaves out, or the other way round.
         let same = issuer.trim_end_matches('/') == settings.issuer.trim_end_matches('/');
         if !same && !is_template_of(issuer, settings) {
             return Err(BadDiscovery::Issuer);
         }
-        let endpoint = |text: &str| Endpoint::read(text, settings);
+        let endpoint = |address: &str| Endpoint::read(address, settings);
         let list = |key: &str| document.get(key).and_then(Value::as_array);
         let methods = list("token_endpoint_auth_methods_supported");
-        // A provider that names none may still take S256 or ignore it; one that only takes `plain` would compare the
-        // challenge with the verifier itself (RFC 9700 section 2.1.1 asks for S256).
+        // A provider that lists none may still support S256 or ignore it. One that supports only `plain` would compare
+        // the challenge with the verifier itself (RFC 9700 section 2.1.1 requires S256).
         let challenges = list("code_challenge_methods_supported").filter(|list| !list.is_empty());
         if challenges.is_some_and(|list| !list.iter().any(|method| method == "S256")) {
             return Err(BadDiscovery::Pkce);
         }
         Ok(Self {
             issuer: issuer.to_owned(),
-            authorization_endpoint: browser_address(needed("authorization_endpoint")?, settings)?,
-            token_endpoint: endpoint(needed("token_endpoint")?)?,
-            jwks_uri: endpoint(needed("jwks_uri")?)?,
-            userinfo_endpoint: text("userinfo_endpoint").map(endpoint).transpose()?,
-            end_session_endpoint: text("end_session_endpoint")
-                .and_then(|text| browser_address(text, settings).ok()),
-            // Unlike the others it is not needed: one that may not be called is none.
-            revocation_endpoint: text("revocation_endpoint").and_then(|text| endpoint(text).ok()),
+            authorization_endpoint: read_browser_address(
+                required("authorization_endpoint")?,
+                settings,
+            )?,
+            token_endpoint: endpoint(required("token_endpoint")?)?,
+            jwks_uri: endpoint(required("jwks_uri")?)?,
+            userinfo_endpoint: string("userinfo_endpoint").map(endpoint).transpose()?,
+            end_session_endpoint: string("end_session_endpoint")
+                .and_then(|address| read_browser_address(address, settings).ok()),
+            // Unlike the others this one is optional: an address that must not be called is ignored.
+            revocation_endpoint: string("revocation_endpoint")
+                .and_then(|address| endpoint(address).ok()),
             accepts_basic: methods
                 .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
             sends_issuer: document.get("authorization_response_iss_parameter_supported")
@@ -138,12 +142,12 @@ impl Discovered {
     }
 }
 
-/// In the place of the tenant, in the issuer of Microsoft's document for several tenants.
+/// The placeholder for the tenant in the issuer of Microsoft's document for several tenants.
 const TENANT: &str = "{tenantid}";
-/// The names under which that document is had.
+/// The names in the place of a tenant under which Microsoft serves that document.
 const TENANT_GROUPS: [&str; 3] = ["common", "organizations", "consumers"];
 
-/// Whether an issuer is Microsoft's for several tenants, and that is what the operator configured.
+/// Whether an issuer is Microsoft's template for several tenants, and the operator has configured such an issuer.
 fn is_template_of(issuer: &str, settings: &ProviderSettings) -> bool {
     let configured = |group: &&str| issuer.replace(TENANT, group) == settings.issuer;
     settings.kind == ProviderKind::Azure
@@ -151,10 +155,10 @@ fn is_template_of(issuer: &str, settings: &ProviderSettings) -> bool {
         && TENANT_GROUPS.iter().any(configured)
 }
 
-/// The issuer that a token with these claims has to name: Microsoft's document for several tenants leaves a place for the
-/// tenant, which the token names in `tid`.
+/// Returns the issuer that a token with these claims has to name. Microsoft's document for several tenants has a
+/// placeholder for the tenant, which the token names in `tid`. `None` when such a token names no tenant.
 #[must_use]
-pub fn expected_issuer<'i>(issuer: &'i str, claims: &Claims) -> Option<Cow<'i, str>> {
+pub fn resolve_issuer<'i>(issuer: &'i str, claims: &Claims) -> Option<Cow<'i, str>> {
     if !issuer.contains(TENANT) {
         return Some(Cow::Borrowed(issuer));
     }
@@ -162,8 +166,8 @@ pub fn expected_issuer<'i>(issuer: &'i str, claims: &Claims) -> Option<Cow<'i, s
     is_tenant(tenant).then(|| Cow::Owned(issuer.replace(TENANT, tenant)))
 }
 
-/// Whether an issuer is the one of a document, or one of those for which Microsoft's leaves a place: what names no tenant
-/// beside its issuer (a logout, an authorization response) may come from any.
+/// Whether a stated issuer is the one of a document, or fits the template of Microsoft's. A logout token or an
+/// authorization response names no tenant beside its issuer, so that any tenant fits.
 #[must_use]
 pub fn is_issuer(document: &str, stated: &str) -> bool {
     match document.split_once(TENANT) {
@@ -176,24 +180,24 @@ pub fn is_issuer(document: &str, stated: &str) -> bool {
 }
 
 fn is_tenant(name: &str) -> bool {
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    !name.is_empty() && name.bytes().all(fit)
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !name.is_empty() && name.bytes().all(is_fit)
 }
 
-/// How a provider takes a browser that signs out.
+/// Where the provider signs a browser out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignOut {
-    /// Where.
+pub struct SignOutEndpoint {
+    /// The address without parameters.
     pub address: Url,
-    /// The parameter with the address to come back to.
+    /// The parameter with the address to return to.
     pub return_parameter: &'static str,
-    /// Whether it understands the rest of OpenID Connect RP-Initiated Logout 1.0, too.
+    /// Whether the endpoint supports the other parameters of OpenID Connect RP-Initiated Logout 1.0.
     pub is_standard: bool,
 }
 
 impl Discovered {
-    /// What the provider calls itself: its issuer, or its token endpoint where the issuer has a place for the tenant.
-    pub(crate) fn own_name(&self) -> Cow<'_, str> {
+    /// Returns the audience of client assertions: the issuer, or the token endpoint when the issuer is a template.
+    pub(crate) fn assertion_audience(&self) -> Cow<'_, str> {
         if self.issuer.contains(TENANT) {
             let Endpoint { origin, path } = &self.token_endpoint;
             Cow::Owned(format!("{origin}{path}"))
@@ -202,12 +206,12 @@ impl Discovered {
         }
     }
 
-    /// The provider's sign-out: as its document says, or where Auth0 and Cognito have theirs, which older documents of
-    /// theirs do not name.
+    /// Returns the provider's sign-out endpoint: the one of its document, or the one that Auth0 and Cognito have although
+    /// their older documents do not name it.
     #[must_use]
-    pub fn sign_out(&self, kind: ProviderKind) -> Option<SignOut> {
+    pub fn sign_out(&self, kind: ProviderKind) -> Option<SignOutEndpoint> {
         if let Some(address) = &self.end_session_endpoint {
-            return Some(SignOut {
+            return Some(SignOutEndpoint {
                 address: address.clone(),
                 return_parameter: "post_logout_redirect_uri",
                 is_standard: true,
@@ -221,7 +225,7 @@ impl Discovered {
         let mut address = self.authorization_endpoint.clone();
         address.set_path(path);
         address.set_query(None);
-        Some(SignOut {
+        Some(SignOutEndpoint {
             address,
             return_parameter,
             is_standard: false,
@@ -229,9 +233,9 @@ impl Discovered {
     }
 }
 
-/// An address for browsers: `https`, or on an allowed origin (which may be plain http on this machine).
-fn browser_address(text: &str, settings: &ProviderSettings) -> Result<Url, BadDiscovery> {
-    let url = Url::parse(text).map_err(|_| BadDiscovery::Endpoint)?;
+/// Reads an address for browsers: an https URL, or one on an allowed origin, which may be plain http on this machine.
+fn read_browser_address(address: &str, settings: &ProviderSettings) -> Result<Url, BadDiscovery> {
+    let url = Url::parse(address).map_err(|_| BadDiscovery::Endpoint)?;
     let origin = Origin::of(&url).ok_or(BadDiscovery::Endpoint)?;
     if origin.tls || settings.origins().contains(&&origin) {
         Ok(url)

@@ -1,117 +1,153 @@
-//! Keeping the provider's metadata and keys: fetched when needed, once for all workers of a process, refreshed ahead of
-//! time, kept when the provider is down.
+//! The provider's metadata and keys: they are fetched when they are needed, once for all workers of a process, refreshed
+//! ahead of time, and kept when the provider is down.
 
-mod common;
+mod shared;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::github;
-use super::keys::KeySet;
-use super::metadata::{Discovered, Endpoint, Metadata};
-use super::token::fetch;
 use crate::config::{ProviderKind, ProviderSettings};
 use crate::env::Env;
 use crate::oidc::call::{ProviderCall, ProviderReply};
+use crate::oidc::github;
+use crate::oidc::keys::KeySet;
+use crate::oidc::metadata::{Discovered, Endpoint, Metadata};
+use crate::oidc::token::{OAuthClient, fetch};
 use crate::time::Timestamp;
-use common::{Common, Documents};
+use shared::{Documents, SharedProvider};
 
-/// Metadata and keys are fetched again after this many seconds, while the old ones serve.
+/// After how many seconds metadata and keys are fetched again, while the old ones stay in use.
 const REFRESH_AFTER: u64 = 45 * 60;
-/// A fetch without an answer counts as lost after this many seconds; calls time out earlier by themselves.
+/// After how many seconds a fetch without an answer counts as lost. A call times out earlier.
 const LOST_AFTER: u64 = 20;
-/// First and longest pause after a failed fetch, in seconds.
+/// The first and the longest pause after a failed fetch, in seconds.
 const BACKOFF: (u64, u64) = (1, 30);
-/// An unknown key makes us look for new ones at most this often, in seconds: anybody can name unknown keys.
+/// Shortest time between two fetches of the keys because of an unknown one, in seconds: any client can name unknown keys.
 const KEY_REFETCH_PAUSE: u64 = 60;
-/// Metadata and keys that could not be refreshed serve for a day: a provider that is down longer is no word on who
-/// somebody is, and whoever took a retired key from it must not be believed for ever.
+/// For how many seconds metadata and keys stay in use that could not be refreshed. A key that was stolen from the
+/// provider and retired there must not be accepted for ever.
 const MAX_AGE: u64 = 24 * 3600;
 
 /// The provider of one configuration.
 #[derive(Debug)]
 pub struct Provider {
     settings: ProviderSettings,
-    common: Common,
-    state: RefCell<State>,
+    shared: SharedProvider,
+    state: RefCell<ProviderState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ProviderState {
     current: Option<Rc<Metadata>>,
-    /// The texts that `current` was read from.
+    /// The documents that `current` was read from.
     documents: Documents,
-    /// The discovery document of the fetch that is under way, once it is there and its keys are on their way.
+    /// The discovery document of the fetch that is under way, while its keys are being fetched.
     discovering: Option<(Discovered, String)>,
-    /// Whether an answer is awaited.
-    fetching: bool,
+    /// Whether a reply is awaited.
+    is_fetching: bool,
     failures: u32,
-    /// Somebody asked since the last fetch: nothing is fetched for nobody.
-    wanted: bool,
-    /// A look for new keys was made for a request that went away, and the answer with it.
-    missed_keys: bool,
-    /// Since when requests ask for metadata that is not known.
+    /// Whether the metadata was used since the last fetch. Metadata that is not used is not refreshed.
+    is_wanted: bool,
+    /// Whether keys were fetched for a request that has ended since, so that their answer was lost.
+    has_missed_keys: bool,
+    /// Since when requests need metadata that is not known.
     unknown_since: Option<Timestamp>,
-    /// Whether the log was told that the provider's keys show secrets.
-    warned: bool,
+    /// Whether the log has the warning that the provider's keys show secrets.
+    has_warned: bool,
 }
 
-/// What there is to do about the provider.
+impl ProviderState {
+    /// Uses fetched metadata from now on.
+    fn complete(&mut self, metadata: Metadata, documents: Documents) {
+        *self = Self {
+            current: Some(Rc::new(metadata)),
+            documents,
+            has_warned: self.has_warned,
+            ..Self::default()
+        };
+    }
+
+    /// Counts a failed fetch and returns the pause after it in seconds: 1, 2, 4, …
+    fn pause_after_failure(&mut self) -> u64 {
+        let (first, longest) = BACKOFF;
+        let pause = (first << self.failures).min(longest);
+        // The shift stays far below 64.
+        self.failures = (self.failures + 1).min(16);
+        pause
+    }
+}
+
+/// What is to be done about the provider.
 #[derive(Debug)]
 #[must_use]
 pub enum ProviderDue {
     /// Nothing.
     Nothing,
-    /// Another worker has fetched the metadata: requests that are held may begin again.
+    /// Another worker has fetched the metadata: held requests may begin again.
     Ready,
-    /// A call to make now; its answer goes to [`Provider::absorb`]. At most one is out at a time in a process.
+    /// A call to send now. Its reply goes to [`Provider::absorb`]. A process has at most one such call at a time.
     Call(ProviderCall),
 }
 
-/// What an answer changed.
+/// The effect of a reply.
 #[derive(Debug)]
 #[must_use]
 pub enum Absorbed {
     /// The next call of the same fetch.
     Next(ProviderCall),
-    /// There is new metadata: requests that are held may begin again.
+    /// There is new metadata: held requests may begin again.
     Ready,
-    /// The fetch failed, for this reason; it is tried again later.
+    /// The fetch failed for this reason, and is tried again later.
     Failed(String),
 }
 
 impl Provider {
-    /// A provider about which nothing is known yet, except for one whose interface is written down once and for all.
+    /// Creates a provider whose metadata is not known yet. Only GitHub's is known from the beginning.
     #[must_use]
     pub fn new(settings: ProviderSettings) -> Self {
         let is_github = settings.kind == ProviderKind::Github;
-        let known = is_github.then(|| github::metadata(&settings)).flatten();
-        let state = State {
+        let known = is_github
+            .then(|| github::build_metadata(&settings))
+            .flatten();
+        let state = ProviderState {
             current: known.map(Rc::new),
-            ..State::default()
+            ..ProviderState::default()
         };
         Self {
-            common: Common::of(&settings),
+            shared: SharedProvider::of(&settings),
             settings,
             state: RefCell::new(state),
         }
     }
 
-    /// The operator's settings.
+    /// Returns the operator's settings.
     #[must_use]
     pub const fn settings(&self) -> &ProviderSettings {
         &self.settings
     }
 
-    /// The metadata, if it is there. Asking makes it due.
+    /// Whether the provider is GitHub, which has no OpenID Connect.
+    pub(crate) fn is_github(&self) -> bool {
+        self.settings.kind == ProviderKind::Github
+    }
+
+    /// Returns this proxy as the client of the provider with this metadata.
+    pub(crate) const fn client<'a>(&'a self, metadata: &'a Metadata) -> OAuthClient<'a> {
+        OAuthClient {
+            settings: &self.settings,
+            discovered: &metadata.discovered,
+        }
+    }
+
+    /// Returns the metadata if it is known. Metadata that is not known becomes due.
     #[must_use]
     pub fn metadata(&self) -> Option<Rc<Metadata>> {
         let mut state = self.state.borrow_mut();
-        state.wanted = true;
+        state.is_wanted = true;
         state.current.clone()
     }
 
-    /// Since when requests that need the metadata find it unknown; `None` when it is known.
+    /// Returns since when requests need the metadata while it is not known. `None` when it is known.
     pub(crate) fn unknown_since(&self, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state.borrow_mut();
         if state.current.is_some() {
@@ -120,23 +156,23 @@ impl Provider {
         Some(*state.unknown_since.get_or_insert(now))
     }
 
-    /// What the operator has to know about the provider's documents, once.
+    /// Returns, once, what the operator has to know about the provider's documents.
     pub fn take_warning(&self) -> Option<String> {
         let mut state = self.state.borrow_mut();
         let shows_secrets = state.current.as_ref()?.keys.shows_secrets();
-        let is_new = shows_secrets && !state.warned;
-        state.warned = shows_secrets;
+        let is_new = shows_secrets && !state.has_warned;
+        state.has_warned = shows_secrets;
         is_new.then(|| {
             format!(
-                "the keys of `{}` show their secret half, so that anybody can sign with it: those are not used",
+                "the provider `{}` publishes the secret half of keys, so that anyone can sign with them; these keys are not used",
                 self.settings.issuer
             )
         })
     }
 
-    /// What to do now.
+    /// Returns what is to be done now.
     pub fn due(&self, env: &Env<'_>) -> ProviderDue {
-        if self.settings.kind == ProviderKind::Github {
+        if self.is_github() {
             return ProviderDue::Nothing;
         }
         let mut state = self.state.borrow_mut();
@@ -148,18 +184,18 @@ impl Provider {
             state.current = None;
             state.unknown_since = None;
         }
-        let fresh = state.current.is_some() && age < REFRESH_AFTER && !state.missed_keys;
-        if fresh || !state.wanted || !self.common.begin_fetch(env) {
+        let is_fresh = state.current.is_some() && age < REFRESH_AFTER && !state.has_missed_keys;
+        if is_fresh || !state.is_wanted || !self.shared.begin_fetch(env) {
             return ProviderDue::Nothing;
         }
         state.discovering = None;
-        state.fetching = true;
+        state.is_fetching = true;
         ProviderDue::Call(fetch(&Endpoint::discovery(&self.settings)))
     }
 
-    /// Takes what another worker has fetched, if that is newer. Says whether it was.
-    fn adopt(&self, state: &mut State, env: &Env<'_>) -> bool {
-        let Some(documents) = self.common.newer_than(&state.documents, env) else {
+    /// Takes over what another worker has fetched if that is newer, and returns whether it was.
+    fn adopt(&self, state: &mut ProviderState, env: &Env<'_>) -> bool {
+        let Some(documents) = self.shared.newer_than(&state.documents, env) else {
             return false;
         };
         let discovered = Discovered::read(documents.discovery.as_bytes(), &self.settings);
@@ -167,62 +203,54 @@ impl Provider {
         let (Ok(discovered), Ok(keys)) = (discovered, keys) else {
             return false;
         };
-        // The worker that fetched them has warned of them.
-        state.warned = keys.shows_secrets();
+        // The worker that fetched the keys has written the warning.
+        state.has_warned = keys.shows_secrets();
         state.current = Some(Rc::new(Metadata { discovered, keys }));
         state.documents = documents;
-        state.missed_keys = false;
+        state.has_missed_keys = false;
         true
     }
 
-    /// Takes in the answer to a call of [`Provider::due`] or [`Absorbed::Next`].
+    /// Takes the reply to a call of [`Provider::due`] or [`Absorbed::Next`].
     pub fn absorb(&self, reply: &ProviderReply<'_>, env: &Env<'_>) -> Absorbed {
         let mut state = self.state.borrow_mut();
-        if !std::mem::take(&mut state.fetching) {
-            return Absorbed::Failed("an answer that nobody waits for".to_owned());
+        if !std::mem::take(&mut state.is_fetching) {
+            return Absorbed::Failed("unexpected reply".to_owned());
         }
         let discovering = state.discovering.take();
-        match step(discovering, reply, &self.settings) {
-            Ok(Fetched::Discovered(discovered, text)) => {
+        match read_document(discovering, reply, &self.settings) {
+            Ok(FetchedDocument::Discovery(discovered, document)) => {
                 let call = fetch(&discovered.jwks_uri);
-                state.discovering = Some((discovered, text));
-                state.fetching = true;
+                state.discovering = Some((discovered, document));
+                state.is_fetching = true;
                 Absorbed::Next(call)
             }
-            Ok(Fetched::Complete(metadata, discovery, keys)) => {
+            Ok(FetchedDocument::Keys(metadata, discovery, keys)) => {
                 let documents = Documents {
                     fetched_at: env.now,
                     discovery,
                     keys,
                 };
-                self.common.store(&documents, env);
-                self.common.end_fetch(env.now, env);
-                *state = State {
-                    current: Some(Rc::new(metadata)),
-                    documents,
-                    warned: state.warned,
-                    ..State::default()
-                };
+                self.shared.store(&documents, env);
+                self.shared.end_fetch(env.now, env);
+                state.complete(metadata, documents);
                 Absorbed::Ready
             }
             Err(why) => {
-                let (first, longest) = BACKOFF;
-                // 1, 2, 4, … seconds; the shift stays far below 64.
-                let pause = (first << state.failures).min(longest);
-                state.failures = (state.failures + 1).min(16);
-                self.common.end_fetch(env.now.plus(pause), env);
+                let pause = state.pause_after_failure();
+                self.shared.end_fetch(env.now.plus(pause), env);
                 Absorbed::Failed(why)
             }
         }
     }
 
-    /// Takes the keys that another worker has fetched, if those are newer. Says whether there were any.
+    /// Takes over the keys that another worker has fetched if those are newer, and returns whether they were.
     pub(crate) fn adopt_keys(&self, env: &Env<'_>) -> bool {
         self.adopt(&mut self.state.borrow_mut(), env)
     }
 
-    /// The call that fetches the keys alone, when a token names an unknown one and the last look of any worker is long
-    /// enough ago. When another worker has looked meanwhile, its keys are taken instead.
+    /// Looks for new keys when a token names an unknown one: in those that another worker has fetched, or by a call that
+    /// fetches the keys alone, if the last fetch of any worker is long enough ago.
     pub fn refetch_keys(&self, env: &Env<'_>) -> NewKeys {
         let mut state = self.state.borrow_mut();
         if self.adopt(&mut state, env) {
@@ -233,23 +261,23 @@ impl Provider {
             .as_ref()
             .map(|metadata| metadata.discovered.jwks_uri.clone());
         match endpoint {
-            Some(endpoint) if self.common.may_refetch_keys(&state.documents, env) => {
+            Some(endpoint) if self.shared.begin_key_fetch(&state.documents, env) => {
                 NewKeys::Call(fetch(&endpoint))
             }
             _ => NewKeys::None,
         }
     }
 
-    /// The answer to [`Provider::refetch_keys`] will not come, because the request that waited for it is gone. No other
-    /// request may look for a while, so that the documents are due now: their fetch belongs to no request.
+    /// Makes the documents due because the reply to [`Provider::refetch_keys`] is lost with the request that waited for
+    /// it. No other request may fetch the keys for a while, and the fetch of the documents belongs to no request.
     pub(crate) fn miss_keys(&self) {
-        self.state.borrow_mut().missed_keys = true;
+        self.state.borrow_mut().has_missed_keys = true;
     }
 
-    /// Takes in the answer to [`Provider::refetch_keys`]; a bad one changes nothing.
+    /// Takes the reply to [`Provider::refetch_keys`]. One that is not usable changes nothing.
     pub fn absorb_keys(&self, reply: &ProviderReply<'_>, env: &Env<'_>) {
         let Some(body) = reply.success() else { return };
-        let (Ok(keys), Ok(text)) = (KeySet::read(body), std::str::from_utf8(body)) else {
+        let (Ok(keys), Ok(document)) = (KeySet::read(body), std::str::from_utf8(body)) else {
             return;
         };
         let mut state = self.state.borrow_mut();
@@ -258,34 +286,41 @@ impl Provider {
         };
         let discovered = current.discovered.clone();
         state.current = Some(Rc::new(Metadata { discovered, keys }));
-        state.documents.keys = text.to_owned();
+        state.documents.keys = document.to_owned();
         state.documents.fetched_at = env.now;
-        self.common.store(&state.documents, env);
+        self.shared.store(&state.documents, env);
     }
 }
 
-/// Where a key may be that a token names and that is not known.
+/// Where new keys come from.
 #[derive(Debug)]
 #[must_use]
 pub enum NewKeys {
-    /// Among keys that another worker has fetched: look again.
+    /// Another worker has fetched new keys, which are in use now.
     Adopted,
-    /// Among those that this call fetches.
+    /// This call fetches the keys.
     Call(ProviderCall),
-    /// Nowhere: the last look was a moment ago.
+    /// There are none: the keys were fetched a moment ago.
     None,
 }
 
-enum Fetched {
-    Discovered(Discovered, String),
-    Complete(Metadata, String, String),
+/// A document of a fetch, which takes two.
+enum FetchedDocument {
+    /// The discovery document. The keys come next.
+    Discovery(Discovered, String),
+    /// The keys, with the discovery document before them.
+    Keys(Metadata, String, String),
 }
 
-fn step(
+/// Reads the next document of a fetch. `discovering` is the discovery document if that was read before.
+///
+/// # Errors
+/// The reason for the log.
+fn read_document(
     discovering: Option<(Discovered, String)>,
     reply: &ProviderReply<'_>,
     settings: &ProviderSettings,
-) -> Result<Fetched, String> {
+) -> Result<FetchedDocument, String> {
     let what = if discovering.is_some() {
         "keys"
     } else {
@@ -300,16 +335,17 @@ fn step(
             reply.body.len()
         ));
     };
-    let told = |error: &dyn std::fmt::Display| format!("{what} of `{}`: {error}", settings.issuer);
+    let explain =
+        |error: &dyn std::fmt::Display| format!("{what} of `{}`: {error}", settings.issuer);
     match discovering {
         None => Discovered::read(body.as_bytes(), settings)
-            .map(|discovered| Fetched::Discovered(discovered, body.to_owned()))
-            .map_err(|error| told(&error)),
+            .map(|discovered| FetchedDocument::Discovery(discovered, body.to_owned()))
+            .map_err(|error| explain(&error)),
         Some((discovered, discovery)) => KeySet::read(body.as_bytes())
             .map(|keys| {
-                Fetched::Complete(Metadata { discovered, keys }, discovery, body.to_owned())
+                FetchedDocument::Keys(Metadata { discovered, keys }, discovery, body.to_owned())
             })
-            .map_err(|error| told(&error)),
+            .map_err(|error| explain(&error)),
     }
 }
 

@@ -1,47 +1,33 @@
 //! The token endpoint: redeeming a code (RFC 6749 section 4.1.3) and a refresh token (section 6).
 
 use serde_json::Value;
-use url::form_urlencoded;
 
 use crate::config::ProviderSettings;
 use crate::env::Env;
 use crate::limits::CALL_TIMEOUT_MS;
 use crate::oidc::attempt::Attempt;
 use crate::oidc::call::{ProviderCall, ProviderReply};
-use crate::oidc::client_auth;
+use crate::oidc::client_auth::{Form, authenticate};
 use crate::oidc::metadata::{Discovered, Endpoint};
-use crate::refusal::SignInProblem;
 
 /// Longest access token that is used for UserInfo.
 const MAX_ACCESS_TOKEN: usize = 16 * 1024;
 
-/// How long a sign-out waits for the provider to take back a refresh token, in milliseconds.
+/// How long a sign-out waits until the provider has revoked a refresh token, in milliseconds.
 const REVOCATION_TIMEOUT_MS: u32 = 3_000;
-/// Longest refresh token that is kept. The longest that are seen, Microsoft's, have about 1.5 KB.
+/// Longest refresh token that is kept. The longest in use, Microsoft's, have about 1.5 KB.
 const MAX_REFRESH_TOKEN: usize = 3 * 1024;
 
-/// What a token endpoint answered.
+/// The tokens in a token endpoint's answer.
+#[derive(Default)]
 pub struct Tokens {
-    /// The ID token, not verified yet.
-    pub id_token: String,
+    /// The ID token, not verified yet. Many providers send none for a refresh token (OpenID Connect Core 1.0 section
+    /// 12.2).
+    pub id_token: Option<String>,
     /// The access token, for UserInfo.
     pub access_token: Option<String>,
-    /// How to ask again.
+    /// The means of the next request.
     pub grant: Grant,
-}
-
-impl Tokens {
-    /// The answer of a provider that gives no ID token.
-    pub(crate) const fn without_id(access_token: String) -> Self {
-        Self {
-            id_token: String::new(),
-            access_token: Some(access_token),
-            grant: Grant {
-                refresh_token: None,
-                expires_in: None,
-            },
-        }
-    }
 }
 
 impl std::fmt::Debug for Tokens {
@@ -50,132 +36,127 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// What a token endpoint answered to a refresh token.
-pub struct RefreshAnswer {
-    /// The ID token, not verified yet; many providers send none (OpenID Connect Core 1.0 section 12.2).
-    pub id_token: Option<String>,
-    /// The access token, for UserInfo.
-    pub access_token: Option<String>,
-    /// How to ask again. Without a refresh token the old one stays good.
-    pub grant: Grant,
-}
-
-impl std::fmt::Debug for RefreshAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RefreshAnswer(..)")
-    }
-}
-
-/// How and when a token endpoint may be asked again.
+/// The means of the next request to a token endpoint, and when it is due.
 #[derive(Default)]
 pub struct Grant {
-    /// The refresh token.
+    /// The refresh token. An answer to a refresh token without another one leaves the old one good.
     pub refresh_token: Option<String>,
     /// For how many seconds the access token holds (`expires_in`).
     pub expires_in: Option<u64>,
 }
 
-/// Why a token endpoint gave nothing for a refresh token.
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Grant(..)")
+    }
+}
+
+/// Why a token endpoint gave no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotRefreshed {
-    /// The refresh token is not good, or not any more.
+pub enum TokenEndpointProblem {
+    /// The code or the refresh token is not valid, or not any more.
     Refused,
+    /// The access token is of another type than `Bearer` (RFC 6750).
+    TokenType,
     /// There is no answer, or one that cannot be used.
     NoAnswer,
 }
 
-/// The call that redeems `code`; `None` without randomness.
-#[must_use]
-pub fn redeem(
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    attempt: &Attempt,
-    code: &str,
-    redirect_uri: &str,
-    env: &mut Env<'_>,
-) -> Option<ProviderCall> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", code)
-        .append_pair("redirect_uri", redirect_uri)
-        .append_pair("code_verifier", &attempt.verifier());
-    ask(settings, discovered, &discovered.token_endpoint, form, env)
+/// This proxy as the provider's client (RFC 6749 section 1.1): builds the calls that need client authentication.
+#[derive(Clone, Copy, Debug)]
+pub struct OAuthClient<'a> {
+    /// The operator's settings, with the client's credentials.
+    pub settings: &'a ProviderSettings,
+    /// The provider's endpoints.
+    pub discovered: &'a Discovered,
 }
 
-/// A call with a form by which this proxy proves who it is; `None` without randomness.
-pub(super) fn ask(
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    endpoint: &Endpoint,
-    mut form: form_urlencoded::Serializer<'static, String>,
-    env: &mut Env<'_>,
-) -> Option<ProviderCall> {
-    let mut headers = vec![
-        (
-            "content-type",
-            "application/x-www-form-urlencoded".to_owned(),
-        ),
-        ("accept", "application/json".to_owned()),
-    ];
-    let authorization = client_auth::prove(settings, discovered, &mut form, env)?;
-    headers.extend(authorization.map(|value| ("authorization", value)));
-    Some(call("POST", endpoint, headers, form.finish()))
+/// A code that the provider's redirect brought, and what it was issued for.
+#[derive(Clone, Copy)]
+pub struct CodeGrant<'a> {
+    /// The sign-in attempt.
+    pub attempt: &'a Attempt,
+    /// The code.
+    pub code: &'a str,
+    /// The redirect URI of the authorization request.
+    pub redirect_uri: &'a str,
 }
 
-/// The call that makes a refresh token useless (RFC 7009 section 2.1); `None` where the provider does not offer that, or
-/// without randomness. Somebody waits for it who only wants to leave.
-#[must_use]
-pub fn revoke(
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    refresh_token: &str,
-    env: &mut Env<'_>,
-) -> Option<ProviderCall> {
-    let endpoint = discovered.revocation_endpoint.as_ref()?;
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("token", refresh_token)
-        .append_pair("token_type_hint", "refresh_token");
-    let mut call = ask(settings, discovered, endpoint, form, env)?;
-    call.timeout_ms = REVOCATION_TIMEOUT_MS;
-    Some(call)
+impl std::fmt::Debug for CodeGrant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CodeGrant")
+            .field("attempt", self.attempt)
+            .finish_non_exhaustive()
+    }
 }
 
-/// The call that asks with a refresh token; `None` without randomness.
-#[must_use]
-pub fn refresh(
-    settings: &ProviderSettings,
-    discovered: &Discovered,
-    refresh_token: &str,
-    env: &mut Env<'_>,
-) -> Option<ProviderCall> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "refresh_token")
-        .append_pair("refresh_token", refresh_token);
-    ask(settings, discovered, &discovered.token_endpoint, form, env)
+impl OAuthClient<'_> {
+    /// Builds the call that redeems a code. `None` without randomness.
+    #[must_use]
+    pub fn redeem(self, grant: &CodeGrant<'_>, env: &mut Env<'_>) -> Option<ProviderCall> {
+        let mut form = Form::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", grant.code)
+            .append_pair("redirect_uri", grant.redirect_uri)
+            .append_pair("code_verifier", &grant.attempt.verifier());
+        self.post(&self.discovered.token_endpoint, form, env)
+    }
+
+    /// Builds the call that redeems a refresh token. `None` without randomness.
+    #[must_use]
+    pub fn refresh(self, refresh_token: &str, env: &mut Env<'_>) -> Option<ProviderCall> {
+        let mut form = Form::new(String::new());
+        form.append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", refresh_token);
+        self.post(&self.discovered.token_endpoint, form, env)
+    }
+
+    /// Builds the call that revokes a refresh token (RFC 7009 section 2.1), with a short timeout, since the user is
+    /// waiting to be signed out. `None` when the provider has no revocation endpoint, or without randomness.
+    #[must_use]
+    pub fn revoke(self, refresh_token: &str, env: &mut Env<'_>) -> Option<ProviderCall> {
+        let endpoint = self.discovered.revocation_endpoint.as_ref()?;
+        let mut form = Form::new(String::new());
+        form.append_pair("token", refresh_token)
+            .append_pair("token_type_hint", "refresh_token");
+        let mut call = self.post(endpoint, form, env)?;
+        call.timeout_ms = REVOCATION_TIMEOUT_MS;
+        Some(call)
+    }
+
+    /// Builds a call with a form that authenticates the client. `None` without randomness.
+    fn post(self, endpoint: &Endpoint, mut form: Form, env: &mut Env<'_>) -> Option<ProviderCall> {
+        let mut headers = vec![
+            (
+                "content-type",
+                "application/x-www-form-urlencoded".to_owned(),
+            ),
+            ("accept", "application/json".to_owned()),
+        ];
+        let authorization = authenticate(self, &mut form, env)?;
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        Some(build_call("POST", endpoint, headers, form.finish()))
+    }
 }
 
-/// The call that asks UserInfo (OpenID Connect Core 1.0 section 5.3.1).
+/// Builds the call that asks UserInfo (OpenID Connect Core 1.0 section 5.3.1).
 #[must_use]
 pub fn ask_userinfo(endpoint: &Endpoint, access_token: &str) -> ProviderCall {
     let headers = vec![
         ("authorization", format!("Bearer {access_token}")),
         ("accept", "application/json".to_owned()),
     ];
-    call("GET", endpoint, headers, String::new())
+    build_call("GET", endpoint, headers, String::new())
 }
 
-/// A plain `GET`, for discovery and keys.
+/// Builds a plain `GET` call, for discovery and keys.
 #[must_use]
 pub fn fetch(endpoint: &Endpoint) -> ProviderCall {
-    call(
-        "GET",
-        endpoint,
-        vec![("accept", "application/json".to_owned())],
-        String::new(),
-    )
+    let headers = vec![("accept", "application/json".to_owned())];
+    build_call("GET", endpoint, headers, String::new())
 }
 
-pub(super) fn call(
+pub(super) fn build_call(
     method: &'static str,
     endpoint: &Endpoint,
     headers: Vec<(&'static str, String)>,
@@ -192,61 +173,45 @@ pub(super) fn call(
     }
 }
 
-/// Reads the token endpoint's answer.
+/// Reads the token endpoint's answer to a code or a refresh token. It has at least one token.
 ///
 /// # Errors
-/// [`SignInProblem::CodeRefused`] when the provider says so, [`SignInProblem::TokenType`] for tokens that are not used as
-/// RFC 6750 says, otherwise [`SignInProblem::ProviderAnswer`].
-pub fn read_answer(reply: &ProviderReply<'_>) -> Result<Tokens, SignInProblem> {
+/// See [`TokenEndpointProblem`].
+pub fn read_tokens(reply: &ProviderReply<'_>) -> Result<Tokens, TokenEndpointProblem> {
     let Some(body) = reply.success() else {
         return Err(if is_refused(reply) {
-            SignInProblem::CodeRefused
+            TokenEndpointProblem::Refused
         } else {
-            SignInProblem::ProviderAnswer
+            TokenEndpointProblem::NoAnswer
         });
     };
-    let answer = crate::json::parse(body).map_err(|_| SignInProblem::ProviderAnswer)?;
-    if !is_bearer(&answer) {
-        return Err(SignInProblem::TokenType);
+    let answer = crate::json::parse(body).map_err(|_| TokenEndpointProblem::NoAnswer)?;
+    let tokens = read_members(&answer)?;
+    if tokens.id_token.is_none() && tokens.access_token.is_none() {
+        return Err(TokenEndpointProblem::NoAnswer);
     }
+    Ok(tokens)
+}
+
+/// Reads the tokens of an answer, whichever there are.
+pub(super) fn read_members(answer: &Value) -> Result<Tokens, TokenEndpointProblem> {
+    if !is_bearer(answer) {
+        return Err(TokenEndpointProblem::TokenType);
+    }
+    let id_token = answer.get("id_token").and_then(Value::as_str);
     Ok(Tokens {
-        id_token: text(&answer, "id_token").ok_or(SignInProblem::ProviderAnswer)?,
-        access_token: access_token(&answer),
-        grant: Grant::read(&answer),
+        id_token: id_token.map(str::to_owned),
+        access_token: read_token(answer, "access_token", MAX_ACCESS_TOKEN),
+        grant: Grant {
+            refresh_token: read_token(answer, "refresh_token", MAX_REFRESH_TOKEN),
+            expires_in: answer.get("expires_in").and_then(read_lifetime),
+        },
     })
 }
 
-/// Reads the token endpoint's answer to a refresh token.
-///
-/// # Errors
-/// See [`NotRefreshed`].
-pub fn read_refreshed(reply: &ProviderReply<'_>) -> Result<RefreshAnswer, NotRefreshed> {
-    let Some(body) = reply.success() else {
-        return Err(if is_refused(reply) {
-            NotRefreshed::Refused
-        } else {
-            NotRefreshed::NoAnswer
-        });
-    };
-    let answer = crate::json::parse(body).map_err(|_| NotRefreshed::NoAnswer)?;
-    if !is_bearer(&answer) {
-        return Err(NotRefreshed::NoAnswer);
-    }
-    let refreshed = RefreshAnswer {
-        id_token: text(&answer, "id_token"),
-        access_token: access_token(&answer),
-        grant: Grant::read(&answer),
-    };
-    // An answer without any token answers nothing.
-    if refreshed.id_token.is_none() && refreshed.access_token.is_none() {
-        return Err(NotRefreshed::NoAnswer);
-    }
-    Ok(refreshed)
-}
-
-/// Whether an answer's tokens are bearer tokens, which no letter case changes (RFC 6749 section 5.1): a client must not
-/// use a token of a type that it does not know (section 7.1). Some providers leave the type out.
-pub(super) fn is_bearer(answer: &Value) -> bool {
+/// Whether an answer's tokens are bearer tokens, in any letter case (RFC 6749 section 5.1). A client must not use a token
+/// of a type that it does not know (section 7.1). Some providers leave the type out.
+fn is_bearer(answer: &Value) -> bool {
     match answer.get("token_type") {
         None => true,
         Some(Value::String(kind)) => kind.eq_ignore_ascii_case("Bearer"),
@@ -254,151 +219,116 @@ pub(super) fn is_bearer(answer: &Value) -> bool {
     }
 }
 
-impl Grant {
-    fn read(answer: &Value) -> Self {
-        Self {
-            refresh_token: token(answer, "refresh_token", MAX_REFRESH_TOKEN),
-            expires_in: answer.get("expires_in").and_then(lifetime),
-        }
-    }
-}
-
-/// A number of seconds; some providers write it as a text.
-fn lifetime(value: &Value) -> Option<u64> {
+/// Reads a number of seconds. Some providers write it as a string.
+fn read_lifetime(value: &Value) -> Option<u64> {
     match value {
         Value::String(digits) => digits.parse().ok(),
         other => other.as_u64(),
     }
 }
 
-fn text(answer: &Value, name: &str) -> Option<String> {
-    answer.get(name).and_then(Value::as_str).map(str::to_owned)
+/// Reads a token that may be sent in a header (RFC 6750 section 2.1) or a form.
+fn read_token(answer: &Value, name: &str, longest: usize) -> Option<String> {
+    let token = answer.get(name).and_then(Value::as_str)?;
+    let is_fit = !token.is_empty()
+        && token.len() <= longest
+        && token.bytes().all(|byte| byte.is_ascii_graphic());
+    is_fit.then(|| token.to_owned())
 }
 
-/// The access token, as it may stand in a header (RFC 6750 section 2.1).
-pub(super) fn access_token(answer: &Value) -> Option<String> {
-    token(answer, "access_token", MAX_ACCESS_TOKEN)
-}
-
-/// A token as it may stand in a header or a form.
-fn token(answer: &Value, name: &str, longest: usize) -> Option<String> {
-    text(answer, name).filter(|token| {
-        token.len() <= longest
-            && !token.is_empty()
-            && token.bytes().all(|byte| byte.is_ascii_graphic())
-    })
-}
-
+/// Whether an answer says that the code or the refresh token is not valid: `invalid_grant` of RFC 6749 section 5.2, or
+/// `invalid_code` and `invalid_token` as Glewlwyd writes it.
 fn is_refused(reply: &ProviderReply<'_>) -> bool {
-    matches!(reply.status, 400 | 401 | 403) && error_word(reply.body) == Some(Refused::Grant)
-}
-
-#[derive(PartialEq, Eq)]
-enum Refused {
-    Grant,
-    Other,
-}
-
-/// `invalid_grant` of RFC 6749, and `invalid_code` and `invalid_token` as Glewlwyd writes it.
-fn error_word(body: &[u8]) -> Option<Refused> {
-    let answer = crate::json::parse(body).ok()?;
-    match answer.get("error").and_then(Value::as_str)? {
-        "invalid_grant" | "invalid_code" | "invalid_token" => Some(Refused::Grant),
-        _ => Some(Refused::Other),
+    if !matches!(reply.status, 400 | 401 | 403) {
+        return false;
     }
+    let answer = crate::json::parse(reply.body).ok();
+    let error = answer
+        .as_ref()
+        .and_then(|answer| answer.get("error")?.as_str());
+    matches!(
+        error,
+        Some("invalid_grant" | "invalid_code" | "invalid_token")
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn problem(status: u16, body: &str) -> Option<SignInProblem> {
-        read_answer(&ProviderReply {
+    fn read(status: u16, body: &str) -> Result<Tokens, TokenEndpointProblem> {
+        read_tokens(&ProviderReply {
             status,
             body: body.as_bytes(),
             date: &[],
         })
-        .err()
     }
 
     #[test]
     fn answers() {
-        assert_eq!(
-            problem(200, r#"{"id_token":"a.b.c","access_token":"x"}"#),
-            None
-        );
-        assert_eq!(
-            problem(400, r#"{"error":"invalid_grant"}"#),
-            Some(SignInProblem::CodeRefused)
-        );
-        assert_eq!(
-            problem(403, r#"{"error":"invalid_code"}"#),
-            Some(SignInProblem::CodeRefused)
-        );
-        assert_eq!(
-            problem(401, r#"{"error":"invalid_client"}"#),
-            Some(SignInProblem::ProviderAnswer)
-        );
-        for (kind, problem_then) in [
-            (r#""Bearer""#, None),
-            (r#""bearer""#, None),
-            (r#""mac""#, Some(SignInProblem::TokenType)),
-            (r#""DPoP""#, Some(SignInProblem::TokenType)),
-            (r#"["Bearer"]"#, Some(SignInProblem::TokenType)),
-            ("null", Some(SignInProblem::TokenType)),
+        let refused = Some(TokenEndpointProblem::Refused);
+        let no_answer = Some(TokenEndpointProblem::NoAnswer);
+        for (status, body, problem) in [
+            (200, r#"{"id_token":"a.b.c","access_token":"x"}"#, None),
+            (200, r#"{"id_token":"a.b.c"}"#, None),
+            (200, r#"{"access_token":"x"}"#, None),
+            (200, r#"{"refresh_token":"r2"}"#, no_answer),
+            (200, r#"{"access_token":"a b"}"#, no_answer),
+            (400, r#"{"error":"invalid_grant"}"#, refused),
+            (403, r#"{"error":"invalid_code"}"#, refused),
+            (401, r#"{"error":"invalid_token"}"#, refused),
+            (401, r#"{"error":"invalid_client"}"#, no_answer),
+            (400, r#"{"error":"invalid_client"}"#, no_answer),
+            (500, r#"{"error":"invalid_grant"}"#, no_answer),
+            (200, "{}", no_answer),
+            (200, "<html>", no_answer),
+            (200, "[]", no_answer),
+            (302, "", no_answer),
+            (503, "no", no_answer),
+            (0, "", no_answer),
+            (200, &"x".repeat(300 * 1024), no_answer),
         ] {
-            let body = format!(r#"{{"id_token":"a.b.c","token_type":{kind}}}"#);
-            assert_eq!(problem(200, &body), problem_then, "N-21: {kind}");
+            assert_eq!(read(status, body).err(), problem, "{status} {body:.60}");
         }
-        for (status, body) in [
-            (200, "{}"),
-            (200, "<html>"),
-            (200, "[]"),
-            (302, ""),
-            (503, "no"),
-            (0, ""),
+    }
+
+    /// N-21: a token of another type is not used, neither at a sign-in nor at a refresh.
+    #[test]
+    fn n_21_only_bearer_tokens_are_used() {
+        for (kind, is_used) in [
+            (r#""Bearer""#, true),
+            (r#""bearer""#, true),
+            (r#""mac""#, false),
+            (r#""DPoP""#, false),
+            (r#"["Bearer"]"#, false),
+            ("null", false),
         ] {
-            assert_eq!(
-                problem(status, body),
-                Some(SignInProblem::ProviderAnswer),
-                "{status} {body}"
-            );
+            for token in [r#""id_token":"a.b.c""#, r#""access_token":"a""#] {
+                let body = format!(r#"{{{token},"token_type":{kind}}}"#);
+                let problem = (!is_used).then_some(TokenEndpointProblem::TokenType);
+                assert_eq!(read(200, &body).err(), problem, "N-21: {body}");
+            }
         }
-        assert_eq!(
-            problem(200, &"x".repeat(300 * 1024)),
-            Some(SignInProblem::ProviderAnswer)
-        );
     }
 
     #[test]
-    fn answers_to_a_refresh_token() {
-        let read = |status: u16, body: &str| {
-            read_refreshed(&ProviderReply {
-                status,
-                body: body.as_bytes(),
-                date: &[],
-            })
-        };
-        let told = r#"{"access_token":"a","refresh_token":"r2","expires_in":"300"}"#;
-        let told = read(200, told).unwrap();
-        assert_eq!(told.grant.refresh_token.as_deref(), Some("r2"));
-        assert_eq!((told.grant.expires_in, told.id_token), (Some(300), None));
+    fn the_next_request() {
+        let body = r#"{"access_token":"a","refresh_token":"r2","expires_in":"300"}"#;
+        let tokens = read(200, body).unwrap();
+        assert_eq!(tokens.grant.refresh_token.as_deref(), Some("r2"));
+        assert_eq!(
+            (tokens.grant.expires_in, tokens.id_token),
+            (Some(300), None)
+        );
         let kept = read(200, r#"{"id_token":"a.b.c"}"#).unwrap().grant;
         assert_eq!((kept.refresh_token, kept.expires_in), (None, None));
-        for (status, body, problem) in [
-            (400, r#"{"error":"invalid_grant"}"#, NotRefreshed::Refused),
-            (400, r#"{"error":"invalid_client"}"#, NotRefreshed::NoAnswer),
-            (500, r#"{"error":"invalid_grant"}"#, NotRefreshed::NoAnswer),
-            (200, r#"{"refresh_token":"r2"}"#, NotRefreshed::NoAnswer),
-            (
-                200,
-                r#"{"access_token":"a","token_type":"mac"}"#,
-                NotRefreshed::NoAnswer,
-            ),
-            (200, "<html>", NotRefreshed::NoAnswer),
-            (0, "", NotRefreshed::NoAnswer),
-        ] {
-            assert_eq!(read(status, body).unwrap_err(), problem, "{status} {body}");
-        }
+    }
+
+    #[test]
+    fn no_token_is_shown() {
+        let body = r#"{"id_token":"secret","access_token":"secret","refresh_token":"secret"}"#;
+        let tokens = read(200, body).unwrap();
+        let shown = format!("{tokens:?} {:?}", tokens.grant);
+        assert!(!shown.contains("secret"), "{shown}");
     }
 }

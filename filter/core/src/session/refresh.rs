@@ -58,6 +58,16 @@ impl RefreshGrant {
         })
     }
 
+    /// Whether the access token is about to end, so that a refresh may begin.
+    pub(crate) const fn is_due(&self, now: Timestamp) -> bool {
+        now.0 >= self.due_at
+    }
+
+    /// Whether the access token has ended, so that what the provider said is no longer current.
+    pub(crate) const fn is_overdue(&self, now: Timestamp) -> bool {
+        now.0 >= self.overdue_at
+    }
+
     /// Returns the refresh grant after a refresh with this grant.
     pub(crate) fn next(&self, grant: &Grant, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
         let (due, overdue) = schedule(grant.expires_in, env)?;
@@ -87,25 +97,46 @@ impl RefreshGrant {
     }
 }
 
-/// Sessions that wait for the timer to send their refreshes, of one instance.
+/// The refreshes that one instance has to send, and those that its held requests wait for.
 #[derive(Debug, Default)]
-pub(crate) struct Queue(RefCell<VecDeque<Rc<Session>>>);
+pub(crate) struct Queue {
+    /// Sessions that wait for the timer to send their refreshes.
+    unsent: RefCell<VecDeque<Rc<Session>>>,
+    /// Sessions whose running refresh requests are held for.
+    awaited: RefCell<Vec<Rc<Session>>>,
+}
 
 impl Queue {
     pub(crate) fn is_full(&self) -> bool {
-        self.0.borrow().len() >= MAX_QUEUED
+        self.unsent.borrow().len() >= MAX_QUEUED
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.unsent.borrow().is_empty()
     }
 
     pub(crate) fn push(&self, session: Rc<Session>) {
-        self.0.borrow_mut().push_back(session);
+        self.unsent.borrow_mut().push_back(session);
     }
 
     pub(crate) fn take(&self) -> Option<Rc<Session>> {
-        self.0.borrow_mut().pop_front()
+        self.unsent.borrow_mut().pop_front()
+    }
+
+    /// Notes that a request is held for the running refresh of a session.
+    pub(crate) fn note_awaited(&self, session: &Rc<Session>) {
+        let mut awaited = self.awaited.borrow_mut();
+        if !awaited.iter().any(|known| known.id == session.id) {
+            awaited.push(Rc::clone(session));
+        }
+    }
+
+    /// Forgets the awaited refreshes that are not running any more, and returns whether there were any.
+    pub(crate) fn forget_ended(&self, is_running: impl Fn(&Session) -> bool) -> bool {
+        let mut awaited = self.awaited.borrow_mut();
+        let before = awaited.len();
+        awaited.retain(|session| is_running(session));
+        awaited.len() < before
     }
 }
 

@@ -18,8 +18,15 @@ pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
 };
 
 /// For how long a refresh keeps others from beginning one, in seconds: three calls with their timeouts and some more. It
-/// matters only when whoever refreshes has died.
+/// matters only when the worker that refreshes has died.
 pub(crate) const LOCK: u64 = 45;
+
+/// How long a request waits for the refresh of its session, in seconds from the beginning of the refresh: one call, and a
+/// moment for the timer.
+pub(crate) const REFRESH_WAIT: u64 = 12;
+
+/// Marks an entry whose refresh is running. An entry without the mark is written as it was before there were marks.
+const RUNNING: u8 = 0x80;
 
 /// Shared sessions are sealed without a host: they are for all hosts of the deployment, and sealed again for one of them.
 const EVERY_HOST: &str = "";
@@ -28,13 +35,53 @@ const EVERY_HOST: &str = "";
 /// every request.
 const REMEMBERED: usize = 512;
 
-/// An entry as it lies on the shelf.
+/// The shared entry of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RefreshEntry {
-    /// Until then nobody else may begin a refresh.
-    pub(crate) busy_until: Timestamp,
-    /// What became of the last one.
+    /// Whether a refresh may begin.
+    pub(crate) turn: RefreshTurn,
+    /// The outcome of the last refresh.
     pub(crate) outcome: RefreshOutcome,
+}
+
+/// Whether a refresh of a session may begin, and what keeps it from beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefreshTurn {
+    /// A refresh is running. It counts as lost at this time.
+    Running(Timestamp),
+    /// No refresh begins before this time: the last one has failed.
+    Paused(Timestamp),
+}
+
+impl Default for RefreshTurn {
+    /// A refresh may begin at any time.
+    fn default() -> Self {
+        Self::Paused(Timestamp::default())
+    }
+}
+
+impl RefreshTurn {
+    /// Returns the turn of a refresh that begins now.
+    pub(crate) const fn begin(now: Timestamp) -> Self {
+        Self::Running(now.plus(LOCK))
+    }
+
+    /// Whether a refresh may begin.
+    pub(crate) fn is_free(self, now: Timestamp) -> bool {
+        let (Self::Running(until) | Self::Paused(until)) = self;
+        until <= now
+    }
+
+    /// Returns until when requests wait for the refresh that is running. `None` when no refresh is running, or when it has
+    /// taken so long that requests go on without it.
+    pub(crate) fn waits_until(self, now: Timestamp) -> Option<Timestamp> {
+        let Self::Running(lost_at) = self else {
+            return None;
+        };
+        let until = Timestamp(lost_at.0.saturating_sub(LOCK - REFRESH_WAIT));
+        // A clock that was set back must not make requests wait for longer.
+        (now < until && until <= now.plus(REFRESH_WAIT)).then_some(until)
+    }
 }
 
 /// What became of a refresh.
@@ -56,19 +103,22 @@ impl RefreshEntry {
     }
 
     fn read_whole(bytes: &[u8]) -> Option<Self> {
-        let (busy_until, rest) = bytes.split_first_chunk::<8>()?;
+        let (until, rest) = bytes.split_first_chunk::<8>()?;
+        let until = Timestamp(u64::from_be_bytes(*until));
         let (kind, rest) = rest.split_first()?;
         let (generation, rest) = rest.split_first_chunk::<4>()?;
         let generation = u32::from_be_bytes(*generation);
-        let outcome = match kind {
+        let outcome = match kind & !RUNNING {
             1 => RefreshOutcome::Refreshed(generation, String::from_utf8(rest.to_vec()).ok()?),
             2 => RefreshOutcome::Ended(generation),
             _ => RefreshOutcome::None,
         };
-        Some(Self {
-            busy_until: Timestamp(u64::from_be_bytes(*busy_until)),
-            outcome,
-        })
+        let turn = if kind & RUNNING == 0 {
+            RefreshTurn::Paused(until)
+        } else {
+            RefreshTurn::Running(until)
+        };
+        Some(Self { turn, outcome })
     }
 
     /// The entry as bytes.
@@ -78,8 +128,12 @@ impl RefreshEntry {
             RefreshOutcome::Refreshed(generation, sealed) => (1, *generation, sealed.as_str()),
             RefreshOutcome::Ended(generation) => (2, *generation, ""),
         };
-        let mut bytes = self.busy_until.0.to_be_bytes().to_vec();
-        bytes.push(kind);
+        let (until, mark) = match self.turn {
+            RefreshTurn::Running(until) => (until, RUNNING),
+            RefreshTurn::Paused(until) => (until, 0),
+        };
+        let mut bytes = until.0.to_be_bytes().to_vec();
+        bytes.push(kind | mark);
         bytes.extend_from_slice(&generation.to_be_bytes());
         bytes.extend_from_slice(sealed.as_bytes());
         bytes
@@ -109,8 +163,8 @@ pub(crate) fn seal_for_all(
 /// The refresh state of one session.
 #[derive(Debug, Default)]
 pub(crate) struct RefreshState {
-    /// Until then nobody else may begin a refresh.
-    pub(crate) busy_until: Timestamp,
+    /// Whether a refresh may begin.
+    pub(crate) turn: RefreshTurn,
     /// The newest session with this id.
     pub(crate) newest: Option<Rc<Session>>,
     /// The last generation of the session if it has ended.
@@ -129,7 +183,7 @@ impl RefreshState {
             RefreshOutcome::Ended(generation) => (None, Some(*generation)),
         };
         Self {
-            busy_until: entry.busy_until,
+            turn: entry.turn,
             newest,
             ended,
         }
@@ -188,16 +242,17 @@ mod tests {
 
     #[test]
     fn entries_are_read_as_they_were_written() {
+        let until = Timestamp(1_800_000_000);
         for outcome in [
             RefreshOutcome::None,
             RefreshOutcome::Refreshed(7, "sealed".to_owned()),
             RefreshOutcome::Ended(u32::MAX),
         ] {
-            let entry = RefreshEntry {
-                busy_until: Timestamp(1_800_000_000),
-                outcome,
-            };
-            assert_eq!(RefreshEntry::read(Some(&entry.write())), entry);
+            for turn in [RefreshTurn::Running(until), RefreshTurn::Paused(until)] {
+                let outcome = outcome.clone();
+                let entry = RefreshEntry { turn, outcome };
+                assert_eq!(RefreshEntry::read(Some(&entry.write())), entry);
+            }
         }
         assert_eq!(
             RefreshEntry::read(Some(b"rubbish")),
@@ -206,9 +261,33 @@ mod tests {
     }
 
     #[test]
+    fn requests_wait_for_a_running_refresh_only_and_not_for_long() {
+        let begun = Timestamp(1_800_000_000);
+        let turn = RefreshTurn::begin(begun);
+        let until = begun.plus(REFRESH_WAIT);
+        for (age, waits_until, is_free) in [
+            (0, Some(until), false),
+            (REFRESH_WAIT - 1, Some(until), false),
+            (REFRESH_WAIT, None, false),
+            (LOCK - 1, None, false),
+            (LOCK, None, true),
+        ] {
+            let now = begun.plus(age);
+            assert_eq!(turn.waits_until(now), waits_until, "{age} s");
+            assert_eq!(turn.is_free(now), is_free, "{age} s");
+        }
+        let pause = RefreshTurn::Paused(until);
+        assert_eq!(pause.waits_until(begun), None);
+        let set_back = Timestamp(begun.0 - 1);
+        assert_eq!(turn.waits_until(set_back), None, "the clock was set back");
+        assert!(!pause.is_free(begun) && pause.is_free(until));
+        assert!(RefreshTurn::default().is_free(Timestamp(0)));
+    }
+
+    #[test]
     fn newer_sessions_are_left_and_older_ones_are_not() {
         let after = |outcome| RefreshEntry {
-            busy_until: Timestamp(0),
+            turn: RefreshTurn::default(),
             outcome,
         };
         assert!(after(RefreshOutcome::None).leaves(0));

@@ -7,7 +7,7 @@ mod rfc;
 mod wycheproof;
 
 use jetway_core::oidc::compact::Compact;
-use jetway_core::oidc::keys::{KeySet, NotVouched};
+use jetway_core::oidc::keys::{KeyMismatch, KeySet};
 use jwt_simple::prelude::{UnixTimeStamp, VerificationOptions};
 use libtest_mimic::{Arguments, Trial};
 
@@ -35,5 +35,5 @@ fn is_signed_by(keys: &[u8], token: &str) -> bool {
         key.verify(token, options)
     };
     keys.candidates(&parts.algorithm, parts.key_id.as_deref())
-        .any(|key| matches!(verdict(key), Ok(()) | Err(NotVouched::Contents)))
+        .any(|key| matches!(verdict(key), Ok(()) | Err(KeyMismatch::Contents)))
 }

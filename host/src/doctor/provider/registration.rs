@@ -1,6 +1,6 @@
 //! Checks that the provider accepts the client and its secret.
 
-use jetway_core::oidc::token;
+use jetway_core::oidc::token::{CodeGrant, OAuthClient};
 use serde_json::Value;
 
 use super::redirect::begin_trial;
@@ -18,7 +18,16 @@ pub(super) async fn examine(redirects: &[String], probe: &ProviderProbe<'_>) -> 
     let about = format!("client `{}`", settings.client_id);
     let redirect = redirects.iter().find(|address| !address.contains('*'))?;
     let call = begin_trial(subject, |attempt, env| {
-        token::redeem(settings, probe.discovered, attempt, NO_CODE, redirect, env)
+        let client = OAuthClient {
+            settings,
+            discovered: probe.discovered,
+        };
+        let grant = CodeGrant {
+            attempt,
+            code: NO_CODE,
+            redirect_uri: redirect,
+        };
+        client.redeem(&grant, env)
     })?;
     let answer = match perform(&call, probe.roots).await {
         Ok(answer) => answer,

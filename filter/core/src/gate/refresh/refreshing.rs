@@ -1,59 +1,52 @@
-//! A refresh on its way (OpenID Connect Core 1.0 section 12).
+//! A session refresh that waits for the provider (OpenID Connect Core 1.0 section 12).
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::oidc::call::{ProviderCall, ProviderReply};
-use crate::oidc::claims::{self, Claims, Expected, Nonce};
-use crate::oidc::email;
-use crate::oidc::keys::KeyLookup;
-use crate::oidc::provider::NewKeys;
-use crate::oidc::token::{self, NotRefreshed, RefreshAnswer};
+use crate::oidc::token::{Grant, TokenEndpointProblem};
+use crate::oidc::token_flow::{FlowProblem, FlowStep, TokenFlow, VerifiedTokens};
 use crate::refusal::TokenProblem;
-use crate::session::{RefreshGrant, Session};
+use crate::session::Session;
+use crate::time::Timestamp;
 
-/// A session whose refresh waits for the provider. It is used up by the answer.
+/// The reason in the log when a refresh is about another user.
+const IDENTITY_CHANGED: &str = "identity_changed";
+/// The reason in the log when the provider's metadata has become too old meanwhile.
+const UNKNOWN_PROVIDER: &str = "the provider is not known";
+
+/// A session whose refresh waits for the provider. The reply consumes it.
 #[must_use]
 pub struct Refreshing {
     session: Rc<Session>,
-    refresh: RefreshGrant,
-    stage: Stage,
-}
-
-enum Stage {
-    /// The refresh token is being used.
-    Refreshing,
-    /// The ID token names a key that we do not have; the keys are being fetched again.
-    FetchingKeys(RefreshAnswer),
-    /// UserInfo is asked for what the ID token lacks, if there is one.
-    AskingUserInfo(Option<Claims>, RefreshAnswer),
+    flow: TokenFlow,
 }
 
 /// How far a refresh is.
 #[must_use]
 #[derive(Debug)]
 pub enum Progress {
-    /// The next call.
+    /// The next call. Its reply goes to [`Refreshing::resume`].
     Call(ProviderCall, Box<Refreshing>),
-    /// It is over: requests that waited for it may begin again. One line for the log, without secrets.
+    /// The refresh has ended: requests that are held for it may begin again. This is one line for the log, without
+    /// secrets.
     Over(Cow<'static, str>),
 }
 
-/// What a refresh came to.
+/// The result of a refresh.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum RefreshEnd {
     /// There is a newer session.
     Refreshed(Box<Session>),
-    /// The provider gave a new refresh token and nothing else that could be used: the session goes on with that.
+    /// The provider gave a new refresh token and nothing else that could be used, for this reason. The session stays as
+    /// it is but for the refresh token.
     Rotated(Box<Session>, &'static str),
-    /// Nothing: the session goes on as it is, and is tried again after a pause.
-    Later(&'static str),
-    /// The session is over.
-    Over(&'static str),
+    /// The provider gave nothing, for this reason. The session stays as it is, and is refreshed after a pause.
+    Postponed(&'static str),
+    /// The session has ended, for this reason.
+    Ended(&'static str),
 }
 
 impl std::fmt::Debug for Refreshing {
@@ -63,215 +56,91 @@ impl std::fmt::Debug for Refreshing {
 }
 
 impl Refreshing {
-    /// Begins the refresh of a session that has something to refresh it with; `None` when that cannot be.
+    /// Begins the refresh of a session. `None` without a refresh token, when the provider is not known, or without
+    /// randomness.
     pub(crate) fn begin(
         session: Rc<Session>,
         gate: &Gate,
         env: &mut Env<'_>,
     ) -> Option<(ProviderCall, Box<Self>)> {
-        let refresh = session.refresh.clone()?;
         let (provider, metadata) = gate.known_provider()?;
-        let (settings, discovered) = (provider.settings(), &metadata.discovered);
-        let call = token::refresh(settings, discovered, refresh.refresh_token.as_deref()?, env)?;
-        let begun = Self {
-            session,
-            refresh,
-            stage: Stage::Refreshing,
-        };
-        Some((call, Box::new(begun)))
+        let client = provider.client(&metadata);
+        let grant = session.refresh.as_ref()?;
+        let (call, flow) = TokenFlow::refresh(client, grant, &session.subject, env)?;
+        Some((call, Box::new(Self { session, flow })))
     }
 
-    /// Goes on with the provider's answer.
+    /// Goes on with the provider's reply.
     pub fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Progress {
-        let rest = Remaining {
-            session: self.session,
-            refresh: self.refresh,
-        };
-        match self.stage {
-            Stage::Refreshing => match token::read_refreshed(reply) {
-                Ok(refreshed) => rest.verify(refreshed, KeyLookup::First, gate, env),
-                Err(NotRefreshed::Refused) => {
-                    rest.end(End::Over("the provider refuses to refresh it"), gate, env)
+        let Self { session, flow } = self;
+        let end = match gate.claim_source() {
+            None => RefreshEnd::Postponed(UNKNOWN_PROVIDER),
+            Some(source) => match flow.resume(reply, source, env) {
+                FlowStep::Call(call, flow) => {
+                    return Progress::Call(call, Box::new(Self { session, flow }));
                 }
-                Err(NotRefreshed::NoAnswer) => {
-                    rest.end(End::Later("the provider gave no usable answer"), gate, env)
-                }
+                FlowStep::Done(verified) => finish(&session, &verified, gate, env),
+                FlowStep::Failed(problem, grant) => fail(&session, problem, &grant, env.now),
             },
-            Stage::FetchingKeys(refreshed) => {
-                gate.absorb_keys(reply, env);
-                rest.verify(refreshed, KeyLookup::Again, gate, env)
-            }
-            Stage::AskingUserInfo(claims, refreshed) => {
-                rest.merge(claims, &refreshed, reply, gate, env)
-            }
-        }
+        };
+        Progress::Over(gate.sessions.conclude(&session, end, env))
     }
 }
 
-/// A refresh between two stages.
-struct Remaining {
-    session: Rc<Session>,
-    refresh: RefreshGrant,
+/// Ends a refresh with a session of what the provider says now, or of what it said before when it says nothing.
+fn finish(
+    session: &Session,
+    verified: &VerifiedTokens,
+    gate: &Gate,
+    env: &mut Env<'_>,
+) -> RefreshEnd {
+    let tokens = &verified.tokens;
+    let mut refreshed = match gate.apply_refresh(session, verified) {
+        Ok(refreshed) => refreshed,
+        Err(problem) => return fail(session, problem.into(), &tokens.grant, env.now),
+    };
+    let next = session.refresh.as_ref();
+    let Some(Ok(next)) = next.map(|grant| grant.next(&tokens.grant, env)) else {
+        return rotate(session, &tokens.grant, "internal", env.now);
+    };
+    refreshed.refresh = Some(next);
+    if let Some(id_token) = &tokens.id_token {
+        refreshed.keep_hint(id_token);
+    }
+    RefreshEnd::Refreshed(Box::new(refreshed))
 }
 
-impl Remaining {
-    fn verify(
-        self,
-        refreshed: RefreshAnswer,
-        lookup: KeyLookup,
-        gate: &Gate,
-        env: &mut Env<'_>,
-    ) -> Progress {
-        let Some((provider, metadata)) = gate.known_provider() else {
-            return self.rotate(&refreshed, "the provider is not known", gate, env);
-        };
-        let claims = match &refreshed.id_token {
-            None => None,
-            Some(id_token) => {
-                let expected = Expected {
-                    issuer: &metadata.discovered.issuer,
-                    client_id: &provider.settings().client_id,
-                    nonce: Nonce::AtMost(&self.refresh.nonce),
-                    access_token: refreshed.access_token.as_deref(),
-                    now: env.now,
-                };
-                match claims::verify(id_token, &metadata.keys, &expected) {
-                    Ok(claims) => Some(gate.normalize_claims(claims)),
-                    Err(TokenProblem::UnknownKey) if lookup == KeyLookup::First => {
-                        return match provider.refetch_keys(env) {
-                            NewKeys::Adopted => self.verify(refreshed, KeyLookup::Again, gate, env),
-                            NewKeys::Call(call) => {
-                                Progress::Call(call, self.at(Stage::FetchingKeys(refreshed)))
-                            }
-                            NewKeys::None => {
-                                self.rotate(&refreshed, "token-unknown-key", gate, env)
-                            }
-                        };
-                    }
-                    Err(problem) => return self.distrust(problem, &refreshed, gate, env),
-                }
-            }
-        };
-        if claims.as_ref().is_some_and(|claims| !self.is_about(claims)) {
-            return self.end(End::Over(IDENTITY_CHANGED), gate, env);
+/// Ends a refresh that has failed. A token of another user or another issuer must never become this session's, and ends
+/// it. A token that is not valid for another reason changes nothing.
+fn fail(session: &Session, problem: FlowProblem, grant: &Grant, now: Timestamp) -> RefreshEnd {
+    match problem {
+        FlowProblem::Endpoint(TokenEndpointProblem::Refused) => {
+            RefreshEnd::Ended("the provider refuses to refresh it")
         }
-        let lacks = claims
-            .as_ref()
-            .is_none_or(|claims| gate.is_missing_claims(claims));
-        match (
-            &metadata.discovered.userinfo_endpoint,
-            &refreshed.access_token,
-        ) {
-            (Some(endpoint), Some(access_token)) if lacks => Progress::Call(
-                token::ask_userinfo(endpoint, access_token),
-                self.at(Stage::AskingUserInfo(claims, refreshed)),
-            ),
-            _ => self.finish(claims.as_ref(), &refreshed, gate, env),
+        FlowProblem::Endpoint(TokenEndpointProblem::TokenType | TokenEndpointProblem::NoAnswer) => {
+            RefreshEnd::Postponed("the provider gave no usable answer")
         }
-    }
-
-    /// UserInfo fills in what the ID token lacks; it must be about the same person (OpenID Connect Core 1.0 section 5.3.2).
-    fn merge(
-        self,
-        claims: Option<Claims>,
-        refreshed: &RefreshAnswer,
-        reply: &ProviderReply<'_>,
-        gate: &Gate,
-        env: &mut Env<'_>,
-    ) -> Progress {
-        let answer = reply
-            .success()
-            .and_then(|body| crate::json::parse(body).ok());
-        let Some(Value::Object(more)) = answer else {
-            return self.rotate(refreshed, "UserInfo gave no usable answer", gate, env);
-        };
-        if !self.is_about(&more) {
-            return self.end(End::Over(IDENTITY_CHANGED), gate, env);
-        }
-        let mut claims = claims.unwrap_or_default();
-        email::add_userinfo(&mut claims, gate.normalize_claims(more));
-        self.finish(Some(&claims), refreshed, gate, env)
-    }
-
-    fn is_about(&self, claims: &Claims) -> bool {
-        claims
-            .get("sub")
-            .is_some_and(|subject| *subject == *self.session.subject)
-    }
-
-    /// A token for somebody else, or by somebody else, must never become this session's; one that does not hold for
-    /// another reason says nothing.
-    fn distrust(
-        self,
-        problem: TokenProblem,
-        refreshed: &RefreshAnswer,
-        gate: &Gate,
-        env: &mut Env<'_>,
-    ) -> Progress {
-        match problem {
+        FlowProblem::Token(
             TokenProblem::Issuer
             | TokenProblem::Audience
             | TokenProblem::Nonce
             | TokenProblem::Subject
-            | TokenProblem::Tenant => self.end(End::Over(IDENTITY_CHANGED), gate, env),
-            other => self.rotate(refreshed, other.word(), gate, env),
-        }
-    }
-
-    /// The session with what the provider says now; with what it said before when it says nothing.
-    fn finish(
-        self,
-        claims: Option<&Claims>,
-        answer: &RefreshAnswer,
-        gate: &Gate,
-        env: &mut Env<'_>,
-    ) -> Progress {
-        let refreshed = match claims {
-            None => Ok((*self.session).clone()),
-            Some(claims) => gate.refreshed(&self.session, claims),
-        };
-        let mut session = match refreshed {
-            Ok(session) => session,
-            Err(problem) => return self.distrust(problem, answer, gate, env),
-        };
-        let Ok(next) = self.refresh.next(&answer.grant, env) else {
-            return self.rotate(answer, "internal", gate, env);
-        };
-        session.refresh = Some(next);
-        if let Some(id_token) = &answer.id_token {
-            session.keep_hint(id_token);
-        }
-        self.end(End::Refreshed(Box::new(session)), gate, env)
-    }
-
-    /// Keeps a new refresh token, since the old one may be good no more, and nothing else.
-    fn rotate(
-        self,
-        answer: &RefreshAnswer,
-        why: &'static str,
-        gate: &Gate,
-        env: &mut Env<'_>,
-    ) -> Progress {
-        if answer.grant.refresh_token.is_none() {
-            return self.end(End::Later(why), gate, env);
-        }
-        let mut session = (*self.session).clone();
-        session.refresh = Some(self.refresh.rotated_only(&answer.grant, env.now));
-        self.end(End::Rotated(Box::new(session), why), gate, env)
-    }
-
-    fn end(self, end: End, gate: &Gate, env: &mut Env<'_>) -> Progress {
-        Progress::Over(gate.conclude(&self.session, end, env))
-    }
-
-    fn at(self, stage: Stage) -> Box<Refreshing> {
-        Box::new(Refreshing {
-            session: self.session,
-            refresh: self.refresh,
-            stage,
-        })
+            | TokenProblem::Tenant,
+        ) => RefreshEnd::Ended(IDENTITY_CHANGED),
+        FlowProblem::Token(problem) => rotate(session, grant, problem.word(), now),
+        FlowProblem::UnknownProvider => rotate(session, grant, UNKNOWN_PROVIDER, now),
+        FlowProblem::UserInfo => rotate(session, grant, "UserInfo gave no usable answer", now),
     }
 }
 
-/// The word for the log when a refresh is about somebody else.
-const IDENTITY_CHANGED: &str = "identity_changed";
+/// Ends a refresh with nothing but a new refresh token, if there is one: the old one may not be valid any more.
+fn rotate(session: &Session, grant: &Grant, why: &'static str, now: Timestamp) -> RefreshEnd {
+    match &session.refresh {
+        Some(known) if grant.refresh_token.is_some() => {
+            let mut rotated = session.clone();
+            rotated.refresh = Some(known.rotated_only(grant, now));
+            RefreshEnd::Rotated(Box::new(rotated), why)
+        }
+        _ => RefreshEnd::Postponed(why),
+    }
+}

@@ -1,5 +1,5 @@
 //! The attacks of `tests/files/attacks.tsv` on the core. A test is named for the row that it runs; `tests/tests/attacks.rs`
-//! compares the names with the rows. What needs a wire is there, too.
+//! compares the names with the rows. Attacks on connections are there, too.
 
 mod certification;
 mod cookies;

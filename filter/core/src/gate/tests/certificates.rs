@@ -1,4 +1,4 @@
-//! Certificates of clients: what policies and upstreams learn of them.
+//! Client certificates, as policies and upstreams see them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::world::{HTML, Headers, World, request, status};
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
 use crate::testing::{CLIENT_CERTIFICATE, CLIENT_FINGERPRINT, certificate_header};
 
-/// A file that asks clients for certificates, with one route.
+/// Returns a configuration with one route that asks clients for certificates.
 fn asking(policy: &Value, enforcement: &str) -> Value {
     let authority = STANDARD.encode(CLIENT_CERTIFICATE);
     json!({

@@ -26,7 +26,7 @@ fn world() -> World {
     with(settings(), &json!({}))
 }
 
-/// A world with Cockpit at `app.test`, for everybody in two domains.
+/// Returns a world with Cockpit at `app.test`, for the users of two domains.
 fn with(settings: Value, keys: &Value) -> World {
     let mut route = json!({
         "from": "https://app.test", "to": "http://a", "cockpit": settings,
@@ -46,13 +46,13 @@ fn sent(path: &str, jar: &Jar, extra: &[(&str, &[u8])]) -> Headers {
     request("GET", HOST, path, &all)
 }
 
-/// Header and claims of the assertion in a request.
+/// Returns header and claims of the assertion in a request.
 fn login(world: &mut World, seen: &Sight) -> (Value, Value) {
     let line = seen.get("authorization").unwrap();
     verified(world, HOST, line.strip_prefix("Bearer ").unwrap())
 }
 
-/// The Unix user with whom a visitor would log in.
+/// Returns the Unix user as whom a user would be logged in.
 fn user_of(world: &mut World, email: &str, claims: &Value) -> Option<String> {
     let jar = world.sign_in_with(HOST, "/", email, claims);
     let login_request = sent("/cockpit/login", &jar, &[]);
@@ -209,7 +209,7 @@ fn who_becomes_which_user() {
         (BOB, claim(json!("no name")), None),
         (BOB, claim(json!(1000)), None),
         (BOB, claim(json!("root")), None),
-        // An id that looks like an address is not looked up as one.
+        // An id that looks like an address is not looked up as an address.
         ("carl@corp.test", json!({}), None),
         ("dora@lab.test", json!({}), Some("dora")),
         ("dora@LAB.test", json!({}), Some("dora")),
@@ -245,7 +245,7 @@ fn who_becomes_which_user() {
 }
 
 #[test]
-fn nobody_gets_there_without_a_session_and_a_user() {
+fn cockpit_requires_a_session_and_a_unix_user() {
     let public = json!({"allow": {"or": [{"accept": true}]}});
     let mut world = with(settings(), &json!({"policy": public}));
     world.depart(HOST, "/", &mut Jar::default());
@@ -306,7 +306,7 @@ fn other_hosts_are_blocked_unless_allowed() {
             "it is for that host"
         );
     }
-    // This one is the same host, by another login than ours.
+    // This path is on the same host, with a login that the proxy does not control.
     for world in [&mut blocked, &mut allowed] {
         let reply = world.reply(&sent("/cockpit+x/login", &jar, &[HTML]));
         assert_eq!(reply.status, 404);
@@ -418,7 +418,7 @@ fn the_token_address_is_for_whom_cockpit_is_for() {
 }
 
 #[test]
-fn a_cookie_of_cockpit_serves_only_its_visitor() {
+fn a_cookie_of_cockpit_is_valid_only_for_its_user() {
     let mut world = world();
     let jar = world.sign_in(HOST, "/", ALICE);
     let seen = world.upstream(&sent("/cockpit/login", &jar, &[]));
@@ -451,14 +451,14 @@ fn a_cookie_of_cockpit_serves_only_its_visitor() {
         let seen = world.upstream(&with_cookie(&jar));
         assert_eq!(seen.get("cookie").as_deref(), Some("x=1"));
     }
-    // No application beside it learns it.
+    // No other application on the host gets it.
     let both = format!("x=1; {pair}");
     let elsewhere = request("GET", "b.test", "/", &[("cookie", both.as_bytes())]);
     let seen = world.upstream(&elsewhere);
     assert_eq!(seen.get("cookie").as_deref(), Some("x=1"));
 }
 
-/// Cockpit passes on what programs of a visitor's answer, cookies included.
+/// Cockpit passes on responses of programs that a user runs, cookies included.
 #[test]
 fn only_a_login_sets_a_cookie_of_cockpit() {
     let mut settings = settings();

@@ -1,4 +1,4 @@
-//! One host at which everybody signs in.
+//! One host at which all users sign in.
 
 use serde_json::json;
 
@@ -40,7 +40,7 @@ fn leave(world: &mut World, host: &str, path: &str, jar: &mut Jar) -> url::Url {
     to
 }
 
-/// Signs in at the sign-in host with the provider, which sends the browser on to where the cross_host_request came from.
+/// Signs in at the sign-in host with the provider, which sends the browser back to the host that the request came from.
 fn sign_in_there(
     world: &mut World,
     cross_host_request: &url::Url,
@@ -102,7 +102,7 @@ fn one_sign_in_serves_all_hosts() {
         "cookies stay on their host"
     );
 
-    // Signing out on one host ends all.
+    // A sign-out on one host ends all sessions.
     let cookies = app.header();
     let post: Headers = request(
         "POST",
@@ -144,7 +144,7 @@ fn a_ticket_is_good_in_one_browser_once_and_for_a_minute() {
         "alice@corp.test",
     );
 
-    // Another browser, with an attempt of its own.
+    // Another browser has an attempt of its own.
     let mut other = Jar::default();
     let theirs = leave(&mut world, "app.test", "/", &mut other);
     assert_eq!(
@@ -210,12 +210,12 @@ fn only_this_deployment_makes_cross_host_requests() {
     );
     world.fixture.now = world.fixture.now.plus(crate::limits::ATTEMPT_KEPT);
     assert_eq!(status(&world.visit(AUTH, &good, &Jar::default())), 400);
-    // A link signs nobody out.
+    // A link signs out of nothing.
     let out = good.replace("sign_in", "sign_out");
     assert_eq!(status(&world.visit(AUTH, &out, &Jar::default())), 200);
 }
 
-/// N-07: a port that no route has is nobody's: a request by it begins nothing, and no ticket goes there.
+/// N-07: a request by a port that no route has begins nothing, and no ticket is sent to such a port.
 #[test]
 fn n_07_tickets_go_to_origins_of_routes_only() {
     let mut world = world();
@@ -230,7 +230,7 @@ fn n_07_tickets_go_to_origins_of_routes_only() {
         let step = world.visit(host, path, &Jar::default());
         assert_eq!(status(&step), 421, "{host}{path}");
     }
-    // A cross_host_request of another file with the same secret, which has that port.
+    // A request of another configuration with the same secret, which has that port.
     let other = json!({"authenticate_service_url": "https://auth.test", "address": ":4444"});
     let mut elsewhere = World::with(&other);
     let (mut app, mut auth) = (Jar::default(), Jar::default());
@@ -239,7 +239,7 @@ fn n_07_tickets_go_to_origins_of_routes_only() {
         status(&world.visit(AUTH, &target(&cross_host_request), &auth)),
         400
     );
-    // A ticket is for its port.
+    // A ticket is valid for its port only.
     let cross_host_request = leave(&mut world, "app.test:8443", "/", &mut app);
     let ticket = sign_in_there(
         &mut world,
@@ -255,7 +255,7 @@ fn n_07_tickets_go_to_origins_of_routes_only() {
     assert_eq!(status(&step), 303);
 }
 
-/// N-06: the sign-in host sends a browser back that took too long there, and the route's host begins again.
+/// N-06: when a sign-in has taken too long, the sign-in host sends the browser back, and the route's host begins again.
 #[test]
 fn n_06_a_cross_host_request_that_took_too_long_begins_again() {
     let mut world = world();
@@ -269,7 +269,7 @@ fn n_06_a_cross_host_request_that_took_too_long_begins_again() {
         "/oauth2/callback?code=c&state={}&iss={ISSUER}",
         query["state"]
     );
-    // The sign-in host's own attempt is over, too: it begins again.
+    // The sign-in host's own attempt has expired, too, and begins again.
     let (reply, to) = location(world.visit(AUTH, &path, &auth));
     auth.take(&reply);
     let query: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
@@ -298,7 +298,7 @@ fn addresses_of_the_sign_in_host() {
         ("http://auth.test", "https origin"),
         ("https://auth.test/path", "https origin"),
         ("auth.test", "https origin"),
-        ("https://authenticate.pomerium.app", "Pomerium's own"),
+        ("https://authenticate.pomerium.app", "Pomerium's hosted"),
     ] {
         let file = json!({
             "authenticate_service_url": url,

@@ -1,4 +1,4 @@
-//! Explanations say what the gate does, and why.
+//! Explanations agree with what the gate does.
 
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ fn what_is_refused_before_any_route_is_told_in_words() {
     }
 }
 
-/// Whoever signs in and asks gets what was explained before.
+/// A user who signs in gets what was explained before.
 #[test]
 fn explanations_come_true() {
     let mut world = World::new();

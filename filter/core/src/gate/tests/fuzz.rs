@@ -1,4 +1,4 @@
-//! Fuzz targets behind a provider's signature: the bytes are what the provider has signed, or answers within a flow.
+//! Fuzz targets behind a provider's signature: the bytes are signed by the provider, or are replies within a flow.
 
 use serde_json::json;
 
@@ -8,10 +8,10 @@ use crate::oidc::call::ProviderReply;
 
 const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded");
 
-/// What stands in seeds for the nonce of the sign-in.
+/// The placeholder in seeds for the nonce of the sign-in.
 const NONCE: &str = "NONCE";
 
-/// Gives the provider's answer to each further call of a step, until the person gets one.
+/// Answers each further call of a step, until the user gets a reply.
 fn settle(world: &mut World, mut step: Step, answer: &[u8]) {
     for _ in 0..5 {
         let Step::Call(_, waiting) = step else { break };

@@ -79,7 +79,7 @@ fn templates_show_nothing_that_upstreams_may_not_see() {
     }
 }
 
-/// What one route asks for costs the requests of another nothing.
+/// The header rules of one route cost requests on another nothing.
 #[test]
 fn a_plain_route_pays_for_no_other() {
     let plain = json!({"from": "https://app.test", "to": "http://up",
@@ -103,7 +103,7 @@ fn a_plain_route_pays_for_no_other() {
         counted.count_total
     });
     assert_eq!(counts[0], counts[1]);
-    // One of them is the path that an open stream is judged by again.
+    // One of them is the path with which an open stream is rechecked.
     assert!(counts[0] <= 6, "{counts:?}");
 }
 
@@ -123,7 +123,7 @@ fn no_header_of_the_file_chooses_another_upstream() {
     assert_eq!(seen.get(ROUTE_HEADER), Some(id));
 }
 
-/// A client's header is one header for the upstream, whatever is in it.
+/// A client's header is one header for the upstream, whatever its value.
 #[test]
 fn clients_inject_nothing() {
     let reference = "a${pomerium.request.headers[\"x-in\"]}$pomerium.request.headers.x-in b";
@@ -145,7 +145,7 @@ fn clients_inject_nothing() {
     });
 }
 
-/// What a browser gets of an upstream's answer.
+/// Returns an upstream's response as the browser gets it.
 fn answer(world: &mut World, status: &str, headers: &[(&str, &str)]) -> Sight {
     let forwarded = world.upstream(&sent(&[])).forwarded.unwrap();
     let mut answer = vec![(":status".to_owned(), status.as_bytes().to_vec())];
@@ -223,7 +223,7 @@ fn set_headers_are_on_every_answer() {
     assert_eq!(seen.headers.len(), 1, "{seen:?}");
 }
 
-/// N-16: what only proxies state is removed, also what the file adds, and is not seen by templates.
+/// N-16: headers that only proxies may write, also those in the configuration, are removed, and templates do not see them.
 #[test]
 fn n_16_what_only_proxies_state_is_removed() {
     let copied = "${pomerium.request.headers[\"True-Client-IP\"]}";
@@ -259,9 +259,9 @@ fn n_16_what_only_proxies_state_is_removed() {
     assert_eq!(seen.get("x-innocent").as_deref(), Some("kept"));
 }
 
-/// N-17: what a shared cache may keep has no session in it.
-#[test]
-fn n_17_answers_with_a_session_are_for_one_browser() {
+/// Forwards two requests of a user whose session cookie is sealed again, one of them on a route that sets `Cache-Control`.
+/// Returns what their responses are edited by.
+fn forwarded_with_cookies() -> (World, Forwarded, Forwarded) {
     let old = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let new = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
     let mut before = World::with(&json!({"cookie_secret": old}));
@@ -278,18 +278,27 @@ fn n_17_answers_with_a_session_are_for_one_browser() {
         let cookie = [("cookie", jar.as_bytes())];
         let seen = world.upstream(&request("GET", "app.test", path, &cookie));
         let forwarded = seen.forwarded.unwrap();
-        assert!(!forwarded.cookies.is_empty(), "the cookie is sealed anew");
+        assert!(!forwarded.cookies.is_empty(), "the cookie is sealed again");
         forwarded
     };
     let (plain, set) = (forwarded("/"), forwarded("/set"));
-    let answer = |world: &World, forwarded: &Forwarded, headers: &[(&str, &str)]| {
-        let headers: Headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-            .collect();
-        world.answer_of(forwarded, &headers)
-    };
-    for (headers, told) in [
+    (world, plain, set)
+}
+
+/// Returns a response with these headers as the client sees it.
+fn response(world: &World, forwarded: &Forwarded, headers: &[(&str, &str)]) -> Sight {
+    let headers: Headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    world.answer_of(forwarded, &headers)
+}
+
+/// N-17: a response that sets a session is private, whatever `Cache-Control` the upstream sends.
+#[test]
+fn n_17_responses_with_a_session_are_for_one_browser() {
+    let (world, plain, set) = forwarded_with_cookies();
+    for (headers, expected) in [
         (&[][..], "private"),
         (
             &[("cache-control", "public, max-age=600")],
@@ -304,46 +313,48 @@ fn n_17_answers_with_a_session_are_for_one_browser() {
         ),
         (&[("cache-control", "no-store")], "no-store"),
     ] {
-        let seen = answer(&world, &plain, headers);
-        assert_eq!(seen.get("cache-control").as_deref(), Some(told));
+        let seen = response(&world, &plain, headers);
+        assert_eq!(seen.get("cache-control").as_deref(), Some(expected));
         let cookies = seen.get("set-cookie").unwrap();
         assert!(cookies.starts_with("__Host-_pomerium="), "{cookies}");
     }
+    // The configuration cannot make it public either.
+    let seen = response(&world, &set, &[]);
+    assert_eq!(
+        seen.get("cache-control").as_deref(),
+        Some("private, max-age=9")
+    );
+}
+
+/// N-17: headers for shared caches are removed from a response that sets a session, and from no other.
+#[test]
+fn n_17_responses_with_a_session_have_no_headers_for_shared_caches() {
+    let (world, plain, _) = forwarded_with_cookies();
     let overruling = [
         ("cdn-cache-control", "max-age=600"),
         ("surrogate-control", "max-age=600"),
         ("expires", "Thu, 01 Jan 2032 00:00:00 GMT"),
         ("set-cookie", "own=1"),
     ];
-    let seen = answer(&world, &plain, &overruling);
+    let seen = response(&world, &plain, &overruling);
     assert_eq!(seen.get("cdn-cache-control"), None);
     assert_eq!(seen.get("surrogate-control"), None);
     assert!(seen.get("expires").is_some());
     assert!(seen.get("set-cookie").unwrap().starts_with("own=1|__Host-"));
-    // The file's own word does not make it public either.
-    let seen = answer(&world, &set, &[]);
-    assert_eq!(
-        seen.get("cache-control").as_deref(),
-        Some("private, max-age=9")
-    );
-    // Without a cookie of ours, everything stays as the upstream wants it.
     let without = Forwarded {
         cookies: Vec::new(),
         ..plain
     };
-    let seen = answer(
-        &world,
-        &without,
-        &[
-            ("cache-control", "public"),
-            ("cdn-cache-control", "max-age=1"),
-        ],
-    );
+    let public = [
+        ("cache-control", "public"),
+        ("cdn-cache-control", "max-age=1"),
+    ];
+    let seen = response(&world, &without, &public);
     assert_eq!(seen.get("cache-control").as_deref(), Some("public"));
     assert!(seen.get("cdn-cache-control").is_some());
 }
 
-/// N-17: the same for answers that a route gives by itself.
+/// N-17: the same holds for the fixed responses of a route.
 #[test]
 fn n_17_fixed_answers_with_a_session_are_for_one_browser() {
     let old = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -378,7 +389,7 @@ fn upstreams_cannot_set_our_cookies() {
     assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1; Path=/x|b=2"));
     let seen = answer(&mut plain, "200", &[("set-cookie", "a=1")]);
     assert_eq!(seen.get("set-cookie").as_deref(), Some("a=1"));
-    // Not by way of the file, either.
+    // The configuration cannot do it either.
     let mut rewriting = world(
         json!({"rewrite_response_headers": [
             {"header": "Set-Cookie", "prefix": "a=", "value": "__Host-_pomerium="},

@@ -1,4 +1,4 @@
-//! What upstreams are told about visitors, and what visitors are told about refusals.
+//! What upstreams learn about users, and what users learn about refusals.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Verifier as _;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::world::{HTML, Headers, Jar, World, request};
 use crate::session::assertion::ASSERTION_HEADER;
 
-/// Routes that tell who visits, one for people and one for everybody, and one that does not tell.
+/// Routes that forward the identity, one for users and one for everyone, and one that does not.
 fn telling() -> Value {
     let people = json!({"allow": {"or": [{"domain": "corp.test"}, {"groups": {"has": "named"}}]}});
     let everybody = json!({"allow": {"or": [{"accept": true}]}});
@@ -33,7 +33,7 @@ fn visit(host: &str, jar: &Jar, extra: &[(&str, &[u8])]) -> Headers {
     request("GET", host, "/", &all)
 }
 
-/// Header and claims of a token, verified with the keys that the host publishes.
+/// Returns header and claims of a token, verified with the keys that the host publishes.
 pub(super) fn verified(world: &mut World, host: &str, token: &str) -> (Value, Value) {
     let keys = request("GET", host, "/.well-known/pomerium/jwks.json", &[]);
     let keys: Value = serde_json::from_str(&world.reply(&keys).body).unwrap();
@@ -90,7 +90,7 @@ fn the_assertion_says_who_visits() {
     }
 }
 
-/// N-09: there is nobody to tell of, and what a client says is removed all the same.
+/// N-09: without a session there is no identity, and the client's own statements are removed in any case.
 #[test]
 fn n_09_upstreams_are_told_nothing_of_anonymous_users() {
     let mut file = telling();
@@ -166,7 +166,7 @@ fn what_clients_claim_is_removed_on_every_route() {
 }
 
 #[test]
-fn a_token_is_told_for_a_minute_and_to_one_visitor() {
+fn an_assertion_is_reused_for_a_minute_and_for_one_user() {
     let mut world = World::with(&telling());
     let alice = world.sign_in("app.test", "/", "alice@corp.test");
     let bob = world.sign_in("app.test", "/", "bob@corp.test");
@@ -184,7 +184,7 @@ fn a_token_is_told_for_a_minute_and_to_one_visitor() {
     assert_ne!(second, first);
     let id = |world: &mut World, token: &str| verified(world, "app.test", token).1["jti"].clone();
     assert_ne!(id(&mut world, &first), id(&mut world, &second));
-    // A clock that was put back makes no token older than it says.
+    // A clock that was set back does not extend the use of an assertion.
     world.fixture.now = begun;
     assert_ne!(token(&mut world, &alice), second);
 }
@@ -202,7 +202,7 @@ fn identity_headers_can_be_removed_and_overruled() {
     assert_eq!(seen.get("x-groups").as_deref(), Some(""));
 }
 
-/// The claims that an upstream is told to be incomplete, in the header and in the assertion.
+/// Returns the claims that are marked as incomplete, in the header and in the assertion.
 fn incomplete(world: &mut World, jar: &Jar) -> (Option<String>, Value) {
     let seen = world.upstream(&visit("app.test", jar, &[]));
     let token = seen.get(ASSERTION_HEADER).unwrap();
@@ -214,7 +214,7 @@ fn incomplete(world: &mut World, jar: &Jar) -> (Option<String>, Value) {
 }
 
 #[test]
-fn very_many_groups_do_not_keep_anybody_out() {
+fn very_many_groups_do_not_prevent_a_sign_in() {
     let mut world = World::with(&telling());
     let mut groups: Vec<String> = (0..2000).map(|n| format!("group-{n}")).collect();
     groups.push("named".to_owned());
@@ -267,7 +267,7 @@ fn n_15_an_oversized_claim_removes_no_other() {
     assert_eq!(incomplete(&mut world, &jar), (None, Value::Null));
 }
 
-/// N-15: groups are the last that gives way, however large they are.
+/// N-15: groups are dropped last, however large they are.
 #[test]
 fn n_15_groups_outlast_smaller_claims() {
     let mut world = World::with(&telling());
@@ -284,7 +284,7 @@ fn n_15_groups_outlast_smaller_claims() {
     );
 }
 
-/// N-15: no value reads as another one, or as two.
+/// N-15: no value can be read as another value or as two.
 #[test]
 fn n_15_claims_in_headers_are_encoded_in_one_way() {
     let mut world = World::with(&telling());
@@ -311,11 +311,11 @@ fn n_15_claims_in_headers_are_encoded_in_one_way() {
     assert_eq!(claims.get("incomplete_claims"), None);
 }
 
-/// N-15: a value that has no text, or is longer than any server takes, is not told in silence.
+/// N-15: a value that is no string, or is too long for any server, is reported as incomplete.
 #[test]
 fn n_15_what_cannot_be_told_is_said_to_be_missing() {
     let mut file = telling();
-    // A claim that a policy asks for in full stays in the session whatever its length.
+    // A claim that a policy uses in full stays in the session, however long it is.
     file["routes"][0]["policy"] = json!({"allow": {"or": [{"claim/team": {"exclude": "x"}}]}});
     let mut world = World::with(&file);
     let more = json!({"groups": ["a", {"name": "admins"}], "team": "t".repeat(8200)});

@@ -1,4 +1,4 @@
-//! Pages for people, the same for programs, and what both are told beside it.
+//! Pages for users, the same as JSON for API clients, and their headers.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn parsed(reply: &Reply) -> Value {
     serde_json::from_str(&reply.body).unwrap()
 }
 
-/// A file whose policies ask for groups, with a session that can be refreshed or idle.
+/// Returns a configuration whose policies use groups, with a session that can be refreshed or idle.
 fn world_with_groups() -> World {
     World::with(&json!({
         "cookie_idle_expire": "1h",
@@ -39,7 +39,7 @@ fn world_with_groups() -> World {
 }
 
 #[test]
-fn who_am_i_tells_the_session_and_why_the_policies_let_in() {
+fn the_user_page_shows_the_session_and_why_the_policies_allow_it() {
     let mut world = world_with_groups();
     let groups = json!({"groups": ["staff", "other"]});
     let jar = world.sign_in_with("app.test", "/", "al&ice@corp.test", &groups);
@@ -115,7 +115,7 @@ fn an_unverified_address_is_told_to_be_one() {
 }
 
 #[test]
-fn applications_are_told_the_person_of_the_assertion() {
+fn applications_get_the_user_of_the_assertion() {
     let mut world =
         World::with(&json!({"pass_identity_headers": true, "jwt_claims_headers": ["team"]}));
     let more = json!({"name": "Alice", "groups": ["a"], "team": ["x"]});
@@ -164,7 +164,7 @@ fn robots_are_kept_out_where_people_would_have_to_sign_in() {
         ask_by(&mut world, "POST", "/robots.txt", &stranger, &[]).status,
         403
     );
-    // Who is let in gets the application's own.
+    // A user with access gets the application's own file.
     let alice = world.sign_in("app.test", "/", "alice@corp.test");
     assert!(matches!(
         world.visit("app.test", "/robots.txt", &alice),

@@ -1,4 +1,4 @@
-//! One path for routes, policies and upstreams: no spelling takes an application's path past the route that is for it.
+//! Routes, policies and upstreams see one path: no spelling of a path leads past its route.
 
 mod applications;
 
@@ -12,10 +12,10 @@ use crate::gate::*;
 use crate::testing::{Fixture, config};
 use applications::{APPLICATIONS, compares_escapes, resolved};
 
-/// What may stand in a path segment beside letters and digits (RFC 3986 section 3.3), but for `;`.
+/// The characters of a path segment beside letters and digits (RFC 3986 section 3.3), except `;`.
 const RESERVED: &str = ":@+,=!$&'()*-._~";
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
     /// It takes this route, and the upstream gets this path.
@@ -49,12 +49,12 @@ fn gate(routes: &Value) -> Gate {
     Gate::new(config(&public(routes)))
 }
 
-/// A policy that lets nobody in.
+/// A policy that allows no request.
 fn closed() -> Value {
     json!({"allow": {"or": [{"reject": true}]}})
 }
 
-/// N-08: a route for `/v1/users:` is not passed by with `%3A`, nor with any other character that a segment may have.
+/// N-08: no escape of `:`, or of any other character of a segment, leads past a route for `/v1/users:`.
 #[test]
 fn n_08_reserved_characters_pass_no_route_by() {
     for character in RESERVED.chars() {
@@ -72,7 +72,7 @@ fn n_08_reserved_characters_pass_no_route_by() {
         ] {
             assert_eq!(fate(&gate, &spelling), Fate::Refused(403), "{spelling}");
         }
-        // Escaped twice it is another path, and stays one.
+        // A path that is escaped twice is another path, and remains one.
         let twice = format!("/v1/users%25{code:02X}delete");
         assert_eq!(fate(&gate, &twice), forwarded(1, &twice));
         let innocent = "/v1/users?all=%3a";
@@ -80,7 +80,7 @@ fn n_08_reserved_characters_pass_no_route_by() {
     }
 }
 
-/// N-08: policies and upstreams see the path that routes see.
+/// N-08: policies and upstreams see the same path as routes.
 #[test]
 fn n_08_policies_and_upstreams_see_the_path_that_routes_see() {
     let gate = gate(&json!([{"from": "https://app.test", "policy": {
@@ -141,7 +141,7 @@ fn n_08_parameters_pass_no_route_by() {
     for (path, route) in [("/b;v=1/c;w=2", 2), ("/deep/a;x", 1), ("/admin/;x", 2)] {
         assert_eq!(fate(&gate, path), forwarded(route, path), "{path}");
     }
-    // A server that looks for parameters before it decodes gets the name that was sent.
+    // A server that removes parameters before it decodes gets the path that was sent.
     assert_eq!(fate(&gate, "/b%3Bv"), forwarded(2, "/b%3Bv"));
     assert_eq!(fate(&gate, "/b;v%3bw"), forwarded(2, "/b;v%3Bw"));
 }
@@ -161,7 +161,7 @@ const SPELLINGS: [Spelling; 4] = [
     Spelling::Lower,
 ];
 
-/// What stands between two segments, and does not count.
+/// A separator of segments in which nothing counts but one slash.
 const SEPARATORS: [&str; 8] = ["/", "/", "/", "//", "/./", "/x/../", "/%2E/", "/;p/"];
 
 const CHARACTERS: &str = "ab:@+,;=!$&'()*-._~ \"<>[]^`{|}%?#\u{e9}";
@@ -174,7 +174,7 @@ fn segments() -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec(segment, 1..4)
 }
 
-/// Some way to write these segments: escapes, dot segments, parameters.
+/// Writes segments in a random way: with escapes, dot segments, and parameters.
 fn spelling(segments: &[String]) -> impl Strategy<Value = String> + use<> {
     let segments = segments.to_vec();
     let bytes: usize = segments.iter().map(String::len).sum();
@@ -212,12 +212,12 @@ fn two_spellings() -> impl Strategy<Value = (String, String, usize)> {
     })
 }
 
-/// What tells one path from all others.
+/// What distinguishes one path from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Difference {
-    /// A route that lets nobody in.
+    /// A route that allows no request.
     ClosedRoute,
-    /// A route that lets everybody in, as all others do.
+    /// A route that allows every request, as all others do.
     OpenRoute,
     /// A policy that refuses it.
     Policy,

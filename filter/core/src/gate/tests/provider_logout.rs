@@ -1,4 +1,4 @@
-//! The provider ends sessions: by a logout token, and by a frame in its page.
+//! Sessions that the provider ends: by a logout token, and by a frame in its page.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::testing::{CLIENT, FakeProvider, ISSUER};
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded");
 
-/// A world in which alice is signed in with a session of the provider.
+/// Returns a world in which alice is signed in with a session of the provider.
 fn signed_in(sid: Option<&str>) -> (World, Jar) {
     let mut world = World::new();
     let more = sid.map_or_else(|| json!({}), |sid| json!({"sid": sid}));
@@ -19,7 +19,7 @@ fn signed_in(sid: Option<&str>) -> (World, Jar) {
     (world, jar)
 }
 
-/// The claims of a good token, with some changed, or taken out with `null`.
+/// Returns the claims of a valid token, with some of them changed, or removed by `null`.
 fn claims(world: &World, changes: &Value) -> Value {
     let now = world.fixture.now.0;
     let mut claims = json!({
@@ -69,13 +69,13 @@ pub(super) fn send_claims(world: &mut World, changes: &Value) -> Step {
     send_token(world, &token)
 }
 
-/// Sends a token that has to be refused, and shows that nobody was signed out.
+/// Sends a token that has to be refused, and asserts that no session has ended.
 #[track_caller]
 fn refused(changes: &Value) {
     let (mut world, jar) = signed_in(Some("the-sid"));
     let step = send_claims(&mut world, changes);
     assert_refused(&mut world, &jar, step);
-    // An innocent token after it.
+    // A valid token after it.
     assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
 }
@@ -105,7 +105,7 @@ fn rp_backchannel_rpinitlogout() {
 }
 
 #[test]
-fn by_session_others_of_the_same_person_stay() {
+fn by_session_others_of_the_same_user_stay() {
     let (mut world, jar) = signed_in(Some("the-sid"));
     let more = json!({"sid": "other"});
     let other = world.sign_in_with("app.test", "/", "alice@corp.test", &more);
@@ -115,7 +115,7 @@ fn by_session_others_of_the_same_person_stay() {
 }
 
 #[test]
-fn by_person_all_end_and_new_ones_begin() {
+fn by_user_all_end_and_new_ones_begin() {
     let (mut world, jar) = signed_in(Some("the-sid"));
     let without = world.sign_in("app.test", "/", "alice@corp.test");
     let bob = world.sign_in("app.test", "/", "bob@corp.test");
@@ -129,15 +129,15 @@ fn by_person_all_end_and_new_ones_begin() {
     assert_eq!(status(&world.visit("app.test", "/", &anew)), 200);
 }
 
-/// A provider may name a session of which its ID token said nothing: it is one of the person's.
+/// A provider may name a session that no ID token has named: it is a session of the same user.
 #[test]
-fn a_session_without_a_name_ends_with_any_of_the_person() {
+fn a_session_without_an_id_ends_with_any_of_the_user() {
     let (mut world, jar) = signed_in(None);
     assert_eq!(status(&send_claims(&mut world, &json!({}))), 200);
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
 }
 
-/// The provider ends its session while somebody is between its sign-in and ours.
+/// The provider ends its session after its own sign-in page and before the callback.
 #[test]
 fn a_session_does_not_begin_out_of_one_that_ended_meanwhile() {
     let mut world = World::new();
@@ -241,7 +241,7 @@ fn l_07_a_token_counts_once_and_has_a_name() {
     assert_eq!(status(&send_token(&mut world, &token)), 200);
     world.fixture.now = world.fixture.now.plus(1);
     let jar = world.sign_in("app.test", "/", "alice@corp.test");
-    // Until it would be too old anyway.
+    // The token is remembered until it would be too old anyway.
     for seconds in [0, 60, 299] {
         let begun = world.fixture.now;
         world.fixture.now = begun.plus(seconds);
@@ -362,7 +362,7 @@ fn forms_that_are_none() {
     assert_eq!(world.reply(&get).status, 405);
 }
 
-/// D-16: ten thousand posts that nobody has signed cost no signature, fetch nothing and are refused.
+/// D-16: ten thousand unsigned requests cost no verification, fetch nothing and are refused.
 #[test]
 fn d_16_a_flood_is_refused_cheaply() {
     let (mut world, jar) = signed_in(Some("the-sid"));
@@ -371,7 +371,7 @@ fn d_16_a_flood_is_refused_cheaply() {
     for _ in 0..10_000 {
         assert_eq!(status(&send_token(&mut world, &unsigned)), 400);
     }
-    // A forgery that comes again costs no signature, either.
+    // A repeated forgery costs no verification either.
     let forged = FakeProvider::with_key(9, "k1").sign_text(&payload);
     for _ in 0..10_000 {
         assert_eq!(status(&send_token(&mut world, &forged)), 400);
@@ -379,8 +379,8 @@ fn d_16_a_flood_is_refused_cheaply() {
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
 }
 
-/// N-10: whatever number of forgeries comes, from the provider's own address too, a token that a known key has signed
-/// counts.
+/// N-10: however many forgeries arrive, even from the provider's own address, a token that a known key has signed is
+/// accepted.
 #[test]
 fn n_10_forgeries_keep_no_good_token_out() {
     let (mut world, jar) = signed_in(Some("the-sid"));
@@ -395,15 +395,15 @@ fn n_10_forgeries_keep_no_good_token_out() {
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303);
 }
 
-/// A token that does not name its key, about a session that nobody has.
+/// Returns a token that does not name its key, about a session that does not exist.
 fn unnamed(world: &World, signer: &FakeProvider, id: &str) -> String {
     let changes = json!({"jti": id, "sid": "x", "sub": null});
     let payload = claims(world, &changes).to_string();
     signer.sign_under(&json!({"alg": "ES256"}), &payload)
 }
 
-/// N-10: of one address's forgeries so many are verified by all keys that may be meant. Beyond that a token is tried by the
-/// one key that it names, so that a good one always counts.
+/// N-10: a limited number of forgeries of one address is tried with all keys that may be meant. Beyond that a token is tried
+/// only with the key that it names, so that a valid token is always accepted.
 #[test]
 fn n_10_forgeries_are_limited_for_each_address() {
     let (mut world, jar) = signed_in(Some("the-sid"));
@@ -419,7 +419,7 @@ fn n_10_forgeries_are_limited_for_each_address() {
     assert_eq!(status(&send_from(&mut world, attacker, &good)), 200);
     let first = unnamed(&world, &forger, "forged 0");
     for _ in 0..100 {
-        // The same one again is neither verified nor counted.
+        // The same token again is neither verified nor counted.
         assert_eq!(status(&send_from(&mut world, attacker, &first)), 400);
     }
     let mut last = first;
@@ -427,7 +427,7 @@ fn n_10_forgeries_are_limited_for_each_address() {
         last = unnamed(&world, &forger, &format!("forged {number}"));
         assert_eq!(status(&send_from(&mut world, attacker, &last)), 400);
     }
-    // What would cost several signatures is not even looked at, be it good.
+    // A token that would cost several verifications is not verified, even if it is valid.
     let forged = unnamed(&world, &forger, "forged 30");
     let unproven = unnamed(&world, &world.fake, "unproven");
     for (client, token) in [("2001:db8::2", &forged), (attacker, &unproven)] {
@@ -466,7 +466,7 @@ fn n_10_an_only_key_need_not_be_named() {
     assert_eq!(status(&send_token(&mut world, &good)), 200);
 }
 
-/// N-10: one client's forgeries take the turns of fetching keys from nobody else.
+/// N-10: the forgeries of one client do not use up the key fetches of other clients.
 #[test]
 fn n_10_fetches_are_limited_for_each_client() {
     let (mut world, jar) = signed_in(Some("the-sid"));
@@ -487,7 +487,7 @@ fn n_10_fetches_are_limited_for_each_client() {
         };
         assert_eq!(status(&world.resume(waiting, &ok(&jwks))), 400);
     }
-    // Both are of one network, which has had its turns.
+    // Both addresses are in one network, which has used up its fetches.
     world.fixture.now = world.fixture.now.plus(60);
     let forged = forge(&world);
     let Step::Reply(reply) = send_from(&mut world, "2001:db8::3", &forged) else {
@@ -531,7 +531,7 @@ fn new_keys_are_fetched_at_most_once_a_minute() {
     assert_eq!(status(&step), 400, "no second fetch");
 }
 
-/// The provider may come first, to a worker that knows nothing of it yet.
+/// The provider's request may be the first one of a worker that does not know the provider yet.
 #[test]
 fn a_worker_that_knows_no_keys_waits_for_them() {
     let (mut world, _) = signed_in(None);
@@ -594,11 +594,11 @@ fn frames_that_end_nothing() {
             assert_eq!(status(&world.visit("app.test", "/", &jar)), 200, "{query}");
         }
     }
-    // Names that nobody has signed in with leave nothing behind.
+    // Ids that no user has signed in with are not stored.
     assert!(world.fixture.shared.read("jetway revocations").is_none());
 }
 
-/// After the process began anew, the browser's own cookie says with which session it came.
+/// After a restart of the process, the browser's own cookie names the session.
 #[test]
 fn a_frame_of_the_same_site_brings_the_cookie() {
     let (mut world, jar) = signed_in(Some("the-sid"));

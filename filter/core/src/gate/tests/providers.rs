@@ -1,4 +1,4 @@
-//! Signing in at providers with an accent.
+//! Sign-ins with the provider presets.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::world::{HTML, Jar, World, ok, request, status};
 use crate::gate::*;
 use crate::testing::{CLIENT, ISSUER, config};
 
-/// A world with another kind of provider.
+/// Returns a world with another kind of provider.
 fn world(changes: &Value) -> World {
     let mut world = before_discovery(changes);
     world.learn();
     world
 }
 
-/// The same, before the provider is known.
+/// Returns the same world before the provider is known.
 fn before_discovery(changes: &Value) -> World {
     World {
         gate: Gate::new(config(changes)),
@@ -191,11 +191,11 @@ fn microsofts_common_document_names_the_tenant_in_the_token() {
         "jwks_uri": "https://login.microsoftonline.com/common/discovery/v2.0/keys",
         "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
     });
-    use crate::oidc::metadata::{Discovered, expected_issuer, is_issuer};
+    use crate::oidc::metadata::{Discovered, is_issuer, resolve_issuer};
     let read = Discovered::read(document.to_string().as_bytes(), &settings).unwrap();
     let expected = |claims: Value| {
         let claims = claims.as_object().unwrap().clone();
-        expected_issuer(&read.issuer, &claims).map(|issuer| issuer.into_owned())
+        resolve_issuer(&read.issuer, &claims).map(|issuer| issuer.into_owned())
     };
     assert_eq!(
         expected(json!({"tid": "9122040d"})).as_deref(),
@@ -215,7 +215,7 @@ fn microsofts_common_document_names_the_tenant_in_the_token() {
         assert_eq!(is_issuer(&read.issuer, stated), fits, "{stated}");
     }
     assert_eq!(
-        read.own_name(),
+        read.assertion_audience(),
         "https://login.microsoftonline.com/common/oauth2/v2.0/token"
     );
     assert!(is_issuer(ISSUER, ISSUER) && !is_issuer(ISSUER, "https://op.test/"));
@@ -267,7 +267,7 @@ fn auth0_and_cognito_sign_out_in_their_own_ways() {
 #[test]
 fn a_tenant_of_microsofts_common_document_ends_sessions() {
     use crate::oidc::keys::{KeySet, MAX_TRIED};
-    use crate::oidc::logout_token::{Expected, LogoutProblem, verify};
+    use crate::oidc::logout_token::{ExpectedLogout, LogoutProblem, verify};
 
     let (fake, now) = (crate::testing::FakeProvider::new(), 1_800_000_000);
     let keys = KeySet::read(fake.jwks().as_bytes()).unwrap();
@@ -276,7 +276,7 @@ fn a_tenant_of_microsofts_common_document_ends_sessions() {
             "iss": issuer, "aud": CLIENT, "iat": now, "jti": "1", "sid": "s",
             "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         }));
-        let expected = Expected {
+        let expected = ExpectedLogout {
             issuer: "https://login.microsoftonline.com/{tenantid}/v2.0",
             client_id: CLIENT,
             now: crate::time::Timestamp(now),

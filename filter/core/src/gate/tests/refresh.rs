@@ -1,20 +1,20 @@
-//! Sessions are refreshed ahead of time, once, and nothing that goes wrong meanwhile signs anybody out who is not to be.
+//! Session refresh: ahead of time, once, and no failure signs a user out without need.
 
 use serde_json::{Value, json};
 
 use super::world::{Jar, World, ok, request, status};
-use crate::gate::refresh::REFRESH_WAIT;
 use crate::gate::*;
 use crate::gate::{Progress, Refreshing};
+use crate::session::refresh_state::REFRESH_WAIT;
 use crate::testing::config;
 
 pub(super) const ALICE: &str = "alice@corp.test";
 /// How long an access token holds here, in seconds.
 pub(super) const LIFE: u64 = 300;
-/// From here on a session is due, whatever the dice say.
+/// From here on a session is due, whatever the random jitter is.
 pub(super) const DUE: u64 = LIFE * 8 / 10;
 
-/// A world in which the provider gives refresh tokens, and alice's browser.
+/// Returns a world in which the provider issues refresh tokens, and alice's browser.
 pub(super) fn renewable(changes: &Value) -> (World, Jar) {
     let mut world = World::with(changes);
     world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
@@ -27,7 +27,7 @@ impl World {
         self.fixture.now = self.fixture.now.plus(seconds);
     }
 
-    /// The refresh that the timer would send now, and the refresh token that it uses.
+    /// Returns the refresh that the timer would send now, and the refresh token that it uses.
     pub(super) fn begun_refresh(&mut self) -> Option<(String, Refreshing)> {
         let (call, refreshing) = self.gate.next_refresh(&mut self.fixture.env())?;
         assert_eq!((call.method, call.path.as_str()), ("POST", "/token"));
@@ -81,7 +81,7 @@ impl World {
         status(&step)
     }
 
-    /// Another worker of the same process.
+    /// Returns another worker of the same process.
     pub(super) fn other_worker(&mut self, changes: &Value) -> Gate {
         let mut gate = Gate::new(config(changes));
         std::mem::swap(&mut self.gate, &mut gate);
@@ -92,7 +92,7 @@ impl World {
 }
 
 impl Jar {
-    /// Takes the cookies of whatever answer comes to a request.
+    /// Takes the cookies of the reply to a request.
     fn keep(&mut self, step: &Step) {
         match step {
             Step::Reply(reply) => self.take(reply),
@@ -142,13 +142,13 @@ fn twenty_requests_at_once_on_two_workers_make_one_call_and_all_get_in() {
     let (token, refreshing) = refreshes.pop().unwrap();
     assert_eq!((token.as_str(), refreshes.len()), ("r0", 0));
 
-    // Whatever comes while the provider is asked gets in, and asks nothing.
+    // Requests that arrive while the provider is asked are forwarded, and begin no refresh.
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     assert!(world.begun_refresh().is_none());
     let event = world.refresh(refreshing, "r1", &json!({}));
     assert_eq!(event, "session refreshed account=\"alice@corp.test\"");
 
-    // All browsers' copies get the new session, from both workers; nobody asks with the old token again.
+    // All copies get the new session, from both workers, and the old token is not used again.
     for _ in 0..4 {
         std::mem::swap(&mut world.gate, &mut other);
         let mut copy = jar.clone();
@@ -168,7 +168,7 @@ fn a_rotated_refresh_token_is_never_used_twice() {
     let mut used = Vec::new();
     for round in 1..6 {
         world.later(DUE);
-        // The oldest cookie of all asks as well, as a second window may do.
+        // The oldest cookie is used as well, as in a second window.
         for jar in [&mut old.clone(), &mut jar] {
             assert_eq!(world.fetch(jar), 200);
             let Some((token, refreshing)) = world.begun_refresh() else {
@@ -192,7 +192,8 @@ fn an_overdue_session_waits_for_the_provider_once() {
     };
     assert_eq!(until, world.fixture.now.plus(REFRESH_WAIT));
     let (_, refreshing) = world.begun_refresh().unwrap();
-    // Others carry on, and so does this one if the provider takes too long.
+    // If the provider takes too long, the request goes on with what is known, and so do others.
+    world.later(REFRESH_WAIT);
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     let late = world
         .gate
@@ -205,7 +206,68 @@ fn an_overdue_session_waits_for_the_provider_once() {
     assert_eq!(world.fetch(&mut jar), 200);
 }
 
-/// N-05: a worker that does not know the provider yet asks it before it believes in an overdue session.
+/// While the provider is asked about an overdue session, no worker forwards a request of that session.
+#[test]
+fn every_request_of_an_overdue_session_waits_for_the_running_refresh() {
+    let (mut world, jar) = renewable(&json!({}));
+    let mut other = world.other_worker(&json!({}));
+    world.later(LIFE);
+    let headers = request(
+        "GET",
+        "app.test",
+        "/",
+        &[("cookie", jar.header().as_bytes())],
+    );
+    let begun_at = world.fixture.now;
+    let is_held =
+        |step: &Step| matches!(step, Step::Hold { until } if *until == begun_at.plus(REFRESH_WAIT));
+    assert!(is_held(&world.begin(&headers)));
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    world.later(REFRESH_WAIT - 1);
+    for worker in 0..2 {
+        let step = world.begin(&headers);
+        assert!(is_held(&step), "worker {worker}: {step:?}");
+        assert!(world.begun_refresh().is_none(), "worker {worker}");
+        let unheld = world
+            .gate
+            .begin_without(&Request::new(&headers), &mut world.fixture.env());
+        assert_eq!(status(&unheld), 503, "worker {worker}");
+        std::mem::swap(&mut world.gate, &mut other);
+    }
+    for gate in [&world.gate, &other] {
+        assert!(!gate.take_ended_refreshes(&world.fixture.env()), "it runs");
+    }
+    let _ = world.finish(refreshing, &refused());
+    for worker in 0..2 {
+        let is_news = world.gate.take_ended_refreshes(&world.fixture.env());
+        assert!(is_news, "worker {worker}: requests begin again at once");
+        let is_news = world.gate.take_ended_refreshes(&world.fixture.env());
+        assert!(!is_news, "worker {worker}: once");
+        assert_eq!(world.fetch(&mut jar.clone()), 401, "worker {worker}");
+        std::mem::swap(&mut world.gate, &mut other);
+    }
+}
+
+/// A provider that does not answer holds requests while it is asked, and not during the pause afterwards.
+#[test]
+fn a_pause_after_a_failed_refresh_holds_no_request() {
+    let (mut world, jar) = renewable(&json!({}));
+    let mut other = world.other_worker(&json!({}));
+    world.later(LIFE);
+    let step = world.visit("app.test", "/", &jar);
+    assert!(matches!(step, Step::Hold { .. }), "{step:?}");
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    let _ = world.finish(refreshing, &ProviderReply::NONE);
+    for worker in 0..2 {
+        assert_eq!(world.fetch(&mut jar.clone()), 200, "worker {worker}");
+        std::mem::swap(&mut world.gate, &mut other);
+    }
+    world.later(crate::session::refresh::PAUSE);
+    let step = world.visit("app.test", "/", &jar);
+    assert!(matches!(step, Step::Hold { .. }), "{step:?}");
+}
+
+/// N-05: a worker that does not know the provider yet asks it before it accepts an overdue session.
 #[test]
 fn n_05_an_overdue_session_waits_for_a_provider_that_is_not_known_yet() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -230,7 +292,7 @@ fn n_05_an_overdue_session_waits_for_a_provider_that_is_not_known_yet() {
     assert_eq!(world.fetch(&mut jar), 401);
 }
 
-/// N-05: a provider that stays away ends no session, at a worker that never knew it either.
+/// N-05: a provider that does not answer ends no session, even in a worker that never knew the provider.
 #[test]
 fn n_05_the_wait_for_an_unknown_provider_has_an_end() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -247,7 +309,7 @@ fn n_05_the_wait_for_an_unknown_provider_has_an_end() {
     assert_eq!(world.fetch(&mut jar), 200, "others do not wait once more");
 }
 
-/// The claims of a refresh are judged with the next request, and in every worker.
+/// Policies are evaluated for the claims of a refresh with the next request, in every worker.
 #[test]
 fn refreshed_claims_are_judged_at_once() {
     let groups = json!({"routes": [{"from": "https://app.test", "to": "http://a",
@@ -298,7 +360,7 @@ fn a_refusal_that_comes_after_another_refresh_ends_nothing() {
     world.later(DUE);
     assert_eq!(world.fetch(&mut jar.clone()), 200);
     let (_, slow) = world.begun_refresh().unwrap();
-    // Whoever refreshes has died, it seems.
+    // The worker that was refreshing seems to have died.
     world.later(crate::session::refresh_state::LOCK);
     let step = world.visit("app.test", "/", &jar);
     assert!(matches!(step, Step::Hold { .. } | Step::Forward(_)));
@@ -309,9 +371,9 @@ fn a_refusal_that_comes_after_another_refresh_ends_nothing() {
     assert_eq!(world.fetch(&mut jar.clone()), 200);
 }
 
-/// C-32 is the last case: the answer is lost, so the old token is used once more, and the provider does not take it.
+/// C-32 is the last case: the answer is lost, so the old token is used once more, and the provider refuses it.
 #[test]
-fn a_provider_without_a_usable_answer_signs_nobody_out() {
+fn a_provider_without_a_usable_answer_ends_no_session() {
     for (name, reply) in [
         ("unreachable", ProviderReply::NONE),
         ("down", reply(503, "")),
@@ -396,7 +458,7 @@ fn a_refresh_never_switches_the_identity() {
     }
 }
 
-/// A token that does not hold says nothing about anybody, but the refresh token that came with it is the good one now.
+/// An invalid ID token changes nothing, but the refresh token that came with it is the valid one now.
 #[test]
 fn a_token_that_does_not_hold_changes_nothing_but_the_refresh_token() {
     let (mut world, mut jar) = renewable(&json!({}));
@@ -431,7 +493,55 @@ fn a_refresh_without_an_id_token_asks_userinfo_who_it_is() {
     }
 }
 
-/// N-01: Ping tells the address as `mail`, in its UserInfo too.
+/// The tenant was verified at the sign-in: UserInfo need not repeat it, and must not name another tenant.
+#[test]
+fn userinfo_without_a_tenant_does_not_contradict_the_sign_in() {
+    let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
+        "idp_allowed_tenants": ["corp.test"]});
+    for (more, expected) in [
+        (json!({}), 200),
+        (json!({"hd": null}), 200),
+        (json!({"hd": "corp.test"}), 200),
+        (json!({"hd": "evil.test"}), 401),
+    ] {
+        let mut world = World::with(&google);
+        world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+        let mut jar = world.sign_in_with("app.test", "/", ALICE, &json!({"hd": "corp.test"}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        let body = world.tokens(None);
+        let progress = refreshing.resume(&world.gate, &ok(&body), &mut world.fixture.env());
+        let Progress::Call(_, refreshing) = progress else {
+            panic!("{progress:?}")
+        };
+        let mut told = json!({"sub": "s-alice@corp.test", "email": ALICE, "email_verified": true});
+        for (name, value) in more.as_object().unwrap() {
+            told[name] = value.clone();
+        }
+        let event = world.finish(*refreshing, &ok(&told.to_string()));
+        assert_eq!(world.fetch(&mut jar), expected, "{more} {event}");
+    }
+}
+
+/// An ID token names the tenant: without it the user has left the tenant.
+#[test]
+fn a_refreshed_id_token_has_to_name_the_tenant() {
+    let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
+        "idp_allowed_tenants": ["corp.test"]});
+    for (more, expected) in [(json!({"hd": "corp.test"}), 200), (json!({}), 401)] {
+        let mut world = World::with(&google);
+        world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+        let mut jar = world.sign_in_with("app.test", "/", ALICE, &json!({"hd": "corp.test"}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        let event = world.refresh(refreshing, "r1", &more);
+        assert_eq!(world.fetch(&mut jar), expected, "{more} {event}");
+    }
+}
+
+/// N-01: Ping has the address in `mail`, in its UserInfo too.
 #[test]
 fn n_01_a_refresh_knows_pings_mail() {
     let ping = json!({"idp_provider": "ping", "idp_provider_url": crate::testing::ISSUER});
@@ -480,7 +590,7 @@ fn a_sign_out_during_a_refresh_wins() {
     let (_, refreshing) = world.begun_refresh().unwrap();
     let mut copy = jar.clone();
     let cookies = jar.header();
-    // The provider is told as well; whether it answers is another story.
+    // The provider is asked to revoke the token as well; its answer does not matter.
     let _ = world.begin(&request(
         "POST",
         "app.test",
@@ -495,7 +605,7 @@ fn a_sign_out_during_a_refresh_wins() {
     assert_eq!(world.fetch(&mut copy), 401, "a copy of the cookie");
 }
 
-/// C-13: activity moves the idle end, and never the absolute one.
+/// C-13: activity extends the idle limit, and never the lifetime.
 #[test]
 fn idle_and_absolute_ends_to_the_second() {
     let changes = json!({"cookie_idle_expire": "10m", "cookie_expire": "1h"});
@@ -503,7 +613,7 @@ fn idle_and_absolute_ends_to_the_second() {
     let mut jar = world.sign_in("app.test", "/", ALICE);
     world.later(599);
     assert_eq!(world.fetch(&mut jar.clone()), 200, "idle - 1");
-    // That request counted, whether or not its browser kept the cookie.
+    // That request counted, even if its browser did not keep the cookie.
     world.later(599);
     assert_eq!(world.fetch(&mut jar), 200);
     world.later(600);

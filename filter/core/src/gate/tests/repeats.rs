@@ -1,9 +1,9 @@
-//! Which answers the log sums up.
+//! Which replies the log sums up.
 
 use super::world::{Jar, World, request};
 use crate::gate::*;
 
-/// N-14: a client gets refusals and redirects to a sign-in without end, and a sign-in or a sign-out only with an effort.
+/// N-14: any client can cause any number of refusals and redirects to a sign-in, but a sign-in or a sign-out takes effort.
 #[test]
 fn n_14_refusals_and_ways_to_a_sign_in_are_summed_up_and_sign_ins_are_not() {
     let mut world = World::new();

@@ -1,4 +1,4 @@
-//! Single requests: what is forwarded, what is answered here, and that nothing gets through by accident.
+//! Single requests: which are forwarded, which are answered by the proxy, and which are refused.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ fn what_the_upstream_gets() {
     let Step::Forward(forward) = step else {
         panic!("{step:?}")
     };
-    let route = world.gate.config.routes[0].id.clone().into_bytes();
+    let route = world.gate.router.routes()[0].id.clone().into_bytes();
     assert_eq!(
         forward.edits(),
         [
@@ -244,11 +244,11 @@ fn any_headers() -> impl Strategy<Value = Headers> {
     })
 }
 
-/// Whatever is sent: no panic, and nothing of a route that asks who it is gets through without a session.
+/// No input causes a panic, and no request without a session passes a route that requires one.
 #[test]
 fn no_input_without_a_session_is_forwarded() {
     let gate = Gate::new(config(&json!({})));
-    let public = gate.config.routes[1].id.clone().into_bytes();
+    let public = gate.router.routes()[1].id.clone().into_bytes();
     let cases = ProptestConfig::with_cases(2000);
     proptest!(cases, |(pairs in any_headers(), host in "app|b")| {
         let mut headers = request("GET", &format!("{host}.test"), "/closed", &[]);

@@ -1,4 +1,4 @@
-//! Coming back to where somebody wanted to go, and not in circles.
+//! Return addresses of sign-ins, and login loops.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::testing::ISSUER;
 
 const BROWSER: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
 
-/// What a browser gets for an address.
+/// Returns what a browser gets for an address.
 fn open(world: &mut World, path: &str, jar: &mut Jar) -> Reply {
     let cookies = jar.header();
     let headers = [HTML, BROWSER, ("cookie", cookies.as_bytes())];
@@ -18,7 +18,7 @@ fn open(world: &mut World, path: &str, jar: &mut Jar) -> Reply {
 }
 
 fn attribute(page: &str, name: &str) -> String {
-    // The link of the way on; the page's head has another.
+    // The link that leads on; the page's head has another one.
     let link = &page[page.find("id=\"continue\"").unwrap()..];
     let start = link.find(&format!("{name}=\"")).unwrap() + name.len() + 2;
     let rest = &link[start..];
@@ -102,7 +102,7 @@ fn the_page_between_allows_its_own_script_and_nothing_else() {
     assert_eq!(page.header("cache-control"), Some("no-store"));
 }
 
-/// The cookie that was set a moment ago does not come back: that is told before the provider is asked.
+/// A cookie that does not come back is reported before the provider is asked.
 #[test]
 fn blocked_cookies_have_a_friendly_end() {
     let (mut world, mut jar) = (World::new(), Jar::default());
@@ -148,7 +148,7 @@ fn a_third_bounce_within_a_minute_is_stopped_with_its_cause() {
     assert_eq!(open(&mut world, "/", &mut cookies).status, 303);
 }
 
-/// N-04: a link, from whatever site, ends no session: it has no effect beside one.
+/// N-04: a link from any site ends no session.
 #[test]
 fn n_04_a_link_replaces_no_session() {
     let (mut world, mut jar) = (World::new(), Jar::default());
@@ -170,7 +170,7 @@ fn n_04_a_link_replaces_no_session() {
     assert_eq!(status(&world.visit("app.test", "/", &session)), 200);
 }
 
-/// N-04: a sign-in that began in another tab before there was a session ends in that session, and revokes nothing.
+/// N-04: a sign-in that began in another tab before there was a session leads to that session, and revokes nothing.
 #[test]
 fn n_04_an_earlier_tab_ends_in_the_session_that_is_there() {
     let (mut world, mut jar) = (World::new(), Jar::default());

@@ -1,4 +1,4 @@
-//! Paths and hosts on their way to the upstream, and addresses of redirects.
+//! Rewriting of paths and hosts, and addresses of redirects.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::world::{World, request};
 use crate::gate::*;
 use crate::testing::{Fixture, config};
 
-/// A world with one public route of `https://app.test`.
+/// Returns a world with one public route of `https://app.test`.
 fn world(mut route: Value) -> World {
     route["from"] = json!("https://app.test");
     World::with(&public(&json!([route])))
 }
 
-/// The path that the upstream sees, or the status of the refusal.
+/// Returns the path that the upstream sees, or the status of the refusal.
 fn path(world: &mut World, sent: &str) -> Result<String, u16> {
     let headers = request("GET", "app.test", sent, &[]);
     match world.begin(&headers) {
@@ -41,7 +41,7 @@ fn prefixes() {
             "/a/x?",
             Ok("/x?"),
         ),
-        // N-09: two slashes would begin the name of a host.
+        // N-09: two slashes would introduce a host.
         (
             json!({"prefix": "/a", "prefix_rewrite": "/"}),
             "/a/x",
@@ -70,7 +70,7 @@ fn prefixes() {
             "/a/x?q",
             Ok("/b?q"),
         ),
-        // What was no dot segment must not become one.
+        // A rewrite must not make a dot segment.
         (
             json!({"prefix": "/a", "prefix_rewrite": "/b/"}),
             "/a../secret",
@@ -133,7 +133,7 @@ fn patterns() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// Whatever is sent and written in the file: an upstream gets a path that it cannot read as another one.
+    /// For every request and every rewrite, the upstream gets a path that it cannot read as another one.
     #[test]
     fn rewritten_paths_are_safe(
         prefix in "/[a.]{0,3}",
@@ -238,8 +238,21 @@ fn hosts_of_a_client_are_hosts() {
     assert_eq!(seen.as_deref(), Some("up.internal:80"));
 }
 
+/// Asserts where a redirect leads for a request of `sent` on `host`.
+fn assert_redirect(redirect: &Value, host: &str, sent: &str, location: &str) {
+    let prefix = if sent.starts_with("/a") { "/a" } else { "/" };
+    let mut world = world(json!({"redirect": redirect, "prefix": prefix}));
+    let reply = world.reply(&request("GET", host, sent, &[]));
+    assert_eq!(reply.status, 301);
+    assert_eq!(
+        reply.header("location"),
+        Some(location),
+        "{redirect} {sent}"
+    );
+}
+
 #[test]
-fn redirects() {
+fn redirects_of_host_port_and_scheme() {
     for (redirect, host, sent, location) in [
         (
             json!({"host_redirect": "new.test"}),
@@ -252,42 +265,6 @@ fn redirects() {
             "app.test:8443",
             "/",
             "https://new.test/",
-        ),
-        (
-            json!({"path_redirect": "/b"}),
-            "app.test:8443",
-            "/a?q",
-            "https://app.test:8443/b?q",
-        ),
-        (
-            json!({"path_redirect": "/b"}),
-            "app.test:443",
-            "/a",
-            "https://app.test/b",
-        ),
-        (
-            json!({"path_redirect": "/b?own", "strip_query": true}),
-            "app.test",
-            "/a?q",
-            "https://app.test/b?own",
-        ),
-        (
-            json!({"path_redirect": "/b", "prefix_rewrite": "/c"}),
-            "app.test",
-            "/a",
-            "https://app.test/b",
-        ),
-        (
-            json!({"prefix_rewrite": "/c", "strip_query": true}),
-            "app.test",
-            "/a/x?q",
-            "https://app.test/c/x",
-        ),
-        (
-            json!({"prefix_rewrite": "/c"}),
-            "app.test",
-            "/a/x?q",
-            "https://app.test/c/x?q",
         ),
         (
             json!({"port_redirect": 8443}),
@@ -326,16 +303,56 @@ fn redirects() {
             "https://new.test/",
         ),
     ] {
-        let prefix = if sent.starts_with("/a") { "/a" } else { "/" };
-        let mut world = world(json!({"redirect": redirect, "prefix": prefix}));
-        let reply = world.reply(&request("GET", host, sent, &[]));
-        assert_eq!(reply.status, 301);
-        assert_eq!(
-            reply.header("location"),
-            Some(location),
-            "{redirect} {sent}"
-        );
+        assert_redirect(&redirect, host, sent, location);
     }
+}
+
+#[test]
+fn redirects_of_the_path() {
+    for (redirect, host, sent, location) in [
+        (
+            json!({"path_redirect": "/b"}),
+            "app.test:8443",
+            "/a?q",
+            "https://app.test:8443/b?q",
+        ),
+        (
+            json!({"path_redirect": "/b"}),
+            "app.test:443",
+            "/a",
+            "https://app.test/b",
+        ),
+        (
+            json!({"path_redirect": "/b?own", "strip_query": true}),
+            "app.test",
+            "/a?q",
+            "https://app.test/b?own",
+        ),
+        (
+            json!({"path_redirect": "/b", "prefix_rewrite": "/c"}),
+            "app.test",
+            "/a",
+            "https://app.test/b",
+        ),
+        (
+            json!({"prefix_rewrite": "/c", "strip_query": true}),
+            "app.test",
+            "/a/x?q",
+            "https://app.test/c/x",
+        ),
+        (
+            json!({"prefix_rewrite": "/c"}),
+            "app.test",
+            "/a/x?q",
+            "https://app.test/c/x?q",
+        ),
+    ] {
+        assert_redirect(&redirect, host, sent, location);
+    }
+}
+
+#[test]
+fn a_redirect_of_a_traversal_is_refused() {
     let mut traversal = world(json!({"redirect": {"prefix_rewrite": "/b/"}, "prefix": "/a"}));
     let reply = traversal.reply(&request("GET", "app.test", "/a../x", &[]));
     assert_eq!(reply.status, 400);

@@ -1,4 +1,4 @@
-//! Which route a request takes, and the routes that answer by themselves.
+//! The route of a request, and routes with a redirect or a fixed response.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::world::{HTML, World, request, status};
 use crate::gate::*;
 use crate::testing::config;
 
-/// A file whose routes let everybody in; each is an object with `from` and what else matters.
+/// Returns a configuration whose routes allow every request; each route is an object with `from` and what else matters.
 pub(super) fn public(routes: &Value) -> Value {
     let mut routes = routes.clone();
     for route in routes.as_array_mut().unwrap() {
@@ -23,16 +23,16 @@ pub(super) fn public(routes: &Value) -> Value {
     json!({ "routes": routes })
 }
 
-/// The name of the route that a request takes; `own` for our endpoints, empty for none.
+/// Returns the name of the route of a request; `own` for the proxy's own endpoints, and the empty string for none.
 fn taken(gate: &Gate, host: &str, path: &str) -> String {
     let headers = request("GET", host, path, &[]);
-    let parsed = gate.read(&Request::new(&headers)).unwrap();
-    match gate.find(&parsed) {
-        Found::Route(chosen) => chosen.route.name.clone(),
-        Found::Own => "own".to_owned(),
-        Found::Nothing => String::new(),
-        Found::OtherPort => "other port".to_owned(),
-        Found::Ambiguous => "ambiguous".to_owned(),
+    let parsed = gate.router.read(&Request::new(&headers)).unwrap();
+    match gate.router.find(&parsed) {
+        Destination::Route(matched) => matched.route.name.clone(),
+        Destination::OwnEndpoint => "own".to_owned(),
+        Destination::Nothing => String::new(),
+        Destination::OtherPort => "other port".to_owned(),
+        Destination::Ambiguous => "ambiguous".to_owned(),
     }
 }
 
@@ -73,7 +73,13 @@ fn hosts_ports_and_paths() {
         ("any.test", "/.pomerium", "own"),
         ("any.test", "/.well-known/pomerium/jwks.json", "own"),
         ("any.test", "/.well-known/pomeriums", ""),
-        ("else.example", "/ping", ""),
+        ("else.example", "/ping", "own"),
+        ("two.app.test:99", "/healthz", "own"),
+        ("127.0.0.1:8443", "/healthz", "own"),
+        ("[::1]", "/ping", "own"),
+        ("else.example", "/pings", ""),
+        ("else.example", "/ping/", ""),
+        ("else.example", "/.pomerium/", ""),
     ] {
         assert_eq!(taken(&gate, host, path), name, "{host}{path}");
     }
@@ -82,7 +88,7 @@ fn hosts_ports_and_paths() {
 /// The listener's port in [`by_the_book`].
 const LISTENING: u16 = 1;
 
-/// What the index must agree with: the order of the file, looked through from its beginning.
+/// Finds a route without the index, by the order of the file. The index must agree.
 fn by_the_book(routes: &[Route], host: &str, port: u16, path: &str) -> String {
     let exact = routes
         .iter()
@@ -122,7 +128,7 @@ proptest! {
         let mut file = public(&Value::Array(routes));
         file["address"] = json!(format!(":{LISTENING}"));
         let gate = Gate::new(config(&file));
-        let expected = by_the_book(&gate.config.routes, &host, port, &path);
+        let expected = by_the_book(gate.router.routes(), &host, port, &path);
         prop_assert_eq!(taken(&gate, &format!("{host}:{port}"), &path), expected);
     }
 }
@@ -137,7 +143,7 @@ fn a_session_of_one_host_of_a_wildcard_is_none_on_another() {
     assert_eq!(status(&world.visit("two.app.test", "/", &jar)), 303);
 }
 
-/// A file with a redirect and an answer, each for Alice alone.
+/// Returns a configuration with a redirect and a fixed response, each for Alice alone.
 fn for_alice() -> Value {
     let alice = json!({"allow": {"or": [{"email": "alice@corp.test"}]}});
     json!({"routes": [

@@ -1,4 +1,4 @@
-//! Signing in, from the first redirect to the session and its end.
+//! Sign-ins, from the first redirect to the session and its end.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +107,7 @@ fn a_sign_in_ends_only_in_the_browser_that_began_it() {
         400,
         "another's cookie"
     );
-    // The victim's own attempt with the attacker's code: the token's nonce gives it away.
+    // In the victim's own attempt, the nonce reveals the attacker's code.
     let step = world.callback("app.test", &own["state"], &victim);
     let claims = world.claims("mallory@corp.test", &query["nonce"]);
     let step = world.answer(step, &claims);
@@ -184,7 +184,7 @@ fn attempts_end_after_ten_minutes() {
         assert_eq!(status(&step), expected, "{age} s");
         world.fixture.now = begun;
     }
-    // A person who cancelled after all is told so.
+    // A user who cancelled gets a page that says so.
     world.fixture.now = world.fixture.now.plus(ATTEMPT_LIFETIME);
     let state = &query["state"];
     let path = format!("/.pomerium/callback?error=access_denied&state={state}&iss={ISSUER}");
@@ -373,7 +373,7 @@ fn userinfo_fills_in_the_address() {
     }
 }
 
-/// N-01: Ping tells the address as `mail`, in its UserInfo too, which denies or grants it there.
+/// N-01: Ping has the address in `mail`, in its UserInfo too, which denies or confirms it there.
 #[test]
 fn n_01_pings_userinfo_is_about_its_mail() {
     let groups = json!({"allow": {"and": [{"email": "alice@corp.test"}, {"groups": "a"}]}});
@@ -415,7 +415,7 @@ fn n_01_pings_userinfo_is_about_its_mail() {
     }
 }
 
-/// N-01: a session's word on its address is worth what the file asked for when it was judged.
+/// N-01: the address of a session counts only under the rules by which it was verified.
 #[test]
 fn n_01_a_stricter_file_asks_to_sign_in_again() {
     let strict = json!({"require_email_verified": "strict"});
@@ -448,7 +448,7 @@ fn before_the_metadata_is_there_navigations_are_held() {
         matches!(gate.due(&fixture.env()), ProviderDue::Call(_)),
         "holding a request makes the fetch due"
     );
-    let reply = gate.unavailable(&Request::new(&headers));
+    let reply = gate.refuse_without_provider(&Request::new(&headers));
     assert_eq!(
         (reply.status, reply.header("retry-after")),
         (503, Some("5"))
@@ -462,7 +462,7 @@ fn before_the_metadata_is_there_navigations_are_held() {
 }
 
 #[test]
-fn without_randomness_nobody_signs_in() {
+fn without_randomness_there_is_no_sign_in() {
     let mut world = World::new();
     let mut broken = |_: &mut [u8]| Err(crate::env::NoRandomness);
     let headers = request("GET", "app.test", "/", &[HTML]);
@@ -478,8 +478,8 @@ fn without_randomness_nobody_signs_in() {
     assert_eq!(world.reply(&headers).status, 303);
 }
 
-/// A session keeps the claims that the policies of its time asked for. Under policies that ask for others, it is no
-/// session: a `deny` rule about a claim that it lacks would not hold.
+/// A session keeps the claims that the policies used when it began. Under policies that use others it does not count,
+/// because a `deny` rule about a claim that it lacks would not match.
 #[test]
 fn a_session_does_not_answer_for_policies_that_it_was_not_made_for() {
     let route = |policy: Value| json!({"routes": [{"from": "https://app.test", "to": "http://a", "policy": policy}]});

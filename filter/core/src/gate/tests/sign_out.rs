@@ -1,4 +1,4 @@
-//! Signing out: by a form of this site only, for every copy of the cookie, at the provider too.
+//! Sign-outs: by a form of this site only, for every copy of the cookie, and with the provider.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::world::{HTML, Headers, Jar, World, request, status};
 use crate::gate::*;
-use crate::oidc::provider::Provider;
+use crate::session::Session;
 use crate::testing::provider_settings;
 
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
@@ -27,29 +27,25 @@ fn parameters(reply: &Reply) -> BTreeMap<String, String> {
 /// Gives the session in a jar a refresh token.
 fn with_refresh_token(world: &mut World, jar: &Jar) -> Jar {
     let gate = &world.gate;
-    let sealer = gate.sealer.as_ref().unwrap();
     let opened = gate
         .sessions
-        .open(
-            sealer,
-            "app.test",
-            jar.0[COOKIE].as_bytes(),
-            world.fixture.now,
-        )
+        .open("app.test", jar.0[COOKIE].as_bytes(), world.fixture.now)
         .unwrap();
     let mut session = Session::clone(&opened.session);
     let far = world.fixture.now.plus(9999).0;
     let refresh = json!({"t": "the-refresh-token", "d": far, "o": far, "n": "", "g": 0});
     session.refresh = Some(serde_json::from_value(refresh).unwrap());
     let present = crate::http::cookie::OwnCookies::default();
-    let lines = gate.session_cookies(&session, "app.test", &present, &mut world.fixture.env());
+    let lines = gate
+        .sessions
+        .cookies_for(&session, "app.test", &present, &mut world.fixture.env());
     let line = lines.unwrap().remove(0);
     let (_, value) = line.split_once('=').unwrap();
     let value = value.split(';').next().unwrap().to_owned();
     Jar(BTreeMap::from([(COOKIE.to_owned(), value)]))
 }
 
-/// F-35: neither a link, an image nor a form of another site signs anybody out.
+/// F-35: neither a link, an image nor a form of another site signs a user out.
 #[test]
 fn f_35_signing_out_takes_a_form_of_this_site() {
     let mut world = World::new();
@@ -87,7 +83,7 @@ fn f_35_signing_out_takes_a_form_of_this_site() {
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 200);
 }
 
-/// The worker that answers is not the only one: each of them, and one that begins anew, knows.
+/// A sign-out is known to every worker, and to one that starts afterwards.
 #[test]
 fn a_copy_of_the_cookie_is_dead_in_every_worker() {
     let mut world = World::new();
@@ -115,7 +111,7 @@ fn a_copy_of_the_cookie_is_dead_in_every_worker() {
     assert_eq!(ask(&worker, &other_session, &mut world), 200);
     let restarted = Gate::new(crate::testing::config(&json!({})));
     assert_eq!(ask(&restarted, &copy, &mut world), 401);
-    // A browser with the copy is told to forget it.
+    // The copy is removed from a browser that has it.
     let step = world.visit("app.test", "/", &copy);
     let Step::Reply(reply) = step else {
         panic!("{step:?}")
@@ -170,7 +166,7 @@ fn rp_init_logout() {
     assert!(jar.0.is_empty());
 }
 
-/// L-15: nothing in the query decides where a sign-out leads.
+/// L-15: the query has no influence on where a sign-out leads.
 #[test]
 fn l_15_a_sign_out_leads_nowhere_else() {
     for changes in [
@@ -228,7 +224,7 @@ fn l_16_rp_init_logout_other_state() {
             "{path}: nothing is done"
         );
     }
-    // Beside a session that lives, the page claims nothing.
+    // While a session is active, the page claims no sign-out.
     let bob = world.sign_in("app.test", "/", "bob@corp.test");
     for (path, jar) in [("", &bob), ("?state=foreign", &bob)] {
         let path = format!("/.pomerium/signed_out{path}");
@@ -260,7 +256,7 @@ fn the_configured_address_follows_a_sign_out() {
     assert!(!asked.contains_key("state"), "it is for our own page");
 }
 
-/// RFC 7009: whoever had copied the refresh token has nothing of it either.
+/// RFC 7009: a copy of the refresh token is useless after a sign-out.
 #[test]
 fn the_refresh_token_is_given_back() {
     let mut world = World::new();
@@ -309,7 +305,7 @@ fn given_up(world: &mut World, headers: &Headers) -> Reply {
 fn a_sign_out_does_not_need_the_provider() {
     let mut world = World::new();
     let jar = world.sign_in("app.test", "/", "alice@corp.test");
-    world.gate.provider = Some(Provider::new(provider_settings()));
+    world.gate.provider = ProviderAccess::new(Some(provider_settings()));
     let headers = post(&jar, &[HERE]);
     assert!(matches!(world.begin(&headers), Step::Hold { .. }));
     let reply = given_up(&mut world, &headers);
@@ -320,7 +316,7 @@ fn a_sign_out_does_not_need_the_provider() {
     assert!(browser.0.is_empty());
     world.learn();
     assert_eq!(status(&world.visit("app.test", "/", &jar)), 303, "a copy");
-    // Another site cannot bring it about in this way, either.
+    // Another site cannot cause it in this way either.
     let foreign = post(&jar, &[("origin", b"https://evil.test")]);
     let reply = given_up(&mut world, &foreign);
     assert!(reply.status == 403 && reply.header("set-cookie").is_none());

@@ -1,6 +1,6 @@
-//! A seeded simulation: visitors with cookie jars on two hosts, several workers, a provider that rotates its keys, is
+//! A seeded simulation: users with cookie jars on two hosts, several workers, a provider that rotates its keys, is
 //! down, answers late or with rubbish, an operator who rotates secrets and changes policies, and a virtual clock. After
-//! every step the core must have kept what it promises, by a model that knows who really signed in.
+//! every step the invariants must hold, by a model that knows who really signed in.
 //!
 //! `JETWAY_TEST_SEED=N` repeats one run.
 
@@ -19,10 +19,10 @@ const PEOPLE: [&str; 3] = ["alice@corp.test", "bob@corp.test", "mallory@evil.tes
 const WORKERS: usize = 3;
 const STEPS: usize = 400;
 const LIFETIME: u64 = 3600;
-/// Runs of the suite; each is another story.
+/// The number of runs, each with a different seed.
 const SEEDS: std::ops::Range<u64> = 1..13;
 
-/// Chance that can be repeated (SplitMix64).
+/// A repeatable random source (SplitMix64).
 struct Dice(u64);
 
 impl Dice {
@@ -65,7 +65,7 @@ struct Simulation {
     dice: Dice,
     fixture: Fixture,
     gates: Vec<Gate>,
-    /// The cookie secrets in force, the newest first.
+    /// The active cookie secrets, the newest first.
     secrets: Vec<u8>,
     /// Who may use the application on `app.test`; the other is open to the whole domain.
     permitted: BTreeSet<usize>,
@@ -154,7 +154,7 @@ impl Simulation {
         }
     }
 
-    fn person_and_host(&mut self) -> (usize, &'static str) {
+    fn user_and_host(&mut self) -> (usize, &'static str) {
         let person = self.dice.below(PEOPLE.len());
         (person, HOSTS[self.dice.below(HOSTS.len())])
     }
@@ -163,9 +163,9 @@ impl Simulation {
         self.jars.get(&(person, host)).cloned().unwrap_or_default()
     }
 
-    /// Somebody opens an address.
+    /// A user opens an address.
     fn open(&mut self) {
-        let (person, host) = self.person_and_host();
+        let (person, host) = self.user_and_host();
         let jar = self.jar(person, host);
         let step = self.send(host, "/page", &jar);
         let Step::Reply(reply) = step else {
@@ -186,7 +186,7 @@ impl Simulation {
         }
     }
 
-    /// Sends a navigation to some worker, and holds what comes out against the model.
+    /// Sends a navigation to a random worker, and compares the result with the model.
     fn send(&mut self, host: &'static str, path: &str, jar: &Jar) -> Step {
         let cookies = jar.header();
         let headers = request("GET", host, path, &[HTML, ("cookie", cookies.as_bytes())]);
@@ -196,7 +196,7 @@ impl Simulation {
         step
     }
 
-    /// The promises.
+    /// Asserts the invariants.
     fn check(&mut self, step: &Step, headers: &Headers, host: &str, jar: &Jar) {
         match step {
             Step::Forward(forward) => {
@@ -243,7 +243,7 @@ impl Simulation {
         }
     }
 
-    /// Keeps an answer's cookies. A session may come out of it only when the provider has just said who it is for.
+    /// Keeps a reply's cookies. A session may begin only when the provider has just named its user.
     fn take(&mut self, person: usize, host: &'static str, reply: &Reply, may_begin: bool) {
         let mut jar = self.jar(person, host);
         let before = jar.0.get("__Host-_pomerium").cloned();
@@ -255,7 +255,7 @@ impl Simulation {
                 .and_then(|before| self.sessions.get(before))
                 .cloned();
             let known = if may_begin {
-                // Whoever signs in anew has ended what was there before.
+                // A new sign-in has replaced the previous session.
                 self.ended.extend(before);
                 Known {
                     person,
@@ -322,7 +322,7 @@ impl Simulation {
         }
     }
 
-    /// The provider answers a call: well, badly, or about somebody else.
+    /// The provider answers a call: correctly, incorrectly, or about another user.
     fn answer(&mut self) {
         if self.pending.is_empty() {
             return;
@@ -377,7 +377,7 @@ impl Simulation {
         self.take(flow.person, flow.host, &reply, may_begin);
     }
 
-    /// Somebody opens the callback of somebody else's sign-in (F-02, F-07).
+    /// A user opens the callback of another user's sign-in (F-02, F-07).
     fn cross(&mut self) {
         if self.flows.is_empty() {
             return;
@@ -387,9 +387,9 @@ impl Simulation {
         self.call_back(&flow, other);
     }
 
-    /// Somebody moves a cookie to the other host, or into another browser's jar for a look.
+    /// A user moves a cookie to the other host, or into another browser's jar.
     fn move_cookie(&mut self) {
-        let (person, host) = self.person_and_host();
+        let (person, host) = self.user_and_host();
         let other = HOSTS[usize::from(host == HOSTS[0])];
         let jar = self.jar(person, host);
         if let Step::Forward(_) = self.send(other, "/page", &jar) {
@@ -398,7 +398,7 @@ impl Simulation {
     }
 
     fn sign_out(&mut self) {
-        let (person, host) = self.person_and_host();
+        let (person, host) = self.user_and_host();
         let jar = self.jar(person, host);
         let cookies = jar.header();
         let origin = format!("https://{host}");
@@ -431,7 +431,7 @@ impl Simulation {
             assert_eq!(reply.status, 403);
             return;
         }
-        // Every cookie of that session is dead from here on, in all workers.
+        // From here on every cookie of that session is invalid, in all workers.
         let value = jar.0.get("__Host-_pomerium").cloned();
         self.take(person, host, &reply, false);
         if let Some(value) = value
@@ -482,7 +482,7 @@ impl Simulation {
         json!({ "keys": keys }).to_string()
     }
 
-    /// A worker looks after the provider, which may be down.
+    /// A worker fetches from the provider, which may be down.
     fn fetch(&mut self, worker: usize, up: bool) {
         let gate = &self.gates[worker];
         let _ = gate.known_provider();
@@ -521,6 +521,6 @@ fn whatever_happens_the_promises_hold() {
         }
         permitted += simulation.permitted_requests;
     }
-    // A world in which nobody ever gets in keeps every promise.
+    // Without any successful request the invariants would hold trivially.
     assert!(permitted > 0, "nobody got in");
 }

@@ -1,10 +1,10 @@
-//! A gate with its surroundings: a clock, a provider that signs for real, a browser's cookie jar.
+//! A gate with its environment: a clock, a provider that signs tokens, a browser's cookie jar.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::gate::step::Forwarded;
+use crate::gate::step::{Forward, Forwarded};
 use crate::gate::waiting::Waiting;
 use crate::gate::*;
 use crate::http::edit::Edit;
@@ -12,14 +12,14 @@ use crate::testing::{CLIENT, FakeProvider, Fixture, ISSUER, config};
 
 pub(super) type Headers = Vec<(String, Vec<u8>)>;
 
-/// A gate with its surroundings.
+/// A gate with its environment.
 pub(super) struct World {
     pub(super) gate: Gate,
     pub(super) fixture: Fixture,
     pub(super) fake: FakeProvider,
-    /// The request that was begun last, which a call of the provider finds when it returns.
+    /// The last request, with which a waiting step is resumed.
     pub(super) last: Headers,
-    /// What the provider's token answers have beside the tokens.
+    /// The members that the provider's token responses have beside the tokens.
     pub(super) grant: Value,
 }
 
@@ -27,14 +27,14 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) struct Sight {
     pub(super) headers: Headers,
-    /// What the answer is edited by, of a request.
+    /// What the response to a request is edited by.
     pub(super) forwarded: Option<Forwarded>,
-    /// What the log is told of it.
+    /// The warning for the log.
     pub(super) warning: Option<String>,
 }
 
 impl Sight {
-    /// What the upstream gets of a request.
+    /// Returns a request as the upstream gets it.
     pub(super) fn of(headers: &Headers, forward: &Forward) -> Self {
         Self {
             headers: edited(headers, forward.edits()),
@@ -43,7 +43,7 @@ impl Sight {
         }
     }
 
-    /// The value of a header, lines joined by `|`; `None` when it is missing.
+    /// Returns the value of a header, with lines joined by `|`; `None` when it is missing.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let lines: Vec<String> = self
             .headers
@@ -54,7 +54,7 @@ impl Sight {
         (!lines.is_empty()).then(|| lines.join("|"))
     }
 
-    /// Whether a header is there, by any spelling of its name.
+    /// Returns whether a header is there, in any spelling of its name.
     pub(super) fn has_like(&self, name: &str) -> bool {
         let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
         self.headers
@@ -63,7 +63,7 @@ impl Sight {
     }
 }
 
-/// Does edits as a body does.
+/// Applies edits as a proxy does.
 pub(super) fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
     let mut headers = headers.clone();
     for edit in edits {
@@ -79,7 +79,7 @@ pub(super) fn edited(headers: &Headers, edits: &[Edit<'_>]) -> Headers {
     headers
 }
 
-/// What a browser keeps for one host.
+/// The cookies that a browser keeps for one host.
 #[derive(Clone, Default)]
 pub(super) struct Jar(pub(super) BTreeMap<String, String>);
 
@@ -133,7 +133,7 @@ impl World {
         Self::with(&json!({}))
     }
 
-    /// A world whose file is changed at its top level.
+    /// Returns a world whose configuration is changed at its top level.
     pub(super) fn with(changes: &Value) -> Self {
         let mut world = Self {
             gate: Gate::new(config(changes)),
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// What the upstream gets of a request that is let through.
+    /// Returns a request that has to be forwarded as the upstream gets it.
     pub(super) fn upstream(&mut self, headers: &Headers) -> Sight {
         match self.begin(headers) {
             Step::Forward(forward) => Sight::of(headers, &forward),
@@ -184,9 +184,9 @@ impl World {
         }
     }
 
-    /// What a browser gets when the upstream answers a forwarded request with these headers.
+    /// Returns what a browser gets when the upstream answers a forwarded request with these headers.
     pub(super) fn answer_of(&self, forwarded: &Forwarded, answer: &Headers) -> Sight {
-        // A body shows an answer's headers only to a route that reads them, or when it sets cookies.
+        // A proxy passes a response's headers only for a route that reads them, or when the response sets cookies.
         let sets_cookie = answer.iter().any(|(name, _)| name == "set-cookie");
         let shown = if self.gate.reads_answer(forwarded) || sets_cookie {
             answer.clone()
@@ -210,7 +210,7 @@ impl World {
         ))
     }
 
-    /// Opens an address without a session; what came back is the redirect to the provider.
+    /// Opens an address without a session, and returns the redirect to the provider.
     pub(super) fn depart(
         &mut self,
         host: &str,
@@ -258,7 +258,7 @@ impl World {
         self.resume(waiting, &ok(&body))
     }
 
-    /// A token answer with these claims in its ID token.
+    /// Returns a token response with these claims in its ID token.
     pub(super) fn tokens(&self, claims: Option<&Value>) -> String {
         let mut answer = self.grant.clone();
         answer["access_token"] = json!("at");
@@ -268,7 +268,7 @@ impl World {
         answer.to_string()
     }
 
-    /// Gives a waiting request the provider's answer.
+    /// Resumes a waiting request with the provider's reply.
     pub(super) fn resume(&mut self, waiting: Waiting, reply: &ProviderReply<'_>) -> Step {
         waiting.resume(
             &self.gate,
@@ -282,7 +282,7 @@ impl World {
         self.sign_in_with(host, path, email, &json!({}))
     }
 
-    /// Signs somebody in about whom the provider says more.
+    /// Signs a user in, with further claims.
     pub(super) fn sign_in_with(
         &mut self,
         host: &str,
@@ -299,7 +299,7 @@ impl World {
         }
         let mut step = self.answer(step, &claims);
         if let Step::Call(call, waiting) = step {
-            // What the token does not say, UserInfo is asked, and does not know either.
+            // UserInfo is asked for what the token lacks, and lacks it as well.
             assert_eq!(call.path, "/me");
             let info = json!({"sub": claims["sub"]}).to_string();
             step = self.resume(waiting, &ok(&info));

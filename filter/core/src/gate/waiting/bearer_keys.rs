@@ -1,4 +1,4 @@
-//! A program's token names a key that was not known, and the keys have been fetched again.
+//! A request with a bearer token whose key is not known, while the provider's keys are being fetched again.
 
 use crate::env::Env;
 use crate::gate::Gate;
@@ -6,11 +6,12 @@ use crate::gate::step::Step;
 use crate::http::request::Request;
 use crate::oidc::call::ProviderReply;
 
-/// A request that is decided about anew when the keys have come.
+/// A request that is decided about again when the keys have come.
 pub(crate) struct BearerKeys;
 
 impl BearerKeys {
-    /// Goes on with the provider's answer. Keys are fetched once a minute at most, so that this does not go round.
+    /// Goes on with the provider's reply. Keys are fetched once a minute at most, so that the request does not wait
+    /// again.
     pub(super) fn resume(
         self,
         gate: &Gate,

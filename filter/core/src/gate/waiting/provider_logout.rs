@@ -1,4 +1,4 @@
-//! A logout token that waits for the provider's new keys.
+//! A logout token whose key is not known, while the provider's keys are being fetched again.
 
 use std::net::IpAddr;
 
@@ -7,19 +7,19 @@ use crate::gate::Gate;
 use crate::gate::step::Step;
 use crate::oidc::call::ProviderReply;
 
-/// A logout token whose key is not known.
+/// A logout token that is verified again when the keys have come.
 pub(crate) struct ProviderLogout {
     token: String,
     client: Option<IpAddr>,
 }
 
 impl ProviderLogout {
-    /// A token for which the keys are being fetched again, and who sent it.
+    /// Creates a logout with its token and the address of the client that has sent it.
     pub(crate) const fn new(token: String, client: Option<IpAddr>) -> Self {
         Self { token, client }
     }
 
-    /// Goes on with the provider's answer.
+    /// Goes on with the provider's reply.
     pub(super) fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Step {
         gate.absorb_keys(reply, env);
         gate.end_by_new_keys(&self.token, self.client, env)

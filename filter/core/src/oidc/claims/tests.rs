@@ -16,7 +16,7 @@ fn base() -> Value {
 
 fn check(token: &str, fake: &FakeProvider) -> Result<Claims, TokenProblem> {
     let keys = KeySet::read(fake.jwks().as_bytes()).unwrap();
-    let expected = Expected {
+    let expected = ExpectedIdToken {
         issuer: ISSUER,
         client_id: CLIENT,
         nonce: Nonce::Is(NONCE),
@@ -227,7 +227,7 @@ fn repeated_claims() {
 #[test]
 fn identities() {
     let of = |claims: Value, verification| {
-        identity(
+        read_identity(
             claims.as_object().unwrap(),
             &EmailTrust {
                 verification,

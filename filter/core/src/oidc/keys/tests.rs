@@ -53,7 +53,7 @@ fn useless_keys_are_skipped() {
     }
 }
 
-/// N-21: with a key that is shown whole anybody can sign.
+/// N-21: anyone can sign with a key whose secret half is published.
 #[test]
 fn n_21_keys_that_show_their_secret_are_not_used() {
     let good = es256(Some("good"));
@@ -104,14 +104,14 @@ fn candidates_by_name_and_algorithm() {
     assert_eq!(
         set.candidates("ES256", Some("a")).count(),
         2,
-        "a key without a name may be meant"
+        "a key without an id matches every `kid`"
     );
     assert_eq!(set.candidates("ES256", Some("b")).count(), 1);
     assert_eq!(set.candidates("ES256", None).count(), 2);
     assert_eq!(
         set.candidates("RS256", None).count(),
         1,
-        "RS256 is meant when a key does not say"
+        "a key without `alg` is for RS256"
     );
     assert_eq!(
         set.candidates("HS256", None).count() + set.candidates("none", None).count(),

@@ -20,7 +20,7 @@ const DOWN: ProviderReply<'static> = ProviderReply {
 };
 const START: Timestamp = Timestamp(1_000_000);
 
-/// A process with workers that each know the provider for themselves.
+/// A process with workers, each of which has its own state of the provider.
 struct Process {
     fixture: Fixture,
 }
@@ -83,7 +83,7 @@ fn has_key(provider: &Provider, id: &str) -> bool {
 }
 
 #[test]
-fn nothing_is_fetched_for_nobody_and_never_twice_at_a_time() {
+fn nothing_is_fetched_without_need_or_twice_at_a_time() {
     let mut process = Process::new();
     let provider = Provider::new(provider_settings());
     assert!(!process.calls(&provider, START));
@@ -94,7 +94,7 @@ fn nothing_is_fetched_for_nobody_and_never_twice_at_a_time() {
     assert!(!process.calls(&other_worker, START));
     assert!(
         process.calls(&provider, START.plus(LOST_AFTER)),
-        "a lost answer does not block for ever"
+        "a lost reply does not block fetches for ever"
     );
 }
 
@@ -123,7 +123,7 @@ fn refreshed_ahead_only_while_used() {
     let provider = wanted();
     process.load(&provider, &FakeProvider::new(), START);
     let later = START.plus(REFRESH_AFTER);
-    assert!(!process.calls(&provider, later), "nobody asked since");
+    assert!(!process.calls(&provider, later), "it was not used since");
     assert!(provider.metadata().is_some());
     assert!(process.calls(&provider, later));
 }
@@ -162,7 +162,7 @@ fn pauses_grow_to_a_bound_for_all_workers() {
             let (value, _) = process
                 .fixture
                 .shared
-                .read(provider.common.fetch())
+                .read(provider.shared.fetch())
                 .unwrap();
             now.0 < u64::from_be_bytes(value.try_into().unwrap())
         };
@@ -199,7 +199,7 @@ fn documents_that_are_not_believed() {
     }
 }
 
-/// N-21: a provider without S256 is not used, and the log says why.
+/// N-21: a provider without S256 is not used, and the log has the reason.
 #[test]
 fn n_21_pkce_with_s256_is_needed_where_methods_are_named() {
     let settings = provider_settings();
@@ -222,7 +222,7 @@ fn n_21_pkce_with_s256_is_needed_where_methods_are_named() {
     }
 }
 
-/// N-21: one worker warns of keys that show their secret, once.
+/// N-21: one worker warns, once, of keys whose secret half is published.
 #[test]
 fn n_21_keys_that_show_their_secret_are_warned_of_once() {
     let (mut process, fake) = (Process::new(), FakeProvider::new());
@@ -258,7 +258,7 @@ fn a_slash_at_the_end_of_the_issuer_is_forgiven() {
     assert_eq!(
         discovered.issuer,
         format!("{ISSUER}/"),
-        "tokens must say what the document says"
+        "tokens must have the issuer of the document"
     );
 }
 
@@ -288,7 +288,7 @@ fn keys_alone_are_fetched_once_a_minute() {
     assert!(matches!(lookup, NewKeys::Adopted) && has_key(&other, "k2"));
 }
 
-/// Whoever asks for a key and goes away takes the next look from nobody.
+/// A request that causes a fetch of keys and ends before the reply does not cost the others the keys.
 #[test]
 fn keys_that_were_missed_are_fetched_by_the_timer() {
     let mut process = Process::new();
@@ -319,14 +319,10 @@ fn keys_that_were_missed_are_fetched_by_the_timer() {
 }
 
 #[test]
-fn answers_that_nobody_waits_for_change_nothing() {
+fn unexpected_replies_change_nothing() {
     let (mut process, provider) = (Process::new(), wanted());
-    let stray = reply_to_nobody();
-    let absorbed = process.absorb(&provider, &reply(&stray), START);
+    let unexpected = FakeProvider::new().discovery();
+    let absorbed = process.absorb(&provider, &reply(&unexpected), START);
     assert!(matches!(absorbed, Absorbed::Failed(_)));
     assert!(provider.metadata().is_none());
-}
-
-fn reply_to_nobody() -> String {
-    FakeProvider::new().discovery()
 }

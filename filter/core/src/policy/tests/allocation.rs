@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::policy;
 use crate::http::client_certificate::ClientCertificate;
-use crate::oidc::claims::identity;
+use crate::oidc::claims::read_identity;
 use crate::policy::{Facts, Policy};
 use crate::session::Session;
 use crate::session::claim_filter::ClaimFilter;
@@ -14,7 +14,7 @@ fn allocations(policy: &Policy, claims: &Value) -> u64 {
     let needs = ClaimFilter::of(std::iter::once(policy));
     let claims = claims.as_object().unwrap();
     let trust = crate::config::EmailTrust::default();
-    let identity = identity(claims, &trust, &needs).unwrap();
+    let identity = read_identity(claims, &trust, &needs).unwrap();
     let session = Session::new("i".to_owned(), identity, Timestamp(1_800_000_000), 3600);
     let facts = Facts {
         session: Some(&session),

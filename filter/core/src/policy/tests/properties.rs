@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Outcome, policy};
 use crate::http::client_certificate::{Certificate, ClientCertificate};
-use crate::oidc::claims::identity;
+use crate::oidc::claims::read_identity;
 use crate::policy::{Decision, Facts, Policy};
 use crate::session::Session;
 use crate::session::claim_filter::ClaimFilter;
@@ -30,7 +30,7 @@ impl Authentication {
         let session = self.claims.as_ref().and_then(|claims| {
             let needs = ClaimFilter::of(std::iter::once(policy));
             let trust = crate::config::EmailTrust::default();
-            let identity = identity(claims.as_object()?, &trust, &needs).ok()?;
+            let identity = read_identity(claims.as_object()?, &trust, &needs).ok()?;
             Some(Session::new("i".to_owned(), identity, now, 3600))
         });
         let facts = Facts {

@@ -7,7 +7,7 @@ use crate::config::Route;
 use crate::diagnostics::{Findings, KeyPath};
 use crate::http::client_certificate::{Certificate, ClientCertificate};
 use crate::http::path::{canonical, decode, split_query};
-use crate::oidc::claims::identity;
+use crate::oidc::claims::read_identity;
 use crate::policy::{Decision, Facts, Policy};
 use crate::session::Session;
 use crate::session::claim_filter::ClaimFilter;
@@ -170,7 +170,7 @@ fn session(user: &User, policy: &Policy, now: Timestamp) -> Session {
     }
     let needs = ClaimFilter::of(std::iter::once(policy));
     let trust = crate::config::EmailTrust::default();
-    let identity = identity(&claims, &trust, &needs).unwrap();
+    let identity = read_identity(&claims, &trust, &needs).unwrap();
     Session::new("i".to_owned(), identity, now, 3600)
 }
 

@@ -37,9 +37,9 @@ fn alice() -> Binding {
 
 fn released(binding: &Binding, line: &str) -> String {
     match binding.release(line.as_bytes()) {
-        Released::Same => line.to_owned(),
-        Released::Changed(line) => String::from_utf8(line).unwrap(),
-        Released::Withheld => "withheld".to_owned(),
+        ReleasedCookie::Unchanged => line.to_owned(),
+        ReleasedCookie::Changed(line) => String::from_utf8(line).unwrap(),
+        ReleasedCookie::Withheld => "withheld".to_owned(),
     }
 }
 
@@ -140,7 +140,7 @@ fn what_was_not_released_is_not_admitted() {
 #[test]
 fn cockpit_can_remove_its_cookie() {
     let line = "cockpit=deleted; PATH=/; Secure; HttpOnly";
-    assert_eq!(alice().release(line.as_bytes()), Released::Same);
+    assert_eq!(alice().release(line.as_bytes()), ReleasedCookie::Unchanged);
     assert_eq!(released(&alice(), "other=1; secure"), "other=1; secure");
     assert_eq!(released(&alice(), "other=1"), "other=1; Secure");
     assert_eq!(released(&alice(), "no pair"), "no pair");

@@ -1,6 +1,6 @@
-//! The cases of the OpenID certification of relying parties, re-made on our own provider and named as in its suite
-//! (<https://gitlab.com/openid/conformance-suite>). Those of signing out
-//! stand with the sign-out, as `rp_...`.
+//! The cases of the OpenID certification of relying parties, repeated with a test provider and named as in its suite
+//! (<https://gitlab.com/openid/conformance-suite>). The cases of sign-outs
+//! are among the tests of sign-outs, as `rp_...`.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn oidcc_client_test_missing_iat() {
     Target::new().refuses_claim("iat", None);
 }
 
-/// A signature over something else.
+/// The signature is over other bytes.
 fn with_wrong_signature(by: By, alg: &str, kid: &str) {
     let mut target = Target::new();
     target.refuses_token(alg, |forge, claims| {
@@ -126,7 +126,7 @@ fn oidcc_client_test_kid_absent_single_jwks() {
     });
 }
 
-/// Either is allowed; here every key of the algorithm is tried.
+/// Both results are allowed; the gate tries every key of the algorithm.
 #[test]
 fn oidcc_client_test_kid_absent_multiple_jwks() {
     Target::new().accepts_token("no kid", |forge, claims| {
@@ -139,7 +139,7 @@ fn oidcc_client_test_idtoken_sig_rs256() {
     Target::new().accepts_token("RS256", Forge::honest_claims);
 }
 
-/// The suite lets the code flow accept this, and counts a refusal as skipped. We refuse.
+/// The suite allows the code flow to accept this, and counts a refusal as skipped. The gate refuses it.
 #[test]
 fn oidcc_client_test_idtoken_sig_none() {
     Target::new().refuses_token("none", |_, claims| {
@@ -239,7 +239,7 @@ fn oidcc_client_test_discovery_issuer_mismatch() {
 }
 
 impl Target {
-    /// A sign-in with a key that the provider has taken into use after the last look.
+    /// Signs in with a key that the provider has used only since the last fetch.
     fn rotates(&mut self) {
         self.world.fixture.now = self.world.fixture.now.plus(61);
         self.forge = Forge::with_seed(2);
@@ -273,7 +273,7 @@ fn oidcc_client_test_signing_key_rotation() {
     Target::new().rotates();
 }
 
-/// The key changes while the person is at the provider: the sign-in began with the old one.
+/// The key changes while the user is at the provider: the sign-in began with the old one.
 #[test]
 fn oidcc_client_test_signing_key_rotation_just_before_signing() {
     Target::new().rotates();
@@ -285,7 +285,7 @@ fn oidcc_client_test_invalid_at_hash() {
 }
 
 impl Target {
-    /// Alice's session is refreshed with an ID token that says something else; what is said about it, and whether she is
+    /// Refreshes alice's session with another ID token, and returns the event and whether she is
     /// still signed in.
     fn renews_with(&mut self, name: &str, value: Value) -> (String, bool) {
         let mut callback = self.come_back();
@@ -347,7 +347,7 @@ fn oidcc_client_test_refresh_token_invalid_sub() {
     assert!(event.starts_with("session ended") && !signed_in, "{event}");
 }
 
-/// RFC 9207: the answer names another issuer, or none although this provider always does.
+/// RFC 9207: the callback names another issuer, or none although this provider always names one.
 #[test]
 fn the_answer_comes_from_another_issuer() {
     let mut target = Target::new();
@@ -371,7 +371,7 @@ fn the_answer_comes_from_another_issuer() {
     }
 }
 
-/// Whatever the token endpoint answers, it is an answer or a page.
+/// Every answer of the token endpoint leads to a reply.
 #[test]
 fn the_token_endpoint_answers_rubbish() {
     let mut target = Target::new();

@@ -21,8 +21,8 @@ impl Target {
         of_session(self.sign_in("alice@corp.test"))
     }
 
-    /// With this `Cookie` header nobody is signed in, and nothing breaks.
-    fn is_nobody(&mut self, what: &str, cookie: &[u8]) {
+    /// Asserts that this `Cookie` header is no session, and that nothing breaks.
+    fn is_no_session(&mut self, what: &str, cookie: &[u8]) {
         for more in [&[HTML][..], &[]] {
             let mut headers = vec![("cookie", cookie)];
             headers.extend(more);
@@ -34,14 +34,14 @@ impl Target {
         self.still_serves(what);
     }
 
-    /// This `Cookie` header is as good as alice's own.
+    /// Asserts that this `Cookie` header is as valid as alice's own.
     fn is_alice(&mut self, what: &str, cookie: &[u8]) {
         let step = self.send("GET", "/", &[HTML, ("cookie", cookie)]);
         assert!(matches!(step, Step::Forward(_)), "{what}: {step:?}");
     }
 }
 
-/// Without what only counts sign-ins.
+/// Removes the cookie that only counts sign-ins.
 fn of_session(jar: Jar) -> Vec<(String, String)> {
     let cookies = jar.0.into_iter();
     cookies
@@ -57,7 +57,7 @@ fn header(cookies: &[(&str, &str)]) -> Vec<u8> {
     pairs.join("; ").into_bytes()
 }
 
-/// Every bit of the value as it is sent; what is sealed in it is base64url, in which each bit of a character counts.
+/// Changes every bit of the value as it is sent. It is base64url, in which each bit of a character counts.
 #[test]
 fn c_01_bit_flips() {
     let mut target = Target::new();
@@ -67,7 +67,7 @@ fn c_01_bit_flips() {
             let mut flipped = value.clone().into_bytes();
             flipped[place] ^= 1 << bit;
             let cookie = [name.as_bytes(), b"=", &flipped].concat();
-            target.is_nobody(&format!("bit {bit} of byte {place}"), &cookie);
+            target.is_no_session(&format!("bit {bit} of byte {place}"), &cookie);
         }
     }
     target.is_alice("unchanged", &header(&[(&name, &value)]));
@@ -92,14 +92,14 @@ fn c_02_truncated_and_extended() {
         format!("{value}{value}"),
         format!("{value}{}", "A".repeat(60_000)),
     ] {
-        target.is_nobody(
+        target.is_no_session(
             &format!("{} bytes", changed.len()),
             &header(&[(&name, &changed)]),
         );
     }
 }
 
-/// A session of several cookies: somebody whose claims are long and do not compress.
+/// Returns a session of several cookies, with long claims that do not compress.
 fn long_session(target: &mut Target, email: &str) -> Vec<(String, String)> {
     let mut fixture = Fixture::new();
     let noise: Vec<String> = (0..200)
@@ -128,7 +128,7 @@ impl Target {
     }
 }
 
-/// A file whose upstream is told everybody's groups.
+/// Returns a configuration whose upstream gets the groups of all users.
 fn telling() -> Target {
     Target::with(&json!({
         "pass_identity_headers": true, "jwt_claims_headers": {"x-groups": "groups"},
@@ -154,23 +154,23 @@ fn c_03_chunks_reordered_missing_extra_and_twice() {
     let mut swapped = own.clone();
     let last = own.len() - 1;
     (swapped[0].1, swapped[last].1) = (own[last].1, own[0].1);
-    target.is_nobody("swapped", &header(&swapped));
+    target.is_no_session("swapped", &header(&swapped));
     for missing in 0..own.len() {
         let mut fewer = own.clone();
         fewer.remove(missing);
-        target.is_nobody("one missing", &header(&fewer));
+        target.is_no_session("one missing", &header(&fewer));
     }
     let first = own[0].0;
     for place in [own.len(), 5, 9] {
         let extra = format!("{first}_{place}");
         let mut more = own.clone();
         more.push((&extra, own[last].1));
-        target.is_nobody("one too many", &header(&more));
+        target.is_no_session("one too many", &header(&more));
     }
     let mut twice = own.clone();
     twice.push(own[last]);
-    target.is_nobody("one twice", &header(&twice));
-    // What cannot be opened is taken away.
+    target.is_no_session("one twice", &header(&twice));
+    // A cookie that cannot be opened is removed.
     let Step::Reply(reply) = target.send("GET", "/", &[HTML, ("cookie", &header(&swapped))]) else {
         panic!("a reply")
     };
@@ -197,7 +197,7 @@ fn c_04_chunks_of_two_sessions() {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        target.is_nobody("mixed", &header(&mixed));
+        target.is_no_session("mixed", &header(&mixed));
     }
 }
 
@@ -226,7 +226,7 @@ fn c_05_chunk_count() {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str())),
         );
-        target.is_nobody(count, &header(&changed));
+        target.is_no_session(count, &header(&changed));
     }
     let mut without: Vec<(&str, &str)> = vec![(name, rest)];
     without.extend(
@@ -234,9 +234,9 @@ fn c_05_chunk_count() {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
-    target.is_nobody("absent", &header(&without));
+    target.is_no_session("absent", &header(&without));
     let longest = "A".repeat(MAX_SESSION_VALUE * 4);
-    target.is_nobody("a value beyond all limits", &header(&[(name, &longest)]));
+    target.is_no_session("a value beyond all limits", &header(&[(name, &longest)]));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn c_08_another_deployments_key() {
     let mut other =
         World::with(&json!({"cookie_secret": "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="}));
     let jar = other.sign_in("app.test", "/", "alice@corp.test");
-    target.is_nobody("another key", jar.header().as_bytes());
+    target.is_no_session("another key", jar.header().as_bytes());
     // The same key, but sealed for another purpose or another host.
     let sealer = Sealer::new(&crate::secret::Secret::new(vec![0; 32]), &[]);
     let mut fixture = Fixture::new();
@@ -255,7 +255,7 @@ fn c_08_another_deployments_key() {
         let sealed = sealer
             .seal(purpose, host, session, &mut fixture.env())
             .unwrap();
-        target.is_nobody("another purpose or host", &header(&[(&name, &sealed)]));
+        target.is_no_session("another purpose or host", &header(&[(&name, &sealed)]));
     }
 }
 
@@ -318,7 +318,7 @@ fn c_10_version_downgrade() {
                 continue;
             }
             changed[place] = version;
-            target.is_nobody(
+            target.is_no_session(
                 &format!("byte {place} is {version}"),
                 &header(&[(&name, &encode(&changed))]),
             );
@@ -326,7 +326,7 @@ fn c_10_version_downgrade() {
     }
 }
 
-/// Nonces of 24 random bytes for each sealing (XChaCha20): here that they come from the random source and never repeat.
+/// Each sealing has a nonce of 24 random bytes (XChaCha20), which comes from the random source and never repeats.
 #[test]
 fn c_11_nonce_reuse() {
     let sealer = Sealer::new(&crate::secret::Secret::new(vec![7; 32]), &[]);
@@ -361,7 +361,7 @@ fn c_13_idle_and_absolute_expiry() {
     );
     assert_eq!(code(&mut world, 1800, &silent), 401);
     assert_eq!(code(&mut world, 1799, &jar), 200);
-    // Constant activity keeps it until its absolute end.
+    // Constant activity keeps it until the end of its lifetime.
     for at in (600..7200).step_by(600) {
         world.fixture.now = begun.plus(at);
         let Step::Forward(forward) = world.visit("app.test", "/", &active) else {
@@ -395,7 +395,7 @@ fn c_18_nameless_and_prefix_spoof() {
         format!("a={name}={value}"),
         format!("{name}=x, {name}={value}"),
     ] {
-        target.is_nobody(&cookie, cookie.as_bytes());
+        target.is_no_session(&cookie, cookie.as_bytes());
     }
 }
 
@@ -412,15 +412,15 @@ fn c_19_binary() {
         b"\xff",
         b"a=\x00",
     ] {
-        target.is_nobody("binary alone", odd);
+        target.is_no_session("binary alone", odd);
         for whole in [[odd, b"; ", &own].concat(), [&own[..], b"; ", odd].concat()] {
             target.is_alice("binary beside a session", &whole);
             target.still_serves("binary");
         }
         let both = target.send("GET", "/", &[HTML, ("cookie", odd), ("cookie", &own)]);
         assert!(matches!(both, Step::Forward(_)), "{both:?}");
-        target.is_nobody("binary in our own", &[name.as_bytes(), b"=", odd].concat());
-        target.is_nobody(
+        target.is_no_session("binary in our own", &[name.as_bytes(), b"=", odd].concat());
+        target.is_no_session(
             "binary in an attempt's name",
             &[name.as_bytes(), b"_attempt_", odd, b"=x"].concat(),
         );
@@ -450,7 +450,7 @@ fn c_20_odd_syntax() {
         &long_name,
         &long_value,
     ] {
-        target.is_nobody("odd syntax alone", odd.as_bytes());
+        target.is_no_session("odd syntax alone", odd.as_bytes());
         target.is_alice(
             "odd syntax in front of a session",
             format!("{odd}{own}").as_bytes(),
@@ -461,8 +461,8 @@ fn c_20_odd_syntax() {
         );
         target.still_serves("odd syntax");
     }
-    // Of our own names only so many are looked at; whoever forges more has signed themselves out.
-    target.is_nobody("300 of our own", ours.as_bytes());
+    // Only a limited number of the proxy's own cookies is read; more forged ones only sign their own browser out.
+    target.is_no_session("300 of our own", ours.as_bytes());
     let _ = target.send(
         "GET",
         "/",
@@ -471,7 +471,7 @@ fn c_20_odd_syntax() {
     target.still_serves("300 of our own and a session");
 }
 
-/// Every `Set-Cookie` line that these flows make.
+/// Returns every `Set-Cookie` line of these flows.
 fn lines() -> Vec<String> {
     let mut target = telling();
     let mut lines = Vec::new();
@@ -622,7 +622,7 @@ fn c_27_login_state_flood() {
         else {
             panic!("a reply")
         };
-        // A loop is stopped by a page; time passes, and the visitor begins again.
+        // A page stops a loop; time passes, and the user begins again.
         assert!(matches!(reply.status, 303 | 400..500), "{reply:?}");
         jar.take(&reply);
         let attempts = jar
@@ -638,8 +638,8 @@ fn c_27_login_state_flood() {
     target.still_serves("a flood");
 }
 
-/// Attempts are sealed one by one and never compressed; a session's claims are never sealed beside an address that
-/// somebody else chose: the length of a cookie tells nothing but its own length.
+/// Attempts are sealed one by one and never compressed, and a session's claims are never sealed beside an address that an
+/// attacker chose: the length of a cookie reveals only its own length.
 #[test]
 fn c_37_compression_oracle() {
     let mut target = Target::new();

@@ -1,4 +1,4 @@
-//! A provider's keys in the hands of somebody who signs whatever they like.
+//! A provider's keys in the hands of an attacker.
 
 use base64::{
     Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD,
@@ -22,7 +22,7 @@ pub(super) struct Forge {
     ed: Ed25519KeyPair,
 }
 
-/// How a token is signed, whatever its header says.
+/// How a token is signed, regardless of its header.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum By {
     Rs256,
@@ -78,7 +78,7 @@ impl Forge {
         self.with_header(&json!({"alg": "RS256", "typ": "JWT", "kid": "k1"}), claims)
     }
 
-    /// The same, of claims that are given away.
+    /// Returns the same token, of claims that are passed by value.
     pub(super) fn honest_claims(&self, claims: Value) -> String {
         self.honest(&claims)
     }
@@ -88,7 +88,7 @@ impl Forge {
         self.token(By::Rs256, &header.to_string(), &claims.to_string())
     }
 
-    /// Any two texts, signed.
+    /// Signs any two strings.
     pub(super) fn token(&self, by: By, header: &str, payload: &str) -> String {
         let input = signing_input(header, payload);
         let signature = self.sign(by, input.as_bytes());

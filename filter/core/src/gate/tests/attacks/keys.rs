@@ -21,7 +21,7 @@ fn with(mut key: Value, changes: &Value) -> Value {
 }
 
 impl Target {
-    /// A bad key set changes nothing: whoever has a session keeps it, and the keys from before are good.
+    /// A bad key set changes nothing: sessions continue, and the earlier keys are valid.
     fn keeps_keys(&mut self, what: &str, status: u16, body: &[u8]) {
         let absorbed = self.show_keys(status, body);
         assert!(
@@ -32,7 +32,7 @@ impl Target {
         self.accepts_token(what, Forge::honest_claims);
     }
 
-    /// Beside the good ones, a key that is of no use: what it signs is refused.
+    /// Adds an unusable key beside the good ones, and asserts that its signatures are refused.
     fn ignores_key(
         &mut self,
         what: &str,
@@ -96,13 +96,13 @@ fn j_40_weak_rsa() {
         ("16385 bits", json!({"n": encode(&longest)})),
     ] {
         let key = with(target.forge.rsa_key(), &changes);
-        // With e=1 a signature is its own padding; any will do where the key itself is not taken.
+        // With e=1 a signature is its own padding. Any signature will do, because the key itself is refused.
         target.ignores_key(what, &key, Forge::honest_claims);
     }
 }
 
 /// With an exponent of 3 a signature can be made without the private key, where padding is checked carelessly
-/// (CVE-2006-4339). No provider has such keys; they are not taken.
+/// (CVE-2006-4339). No provider has such keys; they are refused.
 #[test]
 fn j_40_small_exponent() {
     let key = with(Forge::new().rsa_key(), &json!({"e": "Aw"}));
@@ -215,7 +215,7 @@ fn j_50_key_set_bad() {
     }
 }
 
-/// Keys belong to the one provider of the file: another's key of the same name and a true issuer are worth nothing.
+/// Only the keys of the configured provider count: another provider's key of the same id, with the right issuer, is refused.
 #[test]
 fn j_53_cross_provider_kid() {
     let mut target = Target::new();

@@ -1,4 +1,4 @@
-//! I rows: what nobody may learn.
+//! I rows: secrets.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar, request};
 use crate::http::reply::Reply;
 
-/// Whole flows, with everything that the core says for logs and `Debug`, and the secrets that went through them.
+/// Runs whole flows, and returns all output for logs and `Debug`, and the secrets that were used.
 fn said_and_secret() -> (Vec<String>, Vec<String>, Vec<Reply>) {
     let mut target = Target::new();
     let (mut said, mut secret, mut replies) = (
@@ -119,7 +119,7 @@ fn i_04_cache_control() {
     }
 }
 
-/// Somebody whom no policy knows sees what somebody sees whom a policy refuses, but for their own name.
+/// An unknown user sees the same as a refused user, except for their own name.
 #[test]
 fn i_05_user_enumeration() {
     let mut target = Target::new();
@@ -202,7 +202,7 @@ fn i_08_server_and_via() {
     }
 }
 
-/// `Debug` of whatever is in scope when something fails.
+/// Formats everything by `Debug` that may be in scope when something fails.
 #[test]
 fn i_09_panic_output() {
     let mut target = Target::new();

@@ -1,4 +1,4 @@
-//! N rows about what proxies leave to the core: too many cookies, who is believed about the client, statuses.
+//! N rows about what proxies leave to the core: too many cookies, trust in statements about the client, statuses.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::http::reply::Reply;
 
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
 
-/// As many cookies as Chromium keeps for a domain, in fields of their own.
+/// Returns as many cookies as Chromium keeps for a domain, each in its own field.
 fn crumbs(size: usize) -> Vec<(String, Vec<u8>)> {
     (0..180)
         .map(|number| {
@@ -71,7 +71,7 @@ fn n_12_too_many_cookies_can_be_deleted() {
     let foreign = reply(target.send("POST", "/.pomerium/clear_cookies", &foreign));
     assert_eq!(foreign.status, 403);
     assert_eq!(foreign.header("clear-site-data"), None);
-    // The form brings the same cookies, and works.
+    // The form's request has the same cookies, and works.
     let cleared = reply(target.with_crumbs(size, "POST", "/.pomerium/clear_cookies", &jar));
     assert_eq!(cleared.status, 200);
     assert_eq!(cleared.header("clear-site-data"), Some("\"cookies\""));

@@ -1,11 +1,11 @@
-//! R rows: where a sign-in may end. The address is what was asked for, in the path itself; parameters that other proxies
-//! have for it mean nothing here.
+//! R rows: where a sign-in may end. The return address is the requested path itself; parameters that other proxies
+//! use for it have no effect here.
 
 use super::target::Target;
 use crate::gate::step::Step;
 use crate::gate::tests::world::{HTML, Jar};
 
-/// Where parameters of this kind are read elsewhere.
+/// Addresses at which other proxies read such parameters.
 const PARAMETERS: [&str; 7] = [
     "rd",
     "redirect_uri",
@@ -17,7 +17,7 @@ const PARAMETERS: [&str; 7] = [
 ];
 
 impl Target {
-    /// Asks for this, as path and as parameter, and follows the sign-in to its end.
+    /// Requests this as path and as parameter, and follows the sign-in to its end.
     fn stays_here(&mut self, wanted: &str) {
         let encoded: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
         let mut paths = vec![
@@ -44,7 +44,7 @@ impl Target {
         };
         if reply.status != 303 {
             assert!((200..500).contains(&reply.status), "{path}: {reply:?}");
-            // The head has a picture, and no link that anybody follows.
+            // The head has an image, and no link that a user follows.
             let (_, shown) = reply.body.split_once("<body>").unwrap_or(("", &reply.body));
             let links = ["href=\"", "action=\""]
                 .into_iter()
@@ -85,7 +85,7 @@ impl Target {
     }
 }
 
-/// Whether a browser on this host stays there: by the URL standard, and by a suspicious reader.
+/// Returns whether a browser on this host stays there, by the URL standard and by a stricter check.
 fn is_here(location: &str) -> bool {
     let base = url::Url::parse("https://app.test/.pomerium/callback").unwrap();
     let joined = base.join(location).unwrap();

@@ -1,4 +1,4 @@
-//! F rows: the sign-in itself.
+//! F rows: sign-ins.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ impl Target {
             .visit("app.test", &format!("/.pomerium/callback?{query}"), jar)
     }
 
-    /// A callback that comes to nothing: no call is made and nobody is signed in.
+    /// Asserts that a callback has no effect: no call is made and no session begins.
     fn refuses_callback(&mut self, query: &str, jar: &Jar) -> Reply {
         let reply = reply(self.callback(query, jar));
         assert!(
@@ -79,7 +79,7 @@ fn f_03_state_fixation_by_a_sibling() {
     let mut attacker = Jar::default();
     let query = target.world.depart("app.test", "/", &mut attacker);
     let (name, value) = attacker.0.pop_first().unwrap();
-    // A sibling host can set cookies for the domain, but none with this prefix.
+    // A sibling host can set cookies for the domain, but not with this prefix.
     for planted in [
         name.trim_start_matches("__Host-").to_owned(),
         name.to_lowercase(),
@@ -121,7 +121,7 @@ fn f_06_callback_replayed() {
         (303, true),
         "somebody signed in goes on"
     );
-    // With the cookies from before, as a thief of the address and of nothing else has them not even.
+    // With the earlier cookies, which an attacker who knows only the address does not have.
     let thief = reply(target.world.callback("app.test", &query["state"], &before));
     assert!(sets_no_session(&thief) && thief.status != 200);
     target.still_serves("a replayed callback");
@@ -142,7 +142,7 @@ fn f_07_foreign_state_beside_a_session() {
     );
 }
 
-/// The attacker's code in the victim's own attempt: a provider that checks PKCE refuses it, and the nonce does in any case.
+/// In the victim's own attempt, a provider that checks PKCE refuses the attacker's code, and the nonce reveals it in any case.
 #[test]
 fn f_08_code_injection() {
     let mut target = Target::new();
@@ -161,7 +161,7 @@ fn f_08_code_injection() {
     target.still_serves("an injected code");
 }
 
-/// A provider that ignores PKCE works; state and nonce hold without it, as the rows before show. We always send it.
+/// A provider that ignores PKCE works, because state and nonce suffice, as the rows before show. PKCE is always sent.
 #[test]
 fn f_10_provider_ignores_pkce() {
     let mut target = Target::new();
@@ -375,7 +375,7 @@ fn f_22_discovery_ssrf() {
 }
 
 impl Target {
-    /// What the application answers to somebody whom the provider describes like this.
+    /// Returns the status for a user with these claims.
     fn admits(&mut self, email: serde_json::Value, more: &serde_json::Value) -> bool {
         let Callback {
             mut jar,
@@ -537,7 +537,7 @@ fn f_31_groups_shape() {
     assert!(target.admits(json!("a@corp.test"), &json!({"groups": ["dev", "admins"]})));
 }
 
-/// Alice's browser, in which a sign-in that began before hers ends as bob: she stays who she is, and keeps her session.
+/// In alice's browser, a sign-in that began before hers ends as bob: she keeps her session.
 #[test]
 fn f_32_identity_switch() {
     let mut target = Target::new();

@@ -1,4 +1,4 @@
-//! What is attacked: a world with an innocent visitor beside.
+//! The target of the attacks: a world with another user who is signed in.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use crate::oidc::call::ProviderReply;
 use crate::oidc::provider::{Absorbed, ProviderDue};
 use crate::testing::{FakeProvider, Fixture, config};
 
-/// A gate whose provider signs with [`Forge`]'s keys, and somebody who is signed in all the while.
+/// A gate whose provider signs with [`Forge`]'s keys, and a user who is signed in all the time.
 pub(super) struct Target {
     pub(super) world: World,
     pub(super) forge: Forge,
     innocent: Jar,
     /// How often the token endpoint, the key set and UserInfo were asked.
     pub(super) calls: BTreeMap<String, usize>,
-    /// What UserInfo answers: status and body. Nothing is an honest provider that has no more to say.
+    /// The answer of UserInfo: status and body. `None` is an honest provider without further claims.
     pub(super) userinfo: Option<(u16, String)>,
 }
 
@@ -37,7 +37,7 @@ impl Target {
         Self::with(&json!({}))
     }
 
-    /// With a file that is changed at its top level.
+    /// Returns a target whose configuration is changed at its top level.
     pub(super) fn with(changes: &Value) -> Self {
         Self::of(config(changes))
     }
@@ -62,7 +62,7 @@ impl Target {
         target
     }
 
-    /// Lets the gate fetch what it wants to know about the provider.
+    /// Lets the gate fetch the provider's documents.
     pub(super) fn learn(&mut self) {
         let keys = self.forge.key_set();
         let _ = self.world.gate.known_provider();
@@ -71,7 +71,7 @@ impl Target {
         }
     }
 
-    /// The time for the next look at the provider has come, and this is what it shows as its keys.
+    /// Lets the time of the next fetch come, in which the provider has these keys.
     pub(super) fn show_keys(&mut self, status: u16, body: &[u8]) -> Absorbed {
         self.world.fixture.now = self.world.fixture.now.plus(46 * 60);
         let _ = self.world.gate.known_provider();
@@ -83,7 +83,7 @@ impl Target {
         self.fetch(status, body)
     }
 
-    /// Answers a fetch that is under way: the document honestly, the keys with this.
+    /// Answers a running fetch: the discovery document honestly, the keys with this set.
     fn fetch(&mut self, status: u16, body: &[u8]) -> Absorbed {
         let discovery = self.world.fake.discovery();
         let next = self
@@ -99,7 +99,7 @@ impl Target {
         self.world.gate.absorb(&keys, &self.world.fixture.env())
     }
 
-    /// Somebody begins to sign in, and the provider sends them back with a code.
+    /// Begins a sign-in, in which the provider sends the browser back with a code.
     pub(super) fn come_back(&mut self) -> Callback {
         self.come_back_with(Jar::default())
     }
@@ -110,7 +110,7 @@ impl Target {
         Callback { jar, query, step }
     }
 
-    /// The provider answers the code with this ID token, and honestly to whatever is asked then.
+    /// Answers the code with this ID token, and further calls honestly.
     pub(super) fn answer(&mut self, step: Step, id_token: &str) -> Step {
         let body = json!({"id_token": id_token, "access_token": "at", "token_type": "Bearer"});
         self.answer_with(step, 200, &body.to_string())
@@ -167,7 +167,7 @@ impl Target {
         jar
     }
 
-    /// The whole way of a sign-in whose ID token is forged; what comes of it.
+    /// Runs a whole sign-in with a forged ID token, and returns its reply.
     pub(super) fn try_token(
         &mut self,
         forged: impl FnOnce(&Forge, Value) -> String,
@@ -179,7 +179,7 @@ impl Target {
         (step, token)
     }
 
-    /// A forged ID token signs nobody in.
+    /// Asserts that a forged ID token begins no session.
     pub(super) fn refuses_token(
         &mut self,
         what: &str,
@@ -206,7 +206,7 @@ impl Target {
         });
     }
 
-    /// A token that is unusual and good signs alice in.
+    /// Asserts that an unusual but valid token signs alice in.
     pub(super) fn accepts_token(
         &mut self,
         what: &str,
@@ -243,7 +243,7 @@ impl Target {
         })
     }
 
-    /// The innocent visitor is served as before.
+    /// Asserts that the other user is served as before.
     pub(super) fn still_serves(&mut self, after: &str) {
         let jar = self.innocent.clone();
         let step = self.world.visit("app.test", "/innocent", &jar);
@@ -253,7 +253,7 @@ impl Target {
         );
     }
 
-    /// A request as it is, without anything of a browser.
+    /// Sends a request as it is, without a browser's headers.
     pub(super) fn send(&mut self, method: &str, path: &str, more: &[(&str, &[u8])]) -> Step {
         let headers: Headers = request(method, "app.test", path, more);
         self.world.begin(&headers)
@@ -264,7 +264,7 @@ impl Target {
     }
 }
 
-/// `sub` of the ID token in a token answer.
+/// Returns `sub` of the ID token in a token response.
 fn subject(answer: &str) -> Value {
     let answer: Value = serde_json::from_str(answer).unwrap();
     let payload = answer["id_token"]
@@ -292,7 +292,7 @@ pub(super) fn changed(mut claims: Value, name: &str, value: Option<Value>) -> Va
     claims
 }
 
-/// A page that says no, sets no session, and lets the browser forget the attempt.
+/// Asserts that a reply is a refusal, sets no session, and lets the browser forget the attempt.
 pub(super) fn assert_is_refused(what: &str, reply: &Reply) {
     assert!(
         (400..500).contains(&reply.status) || reply.status == 502,

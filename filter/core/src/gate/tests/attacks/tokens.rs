@@ -12,7 +12,7 @@ use crate::oidc::call::MAX_PROVIDER_BODY;
 use crate::oidc::compact::MAX_TOKEN;
 use crate::testing::{CLIENT, ISSUER};
 
-/// A header of the default token with changes.
+/// Returns the header of the default token with changes.
 fn header(changes: &Value) -> Value {
     let mut header = json!({"alg": "RS256", "typ": "JWT", "kid": "k1"});
     for (name, value) in changes.as_object().unwrap() {
@@ -56,7 +56,7 @@ fn j_03_alg_missing_or_not_a_string() {
     }
 }
 
-/// The public key as everything that a careless library might take for a shared secret.
+/// Returns the public key in every form that a careless library might use as a shared secret.
 fn public_key_texts(forge: &Forge) -> Vec<Vec<u8>> {
     let pkcs1 = forge.rsa_public_der();
     let length = u16::try_from(pkcs1.len()).unwrap();
@@ -141,7 +141,7 @@ fn j_13_kid_as_query() {
     refuses_key_ids(&["x' UNION SELECT 'k", "$(id)", "{{7*7}}"]);
 }
 
-/// The core makes no call but to the provider's own addresses: [`Target::answer_with`] knows them all.
+/// The core calls only the provider's own addresses: [`Target::answer_with`] knows all of them.
 #[test]
 fn j_14_kid_as_url() {
     refuses_key_ids(&["http://127.0.0.1:9/k", "https://evil.test/k"]);
@@ -379,7 +379,7 @@ fn j_27_exp() {
             .replacen(&(now + 300).to_string(), "NaN", 1);
         forge.token(By::Rs256, &header(&json!({})).to_string(), &payload)
     });
-    // A token for ten years makes no longer session.
+    // A token for ten years does not make a longer session.
     let jar = target.accepts_claim("exp", json!(now + 10 * 365 * 86400));
     target.world.fixture.now = target.world.fixture.now.plus(14 * 3600);
     let _ = target.world.visit("app.test", "/", &jar);
@@ -460,7 +460,7 @@ fn j_34_huge_token() {
     target.accepts_token("nearly the longest", |forge, claims| {
         forge.honest(&changed(claims, "x", long(MAX_TOKEN / 4 * 3 - 1200)))
     });
-    // A body cut by the proxy is one byte longer than the longest: the answer is not used, whatever stands in it.
+    // A body that the proxy has cut is one byte longer than the limit: the answer is not used, whatever it contains.
     let callback = target.come_back();
     let body = format!("{{\"x\":\"{}\"}}", "x".repeat(MAX_PROVIDER_BODY));
     let Step::Reply(reply) = target.answer_with(callback.step, 200, &body) else {
@@ -539,7 +539,7 @@ fn j_37_ecdsa_zero() {
     });
 }
 
-/// The other of two signatures that are both valid: tokens are told apart by what they say, never by their signature.
+/// Returns the other of two valid signatures: tokens are distinguished by their content, never by their signature.
 #[test]
 fn j_39_ecdsa_malleability() {
     let mut target = Target::new();
@@ -598,7 +598,7 @@ fn j_54_at_hash() {
 #[test]
 fn j_55_tokens_of_another_use() {
     let mut target = Target::new();
-    // An access token in the place of the ID token.
+    // An access token is used instead of the ID token.
     target.refuses_token("an access token", |forge, claims| {
         forge.with_header(
             &header(&json!({"typ": "at+jwt"})),
@@ -608,7 +608,7 @@ fn j_55_tokens_of_another_use() {
     target.refuses_token("an opaque access token", |_, _| {
         "2YotnFZFEjr1zCsicMWpAA".to_owned()
     });
-    // An ID token as a bearer token.
+    // An ID token is used as a bearer token.
     let callback = target.come_back();
     let token = target.forge.honest(&target.claims(&callback));
     for scheme in ["Bearer", "bearer", "Pomerium"] {
@@ -670,7 +670,7 @@ fn j_58_userinfo_shapes() {
         (0, ""),
     ] {
         target.userinfo = Some((status, body.to_owned()));
-        // Without it nobody is let in by an address that nobody has told.
+        // Without UserInfo there is no address that a policy could allow.
         let (step, _) =
             target.try_token(|forge, claims| forge.honest(&changed(claims, "email", None)));
         let Step::Reply(reply) = step else {
@@ -726,7 +726,7 @@ fn j_60_jwe() {
     }
 }
 
-/// The table's default: what is refused above is refused for what was changed, not for the rest.
+/// The default token is accepted, so that the tokens above are refused only for what was changed in them.
 #[test]
 fn the_default_token_is_accepted() {
     let mut target = Target::new();

@@ -1,4 +1,4 @@
-//! W rows: open streams, and who may open them. Handshakes that are no handshakes need a wire, see
+//! W rows: open streams, and who may open them. Invalid handshakes need a connection, see
 //! `tests/tests/hostile_provider.rs`.
 
 use serde_json::json;
@@ -33,8 +33,8 @@ impl Target {
         }
     }
 
-    fn closes(&mut self, watched: &mut OpenStream) -> bool {
-        let recheck = self.world.gate.recheck(watched, &self.world.fixture.env());
+    fn closes(&mut self, stream: &mut OpenStream) -> bool {
+        let recheck = self.world.gate.recheck(stream, &self.world.fixture.env());
         matches!(recheck, Recheck::Close(_))
     }
 }
@@ -92,7 +92,7 @@ fn w_04_c_33_the_session_ends_or_the_policy_changes() {
     assert!(target.closes(&mut over), "the end of the session closes it");
     target.world.fixture.now = start;
 
-    // Alice is taken out of the list, and the file is read again.
+    // Alice is removed from the list, and the file is read again.
     let without = json!({"cookie_expire": "1h", "routes": [
         {"from": "https://app.test", "to": "http://a", "allow_websockets": true,
          "policy": {"allow": {"or": [{"email": "bob@corp.test"}]}}},
@@ -226,7 +226,7 @@ fn w_07_subprotocol_as_token() {
         let step = target.handshake(&Jar::default(), &more);
         assert_eq!(status(&step), 401, "{protocol:.20}");
         target.still_serves("a token as subprotocol");
-        // Beside a session it is the application's, as it is.
+        // With a session the request is the application's, unchanged.
         let jar = target.innocent();
         let cookies = jar.header();
         let headers = [

@@ -1,4 +1,4 @@
-//! How usual applications read a path, each in a few lines: what they compare with the paths that they serve.
+//! How common applications read a path, each in a few lines: what they compare with the paths that they serve.
 
 /// Reads a path as it is sent; `None` when the application refuses it.
 type Reading = fn(&str) -> Option<Vec<u8>>;
@@ -32,12 +32,12 @@ pub(super) const APPLICATIONS: [(&str, Reading); 8] = [
     }),
 ];
 
-/// Whether an application tells some escapes from what they stand for.
+/// Returns whether an application distinguishes some escapes from the characters that they encode.
 pub(super) fn compares_escapes(name: &str) -> bool {
     ["Node (Express, its routes)", "Rust (actix)"].contains(&name)
 }
 
-/// Percent-decodes a path; `None` for an escape that is none, or for one of a byte that is refused.
+/// Percent-decodes a path; `None` for an invalid escape, or for the escape of a refused byte.
 fn decoded(path: &str, refused: &[u8]) -> Option<Vec<u8>> {
     let decoded = decode(path, |_| true)?;
     let escaped = decode(path, |byte| !refused.contains(&byte))?;
@@ -48,7 +48,7 @@ fn decoded_except(path: &str, kept: &[u8]) -> Option<Vec<u8>> {
     decode(path, |byte| !kept.contains(&byte))
 }
 
-/// Decodes the escapes of those bytes of which it is wanted; others stay, with digits in upper case.
+/// Decodes the escapes of chosen bytes; others are kept, with digits in upper case.
 fn decode(path: &str, is_wanted: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let mut decoded = Vec::new();
     let mut rest = path.as_bytes();
@@ -76,7 +76,7 @@ fn each_segment(path: &str, read: impl Fn(&str) -> Option<Vec<u8>>) -> Option<Ve
     Some(segments?.join(&b'/'))
 }
 
-/// Without dot segments and empty ones.
+/// Removes dot segments and empty ones.
 pub(super) fn resolved(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut is_directory = false;

@@ -1,4 +1,4 @@
-//! Sessions that people hand to programs: after a question, and as children of the browser's.
+//! Sessions that users hand over to API clients: after a question, and as children of the browser's session.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ const REFUSED: ProviderReply<'_> = ProviderReply {
     date: &[],
 };
 
-/// The path that a program is told to open in a browser.
+/// Returns the path that an API client is told to open in a browser.
 fn ask(world: &mut World) -> String {
     let query = "pomerium_redirect_uri=http%3A%2F%2Flocalhost%3A8899%2Fdone%3Fx%3D1";
     let told = world.reply(&request(
@@ -37,7 +37,7 @@ fn ask(world: &mut World) -> String {
     address[url::Position::BeforePath..].to_owned()
 }
 
-/// The page that asks about the program.
+/// Returns the page that asks about the API client.
 fn page(world: &mut World, jar: &Jar) -> Reply {
     let path = ask(world);
     match world.visit("app.test", &path, jar) {
@@ -46,7 +46,7 @@ fn page(world: &mut World, jar: &Jar) -> Reply {
     }
 }
 
-/// What the page's form sends.
+/// Returns what the page's form sends.
 fn answer_in(page: &Reply) -> String {
     let (_, rest) = page.body.split_once("name=\"handover\" value=\"").unwrap();
     let (value, _) = rest.split_once('"').unwrap();
@@ -72,7 +72,7 @@ fn post(world: &mut World, jar: &Jar, body: &str, extra: &[(&str, &[u8])]) -> Re
     }
 }
 
-/// The session that a program gets from alice's browser.
+/// Returns the session that an API client gets from alice's browser.
 fn hand_over(world: &mut World, jar: &Jar) -> String {
     let page = page(world, jar);
     let reply = post(world, jar, &answer_in(&page), &[HERE, FORM]);
@@ -91,7 +91,7 @@ fn session_in(reply: &Reply) -> String {
     session.unwrap().1.into_owned()
 }
 
-fn by_program(session: &str) -> Headers {
+fn by_api_client(session: &str) -> Headers {
     let value = format!("Pomerium {session}");
     request(
         "GET",
@@ -102,12 +102,12 @@ fn by_program(session: &str) -> Headers {
 }
 
 fn use_it(world: &mut World, session: &str) -> u16 {
-    status(&world.begin(&by_program(session)))
+    status(&world.begin(&by_api_client(session)))
 }
 
-/// Uses it in vain, and returns the log's line.
+/// Uses a session that has to be refused, and returns the line for the log.
 fn refused(world: &mut World, session: &str) -> String {
-    let reply = world.reply(&by_program(session));
+    let reply = world.reply(&by_api_client(session));
     assert_eq!(reply.status, 401, "{reply:?}");
     reply.event.into_owned()
 }
@@ -124,7 +124,7 @@ fn sign_out(world: &mut World, jar: &Jar) {
 }
 
 #[test]
-fn programs_are_on_hosts_that_the_operator_has_named() {
+fn api_clients_listen_on_hosts_that_the_operator_has_named() {
     let mut world = World::new();
     let mut ask =
         |query: &str| world.reply(&request("GET", "app.test", &format!("{LOGIN}{query}"), &[]));
@@ -147,7 +147,7 @@ fn programs_are_on_hosts_that_the_operator_has_named() {
 }
 
 #[test]
-fn a_person_hands_a_session_to_a_program() {
+fn a_user_hands_a_session_over_to_an_api_client() {
     let mut world = World::new();
     let path = ask(&mut world);
     // Signing in leads back to the question.
@@ -167,12 +167,12 @@ fn a_person_hands_a_session_to_a_program() {
         let extra = [("authorization", value.as_bytes()), HTML];
         request("GET", host, "/", &extra)
     };
-    // On another host, as a cookie, or changed, it is nothing; and a program is never sent to sign in.
+    // On another host, as a cookie, or changed, it is invalid, and an API client is never redirected to a sign-in.
     for headers in [
         with("b.test", &format!("Pomerium {session}")),
         with("app.test", &format!("Pomerium {session}A")),
         with("app.test", "Pomerium x"),
-        // Nor is a browser's session a program's.
+        // A browser's session is not valid for an API client either.
         with(
             "app.test",
             &format!("Pomerium {}", jar.0["__Host-_pomerium"]),
@@ -185,7 +185,7 @@ fn a_person_hands_a_session_to_a_program() {
     assert_eq!(status(&world.visit("app.test", "/", &cookie)), 303);
 }
 
-/// N-03: a link leads to a question that names the program, and to nothing else.
+/// N-03: a link leads to a question that names the API client, and to nothing else.
 #[test]
 fn n_03_a_link_hands_nothing_over() {
     let mut world = World::new();
@@ -202,12 +202,12 @@ fn n_03_a_link_hands_nothing_over() {
             && policy.contains("frame-ancestors 'none'"),
         "{policy}"
     );
-    // Nor does the address that takes the answer, when a link leads there.
+    // A link to the address that accepts the answer hands over nothing either.
     let path = format!("{LOGIN}?{}", answer_in(&page));
     assert_eq!(status(&world.visit("app.test", &path, &jar)), 404);
 }
 
-/// N-03: the answer is a form of our own page, for this session, once.
+/// N-03: the answer is a form of the proxy's own page, for this session, and valid once.
 #[test]
 fn n_03_only_our_own_page_answers() {
     let mut world = World::new();
@@ -270,9 +270,9 @@ fn n_03_only_our_own_page_answers() {
     assert_eq!(post(&mut world, &jar, &late, &good).status, 400);
 }
 
-/// N-03: what ends the browser's session ends the program's.
+/// N-03: what ends the browser's session ends the API client's.
 #[test]
-fn n_03_a_program_ends_with_the_browser() {
+fn n_03_an_api_client_ends_with_the_browser() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     assert_eq!(use_it(&mut world, &session), 200);
@@ -286,7 +286,7 @@ fn n_03_a_program_ends_with_the_browser() {
     assert_eq!(status(&send_claims(&mut world, &logout)), 200);
     refused(&mut world, &session);
 
-    // A file that asks for other claims.
+    // The configuration uses other claims.
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     let changes = json!({"routes": [{"from": "https://app.test", "to": "http://a",
@@ -304,9 +304,9 @@ fn n_03_a_program_ends_with_the_browser() {
     assert!(refused(&mut world, &session).contains("over"));
 }
 
-/// N-03: the browser asks the provider, and its refusal ends the program, too.
+/// N-03: when the provider refuses the browser's refresh, the API client's session ends, too.
 #[test]
-fn n_03_a_refused_refresh_ends_the_program() {
+fn n_03_a_refused_refresh_ends_the_api_client() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     world.later(DUE);
@@ -317,14 +317,14 @@ fn n_03_a_refused_refresh_ends_the_program() {
     assert_eq!(world.fetch(&mut jar), 401);
 }
 
-/// N-03: with the browser closed the program's requests ask the provider, each refresh token once, and go by the answer.
+/// N-03: while the browser is closed, the API client's requests refresh the session, with each refresh token once.
 #[test]
-fn n_03_a_program_renews_the_session_of_a_closed_browser() {
+fn n_03_an_api_client_refreshes_the_session_of_a_closed_browser() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     for round in 0..3 {
         world.later(LIFE + 1);
-        let overdue = world.begin(&by_program(&session));
+        let overdue = world.begin(&by_api_client(&session));
         assert!(matches!(overdue, Step::Hold { .. }), "{overdue:?}");
         let (token, refreshing) = world.begun_refresh().unwrap();
         assert_eq!(token, format!("r{round}"));
@@ -332,7 +332,7 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
         world.refresh(refreshing, &format!("r{}", round + 1), &json!({}));
         assert_eq!(use_it(&mut world, &session), 200);
     }
-    // The browser comes back and has the newest form, as its own.
+    // The browser comes back and gets the newest form as its own.
     assert_eq!(world.fetch(&mut jar), 200);
     assert!(world.begun_refresh().is_none());
     let cookie = &jar.0["__Host-_pomerium"];
@@ -344,7 +344,7 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
     );
     assert_eq!(status(&world.begin(&as_program)), 401);
     world.later(LIFE + 1);
-    let _ = world.begin(&by_program(&session));
+    let _ = world.begin(&by_api_client(&session));
     let (token, refreshing) = world.begun_refresh().unwrap();
     assert_eq!(token, "r3");
     world.finish(refreshing, &REFUSED);
@@ -352,9 +352,9 @@ fn n_03_a_program_renews_the_session_of_a_closed_browser() {
     assert_eq!(world.fetch(&mut jar), 401);
 }
 
-/// N-03: another process knows nothing of the browser's session. It has no refresh token to lose.
+/// N-03: another process does not know the browser's session, and has no refresh token to lose.
 #[test]
-fn n_03_a_program_outlives_the_process_until_the_next_refresh() {
+fn n_03_an_api_client_outlives_the_process_until_the_next_refresh() {
     let (mut world, mut jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
     world.fixture.shared = crate::store::LocalShared::default();
@@ -365,7 +365,7 @@ fn n_03_a_program_outlives_the_process_until_the_next_refresh() {
     world.later(1);
     assert!(refused(&mut world, &session).contains("no longer current"));
     assert!(world.begun_refresh().is_none());
-    // Once the browser has refreshed the session, the program is back.
+    // Once the browser has refreshed the session, the API client's is valid again.
     let overdue = world.fetch(&mut jar);
     assert_eq!(overdue, 0);
     let (_, refreshing) = world.begun_refresh().unwrap();
@@ -373,9 +373,9 @@ fn n_03_a_program_outlives_the_process_until_the_next_refresh() {
     assert_eq!(use_it(&mut world, &session), 200);
 }
 
-/// N-03: a program has the idle limit, and neither it nor the browser keeps the other alive.
+/// N-03: an API client has the idle limit, and neither it nor the browser keeps the other's session alive.
 #[test]
-fn n_03_a_program_has_the_idle_limit() {
+fn n_03_an_api_client_has_the_idle_limit() {
     let mut world = World::with(&json!({"cookie_idle_expire": "10m"}));
     let mut jar = world.sign_in("app.test", "/", ALICE);
     let (used, unused) = (hand_over(&mut world, &jar), hand_over(&mut world, &jar));
@@ -397,31 +397,31 @@ fn n_03_a_program_has_the_idle_limit() {
     assert!(refused(&mut world, &unused).contains("too long"));
 }
 
-/// N-03: a program's websocket is closed with the browser's session.
+/// N-03: an API client's WebSocket is closed with the browser's session.
 #[test]
-fn n_03_a_programs_stream_ends_with_the_browser() {
+fn n_03_an_api_clients_stream_ends_with_the_browser() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
-    let Step::Forward(mut forward) = world.begin(&by_program(&session)) else {
+    let Step::Forward(mut forward) = world.begin(&by_api_client(&session)) else {
         panic!("it is let in")
     };
-    let mut watched = forward.take_open_stream().unwrap();
+    let mut stream = forward.take_open_stream().unwrap();
     let gate = &world.gate;
     assert_eq!(
-        gate.recheck(&mut watched, &world.fixture.env()),
+        gate.recheck(&mut stream, &world.fixture.env()),
         Recheck::Keep
     );
     sign_out(&mut world, &jar);
-    let after = world.gate.recheck(&mut watched, &world.fixture.env());
+    let after = world.gate.recheck(&mut stream, &world.fixture.env());
     assert!(matches!(after, Recheck::Close(_)), "{after:?}");
 }
 
-/// Nothing of the browser's that could be used elsewhere is in what a program gets.
+/// An API client gets nothing of the browser's session that could be used elsewhere.
 #[test]
-fn a_program_gets_no_refresh_token() {
+fn an_api_client_gets_no_refresh_token() {
     let (mut world, jar) = renewable(&json!({}));
     let session = hand_over(&mut world, &jar);
-    let sealer = world.gate.sealer.as_ref().unwrap();
+    let sealer = world.gate.sessions.vault.sealer().unwrap();
     let purpose = crate::session::seal::Purpose::ApiClient;
     let opened = sealer
         .open(purpose, "app.test", session.as_bytes())
@@ -432,7 +432,7 @@ fn a_program_gets_no_refresh_token() {
     assert!(!text.contains("\"r0\""));
 }
 
-/// N-16: a session in any of several lines stays at the proxy, and what else the client says of itself passes.
+/// N-16: a session in any of several lines stays at the proxy, and the client's other credentials are forwarded.
 #[test]
 fn n_16_a_session_among_other_lines_stays_here() {
     let mut world = World::new();

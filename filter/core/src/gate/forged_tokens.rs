@@ -1,5 +1,5 @@
-//! Tokens whose signature did not fit a moment ago: each verification costs about what a TLS handshake does, and anybody
-//! may send tokens again and again.
+//! Remembers tokens with an invalid signature. A verification costs about as much as a TLS handshake, and any client may
+//! send the same token again and again.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// How many tokens one module instance remembers as forged, at 40 bytes each.
 const REMEMBERED: usize = 512;
-/// For how long, in seconds. Only other keys could change the verdict, and those empty the cache.
+/// For how long a token is remembered, in seconds. Only other keys could change the result, and these empty the cache.
 const REMEMBERED_FOR: u64 = 60;
 
 /// The digest by which a token is remembered.
@@ -22,10 +22,10 @@ pub(super) fn digest_of(token: &str) -> TokenDigest {
     digest::hash(token.as_bytes())
 }
 
-/// Tokens whose signature was recently found to be by no key of the provider.
+/// Tokens that none of the provider's keys has signed.
 #[derive(Debug, Default)]
 pub(super) struct ForgedTokens {
-    /// The keys by which they were judged.
+    /// The keys by which the tokens were verified.
     keys: RefCell<Option<Rc<Metadata>>>,
     tokens: SlotCache<(TokenDigest, Timestamp), REMEMBERED>,
 }
@@ -36,19 +36,20 @@ impl ForgedTokens {
         let found = self.tokens.find(digest, |(token, at)| {
             (token == digest && at.is_recent(now, REMEMBERED_FOR)).then_some(())
         });
-        found.is_some() && self.are_judged_by(keys)
+        found.is_some() && self.are_verified_by(keys)
     }
 
     /// Remembers that a token is signed by none of these keys.
     pub(super) fn remember(&self, digest: TokenDigest, keys: &Rc<Metadata>, now: Timestamp) {
-        if !self.are_judged_by(keys) {
+        if !self.are_verified_by(keys) {
             self.tokens.clear();
             *self.keys.borrow_mut() = Some(Rc::clone(keys));
         }
         self.tokens.insert(digest, (digest, now));
     }
 
-    fn are_judged_by(&self, keys: &Rc<Metadata>) -> bool {
+    /// Returns whether the tokens were verified by these keys.
+    fn are_verified_by(&self, keys: &Rc<Metadata>) -> bool {
         let own = self.keys.borrow();
         own.as_ref().is_some_and(|own| Rc::ptr_eq(own, keys))
     }

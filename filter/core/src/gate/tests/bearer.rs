@@ -1,4 +1,4 @@
-//! Programs that come without a browser.
+//! API clients that send the provider's tokens.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn world(format: &str) -> World {
 
 fn claims(world: &World, changes: &Value) -> Value {
     let now = world.fixture.now.0;
-    // Programs use a token for longer than a sign-in does.
+    // API clients use a token for longer than a sign-in does.
     let mut claims = json!({
         "iss": ISSUER, "sub": "s1", "aud": CLIENT, "exp": now + 3600, "iat": now - 1800,
         "email": "alice@corp.test", "email_verified": true,
@@ -45,7 +45,7 @@ fn bearer(world: &mut World, token: &str) -> Step {
 }
 
 #[test]
-fn id_tokens_stand_for_their_person() {
+fn id_tokens_stand_for_their_user() {
     let mut world = world("idp_identity_token");
     for (changes, expected) in [
         (json!({}), 200),
@@ -117,7 +117,7 @@ fn a_token_is_good_until_its_end_and_on_routes_that_take_it() {
     );
 }
 
-/// D-09: anybody can name unknown keys.
+/// D-09: any client can name unknown keys.
 #[test]
 fn unknown_keys_are_looked_for_once_a_minute() {
     let mut world = world("idp_identity_token");
@@ -144,7 +144,7 @@ fn unknown_keys_are_looked_for_once_a_minute() {
     }
 }
 
-/// What a gate answers to a token that comes from a client's address.
+/// Returns a gate's step for a token that comes from a client's address.
 fn from(world: &mut World, gate: &Gate, client: &str, token: &str) -> Step {
     let value = format!("Bearer {token}");
     let headers = request(
@@ -157,8 +157,8 @@ fn from(world: &mut World, gate: &Gate, client: &str, token: &str) -> Step {
     gate.begin(&request, &mut world.fixture.env())
 }
 
-/// N-02: a revocation covers every token that was used, or made, or made out of a sign-in, before it: in workers that had
-/// remembered the token and in those that had not, and when no worker remembers it any more.
+/// N-02: a revocation covers every token that was used or issued before it, or comes from an earlier sign-in: in workers that
+/// remembered the token, in others, and when no worker remembers it any more.
 #[test]
 fn n_02_a_logout_covers_tokens_from_before_it() {
     const FORMAT: &str = "idp_identity_token";
@@ -192,7 +192,7 @@ fn n_02_a_logout_covers_tokens_from_before_it() {
     }
 }
 
-/// N-02: what was let in before a revocation is never let in after it, whatever the token says about its age.
+/// N-02: a token that was accepted before a revocation is never accepted after it, whatever it says about its age.
 #[test]
 fn n_02_nothing_from_before_a_logout_comes_back() {
     const FORMAT: &str = "idp_identity_token";
@@ -229,7 +229,7 @@ fn n_02_nothing_from_before_a_logout_comes_back() {
     });
 }
 
-/// N-02: what the provider says afterwards counts, unless it is about a sign-in from before.
+/// N-02: tokens that are issued after a revocation are accepted, unless they come from an earlier sign-in.
 #[test]
 fn n_02_a_logout_leaves_later_sign_ins_alone() {
     let mut world = world("idp_identity_token");
@@ -250,7 +250,7 @@ fn n_02_a_logout_leaves_later_sign_ins_alone() {
         let token = world.fake.sign(&claims(&world, &changes));
         assert_eq!(status(&bearer(&mut world, &token)), expected, "{changes}");
     }
-    // Revocations are forgotten one day: no token lives for so long.
+    // Revocations are kept for longer than any token is valid.
     let year = json!({"iat": ended + 1, "exp": ended + 365 * 24 * 3600});
     let token = world.fake.sign(&claims(&world, &year));
     world.later(30 * 24 * 3600);
@@ -258,7 +258,7 @@ fn n_02_a_logout_leaves_later_sign_ins_alone() {
     assert_eq!(status(&bearer(&mut world, &token)), 401);
 }
 
-/// N-11: forgeries of one address cost a bounded time, and keep out no other address and no token that is known.
+/// N-11: forgeries of one address cost a bounded time, and affect neither other addresses nor known tokens.
 #[test]
 fn n_11_forgeries_are_limited_for_each_address() {
     let mut world = world("idp_identity_token");
@@ -273,7 +273,7 @@ fn n_11_forgeries_are_limited_for_each_address() {
     assert_eq!(status(&from(&mut world, &gate, attacker, &known)), 200);
     let first = forge(&world, 0);
     for _ in 0..100 {
-        // The same one again is neither verified nor counted.
+        // The same token again is neither verified nor counted.
         let step = from(&mut world, &gate, attacker, &first);
         let Step::Reply(reply) = step else { panic!() };
         assert_eq!(reply.status, 401);
@@ -301,7 +301,7 @@ fn n_11_forgeries_are_limited_for_each_address() {
     assert_eq!(status(&from(&mut world, &gate, attacker, &late)), 200);
 }
 
-/// N-11: a token that was good a minute ago is verified again, whatever else came from its address.
+/// N-11: a token that was valid a minute ago is verified again, whatever else came from its address.
 #[test]
 fn n_11_forgeries_keep_no_known_token_out() {
     let format = json!({"bearer_token_format": "idp_identity_token"});
@@ -320,14 +320,14 @@ fn n_11_forgeries_keep_no_known_token_out() {
     world.later(31);
     assert_eq!(status(&from(&mut world, &gate, client, &unknown)), 429);
     assert_eq!(status(&from(&mut world, &gate, client, &known)), 200);
-    // It is verified, not believed: the provider has another key of this name by now.
+    // It is verified again: the provider has another key of this id by now.
     world.later(61);
     let rotated = FakeProvider::with_key(2, "k1").jwks();
     gate.absorb_keys(&ok(&rotated), &world.fixture.env());
     assert_eq!(status(&from(&mut world, &gate, client, &known)), 401);
 }
 
-/// N-10: whoever names a new key and goes away before it is fetched takes it from nobody else.
+/// N-10: a client that names a new key and goes away before it is fetched does not keep it from others.
 #[test]
 fn n_10_keys_come_without_the_request_that_looked_for_them() {
     for who in ["program", "provider", "browser"] {
@@ -358,13 +358,13 @@ fn n_10_keys_come_without_the_request_that_looked_for_them() {
         assert_eq!(call.path, "/jwks", "{who}");
         world.gate.abandon(&waiting);
         drop(waiting);
-        // No other request may look now; the timer does.
+        // No other request may fetch keys now; the timer does.
         world.learn();
         assert_eq!(status(&bearer(&mut world, &token)), 200, "{who}");
     }
 }
 
-/// N-11: what no key has signed is judged anew once there are other keys.
+/// N-11: a forgery is verified again once there are other keys.
 #[test]
 fn n_11_new_keys_clear_what_was_refused() {
     let mut world = world("idp_identity_token");
@@ -377,7 +377,7 @@ fn n_11_new_keys_clear_what_was_refused() {
     assert_eq!(status(&bearer(&mut world, &token)), 200);
 }
 
-/// N-11: anybody can leave out the `kid`; a provider with very many keys has to name its own.
+/// N-11: any client can leave out the `kid`; a provider with very many keys has to name its own.
 #[test]
 fn n_11_at_most_eight_keys_are_tried() {
     for (keys, named, expected, reason) in [
@@ -411,7 +411,7 @@ fn n_11_at_most_eight_keys_are_tried() {
     }
 }
 
-/// Where a request comes from is found out where it matters, and nowhere else.
+/// The client's address is required only where it matters.
 #[test]
 fn addresses_are_asked_for_where_they_count() {
     let with_tokens = world("idp_identity_token");
@@ -436,7 +436,7 @@ fn addresses_are_asked_for_where_they_count() {
 }
 
 #[test]
-fn access_tokens_for_nobody_in_particular_are_an_error() {
+fn access_tokens_without_an_audience_are_an_error() {
     let file = json!({
         "bearer_token_format": "idp_access_token",
         "routes": [{"from": "https://a.test", "to": "http://a", "allow_public_unauthenticated_access": true}],

@@ -1,14 +1,14 @@
-//! Who the visitor is here, until when, and why the policies let them in.
+//! Tells users and applications about the session: who the user is, until when, and which routes the policies open.
 
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::Gate;
-use super::routes::HTTPS;
-use super::sign_in::SIGN_IN;
-use crate::config::{IssuerFormat, PathMatch};
+use crate::config::IssuerFormat;
 use crate::env::Env;
+use crate::gate::Gate;
+use crate::gate::decision::decide;
+use crate::gate::sign_in::SIGN_IN;
 use crate::gate::step::Step;
 use crate::http::page::{Item, List};
 use crate::http::path::decode;
@@ -16,35 +16,35 @@ use crate::http::reply::{Extras, Reply, challenge, data, render_page};
 use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason};
 use crate::session::Session;
-use crate::session::assertion::Party;
+use crate::session::assertion::{Party, person};
 use crate::time::Timestamp;
 
-/// Applications and groups that the page lists; a person reads no more.
+/// How many applications and groups the page lists; no user reads more.
 const MAX_LISTED: usize = 50;
 
-/// A route that is open to a visitor.
-struct Open<'g> {
+/// A route that is open to a user.
+struct OpenRoute<'g> {
     name: &'g str,
     path: &'g str,
     reasons: Vec<&'static str>,
 }
 
 impl Gate {
-    /// The page about the visitor's session. It asks the policies now: nothing is kept of earlier requests.
-    pub(super) fn who_am_i(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
-        let visit = self.visit(request, env);
-        let Some(session) = visit.session.as_deref() else {
-            return self.nobody(request);
+    /// Builds the page about the user's session. The policies are evaluated now; nothing is kept of earlier requests.
+    pub(super) fn describe_session(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
+        let authentication = self.sessions.authenticate(request, env);
+        let Some(session) = authentication.session.as_deref() else {
+            return self.describe_no_session(request);
         };
         let open = self.open_routes(request, session, env.now);
-        if self.audience(request).asks_for_json() {
+        if self.pages.audience(request).asks_for_json() {
             return data(200, &self.session_as_json(request, session, &open));
         }
         let (target, facts) = (
             self.sign_out_targets(),
             self.session_as_facts(request, session, env.now),
         );
-        let items: Vec<Item> = open.iter().map(Open::as_item).collect();
+        let items: Vec<Item> = open.iter().map(OpenRoute::as_item).collect();
         let list = List {
             title: "What is open to you",
             text: if items.is_empty() {
@@ -66,12 +66,12 @@ impl Gate {
             "Your session",
             "This is who you are for the applications on this host.",
             extras,
-            &self.audience(request),
+            &self.pages.audience(request),
         )
     }
 
-    fn nobody(&self, request: &Parsed<'_>) -> Reply {
-        let audience = self.audience(request);
+    fn describe_no_session(&self, request: &Parsed<'_>) -> Reply {
+        let audience = self.pages.audience(request);
         if audience.asks_for_json() {
             return data(
                 200,
@@ -88,74 +88,65 @@ impl Gate {
             ..Extras::default()
         };
         render_page(
-            "Nobody is signed in",
+            "You are not signed in",
             "Sign in to use the applications on this host.",
             extras,
             &audience,
         )
     }
 
-    /// Who the visitor is, in the claims that an application's assertion has about a person.
-    pub(super) fn user(&self, request: &Parsed<'_>, env: &Env<'_>) -> Step {
-        let visit = self.visit(request, env);
-        Step::Reply(match visit.session.as_deref() {
+    /// Tells who the user is, in the claims that an assertion has about a user.
+    pub(super) fn describe_user(&self, request: &Parsed<'_>, env: &Env<'_>) -> Step {
+        let authentication = self.sessions.authenticate(request, env);
+        Step::Reply(match authentication.session.as_deref() {
             Some(session) => {
                 let party = Party {
                     host: &request.authority.host,
                     issuer_format: IssuerFormat::HostOnly,
                 };
-                let claims =
-                    crate::session::assertion::person(session, party, &self.config.identity);
+                let claims = person(session, party, &self.identity);
                 data(200, &Value::Object(claims))
             }
-            None => challenge(request, &self.audience(request)),
+            None => challenge(request, &self.pages.audience(request)),
         })
     }
 
-    /// The routes of this host that the policies open to a visitor, each asked about a request for its own path.
-    fn open_routes(
-        &self,
-        request: &Parsed<'_>,
+    /// Returns the routes of this host that the policies open to a user, each evaluated for a request of its own path.
+    fn open_routes<'g>(
+        &'g self,
+        request: &'g Parsed<'_>,
         session: &Session,
         now: Timestamp,
-    ) -> Vec<Open<'_>> {
-        let (routes, host) = (&self.config.routes, &*request.authority.host);
-        let port = request.authority.port.unwrap_or(HTTPS);
-        let certificate = self.certificates.read(request.certificate);
-        let here = routes.iter().enumerate();
-        here.filter(|(_, route)| self.index.serves(&route.from, host, port))
-            .filter_map(|(place, route)| {
-                let path = match &route.path {
-                    PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
-                    PathMatch::Any | PathMatch::Regex(_) => "/",
-                };
-                // An earlier route may have the path, or the route not serve it.
-                (self.index.find(routes, host, port, path) == Some(place)).then_some(())?;
-                let facts = Facts {
-                    session: Some(session),
-                    method: "GET",
-                    path: &decode(path),
-                    preflight: false,
-                    source: request.source,
-                    now,
-                    certificate: certificate.as_fact(),
-                };
-                let reasons = match Self::judge(route, &facts) {
-                    Decision::Allow(_) => route.policy.trace(&facts, None).reasons,
-                    Decision::Deny(_) | Decision::SignIn(_) => return None,
-                };
-                Some(Open {
-                    name: &route.name,
-                    path,
-                    reasons: reasons.iter().map(Reason::word).collect(),
-                })
+    ) -> Vec<OpenRoute<'g>> {
+        let certificate = self.router.read_certificate(request);
+        let here = self.router.routes_of_host(request);
+        here.filter_map(|(route, path)| {
+            let facts = Facts {
+                session: Some(session),
+                method: "GET",
+                path: &decode(path),
+                preflight: false,
+                source: request.source,
+                now,
+                certificate: certificate.as_fact(),
+            };
+            let reasons = match decide(route, &facts) {
+                Decision::Allow(_) => route.policy.trace(&facts, None).reasons,
+                Decision::Deny(_) | Decision::SignIn(_) => return None,
+            };
+            Some(OpenRoute {
+                name: &route.name,
+                path,
+                reasons: reasons.iter().map(Reason::word).collect(),
             })
-            .take(MAX_LISTED)
-            .collect()
+        })
+        .take(MAX_LISTED)
+        .collect()
     }
 
+    /// Returns the names of a user's groups.
     fn groups(&self, session: &Session) -> Vec<String> {
-        let groups = session.claim(&self.config.identity.groups_claim);
+        let groups = session.claim(&self.sessions.terms.groups_claim);
         let text = |group: &Value| match group {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -171,48 +162,41 @@ impl Gate {
     ) -> Vec<(&'static str, String)> {
         let account = session.account();
         let mut facts = vec![("Account", account.to_owned())];
-        let has_address = session.email().is_some() || account != session.subject;
-        if has_address {
-            let verified = if session.email().is_some() {
-                "verified by the provider"
-            } else {
-                "not verified: no policy relies on it"
-            };
-            facts.push(("Address", verified.to_owned()));
+        if session.email().is_some() {
+            facts.push(("Address", "verified by the provider".to_owned()));
+        } else if account != session.subject {
+            let unverified = "not verified: no policy relies on it".to_owned();
+            facts.push(("Address", unverified));
         }
         facts.push(("Subject", session.subject.clone()));
-        let groups = self.groups(session);
-        let more = groups.len().saturating_sub(MAX_LISTED);
-        let shown: Vec<&str> = groups.iter().take(MAX_LISTED).map(String::as_str).collect();
-        facts.push((
-            "Groups",
-            match (shown.is_empty(), more) {
-                (true, _) => "none that the policies here ask about".to_owned(),
-                (false, 0) => shown.join(", "),
-                (false, more) => format!("{} and {more} more", shown.join(", ")),
-            },
-        ));
-        let (begun, ends) = (session.signed_in_at(), session.expires_at());
-        facts.push((
-            "Signed in",
-            format!("{}, {} ago", moment(begun), span(now.since(begun))),
-        ));
-        facts.push((
-            "Ends",
-            format!("{}, in {}", moment(ends), span(ends.since(now))),
-        ));
-        if let Some(idle) = self.config.session.idle {
-            facts.push((
-                "Or earlier",
-                format!("after {} without a request", span(idle.as_secs())),
-            ));
-        }
-        facts.push(("Refreshed", refresh(session)));
+        facts.push(("Groups", list_groups(&self.groups(session))));
+        facts.extend(self.lifetime_as_facts(session, now));
+        facts.push(("Refreshed", describe_refresh(session)));
         facts.push(("Host", request.authority.host.to_string()));
         facts
     }
 
-    fn session_as_json(&self, request: &Parsed<'_>, session: &Session, open: &[Open<'_>]) -> Value {
+    fn lifetime_as_facts(&self, session: &Session, now: Timestamp) -> Vec<(&'static str, String)> {
+        let (begun, ends) = (session.signed_in_at(), session.expires_at());
+        let ago = format_duration(now.since(begun));
+        let left = format_duration(ends.since(now));
+        let mut facts = vec![
+            ("Signed in", format!("{}, {ago} ago", format_time(begun))),
+            ("Ends", format!("{}, in {left}", format_time(ends))),
+        ];
+        if let Some(idle) = self.sessions.idle {
+            let idle = format_duration(idle.as_secs());
+            facts.push(("Or earlier", format!("after {idle} without a request")));
+        }
+        facts
+    }
+
+    fn session_as_json(
+        &self,
+        request: &Parsed<'_>,
+        session: &Session,
+        open: &[OpenRoute<'_>],
+    ) -> Value {
         let routes: Vec<Value> = open
             .iter()
             .map(|open| json!({"route": open.name, "path": open.path, "reasons": open.reasons}))
@@ -226,15 +210,15 @@ impl Gate {
             "host": request.authority.host,
             "signed_in_at": session.signed_in_at().0,
             "expires_at": session.expires_at().0,
-            "idle_seconds": self.config.session.idle.map(|idle| idle.as_secs()),
+            "idle_seconds": self.sessions.idle.map(|idle| idle.as_secs()),
             "refresh": refresh.map(|refresh| json!({"due_at": refresh.due_at, "times": refresh.generation})),
             "open": routes,
-            "request_id": self.audience(request).request_id(),
+            "request_id": self.pages.audience(request).request_id(),
         })
     }
 }
 
-impl Open<'_> {
+impl OpenRoute<'_> {
     fn as_item(&self) -> Item {
         Item {
             address: self.path.to_owned(),
@@ -248,11 +232,23 @@ impl Open<'_> {
     }
 }
 
-fn refresh(session: &Session) -> String {
+/// Lists groups for people, the first [`MAX_LISTED`] of them by name.
+fn list_groups(groups: &[String]) -> String {
+    let more = groups.len().saturating_sub(MAX_LISTED);
+    let shown: Vec<&str> = groups.iter().take(MAX_LISTED).map(String::as_str).collect();
+    match (shown.is_empty(), more) {
+        (true, _) => "none that the policies here ask about".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Says for people when a session is refreshed.
+fn describe_refresh(session: &Session) -> String {
     match &session.refresh {
         None => "not: the provider is asked again at the next sign-in".to_owned(),
         Some(refresh) => {
-            let due = moment(Timestamp(refresh.due_at));
+            let due = format_time(Timestamp(refresh.due_at));
             match session.generation() {
                 0 => format!("with the provider, for the first time at {due}"),
                 1 => format!("with the provider once, and again at {due}"),
@@ -262,8 +258,8 @@ fn refresh(session: &Session) -> String {
     }
 }
 
-/// A time for people, in UTC: the page runs no script that could know theirs.
-fn moment(time: Timestamp) -> Cow<'static, str> {
+/// Formats a time for people, in UTC: the page runs no script that could know their time zone.
+fn format_time(time: Timestamp) -> Cow<'static, str> {
     let second = i64::try_from(time.0).ok();
     let time = second.and_then(|second| jiff::Timestamp::from_second(second).ok());
     time.map_or(Cow::Borrowed("the end of time"), |time| {
@@ -271,8 +267,8 @@ fn moment(time: Timestamp) -> Cow<'static, str> {
     })
 }
 
-/// A length of time for people: two units are enough.
-fn span(seconds: u64) -> String {
+/// Formats a length of time for people: two units are enough.
+fn format_duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -287,10 +283,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_to_people() {
-        assert_eq!(moment(Timestamp(1_795_507_200)), "2026-11-24 08:00 UTC");
-        assert_eq!(moment(Timestamp(u64::MAX)), "the end of time");
-        for (seconds, told) in [
+    fn times_are_formatted_for_people() {
+        assert_eq!(
+            format_time(Timestamp(1_795_507_200)),
+            "2026-11-24 08:00 UTC"
+        );
+        assert_eq!(format_time(Timestamp(u64::MAX)), "the end of time");
+        for (seconds, expected) in [
             (0, "0 s"),
             (59, "59 s"),
             (3599, "59 min"),
@@ -298,7 +297,7 @@ mod tests {
             (50_399, "13 h 59 min"),
             (90_000, "1 d 1 h"),
         ] {
-            assert_eq!(span(seconds), told);
+            assert_eq!(format_duration(seconds), expected);
         }
     }
 }

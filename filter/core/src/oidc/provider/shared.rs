@@ -1,4 +1,4 @@
-//! What the workers of a process know of the provider together.
+//! What the workers of a process share about the provider.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::store::update;
 use crate::time::Timestamp;
 
-/// The provider's documents as they came.
+/// The provider's documents as they were received.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Documents {
     pub(super) fetched_at: Timestamp,
@@ -17,15 +17,15 @@ pub(super) struct Documents {
     pub(super) keys: String,
 }
 
-/// Names of the shared values about one provider. Another configuration of the same process may have another provider.
+/// The keys of the shared values about one provider. Another configuration in the same process may have another provider.
 #[derive(Debug)]
-pub(super) struct Common {
+pub(super) struct SharedProvider {
     documents: String,
     fetch: String,
     keys: String,
 }
 
-impl Common {
+impl SharedProvider {
     pub(super) fn of(settings: &ProviderSettings) -> Self {
         let mut provider = format!("{:?} {}", settings.kind, settings.issuer);
         for origin in settings.origins() {
@@ -44,16 +44,16 @@ impl Common {
         &self.fetch
     }
 
-    /// The documents that another worker stored after `known` were fetched.
+    /// Returns the documents that another worker has stored after `known` were fetched.
     pub(super) fn newer_than(&self, known: &Documents, env: &Env<'_>) -> Option<Documents> {
         let (value, _) = env.shared.read(&self.documents)?;
         let stored: Documents = serde_json::from_slice(&value).ok()?;
-        let newer = stored.fetched_at > known.fetched_at
+        let is_newer = stored.fetched_at > known.fetched_at
             || (stored.fetched_at == known.fetched_at && stored.keys != known.keys);
-        newer.then_some(stored)
+        is_newer.then_some(stored)
     }
 
-    /// Shares documents, unless newer ones are there.
+    /// Shares documents, unless there are newer ones.
     pub(super) fn store(&self, documents: &Documents, env: &Env<'_>) {
         let Ok(value) = serde_json::to_vec(documents) else {
             return;
@@ -68,37 +68,38 @@ impl Common {
         );
     }
 
-    /// Whether this worker shall fetch: no other does, and no pause lasts.
+    /// Takes the turn to fetch the documents, and returns whether it was free: no other worker fetches them, and there is
+    /// no pause.
     pub(super) fn begin_fetch(&self, env: &Env<'_>) -> bool {
-        claim(&self.fetch, env.now.plus(LOST_AFTER), env)
+        take_turn(&self.fetch, env.now.plus(LOST_AFTER), env)
     }
 
-    /// The fetch is over; the next one may begin at `next`.
+    /// Ends the turn to fetch the documents. The next one may begin at `next`.
     pub(super) fn end_fetch(&self, next: Timestamp, env: &Env<'_>) {
         update(env.shared, &self.fetch, |_| {
             Ok((next.0.to_be_bytes().to_vec(), ()))
         });
     }
 
-    /// Whether this worker shall look for new keys.
-    pub(super) fn may_refetch_keys(&self, known: &Documents, env: &Env<'_>) -> bool {
-        let recent = env.now.since(known.fetched_at) < KEY_REFETCH_PAUSE;
-        !recent && claim(&self.keys, env.now.plus(KEY_REFETCH_PAUSE), env)
+    /// Takes the turn to fetch the keys alone, and returns whether it was free.
+    pub(super) fn begin_key_fetch(&self, known: &Documents, env: &Env<'_>) -> bool {
+        let is_recent = env.now.since(known.fetched_at) < KEY_REFETCH_PAUSE;
+        !is_recent && take_turn(&self.keys, env.now.plus(KEY_REFETCH_PAUSE), env)
     }
 }
 
-/// Takes something that one worker may do at a time, until `until`. Says whether it was free.
-fn claim(key: &str, until: Timestamp, env: &Env<'_>) -> bool {
+/// Takes a turn that one worker may have at a time, until `until`, and returns whether it was free.
+fn take_turn(key: &str, until: Timestamp, env: &Env<'_>) -> bool {
     let claimed = update(env.shared, key, |taken| {
         let taken: Option<[u8; 8]> = taken.try_into().ok();
         let free_at = taken.map_or(0, u64::from_be_bytes);
-        // A clock that was set back must not keep everybody waiting: nothing is taken for longer.
+        // No turn is longer. A clock that was set back must not keep all workers waiting.
         if env.now.0 < free_at && free_at <= env.now.plus(KEY_REFETCH_PAUSE).0 {
             Err(false)
         } else {
             Ok((until.0.to_be_bytes().to_vec(), true))
         }
     });
-    // Shared data that cannot be written to is no reason to keep everybody out.
+    // Without shared data each worker takes its turn by itself.
     claimed.unwrap_or(true)
 }

@@ -1,0 +1,106 @@
+//! Builds refusals and the pages that several endpoints share.
+
+use std::rc::Rc;
+
+use crate::gate::endpoints::allowed_methods;
+use crate::gate::step::Step;
+use crate::http::page::Theme;
+use crate::http::reply::{Audience, Extras, Reply, refuse};
+use crate::http::request::{Parsed, Request};
+use crate::http::request_line::FORWARDED_METHODS;
+use crate::http::websocket;
+use crate::refusal::Refusal;
+
+/// How replies look, and which methods the proxy's own endpoints accept.
+#[derive(Debug)]
+pub(super) struct Pages {
+    theme: Rc<Theme>,
+    /// Whether the provider answers a sign-in by a form, so that the callback accepts `POST`.
+    accepts_form_post: bool,
+}
+
+impl Pages {
+    pub(super) fn new(theme: Theme, accepts_form_post: bool) -> Self {
+        Self {
+            theme: Rc::new(theme),
+            accepts_form_post,
+        }
+    }
+
+    /// Returns how pages look.
+    pub(super) fn theme(&self) -> &Theme {
+        &self.theme
+    }
+
+    /// Returns what a reply to this request depends on: the format that the client accepts, and the theme.
+    pub(super) fn audience(&self, request: &Parsed<'_>) -> Audience {
+        Audience::of(request, &self.theme)
+    }
+
+    /// Refuses a request.
+    pub(super) fn refuse(&self, request: &Parsed<'_>, refusal: Refusal) -> Step {
+        let audience = self.audience(request);
+        let mut reply = refuse(
+            refusal,
+            Extras::default(),
+            &audience,
+            refusal_event(refusal),
+        );
+        if refusal == Refusal::MethodNotAllowed {
+            let methods = self.methods(request.path()).unwrap_or(FORWARDED_METHODS);
+            reply.add("allow", methods.to_owned());
+        }
+        if refusal == Refusal::WebsocketVersion {
+            reply.add("sec-websocket-version", websocket::VERSION.to_owned());
+        }
+        Step::Reply(reply)
+    }
+
+    /// Refuses a request with a reason for the log, which the client does not learn.
+    pub(super) fn refuse_because(&self, request: &Parsed<'_>, refusal: Refusal, why: &str) -> Step {
+        let mut step = self.refuse(request, refusal);
+        if let Step::Reply(reply) = &mut step {
+            reply.event = format!("{} ({why})", refusal_event(refusal)).into();
+        }
+        step
+    }
+
+    /// Refuses a request that could not be read.
+    pub(super) fn refuse_unreadable(&self, request: &Request<'_>, refusal: Refusal) -> Reply {
+        let audience = Audience::of_unreadable(request, &self.theme);
+        let mut reply = refuse(
+            refusal,
+            Extras::default(),
+            &audience,
+            refusal_event(refusal),
+        );
+        if refusal == Refusal::MethodNotAllowed {
+            reply.add("allow", FORWARDED_METHODS.to_owned());
+        }
+        reply
+    }
+
+    /// Returns the methods of one of the proxy's own endpoints; `None` where there is no endpoint.
+    pub(super) fn methods(&self, path: &str) -> Option<&'static str> {
+        allowed_methods(path, self.accepts_form_post)
+    }
+}
+
+/// Refuses a sign-in and offers to begin again.
+pub(super) fn refuse_sign_in(refusal: Refusal, note: Option<&str>, audience: &Audience) -> Reply {
+    let extras = Extras {
+        link: Some(("/.pomerium/sign_in", "Sign in again")),
+        note,
+        ..Extras::default()
+    };
+    let event = match note {
+        Some(note) => format!("{} ({note})", refusal_event(refusal)),
+        None => refusal_event(refusal),
+    };
+    refuse(refusal, extras, audience, event)
+}
+
+/// Returns the log line of a refusal.
+pub(super) fn refusal_event(refusal: Refusal) -> String {
+    format!("refused: {}", refusal.word())
+}
