@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::key::{Key, Support};
+use crate::config::keys::is_off;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
 /// One map of the file. Its keys are matched without regard to ASCII case.
@@ -96,6 +97,9 @@ fn report_support(
 ) {
     match key.support {
         Support::Supported(_) | Support::Translated(..) => {}
+        Support::Ignored(why) if key.is_contradicted_by(value) => findings
+            .problem(here, format!("this value of `{written}` is not supported"))
+            .help(why),
         Support::Ignored(why) if !is_nothing(value) => findings
             .warning(here, format!("`{written}` has no effect"))
             .help(why),
@@ -114,14 +118,5 @@ fn is_nothing(value: &Value) -> bool {
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// Returns whether a value switches off something that Jetway does not have.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Bool(flag) => !flag,
-        Value::String(string) => string.eq_ignore_ascii_case("false"),
-        _ => false,
     }
 }

@@ -30,6 +30,9 @@ use crate::policy::reason::{Reason, Reasons};
 use crate::policy::verdict::Verdict;
 use crate::session::Session;
 
+pub(crate) use domain::warn_of_other_domain;
+pub(crate) use email::warn_of_wildcard_user;
+
 pub(super) use client_certificate::CONDITIONS as CERTIFICATE_CONDITIONS;
 pub(super) use date::CONDITIONS as DATE_CONDITIONS;
 pub(super) use time_of_day::CONDITIONS as TIME_CONDITIONS;
@@ -145,6 +148,10 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("device", "Jetway does not enrol devices"),
     ("mcp_tool", "Jetway does not read the bodies of requests"),
     ("record", "Jetway has no external data sources"),
+    (
+        "rego",
+        "it is a rule in another language: write the same rule with criteria",
+    ),
     ("ssh_ca", ONLY_WEB),
     ("ssh_publickey", ONLY_WEB),
     ("ssh_reverse_tunnel", ONLY_WEB),
