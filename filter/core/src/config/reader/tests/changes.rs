@@ -37,31 +37,35 @@ fn request_headers() {
         (
             "set_request_headers",
             json!({"Host": "a"}),
-            "not changed as a header",
+            "cannot be changed as a header",
         ),
         (
             "set_request_headers",
             json!({"a": ["b"]}),
-            "a text is needed",
+            "must be a string",
         ),
         ("set_request_headers", json!({"a": "b\nc"}), "line breaks"),
         (
             "set_request_headers",
             json!({"X-A": "b", "x-a": "c"}),
-            "twice",
+            "duplicate key",
         ),
         (
             "set_request_headers",
             json!({"a": "${pomerium.id_token}"}),
             "keep no tokens",
         ),
-        ("set_request_headers", json!(["a"]), "takes an object"),
+        ("set_request_headers", json!(["a"]), "must be a map"),
         (
             "remove_request_headers",
             json!(["connection"]),
             "belongs to the connection",
         ),
-        ("remove_request_headers", json!(["a", 1]), "a list of texts"),
+        (
+            "remove_request_headers",
+            json!(["a", 1]),
+            "a list of strings",
+        ),
         (
             "rewrite_response_headers",
             json!([{"prefix": "a"}]),
@@ -70,17 +74,17 @@ fn request_headers() {
         (
             "rewrite_response_headers",
             json!({"header": "a"}),
-            "a list of objects",
+            "a list of maps",
         ),
         (
             "rewrite_response_headers",
             json!(["location"]),
-            "must be an object",
+            "must be a map",
         ),
         (
             "set_response_headers",
             json!({"disable": "no"}),
-            "takes `true`",
+            "must be `true`",
         ),
         (
             "set_response_headers",
@@ -334,17 +338,17 @@ fn what_has_no_effect_is_told() {
         (
             json!({"path": "/a", "prefix": "/b"}),
             "prefix",
-            "no effect beside `path`",
+            "no effect next to `path`",
         ),
         (
             json!({"to": "http://a/b/", "prefix_rewrite": "/c/"}),
             "to",
-            "no effect beside",
+            "no effect next to",
         ),
         (
             json!({"to": ["http://a/b/", "http://a/c/"]}),
             "to[1]",
-            "counts for all",
+            "applies to all",
         ),
         (
             json!({"redirect": {"https_redirect": true}, "to": null}),
@@ -354,7 +358,7 @@ fn what_has_no_effect_is_told() {
         (
             json!({"set_response_headers": {"disable": true, "a": "b"}}),
             "set_response_headers.disable",
-            "beside it",
+            "next to it",
         ),
         (
             json!({"load_balancing_policy": "RANDOM"}),

@@ -68,7 +68,10 @@ fn a_host_has_one_cockpit() {
         "{:?}",
         read(&with_second("https://elsewhere.internal")).err()
     );
-    assert!(problems.contains("leads to another Cockpit"), "{problems}");
+    assert!(
+        problems.contains("the same host and another Cockpit"),
+        "{problems}"
+    );
 }
 
 #[test]
@@ -100,30 +103,35 @@ fn what_does_not_fit_is_said() {
         keys
     };
     for (keys, key_path, message, help) in [
-        (own(json!({})), "cockpit", "nobody can become", "users"),
-        (own(json!("alice")), "cockpit", "takes an object", "users"),
+        (
+            own(json!({})),
+            "cockpit",
+            "no user has a Unix user",
+            "users",
+        ),
+        (own(json!("alice")), "cockpit", "must be a map", "users"),
         (
             own(json!({"users": {"a@b.c": "0"}})),
             "cockpit.users.a@b.c",
-            "not the name of a Unix user",
+            "not a valid Unix user name",
             "`alice`",
         ),
         (
             own(json!({"users": {"a@b.c": "al ice"}})),
             "cockpit.users.a@b.c",
-            "not the name of a Unix user",
+            "not a valid Unix user name",
             "`alice`",
         ),
         (
             own(json!({"users": {"a@b.c": "root"}})),
             "cockpit.users.a@b.c",
-            "nobody becomes root",
+            "requires `allow_root: true`",
             "allow_root: true",
         ),
         (
             own(json!({"users": {"a@B.c": "x", "a@b.c": "y"}})),
             "cockpit.users.a@b.c",
-            "stands twice",
+            "duplicate key",
             "keep one",
         ),
         (
@@ -141,39 +149,44 @@ fn what_does_not_fit_is_said() {
         (
             beside("allow_websockets", json!(false)),
             "allow_websockets",
-            "needs websockets",
-            "take it out",
+            "needs WebSockets",
+            "remove it",
         ),
         (
             beside("prefix_rewrite", json!("/x")),
             "",
-            "cannot be moved",
+            "cannot rewrite paths",
             "UrlRoot",
         ),
         (
             beside("to", json!("http://localhost:9090/x/")),
             "",
-            "cannot be moved",
+            "cannot rewrite paths",
             "UrlRoot",
         ),
-        (beside("path", json!("/x")), "", "needs all paths", "prefix"),
+        (
+            beside("path", json!("/x")),
+            "",
+            "must serve all paths",
+            "prefix",
+        ),
         (
             beside("regex", json!("/x.*")),
             "",
-            "needs all paths",
+            "must serve all paths",
             "prefix",
         ),
         (
             beside("set_request_headers", json!({"Authorization": "x"})),
             "set_request_headers.authorization",
             "only the proxy",
-            "take it out",
+            "remove it",
         ),
         (
             beside("set_request_headers", json!({"X-Superuser": "any"})),
             "set_request_headers.x-superuser",
             "only the proxy",
-            "take it out",
+            "remove it",
         ),
     ] {
         let error = read(&merged(keys.clone())).unwrap_err();
