@@ -29,7 +29,13 @@ impl Dice {
                 u64::from_le_bytes(bytes)
             }
         };
-        Ok(Self { seed, state: seed })
+        Ok(Self::from_seed(seed))
+    }
+
+    /// Begins with this seed.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        Self { seed, state: seed }
     }
 
     /// Returns a number below `limit`, which must not be 0.

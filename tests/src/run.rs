@@ -19,8 +19,21 @@ pub fn run(
     kind: ProxyKind,
     scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
+    run_for(LIMIT, name, kind, scenario)
+}
+
+/// The same for a scenario that may take this long.
+///
+/// # Errors
+/// The scenario's, after printing the ends of the logs.
+pub fn run_for(
+    limit: Duration,
+    name: &str,
+    kind: ProxyKind,
+    scenario: impl AsyncFnOnce(&mut Scene) -> Result<()>,
+) -> Result<()> {
     let mut scene = Scene::new(name, kind)?;
-    let result = in_runtime(async {
+    let result = in_runtime(limit, async {
         scene.provider.start(&scene.installed).await?;
         scenario(&mut scene).await
     });
@@ -35,19 +48,19 @@ pub fn run(
 /// # Errors
 /// Returns the scenario's error.
 pub fn run_without_proxy(scenario: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
-    in_runtime(scenario())
+    in_runtime(LIMIT, scenario())
 }
 
 /// Runs everything on one thread: programs end with the thread that starts them, see [`crate::Process`].
-fn in_runtime(scenario: impl Future<Output = Result<()>>) -> Result<()> {
+fn in_runtime(limit: Duration, scenario: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     runtime.block_on(async {
-        match tokio::time::timeout(LIMIT, scenario).await {
+        match tokio::time::timeout(limit, scenario).await {
             Ok(result) => result,
-            Err(_) => bail!("the scenario did not end within {LIMIT:?}"),
+            Err(_) => bail!("the scenario did not end within {limit:?}"),
         }
     })
 }

@@ -56,6 +56,8 @@ pub enum BadRequest {
     Origin,
     /// Servers read the path in different ways.
     Path,
+    /// A `QUERY` has no `Content-Type`.
+    QueryType,
     /// The return address is missing or not on this site.
     RedirectUri,
     /// The route rewrites the path into one that cannot be sent to an upstream.
@@ -80,6 +82,7 @@ impl BadRequest {
             Self::Method => "the method is malformed",
             Self::Origin => "there are two `Origin` headers",
             Self::Path => "servers read this path in different ways",
+            Self::QueryType => "a `QUERY` needs `Content-Type`",
             Self::RedirectUri => "the return address is missing or not on this site",
             Self::Rewrite => {
                 "the route rewrites the path into one that cannot be sent to an upstream"
@@ -183,6 +186,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::Method) => "bad-method",
             Self::BadRequest(BadRequest::Origin) => "bad-origin",
             Self::BadRequest(BadRequest::Path) => "bad-path",
+            Self::BadRequest(BadRequest::QueryType) => "bad-query-type",
             Self::BadRequest(BadRequest::RedirectUri) => "bad-redirect-uri",
             Self::BadRequest(BadRequest::Rewrite) => "bad-rewrite",
             Self::BadRequest(BadRequest::Upgrade) => "bad-upgrade",

@@ -41,23 +41,28 @@ const WELL_KNOWN: &str = "/.well-known/pomerium";
 /// The public keys of assertions (RFC 7517 section 5).
 const KEY_SET: &str = "/.well-known/pomerium/jwks.json";
 
+/// Returns whether a path is a health check's. Health checks do not know a public name, so they are answered for every host,
+/// including addresses.
+pub(super) fn is_health_path(path: &str) -> bool {
+    matches!(path, "/ping" | "/healthz")
+}
+
 /// Returns whether a path belongs to the proxy itself on every host, whatever the routes say.
 pub(super) fn is_own_path(path: &str, is_sign_in_host: bool) -> bool {
     let below = |prefix: &str| {
         path.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    below(OWN_PREFIX)
-        || below(WELL_KNOWN)
-        || matches!(path, "/ping" | "/healthz")
-        || (is_sign_in_host && path == SIGN_IN_HOST_CALLBACK)
+    below(OWN_PREFIX) || below(WELL_KNOWN) || (is_sign_in_host && path == SIGN_IN_HOST_CALLBACK)
 }
 
 impl Gate {
     /// Answers a request for one of the proxy's own endpoints.
     pub(super) fn answer_own_endpoint(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         match (request.path(), request.method) {
-            ("/ping" | "/healthz", "GET" | "HEAD") => Step::Reply(plain(200, "OK\n", "health")),
+            (path, "GET" | "HEAD") if is_health_path(path) => {
+                Step::Reply(plain(200, "OK\n", "health"))
+            }
             (CALLBACK_PATH, "GET") if self.router.signs_in_elsewhere(request) => {
                 self.redeem_ticket(request, env)
             }

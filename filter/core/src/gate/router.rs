@@ -5,7 +5,7 @@ mod route_index;
 use std::rc::Rc;
 
 use crate::config::{Listener, PathMatch, Route, RouteNumber, SignInHost};
-use crate::gate::endpoints::is_own_path;
+use crate::gate::endpoints::{is_health_path, is_own_path};
 use crate::gate::header_rules::HeaderRules;
 use crate::http::client_certificate::{CertificateReader, Shown};
 use crate::http::header::Reserved;
@@ -127,6 +127,9 @@ impl Router {
 
     /// Finds where a request would lead if its path were `path`.
     fn find_path(&self, request: &Parsed<'_>, path: &str) -> Destination<'_> {
+        if is_health_path(path) {
+            return Destination::OwnEndpoint;
+        }
         let is_sign_in_host = self.is_sign_in_host(request);
         let known = self.index.origin(&self.routes, &request.authority);
         let is_by_other_port = known == KnownOrigin::OtherPort

@@ -218,6 +218,10 @@ impl<'a> Parsed<'a> {
         let scan = Scan::read(request.headers, reserved)?;
         let authority = scan.authority()?;
         let method = read_method(scan.method)?;
+        // The content type says what the query is written in (RFC 10008). Envoy requires it, too.
+        if method == "QUERY" && !scan.has_content_type {
+            return Err(Refusal::BadRequest(BadRequest::QueryType));
+        }
         let raw = scan.target.and_then(|raw| std::str::from_utf8(raw).ok());
         let raw = raw.ok_or(Refusal::BadRequest(BadRequest::Path))?;
         let target = canonical(raw).map_err(|_| Refusal::BadRequest(BadRequest::Path))?;
@@ -304,6 +308,7 @@ struct Scan<'a> {
     websocket_version: Option<&'a [u8]>,
     websocket_key: Option<&'a [u8]>,
     has_body: bool,
+    has_content_type: bool,
     origin: Option<&'a [u8]>,
     forwarded_for: Vec<&'a [u8]>,
     forwarded_proto: Option<&'a [u8]>,
@@ -338,6 +343,7 @@ impl<'a> Scan<'a> {
             "sec-websocket-key" => set_only(&mut self.websocket_key, value),
             "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
             "content-length" => self.has_body |= value != b"0",
+            "content-type" => self.has_content_type = true,
             FORWARDED_FOR => self.forwarded_for.push(value),
             FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
             "authorization" => set_only(&mut self.authorization, value),
@@ -499,6 +505,18 @@ mod tests {
             headers[0].1 = method.as_bytes().to_vec();
             assert_eq!(refusal(&headers), expected, "{method}");
         }
+    }
+
+    #[test]
+    fn a_query_needs_a_content_type() {
+        let mut headers = headers(&[]);
+        headers[0].1 = b"QUERY".to_vec();
+        assert_eq!(
+            refusal(&headers),
+            Some(Refusal::BadRequest(BadRequest::QueryType))
+        );
+        headers.push(("content-type".to_owned(), b"application/sql".to_vec()));
+        assert_eq!(refusal(&headers), None);
     }
 
     #[test]

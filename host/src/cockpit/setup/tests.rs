@@ -285,9 +285,9 @@ fn logins_to_other_hosts_stay_possible_where_they_are_wanted() {
 }
 
 #[test]
-fn nothing_to_take_back_is_an_error() {
+fn nothing_to_undo_is_an_error() {
     let refused = undo(root().path(), || unreachable!())
         .unwrap_err()
         .to_string();
-    assert!(refused.contains("nothing to take back"), "{refused}");
+    assert!(refused.contains("nothing to undo"), "{refused}");
 }

@@ -53,7 +53,7 @@ impl<'a> Case<'a> {
     ) -> Option<Self> {
         let before = findings.problems.len();
         let fields = Fields::open(value, path, &KEYS, Unknown::Refused, findings)?;
-        fields.text("name", findings);
+        fields.string("name", findings);
         let mut headers = read_headers(&fields, findings);
         let request = read_request(&fields, &mut headers, findings);
         let at = fields.read("at", findings, read_timestamp);
@@ -174,7 +174,7 @@ fn read_line(text: &str) -> Result<(String, Address), String> {
 
 /// Reads `as` and `claims`, the user.
 fn read_claims(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String, Value>> {
-    let email = fields.text("as", findings);
+    let email = fields.string("as", findings);
     let claims = fields.map("claims", findings);
     complete_claims(email, claims)
         .map_err(|message| findings.problem(&fields.path_of("claims"), message, "add `as: EMAIL`"))

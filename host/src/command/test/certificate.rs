@@ -71,16 +71,16 @@ pub(super) fn read_flagged_certificate(
 
 fn read_parts(fields: &Fields<'_>, findings: &mut Findings) -> Certificate {
     let mut text = |key: &str| {
-        let text = fields.text(key, findings);
+        let text = fields.string(key, findings);
         text.unwrap_or_default().to_owned()
     };
     let (fingerprint, spki_hash) = (text("fingerprint"), text("spki_hash"));
     Certificate {
         fingerprint,
         spki_hash,
-        san_dns: fields.texts("san_dns", findings),
-        san_email: fields.texts("san_email", findings),
-        san_uri: fields.texts("san_uri", findings),
+        san_dns: fields.strings("san_dns", findings),
+        san_email: fields.strings("san_email", findings),
+        san_uri: fields.strings("san_uri", findings),
     }
 }
 

@@ -51,18 +51,18 @@ impl Expectation {
         let before = findings.problems.len();
         let fields = Fields::open(value, path, &KEYS, Unknown::Refused, findings)?;
         let decision = fields
-            .text("decision", findings)
+            .string("decision", findings)
             .and_then(|text| read_decision(text, &fields.path_of("decision"), own, findings));
         let status = read_status(&fields, findings);
         let route = match fields.value("route") {
             None => fields.has("route").then_some(None),
             Some(_) => fields
-                .text("route", findings)
+                .string("route", findings)
                 .map(|name| Some(name.to_owned())),
         };
         let reasons = fields
             .has("reasons")
-            .then(|| fields.texts("reasons", findings).into_iter().collect());
+            .then(|| fields.strings("reasons", findings).into_iter().collect());
         let expectation = Self {
             decision,
             status,

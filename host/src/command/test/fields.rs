@@ -95,7 +95,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Returns a string.
-    pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Option<&'v str> {
+    pub(super) fn string(&self, key: &str, findings: &mut Findings) -> Option<&'v str> {
         let text = self.value(key)?.as_str();
         if text.is_none() {
             findings.problem(
@@ -114,7 +114,7 @@ impl<'v> Fields<'v> {
         findings: &mut Findings,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = self.text(key, findings)?;
+        let text = self.string(key, findings)?;
         read(text)
             .map_err(|message| findings.problem(&self.path_of(key), message, ""))
             .ok()
@@ -131,7 +131,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Returns a list of strings, which may be written as one string; empty when the key is absent.
-    pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Vec<String> {
+    pub(super) fn strings(&self, key: &str, findings: &mut Findings) -> Vec<String> {
         let texts = match self.value(key) {
             None => Some(Vec::new()),
             Some(Value::String(text)) => Some(vec![text.clone()]),

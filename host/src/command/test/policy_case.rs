@@ -80,8 +80,8 @@ fn read_scenario(fields: &Fields<'_>, findings: &mut Findings) -> Option<(Scenar
         None => Some("GET".to_owned()),
         Some(_) => request.read("method", findings, read_method),
     };
-    let target = request.text("path", findings).unwrap_or("/").to_owned();
-    let host = request.text("host", findings).unwrap_or(HOST).to_owned();
+    let target = request.string("path", findings).unwrap_or("/").to_owned();
+    let host = request.string("host", findings).unwrap_or(HOST).to_owned();
     let headers = read_headers(&request, findings);
     let source = request.read("source_ip", findings, read_ip);
     let at = request.read("time", findings, read_timestamp);
@@ -107,7 +107,7 @@ fn read_user(fields: &Fields<'_>, findings: &mut Findings) -> Option<Map<String,
     let user = Fields::open(value, &path, &USER_KEYS, Unknown::Tolerated, findings)?;
     let mut claims = user.map("claims", findings);
     for key in ["sub", "email"] {
-        if let Some(text) = user.text(key, findings) {
+        if let Some(text) = user.string(key, findings) {
             claims.insert(key.to_owned(), Value::String(text.to_owned()));
         }
     }

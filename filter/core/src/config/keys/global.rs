@@ -426,7 +426,7 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("debug_address", "Jetway has no listener for debugging"),
     Key::ignored(
         "health_check_addr",
-        "Jetway has no listener for probes: use `/ping` or `/healthz` on any route's host",
+        "Jetway has no listener for probes: `/ping` and `/healthz` answer for every host name and address",
     ),
     Key::ignored(
         "health_check_systemd_disabled",

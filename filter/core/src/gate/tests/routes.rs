@@ -73,7 +73,13 @@ fn hosts_ports_and_paths() {
         ("any.test", "/.pomerium", "own"),
         ("any.test", "/.well-known/pomerium/jwks.json", "own"),
         ("any.test", "/.well-known/pomeriums", ""),
-        ("else.example", "/ping", ""),
+        ("else.example", "/ping", "own"),
+        ("two.app.test:99", "/healthz", "own"),
+        ("127.0.0.1:8443", "/healthz", "own"),
+        ("[::1]", "/ping", "own"),
+        ("else.example", "/pings", ""),
+        ("else.example", "/ping/", ""),
+        ("else.example", "/.pomerium/", ""),
     ] {
         assert_eq!(taken(&gate, host, path), name, "{host}{path}");
     }

@@ -81,7 +81,7 @@ fn hosts_and_keys_are_enough() {
         "[::1]",
     ] {
         let refused = trusted(&[host], KEYS).unwrap_err();
-        assert!(refused.contains("is no host"), "{host}: {refused}");
+        assert!(refused.contains("is not a valid host"), "{host}: {refused}");
     }
     let private = KEYS.replace("\"x\":", "\"d\":\"secret\",\"x\":");
     for keys in ["", "<html>", "{\"keys\":[]}", private.as_str()] {
