@@ -289,7 +289,10 @@ fn other_hosts_are_blocked_unless_allowed() {
     for path in paths {
         let reply = blocked.reply(&sent(path, &jar, &[HTML]));
         assert!(
-            reply.status == 403 && reply.body.contains("other hosts"),
+            reply.status == 403
+                && reply
+                    .body
+                    .contains("Connecting to other hosts is not allowed"),
             "{path}: {reply:?}"
         );
     }
