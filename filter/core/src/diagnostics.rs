@@ -250,30 +250,31 @@ impl<'a> PathPart<'a> {
     }
 }
 
-/// Returns the known name that a written one is most likely meant to be, if there is one: it is at most two edits away, or both
-/// have a long beginning in common (`allow_websocket_upgrade` and `allow_websockets`).
+/// Returns the known key that a written one is most likely meant to be, if there is one: it is near, or both have a long beginning
+/// in common (`allow_websocket_upgrade` and `allow_websockets`).
+pub(crate) fn nearest_key<'k>(
+    name: &str,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> Option<&'k str> {
+    nearest(name, known.clone()).or_else(|| nearest_by_beginning(name, known))
+}
+
+/// Returns the known name that is at most two edits away, if there is one and the edits are fewer than half of it. An edit is an
+/// insertion, a deletion, a replacement, or a swap of neighbours.
 #[must_use]
 pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const LONGEST: usize = 64;
+    const EDITS: usize = 2;
     if name.len() > LONGEST {
         return None;
     }
     let name = name.to_ascii_lowercase();
-    let known: Vec<&str> = known.collect();
-    nearest_by_edits(&name, &known).or_else(|| nearest_by_beginning(&name, &known))
-}
-
-/// Returns the known name that is at most two edits away, if the edits are fewer than half of it. An edit is an insertion, a
-/// deletion, a replacement, or a swap of neighbours.
-fn nearest_by_edits<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    const EDITS: usize = 2;
     known
-        .iter()
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= EDITS)
         .map(|candidate| {
             (
-                osa_distance(name, &candidate.to_ascii_lowercase()),
-                *candidate,
+                osa_distance(&name, &candidate.to_ascii_lowercase()),
+                candidate,
             )
         })
         .filter(|(edits, candidate)| *edits <= EDITS && *edits * 2 < candidate.len())
@@ -282,7 +283,7 @@ fn nearest_by_edits<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// Returns the known name with the longest beginning in common, if that is at least three quarters of the shorter name.
-fn nearest_by_beginning<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+fn nearest_by_beginning<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const SHORTEST: usize = 8;
     let common = |candidate: &str| {
         let pairs = name.bytes().zip(candidate.bytes());
@@ -292,8 +293,7 @@ fn nearest_by_beginning<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         length >= SHORTEST && length * 4 >= name.len().min(candidate.len()) * 3
     };
     known
-        .iter()
-        .map(|candidate| (common(candidate), *candidate))
+        .map(|candidate| (common(candidate), candidate))
         .filter(|(length, candidate)| is_long(*length, candidate))
         // Of several equally good ones the shortest says least that is not meant.
         .max_by_key(|(length, candidate)| (*length, std::cmp::Reverse(candidate.len())))
@@ -313,7 +313,7 @@ mod tests {
             "preserve_host_header",
             "tls_custom_ca",
         ];
-        let near = |name| nearest(name, known.into_iter());
+        let near = |name| nearest_key(name, known.into_iter());
         assert_eq!(near("allow_websocket_upgrade"), Some("allow_websockets"));
         assert_eq!(near("Preserve_Host"), Some("preserve_host_header"));
         assert_eq!(near("tls_custom_ca_path"), Some("tls_custom_ca"));

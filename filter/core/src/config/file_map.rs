@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::key::{Key, Support};
 use crate::config::keys::is_off;
-use crate::diagnostics::{Findings, KeyPath, quoted};
+use crate::diagnostics::{Findings, KeyPath, nearest_key, quoted};
 
 /// One map of the file. Its keys are matched without regard to ASCII case.
 pub(super) struct FileMap<'v> {
@@ -83,9 +83,11 @@ fn report_unknown(
     findings: &mut Findings,
 ) {
     let known = table.iter().map(|key| key.name);
-    findings
-        .warning(here, format!("unknown key {}", quoted(written)))
-        .help_near(name, known, "");
+    let known = known.filter(|name| !name.ends_with('*'));
+    let note = findings.warning(here, format!("unknown key {}", quoted(written)));
+    if let Some(close) = nearest_key(name, known) {
+        note.help(format!("did you mean `{close}`?"));
+    }
 }
 
 /// Reports a key whose value has no effect or is refused.
