@@ -26,6 +26,7 @@ use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::facts::Facts;
 use crate::policy::language::{CriterionDoc, CriterionEntry};
 use crate::policy::list_matcher::ListMatcher;
+use crate::policy::read::refuse_rego;
 use crate::policy::reason::{Reason, Reasons};
 use crate::policy::verdict::Verdict;
 use crate::session::Session;
@@ -148,10 +149,6 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("device", "Jetway does not enrol devices"),
     ("mcp_tool", "Jetway does not read the bodies of requests"),
     ("record", "Jetway has no external data sources"),
-    (
-        "rego",
-        "it is a rule in another language: write the same rule with criteria",
-    ),
     ("ssh_ca", ONLY_WEB),
     ("ssh_publickey", ONLY_WEB),
     ("ssh_reverse_tunnel", ONLY_WEB),
@@ -247,6 +244,8 @@ fn report_unknown(key: &str, name: &str, path: &KeyPath, findings: &mut Findings
         findings
             .problem(path, format!("criterion `{key}` is not supported"))
             .help(*why);
+    } else if name == "rego" {
+        refuse_rego(path, findings);
     } else {
         findings
             .problem(path, format!("unknown criterion `{key}`"))

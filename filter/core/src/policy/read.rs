@@ -81,7 +81,7 @@ fn read_terms(value: &Value, path: &KeyPath, findings: &mut Findings) -> Vec<Ter
 }
 
 /// Reports a rule in Rego, which is valid in none of the places within a policy.
-fn refuse_rego(path: &KeyPath, findings: &mut Findings) {
+pub(super) fn refuse_rego(path: &KeyPath, findings: &mut Findings) {
     findings
         .problem(path, "`rego` is not supported: it is a rule in another language")
         .help("write the same rule with criteria, for example `or: [{email: {is: alice@example.com}}]`");
