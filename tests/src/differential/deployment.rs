@@ -3,7 +3,7 @@
 use crate::{ALICE, APP, BOB, Dice, OTHER, Route, WILD};
 
 /// An operator's file.
-pub struct Deployment {
+pub(super) struct Deployment {
     /// Keys beside `routes`.
     pub keys: String,
     /// The routes.
