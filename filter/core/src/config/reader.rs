@@ -15,7 +15,8 @@ use crate::config::file_map::FileMap;
 use crate::config::keys::GLOBAL;
 use crate::config::route::{Common, Known, read_upgrades};
 use crate::config::{
-    Branding, Config, ConfigError, Loaded, ResponseHeaders, Route, override_by_variables,
+    BearerFormat, Branding, Config, ConfigError, IssuerFormat, Loaded, ResponseHeaders, Route,
+    override_by_variables,
 };
 use crate::diagnostics::{Findings, KeyPath};
 use client_authority::{Enforcement, read_client_authority};
@@ -79,8 +80,8 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
     let listener = read_listener(&file, client_authority, findings);
     let common = Common {
         pass_identity_headers: file.flag("pass_identity_headers", findings),
-        issuer_format: super::IssuerFormat::read(&file, findings).unwrap_or_default(),
-        bearer: super::BearerFormat::read(&file, findings).unwrap_or_default(),
+        issuer_format: IssuerFormat::read(&file, findings).unwrap_or_default(),
+        bearer: BearerFormat::read(&file, findings).unwrap_or_default(),
         response_headers: ResponseHeaders::common(&file, !listener.insecure, findings),
         certificates_asked: listener.client_authority.is_some(),
         deny_uncertified: listener.client_authority.is_some() && enforcement != Enforcement::Policy,
@@ -97,9 +98,15 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
         check_tenants(&file, &provider.email_trust, &routes, findings);
     }
     let session = read_session(&file, asks, findings);
-    program::check_audiences(&file, provider.as_ref(), common.bearer, &routes, findings);
+    let accepts_access_tokens = common.bearer == BearerFormat::AccessToken
+        || routes
+            .iter()
+            .any(|route| route.bearer == BearerFormat::AccessToken);
+    if accepts_access_tokens {
+        program::check_audiences(&file, provider.as_ref(), findings);
+    }
     let secret = session.as_ref().and_then(|session| session.secret.as_ref());
-    let identity = read_identity(&file, &routes, secret, common.issuer_format, findings);
+    let identity = read_identity(&file, &routes, secret, findings);
     for route in &mut routes {
         route.policy.set_groups_claim(&identity.groups_claim);
         if let Some(cockpit) = &mut route.cockpit {

@@ -30,7 +30,7 @@ use crate::config::keys::ROUTE;
 use crate::config::{BearerFormat, IssuerFormat};
 use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::Policy;
-use cockpit::preserve_host;
+use cockpit::{CockpitRoute, preserve_host};
 use policy::read_policy;
 
 /// One item of `routes`.
@@ -145,7 +145,7 @@ impl Route {
         let request_headers = RequestHeaders::read(&map, findings);
         let response_headers = ResponseHeaders::read(&map, &common.response_headers, findings);
         let policy = read_policy(&map, common, findings);
-        let cockpit = CockpitSettings::read(&map, findings);
+        let mut cockpit = CockpitSettings::read(&map, findings);
         if cockpit.is_some() {
             host = preserve_host(host, &map, findings);
         }
@@ -164,10 +164,15 @@ impl Route {
         let (from, path, read) = (from?, path?, read?);
         let rewrite = own_rewrite.or_else(|| read.path.clone().map(PathRewrite::Prefix));
         warn_of_slashes(&path, rewrite.as_ref(), &map, findings);
-        let cockpit = cockpit.map(|cockpit| {
-            let (target, rewrite) = (&read.target, rewrite.as_ref());
-            cockpit.fit(&path, target, rewrite, &request_headers, &map, findings)
-        });
+        if let Some(cockpit) = &mut cockpit {
+            cockpit.set_url_root(&path, &map, findings);
+            let restricted = CockpitRoute {
+                target: &read.target,
+                rewrite: rewrite.as_ref(),
+                headers: &request_headers,
+            };
+            restricted.check(&map, findings);
+        }
         Some(Self {
             id: unique::identify(&from, &path, &read),
             name: name.unwrap_or_else(|| from.authority()),

@@ -23,7 +23,7 @@ pub fn override_by_variables(
         keys: Vec::new(),
     };
     if let Value::Object(map) = file {
-        override_object(map, &KeyPath::root(), GLOBAL, "", &mut overriding);
+        override_map(map, &KeyPath::root(), (GLOBAL, ""), &mut overriding);
     }
     Overridden {
         keys: overriding.keys,
@@ -48,11 +48,11 @@ struct Overriding<'v> {
     keys: Vec<(String, String)>,
 }
 
-fn override_object(
+/// Overrides the keys of a map. `prefix` begins the names of their variables.
+fn override_map(
     map: &mut Map<String, Value>,
     key_path: &KeyPath,
-    table: &'static [Key],
-    prefix: &str,
+    (table, prefix): (&'static [Key], &str),
     overriding: &mut Overriding<'_>,
 ) {
     for key in table {
@@ -61,7 +61,7 @@ fn override_object(
         }
         let key_path = key_path.key(key.name);
         if let Kind::Map(table) = key.kind {
-            override_below(map, &key_path, key.name, table, overriding);
+            override_below(map, &key_path, (key.name, table), overriding);
             continue;
         }
         if !is_overridable(key.kind) {
@@ -88,8 +88,7 @@ fn override_object(
 fn override_below(
     map: &mut Map<String, Value>,
     key_path: &KeyPath,
-    name: &'static str,
-    table: &'static [Key],
+    (name, table): (&'static str, &'static [Key]),
     overriding: &mut Overriding<'_>,
 ) {
     let prefix = format!("{name}_");
@@ -97,13 +96,13 @@ fn override_below(
     let written = written.cloned().unwrap_or_else(|| name.to_owned());
     match map.get_mut(&written) {
         Some(Value::Object(below)) => {
-            override_object(below, key_path, table, &prefix, overriding);
+            override_map(below, key_path, (table, &prefix), overriding);
         }
         // Reading the file reports a value that is not a map.
         Some(other) if !other.is_null() => {}
         _ => {
             let mut below = Map::new();
-            override_object(&mut below, key_path, table, &prefix, overriding);
+            override_map(&mut below, key_path, (table, &prefix), overriding);
             if !below.is_empty() {
                 map.insert(written, Value::Object(below));
             }

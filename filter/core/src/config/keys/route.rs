@@ -236,7 +236,7 @@ pub const ROUTE: &[Key] = &[
         "tls_custom_ca",
         Kind::Pem,
         SupportedBy::PROXIES,
-        "The only authorities whose signature on the upstream's certificate is accepted",
+        "The only authorities whose signature on the upstream's certificate is accepted. A certificate of this list is also accepted as the upstream's own, even if it is self-signed and says `CA:TRUE`. Name, dates and purpose are checked in both cases",
     ),
     Key::supported(
         "tls_custom_ca_file",

@@ -41,7 +41,6 @@ pub(super) fn read_identity(
     file: &FileMap<'_>,
     routes: &[Route],
     secret: Option<&Secret>,
-    issuer_format: IssuerFormat,
     findings: &mut Findings,
 ) -> IdentitySettings {
     IdentitySettings {
@@ -54,7 +53,8 @@ pub(super) fn read_identity(
         groups_claim: file
             .non_empty_string("idp_groups_claim", findings)
             .unwrap_or_else(|| "groups".to_owned()),
-        issuer_format,
+        // An unknown value has been reported with the keys that all routes share.
+        issuer_format: IssuerFormat::read(file, &mut Findings::default()).unwrap_or_default(),
     }
 }
 

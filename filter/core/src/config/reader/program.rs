@@ -1,7 +1,7 @@
 //! Reads the settings of API clients, which have no browser.
 
 use crate::config::file_map::FileMap;
-use crate::config::{BearerFormat, ProviderSettings, Route};
+use crate::config::{BearerFormat, ProviderSettings};
 use crate::diagnostics::{Findings, quoted};
 
 const FORMATS: [(&str, BearerFormat); 3] = [
@@ -59,16 +59,9 @@ pub(super) fn read_audiences(file: &FileMap<'_>, findings: &mut Findings) -> Vec
 pub(super) fn check_audiences(
     file: &FileMap<'_>,
     provider: Option<&ProviderSettings>,
-    common: BearerFormat,
-    routes: &[Route],
     findings: &mut Findings,
 ) {
-    let formats = routes.iter().map(|route| route.bearer);
-    let takes = std::iter::once(common)
-        .chain(formats)
-        .any(|format| format == BearerFormat::AccessToken);
-    let none = provider.is_none_or(|provider| provider.access_token_audiences.is_empty());
-    if takes && none {
+    if provider.is_none_or(|provider| provider.access_token_audiences.is_empty()) {
         findings
             .problem(
                 &file.path_of(AUDIENCES),

@@ -29,20 +29,10 @@ pub(super) fn read_provider(
     let preset = kind
         .as_deref()
         .map(|kind| read_kind(kind, &file.path_of("idp_provider"), findings));
-    let missing = |key: &str, what: &str, findings: &mut Findings| {
-        findings
-            .problem(
-                &file.path_of(key),
-                format!("`{key}` is missing, and a policy is about the user"),
-            )
-            .help(what);
-    };
     if kind.is_none() {
-        missing(
-            "idp_provider",
-            "add `idp_provider: oidc`: Jetway does not use Pomerium's hosted sign-in service",
-            findings,
-        );
+        let help =
+            "add `idp_provider: oidc`: Jetway does not use Pomerium's hosted sign-in service";
+        report_missing("idp_provider", help, file, findings);
     }
     let preset = preset.flatten();
     let written = file.non_empty_string("idp_provider_url", findings);
@@ -50,15 +40,12 @@ pub(super) fn read_provider(
     if issuer.is_none() {
         let example = preset.map_or("https://idp.example.com", |preset| preset.example);
         let help = format!("add the provider's issuer, for example `{example}`");
-        missing("idp_provider_url", &help, findings);
+        report_missing("idp_provider_url", &help, file, findings);
     }
     let client_id = file.non_empty_string("idp_client_id", findings);
     if client_id.is_none() {
-        missing(
-            "idp_client_id",
-            "add the client id of the registration with the provider",
-            findings,
-        );
+        let help = "add the client id of the registration with the provider";
+        report_missing("idp_client_id", help, file, findings);
     }
     let origin = issuer
         .as_deref()
@@ -68,19 +55,12 @@ pub(super) fn read_provider(
             .unwrap_or_default()
             .into_bytes(),
     );
-    let scopes = file.strings("idp_scopes", findings).unwrap_or_else(|| {
-        let scopes = preset.map_or(&[][..], |preset| preset.scopes);
-        scopes.iter().copied().map(str::to_owned).collect()
-    });
+    let scopes = read_scopes(file, preset, findings);
     let extra_origins = preset_origins(preset, issuer.as_deref())
         .chain(read_origins(file, findings))
         .collect();
     let mut request_params = read_request_params(file, findings);
-    for (name, value) in preset.map_or(&[][..], |preset| preset.params) {
-        if !request_params.iter().any(|(known, _)| known == name) {
-            request_params.push(((*name).to_owned(), (*value).to_owned()));
-        }
-    }
+    add_preset_params(preset, &mut request_params);
     let mode = file.word("idp_response_mode", &RESPONSE_MODES, "mode", findings);
     let is_apple = preset.is_some_and(|preset| preset.kind == ProviderKind::Apple);
     let client_auth = read_client_auth(file, &client_secret, findings);
@@ -101,8 +81,37 @@ pub(super) fn read_provider(
         request_params,
         form_post: mode.unwrap_or(is_apple),
         email_trust,
-        access_token_audiences: super::program::read_audiences(file, findings),
+        access_token_audiences: crate::config::reader::program::read_audiences(file, findings),
     })
+}
+
+fn report_missing(key: &str, help: &str, file: &FileMap<'_>, findings: &mut Findings) {
+    findings
+        .problem(
+            &file.path_of(key),
+            format!("`{key}` is missing, and a policy is about the user"),
+        )
+        .help(help);
+}
+
+fn read_scopes(
+    file: &FileMap<'_>,
+    preset: Option<&Preset>,
+    findings: &mut Findings,
+) -> Vec<String> {
+    file.strings("idp_scopes", findings).unwrap_or_else(|| {
+        let scopes = preset.map_or(&[][..], |preset| preset.scopes);
+        scopes.iter().copied().map(str::to_owned).collect()
+    })
+}
+
+/// Adds the preset's parameters, unless the file has others of the same names.
+fn add_preset_params(preset: Option<&Preset>, params: &mut Vec<(String, String)>) {
+    for (name, value) in preset.map_or(&[][..], |preset| preset.params) {
+        if !params.iter().any(|(known, _)| known == name) {
+            params.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
 }
 
 /// Returns the additional origins of a preset's endpoints, if the issuer is the preset's own.

@@ -135,24 +135,13 @@ impl CockpitSettings {
         Some(settings)
     }
 
-    /// Checks the rest of the route, and takes the path of Cockpit from it.
-    pub(super) fn fit(
-        mut self,
+    /// Takes the path of Cockpit from the route's.
+    pub(super) fn set_url_root(
+        &mut self,
         path: &PathMatch,
-        target: &Target,
-        rewrite: Option<&PathRewrite>,
-        headers: &RequestHeaders,
         map: &FileMap<'_>,
         findings: &mut Findings,
-    ) -> Self {
-        if !matches!(target, Target::Upstreams(_)) {
-            findings
-                .problem(
-                    &map.path_of("cockpit"),
-                    "a `cockpit` route needs an upstream",
-                )
-                .help("write `to: http://localhost:9090`, or remove `cockpit`");
-        }
+    ) {
         match path {
             PathMatch::Any => {}
             PathMatch::Prefix(prefix) => {
@@ -164,12 +153,33 @@ impl CockpitSettings {
                 .problem(map.key_path(), "a `cockpit` route must serve all paths, or all paths below a `prefix`")
                 .help("remove `path` and `regex`; with `UrlRoot = /admin` in cockpit.conf, write `prefix: /admin/`"),
         }
-        if rewrite.is_some() {
+    }
+}
+
+/// The parts of a route that Cockpit restricts.
+pub(super) struct CockpitRoute<'r> {
+    pub(super) target: &'r Target,
+    pub(super) rewrite: Option<&'r PathRewrite>,
+    pub(super) headers: &'r RequestHeaders,
+}
+
+impl CockpitRoute<'_> {
+    /// Reports what Cockpit does not work with.
+    pub(super) fn check(&self, map: &FileMap<'_>, findings: &mut Findings) {
+        if !matches!(self.target, Target::Upstreams(_)) {
+            findings
+                .problem(
+                    &map.path_of("cockpit"),
+                    "a `cockpit` route needs an upstream",
+                )
+                .help("write `to: http://localhost:9090`, or remove `cockpit`");
+        }
+        if self.rewrite.is_some() {
             findings
                 .problem(map.key_path(), "a `cockpit` route cannot rewrite paths")
                 .help("remove the rewriting and any path in `to`; set `UrlRoot = /admin` in cockpit.conf, and write `prefix: /admin/`");
         }
-        for (name, _) in &headers.set {
+        for (name, _) in &self.headers.set {
             if LOGIN_HEADERS.contains(&name.as_str()) {
                 findings
                     .problem(
@@ -186,7 +196,6 @@ impl CockpitSettings {
                 .problem(&map.path_of("allow_websockets"), "Cockpit needs WebSockets")
                 .help("remove it: a `cockpit` route allows them");
         }
-        self
     }
 }
 

@@ -94,15 +94,27 @@ fn a_policy_for_everybody_still_needs_a_provider() {
     );
 }
 
+/// Checks that each route has one problem, at this path below the route, with this message and help.
+fn check_problems(cases: &[(Value, &str, &str, &str)]) {
+    for (keys, key_path, message, help) in cases {
+        let error = read(&merged(keys.clone())).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{keys}: {error}");
+        let problem = &error.problems[0];
+        let path = if key_path.is_empty() {
+            "routes[0]".to_owned()
+        } else {
+            format!("routes[0].{key_path}")
+        };
+        assert_eq!(problem.path, path, "{error}");
+        assert!(problem.message.contains(message), "{error}");
+        assert!(problem.help.as_deref().unwrap().contains(help), "{error}");
+    }
+}
+
 #[test]
-fn what_does_not_fit_is_said() {
+fn invalid_settings_are_problems() {
     let own = |settings: Value| cockpit(settings);
-    let beside = |key: &str, value: Value| {
-        let mut keys = cockpit_keys();
-        keys[key] = value;
-        keys
-    };
-    for (keys, key_path, message, help) in [
+    check_problems(&[
         (
             own(json!({})),
             "cockpit",
@@ -146,6 +158,19 @@ fn what_does_not_fit_is_said() {
             "emial",
             "email",
         ),
+    ]);
+    let root = own(json!({"users": {"a@b.c": "root"}, "allow_root": true}));
+    assert!(route(root).is_ok());
+}
+
+#[test]
+fn keys_that_cockpit_does_not_work_with_are_problems() {
+    let beside = |key: &str, value: Value| {
+        let mut keys = cockpit_keys();
+        keys[key] = value;
+        keys
+    };
+    check_problems(&[
         (
             beside("allow_websockets", json!(false)),
             "allow_websockets",
@@ -188,21 +213,7 @@ fn what_does_not_fit_is_said() {
             "only the proxy",
             "remove it",
         ),
-    ] {
-        let error = read(&merged(keys.clone())).unwrap_err();
-        assert_eq!(error.problems.len(), 1, "{keys}: {error}");
-        let problem = &error.problems[0];
-        let path = if key_path.is_empty() {
-            "routes[0]".to_owned()
-        } else {
-            format!("routes[0].{key_path}")
-        };
-        assert_eq!(problem.path, path, "{error}");
-        assert!(problem.message.contains(message), "{error}");
-        assert!(problem.help.as_deref().unwrap().contains(help), "{error}");
-    }
-    let root = own(json!({"users": {"a@b.c": "root"}, "allow_root": true}));
-    assert!(route(root).is_ok());
+    ]);
     let mut keys = cockpit_keys();
     keys["to"] = json!(null);
     keys["response"] = json!({"body": "x"});
