@@ -61,7 +61,7 @@ fn select_needed(map: &Map<String, Value>, table: &'static [Key]) -> Map<String,
 }
 
 fn is_needed(key: &Key) -> bool {
-    match key.treatment {
+    match key.support {
         _ if matches!(key.kind, Kind::Secret) => false,
         Support::Supported(by) | Support::Translated(by, _) => {
             by.filter || READ_ALONG.contains(&key.name)
@@ -73,8 +73,8 @@ fn is_needed(key: &Key) -> bool {
 /// Returns a value with only the needed keys of the maps in it.
 fn select_below(value: &Value, kind: Kind) -> Value {
     match (kind, value) {
-        (Kind::Object(table), Value::Object(map)) => Value::Object(select_needed(map, table)),
-        (Kind::Objects(table), Value::Array(items)) => {
+        (Kind::Map(table), Value::Object(map)) => Value::Object(select_needed(map, table)),
+        (Kind::MapList(table), Value::Array(items)) => {
             let item = |item: &Value| match item {
                 Value::Object(map) => Value::Object(select_needed(map, table)),
                 other => other.clone(),

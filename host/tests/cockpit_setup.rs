@@ -18,7 +18,7 @@ signing_key_file: signing-key.pem
 routes:
   - from: https://cockpit.example.com
     to: http://localhost:9090
-    allow_websockets: true
+    cockpit: {users: {alice@example.com: alice}}
     policy: [{allow: {or: [{email: {is: alice@example.com}}]}}]
 ";
 const CONF: &str = "etc/cockpit/cockpit.conf";
@@ -172,6 +172,26 @@ fn print_writes_nothing() -> Result<()> {
     ensure!(
         printed.contains("SocketGroup=cockpit-session-socket\n"),
         "{printed}"
+    );
+    ensure!(place.everything()? == before);
+    Ok(())
+}
+
+#[test]
+fn a_route_that_maps_no_users_changes_nothing() -> Result<()> {
+    let place = Place::new(true)?;
+    let file = place.folder.path().join("jetway.yaml");
+    let mapped = "    cockpit: {users: {alice@example.com: alice}}\n";
+    ensure!(CONFIGURATION.contains(mapped));
+    std::fs::write(&file, CONFIGURATION.replace(mapped, ""))?;
+    let before = place.everything()?;
+    let refused = place
+        .setup(&["-c", "jetway.yaml"])
+        .err()
+        .context("it is refused")?;
+    ensure!(
+        refused.to_string().contains("has no `cockpit` key"),
+        "{refused}"
     );
     ensure!(place.everything()? == before);
     Ok(())

@@ -214,8 +214,8 @@ fn strange_requests(alice: &UserAgent, url: &Url) -> Result<Vec<(&'static str, V
         (
             "two lengths",
             request(
-                &alice,
-                &url,
+                alice,
+                url,
                 "POST /",
                 "Content-Length: 1\r\nContent-Length: 2\r\n",
             )?,
@@ -235,8 +235,8 @@ fn strange_requests(alice: &UserAgent, url: &Url) -> Result<Vec<(&'static str, V
         (
             "70 KiB in one header",
             request(
-                &alice,
-                &url,
+                alice,
+                url,
                 "GET /",
                 &format!("X-Any: {}\r\n", "a".repeat(70 << 10)),
             )?,

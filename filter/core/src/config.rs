@@ -1,13 +1,13 @@
-//! What the operator wrote, checked once and then valid by construction.
+//! The configuration: checked once when the file is read, and valid by construction.
 
 mod branding;
 mod duration;
 mod email_trust;
 mod error;
+mod file_map;
 mod header_name;
 pub mod key;
 pub mod keys;
-mod object;
 mod origin;
 mod pem;
 mod provider_kind;
@@ -41,40 +41,40 @@ use crate::session::signing_key::AssertionKey;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where the bundled host listens; Envoy's generator uses it too.
+    /// The listener of Jetway's own proxy and of the generated Envoy configuration.
     pub listener: Listener,
-    /// The routes, in the order of the file: the first that matches is used.
+    /// The routes, in the order of the file. A request uses the first that matches.
     pub routes: Vec<Route>,
     /// The identity provider. Absent only when no route needs a session.
     pub provider: Option<ProviderSettings>,
     /// How sessions are kept.
     pub session: SessionSettings,
-    /// How upstreams are told who the visitor is.
+    /// How upstreams learn the user's identity.
     pub identity: IdentitySettings,
-    /// How the pages look.
+    /// How Jetway's pages look.
     pub branding: Branding,
 }
 
-/// What upstreams are told about the visitor, on routes with `pass_identity_headers`.
+/// How upstreams learn the user's identity on routes with `pass_identity_headers`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct IdentitySettings {
-    /// Signs assertions (`signing_key`, else derived from `cookie_secret`). Absent only when no route needs it.
+    /// The key that signs assertions (`signing_key`, else derived from `cookie_secret`). Absent only when no route needs it.
     pub signing_key: Option<AssertionKey>,
-    /// The text of `signing_key`, for the body that hands it to the module.
+    /// The PEM of `signing_key`, which the proxy passes to the module.
     pub signing_key_text: Option<Secret>,
-    /// Lower-case header names and the claims that they carry (`jwt_claims_headers`).
+    /// The headers for claims, by lower-case name, each with its claim (`jwt_claims_headers`).
     pub claim_headers: Vec<(String, String)>,
-    /// Further headers that no client may send, in lower case; one that ends with `*` stands for every name with that
-    /// beginning (`reserved_request_headers`).
+    /// Additional headers that no client may send, in lower case; a `*` at the end stands for the rest of a name
+    /// (`reserved_request_headers`).
     pub reserved_headers: Vec<String>,
-    /// The claim that names a visitor's groups (`idp_groups_claim`, default `groups`).
+    /// The claim that lists a user's groups (`idp_groups_claim`, default `groups`).
     pub groups_claim: String,
-    /// What stands as `iss` (`jwt_issuer_format`).
+    /// The issuer of assertions (`jwt_issuer_format`).
     pub issuer_format: IssuerFormat,
 }
 
-/// The issuer of assertions.
+/// The form of the issuer (`iss`) of assertions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IssuerFormat {
     /// The public host (`IssuerHostOnly`).
@@ -84,35 +84,35 @@ pub enum IssuerFormat {
     Uri,
 }
 
-/// Listening address and certificates.
+/// The listening address and its certificates.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Listener {
     /// `host:port` or `:port`, as in Go; default `:443`.
     pub address: String,
-    /// Plain HTTP instead of TLS, for a listener behind something that terminates TLS (`insecure_server`).
+    /// Whether to use plain HTTP, behind a proxy that terminates TLS (`insecure_server`).
     pub insecure: bool,
-    /// Certificate chains and keys, the first is the default for names that fit none.
+    /// The certificate chains with their keys. The first is the default for names that none of them has.
     pub certificates: Vec<ServerCertificate>,
-    /// How many proxies in front may be believed about `X-Forwarded-For` and `X-Forwarded-Proto` (`xff_num_trusted_hops`).
+    /// The number of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted (`xff_num_trusted_hops`).
     pub trusted_hops: u32,
     /// Whether each connection begins with a PROXY protocol header, version 1 or 2 (`use_proxy_protocol`).
     pub proxy_protocol: bool,
-    /// How long a connection without a request is kept (`timeout_idle`, default five minutes).
+    /// How long a connection without a request stays open (`timeout_idle`, default five minutes).
     pub idle_timeout: Duration,
-    /// Whether and how clients' certificates are asked for (`downstream_mtls`).
+    /// The authorities for client certificates; `None` when none are requested (`downstream_mtls`).
     pub client_authority: Option<ClientAuthority>,
 }
 
 impl Listener {
-    /// The port of [`Listener::address`].
+    /// Returns the port of [`Listener::address`].
     #[must_use]
     pub fn port(&self) -> u16 {
         let port = self.address.rsplit_once(':').map(|(_, port)| port);
         port.and_then(|port| port.parse().ok()).unwrap_or_default()
     }
 
-    /// Returns the proxies in front of this listener that may be believed about the client.
+    /// Returns the proxies in front of this listener that are trusted about the client.
     #[must_use]
     pub fn trusted_proxies(&self) -> TrustedProxies {
         let hops = usize::try_from(self.trusted_hops).unwrap_or(usize::MAX);
@@ -129,55 +129,55 @@ pub struct ServerCertificate {
     pub key: Pem,
 }
 
-/// Client certificates (`downstream_mtls`): they are asked for, and one that these authorities did not sign ends the
-/// handshake. Whether one is needed is the policies' business, unless `required`.
+/// The authorities for client certificates (`downstream_mtls`). The handshake fails with a certificate that none of them
+/// has signed. The policies decide whether a certificate is needed, unless it is `required`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClientAuthority {
-    /// Certificates of the authorities (`ca`, `ca_file`).
+    /// The certificates of the authorities (`ca`, `ca_file`).
     pub authorities: Pem,
-    /// Revocation lists (`crl`, `crl_file`).
+    /// The revocation lists (`crl`, `crl_file`).
     pub revoked: Option<Pem>,
     /// Whether a connection without a certificate is refused (`enforcement: reject_connection`).
     pub required: bool,
 }
 
-/// The OpenID Connect provider and this proxy's registration with it.
+/// The identity provider and the registration with it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProviderSettings {
-    /// What is particular about the provider.
+    /// The provider preset.
     pub kind: ProviderKind,
-    /// Issuer identifier exactly as configured.
+    /// The issuer, exactly as configured.
     pub issuer: String,
-    /// Origin of the issuer: discovery is fetched there.
+    /// The origin of the issuer, from which the discovery document is fetched.
     pub origin: Origin,
-    /// Further origins on which the provider's endpoints may be (`idp_extra_origins`); endpoints elsewhere are refused.
+    /// Additional origins of the provider's endpoints (`idp_extra_origins`); endpoints on other origins are refused.
     pub extra_origins: Vec<Origin>,
-    /// Client identifier.
+    /// The client id.
     pub client_id: String,
-    /// Client secret; empty for a public client.
+    /// The client secret; empty for a public client.
     pub client_secret: Secret,
-    /// How this proxy proves that it is the client.
+    /// How Jetway authenticates to the provider.
     pub client_auth: ClientAuth,
-    /// The text of `idp_client_private_key`, for the body that hands it to the module.
+    /// The PEM of `idp_client_private_key`, which the proxy passes to the module.
     pub client_private_key_text: Option<Secret>,
-    /// Scopes of the authorization request.
+    /// The scopes of the authorization request.
     pub scopes: Vec<String>,
-    /// Extra parameters of the authorization request.
+    /// Additional parameters of the authorization request.
     pub request_params: Vec<(String, String)>,
-    /// Whether the provider answers by a form that the browser posts (OAuth 2.0 Form Post Response Mode), instead of by
+    /// Whether the provider responds with a form that the browser posts (OAuth 2.0 Form Post Response Mode) instead of in
     /// the callback's query (`idp_response_mode`).
     pub form_post: bool,
-    /// When policies may rely on an address, and whose users may sign in.
+    /// Which email addresses policies may use, and whose users may sign in.
     pub email_trust: EmailTrust,
-    /// For whom an access token has to be that a program sends (`idp_access_token_allowed_audiences`).
+    /// The accepted audiences of API clients' access tokens (`idp_access_token_allowed_audiences`).
     pub access_token_audiences: Vec<String>,
 }
 
 impl ProviderSettings {
-    /// Every origin that the module may call, the issuer's first. A body gives each a cluster (Envoy) or an allow-list
-    /// entry (host) under the name that [`Origin`] prints, e.g. `https://idp.example.com`.
+    /// Returns every origin that the module may call, the issuer's first. The proxy has a cluster (Envoy) or an allow-list
+    /// entry (host) for each, named as [`Origin`] is displayed, for example `https://idp.example.com`.
     #[must_use]
     pub fn origins(&self) -> Vec<&Origin> {
         std::iter::once(&self.origin)
@@ -186,16 +186,16 @@ impl ProviderSettings {
     }
 }
 
-/// How a client proves who it is at the token endpoint (`idp_token_endpoint_auth_method`).
+/// How the client authenticates at the token endpoint (`idp_token_endpoint_auth_method`).
 #[derive(Debug)]
 pub enum ClientAuth {
-    /// By its secret, in the way that the provider offers: in a header if it takes that, otherwise in the form.
+    /// By its secret, in a header if the provider supports that, otherwise in the form.
     AsOffered,
     /// By its secret in an `Authorization` header (RFC 6749 section 2.3.1).
     Basic,
     /// By its secret in the form.
     Post,
-    /// By a token that its private key signs (RFC 7523 section 2.2).
+    /// By a JWT that its private key signs (RFC 7523 section 2.2).
     PrivateKey(AssertionKey),
     /// Not at all: a public client (RFC 6749 section 2.1).
     None,
@@ -205,41 +205,42 @@ pub enum ClientAuth {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SessionSettings {
-    /// Name of the session cookie, with its `__Host-` prefix.
+    /// The name of the session cookie, with its `__Host-` prefix.
     pub cookie_name: String,
-    /// 32 bytes; every sealing key derives from it. Absent only when no route needs a session.
+    /// The 32 bytes from which every sealing key is derived. Absent only when no route needs a session.
     pub secret: Option<Secret>,
-    /// Earlier secrets (`cookie_secret_previous`): what they sealed is still good.
+    /// Earlier secrets, with which sealed data is still valid (`cookie_secret_previous`).
     pub previous_secrets: Vec<Secret>,
-    /// Absolute lifetime of a session (`cookie_expire`), default 14 hours.
+    /// The absolute lifetime of a session (`cookie_expire`, default 14 hours).
     pub lifetime: Duration,
-    /// Hosts on which programs may be handed a session (`programmatic_redirect_domain_whitelist`).
+    /// The hosts to which a session may be sent after a programmatic login (`programmatic_redirect_domain_whitelist`).
     pub program_hosts: Vec<String>,
-    /// The host on which everybody signs in (`authenticate_service_url`); without it each route's host does that for itself.
+    /// The host on which users sign in for all routes (`authenticate_service_url`); without it, users sign in on each
+    /// route's own host.
     pub sign_in_host: Option<SignInHost>,
-    /// How long a session lasts without a request (`cookie_idle_expire`); `None` for as long as its lifetime.
+    /// How long a session lasts without a request (`cookie_idle_expire`); `None` means its whole lifetime.
     pub idle: Option<Duration>,
-    /// Where browsers go after a sign-out (`signout_redirect_url`), instead of our own page.
+    /// The page to which browsers are sent after sign-out, instead of Jetway's own (`signout_redirect_url`).
     pub signed_out_url: Option<url::Url>,
 }
 
-/// What an `Authorization: Bearer` header stands for (`bearer_token_format`).
+/// How a token in `Authorization: Bearer` is treated (`bearer_token_format`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BearerFormat {
-    /// Nothing here, but for a session that was handed to a program: it is the upstream's business (`default`).
+    /// Passed to the upstream, unless it is the session of an API client (`default`).
     #[default]
     Session,
-    /// An ID token of the provider (`idp_identity_token`).
+    /// Accepted as an ID token of the provider (`idp_identity_token`).
     IdToken,
-    /// An access token of the provider that is a JWT (`idp_access_token`).
+    /// Accepted as an access token of the provider, which must be a JWT (`idp_access_token`).
     AccessToken,
 }
 
-/// A host for signing in.
+/// The host on which users sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignInHost {
-    /// Host in lower case, without port.
+    /// The host in lower case, without port.
     pub host: String,
-    /// Its origin, `https://host[:port]`.
+    /// The origin, `https://host[:port]`.
     pub origin: String,
 }

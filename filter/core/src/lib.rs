@@ -4,7 +4,8 @@
 //! the bundled host, builds a [`http::request::Request`], calls [`gate::Gate::begin`] and
 //! performs the [`gate::step::Step`] that it returns.
 //!
-//! The modules form layers, and each module uses only those of lower layers; `tests/layers.rs` lists and checks them.
+//! The modules form layers, and each module uses only those of lower layers: docs/architecture.md draws them, and
+//! `tests/layers.rs` checks them.
 #![forbid(unsafe_code)]
 
 pub mod config;

@@ -39,7 +39,7 @@ pub const CALL_TIMEOUT_MS: u32 = 10_000;
 /// for a sign-in.
 pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The note on `circuit_breaker_thresholds` in REFERENCE.md.
+/// The note on `circuit_breaker_thresholds` in docs/configuration.md.
 pub(crate) const BREAKER_NOTE: &str = "fixed: 1024 connections, 1024 requests and 1024 pending requests per route, open WebSockets included; excess requests get a 503";
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Region {
         };
         match Key::find(table, &name).map(|key| key.kind) {
             None | Some(Kind::Secret) => Self::Secret,
-            Some(Kind::Object(table) | Kind::Objects(table)) => Self::Keys(table),
+            Some(Kind::Map(table) | Kind::MapList(table)) => Self::Keys(table),
             Some(_) => Self::Other,
         }
     }

@@ -128,7 +128,7 @@ routes:
     let inspection = inspected(text, &[]);
     let shown = inspection.render(false);
     assert!(!shown.contains("HUNTER2"), "{shown}");
-    let message = "`http://***@10.0.0.1:80` is not an address of an upstream";
+    let message = "`http://***@10.0.0.1:80` is not the URL of an upstream";
     assert!(shown.contains(message), "{shown}");
     assert!(
         shown.contains("route `https://***@a.example.com`"),

@@ -98,13 +98,13 @@ impl Fault {
             Self::TooLarge => "the request is too large",
             Self::SlowClient => "the request did not arrive in time",
             Self::BrokenClient => "the request is incomplete",
-            Self::Undecided => "access cannot be decided right now, try again in a moment",
+            Self::Undecided => "access cannot be decided, try again in a moment",
             Self::NoRoute => "the proxy has no route to the application, see its log",
             Self::Overloaded => "the application has too many requests right now",
             Self::Unreachable => "the application cannot be reached",
             Self::BrokenUpstream => "the application closed the connection before it answered",
-            Self::BadAnswer | Self::BadUpgrade => "the application did not answer properly",
-            Self::SlowConnect | Self::SlowUpstream => "the application did not answer in time",
+            Self::BadAnswer | Self::BadUpgrade => "the application sent an invalid response",
+            Self::SlowConnect | Self::SlowUpstream => "the application did not respond in time",
         }
     }
 

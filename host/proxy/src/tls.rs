@@ -5,6 +5,7 @@ mod client;
 mod client_authority;
 mod peer_certificate;
 mod pem;
+mod server_verifier;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unverified;

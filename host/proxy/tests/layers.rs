@@ -1,34 +1,17 @@
-//! The layers of this crate: each module uses only modules of lower layers.
+//! The modules of the proxy form layers, each of which uses only those below it, as docs/architecture.md draws them.
 
 use std::path::Path;
 
-use jetway_layers::check_layers;
+use jetway_layers::{check_layers, read_layers};
 
-/// The modules of each layer, from the bottom up.
-const LAYERS: &[&[&str]] = &[
-    &[
-        "catch_panic",
-        "fault",
-        "limits",
-        "panic_point",
-        "request_id",
-        "shutdown",
-        "wasm",
-    ],
-    &["error_response", "slots", "tls", "transport"],
-    &["body"],
-    &["upstream"],
-    &["access", "callouts"],
-    &["proxy"],
-    &["client"],
-    &["exchange"],
-    &["connection"],
-    &["serve"],
-];
+const ARCHITECTURE: &str = include_str!("../../../docs/architecture.md");
 
 #[test]
-fn each_module_imports_only_from_lower_layers() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let violations = check_layers(&src, LAYERS).unwrap();
+fn modules_use_only_lower_layers() {
+    let layers =
+        read_layers(ARCHITECTURE, "## Layers of the proxy").expect("the document draws the layers");
+    let layers: Vec<&[&str]> = layers.iter().map(Vec::as_slice).collect();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let violations = check_layers(&source, &layers).expect("the sources are readable");
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }

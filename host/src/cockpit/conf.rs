@@ -66,7 +66,7 @@ impl CockpitConf {
     }
 
     /// Iterates over section, key, value and line of each entry.
-    fn entries(&self) -> impl Iterator<Item = (&str, &str, &str, usize)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &str, &str, usize)> {
         let mut section = "";
         self.lines
             .iter()

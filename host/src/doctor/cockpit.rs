@@ -3,6 +3,7 @@
 mod local_conf;
 mod login_page;
 mod origin;
+mod settings;
 mod single_sign_on;
 
 use serde_json::Value;
@@ -69,6 +70,7 @@ pub(super) async fn examine(probe: &UpstreamProbe<'_>) -> Vec<Finding> {
     findings.extend(origin::examine(probe, &local).await);
     findings.extend(check_login_to(&page, probe, &local));
     findings.extend(check_client_address(&probe.about, &local));
+    findings.extend(settings::examine(probe, &page, &local));
     if probe.route.cockpit.is_some() {
         findings.extend(single_sign_on::examine(probe, &page, &local).await);
     }

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod document;
 mod reader;
 mod token;
 
 pub use check::{check_layers, find_violations};
+pub use document::read_layers;
 pub use reader::{Import, Module, SourceTree};
 
 use std::io;

@@ -17,7 +17,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// What came back for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// A whole answer.
     Whole {
         /// Status line and fields.

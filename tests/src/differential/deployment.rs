@@ -3,7 +3,7 @@
 use crate::{ALICE, APP, BOB, Dice, OTHER, Route, WILD};
 
 /// An operator's file.
-pub(super) struct Deployment {
+pub(crate) struct Deployment {
     /// Keys beside `routes`.
     pub keys: String,
     /// The routes.

@@ -6,7 +6,7 @@ use super::recorder::CASE;
 
 /// First line and fields of a message, names in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Request line or status line.
     pub first: String,
     /// Fields in order.
@@ -40,7 +40,7 @@ impl Head {
     }
 
     /// The values of a field.
-    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let of_name = self.fields.iter().filter(move |(own, _)| own == name);
         of_name.map(|(_, value)| value.as_str())
     }

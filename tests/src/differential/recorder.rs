@@ -16,14 +16,14 @@ use super::head::{Framing, Head, unchunk};
 pub(crate) const CASE: &str = "x-case";
 
 /// Name of the header that chooses the answer.
-pub(super) const ANSWER: &str = "x-answer";
+pub(crate) const ANSWER: &str = "x-answer";
 
 /// How long the recorder is given to read to the end what a proxy has sent it.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     /// Request line and fields.
     pub head: Head,
     /// The body without its chunks.
@@ -33,7 +33,7 @@ pub(super) struct Recorded {
 }
 
 /// A running upstream. Dropping it closes its port and its connections.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     kept: Arc<Mutex<Kept>>,
     port: u16,
     _server: JoinSet<()>,
@@ -51,7 +51,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When there is no port.
-    pub(super) async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let kept = Arc::<Mutex<Kept>>::default();
@@ -66,7 +66,7 @@ impl Recorder {
 
     /// For `to` in a route.
     #[must_use]
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 

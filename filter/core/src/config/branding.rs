@@ -1,21 +1,21 @@
-//! What the operator says about the pages that visitors see.
+//! Reads how Jetway's pages look.
 
 use serde_json::Value;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::colour::Colour;
 
-/// Longest image, as a `data:` address: every page carries it, and every worker keeps it.
+/// The longest image, as a `data:` URL: every page contains it, and every worker keeps it.
 pub const MAX_IMAGE: usize = 64 * 1024;
-/// Longest name of the site, in characters: it stands on one line.
+/// The longest name of the site, in characters: it must fit on one line.
 const MAX_NAME: usize = 80;
-/// Longest paragraph on pages that say no, in characters.
+/// The longest paragraph for error pages, in characters.
 const MAX_PARAGRAPH: usize = 1000;
-/// Longest way to reach the operator, in characters.
+/// The longest contact, in characters.
 const MAX_CONTACT: usize = 254;
 
-/// Beginnings of an image's `data:` address.
+/// The prefixes of an image's `data:` URL.
 const IMAGES: [&str; 7] = [
     "data:image/png;base64,",
     "data:image/svg+xml;base64,",
@@ -26,46 +26,46 @@ const IMAGES: [&str; 7] = [
     "data:image/vnd.microsoft.icon;base64,",
 ];
 
-/// How the pages look, and what they say beside their own words.
+/// How Jetway's pages look, and the operator's strings on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Branding {
-    /// What stands on top of each page (`page_name`).
+    /// The name of the site, at the top of each page (`page_name`).
     pub name: Option<String>,
-    /// How the operator is reached (`page_contact`).
+    /// The contact for help (`page_contact`).
     pub contact: Option<Contact>,
-    /// A picture on top of each page (`logo_url`, `logo_file`), as a `data:` address.
+    /// The logo at the top of each page (`logo_url`, `logo_file`), as a `data:` URL.
     pub logo: Option<String>,
-    /// The picture in the browser's tab (`favicon_url`, `favicon_file`), as a `data:` address.
+    /// The icon in the browser's tab (`favicon_url`, `favicon_file`), as a `data:` URL.
     pub favicon: Option<String>,
-    /// Stands on pages that say no (`error_message_first_paragraph`).
+    /// The first paragraph of error pages (`error_message_first_paragraph`).
     pub first_paragraph: Option<String>,
-    /// Colours of buttons (`primary_color`, `darkmode_primary_color`).
+    /// The colours of buttons (`primary_color`, `darkmode_primary_color`).
     pub primary: Shades,
-    /// Colours of the stripe on top (`secondary_color`, `darkmode_secondary_color`).
+    /// The colours of the stripe at the top (`secondary_color`, `darkmode_secondary_color`).
     pub secondary: Shades,
 }
 
-/// A colour by light and by dark.
+/// A colour for each colour scheme.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shades {
-    /// SupportedBy light; also by dark when nothing else is said.
+    /// The colour of the light scheme, and of the dark scheme unless that has its own.
     pub light: Option<Colour>,
-    /// SupportedBy dark.
+    /// The colour of the dark scheme.
     pub dark: Option<Colour>,
 }
 
-/// How the operator is reached.
+/// A contact for help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
-    /// As the operator wrote it.
+    /// The contact as written in the file.
     pub text: String,
-    /// Address of the link.
+    /// The URL of the link.
     pub address: String,
 }
 
 impl Branding {
-    pub(super) fn read(file: &Object<'_>, findings: &mut Findings) -> Self {
+    pub(super) fn read(file: &FileMap<'_>, findings: &mut Findings) -> Self {
         Self {
             name: line(file, "page_name", MAX_NAME, findings),
             contact: contact(file, findings),
@@ -89,9 +89,9 @@ impl Branding {
     }
 }
 
-/// A text without line breaks or other control characters.
-fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> Option<String> {
-    let text = file.some_text(key, findings)?;
+/// Reads a string without line breaks or other control characters.
+fn line(file: &FileMap<'_>, key: &str, most: usize, findings: &mut Findings) -> Option<String> {
+    let text = file.non_empty_string(key, findings)?;
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() > most {
         findings
@@ -99,14 +99,14 @@ fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> O
                 &file.path_of(key),
                 format!("`{key}` is longer than {most} characters"),
             )
-            .help("write a shorter text");
+            .help("shorten it");
         return None;
     }
     if text.contains(char::is_control) {
         findings
             .problem(
                 &file.path_of(key),
-                format!("`{key}` has control characters"),
+                format!("`{key}` contains control characters"),
             )
             .help("write plain text");
         return None;
@@ -114,21 +114,21 @@ fn line(file: &Object<'_>, key: &str, most: usize, findings: &mut Findings) -> O
     (!text.is_empty()).then_some(text)
 }
 
-fn colour(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<Colour> {
-    let text = file.some_text(key, findings)?;
+fn colour(file: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<Colour> {
+    let text = file.non_empty_string(key, findings)?;
     let colour = Colour::read(text.trim());
     if colour.is_none() {
         findings
             .problem(
                 &file.path_of(key),
-                format!("`{key}` is no colour: {}", quoted(&text)),
+                format!("`{key}` is not a colour: {}", quoted(&text)),
             )
-            .help("write for example `\"#0b57d0\"`, in quotes: YAML takes what follows `#` for a comment");
+            .help("write for example `\"#0b57d0\"`, in quotes: in YAML `#` begins a comment");
     }
     colour
 }
 
-fn contact(file: &Object<'_>, findings: &mut Findings) -> Option<Contact> {
+fn contact(file: &FileMap<'_>, findings: &mut Findings) -> Option<Contact> {
     const KEY: &str = "page_contact";
     let text = line(file, KEY, MAX_CONTACT, findings)?;
     let address = contact_address(&text);
@@ -137,7 +137,7 @@ fn contact(file: &Object<'_>, findings: &mut Findings) -> Option<Contact> {
             .problem(
                 &file.path_of(KEY),
                 format!(
-                    "`{KEY}` is neither a mail address nor an address with https: {}",
+                    "`{KEY}` is neither an email address nor an https URL: {}",
                     quoted(&text)
                 ),
             )
@@ -165,15 +165,15 @@ fn contact_address(text: &str) -> Option<String> {
         let good = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
         !part.is_empty() && part.chars().all(good)
     };
-    // No `?`, `&` or `%`: they would say more to a mail program than the address.
+    // `?`, `&` and `%` are refused: they would add fields to the message.
     (fits(local, ".+-_") && fits(domain, ".-")).then(|| format!("mailto:{local}@{domain}"))
 }
 
-/// `KEY_url`, which must be the image itself; a body has put `KEY_file` there.
-fn image(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+/// Reads `KEY_url`, which must be the image itself; the proxy has replaced `KEY_file` by it.
+fn image(file: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
     let (url_key, file_key) = (format!("{key}_url"), format!("{key}_file"));
     refuse_file(file, &file_key, findings);
-    let address = file.some_text(&url_key, findings)?;
+    let address = file.non_empty_string(&url_key, findings)?;
     let key_path = file.path_of(&url_key);
     let help =
         || format!("write `{file_key}` with the path of a PNG, SVG, JPEG, WebP, GIF or ICO file");
@@ -182,7 +182,7 @@ fn image(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String
         findings
             .warning(
                 &key_path,
-                format!("`{url_key}` has no effect: pages load nothing from anywhere else"),
+                format!("`{url_key}` has no effect: pages load nothing from other hosts"),
             )
             .help(help());
         return None;
@@ -198,7 +198,7 @@ fn image(file: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String
     }
 }
 
-/// Why an address is no image that a page can carry.
+/// Returns why a URL is not an image that a page can contain.
 fn refusal_of(address: &str) -> Option<String> {
     let content = IMAGES.iter().find_map(|start| address.strip_prefix(start));
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
@@ -206,20 +206,20 @@ fn refusal_of(address: &str) -> Option<String> {
         _ if address.len() > MAX_IMAGE => Some(format!("is longer than {} KiB", MAX_IMAGE / 1024)),
         Some(content) if !content.is_empty() && content.bytes().all(is_digit) => None,
         Some(_) => Some("is not in base64".to_owned()),
-        None => Some("is no `data:` address of an image".to_owned()),
+        None => Some("is not the `data:` URL of an image".to_owned()),
     }
 }
 
-/// The module can read no file; whoever can has put the image itself there before.
-fn refuse_file(file: &Object<'_>, key: &str, findings: &mut Findings) {
+/// Reports a key that names a file: the proxy replaces it by the image before, because the module cannot read files.
+fn refuse_file(file: &FileMap<'_>, key: &str, findings: &mut Findings) {
     if file.value(key).is_some_and(|value| *value != Value::Null) {
         let key_path: KeyPath = file.path_of(key);
         findings
             .problem(
                 &key_path,
-                format!("`{key}` names a file, and the module can read none"),
+                format!("`{key}` names a file, and the module cannot read files"),
             )
-            .help("let `jetway envoy-config` write the configuration, which has the image in it");
+            .help("generate the configuration by `jetway envoy-config`, which includes the image");
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
     fn read(value: &Value) -> (Branding, Findings) {
         let mut findings = Findings::default();
         let map = value.as_object().unwrap();
-        let file = Object::open(map, KeyPath::root(), GLOBAL, &mut findings);
+        let file = FileMap::open(map, KeyPath::root(), GLOBAL, &mut findings);
         (Branding::read(&file, &mut findings), findings)
     }
 

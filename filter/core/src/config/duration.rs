@@ -1,8 +1,8 @@
-//! Durations as Go writes them.
+//! Durations in Go's syntax.
 
 use std::time::Duration;
 
-/// Go's duration syntax (`time.ParseDuration`), without signs: numbers with units, such as `1h30m`, or `0`.
+/// Parses a duration in Go's syntax (`time.ParseDuration`), without a sign: numbers with units, such as `1h30m`, or `0`.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use super::ProviderKind;
 
-/// When policies may rely on an address.
+/// Which email addresses policies may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EmailVerification {
     /// The kind of provider decides which proof is needed, see [`ProviderKind::email_proof`].
@@ -57,7 +57,7 @@ impl ProviderKind {
 /// The rules by which a provider's email addresses are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct EmailTrust {
-    /// The kind of provider.
+    /// Reads the provider preset.
     pub kind: ProviderKind,
     /// The operator's choice (`require_email_verified`).
     pub verification: EmailVerification,

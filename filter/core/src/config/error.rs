@@ -1,23 +1,23 @@
-//! Problems and warnings of a configuration, each with the place it is about.
+//! The result of reading a configuration.
 
 use crate::config::Config;
 use crate::diagnostics::{Problem, Warning};
 
-/// A configuration that cannot be used: every problem found, in the order of the file as far as it is known.
+/// A configuration that cannot be used, with every problem, sorted by path.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the configuration has {} problem(s): {}", .problems.len(), .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct ConfigError {
-    /// Never empty.
+    /// The problems; never empty.
     pub problems: Vec<Problem>,
-    /// Warnings found on the way.
+    /// The warnings.
     pub warnings: Vec<Warning>,
 }
 
-/// A usable configuration and what deserves a second look.
+/// A usable configuration with its warnings.
 #[derive(Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Accepted, but probably not meant.
+    /// What is accepted but probably not intended.
     pub warnings: Vec<Warning>,
 }

@@ -1,15 +1,15 @@
-//! Names and values of headers that the file writes (RFC 9110 sections 5.1 and 5.5).
+//! Checks the names and values of headers in the file (RFC 9110 sections 5.1 and 5.5).
 
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::header::WRITTEN_BY_PROXY;
 
-/// Longest name, far beyond any that is in use.
+/// The longest name in bytes, far longer than any in use.
 const MAX_NAME: usize = 128;
-/// Longest value: what proxies and servers let pass in one header.
+/// The longest value in bytes: most proxies and servers accept no longer header.
 const MAX_VALUE: usize = 8 * 1024;
 
-/// What the file wants of a header.
+/// What a key does with a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     SetRequest,
@@ -22,7 +22,7 @@ pub(super) enum Wish {
 }
 
 impl Wish {
-    /// Whether it changes what the upstream gets.
+    /// Returns whether the header belongs to the request to the upstream.
     const fn changes_request(self) -> bool {
         matches!(
             self,
@@ -31,7 +31,7 @@ impl Wish {
     }
 }
 
-/// Headers that say how one connection carries a message; only who speaks on the connection can say it.
+/// Headers of one connection (RFC 9110 section 7.6.1): only the peers of the connection can set them.
 const FRAMING: [&str; 8] = [
     "connection",
     "content-length",
@@ -43,7 +43,8 @@ const FRAMING: [&str; 8] = [
     "upgrade",
 ];
 
-/// The name in lower case; `None`, with a problem, for one that is no name or that the file may not touch.
+/// Reads the name in lower case. Returns `None` after it has reported a name that is invalid or that the key must not
+/// change.
 pub(super) fn read_name(
     name: &str,
     wish: Wish,
@@ -58,10 +59,7 @@ pub(super) fn read_name(
             "use letters, digits and `-`"
         };
         findings
-            .problem(
-                key_path,
-                format!("{} is not the name of a header", quoted(name)),
-            )
+            .problem(key_path, format!("{} is not a header name", quoted(name)))
             .help(help);
         return None;
     }
@@ -74,42 +72,45 @@ pub(super) fn read_name(
     Some(lower)
 }
 
-/// Why a wish cannot be granted, and what to write instead.
+/// Returns why a key must not have the header, and what to write instead.
 fn objection(name: &str, wish: Wish) -> Option<(&'static str, &'static str)> {
     let request = wish.changes_request();
     let writes = matches!(wish, Wish::SetRequest | Wish::CarryClaim);
     if FRAMING.contains(&name) {
         return Some((
-            "belongs to the connection and not to the message",
-            "take it out: each side of the proxy has its own",
+            "belongs to the connection, not to the message",
+            "remove it: the proxy has a connection to each side",
         ));
     }
     if name.starts_with("x-jetway-") {
-        return Some(("is between the proxy and its module", "choose another name"));
+        return Some((
+            "is internal to the proxy and its module",
+            "choose another name",
+        ));
     }
     match name {
         "host" if request => Some((
-            "is not changed as a header",
+            "cannot be changed as a header",
             "write `host_rewrite` or `preserve_host_header`",
         )),
         "x-forwarded-host" if request => Some((
-            "is the public host, and the proxy writes it",
-            "take it out, or write `preserve_host_header: true` to send the public host as `Host`",
+            "is the public host, which the proxy sets",
+            "remove it, or write `preserve_host_header: true` to send the public host as `Host`",
         )),
         CLIENT_CERTIFICATE_HEADER if request => Some((
-            "is between the proxy and its module, which removes it",
+            "is internal to the proxy and its module, which removes it",
             "write another name, for example `X-Client-Fingerprint: ${pomerium.client_cert_fingerprint}`",
         )),
         "x-pomerium-jwt-assertion" if wish == Wish::CarryClaim => {
-            Some(("carries the assertion", "choose another name"))
+            Some(("is the header of the assertion", "choose another name"))
         }
         "cookie" | "*" if wish == Wish::ReserveRequest => Some((
-            "cannot be taken from every request",
-            "write `remove_request_headers` on the routes where it must not be",
+            "cannot be removed from every request",
+            "write `remove_request_headers` on the routes whose upstreams must not get it",
         )),
         _ if wish == Wish::ReserveRequest && WRITTEN_BY_PROXY.contains(&name) => Some((
-            "is written by the proxy, whatever a client sends",
-            "take it out, or write `remove_request_headers` on the routes where it must not be",
+            "is set by the proxy, and a client's value is ignored",
+            "remove it, or write `remove_request_headers` on the routes whose upstreams must not get it",
         )),
         "set-cookie" if wish == Wish::SetResponse => Some((
             "would replace the cookies of the upstream",
@@ -123,7 +124,7 @@ fn objection(name: &str, wish: Wish) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether the text is a header's value; a problem if not.
+/// Returns whether the string is a valid header value, and reports a problem if not.
 pub(super) fn check_value(text: &str, key_path: &KeyPath, findings: &mut Findings) -> bool {
     if text.len() > MAX_VALUE {
         findings
@@ -131,14 +132,14 @@ pub(super) fn check_value(text: &str, key_path: &KeyPath, findings: &mut Finding
                 key_path,
                 format!("the value is longer than {MAX_VALUE} bytes"),
             )
-            .help("no server takes such a header");
+            .help("shorten it: servers refuse such a header");
         return false;
     }
     if text.chars().any(|c| c.is_control() && c != '\t') {
         findings
             .problem(
                 key_path,
-                "a header's value cannot hold line breaks or other control characters",
+                "a header value must not contain line breaks or other control characters",
             )
             .help("write it on one line");
         return false;
@@ -181,10 +182,10 @@ mod tests {
     fn others_are_refused_with_a_reason() {
         use Wish::{CarryClaim, RemoveRequest, RewriteResponse, SetRequest, SetResponse};
         for (name, wish, reason) in [
-            ("", SetRequest, "not the name"),
-            ("a b", SetRequest, "not the name"),
-            ("a:b", SetResponse, "not the name"),
-            ("ä", SetRequest, "not the name"),
+            ("", SetRequest, "not a header name"),
+            ("a b", SetRequest, "not a header name"),
+            ("a:b", SetResponse, "not a header name"),
+            ("ä", SetRequest, "not a header name"),
             (":authority", SetRequest, "host_rewrite"),
             ("Host", SetRequest, "host_rewrite"),
             ("host", RemoveRequest, "host_rewrite"),
@@ -196,14 +197,18 @@ mod tests {
                 RewriteResponse,
                 "belongs to the connection",
             ),
-            ("X-Jetway-Route", SetRequest, "between the proxy"),
-            ("X-Forwarded-Client-Cert", SetRequest, "between the proxy"),
+            ("X-Jetway-Route", SetRequest, "internal to the proxy"),
+            (
+                "X-Forwarded-Client-Cert",
+                SetRequest,
+                "internal to the proxy",
+            ),
             ("X-Forwarded-Host", SetRequest, "public host"),
             ("X-Envoy-Upstream-Rq-Timeout-Ms", SetRequest, "instruction"),
             (
                 "X-Pomerium-Jwt-Assertion",
                 CarryClaim,
-                "carries the assertion",
+                "is the header of the assertion",
             ),
             ("Set-Cookie", SetResponse, "replace the cookies"),
         ] {

@@ -1,21 +1,21 @@
-//! What is known of each key of the file: the one table from which reading, reports, the reference and the schema come.
+//! The description of one key of the file. Reading, reports, the reference and the schema all use it.
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name, lower-case. One that ends with `*` stands for every name with that beginning.
+    /// The name, in lower case. One that ends with `*` covers every name with that beginning.
     pub name: &'static str,
-    /// What it takes.
+    /// The kind of value.
     pub kind: Kind,
-    /// What becomes of it.
-    pub treatment: Support,
-    /// What it does, in one sentence without final period; empty for keys that are ignored or refused.
+    /// How Jetway supports the key.
+    pub support: Support,
+    /// What the key does, without a final period; empty for keys that are ignored or refused.
     pub about: &'static str,
 }
 
 impl Key {
-    /// A key that does what Pomerium's documentation says.
-    pub(super) const fn honoured(
+    /// Returns a key that does what its description says.
+    pub(super) const fn supported(
         name: &'static str,
         kind: Kind,
         by: SupportedBy,
@@ -24,137 +24,137 @@ impl Key {
         Self {
             name,
             kind,
-            treatment: Support::Supported(by),
+            support: Support::Supported(by),
             about,
         }
     }
 
-    /// A key that means the same as something else here.
+    /// Returns a key that means the same as `to`, in every part of Jetway.
     pub(super) const fn translated(
         name: &'static str,
         kind: Kind,
-        by: SupportedBy,
         to: &'static str,
         about: &'static str,
     ) -> Self {
         Self {
             name,
             kind,
-            treatment: Support::Translated(by, to),
+            support: Support::Translated(SupportedBy::ALL, to),
             about,
         }
     }
 
-    /// A key without effect.
+    /// Returns a key without effect.
     pub(super) const fn ignored(name: &'static str, why: &'static str) -> Self {
         Self {
             name,
             kind: Kind::Any,
-            treatment: Support::Ignored(why),
+            support: Support::Ignored(why),
             about: "",
         }
     }
 
-    /// A key that is an error.
+    /// Returns a key that is an error.
     pub(super) const fn refused(name: &'static str, why: &'static str) -> Self {
         Self {
             name,
             kind: Kind::Any,
-            treatment: Support::Refused(why),
+            support: Support::Refused(why),
             about: "",
         }
     }
 
-    /// The key of a table that a name in lower case means: an exact one before a beginning.
+    /// Returns the key of a table for a name in lower case. An exact name takes precedence over a `*`.
     #[must_use]
     pub fn find(table: &'static [Self], name: &str) -> Option<&'static Self> {
-        let beginning = |key: &&Self| {
-            let beginning = key.name.strip_suffix('*');
-            beginning.is_some_and(|beginning| name.starts_with(beginning))
+        let has_prefix = |key: &&Self| {
+            let prefix = key.name.strip_suffix('*');
+            prefix.is_some_and(|prefix| name.starts_with(prefix))
         };
         table
             .iter()
             .find(|key| key.name == name)
-            .or_else(|| table.iter().find(beginning))
+            .or_else(|| table.iter().find(has_prefix))
     }
 }
 
-/// What a key takes.
+/// The kind of value that a key takes.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A text.
-    Text,
-    /// A text that must not be shown.
+    /// A string.
+    String,
+    /// A string that must not be shown.
     Secret,
-    /// Path of a file.
+    /// The path of a file.
     File,
-    /// Certificates or a key: PEM text in base64.
+    /// Certificates or a private key: PEM in base64.
     Pem,
     /// `true` or `false`.
     Flag,
-    /// A whole number.
-    Number,
-    /// A duration as in Go, such as `1h30m`.
+    /// An integer.
+    Integer,
+    /// A duration in Go's syntax, such as `1h30m`.
     Duration,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A list of texts, or one text with commas.
-    Texts,
-    /// Names and texts.
-    TextMap,
-    /// Names and texts, or a list of texts that are names and texts at once.
-    TextMapOrTexts,
-    /// An object with these keys.
-    Object(&'static [Key]),
-    /// A list of objects with these keys.
-    Objects(&'static [Key]),
-    /// Upstream addresses, each with a weight after a comma if they are several.
+    /// A list of strings, or one string with commas.
+    StringList,
+    /// A map of strings.
+    StringMap,
+    /// A map of strings, or a list of names that stand for themselves.
+    StringMapOrList,
+    /// A map with these keys.
+    Map(&'static [Key]),
+    /// A list of maps with these keys.
+    MapList(&'static [Key]),
+    /// Upstream URLs; several of them may each have a weight after a comma.
     Upstreams,
     /// A policy (PPL).
     Policy,
-    /// Anything: keys that are not honoured.
+    /// Any value: keys that are not supported.
     Any,
 }
 
-/// What becomes of a key that Pomerium has or that is ours.
+/// How Jetway supports a key of Pomerium or one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
-    /// It does what Pomerium's documentation says.
+    /// The key does what its description says.
     Supported(SupportedBy),
-    /// It means the same as something else here, which this text names.
+    /// The key means the same as something else, which the string names.
     Translated(SupportedBy, &'static str),
-    /// It has no effect here, and nothing is lost by that; the text says why.
+    /// The key has no effect, and nothing is lost by that; the string says why.
     Ignored(&'static str),
-    /// It would change who gets in or what an upstream sees, and it is not there; the text says why and what to write instead.
+    /// The key would change who may use a route or what an upstream sees, and Jetway does not support it; the string says
+    /// why and what to write instead.
     Refused(&'static str),
 }
 
-/// Which parts honour a key.
+/// The parts of Jetway that support a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SupportedBy {
-    /// The module, in every body.
+    /// The module, in every proxy.
     pub filter: bool,
-    /// The bundled host.
+    /// Jetway's own proxy.
     pub host: bool,
     /// The generator of Envoy's configuration.
     pub envoy: bool,
 }
 
 impl SupportedBy {
-    /// The module alone: so it is the same in every body.
+    /// The module alone: the key means the same in every proxy.
     pub const FILTER: Self = Self {
         filter: true,
         host: false,
         envoy: false,
     };
-    /// Both bodies, each in its own way.
-    pub const BODIES: Self = Self {
+    /// Both proxies, each in its own way.
+    pub const PROXIES: Self = Self {
         filter: false,
         host: true,
         envoy: true,
     };
-    /// The module and both bodies.
+    /// The module and both proxies.
     pub const ALL: Self = Self {
         filter: true,
         host: true,

@@ -1,4 +1,4 @@
-//! The keys of the file: those of Pomerium, each with what becomes of it here, and our own.
+//! The keys of the file: Pomerium's, each with how Jetway supports it, and Jetway's own.
 
 mod global;
 mod nested;

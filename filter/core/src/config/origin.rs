@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// An `http` or `https` origin. Prints without the scheme's default port: `https://idp.example.com`.
+/// An `http` or `https` origin. Its `Display` omits the scheme's default port: `https://idp.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Whether the scheme is `https`.
@@ -15,7 +15,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of a URL, or `None` for other schemes, a URL without a host, or one with a user name in it.
+    /// Returns the origin of a URL, or `None` for another scheme, a URL without a host, or a URL with a user name.
     #[must_use]
     pub fn of(url: &url::Url) -> Option<Self> {
         let tls = match url.scheme() {
@@ -40,7 +40,7 @@ impl Origin {
         if self.tls { "https" } else { "http" }
     }
 
-    /// Whether the host is this machine, whatever a name server says (RFC 6761 section 6.3).
+    /// Returns whether the host is this machine, regardless of what a name server says (RFC 6761 section 6.3).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -48,7 +48,7 @@ impl Origin {
         bare == "localhost" || bare.ends_with(".localhost") || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// `host[:port]` as in a `Host` header: the default port is left out.
+    /// Returns `host[:port]` as in a `Host` header, without the default port.
     #[must_use]
     pub fn authority(&self) -> String {
         if self.port == if self.tls { 443 } else { 80 } {

@@ -1,17 +1,17 @@
-//! Certificates and keys of the file.
+//! Reads certificates and private keys.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::secret::Secret;
 
-/// PEM text, or the file that holds it.
+/// PEM (RFC 7468), or the file that contains it.
 #[derive(Clone, Debug)]
 pub enum Pem {
-    /// Path of a file.
+    /// The path of a file.
     File(String),
-    /// The text itself, which may be a private key.
+    /// The PEM itself, which may be a private key.
     Text(Secret),
 }
 
@@ -25,7 +25,7 @@ impl PartialEq for Pem {
     }
 }
 
-/// What a PEM text holds (RFC 7468).
+/// What PEM contains (RFC 7468).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Certificates,
@@ -34,7 +34,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// How the label of such a block ends.
+    /// Returns the end of such a block's label.
     const fn label(self) -> &'static str {
         match self {
             Self::Certificates => "CERTIFICATE-----",
@@ -53,21 +53,21 @@ impl Content {
 }
 
 impl Pem {
-    /// Reads a key such as `tls_custom_ca`, or the file that the same key with `_file` behind it names.
+    /// Reads a key such as `tls_custom_ca`, or the path of a file from the same key with `_file`.
     pub(super) fn read(
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         key: &str,
         content: Content,
         findings: &mut Findings,
     ) -> Option<Self> {
         let file_key = format!("{key}_file");
-        let inline = object.some_text(key, findings);
-        let file = object.some_text(&file_key, findings);
+        let inline = map.non_empty_string(key, findings);
+        let file = map.non_empty_string(&file_key, findings);
         if inline.is_some() && file.is_some() {
             findings
                 .problem(
-                    &object.path_of(&file_key),
-                    format!("both `{key}` and `{file_key}` are given"),
+                    &map.path_of(&file_key),
+                    format!("both `{key}` and `{file_key}` are set"),
                 )
                 .help("keep one of them");
             return None;
@@ -76,7 +76,7 @@ impl Pem {
             (Some(inline), _) => {
                 let text = pem_text(&inline).filter(|text| holds(text, content));
                 if text.is_none() {
-                    not_pem(object, key, content, findings);
+                    not_pem(map, key, content, findings);
                 }
                 text.map(|text| Self::Text(Secret::new(text)))
             }
@@ -84,26 +84,26 @@ impl Pem {
         }
     }
 
-    /// Reads a key that takes a file or the text, as `cert` of `certificates`.
+    /// Reads a key that takes the path of a file or PEM, such as `cert` of `certificates`.
     pub(super) fn read_either(
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         key: &str,
         content: Content,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let written = object.some_text(key, findings)?;
+        let written = map.non_empty_string(key, findings)?;
         match pem_text(&written) {
             None => Some(Self::File(written)),
             Some(text) if holds(&text, content) => Some(Self::Text(Secret::new(text))),
             Some(_) => {
-                not_pem(object, key, content, findings);
+                not_pem(map, key, content, findings);
                 None
             }
         }
     }
 }
 
-/// PEM text from itself or from its base64; `None` for anything else.
+/// Returns PEM from PEM or from its base64; `None` for anything else.
 pub(super) fn pem_text(written: &str) -> Option<Vec<u8>> {
     const BEGINNING: &str = "-----BEGIN ";
     if written.contains(BEGINNING) {
@@ -120,13 +120,13 @@ fn holds(text: &[u8], content: Content) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.contains(content.label()))
 }
 
-fn not_pem(object: &Object<'_>, key: &str, content: Content, findings: &mut Findings) {
+fn not_pem(map: &FileMap<'_>, key: &str, content: Content, findings: &mut Findings) {
     findings
         .problem(
-            &object.path_of(key),
-            format!("`{key}` is not {} as PEM text in base64", content.noun()),
+            &map.path_of(key),
+            format!("`{key}` is not {} as PEM in base64", content.noun()),
         )
-        .help("write what `base64 -w0 FILE.pem` prints, or name the file");
+        .help("write what `base64 -w0 FILE.pem` prints, or the path of the file");
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! Kinds of identity providers, and what is particular about each.
+//! Provider presets: each handles the quirks of one identity provider.
 
-/// A kind of identity provider (`idp_provider`). All but GitHub speak OpenID Connect; some with an accent.
+/// A provider preset (`idp_provider`). All providers but GitHub speak OpenID Connect, some of them with quirks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProviderKind {
-    /// Any OpenID provider.
+    /// Any OpenID Connect provider.
     #[default]
     Oidc,
-    /// Sign in with Apple: answers by a form (`response_mode=form_post`).
+    /// Sign in with Apple: responds with a form (`response_mode=form_post`).
     Apple,
-    /// Auth0: signs out at an address of its own.
+    /// Auth0: has a sign-out endpoint of its own.
     Auth0,
     /// Microsoft Entra ID: one discovery document for many tenants.
     Azure,
-    /// Amazon Cognito: signs out at an address of its own.
+    /// Amazon Cognito: has a sign-out endpoint of its own.
     Cognito,
-    /// GitHub: OAuth 2.0 with an interface of its own, no ID token.
+    /// GitHub: OAuth 2.0 with an API of its own, without ID tokens.
     Github,
     /// GitLab.
     Gitlab,
@@ -26,34 +26,34 @@ pub enum ProviderKind {
     Okta,
     /// OneLogin.
     Onelogin,
-    /// Ping Identity: the address stands in the claim `mail`.
+    /// Ping Identity: the email address is in the claim `mail`.
     Ping,
 }
 
-/// What a file need not say about a kind of provider.
+/// The defaults of a provider preset.
 #[derive(Debug)]
 pub(super) struct Preset {
     /// The word in the file.
     pub(super) word: &'static str,
     pub(super) kind: ProviderKind,
-    /// The issuer, where there is one for everybody.
+    /// The issuer, if all customers share one.
     pub(super) issuer: Option<&'static str>,
-    /// What `idp_provider_url` looks like.
+    /// An example of `idp_provider_url`.
     pub(super) example: &'static str,
-    /// Origins of endpoints beside the issuer's.
+    /// The origins of endpoints other than the issuer's.
     pub(super) origins: &'static [&'static str],
     pub(super) scopes: &'static [&'static str],
-    /// Parameters of the authorization request, unless the file has others of these names.
+    /// The parameters of the authorization request, which the file may override.
     pub(super) params: &'static [(&'static str, &'static str)],
 }
 
-/// With `offline_access` a provider gives a refresh token (OpenID Connect Core 1.0 section 11); one that does not know it
-/// ignores it.
+/// With `offline_access` a provider issues a refresh token (OpenID Connect Core 1.0 section 11); a provider that does not
+/// know the scope ignores it.
 const OFFLINE: &[&str] = &["openid", "profile", "email", "offline_access"];
-/// For providers that refuse scopes they do not know, or give refresh tokens in other ways.
+/// The scopes for providers that refuse unknown scopes or issue refresh tokens in other ways.
 const PLAIN: &[&str] = &["openid", "profile", "email"];
 
-/// The kinds by their words in alphabetical order, as in Pomerium, and Keycloak beside them.
+/// The presets in alphabetical order: those of Pomerium, and Keycloak.
 pub(super) static PRESETS: [Preset; 12] = [
     Preset {
         word: "apple",
@@ -120,7 +120,7 @@ pub(super) static PRESETS: [Preset; 12] = [
             "https://openidconnect.googleapis.com",
         ],
         scopes: PLAIN,
-        // Google gives a refresh token only to those who ask for it in its own words, and who are asked anew.
+        // Google issues a refresh token only for its own parameter, and only when the user is asked for consent again.
         params: &[
             ("access_type", "offline"),
             ("prompt", "select_account consent"),
@@ -132,8 +132,8 @@ pub(super) static PRESETS: [Preset; 12] = [
         issuer: None,
         example: "https://keycloak.example.com/realms/REALM",
         origins: &[],
-        // Keycloak's offline sessions never end by themselves; without the scope its refresh tokens live as long as the
-        // person's session there.
+        // Keycloak's offline sessions never expire; without the scope its refresh tokens live as long as the user's session
+        // at Keycloak.
         scopes: PLAIN,
         params: &[],
     },
@@ -176,7 +176,7 @@ pub(super) static PRESETS: [Preset; 12] = [
 ];
 
 impl Preset {
-    /// The kind that a word of the file means, without regard to case.
+    /// Returns the preset with this name, without regard to case.
     pub(super) fn find(word: &str) -> Option<&'static Self> {
         PRESETS
             .iter()
@@ -190,7 +190,7 @@ pub fn needs_provider_url(word: &str) -> Option<bool> {
     Preset::find(word).map(|preset| preset.issuer.is_none())
 }
 
-/// The words of all kinds, for the table of keys.
+/// The names of all presets, for the table of keys.
 pub(super) const WORDS: &[&str] = &[
     "apple", "auth0", "azure", "cognito", "github", "gitlab", "google", "keycloak", "oidc", "okta",
     "onelogin", "ping",

@@ -1,4 +1,4 @@
-//! One route: what it matches, where it leads and who may use it.
+//! One route: which requests it matches, its target and its policy.
 
 mod cockpit;
 mod from;
@@ -25,66 +25,66 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::ROUTE;
-use crate::config::object::Object;
 use crate::config::{BearerFormat, IssuerFormat};
 use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::Policy;
-use cockpit::preserve_host;
+use cockpit::{CockpitRoute, preserve_host};
 use policy::read_policy;
 
-/// One entry of `routes`.
+/// One item of `routes`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Route {
-    /// Sixteen hexadecimal digits made from what the route matches and where it leads; a change of policy keeps it.
-    /// The value of [`crate::contract::ROUTE_HEADER`].
+    /// Sixteen hexadecimal digits derived from what the route matches and from its target; a change of policy keeps them.
+    /// This is the value of [`crate::contract::ROUTE_HEADER`].
     pub id: String,
-    /// `name`, or the `from` address when there is none: for logs and pages.
+    /// The name for logs and pages (`name`, else the host of `from`).
     pub name: String,
     /// The public address.
     pub from: From,
-    /// Which paths.
+    /// The paths that the route serves.
     pub path: PathMatch,
-    /// What becomes of permitted requests.
+    /// The target of permitted requests.
     pub target: Target,
-    /// The `Host` that the upstream sees.
+    /// The `Host` that the upstream gets.
     pub host: HostHeader,
-    /// The path that the upstream sees.
+    /// The path that the upstream gets.
     pub rewrite: Option<PathRewrite>,
     /// Changes of the request's headers.
     pub request_headers: RequestHeaders,
-    /// Changes of the answer's headers.
+    /// Changes of the response's headers.
     pub response_headers: ResponseHeaders,
-    /// Whether `Upgrade: websocket` may pass (`allow_websockets`).
+    /// Whether WebSockets are allowed (`allow_websockets`).
     pub allow_websockets: bool,
-    /// Whether the upstream is told who the visitor is (`pass_identity_headers`).
+    /// Whether the upstream gets the user's identity (`pass_identity_headers`).
     pub pass_identity_headers: bool,
-    /// What stands as `iss` of assertions (`jwt_issuer_format`).
+    /// The issuer of assertions (`jwt_issuer_format`).
     pub issuer_format: IssuerFormat,
-    /// Whether a refusal says why (`show_error_details`).
+    /// Whether a refused user sees the reasons (`show_error_details`).
     pub show_error_details: bool,
-    /// What an `Authorization: Bearer` header stands for (`bearer_token_format`).
+    /// How a token in `Authorization: Bearer` is treated (`bearer_token_format`).
     pub bearer: BearerFormat,
-    /// Who may use it.
+    /// The policy that says who may use the route.
     pub policy: Policy,
-    /// Single sign-on into Cockpit, which is the upstream (`cockpit`). Visitors without a session then never reach it,
-    /// whatever the policy says.
+    /// Single sign-on into Cockpit, the upstream (`cockpit`). Requests without a session then never reach the upstream, even
+    /// if the policy would allow them.
     pub cockpit: Option<CockpitSettings>,
-    /// How long the upstream may take to begin its answer (`timeout`, else `default_upstream_timeout`, else 30 seconds,
-    /// and none with `allow_websockets`); `None` is for ever.
+    /// How long the upstream may take to begin its response (`timeout`, else `default_upstream_timeout`, else 30 seconds; no
+    /// limit with `allow_websockets`); `None` means no limit.
     pub timeout: Option<Duration>,
-    /// How long a request and its answer may be silent (`idle_timeout`, else five minutes, and none with
-    /// `allow_websockets`); `None` is for ever.
+    /// How long a request and its response may be idle (`idle_timeout`, else five minutes; no limit with
+    /// `allow_websockets`); `None` means no limit.
     pub idle_timeout: Option<Duration>,
 }
 
-/// How long an upstream may take to begin its answer when the file does not say, as in Pomerium.
+/// The default of `timeout`, as in Pomerium.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request may be silent when the file does not say, as in Pomerium.
+/// The default of `idle_timeout`, as in Pomerium.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What the top of the file says for all routes.
+/// The top-level keys that apply to all routes.
 #[derive(Debug)]
 pub(super) struct Common {
     /// `allow_upgrades`.
@@ -95,9 +95,9 @@ pub(super) struct Common {
     pub(super) issuer_format: IssuerFormat,
     pub(super) bearer: BearerFormat,
     pub(super) response_headers: ResponseHeaders,
-    /// Whether clients are asked for certificates.
+    /// Whether client certificates are requested.
     pub(super) certificates_asked: bool,
-    /// Whether requests without a valid certificate are refused on every route.
+    /// Whether every route refuses requests without a valid certificate.
     pub(super) deny_uncertified: bool,
 }
 
@@ -117,13 +117,13 @@ impl Default for Common {
 }
 
 impl Route {
-    /// Reads an entry of a file that has nothing else.
+    /// Reads a route of a file without other keys.
     #[cfg(test)]
     pub(crate) fn read(value: &Value, key_path: &KeyPath, findings: &mut Findings) -> Option<Self> {
         Self::read_with(value, key_path, &Common::default(), findings)
     }
 
-    /// Reads one entry of `routes`.
+    /// Reads one item of `routes`.
     pub(super) fn read_with(
         value: &Value,
         key_path: &KeyPath,
@@ -132,42 +132,47 @@ impl Route {
     ) -> Option<Self> {
         let Value::Object(map) = value else {
             findings
-                .problem(key_path, "a route must be an object")
+                .problem(key_path, "a route must be a map")
                 .help("write `from`, `to` and `policy`");
             return None;
         };
-        let object = Object::open(map, key_path.clone(), ROUTE, findings);
-        let from = From::read(&object, findings);
-        let path = PathMatch::read(&object, findings);
-        let read = Target::read(&object, findings);
-        let own_rewrite = PathRewrite::read(&object, findings);
-        let mut host = HostHeader::read(&object, findings);
-        let request_headers = RequestHeaders::read(&object, findings);
-        let response_headers = ResponseHeaders::read(&object, &common.response_headers, findings);
-        let policy = read_policy(&object, common, findings);
-        let cockpit = CockpitSettings::read(&object, findings);
+        let map = FileMap::open(map, key_path.clone(), ROUTE, findings);
+        let from = From::read(&map, findings);
+        let path = PathMatch::read(&map, findings);
+        let read = Target::read(&map, findings);
+        let own_rewrite = PathRewrite::read(&map, findings);
+        let mut host = HostHeader::read(&map, findings);
+        let request_headers = RequestHeaders::read(&map, findings);
+        let response_headers = ResponseHeaders::read(&map, &common.response_headers, findings);
+        let policy = read_policy(&map, common, findings);
+        let mut cockpit = CockpitSettings::read(&map, findings);
         if cockpit.is_some() {
-            host = preserve_host(host, &object, findings);
+            host = preserve_host(host, &map, findings);
         }
-        let upgrades = read_upgrades(&object, findings);
-        let allow_websockets = object
-            .maybe_flag("allow_websockets", findings)
+        let upgrades = read_upgrades(&map, findings);
+        let allow_websockets = map
+            .optional_flag("allow_websockets", findings)
             .unwrap_or(common.allow_websockets)
             || upgrades
             || cockpit.is_some();
-        let (timeout, idle_timeout) = read_timeouts(&object, common, allow_websockets, findings);
-        let pass_identity_headers = object.maybe_flag("pass_identity_headers", findings);
-        let issuer_format = IssuerFormat::read(&object, findings);
-        let bearer = BearerFormat::read(&object, findings);
-        let show_error_details = object.flag("show_error_details", findings);
-        let name = object.some_text("name", findings);
+        let (timeout, idle_timeout) = read_timeouts(&map, common, allow_websockets, findings);
+        let pass_identity_headers = map.optional_flag("pass_identity_headers", findings);
+        let issuer_format = IssuerFormat::read(&map, findings);
+        let bearer = BearerFormat::read(&map, findings);
+        let show_error_details = map.flag("show_error_details", findings);
+        let name = map.non_empty_string("name", findings);
         let (from, path, read) = (from?, path?, read?);
         let rewrite = own_rewrite.or_else(|| read.path.clone().map(PathRewrite::Prefix));
-        warn_of_slashes(&path, rewrite.as_ref(), &object, findings);
-        let cockpit = cockpit.map(|cockpit| {
-            let (target, rewrite) = (&read.target, rewrite.as_ref());
-            cockpit.fit(&path, target, rewrite, &request_headers, &object, findings)
-        });
+        warn_of_slashes(&path, rewrite.as_ref(), &map, findings);
+        if let Some(cockpit) = &mut cockpit {
+            cockpit.set_url_root(&path, &map, findings);
+            let restricted = CockpitRoute {
+                target: &read.target,
+                rewrite: rewrite.as_ref(),
+                headers: &request_headers,
+            };
+            restricted.check(&map, findings);
+        }
         Some(Self {
             id: unique::identify(&from, &path, &read),
             name: name.unwrap_or_else(|| from.authority()),
@@ -192,13 +197,13 @@ impl Route {
 }
 
 impl Route {
-    /// Whether both lead to the same servers, however this machine is called.
+    /// Returns whether both routes have the same upstreams; all names of this machine are the same upstream.
     #[must_use]
     pub fn shares_upstreams_with(&self, other: &Self) -> bool {
         self.places() == other.places()
     }
 
-    /// Hosts and ports of the upstreams; this machine has one name.
+    /// Returns the hosts and ports of the upstreams, with one name for this machine.
     fn places(&self) -> Vec<(String, u16)> {
         let upstreams = self.target.upstreams().into_iter();
         let origins = upstreams.flat_map(|upstreams| &upstreams.endpoints);
@@ -214,19 +219,19 @@ impl Route {
             .collect()
     }
 
-    /// Everything that judges visitors of this route.
+    /// Returns the policies that the route evaluates.
     pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
         let administrators = self.cockpit.as_ref().map(|cockpit| &cockpit.administrators);
         std::iter::once(&self.policy).chain(administrators)
     }
 
-    /// Whether a user's email address decides who gets in, or as whom.
+    /// Returns whether a user's email address decides about access or about the Unix user.
     pub(crate) fn asks_for_email(&self) -> bool {
         let cockpit = self.cockpit.as_ref();
         self.policy.asks_for_email() || cockpit.is_some_and(CockpitSettings::asks_for_email)
     }
 
-    /// Whether claims that a tenant's administrator writes decide who gets in, or as whom.
+    /// Returns whether claims, which a tenant's administrator can set, decide about access or about the Unix user.
     pub(crate) fn asks_for_claims(&self) -> bool {
         let cockpit = self.cockpit.as_ref();
         let user_claim = cockpit.and_then(|cockpit| cockpit.user_claim.as_ref());
@@ -236,17 +241,17 @@ impl Route {
                 .any(|policy| policy.claims().next().is_some())
     }
 
-    /// Whether a visitor has to be signed in before anything of the route is decided or reached.
+    /// Returns whether some decision of the route needs a session.
     #[must_use]
     pub fn asks_for_identity(&self) -> bool {
         self.cockpit.is_some() || self.policy.asks_for_identity()
     }
 }
 
-/// Whether `allow_upgrades`, at the top of the file or of a route, lists `websocket`; it can list nothing else.
-pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> bool {
-    let listed = object.texts("allow_upgrades", findings).unwrap_or_default();
-    let key_path = object.path_of("allow_upgrades");
+/// Returns whether `allow_upgrades`, a top-level key and a key of a route, lists `websocket`; other protocols are problems.
+pub(super) fn read_upgrades(map: &FileMap<'_>, findings: &mut Findings) -> bool {
+    let listed = map.strings("allow_upgrades", findings).unwrap_or_default();
+    let key_path = map.path_of("allow_upgrades");
     let mut websocket = false;
     for (index, protocol) in listed.iter().enumerate() {
         if protocol.eq_ignore_ascii_case("websocket") {
@@ -256,25 +261,25 @@ pub(super) fn read_upgrades(object: &Object<'_>, findings: &mut Findings) -> boo
                 .problem(
                     &key_path.item(index),
                     format!(
-                        "upgrades to {} cannot be allowed",
+                        "upgrades to {} are not supported",
                         crate::diagnostics::quoted(protocol)
                     ),
                 )
-                .help("only `websocket` is passed on; take the others out");
+                .help("only `websocket` is supported; remove the others");
         }
     }
     websocket
 }
 
-/// `timeout` and `idle_timeout`, without limit where they are zero.
+/// Reads `timeout` and `idle_timeout`; zero means no limit.
 fn read_timeouts(
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     common: &Common,
     websockets: bool,
     findings: &mut Findings,
 ) -> (Option<Duration>, Option<Duration>) {
     let mut read = |key, default| {
-        let limit = match object.duration(key, findings) {
+        let limit = match map.duration(key, findings) {
             Some(limit) => limit,
             None if websockets => Duration::ZERO,
             None => default,
@@ -287,12 +292,12 @@ fn read_timeouts(
     )
 }
 
-/// Warns of paths that are surely not meant. A rewritten path is what was matched, replaced, and the rest: nothing adds a
-/// slash between them or takes one out, but at the beginning.
+/// Warns about rewrites that are surely not intended. A rewritten path is the replacement followed by the rest of the path:
+/// no slash is added or removed between them, except at the beginning.
 fn warn_of_slashes(
     path: &PathMatch,
     rewrite: Option<&PathRewrite>,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     findings: &mut Findings,
 ) {
     let Some(PathRewrite::Prefix(replacement)) = rewrite else {
@@ -303,20 +308,20 @@ fn warn_of_slashes(
         PathMatch::Prefix(prefix) => prefix,
         PathMatch::Exact(_) | PathMatch::Regex(_) => return,
     };
-    // The root takes the place of a prefix without a slash too: a path never begins with two.
+    // The root may replace a prefix without a slash too: a path never begins with two slashes.
     if replacement == "/" || matched.ends_with('/') == replacement.ends_with('/') {
         return;
     }
     let rest = if matched.ends_with('/') { "x" } else { "/x" };
-    let key = if object.has("prefix_rewrite") {
+    let key = if map.has("prefix_rewrite") {
         "prefix_rewrite"
     } else {
         "to"
     };
     findings
         .warning(
-            &object.path_of(key),
+            &map.path_of(key),
             format!("the path `{matched}{rest}` becomes `{replacement}{rest}`"),
         )
-        .help("end both `prefix` and what replaces it with a slash, or neither");
+        .help("end both `prefix` and its replacement with a slash, or neither");
 }

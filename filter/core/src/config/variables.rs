@@ -6,13 +6,13 @@ use crate::config::key::{Key, Kind, Support};
 use crate::config::keys::GLOBAL;
 use crate::diagnostics::{Findings, KeyPath, Warning};
 
-/// Pomerium's names of variables that are not those of their keys.
+/// Pomerium's variables whose names differ from those of their keys.
 const OTHER_NAMES: [(&str, &str); 1] = [("set_response_headers", "HEADERS")];
 
-/// Writes environment variables into the file, each in the place of the key whose name it has in upper case (`ADDRESS`,
-/// `DOWNSTREAM_MTLS_CA_FILE`). Lists are separated by commas, and maps are JSON text. An empty variable counts as absent.
+/// Overrides keys of the file by the environment variables with the same names in upper case (`ADDRESS`,
+/// `DOWNSTREAM_MTLS_CA_FILE`). Lists are separated by commas, and maps are JSON. An empty variable counts as absent.
 ///
-/// `POLICY` is left alone: it holds YAML, which the core does not read.
+/// `POLICY` is not read: it contains YAML, which the core does not parse.
 pub fn override_by_variables(
     file: &mut Value,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -23,7 +23,7 @@ pub fn override_by_variables(
         keys: Vec::new(),
     };
     if let Value::Object(map) = file {
-        override_object(map, &KeyPath::root(), GLOBAL, "", &mut overriding);
+        override_map(map, &KeyPath::root(), (GLOBAL, ""), &mut overriding);
     }
     Overridden {
         keys: overriding.keys,
@@ -31,39 +31,37 @@ pub fn override_by_variables(
     }
 }
 
-/// What environment variables did to a file.
+/// The effect of environment variables on a file.
 #[derive(Debug, Default)]
 pub struct Overridden {
     /// The path of each key that was overridden (`downstream_mtls.ca`), and the name of its variable.
     pub keys: Vec<(String, String)>,
-    /// One for each variable that was used and is no secret: one that is there by accident changes what the file says.
+    /// One warning for each variable that was used and is not a secret: a variable that is set by accident overrides the
+    /// file.
     pub warnings: Vec<Warning>,
 }
 
-/// A file that is being overridden.
+/// The state of overriding a file.
 struct Overriding<'v> {
     variable: &'v dyn Fn(&str) -> Option<String>,
     findings: Findings,
     keys: Vec<(String, String)>,
 }
 
-fn override_object(
+/// Overrides the keys of a map. `prefix` begins the names of their variables.
+fn override_map(
     map: &mut Map<String, Value>,
     key_path: &KeyPath,
-    table: &'static [Key],
-    prefix: &str,
+    (table, prefix): (&'static [Key], &str),
     overriding: &mut Overriding<'_>,
 ) {
     for key in table {
-        if !matches!(
-            key.treatment,
-            Support::Supported(_) | Support::Translated(..)
-        ) {
+        if !matches!(key.support, Support::Supported(_) | Support::Translated(..)) {
             continue;
         }
         let key_path = key_path.key(key.name);
-        if let Kind::Object(table) = key.kind {
-            override_below(map, &key_path, key.name, table, overriding);
+        if let Kind::Map(table) = key.kind {
+            override_below(map, &key_path, (key.name, table), overriding);
             continue;
         }
         if !is_overridable(key.kind) {
@@ -77,24 +75,20 @@ fn override_object(
                 .findings
                 .warning(
                     &key_path,
-                    format!(
-                        "the environment variable `{name}` is used as `{}`",
-                        key.name
-                    ),
+                    format!("the environment variable `{name}` overrides `{}`", key.name),
                 )
-                .help("unset it if that is not meant");
+                .help("unset it if that is not intended");
         }
         overriding.keys.push((key_path.as_str().to_owned(), name));
         replace(map, key.name, Value::String(text));
     }
 }
 
-/// Overrides keys of an object in the file, which need not be there yet.
+/// Overrides keys of a nested map, which the file need not have.
 fn override_below(
     map: &mut Map<String, Value>,
     key_path: &KeyPath,
-    name: &'static str,
-    table: &'static [Key],
+    (name, table): (&'static str, &'static [Key]),
     overriding: &mut Overriding<'_>,
 ) {
     let prefix = format!("{name}_");
@@ -102,13 +96,13 @@ fn override_below(
     let written = written.cloned().unwrap_or_else(|| name.to_owned());
     match map.get_mut(&written) {
         Some(Value::Object(below)) => {
-            override_object(below, key_path, table, &prefix, overriding);
+            override_map(below, key_path, (table, &prefix), overriding);
         }
-        // What is not an object is a problem, which the reading tells.
+        // Reading the file reports a value that is not a map.
         Some(other) if !other.is_null() => {}
         _ => {
             let mut below = Map::new();
-            override_object(&mut below, key_path, table, &prefix, overriding);
+            override_map(&mut below, key_path, (table, &prefix), overriding);
             if !below.is_empty() {
                 map.insert(written, Value::Object(below));
             }
@@ -116,7 +110,7 @@ fn override_below(
     }
 }
 
-/// The variable for a key, with its value.
+/// Returns the variable for a key, with its value.
 fn find(
     key: &str,
     prefix: &str,
@@ -133,7 +127,7 @@ fn find(
     })
 }
 
-/// Puts a value in the place of a key, in whatever case it is written, and of its other form, with or without `_file`.
+/// Replaces a key, in any case, and its other form, with or without `_file`, by a value.
 fn replace(map: &mut Map<String, Value>, key: &str, value: Value) {
     let other = match key.strip_suffix("_file") {
         Some(inline) => inline.to_owned(),
@@ -148,21 +142,21 @@ fn replace(map: &mut Map<String, Value>, key: &str, value: Value) {
 const fn is_overridable(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Text
+        Kind::String
             | Kind::Secret
             | Kind::File
             | Kind::Pem
             | Kind::Flag
-            | Kind::Number
+            | Kind::Integer
             | Kind::Duration
             | Kind::Word(_)
-            | Kind::Texts
-            | Kind::TextMap
-            | Kind::TextMapOrTexts
+            | Kind::StringList
+            | Kind::StringMap
+            | Kind::StringMapOrList
     )
 }
 
-/// Whether a key belongs to a secret, whose variable is where it should be.
+/// Returns whether a key is a secret, for which a variable is the usual source.
 fn is_secret(key: &str) -> bool {
     let inline = key.strip_suffix("_file").unwrap_or(key);
     crate::contract::SECRET_VARIABLES

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::config::IssuerFormat;
+use crate::config::{IssuerFormat, Route};
 use crate::env::Env;
 use crate::gate::Gate;
+use crate::gate::cockpit::CockpitIdentity;
 use crate::gate::decision::decide;
 use crate::gate::sign_in::SIGN_IN;
 use crate::gate::step::Step;
@@ -27,6 +28,17 @@ struct OpenRoute<'g> {
     name: &'g str,
     path: &'g str,
     reasons: Vec<&'static str>,
+    cockpit: CockpitEntry,
+}
+
+/// The effect of a route's `cockpit` on a user.
+enum CockpitEntry {
+    /// The route does not lead to a Cockpit.
+    Absent,
+    /// No Unix user is mapped to the user.
+    Unmapped,
+    /// Cockpit logs the user in.
+    Mapped(CockpitIdentity),
 }
 
 impl Gate {
@@ -138,6 +150,7 @@ impl Gate {
                 name: &route.name,
                 path,
                 reasons: reasons.iter().map(Reason::word).collect(),
+                cockpit: CockpitEntry::of(route, &facts),
             })
         })
         .take(MAX_LISTED)
@@ -197,10 +210,7 @@ impl Gate {
         session: &Session,
         open: &[OpenRoute<'_>],
     ) -> Value {
-        let routes: Vec<Value> = open
-            .iter()
-            .map(|open| json!({"route": open.name, "path": open.path, "reasons": open.reasons}))
-            .collect();
+        let routes: Vec<Value> = open.iter().map(OpenRoute::as_json).collect();
         let refresh = session.refresh.as_ref();
         json!({
             "account": session.account(),
@@ -227,7 +237,46 @@ impl OpenRoute<'_> {
                 "/" => self.name.to_owned(),
                 path => format!("{} {path}", self.name),
             },
-            text: self.reasons.join(", "),
+            text: format!("{}{}", self.cockpit.describe(), self.reasons.join(", ")),
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        let mut object = json!({"route": self.name, "path": self.path, "reasons": self.reasons});
+        let cockpit = match &self.cockpit {
+            CockpitEntry::Absent => return object,
+            CockpitEntry::Unmapped => json!({"user": null, "administrator": false}),
+            CockpitEntry::Mapped(identity) => {
+                json!({"user": identity.user.as_str(), "administrator": identity.administrator})
+            }
+        };
+        object["cockpit"] = cockpit;
+        object
+    }
+}
+
+impl CockpitEntry {
+    fn of(route: &Route, facts: &Facts<'_>) -> Self {
+        match (&route.cockpit, CockpitIdentity::on(route, facts)) {
+            (None, _) => Self::Absent,
+            (Some(_), None) => Self::Unmapped,
+            (Some(_), Some(identity)) => Self::Mapped(identity),
+        }
+    }
+
+    /// Describes the Unix user for people, before the reasons of the policy.
+    fn describe(&self) -> String {
+        match self {
+            Self::Absent => String::new(),
+            Self::Unmapped => "no Unix user is mapped to this account; ".to_owned(),
+            Self::Mapped(identity) => {
+                let access = if identity.administrator {
+                    "with administrative access"
+                } else {
+                    "without administrative access"
+                };
+                format!("as the Unix user {}, {access}; ", identity.user.as_str())
+            }
         }
     }
 }

@@ -125,19 +125,7 @@ fn check_claims(
     claims: &Map<String, Value>,
     expected: &ExpectedLogout<'_>,
 ) -> Result<LogoutToken, LogoutProblem> {
-    let is_client = |value: &Value| value == expected.client_id;
-    let issuer = claims.get("iss").and_then(Value::as_str);
-    if !issuer.is_some_and(|issuer| is_issuer(expected.issuer, issuer)) {
-        return Err(LogoutProblem::Issuer);
-    }
-    let is_for_us = match claims.get("aud") {
-        Some(Value::Array(list)) => list.iter().all(Value::is_string) && list.iter().any(is_client),
-        Some(audience) => is_client(audience),
-        None => false,
-    };
-    if !is_for_us {
-        return Err(LogoutProblem::Audience);
-    }
+    check_parties(claims, expected)?;
     check_times(claims, expected.now)?;
     let event = claims.get("events").and_then(|events| events.get(EVENT));
     if !event.is_some_and(Value::is_object) {
@@ -163,6 +151,26 @@ fn check_claims(
         session,
         subject,
     })
+}
+
+fn check_parties(
+    claims: &Map<String, Value>,
+    expected: &ExpectedLogout<'_>,
+) -> Result<(), LogoutProblem> {
+    let is_client = |value: &Value| value == expected.client_id;
+    let issuer = claims.get("iss").and_then(Value::as_str);
+    if !issuer.is_some_and(|issuer| is_issuer(expected.issuer, issuer)) {
+        return Err(LogoutProblem::Issuer);
+    }
+    let is_for_us = match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().all(Value::is_string) && list.iter().any(is_client),
+        Some(audience) => is_client(audience),
+        None => false,
+    };
+    if !is_for_us {
+        return Err(LogoutProblem::Audience);
+    }
+    Ok(())
 }
 
 fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), LogoutProblem> {

@@ -223,9 +223,26 @@ fn odd_addresses_have_no_domain() {
     }
 }
 
+/// Checks that the first problem of each policy has this path, message and help.
+fn check_problems(cases: &[(Value, &str, &str, &str)]) {
+    for (value, path, message, help) in cases {
+        let (_, findings) = read(value);
+        let problem = &findings.problems()[0];
+        assert_eq!(problem.path, *path, "{value}");
+        assert!(problem.message.contains(message), "{value}: {problem}");
+        assert!(
+            problem
+                .help
+                .as_deref()
+                .is_some_and(|given| given.contains(help)),
+            "{value}: {problem}"
+        );
+    }
+}
+
 #[test]
 fn problems_name_the_path_and_the_fix() {
-    for (value, path, message, help) in [
+    check_problems(&[
         (
             json!("x"),
             "",
@@ -262,6 +279,12 @@ fn problems_name_the_path_and_the_fix() {
             "a map with exactly one key",
             "one criterion per list item",
         ),
+    ]);
+}
+
+#[test]
+fn problems_of_criteria_name_the_path_and_the_fix() {
+    check_problems(&[
         (
             json!({"allow": {"or": [{"emial": "x"}]}}),
             "allow.or[0].emial",
@@ -292,19 +315,7 @@ fn problems_name_the_path_and_the_fix() {
             "`contains` must be a string",
             "in quotes",
         ),
-    ] {
-        let (_, findings) = read(&value);
-        let problem = &findings.problems()[0];
-        assert_eq!(problem.path, path, "{value}");
-        assert!(problem.message.contains(message), "{value}: {problem}");
-        assert!(
-            problem
-                .help
-                .as_deref()
-                .is_some_and(|given| given.contains(help)),
-            "{value}: {problem}"
-        );
-    }
+    ]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use jetway_core::config::{Pem, UpstreamTls};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::pem;
+use super::server_verifier::TrustedCertificates;
 use super::unverified::Unverified;
 
 /// The authorities that a TLS connection to a server trusts.
@@ -15,7 +16,7 @@ use super::unverified::Unverified;
 pub enum Trust {
     /// The system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace them).
     System,
-    /// The authorities in this PEM data.
+    /// The authorities in this PEM data, and servers that show exactly one of these certificates.
     Pem(Arc<str>),
     /// Any certificate (`tls_skip_verify`).
     Anyone,
@@ -24,7 +25,7 @@ pub enum Trust {
 /// Builds client configurations. It reads the system's authorities at most once, and only when a connection needs them.
 #[derive(Default)]
 pub struct Roots {
-    system: OnceCell<Arc<RootCertStore>>,
+    system: OnceCell<TrustedCertificates>,
     /// The configuration with the system's authorities and no client certificate, which most connections use.
     plain: OnceCell<Arc<ClientConfig>>,
 }
@@ -38,8 +39,7 @@ impl Roots {
         match trust {
             Trust::System => self.plain(),
             Trust::Pem(text) => {
-                let roots = pem::parse_authorities(text.as_bytes())?;
-                build_client_config(Some(Arc::new(roots)), None)
+                build_client_config(Some(&TrustedCertificates::from_pem(text.as_bytes())?), None)
             }
             Trust::Anyone => build_client_config(None, None),
         }
@@ -50,20 +50,24 @@ impl Roots {
     /// # Errors
     /// Authorities, a certificate or a key cannot be used; the message names the key.
     pub fn upstream_config(&self, tls: &UpstreamTls) -> anyhow::Result<Arc<ClientConfig>> {
-        let roots = match &tls.authorities {
+        let custom;
+        let trusted = match &tls.authorities {
             _ if tls.skip_verify => None,
-            Some(authorities) => Some(read_custom_roots(authorities)?),
+            Some(authorities) => {
+                custom = read_custom_certificates(authorities)?;
+                Some(&custom)
+            }
             None if tls.client.is_none() => return self.plain(),
-            None => Some(self.system()?),
+            None => Some(self.system_certificates()?),
         };
-        build_client_config(roots, tls.client.as_ref())
+        build_client_config(trusted, tls.client.as_ref())
     }
 
     fn plain(&self) -> anyhow::Result<Arc<ClientConfig>> {
         if let Some(config) = self.plain.get() {
             return Ok(Arc::clone(config));
         }
-        let config = build_client_config(Some(self.system()?), None)?;
+        let config = build_client_config(Some(self.system_certificates()?), None)?;
         Ok(Arc::clone(self.plain.get_or_init(|| config)))
     }
 
@@ -72,19 +76,23 @@ impl Roots {
     /// # Errors
     /// The system has none.
     pub fn system(&self) -> anyhow::Result<Arc<RootCertStore>> {
-        if let Some(roots) = self.system.get() {
-            return Ok(Arc::clone(roots));
+        Ok(Arc::clone(&self.system_certificates()?.roots))
+    }
+
+    fn system_certificates(&self) -> anyhow::Result<&TrustedCertificates> {
+        if let Some(certificates) = self.system.get() {
+            return Ok(certificates);
         }
-        let roots = Arc::new(read_system_roots()?);
-        Ok(Arc::clone(self.system.get_or_init(|| roots)))
+        let certificates = read_system_certificates()?;
+        Ok(self.system.get_or_init(|| certificates))
     }
 }
 
-fn read_system_roots() -> anyhow::Result<RootCertStore> {
+fn read_system_certificates() -> anyhow::Result<TrustedCertificates> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // A system store often contains a few old certificates that rustls refuses. They are skipped, as other programs do.
-    let (added, _) = roots.add_parsable_certificates(found.certs);
+    let (added, _) = roots.add_parsable_certificates(found.certs.iter().cloned());
     if added == 0 {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
         bail!(
@@ -92,30 +100,30 @@ fn read_system_roots() -> anyhow::Result<RootCertStore> {
             reasons.join("; ")
         );
     }
-    Ok(roots)
+    Ok(TrustedCertificates::new(roots, found.certs))
 }
 
-fn read_custom_roots(authorities: &Pem) -> anyhow::Result<Arc<RootCertStore>> {
+fn read_custom_certificates(authorities: &Pem) -> anyhow::Result<TrustedCertificates> {
     pem::read("certificate authority", authorities)
-        .and_then(|text| pem::parse_authorities(&text))
-        .map(Arc::new)
+        .and_then(|text| TrustedCertificates::from_pem(&text))
         .with_context(|| format!("cannot use {}", pem::name_key("tls_custom_ca", authorities)))
 }
 
-/// Builds a configuration that trusts these authorities, or any certificate, and shows servers this certificate.
+/// Builds a configuration that trusts these certificates, or any certificate, and shows servers this certificate.
 fn build_client_config(
-    roots: Option<Arc<RootCertStore>>,
+    trusted: Option<&TrustedCertificates>,
     identity: Option<&(Pem, Pem)>,
 ) -> anyhow::Result<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(super::crypto_provider())
         .with_safe_default_protocol_versions()
         .context("the TLS library offers no usable version")?;
-    let builder = match roots {
-        Some(roots) => builder.with_root_certificates(roots),
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified::new())),
+    let verifier = match trusted {
+        Some(trusted) => trusted.verifier()?,
+        None => Arc::new(Unverified::new()),
     };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let Some((certificate, key)) = identity else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };

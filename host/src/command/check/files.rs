@@ -34,10 +34,7 @@ fn find_unreadable(file: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     visit(file, &mut |written| {
         let Some(key) = written.key else { return };
-        let honoured = matches!(
-            key.treatment,
-            Support::Supported(_) | Support::Translated(..)
-        );
+        let honoured = matches!(key.support, Support::Supported(_) | Support::Translated(..));
         if !honoured || !matches!(key.kind, Kind::File) || problems.len() >= MAX_PROBLEMS {
             return;
         }

@@ -20,8 +20,8 @@ use helper::Helper;
 /// that Cockpit needs in cockpit.conf, whose other lines are kept. All changes are recorded, and `--undo` reverts exactly
 /// those. A second run changes nothing.
 ///
-/// The routes are those with a `cockpit` key that lead to one Cockpit, otherwise those that look like Cockpit's; choose
-/// others with --route. On a machine that must not hold the proxy's configuration or secrets, pass the host and public keys
+/// The routes are those with a `cockpit` key that lead to one Cockpit; choose others with --route. A route without the key
+/// is an error, because the setup removes Cockpit's password form. On a machine that must not hold the proxy's configuration or secrets, pass the host and public keys
 /// instead.
 #[derive(Args, Debug)]
 pub(crate) struct SetupArgs {

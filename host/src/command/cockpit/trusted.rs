@@ -37,20 +37,19 @@ impl Trusted {
     /// Reads the settings from the proxy's configuration and these routes.
     ///
     /// # Errors
-    /// A file that cannot be used, or routes of several Cockpits.
+    /// A file that cannot be used, a route without `cockpit`, or routes of several Cockpits.
     pub(super) fn by_file(path: &Path, names: &[String]) -> anyhow::Result<Self> {
         let loaded = config::load_and_warn(path)?;
         let routes = select_routes(&loaded.config, names)?;
         let key = loaded.config.identity.signing_key.as_ref();
-        let mut notes = derived_key_note(&loaded);
-        notes.push_str(&missing_key_note(&routes));
+        require_mapping(&routes)?;
         let settings = || routes.iter().filter_map(|route| route.cockpit.as_ref());
         Ok(Self {
             hosts: audiences(&routes)?,
             keys: require_es256(key.context(NO_KEY)?.key_set()).context(NO_KEY)?,
             allow_root: settings().any(|cockpit| cockpit.allow_root),
             other_hosts: settings().any(|cockpit| cockpit.allow_other_hosts),
-            notes,
+            notes: derived_key_note(&loaded),
         })
     }
 
@@ -176,19 +175,18 @@ fn derived_key_note(loaded: &ConfigFile) -> String {
         .to_owned()
 }
 
-/// Returns a note about routes without `cockpit`, which sign no user in.
-fn missing_key_note(routes: &[&Route]) -> String {
-    let mut text = String::new();
-    for route in routes.iter().filter(|route| route.cockpit.is_none()) {
-        text.push_str(&format!(
-            "\nThe route `{}` does not map users to Unix users yet:\n\
-             \x20 cockpit:\n\
-             \x20   users:\n\
-             \x20     alice@example.com: alice\n",
-            route.name
-        ));
-    }
-    text
+/// Requires that every route maps users to Unix users. The setup removes Cockpit's password form, so that without a mapping
+/// no user could log in any more.
+fn require_mapping(routes: &[&Route]) -> anyhow::Result<()> {
+    let mut unmapped = routes.iter().filter(|route| route.cockpit.is_none());
+    let Some(route) = unmapped.next() else {
+        return Ok(());
+    };
+    bail!(
+        "the route `{}` has no `cockpit` key, and the setup would remove Cockpit's password form, so that no user could log in: \
+         map users to Unix users first, for example `cockpit: {{users: {{alice@example.com: alice}}}}`; nothing was changed",
+        route.name
+    )
 }
 
 #[cfg(test)]

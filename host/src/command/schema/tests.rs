@@ -1,10 +1,10 @@
-//! The schema against the files and policies that there are, by an evaluator of exactly the keywords that it uses.
+//! Checks the schema with the repository's files and policies, by an evaluator of exactly the keywords that it uses.
 
 mod evaluator;
 
 use std::path::Path;
 
-use jetway_core::policy::words::{CRITERIA, IMPOSSIBLE};
+use jetway_core::policy::language::{CRITERIA, UNSUPPORTED};
 use serde_json::{Value, json};
 
 use super::build_schema;
@@ -24,7 +24,7 @@ fn yaml(text: &str) -> Value {
     parsed.content().clone()
 }
 
-/// What the schema has against a file.
+/// Returns what the schema rejects in a file.
 fn faults(file: &Value) -> Vec<String> {
     Evaluator::of(&build_schema()).faults("", file)
 }
@@ -37,7 +37,7 @@ fn criterion_faults(criterion: Value) -> Vec<String> {
     policy_faults(&json!({"allow": {"or": [criterion]}}))
 }
 
-/// The configuration files within the documents.
+/// Returns the configuration files within the documents.
 fn documented_files() -> Vec<Value> {
     let blocks = DOCUMENTS
         .iter()
@@ -49,7 +49,7 @@ fn documented_files() -> Vec<Value> {
         .collect()
 }
 
-/// The ready-made configuration files, without what is made from them.
+/// Returns the example configuration files, without the files that are generated from them.
 fn examples() -> Vec<Value> {
     let files = std::fs::read_dir(EXAMPLES).unwrap();
     let paths = files.map(|file| file.unwrap().path());
@@ -60,7 +60,7 @@ fn examples() -> Vec<Value> {
         .collect()
 }
 
-/// The file with the keys at its top in lower case.
+/// Returns the file with its top-level keys in lower case.
 fn lower(file: &Value) -> Value {
     let keys = file.as_object().unwrap().iter();
     keys.map(|(key, value)| (key.to_ascii_lowercase(), value.clone()))
@@ -97,7 +97,7 @@ fn the_vectors_policies_are_accepted() {
 }
 
 #[test]
-fn slips_in_a_policy_are_found() {
+fn mistakes_in_a_policy_are_found() {
     let email = json!({"email": "a@b.test"});
     for (policy, part) in [
         (json!({"allow": {"xor": [email]}}), "xor"),
@@ -137,10 +137,11 @@ fn every_criterion_is_described() {
     let schema = build_schema();
     let described = &schema["$defs"]["criterion"]["properties"];
     let about = |name: &str| described[name]["description"].as_str().unwrap_or_default();
-    for name in CRITERIA {
+    for entry in CRITERIA {
+        let name = entry.doc.name;
         assert!(!about(name).is_empty(), "{name}");
     }
-    for (name, why) in IMPOSSIBLE {
+    for (name, why) in UNSUPPORTED {
         assert!(about(name).ends_with(why), "{name}");
     }
 }
@@ -156,7 +157,7 @@ fn what_follows_a_slash_matters_for_claims_alone() {
 }
 
 #[test]
-fn slips_in_keys_and_values_are_found() {
+fn mistakes_in_keys_and_values_are_found() {
     let route = json!({"from": "https://a.test", "to": "http://b"});
     for (key, value, fault) in [
         ("timeout", json!("1h30m"), None),

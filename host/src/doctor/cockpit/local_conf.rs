@@ -40,6 +40,16 @@ impl LocalConf {
         Self { path, here, conf }
     }
 
+    /// Returns a file of this machine with this content.
+    #[cfg(test)]
+    pub(super) fn parsed(text: &str) -> Self {
+        Self {
+            path: USUAL.into(),
+            here: true,
+            conf: Some(CockpitConf::parse(text)),
+        }
+    }
+
     /// Whether Cockpit runs on this machine.
     pub(super) const fn is_here(&self) -> bool {
         self.here

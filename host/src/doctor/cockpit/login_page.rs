@@ -9,6 +9,8 @@ use crate::doctor::answer::Answer;
 pub(super) struct LoginPage {
     /// Whether it offers logins to other machines (`LoginTo`).
     pub(super) connects_elsewhere: bool,
+    /// Whether it requires a host for each login (`RequireHost`).
+    pub(super) requires_host: bool,
     /// `[OAuth] URL`.
     pub(super) sign_in_url: Option<String>,
 }
@@ -19,6 +21,7 @@ impl LoginPage {
         let environment = read_environment(&answer.text()).unwrap_or(Value::Null);
         Self {
             connects_elsewhere: environment["page"]["connect"] == true,
+            requires_host: environment["page"]["require_host"] == true,
             sign_in_url: environment["OAuth"]["URL"].as_str().map(str::to_owned),
         }
     }

@@ -1,4 +1,4 @@
-//! Keys at the top of the file.
+//! The top-level keys of the file.
 
 use super::nested::{CERTIFICATE, DOWNSTREAM_MTLS, ISSUER_FORMATS};
 use super::route::ROUTE;
@@ -6,139 +6,136 @@ use crate::config::key::{Key, Kind, SupportedBy};
 use crate::config::provider_kind::WORDS;
 use crate::limits::BREAKER_NOTE;
 
-/// What a program's token may be.
+/// The values of `bearer_token_format`.
 pub(super) const BEARER_FORMATS: &[&str] = &["default", "idp_access_token", "idp_identity_token"];
-const AUTOCERT: &str = "it belongs to `autocert`, which is not there";
-const ENVOYS_OWN: &str =
-    "Jetway's own proxy has no such setting, and `jetway envoy-config` writes Envoy's";
-const OTHER_SERVICES: &str = "there is one process here, without Pomerium's other services";
-const OWN_LOGS: &str = "logs are configured on the command line";
-const OWN_METRICS: &str = "there is no metrics listener";
+const AUTOCERT: &str = "it belongs to `autocert`, which Jetway does not have";
+const ENVOYS_OWN: &str = "Jetway's own proxy has no such setting, and `jetway envoy-config` generates Envoy's configuration";
+const OTHER_SERVICES: &str = "Jetway is one process, without Pomerium's other services";
+const OWN_LOGS: &str = "logging is configured on the command line";
+const OWN_METRICS: &str = "Jetway has no metrics listener";
 const ONE_FORM: &str =
-    "paths and header names are always brought into one form, and ambiguous ones are refused";
-const ONE_HOST: &str = "there is one process here: register `https://HOST/oauth2/callback` of `authenticate_service_url` with the provider, or without that `https://HOST/.pomerium/callback` of each route";
+    "paths and header names are always normalized, and ambiguous ones are refused";
+const ONE_HOST: &str = "Jetway is one process: register `https://HOST/oauth2/callback` of `authenticate_service_url` with the provider, or, without that key, `https://HOST/.pomerium/callback` of each route";
 const ONE_SECRET: &str =
-    "`cookie_secret` seals everything here, and assertions are signed with `signing_key`";
-const ONLY_WEB: &str = "only web applications are served here";
+    "Jetway seals everything with `cookie_secret` and signs assertions with `signing_key`";
+const ONLY_WEB: &str = "Jetway serves web applications only";
 const REMOVED_CLIENT_CA: &str =
-    "Pomerium has removed it: write `downstream_mtls` with `ca_file` or `ca` below it";
-const REMOVED_DIRECTORY: &str = "Pomerium has removed it: policies see the claims of the sign-in, so write `groups` or `claim/NAME` in them";
-const REMOVED_TRACING: &str = "Pomerium has removed it, and there is no tracing here: take it out";
-const UPSTREAM_AUTHORITIES: &str = "authorities are trusted one purpose at a time: write `tls_custom_ca_file` on the routes whose upstreams need it, and install the provider's authority on the machine";
+    "Pomerium has removed it: use `ca_file` or `ca` of `downstream_mtls`";
+const REMOVED_DIRECTORY: &str = "Pomerium has removed it: policies see the claims of the sign-in, so use `groups` or `claim/NAME` in them";
+const REMOVED_TRACING: &str = "Pomerium has removed it, and Jetway has no tracing: remove it";
+const UPSTREAM_AUTHORITIES: &str = "Jetway trusts an authority for one purpose only: set `tls_custom_ca_file` on the routes whose upstreams need it, and install the identity provider's authority on the machine";
 
-/// Keys at the top of the file.
+/// The top-level keys of the file.
 pub const GLOBAL: &[Key] = &[
     // Routes.
-    Key::honoured(
+    Key::supported(
         "routes",
-        Kind::Objects(ROUTE),
+        Kind::MapList(ROUTE),
         SupportedBy::ALL,
-        "The routes: the first that matches a request is used, one with an exact host before one with a wildcard",
+        "The routes. A request uses the first route that matches it; exact hosts take precedence over wildcards",
     ),
     Key::translated(
         "policy",
-        Kind::Objects(ROUTE),
-        SupportedBy::ALL,
+        Kind::MapList(ROUTE),
         "`routes`",
-        "An older name of `routes`; if both are there, its entries come first",
+        "Older name of `routes`; when both are set, its entries come first",
     ),
     // Listening.
-    Key::honoured(
+    Key::supported(
         "address",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Where to listen, such as `:443` (the default) or `127.0.0.1:8443`",
+        "The address to listen on, such as `127.0.0.1:8443`; the default is `:443`",
     ),
-    Key::honoured(
+    Key::supported(
         "insecure_server",
         Kind::Flag,
         SupportedBy::ALL,
-        "Speaks plain HTTP, for a listener behind something that terminates TLS",
+        "Listens with plain HTTP. Use it only behind a proxy that terminates TLS",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate",
         Kind::Pem,
-        SupportedBy::BODIES,
+        SupportedBy::PROXIES,
         "The server's certificate chain",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate_key",
         Kind::Secret,
-        SupportedBy::BODIES,
-        "The private key of `certificate`, PEM text in base64",
+        SupportedBy::PROXIES,
+        "The private key of `certificate`, PEM in base64",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of the server's certificate chain",
+        SupportedBy::PROXIES,
+        "File with `certificate`, in PEM",
     ),
-    Key::honoured(
+    Key::supported(
         "certificate_key_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of the private key of `certificate_file`",
+        SupportedBy::PROXIES,
+        "File with the private key of `certificate_file`, in PEM",
     ),
-    Key::honoured(
+    Key::supported(
         "certificates",
-        Kind::Objects(CERTIFICATE),
-        SupportedBy::BODIES,
-        "Further certificates, chosen by the name that a client asks for",
+        Kind::MapList(CERTIFICATE),
+        SupportedBy::PROXIES,
+        "More certificates. The server name that a client requests (SNI) selects one",
     ),
-    Key::honoured(
+    Key::supported(
         "downstream_mtls",
-        Kind::Object(DOWNSTREAM_MTLS),
+        Kind::Map(DOWNSTREAM_MTLS),
         SupportedBy::ALL,
-        "Asks clients for certificates",
+        "Requests certificates from clients",
     ),
-    Key::honoured(
+    Key::supported(
         "xff_num_trusted_hops",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::ALL,
-        "How many proxies in front are believed about the client's address and scheme; 0 by default",
+        "The number of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; the default is 0",
     ),
-    Key::honoured(
+    Key::supported(
         "use_proxy_protocol",
         Kind::Flag,
-        SupportedBy::BODIES,
-        "Each connection begins with a PROXY protocol header, version 1 or 2, that names the client's address",
+        SupportedBy::PROXIES,
+        "Expects a PROXY protocol header, version 1 or 2, with the client's address at the beginning of each connection",
     ),
-    Key::honoured(
+    Key::supported(
         "timeout_idle",
         Kind::Duration,
-        SupportedBy::BODIES,
-        "How long a connection without a request is kept; five minutes by default",
+        SupportedBy::PROXIES,
+        "How long a connection without a request stays open; the default is five minutes",
     ),
     Key::ignored(
         "timeout_read",
-        "requests are bounded by the routes' `timeout` and `idle_timeout`, so that long uploads pass",
+        "`timeout` and `idle_timeout` of the routes limit requests, so that long uploads are possible",
     ),
     Key::ignored(
         "timeout_write",
-        "answers are bounded by the routes' `timeout` and `idle_timeout`",
+        "`timeout` and `idle_timeout` of the routes limit responses",
     ),
     Key::ignored(
         "http_redirect_addr",
-        "nothing listens there: let what is in front redirect to https, or publish https addresses only",
+        "Jetway does not listen there: let a proxy in front redirect to https, or publish https addresses only",
     ),
     Key::ignored(
         "codec_type",
-        "HTTP/1.1 and HTTP/2 are spoken, as the client asks",
+        "Jetway speaks HTTP/1.1 and HTTP/2, as the client chooses",
     ),
     Key::refused(
         "skip_xff_append",
-        "upstreams are always told the client's address: write `remove_request_headers: [x-forwarded-for]` on routes where they must not be",
+        "the proxy always sends the client's address to upstreams: write `remove_request_headers: [x-forwarded-for]` on routes whose upstreams must not get it",
     ),
     Key::translated(
         "allow_upgrades",
-        Kind::Texts,
-        SupportedBy::ALL,
-        "`allow_websockets: true` on routes that do not say otherwise",
-        "A list of protocols of which only `websocket` can be allowed",
+        Kind::StringList,
+        "`allow_websockets: true` on routes that do not set it",
+        "The protocols to which a connection may be upgraded; only `websocket` is supported",
     ),
     Key::refused(
         "autocert",
-        "certificates are not fetched here: let an ACME client do it and name its files in `certificate_file` and `certificate_key_file`",
+        "Jetway does not obtain certificates: use an ACME client, and name its files in `certificate_file` and `certificate_key_file`",
     ),
     Key::ignored("autocert_ca", AUTOCERT),
     Key::ignored("autocert_email", AUTOCERT),
@@ -152,37 +149,37 @@ pub const GLOBAL: &[Key] = &[
     Key::refused("client_ca", REMOVED_CLIENT_CA),
     Key::refused("client_ca_file", REMOVED_CLIENT_CA),
     // Identity provider.
-    Key::honoured(
+    Key::supported(
         "idp_provider",
         Kind::Word(WORDS),
         SupportedBy::FILTER,
-        "The kind of identity provider: `oidc` for any that speaks OpenID Connect, others know what is particular about one",
+        "The identity provider: `oidc` for any OpenID Connect provider; each other value is a preset that handles the quirks of one provider",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_provider_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "The provider's issuer, as in its discovery document",
+        "The identity provider's issuer URL, exactly as in its discovery document",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_id",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "The client id that the provider gave this proxy",
+        "The client id of the registration with the identity provider",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_secret",
         Kind::Secret,
         SupportedBy::FILTER,
-        "The client secret that the provider gave this proxy; none for a public client",
+        "The client secret of the registration; leave it out for a public client",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_secret_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of the client secret; a line break at its end does not count",
+        SupportedBy::PROXIES,
+        "File with `idp_client_secret`; a line break at its end is ignored",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_token_endpoint_auth_method",
         Kind::Word(&[
             "client_secret_basic",
@@ -191,133 +188,133 @@ pub const GLOBAL: &[Key] = &[
             "none",
         ]),
         SupportedBy::FILTER,
-        "Jetway's own: how this proxy proves who it is to the provider; by default with its private key if there is one, else with its secret as the provider offers",
+        "Jetway's own: how Jetway authenticates to the identity provider (RFC 6749 section 2.3). The default is `private_key_jwt` when `idp_client_private_key` is set, otherwise the method for the client secret that the provider offers",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_private_key",
         Kind::Secret,
         SupportedBy::FILTER,
-        "Jetway's own: private key in PEM for `private_key_jwt`",
+        "Jetway's own: the private key for `private_key_jwt`, in PEM",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_private_key_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of `idp_client_private_key`",
+        SupportedBy::PROXIES,
+        "File with `idp_client_private_key`",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_client_private_key_id",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Jetway's own: the name (`kid`) under which the provider knows the public key",
+        "Jetway's own: the key id (`kid`) of the public key at the identity provider",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_scopes",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Scopes of the sign-in; `openid`, `profile`, `email` and `offline_access` by default, or what the kind of provider needs",
+        "The scopes to request; the default is `openid`, `profile`, `email` and `offline_access`, or what the provider preset needs",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_response_mode",
         Kind::Word(&["query", "form_post"]),
         SupportedBy::FILTER,
-        "Jetway's own: how the provider answers; `query` by default, and `form_post` for Apple",
+        "Jetway's own: how the identity provider returns the result of a sign-in; the default is `query`, or `form_post` for Apple",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_request_params",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
-        "Further parameters of the sign-in, such as `prompt`",
+        "Additional parameters of the authorization request, such as `prompt`",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_extra_origins",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::ALL,
-        "Jetway's own: further origins on which the provider's endpoints may be; endpoints elsewhere than at the issuer or there are refused",
+        "Jetway's own: additional origins of the identity provider's endpoints. Endpoints must be on one of these origins or on the issuer's",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_groups_claim",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Jetway's own: name of the claim in which the provider tells a visitor's groups; `groups` unless it is said",
+        "Jetway's own: the claim that lists a user's groups; the default is `groups`",
     ),
-    Key::honoured(
+    Key::supported(
         "require_email_verified",
         Kind::Word(&["strict", "off"]),
         SupportedBy::FILTER,
-        "Jetway's own: `strict` relies only on email addresses that the provider states to be verified (`email_verified`, or `xms_edov` at `azure`), `off` on all; by default it depends on the kind of provider, see docs/signing-in.md",
+        "Jetway's own: `strict` uses an email address only when the identity provider states that it is verified (`email_verified`, or `xms_edov` for `azure`); `off` uses every address. The default depends on the provider preset, see docs/signing-in.md",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_allowed_tenants",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Jetway's own: only users of these tenants sign in: tenant ids (`tid`) at `azure`, Workspace domains (`hd`) at `google`. An email address of a named `azure` tenant counts as verified unless the token denies it",
+        "Jetway's own: restricts sign-in to users of these tenants: tenant ids (`tid`) for `azure`, Workspace domains (`hd`) for `google`. An email address from a listed `azure` tenant counts as verified unless the token denies it",
     ),
-    Key::honoured(
+    Key::supported(
         "idp_access_token_allowed_audiences",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "For whom an access token has to be that a program sends, see `bearer_token_format`",
+        "The accepted audiences (`aud`) of access tokens that API clients send, see `bearer_token_format`",
     ),
-    Key::honoured(
+    Key::supported(
         "bearer_token_format",
         Kind::Word(BEARER_FORMATS),
         SupportedBy::FILTER,
-        "What `Authorization: Bearer` stands for: `idp_identity_token` or `idp_access_token` of the provider in the place of a session, access tokens as JWTs alone; `default` leaves it to the upstream. Each route may say otherwise",
+        "How to treat a token in `Authorization: Bearer`. `idp_identity_token` and `idp_access_token` accept a token of the identity provider instead of a session; access tokens must be JWTs. `default` passes the token to the upstream. Routes can override it",
     ),
     Key::refused(
         "identity_providers",
-        "there is one provider: name it in `idp_provider`, `idp_provider_url` and `idp_client_id`",
+        "Jetway supports one identity provider: set `idp_provider`, `idp_provider_url` and `idp_client_id`",
     ),
     Key::refused("idp_service_account", REMOVED_DIRECTORY),
     Key::refused("idp_refresh_directory_*", REMOVED_DIRECTORY),
     Key::refused("idp_qps", REMOVED_DIRECTORY),
     // Sign-in and sessions.
-    Key::honoured(
+    Key::supported(
         "cookie_secret",
         Kind::Secret,
         SupportedBy::FILTER,
-        "32 random bytes in base64 that seal sessions, as `jetway keygen` prints them",
+        "The secret that encrypts sessions: 32 random bytes in base64, as `jetway keygen` prints them",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_secret_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of `cookie_secret`",
+        SupportedBy::PROXIES,
+        "File with `cookie_secret`",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_secret_previous",
         Kind::Secret,
         SupportedBy::FILTER,
-        "Earlier values of `cookie_secret`, separated by commas: sessions that they sealed stay good, and are sealed anew",
+        "Earlier values of `cookie_secret`, separated by commas. Sessions encrypted with them remain valid and are encrypted again with the current secret",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_secret_previous_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of `cookie_secret_previous`",
+        SupportedBy::PROXIES,
+        "File with `cookie_secret_previous`",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_idle_expire",
         Kind::Duration,
         SupportedBy::FILTER,
-        "How long a session lasts without a request; as long as `cookie_expire` by default",
+        "How long a session lasts without a request; the default is `cookie_expire`",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_name",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Name of the session cookie, to which `__Host-` is prefixed; `_pomerium` by default",
+        "The name of the session cookie, after the prefix `__Host-`; the default is `_pomerium`",
     ),
-    Key::honoured(
+    Key::supported(
         "cookie_expire",
         Kind::Duration,
         SupportedBy::FILTER,
-        "How long a session lasts after the sign-in; 14 hours by default",
+        "How long a session lasts after sign-in; the default is 14 hours",
     ),
     Key::refused(
         "cookie_domain",
-        "a session is good for one host only, so that no other application can use it: take it out, and visitors sign in once per host",
+        "a session is valid for one host only, so that no other application can use it: remove the key, and users sign in once per host",
     ),
     Key::ignored(
         "cookie_same_site",
@@ -326,86 +323,86 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("cookie_http_only", "session cookies are always HttpOnly"),
     Key::ignored("shared_secret", ONE_SECRET),
     Key::ignored("shared_secret_file", ONE_SECRET),
-    Key::honoured(
+    Key::supported(
         "authenticate_service_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "The host on which everybody signs in, once for all routes: register its `/oauth2/callback` with the provider. Without it each route signs in on its own host",
+        "The host on which users sign in once for all routes. Register its `/oauth2/callback` with the identity provider. Without this key, users sign in on each route's own host",
     ),
     Key::ignored("authenticate_internal_service_url", ONE_HOST),
     Key::ignored("authenticate_callback_path", ONE_HOST),
-    Key::honoured(
+    Key::supported(
         "signout_redirect_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Where browsers go after a sign-out, registered with the provider; `https://HOST/.pomerium/signed_out` without it",
+        "The page to which browsers are sent after sign-out; register it with the identity provider. The default is `https://HOST/.pomerium/signed_out`",
     ),
-    Key::honoured(
+    Key::supported(
         "programmatic_redirect_domain_whitelist",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Hosts on which a program may listen for the session that a person hands to it; `localhost` by default",
+        "The hosts to which a session may be sent after a programmatic login; the default is `localhost`",
     ),
-    // What upstreams are told.
-    Key::honoured(
+    // Identity for upstreams.
+    Key::supported(
         "pass_identity_headers",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Tells upstreams who the visitor is: a signed assertion and the headers of `jwt_claims_headers`; each route may say otherwise",
+        "Sends the user's identity to upstreams: a signed assertion and the headers of `jwt_claims_headers`. Routes can override it",
     ),
-    Key::honoured(
+    Key::supported(
         "signing_key",
         Kind::Secret,
         SupportedBy::FILTER,
-        "The private key that signs assertions (P-256, Ed25519 or RSA), as PEM text or as that in base64; by default one is derived from `cookie_secret`",
+        "The private key that signs assertions (P-256, Ed25519 or RSA), in PEM or PEM in base64; by default it is derived from `cookie_secret`",
     ),
-    Key::honoured(
+    Key::supported(
         "signing_key_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of `signing_key`",
+        SupportedBy::PROXIES,
+        "File with `signing_key`",
     ),
-    Key::honoured(
+    Key::supported(
         "reserved_request_headers",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Further headers that are removed from every client's request, in any spelling, because upstreams take them for a proxy's word; a `*` at the end stands for every name with that beginning",
+        "Additional headers to remove from every client's request, in any spelling, because upstreams trust them. A `*` at the end stands for the rest of a name",
     ),
-    Key::honoured(
+    Key::supported(
         "jwt_claims_headers",
-        Kind::TextMapOrTexts,
+        Kind::StringMapOrList,
         SupportedBy::FILTER,
-        "Headers that carry claims: names of headers with names of claims, or a list of claims for `x-pomerium-claim-NAME`",
+        "Headers that send claims to upstreams: a map from header names to claim names, or a list of claims for headers `x-pomerium-claim-NAME`",
     ),
-    Key::honoured(
+    Key::supported(
         "jwt_issuer_format",
         Kind::Word(ISSUER_FORMATS),
         SupportedBy::FILTER,
-        "The issuer of assertions: the route's host (`IssuerHostOnly`, the default) or `https://HOST/` (`IssuerURI`)",
+        "The issuer (`iss`) of assertions: the route's host (`IssuerHostOnly`, the default) or `https://HOST/` (`IssuerURI`)",
     ),
     Key::refused(
         "jwt_groups_filter",
-        "assertions name all groups of a visitor: let the provider name fewer",
+        "assertions list all of a user's groups: let the identity provider send fewer",
     ),
-    // Upstreams and answers.
-    Key::honoured(
+    // Upstreams and responses.
+    Key::supported(
         "default_upstream_timeout",
         Kind::Duration,
-        SupportedBy::BODIES,
-        "The `timeout` of routes that have none; 30 seconds by default, 0 for none",
+        SupportedBy::PROXIES,
+        "The `timeout` of routes that do not set it; the default is 30 seconds, and 0 means no limit",
     ),
-    Key::honoured(
+    Key::supported(
         "set_response_headers",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
-        "Headers of every answer; replaces the defaults X-Frame-Options and Strict-Transport-Security (X-XSS-Protection, which browsers have dropped, is not sent); `disable: true` clears all",
+        "Headers to set on every response. They replace the defaults, X-Frame-Options and Strict-Transport-Security; `disable: true` sets none. (X-XSS-Protection, which browsers no longer support, is not a default.)",
     ),
     Key::refused("certificate_authority", UPSTREAM_AUTHORITIES),
     Key::refused("certificate_authority_file", UPSTREAM_AUTHORITIES),
     Key::ignored("circuit_breaker_thresholds", BREAKER_NOTE),
     Key::ignored(
         "dns_*",
-        "names are looked up as the machine does, or as Envoy does by default",
+        "names are resolved as the machine does, or as Envoy does by default",
     ),
     Key::ignored("merge_slashes", ONE_FORM),
     Key::ignored("normalize_path", ONE_FORM),
@@ -424,87 +421,87 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("metrics_certificate_key_file", OWN_METRICS),
     Key::ignored("metrics_client_ca", OWN_METRICS),
     Key::ignored("metrics_client_ca_file", OWN_METRICS),
-    Key::ignored("otel_*", "there is no tracing here"),
+    Key::ignored("otel_*", "Jetway has no tracing"),
     Key::refused("tracing_*", REMOVED_TRACING),
-    Key::ignored("debug_address", "there is no listener for debugging"),
+    Key::ignored("debug_address", "Jetway has no listener for debugging"),
     Key::ignored(
         "health_check_addr",
-        "there is no listener for probes: `/ping` and `/healthz` answer for every host name and address",
+        "Jetway has no listener for probes: `/ping` and `/healthz` answer for every host name and address",
     ),
     Key::ignored(
         "health_check_systemd_disabled",
-        "systemd is not told anything",
+        "Jetway does not report its health to systemd",
     ),
     // Pages.
-    Key::honoured(
+    Key::supported(
         "page_name",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Jetway's own: name of the site, on top of every page of the proxy's own",
+        "Jetway's own: the name of the site, shown at the top of Jetway's pages",
     ),
-    Key::honoured(
+    Key::supported(
         "page_contact",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Jetway's own: mail address or https address of whoever helps, on every page of the proxy's own",
+        "Jetway's own: the email address or https URL for help, shown on Jetway's pages",
     ),
-    Key::honoured(
+    Key::supported(
         "primary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Colour of the pages' buttons, such as `#0b57d0`; what is written on them is black or white, whichever can be read",
+        "The colour of buttons on Jetway's pages, such as `#0b57d0`; their labels are black or white, whichever is readable",
     ),
-    Key::honoured(
+    Key::supported(
         "secondary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Colour of the stripe on top of the pages; as `primary_color` by default",
+        "The colour of the stripe at the top of Jetway's pages; the default is `primary_color`",
     ),
-    Key::honoured(
+    Key::supported(
         "darkmode_primary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "`primary_color` where the visitor prefers dark pages",
+        "`primary_color` for users who prefer a dark colour scheme",
     ),
-    Key::honoured(
+    Key::supported(
         "darkmode_secondary_color",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "`secondary_color` where the visitor prefers dark pages",
+        "`secondary_color` for users who prefer a dark colour scheme",
     ),
-    Key::honoured(
+    Key::supported(
         "logo_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Picture on top of the pages, as a `data:` address of at most 64 KiB: pages load nothing from anywhere else",
+        "The logo at the top of Jetway's pages, as a `data:` URL of at most 64 KiB: pages load nothing from other hosts",
     ),
-    Key::honoured(
+    Key::supported(
         "logo_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "Jetway's own: file of the picture on top of the pages: PNG, SVG, JPEG, WebP, GIF or ICO, at most 48 KiB",
+        SupportedBy::PROXIES,
+        "Jetway's own: file with the logo: PNG, SVG, JPEG, WebP, GIF or ICO, at most 48 KiB",
     ),
-    Key::honoured(
+    Key::supported(
         "favicon_url",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Picture in the browser's tab, as `logo_url`",
+        "The icon in the browser's tab, in the form of `logo_url`",
     ),
-    Key::honoured(
+    Key::supported(
         "favicon_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "Jetway's own: file of the picture in the browser's tab, as `logo_file`",
+        SupportedBy::PROXIES,
+        "Jetway's own: file with the icon in the browser's tab, in the form of `logo_file`",
     ),
-    Key::honoured(
+    Key::supported(
         "error_message_first_paragraph",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "Plain text on every page that says no",
+        "Plain text to show on every error page",
     ),
     Key::ignored(
         "runtime_flags",
-        "they switch Pomerium's inner parts; write the port in `from` where a route must not serve every port",
+        "they switch internals of Pomerium; write the port in `from` of a route that must not serve every port",
     ),
     Key::ignored("installation_id", OTHER_SERVICES),
     Key::ignored("services", OTHER_SERVICES),
@@ -520,6 +517,6 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("mcp_*", ONLY_WEB),
     Key::ignored(
         "google_cloud_serverless_*",
-        "it belongs to `enable_google_cloud_serverless_authentication`, which is not there",
+        "it belongs to `enable_google_cloud_serverless_authentication`, which Jetway does not have",
     ),
 ];

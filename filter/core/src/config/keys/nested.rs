@@ -1,199 +1,199 @@
-//! Keys of the objects within the file and within a route, and the words that some keys take.
+//! The keys of nested maps, and the words that some keys take.
 
 use crate::config::key::{Key, Kind, SupportedBy};
 
-/// What `jwt_issuer_format` takes.
+/// The values of `jwt_issuer_format`.
 pub const ISSUER_FORMATS: &[&str] = &["IssuerHostOnly", "IssuerURI", "hostOnly", "uri"];
 
-/// What `enforcement` of `downstream_mtls` takes.
+/// The values of `enforcement` of `downstream_mtls`.
 pub const MTLS_ENFORCEMENTS: &[&str] = &["policy_with_default_deny", "policy", "reject_connection"];
 
-/// An entry of `certificates`.
+/// The keys of an item of `certificates`.
 pub const CERTIFICATE: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "cert",
-        Kind::Text,
-        SupportedBy::BODIES,
-        "File of a certificate chain, or the chain as PEM text in base64",
+        Kind::String,
+        SupportedBy::PROXIES,
+        "The path of a file with the certificate chain, or the chain itself as PEM in base64",
     ),
-    Key::honoured(
+    Key::supported(
         "key",
         Kind::Secret,
-        SupportedBy::BODIES,
-        "File of its private key, or the key as PEM text in base64",
+        SupportedBy::PROXIES,
+        "The path of a file with the private key, or the key itself as PEM in base64",
     ),
 ];
 
-/// `downstream_mtls`.
+/// The keys of `downstream_mtls`.
 pub const DOWNSTREAM_MTLS: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "ca",
         Kind::Pem,
-        SupportedBy::BODIES,
-        "The authorities that sign clients' certificates",
+        SupportedBy::PROXIES,
+        "The authorities whose signature on client certificates is accepted",
     ),
-    Key::honoured(
+    Key::supported(
         "ca_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of these authorities",
+        SupportedBy::PROXIES,
+        "File with `ca`",
     ),
-    Key::honoured(
+    Key::supported(
         "crl",
         Kind::Pem,
-        SupportedBy::BODIES,
-        "The authorities' revocation lists",
+        SupportedBy::PROXIES,
+        "The authorities' certificate revocation lists",
     ),
-    Key::honoured(
+    Key::supported(
         "crl_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of these lists",
+        SupportedBy::PROXIES,
+        "File with `crl`",
     ),
-    Key::honoured(
+    Key::supported(
         "enforcement",
         Kind::Word(MTLS_ENFORCEMENTS),
         SupportedBy::ALL,
-        "`policy_with_default_deny` (the default) refuses requests without a valid certificate on every route, `policy` leaves it to the policies, `reject_connection` ends such connections",
+        "`policy_with_default_deny`, the default, refuses requests without a valid certificate on every route; `policy` leaves the decision to the routes' policies; `reject_connection` closes such connections",
     ),
     Key::refused(
         "match_subject_alt_names",
-        "names in certificates are judged by policies: write `client_certificate` with `san_dns`, `san_email` or `san_uri` there",
+        "policies judge the names in certificates: use `client_certificate` with `san_dns`, `san_email` or `san_uri` in them",
     ),
-    Key::honoured(
+    Key::supported(
         "max_verify_depth",
-        Kind::Number,
-        SupportedBy::BODIES,
-        "1, the default and the only value: the authorities sign clients' certificates themselves",
+        Kind::Integer,
+        SupportedBy::PROXIES,
+        "The maximum length of a certificate chain; only 1 is supported: the authorities sign client certificates themselves",
     ),
 ];
 
-/// `cockpit` of a route.
+/// The keys of `cockpit`.
 pub const COCKPIT: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "users",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
-        "The Unix user of each person, by address (`alice@example.com: alice`) or by the provider's user id; looked at first",
+        "A map from email addresses (`alice@example.com: alice`) or user ids to Unix users; takes precedence over the other two mappings",
     ),
-    Key::honoured(
+    Key::supported(
         "user_claim",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "The claim that names the Unix user of whom `users` does not list; its value never is root",
+        "The claim that names the Unix user, for users whom `users` does not list; root is refused",
     ),
-    Key::honoured(
+    Key::supported(
         "local_part_of",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Domains in which the part of an address before the `@` is the Unix user of whom neither `users` nor `user_claim` names; never root",
+        "For users whom neither `users` nor `user_claim` maps: the email domains in which the local part of an address is the Unix user; root is refused",
     ),
-    Key::honoured(
+    Key::supported(
         "administrators",
         Kind::Policy,
         SupportedBy::FILTER,
-        "Who gets administrative access while logging in, in the form of `policy`; nobody by default. The Unix user must be allowed to use sudo without a password",
+        "A policy that says who gets administrative access at login; by default, no user does. The Unix user must be allowed to use sudo without a password",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_root",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Lets `users` name root",
+        "Allows `users` to map to root",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_other_hosts",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Lets visitors log in to other hosts through this one, at `/=HOST` and `/cockpit+=HOST`",
+        "Allows users to log in to other hosts through this one, at `/=HOST` and `/cockpit+=HOST`",
     ),
 ];
 
-/// `redirect` of a route.
+/// The keys of `redirect`.
 pub const REDIRECT: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "https_redirect",
         Kind::Flag,
         SupportedBy::FILTER,
-        "To `https`; wins over `scheme_redirect`",
+        "Redirects to `https`; takes precedence over `scheme_redirect`",
     ),
-    Key::honoured(
+    Key::supported(
         "scheme_redirect",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "To another scheme",
+        "The scheme to redirect to",
     ),
-    Key::honoured(
+    Key::supported(
         "host_redirect",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "To another host",
+        "The host to redirect to",
     ),
-    Key::honoured(
+    Key::supported(
         "port_redirect",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::FILTER,
-        "To another port",
+        "The port to redirect to",
     ),
-    Key::honoured(
+    Key::supported(
         "path_redirect",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "To another path; one with a query replaces that of the request; wins over `prefix_rewrite`",
+        "The path to redirect to; a query in it replaces the request's. Takes precedence over `prefix_rewrite`",
     ),
-    Key::honoured(
+    Key::supported(
         "prefix_rewrite",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "What the route's `prefix` or `path` matched becomes this",
+        "Replaces the part of the path that the route's `prefix` or `path` matched",
     ),
-    Key::honoured(
+    Key::supported(
         "response_code",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::FILTER,
-        "301 (the default), 302, 303, 307 or 308",
+        "The status: 301 (the default), 302, 303, 307 or 308",
     ),
-    Key::honoured(
+    Key::supported(
         "strip_query",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Drops the request's query",
+        "Removes the request's query",
     ),
 ];
 
-/// `response` of a route.
+/// The keys of `response`.
 pub const RESPONSE: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "status",
-        Kind::Number,
+        Kind::Integer,
         SupportedBy::FILTER,
-        "The HTTP status, 200 to 599; 200 by default",
+        "The HTTP status, 200 to 599; the default is 200",
     ),
-    Key::honoured(
+    Key::supported(
         "body",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "The body, plain text",
+        "The HTTP body, in plain text",
     ),
 ];
 
-/// An entry of `rewrite_response_headers`.
+/// The keys of an item of `rewrite_response_headers`.
 pub const HEADER_REWRITE: &[Key] = &[
-    Key::honoured(
+    Key::supported(
         "header",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Name of the header",
+        "The name of the header",
     ),
-    Key::honoured(
+    Key::supported(
         "prefix",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "What its value must begin with",
+        "The string that the value must begin with",
     ),
-    Key::honoured(
+    Key::supported(
         "value",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "What stands there instead",
+        "The string that replaces `prefix`",
     ),
 ];

@@ -1,278 +1,280 @@
-//! Keys of a route.
+//! The keys of a route.
 
 use super::global::BEARER_FORMATS;
 use super::nested::{COCKPIT, HEADER_REWRITE, ISSUER_FORMATS, REDIRECT, RESPONSE};
 use crate::config::key::{Key, Kind, SupportedBy};
 use crate::limits::BREAKER_NOTE;
 
-const BY_WEIGHT: &str = "requests are spread over the upstreams by weight";
-const KUBERNETES: &str = "impersonation at Kubernetes' API is not there: put a proxy that has it behind this route, and read its assertion there";
-const NO_PORTAL: &str = "there is no list of routes for visitors";
-const ONLY_POLICIES: &str = "it is a rule in another language: write what it means in `policy`";
+const BY_WEIGHT: &str = "Jetway distributes requests over the upstreams by weight";
+const KUBERNETES: &str = "Jetway does not impersonate users at Kubernetes' API: put a proxy that does behind this route, and let it read the assertion";
+const NO_PORTAL: &str = "Jetway has no list of routes for users";
+const ONLY_POLICIES: &str = "it is a rule in another language: write the same rule in `policy`";
 const ONE_CLIENT: &str =
-    "every route signs in with the same client: take it out, or run a second Jetway for this route";
-const CLIENT_AUTHORITY: &str = "clients' certificates are asked for before the route is known: write `downstream_mtls` at the top of the file, and `client_certificate` in this route's policy";
-const REMOVED_GROUPS: &str = "Pomerium has removed it: write `policy` with `groups: {has: NAME}`";
+    "all routes sign in with the same client: remove it, or run a second Jetway for this route";
+const CLIENT_AUTHORITY: &str = "client certificates are requested before the route is known: set the top-level key `downstream_mtls`, and use `client_certificate` in this route's policy";
+const REMOVED_GROUPS: &str = "Pomerium has removed it: use `groups: {has: NAME}` in `policy`";
 
-/// Keys of a route.
+/// The keys of a route.
 pub const ROUTE: &[Key] = &[
-    // What it is called.
-    Key::honoured(
+    // Name.
+    Key::supported(
         "name",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "What the route is called in logs and pages; by default the host of `from`",
+        "The name of the route in logs and on pages; the default is the host of `from`",
     ),
     Key::ignored("description", NO_PORTAL),
     Key::ignored("logo_url", NO_PORTAL),
-    // What it matches.
-    Key::honoured(
+    // Matching.
+    Key::supported(
         "from",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "The public address, such as `https://app.example.com`; a port in it must match, without one the port is 443 or that of `address`, and each `*` in the host stands for any text",
+        "The public address, such as `https://app.example.com`. Without a port, the route serves 443 and the port of `address`. Each `*` in the host stands for any characters",
     ),
-    Key::honoured(
+    Key::supported(
         "prefix",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Only paths that begin with this text, such as `/admin/`",
+        "Restricts the route to paths that begin with this string, such as `/admin/`",
     ),
-    Key::honoured(
+    Key::supported(
         "path",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Only this path; wins over `prefix`",
+        "Restricts the route to this path; takes precedence over `prefix`",
     ),
-    Key::honoured(
+    Key::supported(
         "regex",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Only paths that a regular expression matches as a whole; wins over `path` and `prefix`",
+        "Restricts the route to paths that this regular expression matches as a whole; takes precedence over `path` and `prefix`",
     ),
-    Key::ignored("regex_priority_order", "the order of the file counts"),
-    // Where it leads.
-    Key::honoured(
+    Key::ignored(
+        "regex_priority_order",
+        "routes are tried in the order of the file",
+    ),
+    // Target.
+    Key::supported(
         "to",
         Kind::Upstreams,
-        SupportedBy::BODIES,
-        "The upstream, `http` or `https`, or a list of them with weights, such as `http://10.0.0.1:9090,3`; a path in it is a `prefix_rewrite`",
+        SupportedBy::PROXIES,
+        "The upstream's URL, with `http` or `https`, or a list of URLs with optional weights, such as `http://10.0.0.1:9090,3`. A path in the URL acts as `prefix_rewrite`",
     ),
-    Key::honoured(
+    Key::supported(
         "redirect",
-        Kind::Object(REDIRECT),
+        Kind::Map(REDIRECT),
         SupportedBy::FILTER,
-        "Sends visitors whom the policy permits elsewhere; instead of `to`",
+        "Redirects requests that the policy allows; used instead of `to`",
     ),
-    Key::honoured(
+    Key::supported(
         "response",
-        Kind::Object(RESPONSE),
+        Kind::Map(RESPONSE),
         SupportedBy::FILTER,
-        "Gives visitors whom the policy permits a fixed answer; instead of `to`",
+        "Answers requests that the policy allows with a fixed response; used instead of `to`",
     ),
-    // What the upstream sees.
-    Key::honoured(
+    // The request to the upstream.
+    Key::supported(
         "prefix_rewrite",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "What `prefix` or `path` matched becomes this",
+        "Replaces the part of the path that `prefix` or `path` matched",
     ),
-    Key::honoured(
+    Key::supported(
         "regex_rewrite_pattern",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "Each match of this regular expression in the path becomes `regex_rewrite_substitution`",
+        "Replaces each match of this regular expression in the path by `regex_rewrite_substitution`",
     ),
-    Key::honoured(
+    Key::supported(
         "regex_rewrite_substitution",
-        Kind::Text,
+        Kind::String,
         SupportedBy::FILTER,
-        "What stands for a match of `regex_rewrite_pattern`; `\\1` is its first group",
+        "The replacement for a match of `regex_rewrite_pattern`; `\\1` is its first group",
     ),
-    Key::honoured(
+    Key::supported(
         "host_rewrite",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "The `Host` that the upstream sees; by default host and port of `to`",
+        "The `Host` that the upstream gets; the default is the host and port of `to`",
     ),
-    Key::honoured(
+    Key::supported(
         "host_rewrite_header",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "The request header whose value becomes the `Host` that the upstream sees",
+        "The request header whose value the upstream gets as `Host`",
     ),
-    Key::honoured(
+    Key::supported(
         "host_path_regex_rewrite_pattern",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "The path, with matches of this regular expression replaced, becomes the `Host` that the upstream sees",
+        "The upstream gets the path, with each match of this regular expression replaced, as `Host`",
     ),
-    Key::honoured(
+    Key::supported(
         "host_path_regex_rewrite_substitution",
-        Kind::Text,
+        Kind::String,
         SupportedBy::ALL,
-        "What stands for a match of `host_path_regex_rewrite_pattern`",
+        "The replacement for a match of `host_path_regex_rewrite_pattern`",
     ),
-    Key::honoured(
+    Key::supported(
         "preserve_host_header",
         Kind::Flag,
         SupportedBy::ALL,
-        "The upstream sees the public `Host`",
+        "Sends the public `Host` to the upstream",
     ),
-    Key::honoured(
+    Key::supported(
         "set_request_headers",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
-        "Headers that the upstream gets, with references such as `${pomerium.jwt}`",
+        "Headers to set on requests to the upstream; values may have references such as `${pomerium.jwt}`",
     ),
-    Key::honoured(
+    Key::supported(
         "remove_request_headers",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Headers that the upstream does not get",
+        "Headers to remove from requests to the upstream",
     ),
-    Key::honoured(
+    Key::supported(
         "pass_identity_headers",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Tells the upstream who the visitor is; by default as at the top of the file",
+        "Sends the user's identity to the upstream; the default is the top-level key",
     ),
-    Key::honoured(
+    Key::supported(
         "jwt_issuer_format",
         Kind::Word(ISSUER_FORMATS),
         SupportedBy::FILTER,
-        "The issuer of assertions on this route; by default as at the top of the file",
+        "The issuer of assertions on this route; the default is the top-level key",
     ),
     Key::refused(
         "jwt_groups_filter",
-        "assertions name all groups of a visitor: let the provider name fewer",
+        "assertions list all of a user's groups: let the identity provider send fewer",
     ),
     Key::refused("kubernetes_service_account_token", KUBERNETES),
     Key::refused("kubernetes_service_account_token_file", KUBERNETES),
     Key::refused(
         "enable_google_cloud_serverless_authentication",
-        "no tokens are fetched from Google Cloud: let the upstream check the assertion of `pass_identity_headers`",
+        "Jetway does not fetch tokens from Google Cloud: let the upstream verify the assertion of `pass_identity_headers`",
     ),
     Key::refused(
         "set_authorization_header",
         "Pomerium has removed it: write `set_request_headers: {Authorization: \"Bearer ${pomerium.jwt}\"}`",
     ),
-    // What the visitor sees.
-    Key::honoured(
+    // What the user sees.
+    Key::supported(
         "set_response_headers",
-        Kind::TextMap,
+        Kind::StringMap,
         SupportedBy::FILTER,
-        "Headers of every answer, over those at the top of the file; `disable: true` clears all",
+        "Headers to set on every response, in addition to those of the top-level key; `disable: true` sets none",
     ),
-    Key::honoured(
+    Key::supported(
         "rewrite_response_headers",
-        Kind::Objects(HEADER_REWRITE),
+        Kind::MapList(HEADER_REWRITE),
         SupportedBy::FILTER,
-        "Replaces the beginning of headers' values, such as the address in `Location`",
+        "Replaces the beginning of the values of response headers, such as the address in `Location`",
     ),
-    Key::honoured(
+    Key::supported(
         "show_error_details",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Tells who is refused which criteria did not hold",
+        "Shows a refused user which criteria did not hold",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_websockets",
         Kind::Flag,
         SupportedBy::ALL,
-        "Lets `Upgrade: websocket` pass, and by default sets no `timeout` and no `idle_timeout`",
+        "Allows WebSockets, and removes the default limits of `timeout` and `idle_timeout`",
     ),
     Key::translated(
         "allow_upgrades",
-        Kind::Texts,
-        SupportedBy::ALL,
+        Kind::StringList,
         "`allow_websockets: true`",
-        "A list of protocols of which only `websocket` can be allowed",
+        "The protocols to which a connection may be upgraded; only `websocket` is supported",
     ),
     Key::refused(
         "allow_spdy",
-        "SPDY is not spoken: take it out; clients of Kubernetes use websockets since version 1.31",
+        "Jetway does not speak SPDY: remove it; Kubernetes clients use WebSockets since version 1.31",
     ),
-    Key::honoured(
+    Key::supported(
         "cockpit",
-        Kind::Object(COCKPIT),
+        Kind::Map(COCKPIT),
         SupportedBy::ALL,
-        "The upstream is Cockpit, and visitors are logged in to it as Unix users without a password; websockets are allowed, and the public `Host` is preserved unless `preserve_host_header: false`",
+        "Logs users in to Cockpit, the upstream, as Unix users without a password. WebSockets are allowed, and the public `Host` is preserved unless `preserve_host_header` is `false`",
     ),
-    // How the upstream is reached.
-    Key::honoured(
+    // The connection to the upstream.
+    Key::supported(
         "timeout",
         Kind::Duration,
-        SupportedBy::BODIES,
-        "How long the upstream may take to begin its answer; by default `default_upstream_timeout`, 0 for ever",
+        SupportedBy::PROXIES,
+        "How long the upstream may take to begin its response; the default is `default_upstream_timeout`, and 0 means no limit",
     ),
-    Key::honoured(
+    Key::supported(
         "idle_timeout",
         Kind::Duration,
-        SupportedBy::BODIES,
-        "How long a request and its answer may be silent; five minutes by default, 0 for ever",
+        SupportedBy::PROXIES,
+        "How long a request and its response may be idle; the default is five minutes, and 0 means no limit",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_skip_verify",
         Kind::Flag,
-        SupportedBy::BODIES,
-        "Believes any certificate of the upstream",
+        SupportedBy::PROXIES,
+        "Accepts any certificate of the upstream, without verification",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_server_name",
-        Kind::Text,
-        SupportedBy::BODIES,
-        "The name that the upstream is asked for and whose certificate it must have; by default the host of `to`",
+        Kind::String,
+        SupportedBy::PROXIES,
+        "The server name to request from the upstream (SNI) and to verify in its certificate; the default is the host of `to`",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_upstream_server_name",
-        Kind::Text,
-        SupportedBy::BODIES,
-        "The same; wins over `tls_server_name`",
+        Kind::String,
+        SupportedBy::PROXIES,
+        "Same as `tls_server_name`, over which it takes precedence",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_custom_ca",
         Kind::Pem,
-        SupportedBy::BODIES,
-        "The only authorities that may sign the upstream's certificate",
+        SupportedBy::PROXIES,
+        "The only authorities whose signature on the upstream's certificate is accepted. A certificate of this list is also accepted as the upstream's own, even if it is self-signed and says `CA:TRUE`. Name, dates and purpose are checked in both cases",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_custom_ca_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of these authorities",
+        SupportedBy::PROXIES,
+        "File with `tls_custom_ca`",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_cert",
         Kind::Pem,
-        SupportedBy::BODIES,
-        "The certificate chain that the upstream is shown",
+        SupportedBy::PROXIES,
+        "The client certificate chain for the upstream",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_key",
         Kind::Secret,
-        SupportedBy::BODIES,
-        "The private key of `tls_client_cert`, PEM text in base64",
+        SupportedBy::PROXIES,
+        "The private key of `tls_client_cert`, PEM in base64",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_cert_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of the certificate chain that the upstream is shown",
+        SupportedBy::PROXIES,
+        "File with `tls_client_cert`",
     ),
-    Key::honoured(
+    Key::supported(
         "tls_client_key_file",
         Kind::File,
-        SupportedBy::BODIES,
-        "File of the private key of `tls_client_cert_file`",
+        SupportedBy::PROXIES,
+        "File with the private key of `tls_client_cert_file`",
     ),
     Key::refused(
         "tls_upstream_allow_renegotiation",
-        "renegotiation is not spoken, because it is not safe: let the upstream ask for certificates in the handshake",
+        "renegotiation is not secure, and Jetway does not support it: let the upstream request certificates in the handshake",
     ),
     Key::refused(
         "tls_downstream_server_name",
-        "a route has one public name: write a second route with this name in `from`",
+        "a route has one public name: add a second route with this name in `from`",
     ),
     Key::refused("tls_downstream_client_ca", CLIENT_AUTHORITY),
     Key::refused("tls_downstream_client_ca_file", CLIENT_AUTHORITY),
@@ -281,48 +283,48 @@ pub const ROUTE: &[Key] = &[
     Key::ignored("outlier_detection", BY_WEIGHT),
     Key::ignored("healthy_panic_threshold", BY_WEIGHT),
     Key::ignored("circuit_breaker_thresholds", BREAKER_NOTE),
-    // Who may use it.
-    Key::honoured(
+    // Access.
+    Key::supported(
         "policy",
         Kind::Policy,
         SupportedBy::FILTER,
-        "Who may use the route; without it and the keys below nobody may",
+        "The policy that says who may use the route. A route without a policy and without the keys below refuses every request",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_public_unauthenticated_access",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Everybody may, without signing in",
+        "Allows every request, without sign-in",
     ),
-    Key::honoured(
+    Key::supported(
         "allow_any_authenticated_user",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Everybody may who has signed in",
+        "Allows every user who has signed in",
     ),
-    Key::honoured(
+    Key::supported(
         "allowed_users",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Who has one of these addresses or user ids may",
+        "Allows the users with these email addresses or user ids",
     ),
-    Key::honoured(
+    Key::supported(
         "allowed_domains",
-        Kind::Texts,
+        Kind::StringList,
         SupportedBy::FILTER,
-        "Who has an address in one of these domains may",
+        "Allows the users whose email address is in one of these domains",
     ),
-    Key::honoured(
+    Key::supported(
         "allowed_idp_claims",
         Kind::Any,
         SupportedBy::FILTER,
-        "Who has one of these claims may: names of claims with a value or a list of values",
+        "Allows the users who have one of these claims: a map from claim names to a value or a list of values",
     ),
-    Key::honoured(
+    Key::supported(
         "cors_allow_preflight",
         Kind::Flag,
         SupportedBy::FILTER,
-        "Preflight requests of browsers (CORS) pass without a session",
+        "Allows CORS preflight requests without a session",
     ),
     Key::refused("allowed_groups", REMOVED_GROUPS),
     Key::refused("sub_policies", ONLY_POLICIES),
@@ -330,28 +332,28 @@ pub const ROUTE: &[Key] = &[
     Key::refused("idp_client_id", ONE_CLIENT),
     Key::refused("idp_client_secret", ONE_CLIENT),
     Key::refused("idp_access_token_allowed_audiences", ONE_CLIENT),
-    Key::honoured(
+    Key::supported(
         "bearer_token_format",
         Kind::Word(BEARER_FORMATS),
         SupportedBy::FILTER,
-        "What `Authorization: Bearer` stands for on this route; as at the top of the file by default",
+        "How to treat a token in `Authorization: Bearer` on this route; the default is the top-level key",
     ),
     Key::refused("identity_providers", ONE_CLIENT),
     Key::ignored(
         "depends_on",
-        "each host signs in for itself, which takes no second password at the provider",
+        "each host signs in by itself, and the identity provider does not ask for the password again",
     ),
     // Other things than web applications.
     Key::refused(
         "mcp",
-        "there is no authorization server for MCP: let the application be its own",
+        "Jetway is no authorization server for MCP: let the application be its own",
     ),
     Key::refused(
         "upstream_tunnel",
-        "only web applications are served here: take the route out",
+        "Jetway serves web applications only: remove the route",
     ),
     Key::refused(
         "session_recording",
-        "SSH sessions are not served here: take the route out",
+        "Jetway serves no SSH sessions: remove the route",
     ),
 ];

@@ -90,7 +90,7 @@ fn no_key_stands_twice() {
 fn every_key_says_what_becomes_of_it() {
     for (section, table) in TABLES {
         for key in table {
-            let sentence = match key.treatment {
+            let sentence = match key.support {
                 Support::Supported(_) => key.about,
                 Support::Translated(_, to) => {
                     assert!(!to.is_empty());
@@ -121,10 +121,7 @@ fn every_key_says_what_becomes_of_it() {
 fn keys_that_are_read_say_what_they_take() {
     for (section, table) in TABLES {
         for key in table {
-            let read = matches!(
-                key.treatment,
-                Support::Supported(_) | Support::Translated(..)
-            );
+            let read = matches!(key.support, Support::Supported(_) | Support::Translated(..));
             let any = matches!(key.kind, Kind::Any) && key.name != "allowed_idp_claims";
             assert_eq!(any, !read, "{section} {}", key.name);
         }

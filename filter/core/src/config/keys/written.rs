@@ -1,4 +1,4 @@
-//! The keys that stand in one file.
+//! The keys of one file.
 
 use serde_json::{Map, Value};
 
@@ -6,19 +6,19 @@ use super::global::GLOBAL;
 use crate::config::key::{Key, Kind};
 use crate::diagnostics::KeyPath;
 
-/// One key as it stands in a file.
+/// One key in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'a> {
-    /// Where, such as `routes[0].tls_skip_verify`.
+    /// The path, such as `routes[0].tls_skip_verify`.
     pub path: &'a str,
     /// The key as it is written there.
     pub name: &'a str,
-    /// What is known of it; `None` for an unknown key.
+    /// The description of the key; `None` for an unknown key.
     pub key: Option<&'static Key>,
 }
 
-/// Shows each key of a file with what is known of it, in the order of the file as far as JSON keeps it. What stands below
-/// a key that is unknown, ignored or refused is not shown.
+/// Calls `see` for each key of a file, in the order in which JSON keeps the keys. Keys below an unknown, ignored or refused
+/// key are skipped.
 pub fn visit(file: &Value, see: &mut dyn FnMut(Written<'_>)) {
     if let Value::Object(map) = file {
         visit_object(map, &KeyPath::root(), GLOBAL, see);
@@ -40,10 +40,10 @@ fn visit_object(
             key,
         });
         match (key.map(|key| key.kind), value) {
-            (Some(Kind::Object(table)), Value::Object(map)) => {
+            (Some(Kind::Map(table)), Value::Object(map)) => {
                 visit_object(map, &key_path, table, see);
             }
-            (Some(Kind::Objects(table)), Value::Array(list)) => {
+            (Some(Kind::MapList(table)), Value::Array(list)) => {
                 for (index, item) in list.iter().enumerate() {
                     if let Value::Object(map) = item {
                         visit_object(map, &key_path.item(index), table, see);

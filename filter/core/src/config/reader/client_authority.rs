@@ -1,12 +1,12 @@
-//! `downstream_mtls`: certificates of clients.
+//! Reads `downstream_mtls`: client certificates.
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::DOWNSTREAM_MTLS;
-use crate::config::object::Object;
 use crate::config::pem::Content;
 use crate::config::{ClientAuthority, Pem};
 use crate::diagnostics::Findings;
 
-/// What becomes of requests without a valid certificate.
+/// How requests without a valid certificate are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Enforcement {
     /// Every route refuses them.
@@ -14,7 +14,7 @@ pub(super) enum Enforcement {
     PolicyWithDefaultDeny,
     /// The policies decide.
     Policy,
-    /// The connection is not made.
+    /// The connection is closed.
     RejectConnection,
 }
 
@@ -28,26 +28,26 @@ const ENFORCEMENTS: [(&str, Enforcement); 3] = [
 ];
 
 pub(super) fn read_client_authority(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     findings: &mut Findings,
 ) -> (Option<ClientAuthority>, Enforcement) {
-    let Some(object) = file.object("downstream_mtls", DOWNSTREAM_MTLS, findings) else {
+    let Some(map) = file.map_below("downstream_mtls", DOWNSTREAM_MTLS, findings) else {
         return (None, Enforcement::default());
     };
     let before = findings.problem_count();
-    let authorities = Pem::read(&object, "ca", Content::Certificates, findings);
-    let revoked = Pem::read(&object, "crl", Content::RevocationLists, findings);
-    let enforcement = object
+    let authorities = Pem::read(&map, "ca", Content::Certificates, findings);
+    let revoked = Pem::read(&map, "crl", Content::RevocationLists, findings);
+    let enforcement = map
         .word("enforcement", &ENFORCEMENTS, "mtls_enforcement_", findings)
         .unwrap_or_default();
-    check_depth(&object, findings);
+    check_depth(&map, findings);
     if authorities.is_none() && findings.problem_count() == before {
         findings
             .problem(
-                object.key_path(),
-                "nothing says which authorities sign clients' certificates",
+                map.key_path(),
+                "`downstream_mtls` needs the authorities that sign client certificates",
             )
-            .help("add `ca_file` or `ca`, or take `downstream_mtls` out");
+            .help("add `ca_file` or `ca`, or remove `downstream_mtls`");
     }
     let authority = authorities.map(|authorities| ClientAuthority {
         authorities,
@@ -57,15 +57,16 @@ pub(super) fn read_client_authority(
     (authority, enforcement)
 }
 
-/// Certificates are signed by an authority of the file itself, without another one between: Pomerium's default.
-fn check_depth(object: &Object<'_>, findings: &mut Findings) {
+/// Checks that no intermediate authorities are configured: the authorities of the file sign client certificates themselves,
+/// which is Pomerium's default.
+fn check_depth(map: &FileMap<'_>, findings: &mut Findings) {
     const KEY: &str = "max_verify_depth";
-    if object
-        .number(KEY, 0, u32::MAX, findings)
+    if map
+        .integer(KEY, 0, u32::MAX, findings)
         .is_some_and(|depth| depth != 1)
     {
         findings
-            .problem(&object.path_of(KEY), "`max_verify_depth` can only be 1")
-            .help("put the authorities that sign clients' certificates themselves into `ca_file`, and take this out");
+            .problem(&map.path_of(KEY), "`max_verify_depth` can only be 1")
+            .help("put the authorities that sign client certificates themselves into `ca_file`, and remove this key");
     }
 }

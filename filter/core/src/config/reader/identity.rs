@@ -1,11 +1,11 @@
-//! What upstreams are told about the visitor.
+//! Reads how upstreams learn the user's identity.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, read_name};
-use crate::config::object::Object;
 use crate::config::pem::pem_text;
 use crate::config::{IdentitySettings, IssuerFormat, Route};
 use crate::diagnostics::{Findings, KeyPath, quoted};
@@ -13,17 +13,17 @@ use crate::http::template::Reference;
 use crate::secret::Secret;
 use crate::session::signing_key::AssertionKey;
 
-/// Claims that become headers; more do not fit into a request.
+/// The most claims that become headers: more of them do not fit into a request.
 const MAX_CLAIM_HEADERS: usize = 64;
-/// Headers that the file reserves; each is compared with each header of each request.
+/// The most headers that the file reserves: each is compared with each header of each request.
 const MAX_RESERVED_HEADERS: usize = 64;
-/// What stands before a claim's name in a header's, when the file does not name the header.
+/// The prefix of a claim's header whose name the file does not give.
 const CLAIM_HEADER_PREFIX: &str = "x-pomerium-claim-";
 
-/// The one algorithm that `jetway-cockpit-session` verifies.
+/// The only algorithm that `jetway-cockpit-session` verifies.
 const LOGIN_ALGORITHM: &str = "ES256";
 
-const SIGNING_KEY_HELP: &str = "write what `openssl ecparam -name prime256v1 -genkey -noout` prints, or an Ed25519 or RSA key in PEM, as it is or in base64";
+const SIGNING_KEY_HELP: &str = "write what `openssl ecparam -name prime256v1 -genkey -noout` prints, or an Ed25519 or RSA key in PEM or PEM in base64";
 
 const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
     ("IssuerHostOnly", IssuerFormat::HostOnly),
@@ -31,55 +31,55 @@ const ISSUER_FORMATS: [(&str, IssuerFormat); 2] = [
 ];
 
 impl IssuerFormat {
-    /// `jwt_issuer_format`, at the top of the file or of a route.
-    pub(in crate::config) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        object.word("jwt_issuer_format", &ISSUER_FORMATS, "issuer", findings)
+    /// Reads `jwt_issuer_format`, a top-level key and a key of a route.
+    pub(in crate::config) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        map.word("jwt_issuer_format", &ISSUER_FORMATS, "issuer", findings)
     }
 }
 
 pub(super) fn read_identity(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     routes: &[Route],
     secret: Option<&Secret>,
-    issuer_format: IssuerFormat,
     findings: &mut Findings,
 ) -> IdentitySettings {
     IdentitySettings {
         signing_key: read_signing_key(file, routes, secret, findings),
         signing_key_text: file
-            .some_text("signing_key", &mut Findings::default())
+            .non_empty_string("signing_key", &mut Findings::default())
             .map(|text| Secret::new(text.into_bytes())),
         claim_headers: read_claim_headers(file, findings),
         reserved_headers: read_reserved_headers(file, findings),
         groups_claim: file
-            .some_text("idp_groups_claim", findings)
+            .non_empty_string("idp_groups_claim", findings)
             .unwrap_or_else(|| "groups".to_owned()),
-        issuer_format,
+        // An unknown value has been reported with the keys that all routes share.
+        issuer_format: IssuerFormat::read(file, &mut Findings::default()).unwrap_or_default(),
     }
 }
 
 fn read_signing_key(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     routes: &[Route],
     secret: Option<&Secret>,
     findings: &mut Findings,
 ) -> Option<AssertionKey> {
     let key_path = file.path_of("signing_key");
-    let Some(text) = file.some_text("signing_key", findings) else {
+    let Some(text) = file.non_empty_string("signing_key", findings) else {
         let derived = secret.map(AssertionKey::derived);
         if derived.is_none() && routes.iter().any(signs) && !file.has("cookie_secret") {
             findings
                 .problem(
                     &key_path,
-                    "`signing_key` is missing, and a route tells its upstream who the visitor is",
+                    "`signing_key` is missing, and a route sends the user's identity to its upstream",
                 )
-                .help("add `cookie_secret`, from which one is derived: `jetway keygen` prints one");
+                .help("add `cookie_secret`, from which a key is derived: `jetway keygen` prints one");
         }
         return derived;
     };
     let Some(pem) = pem_text(&text).map(Secret::new) else {
         findings
-            .problem(&key_path, "`signing_key` is not a private key as PEM text")
+            .problem(&key_path, "`signing_key` is not a private key in PEM")
             .help(SIGNING_KEY_HELP);
         return None;
     };
@@ -91,14 +91,14 @@ fn read_signing_key(
                 findings
                     .problem(
                         &key_path,
-                        format!("`signing_key` signs by {}, and logins to Cockpit take {LOGIN_ALGORITHM}", key.algorithm()),
+                        format!("`signing_key` signs with {}, but logins to Cockpit need {LOGIN_ALGORITHM}", key.algorithm()),
                     )
-                    .help(format!("{SIGNING_KEY_HELP}, or take it out: one is derived from `cookie_secret`"));
+                    .help(format!("{SIGNING_KEY_HELP}, or remove it: a key is derived from `cookie_secret`"));
             }
             Some(key)
         }
         Err(reason) => {
-            // What is wrong, and what to write instead.
+            // The reason has the problem and its help.
             let (wrong, help) = reason
                 .split_once("; ")
                 .unwrap_or((&reason, SIGNING_KEY_HELP));
@@ -110,7 +110,7 @@ fn read_signing_key(
     }
 }
 
-/// Whether a route sends an assertion.
+/// Returns whether a route sends an assertion.
 fn signs(route: &Route) -> bool {
     route.pass_identity_headers
         || route.cockpit.is_some()
@@ -121,18 +121,18 @@ fn signs(route: &Route) -> bool {
             .any(|(_, template)| template.references().any(|part| *part == Reference::Jwt))
 }
 
-/// `reserved_request_headers`.
-fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
+/// Reads `reserved_request_headers`.
+fn read_reserved_headers(file: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
     const KEY: &str = "reserved_request_headers";
     let key_path = file.path_of(KEY);
-    let names = file.texts(KEY, findings).unwrap_or_default();
+    let names = file.strings(KEY, findings).unwrap_or_default();
     if names.len() > MAX_RESERVED_HEADERS {
         findings
             .problem(
                 &key_path,
                 format!("more than {MAX_RESERVED_HEADERS} headers"),
             )
-            .help("let a `*` at the end stand for many names");
+            .help("use `*` at the end of a name for many headers");
         return Vec::new();
     }
     let names = names.iter().enumerate();
@@ -143,8 +143,8 @@ fn read_reserved_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<Stri
         .collect()
 }
 
-/// `jwt_claims_headers`: headers with the claims that they carry, or claims whose headers have the usual names.
-fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+/// Reads `jwt_claims_headers`: a map from headers to claims, or a list of claims whose headers have the default names.
+fn read_claim_headers(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(String, String)> {
     const KEY: &str = "jwt_claims_headers";
     let key_path = file.path_of(KEY);
     let is_map = match file.value(KEY) {
@@ -154,13 +154,13 @@ fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String
         Some(_) => false,
     };
     let named: Vec<(KeyPath, String, String)> = if is_map {
-        file.text_map(KEY, findings)
+        file.string_map(KEY, findings)
             .unwrap_or_default()
             .into_iter()
             .map(|(header, claim)| (key_path.key(&header), header, claim))
             .collect()
     } else {
-        file.texts(KEY, findings)
+        file.strings(KEY, findings)
             .unwrap_or_default()
             .into_iter()
             .enumerate()
@@ -173,7 +173,7 @@ fn read_claim_headers(file: &Object<'_>, findings: &mut Findings) -> Vec<(String
     if named.len() > MAX_CLAIM_HEADERS {
         findings
             .problem(&key_path, format!("more than {MAX_CLAIM_HEADERS} headers"))
-            .help("upstreams find all claims in the assertion");
+            .help("let upstreams read the claims from the assertion");
         return Vec::new();
     }
     let mut names = BTreeSet::new();

@@ -1,20 +1,20 @@
-//! Where clients connect.
+//! Reads where and how the proxy listens.
 
 use std::time::Duration;
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::CERTIFICATE;
-use crate::config::object::Object;
 use crate::config::pem::Content;
 use crate::config::{ClientAuthority, Listener, Pem, ServerCertificate};
 use crate::diagnostics::Findings;
 
-/// More proxies than this in front of one server are a typing error.
+/// The most proxies in front of one server: a larger number is a typing error.
 const MAX_TRUSTED_HOPS: u32 = 16;
-/// How long a connection without a request is kept when the file does not say, as in Pomerium.
+/// The default of `timeout_idle`, as in Pomerium.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) fn read_listener(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     client_authority: Option<ClientAuthority>,
     findings: &mut Findings,
 ) -> Listener {
@@ -23,9 +23,9 @@ pub(super) fn read_listener(
         findings
             .problem(
                 &file.path_of("downstream_mtls"),
-                "client certificates need TLS, and the listener speaks plain http",
+                "client certificates need TLS, but the listener uses plain HTTP",
             )
-            .help("take `insecure_server` or `downstream_mtls` out");
+            .help("remove `insecure_server` or `downstream_mtls`");
     }
     let idle_timeout = file.duration("timeout_idle", findings);
     Listener {
@@ -33,7 +33,7 @@ pub(super) fn read_listener(
         insecure,
         certificates: read_certificates(file, findings),
         trusted_hops: file
-            .number("xff_num_trusted_hops", 0, MAX_TRUSTED_HOPS, findings)
+            .integer("xff_num_trusted_hops", 0, MAX_TRUSTED_HOPS, findings)
             .unwrap_or_default(),
         proxy_protocol: file.flag("use_proxy_protocol", findings),
         idle_timeout: idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
@@ -41,9 +41,9 @@ pub(super) fn read_listener(
     }
 }
 
-fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
+fn read_address(file: &FileMap<'_>, findings: &mut Findings) -> String {
     let address = file
-        .some_text("address", findings)
+        .non_empty_string("address", findings)
         .unwrap_or_else(|| ":443".to_owned());
     let port = address
         .rsplit_once(':')
@@ -53,7 +53,7 @@ fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
             .problem(
                 &file.path_of("address"),
                 format!(
-                    "{} is not an address to listen on",
+                    "{} is not a listening address",
                     crate::diagnostics::quoted(&address)
                 ),
             )
@@ -62,7 +62,7 @@ fn read_address(file: &Object<'_>, findings: &mut Findings) -> String {
     address
 }
 
-fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
+fn read_certificates(file: &FileMap<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
     let before = findings.problem_count();
     let certificate = Pem::read(file, "certificate", Content::Certificates, findings);
     let key = Pem::read(file, "certificate_key", Content::PrivateKey, findings);
@@ -89,14 +89,14 @@ fn read_certificates(file: &Object<'_>, findings: &mut Findings) -> Vec<ServerCe
     let first = certificate
         .zip(key)
         .map(|(certificate, key)| ServerCertificate { certificate, key });
-    let listed = file.objects("certificates", CERTIFICATE, findings);
+    let listed = file.maps_below("certificates", CERTIFICATE, findings);
     let listed = listed.iter().filter_map(|entry| {
         let certificate = Pem::read_either(entry, "cert", Content::Certificates, findings);
         let key = Pem::read_either(entry, "key", Content::PrivateKey, findings);
         if !(entry.has("cert") && entry.has("key")) {
             findings
-                .problem(entry.key_path(), "an entry needs `cert` and `key`")
-                .help("name two PEM files");
+                .problem(entry.key_path(), "each item needs `cert` and `key`")
+                .help("write the paths of two PEM files");
         }
         certificate
             .zip(key)

@@ -1,7 +1,7 @@
-//! Programs that come without a browser.
+//! Reads the settings of API clients, which have no browser.
 
-use crate::config::object::Object;
-use crate::config::{BearerFormat, ProviderSettings, Route};
+use crate::config::file_map::FileMap;
+use crate::config::{BearerFormat, ProviderSettings};
 use crate::diagnostics::{Findings, quoted};
 
 const FORMATS: [(&str, BearerFormat); 3] = [
@@ -10,17 +10,17 @@ const FORMATS: [(&str, BearerFormat); 3] = [
     ("idp_identity_token", BearerFormat::IdToken),
 ];
 
-/// The key with the audiences of access tokens.
+/// The key for the audiences of access tokens.
 const AUDIENCES: &str = "idp_access_token_allowed_audiences";
-/// The key with the hosts of programs.
+/// The key for the hosts of API clients.
 const HOSTS: &str = "programmatic_redirect_domain_whitelist";
-/// Programs on the person's own machine, as in Pomerium.
+/// The default host, the user's own machine, as in Pomerium.
 const LOCALHOST: &str = "localhost";
 
 impl BearerFormat {
-    /// `bearer_token_format`, at the top of the file or of a route.
-    pub(in crate::config) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        object.word(
+    /// Reads `bearer_token_format`, a top-level key and a key of a route.
+    pub(in crate::config) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        map.word(
             "bearer_token_format",
             &FORMATS,
             "bearer_token_format_",
@@ -29,9 +29,9 @@ impl BearerFormat {
     }
 }
 
-/// Hosts to which sessions of programs may be sent.
-pub(super) fn read_hosts(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
-    let hosts = file.texts(HOSTS, findings);
+/// Reads the hosts to which a session may be sent after a programmatic login.
+pub(super) fn read_hosts(file: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
+    let hosts = file.strings(HOSTS, findings);
     let mut hosts = hosts.unwrap_or_else(|| vec![LOCALHOST.to_owned()]);
     hosts.retain(|host| {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
@@ -49,31 +49,24 @@ pub(super) fn read_hosts(file: &Object<'_>, findings: &mut Findings) -> Vec<Stri
     hosts
 }
 
-/// Audiences of access tokens.
-pub(super) fn read_audiences(file: &Object<'_>, findings: &mut Findings) -> Vec<String> {
-    file.texts(AUDIENCES, findings).unwrap_or_default()
+/// Reads the audiences of access tokens.
+pub(super) fn read_audiences(file: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
+    file.strings(AUDIENCES, findings).unwrap_or_default()
 }
 
-/// An access token for nobody in particular was perhaps given to another application, which could then act as whoever uses
-/// it.
+/// Reports access tokens without configured audiences: another application could present a token that it got from a user,
+/// and act as that user.
 pub(super) fn check_audiences(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     provider: Option<&ProviderSettings>,
-    common: BearerFormat,
-    routes: &[Route],
     findings: &mut Findings,
 ) {
-    let formats = routes.iter().map(|route| route.bearer);
-    let takes = std::iter::once(common)
-        .chain(formats)
-        .any(|format| format == BearerFormat::AccessToken);
-    let none = provider.is_none_or(|provider| provider.access_token_audiences.is_empty());
-    if takes && none {
+    if provider.is_none_or(|provider| provider.access_token_audiences.is_empty()) {
         findings
             .problem(
                 &file.path_of(AUDIENCES),
                 "`bearer_token_format: idp_access_token` needs `idp_access_token_allowed_audiences`",
             )
-            .help("name the `aud` that the provider puts into access tokens for this application");
+            .help("write the `aud` of the provider's access tokens for this application");
     }
 }

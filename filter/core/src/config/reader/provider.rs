@@ -1,11 +1,11 @@
-//! The identity provider.
+//! Reads the settings of the identity provider.
 
 mod client_auth;
 mod email_trust;
 
 use url::Url;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::provider_kind::{Preset, ProviderKind, WORDS};
 use crate::config::{Origin, ProviderSettings};
 use crate::diagnostics::{Findings, KeyPath, quoted};
@@ -15,11 +15,11 @@ pub(super) use email_trust::check_tenants;
 use email_trust::read_email_trust;
 
 pub(super) fn read_provider(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     needed: bool,
     findings: &mut Findings,
 ) -> Option<ProviderSettings> {
-    let kind = file.some_text("idp_provider", findings);
+    let kind = file.non_empty_string("idp_provider", findings);
     let present = kind.is_some()
         || file.value("idp_provider_url").is_some()
         || file.value("idp_client_id").is_some();
@@ -29,58 +29,38 @@ pub(super) fn read_provider(
     let preset = kind
         .as_deref()
         .map(|kind| read_kind(kind, &file.path_of("idp_provider"), findings));
-    let missing = |key: &str, what: &str, findings: &mut Findings| {
-        findings
-            .problem(
-                &file.path_of(key),
-                format!("`{key}` is missing, and a policy asks who the visitor is"),
-            )
-            .help(what);
-    };
     if kind.is_none() {
-        missing(
-            "idp_provider",
-            "add `idp_provider: oidc`: the sign-in service that Pomerium uses without it is not there",
-            findings,
-        );
+        let help =
+            "add `idp_provider: oidc`: Jetway does not use Pomerium's hosted sign-in service";
+        report_missing("idp_provider", help, file, findings);
     }
     let preset = preset.flatten();
-    let written = file.some_text("idp_provider_url", findings);
+    let written = file.non_empty_string("idp_provider_url", findings);
     let issuer = written.or_else(|| preset?.issuer.map(str::to_owned));
     if issuer.is_none() {
         let example = preset.map_or("https://idp.example.com", |preset| preset.example);
         let help = format!("add the provider's issuer, for example `{example}`");
-        missing("idp_provider_url", &help, findings);
+        report_missing("idp_provider_url", &help, file, findings);
     }
-    let client_id = file.some_text("idp_client_id", findings);
+    let client_id = file.non_empty_string("idp_client_id", findings);
     if client_id.is_none() {
-        missing(
-            "idp_client_id",
-            "add the client id that the provider gave you",
-            findings,
-        );
+        let help = "add the client id of the registration with the provider";
+        report_missing("idp_client_id", help, file, findings);
     }
     let origin = issuer
         .as_deref()
         .and_then(|issuer| read_issuer(issuer, &file.path_of("idp_provider_url"), findings));
     let client_secret = Secret::new(
-        file.some_text("idp_client_secret", findings)
+        file.non_empty_string("idp_client_secret", findings)
             .unwrap_or_default()
             .into_bytes(),
     );
-    let scopes = file.texts("idp_scopes", findings).unwrap_or_else(|| {
-        let scopes = preset.map_or(&[][..], |preset| preset.scopes);
-        scopes.iter().copied().map(str::to_owned).collect()
-    });
+    let scopes = read_scopes(file, preset, findings);
     let extra_origins = preset_origins(preset, issuer.as_deref())
         .chain(read_origins(file, findings))
         .collect();
     let mut request_params = read_request_params(file, findings);
-    for (name, value) in preset.map_or(&[][..], |preset| preset.params) {
-        if !request_params.iter().any(|(known, _)| known == name) {
-            request_params.push(((*name).to_owned(), (*value).to_owned()));
-        }
-    }
+    add_preset_params(preset, &mut request_params);
     let mode = file.word("idp_response_mode", &RESPONSE_MODES, "mode", findings);
     let is_apple = preset.is_some_and(|preset| preset.kind == ProviderKind::Apple);
     let client_auth = read_client_auth(file, &client_secret, findings);
@@ -95,23 +75,52 @@ pub(super) fn read_provider(
         client_secret,
         client_auth,
         client_private_key_text: file
-            .some_text("idp_client_private_key", &mut Findings::default())
+            .non_empty_string("idp_client_private_key", &mut Findings::default())
             .map(|text| Secret::new(text.into_bytes())),
         scopes,
         request_params,
         form_post: mode.unwrap_or(is_apple),
         email_trust,
-        access_token_audiences: super::program::read_audiences(file, findings),
+        access_token_audiences: crate::config::reader::program::read_audiences(file, findings),
     })
 }
 
-/// Origins of endpoints that belong to a kind of provider, when it is the one that everybody uses.
+fn report_missing(key: &str, help: &str, file: &FileMap<'_>, findings: &mut Findings) {
+    findings
+        .problem(
+            &file.path_of(key),
+            format!("`{key}` is missing, and a policy is about the user"),
+        )
+        .help(help);
+}
+
+fn read_scopes(
+    file: &FileMap<'_>,
+    preset: Option<&Preset>,
+    findings: &mut Findings,
+) -> Vec<String> {
+    file.strings("idp_scopes", findings).unwrap_or_else(|| {
+        let scopes = preset.map_or(&[][..], |preset| preset.scopes);
+        scopes.iter().copied().map(str::to_owned).collect()
+    })
+}
+
+/// Adds the preset's parameters, unless the file has others of the same names.
+fn add_preset_params(preset: Option<&Preset>, params: &mut Vec<(String, String)>) {
+    for (name, value) in preset.map_or(&[][..], |preset| preset.params) {
+        if !params.iter().any(|(known, _)| known == name) {
+            params.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
+}
+
+/// Returns the additional origins of a preset's endpoints, if the issuer is the preset's own.
 fn preset_origins(
     preset: Option<&'static Preset>,
     issuer: Option<&str>,
 ) -> impl Iterator<Item = Origin> {
     let common = preset.filter(|preset| {
-        // A GitHub of one's own has its interface on its own origin.
+        // A self-hosted GitHub has its API on its own origin.
         preset.kind != ProviderKind::Github || issuer == preset.issuer
     });
     let origins = common.map_or(&[][..], |preset| preset.origins);
@@ -119,18 +128,15 @@ fn preset_origins(
     parsed.filter_map(|url| Origin::of(&url))
 }
 
-/// An issuer is `https` without query and fragment (OpenID Connect Discovery 1.0, section 2); plain `http` only on this
-/// machine, where nobody can listen in.
+/// Reads an issuer: an `https` URL without query and fragment (OpenID Connect Discovery 1.0 section 2), or an `http` URL of
+/// this machine, to which no network traffic goes.
 fn read_issuer(issuer: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<Origin> {
     let url = Url::parse(issuer).ok();
     let origin = url.as_ref().and_then(Origin::of);
     let plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
     let Some(origin) = origin.filter(|_| plain) else {
         findings
-            .problem(
-                key_path,
-                format!("{} is not an issuer address", quoted(issuer)),
-            )
+            .problem(key_path, format!("{} is not an issuer URL", quoted(issuer)))
             .help("write for example `https://idp.example.com`");
         return None;
     };
@@ -138,18 +144,18 @@ fn read_issuer(issuer: &str, key_path: &KeyPath, findings: &mut Findings) -> Opt
         findings
             .problem(
                 key_path,
-                "a provider over plain http can be impersonated by anybody on the way",
+                "a provider over plain HTTP can be impersonated by anyone on the network",
             )
-            .help("use its `https://` address");
+            .help("use its `https://` URL");
         return None;
     }
     Some(origin)
 }
 
-fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
+fn read_origins(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Origin> {
     let mut origins = Vec::new();
     for (index, text) in file
-        .texts("idp_extra_origins", findings)
+        .strings("idp_extra_origins", findings)
         .unwrap_or_default()
         .iter()
         .enumerate()
@@ -172,10 +178,10 @@ fn read_origins(file: &Object<'_>, findings: &mut Findings) -> Vec<Origin> {
     origins
 }
 
-/// How a provider may answer. Apple answers by a form whenever it is asked for a name or an address.
+/// The response modes. Apple uses a form whenever a name or an email address is requested.
 const RESPONSE_MODES: [(&str, bool); 2] = [("query", false), ("form_post", true)];
 
-/// Parameters that the sign-in itself sets: an operator's value would break it or weaken it.
+/// The parameters that Jetway sets itself: another value would break or weaken the sign-in.
 const OWN_PARAMETERS: [&str; 9] = [
     "client_id",
     "code_challenge",
@@ -188,42 +194,39 @@ const OWN_PARAMETERS: [&str; 9] = [
     "state",
 ];
 
-fn read_request_params(file: &Object<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+fn read_request_params(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(String, String)> {
     let key_path = file.path_of("idp_request_params");
-    let params = file.text_map("idp_request_params", findings);
+    let params = file.string_map("idp_request_params", findings);
     let mut params = params.unwrap_or_default();
     params.retain(|(name, _)| {
         let own = OWN_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
         if own {
             findings
-                .problem(
-                    &key_path.key(name),
-                    format!("`{name}` is set by the sign-in itself"),
-                )
-                .help("take it out");
+                .problem(&key_path.key(name), format!("Jetway sets `{name}` itself"))
+                .help("remove it");
         }
         !own
     });
     params
 }
 
-/// The kind of provider.
+/// Reads the provider preset.
 fn read_kind(kind: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<&'static Preset> {
     let preset = Preset::find(kind);
     if preset.is_none() {
         let note = findings.problem(
             key_path,
-            format!("{} is not a kind of provider here", quoted(kind)),
+            format!("{} is not a supported provider", quoted(kind)),
         );
         if kind.eq_ignore_ascii_case("hosted") {
             note.help(
-                "that is Pomerium's own service: write `oidc`, and the issuer of a provider of yours as `idp_provider_url`",
+                "Pomerium's hosted service is not available: write `oidc`, and your provider's issuer as `idp_provider_url`",
             );
         } else {
             note.help_near(
                 &kind.to_ascii_lowercase(),
                 WORDS.iter().copied(),
-                "write `oidc`, and the provider's issuer address as `idp_provider_url`",
+                "write `oidc`, and the provider's issuer as `idp_provider_url`",
             );
         }
     }

@@ -1,37 +1,37 @@
-//! How sessions are sealed and how long they last.
+//! Reads how sessions are sealed and how long they last.
 
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::Url;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::{Origin, SessionSettings, SignInHost};
 use crate::diagnostics::{Findings, quoted};
 use crate::limits::MAX_SESSION_LIFETIME;
 use crate::secret::Secret;
 
-/// Sessions last this long when the file does not say (`cookie_expire`), as in Pomerium.
+/// The default of `cookie_expire`, as in Pomerium.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 3600);
-/// Length of `cookie_secret` once decoded.
+/// The length of the decoded `cookie_secret`.
 const SECRET_LENGTH: usize = 32;
-/// How many earlier secrets there may be: a ring that is never cleared is no rotation.
+/// The most earlier secrets: a list that only grows is no rotation.
 const MAX_PREVIOUS: usize = 8;
 
 pub(super) fn read_session(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     needed: bool,
     findings: &mut Findings,
 ) -> Option<SessionSettings> {
     let name = file
-        .some_text("cookie_name", findings)
+        .non_empty_string("cookie_name", findings)
         .unwrap_or_else(|| "_pomerium".to_owned());
     let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
         findings
             .problem(
                 &file.path_of("cookie_name"),
-                format!("{} is not fit for a cookie's name", quoted(&name)),
+                format!("{} is not a valid cookie name", quoted(&name)),
             )
             .help("use at most 64 letters, digits, `_` and `-`");
         return None;
@@ -59,12 +59,12 @@ pub(super) fn read_session(
     })
 }
 
-/// Pomerium's own service, which its files name by default.
+/// Pomerium's hosted service, which its files name by default.
 const HOSTED: &str = "authenticate.pomerium.app";
 
-fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignInHost> {
+fn read_sign_in_host(file: &FileMap<'_>, findings: &mut Findings) -> Option<SignInHost> {
     let key_path = file.path_of("authenticate_service_url");
-    let text = file.some_text("authenticate_service_url", findings)?;
+    let text = file.non_empty_string("authenticate_service_url", findings)?;
     let url = Url::parse(&text).ok();
     let plain = |url: &Url| {
         matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none()
@@ -73,8 +73,8 @@ fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignI
     match origin {
         Some(origin) if origin.host == HOSTED => {
             findings
-                .problem(&key_path, "that is Pomerium's own sign-in service, which is not for this proxy")
-                .help("name a host of yours, or take it out: each route then signs in on its own host");
+                .problem(&key_path, "Pomerium's hosted sign-in service does not work with Jetway")
+                .help("write a host of your own, or remove the key: users then sign in on each route's own host");
             None
         }
         Some(origin) if origin.tls => Some(SignInHost {
@@ -93,7 +93,7 @@ fn read_sign_in_host(file: &Object<'_>, findings: &mut Findings) -> Option<SignI
     }
 }
 
-fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {
+fn read_idle(file: &FileMap<'_>, lifetime: Duration, findings: &mut Findings) -> Option<Duration> {
     let idle = file.duration("cookie_idle_expire", findings)?;
     if idle < Duration::from_secs(60) || idle > lifetime {
         findings
@@ -106,24 +106,24 @@ fn read_idle(file: &Object<'_>, lifetime: Duration, findings: &mut Findings) -> 
     Some(idle)
 }
 
-fn read_signed_out_url(file: &Object<'_>, findings: &mut Findings) -> Option<Url> {
-    let text = file.some_text("signout_redirect_url", findings)?;
+fn read_signed_out_url(file: &FileMap<'_>, findings: &mut Findings) -> Option<Url> {
+    let text = file.non_empty_string("signout_redirect_url", findings)?;
     let url = Url::parse(&text).ok();
     let fit = url.filter(|url| Origin::of(url).is_some());
     if fit.is_none() {
         findings
             .problem(
                 &file.path_of("signout_redirect_url"),
-                format!("{} is not the address of a page", quoted(&text)),
+                format!("{} is not the URL of a page", quoted(&text)),
             )
-            .help("write a whole address, for example `https://www.example.com/goodbye`");
+            .help("write an absolute URL, for example `https://www.example.com/goodbye`");
     }
     fit
 }
 
-/// Earlier secrets, several separated by commas: they come by environment, too, where there are no lists.
-fn read_previous(file: &Object<'_>, findings: &mut Findings) -> Vec<Secret> {
-    let Some(text) = file.some_text("cookie_secret_previous", findings) else {
+/// Reads the earlier secrets, separated by commas, because an environment variable cannot hold a list.
+fn read_previous(file: &FileMap<'_>, findings: &mut Findings) -> Vec<Secret> {
+    let Some(text) = file.non_empty_string("cookie_secret_previous", findings) else {
         return Vec::new();
     };
     let secrets: Option<Vec<Secret>> = text.split(',').map(decode).collect();
@@ -133,28 +133,28 @@ fn read_previous(file: &Object<'_>, findings: &mut Findings) -> Vec<Secret> {
             findings
                 .problem(
                     &file.path_of("cookie_secret_previous"),
-                    "`cookie_secret_previous` is not one to eight earlier values of `cookie_secret`",
+                    "`cookie_secret_previous` must be one to eight earlier values of `cookie_secret`",
                 )
-                .help("write what stood in `cookie_secret` before, several separated by commas");
+                .help("write the earlier values of `cookie_secret`, separated by commas");
             Vec::new()
         }
     }
 }
 
-/// 32 bytes in base64.
+/// Reads 32 bytes in base64.
 fn decode(text: &str) -> Option<Secret> {
     let bytes = STANDARD.decode(text.trim()).ok()?;
     (bytes.len() == SECRET_LENGTH).then(|| Secret::new(bytes))
 }
 
-fn read_secret(file: &Object<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
+fn read_secret(file: &FileMap<'_>, needed: bool, findings: &mut Findings) -> Option<Secret> {
     let key_path = file.path_of("cookie_secret");
-    let Some(text) = file.some_text("cookie_secret", findings) else {
+    let Some(text) = file.non_empty_string("cookie_secret", findings) else {
         if needed {
             findings
                 .problem(
                     &key_path,
-                    "`cookie_secret` is missing, and sessions are sealed with it",
+                    "`cookie_secret` is missing, and sessions are encrypted with it",
                 )
                 .help("`jetway keygen` prints one");
         }

@@ -183,39 +183,39 @@ fn every_problem_is_told_at_once() {
 #[test]
 fn single_problems() {
     for (pointer, value, message) in [
-        (
-            "/routes/0/from",
-            json!("cockpit.example.com"),
-            "not a web address",
-        ),
+        ("/routes/0/from", json!("cockpit.example.com"), "not a URL"),
         (
             "/routes/0/from",
             json!("https://a.test/x"),
             "must not have a path",
         ),
-        ("/routes/0/to", json!("https://u:p@a"), "not an address"),
-        ("/routes/0/path", json!("/a/../b"), "plain form"),
-        ("/routes/0/prefix", json!("a"), "plain form"),
+        (
+            "/routes/0/to",
+            json!("https://u:p@a"),
+            "not the URL of an upstream",
+        ),
+        ("/routes/0/path", json!("/a/../b"), "normalized path"),
+        ("/routes/0/prefix", json!("a"), "normalized path"),
         ("/routes/0/timeout", json!(30), "a duration with a unit"),
         (
             "/routes/0/allow_websockets",
             json!("yes"),
-            "takes `true` or `false`",
+            "must be `true` or `false`",
         ),
         (
             "/routes/0/policy",
             json!({"allow": {"or": [{"device": {"is": "x"}}]}}),
-            "cannot be judged",
+            "is not supported",
         ),
         (
             "/routes/0/allow_public_unauthenticated_access",
             json!(1),
-            "takes `true` or `false`",
+            "must be `true` or `false`",
         ),
         (
             "/idp_provider_url",
             json!("http://idp.example.com"),
-            "plain http",
+            "plain HTTP",
         ),
         (
             "/idp_provider_url",
@@ -227,21 +227,17 @@ fn single_problems() {
             json!(["https://a.test/path"]),
             "not an https origin",
         ),
-        (
-            "/idp_request_params",
-            json!({"state": "x"}),
-            "set by the sign-in itself",
-        ),
+        ("/idp_request_params", json!({"state": "x"}), "Jetway sets"),
         ("/cookie_secret", json!("c2hvcnQ="), "32 bytes"),
-        ("/cookie_name", json!("a b"), "not fit"),
+        ("/cookie_name", json!("a b"), "not a valid cookie name"),
         (
             "/require_email_verified",
             json!("maybe"),
-            "takes `strict` or `off`",
+            "must be `strict` or `off`",
         ),
         ("/certificate_file", json!("x.pem"), "without its key"),
-        ("/downstream_mtls", json!({}), "which authorities"),
-        ("/xff_num_trusted_hops", json!(-1), "whole number"),
+        ("/downstream_mtls", json!({}), "needs the authorities"),
+        ("/xff_num_trusted_hops", json!(-1), "an integer from"),
     ] {
         let error = read(&with(pointer, value.clone())).unwrap_err();
         assert_eq!(error.problems.len(), 1, "{pointer} {value}: {error}");
@@ -318,7 +314,7 @@ fn warnings() {
     assert!(
         read(&file).unwrap().warnings[0]
             .message
-            .contains("nobody may use this route")
+            .contains("every request to this route is refused")
     );
 }
 

@@ -1,21 +1,21 @@
-//! Single sign-on into Cockpit (`cockpit` of a route): which Unix user a visitor becomes, and who is an administrator.
+//! Single sign-on into Cockpit (`cockpit` of a route): the Unix user for a user, and the administrators.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
+use crate::config::file_map::FileMap;
 use crate::config::keys::COCKPIT;
-use crate::config::object::Object;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::policy::Policy;
 use crate::session::unix_user::UnixUser;
 use crate::session::{Session, lower_case_domain};
 
-/// Request headers that tell Cockpit who logs in and as what; on these routes only the proxy writes them.
+/// The request headers of a login to Cockpit. On these routes only the proxy sets them.
 pub(crate) const LOGIN_HEADERS: [&str; 2] = ["authorization", "x-superuser"];
 
-/// `cockpit` of a route: the upstream is Cockpit, and visitors are logged in to it as Unix users.
+/// The settings of a route to Cockpit, which logs users in as Unix users (`cockpit`).
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct CockpitSettings {
@@ -25,29 +25,29 @@ pub struct CockpitSettings {
     pub user_claim: Option<String>,
     /// The local part of a verified address in one of these domains, in lower case, is the Unix user (`local_part_of`).
     pub local_part_of: Vec<String>,
-    /// Whom Cockpit gives administrative access as they log in (`administrators`): nobody when it is empty.
+    /// The users who get administrative access at login (`administrators`); none when the policy is empty.
     pub administrators: Policy,
-    /// Whether `users` may name root (`allow_root`).
+    /// Whether `users` may map to root (`allow_root`).
     pub allow_root: bool,
-    /// Whether other hosts may be logged in to through this one (`allow_other_hosts`).
+    /// Whether users may log in to other hosts through this one (`allow_other_hosts`).
     pub allow_other_hosts: bool,
-    /// Cockpit's `UrlRoot`, without a slash at its end: what the route's `prefix` says. Empty for the root.
+    /// Cockpit's `UrlRoot` without its final slash, from the route's `prefix`; empty for the root.
     pub url_root: String,
 }
 
-/// How a visitor's Unix user was found.
+/// How a user's Unix user was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundBy {
-    /// In the table `users`.
+    /// By the map `users`.
     Table,
-    /// In the claim `user_claim`.
+    /// By the claim `user_claim`.
     Claim,
-    /// As the local part of their address.
+    /// By the local part of the email address.
     LocalPart,
 }
 
 impl FoundBy {
-    /// The key that said so.
+    /// Returns the key of the mapping.
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Table => "users",
@@ -58,14 +58,14 @@ impl FoundBy {
 }
 
 impl CockpitSettings {
-    /// The Unix user of a visitor. The first way that says anything about them decides: the table, the claim, the local
-    /// part; what it says may be no valid name, and then there is none.
+    /// Returns the Unix user for a user. The first mapping that applies decides: the map, the claim, the local part. If its
+    /// result is not a valid name, there is no Unix user.
     #[must_use]
     pub fn user_of(&self, session: &Session) -> Option<(UnixUser, FoundBy)> {
         let listed = session
             .email()
             .and_then(|email| self.users.get(&lower_case_domain(email.to_owned())))
-            // An id that looks like an address is none: only verified addresses are looked up as such.
+            // A user id that looks like an address is not looked up as one: only verified addresses are.
             .or_else(|| {
                 let id = Some(&session.subject).filter(|id| !id.contains('@'));
                 self.users.get(id?)
@@ -85,14 +85,14 @@ impl CockpitSettings {
         Some((ordinary(user)?, FoundBy::LocalPart))
     }
 
-    /// Whether a user's email address decides which Unix user they become, or whether they are an administrator.
+    /// Returns whether a user's email address decides about the Unix user or about administrative access.
     pub(super) fn asks_for_email(&self) -> bool {
         !self.local_part_of.is_empty()
             || self.users.keys().any(|person| person.contains('@'))
             || self.administrators.asks_for_email()
     }
 
-    /// Everything that decides as whom somebody is in Cockpit, the same for the same settings.
+    /// Returns a digest of everything that decides about the Unix user and administrative access.
     pub(crate) fn to_value(&self) -> Value {
         let users = self
             .users
@@ -107,13 +107,13 @@ impl CockpitSettings {
         ])
     }
 
-    /// Reads `cockpit`, and what other keys of the route mean for it. `None` when it is not there or not an object.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let own = object.object("cockpit", COCKPIT, findings)?;
+    /// Reads `cockpit`. Returns `None` when the route does not have it or it is not a map.
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let own = map.map_below("cockpit", COCKPIT, findings)?;
         let allow_root = own.flag("allow_root", findings);
         let settings = Self {
             users: read_users(&own, allow_root, findings),
-            user_claim: own.some_text("user_claim", findings),
+            user_claim: own.non_empty_string("user_claim", findings),
             local_part_of: read_domains(&own, findings),
             administrators: own
                 .value("administrators")
@@ -129,33 +129,19 @@ impl CockpitSettings {
             .any(|key| own.has(key))
         {
             findings
-                .problem(
-                    own.key_path(),
-                    "nobody can become a Unix user on this route",
-                )
+                .problem(own.key_path(), "no user has a Unix user on this route")
                 .help("write `users: {alice@example.com: alice}`, `user_claim` or `local_part_of`");
         }
         Some(settings)
     }
 
-    /// Judges the rest of the route, which has to fit, and takes from it where Cockpit is.
-    pub(super) fn fit(
-        mut self,
+    /// Takes the path of Cockpit from the route's.
+    pub(super) fn set_url_root(
+        &mut self,
         path: &PathMatch,
-        target: &Target,
-        rewrite: Option<&PathRewrite>,
-        headers: &RequestHeaders,
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         findings: &mut Findings,
-    ) -> Self {
-        if !matches!(target, Target::Upstreams(_)) {
-            findings
-                .problem(
-                    &object.path_of("cockpit"),
-                    "a `cockpit` route needs an upstream",
-                )
-                .help("write `to: http://localhost:9090`, or take `cockpit` out");
-        }
+    ) {
         match path {
             PathMatch::Any => {}
             PathMatch::Prefix(prefix) => {
@@ -164,75 +150,89 @@ impl CockpitSettings {
                     .clone_into(&mut self.url_root);
             }
             PathMatch::Exact(_) | PathMatch::Regex(_) => findings
-                .problem(object.key_path(), "Cockpit needs all paths, or all below a `prefix`")
-                .help("take `path` and `regex` out; with `UrlRoot = /admin` in cockpit.conf, write `prefix: /admin/`"),
+                .problem(map.key_path(), "a `cockpit` route must serve all paths, or all paths below a `prefix`")
+                .help("remove `path` and `regex`; with `UrlRoot = /admin` in cockpit.conf, write `prefix: /admin/`"),
         }
-        if rewrite.is_some() {
-            findings
-                .problem(object.key_path(), "Cockpit's pages cannot be moved to another path")
-                .help("take the rewriting and any path in `to` out; set `UrlRoot = /admin` in cockpit.conf and write `prefix: /admin/`");
-        }
-        for (name, _) in &headers.set {
-            if LOGIN_HEADERS.contains(&name.as_str()) {
-                findings
-                    .problem(
-                        &object.path_of("set_request_headers").key(name),
-                        format!(
-                            "on a `cockpit` route only the proxy writes {}",
-                            quoted(name)
-                        ),
-                    )
-                    .help("take it out");
-            }
-        }
-        if object.value("allow_websockets").is_some()
-            && !object.flag("allow_websockets", &mut Findings::default())
-        {
-            findings
-                .problem(
-                    &object.path_of("allow_websockets"),
-                    "Cockpit needs websockets",
-                )
-                .help("take it out: a `cockpit` route allows them");
-        }
-        self
     }
 }
 
-/// Cockpit compares the browser's origin with the host that it sees: a `cockpit` route preserves it unless told otherwise.
+/// The parts of a route that Cockpit restricts.
+pub(super) struct CockpitRoute<'r> {
+    pub(super) target: &'r Target,
+    pub(super) rewrite: Option<&'r PathRewrite>,
+    pub(super) headers: &'r RequestHeaders,
+}
+
+impl CockpitRoute<'_> {
+    /// Reports what Cockpit does not work with.
+    pub(super) fn check(&self, map: &FileMap<'_>, findings: &mut Findings) {
+        if !matches!(self.target, Target::Upstreams(_)) {
+            findings
+                .problem(
+                    &map.path_of("cockpit"),
+                    "a `cockpit` route needs an upstream",
+                )
+                .help("write `to: http://localhost:9090`, or remove `cockpit`");
+        }
+        if self.rewrite.is_some() {
+            findings
+                .problem(map.key_path(), "a `cockpit` route cannot rewrite paths")
+                .help("remove the rewriting and any path in `to`; set `UrlRoot = /admin` in cockpit.conf, and write `prefix: /admin/`");
+        }
+        for (name, _) in &self.headers.set {
+            if LOGIN_HEADERS.contains(&name.as_str()) {
+                findings
+                    .problem(
+                        &map.path_of("set_request_headers").key(name),
+                        format!("on a `cockpit` route only the proxy sets {}", quoted(name)),
+                    )
+                    .help("remove it");
+            }
+        }
+        if map.value("allow_websockets").is_some()
+            && !map.flag("allow_websockets", &mut Findings::default())
+        {
+            findings
+                .problem(&map.path_of("allow_websockets"), "Cockpit needs WebSockets")
+                .help("remove it: a `cockpit` route allows them");
+        }
+    }
+}
+
+/// Preserves the public host by default: Cockpit compares the browser's origin with the host that it gets.
 pub(super) fn preserve_host(
     host: HostHeader,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     findings: &mut Findings,
 ) -> HostHeader {
     let HostHeader::Upstream = host else {
         return host;
     };
-    if !object.has("preserve_host_header") {
+    if !map.has("preserve_host_header") {
         return HostHeader::Preserve;
     }
     findings
         .warning(
-            &object.path_of("preserve_host_header"),
-            "Cockpit sees another host than browsers do, and refuses their websockets",
+            &map.path_of("preserve_host_header"),
+            "Cockpit gets another host than the browser's, and refuses its WebSockets",
         )
-        .help("take it out, or add to cockpit.conf what `jetway cockpit conf` prints");
+        .help("remove it, or add the output of `jetway cockpit conf` to cockpit.conf");
     host
 }
 
-/// A user who is not root: what a provider says makes nobody root.
+/// Returns the name unless it is root: data from a provider never maps to root.
 fn ordinary(name: &str) -> Option<UnixUser> {
     UnixUser::new(name).filter(|user| !user.is_root())
 }
 
 fn read_users(
-    own: &Object<'_>,
+    own: &FileMap<'_>,
     allow_root: bool,
     findings: &mut Findings,
 ) -> BTreeMap<String, UnixUser> {
     let key_path = own.path_of("users");
     let mut users = BTreeMap::new();
-    for (person, name) in own.text_map("users", findings).unwrap_or_default() {
+    for (person, name) in own.string_map("users", findings).unwrap_or_default() {
         let here = key_path.key(&person);
         let Some(user) = read_user(&name, allow_root, &here, findings) else {
             continue;
@@ -244,7 +244,10 @@ fn read_users(
             findings
                 .problem(
                     &here,
-                    format!("{} stands twice, in different spellings", quoted(&person)),
+                    format!(
+                        "duplicate key {} (keys are case-insensitive)",
+                        quoted(&person)
+                    ),
                 )
                 .help("keep one of them");
         }
@@ -260,22 +263,22 @@ fn read_user(
 ) -> Option<UnixUser> {
     let Some(user) = UnixUser::new(name) else {
         findings
-            .problem(key_path, format!("{} is not the name of a Unix user", quoted(name)))
+            .problem(key_path, format!("{} is not a valid Unix user name", quoted(name)))
             .help("write a name such as `alice`: a letter or `_`, then letters, digits, `_`, `-` and `.`");
         return None;
     };
     if user.is_root() && !allow_root {
         findings
-            .problem(key_path, "nobody becomes root unless it is said")
-            .help("name another user and let `administrators` decide who gets administrative access, or add `allow_root: true`");
+            .problem(key_path, "mapping a user to root requires `allow_root: true`")
+            .help("write another user and let `administrators` grant administrative access, or add `allow_root: true`");
         return None;
     }
     Some(user)
 }
 
-fn read_domains(own: &Object<'_>, findings: &mut Findings) -> Vec<String> {
+fn read_domains(own: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
     let key_path = own.path_of("local_part_of");
-    let listed = own.texts("local_part_of", findings).unwrap_or_default();
+    let listed = own.strings("local_part_of", findings).unwrap_or_default();
     for (index, domain) in listed.iter().enumerate() {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         if !domain.bytes().all(fit) {

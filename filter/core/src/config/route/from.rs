@@ -3,23 +3,23 @@
 use url::Url;
 
 use crate::config::Origin;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
-/// Longest host: DNS knows no longer names, and a wildcard adds little.
+/// The longest host: DNS has no longer names, and a wildcard adds little.
 const MAX_HOST: usize = 255;
 
-/// Public address of a route (`from`), always `https`.
+/// The public address of a route (`from`), always with `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct From {
-    /// Host in lower case, as written: each `*` in it stands for any text, dots included.
+    /// The host in lower case. Each `*` in it stands for any characters, dots included.
     pub host: String,
-    /// The port, when `from` names one; without it that of `https`, and the listener's own.
+    /// The port, if `from` has one; otherwise the route serves 443 and the listener's port.
     pub port: Option<u16>,
 }
 
 impl From {
-    /// The `Host` header values browsers send for this address start with this: `host[:port]`, the port only when given.
+    /// Returns `host[:port]`, as in browsers' `Host` headers for this address; the port only if `from` has one.
     #[must_use]
     pub fn authority(&self) -> String {
         match self.port {
@@ -28,22 +28,22 @@ impl From {
         }
     }
 
-    /// Whether the host stands for more than one.
+    /// Returns whether the host is a pattern for more than one host.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
         self.host.contains('*')
     }
 
-    /// Whether this host, in lower case, is meant. Takes time in proportion to their lengths.
+    /// Returns whether a host in lower case matches. Takes time in proportion to both lengths.
     #[must_use]
     pub fn fits(&self, host: &str) -> bool {
         fits(&self.host, host)
     }
 
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let key_path = object.path_of("from");
-        let Some(text) = object.some_text("from", findings) else {
-            if !object.has("from") {
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let key_path = map.path_of("from");
+        let Some(text) = map.non_empty_string("from", findings) else {
+            if !map.has("from") {
                 findings
                     .problem(&key_path, "`from` is missing")
                     .help("write for example `from: https://app.example.com`");
@@ -64,7 +64,7 @@ impl From {
             .and_then(|url| Origin::of(&url).map(|origin| (url, origin)));
         let Some((url, origin)) = parsed.filter(|(_, origin)| origin.host.len() <= MAX_HOST) else {
             findings
-                .problem(key_path, format!("{} is not a web address", quoted(text)))
+                .problem(key_path, format!("{} is not a URL", quoted(text)))
                 .help("write for example `https://app.example.com`");
             return None;
         };
@@ -72,7 +72,7 @@ impl From {
             findings
                 .problem(
                     key_path,
-                    "`from` must be an `https://` address: session cookies are only safe there",
+                    "`from` must be an `https://` URL: session cookies are only safe with TLS",
                 )
                 .help(format!("write `https://{}`", origin.host));
             return None;
@@ -80,7 +80,7 @@ impl From {
         if origin.host.ends_with('.') {
             findings
                 .problem(key_path, "`from` must not end with a dot")
-                .help("write the name without it: requests for the other spelling are refused");
+                .help("remove the dot: requests with it are refused");
             return None;
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
@@ -101,22 +101,22 @@ impl From {
     }
 }
 
-/// Why a scheme cannot be served, and what to write instead.
+/// Returns why a scheme is not supported, and what to write instead.
 fn objection(scheme: &str) -> Option<(&'static str, &'static str)> {
     match scheme {
         "tcp+https" | "udp+https" => Some((
-            "tunnels for other protocols need a client program, and only web applications are served here",
-            "take the route out",
+            "tunnels for other protocols are not supported: Jetway serves web applications only",
+            "remove the route",
         )),
         "ssh" => Some((
-            "SSH is not spoken here: only web applications are served",
-            "take the route out",
+            "SSH is not supported: Jetway serves web applications only",
+            "remove the route",
         )),
         _ => None,
     }
 }
 
-/// The port, if the text names one: the URL does not tell whether `:443` was written.
+/// Returns the port, if the string has one: the parsed URL does not keep `:443`.
 fn written_port(text: &str, port: u16) -> Option<u16> {
     let after = text.split_once("://").map_or(text, |(_, after)| after);
     let authority = after.split(['/', '\\', '?', '#']).next().unwrap_or(after);
@@ -125,7 +125,7 @@ fn written_port(text: &str, port: u16) -> Option<u16> {
     written.then_some(port)
 }
 
-/// Whether a pattern whose `*` stand for any text means a host. Each piece is looked for once, after the one before.
+/// Returns whether a pattern matches a host. Each part between two `*` is searched once, after the previous one.
 fn fits(pattern: &str, host: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| host.strip_prefix(first)) else {

@@ -1,8 +1,8 @@
-//! Changes of the headers of a request and of its answer. The module makes them, the same in every body.
+//! Changes of the headers of a request and of its response. The module makes them, identically in every proxy.
 
+use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, check_value, read_name};
 use crate::config::keys::HEADER_REWRITE;
-use crate::config::object::Object;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::http::template::Template;
 
@@ -10,50 +10,50 @@ use crate::http::template::Template;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestHeaders {
-    /// Set, in lower-case names; wins over `remove` (`set_request_headers`).
+    /// Headers to set, by lower-case name; takes precedence over `remove` (`set_request_headers`).
     pub set: Vec<(String, Template)>,
-    /// Removed, in lower-case names (`remove_request_headers`).
+    /// Headers to remove, by lower-case name (`remove_request_headers`).
     pub remove: Vec<String>,
 }
 
-/// Changes of the headers of the upstream's answer.
+/// Changes of the headers of the upstream's response.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ResponseHeaders {
-    /// Set, in lower-case names (`set_response_headers`, the route's over the file's).
+    /// Headers to set, by lower-case name (`set_response_headers`, the route's over the top-level key's).
     pub set: Vec<(String, String)>,
-    /// Set when the upstream did not, in lower-case names: Pomerium's defaults when the file says nothing.
+    /// Headers to set when the upstream did not, by lower-case name: Pomerium's defaults when the key is absent.
     pub defaults: Vec<(String, String)>,
-    /// Beginnings of values that are replaced (`rewrite_response_headers`).
+    /// Prefixes of values to replace (`rewrite_response_headers`).
     pub rewrite: Vec<HeaderRewrite>,
 }
 
-/// If a header's value begins with a text, that part of it is replaced.
+/// Replaces the prefix of a header's value, if the value has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderRewrite {
-    /// Lower-case name.
+    /// The name of the header, in lower case.
     pub header: String,
-    /// The beginning.
+    /// The prefix.
     pub prefix: String,
-    /// What stands there instead.
+    /// The replacement.
     pub value: String,
 }
 
 impl RequestHeaders {
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
-        let set = read_set(object, "set_request_headers", Wish::SetRequest, findings)
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Self {
+        let set = read_set(map, "set_request_headers", Wish::SetRequest, findings)
             .unwrap_or_default()
             .into_iter()
             .map(|(name, value)| {
                 let template = Template::parse(&value);
-                let key_path = object.path_of("set_request_headers").key(&name);
+                let key_path = map.path_of("set_request_headers").key(&name);
                 check_references(&template, &key_path, findings);
                 (name, template)
             })
             .collect();
-        let key_path = object.path_of("remove_request_headers");
-        let remove = object
-            .texts("remove_request_headers", findings)
+        let key_path = map.path_of("remove_request_headers");
+        let remove = map
+            .strings("remove_request_headers", findings)
             .unwrap_or_default()
             .iter()
             .enumerate()
@@ -65,22 +65,23 @@ impl RequestHeaders {
     }
 }
 
-/// What nothing is known of stands for the empty text, as in Pomerium; tokens would be missed.
+/// Warns about unknown references, which are replaced by the empty string, as in Pomerium. References to tokens are
+/// problems.
 fn check_references(template: &Template, key_path: &KeyPath, findings: &mut Findings) {
     for name in template.unknown_references() {
         if matches!(name, "pomerium.access_token" | "pomerium.id_token") {
             findings
                 .problem(
                     key_path,
-                    format!("`{name}` is not there: sessions keep no tokens of the provider"),
+                    format!("`{name}` is not supported: sessions keep no tokens of the provider"),
                 )
-                .help("let the upstream check the assertion, `${pomerium.jwt}`");
+                .help("let the upstream verify the assertion, `${pomerium.jwt}`");
         } else {
             findings
                 .warning(
                     key_path,
                     format!(
-                        "nothing is called {}, so it stands for the empty text",
+                        "unknown reference {}, which is replaced by the empty string",
                         quoted(name)
                     ),
                 )
@@ -90,9 +91,9 @@ fn check_references(template: &Template, key_path: &KeyPath, findings: &mut Find
 }
 
 impl ResponseHeaders {
-    /// The route's changes over `common`, those at the top of the file.
-    pub(super) fn read(object: &Object<'_>, common: &Self, findings: &mut Findings) -> Self {
-        let own = SetResponse::read(object, findings);
+    /// Reads the route's changes, over `common`, those of the top-level key.
+    pub(super) fn read(map: &FileMap<'_>, common: &Self, findings: &mut Findings) -> Self {
+        let own = SetResponse::read(map, findings);
         let (mut set, mut defaults) = match own {
             Some(SetResponse::Disable) => (Vec::new(), Vec::new()),
             _ => (common.set.clone(), common.defaults.clone()),
@@ -106,12 +107,16 @@ impl ResponseHeaders {
         Self {
             set,
             defaults,
-            rewrite: read_rewrites(object, findings),
+            rewrite: read_rewrites(map, findings),
         }
     }
 
-    /// `set_response_headers` at the top of the file; Pomerium's defaults when it is not there.
-    pub(in crate::config) fn common(file: &Object<'_>, tls: bool, findings: &mut Findings) -> Self {
+    /// Reads the top-level `set_response_headers`; Pomerium's defaults when the key is absent.
+    pub(in crate::config) fn common(
+        file: &FileMap<'_>,
+        tls: bool,
+        findings: &mut Findings,
+    ) -> Self {
         let mut headers = Self::default();
         match SetResponse::read(file, findings) {
             Some(SetResponse::Set(set)) => headers.set = set,
@@ -122,8 +127,8 @@ impl ResponseHeaders {
     }
 }
 
-/// Pomerium's defaults. Browsers are told to insist on https only by a listener that speaks it itself.
-/// X-XSS-Protection is left out: browsers have removed what it switched, which could be used for attacks.
+/// Returns Pomerium's defaults. Strict-Transport-Security is set only by a listener with TLS. X-XSS-Protection is left out:
+/// browsers have removed the feature, which attacks could use.
 fn defaults(tls: bool) -> Vec<(String, String)> {
     let framing = ("x-frame-options", "SAMEORIGIN");
     let transport = (
@@ -136,55 +141,54 @@ fn defaults(tls: bool) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `set_response_headers`.
+/// The value of `set_response_headers`.
 enum SetResponse {
-    /// None of them, nor those that stand above (`disable: true`).
+    /// No headers, including those of the top-level key (`disable: true`).
     Disable,
-    /// These.
+    /// These headers.
     Set(Vec<(String, String)>),
 }
 
 impl SetResponse {
-    fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+    fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
         const KEY: &str = "set_response_headers";
-        let mut set = read_set(object, KEY, Wish::SetResponse, findings)?;
+        let mut set = read_set(map, KEY, Wish::SetResponse, findings)?;
         let Some(position) = set.iter().position(|(name, _)| name == "disable") else {
             return Some(Self::Set(set));
         };
-        let key_path = object.path_of(KEY).key("disable");
+        let key_path = map.path_of(KEY).key("disable");
         let (_, value) = set.swap_remove(position);
         if !value.eq_ignore_ascii_case("true") {
             findings
-                .problem(&key_path, "`disable` takes `true`")
-                .help("take it out to keep the headers");
+                .problem(&key_path, "`disable` must be `true`")
+                .help("remove it to keep the headers");
         } else if !set.is_empty() {
             findings
-                .warning(&key_path, "`disable` clears the headers beside it too")
-                .help("take them out, or take `disable` out");
+                .warning(&key_path, "`disable` clears the headers next to it too")
+                .help("remove them, or remove `disable`");
         }
         Some(Self::Disable)
     }
 }
 
-fn read_rewrites(object: &Object<'_>, findings: &mut Findings) -> Vec<HeaderRewrite> {
-    object
-        .objects("rewrite_response_headers", HEADER_REWRITE, findings)
+fn read_rewrites(map: &FileMap<'_>, findings: &mut Findings) -> Vec<HeaderRewrite> {
+    map.maps_below("rewrite_response_headers", HEADER_REWRITE, findings)
         .iter()
         .filter_map(|entry| read_rewrite(entry, findings))
         .collect()
 }
 
-fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRewrite> {
-    let name = entry.some_text("header", findings);
+fn read_rewrite(entry: &FileMap<'_>, findings: &mut Findings) -> Option<HeaderRewrite> {
+    let name = entry.non_empty_string("header", findings);
     if name.is_none() {
         findings
-            .problem(entry.key_path(), "an entry needs `header`")
+            .problem(entry.key_path(), "each item needs `header`")
             .help("write for example `header: Location`");
     }
     let key_path = entry.path_of("header");
     let header = read_name(&name?, Wish::RewriteResponse, &key_path, findings);
-    let prefix = entry.text("prefix", findings).unwrap_or_default();
-    let value = entry.text("value", findings).unwrap_or_default();
+    let prefix = entry.string("prefix", findings).unwrap_or_default();
+    let value = entry.string("value", findings).unwrap_or_default();
     check_value(&value, &entry.path_of("value"), findings);
     Some(HeaderRewrite {
         header: header?,
@@ -193,18 +197,18 @@ fn read_rewrite(entry: &Object<'_>, findings: &mut Findings) -> Option<HeaderRew
     })
 }
 
-/// Names and values of headers, each once.
+/// Reads names and values of headers, each name once.
 fn read_set(
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     key: &str,
     wish: Wish,
     findings: &mut Findings,
 ) -> Option<Vec<(String, String)>> {
-    let map = object.text_map(key, findings)?;
-    let key_path = object.path_of(key);
-    let mut set: Vec<(String, String)> = Vec::with_capacity(map.len());
+    let written_headers = map.string_map(key, findings)?;
+    let key_path = map.path_of(key);
+    let mut set: Vec<(String, String)> = Vec::with_capacity(written_headers.len());
     let mut names = std::collections::BTreeSet::new();
-    for (written, value) in map {
+    for (written, value) in written_headers {
         let key_path = key_path.key(&written);
         let Some(name) = read_name(&written, wish, &key_path, findings) else {
             continue;
@@ -216,7 +220,7 @@ fn read_set(
             findings
                 .problem(
                     &key_path,
-                    format!("`{written}` stands twice, in different spellings"),
+                    format!("duplicate key `{written}` (keys are case-insensitive)"),
                 )
                 .help("keep one of them");
             continue;

@@ -1,20 +1,20 @@
-//! Which paths a route serves.
+//! The paths that a route serves.
 
 use regex_lite::Regex;
 
 use super::pattern::compile_whole;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, quoted};
 use crate::http::path::{canonical, without_parameters};
 
-/// Which paths a route serves.
+/// The paths that a route serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathMatch {
     /// Every path.
     Any,
-    /// This path exactly (`path`).
+    /// Exactly this path (`path`).
     Exact(String),
-    /// Paths that begin with this text (`prefix`).
+    /// Paths that begin with this string (`prefix`).
     Prefix(String),
     /// Paths that a regular expression matches as a whole (`regex`).
     Regex(PathPattern),
@@ -28,7 +28,7 @@ pub struct PathPattern {
 }
 
 impl PathPattern {
-    /// As it is written in the file.
+    /// Returns the pattern as written in the file.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.written
@@ -44,20 +44,20 @@ impl PartialEq for PathPattern {
 impl Eq for PathPattern {}
 
 impl PathMatch {
-    /// `regex` wins over `path`, and `path` over `prefix`, as in Pomerium.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
+    /// Reads the keys. `regex` takes precedence over `path`, and `path` over `prefix`, as in Pomerium.
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
         let before = findings.problem_count();
-        let regex = object.some_text("regex", findings);
-        let exact = read_plain(object, "path", findings);
-        let prefix = read_plain(object, "prefix", findings);
-        warn_of_several(object, findings);
+        let regex = map.non_empty_string("regex", findings);
+        let exact = read_plain(map, "path", findings);
+        let prefix = read_plain(map, "prefix", findings);
+        warn_of_several(map, findings);
         if let Some(written) = regex {
-            let key_path = object.path_of("regex");
+            let key_path = map.path_of("regex");
             let regex = compile_whole(&written, &key_path, findings)?;
             if let Some(escape) = escape_that_never_comes(&written) {
                 findings
-                    .warning(&key_path, format!("no path has `{escape}` in its plain form"))
-                    .help("write the character itself, and what stays escaped with digits in upper case");
+                    .warning(&key_path, format!("no normalized path has `{escape}`"))
+                    .help("write the character itself, or the escape with upper-case digits");
             }
             return Some(Self::Regex(PathPattern { regex, written }));
         }
@@ -71,7 +71,7 @@ impl PathMatch {
         })
     }
 
-    /// Whether a canonical path, without its query, is meant.
+    /// Returns whether a canonical path, without its query, matches.
     #[must_use]
     pub fn serves(&self, path: &str) -> bool {
         match self {
@@ -83,29 +83,29 @@ impl PathMatch {
     }
 }
 
-/// Reads a path in the form that requests' paths are brought into; in another one it would never match.
-fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text(key, findings)?;
-    let key_path = object.path_of(key);
+/// Reads a path in canonical form, in which requests are matched; a path in another form would never match.
+fn read_plain(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string(key, findings)?;
+    let key_path = map.path_of(key);
     if !is_canonical(&text) {
         findings
             .problem(
                 &key_path,
                 format!(
-                    "{} is not a path in its plain form, so it never matches",
+                    "{} is not a normalized path, so it never matches",
                     quoted(&text)
                 ),
             )
             .help(plain_form_help(&text));
         return None;
     }
-    // A request takes the same route with what follows a `;` and without it, or is refused.
+    // A request must match the same route with and without its path parameters; otherwise it is refused.
     if without_parameters(&text).is_some() {
         findings
             .problem(
                 &key_path,
                 format!(
-                    "{} has a `;`, after which many servers read a parameter, so it never matches",
+                    "{} has a `;`, which begins path parameters for many servers, so it never matches",
                     quoted(&text)
                 ),
             )
@@ -115,12 +115,12 @@ fn read_plain(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option
     Some(text)
 }
 
-/// Whether a path is written in its one form, without a query.
+/// Returns whether a path is in canonical form, without a query.
 pub(super) fn is_canonical(text: &str) -> bool {
     canonical(text).as_deref() == Ok(text) && !text.contains('?')
 }
 
-/// What to write instead of a path that is in another form.
+/// Returns what to write instead of a path in another form.
 pub(super) fn plain_form_help(text: &str) -> String {
     match canonical(text) {
         Ok(plain) if !plain.contains('?') => format!("write {}", quoted(&plain)),
@@ -128,8 +128,8 @@ pub(super) fn plain_form_help(text: &str) -> String {
     }
 }
 
-/// The first escape in a pattern that no canonical path has, because the character stands there itself, the digits are in
-/// upper case, or the path is refused.
+/// Returns the first escape in a pattern that no canonical path has, because canonical paths have the character itself or
+/// upper-case digits, or because such a path is refused.
 fn escape_that_never_comes(pattern: &str) -> Option<&str> {
     let escapes = pattern
         .match_indices('%')
@@ -142,23 +142,23 @@ fn escape_that_never_comes(pattern: &str) -> Option<&str> {
                 .all(|digit| digit.is_ascii_hexdigit())
         })
         .find(|escape| {
-            // Half a character of UTF-8 is no path by itself.
+            // A part of a character in UTF-8 is no path by itself.
             let is_beyond_ascii = matches!(escape.as_bytes().get(1), Some(b'8'..));
             let is_upper = !escape.bytes().any(|digit| digit.is_ascii_lowercase());
             !is_upper || (!is_beyond_ascii && !is_canonical(&format!("/{escape}")))
         })
 }
 
-fn warn_of_several(object: &Object<'_>, findings: &mut Findings) {
+fn warn_of_several(map: &FileMap<'_>, findings: &mut Findings) {
     let mut given = ["regex", "path", "prefix"]
         .into_iter()
-        .filter(|key| object.has(key));
+        .filter(|key| map.has(key));
     let Some(winner) = given.next() else { return };
     for loser in given {
         findings
             .warning(
-                &object.path_of(loser),
-                format!("`{loser}` has no effect beside `{winner}`"),
+                &map.path_of(loser),
+                format!("`{loser}` has no effect next to `{winner}`"),
             )
             .help("keep one of them");
     }

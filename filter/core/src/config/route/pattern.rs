@@ -1,16 +1,17 @@
-//! Regular expressions of the file. They are RE2's language as far as [`regex_lite`] has it: time in proportion to pattern
-//! and text, no look-around, no back references.
+//! Regular expressions of the file: RE2's language as far as [`regex_lite`] supports it. Matching takes time in proportion
+//! to pattern and input; look-around and back references do not exist.
 
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
-/// Longest pattern; hand-written ones are a line.
+/// The longest pattern in bytes; hand-written patterns fit on a line.
 const MAX_PATTERN: usize = 2 * 1024;
-/// Memory of one compiled pattern, which also bounds the work of matching: repetitions such as `(a{99}){99}` grow there.
+/// The memory of one compiled pattern in bytes, which also bounds the work of matching: repetitions such as `(a{99}){99}`
+/// use much of it.
 const MAX_PROGRAM: usize = 64 * 1024;
 
-/// Compiles a pattern.
+/// Compiles a pattern. Returns `None` after it has reported a problem.
 pub(super) fn compile(pattern: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<Regex> {
     if !findings.can_compile(key_path) {
         return None;
@@ -33,20 +34,20 @@ pub(super) fn compile(pattern: &str, key_path: &KeyPath, findings: &mut Findings
                     format!("{} is not a regular expression: {error}", quoted(pattern)),
                 )
                 .help(
-                    "write one that RE2 takes, without Unicode classes and without large repetitions",
+                    "write one in RE2's syntax, without Unicode classes and without large repetitions",
                 );
             None
         }
     }
 }
 
-/// Compiles a pattern that must match a text as a whole.
+/// Compiles a pattern that must match a whole string.
 pub(super) fn compile_whole(
     pattern: &str,
     key_path: &KeyPath,
     findings: &mut Findings,
 ) -> Option<Regex> {
-    // The pattern alone first: `a)(b` only seems right between parentheses.
+    // The pattern alone comes first: between parentheses `a)(b` is valid.
     compile(pattern, key_path, findings)?;
     match build(&format!("^(?:{pattern})$")) {
         Ok(regex) => Some(regex),
@@ -56,7 +57,7 @@ pub(super) fn compile_whole(
                     key_path,
                     format!("{} cannot match a whole path: {error}", quoted(pattern)),
                 )
-                .help("write it without comments, and not as large");
+                .help("remove comments, and make it shorter");
             None
         }
     }

@@ -1,100 +1,100 @@
-//! Who may use a route: its policy, with Pomerium's older keys.
+//! Reads the policy of a route, with Pomerium's older keys.
 
 use serde_json::{Map, Value};
 
 use super::Common;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::policy::{Criterion, Policy};
 
-/// The route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
-pub(super) fn read_policy(object: &Object<'_>, common: &Common, findings: &mut Findings) -> Policy {
+/// Reads the route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
+pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Findings) -> Policy {
     let problems = findings.problem_count();
-    let public = object.flag("allow_public_unauthenticated_access", findings);
-    let anybody = object.flag("allow_any_authenticated_user", findings);
-    let domains = object
-        .texts("allowed_domains", findings)
-        .unwrap_or_default();
-    let users = object.texts("allowed_users", findings).unwrap_or_default();
+    let public = map.flag("allow_public_unauthenticated_access", findings);
+    let anybody = map.flag("allow_any_authenticated_user", findings);
+    let domains = map.strings("allowed_domains", findings).unwrap_or_default();
+    let users = map.strings("allowed_users", findings).unwrap_or_default();
     let listed = !domains.is_empty() || !users.is_empty();
     if public && (anybody || listed) {
         findings
             .problem(
-                &object.path_of("allow_public_unauthenticated_access"),
-                "a public route with a list of who may enter",
+                &map.path_of("allow_public_unauthenticated_access"),
+                "a public route must not list the users who may use it",
             )
             .help("keep one of the two");
     }
     if anybody && listed {
         findings
             .problem(
-                &object.path_of("allow_any_authenticated_user"),
-                "a route for anybody with a list of who may enter",
+                &map.path_of("allow_any_authenticated_user"),
+                "a route for every authenticated user must not list the users who may use it",
             )
             .help("keep one of the two");
     }
-    let mut policy = match object.value("policy") {
-        Some(value) => Policy::read(value, &object.path_of("policy"), findings),
+    let mut policy = match map.value("policy") {
+        Some(value) => Policy::read(value, &map.path_of("policy"), findings),
         None => Policy::default(),
     };
     let mut criteria = Vec::new();
     criteria.extend(public.then_some(Criterion::accept()));
     criteria.extend(
-        object
-            .flag("cors_allow_preflight", findings)
+        map.flag("cors_allow_preflight", findings)
             .then_some(Criterion::cors_preflight()),
     );
     criteria.extend(anybody.then_some(Criterion::authenticated_user()));
     criteria.extend(domains.iter().map(|domain| Criterion::domain_is(domain)));
-    criteria.extend(read_idp_claims(object, findings));
+    criteria.extend(read_idp_claims(map, findings));
     criteria.extend(
         users
             .iter()
             .flat_map(|user| [Criterion::user_is(user), Criterion::email_is(user)]),
     );
     policy.allow_any_of(criteria);
-    // A policy that could not be read is not a policy that was left out.
+    // A policy that could not be read is not a missing policy.
     if policy == Policy::default() && findings.problem_count() == problems {
         findings
-            .warning(object.key_path(), "no policy: nobody may use this route")
+            .warning(
+                map.key_path(),
+                "no policy, so that every request to this route is refused",
+            )
             .help("add `policy:` with an `allow` rule");
     }
-    judge_certificates(&mut policy, object, common, findings);
+    judge_certificates(&mut policy, map, common, findings);
     policy
 }
 
-/// Where clients are asked for certificates, a rule refuses those without a valid one, as in Pomerium; where they are not,
-/// rules about certificates say nothing.
+/// Adds the rule that refuses requests without a valid certificate, as in Pomerium, and warns about criteria for
+/// certificates that are never requested.
 fn judge_certificates(
     policy: &mut Policy,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     common: &Common,
     findings: &mut Findings,
 ) {
     if policy.asks_for_certificate() && !common.certificates_asked {
         findings
             .warning(
-                &object.path_of("policy"),
-                "the policy asks for client certificates, and clients are never asked for one",
+                &map.path_of("policy"),
+                "the policy is about client certificates, but none are requested",
             )
-            .help("add `downstream_mtls` with `ca_file` at the top of the file");
+            .help("add the top-level key `downstream_mtls` with `ca_file`");
     }
     if common.deny_uncertified {
         policy.deny_any_of(vec![Criterion::invalid_client_certificate()]);
     }
 }
 
-/// `allowed_idp_claims`: names with a value, a list of values, or further names below them. Any one of them is enough.
-fn read_idp_claims(object: &Object<'_>, findings: &mut Findings) -> Vec<Criterion> {
+/// Reads `allowed_idp_claims`: a map from claim names to a value, a list of values or a nested map. One match is enough.
+fn read_idp_claims(map: &FileMap<'_>, findings: &mut Findings) -> Vec<Criterion> {
     let mut criteria = Vec::new();
-    match object.value("allowed_idp_claims") {
+    match map.value("allowed_idp_claims") {
         None => {}
         Some(Value::Object(claims)) => collect_claims("", claims, &mut criteria),
         Some(_) => {
             findings
                 .problem(
-                    &object.path_of("allowed_idp_claims"),
-                    "`allowed_idp_claims` takes an object",
+                    &map.path_of("allowed_idp_claims"),
+                    "`allowed_idp_claims` must be a map",
                 )
                 .help("write `{groups: [admins, staff]}`");
         }

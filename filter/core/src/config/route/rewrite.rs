@@ -1,22 +1,22 @@
-//! What becomes of the host and of the path on the way to the upstream.
+//! How the host and the path change on the way to the upstream.
 
 use regex_lite::Regex;
 
 use super::path::{is_canonical, plain_form_help};
 use super::pattern::compile;
+use crate::config::file_map::FileMap;
 use crate::config::header_name::{Wish, read_name};
-use crate::config::object::Object;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
-/// The `Host` that an upstream sees.
+/// The `Host` that an upstream gets.
 #[derive(Clone, Debug, Default)]
 pub enum HostHeader {
-    /// Host and port of the upstream that was chosen; the body writes it and tells the public one as `X-Forwarded-Host`.
+    /// The host and port of the chosen upstream. The proxy sets it, and sends the public host as `X-Forwarded-Host`.
     #[default]
     Upstream,
     /// The public host (`preserve_host_header`).
     Preserve,
-    /// This text (`host_rewrite`).
+    /// This string (`host_rewrite`).
     Literal(String),
     /// The value of this request header, in lower case, when there is one (`host_rewrite_header`).
     Header(String),
@@ -27,13 +27,13 @@ pub enum HostHeader {
 /// How the path changes on its way to the upstream; the query stays.
 #[derive(Clone, Debug)]
 pub enum PathRewrite {
-    /// What the route's `prefix` or `path` matched becomes this (`prefix_rewrite`, or a path in the first `to`).
+    /// Replaces the part that the route's `prefix` or `path` matched (`prefix_rewrite`, or the path in the first `to`).
     Prefix(String),
-    /// Each match of a pattern is replaced (`regex_rewrite_pattern`, `regex_rewrite_substitution`).
+    /// Replaces each match of a pattern (`regex_rewrite_pattern`, `regex_rewrite_substitution`).
     Regex(Substitution),
 }
 
-/// A regular expression and what stands for each of its matches.
+/// A regular expression and the replacement for each of its matches.
 #[derive(Clone, Debug)]
 pub struct Substitution {
     /// The pattern.
@@ -43,16 +43,17 @@ pub struct Substitution {
 }
 
 impl HostHeader {
-    /// The first that is set wins, as in Pomerium: a text, a header, a pattern, the public host.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
-        let literal = read_host(object, "host_rewrite", findings);
-        let header = object.some_text("host_rewrite_header", findings);
+    /// Reads the keys. The first that is set takes precedence, as in Pomerium: a string, a header, a pattern, the public
+    /// host.
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Self {
+        let literal = read_host(map, "host_rewrite", findings);
+        let header = map.non_empty_string("host_rewrite_header", findings);
         let header = header.and_then(|name| {
-            let key_path = object.path_of("host_rewrite_header");
+            let key_path = map.path_of("host_rewrite_header");
             read_name(&name, Wish::ReadRequest, &key_path, findings)
         });
-        let pattern = Substitution::read(object, "host_path_regex_rewrite", findings);
-        let preserve = object.flag("preserve_host_header", findings);
+        let pattern = Substitution::read(map, "host_path_regex_rewrite", findings);
+        let preserve = map.flag("preserve_host_header", findings);
         match (literal, header, pattern) {
             (Some(literal), ..) => Self::Literal(literal),
             (None, Some(header), _) => Self::Header(header),
@@ -64,14 +65,14 @@ impl HostHeader {
 }
 
 impl PathRewrite {
-    /// `prefix_rewrite` or `regex_rewrite_pattern`, but not both.
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let prefix = read_path(object, "prefix_rewrite", findings);
-        let regex = Substitution::read(object, "regex_rewrite", findings);
-        if object.has("prefix_rewrite") && object.has("regex_rewrite_pattern") {
+    /// Reads `prefix_rewrite` or `regex_rewrite_pattern`, but not both.
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let prefix = read_path(map, "prefix_rewrite", findings);
+        let regex = Substitution::read(map, "regex_rewrite", findings);
+        if map.has("prefix_rewrite") && map.has("regex_rewrite_pattern") {
             findings
                 .problem(
-                    &object.path_of("regex_rewrite_pattern"),
+                    &map.path_of("regex_rewrite_pattern"),
                     "the path is rewritten twice",
                 )
                 .help("keep `prefix_rewrite` or `regex_rewrite_pattern`");
@@ -82,24 +83,24 @@ impl PathRewrite {
 
 impl Substitution {
     /// Reads `NAME_pattern` and `NAME_substitution`.
-    fn read(object: &Object<'_>, name: &str, findings: &mut Findings) -> Option<Self> {
+    fn read(map: &FileMap<'_>, name: &str, findings: &mut Findings) -> Option<Self> {
         let (pattern_key, replacement_key) =
             (format!("{name}_pattern"), format!("{name}_substitution"));
-        let pattern = object.some_text(&pattern_key, findings);
-        let replacement = object.text(&replacement_key, findings);
+        let pattern = map.non_empty_string(&pattern_key, findings);
+        let replacement = map.string(&replacement_key, findings);
         let Some(pattern) = pattern else {
             if replacement.is_some_and(|text| !text.is_empty()) {
                 findings
                     .warning(
-                        &object.path_of(&replacement_key),
+                        &map.path_of(&replacement_key),
                         format!("`{replacement_key}` has no effect without `{pattern_key}`"),
                     )
                     .help(format!("add `{pattern_key}`"));
             }
             return None;
         };
-        let pattern = compile(&pattern, &object.path_of(&pattern_key), findings)?;
-        let key_path = object.path_of(&replacement_key);
+        let pattern = compile(&pattern, &map.path_of(&pattern_key), findings)?;
+        let key_path = map.path_of(&replacement_key);
         let written = replacement.unwrap_or_default();
         let replacement = translate(&written, pattern.captures_len());
         if let Err(reason) = &replacement {
@@ -114,7 +115,7 @@ impl Substitution {
     }
 }
 
-/// RE2's replacement syntax in that of [`Regex::replace_all`]. `groups` counts the whole match as one.
+/// Translates a replacement from RE2's syntax to that of [`Regex::replace_all`]. `groups` counts the whole match as one.
 fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
     let mut replacement = String::with_capacity(written.len());
     let mut chars = written.chars();
@@ -128,13 +129,13 @@ fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
                         .to_digit(10)
                         .and_then(|group| usize::try_from(group).ok());
                     if group.is_none_or(|group| group >= groups) {
-                        return Err("names a group that the pattern does not have");
+                        return Err("refers to a group that the pattern does not have");
                     }
                     replacement.push_str("${");
                     replacement.push(digit);
                     replacement.push('}');
                 }
-                _ => return Err("has a backslash before something else than a digit"),
+                _ => return Err("has a backslash that is not followed by a digit"),
             },
             c if c.is_control() => return Err("has a line break or another control character"),
             c => replacement.push(c),
@@ -143,34 +144,34 @@ fn translate(written: &str, groups: usize) -> Result<String, &'static str> {
     Ok(replacement)
 }
 
-/// A path that stands for another one: in plain form and without a query, because the request's own is kept.
-pub(super) fn read_path(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text(key, findings)?;
-    is_plain(&text, &object.path_of(key), findings).then_some(text)
+/// Reads a replacement path: in canonical form and without a query, because the request's query is kept.
+pub(super) fn read_path(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string(key, findings)?;
+    is_plain(&text, &map.path_of(key), findings).then_some(text)
 }
 
-/// Whether a path is in its plain form; a problem if not.
+/// Returns whether a path is in canonical form, and reports a problem if not.
 pub(super) fn is_plain(text: &str, key_path: &KeyPath, findings: &mut Findings) -> bool {
     let plain = is_canonical(text);
     if !plain {
         findings
             .problem(
                 key_path,
-                format!("{} is not a path in its plain form", quoted(text)),
+                format!("{} is not a normalized path", quoted(text)),
             )
             .help(plain_form_help(text));
     }
     plain
 }
 
-/// A host, with a port if one is written, as it may stand in a `Host` header.
-fn read_host(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text(key, findings)?;
+/// Reads a host, optionally with a port, as in a `Host` header.
+fn read_host(map: &FileMap<'_>, key: &str, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string(key, findings)?;
     let fits = is_authority(&text);
     if !fits {
         findings
             .problem(
-                &object.path_of(key),
+                &map.path_of(key),
                 format!("{} is not a host", quoted(&text)),
             )
             .help("write for example `app.internal` or `app.internal:8080`");
@@ -178,7 +179,7 @@ fn read_host(object: &Object<'_>, key: &str, findings: &mut Findings) -> Option<
     fits.then_some(text)
 }
 
-/// Whether a text is a host with perhaps a port: no scheme, path or user.
+/// Returns whether a string is a host, optionally with a port, without scheme, path or user.
 pub(super) fn is_authority(text: &str) -> bool {
     const LONGEST: usize = 255 + 6;
     text.len() <= LONGEST

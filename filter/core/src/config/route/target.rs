@@ -1,4 +1,4 @@
-//! Where a route's requests end: at upstreams, in a redirect, or in a fixed answer.
+//! The target of a route: upstreams, a redirect, or a fixed response.
 
 mod redirect;
 mod response;
@@ -10,44 +10,44 @@ pub use response::FixedResponse;
 pub use tls::UpstreamTls;
 pub use upstreams::{Endpoint, Upstreams};
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 
-/// What becomes of a permitted request.
+/// The target of a permitted request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// It goes to one of these (`to`).
+    /// The request is forwarded to one of these (`to`).
     Upstreams(Upstreams),
-    /// The visitor is sent elsewhere (`redirect`); the module answers.
+    /// The module redirects the client (`redirect`).
     Redirect(Redirect),
-    /// The visitor gets this (`response`); the module answers.
+    /// The module sends this response (`response`).
     Response(FixedResponse),
 }
 
-/// A target, and what only the upstreams' addresses tell.
+/// A target, with data from the upstreams' URLs.
 pub(super) struct ReadTarget {
     pub(super) target: Target,
-    /// The path in the first `to`, if one is there.
+    /// The path in the first `to`, if it has one.
     pub(super) path: Option<String>,
 }
 
 impl Target {
-    pub(super) fn read(object: &Object<'_>, findings: &mut Findings) -> Option<ReadTarget> {
+    pub(super) fn read(map: &FileMap<'_>, findings: &mut Findings) -> Option<ReadTarget> {
         const KEYS: [&str; 3] = ["to", "redirect", "response"];
-        let given: Vec<&str> = KEYS.into_iter().filter(|key| object.has(key)).collect();
+        let given: Vec<&str> = KEYS.into_iter().filter(|key| map.has(key)).collect();
         if let [first, second, ..] = given.as_slice() {
             findings
                 .problem(
-                    &object.path_of(second),
-                    format!("a route with `{first}` has no `{second}`"),
+                    &map.path_of(second),
+                    format!("a route with `{first}` must not have `{second}`"),
                 )
                 .help("keep one of `to`, `redirect` and `response`");
         }
         let target = match given.first() {
-            Some(&"redirect") => Self::Redirect(Redirect::read(object, findings)?),
-            Some(&"response") => Self::Response(FixedResponse::read(object, findings)?),
+            Some(&"redirect") => Self::Redirect(Redirect::read(map, findings)?),
+            Some(&"response") => Self::Response(FixedResponse::read(map, findings)?),
             Some(_) => {
-                let (upstreams, path) = Upstreams::read(object, findings)?;
+                let (upstreams, path) = Upstreams::read(map, findings)?;
                 return Some(ReadTarget {
                     target: Self::Upstreams(upstreams),
                     path,
@@ -55,7 +55,7 @@ impl Target {
             }
             None => {
                 findings
-                    .problem(&object.path_of("to"), "`to` is missing")
+                    .problem(&map.path_of("to"), "`to` is missing")
                     .help("write for example `to: http://localhost:9090`, or `redirect` or `response`");
                 return None;
             }
@@ -63,7 +63,7 @@ impl Target {
         Some(ReadTarget { target, path: None })
     }
 
-    /// The upstreams, if requests go to any.
+    /// Returns the upstreams, if requests are forwarded.
     #[must_use]
     pub const fn upstreams(&self) -> Option<&Upstreams> {
         match self {

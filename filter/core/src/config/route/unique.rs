@@ -1,4 +1,4 @@
-//! Which routes are one and the same, and which can never be used.
+//! Finds routes that are the same, and routes that can never match.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use crate::diagnostics::{Findings, KeyPath};
 use crate::digest;
 use crate::hex::encode_hex;
 
-/// Sixteen hexadecimal digits of what the route matches and where it leads. How it is reached (TLS, timeouts, headers) and
-/// who may use it can change without a new id.
+/// Returns sixteen hexadecimal digits derived from what the route matches and from its target. The connection (TLS,
+/// timeouts, headers) and the policy can change without a new id.
 pub(super) fn identify(from: &From, path: &PathMatch, read: &ReadTarget) -> String {
-    // Texts are quoted, so that no two different routes give one text.
+    // Strings are quoted, so that different routes give different descriptions.
     let mut text = matched(from, path);
     let written = match &read.target {
         Target::Upstreams(upstreams) => upstreams.endpoints.iter().try_for_each(|endpoint| {
@@ -28,7 +28,7 @@ pub(super) fn identify(from: &From, path: &PathMatch, read: &ReadTarget) -> Stri
             write!(text, " response {} {:?}", response.status, response.body)
         }
     };
-    debug_assert!(written.is_ok(), "a String takes every text");
+    debug_assert!(written.is_ok(), "writing to a string cannot fail");
     if let Some(path) = &read.path {
         text.push_str(" at ");
         text.push_str(path);
@@ -49,7 +49,7 @@ fn write_redirect(text: &mut String, redirect: &Redirect) -> std::fmt::Result {
     )
 }
 
-/// What a route matches, as a text.
+/// Describes what a route matches.
 fn matched(from: &From, path: &PathMatch) -> String {
     let (host, port) = (&from.host, from.port);
     match path {
@@ -64,16 +64,17 @@ fn matched(from: &From, path: &PathMatch) -> String {
 #[derive(Debug, Default)]
 pub(in crate::config) struct Known {
     ids: BTreeSet<String>,
-    /// What each matches, with its name.
+    /// What each route matches, with its name.
     matched: BTreeMap<String, String>,
-    /// Hosts and ports of which one route takes every path, with its name.
+    /// The hosts and ports of which one route matches every path, with its name.
     whole: BTreeMap<(String, Option<u16>), String>,
-    /// Hosts with a Cockpit, with where that is and the name of the route.
+    /// The hosts with a Cockpit, with its upstreams and the name of the route.
     cockpits: BTreeMap<String, (Vec<(String, u16)>, String)>,
 }
 
 impl Known {
-    /// Adds a route that comes after those known: a problem if one of them is the same, a warning if they leave it nothing.
+    /// Adds the next route. Reports a problem if an earlier route matches the same, and a warning if earlier routes match all
+    /// of its requests.
     pub(in crate::config) fn add(
         &mut self,
         route: &Route,
@@ -86,18 +87,18 @@ impl Known {
                 .problem(
                     key_path,
                     format!(
-                        "a second route from `{}` to the same place",
+                        "duplicate route: an earlier one from `{}` has the same target",
                         route.from.authority()
                     ),
                 )
-                .help("join their policies in one route");
+                .help("combine their policies in one route");
         } else if let Some(name) = self.taken(route, &matched) {
             findings
                 .warning(
                     key_path,
-                    format!("never used: the route `{name}` before it takes all of its requests"),
+                    format!("never used: the earlier route `{name}` matches all of its requests"),
                 )
-                .help("put the narrower route first");
+                .help("put the more specific route first");
         }
         self.add_cockpit(route, key_path, findings);
         let name = &route.name;
@@ -108,7 +109,7 @@ impl Known {
         self.matched.entry(matched).or_insert_with(|| name.clone());
     }
 
-    /// Cookies and assertions are for a host: two Cockpits of one host would get each other's.
+    /// Reports two Cockpits on one host: cookies and assertions are valid for a host, so that each would get the other's.
     fn add_cockpit(&mut self, route: &Route, key_path: &KeyPath, findings: &mut Findings) {
         if route.cockpit.is_none() {
             return;
@@ -122,14 +123,14 @@ impl Known {
                 .problem(
                     key_path,
                     format!(
-                        "the route `{name}` has the same host and leads to another Cockpit: each would get the other's logins"
+                        "the route `{name}` has the same host and another Cockpit: each would get the other's logins"
                     ),
                 )
-                .help("give each Cockpit a host of its own");
+                .help("use a separate host for each Cockpit");
         }
     }
 
-    /// The name of an earlier route that takes every request of this one.
+    /// Returns the name of an earlier route that matches every request of this one.
     fn taken(&self, route: &Route, matched: &str) -> Option<&String> {
         let host = &route.from.host;
         self.matched

@@ -289,7 +289,10 @@ fn other_hosts_are_blocked_unless_allowed() {
     for path in paths {
         let reply = blocked.reply(&sent(path, &jar, &[HTML]));
         assert!(
-            reply.status == 403 && reply.body.contains("Other hosts"),
+            reply.status == 403
+                && reply
+                    .body
+                    .contains("Connecting to other hosts is not allowed"),
             "{path}: {reply:?}"
         );
     }
@@ -568,4 +571,34 @@ fn explanations_tell_the_user() {
         (200, Some((user("d"), Some("local_part_of"), false)))
     );
     assert_eq!(explain(person(BOB)), (403, Some((None, None, false))));
+}
+
+#[test]
+fn the_user_page_names_the_unix_user_and_administrative_access() {
+    let mut world = world();
+    for (email, text, expected) in [
+        (
+            ALICE,
+            "as the Unix user alice, with administrative access; domain-ok",
+            json!({"user": "alice", "administrator": true}),
+        ),
+        (
+            "d@lab.test",
+            "as the Unix user d, without administrative access; domain-ok",
+            json!({"user": "d", "administrator": false}),
+        ),
+        (
+            BOB,
+            "no Unix user is mapped to this account; domain-ok",
+            json!({"user": null, "administrator": false}),
+        ),
+    ] {
+        let jar = world.sign_in(HOST, "/", email);
+        let page = world.reply(&sent("/.pomerium/", &jar, &[HTML]));
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+        let accept: (&str, &[u8]) = ("accept", b"application/json");
+        let reply = world.reply(&sent("/.pomerium/", &jar, &[accept]));
+        let value: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(value["open"][0]["cockpit"], expected, "{email}");
+    }
 }

@@ -298,7 +298,7 @@ fn addresses_of_the_sign_in_host() {
         ("http://auth.test", "https origin"),
         ("https://auth.test/path", "https origin"),
         ("auth.test", "https origin"),
-        ("https://authenticate.pomerium.app", "Pomerium's own"),
+        ("https://authenticate.pomerium.app", "Pomerium's hosted"),
     ] {
         let file = json!({
             "authenticate_service_url": url,

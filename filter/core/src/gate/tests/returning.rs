@@ -275,5 +275,5 @@ fn a_session_that_fits_nowhere_is_told() {
         panic!("a page")
     };
     assert_eq!(page.status, 400);
-    assert!(page.body.contains("does not fit"), "{}", page.body);
+    assert!(page.body.contains("do not fit"), "{}", page.body);
 }

@@ -58,6 +58,21 @@ fn each_cockpit_takes_assertions_for_itself_alone() {
 }
 
 #[test]
+fn a_route_without_the_key_is_refused() {
+    let with_key = cockpit("a.example.com", "http://localhost:9090");
+    let mut without_key = cockpit("b.example.com", "http://localhost:9090");
+    without_key.as_object_mut().unwrap().remove("cockpit");
+    let config = sample::config(&json!([with_key, without_key]), ":443");
+    let routes: Vec<&Route> = config.routes.iter().collect();
+    assert!(require_mapping(&routes[..1]).is_ok());
+    let refused = require_mapping(&routes).unwrap_err().to_string();
+    assert!(
+        refused.contains("`b.example.com` has no `cockpit` key") && !refused.contains('\n'),
+        "{refused}"
+    );
+}
+
+#[test]
 fn hosts_and_keys_are_enough() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jwks.json");

@@ -1,18 +1,18 @@
-//! How this proxy proves at the provider's token endpoint that it is itself.
+//! Reads how Jetway authenticates at the provider's token endpoint.
 
 use crate::config::ClientAuth;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::pem::pem_text;
 use crate::diagnostics::Findings;
 use crate::secret::Secret;
 use crate::session::signing_key::AssertionKey;
 
-/// The method's key.
+/// The key for the method.
 const METHOD: &str = "idp_token_endpoint_auth_method";
-/// The private key's key.
+/// The key for the private key.
 const KEY: &str = "idp_client_private_key";
 
-/// The words of the registry (OpenID Connect Core 1.0 section 9).
+/// The registered names of the methods (OpenID Connect Core 1.0 section 9).
 const METHODS: [(&str, Word); 4] = [
     ("client_secret_basic", Word::Basic),
     ("client_secret_post", Word::Post),
@@ -28,9 +28,9 @@ enum Word {
     None,
 }
 
-/// Reads the method; without one it follows from what there is: a private key, a secret, or nothing.
+/// Reads the method. The default depends on which of a private key and a secret is set.
 pub(super) fn read_client_auth(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     secret: &Secret,
     findings: &mut Findings,
 ) -> ClientAuth {
@@ -58,7 +58,7 @@ pub(super) fn read_client_auth(
 }
 
 fn needs_secret(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     secret: &Secret,
     method: ClientAuth,
     findings: &mut Findings,
@@ -74,15 +74,15 @@ fn needs_secret(
     method
 }
 
-fn read_key(file: &Object<'_>, findings: &mut Findings) -> Option<AssertionKey> {
-    let id = file.some_text("idp_client_private_key_id", findings);
-    let text = file.some_text(KEY, findings)?;
+fn read_key(file: &FileMap<'_>, findings: &mut Findings) -> Option<AssertionKey> {
+    let id = file.non_empty_string("idp_client_private_key_id", findings);
+    let text = file.non_empty_string(KEY, findings)?;
     let read = pem_text(&text)
         .map(Secret::new)
-        .ok_or_else(|| "it is not PEM text".to_owned())
+        .ok_or_else(|| "it is not PEM".to_owned())
         .and_then(|pem| AssertionKey::from_pem(pem.expose()));
     match read {
-        // A provider finds the public key by the name under which it was registered there, or tries all.
+        // A provider finds the public key by the registered key id, or tries every key.
         Ok(key) => Some(key.named(id)),
         Err(reason) => {
             findings

@@ -1,24 +1,24 @@
-//! What addresses of the provider are worth (`require_email_verified`), and whose users may sign in
+//! Reads which email addresses are trusted (`require_email_verified`) and which tenants' users may sign in
 //! (`idp_allowed_tenants`).
 
 use serde_json::Value;
 use url::Url;
 
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::config::provider_kind::{PRESETS, ProviderKind};
 use crate::config::{EmailTrust, EmailVerification, Route};
 use crate::diagnostics::{Findings, quoted};
 
-/// The key with the tenants.
+/// The key for the tenants.
 const TENANTS: &str = "idp_allowed_tenants";
-/// The key with what has to be said about an address.
+/// The key for the required verification of an address.
 const VERIFICATION: &str = "require_email_verified";
 
-/// In the place of a tenant in Microsoft's issuers: any tenant's users, and those without one.
+/// Names in place of a tenant in Microsoft's issuers, for the users of any tenant or of none.
 const MICROSOFT_GROUPS: [&str; 3] = ["common", "organizations", "consumers"];
-/// Microsoft's tenant of personal accounts: anybody makes one.
+/// Microsoft's tenant of personal accounts, which anyone can create.
 const MICROSOFT_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-/// Where Microsoft's issuers are, in the clouds that it has.
+/// The hosts of Microsoft's issuers, in each of its clouds.
 const MICROSOFT_HOSTS: [&str; 4] = [
     "login.microsoftonline.com",
     "login.microsoftonline.us",
@@ -27,7 +27,7 @@ const MICROSOFT_HOSTS: [&str; 4] = [
 ];
 
 pub(super) fn read_email_trust(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     kind: ProviderKind,
     issuer: Option<&str>,
     findings: &mut Findings,
@@ -43,29 +43,29 @@ pub(super) fn read_email_trust(
     }
 }
 
-fn read_verification(file: &Object<'_>, findings: &mut Findings) -> EmailVerification {
+fn read_verification(file: &FileMap<'_>, findings: &mut Findings) -> EmailVerification {
     match file.value(VERIFICATION) {
         None => EmailVerification::ByProvider,
         Some(Value::String(word)) if word.eq_ignore_ascii_case("strict") => {
             EmailVerification::Strict
         }
-        // YAML 1.1 readers make a boolean of `off`.
+        // YAML 1.1 reads `off` as a boolean.
         Some(Value::String(word)) if word.eq_ignore_ascii_case("off") => EmailVerification::Off,
         Some(Value::Bool(false)) => EmailVerification::Off,
         Some(_) => {
             findings
                 .problem(
                     &file.path_of(VERIFICATION),
-                    "`require_email_verified` takes `strict` or `off`",
+                    "`require_email_verified` must be `strict` or `off`",
                 )
-                .help("leave it out to rely on what this kind of provider says");
+                .help("remove it to use the default of the provider preset");
             EmailVerification::Strict
         }
     }
 }
 
-fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) -> Vec<String> {
-    let Some(tenants) = file.texts(TENANTS, findings) else {
+fn read_tenants(file: &FileMap<'_>, kind: ProviderKind, findings: &mut Findings) -> Vec<String> {
+    let Some(tenants) = file.strings(TENANTS, findings) else {
         return Vec::new();
     };
     let key_path = file.path_of(TENANTS);
@@ -82,9 +82,9 @@ fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) 
             findings
                 .problem(
                     &key_path,
-                    "`idp_allowed_tenants` is for `idp_provider: azure` and `google`",
+                    "`idp_allowed_tenants` needs `idp_provider: azure` or `google`",
                 )
-                .help("take it out: the issuer of other providers is one organization's, or names no tenant");
+                .help("remove it: the issuer of another provider belongs to one organization, or its tokens name no tenant");
             return Vec::new();
         }
     };
@@ -109,7 +109,7 @@ fn read_tenants(file: &Object<'_>, kind: ProviderKind, findings: &mut Findings) 
         .collect()
 }
 
-/// A UUID, as `tid` has it: a tenant's domain names stand in no token.
+/// Returns whether the string is a UUID, as in `tid`: tokens do not contain a tenant's domain names.
 fn is_tenant_id(text: &str) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     let groups: Vec<&str> = text.split('-').collect();
@@ -122,7 +122,7 @@ fn is_domain(text: &str) -> bool {
     text.bytes().all(fit) && text.trim_matches('.').contains('.')
 }
 
-/// Whether users of any tenant come by one of Microsoft's issuers.
+/// Returns whether users of any tenant can sign in at this issuer of Microsoft's.
 fn is_multi_tenant(issuer: &str) -> bool {
     let url = Url::parse(issuer).ok();
     let tenant = url.as_ref().and_then(|url| url.path_segments()?.next());
@@ -132,8 +132,9 @@ fn is_multi_tenant(issuer: &str) -> bool {
     })
 }
 
-/// Kind `oidc` takes an address for verified unless it is denied: the word of a provider with many tenants is not enough.
-fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings) {
+/// Reports `oidc` at a provider with many tenants: `oidc` trusts an address unless the provider denies it, which such a
+/// provider's statements do not justify.
+fn warn_of_known_issuer(file: &FileMap<'_>, issuer: &str, findings: &mut Findings) {
     let bare = issuer.trim_end_matches('/');
     let is_known = |known: &str| known == bare;
     let preset = PRESETS
@@ -150,14 +151,14 @@ fn warn_of_known_issuer(file: &Object<'_>, issuer: &str, findings: &mut Findings
     findings
         .warning(
             &file.path_of("idp_provider"),
-            format!("this issuer is `{word}`'s, and `oidc` does not know which of its email addresses are verified"),
+            format!("the issuer belongs to `{word}`, and `oidc` cannot tell which of its email addresses are verified"),
         )
         .help(format!("write `idp_provider: {word}`"));
 }
 
-/// At Microsoft's issuers for many tenants, any tenant's administrator says what a user's address and claims are.
+/// Warns about Microsoft's issuers for many tenants, where any tenant's administrator sets a user's address and claims.
 pub(in crate::config::reader) fn check_tenants(
-    file: &Object<'_>,
+    file: &FileMap<'_>,
     trust: &EmailTrust,
     routes: &[Route],
     findings: &mut Findings,
@@ -171,21 +172,21 @@ pub(in crate::config::reader) fn check_tenants(
             .problem(
                 &file.path_of("idp_provider_url"),
                 format!(
-                    "users of any tenant sign in by this issuer, with any email address, and route `{}` asks for addresses",
+                    "users of any tenant can sign in at this issuer with any email address, and the policy of route `{}` is about email addresses",
                     route.name
                 ),
             )
-            .help("name the tenants in `idp_allowed_tenants`, or write the issuer of one tenant; or let the app registration emit the optional claim `xms_edov`, and write `require_email_verified: strict`");
+            .help("list the tenants in `idp_allowed_tenants`, or write the issuer of one tenant; or let the app registration emit the optional claim `xms_edov`, and write `require_email_verified: strict`");
     }
     if let Some(route) = routes.iter().find(|route| route.asks_for_claims()) {
         findings
             .warning(
                 &file.path_of("idp_provider_url"),
                 format!(
-                    "users of any tenant sign in by this issuer, and route `{}` asks for claims, which their administrators can write",
+                    "users of any tenant can sign in at this issuer, and the policy of route `{}` is about claims, which their administrators can set",
                     route.name
                 ),
             )
-            .help("name the tenants in `idp_allowed_tenants`");
+            .help("list the tenants in `idp_allowed_tenants`");
     }
 }

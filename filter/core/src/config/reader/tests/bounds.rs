@@ -117,7 +117,7 @@ fn name(table: &'static [Key]) -> impl Strategy<Value = String> {
     let mut names: Vec<String> = Vec::new();
     for key in table {
         names.push(key.name.to_owned());
-        if let Kind::Object(below) | Kind::Objects(below) = key.kind {
+        if let Kind::Map(below) | Kind::MapList(below) = key.kind {
             names.extend(below.iter().map(|key| key.name.to_owned()));
         }
     }

@@ -68,7 +68,10 @@ fn a_host_has_one_cockpit() {
         "{:?}",
         read(&with_second("https://elsewhere.internal")).err()
     );
-    assert!(problems.contains("leads to another Cockpit"), "{problems}");
+    assert!(
+        problems.contains("the same host and another Cockpit"),
+        "{problems}"
+    );
 }
 
 #[test]
@@ -91,39 +94,56 @@ fn a_policy_for_everybody_still_needs_a_provider() {
     );
 }
 
+/// Checks that each route has one problem, at this path below the route, with this message and help.
+fn check_problems(cases: &[(Value, &str, &str, &str)]) {
+    for (keys, key_path, message, help) in cases {
+        let error = read(&merged(keys.clone())).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{keys}: {error}");
+        let problem = &error.problems[0];
+        let path = if key_path.is_empty() {
+            "routes[0]".to_owned()
+        } else {
+            format!("routes[0].{key_path}")
+        };
+        assert_eq!(problem.path, path, "{error}");
+        assert!(problem.message.contains(message), "{error}");
+        assert!(problem.help.as_deref().unwrap().contains(help), "{error}");
+    }
+}
+
 #[test]
-fn what_does_not_fit_is_said() {
+fn invalid_settings_are_problems() {
     let own = |settings: Value| cockpit(settings);
-    let beside = |key: &str, value: Value| {
-        let mut keys = cockpit_keys();
-        keys[key] = value;
-        keys
-    };
-    for (keys, key_path, message, help) in [
-        (own(json!({})), "cockpit", "nobody can become", "users"),
-        (own(json!("alice")), "cockpit", "takes an object", "users"),
+    check_problems(&[
+        (
+            own(json!({})),
+            "cockpit",
+            "no user has a Unix user",
+            "users",
+        ),
+        (own(json!("alice")), "cockpit", "must be a map", "users"),
         (
             own(json!({"users": {"a@b.c": "0"}})),
             "cockpit.users.a@b.c",
-            "not the name of a Unix user",
+            "not a valid Unix user name",
             "`alice`",
         ),
         (
             own(json!({"users": {"a@b.c": "al ice"}})),
             "cockpit.users.a@b.c",
-            "not the name of a Unix user",
+            "not a valid Unix user name",
             "`alice`",
         ),
         (
             own(json!({"users": {"a@b.c": "root"}})),
             "cockpit.users.a@b.c",
-            "nobody becomes root",
+            "requires `allow_root: true`",
             "allow_root: true",
         ),
         (
             own(json!({"users": {"a@B.c": "x", "a@b.c": "y"}})),
             "cockpit.users.a@b.c",
-            "stands twice",
+            "duplicate key",
             "keep one",
         ),
         (
@@ -138,58 +158,62 @@ fn what_does_not_fit_is_said() {
             "emial",
             "email",
         ),
+    ]);
+    let root = own(json!({"users": {"a@b.c": "root"}, "allow_root": true}));
+    assert!(route(root).is_ok());
+}
+
+#[test]
+fn keys_that_cockpit_does_not_work_with_are_problems() {
+    let beside = |key: &str, value: Value| {
+        let mut keys = cockpit_keys();
+        keys[key] = value;
+        keys
+    };
+    check_problems(&[
         (
             beside("allow_websockets", json!(false)),
             "allow_websockets",
-            "needs websockets",
-            "take it out",
+            "needs WebSockets",
+            "remove it",
         ),
         (
             beside("prefix_rewrite", json!("/x")),
             "",
-            "cannot be moved",
+            "cannot rewrite paths",
             "UrlRoot",
         ),
         (
             beside("to", json!("http://localhost:9090/x/")),
             "",
-            "cannot be moved",
+            "cannot rewrite paths",
             "UrlRoot",
         ),
-        (beside("path", json!("/x")), "", "needs all paths", "prefix"),
+        (
+            beside("path", json!("/x")),
+            "",
+            "must serve all paths",
+            "prefix",
+        ),
         (
             beside("regex", json!("/x.*")),
             "",
-            "needs all paths",
+            "must serve all paths",
             "prefix",
         ),
         (
             beside("set_request_headers", json!({"Authorization": "x"})),
             "set_request_headers.authorization",
             "only the proxy",
-            "take it out",
+            "remove it",
         ),
         (
             beside("set_request_headers", json!({"X-Superuser": "any"})),
             "set_request_headers.x-superuser",
             "only the proxy",
-            "take it out",
+            "remove it",
         ),
-    ] {
-        let error = read(&merged(keys.clone())).unwrap_err();
-        assert_eq!(error.problems.len(), 1, "{keys}: {error}");
-        let problem = &error.problems[0];
-        let path = if key_path.is_empty() {
-            "routes[0]".to_owned()
-        } else {
-            format!("routes[0].{key_path}")
-        };
-        assert_eq!(problem.path, path, "{error}");
-        assert!(problem.message.contains(message), "{error}");
-        assert!(problem.help.as_deref().unwrap().contains(help), "{error}");
-    }
-    let root = own(json!({"users": {"a@b.c": "root"}, "allow_root": true}));
-    assert!(route(root).is_ok());
+    ]);
     let mut keys = cockpit_keys();
     keys["to"] = json!(null);
     keys["response"] = json!({"body": "x"});

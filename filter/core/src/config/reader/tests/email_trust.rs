@@ -54,7 +54,10 @@ fn n_01_addresses_at_issuers_of_many_tenants() {
                            "allow_websockets": true, "cockpit": {"users": {"a@corp.test": "alice"}}}]}),
     ] {
         let found = problem("common", &routes).expect("an error");
-        assert!(found.contains("asks for addresses"), "{routes}: {found}");
+        assert!(
+            found.contains("is about email addresses"),
+            "{routes}: {found}"
+        );
         for sound in [
             json!({"idp_allowed_tenants": [TENANT]}),
             json!({"require_email_verified": "strict"}),
@@ -101,8 +104,8 @@ fn tenants_are_names_that_tokens_have() {
         ("azure", json!([]), "names no tenant"),
         ("google", json!(["corp"]), "is not a tenant"),
         ("google", json!(["https://corp.test"]), "is not a tenant"),
-        ("oidc", json!([TENANT]), "is for `idp_provider: azure`"),
-        ("okta", json!(["corp.test"]), "is for `idp_provider: azure`"),
+        ("oidc", json!([TENANT]), "needs `idp_provider: azure`"),
+        ("okta", json!(["corp.test"]), "needs `idp_provider: azure`"),
     ] {
         let found = named(provider, tenants.clone()).unwrap_err();
         assert!(found.contains(message), "{provider} {tenants}: {found}");

@@ -29,11 +29,11 @@ fn n_16_headers_can_be_reserved() {
         assert_eq!(reserve(value), Ok(named.clone()));
     }
     for (value, message) in [
-        (json!(["a b"]), "not the name of a header"),
+        (json!(["a b"]), "not a header name"),
         (json!(["Cookie"]), "remove_request_headers"),
         (json!(["*"]), "remove_request_headers"),
-        (json!(["X-Forwarded-For"]), "written by the proxy"),
-        (json!(["Host"]), "not changed as a header"),
+        (json!(["X-Forwarded-For"]), "set by the proxy"),
+        (json!(["Host"]), "cannot be changed as a header"),
         (json!(["Connection"]), "belongs to the connection"),
         (json!(vec!["x"; 100]), "more than 64"),
     ] {
@@ -75,13 +75,13 @@ fn headers_that_carry_claims() {
         );
     }
     for (value, message) in [
-        (json!(["https://ns/roles"]), "not the name of a header"),
+        (json!(["https://ns/roles"]), "not a header name"),
         (json!(["a_b", "a-b"]), "two claims for the header"),
-        (json!({"a b": "email"}), "not the name of a header"),
+        (json!({"a b": "email"}), "not a header name"),
         (json!({"X-A": ""}), "carries no claim"),
-        (json!({"Host": "email"}), "not changed as a header"),
-        (json!("{\"X-A\": "), "takes an object"),
-        (json!(7), "a list of texts"),
+        (json!({"Host": "email"}), "cannot be changed as a header"),
+        (json!("{\"X-A\": "), "must be a map"),
+        (json!(7), "a list of strings"),
         (json!(vec!["x"; 100]), "more than 64"),
     ] {
         let refused = claim_headers(value.clone()).unwrap_err();
@@ -156,7 +156,7 @@ fn secret_files_are_not_for_the_module() {
         let error = read(&with(&format!("/{key}"), json!("/run/secret"))).unwrap_err();
         assert_eq!(error.problems[0].path, key);
         assert!(
-            error.problems[0].message.contains("can read none"),
+            error.problems[0].message.contains("cannot read files"),
             "{error}"
         );
         let variable = key
@@ -216,7 +216,7 @@ fn variables_override_and_are_told() {
 fn other_kinds_of_providers_are_told_what_to_write() {
     for (kind, help) in [
         ("gogle", "did you mean `google`?"),
-        ("hosted", "Pomerium's own service"),
+        ("hosted", "Pomerium's hosted service"),
         ("odic", "did you mean `oidc`?"),
         ("acme", "write `oidc`"),
     ] {

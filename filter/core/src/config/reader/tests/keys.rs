@@ -19,7 +19,7 @@ fn file_with(table: &[Key], name: &str, value: Value) -> Value {
 fn every_refused_key_is_an_error_with_its_reason() {
     for table in [GLOBAL, ROUTE] {
         for key in table {
-            let Support::Refused(why) = key.treatment else {
+            let Support::Refused(why) = key.support else {
                 continue;
             };
             let name = key.name.replace('*', "x").to_ascii_uppercase();
@@ -48,7 +48,7 @@ fn every_refused_key_is_an_error_with_its_reason() {
 fn every_ignored_key_is_a_warning_with_its_reason() {
     for table in [GLOBAL, ROUTE] {
         for key in table {
-            let Support::Ignored(why) = key.treatment else {
+            let Support::Ignored(why) = key.support else {
                 continue;
             };
             let name = key.name.replace('*', "x");
@@ -65,10 +65,7 @@ fn every_honoured_key_is_read() {
     let elsewhere = ["policy", "routes", "allowed_idp_claims"];
     for table in [GLOBAL, ROUTE] {
         for key in table {
-            let read_here = matches!(
-                key.treatment,
-                Support::Supported(_) | Support::Translated(..)
-            );
+            let read_here = matches!(key.support, Support::Supported(_) | Support::Translated(..));
             if !read_here || elsewhere.contains(&key.name) {
                 continue;
             }
@@ -98,7 +95,7 @@ fn keys_in_two_spellings_are_an_error() {
     file["Address"] = json!(":2");
     let error = read(&file).unwrap_err();
     assert!(
-        error.problems[0].message.contains("stands twice"),
+        error.problems[0].message.contains("duplicate key"),
         "{error}"
     );
 }

@@ -72,7 +72,7 @@ fn what_a_listener_can_be() {
             json!({"certificate": CERTIFICATE, "certificate_file": "c", "certificate_key_file": "k"}),
             "both",
         ),
-        (json!({"certificates": {"cert": "c"}}), "takes a list"),
+        (json!({"certificates": {"cert": "c"}}), "must be a list"),
         (
             json!({"certificates": [{"cert": "c"}]}),
             "needs `cert` and `key`",
@@ -81,7 +81,7 @@ fn what_a_listener_can_be() {
             json!({"certificates": [{"cert": KEY, "key": KEY}]}),
             "not a certificate",
         ),
-        (json!({"address": "443"}), "not an address"),
+        (json!({"address": "443"}), "not a listening address"),
         (json!({"timeout_idle": 300}), "a duration with a unit"),
         (
             json!({"downstream_mtls": {"ca_file": "a"}, "insecure_server": true}),
@@ -89,7 +89,7 @@ fn what_a_listener_can_be() {
         ),
         (
             json!({"downstream_mtls": {"crl_file": "a"}}),
-            "which authorities",
+            "needs the authorities",
         ),
         (
             json!({"downstream_mtls": {"ca": "eA=="}}),
@@ -105,11 +105,11 @@ fn what_a_listener_can_be() {
         ),
         (
             json!({"downstream_mtls": {"ca_file": "a", "enforcement": "none"}}),
-            "no value of `enforcement`",
+            "not a value of `enforcement`",
         ),
         (
             json!({"downstream_mtls": {"ca_file": "a", "match_subject_alt_names": [{"dns": "x"}]}}),
-            "cannot be honoured",
+            "is not supported",
         ),
     ] {
         let error = read(&topped(&keys)).unwrap_err();
@@ -161,7 +161,7 @@ fn a_policy_about_certificates_that_nobody_asks_for() {
         let file = merged(json!({"policy": policy}));
         let warnings = read(&file).unwrap().warnings;
         assert!(
-            warnings[0].message.contains("never asked for one"),
+            warnings[0].message.contains("none are requested"),
             "{warnings:?}"
         );
         let mut asked = file;

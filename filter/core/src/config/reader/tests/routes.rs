@@ -37,16 +37,24 @@ fn upstreams_with_weights() {
 fn targets_that_are_none() {
     all_fail(&[
         ("to", json!(null), "`to` is missing"),
-        ("to", json!([]), "names no upstream"),
-        ("to", json!(""), "names no upstream"),
-        ("to", json!({"url": "http://a"}), "an upstream is a text"),
-        ("to", json!("a:9090"), "not an address"),
-        ("to", json!("http:a"), "not an address"),
-        ("to", json!("http://*.a"), "not an address"),
-        ("to", json!("ftp://a"), "not an address"),
+        ("to", json!([]), "has no upstream"),
+        ("to", json!(""), "has no upstream"),
+        (
+            "to",
+            json!({"url": "http://a"}),
+            "an upstream must be a string",
+        ),
+        ("to", json!("a:9090"), "not the URL of an upstream"),
+        ("to", json!("http:a"), "not the URL of an upstream"),
+        ("to", json!("http://*.a"), "not the URL of an upstream"),
+        ("to", json!("ftp://a"), "not the URL of an upstream"),
         ("to", json!("h2c://a"), "HTTP/2"),
         ("to", json!("unix:///run/a.sock"), "socket"),
-        ("to", json!("tcp://a:22"), "not tunnelled"),
+        (
+            "to",
+            json!("tcp://a:22"),
+            "other protocols are not supported",
+        ),
         ("to", json!("http://a?b"), "query"),
         ("to", json!("http://a,0"), "weight 0"),
         ("to", json!("http://a,99999999"), "weights are at most"),
@@ -61,9 +69,13 @@ fn targets_that_are_none() {
             "all `http` or all `https`",
         ),
         ("to", json!(vec!["http://a"; 300]), "more than 256"),
-        ("to", json!("http://a/b//c"), "plain form"),
-        ("from", json!("tcp+https://a:22"), "client program"),
-        ("from", json!("ssh://a"), "SSH is not spoken"),
+        ("to", json!("http://a/b//c"), "normalized path"),
+        (
+            "from",
+            json!("tcp+https://a:22"),
+            "tunnels for other protocols",
+        ),
+        ("from", json!("ssh://a"), "SSH is not supported"),
         ("from", json!("http://a"), "session cookies"),
     ]);
 }
@@ -78,7 +90,7 @@ fn one_target_only() {
         assert!(
             error.problems[0]
                 .message
-                .contains("a route with `to` has no"),
+                .contains("a route with `to` must not have"),
             "{error}"
         );
     }
@@ -114,8 +126,8 @@ fn a_path_in_to_is_a_rewrite() {
 #[test]
 fn rewrites_that_are_none() {
     all_fail(&[
-        ("prefix_rewrite", json!("b"), "plain form"),
-        ("prefix_rewrite", json!("/b?c"), "plain form"),
+        ("prefix_rewrite", json!("b"), "normalized path"),
+        ("prefix_rewrite", json!("/b?c"), "normalized path"),
         (
             "regex_rewrite_pattern",
             json!("("),
@@ -128,11 +140,7 @@ fn rewrites_that_are_none() {
         ),
         ("regex", json!("(?=a)"), "not a regular expression"),
         ("host_rewrite", json!("https://a"), "not a host"),
-        (
-            "host_rewrite_header",
-            json!("a b"),
-            "not the name of a header",
-        ),
+        ("host_rewrite_header", json!("a b"), "not a header name"),
     ]);
     let both = json!({"prefix_rewrite": "/", "regex_rewrite_pattern": "a"});
     let error = read(&merged(both)).unwrap_err();
@@ -288,11 +296,11 @@ fn redirects() {
         ),
         (json!({"host_redirect": "a:81"}), "not a host"),
         (json!({"host_redirect": "https://a"}), "not a host"),
-        (json!({"port_redirect": 70000}), "whole number"),
-        (json!({"path_redirect": "x"}), "plain form"),
+        (json!({"port_redirect": 70000}), "an integer from"),
+        (json!({"path_redirect": "x"}), "normalized path"),
         (json!({"path_redirect": "/x?a b"}), "not a query"),
         (json!({"scheme_redirect": "1:"}), "not a scheme"),
-        (json!("https://b"), "takes an object"),
+        (json!("https://b"), "must be a map"),
     ] {
         let error = read(&retargeted(json!({"redirect": object.clone()}))).unwrap_err();
         assert!(
@@ -324,7 +332,7 @@ fn fixed_answers() {
     }
     for (object, message) in [
         (json!({"status": 101}), "from 200 to 599"),
-        (json!({"body": ["x"]}), "takes a text"),
+        (json!({"body": ["x"]}), "must be a string"),
         (json!({"body": "x".repeat(100_000)}), "longer than"),
     ] {
         let error = read(&retargeted(json!({"response": object}))).unwrap_err();
@@ -366,8 +374,16 @@ fn tls_to_upstreams() {
     assert!(tls.skip_verify && tls.authorities.is_some() && tls.client.is_some());
     assert!(!format!("{tls:?}").contains("AA=="));
     all_fail(&[
-        ("tls_client_cert_file", json!("c.pem"), "needs its key"),
-        ("tls_client_key", json!(pem("PRIVATE KEY")), "needs its key"),
+        (
+            "tls_client_cert_file",
+            json!("c.pem"),
+            "needs its private key",
+        ),
+        (
+            "tls_client_key",
+            json!(pem("PRIVATE KEY")),
+            "needs its private key",
+        ),
         (
             "tls_custom_ca",
             json!("bm90IHBlbQ=="),
@@ -378,11 +394,7 @@ fn tls_to_upstreams() {
             json!(pem("PRIVATE KEY")),
             "not a certificate as PEM",
         ),
-        (
-            "tls_server_name",
-            json!("a:443"),
-            "not the name of a server",
-        ),
+        ("tls_server_name", json!("a:443"), "not a server name"),
     ]);
     let both = json!({"tls_custom_ca": pem("CERTIFICATE"), "tls_custom_ca_file": "x"});
     let error = read(&merged(both)).unwrap_err();
@@ -431,7 +443,7 @@ fn routes_that_are_never_used() {
     let error = second(json!({"allowed_users": ["x@y"]})).unwrap_err();
     assert_eq!(error.problems[0].path, "routes[1]");
     assert!(
-        error.problems[0].message.contains("a second route"),
+        error.problems[0].message.contains("duplicate route"),
         "{error}"
     );
     for keys in [json!({"to": "http://other"}), json!({"path": "/x"})] {

@@ -1,11 +1,11 @@
-//! `redirect` of a route.
+//! Reads `redirect` of a route.
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::REDIRECT;
-use crate::config::object::Object;
 use crate::config::route::rewrite::{is_authority, is_plain, read_path};
 use crate::diagnostics::{Findings, quoted};
 
-/// `redirect`: the new address is that of the request with these parts replaced.
+/// A redirect to the URL of the request with these parts replaced (`redirect`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redirect {
@@ -26,26 +26,26 @@ pub struct Redirect {
 /// The path of a redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedirectPath {
-    /// As it is.
+    /// The path of the request.
     Keep,
-    /// This instead (`path_redirect`); a query in it replaces that of the request.
+    /// This path (`path_redirect`); a query in it replaces the request's.
     Replace(String),
-    /// The matched prefix replaced by this (`prefix_rewrite`).
+    /// The path of the request with the matched prefix replaced by this (`prefix_rewrite`).
     Prefix(String),
 }
 
-/// Status when the file names none, as in Pomerium.
+/// The default status, as in Pomerium.
 const DEFAULT_STATUS: u16 = 301;
-/// The statuses that send a visitor elsewhere (RFC 9110 section 15.4).
+/// The statuses of redirects (RFC 9110 section 15.4).
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
 impl Redirect {
-    pub(super) fn read(route: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let object = route.object("redirect", REDIRECT, findings)?;
-        let scheme = read_scheme(&object, findings);
-        let https = object.flag("https_redirect", findings);
-        let port = object
-            .number("port_redirect", 0, u32::from(u16::MAX), findings)
+    pub(super) fn read(route: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let map = route.map_below("redirect", REDIRECT, findings)?;
+        let scheme = read_scheme(&map, findings);
+        let https = map.flag("https_redirect", findings);
+        let port = map
+            .integer("port_redirect", 0, u32::from(u16::MAX), findings)
             .and_then(|port| u16::try_from(port).ok())
             .filter(|port| *port != 0);
         let redirect = Self {
@@ -54,11 +54,11 @@ impl Redirect {
             } else {
                 scheme
             },
-            host: read_host(&object, findings),
+            host: read_host(&map, findings),
             port,
-            path: RedirectPath::read(&object, findings),
-            status: read_status(&object, findings),
-            strip_query: object.flag("strip_query", findings),
+            path: RedirectPath::read(&map, findings),
+            status: read_status(&map, findings),
+            strip_query: map.flag("strip_query", findings),
         };
         let elsewhere = redirect.host.is_some()
             || redirect.port.is_some()
@@ -70,8 +70,8 @@ impl Redirect {
         if !elsewhere {
             findings
                 .warning(
-                    object.key_path(),
-                    "the redirect leads back to the same address, for ever",
+                    map.key_path(),
+                    "the redirect leads back to the same URL in an endless loop",
                 )
                 .help("add `host_redirect`, `path_redirect` or `prefix_rewrite`");
         }
@@ -80,11 +80,11 @@ impl Redirect {
 }
 
 impl RedirectPath {
-    fn read(object: &Object<'_>, findings: &mut Findings) -> Self {
-        let replacement = object.some_text("path_redirect", findings);
+    fn read(map: &FileMap<'_>, findings: &mut Findings) -> Self {
+        let replacement = map.non_empty_string("path_redirect", findings);
         let replacement = replacement.filter(|text| {
             let (path, query) = crate::http::path::split_query(text);
-            let key_path = object.path_of("path_redirect");
+            let key_path = map.path_of("path_redirect");
             let fits = is_plain(path, &key_path, findings);
             let query = query.unwrap_or_default();
             if !query
@@ -93,11 +93,11 @@ impl RedirectPath {
             {
                 findings
                     .problem(&key_path, format!("{} is not a query", quoted(query)))
-                    .help("write `%20` for a space, and so on");
+                    .help("percent-encode it, for example `%20` for a space");
             }
             fits
         });
-        let prefix = read_path(object, "prefix_rewrite", findings);
+        let prefix = read_path(map, "prefix_rewrite", findings);
         match (replacement, prefix) {
             (Some(path), _) => Self::Replace(path),
             (None, Some(prefix)) => Self::Prefix(prefix),
@@ -106,15 +106,15 @@ impl RedirectPath {
     }
 }
 
-fn read_scheme(object: &Object<'_>, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text("scheme_redirect", findings)?;
+fn read_scheme(map: &FileMap<'_>, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string("scheme_redirect", findings)?;
     let lower = text.to_ascii_lowercase();
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let fits = lower.starts_with(|c: char| c.is_ascii_lowercase()) && lower.bytes().all(letter);
     if !fits {
         findings
             .problem(
-                &object.path_of("scheme_redirect"),
+                &map.path_of("scheme_redirect"),
                 format!("{} is not a scheme", quoted(&text)),
             )
             .help("write `https`");
@@ -122,14 +122,14 @@ fn read_scheme(object: &Object<'_>, findings: &mut Findings) -> Option<String> {
     fits.then_some(lower)
 }
 
-fn read_host(object: &Object<'_>, findings: &mut Findings) -> Option<String> {
-    let text = object.some_text("host_redirect", findings)?;
+fn read_host(map: &FileMap<'_>, findings: &mut Findings) -> Option<String> {
+    let text = map.non_empty_string("host_redirect", findings)?;
     let without_port = text.ends_with(']') || !text.contains(':');
     let fits = without_port && is_authority(&text);
     if !fits {
         findings
             .problem(
-                &object.path_of("host_redirect"),
+                &map.path_of("host_redirect"),
                 format!("{} is not a host", quoted(&text)),
             )
             .help("write for example `app.example.com`, and a port as `port_redirect`");
@@ -137,8 +137,8 @@ fn read_host(object: &Object<'_>, findings: &mut Findings) -> Option<String> {
     fits.then(|| text.to_ascii_lowercase())
 }
 
-fn read_status(object: &Object<'_>, findings: &mut Findings) -> u16 {
-    let Some(number) = object.number("response_code", 0, 999, findings) else {
+fn read_status(map: &FileMap<'_>, findings: &mut Findings) -> u16 {
+    let Some(number) = map.integer("response_code", 0, 999, findings) else {
         return DEFAULT_STATUS;
     };
     let status = u16::try_from(number).ok();
@@ -148,7 +148,7 @@ fn read_status(object: &Object<'_>, findings: &mut Findings) -> u16 {
         None => {
             findings
                 .problem(
-                    &object.path_of("response_code"),
+                    &map.path_of("response_code"),
                     format!("{number} is not the status of a redirect"),
                 )
                 .help("write 301, 302, 303, 307 or 308");

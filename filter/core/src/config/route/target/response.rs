@@ -1,35 +1,35 @@
-//! `response` of a route.
+//! Reads `response` of a route.
 
+use crate::config::file_map::FileMap;
 use crate::config::keys::RESPONSE;
-use crate::config::object::Object;
 use crate::diagnostics::Findings;
 
-/// `response`: a fixed answer.
+/// A fixed response (`response`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedResponse {
     /// HTTP status, 200 to 599.
     pub status: u16,
-    /// The body, plain text.
+    /// The HTTP body, in plain text.
     pub body: String,
 }
 
-/// Status when the file names none.
+/// The default status.
 const DEFAULT_STATUS: u16 = 200;
-/// Longest body: it is a notice, and every worker keeps it in memory.
+/// The longest body in bytes: it is a notice, and every worker keeps it in memory.
 const MAX_BODY: usize = 64 * 1024;
 
 impl FixedResponse {
-    pub(super) fn read(route: &Object<'_>, findings: &mut Findings) -> Option<Self> {
-        let object = route.object("response", RESPONSE, findings)?;
-        let status = object.number("status", 200, 599, findings);
-        let body = object.text("body", findings).unwrap_or_default();
+    pub(super) fn read(route: &FileMap<'_>, findings: &mut Findings) -> Option<Self> {
+        let map = route.map_below("response", RESPONSE, findings)?;
+        let status = map.integer("status", 200, 599, findings);
+        let body = map.string("body", findings).unwrap_or_default();
         if body.len() > MAX_BODY {
             findings
                 .problem(
-                    &object.path_of("body"),
-                    format!("the body is longer than {MAX_BODY} bytes"),
+                    &map.path_of("body"),
+                    format!("`body` is longer than {MAX_BODY} bytes"),
                 )
-                .help("let a web server serve it, and name that in `to`");
+                .help("let a web server serve it, and write that server in `to`");
         }
         Some(Self {
             status: status

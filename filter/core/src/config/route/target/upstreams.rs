@@ -1,20 +1,20 @@
-//! `to` of a route.
+//! Reads `to` of a route.
 
 use serde_json::Value;
 use url::Url;
 
 use super::UpstreamTls;
 use crate::config::Origin;
-use crate::config::object::Object;
+use crate::config::file_map::FileMap;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
-/// The upstreams of a route; requests are spread over them by weight.
+/// The upstreams of a route. Requests are distributed over them by weight.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Upstreams {
     /// Never empty; all with the same scheme.
     pub endpoints: Vec<Endpoint>,
-    /// How TLS to them is spoken, where their scheme is `https`.
+    /// The TLS settings for upstreams whose scheme is `https`.
     pub tls: UpstreamTls,
 }
 
@@ -23,16 +23,16 @@ pub struct Upstreams {
 pub struct Endpoint {
     /// Scheme, host and port.
     pub origin: Origin,
-    /// Its share of the requests, in proportion to the weights of the others; at least 1.
+    /// The share of the requests, relative to the other weights; at least 1.
     pub weight: u32,
 }
 
-/// Upstreams of one route; more are a job for a load balancer.
+/// The most upstreams of one route; more of them are the job of a load balancer.
 const MAX_ENDPOINTS: usize = 256;
-/// Largest weight. The sum of all must fit in 32 bits (Envoy).
+/// The largest weight. The sum of all weights must fit in 32 bits (Envoy).
 const MAX_WEIGHT: u32 = 1_000_000;
 
-/// One address as it stands in the file.
+/// One URL in the file.
 struct Address {
     key_path: KeyPath,
     url: Url,
@@ -41,26 +41,26 @@ struct Address {
 }
 
 impl Upstreams {
-    /// The upstreams, and the path in the first address.
+    /// Reads the upstreams, and the path of the first URL.
     pub(super) fn read(
-        object: &Object<'_>,
+        map: &FileMap<'_>,
         findings: &mut Findings,
     ) -> Option<(Self, Option<String>)> {
         let before = findings.problem_count();
-        let key_path = object.path_of("to");
+        let key_path = map.path_of("to");
         let mut texts = Vec::new();
-        if let Some(value) = object.value("to") {
+        if let Some(value) = map.value("to") {
             flatten(value, &key_path, &mut texts, findings);
         }
-        let tls = UpstreamTls::read(object, findings);
+        let tls = UpstreamTls::read(map, findings);
         let addresses: Vec<Address> = texts
             .iter()
             .filter_map(|written| Address::read(written, findings))
             .collect();
         check_number(addresses.len(), before, &key_path, findings);
         check_weights(&addresses, &key_path, findings);
-        check_schemes(&addresses, &tls, object, findings);
-        let path = first_path(&addresses, object, findings);
+        check_schemes(&addresses, &tls, map, findings);
+        let path = first_path(&addresses, map, findings);
         let endpoints: Vec<Endpoint> = addresses
             .into_iter()
             .map(|address| Endpoint {
@@ -72,14 +72,14 @@ impl Upstreams {
     }
 }
 
-/// An address and its weight, as texts.
+/// A URL and its weight, as strings.
 struct Written {
     key_path: KeyPath,
     address: String,
     weight: Option<String>,
 }
 
-/// Texts, lists and lists in lists; a number after a comma is the weight of what stands before it.
+/// Reads strings, lists, and lists in lists; a number after a comma is the weight of the URL before it.
 fn flatten(value: &Value, key_path: &KeyPath, texts: &mut Vec<Written>, findings: &mut Findings) {
     match value {
         Value::String(text) => {
@@ -103,7 +103,7 @@ fn flatten(value: &Value, key_path: &KeyPath, texts: &mut Vec<Written>, findings
                 flatten(item, &key_path.item(index), texts, findings);
             }
         }
-        _ => findings.problem(key_path, "an upstream is a text").help(
+        _ => findings.problem(key_path, "an upstream must be a string").help(
             "write for example `http://10.0.0.1:9090`, or `http://10.0.0.1:9090,3` with a weight",
         ),
     }
@@ -126,7 +126,7 @@ impl Address {
             findings
                 .problem(
                     key_path,
-                    format!("{} is not an address of an upstream", quoted(text)),
+                    format!("{} is not the URL of an upstream", quoted(text)),
                 )
                 .help("write for example `http://localhost:9090` or `https://10.0.0.5`");
             return None;
@@ -135,7 +135,7 @@ impl Address {
             findings
                 .problem(
                     key_path,
-                    "an upstream's address must not have a query or a fragment",
+                    "the URL of an upstream must not have a query or a fragment",
                 )
                 .help(format!("write `{origin}`"));
             return None;
@@ -153,20 +153,20 @@ impl Address {
     }
 }
 
-/// Why a scheme cannot be spoken, and what to write instead.
+/// Returns why a scheme is not supported, and what to write instead.
 fn objection(scheme: &str) -> Option<(&'static str, &'static str)> {
     match scheme {
         "h2c" => Some((
-            "HTTP/2 is only spoken to upstreams over TLS",
+            "HTTP/2 to upstreams needs TLS",
             "write `https://` or `http://`",
         )),
         "unix" | "http+unix" | "https+unix" => Some((
-            "upstreams are reached by host and port, and not by a socket's path",
-            "let the upstream listen on `127.0.0.1` and write that address",
+            "upstreams on Unix sockets are not supported",
+            "let the upstream listen on `127.0.0.1`, and write that URL",
         )),
         "tcp" | "udp" | "ssh" => Some((
-            "upstreams must be web applications: other protocols are not tunnelled",
-            "take the route out",
+            "upstreams must be web applications: other protocols are not supported",
+            "remove the route",
         )),
         _ => None,
     }
@@ -177,8 +177,8 @@ fn read_weight(digits: &str, key_path: &KeyPath, findings: &mut Findings) -> Opt
     match weight {
         Some(0) => {
             findings
-                .problem(key_path, "an upstream of weight 0 would get no requests")
-                .help("take it out, or give it at least 1");
+                .problem(key_path, "an upstream with weight 0 gets no requests")
+                .help("remove it, or set a weight of at least 1");
             None
         }
         Some(weight) => Some(weight),
@@ -194,7 +194,7 @@ fn read_weight(digits: &str, key_path: &KeyPath, findings: &mut Findings) -> Opt
 fn check_number(count: usize, before: usize, key_path: &KeyPath, findings: &mut Findings) {
     if count == 0 && findings.problem_count() == before {
         findings
-            .problem(key_path, "`to` names no upstream")
+            .problem(key_path, "`to` has no upstream")
             .help("write for example `to: http://localhost:9090`");
     }
     if count > MAX_ENDPOINTS {
@@ -203,7 +203,7 @@ fn check_number(count: usize, before: usize, key_path: &KeyPath, findings: &mut 
                 key_path,
                 format!("{count} upstreams are more than {MAX_ENDPOINTS}"),
             )
-            .help("put a load balancer before them");
+            .help("put a load balancer in front of them");
     }
 }
 
@@ -219,7 +219,7 @@ fn check_weights(addresses: &[Address], key_path: &KeyPath, findings: &mut Findi
 fn check_schemes(
     addresses: &[Address],
     tls: &UpstreamTls,
-    object: &Object<'_>,
+    map: &FileMap<'_>,
     findings: &mut Findings,
 ) {
     let Some((first, rest)) = addresses.split_first() else {
@@ -245,30 +245,26 @@ fn check_schemes(
             "tls_client_cert",
             "tls_client_cert_file",
         ];
-        let key = keys.into_iter().find(|key| object.has(key));
+        let key = keys.into_iter().find(|key| map.has(key));
         let key = key.unwrap_or("tls_skip_verify");
         findings
             .warning(
-                &object.path_of(key),
-                format!("`{key}` has no effect on an upstream without TLS"),
+                &map.path_of(key),
+                format!("`{key}` has no effect for an upstream without TLS"),
             )
-            .help("write `https://` in `to`, or take it out");
+            .help("write `https://` in `to`, or remove it");
     }
 }
 
-/// The path in the first address, which stands for `prefix_rewrite`. A single slash is none: that is how people write an
-/// address without a path.
-fn first_path(
-    addresses: &[Address],
-    object: &Object<'_>,
-    findings: &mut Findings,
-) -> Option<String> {
+/// Returns the path of the first URL, which means `prefix_rewrite`. A single slash is no path: many URLs without a path are
+/// written with it.
+fn first_path(addresses: &[Address], map: &FileMap<'_>, findings: &mut Findings) -> Option<String> {
     let (first, rest) = addresses.split_first()?;
     if let Some(other) = rest.iter().find(|a| a.url.path() != first.url.path()) {
         findings
             .warning(
                 &other.key_path,
-                "this path has no effect: that of the first upstream counts for all",
+                "this path has no effect: the path of the first upstream applies to all",
             )
             .help("write the path as `prefix_rewrite`");
     }
@@ -278,12 +274,12 @@ fn first_path(
     }
     let rewritten = ["prefix_rewrite", "regex_rewrite_pattern"]
         .into_iter()
-        .find(|key| object.has(key));
+        .find(|key| map.has(key));
     if let Some(key) = rewritten {
         findings
             .warning(
                 &first.key_path,
-                format!("the path in `to` has no effect beside `{key}`"),
+                format!("the path in `to` has no effect next to `{key}`"),
             )
             .help("keep one of them");
         return None;

@@ -1,48 +1,53 @@
-//! Typed values of an object. A value of another type is a problem, and counts as absent.
+//! Reads typed values from a map. A value of another type is a problem and counts as absent.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::Object;
 use crate::config::duration::parse_duration;
+use crate::config::file_map::FileMap;
 use crate::config::key::Key;
 use crate::diagnostics::{Findings, KeyPath, quoted};
 
-impl<'v> Object<'v> {
-    /// A text; a number counts as its digits.
-    pub(in crate::config) fn text(&self, key: &str, findings: &mut Findings) -> Option<String> {
+impl<'v> FileMap<'v> {
+    /// Reads a string; a number counts as its digits.
+    pub(in crate::config) fn string(&self, key: &str, findings: &mut Findings) -> Option<String> {
         match self.value(key)? {
-            Value::String(text) => Some(text.clone()),
+            Value::String(string) => Some(string.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => {
                 findings
-                    .problem(&self.path_of(key), format!("`{key}` takes a text"))
+                    .problem(&self.path_of(key), format!("`{key}` must be a string"))
                     .help("put the value in quotes");
                 None
             }
         }
     }
 
-    /// [`Self::text`], an empty one counting as absent, as in Pomerium.
-    pub(in crate::config) fn some_text(
+    /// Reads a string; an empty string counts as absent, as in Pomerium.
+    pub(in crate::config) fn non_empty_string(
         &self,
         key: &str,
         findings: &mut Findings,
     ) -> Option<String> {
-        self.text(key, findings).filter(|text| !text.is_empty())
+        self.string(key, findings)
+            .filter(|string| !string.is_empty())
     }
 
-    /// `true` or `false`; false when absent.
+    /// Reads `true` or `false`; an absent key is false.
     pub(in crate::config) fn flag(&self, key: &str, findings: &mut Findings) -> bool {
-        self.maybe_flag(key, findings).unwrap_or_default()
+        self.optional_flag(key, findings).unwrap_or_default()
     }
 
-    /// `true` or `false`, or as a text what Go's `strconv.ParseBool` takes.
-    pub(in crate::config) fn maybe_flag(&self, key: &str, findings: &mut Findings) -> Option<bool> {
+    /// Reads `true` or `false`, or a string that Go's `strconv.ParseBool` accepts.
+    pub(in crate::config) fn optional_flag(
+        &self,
+        key: &str,
+        findings: &mut Findings,
+    ) -> Option<bool> {
         let flag = match self.value(key)? {
             Value::Bool(flag) => Some(*flag),
-            Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            Value::String(string) => match string.to_ascii_lowercase().as_str() {
                 "true" | "t" | "1" => Some(true),
                 "false" | "f" | "0" | "" => Some(false),
                 _ => None,
@@ -53,15 +58,15 @@ impl<'v> Object<'v> {
             findings
                 .problem(
                     &self.path_of(key),
-                    format!("`{key}` takes `true` or `false`"),
+                    format!("`{key}` must be `true` or `false`"),
                 )
                 .help("write one of them, without quotes");
         }
         flag
     }
 
-    /// A whole number from `least` to `most`.
-    pub(in crate::config) fn number(
+    /// Reads an integer from `least` to `most`.
+    pub(in crate::config) fn integer(
         &self,
         key: &str,
         least: u32,
@@ -72,7 +77,7 @@ impl<'v> Object<'v> {
             Value::Number(number) => number
                 .as_u64()
                 .and_then(|number| u32::try_from(number).ok()),
-            Value::String(text) => text.parse().ok(),
+            Value::String(string) => string.parse().ok(),
             _ => None,
         };
         let number = number.filter(|number| (least..=most).contains(number));
@@ -80,22 +85,22 @@ impl<'v> Object<'v> {
             findings
                 .problem(
                     &self.path_of(key),
-                    format!("`{key}` takes a whole number from {least} to {most}"),
+                    format!("`{key}` must be an integer from {least} to {most}"),
                 )
                 .help(format!("write for example `{key}: {}`", least.max(1)));
         }
         number
     }
 
-    /// A duration as Go writes it, such as `30s` or `1h30m`.
+    /// Reads a duration in Go's syntax, such as `30s` or `1h30m`.
     pub(in crate::config) fn duration(
         &self,
         key: &str,
         findings: &mut Findings,
     ) -> Option<Duration> {
         let duration = match self.value(key)? {
-            Value::String(text) => parse_duration(text),
-            // Pomerium takes a bare number for nanoseconds, which nobody means.
+            Value::String(string) => parse_duration(string),
+            // Pomerium reads a bare number as nanoseconds, which is hardly ever intended.
             Value::Number(number) if number.as_u64() == Some(0) => Some(Duration::ZERO),
             _ => None,
         };
@@ -103,43 +108,46 @@ impl<'v> Object<'v> {
             findings
                 .problem(
                     &self.path_of(key),
-                    format!("`{key}` takes a duration with a unit"),
+                    format!("`{key}` must be a duration with a unit"),
                 )
                 .help("write for example `30s`, `5m` or `1h30m`");
         }
         duration
     }
 
-    /// A list of texts; a single text is split at commas, as Pomerium does.
-    pub(in crate::config) fn texts(
+    /// Reads a list of strings; a single string is split at commas, as in Pomerium.
+    pub(in crate::config) fn strings(
         &self,
         key: &str,
         findings: &mut Findings,
     ) -> Option<Vec<String>> {
         let list = match self.value(key)? {
-            Value::String(text) => return Some(split(text)),
+            Value::String(string) => return Some(split_at_commas(string)),
             Value::Array(list) => list.as_slice(),
             _ => &[Value::Null],
         };
-        let mut texts = Vec::with_capacity(list.len());
+        let mut strings = Vec::with_capacity(list.len());
         for (index, item) in list.iter().enumerate() {
             match item {
-                Value::String(text) if text.is_empty() => findings
-                    .problem(&self.path_of(key).item(index), "an empty text in a list")
-                    .help("take it out"),
-                Value::String(text) => texts.push(text.clone()),
+                Value::String(string) if string.is_empty() => findings
+                    .problem(&self.path_of(key).item(index), "empty string in list")
+                    .help("remove it"),
+                Value::String(string) => strings.push(string.clone()),
                 _ => {
                     findings
-                        .problem(&self.path_of(key), format!("`{key}` takes a list of texts"))
+                        .problem(
+                            &self.path_of(key),
+                            format!("`{key}` must be a list of strings"),
+                        )
                         .help("write `[first, second]`");
                     return None;
                 }
             }
         }
-        Some(texts)
+        Some(strings)
     }
 
-    /// One of a few words, without regard to case and, as Pomerium's enumerations, to a common beginning.
+    /// Reads one of a few words, without regard to case and, as for Pomerium's enumerations, to a common prefix.
     pub(in crate::config) fn word<T: Copy>(
         &self,
         key: &str,
@@ -147,14 +155,14 @@ impl<'v> Object<'v> {
         beginning: &str,
         findings: &mut Findings,
     ) -> Option<T> {
-        let text = self.some_text(key, findings)?;
+        let string = self.non_empty_string(key, findings)?;
         let bare = |word: &str| {
             let word = word.to_ascii_lowercase();
             word.strip_prefix(beginning)
                 .map(str::to_owned)
                 .unwrap_or(word)
         };
-        let written = bare(&text);
+        let written = bare(&string);
         let found = words.iter().find(|(word, _)| bare(word) == written);
         if found.is_none() {
             let listed = words
@@ -165,10 +173,10 @@ impl<'v> Object<'v> {
             findings
                 .problem(
                     &self.path_of(key),
-                    format!("{} is no value of `{key}`", quoted(&text)),
+                    format!("{} is not a value of `{key}`", quoted(&string)),
                 )
                 .help_near(
-                    &text,
+                    &string,
                     words.iter().map(|(word, _)| *word),
                     &format!("write one of {listed}"),
                 );
@@ -176,9 +184,9 @@ impl<'v> Object<'v> {
         found.map(|(_, value)| *value)
     }
 
-    /// Names and texts; numbers and flags count as texts. An object may also stand as JSON in a text, which is how an
-    /// environment variable holds it.
-    pub(in crate::config) fn text_map(
+    /// Reads a map of strings; numbers and booleans count as strings. The map may also be JSON in a string, which is the
+    /// form of an environment variable.
+    pub(in crate::config) fn string_map(
         &self,
         key: &str,
         findings: &mut Findings,
@@ -186,31 +194,31 @@ impl<'v> Object<'v> {
         let parsed;
         let map = match self.value(key)? {
             Value::Object(map) => Some(map),
-            Value::String(text) => {
-                parsed = parse_object(text);
+            Value::String(string) => {
+                parsed = parse_object(string);
                 parsed.as_ref()
             }
             _ => None,
         };
         let Some(map) = map else {
             findings
-                .problem(&self.path_of(key), format!("`{key}` takes an object"))
-                .help("write names and texts, such as `{X-Name: value}`");
+                .problem(&self.path_of(key), format!("`{key}` must be a map"))
+                .help("write a map of strings, such as `{X-Name: value}`");
             return None;
         };
         let key_path = self.path_of(key);
         Some(
             map.iter()
                 .filter_map(|(name, value)| {
-                    let text = plain_text(value, &key_path.key(name), findings)?;
-                    Some((name.clone(), text))
+                    let string = read_plain(value, &key_path.key(name), findings)?;
+                    Some((name.clone(), string))
                 })
                 .collect(),
         )
     }
 
-    /// The object below a key.
-    pub(in crate::config) fn object(
+    /// Opens the map below a key.
+    pub(in crate::config) fn map_below(
         &self,
         key: &str,
         table: &'static [Key],
@@ -221,15 +229,15 @@ impl<'v> Object<'v> {
             Value::Object(map) => Some(Self::open(map, key_path, table, findings)),
             _ => {
                 findings
-                    .problem(&key_path, format!("`{key}` takes an object"))
-                    .help(members(table));
+                    .problem(&key_path, format!("`{key}` must be a map"))
+                    .help(help_with_keys(table));
                 None
             }
         }
     }
 
-    /// The objects of the list below a key. What is no object is a problem, and left out.
-    pub(in crate::config) fn objects(
+    /// Opens each map of the list below a key. An item that is not a map is a problem and left out.
+    pub(in crate::config) fn maps_below(
         &self,
         key: &str,
         table: &'static [Key],
@@ -241,58 +249,56 @@ impl<'v> Object<'v> {
         let key_path = self.path_of(key);
         let Value::Array(list) = value else {
             findings
-                .problem(&key_path, format!("`{key}` takes a list of objects"))
-                .help(members(table));
+                .problem(&key_path, format!("`{key}` must be a list of maps"))
+                .help(help_with_keys(table));
             return Vec::new();
         };
-        let mut objects = Vec::with_capacity(list.len());
+        let mut maps = Vec::with_capacity(list.len());
         for (index, item) in list.iter().enumerate() {
             let key_path = key_path.item(index);
             match item {
-                Value::Object(map) => objects.push(Self::open(map, key_path, table, findings)),
+                Value::Object(map) => maps.push(Self::open(map, key_path, table, findings)),
                 _ => findings
-                    .problem(&key_path, format!("an entry of `{key}` must be an object"))
-                    .help(members(table)),
+                    .problem(&key_path, format!("each item of `{key}` must be a map"))
+                    .help(help_with_keys(table)),
             }
         }
-        objects
+        maps
     }
 }
 
-fn split(text: &str) -> Vec<String> {
-    text.split(',')
+fn split_at_commas(string: &str) -> Vec<String> {
+    string
+        .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(str::to_owned)
         .collect()
 }
 
-fn parse_object(text: &str) -> Option<Map<String, Value>> {
-    match crate::json::parse(text.as_bytes()) {
+fn parse_object(string: &str) -> Option<Map<String, Value>> {
+    match crate::json::parse(string.as_bytes()) {
         Ok(Value::Object(map)) => Some(map),
         _ => None,
     }
 }
 
-fn plain_text(value: &Value, key_path: &KeyPath, findings: &mut Findings) -> Option<String> {
+fn read_plain(value: &Value, key_path: &KeyPath, findings: &mut Findings) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(string) => Some(string.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         _ => {
             findings
-                .problem(key_path, "a text is needed here")
+                .problem(key_path, "must be a string")
                 .help("put the value in quotes");
             None
         }
     }
 }
 
-/// Help that names the keys of an object.
-fn members(table: &[Key]) -> String {
+/// Returns a help that names the keys of a map.
+fn help_with_keys(table: &[Key]) -> String {
     let names = table.iter().map(|key| format!("`{}`", key.name));
-    format!(
-        "write an object with {}",
-        names.collect::<Vec<_>>().join(", ")
-    )
+    format!("write a map with {}", names.collect::<Vec<_>>().join(", "))
 }

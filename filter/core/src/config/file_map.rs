@@ -1,4 +1,4 @@
-//! One object of the file: its keys, each looked up in the table of what is known.
+//! One map of the file, whose keys are looked up in a table of known keys.
 
 mod values;
 
@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::key::{Key, Support};
-use crate::diagnostics::{Findings, KeyPath};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 
-/// One object, its keys matched without regard to ASCII case.
-pub(super) struct Object<'v> {
+/// One map of the file. Its keys are matched without regard to ASCII case.
+pub(super) struct FileMap<'v> {
     key_path: KeyPath,
-    /// SupportedBy names in lower case: the key as it is written, and its value.
+    /// By key in lower case: the key as it is written, and its value.
     fields: BTreeMap<String, (&'v str, &'v Value)>,
 }
 
-impl<'v> Object<'v> {
-    /// Opens an object, and reports keys that are unknown, without effect, refused, or there twice.
+impl<'v> FileMap<'v> {
+    /// Opens a map, and reports keys that are unknown, without effect, refused or duplicate.
     pub(super) fn open(
         map: &'v Map<String, Value>,
         key_path: KeyPath,
@@ -29,26 +29,30 @@ impl<'v> Object<'v> {
             let name = written.to_ascii_lowercase();
             let here = key_path.key(written);
             if fields.contains_key(&name) {
-                twice(written, &here, findings);
+                report_duplicate(written, &here, findings);
                 continue;
             }
-            report(written, &name, value, &here, table, findings);
+            match Key::find(table, &name) {
+                Some(key) => report_support(key, (written, value), &here, findings),
+                None => report_unknown((written, &name), &here, table, findings),
+            }
             fields.insert(name, (written, value));
         }
         Self { key_path, fields }
     }
 
+    /// Returns the path of the map itself.
     pub(super) const fn key_path(&self) -> &KeyPath {
         &self.key_path
     }
 
-    /// Where a key stands, or would stand.
+    /// Returns the path of a key, whether or not the map has it.
     pub(super) fn path_of(&self, key: &str) -> KeyPath {
         let written = self.fields.get(key).map_or(key, |(written, _)| written);
         self.key_path.key(written)
     }
 
-    /// A key's value; a null counts as absent.
+    /// Returns the value of a key; null counts as absent.
     pub(super) fn value(&self, key: &str) -> Option<&'v Value> {
         self.fields
             .get(key)
@@ -56,66 +60,68 @@ impl<'v> Object<'v> {
             .filter(|value| !value.is_null())
     }
 
+    /// Returns whether the map has a key with a value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
 }
 
-fn twice(written: &str, here: &KeyPath, findings: &mut Findings) {
+fn report_duplicate(written: &str, here: &KeyPath, findings: &mut Findings) {
     findings
         .problem(
             here,
-            format!("`{written}` stands twice, in different spellings"),
+            format!("duplicate key `{written}` (keys are case-insensitive)"),
         )
         .help("keep one of them");
 }
 
-fn report(
-    written: &str,
-    name: &str,
-    value: &Value,
+fn report_unknown(
+    (written, name): (&str, &str),
     here: &KeyPath,
     table: &'static [Key],
     findings: &mut Findings,
 ) {
-    let Some(key) = Key::find(table, name) else {
-        let known = table.iter().map(|key| key.name);
-        findings
-            .warning(
-                here,
-                format!("unknown key {}", crate::diagnostics::quoted(written)),
-            )
-            .help_near(name, known, "");
-        return;
-    };
-    match key.treatment {
+    let known = table.iter().map(|key| key.name);
+    findings
+        .warning(here, format!("unknown key {}", quoted(written)))
+        .help_near(name, known, "");
+}
+
+/// Reports a key whose value has no effect or is refused.
+fn report_support(
+    key: &Key,
+    (written, value): (&str, &Value),
+    here: &KeyPath,
+    findings: &mut Findings,
+) {
+    match key.support {
         Support::Supported(_) | Support::Translated(..) => {}
         Support::Ignored(why) if !is_nothing(value) => findings
             .warning(here, format!("`{written}` has no effect"))
             .help(why),
         Support::Refused(why) if !is_nothing(value) && !is_off(value) => findings
-            .problem(here, format!("`{written}` cannot be honoured"))
+            .problem(here, format!("`{written}` is not supported"))
             .help(why),
         Support::Ignored(_) | Support::Refused(_) => {}
     }
 }
 
-/// Whether a value says no more than an absent key.
+/// Returns whether a value means the same as an absent key.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::String(text) => text.is_empty(),
+        Value::String(string) => string.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
-/// Whether a value switches something off that is not there anyway.
+/// Returns whether a value switches off something that Jetway does not have.
 fn is_off(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,
-        Value::String(text) => text.eq_ignore_ascii_case("false"),
+        Value::String(string) => string.eq_ignore_ascii_case("false"),
         _ => false,
     }
 }
