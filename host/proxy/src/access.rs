@@ -126,6 +126,11 @@ impl AccessEntry {
         self.route = Some(route);
     }
 
+    /// Returns whether the plugin has permitted the request.
+    pub(crate) const fn has_route(&self) -> bool {
+        self.route.is_some()
+    }
+
     /// Records which of the route's upstreams gets the request.
     pub(crate) fn set_upstream(&mut self, upstream: &Upstream) {
         self.upstream = Some(upstream.authority().clone());

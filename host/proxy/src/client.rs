@@ -67,16 +67,16 @@ impl ResponseWatch {
 /// A request in progress. While there is one, the connection is not idle.
 pub(crate) struct ActiveRequest {
     client: Rc<Client>,
-    is_ambiguous: bool,
+    problem: Option<&'static str>,
     /// Whether it protects the connection from eviction.
     is_protecting: bool,
 }
 
 impl ActiveRequest {
-    /// Returns whether the request has two lengths of its body, or follows a request whose end is unknown. The HTTP library
-    /// shows only one length.
-    pub(crate) const fn is_ambiguous(&self) -> bool {
-        self.is_ambiguous
+    /// Returns what is wrong with the bytes of the request that the HTTP library does not show: two lengths of the body, or a
+    /// `#` in the target.
+    pub(crate) const fn problem(&self) -> Option<&'static str> {
+        self.problem
     }
 
     /// Records that the proxy or the plugin responds, not the upstream. Every client that reads gets such a response at once,
@@ -126,7 +126,7 @@ impl Client {
         let number = self.begun.replace(self.begun.get().saturating_add(1));
         ActiveRequest {
             client: Rc::clone(self),
-            is_ambiguous: self.framing.is_ambiguous(number),
+            problem: self.framing.find_problem(number),
             is_protecting: true,
         }
     }

@@ -66,6 +66,8 @@ pub(crate) async fn handle_request(
         active: client.begin_request(),
         entry: AccessEntry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
         error_format: ErrorFormat::of(&parts),
+        is_head: parts.method == Method::HEAD,
+        is_upgrade: websocket::is_upgrade(&parts),
         stream: None,
         // With `Expect: 100-continue` the client has not sent its body, and must not be asked for it when the body is discarded.
         body: IncomingBody::new(incoming, parts.headers.contains_key(header::EXPECT)),
@@ -76,7 +78,7 @@ pub(crate) async fn handle_request(
         Ok(Outcome::Response(response)) => Ok(exchange.respond(response)),
         Ok(Outcome::Upgrade(response)) => Ok(exchange.open_tunnel(response)),
         Err(EarlyResponse::Reply(reply)) => Ok(exchange.respond_with_reply(*reply)),
-        Err(EarlyResponse::Fault(fault)) => Ok(exchange.respond_with_fault(fault)),
+        Err(EarlyResponse::Fault(fault)) => Ok(exchange.respond_with_fault(fault).await),
         Err(EarlyResponse::Closed) => Err(Closed),
     }
 }
@@ -88,6 +90,10 @@ struct Exchange {
     active: ActiveRequest,
     entry: AccessEntry,
     error_format: ErrorFormat,
+    /// Whether the response has no body.
+    is_head: bool,
+    /// Whether the client asked for another protocol, and may continue in it without waiting.
+    is_upgrade: bool,
     /// The request's context in the plugin, once there is one.
     stream: Option<Stream>,
     body: IncomingBody,
@@ -123,11 +129,8 @@ impl Exchange {
         upgrade: Option<OnUpgrade>,
     ) -> Result<Outcome, EarlyResponse> {
         self.entry.pass_panic_point("exchange");
-        if self.active.is_ambiguous() {
-            return Err(Fault::Malformed(
-                "the body of the request has two lengths, or the end of the previous request is unknown",
-            )
-            .into());
+        if let Some(problem) = self.active.problem() {
+            return Err(Fault::Malformed(problem).into());
         }
         let target = admission::admit(&mut parts)?;
         let handshake = websocket::read_handshake(&parts)?.zip(upgrade);

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     WebsocketVersion,
     /// The request opens a WebSocket on a route without `allow_websockets`.
     WebsocketForbidden,
+    /// The request asks for another protocol than WebSocket on its connection.
+    OtherUpgrade,
     /// The body is too large to be buffered for the plugin.
     TooLarge,
     /// The client stopped sending its request.
@@ -52,7 +54,7 @@ impl Fault {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed(_) | Self::BrokenClient => StatusCode::BAD_REQUEST,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::WebsocketForbidden => StatusCode::FORBIDDEN,
+            Self::WebsocketForbidden | Self::OtherUpgrade => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
             // As in Envoy: 503 without a connection or when it broke before a response; 504 only after a connection was made.
@@ -92,6 +94,7 @@ impl Fault {
             Self::Expectation => "the expectation of the request cannot be met",
             Self::WebsocketVersion => "version 13 of the WebSocket protocol is required",
             Self::WebsocketForbidden => "WebSockets are not allowed on this route",
+            Self::OtherUpgrade => "the protocol that the Upgrade header names is not supported",
             Self::TooLarge => "the request is too large",
             Self::SlowClient => "the request did not arrive in time",
             Self::BrokenClient => "the request is incomplete",

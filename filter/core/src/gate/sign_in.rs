@@ -135,8 +135,8 @@ impl Gate {
     }
 
     fn refuse_unknown_attempt(&self, request: &Parsed<'_>) -> Reply {
-        let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-        refuse_sign_in(problem, None, &self.pages.audience(request))
+        let failure = SignInProblem::UnknownAttempt.into();
+        refuse_sign_in(&failure, &self.pages.audience(request))
     }
 
     /// Returns where an attempt continues: at the sign-in host, or at the provider.

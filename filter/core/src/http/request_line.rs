@@ -24,6 +24,10 @@ pub fn check_method(method: &str) -> Result<(), Refusal> {
     if method.is_empty() || method.len() > LONGEST_METHOD || !method.bytes().all(is_in_token) {
         return Err(Refusal::BadRequest(BadRequest::Method));
     }
+    // The beginning of an HTTP/2 connection (RFC 9113, 3.4), which is never a request.
+    if method == "PRI" {
+        return Err(Refusal::BadRequest(BadRequest::Method));
+    }
     if matches!(method, "TRACE" | "TRACK" | "CONNECT") {
         return Err(Refusal::MethodNotAllowed);
     }
@@ -84,7 +88,7 @@ mod tests {
         for method in ["TRACE", "TRACK", "CONNECT"] {
             assert_eq!(status(method), Some(405), "{method}");
         }
-        for method in ["", "get", "GET ", "G3T", &"A".repeat(33)] {
+        for method in ["", "get", "GET ", "G3T", "PRI", &"A".repeat(33)] {
             assert_eq!(status(method), Some(400), "{method}");
         }
     }

@@ -198,7 +198,7 @@ fn faults_have_a_place_and_no_position_in_their_text() {
         ("a: \"x\nb: 1\n", 1, 4, "unclosed quote"),
         ("a: x\0y\n", 1, 5, "unexpected character"),
         ("ä: 1\nb: *c\n", 2, 4, "no anchor"),
-        ("a: &a [*a]\n", 1, 8, "inside itself"),
+        ("a: &a [*a]\n", 1, 8, "contains itself"),
         ("a: 1\n~: 2\n", 2, 1, "a key is empty or null"),
         ("? [a]\n: 1\n", 1, 3, "a key must be a string"),
         ("a: .inf\n", 1, 4, "not a finite number"),

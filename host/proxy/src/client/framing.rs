@@ -1,7 +1,7 @@
-//! Finds requests whose body has two lengths (RFC 9112, 6.3).
+//! Finds requests whose body has two lengths (RFC 9112, 6.3), and requests with a `#` in their target (RFC 9112, 3.2).
 //!
 //! The HTTP library accepts two equal `Content-Length` lines as one, and drops `Content-Length` beside `Transfer-Encoding`,
-//! before any other code sees the request. An upstream that decides differently would see another request in the body. So
+//! before any other code sees the request. It also cuts the target at a `#`. An upstream that decides differently would see another request in the body. So
 //! this module follows the bytes of a connection on their way to the library, as far as it takes to find the heads in them.
 //! The library judges everything else about a head: it refuses more requests than this module gives up on.
 
@@ -10,8 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The longest part of a line that is kept. Names and values of the two fields are far shorter.
 const MAX_LINE: usize = 256;
-/// The value of [`FramingFramingPosition::ambiguous`] for no request.
+/// The value of [`FramingState::ambiguous`] and [`FramingState::fragment`] for no request.
 const NO_REQUEST: u64 = u64::MAX;
+
+const TWO_LENGTHS: &str =
+    "the body of the request has two lengths, or the end of the previous request is unknown";
+const FRAGMENT: &str = "the target of the request has a `#`";
 
 /// The facts about the requests of one HTTP/1 connection. They are atomic only because the HTTP library demands connections
 /// that could move between threads.
@@ -23,6 +27,8 @@ struct FramingState {
     /// The number of the first request, counted from 0, that has two lengths or that follows one whose end is unknown. The
     /// connection ends with it.
     ambiguous: AtomicU64,
+    /// The number of the first request, counted from 0, with a `#` in its target. The connection ends with it.
+    fragment: AtomicU64,
     /// Whether the connection became a tunnel, so that the next bytes are not HTTP.
     is_tunnel: AtomicBool,
 }
@@ -31,16 +37,20 @@ impl Default for Framing {
     fn default() -> Self {
         Self(Arc::new(FramingState {
             ambiguous: AtomicU64::new(NO_REQUEST),
+            fragment: AtomicU64::new(NO_REQUEST),
             is_tunnel: AtomicBool::new(false),
         }))
     }
 }
 
 impl Framing {
-    /// Returns whether the request of this number, counted from 0, has two lengths or might have them. A request that
-    /// cannot be followed to its end must not hide the requests behind it.
-    pub(super) fn is_ambiguous(&self, number: u64) -> bool {
-        self.0.ambiguous.load(Ordering::Relaxed) == number
+    /// Returns what is wrong with the request of this number, counted from 0: it has two lengths or might have them, or its
+    /// target has a `#`. A request that cannot be followed to its end must not hide the requests behind it.
+    pub(super) fn find_problem(&self, number: u64) -> Option<&'static str> {
+        if self.0.ambiguous.load(Ordering::Relaxed) == number {
+            return Some(TWO_LENGTHS);
+        }
+        (self.0.fragment.load(Ordering::Relaxed) == number).then_some(FRAGMENT)
     }
 
     /// Records that the connection becomes a tunnel.
@@ -151,6 +161,9 @@ impl HeadFinder {
             Some(end) => bytes.split_at_checked(end + 1).unwrap_or((bytes, &[])),
             None => (bytes, [].as_slice()),
         };
+        if self.position == FramingPosition::Start && part.contains(&b'#') {
+            self.record_fragment();
+        }
         let room = MAX_LINE.saturating_sub(self.line.len());
         self.line.extend(part.iter().take(room));
         if end.is_some() {
@@ -197,6 +210,15 @@ impl HeadFinder {
             FramingPosition::Trailers => FramingPosition::Trailers,
             position => position,
         };
+    }
+
+    /// Records that the request line of the next request has a `#`. Nothing but the target can contain one: the library refuses
+    /// it in methods that may be forwarded and in versions.
+    fn record_fragment(&self) {
+        let fragment = &self.framing.0.fragment;
+        if fragment.load(Ordering::Relaxed) == NO_REQUEST {
+            fragment.store(self.count, Ordering::Relaxed);
+        }
     }
 
     /// Gives up at the request of this number: the one with two lengths, or the next one if the end of the current one is
@@ -277,7 +299,7 @@ mod tests {
                 for piece in bytes.as_bytes().chunks(size) {
                     finder.follow(piece);
                 }
-                (0..10).find(|number| framing.is_ambiguous(*number))
+                (0..10).find(|number| framing.find_problem(*number) == Some(TWO_LENGTHS))
             })
             .collect();
         assert!(found.windows(2).all(|two| two[0] == two[1]), "{bytes:?}");
@@ -377,12 +399,39 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_is_found_in_targets_alone() {
+        let find = |bytes: &str| {
+            let found: Vec<Option<u64>> = (1..=bytes.len())
+                .map(|size| {
+                    let framing = Framing::default();
+                    let mut finder = HeadFinder::new(framing.clone());
+                    for piece in bytes.as_bytes().chunks(size) {
+                        finder.follow(piece);
+                    }
+                    (0..10).find(|number| framing.find_problem(*number) == Some(FRAGMENT))
+                })
+                .collect();
+            assert!(found.windows(2).all(|two| two[0] == two[1]), "{bytes:?}");
+            found[0]
+        };
+        let long = format!("GET /{}#x HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(600));
+        for bad in ["GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?a#", &long] {
+            assert_eq!(find(bad), Some(0), "{bad:?}");
+            assert_eq!(find(&format!("{GET}\r\n{bad}{bad}")), Some(1), "{bad:?}");
+        }
+        let body = "POST / HTTP/1.1\r\nX-Any: #\r\nContent-Length: 3\r\n\r\n#\n#";
+        let chunks =
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;#\r\n#\r\n0\r\n#: #\r\n\r\n";
+        assert_eq!(find(&format!("{GET}{body}{chunks}{GET}")), None);
+    }
+
+    #[test]
     fn a_tunnel_is_not_looked_into() {
         let framing = Framing::default();
         let mut finder = HeadFinder::new(framing.clone());
         finder.follow(GET.as_bytes());
         framing.end();
         finder.follow(TWICE.as_bytes());
-        assert!(!framing.is_ambiguous(1));
+        assert_eq!(framing.find_problem(1), None);
     }
 }

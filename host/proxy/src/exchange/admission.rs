@@ -8,6 +8,7 @@ use jetway_core::http::request_line;
 use jetway_core::refusal::{BadRequest, Refusal};
 
 use super::header_field::{find_single, is_chunked};
+use super::hop_by_hop;
 use crate::fault::Fault;
 
 /// The host and path that a request is for. Routing, policy and upstream use these and no others.
@@ -28,6 +29,7 @@ pub(super) fn admit(request: &mut Parts) -> Result<Target, Fault> {
     check_method(&request.method)?;
     check_field_names(&request.headers)?;
     check_transfer_encoding(&request.headers)?;
+    hop_by_hop::check(&request.headers)?;
     take_expectation(&mut request.headers)?;
     let authority = take_authority(request)?;
     let path = read_path(request)?;
@@ -88,19 +90,29 @@ fn take_authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
         return Err(Fault::Malformed("there is more than one Host header"));
     }
     let in_uri = request.uri.authority().map(Authority::as_str);
-    match (host, in_uri) {
-        (Some(host), Some(uri)) if !host.as_bytes().eq_ignore_ascii_case(uri.as_bytes()) => {
+    let differ =
+        |host: &HeaderValue, uri: &str| !host.as_bytes().eq_ignore_ascii_case(uri.as_bytes());
+    let is_http2 = request.version == Version::HTTP_2;
+    let used = match (host, in_uri) {
+        (Some(host), Some(uri)) if is_http2 && differ(host, uri) => {
             return Err(Fault::Malformed("the Host header and the address differ"));
         }
-        // In HTTP/1.1 the header is required even with an absolute URI (RFC 9112, 3.2).
-        (None, Some(_)) if request.version != Version::HTTP_2 => return Err(MISSING_HOST),
+        // In HTTP/1.1 an absolute URI replaces the header (RFC 9112, 3.2.2), which is required all the same.
+        (Some(host), Some(uri)) if differ(host, uri) => in_uri,
+        (None, Some(_)) if !is_http2 => return Err(MISSING_HOST),
         (None, None) => return Err(MISSING_HOST),
-        _ => {}
-    }
-    let authority = match request.headers.remove(header::HOST) {
-        Some(host) => host,
-        None => HeaderValue::from_str(in_uri.unwrap_or_default()).map_err(|_| BAD_HOST)?,
+        (None, uri) => uri,
+        _ => None,
     };
+    let authority = match used {
+        Some(uri) => HeaderValue::from_str(uri).map_err(|_| BAD_HOST)?,
+        None => request
+            .headers
+            .get(header::HOST)
+            .cloned()
+            .ok_or(MISSING_HOST)?,
+    };
+    request.headers.remove(header::HOST);
     if !request_line::is_authority(authority.as_bytes()) {
         return Err(BAD_HOST);
     }
@@ -188,8 +200,11 @@ mod tests {
             "/",
             &[("host", b"app.test"), ("host", b"app.test")]
         ))));
+        // The upstream gets the one that the policy was asked about.
+        let target = admitted(request("http://other.test/", &[("host", b"app.test")])).unwrap();
+        assert_eq!(target.0, "other.test");
         assert!(is_malformed(admitted(request(
-            "http://evil.test/",
+            "http://u@app.test/",
             &[("host", b"app.test")]
         ))));
         assert!(is_malformed(admitted(request("http://app.test/", &[]))));

@@ -1,6 +1,7 @@
 //! Turns the outcome of an exchange into the response to the client.
 
-use http::header::{self, HeaderMap};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body as _;
 
@@ -10,17 +11,18 @@ use super::{Exchange, ResponseBody, tunnel};
 use crate::error_response::ErrorResponse;
 use crate::fault::Fault;
 use crate::upstream::Lease;
-use crate::wasm::LocalReply;
+use crate::wasm::{LocalReply, ResponseHead, Verdict};
 
 impl Exchange {
     /// Passes on the upstream's response.
     pub(super) fn respond(self, response: UpstreamResponse) -> Response<ResponseBody> {
         let UpstreamResponse {
-            head,
+            mut head,
             body,
             lease,
             progress,
         } = response;
+        self.close_refused_upgrade(&mut head.headers);
         if !body.is_end_stream() {
             self.client.watch_response(&progress);
         }
@@ -57,12 +59,11 @@ impl Exchange {
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
         self.entry.add_details(details);
-        let body = ResponseBody::whole(body, self.finish(status, None));
-        build_response(status, headers, body)
+        self.respond_whole(status, headers, body)
     }
 
     /// Sends the response of the proxy to a fault.
-    pub(super) fn respond_with_fault(mut self, fault: Fault) -> Response<ResponseBody> {
+    pub(super) async fn respond_with_fault(mut self, fault: Fault) -> Response<ResponseBody> {
         self.respond_locally();
         if fault.status().is_server_error() {
             self.entry.mark_failed();
@@ -70,9 +71,52 @@ impl Exchange {
         self.entry.add_details(fault.message());
         let id = self.entry.request_id();
         let response = ErrorResponse::build(fault, &self.error_format, id, &self.proxy.theme);
-        let finish = self.finish(fault.status(), None);
-        let body = ResponseBody::whole(response.body, finish);
-        build_response(fault.status(), response.headers, body)
+        let headers = match fault.upstream_failure() {
+            Some(_) => self.dress(fault.status(), response.headers).await,
+            None => response.headers,
+        };
+        self.respond_whole(fault.status(), headers, response.body)
+    }
+
+    /// Lets the plugin add the route's header fields to the response for a failed upstream, as in Envoy.
+    async fn dress(&mut self, status: StatusCode, headers: HeaderMap) -> HeaderMap {
+        let own = headers.clone();
+        let Some(stream) = self.stream.as_mut().filter(|_| self.entry.has_route()) else {
+            return own;
+        };
+        let verdict = match stream.response(ResponseHead { status, headers }, false) {
+            Verdict::Paused => stream.response_resumed().await,
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Continue(head) => head.headers,
+            _ => own,
+        }
+    }
+
+    /// Builds a response with a body that is complete. Over HTTP/2 the library would send it for a HEAD as well.
+    fn respond_whole(
+        self,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Response<ResponseBody> {
+        self.close_refused_upgrade(&mut headers);
+        let mut body = body;
+        if self.is_head {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            body = Bytes::new();
+        }
+        let body = ResponseBody::whole(body, self.finish(status, None));
+        build_response(status, headers, body)
+    }
+
+    /// Closes the connection of a client whose upgrade is refused: its next bytes may be of the other protocol, and must not
+    /// be taken for a request (CVE-2026-73548).
+    fn close_refused_upgrade(&self, headers: &mut HeaderMap) {
+        if self.is_upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
     /// Discards the body of the request, because the response does not come from the upstream.

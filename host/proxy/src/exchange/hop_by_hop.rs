@@ -3,6 +3,18 @@
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::header_field::split_tokens;
+use crate::fault::Fault;
+
+/// The number of names in `Connection` from which on a request is refused, as in Envoy.
+const TOO_MANY_NAMES: usize = 10;
+
+/// Fields that no client may declare its connection's, as in Envoy: the request would lose what the proxy relies on.
+const NEVER_NAMED: [&str; 4] = [
+    "host",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
 
 /// Fields that belong to the connection even when `Connection` does not name them.
 const ALWAYS: [HeaderName; 9] = [
@@ -16,6 +28,28 @@ const ALWAYS: [HeaderName; 9] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// Checks what the `Connection` of a request names.
+///
+/// # Errors
+/// It names a field that belongs to the request, or too many.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Fault> {
+    let lists = headers.get_all(header::CONNECTION).iter();
+    for (place, token) in lists.flat_map(split_tokens).enumerate() {
+        let is_named = |name: &&str| token.eq_ignore_ascii_case(name.as_bytes());
+        if token.starts_with(b":") || NEVER_NAMED.iter().any(|name| is_named(&name)) {
+            return Err(Fault::Malformed(
+                "the Connection header names a field that belongs to the request",
+            ));
+        }
+        if place + 1 >= TOO_MANY_NAMES {
+            return Err(Fault::Malformed(
+                "the Connection header names too many fields",
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// Removes the fields of the connection, and every field that `Connection` names.
 ///
@@ -70,6 +104,31 @@ mod tests {
         ]);
         remove(&mut headers);
         assert_eq!(names(&headers), ["x-kept"]);
+    }
+
+    #[test]
+    fn connection_names_no_field_of_the_request() {
+        let named = |value: &'static str| check(&headers(&[("connection", value)])).is_ok();
+        for good in [
+            "close",
+            "",
+            "keep-alive, Upgrade",
+            "x-email, te",
+            "a,b,c,d,e,f,g,h,i",
+        ] {
+            assert!(named(good), "{good}");
+        }
+        for bad in [
+            "Host",
+            "close, X-Forwarded-For",
+            "x-forwarded-proto",
+            "X-Forwarded-Host",
+            ":path",
+            "a,b,c,d,e,f,g,h,i,j",
+        ] {
+            assert!(!named(bad), "{bad}");
+        }
+        assert!(check(&headers(&[("connection", "close"), ("connection", "host")])).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Builds the request to the upstream from a permitted one.
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Uri};
+use http::{Method, Request, Uri};
 use http_body::Body as _;
 
 use super::forwarded;
@@ -33,7 +33,7 @@ pub(super) fn build(
     } else {
         headers.insert(header::HOST, authority);
     }
-    set_framing(&mut headers, &body);
+    set_framing(&method, &mut headers, &body);
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(path);
     let mut request = Request::new(body);
@@ -45,11 +45,14 @@ pub(super) fn build(
 
 /// Sets the length of the body, or chunked coding if the length is unknown. The fields of the client or the plugin could be
 /// wrong and make one request look like two.
-fn set_framing(headers: &mut HeaderMap, body: &RequestBody) {
+///
+/// A request without a body has a length of 0, as from Envoy, unless its method never has one: some applications answer 411
+/// without it (RFC 9110, 8.6).
+fn set_framing(method: &Method, headers: &mut HeaderMap, body: &RequestBody) {
     let had_length = headers.remove(header::CONTENT_LENGTH).is_some();
     headers.remove(header::TRANSFER_ENCODING);
     match body.size_hint().exact() {
-        Some(0) if !had_length => {}
+        Some(0) if !had_length && is_without_body(method) => {}
         Some(length) => {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
@@ -60,6 +63,11 @@ fn set_framing(headers: &mut HeaderMap, body: &RequestBody) {
             );
         }
     }
+}
+
+/// Returns whether requests with this method usually have no body. `DELETE` may have one and rarely does.
+fn is_without_body(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE)
 }
 
 #[cfg(test)]
@@ -73,7 +81,7 @@ mod tests {
             for (name, value) in stated {
                 headers.insert(*name, HeaderValue::from_static(value));
             }
-            set_framing(&mut headers, &RequestBody::whole(body.into()));
+            set_framing(&Method::GET, &mut headers, &RequestBody::whole(body.into()));
             assert!(!headers.contains_key(header::TRANSFER_ENCODING));
             headers
                 .get(header::CONTENT_LENGTH)
@@ -89,5 +97,23 @@ mod tests {
             framed(&[("transfer-encoding", "chunked")], "abc"),
             Some("3".to_owned())
         );
+    }
+    #[test]
+    fn a_method_that_may_have_a_body_has_a_length() {
+        for (method, length) in [
+            (Method::GET, None),
+            (Method::HEAD, None),
+            (Method::DELETE, None),
+            (Method::POST, Some("0")),
+            (Method::PUT, Some("0")),
+            (Method::OPTIONS, Some("0")),
+            (Method::from_bytes(b"PROPFIND").unwrap(), Some("0")),
+        ] {
+            let mut headers = HeaderMap::new();
+            set_framing(&method, &mut headers, &RequestBody::empty());
+            let stated = headers.get(header::CONTENT_LENGTH);
+            let stated = stated.map(|value| value.to_str().unwrap());
+            assert_eq!(stated, length, "{method}");
+        }
     }
 }

@@ -15,6 +15,8 @@ use crate::fault::Fault;
 /// Appended to the key to compute `Sec-WebSocket-Accept` (RFC 6455, 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+const WEBSOCKET: &[u8] = b"websocket";
+
 /// A client's valid handshake.
 #[derive(Debug)]
 pub(super) struct Handshake {
@@ -22,15 +24,21 @@ pub(super) struct Handshake {
     accept: String,
 }
 
-/// Reads the handshake of a request. `None` means that the request asks for no upgrade or for another protocol; its
-/// `Upgrade` is then removed together with the other fields of the connection.
+/// Reads the handshake of a request. `None` means that the request asks for no upgrade, or for HTTP/2, which clients such as
+/// curl offer and do not need; its `Upgrade` is then removed together with the other fields of the connection.
 ///
 /// # Errors
-/// The request is not a valid handshake.
+/// The request is not a valid handshake, or asks for another protocol: it may go on in that without waiting.
 pub(super) fn read_handshake(request: &Parts) -> Result<Option<Handshake>, Fault> {
     let headers = &request.headers;
-    if request.version != Version::HTTP_11 || !is_websocket_upgrade(headers) {
+    if !is_upgrade(request) {
         return Ok(None);
+    }
+    let protocol = find_single(headers, &header::UPGRADE).map(HeaderValue::as_bytes);
+    match protocol {
+        Some(name) if name.eq_ignore_ascii_case(WEBSOCKET) => {}
+        Some(name) if name.eq_ignore_ascii_case(b"h2c") => return Ok(None),
+        _ => return Err(Fault::OtherUpgrade),
     }
     let read = |name| find_single(headers, &name).map(HeaderValue::as_bytes);
     let key = read(header::SEC_WEBSOCKET_KEY);
@@ -71,12 +79,23 @@ impl Handshake {
     }
 }
 
-fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
+/// Returns whether a request asks for another protocol on its connection. HTTP/2 has no such requests.
+pub(super) fn is_upgrade(request: &Parts) -> bool {
+    request.version == Version::HTTP_11 && names_upgrade(&request.headers)
+}
+
+/// Returns whether there is an `Upgrade` that `Connection` names.
+fn names_upgrade(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::CONNECTION).iter();
     let mut tokens = lists.flat_map(split_tokens);
+    headers.contains_key(header::UPGRADE)
+        && tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"))
+}
+
+fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
     let protocol = find_single(headers, &header::UPGRADE);
-    tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"))
-        && protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    names_upgrade(headers)
+        && protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(WEBSOCKET))
 }
 
 fn compute_accept(key: &[u8]) -> String {
@@ -122,6 +141,8 @@ mod tests {
     fn handshakes() {
         assert_eq!(status(&[]), 101);
         assert_eq!(status(&[("upgrade", Some("h2c"))]), 0);
+        assert_eq!(status(&[("upgrade", Some("H2C"))]), 0);
+        assert_eq!(status(&[("upgrade", None)]), 0);
         assert_eq!(status(&[("connection", Some("close"))]), 0);
         assert_eq!(status(&[("sec-websocket-version", Some("8"))]), 426);
         assert_eq!(status(&[("sec-websocket-version", None)]), 426);
@@ -136,6 +157,27 @@ mod tests {
         let mut http2 = parts(&[]);
         http2.version = Version::HTTP_2;
         assert!(read_handshake(&http2).unwrap().is_none());
+    }
+
+    /// As in Envoy, whose configuration names WebSockets only.
+    #[test]
+    fn other_protocols_are_refused() {
+        for other in [
+            "foo",
+            "TLS/1.2",
+            "websocket, h2c",
+            "h2c, websocket",
+            "websocket/13",
+            "",
+        ] {
+            assert_eq!(status(&[("upgrade", Some(other))]), 403, "{other}");
+            let unnamed = [("upgrade", Some(other)), ("connection", Some("close"))];
+            assert_eq!(status(&unnamed), 0, "{other}");
+        }
+        let mut twice = parts(&[]);
+        let again = HeaderValue::from_static("websocket");
+        twice.headers.append(header::UPGRADE, again);
+        assert_eq!(read_handshake(&twice).err(), Some(Fault::OtherUpgrade));
     }
 
     #[test]

@@ -1,7 +1,8 @@
+use jetway_config_file::YamlFile;
 use jetway_core::config::Config;
 use jetway_core::config::keys::{GLOBAL, ROUTE};
 use jetway_core::policy::language::{CRITERIA, MATCHERS};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::configuration::nested_tables;
 use super::*;
@@ -92,10 +93,10 @@ fn the_examples_of_the_policy_reference_are_read() {
     let blocks = markdown.split("```yaml\n").skip(1);
     let mut seen = 0;
     for block in blocks.filter_map(|block| block.split("```").next()) {
-        let parsed: Value = serde_saphyr::from_str(block).unwrap();
-        let policy = match parsed.get("policy") {
+        let file = YamlFile::parse("block".to_owned(), block.to_owned(), false).unwrap();
+        let policy = match file.content().get("policy") {
             Some(policy) => policy.clone(),
-            None => json!({"allow": {"or": parsed}}),
+            None => json!({"allow": {"or": file.content()}}),
         };
         let route = json!({"from": "https://a.test", "to": "http://b", "policy": policy});
         let file = json!({

@@ -229,7 +229,7 @@ fn single_problems() {
         ),
         ("/idp_request_params", json!({"state": "x"}), "Jetway sets"),
         ("/cookie_secret", json!("c2hvcnQ="), "32 bytes"),
-        ("/cookie_name", json!("a b"), "not fit"),
+        ("/cookie_name", json!("a b"), "not a valid cookie name"),
         (
             "/require_email_verified",
             json!("maybe"),

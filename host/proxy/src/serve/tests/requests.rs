@@ -94,3 +94,39 @@ async fn an_upstream_that_closes_is_distinguished_from_one_that_does_not_speak_h
         assert!(line.contains(&format!(" {status} ")), "{path}: {line}");
     }
 }
+
+#[tokio::test]
+async fn a_fragment_in_the_target_is_refused() {
+    let mut upstream = Upstream::start().await;
+    let rig = Rig::start(read(&file(&[json!({"to": upstream.url()})])));
+    let mut stream = rig.connect().await;
+    let [good, bad] = ["/a", "/b?c#d"].map(|path| rig.request("GET", path, 0, ""));
+    let both = format!("{good}{bad}{good}");
+    stream.write_all(both.as_bytes()).await.unwrap();
+    let answers = Answer::read(&mut stream).await;
+    assert_eq!(answers.0.matches("HTTP/1.1 200 ").count(), 1, "{answers:?}");
+    assert_eq!(answers.0.matches("HTTP/1.1 400 ").count(), 1, "{answers:?}");
+    assert_eq!(upstream.take(), ["/a"]);
+}
+
+#[tokio::test]
+async fn an_upgrade_to_another_protocol_is_refused() {
+    let mut upstream = Upstream::start().await;
+    let rig = Rig::start(read(&file(&[json!({"to": upstream.url()})])));
+    let mut stream = rig.connect().await;
+    let upgrade = rig.request("GET", "/a", 0, "connection: upgrade\r\nupgrade: foo\r\n");
+    let early = rig.request("GET", "/early", 0, "");
+    let both = format!("{upgrade}{early}");
+    stream.write_all(both.as_bytes()).await.unwrap();
+    let answers = Answer::read(&mut stream).await;
+    assert_eq!(answers.status(), 403);
+    assert_eq!(answers.0.matches("HTTP/1.1 ").count(), 1, "{answers:?}");
+    assert!(upstream.take().is_empty());
+    let offer = "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n";
+    let curl = format!("connection: upgrade, http2-settings\r\n{offer}");
+    let request = rig.request("GET", "/b", 0, &curl);
+    let mut stream = rig.connect().await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let line = read_until(&mut stream, "\r\n").await;
+    assert!(line.contains(" 200 "), "{line}");
+}

@@ -94,3 +94,49 @@ async fn the_plugin_is_called_once_at_the_end_of_a_websocket() {
     }
     assert_eq!(ended(&rig).await, requests + 2, "a websocket more, once");
 }
+
+/// CVE-2026-73548: bytes that a client sends before its upgrade is accepted are no request.
+#[tokio::test]
+async fn early_bytes_after_a_refused_handshake_are_no_request() {
+    let (mut upstream, rig) = rig().await;
+    for path in ["/refused", "/closed"] {
+        let mut stream = rig.connect().await;
+        let handshake = rig.request("GET", path, 0, upstream::WEBSOCKET);
+        let early = rig.request("GET", "/early", 0, "");
+        let both = format!("{handshake}{early}");
+        stream.write_all(both.as_bytes()).await.unwrap();
+        let answers = Answer::read(&mut stream).await;
+        assert_eq!(answers.0.matches("HTTP/1.1 ").count(), 1, "{answers:?}");
+        assert!(answers.0.contains("connection: close\r\n"), "{answers:?}");
+        assert_eq!(rig.get("/next", 0, "").await.status(), 200);
+        assert_eq!(upstream.take(), [path, "/next"]);
+    }
+}
+
+#[tokio::test]
+async fn early_bytes_of_an_accepted_handshake_go_through_the_tunnel() {
+    let (mut upstream, rig) = rig().await;
+    let mut stream = rig.connect().await;
+    let mut both = rig
+        .request("GET", "/websocket", 0, upstream::WEBSOCKET)
+        .into_bytes();
+    both.extend_from_slice(HI);
+    stream.write_all(&both).await.unwrap();
+    let head = read_until(&mut stream, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut echoed = [0; HI.len()];
+    within("the echo", stream.read_exact(&mut echoed))
+        .await
+        .unwrap();
+    assert_eq!(echoed, HI);
+    assert_eq!(upstream.take(), ["/websocket"]);
+}
+
+#[tokio::test]
+async fn the_plugin_edits_the_page_of_a_failed_upstream() {
+    let (_upstream, rig) = rig().await;
+    let answer = rig.get("/closed", 0, "").await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.0.contains("x-plugin: was here\r\n"), "{answer:?}");
+    assert!(answer.0.contains("\"request_id\""), "{answer:?}");
+}
