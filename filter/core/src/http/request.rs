@@ -66,7 +66,8 @@ impl<'a> Request<'a> {
         self.first("x-request-id").and_then(readable_id)
     }
 
-    fn first(&self, name: &str) -> Option<&'a [u8]> {
+    /// Returns the first header of this name.
+    pub(crate) fn first(&self, name: &str) -> Option<&'a [u8]> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_slice())
     }
