@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jetway_config_file::{ConfigFile, Unusable, YamlFile, YamlFileError};
+use jetway_config_file::{ConfigFile, Inspection, Unusable, YamlFile, YamlFileError};
 
 use crate::log;
 use crate::terminal::Styles;
@@ -12,7 +12,15 @@ use crate::terminal::Styles;
 /// # Errors
 /// [`Unusable`] with every problem found.
 pub(crate) fn load_and_warn(path: &Path) -> Result<ConfigFile, Unusable> {
-    let loaded = jetway_config_file::load(path, Styles::for_stderr().is_coloured())?;
+    accept_with_warnings(jetway_config_file::inspect(path))
+}
+
+/// Returns the configuration of a file that has been inspected, and prints its warnings to standard error.
+///
+/// # Errors
+/// [`Unusable`] with every problem found.
+pub(crate) fn accept_with_warnings(inspection: Inspection) -> Result<ConfigFile, Unusable> {
+    let loaded = inspection.into_parts(Styles::for_stderr().is_coloured())?;
     if !loaded.warnings.is_empty() {
         log::print_message(&loaded.warnings);
     }

@@ -372,6 +372,33 @@ fn certificates_for_upstreams_and_of_clients_are_read() -> Result<()> {
     Ok(())
 }
 
+/// The proxy does not start with a file that the check refuses, and reports the same problems at once.
+#[test]
+fn run_reports_every_problem_of_the_check() -> Result<()> {
+    let place = Place::new()?;
+    let made = rcgen::generate_simple_self_signed(vec!["wiki.example.com".to_owned()])?;
+    let other = rcgen::generate_simple_self_signed(vec!["wiki.example.com".to_owned()])?;
+    place.write("a.pem", made.cert.pem(), 0o600)?;
+    place.write("b.pem", other.signing_key.serialize_pem(), 0o600)?;
+    let tls = "address: 127.0.0.1:0\ncertificate_file: a.pem\ncertificate_key_file: b.pem";
+    let text = format!("{GOOD}    tls_custom_ca_file: b.pem\n")
+        .replace("http:", "https:")
+        .replace("insecure_server: true", tls);
+    let checked = place.check(&text, &[])?;
+    ensure!(checked.errors.contains("2 problems"), "{}", checked.errors);
+    let run = Command::new(env!("CARGO_BIN_EXE_jetway"))
+        .args(["run", "-c", "jetway.yaml"])
+        .current_dir(place.path())
+        .env_clear()
+        .output()?;
+    let errors = String::from_utf8(run.stderr)?;
+    ensure!(run.status.code() == Some(1), "{errors}");
+    for part in ["jetway.yaml:2:19", "jetway.yaml:9:25", "2 problems"] {
+        ensure!(errors.contains(part), "{part}: {errors}");
+    }
+    Ok(())
+}
+
 #[test]
 fn other_formats_are_refused_by_name() -> Result<()> {
     let place = Place::new()?;

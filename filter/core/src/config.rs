@@ -10,6 +10,7 @@ pub mod key;
 pub mod keys;
 mod origin;
 mod pem;
+mod placeholder;
 mod provider_kind;
 mod reader;
 mod route;

@@ -65,6 +65,11 @@ impl KeyPath {
         Self::default()
     }
 
+    /// Returns the path that is written like this.
+    pub(crate) fn of(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
     /// Returns the path of a key below this one.
     pub(crate) fn key(&self, key: &str) -> Self {
         if self.0.is_empty() {
@@ -125,6 +130,13 @@ impl Findings {
     /// Adds a warning. The returned note takes its help.
     pub(crate) fn warning(&mut self, key_path: &KeyPath, message: impl Into<String>) -> Note<'_> {
         note(&mut self.warnings, key_path, message)
+    }
+
+    /// Removes what was found at a path.
+    pub(crate) fn remove(&mut self, key_path: &KeyPath) {
+        let is_elsewhere = |finding: &Problem| finding.path != key_path.0;
+        self.problems.retain(is_elsewhere);
+        self.warnings.retain(is_elsewhere);
     }
 
     #[cfg(test)]
@@ -238,6 +250,15 @@ impl<'a> PathPart<'a> {
     }
 }
 
+/// Returns the known key that a written one is most likely meant to be, if there is one: it is near, or both have a long beginning
+/// in common (`allow_websocket_upgrade` and `allow_websockets`).
+pub(crate) fn nearest_key<'k>(
+    name: &str,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> Option<&'k str> {
+    nearest(name, known.clone()).or_else(|| nearest_by_beginning(name, known))
+}
+
 /// Returns the known name that is at most two edits away, if there is one and the edits are fewer than half of it. An edit is an
 /// insertion, a deletion, a replacement, or a swap of neighbours.
 #[must_use]
@@ -261,9 +282,44 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&
         .map(|(_, candidate)| candidate)
 }
 
+/// Returns the known name with the longest beginning in common, if that is at least three quarters of the shorter name.
+fn nearest_by_beginning<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    const SHORTEST: usize = 8;
+    let common = |candidate: &str| {
+        let pairs = name.bytes().zip(candidate.bytes());
+        pairs.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
+    };
+    let is_long = |length: usize, candidate: &str| {
+        length >= SHORTEST && length * 4 >= name.len().min(candidate.len()) * 3
+    };
+    known
+        .map(|candidate| (common(candidate), candidate))
+        .filter(|(length, candidate)| is_long(*length, candidate))
+        // Of several equally good ones the shortest says least that is not meant.
+        .max_by_key(|(length, candidate)| (*length, std::cmp::Reverse(candidate.len())))
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_with_the_same_beginning_are_near() {
+        let known = [
+            "allow_websockets",
+            "allow_upgrades",
+            "timeout",
+            "preserve_host_header",
+            "tls_custom_ca",
+        ];
+        let near = |name| nearest_key(name, known.into_iter());
+        assert_eq!(near("allow_websocket_upgrade"), Some("allow_websockets"));
+        assert_eq!(near("Preserve_Host"), Some("preserve_host_header"));
+        assert_eq!(near("tls_custom_ca_path"), Some("tls_custom_ca"));
+        assert_eq!(near("allow_everything"), None);
+        assert_eq!(near("timeout_upstream"), None);
+    }
 
     #[test]
     fn near_names_are_found() {

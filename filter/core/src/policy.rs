@@ -13,7 +13,7 @@ mod string_matcher;
 mod trace;
 mod verdict;
 
-pub(crate) use criteria::Criterion;
+pub(crate) use criteria::{Criterion, warn_of_other_domain, warn_of_wildcard_user};
 pub use facts::Facts;
 pub(crate) use list_matcher::ListMatcher;
 pub use reason::{Reason, Reasons};
@@ -106,6 +106,14 @@ impl Policy {
     /// Returns the claims that the policy is about, each with its matcher.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &ListMatcher)> {
         self.criteria().filter_map(Criterion::claim)
+    }
+
+    /// Returns the strings with which user ids are compared.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &str> {
+        self.criteria().flat_map(|criterion| match criterion {
+            Criterion::User(user) => user.constants().collect(),
+            _ => Vec::new(),
+        })
     }
 
     /// Returns whether any criterion is about the client's address.

@@ -131,7 +131,7 @@ impl Inspection {
     ///
     /// # Errors
     /// A file with problems.
-    pub(crate) fn into_parts(self, styled: bool) -> Result<ConfigFile, Unusable> {
+    pub fn into_parts(self, styled: bool) -> Result<ConfigFile, Unusable> {
         let usable = self.is_usable();
         match self.config {
             Some(config) if usable => Ok(ConfigFile {

@@ -96,7 +96,7 @@ impl KeyUsage {
             path: written.path.to_owned(),
             lines: find_line(written.path, source).into_iter().collect(),
             count: 1,
-            treatment: written.key.map(|key| key.support),
+            treatment: written.support(),
         });
     }
 }
@@ -133,7 +133,7 @@ impl FlaggedPaths {
     pub(crate) fn of(file: &Value) -> Self {
         let mut flagged = Self::default();
         visit(file, &mut |written| {
-            let set = match written.key.map(|key| key.support) {
+            let set = match written.support() {
                 Some(Support::Supported(_) | Support::Translated(..)) => return,
                 Some(Support::Ignored(_) | Support::Refused(_)) => &mut flagged.without_effect,
                 None => &mut flagged.unknown,

@@ -53,6 +53,24 @@ routes:
 }
 
 #[test]
+fn a_missing_secret_file_is_reported_once() {
+    let text = route("cookie_secret_file: /no/such/secret\n")
+        .replace("{accept: true}", "{email: alice@example.com}");
+    let provider =
+        "idp_provider: oidc\nidp_provider_url: https://idp.example.com\nidp_client_id: a\n";
+    let inspection = inspected(&format!("{provider}{text}"), &[]);
+    let shown = inspection.render(false);
+    assert_eq!(inspection.counts().0, 1, "{shown}");
+    assert!(shown.contains("`/no/such/secret`"), "{shown}");
+    // Without the key that names a file, the secret itself is missing.
+    let text = text.replace("cookie_secret_file: /no/such/secret\n", "");
+    let inspection = inspected(&format!("{provider}{text}"), &[]);
+    let shown = inspection.render(false);
+    assert_eq!(inspection.counts().0, 1, "{shown}");
+    assert!(shown.contains("`cookie_secret`"), "{shown}");
+}
+
+#[test]
 fn an_unknown_key_is_underlined_and_refused_on_demand() {
     let mut inspection = inspected(&route("    tiemout: 30s\n"), &[]);
     let shown = inspection.render(false);

@@ -16,7 +16,7 @@ pub(super) use scenario::{ClientCertificateInput, Scenario};
 pub(super) use offline_gate::OfflineGate;
 pub(super) use timestamp::{now, read_timestamp};
 pub(super) use tree::{decision_word, render};
-pub(super) use user::complete_claims;
+pub(super) use user::{complete_claims, is_subject_needed};
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -52,6 +52,9 @@ pub(crate) struct ExplainArgs {
     /// Evaluate as a user with this verified email; anonymous if omitted.
     #[arg(long = "as", value_name = "EMAIL", value_parser = read_email)]
     email: Option<String>,
+    /// The identity provider's identifier of the user (the claim `sub`), with which a policy compares `user`.
+    #[arg(long, value_name = "ID")]
+    sub: Option<String>,
     /// A claim of the user. VALUE is JSON (`true`, `5`, `["a","b"]`), otherwise a string; may be repeated, also to build a
     /// list.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = read_claim)]
@@ -108,7 +111,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
             let styles = Styles::for_stdout();
             let destination = gate.destination(&explanation);
             let tree = render(&explanation, destination, styles);
-            let notes = collect_notes(args, &explanation);
+            let notes = collect_notes(args, &scenario, &explanation);
             format!(
                 "{}\n\n{tree}{notes}",
                 describe_request(args, scenario.now, styles)
@@ -120,7 +123,12 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
 
 fn read_scenario(args: &ExplainArgs) -> anyhow::Result<Scenario> {
     let now = args.at.unwrap_or_else(now);
-    let claims = build_claims(args.email.as_deref(), &args.claims).map_err(anyhow::Error::msg)?;
+    let subject = args
+        .sub
+        .clone()
+        .map(|subject| ("sub".to_owned(), subject.into()));
+    let claims: Vec<_> = args.claims.iter().cloned().chain(subject).collect();
+    let claims = build_claims(args.email.as_deref(), &claims).map_err(anyhow::Error::msg)?;
     let certificate = args.client_certificate.as_deref();
     Ok(Scenario {
         claims,
@@ -151,6 +159,7 @@ fn describe_request(args: &ExplainArgs, now: Timestamp, styles: Styles) -> Strin
     };
     let user = named("email")
         .or(args.email.as_deref())
+        .or(args.sub.as_deref())
         .or_else(|| named("sub"))
         .unwrap_or("an anonymous user");
     let mut text = styles.strong(format_args!("{} {}", args.method, args.url));
@@ -167,7 +176,7 @@ fn describe_request(args: &ExplainArgs, now: Timestamp, styles: Styles) -> Strin
 }
 
 /// Returns notes about criteria that depend on options that the command line does not give.
-fn collect_notes(args: &ExplainArgs, explanation: &Explanation) -> String {
+fn collect_notes(args: &ExplainArgs, scenario: &Scenario, explanation: &Explanation) -> String {
     let terms = explanation.allow.iter().chain(&explanation.deny);
     let criteria: Vec<&str> = terms
         .flat_map(|term| &term.criteria)
@@ -175,6 +184,9 @@ fn collect_notes(args: &ExplainArgs, explanation: &Explanation) -> String {
         .collect();
     let asks = |name: &str| criteria.iter().any(|criterion| criterion.starts_with(name));
     let mut notes = String::new();
+    if is_subject_needed(scenario.claims.as_ref(), explanation) {
+        notes.push_str("\n\nnote: the policy compares `user` with the claim `sub`, which an address does not determine: set it with --sub");
+    }
     if args.ip.is_none() && asks("source_ip:") {
         notes.push_str("\n\nnote: the policy depends on the client's address: set it with --ip");
     }

@@ -40,7 +40,8 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
-    let loaded = config::load_and_warn(&args.config)?;
+    // The proxy starts with a file only if `jetway check` finds no problem in it, certificates included.
+    let loaded = config::accept_with_warnings(super::check::inspect(&args.config))?;
     let listener = &loaded.config.listener;
     let certificates = Certificates::read(listener)?;
     let addresses = serve::parse_addresses(args.listen.as_deref().unwrap_or(&listener.address))?;

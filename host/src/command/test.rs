@@ -40,8 +40,8 @@ Cases for a configuration file (jetway test -c jetway.yaml cases.yaml):
 
   cases:
     - name: alice gets in                      # shown when it fails
-      as: alice@example.com                    # the user: sub and email; anonymous if omitted
-      claims: {groups: [admins], sub: u1}      # further claims
+      as: alice@example.com                    # the verified email; anonymous if omitted
+      claims: {groups: [admins], sub: u1}      # further claims; `user` is compared with `sub`
       ip: 192.0.2.7                            # the client's address
       at: 2026-11-24T08:00                     # in UTC, or RFC 3339; now if omitted
       headers: {Upgrade: websocket}            # without Accept and Sec-Fetch-Mode: a browser opening a page

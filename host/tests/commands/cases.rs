@@ -22,6 +22,18 @@ fn cases_that_fail_are_explained() -> Result<()> {
     Ok(())
 }
 
+/// A decision that depends on an identifier that the case does not give proves nothing.
+#[test]
+fn a_case_needs_the_identifier_with_which_its_policy_compares() -> Result<()> {
+    let ended = jetway(&["test", "-c", "subject.yaml", "subject-cases.yaml"])?;
+    let told = ended.out;
+    let failure = "FAIL subject-cases.yaml:1  which mallory: the policy compares `user` with the claim `sub`, which `as` does not determine: add `claims: {sub: ID}`\n";
+    assert!(told.starts_with(failure), "{told}");
+    assert!(told.ends_with("\n2 passed, 1 failed\n"), "{told}");
+    assert_eq!(ended.code, Some(1));
+    Ok(())
+}
+
 #[test]
 fn cases_that_cannot_be_read_are_failures_with_their_places() -> Result<()> {
     let ended = jetway(&["test", "-c", "jetway.yaml", "unreadable.yaml"])?;

@@ -177,6 +177,30 @@ fn a_client_certificate_is_shown_by_its_file() -> Result<()> {
     Ok(())
 }
 
+/// An address says nothing about the identifier with which a policy compares `user`.
+#[test]
+fn the_identifier_of_a_user_is_an_option_of_its_own() -> Result<()> {
+    const NOTE: &str = "note: the policy compares `user` with the claim `sub`, which an address does not determine: set it with --sub";
+    let explain = |options: &[&str], url: &str| -> Result<String> {
+        let file = ["explain", "-c", "subject.yaml"];
+        let ended = jetway(&[&file[..], options, &["GET", url]].concat())?;
+        ensure!(ended.code == Some(0), "{ended:?}");
+        Ok(ended.out)
+    };
+    let mallory = ["--as", "mallory@example.com"];
+    let told = explain(&mallory, "app.example.com")?;
+    assert!(told.contains("\nallow: ") && told.contains(NOTE), "{told}");
+    assert!(told.contains("{is: 8f14e45f}  unknown `sub`"), "{told}");
+    for (subject, decision) in [("8f14e45f", "\ndeny: "), ("c9f0f895", "\nallow: ")] {
+        let options = [&mallory[..], &["--sub", subject]].concat();
+        let told = explain(&options, "app.example.com")?;
+        assert!(told.contains(decision) && !told.contains(NOTE), "{told}");
+    }
+    let told = explain(&["--as", "alice@example.com"], "list.example.com")?;
+    assert!(told.contains("\nallow: ") && !told.contains(NOTE), "{told}");
+    Ok(())
+}
+
 #[test]
 fn secrets_are_not_shown() -> Result<()> {
     let get = [

@@ -8,7 +8,7 @@ pub enum EmailVerification {
     /// The kind of provider decides which proof is needed, see [`ProviderKind::email_proof`].
     #[default]
     ByProvider,
-    /// The provider must state JSON true in its claim about the address (`strict`).
+    /// The provider must state in its claim about the address that it is verified (`strict`).
     Strict,
     /// Every address counts (`off`).
     Off,

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::key::{Key, Support};
-use crate::diagnostics::{Findings, KeyPath, quoted};
+use crate::config::keys::is_off;
+use crate::diagnostics::{Findings, KeyPath, nearest_key, quoted};
 
 /// One map of the file. Its keys are matched without regard to ASCII case.
 pub(super) struct FileMap<'v> {
@@ -82,9 +83,11 @@ fn report_unknown(
     findings: &mut Findings,
 ) {
     let known = table.iter().map(|key| key.name);
-    findings
-        .warning(here, format!("unknown key {}", quoted(written)))
-        .help_near(name, known, "");
+    let known = known.filter(|name| !name.ends_with('*'));
+    let note = findings.warning(here, format!("unknown key {}", quoted(written)));
+    if let Some(close) = nearest_key(name, known) {
+        note.help(format!("did you mean `{close}`?"));
+    }
 }
 
 /// Reports a key whose value has no effect or is refused.
@@ -96,6 +99,9 @@ fn report_support(
 ) {
     match key.support {
         Support::Supported(_) | Support::Translated(..) => {}
+        Support::Ignored(why) if key.is_contradicted_by(value) => findings
+            .problem(here, format!("this value of `{written}` is not supported"))
+            .help(why),
         Support::Ignored(why) if !is_nothing(value) => findings
             .warning(here, format!("`{written}` has no effect"))
             .help(why),
@@ -114,14 +120,5 @@ fn is_nothing(value: &Value) -> bool {
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// Returns whether a value switches off something that Jetway does not have.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Bool(flag) => !flag,
-        Value::String(string) => string.eq_ignore_ascii_case("false"),
-        _ => false,
     }
 }

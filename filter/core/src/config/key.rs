@@ -1,5 +1,16 @@
 //! The description of one key of the file. Reading, reports, the reference and the schema all use it.
 
+use serde_json::Value;
+
+/// Keys without effect that are errors with another value than these, which mean what Jetway always does.
+const FIXED: &[(&str, &[&str])] = &[
+    ("cookie_same_site", &["lax"]),
+    ("headers_with_underscores_action", &["reject_request"]),
+    ("merge_slashes", &["true"]),
+    ("normalize_path", &["true"]),
+    ("path_with_escaped_slashes_action", &["reject_request"]),
+];
+
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -62,6 +73,20 @@ impl Key {
             support: Support::Refused(why),
             about: "",
         }
+    }
+
+    /// Returns whether a value of an ignored key asks for another behaviour than the one that Jetway always has.
+    #[must_use]
+    pub(super) fn is_contradicted_by(&self, value: &Value) -> bool {
+        let Some((_, same)) = FIXED.iter().find(|(name, _)| *name == self.name) else {
+            return false;
+        };
+        let word = match value {
+            Value::Bool(flag) => flag.to_string(),
+            Value::String(word) => word.to_ascii_lowercase(),
+            _ => return false,
+        };
+        !word.is_empty() && !same.contains(&word.as_str())
     }
 
     /// Returns the key of a table for a name in lower case. An exact name takes precedence over a `*`.

@@ -11,6 +11,7 @@ pub use nested::{
     REDIRECT, RESPONSE,
 };
 pub use route::ROUTE;
+pub(super) use written::is_off;
 pub use written::{Written, visit};
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::config::file_map::FileMap;
 use crate::config::keys::GLOBAL;
+use crate::config::placeholder::refuse_placeholders;
 use crate::config::route::{Common, Known, read_upgrades};
 use crate::config::{
     BearerFormat, Branding, Config, ConfigError, IssuerFormat, Loaded, ResponseHeaders, Route,
@@ -22,7 +23,7 @@ use crate::diagnostics::{Findings, KeyPath};
 use client_authority::{Enforcement, read_client_authority};
 use identity::read_identity;
 use listener::read_listener;
-use provider::{check_tenants, read_provider};
+use provider::{check_tenants, is_github, read_provider};
 use session::read_session;
 
 /// The most routes. A file with more of them is generated, and should use wildcards: each worker keeps every route.
@@ -46,6 +47,7 @@ impl Config {
             findings.warnings = override_by_variables(file.to_mut(), variable).warnings;
         }
         let config = read_file(&file, &mut findings);
+        refuse_placeholders(&file, &mut findings);
         findings.sort();
         match config {
             Some(config) if findings.problems.is_empty() => Ok(Loaded {
@@ -85,6 +87,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
         response_headers: ResponseHeaders::common(&file, !listener.insecure, findings),
         certificates_asked: listener.client_authority.is_some(),
         deny_uncertified: listener.client_authority.is_some() && enforcement != Enforcement::Policy,
+        is_github: is_github(&file),
         allow_websockets: read_upgrades(&file, findings),
         timeout: file
             .duration("default_upstream_timeout", findings)

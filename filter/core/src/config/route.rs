@@ -2,6 +2,7 @@
 
 mod cockpit;
 mod from;
+mod github_login;
 mod headers;
 mod number;
 mod path;
@@ -31,6 +32,7 @@ use crate::config::{BearerFormat, IssuerFormat};
 use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::Policy;
 use cockpit::{CockpitRoute, preserve_host};
+use github_login::refuse_logins;
 use policy::read_policy;
 
 /// One item of `routes`.
@@ -99,6 +101,8 @@ pub(super) struct Common {
     pub(super) certificates_asked: bool,
     /// Whether every route refuses requests without a valid certificate.
     pub(super) deny_uncertified: bool,
+    /// Whether users sign in at GitHub.
+    pub(super) is_github: bool,
 }
 
 impl Default for Common {
@@ -112,6 +116,7 @@ impl Default for Common {
             response_headers: ResponseHeaders::default(),
             certificates_asked: false,
             deny_uncertified: false,
+            is_github: false,
         }
     }
 }
@@ -146,6 +151,9 @@ impl Route {
         let response_headers = ResponseHeaders::read(&map, &common.response_headers, findings);
         let policy = read_policy(&map, common, findings);
         let mut cockpit = CockpitSettings::read(&map, findings);
+        if common.is_github {
+            refuse_logins(&map, &policy, cockpit.as_ref(), findings);
+        }
         if cockpit.is_some() {
             host = preserve_host(host, &map, findings);
         }

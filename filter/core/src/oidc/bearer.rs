@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config::BearerFormat;
 use crate::limits::{LEEWAY, MAX_SESSION_LIFETIME};
-use crate::oidc::claims::{Claims, is_subject, read_seconds, verification_options};
+use crate::oidc::claims::{Claims, is_for_client, is_subject, read_seconds, verification_options};
 use crate::oidc::compact::Compact;
 use crate::oidc::keys::KeySet;
 use crate::oidc::metadata::resolve_issuer;
@@ -117,22 +117,24 @@ fn check_parties(claims: &Claims, expected: &ExpectedBearer<'_>) -> Result<(), T
     if issuer.is_none() || string("iss") != issuer.as_deref() {
         return Err(TokenProblem::Issuer);
     }
-    let is_accepted = |audience: &Value| {
-        expected
-            .audiences
-            .iter()
-            .any(|accepted| audience == accepted)
-    };
-    let is_for_us = match claims.get("aud") {
-        Some(Value::Array(list)) => list.iter().any(is_accepted),
-        Some(single) => is_accepted(single),
-        None => false,
-    };
-    if !is_for_us {
+    if !is_for_us(claims, expected) {
         return Err(TokenProblem::Audience);
     }
     if !string("sub").is_some_and(is_subject) {
         return Err(TokenProblem::Subject);
     }
     Ok(())
+}
+
+/// Whether the token is for one of the accepted audiences; an ID token is treated as at a sign-in.
+fn is_for_us(claims: &Claims, expected: &ExpectedBearer<'_>) -> bool {
+    let mut audiences = expected.audiences.iter();
+    if expected.format == BearerFormat::IdToken {
+        return audiences.any(|client_id| is_for_client(claims, client_id));
+    }
+    audiences.any(|accepted| match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().any(|audience| audience == accepted),
+        Some(single) => single == accepted,
+        None => false,
+    })
 }

@@ -144,25 +144,31 @@ pub(super) fn read_seconds(value: Option<&Value>) -> Option<u64> {
     Some(number as u64)
 }
 
-fn check_parties(claims: &Claims, expected: &ExpectedIdToken<'_>) -> Result<(), TokenProblem> {
-    let string = |name: &str| claims.get(name).and_then(Value::as_str);
-    let issuer = resolve_issuer(expected.issuer, claims);
-    if issuer.is_none() || string("iss") != issuer.as_deref() {
-        return Err(TokenProblem::Issuer);
-    }
+/// Returns whether an ID token was issued to this client (OpenID Connect Core 1.0 section 3.1.3.7). Among several audiences only
+/// `azp` says to which one.
+pub(super) fn is_for_client(claims: &Claims, client_id: &str) -> bool {
     let (is_for_us, is_for_others) = match claims.get("aud") {
-        Some(Value::String(audience)) => (audience == expected.client_id, false),
+        Some(Value::String(audience)) => (audience == client_id, false),
         Some(Value::Array(list)) if list.iter().all(Value::is_string) => (
-            list.iter().any(|audience| audience == expected.client_id),
+            list.iter().any(|audience| audience == client_id),
             list.len() > 1,
         ),
         _ => (false, false),
     };
     let is_party = match claims.get("azp") {
         None => !is_for_others,
-        Some(party) => party == expected.client_id,
+        Some(party) => party == client_id,
     };
-    if !is_for_us || !is_party {
+    is_for_us && is_party
+}
+
+fn check_parties(claims: &Claims, expected: &ExpectedIdToken<'_>) -> Result<(), TokenProblem> {
+    let string = |name: &str| claims.get(name).and_then(Value::as_str);
+    let issuer = resolve_issuer(expected.issuer, claims);
+    if issuer.is_none() || string("iss") != issuer.as_deref() {
+        return Err(TokenProblem::Issuer);
+    }
+    if !is_for_client(claims, expected.client_id) {
         return Err(TokenProblem::Audience);
     }
     if !expected.nonce.is_met_by(claims.get("nonce")) {

@@ -29,8 +29,9 @@ pub(crate) fn is_verified(claims: &Claims, trust: &EmailTrust, tenant: TenantSou
         EmailVerification::ByProvider => false,
     };
     let stated = claims.get("email_verified");
+    // Apple and Cognito write the string.
     let is_stated = match stated {
-        Some(Value::String(word)) => !is_strict && word == "true",
+        Some(Value::String(word)) => word == "true",
         other => other == Some(&Value::Bool(true)),
     };
     match trust.kind.email_proof() {
@@ -302,7 +303,9 @@ mod tests {
                 ..trust
             };
             assert!(!verified(&strict, &json!({})));
-            assert!(!verified(&strict, &json!({"email_verified": "true"})));
+            assert!(verified(&strict, &json!({"email_verified": "true"})));
+            assert!(!verified(&strict, &json!({"email_verified": "false"})));
+            assert!(!verified(&strict, &json!({"email_verified": 1})));
             assert!(verified(&strict, &json!({"email_verified": true})));
         }
     }

@@ -26,9 +26,13 @@ use crate::diagnostics::{Findings, KeyPath};
 use crate::policy::facts::Facts;
 use crate::policy::language::{CriterionDoc, CriterionEntry};
 use crate::policy::list_matcher::ListMatcher;
+use crate::policy::read::refuse_rego;
 use crate::policy::reason::{Reason, Reasons};
 use crate::policy::verdict::Verdict;
 use crate::session::Session;
+
+pub(crate) use domain::warn_of_other_domain;
+pub(crate) use email::warn_of_wildcard_user;
 
 pub(super) use client_certificate::CONDITIONS as CERTIFICATE_CONDITIONS;
 pub(super) use date::CONDITIONS as DATE_CONDITIONS;
@@ -240,6 +244,8 @@ fn report_unknown(key: &str, name: &str, path: &KeyPath, findings: &mut Findings
         findings
             .problem(path, format!("criterion `{key}` is not supported"))
             .help(*why);
+    } else if name == "rego" {
+        refuse_rego(path, findings);
     } else {
         findings
             .problem(path, format!("unknown criterion `{key}`"))

@@ -41,6 +41,7 @@ impl Policy {
             match action.to_ascii_lowercase().as_str() {
                 "allow" => self.allow.extend(read_terms(terms, &path, findings)),
                 "deny" => self.deny.extend(read_terms(terms, &path, findings)),
+                "rego" => refuse_rego(&path, findings),
                 _ => findings
                     .problem(&path, format!("unknown action `{action}`"))
                     .help_near(
@@ -66,6 +67,8 @@ fn read_terms(value: &Value, path: &KeyPath, findings: &mut Findings) -> Vec<Ter
         let lower = name.to_ascii_lowercase();
         if let Some(operator) = Operator::with_name(&lower) {
             terms.extend(read_term(operator, criteria, &path, findings));
+        } else if lower == "rego" {
+            refuse_rego(&path, findings);
         } else if lower != "action" {
             let known = || Operator::ALL.iter().map(|operator| operator.name());
             findings
@@ -75,6 +78,13 @@ fn read_terms(value: &Value, path: &KeyPath, findings: &mut Findings) -> Vec<Ter
     }
     warn_of_mixture(&terms, path, findings);
     terms
+}
+
+/// Reports a rule in Rego, which is valid in none of the places within a policy.
+pub(super) fn refuse_rego(path: &KeyPath, findings: &mut Findings) {
+    findings
+        .problem(path, "`rego` is not supported: it is a rule in another language")
+        .help("write the same rule with criteria, for example `or: [{email: {is: alice@example.com}}]`");
 }
 
 /// Warns about `and: [a]` beside `not: [b]`, which admits every user who is not b: operators next to each other are

@@ -142,6 +142,31 @@ impl StringMatcher {
         }
     }
 
+    /// Returns the constants that whole strings are compared with.
+    pub(super) fn compared_strings(&self) -> impl Iterator<Item = &str> {
+        let is_whole = |condition: &&StringCondition| {
+            matches!(
+                condition,
+                StringCondition::Is(_)
+                    | StringCondition::Not(_)
+                    | StringCondition::In(_)
+                    | StringCondition::NotIn(_)
+            )
+        };
+        let whole = self.conditions.iter().filter(is_whole);
+        whole
+            .flat_map(StringCondition::constants)
+            .map(String::as_str)
+    }
+
+    /// Returns the constants of all conditions.
+    pub(super) fn constants(&self) -> impl Iterator<Item = &str> {
+        self.conditions
+            .iter()
+            .flat_map(StringCondition::constants)
+            .map(String::as_str)
+    }
+
     /// Returns whether each condition is met by one of the strings, not necessarily by the same one.
     #[must_use]
     pub(super) fn is_match_across(&self, strings: &[String]) -> bool {
@@ -160,6 +185,20 @@ impl StringMatcher {
 }
 
 impl StringCondition {
+    /// Returns the constants.
+    fn constants(&self) -> &[String] {
+        match self {
+            Self::Never => &[],
+            Self::Is(string)
+            | Self::Not(string)
+            | Self::StartsWith(string)
+            | Self::EndsWith(string)
+            | Self::Contains(string)
+            | Self::EmailContains(string, _) => std::slice::from_ref(string),
+            Self::In(strings) | Self::NotIn(strings) => strings,
+        }
+    }
+
     fn is_met_by(&self, string: &str) -> bool {
         match self {
             Self::Is(constant) => string == constant,

@@ -359,6 +359,15 @@ fn likely_mistakes_are_warned_of() {
         json!({"domain": {"ends_with": "x.test"}}),
         json!({"claim/a/b": "c"}),
         json!({"pomerium_routes": true}),
+        json!({"user": {"is": "alice@example.com"}}),
+        json!({"user": {"not_in": ["u1", "alice@example.com"]}}),
+        json!({"email": {"is": "example.com"}}),
+        json!({"email": {"in": ["a@x.test", "*@x.test"]}}),
+        json!({"email": "@x.test"}),
+        json!({"email": {"not": "alice"}}),
+        json!({"domain": {"is": "alice@example.com"}}),
+        json!({"domain": "@example.com"}),
+        json!({"domain": {"in": ["*.example.com"]}}),
     ] {
         let (_, findings) = read(&json!({"allow": {"or": [value]}}));
         assert_eq!(
@@ -366,6 +375,58 @@ fn likely_mistakes_are_warned_of() {
             (0, 1),
             "{value}"
         );
+    }
+}
+
+#[test]
+fn values_that_can_match_are_not_warned_of() {
+    for value in [
+        json!({"user": {"is": "auth0|5f7"}}),
+        json!({"user": "alice@clients"}),
+        json!({"user": {"ends_with": "@example.com"}}),
+        json!({"email": {"is": ""}}),
+        json!({"email": "alice@localhost"}),
+        json!({"email": {"ends_with": "@example.com"}}),
+        json!({"domain": {"is": "localhost"}}),
+        json!({"domain": {"ends_with": ".example.com"}}),
+    ] {
+        let (_, findings) = read(&json!({"allow": {"or": [value]}}));
+        assert_eq!(
+            (findings.problem_count(), findings.warnings().len()),
+            (0, 0),
+            "{value}"
+        );
+    }
+}
+
+/// The values of `email` and `user` are compared as they are; the help names the criterion that was meant.
+#[test]
+fn warnings_of_other_values_say_what_to_write() {
+    for (value, help) in [
+        (json!({"email": "*@x.test"}), "`domain: {is: x.test}`"),
+        (json!({"email": "alice"}), "complete address"),
+        (json!({"domain": "@x.test"}), "`x.test`"),
+        (json!({"domain": "a@x.test"}), "`email`"),
+        (json!({"domain": "*.x.test"}), "no wildcards"),
+        (json!({"user": "a@x.test"}), "`email` instead"),
+    ] {
+        let (_, findings) = read(&json!({"allow": {"or": [value]}}));
+        let given = findings.warnings()[0].help.clone().unwrap();
+        assert!(given.contains(help), "{value}: {given}");
+    }
+}
+
+#[test]
+fn rego_is_refused_by_name() {
+    for value in [
+        json!({"allow": {"rego": "package a"}}),
+        json!({"rego": ["package a"]}),
+        json!({"deny": {"or": [{"rego": "package a"}]}}),
+    ] {
+        let (_, findings) = read(&value);
+        assert_eq!(findings.problem_count(), 1, "{value}");
+        let message = &findings.problems()[0].message;
+        assert!(message.contains("`rego` is not supported"), "{message}");
     }
 }
 

@@ -131,11 +131,22 @@ impl<'e> Reading<'e> {
                 Some(config)
             }
             Err(refused) => {
-                self.problems.extend(refused.problems);
+                let refused_by_core = refused.problems.into_iter();
+                let own: Vec<_> = refused_by_core
+                    .filter(|problem| !self.is_of_unreadable_file(&problem.path))
+                    .collect();
+                self.problems.extend(own);
                 self.warnings.extend(refused.warnings);
                 None
             }
         }
+    }
+
+    /// Returns whether a key has no value only because the file that the key with `_file` names has been reported.
+    fn is_of_unreadable_file(&self, path: &str) -> bool {
+        let file_key = format!("{path}_file");
+        let mut reported = self.problems.iter();
+        reported.any(|problem| problem.path.eq_ignore_ascii_case(&file_key))
     }
 
     fn place_findings(&mut self) -> FlaggedPaths {

@@ -13,7 +13,8 @@ const MAX_LINE: usize = 256;
 /// The value of [`FramingState::ambiguous`] and [`FramingState::fragment`] for no request.
 const NO_REQUEST: u64 = u64::MAX;
 
-const TWO_LENGTHS: &str = "the body of the request has two lengths, or the end of the previous request is unknown";
+const TWO_LENGTHS: &str =
+    "the body of the request has two lengths, or the end of the previous request is unknown";
 const FRAGMENT: &str = "the target of the request has a `#`";
 
 /// The facts about the requests of one HTTP/1 connection. They are atomic only because the HTTP library demands connections
@@ -419,7 +420,8 @@ mod tests {
             assert_eq!(find(&format!("{GET}\r\n{bad}{bad}")), Some(1), "{bad:?}");
         }
         let body = "POST / HTTP/1.1\r\nX-Any: #\r\nContent-Length: 3\r\n\r\n#\n#";
-        let chunks = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;#\r\n#\r\n0\r\n#: #\r\n\r\n";
+        let chunks =
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;#\r\n#\r\n0\r\n#: #\r\n\r\n";
         assert_eq!(find(&format!("{GET}{body}{chunks}{GET}")), None);
     }
 

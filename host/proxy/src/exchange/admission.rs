@@ -90,7 +90,8 @@ fn take_authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
         return Err(Fault::Malformed("there is more than one Host header"));
     }
     let in_uri = request.uri.authority().map(Authority::as_str);
-    let differ = |host: &HeaderValue, uri: &str| !host.as_bytes().eq_ignore_ascii_case(uri.as_bytes());
+    let differ =
+        |host: &HeaderValue, uri: &str| !host.as_bytes().eq_ignore_ascii_case(uri.as_bytes());
     let is_http2 = request.version == Version::HTTP_2;
     let used = match (host, in_uri) {
         (Some(host), Some(uri)) if is_http2 && differ(host, uri) => {
@@ -105,7 +106,11 @@ fn take_authority(request: &mut Parts) -> Result<HeaderValue, Fault> {
     };
     let authority = match used {
         Some(uri) => HeaderValue::from_str(uri).map_err(|_| BAD_HOST)?,
-        None => request.headers.get(header::HOST).cloned().ok_or(MISSING_HOST)?,
+        None => request
+            .headers
+            .get(header::HOST)
+            .cloned()
+            .ok_or(MISSING_HOST)?,
     };
     request.headers.remove(header::HOST);
     if !request_line::is_authority(authority.as_bytes()) {

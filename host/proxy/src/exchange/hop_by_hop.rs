@@ -43,7 +43,9 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Fault> {
             ));
         }
         if place + 1 >= TOO_MANY_NAMES {
-            return Err(Fault::Malformed("the Connection header names too many fields"));
+            return Err(Fault::Malformed(
+                "the Connection header names too many fields",
+            ));
         }
     }
     Ok(())
@@ -107,7 +109,13 @@ mod tests {
     #[test]
     fn connection_names_no_field_of_the_request() {
         let named = |value: &'static str| check(&headers(&[("connection", value)])).is_ok();
-        for good in ["close", "", "keep-alive, Upgrade", "x-email, te", "a,b,c,d,e,f,g,h,i"] {
+        for good in [
+            "close",
+            "",
+            "keep-alive, Upgrade",
+            "x-email, te",
+            "a,b,c,d,e,f,g,h,i",
+        ] {
             assert!(named(good), "{good}");
         }
         for bad in [

@@ -162,7 +162,14 @@ mod tests {
     /// As in Envoy, whose configuration names WebSockets only.
     #[test]
     fn other_protocols_are_refused() {
-        for other in ["foo", "TLS/1.2", "websocket, h2c", "h2c, websocket", "websocket/13", ""] {
+        for other in [
+            "foo",
+            "TLS/1.2",
+            "websocket, h2c",
+            "h2c, websocket",
+            "websocket/13",
+            "",
+        ] {
             assert_eq!(status(&[("upgrade", Some(other))]), 403, "{other}");
             let unnamed = [("upgrade", Some(other)), ("connection", Some("close"))];
             assert_eq!(status(&unnamed), 0, "{other}");

@@ -29,6 +29,9 @@ pub fn parse_addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     Ok(found.collect())
 }
 
+/// The ports below this one are reserved for privileged programs, unless the machine is configured otherwise.
+const RESERVED_PORTS: u16 = 1024;
+
 /// Binds every address once per worker; the result has one entry per worker.
 pub(super) fn bind_all(
     addresses: &[SocketAddr],
@@ -37,10 +40,10 @@ pub(super) fn bind_all(
     let mut listeners: Vec<Vec<TcpListener>> =
         std::iter::repeat_with(Vec::new).take(workers).collect();
     for &address in addresses {
-        ensure_is_free(address).with_context(|| format!("cannot listen on {address}"))?;
+        ensure_is_free(address).map_err(|error| explain_failure(error, address))?;
         let mut address = address;
         for own in &mut listeners {
-            let listener = bind(address).with_context(|| format!("cannot listen on {address}"))?;
+            let listener = bind(address).map_err(|error| explain_failure(error, address))?;
             // All workers share the port that the system chose for the first one.
             address = listener.local_addr()?;
             own.push(listener);
@@ -56,6 +59,17 @@ pub(super) fn local_addresses(listeners: &[Vec<TcpListener>]) -> anyhow::Result<
         .iter()
         .map(TcpListener::local_addr)
         .collect::<io::Result<_>>()?)
+}
+
+/// Says on which address the proxy cannot listen, and how it may use a port that the kernel reserves.
+fn explain_failure(error: io::Error, address: SocketAddr) -> anyhow::Error {
+    let is_reserved = address.port() < RESERVED_PORTS;
+    let help = if error.kind() == io::ErrorKind::PermissionDenied && is_reserved {
+        " (ports below 1024 need CAP_NET_BIND_SERVICE: write `AmbientCapabilities=CAP_NET_BIND_SERVICE` in the systemd unit, or another port in `address`)"
+    } else {
+        ""
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {address}{help}"))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -127,6 +141,27 @@ fn bind_exactly(address: SocketAddr) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reserved_port_says_which_capability_is_needed() {
+        let explain = |kind: io::ErrorKind, port: u16| {
+            let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+            format!("{:#}", explain_failure(kind.into(), address))
+        };
+        let told = explain(io::ErrorKind::PermissionDenied, 443);
+        assert!(
+            told.starts_with("cannot listen on 127.0.0.1:443 ("),
+            "{told}"
+        );
+        assert!(told.contains("CAP_NET_BIND_SERVICE"), "{told}");
+        for (kind, port) in [
+            (io::ErrorKind::PermissionDenied, 8443),
+            (io::ErrorKind::AddrInUse, 443),
+        ] {
+            let told = explain(kind, port);
+            assert!(!told.contains("CAP_NET_BIND_SERVICE"), "{told}");
+        }
+    }
 
     #[test]
     fn addresses_are_parsed() {

@@ -1,9 +1,13 @@
 //! The user of a hypothetical request, by their claims.
 
+use jetway_core::explain::Explanation;
 use serde_json::{Map, Value};
 
 /// Claims that are always one string, even if it looks like JSON.
 const TEXTS: [&str; 2] = ["sub", "email"];
+
+/// Subject of a user of whom only the address is known: an address does not determine the identity provider's identifier.
+const UNKNOWN_SUBJECT: &str = "unknown `sub`";
 
 /// Parses `NAME=VALUE`. A value that is JSON other than `null` is read as JSON; anything else is a string.
 pub(crate) fn read_claim(text: &str) -> Result<(String, Value), String> {
@@ -60,16 +64,14 @@ pub(crate) fn build_claims(
     complete_claims(email, claims)
 }
 
-/// Adds the claims that follow from an address, unless they are given: `sub`, `email` and `email_verified`.
+/// Adds the claims that follow from an address, unless they are given: `email`, `email_verified` and an unknown `sub`.
 pub(crate) fn complete_claims(
     email: Option<&str>,
     mut claims: Map<String, Value>,
 ) -> Result<Option<Map<String, Value>>, String> {
     if let Some(email) = email {
-        for name in TEXTS {
-            claims
-                .entry(name)
-                .or_insert_with(|| Value::String(email.to_owned()));
+        for (name, value) in [("sub", UNKNOWN_SUBJECT), ("email", email)] {
+            claims.entry(name).or_insert_with(|| value.into());
         }
         claims.entry("email_verified").or_insert(Value::Bool(true));
     }
@@ -81,6 +83,29 @@ pub(crate) fn complete_claims(
         Some(_) => Err("the claim `sub` must be a string, and must not be empty".to_owned()),
         None => Err("these claims have no user: add an address or the claim `sub`".to_owned()),
     }
+}
+
+/// Returns whether the policy compares the user's identifier, and the claims do not have it.
+///
+/// `allowed_users` compares each of its values with the address too, so that an address alone is enough for it.
+pub(crate) fn is_subject_needed(
+    claims: Option<&Map<String, Value>>,
+    explanation: &Explanation,
+) -> bool {
+    let subject = claims.and_then(|claims| claims.get("sub"));
+    let criteria: Vec<&str> = explanation
+        .allow
+        .iter()
+        .chain(&explanation.deny)
+        .flat_map(|term| &term.criteria)
+        .map(|criterion| criterion.criterion.as_str())
+        .collect();
+    let is_about_subject = |criterion: &&str| {
+        let matcher = criterion.strip_prefix("user:");
+        matcher.is_some_and(|matcher| !criteria.contains(&format!("email:{matcher}").as_str()))
+    };
+    subject.is_some_and(|subject| subject == UNKNOWN_SUBJECT)
+        && criteria.iter().any(is_about_subject)
 }
 
 fn append_to(list: &mut Vec<Value>, value: &Value) {
@@ -127,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_gives_subject_and_email() {
+    fn an_address_gives_the_email_and_no_subject() {
         assert_eq!(claims_of(None, &[]), Ok(Value::Null));
         assert_eq!(
             claims_of(Some("a@b.test"), &["name=A"]),
             Ok(
-                json!({"sub": "a@b.test", "email": "a@b.test", "email_verified": true, "name": "A"})
+                json!({"sub": UNKNOWN_SUBJECT, "email": "a@b.test", "email_verified": true, "name": "A"})
             )
         );
         assert_eq!(

@@ -11,7 +11,7 @@ use super::case::{Case, CasePolicy};
 use super::expectation::Answer;
 use super::fields::Findings;
 use super::policy_case;
-use crate::command::explain::OfflineGate;
+use crate::command::explain::{OfflineGate, is_subject_needed};
 use crate::config;
 use crate::terminal::Styles;
 use jetway_config_file::YamlFile;
@@ -27,6 +27,9 @@ pub(super) struct Suite {
 
 /// A file with more duplicate keys than this is refused as a whole.
 const MAX_DUPLICATES: usize = 20;
+
+/// The difference of a case that proves nothing because its user could be any with this address.
+const NO_SUBJECT: &str = "the policy compares `user` with the claim `sub`, which `as` does not determine: add `claims: {sub: ID}`";
 
 /// A failed case.
 pub(super) struct Failure {
@@ -203,7 +206,12 @@ fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
         Ok((explanation, _)) => Answer::Explained(explanation),
         Err(why) => Answer::Invalid(why),
     };
-    let differences = case.expect.differences(answer);
+    let mut differences = case.expect.differences(answer);
+    if let Ok((explanation, _)) = &told
+        && is_subject_needed(case.scenario.claims.as_ref(), explanation)
+    {
+        differences.push(NO_SUBJECT.to_owned());
+    }
     (!differences.is_empty()).then(|| Failure {
         place: heading.place,
         name: heading.name,

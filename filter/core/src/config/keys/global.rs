@@ -13,8 +13,8 @@ const ENVOYS_OWN: &str = "Jetway's own proxy has no such setting, and `jetway en
 const OTHER_SERVICES: &str = "Jetway is one process, without Pomerium's other services";
 const OWN_LOGS: &str = "logging is configured on the command line";
 const OWN_METRICS: &str = "Jetway has no metrics listener";
-const ONE_FORM: &str =
-    "paths and header names are always normalized, and ambiguous ones are refused";
+const ONE_FORM: &str = "paths and header names are always normalized, ambiguous ones are refused, and another value is an error: remove the key";
+const ESCAPED_SLASHES: &str = "paths with an escaped slash are always refused, and a value other than `REJECT_REQUEST` is an error: remove the key";
 const ONE_HOST: &str = "Jetway is one process: register `https://HOST/oauth2/callback` of `authenticate_service_url` with the provider, or, without that key, `https://HOST/.pomerium/callback` of each route";
 const ONE_SECRET: &str =
     "Jetway seals everything with `cookie_secret` and signs assertions with `signing_key`";
@@ -318,7 +318,7 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::ignored(
         "cookie_same_site",
-        "session cookies are always SameSite=Lax",
+        "session cookies are always SameSite=Lax, and another value is an error: remove the key",
     ),
     Key::ignored("cookie_http_only", "session cookies are always HttpOnly"),
     Key::ignored("shared_secret", ONE_SECRET),
@@ -406,7 +406,7 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::ignored("merge_slashes", ONE_FORM),
     Key::ignored("normalize_path", ONE_FORM),
-    Key::ignored("path_with_escaped_slashes_action", ONE_FORM),
+    Key::ignored("path_with_escaped_slashes_action", ESCAPED_SLASHES),
     Key::ignored("headers_with_underscores_action", ONE_FORM),
     // Operation.
     Key::ignored("log_level", OWN_LOGS),

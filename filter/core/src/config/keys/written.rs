@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::global::GLOBAL;
-use crate::config::key::{Key, Kind};
+use crate::config::key::{Key, Kind, Support};
 use crate::diagnostics::KeyPath;
 
 /// One key in a file.
@@ -13,8 +13,35 @@ pub struct Written<'a> {
     pub path: &'a str,
     /// The key as it is written there.
     pub name: &'a str,
+    /// The value.
+    pub value: &'a Value,
     /// The description of the key; `None` for an unknown key.
     pub key: Option<&'static Key>,
+}
+
+/// Why a refused key with this value is not refused.
+const SWITCHED_OFF: &str = "it switches off what Jetway does not have";
+
+impl Written<'_> {
+    /// Returns how Jetway supports the key with this value; `None` for an unknown key.
+    #[must_use]
+    pub fn support(&self) -> Option<Support> {
+        let key = self.key?;
+        Some(match key.support {
+            Support::Refused(_) if is_off(self.value) => Support::Ignored(SWITCHED_OFF),
+            Support::Ignored(why) if key.is_contradicted_by(self.value) => Support::Refused(why),
+            support => support,
+        })
+    }
+}
+
+/// Returns whether a value switches off something that Jetway does not have.
+pub(in crate::config) fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => !flag,
+        Value::String(string) => string.eq_ignore_ascii_case("false"),
+        _ => false,
+    }
 }
 
 /// Calls `see` for each key of a file, in the order in which JSON keeps the keys. Keys below an unknown, ignored or refused
@@ -37,6 +64,7 @@ fn visit_object(
         see(Written {
             path: key_path.as_str(),
             name,
+            value,
             key,
         });
         match (key.map(|key| key.kind), value) {

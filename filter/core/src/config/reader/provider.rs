@@ -3,6 +3,7 @@
 mod client_auth;
 mod email_trust;
 
+use serde_json::Value;
 use url::Url;
 
 use crate::config::file_map::FileMap;
@@ -211,6 +212,13 @@ fn read_request_params(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(Stri
 }
 
 /// Reads the provider preset.
+/// Returns whether users sign in at GitHub.
+pub(super) fn is_github(file: &FileMap<'_>) -> bool {
+    let word = file.value("idp_provider").and_then(Value::as_str);
+    let preset = word.and_then(Preset::find);
+    preset.is_some_and(|preset| preset.kind == ProviderKind::Github)
+}
+
 fn read_kind(kind: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<&'static Preset> {
     let preset = Preset::find(kind);
     if preset.is_none() {

@@ -49,7 +49,12 @@ fn id_tokens_stand_for_their_user() {
     let mut world = world("idp_identity_token");
     for (changes, expected) in [
         (json!({}), 200),
-        (json!({"aud": ["x", CLIENT]}), 200),
+        (json!({"aud": [CLIENT]}), 200),
+        // Several audiences are treated as at a sign-in: `azp` says for which client the token is.
+        (json!({"aud": ["x", CLIENT]}), 401),
+        (json!({"aud": ["x", CLIENT], "azp": "x"}), 401),
+        (json!({"aud": ["x", CLIENT], "azp": CLIENT}), 200),
+        (json!({"aud": CLIENT, "azp": "x"}), 401),
         (json!({"email": "mallory@corp.test"}), 403),
         (json!({"aud": API}), 401),
         (json!({"aud": null}), 401),

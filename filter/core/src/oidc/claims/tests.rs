@@ -247,7 +247,7 @@ fn identities() {
     for (value, by_default, strictly) in [
         (None, true, false),
         (Some(json!(true)), true, true),
-        (Some(json!("true")), true, false),
+        (Some(json!("true")), true, true),
         (Some(json!(false)), false, false),
         (Some(json!("false")), false, false),
         (Some(json!(1)), false, false),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::diagnostics::Findings;
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::policy::criteria::email::{describe_email, warn_of_loose_end};
 use crate::policy::criteria::{Argument, Criterion, CriterionKind, user_verdict};
 use crate::policy::facts::Facts;
@@ -33,7 +33,11 @@ impl CriterionKind for DomainCriterion {
             domain.to_ascii_lowercase()
         });
         warn_of_loose_end(argument.value, argument.path, findings);
-        matcher.map(Self)
+        let matcher = matcher?;
+        for domain in matcher.compared_strings() {
+            warn_of_other_domain(domain, argument.path, findings);
+        }
+        Some(Self(matcher))
     }
 
     fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
@@ -69,6 +73,22 @@ impl Criterion {
             domain.to_ascii_lowercase(),
         )))
     }
+}
+
+/// Warns about a domain such as `@example.com` or `*.example.com`, which equals that of no address.
+pub(crate) fn warn_of_other_domain(domain: &str, path: &KeyPath, findings: &mut Findings) {
+    let help = match domain.rsplit_once('@') {
+        Some(("" | "*", domain)) => format!("write `{domain}`, without the `@`"),
+        Some(_) => "write only the domain, or name the user by `email`".to_owned(),
+        None if domain.contains('*') => {
+            "domains have no wildcards: write a criterion such as `domain: {ends_with: .example.com}`"
+                .to_owned()
+        }
+        None => return,
+    };
+    findings
+        .warning(path, format!("{} equals no domain", quoted(domain)))
+        .help(help);
 }
 
 /// Returns the domain of an address with exactly one `@` and at least one character on each side of it.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::diagnostics::{Findings, KeyPath};
+use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::policy::criteria::{Argument, Criterion, CriterionKind, describe_user, user_verdict};
 use crate::policy::facts::Facts;
 use crate::policy::language::{CriterionDoc, Topic};
@@ -30,7 +30,11 @@ impl CriterionKind for EmailCriterion {
     fn read(argument: &Argument<'_>, findings: &mut Findings) -> Option<Self> {
         let matcher = StringMatcher::read(argument.value, argument.path, findings, |email| email);
         warn_of_loose_end(argument.value, argument.path, findings);
-        matcher.map(|matcher| Self(matcher.for_email()))
+        let matcher = matcher?;
+        for email in matcher.compared_strings() {
+            warn_of_other_email(email, argument.path, findings);
+        }
+        Some(Self(matcher.for_email()))
     }
 
     fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
@@ -73,6 +77,49 @@ pub(super) fn describe_email(shown: Option<&Session>) -> String {
             .email()
             .map_or_else(|| "no verified email address".to_owned(), str::to_owned)
     })
+}
+
+/// Returns whether a string looks like an email address: a local part, an `@` and a domain with a dot.
+pub(super) fn is_address(string: &str) -> bool {
+    string.rsplit_once('@').is_some_and(|(local, domain)| {
+        let domain = domain.trim_matches('.');
+        !local.is_empty() && domain.contains('.')
+    })
+}
+
+/// Returns whether no user's address can equal the string. The empty string is that of a user without an address.
+fn is_never_an_address(string: &str) -> bool {
+    let is_complete =
+        |(local, domain): (&str, &str)| !matches!(local, "" | "*") && !domain.is_empty();
+    !string.is_empty() && !string.rsplit_once('@').is_some_and(is_complete)
+}
+
+/// Warns about `email: example.com` and `email: "*@example.com"`.
+fn warn_of_other_email(other: &str, path: &KeyPath, findings: &mut Findings) {
+    if !is_never_an_address(other) {
+        return;
+    }
+    let domain = other.rsplit_once('@').map_or(other, |(_, domain)| domain);
+    let help = if domain.contains('.') {
+        format!("write `domain: {{is: {domain}}}` for every address in this domain")
+    } else {
+        "write a complete address, such as `alice@example.com`".to_owned()
+    };
+    findings
+        .warning(path, format!("{} equals no email address", quoted(other)))
+        .help(help);
+}
+
+/// Warns about an item of `allowed_users` such as `*@example.com`, which equals neither an address nor an identifier.
+pub(crate) fn warn_of_wildcard_user(user: &str, path: &KeyPath, findings: &mut Findings) {
+    let domain = user.strip_prefix('*').unwrap_or(user).strip_prefix('@');
+    if let Some(domain) = domain {
+        findings
+            .warning(path, format!("{} equals no email address", quoted(user)))
+            .help(format!(
+                "write `allowed_domains: [{domain}]` for every address in this domain"
+            ));
+    }
 }
 
 /// Warns about `ends_with: example.com`, which also matches `evil-example.com`.

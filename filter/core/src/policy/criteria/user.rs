@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::diagnostics::Findings;
+use crate::diagnostics::{Findings, KeyPath, quoted};
+use crate::policy::criteria::email::is_address;
 use crate::policy::criteria::{Argument, Criterion, CriterionKind, describe_user, user_verdict};
 use crate::policy::facts::Facts;
 use crate::policy::language::{CriterionDoc, Topic};
@@ -28,7 +29,11 @@ impl CriterionKind for UserCriterion {
     const FAILS: Reason = Reason::UserUnauthorized;
 
     fn read(argument: &Argument<'_>, findings: &mut Findings) -> Option<Self> {
-        StringMatcher::read(argument.value, argument.path, findings, |user| user).map(Self)
+        let matcher = StringMatcher::read(argument.value, argument.path, findings, |user| user)?;
+        for user in matcher.compared_strings() {
+            warn_of_address(user, argument.path, findings);
+        }
+        Some(Self(matcher))
     }
 
     fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
@@ -45,6 +50,28 @@ impl CriterionKind for UserCriterion {
 
     fn schema() -> Value {
         reference("string_matcher")
+    }
+}
+
+/// Warns about `user: alice@example.com`: hardly any provider's identifiers are addresses.
+fn warn_of_address(user: &str, path: &KeyPath, findings: &mut Findings) {
+    if is_address(user) {
+        findings
+            .warning(
+                path,
+                format!(
+                    "`user` is the identity provider's identifier (`sub`), and {} looks like an email address",
+                    quoted(user)
+                ),
+            )
+            .help("write `email` instead of `user`, unless the provider's identifiers are addresses");
+    }
+}
+
+impl UserCriterion {
+    /// Returns the strings of all conditions.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = &str> {
+        self.0.constants()
     }
 }
 

@@ -117,13 +117,17 @@ async fn early_bytes_after_a_refused_handshake_are_no_request() {
 async fn early_bytes_of_an_accepted_handshake_go_through_the_tunnel() {
     let (mut upstream, rig) = rig().await;
     let mut stream = rig.connect().await;
-    let mut both = rig.request("GET", "/websocket", 0, upstream::WEBSOCKET).into_bytes();
+    let mut both = rig
+        .request("GET", "/websocket", 0, upstream::WEBSOCKET)
+        .into_bytes();
     both.extend_from_slice(HI);
     stream.write_all(&both).await.unwrap();
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     let mut echoed = [0; HI.len()];
-    within("the echo", stream.read_exact(&mut echoed)).await.unwrap();
+    within("the echo", stream.read_exact(&mut echoed))
+        .await
+        .unwrap();
     assert_eq!(echoed, HI);
     assert_eq!(upstream.take(), ["/websocket"]);
 }

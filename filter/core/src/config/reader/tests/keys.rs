@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{merged, read, with};
 use crate::config::key::{Key, Support};
-use crate::config::keys::{GLOBAL, ISSUER_FORMATS, MTLS_ENFORCEMENTS, ROUTE};
+use crate::config::keys::{GLOBAL, ISSUER_FORMATS, MTLS_ENFORCEMENTS, ROUTE, visit};
 
 /// A file with a value under a key of a table.
 fn file_with(table: &[Key], name: &str, value: Value) -> Value {
@@ -41,6 +41,118 @@ fn every_refused_key_is_an_error_with_its_reason() {
                 );
             }
         }
+    }
+}
+
+/// What Jetway always does may be written; asking for another behaviour is an error and not without effect.
+#[test]
+fn an_ignored_key_that_asks_for_another_behaviour_is_an_error() {
+    for (name, same, other) in [
+        ("cookie_same_site", json!("lax"), json!("none")),
+        ("cookie_same_site", json!("Lax"), json!("Strict")),
+        (
+            "path_with_escaped_slashes_action",
+            json!("REJECT_REQUEST"),
+            json!("UNESCAPE_AND_FORWARD"),
+        ),
+        (
+            "headers_with_underscores_action",
+            json!("reject_request"),
+            json!("ALLOW"),
+        ),
+        ("merge_slashes", json!(true), json!(false)),
+        ("normalize_path", json!("true"), json!("false")),
+    ] {
+        let loaded = read(&file_with(GLOBAL, name, same.clone())).unwrap();
+        assert_eq!(loaded.warnings.len(), 1, "{name}: {same}");
+        let error = read(&file_with(GLOBAL, name, other)).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+        let message = format!("this value of `{name}` is not supported");
+        assert_eq!(error.problems[0].message, message);
+        assert!(error.problems[0].help.is_some());
+        assert_eq!(error.warnings, []);
+    }
+}
+
+/// A key that is switched off is not refused, and not listed as refused.
+#[test]
+fn the_support_of_a_key_follows_its_value() {
+    let support = |name: &str, value: Value| {
+        let mut found = None;
+        visit(&json!({name: value}), &mut |written| {
+            found = written.support();
+        });
+        found
+    };
+    let is_ignored = |name, value| matches!(support(name, value), Some(Support::Ignored(_)));
+    let is_refused = |name, value| matches!(support(name, value), Some(Support::Refused(_)));
+    assert!(is_ignored("skip_xff_append", json!(false)));
+    assert!(is_refused("skip_xff_append", json!(true)));
+    assert!(is_ignored("cookie_same_site", json!("lax")));
+    assert!(is_refused("cookie_same_site", json!("none")));
+    assert_eq!(support("nothing", json!(false)), None);
+}
+
+#[test]
+fn placeholders_are_errors_wherever_they_are() {
+    for (file, path, placeholder) in [
+        (with("/address", json!("$HOST:443")), "address", "`$HOST`"),
+        (
+            merged(json!({"from": "https://app.${DOMAIN}"})),
+            "routes[0].from",
+            "`${DOMAIN}`",
+        ),
+        (
+            merged(json!({"to": ["http://${HOST}:8080"]})),
+            "routes[0].to[0]",
+            "`${HOST}`",
+        ),
+        (
+            merged(json!({"policy": [{"allow": {"or": [{"email": {"is": "${MAIL}"}}]}}]})),
+            "routes[0].policy[0].allow.or[0].email.is",
+            "`${MAIL}`",
+        ),
+        (
+            merged(json!({"set_request_headers": {"X-Key": "Bearer ${API_KEY}"}})),
+            "routes[0].set_request_headers.X-Key",
+            "`${API_KEY}`",
+        ),
+    ] {
+        let error = read(&file).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+        let problem = &error.problems[0];
+        assert_eq!(problem.path, path);
+        assert!(problem.message.starts_with(placeholder), "{problem}");
+        let help = problem.help.as_deref().unwrap();
+        assert!(
+            help.contains("`envsubst`") && help.contains("`_file`"),
+            "{help}"
+        );
+    }
+}
+
+/// A secret may contain a dollar sign; one that is nothing but a placeholder is not repeated.
+#[test]
+fn a_secret_is_a_placeholder_only_as_a_whole() {
+    let error = read(&with("/idp_client_secret", json!("${CLIENT_SECRET}"))).unwrap_err();
+    assert_eq!(error.problems.len(), 1, "{error}");
+    assert_eq!(error.problems[0].path, "idp_client_secret");
+    assert!(!error.to_string().contains("CLIENT_SECRET"), "{error}");
+    assert!(read(&with("/idp_client_secret", json!("x$ECRET"))).is_ok());
+}
+
+#[test]
+fn references_and_scripts_are_no_placeholders() {
+    for keys in [
+        json!({"set_request_headers": {"X-A": "${pomerium.jwt} $$HOME"}}),
+        json!({"regex": "^/(a|b)$"}),
+        json!({"to": null, "response": {"status": 200, "body": "`${name}`"}}),
+    ] {
+        let loaded = read(&merged(keys.clone()));
+        assert!(
+            loaded.is_ok_and(|loaded| loaded.warnings.is_empty()),
+            "{keys}"
+        );
     }
 }
 

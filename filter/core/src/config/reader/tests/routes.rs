@@ -428,6 +428,72 @@ fn ids_follow_what_is_matched_and_where_it_leads() {
     }
 }
 
+/// In Pomerium the login is the `sub`; a login that Jetway would never find is an error, above all in a `deny` rule.
+#[test]
+fn logins_of_github_are_errors() {
+    let read_github = |keys: Value| {
+        let mut file = merged(keys);
+        file["idp_provider"] = json!("GitHub");
+        file.as_object_mut().unwrap().remove("idp_provider_url");
+        read(&file)
+    };
+    let denied = json!([{"deny": {"or": [{"user": {"starts_with": "octo-"}}]}}]);
+    for (keys, path, login) in [
+        (
+            json!({"allowed_users": ["a@x.test", "octo-alice"]}),
+            "routes[0].allowed_users[1]",
+            "octo-alice",
+        ),
+        (json!({"policy": denied}), "routes[0].policy", "octo-"),
+        (
+            json!({"cockpit": {"users": {"octo-bob": "bob"}}}),
+            "routes[0].cockpit.users.octo-bob",
+            "octo-bob",
+        ),
+    ] {
+        let error = read_github(keys).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+        let problem = &error.problems[0];
+        assert_eq!(problem.path, path);
+        let help = problem.help.as_deref().unwrap();
+        let criterion = format!("`claim/preferred_username: {login}`");
+        assert!(help.contains(&criterion), "{help}");
+    }
+    let stable = ["U_kgDOABCdef", "MDQ6VXNlcjU4MzIzMQ==", "a@x.test"];
+    let login = json!([{"allow": {"or": [{"claim/preferred_username": "octo-alice"}]}}]);
+    let loaded = read_github(json!({"allowed_users": stable, "policy": login})).unwrap();
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn lists_of_users_have_no_wildcards() {
+    for (keys, path, help) in [
+        (
+            json!({"allowed_users": ["a@x.test", "*@x.test"]}),
+            "routes[0].allowed_users[1]",
+            "`allowed_domains: [x.test]`",
+        ),
+        (
+            json!({"allowed_users": ["@x.test"]}),
+            "routes[0].allowed_users[0]",
+            "`allowed_domains: [x.test]`",
+        ),
+        (
+            json!({"allowed_domains": ["@x.test"]}),
+            "routes[0].allowed_domains[0]",
+            "`x.test`",
+        ),
+    ] {
+        let loaded = read(&merged(keys)).unwrap();
+        assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+        let warning = &loaded.warnings[0];
+        assert_eq!(warning.path, path);
+        assert!(warning.help.as_deref().unwrap().contains(help), "{warning}");
+    }
+    let fine = json!({"allowed_users": ["a@x.test", "8f14e45f"], "allowed_domains": ["x.test"]});
+    assert_eq!(read(&merged(fine)).unwrap().warnings, []);
+}
+
 #[test]
 fn routes_that_are_never_used() {
     let second = |keys: Value| {

@@ -411,7 +411,7 @@ fn f_25_email_verified() {
         (json!({}), [false, false, false, false, true, true, true]),
         (
             json!({"require_email_verified": "strict"}),
-            [false, false, false, false, false, false, true],
+            [false, false, false, false, false, true, true],
         ),
     ] {
         let mut target = Target::with(&mode);
