@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::config::EmailTrust;
+use crate::http::log_line::quote;
 use crate::oidc::call::ProviderReply;
 use crate::oidc::claims::{Claims, ExpectedIdToken};
 use crate::oidc::compact::Compact;
@@ -16,8 +17,6 @@ use crate::oidc::keys::KeySet;
 use crate::oidc::metadata::resolve_issuer;
 use crate::refusal::TokenProblem;
 
-/// Longest value in characters. It holds an issuer or the usual description of an error.
-const MAX_VALUE: usize = 200;
 /// From how many characters on a word of a description is hidden when it has digits. Codes and tokens are longer; the
 /// names of errors, such as Microsoft's `AADSTS7000215`, are shorter.
 const SECRET_LENGTH: usize = 16;
@@ -43,14 +42,6 @@ impl ReportedError<'_> {
         }
         line
     }
-}
-
-/// Quotes a value, escapes what could forge a line, and cuts what is too long.
-pub(crate) fn quote(value: &str) -> String {
-    let mut rest = value.chars();
-    let kept: String = rest.by_ref().take(MAX_VALUE).collect();
-    let end = if rest.next().is_some() { "..." } else { "" };
-    format!("{kept:?}{end}")
 }
 
 /// Replaces the secrets that are known, and every long word with digits: a provider may repeat the code or the token that

@@ -136,6 +136,31 @@ fn an_error_of_the_token_endpoint() {
 }
 
 #[test]
+fn an_answer_of_userinfo() {
+    let mut world = World::new();
+    let mut jar = Jar::default();
+    let query = world.depart("app.test", "/", &mut jar);
+    let step = world.callback("app.test", &query["state"], &jar);
+    let mut claims = world.claims("alice@corp.test", &query["nonce"]);
+    claims.as_object_mut().unwrap().remove("email");
+    let Step::Call(call, waiting) = world.answer(step, &claims) else {
+        panic!("UserInfo is asked")
+    };
+    assert_eq!(call.path, "/me");
+    let reply = ProviderReply {
+        status: 403,
+        ..ok(r#"{"error":"insufficient_scope","error_description":"not with at"}"#)
+    };
+    let Step::Reply(reply) = world.resume(waiting, &reply) else {
+        panic!("a reply")
+    };
+    assert_eq!(
+        reply.event,
+        r#"refused: sign-in-provider-answer: UserInfo answered status=403 error="insufficient_scope" description="not with [hidden]""#
+    );
+}
+
+#[test]
 fn the_claims_of_a_token() {
     for (changes, expected) in [
         (
