@@ -100,7 +100,7 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
 
 /// Says what was written and what the provider has to know.
 fn written(file: &Path, answers: &Answers, redirects: &[String]) -> String {
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let mut text = String::new();
     for name in [FILE, files::COOKIE_SECRET, files::CLIENT_SECRET] {
         let _ = writeln!(text, "wrote {}", folder.join(name).display());
