@@ -22,6 +22,8 @@ FUZZ := test(/(^|::)(fuzz|fuzzing)::/)
 FUZZ_SECONDS := 30
 # The tests of `make test`, as a filter expression of nextest.
 TESTS := not $(SYSTEMD)
+# The number of conversations of `make differential`; `make test` has fewer.
+CASES := 5000
 
 .PHONY: help
 help: ## list these commands
@@ -69,6 +71,12 @@ quick-module: rust-tools ## build the module without link-time optimisation, for
 .PHONY: fuzz
 fuzz: rust-tools nextest ## try each parser with changed inputs for FUZZ_SECONDS=30
 	JETWAY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(NEXTEST) --filterset '$(FUZZ)'
+
+.PHONY: differential
+differential: rust-tools ## compare the host with Envoy in CASES=5000 generated conversations; SEED=NUMBER repeats a run
+	tests/setup.sh
+	@$(MAKE) --no-print-directory build
+	JETWAY_DIFF_CASES=$(CASES) $(if $(SEED),JETWAY_DIFF_SEED=$(SEED)) cargo test --release --locked --package jetway-tests --test differential
 
 .PHONY: bench
 bench: rust-tools ## CPU time per request, beside nginx and Envoy (nginx-light and wrk have to be there)

@@ -9,6 +9,7 @@ use jetway_core::gate::step::{Forward, Step};
 use jetway_core::gate::waiting::Waiting;
 use jetway_core::http::edit::Edit;
 use jetway_core::http::forwarded::read_address;
+use jetway_core::http::log_line::DecisionLine;
 use jetway_core::http::reply::Reply;
 use jetway_core::http::request::Request;
 use jetway_core::oidc::call::{MAX_PROVIDER_BODY, ProviderCall, ProviderReply};
@@ -214,7 +215,7 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
 /// Answers the effective request, instead of an upstream or of its response.
 pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
     if is_logged(plugin, reply) {
-        log::info!("{} status={}", reply.event, reply.status);
+        log_decision(reply);
     }
     let headers: Vec<(&str, &str)> = reply
         .headers
@@ -226,6 +227,19 @@ pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
         log::warn!("cannot send the response");
     }
     Action::Pause
+}
+
+/// Logs a reply together with the request that it is for, so that the operator finds the id that a page shows.
+fn log_decision(reply: &Reply) {
+    // Without headers the line still has the event.
+    let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+    let line = DecisionLine {
+        event: &reply.event,
+        status: reply.status,
+        request: &Request::new(&headers),
+        client: source_address(),
+    };
+    log::info!("{line}");
 }
 
 /// Returns whether a reply gets a log line of its own, and counts the replies that the log sums up.

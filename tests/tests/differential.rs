@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use jetway_tests::differential::{Plan, compare};
+use jetway_tests::differential::{KNOWN, Known, Plan, compare};
 use jetway_tests::{ProxyKind, Scene, run_for};
+
+const DIFFERENCES: &str = include_str!("../../docs/differences.md");
 
 /// Conversations in all, and with one configuration.
 const CASES: usize = 400;
@@ -31,4 +33,15 @@ fn the_host_answers_as_envoy_does() -> Result<()> {
         },
     )
     .context(repeat)
+}
+
+#[test]
+fn every_known_difference_is_documented() -> Result<()> {
+    let section = DIFFERENCES.split_once("## Found by the differential test\n");
+    let (_, section) = section.context("the section about the differential test")?;
+    let table = section.lines().take_while(|line| !line.starts_with("## "));
+    let rows: Vec<&str> = table.filter(|line| line.starts_with('|')).skip(2).collect();
+    let known: Vec<String> = KNOWN.iter().map(Known::row).collect();
+    ensure!(rows == known, "{rows:#?}\nis not\n{known:#?}");
+    Ok(())
 }

@@ -8,6 +8,7 @@ pub mod edit;
 pub mod forwarded;
 pub mod head_size;
 pub mod header;
+pub mod log_line;
 pub mod page;
 pub mod path;
 pub mod reply;

@@ -5,6 +5,7 @@ pub mod attempt;
 mod authorization;
 pub(crate) mod bearer;
 pub mod call;
+pub(crate) mod cause;
 pub(crate) mod claim_source;
 pub mod claims;
 mod client_auth;

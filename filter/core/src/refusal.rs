@@ -105,6 +105,8 @@ pub enum SignInProblem {
     WrongIssuer,
     /// The user or the provider declined (`access_denied` and similar errors).
     Declined,
+    /// The provider reports another error, such as `invalid_scope`: something is wrong there or in the configuration.
+    ProviderError,
     /// The provider does not accept the code: it was used, has expired, or was issued for another client.
     CodeRefused,
     /// The provider's response cannot be used: it violates the protocol, is too long, or is an error.
@@ -294,6 +296,7 @@ impl SignInProblem {
             Self::BadCallback => "sign-in-bad-callback",
             Self::WrongIssuer => "sign-in-wrong-issuer",
             Self::Declined => "sign-in-declined",
+            Self::ProviderError => "sign-in-provider-error",
             Self::CodeRefused => "sign-in-code-refused",
             Self::ProviderAnswer => "sign-in-provider-answer",
             Self::TokenType => "sign-in-token-type",
@@ -314,6 +317,9 @@ impl SignInProblem {
             }
             Self::Declined => {
                 "The identity provider did not confirm your identity, or you cancelled the sign-in."
+            }
+            Self::ProviderError => {
+                "The identity provider reported an error. If it happens again, tell the operator the request id."
             }
             Self::CodeRefused => {
                 "The identity provider does not accept this sign-in any more. Start again."

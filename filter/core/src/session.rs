@@ -329,6 +329,12 @@ impl Session {
         self.stated_email.as_deref().unwrap_or(&self.subject)
     }
 
+    /// Returns whether the provider states an email address that does not count as verified, so that no policy matches it.
+    #[must_use]
+    pub const fn has_unverified_email(&self) -> bool {
+        self.stated_email.is_some() && !self.email_verified
+    }
+
     /// Returns when the session expires.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {

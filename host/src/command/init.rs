@@ -88,9 +88,9 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     files::write(&args.folder, &answers)?;
     let file = args.folder.join(FILE);
     let redirects = check::inspect(&file).config().map(collect_redirect_uris);
-    super::print(written(&file, &answers, &redirects.unwrap_or_default()).as_bytes())?;
+    super::print(describe_result(&file, &answers, &redirects.unwrap_or_default()).as_bytes())?;
     let is_sound = examine(args, &file)?;
-    super::print(next_steps(&file, &answers).as_bytes())?;
+    super::print(list_next_steps(&file, &answers).as_bytes())?;
     if is_sound {
         Ok(())
     } else {
@@ -98,9 +98,9 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Says what was written and what the provider has to know.
-fn written(file: &Path, answers: &Answers, redirects: &[String]) -> String {
-    let folder = file.parent().unwrap_or(Path::new(""));
+/// Lists the written files and the URIs to register at the provider.
+fn describe_result(file: &Path, answers: &Answers, redirects: &[String]) -> String {
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let mut text = String::new();
     for name in [FILE, files::COOKIE_SECRET, files::CLIENT_SECRET] {
         let _ = writeln!(text, "wrote {}", folder.join(name).display());
@@ -137,8 +137,8 @@ fn passes(result: anyhow::Result<()>) -> anyhow::Result<bool> {
     }
 }
 
-/// The commands that follow, with the path of the new file.
-fn next_steps(file: &Path, answers: &Answers) -> String {
+/// Lists the commands that follow, with the path of the new file.
+fn list_next_steps(file: &Path, answers: &Answers) -> String {
     let name = file.display();
     let mut text = "\nNext:\n".to_owned();
     match (answers.is_cockpit, answers.users.is_some()) {

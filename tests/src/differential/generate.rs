@@ -54,14 +54,14 @@ impl Place {
         Request::new("GET", &self.authority, target)
     }
 
-    /// A conversation of this request alone.
+    /// A conversation that begins with this request. The second one shows whether the connection is kept.
     pub(crate) fn example(&self, protocol: Protocol, request: Request) -> Conversation {
         Conversation {
             protocol,
             server_name: APP,
             source: SOURCES[0],
             preface: ORDINARY_CLIENT.as_bytes().to_owned(),
-            requests: vec![request],
+            requests: vec![request, self.public("GET")],
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Known {
     pub why: &'static str,
     /// Whether a pair is this difference.
     pub(crate) is_it: fn(&Pair<'_>) -> bool,
-    /// A conversation whose only request shows it.
+    /// A conversation whose first request shows it.
     pub(crate) example: fn(&Place) -> Conversation,
 }
 
@@ -242,6 +242,30 @@ pub const KNOWN: &[Known] = &[
             )
         },
     },
+    Known {
+        what: "`TE: trailers` of a request, and `Trailer` of a request or an answer",
+        host: "removed",
+        envoy: "passed on",
+        why: "The host drops trailers, because the module does not see them, and does not announce what it drops. Envoy drops them over HTTP/1.1, too.",
+        is_it: |pair| without_trailers(pair.host) == without_trailers(pair.envoy),
+        example: |place| {
+            place.example(
+                Protocol::Http1,
+                place.public("GET").field(ANSWER, "trailers"),
+            )
+        },
+    },
+    Known {
+        what: "Over HTTP/2, a `content-length` that begins with zeros, such as `05`",
+        host: "the upstream gets `5`",
+        envoy: "the upstream gets `05`",
+        why: "The host writes the length of the body itself. It is the same number.",
+        is_it: |pair| without_zeros(pair.host) == without_zeros(pair.envoy),
+        example: |place| {
+            let request = place.public("POST").field("content-length", "05");
+            place.example(Protocol::Http2, request.framed(&[], b"hello"))
+        },
+    },
 ];
 
 /// The methods of Envoy's parser (Envoy 1.40, without `allow_custom_methods`).
@@ -371,6 +395,27 @@ fn in_small_letters(outcome: &Outcome) -> Outcome {
 fn without_named(outcome: &Outcome) -> Outcome {
     map_fields(outcome, |mut fields| {
         fields.retain(|(name, _)| name != "x-hop");
+        fields
+    })
+}
+
+/// The outcome without the fields that announce trailers.
+fn without_trailers(outcome: &Outcome) -> Outcome {
+    map_fields(outcome, |mut fields| {
+        fields.retain(|(name, value)| name != "trailer" && (name != "te" || value != "trailers"));
+        fields
+    })
+}
+
+/// The outcome with lengths that begin with no zero.
+fn without_zeros(outcome: &Outcome) -> Outcome {
+    map_fields(outcome, |mut fields| {
+        for (name, value) in &mut fields {
+            let digits = value.trim_start_matches('0');
+            if name == "content-length" && !digits.is_empty() {
+                *value = digits.to_owned();
+            }
+        }
         fields
     })
 }

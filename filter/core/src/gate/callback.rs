@@ -7,17 +7,19 @@ use url::form_urlencoded;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::attempts::return_address;
-use crate::gate::pages::refuse_sign_in;
+use crate::gate::pages::{SignInFailure, refuse_sign_in};
 use crate::gate::sign_in::hold;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignIn, Waiting};
 use crate::http::reply::{Audience, Reply, redirect};
 use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
+use crate::oidc::cause::{ReportedError, describe_issuer, describe_tenant};
+use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::metadata::{Metadata, is_issuer};
 use crate::oidc::token::CodeGrant;
 use crate::oidc::token_flow::{TokenFlow, VerifiedTokens};
-use crate::refusal::{Refusal, SignInProblem};
+use crate::refusal::{Refusal, SignInProblem, TokenProblem};
 use crate::session::Session;
 use crate::session::replay::consume_once;
 
@@ -26,6 +28,19 @@ const MAX_FORM: usize = 16 * 1024;
 /// The longest code that is sent on to the token endpoint.
 const MAX_CODE: usize = 4096;
 
+/// The errors by which a provider says that the user or an administrator did not allow the sign-in, or that the user would
+/// have to do something first (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6, and LinkedIn's two). All
+/// others are faults of the provider or of the configuration.
+const DECLINED: [&str; 7] = [
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "login_required",
+    "user_cancelled_authorize",
+    "user_cancelled_login",
+];
+
 /// The parameters of a callback; each may be there once.
 #[derive(Default)]
 struct Callback<'a> {
@@ -33,6 +48,7 @@ struct Callback<'a> {
     state: Option<Cow<'a, str>>,
     issuer: Option<Cow<'a, str>>,
     error: Option<Cow<'a, str>>,
+    description: Option<Cow<'a, str>>,
 }
 
 impl<'a> Callback<'a> {
@@ -44,6 +60,11 @@ impl<'a> Callback<'a> {
                 "state" => &mut callback.state,
                 "iss" => &mut callback.issuer,
                 "error" => &mut callback.error,
+                "error_description" => {
+                    // It is only logged, so that a second one does no harm.
+                    callback.description.get_or_insert(value);
+                    continue;
+                }
                 _ => continue,
             };
             if slot.replace(value).is_some() {
@@ -57,22 +78,39 @@ impl<'a> Callback<'a> {
     }
 
     /// Returns the code, if the answer comes from the provider that was asked (RFC 9207) and is no refusal.
-    fn code(&self, metadata: &Metadata) -> Result<&str, SignInProblem> {
+    fn code(&self, metadata: &Metadata) -> Result<&str, SignInFailure> {
         let is_from_provider = match &self.issuer {
             Some(issuer) => is_issuer(&metadata.discovered.issuer, issuer),
             None => !metadata.discovered.sends_issuer,
         };
         if !is_from_provider {
-            return Err(SignInProblem::WrongIssuer);
+            let cause = describe_issuer(&metadata.discovered.issuer, self.issuer.as_deref());
+            return Err(SignInFailure::from(SignInProblem::WrongIssuer).with_cause(cause));
         }
-        if self.error.is_some() {
-            return Err(SignInProblem::Declined);
+        if let Some(failure) = self.failure() {
+            return Err(failure);
         }
         let code = self
             .code
             .as_deref()
             .filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
-        code.ok_or(SignInProblem::BadCallback)
+        code.ok_or_else(|| SignInProblem::BadCallback.into())
+    }
+
+    /// Returns the failure that the provider reports, if it does (RFC 6749 section 4.1.2.1).
+    fn failure(&self) -> Option<SignInFailure> {
+        let code = self.error.as_deref()?;
+        let problem = if DECLINED.contains(&code) {
+            SignInProblem::Declined
+        } else {
+            SignInProblem::ProviderError
+        };
+        let error = ReportedError {
+            code,
+            description: self.description.as_deref().unwrap_or_default(),
+        };
+        let cause = error.describe(&[self.state.as_deref().unwrap_or_default()]);
+        Some(SignInFailure::from(problem).with_cause(cause))
     }
 }
 
@@ -113,17 +151,14 @@ impl Gate {
             Ok(callback) => callback,
             Err(problem) => {
                 let audience = self.pages.audience(request);
-                return Step::Reply(refuse_sign_in(Refusal::SignIn(problem), None, &audience));
+                return Step::Reply(refuse_sign_in(&problem.into(), &audience));
             }
         };
         let state = callback.state.as_deref();
         let Some(attempt) = self.attempts.find_by_state(request, state, env.now) else {
-            let problem = if callback.error.is_some() {
-                SignInProblem::Declined
-            } else {
-                SignInProblem::UnknownAttempt
-            };
-            return Step::Reply(self.answer_stray_callback(request, problem, env));
+            let failure = callback.failure();
+            let failure = failure.unwrap_or_else(|| SignInProblem::UnknownAttempt.into());
+            return Step::Reply(self.answer_stray_callback(request, &failure, env));
         };
         if self.sessions.authenticate(request, env).session.is_some() {
             return Step::Reply(self.keep_session(request, &attempt));
@@ -149,14 +184,13 @@ impl Gate {
         let audience = self.pages.audience(request);
         let code = match callback.code(&metadata) {
             Ok(code) => code,
-            Err(problem) => {
-                let refusal = Refusal::SignIn(problem);
-                return Step::Reply(self.sign_in_failed(&attempt, &audience, refusal));
+            Err(failure) => {
+                return Step::Reply(self.sign_in_failed(&attempt, &audience, &failure));
             }
         };
         if !consume_once(attempt.id(), attempt.begun_at(), env) {
-            let unknown = SignInProblem::UnknownAttempt;
-            return Step::Reply(self.answer_stray_callback(request, unknown, env));
+            let unknown = SignInProblem::UnknownAttempt.into();
+            return Step::Reply(self.answer_stray_callback(request, &unknown, env));
         }
         let grant = CodeGrant {
             attempt: &attempt,
@@ -164,7 +198,8 @@ impl Gate {
             redirect_uri: &self.redirect_uri(request),
         };
         let Some((call, flow)) = TokenFlow::redeem(provider.client(&metadata), &grant, env) else {
-            return Step::Reply(self.sign_in_failed(&attempt, &audience, Refusal::Internal));
+            let failure = Refusal::Internal.into();
+            return Step::Reply(self.sign_in_failed(&attempt, &audience, &failure));
         };
         let host = request.authority.host.to_string();
         let sign_in = SignIn::new(attempt, host, audience, flow);
@@ -186,14 +221,14 @@ impl Gate {
     pub(super) fn answer_stray_callback(
         &self,
         request: &Parsed<'_>,
-        problem: SignInProblem,
+        failure: &SignInFailure,
         env: &Env<'_>,
     ) -> Reply {
         if self.sessions.authenticate(request, env).session.is_some() {
             redirect("/".to_owned(), "stray callback beside a session".to_owned())
         } else {
             let audience = self.pages.audience(request);
-            refuse_sign_in(Refusal::SignIn(problem), None, &audience)
+            refuse_sign_in(failure, &audience)
         }
     }
 
@@ -202,20 +237,9 @@ impl Gate {
         &self,
         attempt: &Attempt,
         audience: &Audience,
-        refusal: Refusal,
+        failure: &SignInFailure,
     ) -> Reply {
-        self.sign_in_failed_because(attempt, audience, refusal, None)
-    }
-
-    /// Builds the same page with a sentence that says more than the refusal.
-    pub(crate) fn sign_in_failed_because(
-        &self,
-        attempt: &Attempt,
-        audience: &Audience,
-        refusal: Refusal,
-        note: Option<&str>,
-    ) -> Reply {
-        let mut reply = refuse_sign_in(refusal, note, audience);
+        let mut reply = refuse_sign_in(failure, audience);
         reply.add("set-cookie", self.attempts.remove(attempt.id()));
         reply
     }
@@ -234,12 +258,16 @@ impl Gate {
             audience,
         } = *result;
         let Some(source) = self.claim_source() else {
-            return self.sign_in_failed(attempt, audience, Refusal::Internal);
+            return self.sign_in_failed(attempt, audience, &Refusal::Internal.into());
         };
         let begun = self.sessions.begin(verified, source, &attempt.nonce(), env);
         let session = match begun {
             Ok(session) => session,
-            Err(refusal) => return self.sign_in_failed(attempt, audience, refusal),
+            Err(refusal) => {
+                let cause = describe_begin_failure(refusal, verified, source);
+                let failure = SignInFailure::from(refusal).with_cause(cause);
+                return self.sign_in_failed(attempt, audience, &failure);
+            }
         };
         let begun = attempt.begun_at();
         if self
@@ -274,8 +302,8 @@ impl Gate {
         let present = request.map(|request| self.sessions.vault.read(request));
         let present = present.unwrap_or_default();
         let Some(lines) = self.sessions.cookies_for(session, host, &present, env) else {
-            let refusal = Refusal::SignIn(SignInProblem::TooLarge);
-            return self.sign_in_failed(attempt, audience, refusal);
+            let failure = SignInProblem::TooLarge.into();
+            return self.sign_in_failed(attempt, audience, &failure);
         };
         let event = format!("signed in account={:?}", session.account());
         let mut reply = redirect(return_address(attempt, &present), event)
@@ -286,4 +314,18 @@ impl Gate {
         }
         reply
     }
+}
+
+/// Describes for the log why no session could begin from verified claims; empty when the refusal says everything.
+fn describe_begin_failure(
+    refusal: Refusal,
+    verified: &VerifiedTokens,
+    source: ClaimSource<'_>,
+) -> String {
+    let is_about_tenant = refusal == Refusal::SignIn(SignInProblem::Token(TokenProblem::Tenant));
+    let claims = verified.claims.as_ref().filter(|_| is_about_tenant);
+    let trust = &source.provider.settings().email_trust;
+    claims
+        .map(|claims| describe_tenant(claims, trust))
+        .unwrap_or_default()
 }

@@ -242,9 +242,9 @@ impl Gate {
         let opened = match self.open_cross_host_request(request, sealed, env.now) {
             Some(CrossHostRequest::SignIn(opened)) if self.has_origin(&opened.authority) => opened,
             _ => {
-                let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
+                let failure = SignInProblem::UnknownAttempt.into();
                 let audience = self.pages.audience(request);
-                return Step::Reply(refuse_sign_in(problem, None, &audience));
+                return Step::Reply(refuse_sign_in(&failure, &audience));
             }
         };
         let authority = &opened.authority;
@@ -281,10 +281,10 @@ impl Gate {
     /// Ends a sign-in with the ticket that the sign-in host has issued.
     pub(super) fn redeem_ticket(&self, request: &Parsed<'_>, env: &mut Env<'_>) -> Step {
         let audience = self.pages.audience(request);
-        let unknown = SignInProblem::UnknownAttempt;
+        let unknown = SignInProblem::UnknownAttempt.into();
         let id = request.parameter("attempt").unwrap_or_default();
         let Some(attempt) = self.attempts.find(request, &id, env.now) else {
-            return Step::Reply(self.answer_stray_callback(request, unknown, env));
+            return Step::Reply(self.answer_stray_callback(request, &unknown, env));
         };
         if self.sessions.authenticate(request, env).session.is_some() {
             return Step::Reply(self.keep_session(request, &attempt));
@@ -297,11 +297,11 @@ impl Gate {
             .cross_host
             .open_ticket(request, &sealed, &attempt, env.now);
         let Some(ticket) = ticket else {
-            let problem = Refusal::SignIn(SignInProblem::BadCallback);
-            return Step::Reply(self.sign_in_failed(&attempt, &audience, problem));
+            let failure = SignInProblem::BadCallback.into();
+            return Step::Reply(self.sign_in_failed(&attempt, &audience, &failure));
         };
         if !consume_once(attempt.id(), attempt.begun_at(), env) {
-            return Step::Reply(self.answer_stray_callback(request, unknown, env));
+            return Step::Reply(self.answer_stray_callback(request, &unknown, env));
         }
         let result = SignInResult {
             attempt: &attempt,

@@ -21,6 +21,9 @@ use crate::session::assertion::Assertions;
 /// The reply to a robot that would be refused or redirected to the provider (RFC 9309).
 const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
 
+/// What a user whose address is not verified learns when the policy denies a request.
+const UNVERIFIED_EMAIL: &str = "Your identity provider has not verified your email address, so that no rule about addresses matches it.";
+
 /// What every step of a decision about a request on a route needs.
 pub(super) struct RouteContext<'c, 'e> {
     pub(super) request: &'c Parsed<'c>,
@@ -122,17 +125,24 @@ impl Gate {
         let (route, session) = (context.matched.route, context.facts.session);
         let account = session.map(Session::account);
         let refusal = refusal_for(reasons);
+        let is_unverified = session.is_some_and(Session::has_unverified_email);
         let event = format!(
-            "{} route={:?} account={:?} reasons={reasons}",
+            "{} route={:?} account={:?} reasons={reasons}{}",
             refusal_event(refusal),
             route.name,
             account.unwrap_or_default(),
+            if is_unverified {
+                " email_verified=false"
+            } else {
+                ""
+            },
         );
         let target = self.sign_out_targets();
         let extras = Extras {
             account,
             sign_out: session.is_some(),
             form_target: target.as_deref(),
+            note: Some(UNVERIFIED_EMAIL).filter(|_| is_unverified && refusal == Refusal::Forbidden),
             reasons: if route.show_error_details {
                 reasons
             } else {

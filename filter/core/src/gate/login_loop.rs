@@ -5,12 +5,12 @@ use std::rc::Rc;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::cookie_vault::CookieVault;
-use crate::gate::pages::refuse_sign_in;
+use crate::gate::pages::{SignInFailure, refuse_sign_in};
 use crate::gate::sessions::Sessions;
 use crate::http::cookie;
 use crate::http::reply::Reply;
 use crate::http::request::Parsed;
-use crate::refusal::{Refusal, SignInProblem};
+use crate::refusal::SignInProblem;
 use crate::session::seal::Purpose;
 use crate::time::Timestamp;
 
@@ -75,10 +75,10 @@ impl Gate {
         if !self.sign_in_counter.is_looping(request, env.now) {
             return None;
         }
-        let refusal = Refusal::SignIn(SignInProblem::Circle);
         let cause = probable_cause(&self.sessions, request, env);
+        let failure = SignInFailure::from(SignInProblem::Circle).with_note(cause.to_owned());
         let audience = self.pages.audience(request);
-        let mut reply = refuse_sign_in(refusal, Some(cause), &audience);
+        let mut reply = refuse_sign_in(&failure, &audience);
         // The user may try again on purpose.
         reply.add("set-cookie", self.sign_in_counter.reset());
         Some(reply)

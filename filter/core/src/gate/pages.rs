@@ -9,7 +9,7 @@ use crate::http::reply::{Audience, Extras, Reply, refuse};
 use crate::http::request::{Parsed, Request};
 use crate::http::request_line::FORWARDED_METHODS;
 use crate::http::websocket;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, SignInProblem};
 
 /// How replies look, and which methods the proxy's own endpoints accept.
 #[derive(Debug)]
@@ -86,18 +86,64 @@ impl Pages {
     }
 }
 
+/// Why a sign-in has failed, for the page and for the log.
+#[derive(Debug)]
+pub(crate) struct SignInFailure {
+    refusal: Refusal,
+    /// A sentence that says more than the refusal, for the page and the log; empty without one.
+    note: String,
+    /// What was expected and received, for the log only: one line without secrets, empty without one.
+    cause: String,
+}
+
+impl From<Refusal> for SignInFailure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            note: String::new(),
+            cause: String::new(),
+        }
+    }
+}
+
+impl From<SignInProblem> for SignInFailure {
+    fn from(problem: SignInProblem) -> Self {
+        Refusal::SignIn(problem).into()
+    }
+}
+
+impl SignInFailure {
+    /// The same failure with a sentence for the page and the log.
+    pub(crate) fn with_note(self, note: String) -> Self {
+        Self { note, ..self }
+    }
+
+    /// The same failure with its cause, which only the log shows.
+    pub(crate) fn with_cause(self, cause: String) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// Returns the log line.
+    fn event(&self) -> String {
+        let mut event = refusal_event(self.refusal);
+        if !self.note.is_empty() {
+            event.push_str(&format!(" ({})", self.note));
+        }
+        if !self.cause.is_empty() {
+            event.push_str(&format!(": {}", self.cause));
+        }
+        event
+    }
+}
+
 /// Refuses a sign-in and offers to begin again.
-pub(super) fn refuse_sign_in(refusal: Refusal, note: Option<&str>, audience: &Audience) -> Reply {
+pub(super) fn refuse_sign_in(failure: &SignInFailure, audience: &Audience) -> Reply {
     let extras = Extras {
         link: Some(("/.pomerium/sign_in", "Sign in again")),
-        note,
+        note: Some(failure.note.as_str()).filter(|note| !note.is_empty()),
         ..Extras::default()
     };
-    let event = match note {
-        Some(note) => format!("{} ({note})", refusal_event(refusal)),
-        None => refusal_event(refusal),
-    };
-    refuse(refusal, extras, audience, event)
+    refuse(failure.refusal, extras, audience, failure.event())
 }
 
 /// Returns the log line of a refusal.

@@ -4,9 +4,11 @@ use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, NoRandomness};
 use crate::gate::Gate;
 use crate::gate::attempts::kept_fragment;
-use crate::gate::pages::refuse_sign_in;
+use crate::gate::pages::{refusal_event, refuse_sign_in};
 use crate::gate::step::Step;
-use crate::http::reply::{Reply, SIGN_IN_BEGUN, challenge, leave, redirect};
+use crate::http::reply::{
+    Audience, Extras, Reply, SIGN_IN_BEGUN, challenge, leave, redirect, refuse,
+};
 use crate::http::request::Parsed;
 use crate::oidc::attempt::Attempt;
 use crate::oidc::authorization_url;
@@ -16,12 +18,19 @@ use crate::time::Timestamp;
 /// Where users sign in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
 
+/// What a user learns whose form came without a session.
+const FORM_NOT_SENT: &str = "Your form was not sent to the application. Sign in, then go back to the form and send it again.";
+
 /// How long a request waits for the provider's metadata, in seconds. A user waits about so long before reloading.
 const HOLD: u64 = 10;
 
 impl Gate {
-    /// Redirects a browser to a sign-in, and answers any other client that it is not signed in.
+    /// Redirects a browser to a sign-in, and answers any other client that it is not signed in. A form is not kept for
+    /// after the sign-in: a page says so.
     pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
+        if request.is_form_submission() {
+            return Step::Reply(refuse_form(&self.pages.audience(request)));
+        }
         if !request.is_navigation() {
             return Step::Reply(challenge(request, &self.pages.audience(request)));
         }
@@ -135,8 +144,8 @@ impl Gate {
     }
 
     fn refuse_unknown_attempt(&self, request: &Parsed<'_>) -> Reply {
-        let problem = Refusal::SignIn(SignInProblem::UnknownAttempt);
-        refuse_sign_in(problem, None, &self.pages.audience(request))
+        let failure = SignInProblem::UnknownAttempt.into();
+        refuse_sign_in(&failure, &self.pages.audience(request))
     }
 
     /// Returns where an attempt continues: at the sign-in host, or at the provider.
@@ -181,6 +190,17 @@ impl Gate {
             None => self.redirect_uri(request),
         }
     }
+}
+
+/// Builds the page for a user whose form came without a session.
+fn refuse_form(audience: &Audience) -> Reply {
+    let extras = Extras {
+        link: Some((SIGN_IN, "Sign in")),
+        note: Some(FORM_NOT_SENT),
+        ..Extras::default()
+    };
+    let refusal = Refusal::Unauthenticated;
+    refuse(refusal, extras, audience, refusal_event(refusal))
 }
 
 /// Waits for the provider's metadata, for a bounded time.

@@ -21,6 +21,7 @@ mod returning;
 mod rewriting;
 mod routes;
 mod sign_in;
+mod sign_in_causes;
 mod sign_out;
 mod simulation;
 mod streams;

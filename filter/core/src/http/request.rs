@@ -66,7 +66,8 @@ impl<'a> Request<'a> {
         self.first("x-request-id").and_then(readable_id)
     }
 
-    fn first(&self, name: &str) -> Option<&'a [u8]> {
+    /// Returns the first header of this name.
+    pub(crate) fn first(&self, name: &str) -> Option<&'a [u8]> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_slice())
     }
@@ -294,6 +295,14 @@ impl<'a> Parsed<'a> {
     pub(crate) fn is_navigation(&self) -> bool {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
     }
+
+    /// Returns whether a browser sends a form in place of a page, so that the user sees the reply.
+    pub(crate) fn is_form_submission(&self) -> bool {
+        self.method == "POST"
+            && self.upgrade.is_none()
+            && self.client.wants_html()
+            && self.client.navigates()
+    }
 }
 
 /// What a pass over the headers found, before it is checked.
@@ -517,6 +526,28 @@ mod tests {
         );
         headers.push(("content-type".to_owned(), b"application/sql".to_vec()));
         assert_eq!(refusal(&headers), None);
+    }
+
+    #[test]
+    fn only_browsers_submit_forms() {
+        let submits = |method: &str, extra: &[(&str, &[u8])]| {
+            let mut headers = headers(extra);
+            headers[0].1 = method.as_bytes().to_vec();
+            read(&headers).unwrap().is_form_submission()
+        };
+        let html: (&str, &[u8]) = ("accept", b"text/html,*/*;q=0.8");
+        let mode: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
+        assert!(submits("POST", &[html]));
+        assert!(submits("POST", &[html, mode]));
+        assert!(!submits("GET", &[html, mode]));
+        assert!(!submits("PUT", &[html, mode]));
+        assert!(!submits("POST", &[mode]));
+        assert!(!submits("POST", &[html, ("sec-fetch-mode", b"cors")]));
+        assert!(!submits("POST", &[html, ("x-requested-with", b"fetch")]));
+        assert!(!submits(
+            "POST",
+            &[html, mode, ("sec-fetch-dest", b"iframe")]
+        ));
     }
 
     #[test]

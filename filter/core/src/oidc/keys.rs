@@ -173,6 +173,16 @@ impl KeySet {
         }
     }
 
+    /// Returns the algorithm and the id of each key, in one string for the log.
+    pub(crate) fn describe_keys(&self) -> String {
+        let describe_key = |key: &Key| match &key.id {
+            Some(id) => format!("{}:{id}", key.algorithm()),
+            None => key.algorithm().to_owned(),
+        };
+        let keys: Vec<String> = self.keys.iter().map(describe_key).collect();
+        keys.join(" ")
+    }
+
     /// Returns the keys that may have signed a token with this `alg` and `kid`. A key without an id matches any `kid`.
     pub fn candidates<'k>(
         &'k self,

@@ -9,11 +9,13 @@ use serde_json::Value;
 
 use crate::env::Env;
 use crate::oidc::call::{ProviderCall, ProviderReply};
+use crate::oidc::cause::{describe_reply, describe_token};
 use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::claims::{self, Claims, ExpectedIdToken, Nonce};
 use crate::oidc::email::{self, TenantSource};
 use crate::oidc::github::{self, GithubResource};
 use crate::oidc::key_lookup::{KeyProblem, LookedUp, verify_with_new_keys};
+use crate::oidc::metadata::Metadata;
 use crate::oidc::token::{self, CodeGrant, Grant, OAuthClient, TokenEndpointProblem, Tokens};
 use crate::refusal::{SignInProblem, TokenProblem};
 use crate::session::RefreshGrant;
@@ -33,8 +35,8 @@ enum Expectation {
 }
 
 enum Stage {
-    /// The code or the refresh token is being redeemed.
-    Redeeming,
+    /// This code or refresh token is being redeemed.
+    Redeeming(String),
     /// The ID token names an unknown key, and the keys are being fetched again.
     FetchingKeys(Tokens),
     /// UserInfo is asked for the claims that are missing. There are none yet when there is no ID token.
@@ -50,8 +52,18 @@ pub(crate) enum FlowStep {
     Call(ProviderCall, TokenFlow),
     /// The tokens are verified.
     Done(VerifiedTokens),
-    /// The flow has failed. The grant of the answer is good nevertheless; it is empty when there was no answer.
-    Failed(FlowProblem, Grant),
+    /// The flow has failed.
+    Failed(FlowFailure),
+}
+
+/// A flow that has failed.
+pub(crate) struct FlowFailure {
+    /// Why it has failed.
+    pub(crate) problem: FlowProblem,
+    /// What was expected and received, for the log: one line without secrets, empty when the problem says everything.
+    pub(crate) cause: String,
+    /// The grant of the answer, which is good nevertheless; it is empty when there was no answer.
+    pub(crate) grant: Grant,
 }
 
 /// Verified tokens and what they say.
@@ -121,7 +133,7 @@ impl TokenFlow {
         let nonce = grant.attempt.nonce();
         let flow = Self {
             expectation: Expectation::SignIn { nonce },
-            stage: Stage::Redeeming,
+            stage: Stage::Redeeming(grant.code.to_owned()),
         };
         Some((client.redeem(grant, env)?, flow))
     }
@@ -133,13 +145,14 @@ impl TokenFlow {
         subject: &str,
         env: &mut Env<'_>,
     ) -> Option<(ProviderCall, Self)> {
-        let call = client.refresh(grant.refresh_token.as_deref()?, env)?;
+        let refresh_token = grant.refresh_token.as_deref()?;
+        let call = client.refresh(refresh_token, env)?;
         let flow = Self {
             expectation: Expectation::Refresh {
                 nonce: grant.nonce.clone(),
                 subject: subject.to_owned(),
             },
-            stage: Stage::Redeeming,
+            stage: Stage::Redeeming(refresh_token.to_owned()),
         };
         Some((call, flow))
     }
@@ -162,7 +175,7 @@ impl TokenFlow {
             env,
         };
         match self.stage {
-            Stage::Redeeming => flow.read_tokens(reply),
+            Stage::Redeeming(sent) => flow.read_tokens(reply, &sent),
             Stage::FetchingKeys(tokens) => {
                 source.provider.absorb_keys(reply, env);
                 let verified = flow.verify_id_token(&tokens);
@@ -184,21 +197,24 @@ struct RunningFlow<'f, 'e> {
 }
 
 impl RunningFlow<'_, '_> {
-    fn read_tokens(self, reply: &ProviderReply<'_>) -> FlowStep {
+    /// Reads the token endpoint's answer to the code or refresh token `sent`.
+    fn read_tokens(self, reply: &ProviderReply<'_>, sent: &str) -> FlowStep {
+        let cause = || self.describe_reply("the token endpoint", reply, sent);
         let is_sign_in = matches!(self.expectation, Expectation::SignIn { .. });
         if is_sign_in && self.source.provider.is_github() {
             return match github::read_tokens(reply) {
                 Ok(tokens) => self.ask_github(GithubResource::User, Claims::new(), tokens),
-                Err(problem) => fail(FlowProblem::Endpoint(problem), Tokens::default()),
+                Err(problem) => fail(FlowProblem::Endpoint(problem), cause(), Tokens::default()),
             };
         }
         match token::read_tokens(reply) {
             Ok(tokens) if is_sign_in && tokens.id_token.is_none() => fail(
                 FlowProblem::Endpoint(TokenEndpointProblem::NoAnswer),
+                "the token endpoint sent no ID token; the scope `openid` may be missing".to_owned(),
                 tokens,
             ),
             Ok(tokens) => self.verify(tokens),
-            Err(problem) => fail(FlowProblem::Endpoint(problem), Tokens::default()),
+            Err(problem) => fail(FlowProblem::Endpoint(problem), cause(), Tokens::default()),
         }
     }
 
@@ -221,21 +237,50 @@ impl RunningFlow<'_, '_> {
         let Some(id_token) = &tokens.id_token else {
             return Ok(None);
         };
-        let expected = ExpectedIdToken {
+        let expected = self.expected_token(&metadata, tokens);
+        let claims = claims::verify(id_token, &metadata.keys, &expected)?;
+        if !self.is_about_user(None, &claims) {
+            return Err(TokenProblem::Subject.into());
+        }
+        Ok(Some(self.source.normalize_claims(claims)))
+    }
+
+    /// Returns what the ID token among these tokens has to agree with.
+    fn expected_token<'t>(
+        &'t self,
+        metadata: &'t Metadata,
+        tokens: &'t Tokens,
+    ) -> ExpectedIdToken<'t> {
+        ExpectedIdToken {
             issuer: &metadata.discovered.issuer,
-            client_id: &provider.settings().client_id,
+            client_id: &self.source.provider.settings().client_id,
             nonce: match &self.expectation {
                 Expectation::SignIn { nonce } => Nonce::Is(nonce),
                 Expectation::Refresh { nonce, .. } => Nonce::AtMost(nonce),
             },
             access_token: tokens.access_token.as_deref(),
             now: self.env.now,
-        };
-        let claims = claims::verify(id_token, &metadata.keys, &expected)?;
-        if !self.is_about_user(None, &claims) {
-            return Err(TokenProblem::Subject.into());
         }
-        Ok(Some(self.source.normalize_claims(claims)))
+    }
+
+    /// Describes for the log what in the ID token caused a problem; empty when there is nothing to add.
+    fn describe_token(&self, problem: FlowProblem, tokens: &Tokens) -> String {
+        let FlowProblem::Token(problem) = problem else {
+            return String::new();
+        };
+        let metadata = self.source.provider.metadata();
+        let Some((metadata, id_token)) = metadata.zip(tokens.id_token.as_deref()) else {
+            return String::new();
+        };
+        let expected = self.expected_token(&metadata, tokens);
+        describe_token(id_token, &metadata.keys, problem, &expected)
+    }
+
+    /// Describes for the log a reply that could not be used, without `sent` and the client's secret.
+    fn describe_reply(&self, what: &str, reply: &ProviderReply<'_>, sent: &str) -> String {
+        let settings = self.source.provider.settings();
+        let client_secret = String::from_utf8_lossy(settings.client_secret.expose());
+        describe_reply(what, reply, &[sent, &client_secret])
     }
 
     /// Whether `claims` are about the user of the flow: the one of the session that is refreshed, or the one of the ID
@@ -259,7 +304,7 @@ impl RunningFlow<'_, '_> {
     ) -> FlowStep {
         let claims = match verified {
             Ok(claims) => claims,
-            Err(problem) => return fail(problem, tokens),
+            Err(problem) => return fail(problem, self.describe_token(problem, &tokens), tokens),
         };
         let is_incomplete = claims
             .as_ref()
@@ -288,10 +333,13 @@ impl RunningFlow<'_, '_> {
             .success()
             .and_then(|body| crate::json::parse(body).ok());
         let Some(Value::Object(userinfo)) = answer else {
-            return fail(FlowProblem::UserInfo, tokens);
+            let sent = tokens.access_token.as_deref().unwrap_or_default();
+            let cause = self.describe_reply("UserInfo", reply, sent);
+            return fail(FlowProblem::UserInfo, cause, tokens);
         };
         if !self.is_about_user(claims.as_ref(), &userinfo) {
-            return fail(TokenProblem::Subject.into(), tokens);
+            let cause = "UserInfo is about another `sub`".to_owned();
+            return fail(TokenProblem::Subject.into(), cause, tokens);
         }
         let mut claims = claims.unwrap_or_default();
         email::add_userinfo(&mut claims, self.source.normalize_claims(userinfo));
@@ -303,7 +351,8 @@ impl RunningFlow<'_, '_> {
 
     fn ask_github(self, resource: GithubResource, claims: Claims, tokens: Tokens) -> FlowStep {
         let Some(access_token) = tokens.access_token.as_deref() else {
-            return fail(FlowProblem::UserInfo, tokens);
+            let cause = "the token endpoint sent no access token".to_owned();
+            return fail(FlowProblem::UserInfo, cause, tokens);
         };
         let call = github::ask(resource, self.source.provider.settings(), access_token);
         self.wait(call, Stage::AskingGithub(resource, claims, tokens))
@@ -318,7 +367,9 @@ impl RunningFlow<'_, '_> {
         reply: &ProviderReply<'_>,
     ) -> FlowStep {
         if github::absorb(resource, reply, &mut claims).is_none() {
-            return fail(FlowProblem::UserInfo, tokens);
+            let sent = tokens.access_token.as_deref().unwrap_or_default();
+            let cause = self.describe_reply("GitHub's API", reply, sent);
+            return fail(FlowProblem::UserInfo, cause, tokens);
         }
         match resource.next() {
             Some(next) => self.ask_github(next, claims, tokens),
@@ -335,8 +386,12 @@ impl RunningFlow<'_, '_> {
     }
 }
 
-fn fail(problem: FlowProblem, tokens: Tokens) -> FlowStep {
-    FlowStep::Failed(problem, tokens.grant)
+fn fail(problem: FlowProblem, cause: String, tokens: Tokens) -> FlowStep {
+    FlowStep::Failed(FlowFailure {
+        problem,
+        cause,
+        grant: tokens.grant,
+    })
 }
 
 #[cfg(test)]

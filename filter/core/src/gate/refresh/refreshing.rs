@@ -80,7 +80,9 @@ impl Refreshing {
                     return Progress::Call(call, Box::new(Self { session, flow }));
                 }
                 FlowStep::Done(verified) => finish(&session, &verified, gate, env),
-                FlowStep::Failed(problem, grant) => fail(&session, problem, &grant, env.now),
+                FlowStep::Failed(failure) => {
+                    fail(&session, failure.problem, &failure.grant, env.now)
+                }
             },
         };
         Progress::Over(gate.sessions.conclude(&session, end, env))

@@ -36,6 +36,32 @@ fn nobody() {
 }
 
 #[test]
+fn a_form_without_a_session_gets_a_page_and_is_not_replayed() {
+    let mut world = World::new();
+    let reply = world.reply(&request("POST", "app.test", "/save?a=b", &[HTML]));
+    assert_eq!(reply.status, 401);
+    let kind = reply.header("content-type");
+    assert_eq!(kind, Some("text/html; charset=utf-8"));
+    assert!(reply.header("www-authenticate").is_some());
+    assert!(reply.header("set-cookie").is_none(), "no sign-in has begun");
+    for expected in [
+        "Your form was not sent to the application.",
+        "href=\"/.pomerium/sign_in\"",
+    ] {
+        assert!(reply.body.contains(expected), "{}", reply.body);
+    }
+    assert!(!reply.body.contains("/save"), "{}", reply.body);
+
+    let json: (&str, &[u8]) = ("accept", b"application/json");
+    let script: (&str, &[u8]) = ("sec-fetch-mode", b"cors");
+    for extra in [[json, script], [HTML, script]] {
+        let reply = world.reply(&request("POST", "app.test", "/", &extra));
+        let kind = reply.header("content-type");
+        assert_eq!((reply.status, kind), (401, Some("application/json")));
+    }
+}
+
+#[test]
 fn what_the_upstream_gets() {
     let mut world = World::new();
     let jar = world.sign_in("app.test", "/", "alice@corp.test");

@@ -235,7 +235,7 @@ fn callbacks_that_make_no_sense() {
             403,
         ),
         ("error=access_denied".to_owned(), 403),
-        ("error=%3Cscript%3E".to_owned(), 403),
+        ("error=%3Cscript%3E".to_owned(), 400),
         ("code=a".to_owned(), 400),
         ("code=a&state=".to_owned(), 400),
         (format!("code=a&state={state}x&iss={ISSUER}"), 400),

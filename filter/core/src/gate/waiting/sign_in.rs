@@ -1,6 +1,7 @@
 //! A sign-in that waits for the provider's reply to a call of its token flow.
 
 use crate::env::Env;
+use crate::gate::pages::SignInFailure;
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, Waiting};
 use crate::gate::{Gate, SignInResult};
@@ -9,8 +10,8 @@ use crate::http::request::Request;
 use crate::oidc::attempt::Attempt;
 use crate::oidc::call::ProviderReply;
 use crate::oidc::clock;
-use crate::oidc::token_flow::{FlowStep, TokenFlow};
-use crate::refusal::{Refusal, SignInProblem, TokenProblem};
+use crate::oidc::token_flow::{FlowFailure, FlowStep, TokenFlow};
+use crate::refusal::{SignInProblem, TokenProblem};
 
 /// A sign-in that waits for the provider.
 pub(crate) struct SignIn {
@@ -66,7 +67,8 @@ impl SignIn {
             audience: &audience,
         };
         let Some(source) = gate.claim_source() else {
-            return fail(gate, &result, SignInProblem::ProviderAnswer, skew);
+            let failure = SignInProblem::ProviderAnswer.into();
+            return Step::Reply(gate.sign_in_failed(&attempt, &audience, &failure));
         };
         match flow.resume(reply, source, env) {
             FlowStep::Call(call, flow) => {
@@ -82,22 +84,21 @@ impl SignIn {
             FlowStep::Done(verified) => {
                 Step::Reply(gate.complete_sign_in(request, &result, &verified, env))
             }
-            FlowStep::Failed(problem, _) => fail(gate, &result, problem.into(), skew),
+            FlowStep::Failed(failure) => fail(gate, &result, failure, skew),
         }
     }
 }
 
 /// Ends a sign-in with a page. When a clock may be the reason, the page tells by how much the clocks differ.
-fn fail(gate: &Gate, result: &SignInResult<'_>, problem: SignInProblem, skew: Option<i64>) -> Step {
+fn fail(gate: &Gate, result: &SignInResult<'_>, failed: FlowFailure, skew: Option<i64>) -> Step {
+    let problem = SignInProblem::from(failed.problem);
     let is_about_time = matches!(
         problem,
         SignInProblem::Token(TokenProblem::Expired | TokenProblem::IssuedAt)
     );
     let note = skew.filter(|_| is_about_time).map(clock::describe_skew);
-    Step::Reply(gate.sign_in_failed_because(
-        result.attempt,
-        result.audience,
-        Refusal::SignIn(problem),
-        note.as_deref(),
-    ))
+    let failure = SignInFailure::from(problem)
+        .with_note(note.unwrap_or_default())
+        .with_cause(failed.cause);
+    Step::Reply(gate.sign_in_failed(result.attempt, result.audience, &failure))
 }

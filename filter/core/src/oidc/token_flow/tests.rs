@@ -82,7 +82,7 @@ impl Scene {
 fn begin(expectation: Expectation) -> TokenFlow {
     TokenFlow {
         expectation,
-        stage: Stage::Redeeming,
+        stage: Stage::Redeeming(String::new()),
     }
 }
 
@@ -98,7 +98,7 @@ fn call(step: FlowStep) -> (String, TokenFlow) {
     match step {
         FlowStep::Call(call, flow) => (call.path, flow),
         FlowStep::Done(_) => panic!("the flow ended"),
-        FlowStep::Failed(problem, _) => panic!("{problem:?}"),
+        FlowStep::Failed(failure) => panic!("{:?}", failure.problem),
     }
 }
 
@@ -106,14 +106,14 @@ fn done(step: FlowStep) -> VerifiedTokens {
     match step {
         FlowStep::Done(verified) => verified,
         FlowStep::Call(call, _) => panic!("{call:?}"),
-        FlowStep::Failed(problem, _) => panic!("{problem:?}"),
+        FlowStep::Failed(failure) => panic!("{:?}", failure.problem),
     }
 }
 
 /// The problem of a failed flow, and the refresh token that is good nevertheless.
 fn failed(step: FlowStep) -> (FlowProblem, Option<String>) {
     match step {
-        FlowStep::Failed(problem, grant) => (problem, grant.refresh_token),
+        FlowStep::Failed(failure) => (failure.problem, failure.grant.refresh_token),
         FlowStep::Call(call, _) => panic!("{call:?}"),
         FlowStep::Done(_) => panic!("the flow did not fail"),
     }

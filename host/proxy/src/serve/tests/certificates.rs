@@ -176,3 +176,33 @@ async fn an_unread_stream_ends_without_harm_to_the_others() {
         .unwrap();
     assert_eq!(other.status(), 200);
 }
+
+/// The library sends over HTTP/2 whatever body a response has.
+#[tokio::test]
+async fn a_local_response_to_head_has_a_length_and_no_body() {
+    let upstream = Upstream::start().await;
+    let rig = rig(&upstream, None, false).await;
+    let stream = rig.shake_hands(None, b"h2").await.unwrap();
+    let executor = TokioExecutor::new();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(executor, TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let mut lengths = Vec::new();
+    for method in ["GET", "HEAD"] {
+        let request = Request::builder()
+            .method(method)
+            .uri("https://app.test/")
+            .header("x-test-route", "none")
+            .body(Empty::<Bytes>::new())
+            .unwrap();
+        let answer = within("an answer", client.send_request(request)).await;
+        let (head, body) = answer.unwrap().into_parts();
+        assert_eq!(head.status, 503, "{method}");
+        let body = within("the body", body.collect()).await.unwrap().to_bytes();
+        assert_eq!(body.is_empty(), method == "HEAD", "{method}: {body:?}");
+        lengths.push(head.headers["content-length"].clone());
+    }
+    assert_eq!(lengths[0].len(), lengths[1].len());
+}

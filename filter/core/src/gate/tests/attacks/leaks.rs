@@ -70,6 +70,10 @@ fn said_and_secret() -> (Vec<String>, Vec<String>, Vec<Reply>) {
             &Jar::default(),
         ),
         ("/.pomerium/callback?error=access_denied", &Jar::default()),
+        (
+            "/.pomerium/callback?error=the-code-0123456789&error_description=the-code-0123456789",
+            &Jar::default(),
+        ),
         ("/.pomerium/nothing", &jar),
         ("/%00", &jar),
     ] {
