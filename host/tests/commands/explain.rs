@@ -190,7 +190,7 @@ fn the_identifier_of_a_user_is_an_option_of_its_own() -> Result<()> {
     let mallory = ["--as", "mallory@example.com"];
     let told = explain(&mallory, "app.example.com")?;
     assert!(told.contains("\nallow: ") && told.contains(NOTE), "{told}");
-    assert!(told.contains("{is: 8f14e45f}  unknown `sub`"), "{told}");
+    assert!(told.contains("{is: \"8f14e45f\"}  unknown `sub`"), "{told}");
     for (subject, decision) in [("8f14e45f", "\ndeny: "), ("c9f0f895", "\nallow: ")] {
         let options = [&mallory[..], &["--sub", subject]].concat();
         let told = explain(&options, "app.example.com")?;
