@@ -385,7 +385,7 @@ fn run_reports_every_problem_of_the_check() -> Result<()> {
         .replace("http:", "https:")
         .replace("insecure_server: true", tls);
     let checked = place.check(&text, &[])?;
-    ensure!(checked.errors.contains("2 problems"), "{}", checked.errors);
+    ensure!(checked.output.contains("2 problems"), "{}", checked.errors);
     let run = Command::new(env!("CARGO_BIN_EXE_jetway"))
         .args(["run", "-c", "jetway.yaml"])
         .current_dir(place.path())

@@ -114,6 +114,34 @@ fn report_unreachable(probe: &UpstreamProbe<'_>, error: ProbeError) -> Finding {
         .change(change)
 }
 
+/// Returns the cause of a failed TLS handshake, and the fix.
+fn explain_tls(probe: &UpstreamProbe<'_>) -> (String, Change) {
+    const KEY: &str = "tls_custom_ca_file";
+    let upstreams = probe.route.target.upstreams();
+    if upstreams.is_some_and(|upstreams| upstreams.tls.authorities.is_some()) {
+        let origin = &probe.endpoint.origin;
+        let change = probe
+            .in_route(
+                KEY,
+                "write the certificate that the upstream shows now, or that of its authority, into the file; the first is the output of",
+            )
+            .line(format!("openssl s_client -connect {}:{} </dev/null | openssl x509", origin.host, origin.port));
+        return (
+            format!(
+                "its certificate is neither in `{KEY}` nor from an authority there, it has expired or is for another name \
+                 (see `tls_server_name`), or the upstream does not speak TLS"
+            ),
+            change,
+        );
+    }
+    let change = probe
+        .in_route("to", "set its certificate or the authority that signed it, or, on your own machine, skip the verification")
+        .line(format!("{KEY}: /etc/jetway/upstream-ca.pem"))
+        .line("# or: tls_skip_verify: true");
+    let why = "its certificate is not from an authority that this machine trusts or is for another name, or it does not speak TLS";
+    (why.to_owned(), change)
+}
+
 /// Returns the message, the cause and the fix for an error.
 fn explain_error(probe: &UpstreamProbe<'_>, error: ProbeError) -> (String, String, Change) {
     let origin = &probe.endpoint.origin;
@@ -133,13 +161,10 @@ fn explain_error(probe: &UpstreamProbe<'_>, error: ProbeError) -> (String, Strin
                 to("start the application there, or correct the address and the port")
             },
         ),
-        ProbeError::Connect(ConnectFault::Tls(error)) => (
-            format!("TLS fails: {error}"),
-            "its certificate is not from an authority that this machine trusts or is for another name, or it does not speak TLS".to_owned(),
-            to("set the authority that signed it, or, for a self-signed certificate on your own machine, skip the verification")
-                .line("tls_custom_ca_file: /etc/jetway/upstream-ca.pem")
-                .line("# or: tls_skip_verify: true"),
-        ),
+        ProbeError::Connect(ConnectFault::Tls(error)) => {
+            let (why, change) = explain_tls(probe);
+            (format!("TLS fails: {error}"), why, change)
+        }
         ProbeError::Connect(ConnectFault::Slow) | ProbeError::Slow => (
             "no response in time".to_owned(),
             "a firewall drops the packets, or the machine is off".to_owned(),
@@ -225,4 +250,27 @@ fn is_plain_to_tls(answer: &Answer, probe: &UpstreamProbe<'_>) -> bool {
         && answer.status == StatusCode::BAD_REQUEST
         && (text.contains("plain http request was sent to https")
             || text.contains("http request to an https server"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::testing;
+
+    #[test]
+    fn a_key_that_is_set_is_not_proposed() {
+        let explained = |route: &str| testing::with_probe(route, explain_tls);
+        let (_, change) = explained("preserve_host_header: true");
+        assert!(
+            change.lines[0].starts_with("tls_custom_ca_file: "),
+            "{change:?}"
+        );
+        let (why, change) = explained("tls_custom_ca_file: pinned.pem");
+        assert!(why.contains("neither in `tls_custom_ca_file`"), "{why}");
+        assert!(change.line.is_some(), "{change:?}");
+        assert_eq!(
+            change.lines,
+            ["openssl s_client -connect 127.0.0.1:1 </dev/null | openssl x509"]
+        );
+    }
 }

@@ -169,42 +169,11 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use jetway_core::config::Target;
-
-    use super::*;
     use crate::doctor::testing;
-    use jetway_proxy::tls::{Roots, Trust};
 
     /// Returns path and host at the upstream for a path below the root of the application of one route.
     fn asked(route: &str, path: &str) -> (String, String) {
-        let file = testing::file(&format!(
-            "insecure_server: true\nroutes:\n  - {{from: https://app.test, to: http://127.0.0.1:1, allow_public_unauthenticated_access: true, {route}}}\n"
-        ));
-        let inspection = file.inspect();
-        let config = inspection.config().unwrap();
-        let route = &config.routes[0];
-        let Target::Upstreams(upstreams) = &route.target else {
-            panic!("no upstream")
-        };
-        let endpoint = &upstreams.endpoints[0];
-        let subject = Subject {
-            name: "jetway.yaml",
-            inspection: &inspection,
-            config,
-            cockpit_conf: std::path::Path::new("cockpit.conf"),
-            now: 0,
-        };
-        let probe = UpstreamProbe {
-            subject: &subject,
-            about: String::new(),
-            index: 0,
-            route,
-            endpoint,
-            public: crate::cockpit::public_origin(config, route),
-            proto: "https",
-            connector: Connector::new(&endpoint.origin, &Trust::System, &Roots::default()).unwrap(),
-        };
-        (probe.path(path), probe.host(path))
+        testing::with_probe(route, |probe| (probe.path(path), probe.host(path)))
     }
 
     /// The path is the one that the proxy would send.

@@ -36,8 +36,8 @@ const ALWAYS: [HeaderName; 9] = [
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Fault> {
     let lists = headers.get_all(header::CONNECTION).iter();
     for (place, token) in lists.flat_map(split_tokens).enumerate() {
-        let is_named = |name: &&str| token.eq_ignore_ascii_case(name.as_bytes());
-        if token.starts_with(b":") || NEVER_NAMED.iter().any(|name| is_named(&name)) {
+        let is_named = |name: &str| token.eq_ignore_ascii_case(name.as_bytes());
+        if token.starts_with(b":") || NEVER_NAMED.iter().any(|name| is_named(name)) {
             return Err(Fault::Malformed(
                 "the Connection header names a field that belongs to the request",
             ));

@@ -31,11 +31,14 @@ async fn each_request_has_its_own_client() {
 
 #[tokio::test]
 async fn a_client_cannot_have_its_address_removed() {
-    let upstream = Upstream::start().await;
+    let mut upstream = Upstream::start().await;
     let mut config = read(&file(&[json!({"to": upstream.url()})]));
     config.listener.trusted_hops = 1;
     let rig = Rig::start(config);
     let lines = "connection: x-forwarded-for\r\nx-forwarded-for: 203.0.113.9\r\n";
+    assert_eq!(rig.get("/", 0, lines).await.status(), 400);
+    assert!(upstream.take().is_empty());
+    let lines = "connection: x-other\r\nx-forwarded-for: 203.0.113.9\r\n";
     let answer = rig.get("/", 0, lines).await;
     assert_eq!(answer.seen("x-source"), Some("203.0.113.9:0"));
 }
