@@ -1,4 +1,4 @@
-//! Builds the proxy-wasm module for `wasm32-wasip1` and passes its path to the binary.
+//! Builds the proxy-wasm module for `wasm32-wasip1`, and passes its path and the version with the commit to the binary.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ const PACKAGE: &str = "jetway-filter";
 const PROFILE: &str = "module";
 /// Set to the path of a ready-made module to use that instead (packagers, CI).
 const OVERRIDE: &str = "JETWAY_FILTER_WASM";
+/// Set to the commit when the sources are no Git checkout (packagers).
+const COMMIT: &str = "JETWAY_COMMIT";
 
 fn main() {
     if let Err(error) = prepare() {
@@ -29,7 +31,45 @@ fn prepare() -> Result<(), Box<dyn Error>> {
         return Err(format!("no module at `{}`", module.display()).into());
     }
     println!("cargo::rustc-env=JETWAY_FILTER_MODULE={}", module.display());
+    print_version()
+}
+
+/// Passes the version with the commit to the binary; without the commit where it is not known.
+fn print_version() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed={COMMIT}");
+    let version = std::env::var("CARGO_PKG_VERSION")?;
+    let given = std::env::var(COMMIT).ok();
+    let version = match given.or_else(find_commit) {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version,
+    };
+    println!("cargo::rustc-env=JETWAY_VERSION={version}");
     Ok(())
+}
+
+/// Returns the commit of the checkout, and lets cargo run this program again after the next one.
+fn find_commit() -> Option<String> {
+    let host = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let workspace = host.parent()?;
+    // Sources that were unpacked inside another checkout are not of its commit.
+    if !workspace.join(".git").exists() {
+        return None;
+    }
+    let log = workspace.join(ask_git(
+        workspace,
+        &["rev-parse", "--git-path", "logs/HEAD"],
+    )?);
+    if log.exists() {
+        println!("cargo::rerun-if-changed={}", log.display());
+    }
+    ask_git(workspace, &["rev-parse", "--short=12", "HEAD"])
+}
+
+fn ask_git(workspace: &Path, arguments: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    let output = git.current_dir(workspace).args(arguments).output().ok()?;
+    let line = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| line.trim().to_owned())
 }
 
 fn build() -> Result<PathBuf, Box<dyn Error>> {

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
     check, cockpit, doctor, envoy_config, explain, filter, init, keygen, reference, run, schema,
@@ -8,13 +8,16 @@ use crate::command::{
 };
 use crate::log::LogArgs;
 
+/// The version and, where it is known, the commit.
+const VERSION: &str = env!("JETWAY_VERSION");
+
 /// Identity-aware access proxy for Cockpit and other web applications.
 ///
 /// Users sign in with an OpenID Connect provider; each route's policy decides who has access.
 #[derive(Debug, Parser)]
 #[command(
     name = "jetway",
-    version,
+    version = VERSION,
     propagate_version = true,
     max_term_width = 100
 )]
@@ -23,6 +26,21 @@ pub(crate) struct Args {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+impl Args {
+    /// Reads the command line, or prints help, the version or an error and ends the process.
+    pub(crate) fn read() -> Self {
+        let matches = build_command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Builds the command line. The options of the log are accepted everywhere, and the help shows them where there is a log.
+fn build_command() -> clap::Command {
+    Args::command()
+        .mut_args(|option| option.hide(true))
+        .mut_subcommand("run", LogArgs::augment_args)
 }
 
 /// The subcommands.
@@ -64,10 +82,59 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        build_command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_has_the_commit() {
+        let commit = VERSION.strip_prefix(env!("CARGO_PKG_VERSION")).unwrap();
+        let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.git");
+        if commit.is_empty() {
+            assert!(!checkout.exists(), "the commit of a checkout is known");
+            return;
+        }
+        let commit = commit
+            .strip_prefix(" (")
+            .unwrap()
+            .strip_suffix(')')
+            .unwrap();
+        let is_hex = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(is_hex && commit.len() >= 12, "{commit}");
+    }
+
+    /// Asserts for a command and all below it that the help shows the options of the log where there is a log.
+    fn check_help(command: &mut clap::Command, path: &str) {
+        let help = command.render_long_help().to_string();
+        let is_shown = help.contains("--log-level") && help.contains("--log-format");
+        assert_eq!(is_shown, path == "jetway run", "{path}: {help}");
+        assert!(is_shown || !help.contains("--log-"), "{path}: {help}");
+        for below in command.get_subcommands_mut() {
+            let path = format!("{path} {}", below.get_name());
+            check_help(below, &path);
+        }
+    }
+
+    #[test]
+    fn only_commands_that_log_show_options_of_the_log() {
+        let mut command = build_command();
+        command.build();
+        check_help(&mut command, "jetway");
+    }
+
+    #[test]
+    fn the_options_of_the_log_are_accepted_before_and_after_every_command() {
+        for line in [
+            "jetway --log-format json run -c x",
+            "jetway run -c x --log-format json",
+            "jetway --log-format json keygen",
+            "jetway keygen --log-format json",
+        ] {
+            let matches = build_command().try_get_matches_from(line.split(' '));
+            let args = Args::from_arg_matches(&matches.unwrap()).unwrap();
+            assert!(format!("{:?}", args.log).contains("Json"), "{line}");
+        }
     }
 }

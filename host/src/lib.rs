@@ -14,8 +14,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Args, Command};
 
 pub use cockpit::SIGN_IN_URL;
@@ -27,7 +25,7 @@ pub use module::FILTER;
 /// Runs the command line of `jetway`, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     let serves = args.command.runs_until_stopped();
     program(&args.log, serves, || run(args.command))
 }
