@@ -16,7 +16,7 @@ pub(crate) enum Access {
     Everyone,
 }
 
-/// Creates a file. An existing file is never changed: secrets in use must not be overwritten, and it keeps its permissions.
+/// Creates a file, whole or not at all. An existing file is never changed: secrets in use must not be overwritten, and it keeps its permissions.
 ///
 /// # Errors
 /// The file exists, or cannot be created or written.
@@ -32,6 +32,7 @@ pub(crate) fn create_new(path: &Path, access: Access, content: &[u8]) -> anyhow:
         .open(path)
         .with_context(|| format!("cannot create `{}`", path.display()))?;
     file.write_all(content)
+        .inspect_err(|_| drop(std::fs::remove_file(path)))
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 

@@ -134,7 +134,8 @@ impl Findings {
 
     /// Removes what was found at a path.
     pub(crate) fn remove(&mut self, key_path: &KeyPath) {
-        let is_elsewhere = |finding: &Problem| finding.path != key_path.0;
+        // Keys are case-insensitive, and some readers report them in lower case.
+        let is_elsewhere = |finding: &Problem| !finding.path.eq_ignore_ascii_case(&key_path.0);
         self.problems.retain(is_elsewhere);
         self.warnings.retain(is_elsewhere);
     }

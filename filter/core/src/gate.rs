@@ -124,6 +124,15 @@ pub struct Gate {
     address_use: AddressUse,
 }
 
+/// Whether a request may wait for the refresh of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    Allowed,
+    /// It has waited, or there is no room for it. It is decided about with what is known: one client that fills the room
+    /// must not lock out the others.
+    Over,
+}
+
 /// For which requests the client's address matters.
 #[derive(Debug)]
 struct AddressUse {
@@ -202,6 +211,10 @@ impl Gate {
 
     /// Decides about a request.
     pub fn begin(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
+        self.begin_with(request, Waits::Allowed, env)
+    }
+
+    fn begin_with(&self, request: &Request<'_>, waits: Waits, env: &mut Env<'_>) -> Step {
         let request = match self.router.read(request) {
             Ok(request) => request,
             Err(refusal) => return Step::Reply(self.pages.refuse_unreadable(request, refusal)),
@@ -210,7 +223,9 @@ impl Gate {
             return Step::Reply(self.refuse_large_head(&request));
         }
         match self.router.find(&request) {
-            Destination::Route(matched) => self.authenticate_and_decide(&request, matched, env),
+            Destination::Route(matched) => {
+                self.authenticate_and_decide(&request, matched, waits, env)
+            }
             Destination::OwnEndpoint => self.answer_own_endpoint(&request, env),
             Destination::Nothing => self.pages.refuse(&request, Refusal::NotFound),
             Destination::OtherPort => self.pages.refuse(&request, Refusal::Misdirected),
@@ -226,6 +241,7 @@ impl Gate {
         &self,
         request: &Parsed<'_>,
         matched: MatchedRoute<'_>,
+        waits: Waits,
         env: &mut Env<'_>,
     ) -> Step {
         let mut authentication = self.sessions.authenticate(request, env);
@@ -240,7 +256,10 @@ impl Gate {
         let due = session.map_or(Due::No, |session| {
             self.sessions.refresh_when_due(session, &self.provider, env)
         });
-        if let Due::Overdue { until } = due {
+        let can_wait = waits == Waits::Allowed || self.provider.known().is_none();
+        if let Due::Overdue { until } = due
+            && can_wait
+        {
             return Step::Hold { until };
         }
         self.decide(request, matched, &authentication, env)
@@ -249,7 +268,7 @@ impl Gate {
     /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. What it
     /// waited for does not come, and it is not held again.
     pub fn begin_without(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
-        match self.begin(request, env) {
+        match self.begin_with(request, Waits::Over, env) {
             Step::Hold { .. } => Step::Reply(self.refuse_without_provider(request)),
             step => step,
         }

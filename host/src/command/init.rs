@@ -105,6 +105,9 @@ fn describe_result(file: &Path, answers: &Answers, redirects: &[String]) -> Stri
     for name in [FILE, files::COOKIE_SECRET, files::CLIENT_SECRET] {
         let _ = writeln!(text, "wrote {}", folder.join(name).display());
     }
+    if redirects.is_empty() {
+        return text;
+    }
     text.push_str("\nRegister these URIs for the client at the identity provider:\n");
     for uri in redirects {
         let _ = writeln!(text, "  redirect URI              {uri}");

@@ -6,7 +6,7 @@ use crate::config::key::{Key, Kind, Support};
 use crate::config::keys::visit;
 use crate::diagnostics::{Findings, KeyPath};
 
-const HELP: &str = "write the value, or let a program such as `envsubst` replace placeholders before Jetway reads the file; secrets may come from a key that ends with `_file`, or from the environment variable with the key's name in upper case";
+const HELP: &str = "write the value, or let a program such as `envsubst` replace placeholders before Jetway reads the file; secrets may come from a key that ends with `_file`, or from the environment variable with the key's name in upper case; in `set_request_headers`, `$$` is a dollar sign";
 
 /// Reports each string with a placeholder, instead of what else was found there: Jetway would use it as it is written.
 pub(super) fn refuse_placeholders(file: &Value, findings: &mut Findings) {
@@ -64,13 +64,32 @@ fn refuse_string(string: &str, key_path: &KeyPath, key: &Key, findings: &mut Fin
     if is_secret && placeholder != string {
         return;
     }
-    findings.remove(key_path);
     let message = if is_secret {
         "the value is a placeholder, which Jetway does not replace".to_owned()
     } else {
-        format!("`{placeholder}` is a placeholder, which Jetway does not replace")
+        format!(
+            "`{}` is a placeholder, which Jetway does not replace",
+            without_default(placeholder)
+        )
     };
-    findings.problem(key_path, message).help(HELP);
+    // A name alone may be meant as it is written, such as `/$RECYCLE.BIN/`.
+    if placeholder.starts_with("${") || is_secret {
+        findings.remove(key_path);
+        findings.problem(key_path, message).help(HELP);
+    } else {
+        findings.warning(key_path, message).help(HELP);
+    }
+}
+
+/// Returns a placeholder without its default value, which may be a secret.
+fn without_default(placeholder: &str) -> String {
+    let name = placeholder.split([':', '-', '?', '+', '=']).next();
+    let name = name.unwrap_or_default();
+    if placeholder.starts_with("${") && !name.ends_with('}') {
+        format!("{name}}}")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Returns the first placeholder of a string: `${NAME}`, `${NAME:-default}` or `$NAME` in capitals. `$$` is a dollar sign,
@@ -84,7 +103,12 @@ fn find_placeholder(string: &str) -> Option<&str> {
         }
         let length = match after.strip_prefix('{') {
             Some(inner) => braced_length(inner).map(|length| length.saturating_add(1)),
-            None => bare_length(after),
+            None => {
+                let begin = string.len().checked_sub(after.len())?.checked_sub(1)?;
+                let before = string.get(..begin)?;
+                let continues = before.ends_with(|c: char| c.is_ascii_alphanumeric());
+                bare_length(after).filter(|_| !continues)
+            }
         };
         if let Some(length) = length {
             let begin = string.len().checked_sub(after.len())?.checked_sub(1)?;

@@ -109,7 +109,10 @@ impl<'a> Callback<'a> {
             code,
             description: self.description.as_deref().unwrap_or_default(),
         };
-        let cause = error.describe(&[self.state.as_deref().unwrap_or_default()]);
+        let cause = error.describe(&[
+            self.state.as_deref().unwrap_or_default(),
+            self.code.as_deref().unwrap_or_default(),
+        ]);
         Some(SignInFailure::from(problem).with_cause(cause))
     }
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::SessionSettings;
 use crate::env::Env;
-use crate::http::cookie::{CookieNames, OwnCookies};
+use crate::http::cookie::{CookieNames, MAX_SESSION_VALUE, OwnCookies};
 use crate::http::request::Parsed;
 use crate::session::seal::{Purpose, Sealer};
 
@@ -45,6 +45,10 @@ impl CookieVault {
         env: &mut Env<'_>,
     ) -> Option<String> {
         let plaintext = serde_json::to_vec(value).ok()?;
+        // A longer value could not be opened again.
+        if plaintext.len() > MAX_SESSION_VALUE {
+            return None;
+        }
         let sealer = self.sealer.as_ref()?;
         sealer.seal(purpose, host, &plaintext, env).ok()
     }

@@ -142,7 +142,7 @@ impl Gate {
             account,
             sign_out: session.is_some(),
             form_target: target.as_deref(),
-            note: Some(UNVERIFIED_EMAIL).filter(|_| is_unverified && refusal == Refusal::Forbidden),
+            note: Some(UNVERIFIED_EMAIL).filter(|_| is_unverified && is_about_email(reasons)),
             reasons: if route.show_error_details {
                 reasons
             } else {
@@ -153,6 +153,13 @@ impl Gate {
         let audience = self.pages.audience(context.request);
         refuse(refusal, extras, &audience, event)
     }
+}
+
+/// Returns whether a verified address could have changed the decision.
+fn is_about_email(reasons: Reasons) -> bool {
+    [Reason::EmailUnauthorized, Reason::DomainUnauthorized]
+        .into_iter()
+        .any(|reason| reasons.contains(reason))
 }
 
 fn is_for_robots(request: &Parsed<'_>) -> bool {

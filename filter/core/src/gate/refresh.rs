@@ -47,9 +47,11 @@ impl Gate {
     /// reason for it has ended.
     pub fn next_refresh(&self, env: &mut Env<'_>) -> Option<(ProviderCall, Box<Refreshing>)> {
         while let Some(session) = self.sessions.refreshes.take() {
-            if let Some(begun) = Refreshing::begin(session, self, env) {
+            if let Some(begun) = Refreshing::begin(Rc::clone(&session), self, env) {
                 return Some(begun);
             }
+            // Requests must not wait for a refresh that cannot begin.
+            let _ = end_turn(&session, None, env);
         }
         None
     }
@@ -57,7 +59,8 @@ impl Gate {
     /// Returns, once, whether a refresh has ended for which requests are held ([`crate::gate::step::Step::Hold`]), in
     /// whichever worker: these requests may begin again.
     pub fn take_ended_refreshes(&self, env: &Env<'_>) -> bool {
-        self.sessions.refreshes.forget_ended(|session| {
+        let versions = || REFRESH_STATES.read_versions(env.shared);
+        self.sessions.refreshes.forget_ended(versions, |session| {
             self.sessions
                 .refresh_state(session, env)
                 .is_some_and(|state| state.turn.waits_until(env.now).is_some())
@@ -77,7 +80,13 @@ impl Gate {
             return Ok(session.clone());
         };
         let source = self.claim_source().ok_or(TokenProblem::Issuer)?;
-        let identity = source.read_identity(claims, verified.tenant_source())?;
+        let mut identity = source.read_identity(claims, verified.tenant_source())?;
+        // Only an ID token takes back a denial: UserInfo alone need not repeat it.
+        if verified.tokens.id_token.is_none() && session.has_unverified_email() {
+            identity.email_verified = false;
+            let is_email = |name: &str| name.eq_ignore_ascii_case("email");
+            identity.claims.retain(|name, _| !is_email(name));
+        }
         Ok(self.sessions.terms.mark(session.refreshed(identity)))
     }
 }
@@ -175,6 +184,8 @@ impl Sessions {
             ),
         };
         if self.is_revoked(before, env) {
+            // Requests in other workers must not wait for this refresh any longer.
+            let _ = end_turn(before, None, env);
             return format!("refresh dropped: the session was ended account={account:?}").into();
         }
         match end_turn(before, outcome, env) {

@@ -126,11 +126,15 @@ fn check_parties(claims: &Claims, expected: &ExpectedBearer<'_>) -> Result<(), T
     Ok(())
 }
 
-/// Whether the token is for one of the accepted audiences; an ID token is treated as at a sign-in.
+/// Returns whether the token is for one of the accepted audiences. An ID token with several audiences is treated as at a
+/// sign-in.
 fn is_for_us(claims: &Claims, expected: &ExpectedBearer<'_>) -> bool {
     let mut audiences = expected.audiences.iter();
     if expected.format == BearerFormat::IdToken {
-        return audiences.any(|client_id| is_for_client(claims, client_id));
+        // One client may get a token for another one (Dex's trusted peers): a sole audience says for which client it is.
+        let sole = claims.get("aud").and_then(Value::as_str);
+        return audiences
+            .any(|client_id| sole == Some(client_id.as_str()) || is_for_client(claims, client_id));
     }
     audiences.any(|accepted| match claims.get("aud") {
         Some(Value::Array(list)) => list.iter().any(|audience| audience == accepted),

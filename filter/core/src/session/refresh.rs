@@ -26,6 +26,9 @@ const DUE_PERCENT: u64 = 80;
 const JITTER_PERCENT: u64 = 10;
 /// Seconds from a failed refresh until the next attempt.
 pub(crate) const PAUSE: u64 = 30;
+/// Most refreshes that an instance watches for its held requests; a request that is held for another one begins again at the
+/// end of its wait.
+const MAX_AWAITED: usize = 1024;
 /// How many characters of the nonce of the sign-in are kept: 96 random bits.
 const NONCE: usize = 16;
 /// How many refreshes may wait for the timer in one instance. When the queue is full, the next request tries again.
@@ -104,6 +107,8 @@ pub(crate) struct Queue {
     unsent: RefCell<VecDeque<Rc<Session>>>,
     /// Sessions whose running refresh requests are held for.
     awaited: RefCell<Vec<Rc<Session>>>,
+    /// The versions of the table of refresh states when the awaited refreshes were looked up.
+    seen_versions: RefCell<Vec<u8>>,
 }
 
 impl Queue {
@@ -126,14 +131,28 @@ impl Queue {
     /// Notes that a request is held for the running refresh of a session.
     pub(crate) fn note_awaited(&self, session: &Rc<Session>) {
         let mut awaited = self.awaited.borrow_mut();
-        if !awaited.iter().any(|known| known.id == session.id) {
+        let has_room = awaited.len() < MAX_AWAITED;
+        if has_room && !awaited.iter().any(|known| known.id == session.id) {
             awaited.push(Rc::clone(session));
         }
     }
 
-    /// Forgets the awaited refreshes that are not running any more, and returns whether there were any.
-    pub(crate) fn forget_ended(&self, is_running: impl Fn(&Session) -> bool) -> bool {
+    /// Forgets the awaited refreshes that are not running any more, and returns whether there were any. Each is looked up only
+    /// after the versions of the table have changed: the timer asks many times a second.
+    pub(crate) fn forget_ended(
+        &self,
+        versions: impl FnOnce() -> Vec<u8>,
+        is_running: impl Fn(&Session) -> bool,
+    ) -> bool {
         let mut awaited = self.awaited.borrow_mut();
+        if awaited.is_empty() {
+            return false;
+        }
+        let versions = versions();
+        if *self.seen_versions.borrow() == versions {
+            return false;
+        }
+        self.seen_versions.replace(versions);
         let before = awaited.len();
         awaited.retain(|session| is_running(session));
         awaited.len() < before

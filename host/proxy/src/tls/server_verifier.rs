@@ -80,12 +80,18 @@ impl ServerCertVerifier for ServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.pinned.iter().any(|pinned| pinned == end_entity) {
+        let chain = self.chains.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        if chain.is_err() && self.pinned.iter().any(|pinned| pinned == end_entity) {
             verify_pinned(end_entity, server_name, now)?;
             return Ok(ServerCertVerified::assertion());
         }
-        self.chains
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        chain
     }
 
     fn verify_tls12_signature(

@@ -126,6 +126,18 @@ impl Answers {
                 self.host
             );
         }
+        if self.allowed.is_empty() {
+            bail!(
+                "name at least one address or domain that may enter, such as `alice@example.com`"
+            );
+        }
+        if let ListenerAnswer::Plain(address) = &self.listener
+            && !is_loopback(address)
+        {
+            bail!(
+                "`{address}` is no loopback address with a port; other machines must not reach a listener without TLS, so write for example `127.0.0.1:8080`"
+            );
+        }
         if !self.is_cockpit && (args.single_sign_on || !args.unix_user.is_empty()) {
             bail!(
                 "single sign-on works for Cockpit only; add `--cockpit` if the application at `{}` is Cockpit",
@@ -293,6 +305,11 @@ impl UnixUsers {
     fn has(&self, address: &str) -> bool {
         self.by_address.iter().any(|(known, _)| known == address)
     }
+}
+
+fn is_loopback(address: &str) -> bool {
+    let address = address.parse::<std::net::SocketAddr>();
+    address.is_ok_and(|address| address.ip().is_loopback())
 }
 
 const fn question<'a>(option: &'a str, text: &'a str) -> Question<'a> {

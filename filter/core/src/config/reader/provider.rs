@@ -211,7 +211,6 @@ fn read_request_params(file: &FileMap<'_>, findings: &mut Findings) -> Vec<(Stri
     params
 }
 
-/// Reads the provider preset.
 /// Returns whether users sign in at GitHub.
 pub(super) fn is_github(file: &FileMap<'_>) -> bool {
     let word = file.value("idp_provider").and_then(Value::as_str);
@@ -219,6 +218,7 @@ pub(super) fn is_github(file: &FileMap<'_>) -> bool {
     preset.is_some_and(|preset| preset.kind == ProviderKind::Github)
 }
 
+/// Reads the provider preset.
 fn read_kind(kind: &str, key_path: &KeyPath, findings: &mut Findings) -> Option<&'static Preset> {
     let preset = Preset::find(kind);
     if preset.is_none() {

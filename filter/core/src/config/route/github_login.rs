@@ -1,8 +1,8 @@
 //! Logins of GitHub, with which Pomerium compares `user`.
 //!
 //! Jetway's `sub` of a GitHub user is the account's `node_id`: a user can change the login, and GitHub then gives it to another
-//! user. A login would admit that user, and a `deny` of one would be left by a change of the name. So a file that names logins
-//! has to say that it means them.
+//! user. A rule with a login would match the login's later owner, and a renamed user would escape a `deny` rule. Configurations
+//! therefore name the `node_id`.
 
 use super::CockpitSettings;
 use crate::config::file_map::FileMap;
@@ -10,7 +10,7 @@ use crate::diagnostics::{Findings, KeyPath, quoted};
 use crate::policy::Policy;
 
 /// The beginnings of a user's `node_id`: the present form, and base64 of `04:User` with a digit.
-const NODE_IDS: [&str; 2] = ["U_kgD", "MDQ6VXNlcj"];
+const NODE_IDS: [&str; 2] = ["U_kg", "MDQ6VXNlcj"];
 
 /// Reports each user of a route's policies who is neither an address nor a `node_id`.
 pub(super) fn refuse_logins(
@@ -19,7 +19,10 @@ pub(super) fn refuse_logins(
     cockpit: Option<&CockpitSettings>,
     findings: &mut Findings,
 ) {
-    let listed = map.strings("allowed_users", findings).unwrap_or_default();
+    // Problems of the list are reported where the policy is read.
+    let listed = map
+        .strings("allowed_users", &mut Findings::default())
+        .unwrap_or_default();
     for user in policy.users() {
         let key_path = match listed.iter().position(|known| known == user) {
             Some(index) => map.path_of("allowed_users").item(index),
@@ -50,6 +53,6 @@ fn refuse_login(user: &str, key_path: &KeyPath, findings: &mut Findings) {
             ),
         )
         .help(format!(
-            "write the `node_id` from `https://api.github.com/users/{user}`, or the criterion `claim/preferred_username: {user}` to compare the login all the same"
+            "write the `node_id` from `/users/{user}` of GitHub's API, or the criterion `claim/preferred_username: {user}` to compare the login all the same"
         ));
 }

@@ -231,7 +231,10 @@ fn every_request_of_an_overdue_session_waits_for_the_running_refresh() {
         let unheld = world
             .gate
             .begin_without(&Request::new(&headers), &mut world.fixture.env());
-        assert_eq!(status(&unheld), 503, "worker {worker}");
+        assert!(
+            matches!(unheld, Step::Forward(_)),
+            "worker {worker}: {unheld:?}"
+        );
         std::mem::swap(&mut world.gate, &mut other);
     }
     for gate in [&world.gate, &other] {

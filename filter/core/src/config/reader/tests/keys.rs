@@ -96,7 +96,6 @@ fn the_support_of_a_key_follows_its_value() {
 #[test]
 fn placeholders_are_errors_wherever_they_are() {
     for (file, path, placeholder) in [
-        (with("/address", json!("$HOST:443")), "address", "`$HOST`"),
         (
             merged(json!({"from": "https://app.${DOMAIN}"})),
             "routes[0].from",
@@ -113,7 +112,7 @@ fn placeholders_are_errors_wherever_they_are() {
             "`${MAIL}`",
         ),
         (
-            merged(json!({"set_request_headers": {"X-Key": "Bearer ${API_KEY}"}})),
+            merged(json!({"set_request_headers": {"X-Key": "Bearer ${API_KEY:-s3cret}"}})),
             "routes[0].set_request_headers.X-Key",
             "`${API_KEY}`",
         ),
@@ -128,6 +127,19 @@ fn placeholders_are_errors_wherever_they_are() {
             help.contains("`envsubst`") && help.contains("`_file`"),
             "{help}"
         );
+    }
+}
+
+/// A name without braces may be meant as it is written.
+#[test]
+fn bare_names_are_warnings() {
+    let loaded = read(&merged(json!({"prefix": "/$RECYCLE.BIN/"}))).unwrap();
+    let found = &loaded.warnings[0];
+    assert_eq!(found.path, "routes[0].prefix");
+    assert!(found.message.starts_with("`$RECYCLE`"), "{found}");
+    for name in ["A$AP Team", "$2b$12$ABCDEFGHIJ"] {
+        let loaded = read(&merged(json!({"name": name}))).unwrap();
+        assert_eq!(loaded.warnings, []);
     }
 }
 
