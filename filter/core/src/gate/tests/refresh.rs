@@ -527,6 +527,30 @@ fn userinfo_without_a_tenant_does_not_contradict_the_sign_in() {
     }
 }
 
+/// The provider has said that the address is not verified. UserInfo that says nothing about it does not change that.
+#[test]
+fn userinfo_does_not_verify_a_denied_address() {
+    let google = json!({"idp_provider": "google", "idp_provider_url": crate::testing::ISSUER,
+        "idp_allowed_tenants": ["corp.test"]});
+    let mut world = World::with(&google);
+    world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+    let denied = json!({"hd": "corp.test", "email_verified": false});
+    let mut jar = world.sign_in_with("app.test", "/", ALICE, &denied);
+    assert_eq!(world.fetch(&mut jar), 403);
+    world.later(DUE);
+    assert_eq!(world.fetch(&mut jar), 403);
+    let (_, refreshing) = world.begun_refresh().unwrap();
+    let body = world.tokens(None);
+    let progress = refreshing.resume(&world.gate, &ok(&body), &mut world.fixture.env());
+    let Progress::Call(_, refreshing) = progress else {
+        panic!("{progress:?}")
+    };
+    let userinfo = json!({"sub": "s-alice@corp.test", "email": ALICE});
+    let event = world.finish(*refreshing, &ok(&userinfo.to_string()));
+    assert!(event.starts_with("session refreshed"), "{event}");
+    assert_eq!(world.fetch(&mut jar), 403);
+}
+
 /// An ID token names the tenant: without it the user has left the tenant.
 #[test]
 fn a_refreshed_id_token_has_to_name_the_tenant() {
