@@ -101,8 +101,10 @@ fn the_examples_of_the_policy_reference_are_read() {
         let route = json!({"from": "https://a.test", "to": "http://b", "policy": policy});
         let file = json!({
             "routes": [route],
+            "idp_provider": "oidc",
             "idp_provider_url": "https://idp.test",
             "idp_client_id": "c",
+            "idp_client_secret": "s",
             "cookie_secret": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             "insecure_server": true,
         });
