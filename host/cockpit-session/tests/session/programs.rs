@@ -45,7 +45,7 @@ fn only_root_can_use_it() -> Result<()> {
         let login = Login::connect(&place, command, "")?;
         let ending = login.refused("internal-error", "journal")?;
         assert!(
-            ending.log.contains("has to be started by root"),
+            ending.log.contains("must be started by root"),
             "{}",
             ending.log
         );
