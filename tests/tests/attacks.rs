@@ -1,14 +1,14 @@
 //! The table of attacks, `tests/files/attacks.tsv`, and the tests that run them. Its last column names the tests of a row, or
-//! gives the reason why there is none. The names are compared with the tests that the test runner lists, so that a row whose
+//! gives the reason why there is none. The names are compared with the tests that their programs list, so that a row whose
 //! test is removed, renamed or ignored fails, as does a test whose name has the id of a row that does not name it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::output_of;
-use serde_json::Value;
 
 /// The table, row by row: id, attack, what is sent, what must happen, tests.
 const TABLE: &str = include_str!("../files/attacks.tsv");
@@ -105,25 +105,43 @@ fn ids_in(name: &str) -> Vec<String> {
     pairs.collect()
 }
 
-/// Returns the paths of all tests of the workspace that are not ignored, as the test runner lists them.
+/// Returns the paths of the tests of the workspace that are not ignored, as their programs list them. `make test` builds all
+/// of these programs into one folder before it runs the first.
 fn listed_tests() -> Result<Vec<String>> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut list = Command::new(env!("CARGO"));
-    list.args(["nextest", "list", "--message-format", "json", "--locked"])
-        .args((!cfg!(debug_assertions)).then_some("--release"))
-        .current_dir(repository);
-    let output =
-        output_of(&mut list).context("cargo-nextest lists the tests (see `make nextest`)")?;
-    let list: Value = serde_json::from_slice(&output)?;
-    let suites = list["rust-suites"].as_object().context("test suites")?;
-    let cases = suites
-        .values()
-        .filter_map(|suite| suite["testcases"].as_object())
-        .flatten();
-    Ok(cases
-        .filter(|(_, case)| case["ignored"] == false)
-        .map(|(path, _)| path.clone())
-        .collect())
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("a test program is in a folder")?;
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let program = entry?.path();
+        if is_test_program(&program)? {
+            let ignored = list_tests(&program, &["--ignored"])?;
+            let all = list_tests(&program, &[])?;
+            paths.extend(all.into_iter().filter(|path| !ignored.contains(path)));
+        }
+    }
+    Ok(paths)
+}
+
+/// Returns whether a file is a program that was built with the harness of tests: it has the help of the harness in it. Other
+/// programs are never started.
+fn is_test_program(path: &Path) -> Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() || path.extension().is_some() || metadata.mode() & 0o100 == 0 {
+        return Ok(false);
+    }
+    let content = std::fs::read(path)?;
+    let has = |needle: &[u8]| content.windows(needle.len()).any(|window| window == needle);
+    Ok(has(b"--nocapture") && has(b"--format"))
+}
+
+fn list_tests(program: &Path, options: &[&str]) -> Result<Vec<String>> {
+    let mut list = Command::new(program);
+    list.args(["--list", "--format", "terse"]).args(options);
+    let output = String::from_utf8(output_of(&mut list)?)?;
+    let tests = output
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"));
+    Ok(tests.map(str::to_owned).collect())
 }
 
 #[test]
