@@ -152,7 +152,7 @@ fn a_warning_fails_only_when_strict() -> Result<()> {
     let text = format!("{GOOD}log_level: debug\n");
     let answer = place.check(&text, &["--strict"])?;
     ensure!(answer.status == Some(1));
-    let last = "jetway.yaml: 1 warning, which --strict does not let pass\n";
+    let last = "jetway.yaml: 1 warning, which --strict does not allow\n";
     ensure!(answer.output.ends_with(last), "{}", answer.output);
     Ok(())
 }

@@ -101,6 +101,7 @@ fn the_examples_of_the_policy_reference_are_read() {
         let route = json!({"from": "https://a.test", "to": "http://b", "policy": policy});
         let file = json!({
             "routes": [route],
+            "idp_provider": "oidc",
             "idp_provider_url": "https://idp.test",
             "idp_client_id": "c",
             "cookie_secret": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
