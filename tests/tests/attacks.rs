@@ -129,9 +129,11 @@ fn is_test_program(path: &Path) -> Result<bool> {
     if !metadata.is_file() || path.extension().is_some() || metadata.mode() & 0o100 == 0 {
         return Ok(false);
     }
-    let content = std::fs::read(path)?;
-    let has = |needle: &[u8]| content.windows(needle.len()).any(|window| window == needle);
-    Ok(has(b"--nocapture") && has(b"--format"))
+    let found = Command::new("grep")
+        .args(["--quiet", "--text", "--fixed-strings", "-e", "--nocapture"])
+        .arg(path)
+        .status()?;
+    Ok(found.success())
 }
 
 fn list_tests(program: &Path, options: &[&str]) -> Result<Vec<String>> {
