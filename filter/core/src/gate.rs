@@ -5,26 +5,24 @@
 //!
 //! | part | what it owns |
 //! | --- | --- |
-//! | [`Router`] | the routes, their index and header rules, the sign-in host, the rules for reading a request |
-//! | [`Sessions`] | the terms of sessions, the cache of opened sessions, revocations, the state and the queue of refreshes |
-//! | [`Attempts`] | the sign-in attempts in a browser's cookies |
-//! | [`SignInCounter`] | the recent sign-ins of a browser, by which login loops are found |
-//! | [`CrossHost`] | what the sign-in host and the routes' hosts send each other |
-//! | [`ApiClients`] | the hosts of API clients, and the provider's tokens that were verified recently |
-//! | [`CockpitSso`] | the keys that bind Cockpit's cookies, and the logins in Cockpit |
-//! | [`UpstreamHeaders`] | the identity settings, and what upstreams may see of a request |
-//! | [`Assertions`] | the assertions that were signed recently |
-//! | [`ProviderAccess`] | the identity provider, its metadata and keys, and the forged tokens |
-//! | [`Pages`] | the theme, and how refusals are built |
-//! | [`ActivePolicies`] | which policies are active in the process |
+//! | `Router` | the routes, their index and header rules, the sign-in host, the rules for reading a request |
+//! | `Sessions` | the terms of sessions, the cache of opened sessions, revocations, the state and the queue of refreshes |
+//! | `Attempts` | the sign-in attempts in a browser's cookies |
+//! | `SignInCounter` | the recent sign-ins of a browser, by which login loops are found |
+//! | `CrossHost` | what the sign-in host and the routes' hosts send each other |
+//! | `ApiClients` | the hosts of API clients, and the provider's tokens that were verified recently |
+//! | `CockpitSso` | the keys that bind Cockpit's cookies, and the logins in Cockpit |
+//! | `UpstreamHeaders` | the identity settings, and what upstreams may see of a request |
+//! | `Assertions` | the assertions that were signed recently |
+//! | `ProviderAccess` | the identity provider, its metadata and keys, and the forged tokens |
+//! | `Pages` | the theme, and how refusals are built |
+//! | `ActivePolicies` | which policies are active in the process |
 //!
-//! Two parts share a value only by reference counting: the names and keys of cookies ([`CookieVault`]), the identity
+//! Two parts share a value only by reference counting: the names and keys of cookies (`CookieVault`), the identity
 //! settings, and the reserved headers.
 //!
-//! Everything that a decision on a route needs travels in one [`RouteContext`]. The other endpoints need only the request
+//! Everything that a decision on a route needs travels in one `RouteContext`. The other endpoints need only the request
 //! and the [`Env`].
-//!
-//! [`RouteContext`]: decision::RouteContext
 
 mod active_policies;
 mod address_limit;
