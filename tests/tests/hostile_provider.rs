@@ -93,7 +93,7 @@ impl Attacked {
         let cookies = user_agent.cookie_pairs(&self.url);
         let kept: Vec<_> = cookies
             .iter()
-            .filter(|(name, _)| name.starts_with("__Host-") && !name.contains("bounces"))
+            .filter(|(name, _)| name.starts_with("__Host-") && !name.contains("login_count"))
             .collect();
         ensure!(kept.is_empty(), "{what}: the browser keeps {kept:?}");
         ensure!(
@@ -439,7 +439,9 @@ async fn f_06_a_callback_in_twenty_connections_counts_once(scene: &mut Scene) ->
             .iter()
             .filter_map(|line| line.to_str().ok());
         let session = sets.filter(|line| {
-            !line.contains("Max-Age=0") && !line.contains("_attempt_") && !line.contains("_bounces")
+            !line.contains("Max-Age=0")
+                && !line.contains("_attempt_")
+                && !line.contains("_login_count")
         });
         signed_in += session.count().min(1);
         ensure!(answer.status.as_u16() < 500, "status {}", answer.status);

@@ -103,7 +103,8 @@ async fn anonymous_requests_get_a_sign_in_or_a_plain_refusal(scene: &mut Scene) 
     assert_leads_to_provider(scene, &old_browser)?;
 
     assert_plain_refusal(&anonymous.fetch(&url).await?)?;
-    assert_plain_refusal(&anonymous.post_form(&url, &[("a", "b")]).await?)?;
+    let form = anonymous.post_form(&url, &[("a", "b")]).await?;
+    assert_page_without_redirect(&form)?;
     let upgrade = anonymous.upgrade(&url, None).await?.refused()?;
     assert_eq!(
         upgrade.status, 401,
@@ -154,6 +155,15 @@ fn assert_is_provider(scene: &Scene, location: &Url) -> Result<()> {
         parameter("redirect_uri").as_deref(),
         Some(callback.as_str())
     );
+    Ok(())
+}
+
+/// A form cannot be sent again after a sign-in, so that a page says so instead of a redirect.
+fn assert_page_without_redirect(response: &Response) -> Result<()> {
+    ensure!(response.status == 401, "401 and no redirect: {response:?}");
+    assert!(response.header(LOCATION.as_str()).is_none());
+    let kind = response.header("content-type").unwrap_or_default();
+    ensure!(kind.starts_with("text/html"), "a page: {response:?}");
     Ok(())
 }
 
