@@ -47,20 +47,14 @@ fn print_version() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the commit of the checkout, and lets cargo run this program again after the next one.
+/// Returns the commit of the checkout. Cargo does not run this program again after each commit, which would build the host anew
+/// without a change of its sources: between two builds from scratch, the version can name an earlier commit.
 fn find_commit() -> Option<String> {
     let host = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
     let workspace = host.parent()?;
     // Sources that were unpacked inside another checkout are not of its commit.
     if !workspace.join(".git").exists() {
         return None;
-    }
-    let log = workspace.join(ask_git(
-        workspace,
-        &["rev-parse", "--git-path", "logs/HEAD"],
-    )?);
-    if log.exists() {
-        println!("cargo::rerun-if-changed={}", log.display());
     }
     ask_git(workspace, &["rev-parse", "--short=12", "HEAD"])
 }
