@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::output_of;
@@ -108,18 +109,43 @@ fn ids_in(name: &str) -> Vec<String> {
 /// Returns the paths of the tests of the workspace that are not ignored, as their programs list them. `make test` builds all
 /// of these programs into one folder before it runs the first.
 fn listed_tests() -> Result<Vec<String>> {
-    let own = std::env::current_exe()?;
-    let folder = own.parent().context("a test program is in a folder")?;
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let program = entry?.path();
-        if is_test_program(&program)? {
-            let ignored = list_tests(&program, &["--ignored"])?;
-            let all = list_tests(&program, &[])?;
-            paths.extend(all.into_iter().filter(|path| !ignored.contains(path)));
-        }
+    for program in newest_test_programs()? {
+        let ignored = list_tests(&program, &["--ignored"])?;
+        let all = list_tests(&program, &[])?;
+        paths.extend(all.into_iter().filter(|path| !ignored.contains(path)));
     }
     Ok(paths)
+}
+
+/// Returns the test programs of the last build. The folder has those of earlier builds, too: of several programs that were
+/// built from the same file, the newest counts.
+fn newest_test_programs() -> Result<Vec<PathBuf>> {
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("a test program is in a folder")?;
+    let mut newest: BTreeMap<String, (SystemTime, PathBuf)> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let program = entry?.path();
+        let Some(source) = main_source(&program) else {
+            continue;
+        };
+        if !is_test_program(&program)? {
+            continue;
+        }
+        let built = std::fs::metadata(&program)?.modified()?;
+        let is_older = newest.get(&source).is_some_and(|(known, _)| *known > built);
+        if !is_older {
+            newest.insert(source, (built, program));
+        }
+    }
+    Ok(newest.into_values().map(|(_, program)| program).collect())
+}
+
+/// Returns the file that a program was built from: the first source in the list that the compiler writes beside it.
+fn main_source(program: &Path) -> Option<String> {
+    let list = std::fs::read_to_string(program.with_extension("d")).ok()?;
+    let (_, sources) = list.lines().next()?.split_once(": ")?;
+    sources.split(' ').next().map(str::to_owned)
 }
 
 /// Returns whether a file is a program that was built with the harness of tests: it has the help of the harness in it. Other
@@ -130,7 +156,7 @@ fn is_test_program(path: &Path) -> Result<bool> {
         return Ok(false);
     }
     let found = Command::new("grep")
-        .args(["--quiet", "--text", "--fixed-strings", "-e", "--nocapture"])
+        .args(["--quiet", "--text", "--fixed-strings", "-e", "nocapture"])
         .arg(path)
         .status()?;
     Ok(found.success())
