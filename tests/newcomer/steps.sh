@@ -61,8 +61,8 @@ stop_demo
 # Envoy with the certified provider, Glewlwyd with it, Cockpit, and both browsers in front of Cockpit.
 step 'make test, one scenario with each peer'
 scenarios=(
-  'binary(sign_in) and test(=permitted_visitors_reach_the_application::envoy)'
-  'binary(glewlwyd) and test(=permitted_people_of_glewlwyd_reach_the_application::envoy)'
+  'binary(sign_in) and test(=permitted_users_reach_the_application::envoy)'
+  'binary(glewlwyd) and test(=permitted_users_of_glewlwyd_reach_the_application::envoy)'
   'binary(cockpit) and test(=cockpit_logs_in_and_runs_a_command::envoy)'
   'binary(cockpit_sso) and test(=an_administrator_signs_on_once_in_chromium::host)'
   'binary(cockpit_sso) and test(=a_person_with_limited_access_signs_on_once_in_firefox::host)'
