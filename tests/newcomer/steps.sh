@@ -65,7 +65,7 @@ scenarios=(
   'binary(glewlwyd) and test(=permitted_users_of_glewlwyd_reach_the_application::envoy)'
   'binary(cockpit) and test(=cockpit_logs_in_and_runs_a_command::envoy)'
   'binary(cockpit_sso) and test(=an_administrator_signs_on_once_in_chromium::host)'
-  'binary(cockpit_sso) and test(=a_person_with_limited_access_signs_on_once_in_firefox::host)'
+  'binary(cockpit_sso) and test(=a_user_with_limited_access_signs_on_once_in_firefox::host)'
 )
 filter=$(printf ' or (%s)' "${scenarios[@]}")
 make test TESTS="${filter# or }" 2>&1 | tee /tmp/test.log
