@@ -14,7 +14,7 @@ pub struct Problem {
     /// The path of the key: keys joined by dots and list indices in brackets, such as
     /// `routes[0].policy[0].allow.or[1].email`; empty for the file as a whole.
     pub path: String,
-    /// What is wrong: lower case, one line, no final period.
+    /// The problem in words: lower case, one line, no final period.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,

@@ -18,6 +18,6 @@ pub struct ConfigError {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is accepted but probably not intended.
+    /// Findings about values that are accepted but probably not intended.
     pub warnings: Vec<Warning>,
 }

@@ -9,7 +9,7 @@ const MAX_NAME: usize = 128;
 /// The longest value in bytes: most proxies and servers accept no longer header.
 const MAX_VALUE: usize = 8 * 1024;
 
-/// What a key does with a header.
+/// The effect of a key on a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     SetRequest,

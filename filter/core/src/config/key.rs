@@ -20,7 +20,7 @@ pub struct Key {
     pub kind: Kind,
     /// How Jetway supports the key.
     pub support: Support,
-    /// What the key does, without a final period; empty for keys that are ignored or refused.
+    /// The effect of the key, without a final period; empty for keys that are ignored or refused.
     pub about: &'static str,
 }
 

@@ -25,7 +25,7 @@ impl PartialEq for Pem {
     }
 }
 
-/// What PEM contains (RFC 7468).
+/// The content of a PEM block (RFC 7468).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Certificates,

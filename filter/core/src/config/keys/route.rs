@@ -160,7 +160,7 @@ pub const ROUTE: &[Key] = &[
         "set_authorization_header",
         "Pomerium has removed it: write `set_request_headers: {Authorization: \"Bearer ${pomerium.jwt}\"}`",
     ),
-    // What the user sees.
+    // Keys about responses.
     Key::supported(
         "set_response_headers",
         Kind::StringMap,

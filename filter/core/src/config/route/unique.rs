@@ -64,7 +64,7 @@ fn matched(from: &From, path: &PathMatch) -> String {
 #[derive(Debug, Default)]
 pub(in crate::config) struct Known {
     ids: BTreeSet<String>,
-    /// What each route matches, with its name.
+    /// The requests that each route matches, with the name of the route.
     matched: BTreeMap<String, String>,
     /// The hosts and ports of which one route matches every path, with its name.
     whole: BTreeMap<(String, Option<u16>), String>,

@@ -44,7 +44,7 @@ fn every_refused_key_is_an_error_with_its_reason() {
     }
 }
 
-/// What Jetway always does may be written; asking for another behaviour is an error and not without effect.
+/// A key may state what Jetway always does. A value that asks for another behaviour is an error, not ignored.
 #[test]
 fn an_ignored_key_that_asks_for_another_behaviour_is_an_error() {
     for (name, same, other) in [
