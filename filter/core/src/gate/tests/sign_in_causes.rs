@@ -234,3 +234,18 @@ fn an_address_that_is_not_verified() {
     assert!(!reply.event.contains("email_verified"), "{}", reply.event);
     assert!(!reply.body.contains("has not verified"), "{}", reply.body);
 }
+
+#[test]
+fn an_address_that_cannot_be_one_is_named_as_the_cause() {
+    for (email, expected) in [
+        ("jörg@corp.test", r#"signed in account="jörg@corp.test""#),
+        (
+            "al\u{ff20}ice@corp.test",
+            r#"signed in account="s-alice@corp.test" email=malformed"#,
+        ),
+        ("", r#"signed in account="s-alice@corp.test""#),
+    ] {
+        let reply = redeem_claims(&json!({"email": email}));
+        assert_eq!(&*reply.event, expected);
+    }
+}
