@@ -47,7 +47,8 @@ impl Module {
     ///
     /// See [`ModuleError`].
     pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Self, ModuleError> {
-        let module = wasmtime::Module::from_binary(engine.compiler(), wasm)
+        let module = engine
+            .compile(wasm)
             .map_err(|error| ModuleError::Invalid(describe(&error)))?;
         check_exports(&module)?;
         let unknown = engine.imports().unknown(&module);

@@ -66,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         addresses,
         workers: NonZeroUsize::MIN,
         module: &[],
+        module_cache: None,
         provider_access: callouts::ProviderAccess::default(),
         open_files: limits::raise_open_files()?,
     };

@@ -14,7 +14,7 @@ use crate::callouts::ProviderAccess;
 use crate::limits::Budget;
 use crate::tls::{Certificates, Roots};
 use crate::upstream::Routes;
-use crate::wasm::{Engine, Module, PluginConfig, Shared};
+use crate::wasm::{Engine, Module, ModuleCache, PluginConfig, Shared};
 
 /// The immutable part of a proxy, which all workers share.
 pub(crate) struct ProxyShared {
@@ -40,6 +40,21 @@ struct KeptParts {
     limits: Arc<SharedLimits>,
 }
 
+/// Compiles the module, or reads its compiled form. Without a usable directory the proxy starts, and says why it starts slowly.
+fn compile_module(settings: &Settings) -> anyhow::Result<Module> {
+    let mut engine = Engine::new()?;
+    if let Some(directory) = &settings.module_cache {
+        match ModuleCache::open(directory) {
+            Ok(cache) => engine = engine.with_cache(cache),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!("the compiled module is not kept for the next start: {error:#}");
+            }
+        }
+    }
+    Module::compile(&engine, settings.module).context("cannot compile the module")
+}
+
 impl ProxyShared {
     /// Does everything that is done once per process: reads certificates and compiles the module.
     ///
@@ -61,9 +76,8 @@ impl ProxyShared {
             provider,
             "connection limits"
         );
-        let module = Module::compile(&Engine::new()?, settings.module);
         let kept = KeptParts {
-            module: module.context("cannot compile the module")?,
+            module: compile_module(&settings)?,
             data: Shared::default(),
             limits: SharedLimits::new(&budget),
         };

@@ -22,6 +22,7 @@ fn settings(config: Config, word: &str) -> Settings {
         addresses: vec!["127.0.0.1:0".parse().unwrap()],
         workers: NonZeroUsize::MIN,
         module: plugin_with_shared_data(),
+        module_cache: None,
         provider_access: ProviderAccess::default(),
         open_files: OPEN_FILES,
     }
