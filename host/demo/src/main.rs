@@ -26,7 +26,7 @@ use jetway_core::config::{Config, Loaded};
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
-use jetway_proxy::tls::{Certificates, Chain, Trust};
+use jetway_proxy::tls::{Certificates, Chain, TicketKeys, Trust};
 use serde_json::Value;
 
 use certificate::ThrowAway;
@@ -185,7 +185,7 @@ fn start_provider(
     certificate: &ThrowAway,
 ) -> anyhow::Result<Listening> {
     let tls = Certificates::Tls(vec![chain(certificate)?])
-        .server_config()?
+        .server_config(&TicketKeys::generate()?)?
         .context("the demo provider has no TLS")?;
     let mut tls = Arc::unwrap_or_clone(tls);
     // The demo provider speaks HTTP/1.1 only.

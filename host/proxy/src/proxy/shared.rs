@@ -12,7 +12,7 @@ use super::shared_limits::SharedLimits;
 use super::{Settings, plugin_config};
 use crate::callouts::ProviderAccess;
 use crate::limits::Budget;
-use crate::tls::{Certificates, Roots};
+use crate::tls::{Certificates, Roots, TicketKeys};
 use crate::upstream::Routes;
 use crate::wasm::{Engine, Module, ModuleCache, PluginConfig, Shared};
 
@@ -20,6 +20,7 @@ use crate::wasm::{Engine, Module, ModuleCache, PluginConfig, Shared};
 pub(crate) struct ProxyShared {
     pub(super) config: Config,
     pub(super) tls: Option<Arc<ServerConfig>>,
+    tickets: TicketKeys,
     /// Whether clients are asked for certificates.
     pub(super) is_mutual: bool,
     pub(super) module: Module,
@@ -35,6 +36,7 @@ pub(crate) struct ProxyShared {
 
 /// The part that a reload keeps.
 struct KeptParts {
+    tickets: TicketKeys,
     module: Module,
     data: Shared,
     limits: Arc<SharedLimits>,
@@ -77,6 +79,7 @@ impl ProxyShared {
             "connection limits"
         );
         let kept = KeptParts {
+            tickets: TicketKeys::generate()?,
             module: compile_module(&settings)?,
             data: Shared::default(),
             limits: SharedLimits::new(&budget),
@@ -94,6 +97,7 @@ impl ProxyShared {
         let listening = &earlier.config.listener.address;
         settings.config.listener.address.clone_from(listening);
         let kept = KeptParts {
+            tickets: earlier.tickets.clone(),
             module: earlier.module.clone(),
             data: earlier.data.clone(),
             limits: Arc::clone(&earlier.limits),
@@ -103,18 +107,20 @@ impl ProxyShared {
 
     fn build(kept: KeptParts, settings: Settings) -> anyhow::Result<Self> {
         let KeptParts {
+            tickets,
             module,
             data,
             limits,
         } = kept;
         let config = settings.config;
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
-        let tls = settings.certificates.server_config()?;
+        let tls = settings.certificates.server_config(&tickets)?;
         // Each worker builds its own routes. These only report errors, and record which files are read.
         Routes::new(&config.routes, &Roots::default(), &limits.upstreams)?;
         let listening = &config.listener.address;
         Ok(Self {
             tls,
+            tickets,
             is_mutual,
             module,
             data,
