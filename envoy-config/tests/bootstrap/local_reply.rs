@@ -58,10 +58,12 @@ fn the_operators_words_are_no_commands_of_envoy() {
         assert!(html.contains("50 %% of us"), "{html}");
         assert_eq!(
             html.replace("%%", "").matches('%').count(),
-            2,
-            "one command: {html}"
+            4,
+            "two commands: {html}"
         );
         assert!(html.contains("Request id %REQ(X-REQUEST-ID)%"), "{html}");
+        let address = "<dd>%REQ(X-FORWARDED-HOST?:AUTHORITY)%</dd>";
+        assert!(html.contains(address), "{html}");
         assert_eq!(headers[0]["header"]["value"], policy);
     }
 }

@@ -116,7 +116,7 @@ impl Gate {
         match vault.seal(Purpose::CrossHostRequest, host, &pending, env) {
             Some(sealed) => {
                 let origin = request.authority.origin();
-                let address = format!("{origin}{SIGN_IN}?program={sealed}");
+                let address = format!("{origin}{SIGN_IN}?api_client={sealed}");
                 Step::Reply(plain(200, &address, "programmatic login begun"))
             }
             None => self.pages.refuse(request, Refusal::Internal),

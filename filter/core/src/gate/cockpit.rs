@@ -16,7 +16,7 @@ use crate::config::{
 use crate::gate::Gate;
 use crate::gate::cockpit::cookie::{Binder, Binding};
 use crate::gate::decision::RouteContext;
-use crate::gate::pages::refusal_event;
+use crate::gate::pages::{OTHER_ACCOUNT, refusal_event};
 use crate::gate::step::Step;
 use crate::http::edit::Edit;
 use crate::http::header::is_alias;
@@ -272,7 +272,7 @@ impl Gate {
         let target = self.sign_out_targets();
         let extras = Extras {
             account,
-            sign_out: true,
+            sign_out: Some(OTHER_ACCOUNT),
             form_target: target.as_deref(),
             ..Extras::default()
         };

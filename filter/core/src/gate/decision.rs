@@ -5,7 +5,7 @@ use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::cockpit::CockpitIdentity;
 use crate::gate::open_stream::OpenStream;
-use crate::gate::pages::refusal_event;
+use crate::gate::pages::{OTHER_ACCOUNT, refusal_event};
 use crate::gate::response::fixed_response;
 use crate::gate::router::MatchedRoute;
 use crate::gate::sessions::Authentication;
@@ -140,7 +140,7 @@ impl Gate {
         let target = self.sign_out_targets();
         let extras = Extras {
             account,
-            sign_out: session.is_some(),
+            sign_out: session.map(|_| OTHER_ACCOUNT),
             form_target: target.as_deref(),
             note: Some(UNVERIFIED_EMAIL).filter(|_| is_unverified && is_about_email(reasons)),
             reasons: if route.show_error_details {

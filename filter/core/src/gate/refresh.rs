@@ -138,8 +138,8 @@ impl Sessions {
 
     /// Leaves the refresh of a session, whose turn has begun, to the timer.
     fn queue_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
-        self.refreshes.push(if session.is_programs() {
-            Rc::new(session.as_browsers())
+        self.refreshes.push(if session.is_for_api_client() {
+            Rc::new(session.to_browser_session())
         } else {
             Rc::clone(session)
         });

@@ -111,6 +111,12 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
+/// Returns `host[:port]` as pages show it; `None` for a value of `Host` or `:authority` that is not valid.
+#[must_use]
+pub fn display_authority(value: &[u8]) -> Option<String> {
+    Authority::read(value).map(|authority| authority.to_string())
+}
+
 /// A request that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {

@@ -83,7 +83,7 @@ fn who_am_i_names_no_route_that_is_closed() {
     let jar = world.sign_in("app.test", "/", "m@evil.test");
     let reply = ask(&mut world, "/.pomerium/", &jar, &[HTML]);
     assert!(
-        reply.body.contains("let this account in nowhere"),
+        reply.body.contains("no policy allows this account"),
         "{}",
         reply.body
     );
