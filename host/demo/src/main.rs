@@ -151,7 +151,10 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
         None => Owners::Anyone,
     };
     let provider = Provider::new(place.issuer().to_string(), client, owners, rights);
-    let provider = start_provider(&place, provider, &certificate)?;
+    let helpers = Helpers {
+        provider: start_provider(&place, provider, &certificate)?,
+        socket,
+    };
     let introduction = Introduction {
         place: &place,
         upstream: &args.upstream,
@@ -162,15 +165,31 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
         rights,
     };
     let settings = settings(&place, config, file, &certificate)?;
+    serve(settings, plan.as_ref(), helpers, introduction.text())
+}
+
+/// The parts of the demo beside the proxy. Dropping them stops them.
+struct Helpers {
+    provider: Listening,
+    socket: Option<SessionSocket>,
+}
+
+/// Creates the accounts and serves until a signal comes; then removes the accounts, and says so.
+fn serve(
+    settings: Settings,
+    plan: Option<&AccountPlan>,
+    helpers: Helpers,
+    introduction: String,
+) -> anyhow::Result<()> {
     let mut accounts = None;
     let prepare = || {
-        accounts = plan.as_ref().map(AccountPlan::create).transpose()?;
+        accounts = plan.map(AccountPlan::create).transpose()?;
         Ok(settings)
     };
-    let ended = serve::run(prepare, |_| jetway::announce(introduction.text()));
-    drop(provider);
+    let ended = serve::run(prepare, |_| jetway::announce(introduction));
+    drop(helpers.provider);
     // Sessions end before their accounts are removed.
-    drop(socket);
+    drop(helpers.socket);
     if let Some(accounts) = accounts {
         // The terminal may be closed.
         let _ = jetway::print(accounts.remove().as_bytes());
