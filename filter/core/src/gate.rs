@@ -263,7 +263,7 @@ impl Gate {
         self.decide(request, matched, &authentication, env)
     }
 
-    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. What it
+    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. The news that it
     /// waited for does not come, and it is not held again.
     pub fn begin_without(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
         match self.begin_with(request, Waits::Over, env) {

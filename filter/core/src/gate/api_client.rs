@@ -32,7 +32,7 @@ const REDIRECT_URI: &str = "pomerium_redirect_uri";
 /// The longest address of an API client.
 const MAX_ADDRESS: usize = 1024;
 
-/// What the gate knows about API clients.
+/// The part of the gate for API clients.
 #[derive(Debug)]
 pub(super) struct ApiClients {
     vault: Rc<CookieVault>,
@@ -51,7 +51,7 @@ struct PendingLogin {
     asked_at: Timestamp,
 }
 
-/// What a request has instead of a cookie.
+/// The credentials of a request that has no cookie.
 enum Credential<'a> {
     /// A session of this deployment.
     Own(&'a [u8]),

@@ -51,7 +51,7 @@ pub(super) struct CockpitAccess<'a> {
     session: &'a Session,
     identity: CockpitIdentity,
     place: CockpitPlace,
-    /// What binds Cockpit's cookies to the user's session.
+    /// The binding of Cockpit's cookies to the user's session.
     pub(super) binding: Binding,
 }
 
@@ -106,7 +106,7 @@ impl CockpitIdentity {
     }
 }
 
-/// What a path means to Cockpit.
+/// The meaning of a path to Cockpit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CockpitPlace {
     /// The login of this host.

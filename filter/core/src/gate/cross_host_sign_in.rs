@@ -37,7 +37,7 @@ const TICKET_LIFETIME: u64 = 60;
 /// The longest ticket. Servers in front accept addresses of 8 KB and more.
 const MAX_TICKET: usize = 7 * 1024;
 
-/// What a browser is redirected to the sign-in host for.
+/// The purpose for which a browser is redirected to the sign-in host.
 #[derive(Debug, Serialize, Deserialize)]
 enum CrossHostRequest {
     /// To sign in and return to a route's host.

@@ -21,14 +21,14 @@ use crate::session::assertion::Assertions;
 /// The reply to a robot that would be refused or redirected to the provider (RFC 9309).
 const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
 
-/// What a user whose address is not verified learns when the policy denies a request.
+/// The sentence for a user whose address is not verified, when the policy denies a request.
 const UNVERIFIED_EMAIL: &str = "Your identity provider has not verified your email address, so that no rule about addresses matches it.";
 
-/// What every step of a decision about a request on a route needs.
+/// The values that every step of a decision about a request on a route needs.
 pub(super) struct RouteContext<'c, 'e> {
     pub(super) request: &'c Parsed<'c>,
     pub(super) matched: MatchedRoute<'c>,
-    /// What the policy was evaluated for.
+    /// The facts for which the policy was evaluated.
     pub(super) facts: Facts<'c>,
     /// Where recently signed assertions are kept.
     pub(super) assertions: &'c Assertions,

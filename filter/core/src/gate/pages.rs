@@ -110,7 +110,7 @@ pub(crate) struct SignInFailure {
     refusal: Refusal,
     /// A sentence that says more than the refusal, for the page and the log; empty without one.
     note: String,
-    /// What was expected and received, for the log only: one line without secrets, empty without one.
+    /// The values expected and received, for the log only: one line without secrets, empty without one.
     cause: String,
 }
 

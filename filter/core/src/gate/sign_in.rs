@@ -24,7 +24,7 @@ pub(super) const SIGN_IN_AGAIN: &str = "/.pomerium/sign_in?account=other";
 const ACCOUNT: &str = "account";
 const OTHER: &str = "other";
 
-/// What a user learns whose form came without a session.
+/// The sentence for a user whose form came without a session.
 const FORM_NOT_SENT: &str = "Your form was not sent to the application. Sign in, then go back to the form and send it again.";
 
 /// How long a request waits for the provider's metadata, in seconds. A user waits about so long before reloading.

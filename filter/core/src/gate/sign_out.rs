@@ -28,7 +28,7 @@ pub(super) use crate::contract::SIGNED_OUT_PATH as SIGNED_OUT;
 /// How long the provider may take to ask the user for confirmation, in seconds.
 const STATE_LIFETIME: u64 = 600;
 
-/// What `state` says in the address by which the provider sends a browser back from a sign-out.
+/// The meaning of `state` in the address by which the provider sends a browser back from a sign-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReturnState {
     /// There is none.

@@ -159,7 +159,7 @@ pub(crate) struct Parsed<'a> {
     pub(crate) spoofed: bool,
 }
 
-/// What the headers state about the kind of client.
+/// The statements of the headers about the kind of client.
 #[derive(Debug, Default)]
 pub(crate) struct Client<'a> {
     accept: Option<&'a [u8]>,
@@ -311,7 +311,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// What a pass over the headers found, before it is checked.
+/// The findings of a pass over the headers, before they are checked.
 #[derive(Default)]
 struct Scan<'a> {
     method: Option<&'a [u8]>,

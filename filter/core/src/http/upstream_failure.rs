@@ -62,7 +62,7 @@ impl UpstreamFailure {
         }
     }
 
-    /// What the user can do.
+    /// The advice for the user.
     pub const ADVICE: &str =
         "Try again in a moment. If the problem persists, tell the operator the request id.";
 

@@ -70,7 +70,7 @@ impl Audience {
     }
 }
 
-/// What a page shows beside its title and first sentence.
+/// The parts of a page beside its title and first sentence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras<'a> {
     /// The account that is signed in.
