@@ -13,9 +13,9 @@ pub(crate) struct Account {
     pub(crate) name: &'static str,
     /// Groups.
     pub(crate) groups: &'static [&'static str],
-    /// What to expect when Cockpit asks for a password, or every user becomes the same Unix user.
+    /// The outcome of a sign-in when Cockpit asks for a password, or every user becomes the same Unix user.
     shared_outcome: &'static str,
-    /// What to expect when each user becomes a Unix user of their own.
+    /// The outcome of a sign-in when each user becomes a Unix user of their own.
     own_outcome: &'static str,
 }
 
