@@ -1,4 +1,4 @@
-//! What Envoy answers itself, instead of an application or the module.
+//! The replies of Envoy itself, instead of an application or the module.
 
 use jetway_core::config::Config;
 use jetway_core::http::page::Theme;
