@@ -83,7 +83,7 @@ pub(crate) enum BodyState {
     Complete,
 }
 
-/// What has been decided about a request.
+/// The decision about a request.
 #[derive(Default)]
 pub(crate) enum StreamState {
     /// Nothing yet, or a reply of the plugin's own, whose headers are not edited again.

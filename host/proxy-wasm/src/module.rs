@@ -84,7 +84,7 @@ fn check_exports(module: &wasmtime::Module) -> Result<(), ModuleError> {
 mod tests {
     use super::*;
 
-    /// What every module needs.
+    /// The parts that every module needs.
     const COMMON: &str = r#"
         (memory (export "memory") 1)
         (func (export "proxy_abi_version_0_2_1"))

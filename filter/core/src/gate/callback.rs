@@ -124,7 +124,7 @@ pub(crate) struct SignInResult<'a> {
     pub(crate) attempt: &'a Attempt,
     /// The host that it is for.
     pub(crate) host: &'a str,
-    /// What the reply depends on.
+    /// The properties of the client on which the reply depends.
     pub(crate) audience: &'a Audience,
 }
 

@@ -111,6 +111,12 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
+/// Returns `host[:port]` as pages show it; `None` for a value of `Host` or `:authority` that is not valid.
+#[must_use]
+pub fn display_authority(value: &[u8]) -> Option<String> {
+    Authority::read(value).map(|authority| authority.to_string())
+}
+
 /// A request that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {
@@ -153,7 +159,7 @@ pub(crate) struct Parsed<'a> {
     pub(crate) spoofed: bool,
 }
 
-/// What the headers state about the kind of client.
+/// The statements of the headers about the kind of client.
 #[derive(Debug, Default)]
 pub(crate) struct Client<'a> {
     accept: Option<&'a [u8]>,
@@ -305,7 +311,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// What a pass over the headers found, before it is checked.
+/// The findings of a pass over the headers, before they are checked.
 #[derive(Default)]
 struct Scan<'a> {
     method: Option<&'a [u8]>,

@@ -70,5 +70,5 @@ fn main() -> anyhow::Result<()> {
         provider_access: callouts::ProviderAccess::default(),
         open_files: limits::raise_open_files()?,
     };
-    serve::run(settings, |_| ())
+    serve::run(|| Ok(settings), |_| ())
 }
