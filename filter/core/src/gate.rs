@@ -62,7 +62,7 @@ pub mod waiting;
 pub(crate) use callback::SignInResult;
 pub use cockpit::cookie::Binding;
 pub use refresh::refreshing::{Progress, Refreshing};
-pub use response::{AnswerEdits, refuse_status};
+pub use response::{AnswerEdits, refuse_status, rewritten_location};
 pub use rewrite::{upstream_host, upstream_target};
 
 use std::cell::OnceCell;

@@ -244,6 +244,7 @@ impl CockpitSso {
             host: &context.request.authority.host,
             session: access.session,
             user: &access.identity.user,
+            administrator: access.identity.administrator,
             client: context.request.source,
         };
         login_token(key, &claims, id, context.env.now).ok_or(Refusal::Internal)
