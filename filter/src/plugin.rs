@@ -60,6 +60,8 @@ pub(crate) enum Pending {
 /// A request that is paused until its provider is known or its session refreshed.
 pub(crate) struct PausedRequest {
     pub(crate) stream: Stream,
+    /// When it was paused for the first time.
+    pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
 }
 

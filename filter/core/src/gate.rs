@@ -99,6 +99,10 @@ use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::policy::Policy;
 use crate::refusal::{BadRequest, Refusal};
 use crate::session::assertion::Assertions;
+use crate::session::refresh_state::REFRESH_WAIT;
+
+/// For how many seconds a request is held in all: for the provider's metadata, and then for the refresh of its session.
+const LONGEST_HOLD: u64 = REFRESH_WAIT;
 
 /// A configuration in use: one per module instance.
 #[derive(Debug)]
@@ -207,9 +211,19 @@ impl Gate {
             })
     }
 
-    /// Decides about a request.
+    /// Decides about a request. All its waits together have one deadline, however often it begins again.
     pub fn begin(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
-        self.begin_with(request, Waits::Allowed, env)
+        let step = self.begin_with(request, Waits::Allowed, env);
+        let (Step::Hold { until }, Some(deadline)) = (&step, request.hold_ends_at(LONGEST_HOLD))
+        else {
+            return step;
+        };
+        if deadline <= env.now {
+            return self.begin_without(request, env);
+        }
+        Step::Hold {
+            until: deadline.min(*until),
+        }
     }
 
     fn begin_with(&self, request: &Request<'_>, waits: Waits, env: &mut Env<'_>) -> Step {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::env::Env;
 use crate::gate::cookie_vault::CookieVault;
+use crate::gate::refresh::note_id_token;
 use crate::gate::terms::SessionTerms;
 use crate::http::cookie::OwnCookies;
 use crate::http::request::Parsed;
@@ -299,6 +300,7 @@ impl Sessions {
         if let Some(id_token) = &verified.tokens.id_token {
             session.keep_hint(id_token);
         }
+        note_id_token(&mut session, verified, source);
         Ok(self.terms.mark(session))
     }
 

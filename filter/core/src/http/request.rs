@@ -10,6 +10,7 @@ use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
 use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
+use crate::time::Timestamp;
 
 /// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,7 @@ pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
     source: Option<IpAddr>,
     body: Option<&'a [u8]>,
+    held_since: Option<Timestamp>,
 }
 
 impl<'a> Request<'a> {
@@ -27,6 +29,7 @@ impl<'a> Request<'a> {
             headers,
             source: None,
             body: None,
+            held_since: None,
         }
     }
 
@@ -43,6 +46,18 @@ impl<'a> Request<'a> {
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
         self.source = source;
         self
+    }
+
+    /// Adds since when the request has been held ([`crate::gate::step::Step::Hold`]), when it begins again.
+    #[must_use]
+    pub const fn held_since(mut self, since: Option<Timestamp>) -> Self {
+        self.held_since = since;
+        self
+    }
+
+    /// Returns until when the request may be held, at most `seconds` in all; `None` when it was not held yet.
+    pub(crate) fn hold_ends_at(&self, seconds: u64) -> Option<Timestamp> {
+        self.held_since.map(|since| since.plus(seconds))
     }
 
     /// Returns the headers.
