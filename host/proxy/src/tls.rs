@@ -8,7 +8,6 @@ mod pem;
 mod server_verifier;
 #[cfg(test)]
 pub(crate) mod testing;
-mod unverified;
 
 pub use certificate::{Certificates, Chain};
 pub use client::{Roots, Trust};
