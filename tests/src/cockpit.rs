@@ -222,6 +222,20 @@ impl UserAgent {
     /// # Errors
     /// Returns an error when the websocket or the command fails.
     pub async fn run_in_cockpit(&mut self, base: &Url, command: &str) -> Result<String> {
+        self.run_with(base, command, json!({})).await
+    }
+
+    /// Runs a shell command with administrative access over Cockpit's websocket and returns its output.
+    ///
+    /// # Errors
+    /// Returns an error when the websocket or the command fails, or the session has no administrative access.
+    pub async fn run_as_administrator(&mut self, base: &Url, command: &str) -> Result<String> {
+        self.run_with(base, command, json!({"superuser": "require"}))
+            .await
+    }
+
+    /// Runs a shell command in a channel with further options.
+    async fn run_with(&mut self, base: &Url, command: &str, options: Value) -> Result<String> {
         let url = base.join("/cockpit/socket")?;
         let mut channel = self.upgrade(&url, Some("cockpit1")).await?.open()?;
         let init =
@@ -231,9 +245,14 @@ impl UserAgent {
             "Cockpit does not begin: {init}"
         );
         send_control(&mut channel, &json!({"command": "init", "version": 1})).await?;
-        let spawn = json!({
+        let mut spawn = json!({
             "command": "open", "channel": "1:1", "payload": "stream", "spawn": ["/bin/sh", "-c", command], "err": "out",
         });
+        if let Some(options) = options.as_object() {
+            for (name, value) in options {
+                spawn[name] = value.clone();
+            }
+        }
         send_control(&mut channel, &spawn).await?;
         send_control(&mut channel, &json!({"command": "done", "channel": "1:1"})).await?;
         output_of_channel(&mut channel).await
