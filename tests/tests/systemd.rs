@@ -641,14 +641,14 @@ async fn administrators_become_root_by_polkit(scene: &mut Scene) -> Result<()> {
 
     let mut alice = scene.user_agent();
     server.enter(&mut alice, ALICE).await?;
-    let user = alice.run_as_administrator(&server.base, "id -u").await;
+    let user = alice.run_as_root_in_cockpit(&server.base, "id -u").await;
     let user = user.with_context(|| server.machine.journal("*").unwrap_or_default())?;
     assert_eq!(user, "0\n");
     let mut bob = scene.user_agent();
     server.enter(&mut bob, BOB).await?;
     assert_eq!(bob.user_in_cockpit(&server.base).await?, "bob");
     ensure!(
-        bob.run_as_administrator(&server.base, "id -u")
+        bob.run_as_root_in_cockpit(&server.base, "id -u")
             .await
             .is_err(),
         "bob is not an administrator"

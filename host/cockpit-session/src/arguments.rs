@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::settings::DEFAULT_FILE;
 
-/// What the command line requests.
+/// The request of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arguments {
     /// Serve the login on standard input and output.

@@ -45,11 +45,11 @@ pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {
     Some(plain(failure.status(), failure.explanation(), event))
 }
 
-/// What becomes of the cookies that an upstream sets.
+/// The treatment of the cookies that an upstream sets.
 struct UpstreamCookies<'a> {
     names: &'a CookieNames,
     rules: &'a ResponseHeaderRules,
-    /// What binds the cookies to the user's session, when the upstream is a Cockpit.
+    /// The binding of the cookies to the user's session, when the upstream is a Cockpit.
     binding: Option<&'a Binding>,
 }
 
