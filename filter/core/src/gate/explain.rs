@@ -247,11 +247,7 @@ impl Explanation {
             Step::Call(..) | Step::Hold { .. } => (ExplainedDecision::Login, TO_PROVIDER),
             // The result depends on the body, which is not part of the question.
             Step::ReadBody { .. } => (ExplainedDecision::Allow, 200),
-            Step::Reply(reply) if reply.status == Refusal::Unauthenticated.status() => {
-                (ExplainedDecision::Login, reply.status)
-            }
-            Step::Reply(reply) if reply.status < 400 => (ExplainedDecision::Allow, reply.status),
-            Step::Reply(reply) => (ExplainedDecision::Deny, reply.status),
+            Step::Reply(reply) => (reply.decision, reply.status),
             Step::Forward(_) => (ExplainedDecision::Deny, Refusal::Internal.status()),
         };
         let summary = format!(

@@ -50,7 +50,8 @@ impl Gate {
         };
         let open = self.open_routes(request, session, env.now);
         if self.pages.audience(request).asks_for_json() {
-            return data(200, &self.session_as_json(request, session, &open));
+            let reply = data(200, &self.session_as_json(request, session, &open));
+            return reply.for_account(Some(session.account()));
         }
         let (target, facts) = (
             self.sign_out_targets(),
@@ -80,6 +81,7 @@ impl Gate {
             extras,
             &self.pages.audience(request),
         )
+        .for_account(Some(session.account()))
     }
 
     fn describe_no_session(&self, request: &Parsed<'_>) -> Reply {
