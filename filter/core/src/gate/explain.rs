@@ -176,11 +176,11 @@ fn describe_permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
         }
         (Target::Redirect(_), Step::Reply(reply)) => {
             let location = reply.header("location").unwrap_or_default();
-            let summary = format!("the policy permits it, and the visitor is sent to {location}");
+            let summary = format!("the policy permits it, and the client is sent to {location}");
             (ExplainedDecision::Allow, reply.status, summary)
         }
         (Target::Response(_), Step::Reply(reply)) => {
-            let summary = "the policy permits it, and the visitor gets the fixed response";
+            let summary = "the policy permits it, and the client gets the fixed response";
             (ExplainedDecision::Allow, reply.status, summary.to_owned())
         }
         (_, Step::Reply(reply)) => {
