@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use jetway_core::config::Config;
-use jetway_core::contract::SECRET_VARIABLES;
+use jetway_core::contract::{LAST_MESSAGE_PROPERTY, SECRET_VARIABLES};
 use jetway_core::gate::Gate;
 use jetway_core::gate::Progress;
-use jetway_core::gate::open_stream::{Recheck, RecheckRound};
+use jetway_core::gate::open_stream::{Recheck, RecheckRound, StreamClose};
 use jetway_core::oidc::call::{ProviderCall, ProviderReply};
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{ContextType, Status};
 
 use crate::http::Http;
 use crate::perform::{Performer, Phase, send, sum_up, sum_up_all, with_reply};
@@ -205,17 +205,23 @@ fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
         };
         with_env(|env| plugin.gate.recheck(watched, env))
     };
-    let Recheck::Close(event) = verdict else {
+    let Recheck::Close(close) = verdict else {
         return false;
     };
-    log::info!("{event}");
+    log::info!("{}", close.event);
     plugin.watched.borrow_mut().remove(&id);
-    let closed =
-        hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
-    if closed.is_err() {
+    if close_stream(id, &close).is_err() {
         log::warn!("cannot close the stream");
     }
     true
+}
+
+fn close_stream(id: u32, close: &StreamClose) -> Result<(), Status> {
+    hostcalls::set_effective_context(id)?;
+    if let Some(message) = close.last_message {
+        hostcalls::set_property(vec![LAST_MESSAGE_PROPERTY], Some(message.as_bytes()))?;
+    }
+    hostcalls::reset_http_request()
 }
 
 fn fetch(plugin: &Plugin, call: &ProviderCall) {
