@@ -324,7 +324,8 @@ fn a_cockpit_that_wants_https_is_named() -> Result<()> {
                     &[
                         seen,
                         "to: https://",
-                        "tls_skip_verify: true",
+                        "tls_custom_ca_file: /etc/jetway/upstream.pem",
+                        "openssl s_client -connect",
                         "AllowUnencrypted = true",
                     ],
                 )?;

@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::finding::{Change, Finding};
 use super::upstream::is_loop;
 use super::upstream_probe::UpstreamProbe;
+use super::upstream_tls::pin;
 use local_conf::LocalConf;
 use login_page::LoginPage;
 
@@ -110,7 +111,7 @@ fn report_https(probe: &UpstreamProbe<'_>, page: &Answer, local: &LocalConf) -> 
         "the browser leaves this proxy for Cockpit's own address, which usually does not work"
     };
     let origin = &probe.endpoint.origin;
-    Finding::failure(
+    let secured = Finding::failure(
         REDIRECT,
         &probe.about,
         format!("Cockpit redirects plain http to {location}"),
@@ -121,13 +122,13 @@ fn report_https(probe: &UpstreamProbe<'_>, page: &Answer, local: &LocalConf) -> 
         probe
             .in_route(
                 "to",
-                "use https for Cockpit; its certificate is usually self-signed",
+                "use https for Cockpit; its certificate is usually self-signed, and then pinned",
             )
             .line(format!("to: https://{}:{}", origin.host, origin.port))
-            .line("preserve_host_header: true")
-            .line("tls_skip_verify: true"),
-    )
-    .change(
+            .line("preserve_host_header: true"),
+    );
+    let pinned = pin(probe).into_iter().fold(secured, Finding::change);
+    pinned.change(
         local
             .change_in(
                 "WebService",

@@ -16,6 +16,7 @@ mod paths;
 mod provider_logout;
 mod providers;
 mod refresh;
+mod refresh_by_userinfo;
 mod repeats;
 mod requests;
 mod returning;

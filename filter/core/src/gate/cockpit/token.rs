@@ -6,7 +6,7 @@ use crate::gate::router::Destination;
 use crate::gate::step::Step;
 use crate::http::page::Script;
 use crate::http::path::canonical;
-use crate::http::reply::{Extras, Reply, redirect, render_page};
+use crate::http::reply::{Extras, Reply, SIGN_OUT_BUTTON, redirect, render_page};
 use crate::http::request::{Parsed, Request};
 use crate::refusal::{BadRequest, Refusal};
 use crate::session::Session;
@@ -86,7 +86,7 @@ impl Gate {
                 source: CONTINUE_SCRIPT,
                 argument: target,
             }),
-            sign_out: true,
+            sign_out: Some(SIGN_OUT_BUTTON),
             form_target: form_target.as_deref(),
             ..Extras::default()
         };
