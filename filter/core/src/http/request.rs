@@ -181,6 +181,7 @@ pub(crate) struct Client<'a> {
     fetch_mode: Option<&'a [u8]>,
     fetch_dest: Option<&'a [u8]>,
     fetch_site: Option<&'a [u8]>,
+    fetch_user: Option<&'a [u8]>,
     requested_with: bool,
     prefetch: bool,
 }
@@ -192,6 +193,7 @@ impl<'a> Client<'a> {
             "sec-fetch-mode" => self.fetch_mode = Some(value),
             "sec-fetch-dest" => self.fetch_dest = Some(value),
             "sec-fetch-site" => self.fetch_site = Some(value),
+            "sec-fetch-user" => self.fetch_user = Some(value),
             "x-requested-with" => self.requested_with = true,
             "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
             _ => {}
@@ -315,6 +317,12 @@ impl<'a> Parsed<'a> {
     /// Returns whether a browser would follow a redirect to the provider and nothing of the request would be lost.
     pub(crate) fn is_navigation(&self) -> bool {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
+    }
+
+    /// Returns whether a user has opened the address, by a click or by typing it. A page whose script opens it does not count
+    /// (Fetch Metadata, `Sec-Fetch-User`).
+    pub(crate) fn is_opened_by_user(&self) -> bool {
+        self.is_navigation() && self.client.fetch_user == Some(b"?1")
     }
 
     /// Returns whether a browser sends a form in place of a page, so that the user sees the reply.

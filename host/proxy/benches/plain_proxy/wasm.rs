@@ -132,6 +132,10 @@ impl Stream {
         std::future::pending().await
     }
 
+    pub(crate) fn attached_property(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     pub(crate) fn poll_closed(&self, _: &Context<'_>) -> Poll<Ended> {
         Poll::Pending
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::explain::ExplainedDecision;
-use crate::http::page::{Details, Form, List, Page, Theme};
+use crate::http::page::{Details, Form, List, Page, Script, Theme};
 use crate::http::reply::{Reply, SIGN_IN_LEFT_FOR};
 use crate::http::request::{Client, Parsed, Request, display_authority};
 use crate::policy::{Reason, Reasons};
@@ -18,6 +18,9 @@ use crate::refusal::Refusal;
 /// The challenge that a reply with status 401 has to contain (RFC 9110 section 15.5.2). No browser knows the scheme, so that none
 /// prompts for a password.
 const CHALLENGE: &str = "Jetway realm=\"jetway\", sign_in=\"/.pomerium/sign_in\"";
+
+/// The header with the policy that limits what a page may load and run.
+const SECURITY_POLICY: &str = "content-security-policy";
 
 /// The client that a reply is for, kept while a sign-in waits for the provider.
 #[derive(Clone, Debug)]
@@ -78,6 +81,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) account: Option<&'a str>,
     /// Address and text of a link.
     pub(crate) link: Option<(&'a str, &'a str)>,
+    /// A script that changes what the link does.
+    pub(crate) script: Option<Script<'a>>,
     /// The text of a button that signs out.
     pub(crate) sign_out: Option<&'a str>,
     /// A form with a button.
@@ -114,7 +119,25 @@ pub(crate) fn render_page(
     }
     let theme = &audience.theme;
     let body = theme.render(describe(title, text, &extras, audience));
-    render_html(200, body, extras.form_target, theme)
+    let mut reply = render_html(200, body, extras.form_target, theme);
+    if let Some(script) = extras.script {
+        allow_script(&mut reply, script.source);
+    }
+    reply
+}
+
+/// Allows a script in a page, by its hash.
+fn allow_script(reply: &mut Reply, script: &str) {
+    let is_policy = |(name, _): &&mut (Cow<'static, str>, String)| name == SECURITY_POLICY;
+    if let Some((_, policy)) = reply.headers.iter_mut().find(is_policy) {
+        policy.push_str(&format!("; script-src {}", script_source(script)));
+    }
+}
+
+/// Returns the source that allows a script in a Content-Security-Policy.
+fn script_source(script: &str) -> String {
+    let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));
+    format!("'sha256-{hash}'")
 }
 
 /// Returns the content of a page, without the reasons of a policy.
@@ -137,6 +160,7 @@ fn describe<'a>(
         form: extras.form,
         clear_cookies: extras.clear_cookies,
         link: extras.link,
+        script: extras.script,
         request_id: &audience.request_id,
         ..Page::default()
     }
@@ -184,13 +208,13 @@ pub(crate) fn leave(location: &str, cookie: &str, theme: &Theme) -> Reply {
         cookie,
     };
     let mut headers = own_headers("text/html; charset=utf-8", "no-referrer");
-    let script = STANDARD.encode(Sha256::digest(LEAVE_SCRIPT.as_bytes()));
     headers.push((
-        "content-security-policy".into(),
+        SECURITY_POLICY.into(),
         format!(
-            "default-src 'none'; style-src {}; script-src 'sha256-{script}'; img-src data:; form-action 'none'; \
+            "default-src 'none'; style-src {}; script-src {}; img-src data:; form-action 'none'; \
              frame-ancestors 'none'; base-uri 'none'",
             theme.style_source(),
+            script_source(LEAVE_SCRIPT),
         ),
     ));
     headers.push(("x-frame-options".into(), "DENY".to_owned()));
