@@ -347,6 +347,7 @@ struct Scan<'a> {
     websocket_key: Option<&'a [u8]>,
     has_body: bool,
     has_content_type: bool,
+    expects: bool,
     origin: Option<&'a [u8]>,
     forwarded_for: Vec<&'a [u8]>,
     forwarded_proto: Option<&'a [u8]>,
@@ -382,6 +383,7 @@ impl<'a> Scan<'a> {
             "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
             "content-length" => self.has_body |= value != b"0",
             "content-type" => self.has_content_type = true,
+            "expect" => self.read_expectation(value)?,
             FORWARDED_FOR => self.forwarded_for.push(value),
             FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
             "authorization" => set_only(&mut self.authorization, value),
@@ -391,6 +393,15 @@ impl<'a> Scan<'a> {
             "x-request-id" => self.request_id = readable_id(value),
             CLIENT_CERTIFICATE_HEADER => set_only(&mut self.certificate, value),
             _ => self.client.read_header(name, value),
+        }
+        Ok(())
+    }
+
+    /// Checks `Expect`. The proxies have asked for the body and removed the header if it is `100-continue` alone.
+    fn read_expectation(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let is_second = std::mem::replace(&mut self.expects, true);
+        if is_second || !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::Expectation);
         }
         Ok(())
     }
@@ -543,6 +554,20 @@ mod tests {
             headers[0].1 = method.as_bytes().to_vec();
             assert_eq!(refusal(&headers), expected, "{method}");
         }
+    }
+
+    /// H-23
+    #[test]
+    fn only_the_body_can_be_expected() {
+        for good in ["100-continue", "100-Continue"] {
+            assert_eq!(refusal(&headers(&[("expect", good.as_bytes())])), None);
+        }
+        for bad in ["", "other", "y 100-continue", "100-continue, 100-continue"] {
+            let bad = headers(&[("expect", bad.as_bytes())]);
+            assert_eq!(refusal(&bad), Some(Refusal::Expectation), "{bad:?}");
+        }
+        let twice = headers(&[("expect", b"100-continue"), ("expect", b"100-continue")]);
+        assert_eq!(refusal(&twice), Some(Refusal::Expectation));
     }
 
     #[test]
