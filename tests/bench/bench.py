@@ -77,8 +77,11 @@ def main():
     # A terminated run stops its programs as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     effort = Effort(options.rounds, options.seconds)
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jetway-bench-")))
+        # The workers of nginx have another account, and read the file of the downloads.
+        folder.chmod(0o711)
         lab = Lab(tools, effort, folder, stack)
         reports, failures = run(lab, options.only or list(measurements.ALL))
     print("\n# targets\n")
@@ -86,6 +89,7 @@ def main():
     for target in sorted(targets, key=lambda target: target.number):
         print(target.line())
     print(f"\n{sum(target.is_met() for target in targets)} of {len(targets)} targets are met")
+    print(f"measured in {time.monotonic() - began:.0f} s; {options.json}")
     result = {"machine": about, "rounds": effort.rounds, "seconds": effort.seconds, "failures": failures}
     result["measurements"] = {name: report.json() for name, report in reports.items()}
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The place of the measurements: a folder, the upstream, the provider, certificates, and the programs that are measured."""
+"""What the measurements share: a folder, the upstream, the provider, certificates, and starting programs."""
 
 import base64
 import contextlib
@@ -41,6 +41,7 @@ class Lab:
         self._shared = shared
         self._stack = shared
         self._names = 0
+        self._certificates: dict[str, openssl.Certificate] = {}
         self.environment = {
             "COOKIE_SECRET": base64.b64encode(secrets.token_bytes(32)).decode(),
             "IDP_CLIENT_SECRET": secrets.token_urlsafe(16),
@@ -81,17 +82,20 @@ class Lab:
         """Writes a configuration of Jetway."""
         return config.jetway.write(self.folder, self.new_name("jetway"), settings)
 
-    def start_jetway(self, settings: config.jetway.Settings, *words, core: int | None = None) -> Program:
-        """Starts the host with the module, with one worker and without an access log, as no other proxy here writes one."""
-        return self.start_jetway_file(self.write_jetway(settings), settings.port, *words, core=core)
+    def start_jetway(self, settings: config.jetway.Settings) -> Program:
+        """Starts the host with the module and one worker. No proxy here writes an access log."""
+        return self.start_jetway_file(self.write_jetway(settings), settings.port)
 
-    def start_jetway_file(self, path: Path, port: int, *words, core: int | None = None) -> Program:
-        """The same with a file that is already written."""
-        # The last of two equal options would be an error, so these are the defaults of options that `words` may give.
+    def start_jetway_file(self, path: Path, port: int, *words) -> Program:
+        """The same with a file that is already written, and with other options."""
+        # An option that is given twice would be an error, so these are the defaults of options that `words` may give.
         defaults = {"--workers": 1, "--log-level": "warn"}
         options = [word for pair in defaults.items() if pair[0] not in words for word in pair]
         command = [self.tools.jetway, "run", *options, *words, "-c", path]
-        return self.start("host with the module", command, port, self.proxy_core if core is None else core)
+        program = self.start("host with the module", command, port, self.proxy_core)
+        # Its port is open before the module is compiled.
+        program.wait_until(lambda: "listening on" in program.text(), "begin to serve")
+        return program
 
     def settings(self, **more) -> config.jetway.Settings:
         """Settings of Jetway with a port of their own."""
@@ -150,14 +154,15 @@ class Lab:
         self._shared.callback(provider.close)
         return provider
 
-    @functools.cache
     def certificate(self, algorithm: str = "ES256") -> openssl.Certificate:
         """The certificate of all servers, with a key of this kind."""
-        return openssl.certificate(self.folder, algorithm, HOST)
+        if algorithm not in self._certificates:
+            self._certificates[algorithm] = openssl.certificate(self.folder, algorithm, HOST)
+        return self._certificates[algorithm]
 
     @functools.cached_property
     def session(self) -> str:
-        """The `Cookie` header of a signed-in user, which the module made itself; valid for every proxy with the module."""
+        """The `Cookie` header of a signed-in user, made by the module, for every proxy with the module."""
         settings = self.settings()
         program = self.start_jetway(settings)
         cookies = client.session(settings.port)

@@ -9,20 +9,23 @@ class Target:
 
     number: int
     text: str
-    value: float
+    #: `None` when the figures are too rough to tell.
+    value: float | None
     limit: float
     #: Whether the limit is the greatest good value, and not the least.
     at_most: bool = True
 
     def is_met(self) -> bool:
         """Whether the figure is on the right side of its limit."""
+        if self.value is None:
+            return False
         return self.value <= self.limit if self.at_most else self.value >= self.limit
 
     def line(self) -> str:
         """One line for people."""
         relation = "at most" if self.at_most else "at least"
-        verdict = "met" if self.is_met() else "NOT MET"
-        return f"{self.number:3}  {verdict:8}{self.value:9.3f}  {relation} {self.limit:<6g} {self.text}"
+        verdict = "unknown" if self.value is None else "met" if self.is_met() else "NOT MET"
+        return f"{self.number:3}  {verdict:8}{_cell(self.value, 3, 9)}  {relation} {self.limit:<6g} {self.text}"
 
     def json(self) -> dict:
         """The same for programs."""

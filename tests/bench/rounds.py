@@ -1,4 +1,4 @@
-"""Measuring in rounds: everything takes turns in a new random order, so that other load of the machine affects all of it."""
+"""Measuring in rounds: proxies take turns in a new random order, so that other load of the machine affects all."""
 
 import random
 import statistics

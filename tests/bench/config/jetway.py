@@ -19,32 +19,41 @@ class Settings:
     issuer: str
     certificate: Certificate | None = None
     websockets: bool = False
-    #: All routes, the one of `HOST` included, which is the last.
+    #: All routes. The last one is for every path of `HOST`.
     routes: int = 1
+    #: Whether the other routes are for paths of `HOST`, and not for hosts of their own.
+    one_host: bool = False
     #: A word that changes the file without changing what it does.
     page_name: str = "bench"
 
 
 def write(folder: Path, name: str, settings: Settings) -> Path:
     """Writes the file. JSON is YAML."""
-    hosts = [f"app-{number}.localhost" for number in range(1, settings.routes)] + [HOST]
     config = {
         "address": f"127.0.0.1:{settings.port}",
         "idp_provider": "oidc",
         "idp_provider_url": settings.issuer,
         "idp_client_id": CLIENT,
         "page_name": settings.page_name,
-        "routes": [_route(host, settings) for host in hosts],
+        "routes": _routes(settings),
         **_listener(settings.certificate),
     }
     path = folder / f"{name}.yaml"
-    path.write_text(json.dumps(config, indent=1))
+    # In one step: a running proxy reads a file that changes.
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(config, indent=1))
+    new.replace(path)
     return path
 
 
-def _route(host: str, settings: Settings) -> dict:
-    route = {"from": f"https://{host}", "to": f"http://127.0.0.1:{settings.upstream}", "policy": _POLICY}
-    return {**route, "allow_websockets": True} if settings.websockets else route
+def _routes(settings: Settings) -> list[dict]:
+    route = {"from": f"https://{HOST}", "to": f"http://127.0.0.1:{settings.upstream}", "policy": _POLICY}
+    if settings.websockets:
+        route["allow_websockets"] = True
+    others = range(1, settings.routes)
+    if settings.one_host:
+        return [{**route, "prefix": f"/app-{number}/"} for number in others] + [route]
+    return [{**route, "from": f"https://app-{number}.localhost"} for number in others] + [route]
 
 
 def _listener(certificate: Certificate | None) -> dict:

@@ -11,7 +11,7 @@ _CONNECTIONS = 8192
 
 
 def upstream(folder: Path, port: int) -> str:
-    """A server that answers everything with the same twelve bytes, downloads with a file, and uploads when it has read them."""
+    """A server with an answer of twelve bytes, a download, and uploads that it answers when it has read them."""
     root = folder / "files"
     root.mkdir()
     (root / "download").write_bytes(bytes(TRANSFER_BYTES))
@@ -41,7 +41,7 @@ class Front:
             return f"listen {words};"
         words += " ssl http2" if self.http2 else " ssl"
         return f"""listen {words}; ssl_certificate {self.certificate.chain}; ssl_certificate_key {self.certificate.key};
-            ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:bench:10m; ssl_session_tickets on;"""
+            ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;"""
 
 
 def proxy(front: Front, upstream_port: int, websockets: bool = False) -> str:
@@ -64,8 +64,9 @@ def write(folder: Path, name: str, servers: str) -> Path:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = " ".join(f"{kind}_temp_path {work}/{kind};" for kind in kinds)
     path.write_text(
-        f"""daemon off; worker_processes 1; worker_rlimit_nofile {4 * _CONNECTIONS}; pid {work}/pid; error_log stderr warn;
+        f"""daemon off; worker_processes 1; worker_rlimit_nofile {4 * _CONNECTIONS};
+        pid {work}/pid; error_log stderr warn;
         events {{ worker_connections {_CONNECTIONS}; }}
-        http {{ access_log off; keepalive_requests 100000000; large_client_header_buffers 4 16k; {temporary} {servers} }}"""
+        http {{ access_log off; keepalive_requests 100000000; {temporary} {servers} }}"""
     )
     return path

@@ -19,7 +19,8 @@ class Load:
 
     def command(self, h2load: str, host: str, port: int, headers: list[str]) -> list[str]:
         """The command that sends the requests to a port of loopback."""
-        words = [h2load, "-n", self.requests, "-c", self.connections, "-m", self.streams, f"--connect-to=127.0.0.1:{port}"]
+        words = [h2load, f"--connect-to=127.0.0.1:{port}"]
+        words += ["-n", self.requests, "-c", self.connections, "-m", self.streams]
         words += ["--h1"] if self.http1 else []
         words += ["-d", self.upload] if self.upload else []
         words += [word for header in headers for word in ("-H", header)]
@@ -33,6 +34,8 @@ class Done:
 
     requests: int
     body_bytes: int
+    #: The cipher of TLS, if there is one.
+    cipher: str | None
 
 
 def done(output: str, expected: int) -> Done:
@@ -42,4 +45,5 @@ def done(output: str, expected: int) -> Done:
     traffic = re.search(r"traffic: .* \((\d+)\) data", output)
     if not (succeeded and statuses and traffic) or not int(succeeded[1]) == int(statuses[1]) == expected:
         raise RuntimeError(f"not all of {expected} requests were answered with 2xx:\n{output}")
-    return Done(expected, int(traffic[1]))
+    cipher = re.search(r"^Cipher: (\S+)$", output, re.MULTILINE)
+    return Done(expected, int(traffic[1]), cipher[1] if cipher else None)

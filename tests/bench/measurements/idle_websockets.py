@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import config.nginx
 from lab import Lab
@@ -20,8 +21,12 @@ _MEMORY_KIB = 20
 #: A millionth of a core for each is what the measurement can tell from nothing.
 _CPU_US_PER_SECOND = 1.0
 #: Longer than the five seconds between two looks at the sessions of open WebSockets.
-_IDLE_SECONDS = 11
+_IDLE_SECONDS = 6
 _TIMEOUT_SECONDS = 30
+_HANDSHAKE = (
+    f"GET / HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {cookie}\r\n\r\n"
+)
 
 
 def measure(lab: Lab) -> Report:
@@ -48,11 +53,12 @@ def measure(lab: Lab) -> Report:
 def _measure_proxy(lab: Lab, program: Program, port: int, session: str) -> list[float]:
     context = ssl.create_default_context(cafile=lab.certificate().chain)
     with ExitStack() as stack:
+        client = _Client(stack, context, port, session)
         # Memory that the first connection takes for all is not counted.
-        _open(stack, context, port, _ADDRESSES[0], session)
+        client.open(_ADDRESSES[0])
         before = program.resident_bytes()
         idle = _idle_cpu_ns(program)
-        sockets = [_open(stack, context, port, address, session) for address in _ADDRESSES for _ in range(_PER_ADDRESS - 1)]
+        sockets = [client.open(address) for address in _ADDRESSES for _ in range(_PER_ADDRESS - 1)]
         # What the last handshake left to do is done.
         time.sleep(1)
         memory = (program.resident_bytes() - before) / len(sockets) / 1024
@@ -68,20 +74,26 @@ def _idle_cpu_ns(program: Program) -> int:
     return program.cpu_ns() - before
 
 
-def _open(stack: ExitStack, context: ssl.SSLContext, port: int, address: str, session: str) -> ssl.SSLSocket:
-    raw = socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS, source_address=(address, 0))
-    opened = stack.enter_context(context.wrap_socket(raw, server_hostname=HOST))
-    head = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
-    head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    opened.sendall(f"{head}Cookie: {session}\r\n\r\n".encode())
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        if not (more := opened.recv(4096)):
-            break
-        answer += more
-    if not answer.startswith(b"HTTP/1.1 101 "):
-        raise RuntimeError(f"a handshake was answered with {answer[:100]!r}")
-    return opened
+@dataclass
+class _Client:
+    stack: ExitStack
+    context: ssl.SSLContext
+    port: int
+    session: str
+
+    def open(self, address: str) -> ssl.SSLSocket:
+        """Opens a WebSocket from an address, which the stack closes."""
+        raw = socket.create_connection(("127.0.0.1", self.port), _TIMEOUT_SECONDS, source_address=(address, 0))
+        opened = self.stack.enter_context(self.context.wrap_socket(raw, server_hostname=HOST))
+        opened.sendall(_HANDSHAKE.format(cookie=self.session).encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            if not (more := opened.recv(4096)):
+                break
+            answer += more
+        if not answer.startswith(b"HTTP/1.1 101 "):
+            raise RuntimeError(f"a handshake was answered with {answer[:100]!r}")
+        return opened
 
 
 def _check_open(opened: ssl.SSLSocket):

@@ -1,6 +1,6 @@
 """CPU time per request over HTTP/1.1 without TLS, for each proxy and each shape of a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import client
 import config.envoy
@@ -52,9 +52,8 @@ def measure(lab: Lab) -> Report:
         load(lab, proxy.port, shapes.BASE.lines(proxy.cookie), _WARM_UP_SECONDS)
     turns = [(shape.name, name) for shape in shapes.ALL for name in proxies]
     by_name = {shape.name: shape for shape in shapes.ALL}
-    spent = quartiles(
-        take_turns(turns, lab.effort.rounds, lambda turn: cost(lab, proxies[turn[1]], by_name[turn[0]]))
-    )
+    values = take_turns(turns, lab.effort.rounds, lambda turn: cost(lab, proxies[turn[1]], by_name[turn[0]]))
+    spent = quartiles(values)
     return report({name: {proxy: spent[name, proxy] for proxy in proxies} for name in by_name})
 
 
@@ -124,19 +123,20 @@ def report(spent: dict[str, dict[str, float]]) -> Report:
 def targets(shape: str, cost: dict[str, float]) -> list[Target]:
     """Targets 1 to 3, which target 4 wants for each shape."""
     plain, module, envoy = cost[HOST_PLAIN], cost[HOST_MODULE], cost[ENVOY]
-    own_filters = cost[ENVOY_JWT] - envoy
-    return [
-        Target(1, f"the module's share of the host without a plugin, {shape}", (module - plain) / plain, _MODULE_SHARE),
-        Target(
-            2,
-            f"the module in Envoy, relative to jwt_authn and RBAC, {shape}",
-            # Filters that cost nothing measurable cannot be the measure.
-            (cost[ENVOY_MODULE] - envoy) / own_filters if own_filters > 0 else float("inf"),
-            _OWN_FILTERS_SHARE,
-        ),
-        Target(3, f"host with the module, relative to plain Envoy, {shape}", module / envoy, _ENVOY_SHARE),
-        Target(3, f"host with the module, relative to plain nginx, {shape}", module / cost[NGINX], _NGINX_SHARE),
+    in_host = _share(module - plain, plain)
+    in_envoy = _share(cost[ENVOY_MODULE] - envoy, cost[ENVOY_JWT] - envoy)
+    found = [
+        Target(1, "the module adds to the host, relative to the host without a plugin", in_host, _MODULE_SHARE),
+        Target(2, "the module adds to Envoy, relative to what jwt_authn and RBAC add", in_envoy, _OWN_FILTERS_SHARE),
+        Target(3, "host with the module, relative to plain Envoy", module / envoy, _ENVOY_SHARE),
+        Target(3, "host with the module, relative to plain nginx", module / cost[NGINX], _NGINX_SHARE),
     ]
+    return [replace(target, text=f"{target.text}, {shape}") for target in found]
+
+
+def _share(added: float, base: float) -> float | None:
+    """A share of two costs. A check that costs less than nothing says that the figures are too rough."""
+    return added / base if added > 0 and base > 0 else None
 
 
 def _growth(spent: dict[str, dict[str, float]]) -> Table:

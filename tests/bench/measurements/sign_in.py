@@ -38,7 +38,7 @@ def report(spent: dict[str, float]) -> Report:
     for kind, cost in spent.items():
         table.rows[kind] = [cost, None if kind == _REFUSED else cost - spent[_REFUSED]]
     found.tables.append(table)
-    found.notes.append("verifying: the difference to a callback whose token is refused before; it includes making the session")
+    found.notes.append("verifying: the difference to a token that is refused before; it includes making the session")
     text = "ms of CPU for a callback with an RS256 token, the host's part included"
     found.targets.append(Target(9, text, spent["RS256"], _LIMIT_MS))
     return found

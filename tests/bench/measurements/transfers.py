@@ -44,8 +44,8 @@ def measure(lab: Lab) -> Report:
         load = loads[turn[0]]
         return _cost(lab, servers[turn[1], load.http1], load)
 
-    for turn in turns:
-        cost(turn)
+    for what in loads:
+        _check_same_cipher(lab, loads[what], [servers[name, loads[what].http1] for name in (_NGINX, _MODULE)])
     return report(quartiles(take_turns(turns, lab.effort.rounds, cost)), loads)
 
 
@@ -82,12 +82,23 @@ def _check_upload(lab: Lab, port: int):
         raise RuntimeError(f"an upload was answered with {status} after {answer.get('x-received')} bytes")
 
 
+def _check_same_cipher(lab: Lab, load: Load, servers: list[tuple[Program, int]]):
+    """Makes sure that the proxies encrypt with the same cipher, and warms them up."""
+    ciphers = {_send(lab, port, load).cipher for _, port in servers}
+    if len(ciphers) != 1:
+        raise RuntimeError(f"the proxies choose different ciphers: {ciphers}")
+
+
 def _cost(lab: Lab, server: tuple[Program, int], load: Load) -> float:
     program, port = server
     before = program.cpu_ns()
+    done = _send(lab, port, load)
+    return (program.cpu_ns() - before) / 1000 / done.requests
+
+
+def _send(lab: Lab, port: int, load: Load) -> h2load.Done:
     output = lab.load(load.command(lab.tools.h2load, HOST, port, [f"cookie: {lab.session}"]))
-    spent = program.cpu_ns() - before
     done = h2load.done(output, load.requests)
     if load.path == "/download" and done.body_bytes != load.requests * TRANSFER_BYTES:
         raise RuntimeError(f"{load.requests} downloads had {done.body_bytes} bytes")
-    return spent / 1000 / done.requests
+    return done

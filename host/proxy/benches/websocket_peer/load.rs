@@ -30,11 +30,15 @@ impl Load {
     }
 
     async fn run_clients(self: Rc<Self>) -> anyhow::Result<u64> {
+        let mut streams = Vec::new();
+        for _ in 0..self.connections {
+            streams.push(self.open().await?);
+        }
         let deadline = Instant::now() + Duration::from_secs(self.seconds);
         let mut clients = JoinSet::new();
-        for _ in 0..self.connections {
+        for stream in streams {
             let load = Rc::clone(&self);
-            clients.spawn_local(async move { load.run_client(deadline).await });
+            clients.spawn_local(async move { load.exchange(stream, deadline).await });
         }
         let mut answered = 0;
         while let Some(client) = clients.join_next().await {
@@ -43,11 +47,20 @@ impl Load {
         Ok(answered)
     }
 
-    async fn run_client(&self, deadline: Instant) -> anyhow::Result<u64> {
+    async fn open(&self) -> anyhow::Result<BufStream<TcpStream>> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
         stream.set_nodelay(true)?;
         let mut stream = BufStream::new(stream);
         handshake::open(&mut stream, &self.host, &self.cookie).await?;
+        Ok(stream)
+    }
+
+    /// Returns the number of messages that came back until the deadline.
+    async fn exchange(
+        &self,
+        mut stream: BufStream<TcpStream>,
+        deadline: Instant,
+    ) -> anyhow::Result<u64> {
         let message: Vec<u8> = (0..self.message_bytes).map(|index| index as u8).collect();
         let sent = frame::encode(&message, Some(MASK));
         let (mut answer, mut answered) = (Vec::new(), 0);
