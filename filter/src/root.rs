@@ -241,9 +241,9 @@ fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
 /// Decides every paused request again, after the provider or a session has changed.
 fn wake_all(plugin: &Plugin) {
     let held = std::mem::take(&mut *plugin.held.borrow_mut());
-    for PausedRequest { stream, .. } in held {
-        if hostcalls::set_effective_context(stream.id).is_ok() {
-            Performer::new(plugin, &stream, Phase::Paused).begin();
+    for paused in held {
+        if hostcalls::set_effective_context(paused.stream.id).is_ok() {
+            Performer::of_paused(plugin, &paused).begin();
         }
     }
 }
@@ -256,9 +256,9 @@ fn give_up_overdue(plugin: &Plugin) {
         .borrow_mut()
         .extract_if(.., |held| held.until <= now)
         .collect();
-    for PausedRequest { stream, .. } in overdue {
-        if hostcalls::set_effective_context(stream.id).is_ok() {
-            Performer::new(plugin, &stream, Phase::Paused).give_up();
+    for paused in overdue {
+        if hostcalls::set_effective_context(paused.stream.id).is_ok() {
+            Performer::of_paused(plugin, &paused).give_up();
         }
     }
 }

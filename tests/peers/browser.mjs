@@ -165,7 +165,7 @@ async function inspect({ name, path }, scheme, size, folder) {
     tooWide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     paper: getComputedStyle(document.body).backgroundColor,
     pictures: [...document.images].map(({ complete, naturalWidth }) => complete && naturalWidth > 0),
-    controls: [...document.querySelectorAll('a,button')].map((one) => one.textContent),
+    controls: [...document.querySelectorAll('a,button,summary')].map((one) => one.textContent),
   }));
   await page.screenshot({ path: `${folder}/${name}-${scheme}-${size.width}.png`, fullPage: true });
   const reached = [];

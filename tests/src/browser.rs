@@ -17,7 +17,7 @@ const PROGRAM: &str = include_str!("../peers/browser.mjs");
 /// Time limit of one task. Including the browser's start it needs some ten seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// What the browser does at an address, after signing in at the provider.
+/// The task of the browser at an address, after signing in at the provider.
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),

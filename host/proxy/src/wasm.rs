@@ -3,6 +3,6 @@
 
 pub(crate) use proxy_wasm_host::{
     CallFuture, CallReply, ConnectionFacts, Ended, Engine, HttpCalls, LocalReply, Module,
-    PeerCertificate, Plugin, PluginConfig, RequestHead, ResponseHead, Services, Shared, Stream,
-    StreamFacts, TlsFacts, Verdict, Wanted,
+    ModuleCache, PeerCertificate, Plugin, PluginConfig, RequestHead, ResponseHead, Services,
+    Shared, Stream, StreamFacts, TlsFacts, Verdict, Wanted,
 };

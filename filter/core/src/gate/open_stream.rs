@@ -15,7 +15,7 @@ use crate::policy::Facts;
 use crate::session::Session;
 use crate::time::Timestamp;
 
-/// What the permission of an open stream is based on. Most streams end before their first recheck.
+/// The basis of the permission of an open stream. Most streams end before their first recheck.
 #[derive(Debug)]
 pub struct OpenStream {
     pub(crate) route: RouteNumber,

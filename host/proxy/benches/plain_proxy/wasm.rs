@@ -1,8 +1,8 @@
 //! Replaces the plugin: each request is permitted at once, and nothing else is reported or decided.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, PeerCertificate, PluginConfig,
-    RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
+    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, ModuleCache, PeerCertificate,
+    PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
 };
 
 use std::rc::Rc;
@@ -28,6 +28,10 @@ pub(crate) struct Engine;
 impl Engine {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) fn with_cache(self, _: ModuleCache) -> Self {
+        self
     }
 }
 

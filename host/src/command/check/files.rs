@@ -8,7 +8,7 @@ use jetway_core::config::key::{Kind, Support};
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Config, Route, Target};
 use jetway_core::diagnostics::Problem;
-use jetway_proxy::tls::{Certificates, Roots};
+use jetway_proxy::tls::{Certificates, Roots, TicketKeys};
 use serde_json::Value;
 
 use jetway_config_file::{Inspection, find_key, route_path, value_at};
@@ -52,7 +52,8 @@ fn find_unreadable(file: &Value) -> Vec<Problem> {
 
 fn check_listener(config: &Config, file: &Value) -> Option<Problem> {
     let usable = |config: &jetway_core::config::Listener| {
-        Certificates::read(config).and_then(|certificates| certificates.server_config())
+        let certificates = Certificates::read(config)?;
+        certificates.server_config(&TicketKeys::generate()?)
     };
     let mut alone = config.listener.clone();
     alone.client_authority = None;

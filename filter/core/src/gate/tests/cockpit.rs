@@ -99,7 +99,7 @@ fn the_login_carries_an_assertion_for_itself_alone() {
         claims,
         json!({
             "iss": "https://app.test/", "aud": "app.test", "sub": "s-alice@corp.test", "email": ALICE, "user": "alice",
-            "iat": now, "nbf": now, "exp": now + 60, "jti": null, "sid": null,
+            "administrator": true, "iat": now, "nbf": now, "exp": now + 60, "jti": null, "sid": null,
             "session_exp": now + 14 * 3600, "rhost": "2001:db8::1",
         })
     );

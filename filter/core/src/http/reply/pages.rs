@@ -8,9 +8,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::http::page::{Form, List, Page, Theme};
+use crate::http::page::{Details, Form, List, Page, Theme};
 use crate::http::reply::{Reply, SIGN_IN_LEFT_FOR};
-use crate::http::request::{Client, Parsed, Request};
+use crate::http::request::{Client, Parsed, Request, display_authority};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 
@@ -25,18 +25,27 @@ pub(crate) struct Audience {
     /// Whether it accepts `application/json` and not `text/html`.
     json: bool,
     request_id: String,
+    /// `host[:port]` of the request; empty when it is not valid.
+    host: String,
     theme: Rc<Theme>,
 }
 
 impl Audience {
     /// Describes the client of a malformed request, as far as single headers tell.
     pub(crate) fn of_unreadable(request: &Request<'_>, theme: &Rc<Theme>) -> Self {
-        Self::new(&request.client(), request.id(), theme)
+        let host = request.first(":authority").and_then(display_authority);
+        Self {
+            host: host.unwrap_or_default(),
+            ..Self::new(&request.client(), request.id(), theme)
+        }
     }
 
     /// Describes the client of a request.
     pub(crate) fn of(request: &Parsed<'_>, theme: &Rc<Theme>) -> Self {
-        Self::new(&request.client, request.request_id, theme)
+        Self {
+            host: request.authority.to_string(),
+            ..Self::new(&request.client, request.request_id, theme)
+        }
     }
 
     fn new(client: &Client<'_>, request_id: Option<&str>, theme: &Rc<Theme>) -> Self {
@@ -45,6 +54,7 @@ impl Audience {
             html,
             json: !html && client.wants_json(),
             request_id: request_id.unwrap_or_default().to_owned(),
+            host: String::new(),
             theme: Rc::clone(theme),
         }
     }
@@ -60,15 +70,15 @@ impl Audience {
     }
 }
 
-/// What a page shows beside its title and first sentence.
+/// The parts of a page beside its title and first sentence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras<'a> {
     /// The account that is signed in.
     pub(crate) account: Option<&'a str>,
     /// Address and text of a link.
     pub(crate) link: Option<(&'a str, &'a str)>,
-    /// Whether there is a button to sign out.
-    pub(crate) sign_out: bool,
+    /// The text of a button that signs out.
+    pub(crate) sign_out: Option<&'a str>,
     /// A form with a button.
     pub(crate) form: Option<Form<'a>>,
     /// Whether there is a button to delete the cookies of the site.
@@ -83,7 +93,12 @@ pub(crate) struct Extras<'a> {
     pub(crate) facts: &'a [(&'a str, String)],
     /// A list of links.
     pub(crate) list: Option<List<'a>>,
+    /// Names and values for engineers, after a click.
+    pub(crate) details: Option<Details<'a>>,
 }
+
+/// The text of the button on pages from which users sign out.
+pub(crate) const SIGN_OUT_BUTTON: &str = "Sign out";
 
 /// Renders a page with a title and a sentence; a client that asks for JSON by name gets the same as JSON.
 pub(crate) fn render_page(
@@ -112,10 +127,12 @@ fn describe<'a>(
         title,
         text,
         note: extras.note.unwrap_or_default(),
+        host: &audience.host,
         account: extras.account.unwrap_or_default(),
         facts: extras.facts,
         list: extras.list,
-        sign_out: extras.sign_out,
+        details: extras.details,
+        sign_out: extras.sign_out.unwrap_or_default(),
         form: extras.form,
         clear_cookies: extras.clear_cookies,
         link: extras.link,
