@@ -62,7 +62,7 @@ pub mod waiting;
 pub(crate) use callback::SignInResult;
 pub use cockpit::cookie::Binding;
 pub use refresh::refreshing::{Progress, Refreshing};
-pub use response::{AnswerEdits, refuse_status};
+pub use response::{AnswerEdits, refuse_status, rewritten_location};
 pub use rewrite::{upstream_host, upstream_target};
 
 use std::cell::OnceCell;
@@ -79,7 +79,7 @@ use crate::gate::cookie_vault::CookieVault;
 use crate::gate::cross_host_sign_in::CrossHost;
 use crate::gate::header_rules::HeaderRules;
 use crate::gate::login_loop::SignInCounter;
-use crate::gate::pages::{Pages, refusal_event};
+use crate::gate::pages::{Pages, name_address, refusal_event};
 use crate::gate::provider_access::ProviderAccess;
 use crate::gate::refresh::Due;
 use crate::gate::router::{Destination, MatchedRoute, Router};
@@ -186,7 +186,7 @@ impl Gate {
             attempts: Attempts::new(Rc::clone(&vault), answers_by_form),
             sign_in_counter: SignInCounter::new(Rc::clone(&vault)),
             cross_host: CrossHost::new(Rc::clone(&vault), sign_in_host),
-            api_clients: ApiClients::new(vault, session.program_hosts),
+            api_clients: ApiClients::new(vault, session.api_client_hosts),
             cockpit,
             upstream_headers,
             assertions: Assertions::default(),
@@ -277,7 +277,7 @@ impl Gate {
         self.decide(request, matched, &authentication, env)
     }
 
-    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. What it
+    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. The news that it
     /// waited for does not come, and it is not held again.
     pub fn begin_without(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
         match self.begin_with(request, Waits::Over, env) {
@@ -294,7 +294,9 @@ impl Gate {
                 if let Some(reply) = self.sign_out_without_provider(&request) {
                     return reply;
                 }
+                let facts = [name_address(&request)];
                 let extras = Extras {
+                    facts: &facts,
                     link: Some((&request.target, "Try again")),
                     ..Extras::default()
                 };

@@ -173,7 +173,7 @@ impl Session {
 
     /// Returns whether an API client uses the session.
     #[must_use]
-    pub const fn is_programs(&self) -> bool {
+    pub const fn is_for_api_client(&self) -> bool {
         self.child.is_some()
     }
 
@@ -186,7 +186,7 @@ impl Session {
 
     /// Returns the session for the shared data: the browser's, without the use by an API client.
     #[must_use]
-    pub fn as_browsers(&self) -> Self {
+    pub fn to_browser_session(&self) -> Self {
         let mut session = self.clone();
         if session.child.take().is_some() {
             session.seen_at = session.signed_in_at;
@@ -206,7 +206,7 @@ impl Session {
     #[must_use]
     pub fn instead_of(&self, other: &Self) -> Self {
         Self {
-            seen_at: if other.is_programs() {
+            seen_at: if other.is_for_api_client() {
                 other.seen_at
             } else {
                 self.seen_at.max(other.seen_at)

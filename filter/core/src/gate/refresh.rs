@@ -34,7 +34,7 @@ pub(super) enum Due {
     No,
     /// The refresh begins now, ahead of time: requests go on meanwhile.
     Soon,
-    /// What the provider said is no longer current. A refresh is running, or begins as soon as the provider is known.
+    /// The provider's statements are no longer current. A refresh is running, or begins as soon as the provider is known.
     Overdue {
         /// How long a request waits for it.
         until: Timestamp,
@@ -163,8 +163,8 @@ impl Sessions {
 
     /// Leaves the refresh of a session, whose turn has begun, to the timer.
     fn queue_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
-        self.refreshes.push(if session.is_programs() {
-            Rc::new(session.as_browsers())
+        self.refreshes.push(if session.is_for_api_client() {
+            Rc::new(session.to_browser_session())
         } else {
             Rc::clone(session)
         });
@@ -249,7 +249,7 @@ impl Sessions {
         REFRESH_STATES.bump_version(env.shared, &session.id);
     }
 
-    /// Seals a session for all workers. What has no room there is left out in the same order as in a cookie.
+    /// Seals a session for all workers. Claims that have no room there are left out in the same order as in a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<RefreshOutcome> {
         let sealer = self.vault.sealer()?;
         self.terms.shrinking(session).find_map(|session| {

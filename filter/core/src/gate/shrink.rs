@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::gate::terms::SessionTerms;
 use crate::session::Session;
 
-/// What a session can give up.
+/// A part that a session can give up.
 enum Sacrifice {
     /// The provider's hint, without which the provider asks one more question at the sign-out.
     Hint,

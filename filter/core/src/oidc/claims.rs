@@ -23,7 +23,7 @@ const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
 pub(super) const MAX_SUBJECT: usize = 255;
 
-/// What an ID token has to agree with.
+/// The values that an ID token has to agree with.
 #[derive(Debug)]
 pub struct ExpectedIdToken<'a> {
     /// The provider's issuer, as its discovery document writes it.

@@ -26,7 +26,7 @@ pub(crate) struct TokenFlow {
     stage: Stage,
 }
 
-/// What the tokens of a flow have to agree with.
+/// The values that the tokens of a flow have to agree with.
 enum Expectation {
     /// A sign-in with this nonce.
     SignIn { nonce: String },
@@ -60,7 +60,7 @@ pub(crate) enum FlowStep {
 pub(crate) struct FlowFailure {
     /// Why it has failed.
     pub(crate) problem: FlowProblem,
-    /// What was expected and received, for the log: one line without secrets, empty when the problem says everything.
+    /// The values expected and received, for the log: one line without secrets, empty when the problem says everything.
     pub(crate) cause: String,
     /// The grant of the answer, which is good nevertheless; it is empty when there was no answer.
     pub(crate) grant: Grant,

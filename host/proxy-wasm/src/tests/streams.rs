@@ -114,6 +114,26 @@ fn a_local_reply_stops_the_request_and_passes_the_plugin_once_more() {
 }
 
 #[test]
+fn a_reply_without_a_body_has_no_content_type() {
+    let module = plugin(
+        &[
+            ("body", b""),
+            (
+                "pairs",
+                pairs(&[("content-type", "text/plain"), ("location", "/a")]).as_slice(),
+            ),
+        ],
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (call $reply (i32.const 303) @body @body @pairs (i32.const -1)))"#,
+    );
+    run(async move {
+        let reply = replied(Rig::new(&module).request(head(&[])).1);
+        assert_eq!(lines(&reply.headers, "location"), "/a");
+        assert_eq!(reply.headers.len(), 1, "as from Envoy");
+    });
+}
+
+#[test]
 fn replies_with_no_place_for_a_body_have_none_and_bad_statuses_become_500() {
     for (status, expected) in [
         (204, 204),

@@ -238,12 +238,9 @@ fn an_address_that_is_not_verified() {
 #[test]
 fn an_address_that_cannot_be_one_is_named_as_the_cause() {
     for (email, expected) in [
-        ("jörg@corp.test", r#"signed in account="jörg@corp.test""#),
-        (
-            "al\u{ff20}ice@corp.test",
-            r#"signed in account="s-alice@corp.test" email=malformed"#,
-        ),
-        ("", r#"signed in account="s-alice@corp.test""#),
+        ("jörg@corp.test", "signed in"),
+        ("al\u{ff20}ice@corp.test", "signed in email=malformed"),
+        ("", "signed in"),
     ] {
         let reply = redeem_claims(&json!({"email": email}));
         assert_eq!(&*reply.event, expected);
