@@ -29,8 +29,8 @@ impl Answers {
         Self(answers)
     }
 
-    /// Reports answers that differ.
-    pub(super) fn compare(&self, about: &str, addresses: &[String]) -> Option<Finding> {
+    /// Reports answers that differ. [`explain`] has the cause.
+    pub(super) fn compare(&self, about: &str) -> Option<Finding> {
         let answers = self.0.iter().filter_map(|answer| answer.as_ref().ok());
         let mut outcomes: Vec<String> = answers.map(summarize).collect();
         outcomes.sort_unstable();
@@ -59,7 +59,7 @@ impl Answers {
             ),
         };
         Some(
-            finding.why(explain(addresses)).change(
+            finding.change(
                 Change::act(
                     "find the servers behind the address, and stop or repair the wrong one",
                 )
@@ -89,7 +89,8 @@ fn summarize(answer: &Answer) -> String {
     format!("{}{server}", answer.outcome())
 }
 
-fn explain(addresses: &[String]) -> String {
+/// Returns why answers differ; `addresses` are those of the upstream's name.
+pub(super) fn explain(addresses: &[String]) -> String {
     let where_from = if addresses.len() > 1 {
         format!("its name has the addresses {}", addresses.join(", "))
     } else {
@@ -124,7 +125,7 @@ mod tests {
             vec![answer(200, "a"), answer(200, "b")],
             vec![Err(ProbeError::Slow), Err(ProbeError::Slow)],
         ] {
-            assert!(Answers(answers).compare("", &[]).is_none());
+            assert!(Answers(answers).compare("").is_none());
         }
     }
 
@@ -136,14 +137,14 @@ mod tests {
             Err(ProbeError::Slow),
             answer(200, COCKPIT),
         ]);
-        let addresses = ["192.0.2.1".to_owned(), "192.0.2.2".to_owned()];
-        let found = answers.compare("", &addresses).unwrap();
+        let found = answers.compare("").unwrap();
         assert_eq!(found.outcome, Outcome::Failure);
         assert!(
             found.message.starts_with("2 of 4 new connections fail"),
             "{found:?}"
         );
-        assert!(found.why.unwrap().contains("192.0.2.1, 192.0.2.2"));
+        let addresses = ["192.0.2.1".to_owned(), "192.0.2.2".to_owned()];
+        assert!(explain(&addresses).contains("192.0.2.1, 192.0.2.2"));
         assert!(answers.into_first().is_ok());
     }
 
@@ -154,7 +155,7 @@ mod tests {
             answer(200, "pong"),
             answer(200, COCKPIT),
         ]);
-        let found = answers.compare("", &[]).unwrap();
+        let found = answers.compare("").unwrap();
         assert_eq!(found.outcome, Outcome::Warning);
         assert!(found.message.ends_with("200, 200 (Cockpit)"), "{found:?}");
     }
