@@ -17,9 +17,9 @@ const CONNECTIONS: usize = 4;
 const PATH: &str = "/ping";
 
 /// The answers on all connections.
-pub(super) struct Answers(Vec<Result<Answer, ProbeError>>);
+pub(super) struct RepeatedAnswers(Vec<Result<Answer, ProbeError>>);
 
-impl Answers {
+impl RepeatedAnswers {
     /// Sends a request on each of four new connections.
     pub(super) async fn collect(probe: &UpstreamProbe<'_>) -> Self {
         // The first one alone, so that a server that accepts one connection at a time is not taken for two.
@@ -125,13 +125,13 @@ mod tests {
             vec![answer(200, "a"), answer(200, "b")],
             vec![Err(ProbeError::Slow), Err(ProbeError::Slow)],
         ] {
-            assert!(Answers(answers).compare("").is_none());
+            assert!(RepeatedAnswers(answers).compare("").is_none());
         }
     }
 
     #[test]
     fn every_second_connection_that_fails_is_counted() {
-        let answers = Answers(vec![
+        let answers = RepeatedAnswers(vec![
             Err(ProbeError::Slow),
             answer(200, COCKPIT),
             Err(ProbeError::Slow),
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn different_servers_are_told_apart() {
-        let answers = Answers(vec![
+        let answers = RepeatedAnswers(vec![
             answer(200, COCKPIT),
             answer(200, "pong"),
             answer(200, COCKPIT),

@@ -12,7 +12,7 @@ use super::cockpit;
 use super::finding::{Change, Finding};
 use super::names::look_up;
 use super::redirects;
-use super::repeated::{Answers, explain};
+use super::repeated::{RepeatedAnswers, explain};
 use super::upstream_probe::UpstreamProbe;
 use super::upstream_tls::explain_tls;
 use crate::cockpit::{looks_like_cockpit, public_origin};
@@ -80,7 +80,7 @@ async fn check_endpoint(
         },
         connector,
     };
-    let answers = Answers::collect(&probe).await;
+    let answers = RepeatedAnswers::collect(&probe).await;
     let mut findings = Vec::new();
     if let Some(different) = answers.compare(&probe.about) {
         let addresses = list_addresses(&endpoint.origin).await;
