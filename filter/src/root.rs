@@ -15,9 +15,9 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
-use crate::perform::{Performer, Phase, send, sum_up, sum_up_all, with_reply};
+use crate::perform::{Performer, Phase, describe_event, send, sum_up, sum_up_all, with_reply};
 use crate::plugin::{
-    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, now, with_env,
+    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, StreamState, now, with_env,
 };
 
 /// The root context. Until it is configured it has no plugin, and every request is refused.
@@ -203,15 +203,19 @@ fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
             // The stream has ended since the round began.
             return false;
         };
-        with_env(|env| plugin.gate.recheck(watched, env))
+        with_env(|env| plugin.gate.recheck(&mut watched.open, env))
     };
     let Recheck::Close(event) = verdict else {
         return false;
     };
-    log::info!("{event}");
-    plugin.watched.borrow_mut().remove(&id);
-    let closed =
-        hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
+    let is_entered = hostcalls::set_effective_context(id);
+    if let Some(watched) = plugin.watched.borrow_mut().remove(&id)
+        && let StreamState::Forwarded(_, request) = &*watched.stream.state.borrow()
+    {
+        let account = watched.open.account();
+        log::info!("{}", describe_event(&event, account, request));
+    }
+    let closed = is_entered.and_then(|()| hostcalls::reset_http_request());
     if closed.is_err() {
         log::warn!("cannot close the stream");
     }

@@ -35,11 +35,9 @@ impl Gate {
             None => Recheck::Keep,
             Some(why) => {
                 let route = self.router.route(stream.route);
-                let account = stream.session.as_deref().map(Session::account);
                 Recheck::Close(format!(
-                    "stream closed: {why} route={:?} account={:?}",
+                    "stream closed: {why} route={:?}",
                     route.map(|route| route.name.as_str()).unwrap_or_default(),
-                    account.unwrap_or_default(),
                 ))
             }
         }

@@ -10,6 +10,7 @@ mod fuzz;
 mod handover;
 mod headers;
 mod identity;
+mod many_groups;
 mod pages;
 mod paths;
 mod provider_logout;

@@ -1,8 +1,9 @@
 //! Replaces the plugin: each request is permitted at once, and nothing else is reported or decided.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, ModuleCache, PeerCertificate,
-    PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
+    CallFuture, CallReply, ConnectionFacts, HttpCalls, Level, LocalReply, Log, ModuleCache,
+    PeerCertificate, PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts,
+    TlsFacts, TracingLog, Verdict,
 };
 
 use std::rc::Rc;
@@ -119,6 +120,10 @@ impl Stream {
 
     pub(crate) fn take_body(&mut self) -> Bytes {
         Bytes::new()
+    }
+
+    pub(crate) fn property(&self, _: &str) -> Option<Vec<u8>> {
+        None
     }
 
     pub(crate) fn client_spoke(&self, _: u64, _: &[u8]) {}
