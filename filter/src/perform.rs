@@ -39,6 +39,8 @@ pub(crate) struct Performer<'a> {
     plugin: &'a Plugin,
     stream: &'a Stream,
     phase: Phase,
+    /// Since when the request has been held, if it was.
+    held_since: Option<Timestamp>,
 }
 
 impl<'a> Performer<'a> {
@@ -48,6 +50,15 @@ impl<'a> Performer<'a> {
             plugin,
             stream,
             phase,
+            held_since: None,
+        }
+    }
+
+    /// Returns the performer of a request that was held until now.
+    pub(crate) fn of_paused(plugin: &'a Plugin, paused: &'a PausedRequest) -> Self {
+        Self {
+            held_since: Some(paused.since),
+            ..Self::new(plugin, &paused.stream, Phase::Paused)
         }
     }
 
@@ -79,7 +90,9 @@ impl<'a> Performer<'a> {
         let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
             return Action::Pause;
         };
-        let request = Request::new(&headers).from(source(&self.plugin.gate, &headers));
+        let request = Request::new(&headers)
+            .from(source(&self.plugin.gate, &headers))
+            .held_since(self.held_since);
         let step = with_env(|env| decide(&request, env));
         self.perform(step, &request)
     }
@@ -184,6 +197,7 @@ impl Performer<'_> {
         }
         held.push(PausedRequest {
             stream: self.stream.clone(),
+            since: self.held_since.unwrap_or_else(now),
             until,
         });
         self.plugin.tick_within(BUSY_TICK);

@@ -61,6 +61,8 @@ pub(crate) enum Pending {
 /// A request that is paused until its provider is known or its session refreshed.
 pub(crate) struct PausedRequest {
     pub(crate) stream: Stream,
+    /// When it was paused for the first time.
+    pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
 }
 
@@ -90,7 +92,7 @@ pub(crate) enum BodyState {
     Complete,
 }
 
-/// What has been decided about a request.
+/// The decision about a request.
 #[derive(Default)]
 pub(crate) enum StreamState {
     /// Nothing yet, or a reply of the plugin's own, whose headers are not edited again.

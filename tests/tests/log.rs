@@ -68,6 +68,8 @@ fn survives<Kept>(name: &str, errors: impl FnOnce() -> Result<(Kept, Stdio)>) ->
         command
             .args(["run", "-c"])
             .arg(&file)
+            .arg("--module-cache")
+            .arg(&scene.installed.module_cache)
             .args(["--log-level", "debug"])
             .envs(variables);
         let mut process = Process::start_with_errors_to("host", &command, scene.logs(), errors)?;

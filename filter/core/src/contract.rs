@@ -47,3 +47,10 @@ pub const CLIENT_CERTIFICATE_HEADER: &str = "x-forwarded-client-cert";
 /// Request header in which a proxy states the `Transfer-Encoding` of a request, if it removes that header before the module sees
 /// the request, as Envoy does. The proxy removes what a client sent with this name.
 pub const TRANSFER_ENCODING_HEADER: &str = "x-jetway-transfer-encoding";
+
+/// Property that the module attaches to a stream before it resets the stream: a last text message for a client that speaks
+/// [`COCKPIT_SUBPROTOCOL`]. The bundled host sends it before its close frame. Envoy has no way to send it and ignores it.
+pub const LAST_MESSAGE_PROPERTY: &str = "jetway.last_message";
+
+/// The WebSocket subprotocol of Cockpit's pages.
+pub const COCKPIT_SUBPROTOCOL: &str = "cockpit1";

@@ -24,6 +24,8 @@ use crate::wasm::{RequestHead, Stream, Verdict};
 
 /// Target of the log lines, for filters such as `access=off`.
 const TARGET: &str = "access";
+/// Target of the warnings about applications that do not respond. A proxy whose access lines are off has them all the same.
+const UPSTREAM_TARGET: &str = "upstream";
 /// The longest string from a client that is logged.
 const MAX_LENGTH: usize = 512;
 
@@ -239,6 +241,19 @@ impl AccessEntry {
             .unwrap_or_default()
     }
 
+    /// Warns that the application, or the module, has not responded. The line of the request follows when it ends.
+    pub(crate) fn warn_of_failure(&self) {
+        tracing::warn!(
+            target: UPSTREAM_TARGET,
+            host = %escape_for_log(self.host()),
+            route = self.route.as_ref().map_or("", |route| route.name()),
+            upstream = %escape_for_log(self.upstream.as_ref().map_or(b"", HeaderValue::as_bytes)),
+            request_id = %escape_for_log(self.request_id.as_bytes()),
+            details = %escape_for_log(self.describe_end().as_bytes()),
+            "no usable response for a permitted request",
+        );
+    }
+
     fn describe_end(&self) -> &str {
         if self.status.is_none() && self.details.is_empty() {
             "the client disconnected"
@@ -423,6 +438,28 @@ mod tests {
             "a failure of the proxy always has a line"
         );
         assert_eq!(answered(StatusCode::OK, &|_| {}).len(), ASKED);
+    }
+
+    /// A demo shows the warnings without the lines of all requests.
+    #[test]
+    fn an_application_that_does_not_respond_is_a_warning_of_its_own() {
+        let lines = logged(|| {
+            let mut entry = entry("203.0.113.9");
+            entry.add_details("connection refused");
+            entry.warn_of_failure();
+        });
+        let [warning, access] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(
+            (&warning["level"], &warning["target"]),
+            (&"WARN".into(), &UPSTREAM_TARGET.into())
+        );
+        assert_eq!(access["target"], TARGET);
+        for line in [warning, access] {
+            assert_eq!(line["fields"]["request_id"], "id-1");
+            assert_eq!(line["fields"]["details"], "connection refused");
+        }
     }
 
     /// A client can cause refusals by the parser and of connections just as cheaply.

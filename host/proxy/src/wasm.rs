@@ -3,6 +3,6 @@
 
 pub(crate) use proxy_wasm_host::{
     CallFuture, CallReply, ConnectionFacts, Ended, Engine, HttpCalls, Level, LocalReply, Log,
-    Module, PeerCertificate, Plugin, PluginConfig, RequestHead, ResponseHead, Services, Shared,
-    Stream, StreamFacts, TlsFacts, TracingLog, Verdict, Wanted,
+    Module, ModuleCache, PeerCertificate, Plugin, PluginConfig, RequestHead, ResponseHead,
+    Services, Shared, Stream, StreamFacts, TlsFacts, TracingLog, Verdict, Wanted,
 };

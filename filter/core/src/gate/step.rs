@@ -12,7 +12,7 @@ use crate::oidc::call::ProviderCall;
 use crate::policy::Permit;
 use crate::time::Timestamp;
 
-/// What [`crate::gate::Gate::begin`] and [`Waiting::resume`] return. There is no error: a failure is a reply.
+/// The result of [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
 #[derive(Debug)]
 #[must_use]
 pub enum Step {
@@ -77,14 +77,14 @@ pub struct Forward {
     warning: Option<String>,
 }
 
-/// What the response to a forwarded request is edited by, see [`crate::gate::Gate::edit_answer`].
+/// The values by which the response to a forwarded request is edited, see [`crate::gate::Gate::edit_answer`].
 #[derive(Clone)]
 pub struct Forwarded {
     /// The route that was chosen.
     pub(crate) route: RouteNumber,
     /// `Set-Cookie` values to add to the response.
     pub(crate) cookies: Vec<String>,
-    /// What binds the response's cookies to the user's session, when the upstream is a Cockpit.
+    /// The binding of the response's cookies to the user's session, when the upstream is a Cockpit.
     pub(crate) binding: Option<Binding>,
     /// Whether the request asks for another protocol, see [`crate::gate::refuse_status`].
     pub switches: bool,

@@ -73,8 +73,9 @@ fn main() -> anyhow::Result<()> {
         addresses,
         workers: NonZeroUsize::MIN,
         module: &[],
+        module_cache: None,
         provider_access: callouts::ProviderAccess::default(),
         open_files: limits::raise_open_files()?,
     };
-    serve::run(settings, |_| ())
+    serve::run(|| Ok(settings), |_| ())
 }

@@ -8,7 +8,7 @@ use jetway_core::config::key::{Kind, Support};
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Config, Route, Target};
 use jetway_core::diagnostics::Problem;
-use jetway_proxy::tls::{Certificates, Roots};
+use jetway_proxy::tls::{Certificates, Roots, TicketKeys};
 use serde_json::Value;
 
 use jetway_config_file::{Inspection, find_key, route_path, value_at};
@@ -69,7 +69,7 @@ fn read_certificates(config: &Config, file: &Value) -> Result<Certificates, Prob
 }
 
 fn check_usable(certificates: Certificates) -> anyhow::Result<Certificates> {
-    certificates.server_config()?;
+    certificates.server_config(&TicketKeys::generate()?)?;
     Ok(certificates)
 }
 

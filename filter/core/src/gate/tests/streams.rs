@@ -33,7 +33,7 @@ impl World {
     /// Returns why a stream is closed.
     fn closed(&mut self, stream: &mut OpenStream) -> String {
         match self.look(stream) {
-            Recheck::Close(event) => event,
+            Recheck::Close(close) => close.event,
             Recheck::Keep => panic!("it stays open"),
         }
     }
