@@ -79,9 +79,18 @@ differential: rust-tools ## compare the host with Envoy in CASES=5000 generated 
 	JETWAY_DIFF_CASES=$(CASES) JETWAY_DIFF_SEED=$(or $(SEED),random) cargo test --release --locked --package jetway-tests --test differential
 
 .PHONY: bench
-bench: rust-tools ## CPU time per request, beside nginx and Envoy (nginx-light and wrk have to be there)
+bench: rust-tools ## measure CPU time and memory beside nginx and Envoy, in ten minutes (root, Debian or Ubuntu); ARGS="--only tls"
 	tests/setup.sh
+	tests/bench/setup.sh
 	python3 -B tests/bench/bench.py $(ARGS)
+
+.PHONY: instructions
+instructions: rust-tools valgrind ## count the core's instructions per request and compare them with tests/hot-path/counts.tsv; WRITE=1 keeps them
+	python3 -B tests/hot-path/instructions.py $(if $(WRITE),--write)
+
+.PHONY: profile
+profile: rust-tools valgrind ## write the functions that a request's instructions are spent in to target/profile
+	python3 -B tests/hot-path/instructions.py --profile $(TARGET_DIR)/profile
 
 .PHONY: fmt
 fmt: ## format the source
@@ -110,3 +119,7 @@ demo-needs:
 .PHONY: nextest
 nextest:
 	@command -v cargo-nextest >/dev/null || [ -x $(TOOLS)/bin/cargo-nextest ] || { echo "installing cargo-nextest into $(TOOLS)"; cargo install cargo-nextest --locked --debug --root $(TOOLS); }
+
+.PHONY: valgrind
+valgrind:
+	@command -v valgrind >/dev/null || { . tests/debian.sh; echo 'installing valgrind'; mkdir -p $(TARGET_DIR); apt_install $(TARGET_DIR)/valgrind.log valgrind; }

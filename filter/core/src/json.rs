@@ -81,6 +81,15 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// Returns the name of a member of a nested object, as claims are named: `outer.inner`. An empty `outer` stands for the whole.
+pub(crate) fn join_names(outer: &str, inner: &str) -> String {
+    if outer.is_empty() {
+        inner.to_owned()
+    } else {
+        format!("{outer}.{inner}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

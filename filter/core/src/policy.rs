@@ -103,6 +103,12 @@ impl Policy {
         }
     }
 
+    /// Returns whether the policy allows any request at all.
+    #[must_use]
+    pub const fn can_allow(&self) -> bool {
+        !self.allow.is_empty()
+    }
+
     /// Returns the claims that the policy is about, each with its matcher.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &ListMatcher)> {
         self.criteria().filter_map(Criterion::claim)

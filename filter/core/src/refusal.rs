@@ -271,7 +271,7 @@ impl Refusal {
                 "Your browser presented no client certificate, or one that is not valid here."
             }
             Self::Forbidden => {
-                "You are signed in, but the policy of this application does not allow this account."
+                "You are signed in, but the policy of this application does not allow this account. You can use another account, or ask the operator for access."
             }
             Self::UpgradeNotAllowed => {
                 "The operator has not allowed WebSockets for this application."
@@ -284,7 +284,7 @@ impl Refusal {
                 "A page of another site tried to act in your name. Nothing was done."
             }
             Self::NoUnixUser => {
-                "You are signed in and may use this application, but no Unix user is assigned to this account. Ask the operator."
+                "You are signed in and may use this application, but no Unix user is assigned to this account. You can use another account, or ask the operator."
             }
             Self::OtherHost => {
                 "The operator has not allowed Cockpit to connect to other hosts from here."

@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub mod assertion;
 pub mod claim_filter;
+mod id_token_claims;
 mod reader;
 pub mod refresh;
 pub(crate) mod refresh_state;
@@ -14,6 +15,7 @@ pub mod unix_user;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use id_token_claims::UserInfoUpdate;
 pub use reader::{OpenedSession, SessionReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,6 +53,12 @@ pub struct Session {
     /// Names of claims of which values were dropped because they did not fit.
     #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
     incomplete: BTreeSet<String>,
+    /// Names of the claims that the last ID token stated; see [`id_token_claims`].
+    #[serde(rename = "t", default, skip_serializing_if = "BTreeSet::is_empty")]
+    from_id_token: BTreeSet<String>,
+    /// Whether the last ID token stated the email address and everything about its verification.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    is_email_from_id_token: bool,
     /// Digest of the configuration under which the session was made: the policies for which the claims were selected, and the
     /// rules for verified email addresses.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
@@ -128,6 +136,8 @@ impl Session {
             signed_in_at: now.0,
             claims: identity.claims,
             incomplete: BTreeSet::new(),
+            from_id_token: BTreeSet::new(),
+            is_email_from_id_token: false,
             chosen_for: String::new(),
             expires_at: now.plus(lifetime_seconds).0,
             seen_at: now.0,
@@ -162,7 +172,7 @@ impl Session {
 
     /// Returns whether an API client uses the session.
     #[must_use]
-    pub const fn is_programs(&self) -> bool {
+    pub const fn is_for_api_client(&self) -> bool {
         self.child.is_some()
     }
 
@@ -175,7 +185,7 @@ impl Session {
 
     /// Returns the session for the shared data: the browser's, without the use by an API client.
     #[must_use]
-    pub fn as_browsers(&self) -> Self {
+    pub fn to_browser_session(&self) -> Self {
         let mut session = self.clone();
         if session.child.take().is_some() {
             session.seen_at = session.signed_in_at;
@@ -195,7 +205,7 @@ impl Session {
     #[must_use]
     pub fn instead_of(&self, other: &Self) -> Self {
         Self {
-            seen_at: if other.is_programs() {
+            seen_at: if other.is_for_api_client() {
                 other.seen_at
             } else {
                 self.seen_at.max(other.seen_at)
@@ -258,6 +268,8 @@ impl Session {
             email_verified: identity.email_verified,
             claims: identity.claims,
             incomplete: BTreeSet::new(),
+            from_id_token: BTreeSet::new(),
+            is_email_from_id_token: false,
             ..self.clone()
         }
     }

@@ -207,13 +207,15 @@ impl Exchange {
         let plugin = &self.proxy.plugin;
         let (stream, verdict) = plugin.request(request.head, is_end, request.facts);
         let stream = self.stream.insert(stream);
-        permitted(match verdict {
+        let verdict = match verdict {
             Verdict::Paused if has_body => {
                 self.body.buffer_for_plugin(stream, &mut self.entry).await?
             }
             Verdict::Paused => stream.resumed().await,
             verdict => verdict,
-        })
+        };
+        self.entry.set_decision(&verdict, stream);
+        permitted(verdict)
     }
 
     /// Finds the route that the plugin chose. A request without one is never forwarded.

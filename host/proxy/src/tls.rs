@@ -8,9 +8,8 @@ mod pem;
 mod server_verifier;
 #[cfg(test)]
 pub(crate) mod testing;
-mod unverified;
 
-pub use certificate::{Certificates, Chain};
+pub use certificate::{Certificates, Chain, TicketKeys};
 pub use client::{Roots, Trust};
 pub(crate) use peer_certificate::read_peer_certificate;
 

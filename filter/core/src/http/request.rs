@@ -10,6 +10,7 @@ use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
 use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
+use crate::time::Timestamp;
 
 /// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,7 @@ pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
     source: Option<IpAddr>,
     body: Option<&'a [u8]>,
+    held_since: Option<Timestamp>,
 }
 
 impl<'a> Request<'a> {
@@ -27,6 +29,7 @@ impl<'a> Request<'a> {
             headers,
             source: None,
             body: None,
+            held_since: None,
         }
     }
 
@@ -43,6 +46,18 @@ impl<'a> Request<'a> {
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
         self.source = source;
         self
+    }
+
+    /// Adds since when the request has been held ([`crate::gate::step::Step::Hold`]), when it begins again.
+    #[must_use]
+    pub const fn held_since(mut self, since: Option<Timestamp>) -> Self {
+        self.held_since = since;
+        self
+    }
+
+    /// Returns until when the request may be held, at most `seconds` in all; `None` when it was not held yet.
+    pub(crate) fn hold_ends_at(&self, seconds: u64) -> Option<Timestamp> {
+        self.held_since.map(|since| since.plus(seconds))
     }
 
     /// Returns the headers.
@@ -111,6 +126,12 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
+/// Returns `host[:port]` as pages show it; `None` for a value of `Host` or `:authority` that is not valid.
+#[must_use]
+pub fn display_authority(value: &[u8]) -> Option<String> {
+    Authority::read(value).map(|authority| authority.to_string())
+}
+
 /// A request that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {
@@ -153,13 +174,14 @@ pub(crate) struct Parsed<'a> {
     pub(crate) spoofed: bool,
 }
 
-/// What the headers state about the kind of client.
+/// The statements of the headers about the kind of client.
 #[derive(Debug, Default)]
 pub(crate) struct Client<'a> {
     accept: Option<&'a [u8]>,
     fetch_mode: Option<&'a [u8]>,
     fetch_dest: Option<&'a [u8]>,
     fetch_site: Option<&'a [u8]>,
+    fetch_user: Option<&'a [u8]>,
     requested_with: bool,
     prefetch: bool,
 }
@@ -171,6 +193,7 @@ impl<'a> Client<'a> {
             "sec-fetch-mode" => self.fetch_mode = Some(value),
             "sec-fetch-dest" => self.fetch_dest = Some(value),
             "sec-fetch-site" => self.fetch_site = Some(value),
+            "sec-fetch-user" => self.fetch_user = Some(value),
             "x-requested-with" => self.requested_with = true,
             "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
             _ => {}
@@ -296,6 +319,12 @@ impl<'a> Parsed<'a> {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
     }
 
+    /// Returns whether a user has opened the address, by a click or by typing it. A page whose script opens it does not count
+    /// (Fetch Metadata, `Sec-Fetch-User`).
+    pub(crate) fn is_opened_by_user(&self) -> bool {
+        self.is_navigation() && self.client.fetch_user == Some(b"?1")
+    }
+
     /// Returns whether a browser sends a form in place of a page, so that the user sees the reply.
     pub(crate) fn is_form_submission(&self) -> bool {
         self.method == "POST"
@@ -305,7 +334,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// What a pass over the headers found, before it is checked.
+/// The findings of a pass over the headers, before they are checked.
 #[derive(Default)]
 struct Scan<'a> {
     method: Option<&'a [u8]>,

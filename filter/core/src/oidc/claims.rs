@@ -24,7 +24,7 @@ pub(super) const MAX_SUBJECT: usize = 255;
 /// Longest email address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
 const MAX_EMAIL: usize = 320;
 
-/// What an ID token has to agree with.
+/// The values that an ID token has to agree with.
 #[derive(Debug)]
 pub struct ExpectedIdToken<'a> {
     /// The provider's issuer, as its discovery document writes it.

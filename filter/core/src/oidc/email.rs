@@ -88,6 +88,22 @@ pub(crate) fn add_userinfo(claims: &mut Claims, userinfo: Claims) {
     }
 }
 
+/// Whether these claims say anything about the verification of an address, in the way of this kind of provider.
+pub(crate) fn has_proof(claims: &Claims, trust: &EmailTrust) -> bool {
+    let mut names = ABOUT_EMAIL.into_iter().chain(trust.kind.tenant_claim());
+    names.any(|name| claims.get(name).is_some_and(|value| !value.is_null()))
+}
+
+/// Whether an ID token alone has an address and says as much about its verification as the claims of the identity.
+pub(crate) fn is_proven_alone(
+    id_token: &Claims,
+    trust: &EmailTrust,
+    is_email_verified: bool,
+) -> bool {
+    let is_verified = is_verified(id_token, trust, TenantSource::Claims);
+    id_token.contains_key("email") && is_verified == is_email_verified
+}
+
 /// Whether the value of such a claim denies that the address is the user's. `null` denies nothing.
 fn is_denial(value: &Value) -> bool {
     !value.is_null() && !is_true(value)

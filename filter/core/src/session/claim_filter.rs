@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::digest::hash_configuration;
+use crate::json::join_names;
 use crate::policy::{ListMatcher, Policy};
 use crate::session::Session;
 
@@ -150,11 +151,7 @@ impl ClaimFilter {
         kept: &mut BTreeMap<String, Vec<Value>>,
     ) {
         for (key, value) in claims {
-            let name = if prefix.is_empty() {
-                key.clone()
-            } else {
-                format!("{prefix}.{key}")
-            };
+            let name = join_names(prefix, key);
             match value {
                 Value::Object(nested) if depth < MAX_DEPTH => {
                     self.walk(&name, nested, depth + 1, kept)

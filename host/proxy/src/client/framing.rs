@@ -290,8 +290,8 @@ fn parse_chunk_size(line: Line<'_>) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Returns the number of the ambiguous request in these bytes, which arrive in pieces of every size.
-    fn find_ambiguous(bytes: &str) -> Option<u64> {
+    /// Returns the number of the first request in these bytes with this problem. The bytes arrive in pieces of every size.
+    fn find_request(bytes: &str, problem: &str) -> Option<u64> {
         let found: Vec<Option<u64>> = (1..=bytes.len())
             .map(|size| {
                 let framing = Framing::default();
@@ -299,11 +299,15 @@ mod tests {
                 for piece in bytes.as_bytes().chunks(size) {
                     finder.follow(piece);
                 }
-                (0..10).find(|number| framing.find_problem(*number) == Some(TWO_LENGTHS))
+                (0..10).find(|number| framing.find_problem(*number) == Some(problem))
             })
             .collect();
         assert!(found.windows(2).all(|two| two[0] == two[1]), "{bytes:?}");
         found[0]
+    }
+
+    fn find_ambiguous(bytes: &str) -> Option<u64> {
+        find_request(bytes, TWO_LENGTHS)
     }
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -400,20 +404,7 @@ mod tests {
 
     #[test]
     fn a_fragment_is_found_in_targets_alone() {
-        let find = |bytes: &str| {
-            let found: Vec<Option<u64>> = (1..=bytes.len())
-                .map(|size| {
-                    let framing = Framing::default();
-                    let mut finder = HeadFinder::new(framing.clone());
-                    for piece in bytes.as_bytes().chunks(size) {
-                        finder.follow(piece);
-                    }
-                    (0..10).find(|number| framing.find_problem(*number) == Some(FRAGMENT))
-                })
-                .collect();
-            assert!(found.windows(2).all(|two| two[0] == two[1]), "{bytes:?}");
-            found[0]
-        };
+        let find = |bytes: &str| find_request(bytes, FRAGMENT);
         let long = format!("GET /{}#x HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(600));
         for bad in ["GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?a#", &long] {
             assert_eq!(find(bad), Some(0), "{bad:?}");

@@ -69,6 +69,9 @@ impl Exchange {
             self.entry.mark_failed();
         }
         self.entry.add_details(fault.message());
+        if fault.upstream_failure().is_some() {
+            self.entry.warn_of_failure();
+        }
         let id = self.entry.request_id();
         let response = ErrorResponse::build(fault, &self.error_format, id, &self.proxy.theme);
         let headers = match fault.upstream_failure() {

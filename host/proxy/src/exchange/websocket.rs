@@ -119,6 +119,12 @@ impl Handshake {
     }
 }
 
+/// Returns whether the response that opens a WebSocket chooses this subprotocol.
+pub(super) fn has_subprotocol(headers: &HeaderMap, name: &str) -> bool {
+    let chosen = find_single(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    chosen.is_some_and(|chosen| chosen == name)
+}
+
 /// Returns whether a request asks for another protocol on its connection, and may continue in it without waiting. HTTP/2 has
 /// no such requests. An offer of HTTP/2 (`h2c`) is none: the client waits for the answer (RFC 7540 section 3.2).
 pub(super) fn is_upgrade(request: &Parts) -> bool {
@@ -227,6 +233,25 @@ mod tests {
         let again = HeaderValue::from_static("websocket");
         twice.headers.append(header::UPGRADE, again);
         assert_eq!(read_opening(&twice).err(), Some(Fault::OtherUpgrade));
+    }
+
+    #[test]
+    fn a_response_chooses_one_subprotocol() {
+        let chooses = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(
+                    header::SEC_WEBSOCKET_PROTOCOL,
+                    HeaderValue::from_static(value),
+                );
+            }
+            has_subprotocol(&headers, "cockpit1")
+        };
+        assert!(chooses(&["cockpit1"]));
+        assert!(!chooses(&[]));
+        assert!(!chooses(&["binary"]));
+        assert!(!chooses(&["cockpit1, binary"]));
+        assert!(!chooses(&["cockpit1", "cockpit1"]));
     }
 
     #[test]

@@ -8,8 +8,7 @@ use jetway_core::config::{Pem, UpstreamTls};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::pem;
-use super::server_verifier::TrustedCertificates;
-use super::unverified::Unverified;
+use super::server_verifier::{ServerVerifier, TrustedCertificates};
 
 /// The authorities that a TLS connection to a server trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,11 +118,11 @@ fn build_client_config(
         .context("the TLS library offers no usable version")?;
     let verifier = match trusted {
         Some(trusted) => trusted.verifier()?,
-        None => Arc::new(Unverified::new()),
+        None => ServerVerifier::accepting_any(),
     };
     let builder = builder
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let Some((certificate, key)) = identity else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -45,30 +46,55 @@ impl TrustedCertificates {
         ))
     }
 
-    /// Builds the verifier.
+    /// Builds the verifier that accepts servers with a certificate of a trusted authority, or with a trusted certificate.
     ///
     /// # Errors
     /// There are no authorities.
-    pub(super) fn verifier(&self) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
-        let roots = Arc::clone(&self.roots);
+    pub(super) fn verifier(&self) -> anyhow::Result<ServerVerifier> {
+        let provider = super::crypto_provider();
+        let algorithms = provider.signature_verification_algorithms;
         let chains =
-            WebPkiServerVerifier::builder_with_provider(roots, super::crypto_provider()).build();
-        Ok(Arc::new(ServerVerifier {
-            chains: chains.context("cannot use the certificate authorities")?,
-            pinned: Arc::clone(&self.certificates),
-        }))
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), provider).build();
+        Ok(ServerVerifier {
+            accepted: AcceptedServers::Trusted {
+                chains: chains.context("cannot use the certificate authorities")?,
+                pinned: Arc::clone(&self.certificates),
+            },
+            algorithms,
+        })
     }
 }
 
-/// Accepts a certificate whose chain ends at a trusted authority, and one that is itself among the trusted certificates.
-///
-/// The second is for self-signed certificates. Many of them, such as the one that Cockpit makes for itself on Debian 12, say
-/// that they are authorities, and the verification of chains accepts no authority as a server's certificate. curl and Envoy
-/// accept them. Dates, purpose and name are checked in both cases.
+/// Verifies the certificates of servers, and the signatures of their handshakes.
 #[derive(Debug)]
-struct ServerVerifier {
-    chains: Arc<WebPkiServerVerifier>,
-    pinned: Arc<[CertificateDer<'static>]>,
+pub(super) struct ServerVerifier {
+    accepted: AcceptedServers,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+#[derive(Debug)]
+enum AcceptedServers {
+    /// Servers whose chain ends at a trusted authority, and servers whose certificate is itself a trusted one.
+    ///
+    /// The second is for self-signed certificates. Many of them, such as the one that Cockpit makes for itself on Debian 12,
+    /// say that they are authorities, and the verification of chains accepts no authority as a server's certificate. curl and
+    /// Envoy accept them. Dates, purpose and name are checked in both cases.
+    Trusted {
+        chains: Arc<WebPkiServerVerifier>,
+        pinned: Arc<[CertificateDer<'static>]>,
+    },
+    /// Servers with any certificate, because the operator set `tls_skip_verify`.
+    Any,
+}
+
+impl ServerVerifier {
+    /// Returns the verifier that accepts every certificate. It still checks the signature of the handshake.
+    pub(super) fn accepting_any() -> Self {
+        Self {
+            accepted: AcceptedServers::Any,
+            algorithms: super::crypto_provider().signature_verification_algorithms,
+        }
+    }
 }
 
 impl ServerCertVerifier for ServerVerifier {
@@ -80,14 +106,12 @@ impl ServerCertVerifier for ServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = self.chains.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        if chain.is_err() && self.pinned.iter().any(|pinned| pinned == end_entity) {
+        let AcceptedServers::Trusted { chains, pinned } = &self.accepted else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let chain =
+            chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        if chain.is_err() && pinned.iter().any(|pinned| pinned == end_entity) {
             verify_pinned(end_entity, server_name, now)?;
             return Ok(ServerCertVerified::assertion());
         }
@@ -100,8 +124,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains
-            .verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -110,12 +133,11 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains
-            .verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -58,6 +58,12 @@ impl FoundBy {
 }
 
 impl CockpitSettings {
+    /// Returns whether any user can get administrative access at login.
+    #[must_use]
+    pub const fn has_administrators(&self) -> bool {
+        self.administrators.can_allow()
+    }
+
     /// Returns the Unix user for a user. The first mapping that applies decides: the map, the claim, the local part. If its
     /// result is not a valid name, there is no Unix user.
     #[must_use]

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Common;
 use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
+use crate::json::join_names;
 use crate::policy::{Criterion, Policy, warn_of_other_domain, warn_of_wildcard_user};
 
 /// Reads the route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
@@ -112,11 +113,7 @@ fn read_idp_claims(map: &FileMap<'_>, findings: &mut Findings) -> Vec<Criterion>
 
 fn collect_claims(prefix: &str, claims: &Map<String, Value>, criteria: &mut Vec<Criterion>) {
     for (key, value) in claims {
-        let name = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
+        let name = join_names(prefix, key);
         match value {
             Value::Object(nested) => collect_claims(&name, nested, criteria),
             Value::Array(values) => {

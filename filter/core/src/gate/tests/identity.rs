@@ -1,4 +1,4 @@
-//! What upstreams learn about users, and what users learn about refusals.
+//! The information that upstreams get about users, and users about refusals.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Verifier as _;

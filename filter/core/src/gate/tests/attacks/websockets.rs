@@ -1,5 +1,5 @@
 //! W rows: open streams, and who may open them. Invalid handshakes need a connection, see
-//! `tests/tests/hostile_provider.rs`.
+//! `tests/tests/hostile_provider/`.
 
 use serde_json::json;
 
