@@ -169,7 +169,9 @@ async fn groups_that_do_not_fit_are_named(scene: &mut Scene) -> Result<()> {
     let url = scene.url(APP, "/")?;
     let many = |named: &[&str]| {
         let groups = (0..90).map(|number| format!("{number:03}-{}", "g".repeat(116)));
-        groups.chain(named.iter().map(ToString::to_string)).collect::<Vec<_>>()
+        groups
+            .chain(named.iter().map(ToString::to_string))
+            .collect::<Vec<_>>()
     };
     let claims = json!({"name": "Alice", "groups": many(&["ops"])});
     scene.provider.set_user(ALICE, &claims).await?;

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::head::{Framing, Head, escaped, unchunk};
 use super::http2;
-use super::recorder::CLIENT_FRAME;
+use super::recorder::{CLIENT_FRAME, SERVER_FRAME};
 use super::request::{Conversation, Protocol, Request};
 use crate::{Dialer, Stream};
 
@@ -74,7 +74,7 @@ impl Http1 {
 
     async fn converse(mut self, requests: &[Request]) -> Vec<Answer> {
         let mut rest = requests;
-        while let Some(first) = rest.first() {
+        while !rest.is_empty() {
             let together = 1 + rest[1..].iter().take_while(|next| next.pipelined).count();
             let (now, later) = rest.split_at(together);
             let bytes: Vec<u8> = now.iter().flat_map(Request::bytes).collect();
@@ -85,7 +85,7 @@ impl Http1 {
                     return self.answers;
                 }
                 if self.is_switched() {
-                    self.use_tunnel(&first.tunnelled).await;
+                    self.use_tunnel(request).await;
                     return self.answers;
                 }
             }
@@ -99,16 +99,18 @@ impl Http1 {
         matches!(self.answers.last(), Some(Answer::Whole { head, .. }) if head.status() == Some(101))
     }
 
-    /// Sends frames into the tunnel and keeps what comes back of them as a further answer.
-    async fn use_tunnel(&mut self, frames: &[u8]) {
-        let _ = self.stream.write_all(frames).await;
-        let expected = frames.len() / CLIENT_FRAME.len() * 7;
+    /// Sends frames into the tunnel and keeps what comes back of them, and of those that went before, as a further answer.
+    async fn use_tunnel(&mut self, request: &Request) {
+        let _ = self.stream.write_all(&request.tunnelled).await;
+        let sent = request.early_bytes().len() + request.tunnelled.len();
+        let expected = sent / CLIENT_FRAME.len() * SERVER_FRAME.len();
         while self.buffer.len() < expected && matches!(self.receive().await, Received::Bytes) {}
         let head = Head {
             first: "tunnel".to_owned(),
             fields: Vec::new(),
         };
-        let body = std::mem::take(&mut self.buffer);
+        let mut body = std::mem::take(&mut self.buffer);
+        body.truncate(expected);
         self.answers.push(Answer::Whole { head, body });
     }
 

@@ -245,7 +245,13 @@ fn request_frames(request: &Request, stream: u32) -> Vec<u8> {
         kind = CONTINUATION;
     }
     if has_body {
-        bytes.extend(frame(DATA, END_STREAM, stream, &request.body));
+        let has_trailers = !request.trailers.is_empty();
+        let flags = if has_trailers { 0 } else { END_STREAM };
+        bytes.extend(frame(DATA, flags, stream, &request.body));
+        if has_trailers {
+            let block = trailer_block(request);
+            bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &block));
+        }
     }
     bytes
 }
@@ -268,6 +274,16 @@ fn field_block(request: &Request) -> Vec<u8> {
     }
     for (name, value) in &request.fields {
         put(name.as_bytes(), value);
+    }
+    block
+}
+
+fn trailer_block(request: &Request) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in request.trailers {
+        block.push(0);
+        put_string(&mut block, name.as_bytes());
+        put_string(&mut block, value.as_bytes());
     }
     block
 }

@@ -328,8 +328,8 @@ impl Gate {
             let failure = SignInProblem::TooLarge.into();
             return self.sign_in_failed(attempt, audience, &failure);
         };
-        let event = format!("signed in account={:?}", session.account());
-        let mut reply = redirect(return_address(attempt, &present), event)
+        let mut reply = redirect(return_address(attempt, &present), "signed in".to_owned())
+            .for_account(Some(session.account()))
             .with_cookies(lines)
             .with_cookies(self.attempts.forget(attempt, &present));
         if let Some(line) = self.sign_in_counter.record(request, host, env) {

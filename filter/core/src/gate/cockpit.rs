@@ -5,6 +5,7 @@
 //! session as the Unix user. The browser gets no part of it. Cockpit's own login page brings the browser to that request:
 //! `[OAuth]` in cockpit.conf makes the page fetch a token at [`token::TOKEN_PATH`]. The token that it gets is meaningless.
 
+pub(super) mod close_problem;
 pub(super) mod cookie;
 pub(super) mod token;
 
@@ -278,10 +279,9 @@ impl Gate {
             ..Extras::default()
         };
         let event = format!(
-            "{} route={:?} account={:?}",
+            "{} route={:?}",
             refusal_event(refusal),
             context.matched.route.name,
-            account.unwrap_or_default(),
         );
         let audience = self.pages.audience(context.request);
         Step::Reply(refuse(refusal, extras, &audience, event))

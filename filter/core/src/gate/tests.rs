@@ -4,6 +4,7 @@ mod attacks;
 mod bearer;
 mod certificates;
 mod cockpit;
+mod cockpit_browser;
 mod cross_host_sign_in;
 mod explain;
 mod fuzz;

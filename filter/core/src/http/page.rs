@@ -55,6 +55,8 @@ pub struct Page<'a> {
     pub clear_cookies: bool,
     /// Address and text of a link; an empty address reloads the page.
     pub link: Option<(&'a str, &'a str)>,
+    /// A script, which the Content-Security-Policy of the page has to allow.
+    pub script: Option<Script<'a>>,
     /// The id with which the operator finds the request.
     pub request_id: &'a str,
 }
@@ -70,6 +72,15 @@ pub struct Form<'a> {
     pub value: &'a str,
     /// Text of the button.
     pub button: &'a str,
+}
+
+/// A script of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// The source: a constant, so that nothing of a request can become a part of it.
+    pub source: &'static str,
+    /// The value of the attribute `data-argument`, which the script reads.
+    pub argument: &'a str,
 }
 
 /// A list with a heading.

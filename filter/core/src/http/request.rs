@@ -181,6 +181,7 @@ pub(crate) struct Client<'a> {
     fetch_mode: Option<&'a [u8]>,
     fetch_dest: Option<&'a [u8]>,
     fetch_site: Option<&'a [u8]>,
+    fetch_user: Option<&'a [u8]>,
     requested_with: bool,
     prefetch: bool,
 }
@@ -192,6 +193,7 @@ impl<'a> Client<'a> {
             "sec-fetch-mode" => self.fetch_mode = Some(value),
             "sec-fetch-dest" => self.fetch_dest = Some(value),
             "sec-fetch-site" => self.fetch_site = Some(value),
+            "sec-fetch-user" => self.fetch_user = Some(value),
             "x-requested-with" => self.requested_with = true,
             "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
             _ => {}
@@ -317,6 +319,12 @@ impl<'a> Parsed<'a> {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
     }
 
+    /// Returns whether a user has opened the address, by a click or by typing it. A page whose script opens it does not count
+    /// (Fetch Metadata, `Sec-Fetch-User`).
+    pub(crate) fn is_opened_by_user(&self) -> bool {
+        self.is_navigation() && self.client.fetch_user == Some(b"?1")
+    }
+
     /// Returns whether a browser sends a form in place of a page, so that the user sees the reply.
     pub(crate) fn is_form_submission(&self) -> bool {
         self.method == "POST"
@@ -339,6 +347,7 @@ struct Scan<'a> {
     websocket_key: Option<&'a [u8]>,
     has_body: bool,
     has_content_type: bool,
+    expects: bool,
     origin: Option<&'a [u8]>,
     forwarded_for: Vec<&'a [u8]>,
     forwarded_proto: Option<&'a [u8]>,
@@ -374,6 +383,7 @@ impl<'a> Scan<'a> {
             "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
             "content-length" => self.has_body |= value != b"0",
             "content-type" => self.has_content_type = true,
+            "expect" => self.read_expectation(value)?,
             FORWARDED_FOR => self.forwarded_for.push(value),
             FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
             "authorization" => set_only(&mut self.authorization, value),
@@ -383,6 +393,15 @@ impl<'a> Scan<'a> {
             "x-request-id" => self.request_id = readable_id(value),
             CLIENT_CERTIFICATE_HEADER => set_only(&mut self.certificate, value),
             _ => self.client.read_header(name, value),
+        }
+        Ok(())
+    }
+
+    /// Checks `Expect`. The proxies have asked for the body and removed the header if it is `100-continue` alone.
+    fn read_expectation(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let is_second = std::mem::replace(&mut self.expects, true);
+        if is_second || !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::Expectation);
         }
         Ok(())
     }
@@ -535,6 +554,20 @@ mod tests {
             headers[0].1 = method.as_bytes().to_vec();
             assert_eq!(refusal(&headers), expected, "{method}");
         }
+    }
+
+    /// H-23
+    #[test]
+    fn only_the_body_can_be_expected() {
+        for good in ["100-continue", "100-Continue"] {
+            assert_eq!(refusal(&headers(&[("expect", good.as_bytes())])), None);
+        }
+        for bad in ["", "other", "y 100-continue", "100-continue, 100-continue"] {
+            let bad = headers(&[("expect", bad.as_bytes())]);
+            assert_eq!(refusal(&bad), Some(Refusal::Expectation), "{bad:?}");
+        }
+        let twice = headers(&[("expect", b"100-continue"), ("expect", b"100-continue")]);
+        assert_eq!(refusal(&twice), Some(Refusal::Expectation));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Replaces the plugin: each request is permitted at once, and nothing else is reported or decided.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, ModuleCache, PeerCertificate,
-    PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
+    CallFuture, CallReply, ConnectionFacts, HttpCalls, Level, LocalReply, Log, ModuleCache,
+    PeerCertificate, PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts,
+    TlsFacts, TracingLog, Verdict,
 };
 
 use std::rc::Rc;
@@ -121,10 +122,18 @@ impl Stream {
         Bytes::new()
     }
 
+    pub(crate) fn property(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     pub(crate) fn client_spoke(&self, _: u64, _: &[u8]) {}
 
     pub(crate) async fn closed(&self) -> Ended {
         std::future::pending().await
+    }
+
+    pub(crate) fn attached_property(&self, _: &str) -> Option<Vec<u8>> {
+        None
     }
 
     pub(crate) fn poll_closed(&self, _: &Context<'_>) -> Poll<Ended> {

@@ -142,13 +142,17 @@ fn no_value_becomes_markup() {
         }),
         clear_cookies: true,
         link: Some((EVIL, EVIL)),
+        script: Some(Script {
+            source: "void 0",
+            argument: EVIL,
+        }),
         request_id: EVIL,
     });
-    assert!(
-        !html.contains("<script") && !html.contains("\">\"") && !html.contains("'&"),
-        "{html}"
-    );
-    assert_eq!(html.matches("script").count(), 30, "{html}");
+    assert!(!html.contains("\">\"") && !html.contains("'&"), "{html}");
+    // The page's own script, with a value in its attribute.
+    assert_eq!(html.matches("<script").count(), 1, "{html}");
+    assert!(html.contains(">void 0</script>"), "{html}");
+    assert_eq!(html.matches("script").count(), 33, "{html}");
 }
 
 #[test]
