@@ -46,7 +46,7 @@ class Lab:
             "COOKIE_SECRET": base64.b64encode(secrets.token_bytes(32)).decode(),
             "IDP_CLIENT_SECRET": secrets.token_urlsafe(16),
             # A module that was compiled once is found by the next start.
-            "XDG_CACHE_HOME": str(folder / "cache"),
+            **cache_folder(folder / "cache"),
         }
         _raise_open_files()
 
@@ -168,6 +168,12 @@ class Lab:
         cookies = client.session(settings.port)
         program.stop()
         return cookies
+
+
+def cache_folder(folder: Path) -> dict[str, str]:
+    """The environment in which `jetway` keeps its cache in a folder."""
+    # The service's variable comes before the user's.
+    return {"CACHE_DIRECTORY": str(folder), "XDG_CACHE_HOME": str(folder)}
 
 
 def _raise_open_files():

@@ -109,13 +109,6 @@ impl Stream {
             .unwrap_or_default()
     }
 
-    /// Returns the value that the plugin attached to the stream under this name (`proxy_set_property`).
-    pub fn property(&self, name: &str) -> Option<Vec<u8>> {
-        let find =
-            |stream: &mut StreamContext| stream.property(name.as_bytes()).map(<[u8]>::to_vec);
-        self.plugin.stream(self.generation, self.id, find)?
-    }
-
     /// Informs the plugin that the client sent this many bytes over its open websocket, and how they begin.
     pub fn client_spoke(&self, bytes: u64, beginning: &[u8]) {
         let (id, bytes) = (self.id, u32::try_from(bytes).unwrap_or(u32::MAX));

@@ -127,7 +127,7 @@ impl AccessEntry {
             return;
         }
         let read = |name| {
-            let value = stream.property(name).unwrap_or_default();
+            let value = stream.attached_property(name).unwrap_or_default();
             String::from_utf8_lossy(&value).into_owned()
         };
         self.decision = match verdict {

@@ -1,6 +1,7 @@
 """The measurements, one file each: a function `measure(lab)` that returns a report."""
 
 from measurements import (
+    counts,
     idle_websockets,
     requests,
     routes,
@@ -13,6 +14,7 @@ from measurements import (
 
 #: In the order in which they run.
 ALL = {
+    "counts": counts.measure,
     "requests": requests.measure,
     "websockets": websockets.measure,
     "idle": idle_websockets.measure,

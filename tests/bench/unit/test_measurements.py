@@ -3,7 +3,7 @@
 import unittest
 from pathlib import Path
 
-from measurements import requests, routes, shapes, sign_in, start, tls, transfers, websockets
+from measurements import counts, requests, routes, shapes, sign_in, start, tls, transfers, websockets
 
 
 def costs(**changed) -> dict[str, float]:
@@ -89,6 +89,21 @@ class Others(unittest.TestCase):
         spent = {"1": 40.0, "100": 41.0, "10,000": 44.0, "10,000 paths of one host": 90.0}
         found = routes.report({name: routes.Costs(cost, 1, 1, 1) for name, cost in spent.items()})
         self.assertEqual(values(found.targets), [1.1])
+
+
+class Counts(unittest.TestCase):
+    ROW = {"shape": "base", "instructions per request": "50000", "shared data reads per request": "3"}
+
+    def test_host_calls_of_a_shape_are_added(self):
+        calls = [{"shape": "base", "function": name, "calls": count} for name, count in (("a", "2"), ("b", "5"))]
+        calls.append({"shape": "other", "function": "a", "calls": "1"})
+        self.assertEqual(counts.report([self.ROW], calls).tables[0].rows, {"base": [50000, 3, 7]})
+
+    def test_calls_that_were_not_counted_are_no_figure(self):
+        self.assertEqual(counts.report([self.ROW], []).tables[0].rows, {"base": [50000, 3, None]})
+
+    def test_the_kept_file_is_readable(self):
+        self.assertTrue(counts.measure(None).tables[0].rows)
 
 
 class Files(unittest.TestCase):

@@ -13,7 +13,10 @@ use super::request::{Conversation, Protocol, Request};
 use crate::{Dialer, Stream};
 
 /// How long a proxy may keep silent. One that waits for more bytes says nothing either; that is an answer of its own.
-const SILENCE: Duration = Duration::from_secs(3);
+pub(crate) const SILENCE: Duration = Duration::from_secs(3);
+
+/// The same for a conversation that is held again because something differs: a busy machine may be slow.
+pub(crate) const LONG_SILENCE: Duration = Duration::from_secs(15);
 
 /// What came back for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub(crate) async fn converse(
     dialer: &Dialer,
     port: u16,
     conversation: &Conversation,
+    silence: Duration,
 ) -> Result<Vec<Answer>> {
     let url = Url::parse(&format!("https://{}:{port}/", conversation.server_name))?;
     let protocol = match conversation.protocol {
@@ -51,8 +55,10 @@ pub(crate) async fn converse(
         .detour(port);
     let stream = dialer.open(&url, protocol).await.context("no connection")?;
     match conversation.protocol {
-        Protocol::Http1 => Ok(Http1::new(stream).converse(&conversation.requests).await),
-        Protocol::Http2 => http2::converse(stream, &conversation.requests).await,
+        Protocol::Http1 => Ok(Http1::new(stream, silence)
+            .converse(&conversation.requests)
+            .await),
+        Protocol::Http2 => http2::converse(stream, &conversation.requests, silence).await,
     }
 }
 
@@ -61,12 +67,14 @@ struct Http1 {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     answers: Vec<Answer>,
+    silence: Duration,
 }
 
 impl Http1 {
-    fn new(stream: Box<dyn Stream>) -> Self {
+    fn new(stream: Box<dyn Stream>, silence: Duration) -> Self {
         Self {
             stream,
+            silence,
             buffer: Vec::new(),
             answers: Vec::new(),
         }
@@ -187,7 +195,7 @@ impl Http1 {
     }
 
     async fn receive(&mut self) -> Received {
-        receive(&mut self.stream, &mut self.buffer).await
+        receive(&mut self.stream, &mut self.buffer, self.silence).await
     }
 }
 
@@ -201,8 +209,12 @@ pub(super) enum Received {
     Silence,
 }
 
-pub(super) async fn receive(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>) -> Received {
-    match tokio::time::timeout(SILENCE, stream.read_buf(buffer)).await {
+pub(super) async fn receive(
+    stream: &mut Box<dyn Stream>,
+    buffer: &mut Vec<u8>,
+    silence: Duration,
+) -> Received {
+    match tokio::time::timeout(silence, stream.read_buf(buffer)).await {
         Ok(Ok(count)) if count > 0 => Received::Bytes,
         Ok(_) => Received::End,
         Err(_) => Received::Silence,

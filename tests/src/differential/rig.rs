@@ -1,11 +1,12 @@
 //! Runs conversations against both proxies and collects what differs.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::client::converse;
+use super::client::{LONG_SILENCE, SILENCE, converse};
 use super::deployment::{Deployment, deployment, first};
 use super::generate::{self, Material, Place, conversation};
 use super::known::{KNOWN, Pair, is_explained};
@@ -172,8 +173,12 @@ impl Rig {
             let case = FIRST_EXAMPLE + number;
             let mut example = (known.example)(place);
             generate::number(case, &mut example);
-            let host = self.observe(self.host.listen, case, &example).await?;
-            let envoy = self.observe(self.envoy.listen, case, &example).await?;
+            let host = self
+                .observe(self.host.listen, case, (&example, SILENCE))
+                .await?;
+            let envoy = self
+                .observe(self.envoy.listen, case, (&example, SILENCE))
+                .await?;
             let outcomes = host.iter().zip(&envoy);
             let mut pairs =
                 example
@@ -199,9 +204,10 @@ impl Rig {
     /// of a request may be quicker or slower.
     async fn difference(&self, case: usize, conversation: &Conversation) -> Result<Option<String>> {
         let mut found = None;
-        for _ in 0..2 {
-            let host = self.observe(self.host.listen, case, conversation).await?;
-            let envoy = self.observe(self.envoy.listen, case, conversation).await?;
+        for silence in [SILENCE, LONG_SILENCE] {
+            let what = (conversation, silence);
+            let host = self.observe(self.host.listen, case, what).await?;
+            let envoy = self.observe(self.envoy.listen, case, what).await?;
             found = first_difference(conversation, &host, &envoy)?
                 .map(|text| format!("case {case}\n{text}"));
             if found.is_none() {
@@ -215,9 +221,9 @@ impl Rig {
         &self,
         port: u16,
         case: usize,
-        conversation: &Conversation,
+        (conversation, silence): (&Conversation, Duration),
     ) -> Result<Vec<Outcome>> {
-        let answers = converse(&self.dialer, port, conversation).await?;
+        let answers = converse(&self.dialer, port, conversation, silence).await?;
         let recorded = self.recorder.take(case).await;
         Ok(outcomes(&conversation.requests, &answers, &recorded))
     }

@@ -122,10 +122,6 @@ impl Stream {
         Bytes::new()
     }
 
-    pub(crate) fn property(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
     pub(crate) fn client_spoke(&self, _: u64, _: &[u8]) {}
 
     pub(crate) async fn closed(&self) -> Ended {
