@@ -70,6 +70,9 @@ const COMMANDS: &[(&str, How)] = &[
         How::Builds,
     ),
     ("make quick-module", How::Builds),
+    ("make instructions", How::Builds),
+    ("make instructions WRITE=1", How::Builds),
+    ("make profile", How::Builds),
     (
         "JETWAY_FILTER_WASM=$PWD/target/module/wasm32-wasip1/module/jetway_filter.wasm cargo test --release -p jetway-tests --test sign_in",
         How::Builds,
