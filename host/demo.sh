@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# `make demo`: finds or starts Cockpit, then runs `jetway-demo` with the arguments given. Ctrl-C or SIGTERM stops whatever
-# was started. COCKPIT_URL=URL names a Cockpit, and then nothing is installed or started beside Jetway.
+# `make demo`: finds or starts Cockpit, then runs `jetway-demo` with the arguments given. Ctrl-C, a closed terminal (SIGHUP)
+# or SIGTERM stops the processes that were started. COCKPIT_URL=URL names a Cockpit, and then nothing is installed or started
+# beside Jetway.
 #
 # With `needs` before the arguments it only makes sure that there is what the demo needs, and installs Cockpit where it may:
 # that is for before the build, which takes minutes.
 #
 # As root, Cockpit's web service is always started, with single sign-on in its configuration; with `--password` among the
-# arguments it is as it is for everybody else.
+# arguments the demo of root is the same as that of other accounts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,15 +18,27 @@ usual_address=127.0.0.1
 usual_port=8443
 usual_provider_port=8444
 packages=(cockpit-ws cockpit-bridge cockpit-system)
+# Space for a first build, in MiB, and what people read about it.
+build_space=1600
+first_build='about ten minutes on two cores, and 1.5 GB'
+# The options of `jetway-demo`: those with a value, and those without.
+options=(--host --address --provider-port --upstream --authority --session-folder --unix-user --log-level --log-format)
+flags=(--password --probe --help --version -h -V)
+# Lists the packages that this script has installed. The check before the build writes it, the end of the demo reads it.
+installed_list=/run/jetway-demo.installed
 cockpit_ws=/usr/lib/cockpit/cockpit-ws
 cockpit_session=/usr/lib/cockpit/cockpit-session
 
 folder=
 cockpit_pid=
 jetway_pid=
+# Not empty once the demo has started, and once it has started the machine's own Cockpit.
+ran=
+started_socket=
 
+# The terminal may be closed: a message that cannot be printed must not stop the clean-up.
 say() {
-  printf 'demo: %s\n' "$@"
+  printf 'demo: %s\n' "$@" 2>/dev/null || true
 }
 
 give_up() {
@@ -33,7 +46,7 @@ give_up() {
   exit 1
 }
 
-# Everybody below a process, itself included.
+# Prints the processes below a process, itself included.
 family() {
   local child
   printf '%s\n' "$1"
@@ -42,7 +55,7 @@ family() {
   done
 }
 
-# Everybody in the session that a process began with setsid.
+# Prints the processes of the session that a process began with setsid.
 session() {
   local stat fields
   for stat in /proc/[0-9]*/stat; do
@@ -52,8 +65,8 @@ session() {
   done
 }
 
-# Terminals have sessions of their own, and Cockpit leaves the message buses of its logins behind: whoever was below it or
-# in its session goes with it.
+# Terminals have sessions of their own, and Cockpit leaves the message buses of its logins behind: the processes below it and
+# in its session end with it.
 stop_cockpit() {
   local pid below
   below=$(family "$cockpit_pid")
@@ -62,10 +75,22 @@ stop_cockpit() {
   for pid in $below $(session "$cockpit_pid"); do
     kill "$pid" 2>/dev/null || true
   done
+  say "removed: Cockpit's web service of the demo, its logins and its configuration"
+}
+
+# Says what the demo leaves on this machine.
+say_what_stays() {
+  local name names=
+  while read -r name; do
+    ! has_package "$name" || names="$names $name"
+  done < <(sort -u "$installed_list" 2>/dev/null)
+  [ -z "$names" ] || say "stays: the packages that the demo has installed: sudo apt-get purge --autoremove$names"
+  [ -z "$started_socket" ] || say 'stays: cockpit.socket, which the demo has started: sudo systemctl disable --now cockpit.socket'
+  say "stays: the build in \`${CARGO_TARGET_DIR:-target}\`: cargo clean"
 }
 
 stop_all() {
-  trap '' INT TERM
+  trap '' INT TERM HUP
   # A signal may come between a start and the line that notes it.
   [ -n "$jetway_pid" ] || [ -z "${!:-}" ] || [ "$!" = "$cockpit_pid" ] || jetway_pid=$!
   if [ -n "$jetway_pid" ]; then
@@ -74,11 +99,12 @@ stop_all() {
   fi
   [ -z "$cockpit_pid" ] || stop_cockpit
   [ -z "$folder" ] || rm -rf "$folder"
+  [ -z "$ran" ] || say_what_stays
 }
 trap stop_all EXIT
 # Make passes on a signal that its group gets as well, and people press Ctrl-C twice: an `exit` within `stop_all` would
 # leave Cockpit running.
-trap "trap '' INT TERM; exit 0" INT TERM
+trap "trap '' INT TERM HUP; exit 0" INT TERM HUP
 
 # What `jetway-demo` would find at a URL: ready, refuses, unknown or silent.
 state_of() {
@@ -91,27 +117,42 @@ runs_systemd() {
   [ -d /run/systemd/system ]
 }
 
-installed() {
+has_package() {
+  [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
+}
+
+# Prints the packages of the demo that are missing. Single sign-on needs a sudo as well: alice becomes root by it.
+missing_packages() {
   local name
   for name in "${packages[@]}"; do
-    [ "$(dpkg-query -W -f '${Status}' "$name" 2>/dev/null)" = 'install ok installed' ] || return 1
+    has_package "$name" || printf '%s\n' "$name"
   done
+  ! wants_single_sign_on || [ -d /etc/sudoers.d ] || printf 'sudo\n'
+}
+
+installed() {
+  [ -z "$(missing_packages)" ]
 }
 
 install_cockpit() {
-  local command="apt-get install --no-install-recommends ${packages[*]}"
+  local missing command
+  mapfile -t missing < <(missing_packages)
+  command="apt-get install --no-install-recommends ${missing[*]}"
   command -v apt-get >/dev/null || give_up \
-    'nothing answers at '"$usual"', and this system has no apt-get to install Cockpit with' \
+    "Cockpit is not installed on this machine, and there is no apt-get to install it with" \
     'install and start Cockpit, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
   [ "$(id -u)" = 0 ] || give_up \
     'Cockpit is not installed on this machine. Either install it:' \
     "    sudo $command" \
     'or let this script do it: sudo make demo' \
     'or name a Cockpit elsewhere: COCKPIT_URL=http://host:9090 make demo'
-  say "installing Cockpit from the distribution: $command"
+  say "installing from the distribution: $command"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  apt-get update -qq || say 'apt-get update has failed; the packages that it knows are tried'
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || give_up \
+    "Cockpit cannot be installed: $command" \
+    'install it by hand, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
+  printf '%s\n' "${missing[@]}" >>"$installed_list"
 }
 
 # answers IP PORT: whether something listens there.
@@ -192,7 +233,8 @@ find_cockpit() {
     installed || install_cockpit
     if runs_systemd && [ "$(id -u)" = 0 ]; then
       say 'starting Cockpit: systemctl start cockpit.socket (it stays on, as the package means it to)'
-      systemctl start cockpit.socket
+      systemctl start cockpit.socket || give_up 'cockpit.socket does not start: systemctl status cockpit.socket'
+      started_socket=yes
       state=$(state_of "$usual")
     fi
   fi
@@ -266,9 +308,59 @@ ensure_free_ports() {
   ensure_free "$ip" "$port" '--provider-port PORT'
 }
 
+# Whether a list has a word: has WORD LIST...
+has() {
+  local word
+  for word in "${@:2}"; do
+    [ "$word" != "$1" ] || return 0
+  done
+  return 1
+}
+
+# Refuses arguments that `jetway-demo` would refuse after the build.
+ensure_known_arguments() {
+  local place=0 name user
+  while [ "$place" -lt "${#arguments[@]}" ]; do
+    name=${arguments[place]%%=*}
+    if has "$name" "${options[@]}"; then
+      [ "$name" != "${arguments[place]}" ] || place=$((place + 1))
+      [ "$place" -lt "${#arguments[@]}" ] || give_up "the option $name needs a value"
+    else
+      has "${arguments[place]}" "${flags[@]}" || give_up \
+        "\`${arguments[place]}\` is not an option of the demo; it has ${options[*]} and --password"
+    fi
+    place=$((place + 1))
+  done
+  case $(argument --host '') in
+    *:*:*) ;; # An IPv6 address.
+    */* | *:*) give_up '--host takes a name or an IP address; the port goes to --address' ;;
+  esac
+  user=$(argument --unix-user '')
+  [ -z "$user" ] || getent passwd -- "$user" >/dev/null || give_up \
+    "there is no Unix user \`$user\` on this machine: omit --unix-user to create two for the demo"
+}
+
+# Says how long the build takes, when it is the first one, and refuses a disk that is too small for it.
+announce_build() {
+  local place free
+  [ ! -x "$jetway" ] || return 0
+  place=${CARGO_TARGET_DIR:-target}
+  [ -d "$place" ] || place=.
+  free=$(df --output=avail -m "$place" 2>/dev/null | tail -n 1) || return 0
+  [ "${free:-$build_space}" -ge "$build_space" ] || give_up \
+    "the build needs $build_space MiB, and there are ${free// /} MiB free at $place: make room, or name another folder in CARGO_TARGET_DIR"
+  say "everything is there. The first build takes $first_build; later ones take seconds."
+}
+
 # What can be told without `jetway`, which may not be built yet.
 ensure_needs() {
+  ensure_known_arguments
   ensure_free_ports
+  ensure_cockpit
+  announce_build
+}
+
+ensure_cockpit() {
   [ -z "${COCKPIT_URL:-}" ] || return 0
   # What answers may do, which only `jetway-demo --probe` can tell; with single sign-on it is not asked.
   ! answers localhost 9090 || wants_single_sign_on || return 0
@@ -286,8 +378,9 @@ arguments=("$@")
 [ -n "${COCKPIT_URL:-}" ] || find_cockpit
 export COCKPIT_URL
 
-# Sign-ins and refusals are worth reading here, every request is not.
+# Sign-ins, refusals and failures of Cockpit are worth reading here; lines about every request are not.
 export RUST_LOG=${RUST_LOG:-warn,plugin=info}
 "$jetway" "${arguments[@]}" </dev/null &
 jetway_pid=$!
+ran=yes
 wait "$jetway_pid"

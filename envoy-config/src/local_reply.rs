@@ -20,8 +20,14 @@ const NO_PERMIT: &str = "response.code_details in ['wasm_fail_stream', 'direct_r
 /// set, get JSON.
 const PLAIN_ID: &str = "[A-Za-z0-9._-]+";
 
-/// Placeholder for the request id while a page is rendered. Strings of the operator cannot contain it.
+/// Hosts that a page may show, or none. The module refuses other ones, but it may be the module that does not respond.
+const PLAIN_HOST: &str = "[A-Za-z0-9._:\\[\\]-]*";
+/// The headers that may name the host. A route may have rewritten the second one; then the first has the public host.
+const HOST_HEADERS: [&str; 2] = ["x-forwarded-host", ":authority"];
+
+/// Placeholders for the request id and the host while a page is rendered. Strings of the operator cannot contain them.
 const ID_PLACE: &str = "\u{1}";
+const HOST_PLACE: &str = "\u{2}";
 
 /// `Retry-After` in seconds, as in the bundled host.
 const RETRY_AFTER: &str = "5";
@@ -41,11 +47,15 @@ fn build_page(outage: UpstreamFailure, look: &Theme) -> Map {
         title: outage.title(),
         text: outage.explanation(),
         note: UpstreamFailure::ADVICE,
+        host: HOST_PLACE,
+        facts: &UpstreamFailure::facts(HOST_PLACE),
         link: Some(UpstreamFailure::AGAIN),
         request_id: ID_PLACE,
         ..Page::default()
     });
-    let html = escape_percent(&html).replace(ID_PLACE, REQUEST_ID);
+    let html = escape_percent(&html)
+        .replace(ID_PLACE, REQUEST_ID)
+        .replace(HOST_PLACE, PUBLIC_HOST);
     let html = if html.chars().any(|c| c != '\n' && is_special(c)) {
         Yaml::Text(html)
     } else {
@@ -57,17 +67,13 @@ fn build_page(outage: UpstreamFailure, look: &Theme) -> Map {
             .set("contains", "text/html")
             .set("ignore_case", true),
     );
-    let id = Map::new().set("safe_regex", Map::new().set("regex", PLAIN_ID));
+    let mut filters = vec![accepts, build_plain_filter("x-request-id", PLAIN_ID)];
+    filters.extend(HOST_HEADERS.map(|name| build_plain_filter(name, PLAIN_HOST)));
     let format = Map::new()
         .set("text_format_source", Map::new().set("inline_string", html))
         .set("content_type", "text/html; charset=utf-8");
     let headers = look.headers(None).into_iter();
-    build_mapper(
-        outage,
-        vec![accepts, build_header_filter("x-request-id", id)],
-        headers.collect(),
-        format,
-    )
+    build_mapper(outage, filters, headers.collect(), format)
 }
 
 fn build_json(outage: UpstreamFailure) -> Map {
@@ -89,6 +95,8 @@ fn build_json(outage: UpstreamFailure) -> Map {
 }
 
 const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
+/// The host that the client used, from the first of [`HOST_HEADERS`] that is there.
+const PUBLIC_HOST: &str = "%REQ(X-FORWARDED-HOST?:AUTHORITY)%";
 
 fn build_mapper(
     outage: UpstreamFailure,
@@ -148,6 +156,16 @@ fn build_cause(outage: UpstreamFailure) -> Map {
         .set("name", "envoy.access_loggers.extension_filters.cel")
         .set("typed_config", expression);
     Map::new().set("extension_filter", filter)
+}
+
+/// Builds the filter for a header whose value a page may show. A missing header counts as an empty one.
+fn build_plain_filter(name: &str, regex: &str) -> Map {
+    let string_match = Map::new().set("safe_regex", Map::new().set("regex", regex));
+    let matcher = Map::new()
+        .set("name", name)
+        .set("string_match", string_match)
+        .set("treat_missing_header_as_empty", true);
+    Map::new().set("header_filter", Map::new().set("header", matcher))
 }
 
 fn build_header_filter(name: &str, string_match: Map) -> Map {

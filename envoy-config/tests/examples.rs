@@ -17,7 +17,7 @@ AwEHoUQDQgAEQiVI+I+3gv+17KN0RFLHKh5Vj71vc75eSOkyMsxFxbFsTNEMTLjV
 uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
 -----END EC PRIVATE KEY-----";
 
-/// Whoever writes the files has these secrets in the environment; none of them must get into one.
+/// The files are written with these secrets in the environment; none of them must get into a file.
 const SECRETS: [(&str, &str); 3] = [
     (
         "cookie_secret",

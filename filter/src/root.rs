@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use jetway_core::config::Config;
-use jetway_core::contract::SECRET_VARIABLES;
+use jetway_core::contract::{LAST_MESSAGE_PROPERTY, SECRET_VARIABLES};
 use jetway_core::gate::Gate;
 use jetway_core::gate::Progress;
-use jetway_core::gate::open_stream::{Recheck, RecheckRound};
+use jetway_core::gate::open_stream::{Recheck, RecheckRound, StreamClose};
 use jetway_core::oidc::call::{ProviderCall, ProviderReply};
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{ContextType, Status};
 
 use crate::http::Http;
-use crate::perform::{Performer, Phase, send, sum_up, sum_up_all, with_reply};
+use crate::perform::{Performer, Phase, describe_event, send, sum_up, sum_up_all, with_reply};
 use crate::plugin::{
-    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, now, with_env,
+    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, StreamState, now, with_env,
 };
 
 /// The root context. Until it is configured it has no plugin, and every request is refused.
@@ -203,19 +203,31 @@ fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
             // The stream has ended since the round began.
             return false;
         };
-        with_env(|env| plugin.gate.recheck(watched, env))
+        with_env(|env| plugin.gate.recheck(&mut watched.open, env))
     };
-    let Recheck::Close(event) = verdict else {
+    let Recheck::Close(close) = verdict else {
         return false;
     };
-    log::info!("{event}");
-    plugin.watched.borrow_mut().remove(&id);
-    let closed =
-        hostcalls::set_effective_context(id).and_then(|()| hostcalls::reset_http_request());
-    if closed.is_err() {
+    if close_stream(plugin, id, &close).is_err() {
         log::warn!("cannot close the stream");
     }
     true
+}
+
+/// Logs why a stream is closed, with the request that opened it, and closes it.
+fn close_stream(plugin: &Plugin, id: u32, close: &StreamClose) -> Result<(), Status> {
+    let is_entered = hostcalls::set_effective_context(id);
+    if let Some(watched) = plugin.watched.borrow_mut().remove(&id)
+        && let StreamState::Forwarded(_, request) = &*watched.stream.state.borrow()
+    {
+        let account = watched.open.account();
+        log::info!("{}", describe_event(&close.event, account, request));
+    }
+    is_entered?;
+    if let Some(message) = close.last_message {
+        hostcalls::set_property(vec![LAST_MESSAGE_PROPERTY], Some(message.as_bytes()))?;
+    }
+    hostcalls::reset_http_request()
 }
 
 fn fetch(plugin: &Plugin, call: &ProviderCall) {
@@ -241,9 +253,9 @@ fn absorb(plugin: &Plugin, reply: &ProviderReply<'_>) {
 /// Decides every paused request again, after the provider or a session has changed.
 fn wake_all(plugin: &Plugin) {
     let held = std::mem::take(&mut *plugin.held.borrow_mut());
-    for PausedRequest { stream, .. } in held {
-        if hostcalls::set_effective_context(stream.id).is_ok() {
-            Performer::new(plugin, &stream, Phase::Paused).begin();
+    for paused in held {
+        if hostcalls::set_effective_context(paused.stream.id).is_ok() {
+            Performer::of_paused(plugin, &paused).begin();
         }
     }
 }
@@ -256,9 +268,9 @@ fn give_up_overdue(plugin: &Plugin) {
         .borrow_mut()
         .extract_if(.., |held| held.until <= now)
         .collect();
-    for PausedRequest { stream, .. } in overdue {
-        if hostcalls::set_effective_context(stream.id).is_ok() {
-            Performer::new(plugin, &stream, Phase::Paused).give_up();
+    for paused in overdue {
+        if hostcalls::set_effective_context(paused.stream.id).is_ok() {
+            Performer::of_paused(plugin, &paused).give_up();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Cockpit behind this proxy: its routes, its configuration file, and single sign-on.
 
 mod conf;
+mod elevation;
 mod layout;
 mod ownership;
 mod route;
@@ -9,6 +10,7 @@ mod systemd;
 mod units;
 
 pub(crate) use conf::{CockpitConf, Edit};
+pub(crate) use elevation::{Elevation, POLKIT_RULE, POLKIT_RULE_TEXT, has_polkit};
 pub(crate) use layout::Layout;
 pub(crate) use ownership::{belongs_to_root, find_changeable};
 pub(crate) use route::{leads_here, looks_like_cockpit, public_origin, select_routes};

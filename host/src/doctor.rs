@@ -11,12 +11,15 @@ mod finding;
 mod listener;
 mod names;
 mod provider;
+mod redirects;
+mod repeated;
 mod report;
 mod subject;
 #[cfg(test)]
 mod testing;
 mod upstream;
 mod upstream_probe;
+mod upstream_tls;
 
 pub(crate) use finding::{Finding, Outcome};
 pub(crate) use provider::collect_redirect_uris;

@@ -9,6 +9,7 @@ mod config;
 mod doctor;
 mod log;
 mod module;
+mod module_cache;
 mod new_file;
 mod terminal;
 
@@ -21,6 +22,7 @@ pub use command::cockpit::conf::section as cockpit_conf_section;
 pub use command::{announce, print};
 pub use log::LogArgs;
 pub use module::FILTER;
+pub use module_cache::default_module_cache;
 
 /// Runs the command line of `jetway`, and returns its exit code.
 #[must_use]
@@ -72,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Filter(args) => command::filter::run(&args),
         Command::Cockpit(args) => command::cockpit::run(&args),
         Command::EnvoyConfig(args) => command::envoy_config::run(&args),
+        Command::Completions(args) => command::completions::run(&args),
     }
 }
 

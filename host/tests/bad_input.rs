@@ -8,9 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a check may take, in KiB of addresses.
+/// The most memory that a check may take, in KiB of addresses.
 const MEMORY: u64 = 1_536 * 1024;
-/// What a check may take, in seconds of a processor. A debug build takes tens of times what a release build does.
+/// The most time that a check may take, in seconds of a processor. A debug build takes tens of times what a release build does.
 const WORK: u64 = if cfg!(debug_assertions) { 120 } else { 20 };
 /// The largest file that is read.
 const LIMIT: usize = 10 * 1024 * 1024;

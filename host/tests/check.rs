@@ -16,7 +16,7 @@ routes:
     allow_public_unauthenticated_access: true
 ";
 
-/// What one run printed, and how it ended.
+/// The output of one run, and its exit code.
 struct Answer {
     status: Option<i32>,
     output: String,

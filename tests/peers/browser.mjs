@@ -1,6 +1,7 @@
 // Drives a headless browser through one task. The environment variable ORDER holds the order as JSON:
 // {browser: 'chrome' | 'firefox', executable, profile, url, account or null,
-//  task: {kind: 'terminal', user, password} | {kind: 'singleSignOn', user} | {kind: 'refusal'}, screenshot, report}
+//  task: {kind: 'terminal', user, password} | {kind: 'singleSignOn', user} | {kind: 'disconnection', signOut}
+//  | {kind: 'refusal'} | {kind: 'pages', pages, folder}, screenshot, report}
 // Writes its findings to the file `report`; ends with an error when it does not reach the end.
 import { writeFileSync } from 'node:fs';
 import puppeteer from 'puppeteer-core';
@@ -98,24 +99,87 @@ async function singleSignOn({ user }) {
   findings.badge = await page.$eval('#super-user-indicator', (badge) => badge.innerText);
   await page.screenshot({ path: order.screenshot });
 
-  await click('#toggle-menu');
-  await click('#logout');
-  await page.waitForSelector('#login-again', { visible: true });
-  findings.loggedOut = await text();
-  await click('#login-again');
-  await shell();
-  findings.loginsAgain = logins;
-
   // A link into Cockpit, for a user who is signed in at the proxy only.
   await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
   const { origin } = new URL(order.url);
   // Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
   const link = `${origin}/system/services#/?type=timer`;
-  await page.evaluate((address) => { window.location.href = address; }, link);
-  await page.waitForFunction((address, path) => window.location.href === address
+  const atLink = () => page.waitForFunction((address, path) => window.location.href === address
     && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, link, '/system/services');
-  findings.deepLink = await page.evaluate(() => window.location.href);
-  return { ...findings, loginsByLink: logins, sent: [...sent], cookies: await cookies() };
+  const address = () => page.evaluate(() => window.location.href);
+  await page.evaluate((target) => { window.location.href = target; }, link);
+  await atLink();
+  findings.deepLink = await address();
+  findings.loginsByLink = logins;
+
+  // Cockpit's log-out, and back to the same page with its fragment.
+  findings.loggedOut = await logOut();
+  findings.question = await loginAgain();
+  await page.screenshot({ path: order.screenshot.replace('.png', '-again.png') });
+  await click('#continue');
+  await atLink();
+  await shell();
+  findings.again = await address();
+  findings.loginsAgain = logins;
+
+  // In a new tab there is no page to go back to: the link leads on, and no token stays in the address.
+  await logOut();
+  const token = await page.$eval('#login-again', ({ href }) => href);
+  await loginAgain();
+  await page.evaluate(() => sessionStorage.setItem('jetway-went-back', '1'));
+  await click('#continue');
+  await page.waitForFunction((path) => window.location.pathname === path
+    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, '/system/services');
+  await shell();
+  findings.withoutBack = await address();
+  findings.loginsWithoutBack = logins;
+  findings.sent = [...sent];
+  findings.cookies = await cookies();
+
+  // Signing out at the question.
+  await logOut();
+  await loginAgain();
+  await click(SIGN_OUT);
+  await click('button[value=yes]'); // the provider asks, too
+  await page.waitForFunction((wanted) => window.location.origin === wanted, {}, origin);
+  findings.signedOut = await text();
+  await page.evaluate((target) => { window.location.href = target; }, token);
+  await page.waitForSelector('input[name=login]'); // nothing leads back without the provider
+  return { ...findings, loginsAtLast: logins };
+}
+
+const SIGN_OUT = '::-p-aria([name="Sign out"][role="button"])';
+
+// Logs out by Cockpit's menu, and returns what its page says.
+async function logOut() {
+  await click('#toggle-menu');
+  await click('#logout');
+  await page.waitForSelector('#login-again', { visible: true });
+  return text();
+}
+
+// Clicks on Cockpit's "Login again", and returns what the proxy's page says.
+async function loginAgain() {
+  await click('#login-again');
+  await page.waitForSelector(SIGN_OUT);
+  return text();
+}
+
+// Waits until Cockpit's page is disconnected, after a sign-out or at the end of the session, and connects again.
+async function disconnection({ signOut }) {
+  await signIn();
+  await page.waitForSelector('iframe[name^="cockpit1:localhost/"]');
+  await page.waitForSelector('#toggle-menu');
+  if (signOut) {
+    await page.evaluate(() => fetch('/.pomerium/sign_out', { method: 'POST', redirect: 'manual' }));
+  }
+  const reconnect = '::-p-aria([name="Reconnect"][role="button"])';
+  await page.waitForSelector(reconnect, { timeout: 75_000 });
+  const findings = { text: await text() };
+  await page.screenshot({ path: order.screenshot });
+  await click(reconnect);
+  await page.waitForFunction((origin) => document.querySelector('#toggle-menu') || window.location.origin !== origin, {}, new URL(order.url).origin);
+  return findings;
 }
 
 async function refusal() {
@@ -125,11 +189,10 @@ async function refusal() {
     if (response.request().isNavigationRequest() && response.url().startsWith(origin)) status = response.status();
   });
   await signIn();
-  const signOut = '::-p-aria([name="Sign out"][role="button"])';
-  await page.waitForSelector(signOut);
+  await page.waitForSelector(SIGN_OUT);
   const findings = { status, text: await text() };
   await page.screenshot({ path: order.screenshot });
-  await click(signOut);
+  await click(SIGN_OUT);
   await click('button[value=yes]'); // the provider asks, too
   await page.waitForFunction((wanted) => window.location.origin === wanted, {}, origin);
   findings.signedOut = await text();
@@ -165,7 +228,7 @@ async function inspect({ name, path }, scheme, size, folder) {
     tooWide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     paper: getComputedStyle(document.body).backgroundColor,
     pictures: [...document.images].map(({ complete, naturalWidth }) => complete && naturalWidth > 0),
-    controls: [...document.querySelectorAll('a,button')].map((one) => one.textContent),
+    controls: [...document.querySelectorAll('a,button,summary')].map((one) => one.textContent),
   }));
   await page.screenshot({ path: `${folder}/${name}-${scheme}-${size.width}.png`, fullPage: true });
   const reached = [];
@@ -212,6 +275,7 @@ const tasks = {
     return findings;
   },
   singleSignOn: () => singleSignOn(order.task),
+  disconnection: () => disconnection(order.task),
   refusal,
   pages: () => pages(order.task),
 };

@@ -17,13 +17,18 @@ const PROGRAM: &str = include_str!("../peers/browser.mjs");
 /// Time limit of one task. Including the browser's start it needs some ten seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// What the browser does at an address, after signing in at the provider.
+/// The task of the browser at an address, after signing in at the provider.
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),
-    /// Use Cockpit as this user without a password: run a command in its terminal, log out there and in again, and open
-    /// a link with a fragment.
+    /// Use Cockpit as this user without a password: run a command in its terminal, open a link with a fragment, log out there
+    /// and in again, and sign out.
     SingleSignOn(&'a str),
+    /// Wait until Cockpit's page is disconnected, and connect again.
+    Disconnection {
+        /// Whether the user signs out in the background. Otherwise the session ends by itself.
+        sign_out: bool,
+    },
     /// Read the page that refuses the user, and sign out with its button.
     Refusal,
     /// Open pages in light and dark mode, on a phone and on a desktop, and leave screenshots in `target/pages/PROXY`.
@@ -38,6 +43,9 @@ impl Task<'_> {
                 json!({"kind": "terminal", "user": user.name, "password": user.password})
             }
             Self::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
+            Self::Disconnection { sign_out } => {
+                json!({"kind": "disconnection", "signOut": sign_out})
+            }
             Self::Refusal => json!({"kind": "refusal"}),
             Self::Pages(pages) => {
                 let folder = target_folder()?.join("pages").join(scene.kind.name());

@@ -222,6 +222,24 @@ impl UserAgent {
     /// # Errors
     /// Returns an error when the websocket or the command fails.
     pub async fn run_in_cockpit(&mut self, base: &Url, command: &str) -> Result<String> {
+        self.spawn_in_cockpit(base, command, json!({})).await
+    }
+
+    /// Runs a shell command with the administrative access of a Cockpit session, and returns its output.
+    ///
+    /// # Errors
+    /// Returns an error when there is no session, or it has no such access.
+    pub async fn run_as_root_in_cockpit(&mut self, base: &Url, command: &str) -> Result<String> {
+        self.spawn_in_cockpit(base, command, json!({"superuser": "require"}))
+            .await
+    }
+
+    async fn spawn_in_cockpit(
+        &mut self,
+        base: &Url,
+        command: &str,
+        mut open: Value,
+    ) -> Result<String> {
         let url = base.join("/cockpit/socket")?;
         let mut channel = self.upgrade(&url, Some("cockpit1")).await?.open()?;
         let init =
@@ -231,10 +249,12 @@ impl UserAgent {
             "Cockpit does not begin: {init}"
         );
         send_control(&mut channel, &json!({"command": "init", "version": 1})).await?;
-        let spawn = json!({
-            "command": "open", "channel": "1:1", "payload": "stream", "spawn": ["/bin/sh", "-c", command], "err": "out",
-        });
-        send_control(&mut channel, &spawn).await?;
+        open["command"] = json!("open");
+        open["channel"] = json!("1:1");
+        open["payload"] = json!("stream");
+        open["spawn"] = json!(["/bin/sh", "-c", command]);
+        open["err"] = json!("out");
+        send_control(&mut channel, &open).await?;
         send_control(&mut channel, &json!({"command": "done", "channel": "1:1"})).await?;
         output_of_channel(&mut channel).await
     }

@@ -209,7 +209,7 @@ fn create_database(packages: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(database)
 }
 
-/// What its configuration names.
+/// The values that its configuration names.
 struct Places {
     modules: PathBuf,
     database: PathBuf,

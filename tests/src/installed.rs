@@ -21,6 +21,8 @@ pub struct Installed {
     pub firefox: PathBuf,
     /// The root folder in which Glewlwyd and its libraries are unpacked.
     pub glewlwyd: PathBuf,
+    /// The directory in which the proxies of all tests keep the compiled module, so that each starts quickly.
+    pub module_cache: PathBuf,
 }
 
 impl Installed {
@@ -56,6 +58,7 @@ impl Installed {
             chromium: peer("CHROMIUM")?,
             firefox: peer("FIREFOX")?,
             glewlwyd: peer("GLEWLWYD")?,
+            module_cache: target.join("test-modules"),
         })
     }
 

@@ -164,6 +164,8 @@ fn host_command(start: &Start<'_>) -> Result<Command> {
     command
         .args(["run", "-c"])
         .arg(start.file)
+        .arg("--module-cache")
+        .arg(&start.installed.module_cache)
         .envs(start.variables.iter().cloned());
     Ok(command)
 }

@@ -75,8 +75,8 @@ impl UserAgent {
 }
 
 impl Person<'_> {
-    /// Uses Cockpit's terminal, logs out by its button and in again, and opens a link with a fragment, all without a
-    /// password.
+    /// Uses Cockpit's terminal, opens a link with a fragment, logs out by Cockpit's button and in again, all without a
+    /// password, and signs out.
     ///
     /// # Errors
     /// Returns an error that describes the difference from the expected result.
@@ -109,16 +109,24 @@ impl Person<'_> {
             "exactly one login leads there: {report}"
         );
         ensure!(told("badge").contains(self.access), "{report}");
+        let link = base.join("/system/services#/?type=timer")?;
+        assert_eq!(told("deepLink"), link.as_str());
+        assert_eq!(report["loginsByLink"], 2, "one more for the link: {report}");
         ensure!(told("loggedOut").contains("Login again"), "{report}");
-        assert_eq!(
-            report["loginsAgain"], 2,
-            "one more after logging out: {report}"
-        );
-        assert_eq!(
-            told("deepLink"),
-            base.join("/system/services#/?type=timer")?.as_str()
-        );
-        assert_eq!(report["loginsByLink"], 3, "and one for the link: {report}");
+        for words in [
+            "You are still signed in",
+            self.account,
+            "Continue to Cockpit",
+        ] {
+            ensure!(told("question").contains(words), "{words}: {report}");
+        }
+        assert_eq!(told("again"), link.as_str(), "with its fragment: {report}");
+        assert_eq!(report["loginsAgain"], 3, "one after the question: {report}");
+        let plain = base.join("/system/services")?;
+        assert_eq!(told("withoutBack"), plain.as_str(), "no token: {report}");
+        assert_eq!(report["loginsWithoutBack"], 4, "and one more: {report}");
+        ensure!(told("signedOut").contains("You are signed out"), "{report}");
+        assert_eq!(report["loginsAtLast"], 4, "no login after it: {report}");
         assert_eq!(
             report["passwordForm"], false,
             "no password is needed: {report}"

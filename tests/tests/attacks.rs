@@ -21,7 +21,7 @@ const KINDS: [char; 8] = ['J', 'F', 'R', 'C', 'L', 'I', 'W', 'N'];
 /// The beginning of the last column in a row without tests. The reason follows.
 const NO_TEST: &str = "none: ";
 
-/// What the last column of a row says.
+/// The contents of the last column of a row.
 #[derive(Debug, PartialEq, Eq)]
 enum Coverage<'t> {
     /// The names of the row's tests: a test function, or the scenario of two tests.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use jetway_tests::{
     ALICE, BOB, Browser, BrowserRun, COCKPIT, Cockpit, CockpitSession, DUMMY, MALLORY, Person,
-    Port, Proxy, Response, Route, Scene, Task, UnixUser, UserAgent, on_both_proxies,
+    Port, Proxy, ProxyKind, Response, Route, Scene, Task, UnixUser, UserAgent, on_both_proxies,
 };
 use url::Url;
 
@@ -13,6 +13,8 @@ on_both_proxies!(
     users_without_a_unix_user_get_a_page_that_says_so,
     an_administrator_signs_on_once_in_chromium,
     a_user_with_limited_access_signs_on_once_in_firefox,
+    a_signed_out_cockpit_says_so_in_chromium,
+    an_expired_cockpit_says_so_in_firefox,
 );
 
 /// Cockpit behind the proxy, where alice and bob have Unix users and mallory has none; alice is an administrator.
@@ -176,6 +178,50 @@ async fn an_administrator_signs_on_once_in_chromium(scene: &mut Scene) -> Result
 
 async fn a_user_with_limited_access_signs_on_once_in_firefox(scene: &mut Scene) -> Result<()> {
     signs_on_once(scene, Browser::Firefox, BOB, "Limited access").await
+}
+
+async fn a_signed_out_cockpit_says_so_in_chromium(scene: &mut Scene) -> Result<()> {
+    let sign_out = Task::Disconnection { sign_out: true };
+    is_told(
+        scene,
+        (Browser::Chromium, sign_out),
+        "Your session has been terminated.",
+    )
+    .await
+}
+
+async fn an_expired_cockpit_says_so_in_firefox(scene: &mut Scene) -> Result<()> {
+    // The shortest session that is possible.
+    scene.keys = "cookie_expire: 1m".to_owned();
+    let wait = Task::Disconnection { sign_out: false };
+    is_told(
+        scene,
+        (Browser::Firefox, wait),
+        "Your session has expired. Please log in again.",
+    )
+    .await
+}
+
+/// Checks what Cockpit's page says when its WebSocket is cut. In Envoy the module cannot write into the WebSocket, so that
+/// the page only sees the end of the connection.
+async fn is_told(scene: &Scene, run: (Browser, Task<'_>), words: &str) -> Result<()> {
+    let desk = Desk::open(scene).await?;
+    let words = match scene.kind {
+        ProxyKind::Host => words,
+        ProxyKind::Envoy => "Server has closed the connection.",
+    };
+    let (browser, task) = run;
+    let name = format!("disconnected-{}", scene.kind.name());
+    let run = BrowserRun {
+        url: &desk.base.join("/system/terminal")?,
+        account: Some(ALICE),
+        task,
+        name: &name,
+    };
+    let report = browser.perform(scene, run).await?;
+    let text = report["text"].as_str().context("the page's text")?;
+    ensure!(text.contains(words), "{text}");
+    Ok(())
 }
 
 async fn signs_on_once(scene: &Scene, browser: Browser, account: &str, access: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ struct Demo {
     url: Url,
     dialer: Dialer,
     _cockpit: Option<Cockpit>,
-    _ports: [Port; 2],
+    ports: [Port; 2],
     _folder: TempDir,
 }
 
@@ -79,9 +79,13 @@ impl Demo {
             ))?,
             dialer: Dialer::new(CertificateDer::from_pem_file(&authority)?),
             _cockpit: cockpit,
-            _ports: [application, provider],
+            ports: [application, provider],
             _folder: folder,
         })
+    }
+
+    fn provider_port(&self) -> u16 {
+        self.ports[1].number()
     }
 
     fn user_agent(&self) -> UserAgent {
@@ -190,27 +194,64 @@ fn alice_and_bob_reach_cockpit_and_mallory_does_not() -> Result<()> {
     })
 }
 
-/// Returns the accounts of this machine that demos have created.
-fn demo_accounts() -> Result<Vec<String>> {
+/// Returns whether this machine has a Unix user of this name.
+fn has_account(name: &str) -> Result<bool> {
     let text = std::fs::read_to_string("/etc/passwd")?;
-    let names = text.lines().filter_map(|line| line.split(':').next());
-    let ours = names.filter(|name| name.starts_with("jetway-demo-"));
-    Ok(ours.map(str::to_owned).collect())
+    let mut names = text.lines().filter_map(|line| line.split(':').next());
+    Ok(names.any(|known| known == name))
+}
+
+/// Returns the rule by which an account becomes root in Cockpit.
+fn sudo_rule(name: &str) -> PathBuf {
+    Path::new("/etc/sudoers.d").join(name)
+}
+
+/// The Unix users that a demo has created, as it has announced them.
+struct Users {
+    alice: String,
+    bob: String,
+}
+
+impl Users {
+    fn read(said: &str) -> Result<Self> {
+        let alice = between(said, "alice is the Unix user ", ", with administrative");
+        let bob = between(said, "bob is the Unix user ", ", without");
+        Ok(Self {
+            alice: alice.with_context(|| said.to_owned())?.to_owned(),
+            bob: bob.with_context(|| said.to_owned())?.to_owned(),
+        })
+    }
+
+    fn ensure_present(&self) -> Result<()> {
+        for name in [&self.alice, &self.bob] {
+            ensure!(has_account(name)?, "{name} is created");
+        }
+        ensure!(sudo_rule(&self.alice).exists() && !sudo_rule(&self.bob).exists());
+        Ok(())
+    }
+
+    fn ensure_gone(&self, said: &str) -> Result<()> {
+        for name in [&self.alice, &self.bob] {
+            ensure!(!has_account(name)?, "{name} is removed again");
+            ensure!(!Path::new("/home").join(name).exists(), "{name}");
+            ensure!(!sudo_rule(name).exists(), "{name}");
+            let line = format!("removed: the Unix user {name}, ");
+            ensure!(said.contains(&line), "it says so: {said}");
+        }
+        Ok(())
+    }
 }
 
 #[test]
-fn single_sign_on_needs_no_password() -> Result<()> {
+fn alice_is_an_administrator_and_bob_is_not_and_both_users_are_removed() -> Result<()> {
     run_without_proxy(async || {
         // As `make demo` starts it for root.
         let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
-        let said = demo.process.log();
-        let user = between(&said, "you are the Unix user ", "\n").context("it says who")?;
-        ensure!(
-            demo_accounts()?.contains(&user.to_owned()),
-            "{user} is made"
-        );
-
-        for account in [ALICE, BOB] {
+        let users = Users::read(&demo.process.log())?;
+        users.ensure_present()?;
+        for (account, user, is_administrator) in
+            [(ALICE, &users.alice, true), (BOB, &users.bob, false)]
+        {
             let mut client = demo.user_agent();
             let page = demo.sign_in(&mut client, account).await?.expect(200)?;
             ensure!(
@@ -218,6 +259,7 @@ fn single_sign_on_needs_no_password() -> Result<()> {
                 "Cockpit's login page goes on by itself: {}",
                 page.text()
             );
+            ensure!(page.header("strict-transport-security").is_none());
             let login = client
                 .try_to_log_in_to_cockpit(&demo.url, "Bearer sso")
                 .await?;
@@ -226,6 +268,16 @@ fn single_sign_on_needs_no_password() -> Result<()> {
                 client.run_in_cockpit(&demo.url, "id -un").await?,
                 format!("{user}\n")
             );
+            let as_root = client.run_as_root_in_cockpit(&demo.url, "id -un").await;
+            match as_root {
+                Ok(name) => ensure!(is_administrator && name == "root\n", "{account}: {name}"),
+                Err(error) => ensure!(!is_administrator, "{account}: {error:#}"),
+            }
+            let session = client.navigate(&demo.url.join("/.pomerium/")?).await?;
+            let text = session.expect(200)?.text();
+            let word = if is_administrator { "with" } else { "without" };
+            let line = format!("as the Unix user {user}, {word} administrative access");
+            ensure!(text.contains(&line), "{line}: {text}");
         }
         demo.sign_in(&mut demo.user_agent(), MALLORY)
             .await?
@@ -234,9 +286,92 @@ fn single_sign_on_needs_no_password() -> Result<()> {
         demo.process.terminate();
         let status = demo.process.finish(Duration::from_secs(20)).await?;
         ensure!(status.success(), "{status}");
+        users.ensure_gone(&demo.process.log())
+    })
+}
+
+#[test]
+fn a_closed_terminal_removes_what_ctrl_c_removes() -> Result<()> {
+    run_without_proxy(async || {
+        let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
+        let users = Users::read(&demo.process.log())?;
+        users.ensure_present()?;
+        demo.process.hang_up()?;
+        let status = demo.process.finish(Duration::from_secs(20)).await?;
+        ensure!(status.success(), "{status}");
+        users.ensure_gone(&demo.process.log())
+    })
+}
+
+/// The script starts a Cockpit for the demo, which ends with it.
+#[test]
+fn the_script_says_what_it_has_removed_and_what_stays() -> Result<()> {
+    run_without_proxy(async || {
+        let folder = tempfile::tempdir()?;
+        let release = folder.path().join("release");
+        std::fs::create_dir(&release)?;
+        std::os::unix::fs::symlink(Installed::locate()?.demo()?, release.join("jetway-demo"))?;
+        let (application, provider) = (Port::reserve()?, Port::reserve()?);
+        let mut command = Command::new("bash");
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo.sh"))
+            .args(["--address", &format!("127.0.0.1:{}", application.number())])
+            .args(["--provider-port", &provider.number().to_string()])
+            .env("CARGO_TARGET_DIR", folder.path())
+            .env_remove("COCKPIT_URL");
+        let mut script = Process::start("script", &command, folder.path())?;
+        eventually("the demo is ready", Duration::from_secs(60), async || {
+            script.ensure_running()?;
+            ensure!(script.log().contains("Ctrl-C"), "not yet");
+            Ok(())
+        })
+        .await?;
+        let said = script.log();
         ensure!(
-            !demo_accounts()?.contains(&user.to_owned()),
-            "{user} is removed again"
+            said.contains("answers and accepts https://cockpit.localhost:"),
+            "{said}"
+        );
+        let users = Users::read(&said)?;
+        users.ensure_present()?;
+        script.hang_up()?;
+        let status = script.finish(Duration::from_secs(30)).await?;
+        ensure!(status.success(), "{status}");
+        let said = script.log();
+        users.ensure_gone(&said)?;
+        for part in [
+            "removed: Cockpit's web service of the demo",
+            "stays: the build in",
+        ] {
+            ensure!(said.contains(part), "{part}: {said}");
+        }
+        Ok(())
+    })
+}
+
+/// Another account of the machine must not become root by the demo.
+#[test]
+fn a_program_of_another_account_cannot_sign_in() -> Result<()> {
+    run_without_proxy(async || {
+        let demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
+        let user = UnixUser::create()?;
+        let issuer = format!("https://127.0.0.1:{}/", demo.provider_port());
+        let ask = |other: Option<&str>| {
+            let mut command = Command::new("setpriv");
+            if let Some(name) = other {
+                command.args(["--reuid", name, "--regid", name, "--clear-groups"]);
+            }
+            command.args(["curl", "--silent", "--insecure", "--max-time", "20"]);
+            output_of(command.args(["--write-out", "%{http_code}", &issuer]))
+        };
+        let own = String::from_utf8(ask(None)?)?;
+        ensure!(
+            own.contains("This is the demo provider") && own.ends_with("200"),
+            "{own}"
+        );
+        let foreign = String::from_utf8(ask(Some(&user.name))?)?;
+        ensure!(
+            foreign.contains("Not from this account") && foreign.ends_with("403"),
+            "{foreign}"
         );
         Ok(())
     })
@@ -279,6 +414,11 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
         demo.sign_in(&mut demo.user_agent(), ALICE)
             .await?
             .expect(503)?;
+        let said = demo.process.log();
+        ensure!(
+            said.contains("no usable response for a permitted request"),
+            "the failure is logged: {said}"
+        );
         Ok(())
     })
 }
@@ -304,8 +444,12 @@ fn the_proxy_itself_has_no_provider() -> Result<()> {
 /// The script of `make demo`, which checks ports before `jetway-demo` is built.
 const SCRIPT: &str = include_str!("../../host/demo.sh");
 
-/// Runs `make demo` with a `cargo` that builds nothing. Returns whether it was called, and the output.
+/// Runs `make demo` with a `cargo` that builds nothing, into a new folder. Returns whether it was called, and the output.
 fn make_demo(arguments: &str) -> Result<(bool, String)> {
+    make_demo_with(arguments, &[("COCKPIT_URL", "http://127.0.0.1:1")])
+}
+
+fn make_demo_with(arguments: &str, variables: &[(&str, &str)]) -> Result<(bool, String)> {
     let folder = tempfile::tempdir()?;
     let (cargo, asked) = (folder.path().join("cargo"), folder.path().join("asked"));
     std::fs::write(
@@ -318,7 +462,8 @@ fn make_demo(arguments: &str) -> Result<(bool, String)> {
     make.args(["demo", &format!("ARGS={arguments}")])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .env("PATH", format!("{}:{path}", folder.path().display()))
-        .env("COCKPIT_URL", "http://127.0.0.1:1");
+        .env("CARGO_TARGET_DIR", folder.path())
+        .envs(variables.iter().copied());
     // Variables of a make, or a sudo, that runs these tests.
     for name in ["MAKEFLAGS", "MAKELEVEL", "SUDO_USER"] {
         make.env_remove(name);
@@ -327,6 +472,31 @@ fn make_demo(arguments: &str) -> Result<(bool, String)> {
     ensure!(!output.status.success(), "without a build there is no demo");
     let said = [output.stdout, output.stderr].concat();
     Ok((asked.exists(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn arguments_that_the_demo_refuses_are_reported_before_anything_is_built() -> Result<()> {
+    for (arguments, part) in [
+        ("--hots example.org", "`--hots` is not an option"),
+        ("--host", "the option --host needs a value"),
+        (
+            "--host cockpit.localhost:8443",
+            "the port goes to --address",
+        ),
+        (
+            "--host https://cockpit.localhost",
+            "the port goes to --address",
+        ),
+        (
+            "--unix-user no-such-user",
+            "there is no Unix user `no-such-user`",
+        ),
+    ] {
+        let (asked, said) = make_demo(arguments)?;
+        ensure!(said.contains(part), "{part}: {said}");
+        ensure!(!asked, "{arguments}: cargo was started: {said}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -358,11 +528,15 @@ fn a_taken_port_is_reported_before_anything_is_built() -> Result<()> {
         other.number()
     ))?;
     ensure!(asked, "with free ports it is built: {said}");
+    ensure!(
+        said.contains("The first build takes about ten minutes"),
+        "it says how long that takes: {said}"
+    );
     Ok(())
 }
 
 #[test]
-fn the_script_knows_the_usual_ports() -> Result<()> {
+fn the_script_knows_the_usual_ports_and_the_options() -> Result<()> {
     let mut help = Command::new(Installed::locate()?.demo()?);
     let help = String::from_utf8(output_of(help.args(["--help"]))?)?;
     let usual = |name: &str| {
@@ -375,6 +549,16 @@ fn the_script_knows_the_usual_ports() -> Result<()> {
             help.contains(&format!("[default: {value}]")),
             "{value}: {help}"
         );
+    }
+    let known: Vec<&str> = ["options=(", "flags=("]
+        .into_iter()
+        .map(|list| usual(list).map(|names| names.trim_end_matches(')')))
+        .collect::<Result<_>>()?;
+    let known: Vec<&str> = known.iter().flat_map(|names| names.split(' ')).collect();
+    let words = help.split_whitespace();
+    for option in words.filter(|word| word.starts_with("--")) {
+        let option = option.trim_end_matches(['.', ',', ':', ')', ']']);
+        ensure!(known.contains(&option), "{option} of {help} in {known:?}");
     }
     Ok(())
 }

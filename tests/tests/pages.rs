@@ -117,12 +117,12 @@ async fn every_page_is_fit_for_phones_keyboards_and_dark_rooms(scene: &mut Scene
     let findings = findings.as_array().context("the report is a list")?;
     assert_eq!(findings.len(), 4 * PAGES.len());
     for found in findings {
-        judge(found).with_context(|| format!("{found:#}"))?;
+        judge(found, url.authority()).with_context(|| format!("{found:#}"))?;
     }
     Ok(())
 }
 
-fn judge(found: &Value) -> Result<()> {
+fn judge(found: &Value, host: &str) -> Result<()> {
     let text = |key: &str| found[key].as_str().unwrap_or_default();
     let list = |key: &str| found[key].as_array().cloned().unwrap_or_default();
     let status = match text("name") {
@@ -165,6 +165,9 @@ fn judge(found: &Value) -> Result<()> {
         .map(|(_, id)| id.trim());
     ensure!(id.is_some_and(|id| !id.is_empty()), "the request id");
     ensure!(text("text").contains("help@lab.example"), "the contact");
+    if matches!(status, 404 | 502..=504) {
+        ensure!(text("text").contains(host), "the address");
+    }
     let refuses = status >= 400;
     ensure!(
         text("text").contains("100 % of new colleagues") == refuses,

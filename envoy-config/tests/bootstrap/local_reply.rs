@@ -1,4 +1,4 @@
-//! What Envoy answers itself, instead of an application or the module.
+//! The replies of Envoy itself, instead of an application or the module.
 
 use jetway_core::config::Config;
 use jetway_core::http::page::Theme;
@@ -58,10 +58,12 @@ fn the_operators_words_are_no_commands_of_envoy() {
         assert!(html.contains("50 %% of us"), "{html}");
         assert_eq!(
             html.replace("%%", "").matches('%').count(),
-            2,
-            "one command: {html}"
+            4,
+            "two commands: {html}"
         );
         assert!(html.contains("Request id %REQ(X-REQUEST-ID)%"), "{html}");
+        let address = "<dd>%REQ(X-FORWARDED-HOST?:AUTHORITY)%</dd>";
+        assert!(html.contains(address), "{html}");
         assert_eq!(headers[0]["header"]["value"], policy);
     }
 }

@@ -1,4 +1,4 @@
-//! What the generated file says, read back from its YAML.
+//! The contents of the generated file, read back from its YAML.
 #![expect(
     clippy::expect_used,
     clippy::panic,

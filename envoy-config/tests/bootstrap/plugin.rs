@@ -86,7 +86,7 @@ fn the_module_stands_between_the_log_and_the_router() {
     );
 }
 
-/// What is taken out must change nothing for the module: above all not the names of the routes.
+/// The parts that are taken out must change nothing for the module: above all not the names of the routes.
 #[test]
 fn the_module_reads_the_same_from_its_configuration() {
     the_same(&everything());

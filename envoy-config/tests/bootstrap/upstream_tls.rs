@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is checked of a certificate, with the authorities in a file.
+/// Returns the checks of a certificate, with the authorities in a file.
 pub(crate) fn checked(kind: &str, name: &str, authorities: &str) -> Value {
     json!({
         "trusted_ca": { "filename": authorities },

@@ -215,7 +215,7 @@ pub struct SessionSettings {
     /// The absolute lifetime of a session (`cookie_expire`, default 14 hours).
     pub lifetime: Duration,
     /// The hosts to which a session may be sent after a programmatic login (`programmatic_redirect_domain_whitelist`).
-    pub program_hosts: Vec<String>,
+    pub api_client_hosts: Vec<String>,
     /// The host on which users sign in for all routes (`authenticate_service_url`); without it, users sign in on each
     /// route's own host.
     pub sign_in_host: Option<SignInHost>,

@@ -6,6 +6,17 @@
 /// without it, or with an unknown id, is refused. The module removes what a client sent with this name.
 pub const ROUTE_HEADER: &str = "x-jetway-route";
 
+/// Property of the stream (`proxy_set_property`) in which the module states the account of a signed-in user, for the access log
+/// of the proxy. Its value is escaped and bounded.
+pub const ACCOUNT_PROPERTY: &str = "jetway.account";
+
+/// Property in which the module states the decision about a request that it answers itself: `allow`, `deny` or `login`. A request
+/// that the module permits has none, so that most requests cost nothing: [`ROUTE_HEADER`] states it.
+pub const DECISION_PROPERTY: &str = "jetway.decision";
+
+/// Property in which the module states the reasons of a decision, separated by commas.
+pub const REASONS_PROPERTY: &str = "jetway.reasons";
+
 /// Environment variables from which the module reads secrets, by configuration key. A proxy passes them to the plugin (Envoy:
 /// `host_env_keys`), so that no secret needs to be in a configuration that an admin port shows.
 pub const SECRET_VARIABLES: [(&str, &str); 5] = [
@@ -36,3 +47,10 @@ pub const CLIENT_CERTIFICATE_HEADER: &str = "x-forwarded-client-cert";
 /// Request header in which a proxy states the `Transfer-Encoding` of a request, if it removes that header before the module sees
 /// the request, as Envoy does. The proxy removes what a client sent with this name.
 pub const TRANSFER_ENCODING_HEADER: &str = "x-jetway-transfer-encoding";
+
+/// Property that the module attaches to a stream before it resets the stream: a last text message for a client that speaks
+/// [`COCKPIT_SUBPROTOCOL`]. The bundled host sends it before its close frame. Envoy has no way to send it and ignores it.
+pub const LAST_MESSAGE_PROPERTY: &str = "jetway.last_message";
+
+/// The WebSocket subprotocol of Cockpit's pages.
+pub const COCKPIT_SUBPROTOCOL: &str = "cockpit1";

@@ -16,7 +16,7 @@ pub struct Problem {
     pub path: String,
     /// The problem in words: lower case, one line, no final period.
     pub message: String,
-    /// What to write instead.
+    /// The text to write instead.
     pub help: Option<String>,
 }
 

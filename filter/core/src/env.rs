@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::store::SharedData;
 use crate::time::Timestamp;
 
-/// The random source failed. What needed it must be refused.
+/// The random source failed. A request that needed it must be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the random source failed")]
 pub struct NoRandomness;

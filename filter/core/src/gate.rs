@@ -62,7 +62,7 @@ pub mod waiting;
 pub(crate) use callback::SignInResult;
 pub use cockpit::cookie::Binding;
 pub use refresh::refreshing::{Progress, Refreshing};
-pub use response::{AnswerEdits, refuse_status};
+pub use response::{AnswerEdits, refuse_status, rewritten_location};
 pub use rewrite::{upstream_host, upstream_target};
 
 use std::cell::OnceCell;
@@ -79,7 +79,7 @@ use crate::gate::cookie_vault::CookieVault;
 use crate::gate::cross_host_sign_in::CrossHost;
 use crate::gate::header_rules::HeaderRules;
 use crate::gate::login_loop::SignInCounter;
-use crate::gate::pages::{Pages, refusal_event};
+use crate::gate::pages::{Pages, name_address, refusal_event};
 use crate::gate::provider_access::ProviderAccess;
 use crate::gate::refresh::Due;
 use crate::gate::router::{Destination, MatchedRoute, Router};
@@ -99,6 +99,10 @@ use crate::oidc::provider::{Absorbed, Provider, ProviderDue};
 use crate::policy::Policy;
 use crate::refusal::{BadRequest, Refusal};
 use crate::session::assertion::Assertions;
+use crate::session::refresh_state::REFRESH_WAIT;
+
+/// For how many seconds a request is held in all: for the provider's metadata, and then for the refresh of its session.
+const LONGEST_HOLD: u64 = REFRESH_WAIT;
 
 /// A configuration in use: one per module instance.
 #[derive(Debug)]
@@ -185,7 +189,7 @@ impl Gate {
             attempts: Attempts::new(Rc::clone(&vault), answers_by_form),
             sign_in_counter: SignInCounter::new(Rc::clone(&vault)),
             cross_host: CrossHost::new(Rc::clone(&vault), sign_in_host),
-            api_clients: ApiClients::new(vault, session.program_hosts),
+            api_clients: ApiClients::new(vault, session.api_client_hosts),
             cockpit,
             upstream_headers,
             assertions: Assertions::default(),
@@ -210,9 +214,19 @@ impl Gate {
             })
     }
 
-    /// Decides about a request.
+    /// Decides about a request. All its waits together have one deadline, however often it begins again.
     pub fn begin(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
-        self.begin_with(request, Waits::Allowed, env)
+        let step = self.begin_with(request, Waits::Allowed, env);
+        let (Step::Hold { until }, Some(deadline)) = (&step, request.hold_ends_at(LONGEST_HOLD))
+        else {
+            return step;
+        };
+        if deadline <= env.now {
+            return self.begin_without(request, env);
+        }
+        Step::Hold {
+            until: deadline.min(*until),
+        }
     }
 
     fn begin_with(&self, request: &Request<'_>, waits: Waits, env: &mut Env<'_>) -> Step {
@@ -266,7 +280,7 @@ impl Gate {
         self.decide(request, matched, &authentication, env)
     }
 
-    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. What it
+    /// Decides about a request that was held ([`Step::Hold`]) until its time was over, or that cannot be held. The news that it
     /// waited for does not come, and it is not held again.
     pub fn begin_without(&self, request: &Request<'_>, env: &mut Env<'_>) -> Step {
         match self.begin_with(request, Waits::Over, env) {
@@ -283,7 +297,9 @@ impl Gate {
                 if let Some(reply) = self.sign_out_without_provider(&request) {
                     return reply;
                 }
+                let facts = [name_address(&request)];
                 let extras = Extras {
+                    facts: &facts,
                     link: Some((&request.target, "Try again")),
                     ..Extras::default()
                 };

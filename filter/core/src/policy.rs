@@ -13,7 +13,9 @@ mod string_matcher;
 mod trace;
 mod verdict;
 
-pub(crate) use criteria::{Criterion, warn_of_other_domain, warn_of_wildcard_user};
+pub(crate) use criteria::{
+    Criterion, warn_of_look_alike, warn_of_other_domain, warn_of_wildcard_user,
+};
 pub use facts::Facts;
 pub(crate) use list_matcher::ListMatcher;
 pub use reason::{Reason, Reasons};
@@ -101,6 +103,12 @@ impl Policy {
         } else {
             Decision::Deny(allow.reasons)
         }
+    }
+
+    /// Returns whether the policy allows any request at all.
+    #[must_use]
+    pub const fn can_allow(&self) -> bool {
+        !self.allow.is_empty()
     }
 
     /// Returns the claims that the policy is about, each with its matcher.

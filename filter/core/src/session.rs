@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub mod assertion;
 pub mod claim_filter;
+mod id_token_claims;
 mod reader;
 pub mod refresh;
 pub(crate) mod refresh_state;
@@ -14,10 +15,12 @@ pub mod unix_user;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use id_token_claims::UserInfoUpdate;
 pub use reader::{OpenedSession, SessionReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::email_address::canonical_email;
 use crate::time::Timestamp;
 
 /// Longest ID token that is kept for the sign-out at the provider. A longer one would add a second cookie to every request; without
@@ -33,7 +36,7 @@ pub struct Session {
     /// The provider's stable id of the user (`sub`).
     #[serde(rename = "s")]
     pub subject: String,
-    /// The email address as the provider stated it, its domain in lower case. It is for pages; policies use [`Session::email`].
+    /// The email address that the provider stated, in canonical form. It is for pages; policies use [`Session::email`].
     #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
     stated_email: Option<String>,
     /// Whether policies may rely on the email address.
@@ -51,6 +54,12 @@ pub struct Session {
     /// Names of claims of which values were dropped because they did not fit.
     #[serde(rename = "l", default, skip_serializing_if = "BTreeSet::is_empty")]
     incomplete: BTreeSet<String>,
+    /// Names of the claims that the last ID token stated; see [`id_token_claims`].
+    #[serde(rename = "t", default, skip_serializing_if = "BTreeSet::is_empty")]
+    from_id_token: BTreeSet<String>,
+    /// Whether the last ID token stated the email address and everything about its verification.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    is_email_from_id_token: bool,
     /// Digest of the configuration under which the session was made: the policies for which the claims were selected, and the
     /// rules for verified email addresses.
     #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
@@ -123,11 +132,13 @@ impl Session {
         Self {
             id,
             subject: identity.subject,
-            stated_email: identity.email.map(lower_case_domain),
+            stated_email: identity.email.as_deref().and_then(canonical_email),
             email_verified: identity.email_verified,
             signed_in_at: now.0,
             claims: identity.claims,
             incomplete: BTreeSet::new(),
+            from_id_token: BTreeSet::new(),
+            is_email_from_id_token: false,
             chosen_for: String::new(),
             expires_at: now.plus(lifetime_seconds).0,
             seen_at: now.0,
@@ -162,7 +173,7 @@ impl Session {
 
     /// Returns whether an API client uses the session.
     #[must_use]
-    pub const fn is_programs(&self) -> bool {
+    pub const fn is_for_api_client(&self) -> bool {
         self.child.is_some()
     }
 
@@ -175,7 +186,7 @@ impl Session {
 
     /// Returns the session for the shared data: the browser's, without the use by an API client.
     #[must_use]
-    pub fn as_browsers(&self) -> Self {
+    pub fn to_browser_session(&self) -> Self {
         let mut session = self.clone();
         if session.child.take().is_some() {
             session.seen_at = session.signed_in_at;
@@ -195,7 +206,7 @@ impl Session {
     #[must_use]
     pub fn instead_of(&self, other: &Self) -> Self {
         Self {
-            seen_at: if other.is_programs() {
+            seen_at: if other.is_for_api_client() {
                 other.seen_at
             } else {
                 self.seen_at.max(other.seen_at)
@@ -254,10 +265,12 @@ impl Session {
     #[must_use]
     pub fn refreshed(&self, identity: Identity) -> Self {
         Self {
-            stated_email: identity.email.map(lower_case_domain),
+            stated_email: identity.email.as_deref().and_then(canonical_email),
             email_verified: identity.email_verified,
             claims: identity.claims,
             incomplete: BTreeSet::new(),
+            from_id_token: BTreeSet::new(),
+            is_email_from_id_token: false,
             ..self.clone()
         }
     }
@@ -354,23 +367,12 @@ impl Session {
 pub struct Identity {
     /// `sub`.
     pub subject: String,
-    /// `email`, if it is a plausible address.
+    /// `email`, if it can be an address.
     pub email: Option<String>,
     /// Whether the email address counts as verified by the rules of the configuration.
     pub email_verified: bool,
     /// Further claims, flattened: nested names joined by dots, every claim a list of values.
     pub claims: BTreeMap<String, Vec<Value>>,
-}
-
-/// Host names are equal without regard to case; local parts are the mail server's business.
-#[must_use]
-pub fn lower_case_domain(email: String) -> String {
-    match email.rsplit_once('@') {
-        Some((local, domain)) if domain.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-            format!("{local}@{}", domain.to_ascii_lowercase())
-        }
-        _ => email,
-    }
 }
 
 #[cfg(test)]
@@ -394,6 +396,20 @@ mod tests {
         assert!(!session.is_live(Timestamp(1100)));
         assert!(session.is_live(Timestamp(1000 - crate::limits::LEEWAY)));
         assert!(!session.is_live(Timestamp(999 - crate::limits::LEEWAY)));
+    }
+
+    /// Browsers have cookies of earlier versions, which lack the newer values.
+    #[test]
+    fn a_session_of_an_earlier_version_is_read() {
+        let earlier = r#"{"i":"id","s":"s1","e":"alice@example.com","v":true,"a":1000,"x":2000,"c":{"groups":["a"]}}"#;
+        let session: Session = serde_json::from_str(earlier).unwrap();
+        assert_eq!(session.email(), Some("alice@example.com"));
+        assert_eq!(session.claim("groups"), [Value::from("a")]);
+        assert!(session.is_live(Timestamp(1500)));
+        let written = serde_json::to_string(&session).unwrap();
+        for name in [r#""t":"#, r#""m":"#] {
+            assert!(!written.contains(name), "{written}");
+        }
     }
 
     #[test]

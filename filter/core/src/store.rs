@@ -1,4 +1,4 @@
-//! What the workers of one process share, and what outlives a plugin instance.
+//! The state that the workers of one process share, and that outlives a plugin instance.
 //!
 //! It is the shared data of proxy-wasm: values are replaced as a whole, by compare-and-swap, and no key can be deleted. So no
 //! session has a key of its own: entries lie in a fixed number of shards (`ExpiringTable`) and expire. All of it may be lost

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::settings::DEFAULT_FILE;
 
-/// What the command line requests.
+/// The request of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arguments {
     /// Serve the login on standard input and output.
@@ -40,6 +40,8 @@ root and must not be writable by others.
   pam_service            PAM service whose account and session rules apply [default: cockpit]
   bridge                 the program that becomes the session [default: cockpit-bridge]
   state_directory        where used assertions are recorded [default: /run/jetway/cockpit-session]
+  administrators_directory
+                         where sessions of administrators are marked, for polkit [default: /run/jetway/administrators]
 
 An account needs no password, and an expired password is accepted. An account that has itself expired, has no login
 shell, or is refused by PAM's account rules (/etc/nologin and others) gets no session.

@@ -16,6 +16,7 @@
 //! | `sub` | the subject at the provider, for the log |
 //! | `email` | may be missing; for the log |
 //! | `user` | name of the Unix account |
+//! | `administrator` | may be missing; whether the session gets administrative access |
 //! | `iat`, `nbf`, `exp` | Unix seconds; `exp` is at most [`MAX_LIFETIME`] after `iat` |
 //! | `jti` | random; a token is accepted once |
 //! | `sid` | the session at the proxy; not used here |
@@ -106,6 +107,8 @@ pub(crate) enum AssertionError {
 pub(crate) struct Assertion {
     /// Name of the Unix account.
     pub(crate) user: String,
+    /// Whether the session gets administrative access by the proxy's policy.
+    pub(crate) administrator: bool,
     /// Subject at the provider.
     pub(crate) subject: String,
     /// Email address, if the provider gives one.
@@ -133,6 +136,9 @@ struct Claims {
     sub: String,
     email: Option<String>,
     user: String,
+    /// An assertion without the claim gives no more than the account has.
+    #[serde(default)]
+    administrator: bool,
     iat: u64,
     nbf: u64,
     exp: u64,
@@ -162,6 +168,7 @@ impl Assertion {
         let session_ends = UNIX_EPOCH.checked_add(Duration::from_secs(claims.session_exp));
         Ok(Self {
             user: claims.user,
+            administrator: claims.administrator,
             subject: claims.sub,
             email: claims.email,
             id: claims.jti,

@@ -5,6 +5,7 @@
 //! account, opens a PAM session and runs Cockpit's bridge as the user on the same socket, until the session ends.
 
 mod account;
+mod administrators;
 mod arguments;
 mod assertion;
 mod authorize;
@@ -20,6 +21,7 @@ mod refusal;
 mod session;
 mod settings;
 mod signals;
+mod state_folder;
 mod timed_input;
 mod trusted_file;
 mod used_assertions;
@@ -35,6 +37,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::unistd::{geteuid, getuid};
 
 use account::Account;
+use administrators::{AdministratorMark, forget_old_marks, own_session};
 use arguments::{Arguments, HELP};
 use assertion::{Assertion, AssertionError};
 use authorize::ask_for_token;
@@ -113,8 +116,10 @@ fn log_in(file: &Path) -> Result<u8, Refusal> {
         "session opened for {}",
         account.display_name()
     ));
+    let mark = mark_session(&settings, &account, assertion.administrator)?;
     let status = start_bridge(&settings, &account, &session)
         .and_then(|bridge| wait_for_bridge(bridge, assertion.session_ends, &signals));
+    drop(mark);
     drop(session);
     note(format_args!(
         "session closed for {}",
@@ -144,6 +149,30 @@ fn receive_assertion(settings: &Settings) -> Result<(Assertion, Option<IpAddr>),
         Ok(()) => Ok((assertion, answer.remote_peer)),
         Err(UseError::Replayed) => Err(AssertionError::Replayed.into()),
         Err(error) => Err(fault(error)),
+    }
+}
+
+/// Marks the session of an administrator, before any program of the user runs in it. Without logind, sessions have no ids and
+/// polkit knows none.
+fn mark_session(
+    settings: &Settings,
+    account: &Account,
+    administrator: bool,
+) -> Result<Option<AdministratorMark>, Refusal> {
+    let Some(id) = own_session() else {
+        return Ok(None);
+    };
+    let folder = &settings.administrators_directory;
+    forget_old_marks(folder, &id).map_err(fault)?;
+    if !administrator {
+        return Ok(None);
+    }
+    match AdministratorMark::set(folder, &id, account) {
+        Ok(mark) => Ok(Some(mark)),
+        Err(error) => {
+            note(format_args!("no administrative access by polkit: {error}"));
+            Ok(None)
+        }
     }
 }
 

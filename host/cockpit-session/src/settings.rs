@@ -24,11 +24,12 @@ pub(crate) struct Settings {
     pub(crate) disallowed_users_file: PathBuf,
     /// `state_directory`: where used assertions are recorded.
     pub(crate) state_directory: PathBuf,
+    /// `administrators_directory`: where sessions of administrators are marked, for polkit.
+    pub(crate) administrators_directory: PathBuf,
 }
 
 /// All keys, for messages.
-const KEYS: &str =
-    "host, keys_file, allow_root, bridge, pam_service, disallowed_users_file, state_directory";
+const KEYS: &str = "host, keys_file, allow_root, bridge, pam_service, disallowed_users_file, state_directory, administrators_directory";
 
 /// The reason why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,7 @@ struct Draft {
     pam_service: Option<String>,
     disallowed_users_file: Option<PathBuf>,
     state_directory: Option<PathBuf>,
+    administrators_directory: Option<PathBuf>,
 }
 
 impl Draft {
@@ -115,6 +117,11 @@ impl Draft {
                 set(&mut self.disallowed_users_file, key, absolute(key, value)?)
             }
             "state_directory" => set(&mut self.state_directory, key, absolute(key, value)?),
+            "administrators_directory" => set(
+                &mut self.administrators_directory,
+                key,
+                absolute(key, value)?,
+            ),
             _ => Err(format!("unknown key `{key}`: the keys are {KEYS}")),
         }
     }
@@ -141,6 +148,9 @@ impl Draft {
             state_directory: self
                 .state_directory
                 .unwrap_or_else(|| "/run/jetway/cockpit-session".into()),
+            administrators_directory: self
+                .administrators_directory
+                .unwrap_or_else(|| "/run/jetway/administrators".into()),
         })
     }
 }
@@ -232,13 +242,17 @@ mod tests {
             settings.state_directory,
             Path::new("/run/jetway/cockpit-session")
         );
+        assert_eq!(
+            settings.administrators_directory,
+            Path::new("/run/jetway/administrators")
+        );
     }
 
     #[test]
     fn every_key_can_be_set() {
         let settings = parse(
             "# a comment\n\n host=a.example b-2.example\nkeys_file = /k\n\tallow_root = true\r\nbridge = /opt/bridge\n\
-             pam_service = jetway\ndisallowed_users_file = /d\nstate_directory = /s",
+             pam_service = jetway\ndisallowed_users_file = /d\nstate_directory = /s\nadministrators_directory = /a",
         )
         .unwrap();
         let expected = Settings {
@@ -249,6 +263,7 @@ mod tests {
             pam_service: "jetway".into(),
             disallowed_users_file: "/d".into(),
             state_directory: "/s".into(),
+            administrators_directory: "/a".into(),
         };
         assert_eq!(settings, expected);
     }

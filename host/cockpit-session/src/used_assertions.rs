@@ -3,17 +3,16 @@
 //! The folder is below `/run`, which is empty after every boot; a boot takes about as long as the lifetime of an
 //! assertion.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nix::unistd::geteuid;
 use sha2::{Digest as _, Sha256};
 
 use crate::assertion::{LEEWAY, MAX_LIFETIME};
-use crate::trusted_file::WRITABLE_BY_OTHERS;
+use crate::state_folder::{FolderError, prepare};
 
 /// How long a use is remembered. A token that is accepted now was issued at most [`LEEWAY`] from now, expires
 /// [`MAX_LIFETIME`] later, and is accepted for [`LEEWAY`] more; one second is for rounding.
@@ -22,8 +21,8 @@ const MEMORY: Duration = Duration::from_secs(MAX_LIFETIME + 2 * LEEWAY + 1);
 /// Most uses that are remembered. Only the proxy can cause one, by signing; so many logins in 81 seconds are not human.
 const MAX_USES: usize = 10_000;
 
-/// Permission bits of accounts other than the owner.
-const OTHERS: u32 = 0o077;
+/// Permissions of the folder.
+const MODE: u32 = 0o700;
 
 /// The reason why a use cannot be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +30,9 @@ pub(crate) enum UseError {
     /// The assertion was used before.
     #[error("it has been used before")]
     Replayed,
-    /// The folder or its parent belongs to another account, which could remove records.
-    #[error("`{0}` has to be a folder of root that others cannot change")]
-    Folder(PathBuf),
+    /// The folder cannot be used, or another account could remove records.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// There are more than [`MAX_USES`] records.
     #[error("more than {MAX_USES} logins within {} seconds", MEMORY.as_secs())]
     TooMany,
@@ -45,8 +44,7 @@ pub(crate) enum UseError {
 /// Records the use of the assertion with this id; of several concurrent attempts, one succeeds.
 pub(crate) fn record(folder: &Path, id: &str, now: SystemTime) -> Result<(), UseError> {
     let failed = |error| UseError::Io(folder.to_owned(), error);
-    prepare(folder).map_err(failed)?;
-    check(folder)?;
+    prepare(folder, MODE)?;
     if forget_old_uses(folder, now).map_err(failed)? >= MAX_USES {
         return Err(UseError::TooMany);
     }
@@ -63,32 +61,6 @@ pub(crate) fn record(folder: &Path, id: &str, now: SystemTime) -> Result<(), Use
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(UseError::Replayed),
         Err(error) => Err(failed(error)),
     }
-}
-
-fn prepare(folder: &Path) -> io::Result<()> {
-    if let Some(parent) = folder.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(parent)?;
-    }
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
-}
-
-fn check(folder: &Path) -> Result<(), UseError> {
-    let parent = folder.parent().unwrap_or(folder);
-    for (path, forbidden) in [(parent, WRITABLE_BY_OTHERS), (folder, OTHERS)] {
-        let metadata = std::fs::symlink_metadata(path)
-            .map_err(|error| UseError::Io(path.to_owned(), error))?;
-        let ours = metadata.is_dir() && metadata.uid() == geteuid().as_raw();
-        if !ours || metadata.mode() & forbidden != 0 {
-            return Err(UseError::Folder(path.to_owned()));
-        }
-    }
-    Ok(())
 }
 
 /// Removes expired records and returns how many are left.
@@ -172,7 +144,7 @@ mod tests {
     fn there_is_an_end_to_what_is_remembered() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("used");
-        prepare(&folder).unwrap();
+        prepare(&folder, MODE).unwrap();
         for number in 0..MAX_USES {
             File::create(folder.join(number.to_string())).unwrap();
         }
@@ -197,20 +169,20 @@ mod tests {
         chmod(&folder, 0o710);
         assert!(matches!(
             record(&folder, "two", now),
-            Err(UseError::Folder(_))
+            Err(UseError::Folder(FolderError::Changeable(_)))
         ));
         chmod(&folder, 0o700);
         chmod(parent.path(), 0o777);
         assert!(matches!(
             record(&folder, "two", now),
-            Err(UseError::Folder(_))
+            Err(UseError::Folder(FolderError::Changeable(_)))
         ));
         chmod(parent.path(), 0o755);
         let link = parent.path().join("link");
         std::os::unix::fs::symlink(&folder, &link).unwrap();
         assert!(matches!(
             record(&link, "two", now),
-            Err(UseError::Folder(_))
+            Err(UseError::Folder(FolderError::Changeable(_)))
         ));
     }
 }

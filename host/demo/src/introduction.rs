@@ -2,8 +2,9 @@
 
 use crate::place::Place;
 use crate::probe::Finding;
-use crate::provider::{ACCOUNTS, Account};
+use crate::provider::{ACCOUNTS, Account, Rights};
 use crate::route::Upstream;
+use crate::unix_accounts::UnixUsers;
 
 /// The contents of the introduction.
 pub(crate) struct Introduction<'a> {
@@ -17,8 +18,10 @@ pub(crate) struct Introduction<'a> {
     pub(crate) cockpit_conf: &'a str,
     /// SHA-256 of the certificate.
     pub(crate) fingerprint: &'a str,
-    /// The Unix user that alice and bob become; without one, Cockpit asks for a password.
-    pub(crate) unix_user: Option<&'a str>,
+    /// The Unix users that alice and bob become; without them, Cockpit asks for a password.
+    pub(crate) unix_users: Option<UnixUsers<'a>>,
+    /// Whether alice and bob become Unix users of their own.
+    pub(crate) rights: Rights,
 }
 
 impl Introduction<'_> {
@@ -43,7 +46,8 @@ impl Introduction<'_> {
     }
 
     fn accounts(&self) -> Vec<String> {
-        let account = |account: &Account| format!("{:<20} {}", account.email, account.outcome);
+        let account =
+            |account: &Account| format!("{:<20} {}", account.email, account.outcome(self.rights));
         let mut lines: Vec<String> = ACCOUNTS.iter().map(account).collect();
         lines.push(format!(
             "at the demo provider {}, without a password",
@@ -53,23 +57,39 @@ impl Introduction<'_> {
     }
 
     fn expectations(&self) -> Vec<String> {
-        let next = match self.unix_user {
-            Some(user) => {
-                format!("then Cockpit, without a second password: you are the Unix user {user}")
-            }
-            None => {
-                "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit"
-                    .to_owned()
-            }
-        };
-        vec![
+        let mut lines = vec![
             "a warning about the certificate, for the application and for the demo provider:"
                 .to_owned(),
             "it was just created and no authority vouches for it; its SHA-256 fingerprint is"
                 .to_owned(),
             self.fingerprint.to_owned(),
-            next,
-        ]
+        ];
+        lines.extend(self.logins());
+        lines
+    }
+
+    /// Returns how alice and bob get into Cockpit.
+    fn logins(&self) -> Vec<String> {
+        let Some(users) = self.unix_users else {
+            let login = "then Cockpit's own login page: use a Unix account of the machine that runs Cockpit";
+            return vec![login.to_owned()];
+        };
+        let session = format!(
+            "{}/.pomerium/ shows it, and signs you out",
+            self.place.application()
+        );
+        let mut lines = vec!["then Cockpit, without a second password:".to_owned()];
+        if users.alice == users.bob {
+            lines.push(format!("you are the Unix user {}", users.alice));
+        } else {
+            lines.push(format!(
+                "alice is the Unix user {}, with administrative access",
+                users.alice
+            ));
+            lines.push(format!("bob is the Unix user {}, without", users.bob));
+        }
+        lines.push(session);
+        lines
     }
 
     fn cockpit(&self) -> Vec<String> {
@@ -112,9 +132,17 @@ impl Introduction<'_> {
     fn warnings(&self) -> Vec<String> {
         let place = self.place;
         let mut lines = Vec::new();
-        if let Some(user) = self.unix_user {
+        if let Some(users) = self.unix_users {
+            let becomes = if users.alice == users.bob {
+                format!("the Unix user {}", users.alice)
+            } else {
+                "an administrator of this machine".to_owned()
+            };
+            let whose =
+                "while the demo runs, your programs on this machine, and those of root, can become";
+            lines.push(whose.to_owned());
             lines.push(format!(
-                "anyone on this machine can sign in as alice and become {user} while the demo runs"
+                "{becomes} without a password; those of other accounts cannot"
             ));
         }
         if place.is_open_to_others() {
@@ -144,9 +172,20 @@ mod tests {
     use super::Introduction;
     use crate::place::Place;
     use crate::probe::Finding;
+    use crate::provider::Rights;
     use crate::route::Upstream;
+    use crate::unix_accounts::UnixUsers;
 
     fn text(host: &str, address: &str, finding: &Finding) -> String {
+        text_with(host, address, finding, None)
+    }
+
+    fn text_with(
+        host: &str,
+        address: &str,
+        finding: &Finding,
+        unix_users: Option<UnixUsers<'_>>,
+    ) -> String {
         let place = Place::new(host, address.parse().unwrap(), 8444);
         let upstream: Upstream = "http://localhost:9090".parse().unwrap();
         let cockpit_conf = "[WebService]\nOrigins = https://cockpit.localhost:8443\n";
@@ -156,7 +195,8 @@ mod tests {
             finding,
             cockpit_conf,
             fingerprint: "AB:CD",
-            unix_user: None,
+            unix_users,
+            rights: unix_users.map_or(Rights::Shared, |_| Rights::Own),
         }
         .text()
     }
@@ -193,6 +233,32 @@ mod tests {
             text.contains("COCKPIT_URL=https://localhost:9090"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn it_says_which_unix_user_each_account_becomes() {
+        let users = |alice, bob| Some(UnixUsers { alice, bob });
+        let say = |users| {
+            text_with(
+                "cockpit.localhost",
+                "127.0.0.1:8443",
+                &Finding::Ready,
+                users,
+            )
+        };
+        let text = say(users("a", "b"));
+        for part in [
+            "alice is the Unix user a, with administrative access\n",
+            "bob is the Unix user b, without\n",
+            "https://cockpit.localhost:8443/.pomerium/",
+            "may use Cockpit as an administrator",
+            "an administrator of this machine without a password",
+        ] {
+            assert!(text.contains(part), "`{part}` in {text}");
+        }
+        let text = say(users("one", "one"));
+        assert!(text.contains("you are the Unix user one\n"), "{text}");
+        assert!(!text.contains("administrator of"), "{text}");
     }
 
     #[test]

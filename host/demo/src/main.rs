@@ -9,7 +9,7 @@ mod probe;
 mod provider;
 mod route;
 mod session_socket;
-mod unix_account;
+mod unix_accounts;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -26,17 +26,17 @@ use jetway_core::config::{Config, Loaded};
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
-use jetway_proxy::tls::{Certificates, Chain, Trust};
+use jetway_proxy::tls::{Certificates, Chain, TicketKeys, Trust};
 use serde_json::Value;
 
 use certificate::ThrowAway;
 use introduction::Introduction;
 use place::Place;
 use probe::{Finding, probe};
-use provider::{Client, Listening, Provider};
+use provider::{Client, Listening, Owners, Provider, Rights};
 use route::{DemoConfig, Upstream};
 use session_socket::SessionSocket;
-use unix_account::UnixAccount;
+use unix_accounts::AccountPlan;
 
 /// Port of the application when `--address` has none.
 const APPLICATION_PORT: u16 = 8443;
@@ -80,7 +80,8 @@ struct DemoArgs {
     /// loopback address, as anyone can sign in as alice.
     #[arg(long, value_name = "FOLDER")]
     session_folder: Option<PathBuf>,
-    /// The Unix user that alice and bob become [default: one that is created for the demo and removed at its end].
+    /// The Unix user that alice and bob become [default: one for each, created for the demo and removed at its end; that of
+    /// alice gets administrative access].
     #[arg(long, value_name = "NAME")]
     unix_user: Option<String>,
     /// Let Cockpit ask for a password, even with --session-folder.
@@ -113,21 +114,18 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
     }
     let client = Client::register(&place.application())?;
     let session_folder = args.session_folder(&place);
-    let account = session_folder
+    let plan = session_folder
         .filter(|_| !args.probe)
-        .map(|_| match &args.unix_user {
-            Some(name) => UnixAccount::existing(name),
-            None => UnixAccount::make(),
-        })
+        .map(|_| args.plan_accounts())
         .transpose()?;
-    let unix_user = account.as_ref().map(UnixAccount::name);
+    let unix_users = plan.as_ref().map(AccountPlan::users);
     let secret = cookie_secret()?;
     let file = DemoConfig {
         place: &place,
         client: &client,
         upstream: &args.upstream,
         cookie_secret: &secret,
-        unix_user,
+        unix_users,
     }
     .to_json();
     let config = read(&file)?;
@@ -147,25 +145,67 @@ fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let socket = session_folder
         .map(|folder| open_socket(folder, &args.host, &config))
         .transpose()?;
-    let provider = start_provider(&place, client, &certificate)?;
+    let rights = plan.as_ref().map_or(Rights::Shared, AccountPlan::rights);
+    let owners = match &plan {
+        Some(_) => Owners::of_this_process(),
+        None => Owners::Anyone,
+    };
+    let provider = Provider::new(place.issuer().to_string(), client, owners, rights);
+    let helpers = Helpers {
+        provider: start_provider(&place, provider, &certificate)?,
+        socket,
+    };
     let introduction = Introduction {
         place: &place,
         upstream: &args.upstream,
         finding: &finding,
         cockpit_conf: &cockpit_conf,
         fingerprint: &certificate.fingerprint,
-        unix_user,
+        unix_users,
+        rights,
     };
     let settings = settings(&place, config, file, &certificate)?;
-    let ended = serve::run(settings, |_| jetway::announce(introduction.text()));
-    drop(provider);
-    // Sessions end before their account is removed.
-    drop(socket);
-    drop(account);
+    serve(settings, plan.as_ref(), helpers, introduction.text())
+}
+
+/// The parts of the demo beside the proxy. Dropping them stops them.
+struct Helpers {
+    provider: Listening,
+    socket: Option<SessionSocket>,
+}
+
+/// Creates the accounts and serves until a signal comes; then removes the accounts, and says so.
+fn serve(
+    settings: Settings,
+    plan: Option<&AccountPlan>,
+    helpers: Helpers,
+    introduction: String,
+) -> anyhow::Result<()> {
+    let mut accounts = None;
+    let prepare = || {
+        accounts = plan.map(AccountPlan::create).transpose()?;
+        Ok(settings)
+    };
+    let ended = serve::run(prepare, |_| jetway::announce(introduction));
+    drop(helpers.provider);
+    // Sessions end before their accounts are removed.
+    drop(helpers.socket);
+    if let Some(accounts) = accounts {
+        // The terminal may be closed.
+        let _ = jetway::print(accounts.remove().as_bytes());
+    }
     ended
 }
 
 impl DemoArgs {
+    /// Plans the Unix users of alice and bob.
+    fn plan_accounts(&self) -> anyhow::Result<AccountPlan> {
+        match &self.unix_user {
+            Some(name) => AccountPlan::existing(name),
+            None => AccountPlan::new(),
+        }
+    }
+
     /// Returns the folder of single sign-on, if it is wanted and no other machine can connect.
     fn session_folder(&self, place: &Place) -> Option<&Path> {
         let wanted = !self.password && !place.is_open_to_others();
@@ -181,16 +221,15 @@ fn open_socket(folder: &Path, host: &str, config: &Config) -> anyhow::Result<Ses
 
 fn start_provider(
     place: &Place,
-    client: Client,
+    provider: Provider,
     certificate: &ThrowAway,
 ) -> anyhow::Result<Listening> {
     let tls = Certificates::Tls(vec![chain(certificate)?])
-        .server_config()?
+        .server_config(&TicketKeys::generate()?)?
         .context("the demo provider has no TLS")?;
     let mut tls = Arc::unwrap_or_clone(tls);
     // The demo provider speaks HTTP/1.1 only.
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let provider = Provider::new(place.issuer().to_string(), client);
     Ok(Listening::start(
         provider,
         place.provider_listen(),
@@ -211,6 +250,7 @@ fn settings(
         addresses: vec![place.listen()],
         workers: serve::default_workers(),
         module: jetway::FILTER,
+        module_cache: jetway::default_module_cache(),
         provider_access: ProviderAccess {
             trust: Trust::Pem(certificate.authority.as_str().into()),
             address: Some(place.provider_from_here()),

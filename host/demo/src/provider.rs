@@ -10,6 +10,7 @@ mod discovery;
 mod end_session;
 mod expiring;
 mod key;
+mod owner;
 mod pages;
 mod parameters;
 mod reply;
@@ -17,8 +18,9 @@ mod server;
 mod token;
 mod userinfo;
 
-pub(crate) use account::{ACCOUNTS, Account};
+pub(crate) use account::{ACCOUNTS, Account, Rights};
 pub(crate) use client::Client;
+pub(crate) use owner::Owners;
 pub(crate) use server::Listening;
 
 use bytes::Bytes;
@@ -42,6 +44,8 @@ const MAX_KEPT: usize = 256;
 pub(crate) struct Provider {
     issuer: String,
     client: Client,
+    owners: Owners,
+    rights: Rights,
     key: SigningKey,
     pending: Expiring<Pending>,
     grants: Expiring<Grant>,
@@ -72,11 +76,13 @@ pub(crate) struct NoRandomness(#[from] getrandom::Error);
 
 impl Provider {
     /// Creates a provider with a new signing key that knows one client. `issuer` is its public origin, such as
-    /// `https://idp.localhost:8444`.
-    pub(crate) fn new(issuer: String, client: Client) -> Self {
+    /// `https://idp.localhost:8444`; only connections of `owners` are answered.
+    pub(crate) fn new(issuer: String, client: Client, owners: Owners, rights: Rights) -> Self {
         Self {
             issuer,
             client,
+            owners,
+            rights,
             key: SigningKey::generate(),
             pending: Expiring::new(MAX_KEPT, SIGN_IN_LIFETIME),
             grants: Expiring::new(MAX_KEPT, CODE_LIFETIME),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::place::Place;
 use crate::provider::Client;
+use crate::unix_accounts::UnixUsers;
 
 /// The address of Cockpit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +63,8 @@ pub(crate) struct DemoConfig<'a> {
     pub(crate) upstream: &'a Upstream,
     /// The secret that seals sessions.
     pub(crate) cookie_secret: &'a str,
-    /// The Unix user that alice and bob become in Cockpit. Without one, Cockpit asks for a password.
-    pub(crate) unix_user: Option<&'a str>,
+    /// The Unix users that alice and bob become in Cockpit. Without them, Cockpit asks for a password.
+    pub(crate) unix_users: Option<UnixUsers<'a>>,
 }
 
 impl DemoConfig<'_> {
@@ -76,6 +77,9 @@ impl DemoConfig<'_> {
             "idp_client_id": self.client.id(),
             "idp_client_secret": self.client.secret(),
             "cookie_secret": self.cookie_secret,
+            // Pomerium's default without Strict-Transport-Security: the certificate ends with the demo, and a browser would
+            // refuse every other program at this name for a year.
+            "set_response_headers": { "X-Frame-Options": "SAMEORIGIN" },
             "routes": [self.route()],
         })
     }
@@ -94,9 +98,10 @@ impl DemoConfig<'_> {
                 },
             }],
         });
-        if let Some(user) = self.unix_user {
+        if let Some(users) = self.unix_users {
             route["cockpit"] = json!({
-                "users": { "alice@example.com": user, "bob@example.com": user },
+                "users": { "alice@example.com": users.alice, "bob@example.com": users.bob },
+                "administrators": [{ "allow": { "or": [{ "groups": { "has": "admins" } }] } }],
             });
         } else if self.upstream.sees_public_host() {
             route["preserve_host_header"] = json!(true);
@@ -114,7 +119,8 @@ mod tests {
 
     use super::{DemoConfig, Upstream};
     use crate::place::Place;
-    use crate::provider::Client;
+    use crate::provider::{ACCOUNTS, Account, Client};
+    use crate::unix_accounts::UnixUsers;
 
     const COOKIE_SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
@@ -122,7 +128,7 @@ mod tests {
         read_with(upstream, None)
     }
 
-    fn read_with(upstream: &str, unix_user: Option<&str>) -> Config {
+    fn read_with(upstream: &str, unix_users: Option<UnixUsers<'_>>) -> Config {
         let place = Place::new("cockpit.localhost", "127.0.0.1:8443".parse().unwrap(), 8444);
         let client = Client::register(&place.application()).unwrap();
         let upstream = upstream.parse().unwrap();
@@ -131,7 +137,7 @@ mod tests {
             client: &client,
             upstream: &upstream,
             cookie_secret: COOKIE_SECRET,
-            unix_user,
+            unix_users,
         }
         .to_json();
         let loaded = Config::read(&value, &|_| None).unwrap();
@@ -178,14 +184,33 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_user_replaces_the_password() {
-        let config = read_with("http://localhost:9090", Some("someone"));
+    fn unix_users_replace_the_password_and_the_policy_for_administrators_names_the_group_of_alice()
+    {
+        let users = UnixUsers {
+            alice: "a",
+            bob: "b",
+        };
+        let config = read_with("http://localhost:9090", Some(users));
         let [route] = config.routes.as_slice() else {
             panic!("one route")
         };
-        let users = &route.cockpit.as_ref().unwrap().users;
-        assert!(users.len() == 2 && users.values().all(|user| user.as_str() == "someone"));
+        let cockpit = route.cockpit.as_ref().unwrap();
+        let users: Vec<_> = cockpit
+            .users
+            .iter()
+            .map(|(account, user)| (account.as_str(), user.as_str()))
+            .collect();
+        assert_eq!(
+            users,
+            [("alice@example.com", "a"), ("bob@example.com", "b")]
+        );
         assert!(preserves_host(route));
+        let is_admin = |account: &Account| account.groups.contains(&"admins");
+        let admins: Vec<_> = ACCOUNTS
+            .iter()
+            .filter(|account| is_admin(account))
+            .collect();
+        assert!(admins.len() == 1 && admins[0].email == "alice@example.com");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::{Config, OptLevel};
 
 use crate::abi::Imports;
+use crate::module_cache::ModuleCache;
 
 /// Step of the deadline clock, and so the precision of deadlines.
 pub(crate) const EPOCH: Duration = Duration::from_millis(25);
@@ -18,6 +19,7 @@ const STACK_LIMIT: usize = 512 * 1024;
 pub struct Engine {
     engine: wasmtime::Engine,
     imports: Arc<Imports>,
+    cache: Option<ModuleCache>,
 }
 
 /// An engine could not be created.
@@ -42,12 +44,28 @@ impl Engine {
         let engine = wasmtime::Engine::new(&configuration()).map_err(failed)?;
         let imports = Arc::new(Imports::all(&engine).map_err(failed)?);
         start_clock(&engine).map_err(EngineError::Clock)?;
-        Ok(Self { engine, imports })
+        Ok(Self {
+            engine,
+            imports,
+            cache: None,
+        })
     }
 
-    /// Returns the compiler.
-    pub(crate) fn compiler(&self) -> &wasmtime::Engine {
-        &self.engine
+    /// Keeps compiled modules in this directory, from which a later process reads them instead of compiling.
+    #[must_use]
+    pub fn with_cache(self, cache: ModuleCache) -> Self {
+        Self {
+            cache: Some(cache),
+            ..self
+        }
+    }
+
+    /// Compiles a module, or reads its compiled form from the cache.
+    pub(crate) fn compile(&self, wasm: &[u8]) -> wasmtime::Result<wasmtime::Module> {
+        match &self.cache {
+            Some(cache) => cache.compile(&self.engine, wasm),
+            None => wasmtime::Module::from_binary(&self.engine, wasm),
+        }
     }
 
     /// Returns the functions that modules may import.

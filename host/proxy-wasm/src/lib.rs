@@ -105,7 +105,6 @@
 //!   becomes its reply, with status 503.
 //! - `on_response_headers` cannot pause a local reply: the reply is sent regardless.
 //! - Shared queues, gRPC calls and foreign functions return the failing status that the SDKs accept.
-#![forbid(unsafe_code)]
 
 mod abi;
 mod backoff;
@@ -122,6 +121,7 @@ mod log;
 mod maps;
 mod metrics;
 mod module;
+mod module_cache;
 mod pairs;
 mod plugin;
 mod property;
@@ -146,6 +146,7 @@ pub use head::{
 pub use log::{Level, Log, TracingLog};
 pub use metrics::{MetricError, MetricKind, MetricReading, MetricTable, Metrics};
 pub use module::{Module, ModuleError};
+pub use module_cache::{ModuleCache, ModuleCacheError};
 pub use plugin::Plugin;
 pub use services::{Clock, NoProperties, Properties, Services, Shared, SystemClock};
 pub use shared::{MemoryData, NotStored, SharedData};

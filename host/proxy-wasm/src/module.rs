@@ -81,7 +81,8 @@ impl Module {
 }
 
 fn compile_checked(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module, ModuleError> {
-    let module = wasmtime::Module::from_binary(engine.compiler(), wasm)
+    let module = engine
+        .compile(wasm)
         .map_err(|error| ModuleError::Invalid(describe(&error)))?;
     check_exports(&module)?;
     let unknown = engine.imports().unknown(&module);
@@ -110,7 +111,7 @@ fn check_exports(module: &wasmtime::Module) -> Result<(), ModuleError> {
 mod tests {
     use super::*;
 
-    /// What every module needs.
+    /// The parts that every module needs.
     const COMMON: &str = r#"
         (memory (export "memory") 1)
         (func (export "proxy_abi_version_0_2_1"))

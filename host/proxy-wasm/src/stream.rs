@@ -144,6 +144,13 @@ impl Stream {
         poll_fn(|context| self.poll_closed(context)).await
     }
 
+    /// Returns the value that the plugin attached to the stream under this name with `proxy_set_property`.
+    pub fn attached_property(&self, name: &str) -> Option<Vec<u8>> {
+        let read =
+            |stream: &mut StreamContext| stream.property(name.as_bytes()).map(<[u8]>::to_vec);
+        self.plugin.stream(self.generation, self.id, read).flatten()
+    }
+
     /// Polls like [`Stream::closed`]. Only the last task that polled is woken.
     pub fn poll_closed(&self, context: &Context<'_>) -> Poll<Ended> {
         let poll = self.look(context, |stream| stream.closed.then_some(Ended::Closed));

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use jetway_core::http::page::{Page, Theme};
+use jetway_core::http::request::display_authority;
+use jetway_core::http::request_line::FORWARDED_METHODS;
 use jetway_core::http::upstream_failure::UpstreamFailure;
 
 use crate::fault::Fault;
@@ -20,6 +22,8 @@ pub(crate) struct ErrorResponse {
 pub(crate) struct ErrorFormat {
     is_html: bool,
     is_http2: bool,
+    /// The authority of the request as the client sent it.
+    authority: Option<Bytes>,
 }
 
 impl ErrorFormat {
@@ -30,9 +34,28 @@ impl ErrorFormat {
             parts.any(|part| part.eq_ignore_ascii_case(b"text/html"))
         };
         let mut accepted = request.headers.get_all(header::ACCEPT).iter();
+        let is_html = accepted.any(accepts_html);
         Self {
-            is_html: accepted.any(accepts_html),
+            is_html,
             is_http2: request.version == Version::HTTP_2,
+            authority: is_html.then(|| read_authority(request)).flatten(),
+        }
+    }
+
+    /// Returns `host[:port]` for a page; empty when it is missing or not valid.
+    fn host(&self) -> String {
+        let authority = self.authority.as_deref().and_then(display_authority);
+        authority.unwrap_or_default()
+    }
+}
+
+/// Returns the authority of a request: of its URI, or of its `Host` header.
+fn read_authority(request: &Parts) -> Option<Bytes> {
+    match request.uri.authority() {
+        Some(authority) => Some(Bytes::copy_from_slice(authority.as_str().as_bytes())),
+        None => {
+            let host = request.headers.get(header::HOST)?;
+            Some(Bytes::copy_from_slice(host.as_bytes()))
         }
     }
 }
@@ -49,7 +72,7 @@ impl ErrorResponse {
         let mut headers = build_headers(fault, format);
         let body = if format.is_html {
             add_page_headers(&mut headers, theme);
-            render_page(fault, id, theme)
+            render_page(fault, &format.host(), id, theme)
         } else {
             render_json(fault, id)
         };
@@ -89,10 +112,7 @@ fn build_headers(fault: Fault, format: &ErrorFormat) -> HeaderMap {
             header::SEC_WEBSOCKET_VERSION,
             jetway_core::http::websocket::VERSION,
         ),
-        Fault::Method => insert(
-            header::ALLOW,
-            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-        ),
+        Fault::Method => insert(header::ALLOW, FORWARDED_METHODS),
         _ => {}
     }
     // Connection fields do not exist in HTTP/2 (RFC 9113, 8.2.2).
@@ -102,25 +122,27 @@ fn build_headers(fault: Fault, format: &ErrorFormat) -> HeaderMap {
     headers
 }
 
-fn render_page(fault: Fault, id: &str, theme: &Theme) -> String {
+fn render_page(fault: Fault, host: &str, id: &str, theme: &Theme) -> String {
     let reason = fault.status().canonical_reason().unwrap_or("Error");
     let text = format!("{}.", capitalize(fault.message()));
     let id = remove_markup(id);
     let page = Page {
         title: reason,
         text: &text,
+        host,
         request_id: &id,
         ..Page::default()
     };
-    theme.render_refusal(match fault.upstream_failure() {
-        None => page,
-        Some(failure) => Page {
+    match fault.upstream_failure() {
+        None => theme.render_refusal(page),
+        Some(failure) => theme.render_refusal(Page {
             title: failure.title(),
             note: UpstreamFailure::ADVICE,
+            facts: &UpstreamFailure::facts(host),
             link: Some(UpstreamFailure::AGAIN),
             ..page
-        },
-    })
+        }),
+    }
 }
 
 fn render_json(fault: Fault, id: &str) -> String {
@@ -155,6 +177,7 @@ mod tests {
     fn format(accept: &'static str) -> ErrorFormat {
         let request = http::Request::builder()
             .header("accept", accept)
+            .header("host", "APP.test:8443")
             .body(())
             .unwrap();
         ErrorFormat::of(&request.into_parts().0)
@@ -175,13 +198,32 @@ mod tests {
         );
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         assert!(
-            text.contains("The application cannot be reached.") && text.contains("Request id id-1"),
+            text.contains("The application cannot be reached.")
+                && text.contains("<dd>app.test:8443</dd>")
+                && text.contains("Request id id-1"),
             "{text}"
         );
         let json = ErrorResponse::build(Fault::Unreachable, &format("*/*"), &id, &Theme::default());
         let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!(value["status"], 503);
         assert_eq!(value["request_id"], "id-1");
+    }
+
+    #[test]
+    fn a_host_that_is_not_valid_is_on_no_page() {
+        let request = http::Request::builder()
+            .header("accept", "text/html")
+            .header("host", "<b>app.test")
+            .body(())
+            .unwrap();
+        let format = ErrorFormat::of(&request.into_parts().0);
+        let id = HeaderValue::from_static("id-1");
+        let page = ErrorResponse::build(Fault::Unreachable, &format, &id, &Theme::default());
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(
+            !text.contains("app.test") && !text.contains("<dd>"),
+            "{text}"
+        );
     }
 
     #[test]

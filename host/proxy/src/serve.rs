@@ -35,18 +35,25 @@ pub fn default_workers() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Serves until SIGTERM or SIGINT; calls `announce` when the proxy accepts connections.
+/// Serves until SIGTERM, SIGINT or SIGHUP, as there is nothing to reload; calls `announce` when the proxy accepts connections.
+/// `prepare` returns the settings: a signal that comes meanwhile does not end the process, but stops the proxy when it has
+/// started.
 ///
 /// # Errors
 /// The settings cannot be used, or a worker ended unexpectedly.
-pub fn run(settings: Settings, announce: impl FnOnce(&Running)) -> anyhow::Result<()> {
+pub fn run(
+    prepare: impl FnOnce() -> anyhow::Result<Settings>,
+    announce: impl FnOnce(&Running),
+) -> anyhow::Result<()> {
     build_runtime()?.block_on(async {
         // Before the workers start, so that an early signal is not lost.
         let termination = listen_for_termination()?;
-        let mut running = start(settings)?;
+        let mut hang_ups = listen_for_hang_up()?;
+        let mut running = start(prepare()?)?;
         announce(&running);
         let result = tokio::select! {
             () = termination => Ok(()),
+            _ = hang_ups.recv() => Ok(()),
             failure = running.next_failure() => Err(failure),
         };
         running.stop_after(result)

@@ -9,7 +9,7 @@ mod server_verifier;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use certificate::{Certificates, Chain};
+pub use certificate::{Certificates, Chain, TicketKeys};
 pub use client::{Roots, Trust};
 pub(crate) use peer_certificate::read_peer_certificate;
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::Layout;
+use super::elevation::{POLKIT_RULE, POLKIT_RULE_TEXT};
+use super::{Elevation, Layout};
 
 /// The socket on which the helper accepts logins from Cockpit's web service.
 pub(crate) const SESSION_SOCKET: &str = "/run/jetway/session";
@@ -69,6 +70,8 @@ pub(crate) struct Deployment<'a> {
     pub(crate) allow_root: bool,
     /// Whether users may log in to other hosts through this Cockpit.
     pub(crate) other_hosts: bool,
+    /// How administrators become root; `None` without any.
+    pub(crate) elevation: Option<Elevation>,
 }
 
 impl Deployment<'_> {
@@ -106,6 +109,12 @@ impl Deployment<'_> {
                 let text = format!("[Unit]\nRequires={SOCKET_UNIT}\nAfter={SOCKET_UNIT}\n");
                 own(unit(&format!("{service}.d/jetway.conf")), text)
             }));
+        }
+        if self.elevation == Some(Elevation::Polkit) {
+            files.push(OwnFile {
+                path: POLKIT_RULE.to_owned(),
+                text: POLKIT_RULE_TEXT.to_owned(),
+            });
         }
         files
     }
@@ -185,6 +194,7 @@ mod tests {
             helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
             allow_root: false,
             other_hosts: false,
+            elevation: Some(Elevation::Sudo),
         }
         .files()
     }

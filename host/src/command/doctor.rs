@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::CheckFailed;
 use crate::cockpit::COCKPIT_CONF;
 use crate::doctor::{self, Report, Subject};
+use crate::terminal::Styles;
 
 /// Diagnose the deployment: what breaks, why, what users would see, and how to fix it.
 ///
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     }
     let report = Report::new(&name, findings);
     let printed = match args.format {
-        Format::Text => super::print(report.render_text().as_bytes()),
+        Format::Text => super::print(report.render_text(Styles::for_stdout()).as_bytes()),
         Format::Json => super::print(format!("{}\n", report.render_json()?).as_bytes()),
     };
     if report.is_ok() {

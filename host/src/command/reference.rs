@@ -20,7 +20,7 @@ pub(crate) struct ReferenceArgs {
     topic: Topic,
 }
 
-/// What a reference is about.
+/// The subject of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Topic {
     /// Every key of the configuration file.

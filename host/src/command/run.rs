@@ -3,13 +3,16 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
-use jetway_proxy::tls::Certificates;
 
-use crate::{config, module};
+use crate::{config, module, module_cache};
+
+/// The value of `--module-cache` for no directory.
+const NO_CACHE: &str = "none";
 
 /// Run the proxy with a configuration file until it is stopped (SIGTERM or Ctrl-C).
 ///
@@ -23,6 +26,10 @@ pub(crate) struct RunArgs {
     /// Threads that serve requests [default: one per processor].
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// Keep the compiled module in this directory, so that the next start is faster; `none` compiles it at each start
+    /// [default: $CACHE_DIRECTORY, $XDG_CACHE_HOME/jetway or ~/.cache/jetway].
+    #[arg(long, value_name = "DIRECTORY")]
+    module_cache: Option<PathBuf>,
     /// Listen on this address (`host:port` or `:port`) instead of the file's `address`.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -39,11 +46,21 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<()> {
     })
 }
 
+/// Returns the directory for the compiled module; `None` when there is none, or the user wants none.
+fn module_cache_directory(args: &RunArgs) -> Option<PathBuf> {
+    match &args.module_cache {
+        None => module_cache::default_module_cache(),
+        Some(directory) if directory.as_os_str() == NO_CACHE => None,
+        Some(directory) => Some(directory.clone()),
+    }
+}
+
 fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
     // The proxy starts with a file only if `jetway check` finds no problem in it, certificates included.
-    let loaded = config::accept_with_warnings(super::check::inspect(&args.config))?;
+    let (inspection, certificates) = super::check::inspect_with_certificates(&args.config);
+    let loaded = config::accept_with_warnings(inspection)?;
     let listener = &loaded.config.listener;
-    let certificates = Certificates::read(listener)?;
+    let certificates = certificates.context("the listener's certificates were not read")?;
     let addresses = serve::parse_addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
     Ok(Settings {
         config: loaded.config,
@@ -52,6 +69,7 @@ fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
         addresses,
         workers: args.workers.unwrap_or_else(serve::default_workers),
         module: module::FILTER,
+        module_cache: module_cache_directory(args),
         provider_access: ProviderAccess::default(),
         open_files: limits::raise_open_files()?,
     })

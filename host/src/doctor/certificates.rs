@@ -173,7 +173,7 @@ fn check_names(shown: &[ServedCertificate], subject: &Subject<'_>) -> Vec<Findin
 }
 
 /// Formats a day, such as 2026-11-26.
-fn format_date(seconds: u64) -> String {
+pub(super) fn format_date(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     match jiff::Timestamp::from_second(seconds) {
         Ok(moment) => moment.strftime("%Y-%m-%d").to_string(),

@@ -1,5 +1,6 @@
 //! Checks, from outside, that Cockpit works for users of a route.
 
+mod container;
 mod local_conf;
 mod login_page;
 mod origin;
@@ -12,6 +13,7 @@ use super::answer::Answer;
 use super::finding::{Change, Finding};
 use super::upstream::is_loop;
 use super::upstream_probe::UpstreamProbe;
+use super::upstream_tls::pin;
 use local_conf::LocalConf;
 use login_page::LoginPage;
 
@@ -68,9 +70,10 @@ pub(super) async fn examine(probe: &UpstreamProbe<'_>) -> Vec<Finding> {
     }
     let page = LoginPage::read(&page);
     findings.extend(origin::examine(probe, &local).await);
+    findings.extend(container::examine(probe, &page, &local));
     findings.extend(check_login_to(&page, probe, &local));
     findings.extend(check_client_address(&probe.about, &local));
-    findings.extend(settings::examine(probe, &page, &local));
+    findings.extend(settings::examine(probe, &local));
     if probe.route.cockpit.is_some() {
         findings.extend(single_sign_on::examine(probe, &page, &local).await);
     }
@@ -110,7 +113,7 @@ fn report_https(probe: &UpstreamProbe<'_>, page: &Answer, local: &LocalConf) -> 
         "the browser leaves this proxy for Cockpit's own address, which usually does not work"
     };
     let origin = &probe.endpoint.origin;
-    Finding::failure(
+    let secured = Finding::failure(
         REDIRECT,
         &probe.about,
         format!("Cockpit redirects plain http to {location}"),
@@ -121,13 +124,13 @@ fn report_https(probe: &UpstreamProbe<'_>, page: &Answer, local: &LocalConf) -> 
         probe
             .in_route(
                 "to",
-                "use https for Cockpit; its certificate is usually self-signed",
+                "use https for Cockpit; its certificate is usually self-signed, and then pinned",
             )
             .line(format!("to: https://{}:{}", origin.host, origin.port))
-            .line("preserve_host_header: true")
-            .line("tls_skip_verify: true"),
-    )
-    .change(
+            .line("preserve_host_header: true"),
+    );
+    let pinned = pin(probe).into_iter().fold(secured, Finding::change);
+    pinned.change(
         local
             .change_in(
                 "WebService",
@@ -145,7 +148,8 @@ fn check_login_to(
     local: &LocalConf,
 ) -> Option<Finding> {
     // A route with single sign-on blocks such logins unless they are allowed.
-    let wide_open = probe.route.cockpit.is_none() && page.connects_elsewhere;
+    // A Cockpit that requires a host is there for those logins.
+    let wide_open = probe.route.cockpit.is_none() && page.connects_elsewhere && !page.requires_host;
     wide_open.then(|| {
         Finding::warning(LOGIN_TO, &probe.about, "Cockpit also logs users in to other machines")
             .seen("a field \"Connect to\" on Cockpit's login page")

@@ -18,6 +18,8 @@ use super::finding::{Change, Finding};
 use crate::cockpit::public_origin;
 
 const CHECK: &str = "listener";
+const PORT: &str = "public-port";
+const PROTO: &str = "forwarded-proto";
 /// The message when Jetway runs.
 pub(super) const JETWAY: &str = "Jetway answers there";
 /// Most bytes of the responses that are read: both are far shorter.
@@ -51,10 +53,64 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
         }
     };
     let mut findings = Vec::new();
-    for address in addresses {
-        findings.push(check_address(address, subject, roots).await);
+    for address in &addresses {
+        findings.push(check_address(*address, subject, roots).await);
     }
+    findings.extend(check_ports(&addresses, subject));
+    findings.extend(check_forwarded_proto(subject));
     findings
+}
+
+/// Checks that Jetway listens on the ports of the routes' public addresses. In front of a listener without TLS is another
+/// proxy, which has ports of its own.
+fn check_ports(addresses: &[SocketAddr], subject: &Subject<'_>) -> Vec<Finding> {
+    let listens = |port| addresses.iter().any(|address| address.port() == port);
+    let ports: Vec<String> = addresses
+        .iter()
+        .map(|address| address.port().to_string())
+        .collect();
+    let routes = subject.config.routes.iter().enumerate();
+    routes
+        .filter(|_| !subject.config.listener.insecure)
+        .filter_map(|(index, route)| Some((index, route, route.from.port?)))
+        .filter(|(_, _, port)| !listens(*port))
+        .map(|(index, route, port)| {
+            let about = Subject::describe_route(route);
+            let message = format!(
+                "users open port {port}, and Jetway listens on port {}",
+                ports.join(", ")
+            );
+            Finding::warning(PORT, &about, message)
+                .seen(
+                    "\"This site can't be reached\", unless a router or a container maps the port",
+                )
+                .why("`from` has a port that `address` does not have")
+                .change(
+                    subject
+                        .in_route(
+                            index,
+                            "from",
+                            "write the port on which Jetway is reached, or",
+                        )
+                        .line(format!("address: :{port}")),
+                )
+        })
+        .collect()
+}
+
+/// Warns of a listener behind a proxy whose `X-Forwarded-Proto` is not trusted.
+fn check_forwarded_proto(subject: &Subject<'_>) -> Option<Finding> {
+    let listener = &subject.config.listener;
+    (listener.insecure && listener.trusted_hops == 0).then(|| {
+        Finding::warning(PROTO, subject.name, "`X-Forwarded-Proto` of the proxy in front is not trusted")
+            .seen("nothing in some applications; in others redirects to http, or a login that does not last")
+            .why("Jetway listens without TLS and trusts no proxy in front, so that it replaces `X-Forwarded-Proto: https` by `http`, and the client's address by that of the proxy")
+            .change(
+                subject
+                    .at_top("insecure_server", "if exactly one proxy in front terminates TLS and sets `X-Forwarded-For` and `X-Forwarded-Proto`, write")
+                    .line("xff_num_trusted_hops: 1"),
+            )
+    })
 }
 
 async fn check_address(address: SocketAddr, subject: &Subject<'_>, roots: &Roots) -> Finding {
@@ -179,5 +235,67 @@ pub(super) async fn identify_server(
             Answering::Jetway
         }
         _ => Answering::Another(ping.outcome()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::testing;
+
+    /// Calls a check with the file of a listener on port 443 with these further keys, and a route with this public address.
+    fn messages(
+        keys: &str,
+        from: &str,
+        check: impl Fn(&Subject<'_>) -> Vec<Finding>,
+    ) -> Vec<String> {
+        let file = testing::file(&format!(
+            "{keys}\nroutes:\n  - {{from: '{from}', to: http://127.0.0.1:1, allow_public_unauthenticated_access: true}}\n"
+        ));
+        let inspection = file.inspect();
+        let subject = Subject {
+            name: "jetway.yaml",
+            inspection: &inspection,
+            config: inspection.config().unwrap(),
+            cockpit_conf: std::path::Path::new("cockpit.conf"),
+            now: 0,
+        };
+        let findings = check(&subject);
+        findings.into_iter().map(|found| found.message).collect()
+    }
+
+    #[test]
+    fn a_port_without_a_listener_is_reported() {
+        let found = |keys: &str, from: &str| {
+            messages(keys, from, |subject| {
+                check_ports(&["127.0.0.1:443".parse().unwrap()], subject)
+            })
+        };
+        const TLS: &str = "certificate: AAAA\ncertificate_key: AAAA";
+        assert_eq!(found(TLS, "https://a.test"), [""; 0]);
+        assert_eq!(found(TLS, "https://a.test:443"), [""; 0]);
+        assert_eq!(
+            found(TLS, "https://a.test:8443"),
+            ["users open port 8443, and Jetway listens on port 443"]
+        );
+        assert_eq!(
+            found("insecure_server: true", "https://a.test:8443"),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_proxy_in_front_that_is_not_trusted_is_reported() {
+        let found = |keys: &str| {
+            messages(keys, "https://a.test", |subject| {
+                check_forwarded_proto(subject).into_iter().collect()
+            })
+        };
+        assert_eq!(found("insecure_server: true").len(), 1);
+        assert_eq!(
+            found("insecure_server: true\nxff_num_trusted_hops: 1"),
+            [""; 0]
+        );
+        assert_eq!(found("certificate: AAAA\ncertificate_key: AAAA"), [""; 0]);
     }
 }

@@ -90,7 +90,11 @@ fn report_unresolved(host: &str, error: &str) -> Finding {
         .change(Change::act("add an address record for it, or on a test machine a line in /etc/hosts"))
 }
 
-async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+/// Returns the addresses of a host.
+///
+/// # Errors
+/// The reason in words.
+pub(super) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);

@@ -13,7 +13,7 @@ use http_body_util::Full;
 use jetway_core::config::{ProviderKind, ProviderSettings};
 use jetway_core::oidc::call::ProviderCall;
 use jetway_core::oidc::keys::{BadKeySet, KeySet};
-use jetway_core::oidc::metadata::{BadDiscovery, Discovered, Endpoint};
+use jetway_core::oidc::metadata::{BadDiscovery, Discovered, Endpoint, list_refused_algorithms};
 use jetway_core::oidc::token;
 use jetway_proxy::limits;
 use jetway_proxy::tls::{Roots, Trust};
@@ -80,6 +80,8 @@ pub(super) async fn examine(subject: &Subject<'_>, roots: &Roots) -> Vec<Finding
         &about,
         "its discovery document is valid, and its issuer matches",
     ));
+    findings.extend(check_algorithms(&about, &answer.body));
+    findings.extend(check_plain_http(&about, settings, subject));
     findings.push(check_keys(&about, &discovered, roots, subject).await);
     let probe = ProviderProbe {
         settings,
@@ -125,6 +127,9 @@ fn discover(
         let finding = failure(bad.to_string());
         let document = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         Box::new(match bad {
+            BadDiscovery::Issuer if is_same_over_http(&document, settings) => {
+                explain_http_issuer(finding, settings)
+            }
             BadDiscovery::Issuer => {
                 let issuer = document["issuer"].as_str().unwrap_or_default();
                 finding
@@ -158,6 +163,59 @@ fn discover(
                 finding.why(format!("{address} answers with another document"))
             }
         })
+    })
+}
+
+/// Whether a document names the issuer of the file, except for its scheme.
+fn is_same_over_http(document: &Value, settings: &ProviderSettings) -> bool {
+    let issuer = document["issuer"].as_str().unwrap_or_default();
+    let bare = |issuer: &str| {
+        issuer
+            .split_once("://")
+            .map(|(_, rest)| rest.trim_end_matches('/').to_owned())
+    };
+    issuer.starts_with("http://") && settings.origin.tls && bare(issuer) == bare(&settings.issuer)
+}
+
+fn explain_http_issuer(finding: Finding, settings: &ProviderSettings) -> Finding {
+    finding
+        .why("its issuer begins with `http://`: a proxy in front of it terminates TLS, and the provider does not know that")
+        .change(
+            at_provider("set the public address with https, or trust the `X-Forwarded-Proto` of the proxy in front; for Keycloak")
+                .line(format!("KC_HOSTNAME={}", settings.origin))
+                .line("KC_PROXY_HEADERS=xforwarded"),
+        )
+}
+
+/// Checks that the provider signs ID tokens with an algorithm that is accepted.
+fn check_algorithms(about: &str, document: &[u8]) -> Option<Finding> {
+    let listed = list_refused_algorithms(document)?;
+    let shown: String = listed.join(", ").chars().take(100).collect();
+    Some(
+        Finding::failure(
+            DISCOVERY,
+            about,
+            format!("it signs ID tokens only with algorithms that are refused: {shown}"),
+        )
+        .seen("after the sign-in at the provider, Jetway's page about a failed sign-in")
+        .why("with a shared secret (HS256) or without a signature, others than the provider could make tokens")
+        .change(at_provider(
+            "let the client's ID tokens be signed with RS256 or ES256",
+        )),
+    )
+}
+
+/// Warns of a provider on this machine without TLS, which browsers on other machines cannot open.
+fn check_plain_http(
+    about: &str,
+    settings: &ProviderSettings,
+    subject: &Subject<'_>,
+) -> Option<Finding> {
+    (!settings.origin.tls).then(|| {
+        Finding::warning(DISCOVERY, about, "its address is http on this machine")
+            .seen("\"This site can't be reached\" on other machines, when the browser is sent to the sign-in")
+            .why("browsers open the same address, and on other machines it leads to those themselves; passwords are sent without encryption")
+            .change(subject.at_top("idp_provider_url", "outside of tests, write the provider's public `https://` address"))
     })
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Finding, Outcome};
+use crate::terminal::Styles;
 use jetway_config_file::terminal::is_terminal_control;
 
 /// The findings about a deployment.
@@ -35,31 +36,22 @@ impl<'a> Report<'a> {
         serde_json::to_string_pretty(self)
     }
 
-    /// Renders lines for people. Failures come last, at the end of the output.
-    pub(crate) fn render_text(&self) -> String {
+    /// Renders lines for people, with these styles. Failures come last, at the end of the output.
+    pub(crate) fn render_text(&self, styles: Styles) -> String {
         let mut text = String::new();
         for outcome in [Outcome::Ok, Outcome::Warning, Outcome::Failure] {
             for finding in self.with_outcome(outcome) {
-                render_finding(finding, &mut text);
+                render_finding(finding, styles, &mut text);
             }
         }
         let count = |outcome| self.with_outcome(outcome).count();
         let _ = writeln!(
             text,
             "\n{}: {}",
-            self.file,
-            summarize(count(Outcome::Failure), count(Outcome::Warning))
+            make_safe(self.file),
+            styles.strong(summarize(count(Outcome::Failure), count(Outcome::Warning)))
         );
-        // Responses of servers must not move the cursor.
-        text.chars()
-            .map(|c| {
-                if c != '\n' && is_terminal_control(c) {
-                    '\u{FFFD}'
-                } else {
-                    c
-                }
-            })
-            .collect()
+        text
     }
 
     fn with_outcome(&self, outcome: Outcome) -> impl Iterator<Item = &Finding> {
@@ -85,26 +77,50 @@ fn summarize(failures: usize, warnings: usize) -> String {
     }
 }
 
+/// Returns a string on one line. Responses of servers must not move the cursor.
+fn make_safe(words: &str) -> String {
+    words
+        .replace('\n', " ")
+        .chars()
+        .map(|c| {
+            if is_terminal_control(c) {
+                '\u{FFFD}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// Returns the outcome in its column and its colour.
+fn render_outcome(outcome: Outcome, styles: Styles) -> String {
+    let word = format!("{:7}", outcome.as_str());
+    match outcome {
+        Outcome::Ok => styles.good(word),
+        Outcome::Warning => styles.open(word),
+        Outcome::Failure => styles.bad(word),
+    }
+}
+
 /// Appends a finding; writing to a string cannot fail.
-fn render_finding(finding: &Finding, text: &mut String) {
+fn render_finding(finding: &Finding, styles: Styles, text: &mut String) {
     let gap = if finding.outcome == Outcome::Ok {
         ""
     } else {
         "\n"
     };
-    let one_line = |words: &str| words.replace('\n', " ");
     let _ = writeln!(
         text,
-        "{gap}{:7}  {}: {}",
-        finding.outcome.as_str(),
-        one_line(&finding.about),
-        one_line(&finding.message)
+        "{gap}{}  {}: {}",
+        render_outcome(finding.outcome, styles),
+        make_safe(&finding.about),
+        make_safe(&finding.message)
     );
     if let Some(seen) = &finding.seen {
-        let _ = writeln!(text, "  seen:    {}", one_line(seen));
+        let _ = writeln!(text, "  {}    {}", styles.faint("seen:"), make_safe(seen));
     }
     if let Some(why) = &finding.why {
-        let _ = writeln!(text, "  why:     {}", one_line(why));
+        let _ = writeln!(text, "  {}     {}", styles.faint("why:"), make_safe(why));
     }
     for change in &finding.changes {
         let place = match (&change.file, change.line) {
@@ -112,9 +128,15 @@ fn render_finding(finding: &Finding, text: &mut String) {
             (Some(file), None) => format!("{file}: "),
             (None, _) => String::new(),
         };
-        let _ = writeln!(text, "  change:  {place}{}", one_line(&change.what));
+        let _ = writeln!(
+            text,
+            "  {}  {}{}",
+            styles.faint("change:"),
+            make_safe(&place),
+            make_safe(&change.what)
+        );
         for line in &change.lines {
-            let _ = writeln!(text, "             {}", one_line(line));
+            let _ = writeln!(text, "             {}", styles.strong(make_safe(line)));
         }
     }
 }
@@ -136,7 +158,7 @@ mod tests {
         let report = Report::new("a.yaml", findings);
         assert!(!report.is_ok());
         assert_eq!(
-            report.render_text(),
+            report.render_text(Styles::Plain),
             "ok       a.yaml: fine\n\
              \n\
              failure  route `a`: it is \u{FFFD}[2Jrefused\n\
@@ -153,10 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn terminals_get_colours_and_no_other_escapes() {
+        let failure = Finding::failure("x", "a", "it is \u{1b}[2Jrefused").seen("a page");
+        let report = Report::new("a.yaml", vec![failure]);
+        let text = report.render_text(Styles::Coloured);
+        assert!(
+            text.starts_with("\n\u{1b}[31mfailure\u{1b}[0m  a: it is \u{FFFD}[2Jrefused\n"),
+            "{text:?}"
+        );
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain, report.render_text(Styles::Plain));
+    }
+
+    #[test]
     fn nothing_wrong_is_ok() {
         assert!(Report::new("a.yaml", vec![Finding::warning("x", "a", "b")]).is_ok());
         assert_eq!(
-            Report::new("a.yaml", Vec::new()).render_text(),
+            Report::new("a.yaml", Vec::new()).render_text(Styles::Plain),
             "\na.yaml: ok\n"
         );
     }

@@ -10,7 +10,11 @@ use super::Subject;
 use super::answer::{Answer, ProbeError};
 use super::cockpit;
 use super::finding::{Change, Finding};
+use super::names::look_up;
+use super::redirects;
+use super::repeated::{RepeatedAnswers, explain};
 use super::upstream_probe::UpstreamProbe;
+use super::upstream_tls::explain_tls;
 use crate::cockpit::{looks_like_cockpit, public_origin};
 
 const CHECK: &str = "upstream";
@@ -76,20 +80,35 @@ async fn check_endpoint(
         },
         connector,
     };
-    let ping = match probe.get("/ping").await {
+    let answers = RepeatedAnswers::collect(&probe).await;
+    let mut findings = Vec::new();
+    if let Some(different) = answers.compare(&probe.about) {
+        let addresses = list_addresses(&endpoint.origin).await;
+        findings.push(different.why(explain(&addresses)));
+    }
+    let ping = match answers.into_first() {
         Ok(answer) => answer,
         Err(error) => return vec![report_unreachable(&probe, error)],
     };
     if cockpit::is_cockpit(&ping) {
-        let mut findings = vec![Finding::ok(CHECK, &probe.about, "Cockpit answers there")];
+        findings.push(Finding::ok(CHECK, &probe.about, "Cockpit answers there"));
         findings.extend(cockpit::examine(&probe).await);
         return findings;
     }
-    let mut findings = vec![check_application(&probe).await];
+    findings.extend(check_application(&probe).await);
     if looks_like_cockpit(route) && !ping.status.is_success() {
         findings.extend(cockpit::report_missing(&probe, &ping));
     }
     findings
+}
+
+/// Returns the addresses of an upstream's name. `localhost` is this machine, whatever it resolves to.
+async fn list_addresses(origin: &Origin) -> Vec<String> {
+    if origin.is_loopback() {
+        return Vec::new();
+    }
+    let found = look_up(&origin.host, origin.port).await.unwrap_or_default();
+    found.iter().map(|found| found.ip().to_string()).collect()
 }
 
 /// Whether upstreams get `X-Forwarded-Proto: http`, because TLS ends at a proxy in front that is not trusted.
@@ -105,80 +124,56 @@ fn report_unreachable(probe: &UpstreamProbe<'_>, error: ProbeError) -> Finding {
         ProbeError::Slow => 504,
         ProbeError::Connect(_) | ProbeError::Broken(_) | ProbeError::Unprepared => 503,
     };
-    let (message, why, change) = explain_error(probe, error);
-    Finding::failure(CHECK, &probe.about, message)
+    let (message, why, changes) = explain_error(probe, error);
+    let finding = Finding::failure(CHECK, &probe.about, message)
         .seen(format!(
             "after the sign-in, a page that says that the application cannot be reached ({status})"
         ))
-        .why(why)
-        .change(change)
+        .why(why);
+    changes.into_iter().fold(finding, Finding::change)
 }
 
-/// Returns the cause of a failed TLS handshake, and the fix.
-fn explain_tls(probe: &UpstreamProbe<'_>) -> (String, Change) {
-    const KEY: &str = "tls_custom_ca_file";
-    let upstreams = probe.route.target.upstreams();
-    if upstreams.is_some_and(|upstreams| upstreams.tls.authorities.is_some()) {
-        let origin = &probe.endpoint.origin;
-        let change = probe
-            .in_route(
-                KEY,
-                "write the certificate that the upstream shows now, or that of its authority, into the file; the first is the output of",
-            )
-            .line(format!("openssl s_client -connect {}:{} </dev/null | openssl x509", origin.host, origin.port));
-        return (
-            format!(
-                "its certificate is neither in `{KEY}` nor from an authority there, it has expired or is for another name \
-                 (see `tls_server_name`), or the upstream does not speak TLS"
-            ),
-            change,
-        );
-    }
-    let change = probe
-        .in_route("to", "set its certificate or the authority that signed it, or, on your own machine, skip the verification")
-        .line(format!("{KEY}: /etc/jetway/upstream-ca.pem"))
-        .line("# or: tls_skip_verify: true");
-    let why = "its certificate is not from an authority that this machine trusts or is for another name, or it does not speak TLS";
-    (why.to_owned(), change)
-}
-
-/// Returns the message, the cause and the fix for an error.
-fn explain_error(probe: &UpstreamProbe<'_>, error: ProbeError) -> (String, String, Change) {
+/// Returns the message, the cause and the fixes for an error.
+fn explain_error(probe: &UpstreamProbe<'_>, error: ProbeError) -> (String, String, Vec<Change>) {
     let origin = &probe.endpoint.origin;
     let to = |what: &str| probe.in_route("to", what);
     match error {
         ProbeError::Connect(ConnectFault::Resolve { name, source }) => (
             format!("cannot resolve the name `{name}`: {source}"),
             "no name server of this machine knows it".to_owned(),
-            to("write a name that this machine can resolve, or an address"),
+            vec![to(
+                "write a name that this machine can resolve, or an address",
+            )],
         ),
         ProbeError::Connect(ConnectFault::Connect { address, source }) => (
             format!("{address} does not accept the connection: {source}"),
             "no server listens there, or a firewall blocks the connection".to_owned(),
-            if looks_like_cockpit_port(origin) {
+            vec![if looks_like_cockpit_port(origin) {
                 Change::act("start Cockpit there").line("systemctl enable --now cockpit.socket")
             } else {
                 to("start the application there, or correct the address and the port")
-            },
+            }],
         ),
         ProbeError::Connect(ConnectFault::Tls(error)) => {
-            let (why, change) = explain_tls(probe);
-            (format!("TLS fails: {error}"), why, change)
+            let cause = explain_tls(probe, &error);
+            (format!("TLS fails: {error}"), cause.why, cause.changes)
         }
         ProbeError::Connect(ConnectFault::Slow) | ProbeError::Slow => (
             "no response in time".to_owned(),
             "a firewall drops the packets, or the machine is off".to_owned(),
-            to("check the address and the port"),
+            vec![to("check the address and the port")],
         ),
         other => (
             format!("a server listens there, and its response is not HTTP: {other}"),
             "the port belongs to another program, or it expects TLS".to_owned(),
-            to("write the URL with the scheme of the server").line(format!(
-                "to: {}://{}:{}",
-                if origin.tls { "http" } else { "https" },
-                origin.host,
-                origin.port
-            )),
+            vec![
+                to("write the URL with the scheme of the server").line(format!(
+                    "to: {}://{}:{}",
+                    if origin.tls { "http" } else { "https" },
+                    origin.host,
+                    origin.port
+                )),
+            ],
         ),
     }
 }
@@ -188,9 +183,14 @@ fn looks_like_cockpit_port(origin: &Origin) -> bool {
     origin.port == COCKPIT_PORT
 }
 
-async fn check_application(probe: &UpstreamProbe<'_>) -> Finding {
+async fn check_application(probe: &UpstreamProbe<'_>) -> Vec<Finding> {
     let about = probe.about.as_str();
-    match probe.get("/").await {
+    let answer = probe.get("/").await;
+    let redirect = match &answer {
+        Ok(answer) if !is_loop(answer, probe) => redirects::follow(probe, answer).await,
+        Ok(_) | Err(_) => None,
+    };
+    let finding = match answer {
         Err(error) => report_unreachable(probe, error),
         Ok(answer) if is_loop(&answer, probe) => report_redirect_loop(probe, &answer),
         Ok(answer) if is_plain_to_tls(&answer, probe) => Finding::failure(
@@ -211,7 +211,8 @@ async fn check_application(probe: &UpstreamProbe<'_>) -> Finding {
                 .change(Change::act("check the application's log"))
         }
         Ok(answer) => Finding::ok(CHECK, about, format!("it answers {}", answer.outcome())),
-    }
+    };
+    std::iter::once(finding).chain(redirect).collect()
 }
 
 /// Whether an upstream over plain HTTP redirects the browser to the URL at which it already is.
@@ -250,27 +251,4 @@ fn is_plain_to_tls(answer: &Answer, probe: &UpstreamProbe<'_>) -> bool {
         && answer.status == StatusCode::BAD_REQUEST
         && (text.contains("plain http request was sent to https")
             || text.contains("http request to an https server"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::doctor::testing;
-
-    #[test]
-    fn a_key_that_is_set_is_not_proposed() {
-        let explained = |route: &str| testing::with_probe(route, explain_tls);
-        let (_, change) = explained("preserve_host_header: true");
-        assert!(
-            change.lines[0].starts_with("tls_custom_ca_file: "),
-            "{change:?}"
-        );
-        let (why, change) = explained("tls_custom_ca_file: pinned.pem");
-        assert!(why.contains("neither in `tls_custom_ca_file`"), "{why}");
-        assert!(change.line.is_some(), "{change:?}");
-        assert_eq!(
-            change.lines,
-            ["openssl s_client -connect 127.0.0.1:1 </dev/null | openssl x509"]
-        );
-    }
 }

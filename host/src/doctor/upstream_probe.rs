@@ -45,7 +45,7 @@ impl UpstreamProbe<'_> {
     }
 
     /// Returns the public path of a path below the application's root; `path` begins with a slash.
-    fn public_path(&self, path: &str) -> String {
+    pub(super) fn public_path(&self, path: &str) -> String {
         let root = match &self.route.path {
             PathMatch::Prefix(prefix) => prefix.trim_end_matches('/'),
             PathMatch::Any | PathMatch::Exact(_) | PathMatch::Regex(_) => "",

@@ -20,7 +20,7 @@ pub struct Import {
     pub line: usize,
     /// The module that contains it, as segments after `crate`.
     pub from: Vec<String>,
-    /// What is used, as segments after `crate`: a module's path, and usually the name of an item in it.
+    /// The used item, as segments after `crate`: a module's path, and usually the name of an item in it.
     pub to: Vec<String>,
 }
 

@@ -1,9 +1,9 @@
 //! Reads a [`Config`] from parsed JSON.
 
+mod api_client;
 mod client_authority;
 mod identity;
 mod listener;
-mod program;
 mod provider;
 mod session;
 
@@ -106,7 +106,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
             .iter()
             .any(|route| route.bearer == BearerFormat::AccessToken);
     if accepts_access_tokens {
-        program::check_audiences(&file, provider.as_ref(), findings);
+        api_client::check_audiences(&file, provider.as_ref(), findings);
     }
     let secret = session.as_ref().and_then(|session| session.secret.as_ref());
     let identity = read_identity(&file, &routes, secret, findings);

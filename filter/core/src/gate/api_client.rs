@@ -32,7 +32,7 @@ const REDIRECT_URI: &str = "pomerium_redirect_uri";
 /// The longest address of an API client.
 const MAX_ADDRESS: usize = 1024;
 
-/// What the gate knows about API clients.
+/// The part of the gate for API clients.
 #[derive(Debug)]
 pub(super) struct ApiClients {
     vault: Rc<CookieVault>,
@@ -51,7 +51,7 @@ struct PendingLogin {
     asked_at: Timestamp,
 }
 
-/// What a request has instead of a cookie.
+/// The credentials of a request that has no cookie.
 enum Credential<'a> {
     /// A session of this deployment.
     Own(&'a [u8]),
@@ -116,7 +116,7 @@ impl Gate {
         match vault.seal(Purpose::CrossHostRequest, host, &pending, env) {
             Some(sealed) => {
                 let origin = request.authority.origin();
-                let address = format!("{origin}{SIGN_IN}?program={sealed}");
+                let address = format!("{origin}{SIGN_IN}?api_client={sealed}");
                 Step::Reply(plain(200, &address, "programmatic login begun"))
             }
             None => self.pages.refuse(request, Refusal::Internal),

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use url::form_urlencoded;
 
+use crate::email_address::canonical_email;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::attempts::return_address;
@@ -15,7 +17,6 @@ use crate::http::reply::{Audience, Reply, redirect};
 use crate::http::request::{Parsed, Request};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::cause::{ReportedError, describe_issuer, describe_tenant};
-use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::metadata::{Metadata, is_issuer};
 use crate::oidc::token::CodeGrant;
 use crate::oidc::token_flow::{TokenFlow, VerifiedTokens};
@@ -124,7 +125,7 @@ pub(crate) struct SignInResult<'a> {
     pub(crate) attempt: &'a Attempt,
     /// The host that it is for.
     pub(crate) host: &'a str,
-    /// What the reply depends on.
+    /// The properties of the client on which the reply depends.
     pub(crate) audience: &'a Audience,
 }
 
@@ -267,7 +268,12 @@ impl Gate {
         let session = match begun {
             Ok(session) => session,
             Err(refusal) => {
-                let cause = describe_begin_failure(refusal, verified, source);
+                let cause = match refusal {
+                    Refusal::SignIn(SignInProblem::Token(problem)) => {
+                        self.describe_refused_claims(problem, verified)
+                    }
+                    _ => String::new(),
+                };
                 let failure = SignInFailure::from(refusal).with_cause(cause);
                 return self.sign_in_failed(attempt, audience, &failure);
             }
@@ -286,7 +292,27 @@ impl Gate {
         // The request is only needed for its cookies: without it, the sign-in ends all the same.
         let request = self.router.read(request).ok();
         let request = request.filter(|request| *request.authority.host == *host);
-        self.finish_sign_in(request.as_ref(), result, &session, env)
+        let mut reply = self.finish_sign_in(request.as_ref(), result, &session, env);
+        if has_malformed_email(verified) {
+            reply.event = format!("{} email=malformed", reply.event).into();
+        }
+        reply
+    }
+
+    /// Describes for the log why verified claims make no session; empty when the problem says everything.
+    pub(super) fn describe_refused_claims(
+        &self,
+        problem: TokenProblem,
+        verified: &VerifiedTokens,
+    ) -> String {
+        let claims = verified.claims.as_ref();
+        let claims = claims.filter(|_| problem == TokenProblem::Tenant);
+        let settings = self.provider.settings();
+        claims
+            .zip(settings)
+            .map_or_else(String::new, |(claims, settings)| {
+                describe_tenant(claims, &settings.email_trust)
+            })
     }
 
     /// Puts a session into the browser and redirects to the requested address, with its fragment.
@@ -308,8 +334,8 @@ impl Gate {
             let failure = SignInProblem::TooLarge.into();
             return self.sign_in_failed(attempt, audience, &failure);
         };
-        let event = format!("signed in account={:?}", session.account());
-        let mut reply = redirect(return_address(attempt, &present), event)
+        let mut reply = redirect(return_address(attempt, &present), "signed in".to_owned())
+            .for_account(Some(session.account()))
             .with_cookies(lines)
             .with_cookies(self.attempts.forget(attempt, &present));
         if let Some(line) = self.sign_in_counter.record(request, host, env) {
@@ -319,16 +345,11 @@ impl Gate {
     }
 }
 
-/// Describes for the log why no session could begin from verified claims; empty when the refusal says everything.
-fn describe_begin_failure(
-    refusal: Refusal,
-    verified: &VerifiedTokens,
-    source: ClaimSource<'_>,
-) -> String {
-    let is_about_tenant = refusal == Refusal::SignIn(SignInProblem::Token(TokenProblem::Tenant));
-    let claims = verified.claims.as_ref().filter(|_| is_about_tenant);
-    let trust = &source.provider.settings().email_trust;
-    claims
-        .map(|claims| describe_tenant(claims, trust))
-        .unwrap_or_default()
+/// Returns whether the provider states an address that cannot be one, so that the session has none.
+fn has_malformed_email(verified: &VerifiedTokens) -> bool {
+    let claims = verified.claims.as_ref();
+    let email = claims.and_then(|claims| claims.get("email"));
+    email
+        .and_then(Value::as_str)
+        .is_some_and(|email| !email.is_empty() && canonical_email(email).is_none())
 }

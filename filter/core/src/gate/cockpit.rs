@@ -5,6 +5,7 @@
 //! session as the Unix user. The browser gets no part of it. Cockpit's own login page brings the browser to that request:
 //! `[OAuth]` in cockpit.conf makes the page fetch a token at [`token::TOKEN_PATH`]. The token that it gets is meaningless.
 
+pub(super) mod close_problem;
 pub(super) mod cookie;
 pub(super) mod token;
 
@@ -16,7 +17,7 @@ use crate::config::{
 use crate::gate::Gate;
 use crate::gate::cockpit::cookie::{Binder, Binding};
 use crate::gate::decision::RouteContext;
-use crate::gate::pages::refusal_event;
+use crate::gate::pages::{OTHER_ACCOUNT, refusal_event};
 use crate::gate::step::Step;
 use crate::http::edit::Edit;
 use crate::http::header::is_alias;
@@ -51,7 +52,7 @@ pub(super) struct CockpitAccess<'a> {
     session: &'a Session,
     identity: CockpitIdentity,
     place: CockpitPlace,
-    /// What binds Cockpit's cookies to the user's session.
+    /// The binding of Cockpit's cookies to the user's session.
     pub(super) binding: Binding,
 }
 
@@ -106,7 +107,7 @@ impl CockpitIdentity {
     }
 }
 
-/// What a path means to Cockpit.
+/// The meaning of a path to Cockpit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CockpitPlace {
     /// The login of this host.
@@ -244,6 +245,7 @@ impl CockpitSso {
             host: &context.request.authority.host,
             session: access.session,
             user: &access.identity.user,
+            administrator: access.identity.administrator,
             client: context.request.source,
         };
         login_token(key, &claims, id, context.env.now).ok_or(Refusal::Internal)
@@ -272,15 +274,14 @@ impl Gate {
         let target = self.sign_out_targets();
         let extras = Extras {
             account,
-            sign_out: true,
+            sign_out: Some(OTHER_ACCOUNT),
             form_target: target.as_deref(),
             ..Extras::default()
         };
         let event = format!(
-            "{} route={:?} account={:?}",
+            "{} route={:?}",
             refusal_event(refusal),
             context.matched.route.name,
-            account.unwrap_or_default(),
         );
         let audience = self.pages.audience(context.request);
         Step::Reply(refuse(refusal, extras, &audience, event))

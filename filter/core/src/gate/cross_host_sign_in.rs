@@ -37,7 +37,7 @@ const TICKET_LIFETIME: u64 = 60;
 /// The longest ticket. Servers in front accept addresses of 8 KB and more.
 const MAX_TICKET: usize = 7 * 1024;
 
-/// What a browser is redirected to the sign-in host for.
+/// The purpose for which a browser is redirected to the sign-in host.
 #[derive(Debug, Serialize, Deserialize)]
 enum CrossHostRequest {
     /// To sign in and return to a route's host.
@@ -67,6 +67,9 @@ struct CrossHostSignIn {
     binding: String,
     #[serde(rename = "t")]
     begun_at: Timestamp,
+    /// Whether the provider is to ask the user for an account.
+    #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
+    is_for_other_account: bool,
 }
 
 /// A session on its way to a route's host.
@@ -119,6 +122,7 @@ impl CrossHost {
             attempt: attempt.id().to_owned(),
             binding: binding(attempt),
             begun_at: attempt.begun_at(),
+            is_for_other_account: attempt.is_for_other_account(),
         });
         self.seal(SIGN_IN, &sign_in, env)
     }
@@ -256,6 +260,9 @@ impl Gate {
         }
         let authentication = self.sessions.authenticate(request, env);
         let Some(session) = &authentication.session else {
+            if opened.is_for_other_account {
+                return self.sign_in_with_other_account(request, &request.target, env);
+            }
             return self.sign_in(request, &request.target, env);
         };
         let ticket = self

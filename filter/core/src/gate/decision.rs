@@ -5,7 +5,7 @@ use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::cockpit::CockpitIdentity;
 use crate::gate::open_stream::OpenStream;
-use crate::gate::pages::refusal_event;
+use crate::gate::pages::{OTHER_ACCOUNT, refusal_event};
 use crate::gate::response::fixed_response;
 use crate::gate::router::MatchedRoute;
 use crate::gate::sessions::Authentication;
@@ -21,14 +21,14 @@ use crate::session::assertion::Assertions;
 /// The reply to a robot that would be refused or redirected to the provider (RFC 9309).
 const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
 
-/// What a user whose address is not verified learns when the policy denies a request.
+/// The sentence for a user whose address is not verified, when the policy denies a request.
 const UNVERIFIED_EMAIL: &str = "Your identity provider has not verified your email address, so that no rule about addresses matches it.";
 
-/// What every step of a decision about a request on a route needs.
+/// The values that every step of a decision about a request on a route needs.
 pub(super) struct RouteContext<'c, 'e> {
     pub(super) request: &'c Parsed<'c>,
     pub(super) matched: MatchedRoute<'c>,
-    /// What the policy was evaluated for.
+    /// The facts for which the policy was evaluated.
     pub(super) facts: Facts<'c>,
     /// Where recently signed assertions are kept.
     pub(super) assertions: &'c Assertions,
@@ -87,7 +87,8 @@ impl Gate {
             }
             Decision::SignIn(_) => self.sign_in(request, request.target.as_ref(), context.env),
         };
-        step.with_cookies(cookies)
+        let account = authentication.session.as_deref().map(Session::account);
+        step.with_cookies(cookies).for_account(account)
     }
 
     /// Turns a permitted request into a step.
@@ -127,10 +128,9 @@ impl Gate {
         let refusal = refusal_for(reasons);
         let is_unverified = session.is_some_and(Session::has_unverified_email);
         let event = format!(
-            "{} route={:?} account={:?} reasons={reasons}{}",
+            "{} route={:?} reasons={reasons}{}",
             refusal_event(refusal),
             route.name,
-            account.unwrap_or_default(),
             if is_unverified {
                 " email_verified=false"
             } else {
@@ -140,7 +140,7 @@ impl Gate {
         let target = self.sign_out_targets();
         let extras = Extras {
             account,
-            sign_out: session.is_some(),
+            sign_out: session.map(|_| OTHER_ACCOUNT),
             form_target: target.as_deref(),
             note: Some(UNVERIFIED_EMAIL).filter(|_| is_unverified && is_about_email(reasons)),
             reasons: if route.show_error_details {
@@ -151,7 +151,7 @@ impl Gate {
             ..Extras::default()
         };
         let audience = self.pages.audience(context.request);
-        refuse(refusal, extras, &audience, event)
+        refuse(refusal, extras, &audience, event).because(reasons.to_string())
     }
 }
 

@@ -19,7 +19,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/ping", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/.pomerium", "GET, HEAD"),
-    ("/.pomerium/", "GET, HEAD"),
+    (SESSION_PAGE, "GET, HEAD"),
     (USER, "GET, HEAD"),
     (SIGN_IN, "GET"),
     (PROGRAMMATIC_LOGIN, "GET, POST"),
@@ -34,6 +34,8 @@ const ENDPOINTS: &[(&str, &str)] = &[
     (KEY_SET, "GET, HEAD"),
 ];
 
+/// Where users see their session.
+pub(super) const SESSION_PAGE: &str = "/.pomerium/";
 /// Where an application asks who the user is.
 const USER: &str = "/.pomerium/user";
 /// Where an application finds the addresses for verifying assertions.
@@ -70,7 +72,7 @@ impl Gate {
             (CALLBACK_PATH | SIGN_IN_HOST_CALLBACK, "POST") => {
                 self.answer_form_callback(request, env)
             }
-            ("/.pomerium" | "/.pomerium/", "GET" | "HEAD") => {
+            ("/.pomerium" | SESSION_PAGE, "GET" | "HEAD") => {
                 Step::Reply(self.describe_session(request, env))
             }
             (USER, "GET" | "HEAD") => self.describe_user(request, env),
@@ -79,7 +81,7 @@ impl Gate {
             (PROGRAMMATIC_LOGIN, "POST") => self.hand_over_session(request, env),
             (SIGN_OUT, "GET") => match self.cross_host_sign_out(request, env) {
                 Some(step) => step,
-                None => Step::Reply(self.confirm_sign_out(request)),
+                None => Step::Reply(self.confirm_sign_out(request, env)),
             },
             (CLEAR_COOKIES, "GET") => Step::Reply(self.confirm_clear_cookies(request)),
             (CLEAR_COOKIES, "POST") => self.clear_cookies(request),

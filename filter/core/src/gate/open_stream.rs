@@ -15,7 +15,7 @@ use crate::policy::Facts;
 use crate::session::Session;
 use crate::time::Timestamp;
 
-/// What the permission of an open stream is based on. Most streams end before their first recheck.
+/// The basis of the permission of an open stream. Most streams end before their first recheck.
 #[derive(Debug)]
 pub struct OpenStream {
     pub(crate) route: RouteNumber,
@@ -38,8 +38,18 @@ pub struct OpenStream {
 pub enum Recheck {
     /// It may.
     Keep,
-    /// It may not, and has to be closed. One line for the log, without secrets.
-    Close(String),
+    /// It may not, and has to be closed.
+    Close(StreamClose),
+}
+
+/// How an open stream is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamClose {
+    /// One line for the log, without secrets.
+    pub event: String,
+    /// On routes to Cockpit, the message by which its page learns the reason
+    /// ([`crate::contract::LAST_MESSAGE_PROPERTY`]).
+    pub last_message: Option<&'static str>,
 }
 
 impl OpenStream {
@@ -69,6 +79,12 @@ impl OpenStream {
             cockpit_identity,
             ..self
         }
+    }
+
+    /// Returns the account of the user, if one is signed in.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.session.as_deref().map(Session::account)
     }
 
     /// Returns the facts for which the policy is evaluated now.

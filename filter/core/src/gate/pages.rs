@@ -4,12 +4,18 @@ use std::rc::Rc;
 
 use crate::gate::endpoints::allowed_methods;
 use crate::gate::step::Step;
-use crate::http::page::Theme;
+use crate::http::page::{ADDRESS, Theme};
 use crate::http::reply::{Audience, Extras, Reply, refuse};
 use crate::http::request::{Parsed, Request};
 use crate::http::request_line::FORWARDED_METHODS;
 use crate::http::websocket;
 use crate::refusal::{Refusal, SignInProblem};
+
+/// The most bytes of an address on a page: a user compares it with the address bar, and no page gets long by it.
+const LONGEST_ADDRESS: usize = 300;
+
+/// The button on the page for a user who has no access: it signs out, and the page after that signs in again.
+pub(super) const OTHER_ACCOUNT: &str = "Use another account";
 
 /// How replies look, and which methods the proxy's own endpoints accept.
 #[derive(Debug)]
@@ -40,12 +46,13 @@ impl Pages {
     /// Refuses a request.
     pub(super) fn refuse(&self, request: &Parsed<'_>, refusal: Refusal) -> Step {
         let audience = self.audience(request);
-        let mut reply = refuse(
-            refusal,
-            Extras::default(),
-            &audience,
-            refusal_event(refusal),
-        );
+        let address = matches!(refusal, Refusal::NotFound | Refusal::Misdirected)
+            .then(|| name_address(request));
+        let extras = Extras {
+            facts: address.as_slice(),
+            ..Extras::default()
+        };
+        let mut reply = refuse(refusal, extras, &audience, refusal_event(refusal));
         if refusal == Refusal::MethodNotAllowed {
             let methods = self.methods(request.path()).unwrap_or(FORWARDED_METHODS);
             reply.add("allow", methods.to_owned());
@@ -86,13 +93,24 @@ impl Pages {
     }
 }
 
+/// Returns the address of a request, for a page that says what was not found or is not available: the canonical one, cut when
+/// it is long, and without the query, in which secrets may be.
+pub(super) fn name_address(request: &Parsed<'_>) -> (&'static str, String) {
+    let mut address = format!("{}{}", request.authority.origin(), request.path());
+    if address.len() > LONGEST_ADDRESS {
+        address.truncate(address.floor_char_boundary(LONGEST_ADDRESS));
+        address.push('…');
+    }
+    (ADDRESS, address)
+}
+
 /// Why a sign-in has failed, for the page and for the log.
 #[derive(Debug)]
 pub(crate) struct SignInFailure {
     refusal: Refusal,
     /// A sentence that says more than the refusal, for the page and the log; empty without one.
     note: String,
-    /// What was expected and received, for the log only: one line without secrets, empty without one.
+    /// The values expected and received, for the log only: one line without secrets, empty without one.
     cause: String,
 }
 

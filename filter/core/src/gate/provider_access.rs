@@ -1,4 +1,4 @@
-//! What the gate knows about the identity provider, and how it looks for keys.
+//! The gate's knowledge about the identity provider, and its search for keys.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

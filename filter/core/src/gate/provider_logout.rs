@@ -25,7 +25,7 @@ use crate::store::ExpiringTable;
 
 /// Where the provider sends logout tokens, registered there as the client's back-channel logout URI.
 pub(super) const BACKCHANNEL_LOGOUT: &str = "/.pomerium/backchannel_logout";
-/// What the provider's page shows in a frame, registered there as the client's front-channel logout URI.
+/// The address that the provider's page shows in a frame, registered there as the client's front-channel logout URI.
 pub(super) const FRONTCHANNEL_LOGOUT: &str = "/.pomerium/frontchannel_logout";
 
 /// The longest HTTP body with a logout token. Such tokens have about one KB.

@@ -12,15 +12,20 @@ use crate::gate::refresh::refreshing::{RefreshEnd, Refreshing};
 use crate::gate::sessions::Sessions;
 use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::call::ProviderCall;
+use crate::oidc::claim_source::ClaimSource;
+use crate::oidc::email;
 use crate::oidc::token_flow::VerifiedTokens;
 use crate::refusal::TokenProblem;
-use crate::session::Session;
 use crate::session::refresh::PAUSE;
 use crate::session::refresh_state::{
     REFRESH_STATES, REFRESH_WAIT, RefreshEntry, RefreshOutcome, RefreshState, RefreshTurn,
     seal_for_all,
 };
+use crate::session::{Session, UserInfoUpdate};
 use crate::time::Timestamp;
+
+/// The reason in the log when a refreshed session has no room.
+const TOO_LARGE: &str = "the claims that policies need do not fit into it";
 
 /// Whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub(super) enum Due {
     No,
     /// The refresh begins now, ahead of time: requests go on meanwhile.
     Soon,
-    /// What the provider said is no longer current. A refresh is running, or begins as soon as the provider is known.
+    /// The provider's statements are no longer current. A refresh is running, or begins as soon as the provider is known.
     Overdue {
         /// How long a request waits for it.
         until: Timestamp,
@@ -67,7 +72,8 @@ impl Gate {
         })
     }
 
-    /// Returns a session with what the provider says about the same user now. Without claims the session stays as it is.
+    /// Returns a session with what the provider says about the same user now. Without claims the session stays as it is;
+    /// without an ID token it keeps the claims of the last one that UserInfo does not name.
     ///
     /// # Errors
     /// See [`crate::oidc::claims::read_identity`].
@@ -80,14 +86,33 @@ impl Gate {
             return Ok(session.clone());
         };
         let source = self.claim_source().ok_or(TokenProblem::Issuer)?;
-        let mut identity = source.read_identity(claims, verified.tenant_source())?;
-        // Only an ID token takes back a denial: UserInfo alone need not repeat it.
-        if verified.tokens.id_token.is_none() && session.has_unverified_email() {
-            identity.email_verified = false;
-            let is_email = |name: &str| name.eq_ignore_ascii_case("email");
-            identity.claims.retain(|name, _| !is_email(name));
-        }
-        Ok(self.sessions.terms.mark(session.refreshed(identity)))
+        let identity = source.read_identity(claims, verified.tenant_source())?;
+        let session = if verified.id_token_claims().is_some() {
+            let mut refreshed = session.refreshed(identity);
+            note_id_token(&mut refreshed, verified, source);
+            refreshed
+        } else {
+            let trust = &source.provider.settings().email_trust;
+            session.updated(UserInfoUpdate {
+                identity,
+                claims,
+                has_email_proof: email::has_proof(claims, trust),
+            })
+        };
+        Ok(self.sessions.terms.mark(session))
+    }
+}
+
+/// Notes in a session what the ID token of its claims states, for a later refresh without an ID token.
+pub(super) fn note_id_token(
+    session: &mut Session,
+    verified: &VerifiedTokens,
+    source: ClaimSource<'_>,
+) {
+    if let Some(stated) = verified.id_token_claims() {
+        let trust = &source.provider.settings().email_trust;
+        let is_verified = session.email().is_some();
+        session.note_id_token(stated, email::is_proven_alone(stated, trust, is_verified));
     }
 }
 
@@ -141,8 +166,8 @@ impl Sessions {
 
     /// Leaves the refresh of a session, whose turn has begun, to the timer.
     fn queue_refresh(&self, session: &Rc<Session>, turn: RefreshTurn, now: Timestamp) -> Due {
-        self.refreshes.push(if session.is_programs() {
-            Rc::new(session.as_browsers())
+        self.refreshes.push(if session.is_for_api_client() {
+            Rc::new(session.to_browser_session())
         } else {
             Rc::clone(session)
         });
@@ -173,9 +198,14 @@ impl Sessions {
     ) -> Cow<'static, str> {
         let account = before.account();
         let (outcome, event) = match end {
-            RefreshEnd::Refreshed(session) => {
-                (self.share(&session, env), "session refreshed".to_owned())
-            }
+            RefreshEnd::Refreshed(session) => match self.share(&session, env) {
+                Some(shared) => (Some(shared), "session refreshed".to_owned()),
+                // What the provider says now would not count, and the refresh token that it gave would be lost.
+                None => (
+                    Some(RefreshOutcome::Ended(before.generation())),
+                    format!("session ended: {TOO_LARGE}"),
+                ),
+            },
             RefreshEnd::Rotated(session, why) => (
                 self.share(&session, env),
                 format!("session not refreshed: {why}"),
@@ -222,7 +252,7 @@ impl Sessions {
         REFRESH_STATES.bump_version(env.shared, &session.id);
     }
 
-    /// Seals a session for all workers. What has no room there is left out in the same order as in a cookie.
+    /// Seals a session for all workers. Claims that have no room there are left out in the same order as in a cookie.
     fn share(&self, session: &Session, env: &mut Env<'_>) -> Option<RefreshOutcome> {
         let sealer = self.vault.sealer()?;
         self.terms.shrinking(session).find_map(|session| {

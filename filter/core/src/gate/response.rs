@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::{FixedResponse, Redirect, RouteNumber};
+use crate::config::{FixedResponse, Redirect, Route, RouteNumber};
 use crate::gate::Gate;
 use crate::gate::cockpit::cookie::{Binding, ReleasedCookie};
 use crate::gate::decision::RouteContext;
@@ -45,11 +45,11 @@ pub fn refuse_status(status: &[u8], switches: bool) -> Option<Reply> {
     Some(plain(failure.status(), failure.explanation(), event))
 }
 
-/// What becomes of the cookies that an upstream sets.
+/// The treatment of the cookies that an upstream sets.
 struct UpstreamCookies<'a> {
     names: &'a CookieNames,
     rules: &'a ResponseHeaderRules,
-    /// What binds the cookies to the user's session, when the upstream is a Cockpit.
+    /// The binding of the cookies to the user's session, when the upstream is a Cockpit.
     binding: Option<&'a Binding>,
 }
 
@@ -187,6 +187,17 @@ impl Gate {
         reply.status = to.status;
         apply_response_headers(&mut reply, &matched.rules.response);
         Step::Reply(reply)
+    }
+}
+
+/// Returns the `Location` of an upstream's response as the client gets it (`rewrite_response_headers`).
+#[must_use]
+pub fn rewritten_location<'l>(route: &Route, location: &'l str) -> Cow<'l, str> {
+    let rules = route.response_headers.rewrite.iter();
+    let rules = rules.filter(|rule| rule.header == "location");
+    match rewrite_value(rules, location.as_bytes()) {
+        Some(rewritten) => Cow::Owned(String::from_utf8_lossy(&rewritten).into_owned()),
+        None => Cow::Borrowed(location),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::env::Env;
 use crate::gate::cookie_vault::CookieVault;
+use crate::gate::refresh::note_id_token;
 use crate::gate::terms::SessionTerms;
 use crate::http::cookie::OwnCookies;
 use crate::http::request::Parsed;
@@ -43,18 +44,18 @@ pub(super) struct Sessions {
     pub(super) refreshes: Queue,
 }
 
-/// Who sends a request.
+/// The session of a request, and the changes of its cookies.
 #[derive(Debug, Default)]
 pub(super) struct Authentication {
     /// The session, when there is a valid one.
     pub(super) session: Option<Rc<Session>>,
-    /// What becomes of the session's cookies.
+    /// The changes of the session's cookies.
     pub(super) cookies: CookieAction,
     /// Whether the session came in a header, from an API client, which is never redirected to a sign-in.
     pub(super) is_by_header: bool,
 }
 
-/// What becomes of the session's cookies with the response.
+/// The changes of the session's cookies that the response makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum CookieAction {
     /// They are left alone.
@@ -299,6 +300,7 @@ impl Sessions {
         if let Some(id_token) = &verified.tokens.id_token {
             session.keep_hint(id_token);
         }
+        note_id_token(&mut session, verified, source);
         Ok(self.terms.mark(session))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, NoRandomness};
+use crate::explain::ExplainedDecision;
 use crate::gate::Gate;
 use crate::gate::attempts::kept_fragment;
 use crate::gate::pages::{refusal_event, refuse_sign_in};
@@ -18,7 +19,13 @@ use crate::time::Timestamp;
 /// Where users sign in.
 pub(super) const SIGN_IN: &str = "/.pomerium/sign_in";
 
-/// What a user learns whose form came without a session.
+/// Where users sign in with another account than that of the provider's session.
+pub(super) const SIGN_IN_AGAIN: &str = "/.pomerium/sign_in?account=other";
+/// The parameter of [`SIGN_IN_AGAIN`], and its value.
+const ACCOUNT: &str = "account";
+const OTHER: &str = "other";
+
+/// The sentence for a user whose form came without a session.
 const FORM_NOT_SENT: &str = "Your form was not sent to the application. Sign in, then go back to the form and send it again.";
 
 /// How long a request waits for the provider's metadata, in seconds. A user waits about so long before reloading.
@@ -28,13 +35,33 @@ impl Gate {
     /// Redirects a browser to a sign-in, and answers any other client that it is not signed in. A form is not kept for
     /// after the sign-in: a page says so.
     pub(super) fn sign_in(&self, request: &Parsed<'_>, return_to: &str, env: &mut Env<'_>) -> Step {
+        self.sign_in_by(request, &|env| Attempt::begin(return_to, env), env)
+    }
+
+    /// Signs in as [`Gate::sign_in`] does; the provider asks for an account, although it may still have a session.
+    pub(super) fn sign_in_with_other_account(
+        &self,
+        request: &Parsed<'_>,
+        return_to: &str,
+        env: &mut Env<'_>,
+    ) -> Step {
+        let begin = |env: &mut Env<'_>| Ok(Attempt::begin(return_to, env)?.for_other_account());
+        self.sign_in_by(request, &begin, env)
+    }
+
+    fn sign_in_by(
+        &self,
+        request: &Parsed<'_>,
+        begin: &dyn Fn(&mut Env<'_>) -> Result<Attempt, NoRandomness>,
+        env: &mut Env<'_>,
+    ) -> Step {
         if request.is_form_submission() {
             return Step::Reply(refuse_form(&self.pages.audience(request)));
         }
         if !request.is_navigation() {
             return Step::Reply(challenge(request, &self.pages.audience(request)));
         }
-        self.begin_attempt(request, &|env| Attempt::begin(return_to, env), "", env)
+        self.begin_attempt(request, begin, "", env)
     }
 
     /// Begins an expired sign-in again, to the address that was requested; at most once.
@@ -94,6 +121,7 @@ impl Gate {
         };
         let event = format!("{SIGN_IN_BEGUN} attempt={}", attempt.id());
         let mut reply = redirect(location, event);
+        reply.decision = ExplainedDecision::Login;
         for id in self.attempts.surplus(request, env.now) {
             reply.add("set-cookie", self.attempts.remove(&id));
         }
@@ -109,7 +137,7 @@ impl Gate {
         if let Some(sealed) = request.parameter("request") {
             return self.begin_cross_host_sign_in(request, &sealed, env);
         }
-        if let Some(sealed) = request.parameter("program") {
+        if let Some(sealed) = request.parameter("api_client") {
             return self.sign_in_for_api_client(request, &sealed, env);
         }
         let authentication = self.sessions.authenticate(request, env);
@@ -118,6 +146,12 @@ impl Gate {
             let event = "sign-in not needed: there is a session already".to_owned();
             let cookies = self.sessions.cookies_after(request, &authentication, env);
             return Step::Reply(redirect("/".to_owned(), event).with_cookies(cookies));
+        }
+        if request
+            .parameter(ACCOUNT)
+            .is_some_and(|value| value == OTHER)
+        {
+            return self.sign_in_with_other_account(request, "/", env);
         }
         self.sign_in(request, "/", env)
     }

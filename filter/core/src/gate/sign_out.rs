@@ -8,11 +8,12 @@ use url::{Url, form_urlencoded};
 use crate::config::Origin;
 use crate::env::Env;
 use crate::gate::Gate;
-use crate::gate::sign_in::hold;
+use crate::gate::endpoints::SESSION_PAGE;
+use crate::gate::sign_in::{SIGN_IN_AGAIN, hold};
 use crate::gate::step::Step;
 use crate::gate::waiting::{Flow, SignOut, Waiting};
 use crate::http::cookie;
-use crate::http::reply::{Extras, Reply, redirect, render_page};
+use crate::http::reply::{Extras, Reply, SIGN_OUT_BUTTON, redirect, render_page};
 use crate::http::request::Parsed;
 use crate::oidc::call::ProviderCall;
 use crate::refusal::Refusal;
@@ -27,7 +28,7 @@ pub(super) use crate::contract::SIGNED_OUT_PATH as SIGNED_OUT;
 /// How long the provider may take to ask the user for confirmation, in seconds.
 const STATE_LIFETIME: u64 = 600;
 
-/// What `state` says in the address by which the provider sends a browser back from a sign-out.
+/// The meaning of `state` in the address by which the provider sends a browser back from a sign-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReturnState {
     /// There is none.
@@ -40,19 +41,33 @@ enum ReturnState {
 
 impl Gate {
     /// Asks whether the user wants to sign out. A link signs out of nothing; it only leads to this question.
-    pub(super) fn confirm_sign_out(&self, request: &Parsed<'_>) -> Reply {
+    /// Without a session the question is the same: the provider may still have one.
+    pub(super) fn confirm_sign_out(&self, request: &Parsed<'_>, env: &Env<'_>) -> Reply {
+        let authentication = self.sessions.authenticate(request, env);
+        let session = authentication.session.as_deref();
         let target = self.sign_out_targets();
+        let back = match session {
+            Some(_) => "Stay signed in",
+            None => "Back",
+        };
         let extras = Extras {
-            sign_out: true,
+            account: session.map(Session::account),
+            sign_out: Some(SIGN_OUT_BUTTON),
             form_target: target.as_deref(),
+            link: Some((self.first_path(request), back)),
             ..Extras::default()
         };
-        render_page(
-            "Sign out?",
-            "You can sign in again at any time.",
-            extras,
-            &self.pages.audience(request),
-        )
+        let text = format!(
+            "This ends your session for {} and for every tab that is open there. You can sign in again at any time.",
+            request.authority
+        );
+        render_page("Sign out?", &text, extras, &self.pages.audience(request))
+    }
+
+    /// Returns the path of the first application on this host, or of the page about the session.
+    fn first_path<'g>(&'g self, request: &'g Parsed<'_>) -> &'g str {
+        let first = self.router.routes_of_host(request).next();
+        first.map_or(SESSION_PAGE, |(_, path)| path)
     }
 
     /// Ends the session in this browser and wherever else its cookie may be, revokes the refresh token, and redirects the
@@ -95,13 +110,15 @@ impl Gate {
             .map(|session| self.sessions.newest(session, env));
         let session = session.as_deref();
         let mut event = match session {
-            Some(session) => format!("signed out account={:?}", session.account()),
+            Some(_) => "signed out".to_owned(),
             None => "signed out without a session".to_owned(),
         };
+        let account = session.map(Session::account);
         if !all_ended {
             event.push_str(", but copies of the cookie live on: the shared data is full");
         }
         let reply = self.sign_out_reply(request, session, event, env);
+        let reply = reply.for_account(account);
         match session.and_then(|session| self.revoke_refresh_token(session, env)) {
             Some(call) => Step::Call(call, Waiting::on(Flow::SignOut(SignOut::new(reply)))),
             None => Step::Reply(reply),
@@ -131,8 +148,10 @@ impl Gate {
             return self.deny_signed_out(request, &session);
         }
         let audience = self.pages.audience(request);
+        // The host of all sign-ins may have no application.
+        let has_application = self.router.routes_of_host(request).next().is_some();
         let extras = Extras {
-            link: Some(("/", "Sign in again")),
+            link: has_application.then_some((SIGN_IN_AGAIN, "Sign in again")),
             ..Extras::default()
         };
         let state = self.return_state(request);
@@ -156,7 +175,8 @@ impl Gate {
         let target = self.sign_out_targets();
         let extras = Extras {
             account: Some(session.account()),
-            sign_out: true,
+            sign_out: Some(SIGN_OUT_BUTTON),
+            link: Some((self.first_path(request), "Back")),
             form_target: target.as_deref(),
             ..Extras::default()
         };

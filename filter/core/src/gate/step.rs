@@ -12,7 +12,7 @@ use crate::oidc::call::ProviderCall;
 use crate::policy::Permit;
 use crate::time::Timestamp;
 
-/// What [`crate::gate::Gate::begin`] and [`Waiting::resume`] return. There is no error: a failure is a reply.
+/// The result of [`crate::gate::Gate::begin`] and [`Waiting::resume`]. There is no error: a failure is a reply.
 #[derive(Debug)]
 #[must_use]
 pub enum Step {
@@ -47,6 +47,14 @@ impl Step {
         }
     }
 
+    /// The same step, for the account of a user.
+    pub(crate) fn for_account(self, account: Option<&str>) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(reply.for_account(account)),
+            other => other,
+        }
+    }
+
     /// The same step, with what a forwarded stream is rechecked by.
     pub(crate) fn with_open_stream(self, stream: impl FnOnce() -> OpenStream) -> Self {
         match self {
@@ -69,14 +77,14 @@ pub struct Forward {
     warning: Option<String>,
 }
 
-/// What the response to a forwarded request is edited by, see [`crate::gate::Gate::edit_answer`].
+/// The values by which the response to a forwarded request is edited, see [`crate::gate::Gate::edit_answer`].
 #[derive(Clone)]
 pub struct Forwarded {
     /// The route that was chosen.
     pub(crate) route: RouteNumber,
     /// `Set-Cookie` values to add to the response.
     pub(crate) cookies: Vec<String>,
-    /// What binds the response's cookies to the user's session, when the upstream is a Cockpit.
+    /// The binding of the response's cookies to the user's session, when the upstream is a Cockpit.
     pub(crate) binding: Option<Binding>,
     /// Whether the request asks for another protocol, see [`crate::gate::refuse_status`].
     pub switches: bool,

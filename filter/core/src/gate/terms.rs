@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::session::assertion::needed_claims;
 use crate::session::claim_filter::ClaimFilter;
 
-/// What a configuration requires of a session.
+/// The requirements of a configuration for a session.
 #[derive(Debug)]
 pub(super) struct SessionTerms {
     /// The claims that sessions keep.

@@ -244,7 +244,7 @@ fn has_own_authorization(request: &Parsed<'_>) -> bool {
             .any(|(name, line)| name == "authorization" && is_own_authorization(line))
 }
 
-/// What header values and templates may refer to.
+/// The values to which header values and templates may refer.
 struct Sources<'a> {
     headers: &'a UpstreamHeaders,
     request: &'a Parsed<'a>,

@@ -11,9 +11,9 @@ use crate::gate::cockpit::CockpitIdentity;
 use crate::gate::decision::decide;
 use crate::gate::sign_in::SIGN_IN;
 use crate::gate::step::Step;
-use crate::http::page::{Item, List};
+use crate::http::page::{Details, Item, List};
 use crate::http::path::decode;
-use crate::http::reply::{Extras, Reply, challenge, data, render_page};
+use crate::http::reply::{Extras, Reply, SIGN_OUT_BUTTON, challenge, data, render_page};
 use crate::http::request::Parsed;
 use crate::policy::{Decision, Facts, Reason};
 use crate::session::Session;
@@ -50,28 +50,32 @@ impl Gate {
         };
         let open = self.open_routes(request, session, env.now);
         if self.pages.audience(request).asks_for_json() {
-            return data(200, &self.session_as_json(request, session, &open));
+            let reply = data(200, &self.session_as_json(request, session, &open));
+            return reply.for_account(Some(session.account()));
         }
-        let (target, facts) = (
-            self.sign_out_targets(),
-            self.session_as_facts(request, session, env.now),
-        );
+        let target = self.sign_out_targets();
+        let facts = self.session_as_facts(request, session, env.now);
         let items: Vec<Item> = open.iter().map(OpenRoute::as_item).collect();
-        let list = List {
-            title: "What is open to you",
-            text: if items.is_empty() {
-                "The policies on this host let this account in nowhere."
-            } else {
-                "The policies on this host were asked just now, for this account at this address, and these are their reasons. \
-                 The last request was allowed for the same ones, unless something has changed since."
-            },
-            items: &items,
-        };
+        let details = self.details(session, &open);
         let extras = Extras {
-            sign_out: true,
+            sign_out: Some(SIGN_OUT_BUTTON),
             form_target: target.as_deref(),
             facts: &facts,
-            list: Some(list),
+            list: Some(List {
+                title: "You may open",
+                text: if items.is_empty() {
+                    "Nothing on this host: no policy allows this account."
+                } else {
+                    ""
+                },
+                items: &items,
+            }),
+            details: Some(Details {
+                summary: "Details for the operator",
+                text: "The policies on this host were evaluated just now, for this account at this address. The last request \
+                       was allowed for the same reasons, unless something has changed since.",
+                facts: &details,
+            }),
             ..Extras::default()
         };
         render_page(
@@ -80,6 +84,22 @@ impl Gate {
             extras,
             &self.pages.audience(request),
         )
+        .for_account(Some(session.account()))
+    }
+
+    /// Returns what an operator needs to know about a session, and the reasons of the policies.
+    fn details(&self, session: &Session, open: &[OpenRoute<'_>]) -> Vec<(String, String)> {
+        let mut facts = vec![
+            ("Subject".to_owned(), session.subject.clone()),
+            ("Groups".to_owned(), list_groups(&self.groups(session))),
+            ("Refreshed".to_owned(), describe_refresh(session)),
+        ];
+        let reasons = open.iter().map(|route| {
+            let name = format!("Why {}", route.title());
+            (name, route.reasons.join(", "))
+        });
+        facts.extend(reasons);
+        facts
     }
 
     fn describe_no_session(&self, request: &Parsed<'_>) -> Reply {
@@ -181,10 +201,7 @@ impl Gate {
             let unverified = "not verified: no policy relies on it".to_owned();
             facts.push(("Address", unverified));
         }
-        facts.push(("Subject", session.subject.clone()));
-        facts.push(("Groups", list_groups(&self.groups(session))));
         facts.extend(self.lifetime_as_facts(session, now));
-        facts.push(("Refreshed", describe_refresh(session)));
         facts.push(("Host", request.authority.host.to_string()));
         facts
     }
@@ -232,12 +249,16 @@ impl OpenRoute<'_> {
     fn as_item(&self) -> Item {
         Item {
             address: self.path.to_owned(),
-            // Routes without a name are called like their host.
-            name: match self.path {
-                "/" => self.name.to_owned(),
-                path => format!("{} {path}", self.name),
-            },
-            text: format!("{}{}", self.cockpit.describe(), self.reasons.join(", ")),
+            name: self.title(),
+            text: self.cockpit.describe(),
+        }
+    }
+
+    /// Names the route for people. Routes without a name are called like their host.
+    fn title(&self) -> String {
+        match self.path {
+            "/" => self.name.to_owned(),
+            path => format!("{} {path}", self.name),
         }
     }
 
@@ -264,18 +285,18 @@ impl CockpitEntry {
         }
     }
 
-    /// Describes the Unix user for people, before the reasons of the policy.
+    /// Describes the Unix user for people.
     fn describe(&self) -> String {
         match self {
             Self::Absent => String::new(),
-            Self::Unmapped => "no Unix user is mapped to this account; ".to_owned(),
+            Self::Unmapped => "but no Unix user is mapped to this account".to_owned(),
             Self::Mapped(identity) => {
                 let access = if identity.administrator {
                     "with administrative access"
                 } else {
                     "without administrative access"
                 };
-                format!("as the Unix user {}, {access}; ", identity.user.as_str())
+                format!("as the Unix user {}, {access}", identity.user.as_str())
             }
         }
     }

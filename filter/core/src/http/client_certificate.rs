@@ -13,7 +13,7 @@ const MAX_HEADER: usize = 48 * 1024;
 /// How many certificates one module instance remembers: clients send the same one with every request of a connection.
 const REMEMBERED: usize = 64;
 
-/// What the proxy knows of the client's certificate.
+/// The proxy's knowledge of the client's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientCertificate<'a> {
     /// No authority is configured, so that clients are not asked for a certificate.
@@ -42,7 +42,7 @@ pub struct Certificate {
     pub san_uri: Vec<String>,
 }
 
-/// What a request states about its client certificate.
+/// The statement of a request about its client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// No authority is configured.

@@ -1,4 +1,4 @@
-//! What proxies in front state about the client of a request, and how many of them are trusted (`xff_num_trusted_hops`).
+//! The statements of proxies in front about the client of a request, and how many of them are trusted (`xff_num_trusted_hops`).
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -12,6 +12,9 @@ const STYLE: &str = include_str!("../../templates/style.css");
 /// An empty icon: without one, browsers request `/favicon.ico`, which belongs to the application.
 const NO_PICTURE: &str = "data:,";
 
+/// The name of the address of a request among the facts of a page.
+pub const ADDRESS: &str = "Address";
+
 /// The appearance of pages, made once for a configuration.
 #[derive(Clone, Debug)]
 pub struct Theme {
@@ -32,6 +35,8 @@ pub struct Page<'a> {
     pub note: &'a str,
     /// The operator's own paragraph, on refusals.
     pub lead: &'a str,
+    /// The host of the request, at the top of the page unless the site has a name; empty without a valid host.
+    pub host: &'a str,
     /// The account that is signed in.
     pub account: &'a str,
     /// Why the policy has denied the request.
@@ -40,14 +45,18 @@ pub struct Page<'a> {
     pub facts: &'a [(&'a str, String)],
     /// A list of links.
     pub list: Option<List<'a>>,
-    /// Whether there is a button to sign out.
-    pub sign_out: bool,
+    /// Names and values for engineers, which the page shows after a click.
+    pub details: Option<Details<'a>>,
+    /// The text of a button that signs out; empty without one.
+    pub sign_out: &'a str,
     /// A form with a button.
     pub form: Option<Form<'a>>,
     /// Whether there is a button to delete the cookies of the site.
     pub clear_cookies: bool,
     /// Address and text of a link; an empty address reloads the page.
     pub link: Option<(&'a str, &'a str)>,
+    /// A script, which the Content-Security-Policy of the page has to allow.
+    pub script: Option<Script<'a>>,
     /// The id with which the operator finds the request.
     pub request_id: &'a str,
 }
@@ -65,6 +74,15 @@ pub struct Form<'a> {
     pub button: &'a str,
 }
 
+/// A script of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// The source: a constant, so that nothing of a request can become a part of it.
+    pub source: &'static str,
+    /// The value of the attribute `data-argument`, which the script reads.
+    pub argument: &'a str,
+}
+
 /// A list with a heading.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
@@ -74,6 +92,17 @@ pub struct List<'a> {
     pub text: &'a str,
     /// Its items.
     pub items: &'a [Item],
+}
+
+/// A part of a page that opens by a click.
+#[derive(Clone, Copy, Debug)]
+pub struct Details<'a> {
+    /// The words that are always shown.
+    pub summary: &'a str,
+    /// A sentence about the values.
+    pub text: &'a str,
+    /// Names and values.
+    pub facts: &'a [(String, String)],
 }
 
 /// An item of a list: a link and a few words.
@@ -132,11 +161,12 @@ impl Theme {
     #[must_use]
     pub fn render(&self, page: Page<'_>) -> String {
         let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
-        let (site, logo) = (text(&self.branding.name), text(&self.branding.logo));
+        let (name, logo) = (text(&self.branding.name), text(&self.branding.logo));
+        let site = if name.is_empty() { page.host } else { &name };
         let contact = self.branding.contact.as_ref();
         let sheet = Sheet {
             style: &self.style,
-            site: &site,
+            site,
             logo: &logo,
             favicon: self.branding.favicon.as_deref().unwrap_or(NO_PICTURE),
             contact: contact.map_or("", |contact| contact.text.as_str()),

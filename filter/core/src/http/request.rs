@@ -11,6 +11,7 @@ use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
 use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
+use crate::time::Timestamp;
 
 /// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,7 @@ pub struct Request<'a> {
     headers: &'a [(String, Vec<u8>)],
     source: Option<IpAddr>,
     body: Option<&'a [u8]>,
+    held_since: Option<Timestamp>,
 }
 
 impl<'a> Request<'a> {
@@ -28,6 +30,7 @@ impl<'a> Request<'a> {
             headers,
             source: None,
             body: None,
+            held_since: None,
         }
     }
 
@@ -44,6 +47,18 @@ impl<'a> Request<'a> {
     pub const fn from(mut self, source: Option<IpAddr>) -> Self {
         self.source = source;
         self
+    }
+
+    /// Adds since when the request has been held ([`crate::gate::step::Step::Hold`]), when it begins again.
+    #[must_use]
+    pub const fn held_since(mut self, since: Option<Timestamp>) -> Self {
+        self.held_since = since;
+        self
+    }
+
+    /// Returns until when the request may be held, at most `seconds` in all; `None` when it was not held yet.
+    pub(crate) fn hold_ends_at(&self, seconds: u64) -> Option<Timestamp> {
+        self.held_since.map(|since| since.plus(seconds))
     }
 
     /// Returns the headers.
@@ -121,6 +136,12 @@ pub(crate) struct KnownNames {
     pub(crate) cookies: CookieNames,
 }
 
+/// Returns `host[:port]` as pages show it; `None` for a value of `Host` or `:authority` that is not valid.
+#[must_use]
+pub fn display_authority(value: &[u8]) -> Option<String> {
+    Authority::read(value).map(|authority| authority.to_string())
+}
+
 /// A request that was read and checked.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {
@@ -163,13 +184,14 @@ pub(crate) struct Parsed<'a> {
     pub(crate) spoofed: bool,
 }
 
-/// What the headers state about the kind of client.
+/// The statements of the headers about the kind of client.
 #[derive(Debug, Default)]
 pub(crate) struct Client<'a> {
     accept: Option<&'a [u8]>,
     fetch_mode: Option<&'a [u8]>,
     fetch_dest: Option<&'a [u8]>,
     fetch_site: Option<&'a [u8]>,
+    fetch_user: Option<&'a [u8]>,
     requested_with: bool,
     prefetch: bool,
 }
@@ -181,6 +203,7 @@ impl<'a> Client<'a> {
             "sec-fetch-mode" => self.fetch_mode = Some(value),
             "sec-fetch-dest" => self.fetch_dest = Some(value),
             "sec-fetch-site" => self.fetch_site = Some(value),
+            "sec-fetch-user" => self.fetch_user = Some(value),
             "x-requested-with" => self.requested_with = true,
             "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
             _ => {}
@@ -306,6 +329,12 @@ impl<'a> Parsed<'a> {
         self.method == "GET" && self.upgrade.is_none() && self.client.navigates()
     }
 
+    /// Returns whether a user has opened the address, by a click or by typing it. A page whose script opens it does not count
+    /// (Fetch Metadata, `Sec-Fetch-User`).
+    pub(crate) fn is_opened_by_user(&self) -> bool {
+        self.is_navigation() && self.client.fetch_user == Some(b"?1")
+    }
+
     /// Returns whether a browser sends a form in place of a page, so that the user sees the reply.
     pub(crate) fn is_form_submission(&self) -> bool {
         self.method == "POST"
@@ -315,7 +344,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// What a pass over the headers found, before it is checked.
+/// The findings of a pass over the headers, before they are checked.
 #[derive(Default)]
 struct Scan<'a> {
     method: Option<&'a [u8]>,
@@ -328,6 +357,7 @@ struct Scan<'a> {
     websocket_key: Option<&'a [u8]>,
     has_body: bool,
     has_content_type: bool,
+    expects: bool,
     origin: Option<&'a [u8]>,
     forwarded_for: Vec<&'a [u8]>,
     forwarded_proto: Option<&'a [u8]>,
@@ -366,6 +396,7 @@ impl<'a> Scan<'a> {
             "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
             "content-length" => self.has_body |= value != b"0",
             "content-type" => self.has_content_type = true,
+            "expect" => self.read_expectation(value)?,
             FORWARDED_FOR => self.forwarded_for.push(value),
             FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
             "authorization" => set_only(&mut self.authorization, value),
@@ -375,6 +406,15 @@ impl<'a> Scan<'a> {
             "x-request-id" => self.request_id = readable_id(value),
             CLIENT_CERTIFICATE_HEADER => set_only(&mut self.certificate, value),
             _ => self.client.read_header(name, value),
+        }
+        Ok(())
+    }
+
+    /// Checks `Expect`. The proxies have asked for the body and removed the header if it is `100-continue` alone.
+    fn read_expectation(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let is_second = std::mem::replace(&mut self.expects, true);
+        if is_second || !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::Expectation);
         }
         Ok(())
     }
@@ -533,6 +573,20 @@ mod tests {
             headers[0].1 = method.as_bytes().to_vec();
             assert_eq!(refusal(&headers), expected, "{method}");
         }
+    }
+
+    /// H-23
+    #[test]
+    fn only_the_body_can_be_expected() {
+        for good in ["100-continue", "100-Continue"] {
+            assert_eq!(refusal(&headers(&[("expect", good.as_bytes())])), None);
+        }
+        for bad in ["", "other", "y 100-continue", "100-continue, 100-continue"] {
+            let bad = headers(&[("expect", bad.as_bytes())]);
+            assert_eq!(refusal(&bad), Some(Refusal::Expectation), "{bad:?}");
+        }
+        let twice = headers(&[("expect", b"100-continue"), ("expect", b"100-continue")]);
+        assert_eq!(refusal(&twice), Some(Refusal::Expectation));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Pages for requests that fail although they are permitted, because the application or the module does not respond. They are
 //! the same in every proxy.
 
+use crate::http::page::ADDRESS;
+
 /// The reason why a permitted request gets no response of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamFailure {
@@ -60,9 +62,16 @@ impl UpstreamFailure {
         }
     }
 
-    /// What the user can do.
+    /// The advice for the user.
     pub const ADVICE: &str =
         "Try again in a moment. If the problem persists, tell the operator the request id.";
+
+    /// Returns the address that does not respond; nothing without a host.
+    #[must_use]
+    pub fn facts(host: &str) -> Vec<(&'static str, String)> {
+        let fact = (!host.is_empty()).then(|| (ADDRESS, host.to_owned()));
+        fact.into_iter().collect()
+    }
 
     /// Address and text of the link that repeats the request.
     pub const AGAIN: (&str, &str) = ("", "Try again");

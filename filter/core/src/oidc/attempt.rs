@@ -29,6 +29,9 @@ pub struct Attempt {
     /// Whether the attempt replaces one that took too long.
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     is_second: bool,
+    /// Whether the provider is to ask the user for an account, although it may still have a session.
+    #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
+    is_for_other_account: bool,
 }
 
 impl Attempt {
@@ -48,7 +51,23 @@ impl Attempt {
             return_to: return_to.to_owned(),
             begun_at: env.now.0,
             is_second: false,
+            is_for_other_account: false,
         })
+    }
+
+    /// The same attempt for another account than that of the provider's session, if it has one.
+    #[must_use]
+    pub fn for_other_account(self) -> Self {
+        Self {
+            is_for_other_account: true,
+            ..self
+        }
+    }
+
+    /// Whether the provider is to ask the user for an account, although it may still have a session.
+    #[must_use]
+    pub const fn is_for_other_account(&self) -> bool {
+        self.is_for_other_account
     }
 
     /// Begins an attempt that replaces this one, which took too long.
@@ -58,6 +77,7 @@ impl Attempt {
     pub fn again(&self, env: &mut Env<'_>) -> Result<Self, NoRandomness> {
         Ok(Self {
             is_second: true,
+            is_for_other_account: self.is_for_other_account,
             ..Self::begin(&self.return_to, env)?
         })
     }

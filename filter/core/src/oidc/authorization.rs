@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::config::ProviderSettings;
+use crate::config::{ProviderKind, ProviderSettings};
 use crate::oidc::attempt::Attempt;
 use crate::oidc::metadata::Discovered;
 
@@ -32,6 +32,26 @@ pub fn authorization_url(
     for (name, value) in &settings.request_params {
         query.append_pair(name, value);
     }
+    // A `prompt` of the preset or of the operator is for every sign-in. Both presets that have one ask for an account.
+    let has_prompt = settings
+        .request_params
+        .iter()
+        .any(|(name, _)| name == PROMPT);
+    if attempt.is_for_other_account() && !has_prompt {
+        query.append_pair(PROMPT, account_prompt(settings.kind));
+    }
     drop(query);
     address
+}
+
+/// The parameter that says what the provider asks the user.
+const PROMPT: &str = "prompt";
+
+/// Returns the `prompt` by which a provider lets the user choose an account. Every OpenID provider has to support `login`
+/// (OpenID Connect Core 1.0 section 15.1), and some refuse `select_account`; GitHub knows that only.
+const fn account_prompt(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Github => "select_account",
+        _ => "login",
+    }
 }

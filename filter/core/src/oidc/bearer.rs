@@ -11,7 +11,7 @@ use crate::oidc::metadata::resolve_issuer;
 use crate::refusal::TokenProblem;
 use crate::time::Timestamp;
 
-/// What a bearer token has to agree with.
+/// The values that a bearer token has to agree with.
 #[derive(Debug)]
 pub(crate) struct ExpectedBearer<'a> {
     /// The provider's issuer, as its discovery document writes it.

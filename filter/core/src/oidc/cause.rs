@@ -20,7 +20,7 @@ use crate::refusal::TokenProblem;
 /// From how many characters on a word of a description is hidden when it has digits. Codes and tokens are longer; the
 /// names of errors, such as Microsoft's `AADSTS7000215`, are shorter.
 const SECRET_LENGTH: usize = 16;
-/// What is written instead of a word that may be a secret.
+/// The replacement for a word that may be a secret.
 const HIDDEN: &str = "[hidden]";
 
 /// An error that a provider reports (RFC 6749 sections 4.1.2.1 and 5.2).

@@ -23,6 +23,17 @@ pub(crate) const MAX_TRIED: usize = 8;
 /// Smallest and largest RSA modulus in bytes. Smaller ones can be factored, and larger ones take too long to verify with.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
+/// The algorithms of keys that are used (RFC 7518, RFC 8037).
+const ALGORITHMS: [&str; 9] = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+];
+
+/// Returns whether tokens may be signed with this algorithm.
+#[must_use]
+pub fn is_accepted_algorithm(name: &str) -> bool {
+    ALGORITHMS.contains(&name)
+}
+
 /// The usable keys of a provider.
 #[derive(Debug, Default)]
 pub struct KeySet {

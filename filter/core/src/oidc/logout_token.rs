@@ -31,7 +31,7 @@ pub struct LogoutToken {
     pub subject: Option<String>,
 }
 
-/// What a logout token has to agree with.
+/// The values that a logout token has to agree with.
 #[derive(Debug)]
 pub struct ExpectedLogout<'a> {
     /// The provider's issuer, as its discovery document writes it.
@@ -44,7 +44,7 @@ pub struct ExpectedLogout<'a> {
     pub most_keys: usize,
 }
 
-/// What is wrong with a logout token. The messages complete "back-channel logout refused: …".
+/// The reason why a logout token is refused. The messages complete "back-channel logout refused: …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogoutProblem {
     /// It is not a signed token, or is one of another type.

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::config::{Origin, ProviderKind, ProviderSettings};
 use crate::oidc::claims::Claims;
-use crate::oidc::keys::KeySet;
+use crate::oidc::keys::{KeySet, is_accepted_algorithm};
 
 /// The metadata of a provider that can be used: its endpoints are checked, and its keys are loaded.
 #[derive(Debug)]
@@ -142,6 +142,17 @@ impl Discovered {
     }
 }
 
+/// Returns the algorithms of ID tokens that a discovery document lists, when none of them is accepted. A document without the
+/// list, which it should have, promises nothing.
+#[must_use]
+pub fn list_refused_algorithms(body: &[u8]) -> Option<Vec<String>> {
+    let document = crate::json::parse(body).ok()?;
+    let list = document.get("id_token_signing_alg_values_supported")?;
+    let names: Vec<&str> = list.as_array()?.iter().filter_map(Value::as_str).collect();
+    let refused = !names.is_empty() && !names.iter().any(|name| is_accepted_algorithm(name));
+    refused.then(|| names.into_iter().map(str::to_owned).collect())
+}
+
 /// The placeholder for the tenant in the issuer of Microsoft's document for several tenants.
 const TENANT: &str = "{tenantid}";
 /// The names in the place of a tenant under which Microsoft serves that document.
@@ -241,5 +252,27 @@ fn read_browser_address(address: &str, settings: &ProviderSettings) -> Result<Ur
         Ok(url)
     } else {
         Err(BadDiscovery::Endpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_are_listed_when_all_are_refused() {
+        let listed = |list: &str| {
+            let document = format!("{{\"id_token_signing_alg_values_supported\": {list}}}");
+            list_refused_algorithms(document.as_bytes())
+        };
+        assert_eq!(
+            listed("[\"HS256\", \"none\"]"),
+            Some(vec!["HS256".to_owned(), "none".to_owned()])
+        );
+        for fine in ["[\"HS256\", \"RS256\"]", "[]", "[5]", "\"HS256\"", "null"] {
+            assert_eq!(listed(fine), None, "{fine}");
+        }
+        assert_eq!(list_refused_algorithms(b"{}"), None);
+        assert_eq!(list_refused_algorithms(b"<html>"), None);
     }
 }

@@ -77,7 +77,7 @@ impl ProviderState {
     }
 }
 
-/// What is to be done about the provider.
+/// The work that is due with the provider.
 #[derive(Debug)]
 #[must_use]
 pub enum ProviderDue {

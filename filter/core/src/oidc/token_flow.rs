@@ -26,7 +26,7 @@ pub(crate) struct TokenFlow {
     stage: Stage,
 }
 
-/// What the tokens of a flow have to agree with.
+/// The values that the tokens of a flow have to agree with.
 enum Expectation {
     /// A sign-in with this nonce.
     SignIn { nonce: String },
@@ -60,7 +60,7 @@ pub(crate) enum FlowStep {
 pub(crate) struct FlowFailure {
     /// Why it has failed.
     pub(crate) problem: FlowProblem,
-    /// What was expected and received, for the log: one line without secrets, empty when the problem says everything.
+    /// The values expected and received, for the log: one line without secrets, empty when the problem says everything.
     pub(crate) cause: String,
     /// The grant of the answer, which is good nevertheless; it is empty when there was no answer.
     pub(crate) grant: Grant,
@@ -70,6 +70,8 @@ pub(crate) struct FlowFailure {
 pub(crate) struct VerifiedTokens {
     /// The claims. `None` when a refresh gave neither an ID token nor UserInfo.
     pub(crate) claims: Option<Claims>,
+    /// The claims of the ID token alone, when UserInfo has added others.
+    before_userinfo: Option<Claims>,
     /// The tokens.
     pub(crate) tokens: Tokens,
 }
@@ -120,6 +122,12 @@ impl VerifiedTokens {
         } else {
             TenantSource::SignIn
         }
+    }
+
+    /// Returns the claims of the ID token, without those that only UserInfo has; `None` without an ID token.
+    pub(crate) fn id_token_claims(&self) -> Option<&Claims> {
+        self.tokens.id_token.as_ref()?;
+        self.before_userinfo.as_ref().or(self.claims.as_ref())
     }
 }
 
@@ -318,7 +326,7 @@ impl RunningFlow<'_, '_> {
                 let call = token::ask_userinfo(endpoint, access_token);
                 self.wait(call, Stage::AskingUserInfo(claims, tokens))
             }
-            _ => FlowStep::Done(VerifiedTokens { claims, tokens }),
+            _ => done(claims, None, tokens),
         }
     }
 
@@ -341,12 +349,10 @@ impl RunningFlow<'_, '_> {
             let cause = "UserInfo is about another `sub`".to_owned();
             return fail(TokenProblem::Subject.into(), cause, tokens);
         }
+        let before = claims.clone();
         let mut claims = claims.unwrap_or_default();
         email::add_userinfo(&mut claims, self.source.normalize_claims(userinfo));
-        FlowStep::Done(VerifiedTokens {
-            claims: Some(claims),
-            tokens,
-        })
+        done(Some(claims), before, tokens)
     }
 
     fn ask_github(self, resource: GithubResource, claims: Claims, tokens: Tokens) -> FlowStep {
@@ -373,10 +379,7 @@ impl RunningFlow<'_, '_> {
         }
         match resource.next() {
             Some(next) => self.ask_github(next, claims, tokens),
-            None => FlowStep::Done(VerifiedTokens {
-                claims: Some(claims),
-                tokens,
-            }),
+            None => done(Some(claims), None, tokens),
         }
     }
 
@@ -384,6 +387,14 @@ impl RunningFlow<'_, '_> {
         let expectation = self.expectation;
         FlowStep::Call(call, TokenFlow { expectation, stage })
     }
+}
+
+fn done(claims: Option<Claims>, before_userinfo: Option<Claims>, tokens: Tokens) -> FlowStep {
+    FlowStep::Done(VerifiedTokens {
+        claims,
+        before_userinfo,
+        tokens,
+    })
 }
 
 fn fail(problem: FlowProblem, cause: String, tokens: Tokens) -> FlowStep {

@@ -12,17 +12,17 @@ use crate::policy::{Reason, criteria, list_matcher, string_matcher};
 pub struct CriterionDoc {
     /// The name in a policy, in lower case.
     pub name: &'static str,
-    /// What the criterion is about.
+    /// The subject of the criterion.
     pub topic: Topic,
     /// When the criterion holds, in one sentence without a final period.
     pub about: &'static str,
-    /// What the criterion takes, in Markdown.
+    /// The value that the criterion takes, in Markdown.
     pub argument: &'static str,
     /// A criterion as a policy has it, in YAML on one line.
     pub example: &'static str,
 }
 
-/// What a criterion is about.
+/// The subject of a criterion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// Nothing: the criterion is constant.
@@ -94,7 +94,7 @@ pub struct MatcherDoc {
     pub title: &'static str,
     /// A criterion that takes the matcher.
     pub criterion: &'static str,
-    /// What the matcher is and what its conditions have in common, in Markdown.
+    /// A description of the matcher and of the rules for all its conditions, in Markdown.
     pub about: &'static str,
     /// The conditions.
     pub conditions: &'static [ConditionDoc],

@@ -1,4 +1,4 @@
-//! What upstreams learn about the user: a signed assertion, and claims as plain headers.
+//! The identity that upstreams get: a signed assertion, and claims as plain headers.
 
 mod cache;
 mod claims;
@@ -33,7 +33,7 @@ pub(crate) struct Party<'a> {
     pub(crate) issuer_format: IssuerFormat,
 }
 
-/// What upstreams learn about a user, for about a minute.
+/// The identity that upstreams get for a user, for about a minute.
 pub(crate) struct Assertion {
     /// The signed token.
     pub(crate) token: String,

@@ -84,7 +84,7 @@ impl RefreshTurn {
     }
 }
 
-/// What became of a refresh.
+/// The result of a refresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RefreshOutcome {
     /// There was none.

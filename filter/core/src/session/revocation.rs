@@ -61,7 +61,7 @@ pub(crate) enum Revoked<'a> {
 #[error("the revocation could not be stored")]
 pub(crate) struct NotStored;
 
-/// What a module instance has read of the table.
+/// The part of the table that a module instance has read.
 #[derive(Debug, Default)]
 pub(crate) struct Revocations {
     seen: RefCell<SeenRevocations>,

@@ -5,10 +5,10 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::is_signed_by;
 
-/// What all examples of RFC 7515 appendices A.1 to A.3 say: Joe, until 2011.
+/// The claims of all examples of RFC 7515 appendices A.1 to A.3: Joe, until 2011.
 const JOE: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 
-/// What the examples of RFC 7520 section 4 say: that it is dangerous to step out of one's door.
+/// The text of the examples of RFC 7520 section 4: that it is dangerous to step out of one's door.
 const BILBO: &str = "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4";
 
 struct Example {

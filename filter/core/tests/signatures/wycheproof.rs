@@ -109,7 +109,8 @@ fn key_set(group: &Value) -> Vec<u8> {
     }
 }
 
-/// What shall come of a vector: a shared secret verifies nothing, whatever the file says; the lists above go first.
+/// Returns the expected result of a vector: a shared secret verifies nothing, although the file may say so; the lists above
+/// go first.
 fn expected(file: &str, id: u64, group: &Value, test: &Value) -> bool {
     let listed = |list: &[(&str, &[u64], &str)]| {
         list.iter()

@@ -66,6 +66,7 @@ fn a_good_assertion_is_accepted() {
         ("alice", "00u1", "c29tZSByYW5kb20")
     );
     assert_eq!(good.email.as_deref(), Some("alice@example.com"));
+    assert!(!good.administrator);
     assert_eq!(
         (good.session_ends, good.remote_host),
         (
@@ -73,6 +74,22 @@ fn a_good_assertion_is_accepted() {
             "203.0.113.9".parse().ok()
         )
     );
+}
+
+#[test]
+fn administrators_are_named_by_a_claim_of_its_type() {
+    for administrator in [false, true] {
+        let token = with(|claims| claims["administrator"] = json!(administrator));
+        assert_eq!(verify_at(&token, NOW).unwrap().administrator, administrator);
+    }
+    for other in [json!("true"), json!(1), json!(null)] {
+        let token = with(|claims| claims["administrator"] = other.clone());
+        assert_eq!(
+            verify_at(&token, NOW).unwrap_err(),
+            AssertionError::Claims,
+            "{other}"
+        );
+    }
 }
 
 #[test]

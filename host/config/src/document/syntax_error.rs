@@ -10,7 +10,7 @@ use super::{MAX_DEPTH, MAX_NODES, MAX_REPEATED, Place};
 pub(crate) struct SyntaxError {
     /// Lower case, one line, no final period.
     pub(crate) message: String,
-    /// What to write instead, when that is clear.
+    /// The text to write instead, when that is clear.
     pub(crate) help: Option<&'static str>,
     pub(crate) place: Option<Place>,
 }

@@ -16,9 +16,9 @@ pub struct JsonFinding<'a> {
     pub column: Option<u32>,
     /// The route's name, else its `from`.
     pub route: Option<&'a str>,
-    /// What is wrong.
+    /// The problem.
     pub message: &'a str,
-    /// What to write instead.
+    /// The text to write instead.
     pub help: Option<&'a str>,
     /// The source of the finding, when it is not the file.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,9 +13,22 @@ pub(crate) struct Account {
     pub(crate) name: &'static str,
     /// Groups.
     pub(crate) groups: &'static [&'static str],
-    /// What to expect, shown beside the account.
-    pub(crate) outcome: &'static str,
+    /// The outcome of a sign-in when Cockpit asks for a password, or every user becomes the same Unix user.
+    shared_outcome: &'static str,
+    /// The outcome of a sign-in when each user becomes a Unix user of their own.
+    own_outcome: &'static str,
 }
+
+/// Whether users of the demo become Unix users of their own in Cockpit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// No: Cockpit asks for a password, or every user becomes the same Unix user.
+    Shared,
+    /// Yes, and alice is an administrator.
+    Own,
+}
+
+const REFUSED: &str = "is refused by the policy";
 
 /// Every account, in the order of the sign-in page.
 pub(crate) const ACCOUNTS: [Account; 3] = [
@@ -24,21 +37,24 @@ pub(crate) const ACCOUNTS: [Account; 3] = [
         email: "alice@example.com",
         name: "Alice",
         groups: &["admins", "developers"],
-        outcome: "may use Cockpit",
+        shared_outcome: "may use Cockpit",
+        own_outcome: "may use Cockpit as an administrator",
     },
     Account {
         subject: "demo-bob",
         email: "bob@example.com",
         name: "Bob",
         groups: &["developers"],
-        outcome: "may use Cockpit",
+        shared_outcome: "may use Cockpit",
+        own_outcome: "may use Cockpit without administrative access",
     },
     Account {
         subject: "demo-mallory",
         email: "mallory@example.com",
         name: "Mallory",
         groups: &[],
-        outcome: "is refused by the policy",
+        shared_outcome: REFUSED,
+        own_outcome: REFUSED,
     },
 ];
 
@@ -47,6 +63,14 @@ impl Account {
     pub(super) fn named(email: &str) -> Option<&'static Self> {
         static ALL: [Account; 3] = ACCOUNTS;
         ALL.iter().find(|account| account.email == email)
+    }
+
+    /// Returns what to expect, shown beside the account.
+    pub(crate) fn outcome(&self, rights: Rights) -> &'static str {
+        match rights {
+            Rights::Shared => self.shared_outcome,
+            Rights::Own => self.own_outcome,
+        }
     }
 
     /// Returns the claims that the scopes allow (OpenID Connect Core section 5.4).

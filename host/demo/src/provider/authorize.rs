@@ -10,9 +10,10 @@ use super::{Asked, NoRandomness, Provider, SIGN_IN_LIFETIME, pages, reply, ungue
 
 /// Path of the endpoint.
 pub(super) const PATH: &str = "/authorize";
-/// Binds the form to the browser that requested it. Browsers send cookies to every port of a host; the path keeps this
-/// cookie from the application when both have the same host.
-const COOKIE: &str = "__Secure-jetway-demo-sign-in";
+/// Binds the form to the browser that requested it; the name of the sign-in follows, so that several tabs do not replace each
+/// other's cookies. Browsers send cookies to every port of a host; the path keeps this cookie from the application when both
+/// have the same host.
+const COOKIE: &str = "__Secure-jetway-demo-sign-in-";
 /// Length of an S256 challenge and of [`unguessable`]: 32 bytes in base64url.
 const DIGEST_CHARACTERS: usize = 43;
 
@@ -68,7 +69,7 @@ impl Provider {
         }
         match check(&parameters, self.client.redirect_uri()) {
             Err(refused) => Ok(self.send_back_error(parameters.value("state"), &refused)),
-            Ok(request) => self.show_accounts(request, asked),
+            Ok(request) => self.show_accounts(request, asked.now),
         }
     }
 
@@ -82,7 +83,7 @@ impl Provider {
             Err(error) => return Ok(pages::problem(StatusCode::BAD_REQUEST, &error.to_string())),
         };
         let name = form.value("request").unwrap_or_default();
-        let browser = browser_of(asked.headers);
+        let browser = browser_of(asked.headers, name);
         let known = self.pending.find(name, asked.now);
         if known.is_none_or(|pending| Some(pending.browser.as_str()) != browser) {
             return Ok(pages::problem(
@@ -104,36 +105,35 @@ impl Provider {
                 "this sign-in has ended: open the application again",
             ));
         };
-        match account {
-            Some(account) if !cancelled => self.send_back_code(account, pending.request, asked.now),
+        let mut answer = match account {
+            Some(account) if !cancelled => {
+                self.send_back_code(account, pending.request, asked.now)?
+            }
             _ => {
                 let refused = Refused {
                     code: "access_denied",
                     description: "the user cancelled the sign-in",
                 };
-                Ok(self.send_back_error(Some(&pending.request.state), &refused))
+                self.send_back_error(Some(&pending.request.state), &refused)
             }
-        }
+        };
+        add_cookie(&mut answer, name, "", 0);
+        Ok(answer)
     }
 
     fn show_accounts(
         &mut self,
         request: AuthorizationRequest,
-        asked: &Asked<'_>,
+        now: u64,
     ) -> Result<Response<Bytes>, NoRandomness> {
-        // A browser keeps its value, so that sign-ins in two tabs do not interfere.
-        let browser = match browser_of(asked.headers) {
-            Some(value) if is_digest(value) => value.to_owned(),
-            _ => unguessable()?,
+        let browser = unguessable()?;
+        let pending = Pending {
+            browser: browser.clone(),
+            request,
         };
-        let cookie = format!(
-            "{COOKIE}={browser}; Path={PATH}; Max-Age={SIGN_IN_LIFETIME}; Secure; HttpOnly; SameSite=Lax"
-        );
-        let name = self.pending.keep(Pending { browser, request }, asked.now)?;
-        let mut answer = pages::sign_in(&self.client.origin(), &name);
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            answer.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
+        let name = self.pending.keep(pending, now)?;
+        let mut answer = pages::sign_in(&self.client.origin(), &name, self.rights);
+        add_cookie(&mut answer, &name, &browser, SIGN_IN_LIFETIME);
         Ok(answer)
     }
 
@@ -230,14 +230,24 @@ fn is_digest(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// Returns the value of the provider's cookie; the first one if there are several.
-fn browser_of(headers: &HeaderMap) -> Option<&str> {
+/// Sets the cookie of a sign-in. With a lifetime of 0 the browser removes it.
+fn add_cookie(answer: &mut Response<Bytes>, sign_in: &str, value: &str, lifetime: u64) {
+    let cookie = format!(
+        "{COOKIE}{sign_in}={value}; Path={PATH}; Max-Age={lifetime}; Secure; HttpOnly; SameSite=Lax"
+    );
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Returns the value of the cookie of a sign-in; the first one if there are several.
+fn browser_of<'a>(headers: &'a HeaderMap, sign_in: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| name.strip_prefix(COOKIE) == Some(sign_in))
         .map(|(_, value)| value)
 }

@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use jetway_core::config::Origin;
 
 use super::ACCOUNTS;
-use super::account::Account;
+use super::account::{Account, Rights};
 use super::reply;
 
 /// Path of the style sheet: a file of its own, so that the content security policy can forbid inline styles.
@@ -19,6 +19,7 @@ struct SignIn<'a> {
     application: &'a str,
     request: &'a str,
     accounts: &'a [Account],
+    rights: Rights,
 }
 
 #[derive(Template)]
@@ -31,11 +32,12 @@ struct Message<'a> {
 }
 
 /// Returns the page with the accounts. `request` names the sign-in in progress.
-pub(super) fn sign_in(application: &str, request: &str) -> Response<Bytes> {
+pub(super) fn sign_in(application: &str, request: &str, rights: Rights) -> Response<Bytes> {
     let page = SignIn {
         application,
         request,
         accounts: &ACCOUNTS,
+        rights,
     };
     html(StatusCode::OK, page.render(), Some(application))
 }
@@ -59,6 +61,13 @@ pub(super) fn signed_out(application: &str) -> Response<Bytes> {
 /// Returns an error page for a request that cannot be answered by a redirect.
 pub(super) fn problem(status: StatusCode, text: &str) -> Response<Bytes> {
     message(status, "Invalid request", text, None)
+}
+
+/// Returns the page for a program of an account of this machine that may not use the provider.
+pub(super) fn foreign_account() -> Response<Bytes> {
+    let text = "This demo opens Unix accounts of this machine without a password, one of them with administrative access. \
+                Only programs of root and of the person who started the demo may sign in.";
+    message(StatusCode::FORBIDDEN, "Not from this account", text, None)
 }
 
 /// Returns the style sheet.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -129,17 +129,38 @@ async fn serve(
 }
 
 async fn connection(stream: TcpStream, tls: TlsAcceptor, provider: Arc<Mutex<Provider>>) {
+    let is_admitted = is_admitted(&stream, &provider);
     let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await else {
         return;
     };
     let service = service_fn(move |request| {
         let provider = Arc::clone(&provider);
-        async move { Ok::<_, Infallible>(exchange(request, &provider).await) }
+        async move {
+            Ok::<_, Infallible>(if is_admitted {
+                exchange(request, &provider).await
+            } else {
+                pages::foreign_account().map(Full::new)
+            })
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(READ_TIMEOUT);
     drop(http.serve_connection(TokioIo::new(stream), service).await);
+}
+
+/// Returns whether an account whose programs may use the provider has made this connection.
+fn is_admitted(stream: &TcpStream, provider: &Mutex<Provider>) -> bool {
+    let (Ok(peer), Ok(here)) = (stream.peer_addr(), stream.local_addr()) else {
+        return false;
+    };
+    let owners = lock(provider).owners.clone();
+    owners.admit(peer, here)
+}
+
+/// Locks the provider. A panic elsewhere does not corrupt the stored sign-ins, so a poisoned lock is used all the same.
+fn lock(provider: &Mutex<Provider>) -> MutexGuard<'_, Provider> {
+    provider.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn exchange(request: Request<Incoming>, provider: &Mutex<Provider>) -> Response<Full<Bytes>> {
@@ -174,10 +195,5 @@ async fn exchange(request: Request<Incoming>, provider: &Mutex<Provider>) -> Res
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
     };
-    // A panic elsewhere does not corrupt the stored sign-ins, so a poisoned lock is used all the same.
-    provider
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .answer(&asked)
-        .map(Full::new)
+    lock(provider).answer(&asked).map(Full::new)
 }

@@ -1,5 +1,7 @@
 //! Sign-ins against the provider without a network: each test is a browser and a client in a few lines.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
 
-use super::{Asked, Client, Provider};
+use super::{Asked, Client, Owners, Provider, Rights};
 
 const ISSUER: &str = "https://idp.localhost:8444";
 const APPLICATION: &str = "https://cockpit.localhost:8443";
@@ -21,7 +23,7 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 struct World {
     provider: Provider,
     secret: String,
-    cookie: Option<String>,
+    cookies: BTreeMap<String, String>,
     now: u64,
 }
 
@@ -34,9 +36,9 @@ impl World {
             .unwrap()
             .as_secs();
         Self {
-            provider: Provider::new(ISSUER.to_owned(), client),
+            provider: Provider::new(ISSUER.to_owned(), client, Owners::Anyone, Rights::Own),
             secret,
-            cookie: None,
+            cookies: BTreeMap::new(),
             now,
         }
     }
@@ -59,23 +61,38 @@ impl World {
         })
     }
 
-    /// The user's browser, which has one cookie.
+    /// Sends a request of the user's browser, which keeps cookies.
     fn browse(&mut self, method: Method, target: &str, body: &str) -> Response<Bytes> {
+        let sent = self.cookies.clone();
+        self.browse_with(&sent, method, target, body)
+    }
+
+    /// Sends a request that the browser has begun when it had these cookies.
+    fn browse_with(
+        &mut self,
+        cookies: &BTreeMap<String, String>,
+        method: Method,
+        target: &str,
+        body: &str,
+    ) -> Response<Bytes> {
         let mut headers = HeaderMap::new();
-        if let Some(cookie) = &self.cookie {
-            headers.insert(header::COOKIE, HeaderValue::from_str(cookie).unwrap());
+        let line: Vec<String> = cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !line.is_empty() {
+            let line = HeaderValue::from_str(&line.join("; ")).unwrap();
+            headers.insert(header::COOKIE, line);
         }
         let answer = self.ask(method, target, &headers, body);
-        if let Some(cookie) = answer.headers().get(header::SET_COOKIE) {
-            self.cookie = Some(
-                cookie
-                    .to_str()
-                    .unwrap()
-                    .split(';')
-                    .next()
-                    .unwrap()
-                    .to_owned(),
-            );
+        for line in answer.headers().get_all(header::SET_COOKIE) {
+            let line = line.to_str().unwrap();
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("; Max-Age=0;") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
         answer
     }
@@ -83,10 +100,7 @@ impl World {
     /// Opens the sign-in page and returns the name of the sign-in in its form.
     fn open(&mut self) -> String {
         let answer = self.browse(Method::GET, &authorize(&[]), "");
-        assert_eq!(answer.status(), 200);
-        let page = text(&answer);
-        let start = page.find("name=\"request\" value=\"").unwrap() + 22;
-        page[start..].split('"').next().unwrap().to_owned()
+        name_in_form(&answer)
     }
 
     fn choose(&mut self, request: &str, account: &str) -> Response<Bytes> {
@@ -144,6 +158,14 @@ impl World {
 }
 
 /// Returns an authorization request that is valid except for the changes; an empty value removes the parameter.
+/// Returns the name of the sign-in in the form of its page.
+fn name_in_form(answer: &Response<Bytes>) -> String {
+    assert_eq!(answer.status(), 200);
+    let page = text(answer);
+    let start = page.find("name=\"request\" value=\"").unwrap() + 22;
+    page[start..].split('"').next().unwrap().to_owned()
+}
+
 fn authorize(changes: &[(&str, &str)]) -> String {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let usual = [
@@ -343,11 +365,17 @@ fn a_request_that_falls_short_is_sent_back_with_an_error() {
 fn another_browser_cannot_finish_a_sign_in() {
     let mut world = World::new();
     let request = world.open();
-    let own = world.cookie.take();
+    let own = std::mem::take(&mut world.cookies);
     assert_eq!(world.choose(&request, "alice@example.com").status(), 400);
-    world.cookie = Some(format!("__Secure-jetway-demo-sign-in={}", "A".repeat(43)));
+    let other = world.open();
+    let foreign = world.cookies.values().next().unwrap().clone();
+    world.cookies = own
+        .keys()
+        .map(|name| (name.clone(), foreign.clone()))
+        .collect();
     assert_eq!(world.choose(&request, "alice@example.com").status(), 400);
-    world.cookie = own;
+    assert_eq!(world.choose(&other, "alice@example.com").status(), 400);
+    world.cookies = own;
     assert_eq!(world.choose(&request, "alice@example.com").status(), 303);
     assert_eq!(
         world.choose(&request, "alice@example.com").status(),
@@ -363,6 +391,21 @@ fn two_tabs_do_not_disturb_each_other() {
     let second = world.open();
     assert_eq!(world.choose(&first, "alice@example.com").status(), 303);
     assert_eq!(world.choose(&second, "bob@example.com").status(), 303);
+    assert!(world.cookies.is_empty(), "{:?}", world.cookies);
+}
+
+#[test]
+fn two_tabs_that_open_at_once_both_sign_in() {
+    let mut world = World::new();
+    // Neither request brings the other's cookie.
+    let none = BTreeMap::new();
+    let open = |world: &mut World| {
+        let answer = world.browse_with(&none, Method::GET, &authorize(&[]), "");
+        name_in_form(&answer)
+    };
+    let (first, second) = (open(&mut world), open(&mut world));
+    assert_eq!(world.choose(&first, "alice@example.com").status(), 303);
+    assert_eq!(world.choose(&second, "alice@example.com").status(), 303);
 }
 
 #[test]

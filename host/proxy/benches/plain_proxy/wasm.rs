@@ -1,8 +1,9 @@
 //! Replaces the plugin: each request is permitted at once, and nothing else is reported or decided.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, PeerCertificate, PluginConfig,
-    RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
+    CallFuture, CallReply, ConnectionFacts, HttpCalls, Level, LocalReply, Log, ModuleCache,
+    PeerCertificate, PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts,
+    TlsFacts, TracingLog, Verdict,
 };
 
 use std::rc::Rc;
@@ -28,6 +29,10 @@ pub(crate) struct Engine;
 impl Engine {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) fn with_cache(self, _: ModuleCache) -> Self {
+        self
     }
 }
 
@@ -121,6 +126,10 @@ impl Stream {
 
     pub(crate) async fn closed(&self) -> Ended {
         std::future::pending().await
+    }
+
+    pub(crate) fn attached_property(&self, _: &str) -> Option<Vec<u8>> {
+        None
     }
 
     pub(crate) fn poll_closed(&self, _: &Context<'_>) -> Poll<Ended> {

@@ -69,6 +69,9 @@ impl Exchange {
             self.entry.mark_failed();
         }
         self.entry.add_details(fault.message());
+        if fault.upstream_failure().is_some() {
+            self.entry.warn_of_failure();
+        }
         let id = self.entry.request_id();
         let response = ErrorResponse::build(fault, &self.error_format, id, &self.proxy.theme);
         let headers = match fault.upstream_failure() {
@@ -103,7 +106,7 @@ impl Exchange {
     ) -> Response<ResponseBody> {
         self.close_refused_upgrade(&mut headers);
         let mut body = body;
-        if self.is_head {
+        if self.is_head && !body.is_empty() {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             body = Bytes::new();
         }

@@ -4,6 +4,7 @@ mod close_frame;
 mod close_pacer;
 mod frames;
 mod io;
+mod last_message;
 mod speech;
 
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ use crate::shutdown::Shutdown;
 use crate::wasm::{Ended, Stream};
 use close_frame::CloseFrame;
 use io::{Traffic, TunnelIo};
+use last_message::LastMessage;
 use speech::SpeechReporter;
 
 /// The two connections that become a tunnel.
@@ -31,6 +33,8 @@ pub(super) struct TunnelEnds {
     pub(super) client: OnUpgrade,
     /// The connection to the upstream.
     pub(super) upstream: OnUpgrade,
+    /// Whether a page of Cockpit is at the other end, by the subprotocol that the upstream has chosen.
+    pub(super) is_cockpit: bool,
 }
 
 /// Runs a tunnel to its end, which comes at the latest when `progress` exceeds a limit. `finish` is dropped then, which writes
@@ -44,6 +48,7 @@ pub(super) async fn run(
     let (client, upstream) = (Traffic::default(), Traffic::default());
     let stream = finish.stream.take();
     let speech = SpeechReporter::new(stream.as_ref());
+    let is_cockpit = ends.is_cockpit;
     let tunnel = async {
         let Ok((to_client, to_upstream)) = tokio::try_join!(ends.client, ends.upstream) else {
             return BROKEN;
@@ -64,7 +69,8 @@ pub(super) async fn run(
                 on_read: |_: &[u8]| progress.advance(),
             },
         };
-        tunnel.run(wait_for_close(stream.as_ref(), &shutdown)).await
+        let close = wait_for_close(stream.as_ref(), is_cockpit, &shutdown);
+        tunnel.run(close).await
     };
     let details = tokio::select! {
         details = tunnel => details,
@@ -78,11 +84,22 @@ pub(super) async fn run(
 /// Log details of a WebSocket whose connection broke.
 const BROKEN: &str = "websocket: a connection broke";
 
-/// The reason why the proxy closes a WebSocket: the close frame for the client, and the details for the log.
-struct CloseReason(CloseFrame, &'static str);
+/// The reason why the proxy closes a WebSocket.
+struct CloseReason {
+    /// The last message to the client, if there is one.
+    message: Option<LastMessage>,
+    /// The close frame for the client.
+    frame: CloseFrame,
+    /// The details for the log.
+    details: &'static str,
+}
 
 /// Waits until the plugin or a shutdown closes the WebSocket.
-async fn wait_for_close(stream: Option<&Stream>, shutdown: &Shutdown) -> CloseReason {
+async fn wait_for_close(
+    stream: Option<&Stream>,
+    is_cockpit: bool,
+    shutdown: &Shutdown,
+) -> CloseReason {
     let plugin = async {
         match stream {
             Some(stream) => stream.closed().await,
@@ -96,7 +113,12 @@ async fn wait_for_close(stream: Option<&Stream>, shutdown: &Shutdown) -> CloseRe
         },
         () = shutdown.triggered() => (CloseFrame::GoingAway, "websocket: the proxy shuts down"),
     };
-    CloseReason(frame, details)
+    let told = stream.filter(|_| is_cockpit && frame == CloseFrame::SessionEnded);
+    CloseReason {
+        message: told.and_then(LastMessage::read),
+        frame,
+        details,
+    }
 }
 
 /// Two connections that are copied to each other.
@@ -115,7 +137,7 @@ where
     /// Copies both ways until one side ends or `close` completes, and returns details for the log.
     async fn run(mut self, close: impl Future<Output = CloseReason>) -> &'static str {
         let (client, upstream) = (self.client.traffic, self.upstream.traffic);
-        let CloseReason(frame, details) = {
+        let reason = {
             let mut copying = pin!(copy(&mut self.client, &mut self.upstream));
             let reason = tokio::select! {
                 result = &mut copying => return describe_end(&result),
@@ -132,12 +154,16 @@ where
         };
         let closing = async {
             tokio::join!(
-                frame.send_to_client(&mut self.client.inner, client.written()),
+                reason.frame.send_to_client(
+                    &mut self.client.inner,
+                    client.written(),
+                    reason.message
+                ),
                 CloseFrame::send_to_upstream(&mut self.upstream.inner, upstream.written()),
             )
         };
         let _ = timeout(limits::TUNNEL_CLOSE_TIME, closing).await;
-        details
+        reason.details
     }
 }
 
@@ -184,6 +210,9 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::time::Instant;
 
+    /// The last message to the client in these tests.
+    const LAST: &[u8] = b"\n{\"command\":\"init\"}";
+
     /// Runs a tunnel between two connections with buffers of this size, which closes when the sender of `talk` is used.
     async fn tunnel(
         buffer: usize,
@@ -207,7 +236,11 @@ mod tests {
         };
         let closed = async {
             match closed.await {
-                Ok(()) => CloseReason(CloseFrame::SessionEnded, "closed"),
+                Ok(()) => CloseReason {
+                    message: LastMessage::new(LAST.to_vec()),
+                    frame: CloseFrame::SessionEnded,
+                    details: "closed",
+                },
                 Err(_) => std::future::pending().await,
             }
         };
@@ -267,6 +300,16 @@ mod tests {
         rest
     }
 
+    /// Returns what the client got from the upstream: all of it before the last message, which is there once, directly before
+    /// the close frame.
+    fn without_last_message(got: &[u8]) -> Vec<u8> {
+        let message = frame(1, LAST, false);
+        let close = b"\x88\x0f\x03\xf0session ended";
+        let relayed = got.strip_suffix(close).unwrap();
+        let relayed = relayed.strip_suffix(message.as_slice()).unwrap();
+        [relayed, close].concat()
+    }
+
     /// Returns whether a side got whole frames of what the other sent, and then a close frame.
     fn is_well_ended(got: &[u8], sent: &[u8]) -> bool {
         let (mut frames, mut at) = (Frames::default(), 0);
@@ -322,7 +365,7 @@ mod tests {
                     };
                     let ((), got_down, got_up) =
                         tokio::join!(sending, all(client_read), all(upstream_read));
-                    assert!(is_well_ended(&got_down, &down));
+                    assert!(is_well_ended(&without_last_message(&got_down), &down));
                     assert!(is_well_ended(&got_up, &up));
                 });
                 assert_eq!(ended.await.0, "closed");

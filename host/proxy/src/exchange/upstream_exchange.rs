@@ -7,9 +7,10 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use jetway_core::contract::COCKPIT_SUBPROTOCOL;
 
 use super::tunnel::TunnelEnds;
-use super::websocket::Handshake;
+use super::websocket::{self, Handshake};
 use super::{EarlyResponse, Exchange, hop_by_hop, permitted, response_framing, upstream_request};
 use crate::body::{Overrun, Progress, RequestBody};
 use crate::fault::Fault;
@@ -83,9 +84,14 @@ impl Exchange {
             return self.pass_response(response, lease, progress).await;
         }
         let (head, upstream) = self.accept_upgrade(response, handshake).await?;
+        let ends = TunnelEnds {
+            client,
+            upstream,
+            is_cockpit: websocket::has_subprotocol(&head.headers, COCKPIT_SUBPROTOCOL),
+        };
         Ok(Outcome::Upgrade(UpgradeResponse {
             head,
-            ends: TunnelEnds { client, upstream },
+            ends,
             lease,
             progress,
         }))

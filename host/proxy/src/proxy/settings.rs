@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use jetway_core::config::Config;
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// The proxy-wasm module that decides, as WebAssembly.
     pub module: &'static [u8],
+    /// Directory in which the compiled module is kept, so that the next start does not compile it.
+    pub module_cache: Option<PathBuf>,
     /// How the plugin's calls reach the provider.
     pub provider_access: ProviderAccess,
     /// The limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].

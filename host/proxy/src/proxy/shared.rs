@@ -12,14 +12,15 @@ use super::shared_limits::SharedLimits;
 use super::{Settings, plugin_config};
 use crate::callouts::ProviderAccess;
 use crate::limits::Budget;
-use crate::tls::{Certificates, Roots};
+use crate::tls::{Certificates, Roots, TicketKeys};
 use crate::upstream::Routes;
-use crate::wasm::{Engine, Module, PluginConfig, Shared};
+use crate::wasm::{Engine, Module, ModuleCache, PluginConfig, Shared};
 
 /// The immutable part of a proxy, which all workers share.
 pub(crate) struct ProxyShared {
     pub(super) config: Config,
     pub(super) tls: Option<Arc<ServerConfig>>,
+    tickets: TicketKeys,
     /// Whether clients are asked for certificates.
     pub(super) is_mutual: bool,
     pub(super) module: Module,
@@ -35,9 +36,25 @@ pub(crate) struct ProxyShared {
 
 /// The part that a reload keeps.
 struct KeptParts {
+    tickets: TicketKeys,
     module: Module,
     data: Shared,
     limits: Arc<SharedLimits>,
+}
+
+/// Compiles the module, or reads its compiled form. Without a usable directory the proxy starts, and says why it starts slowly.
+fn compile_module(settings: &Settings) -> anyhow::Result<Module> {
+    let mut engine = Engine::new()?;
+    if let Some(directory) = &settings.module_cache {
+        match ModuleCache::open(directory) {
+            Ok(cache) => engine = engine.with_cache(cache),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!("the compiled module is not kept for the next start: {error:#}");
+            }
+        }
+    }
+    Module::compile(&engine, settings.module).context("cannot compile the module")
 }
 
 impl ProxyShared {
@@ -61,9 +78,9 @@ impl ProxyShared {
             provider,
             "connection limits"
         );
-        let module = Module::compile(&Engine::new()?, settings.module);
         let kept = KeptParts {
-            module: module.context("cannot compile the module")?,
+            tickets: TicketKeys::generate()?,
+            module: compile_module(&settings)?,
             data: Shared::default(),
             limits: SharedLimits::new(&budget),
         };
@@ -80,6 +97,7 @@ impl ProxyShared {
         let listening = &earlier.config.listener.address;
         settings.config.listener.address.clone_from(listening);
         let kept = KeptParts {
+            tickets: earlier.tickets.clone(),
             module: earlier.module.clone(),
             data: earlier.data.clone(),
             limits: Arc::clone(&earlier.limits),
@@ -89,18 +107,20 @@ impl ProxyShared {
 
     fn build(kept: KeptParts, settings: Settings) -> anyhow::Result<Self> {
         let KeptParts {
+            tickets,
             module,
             data,
             limits,
         } = kept;
         let config = settings.config;
         let is_mutual = matches!(settings.certificates, Certificates::MutualTls(..));
-        let tls = settings.certificates.server_config()?;
+        let tls = settings.certificates.server_config(&tickets)?;
         // Each worker builds its own routes. These only report errors, and record which files are read.
         Routes::new(&config.routes, &Roots::default(), &limits.upstreams)?;
         let listening = &config.listener.address;
         Ok(Self {
             tls,
+            tickets,
             is_mutual,
             module,
             data,

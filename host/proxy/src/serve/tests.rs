@@ -4,6 +4,7 @@ mod bodies;
 mod certificates;
 mod clients;
 mod connection_limits;
+mod module_cache;
 mod panics;
 mod patience;
 mod reload;
@@ -81,17 +82,27 @@ impl Rig {
 
     /// Starts a proxy with this limit on open files.
     fn start_within(open_files: u64, config: Config, module: &'static [u8]) -> Self {
+        Self::start_changed(config, |settings| {
+            settings.module = module;
+            settings.open_files = open_files;
+        })
+    }
+
+    /// Starts a proxy with changed settings.
+    fn start_changed(config: Config, change: impl FnOnce(&mut Settings)) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
-        let settings = Settings {
+        let mut settings = Settings {
             certificates: Certificates::read(&config.listener).unwrap(),
             config,
             file: json!({}),
             addresses: vec!["127.0.0.1:0".parse().unwrap()],
             workers: NonZeroUsize::MIN,
-            module,
+            module: plugin(),
+            module_cache: None,
             provider_access: ProviderAccess::default(),
-            open_files,
+            open_files: OPEN_FILES,
         };
+        change(&mut settings);
         Self {
             running: start(settings).unwrap(),
             routes,

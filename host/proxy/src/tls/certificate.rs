@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
-    ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert,
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ProducesTickets, ResolvesServerCert,
     WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
@@ -32,6 +32,14 @@ impl Certificates {
     /// # Errors
     /// A file cannot be read or used, or a TLS listener has no certificate.
     pub fn read(listener: &Listener) -> anyhow::Result<Self> {
+        Self::read_own(listener)?.with_client_authority(listener)
+    }
+
+    /// Reads the certificates that the listener shows, without the authorities of clients' certificates.
+    ///
+    /// # Errors
+    /// A file cannot be read or used, or a TLS listener has no certificate.
+    pub fn read_own(listener: &Listener) -> anyhow::Result<Self> {
         if listener.insecure {
             return Ok(Self::Plain);
         }
@@ -45,12 +53,21 @@ impl Certificates {
             .iter()
             .map(Chain::read)
             .collect::<anyhow::Result<_>>()?;
-        Ok(match &listener.client_authority {
-            None => Self::Tls(chains),
-            Some(authority) => {
-                Self::MutualTls(chains, client_authority::build_verifier(authority)?)
-            }
-        })
+        Ok(Self::Tls(chains))
+    }
+
+    /// The same certificates; a TLS listener asks for those of clients, too, if the configuration says so.
+    ///
+    /// # Errors
+    /// The authorities of clients' certificates cannot be read or used.
+    pub fn with_client_authority(self, listener: &Listener) -> anyhow::Result<Self> {
+        match (self, &listener.client_authority) {
+            (Self::Tls(chains), Some(authority)) => Ok(Self::MutualTls(
+                chains,
+                client_authority::build_verifier(authority)?,
+            )),
+            (own, _) => Ok(own),
+        }
     }
 
     /// Returns whether clients speak TLS to the listener.
@@ -58,11 +75,11 @@ impl Certificates {
         !matches!(self, Self::Plain)
     }
 
-    /// Builds the TLS configuration; `None` for plain HTTP.
+    /// Builds the TLS configuration; `None` for plain HTTP. Clients resume sessions by tickets of these keys.
     ///
     /// # Errors
     /// A key does not belong to its certificate, or is of a kind that is not supported.
-    pub fn server_config(&self) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    pub fn server_config(&self, tickets: &TicketKeys) -> anyhow::Result<Option<Arc<ServerConfig>>> {
         let (chains, client_verifier) = match self {
             Self::Plain => return Ok(None),
             Self::Tls(chains) => (chains, None),
@@ -85,11 +102,28 @@ impl Certificates {
             // again.
             config.session_storage = Arc::new(NoServerSessionStorage {});
         } else {
-            // Returning browsers skip the costly half of the handshake. The keys for this live in memory only, and rotate.
-            config.ticketer =
-                rustls::crypto::ring::Ticketer::new().context("cannot make session ticket keys")?;
+            config.ticketer = Arc::clone(&tickets.0);
         }
         Ok(Some(Arc::new(config)))
+    }
+}
+
+/// The keys of session tickets (RFC 8446 section 4.6.1), with which returning browsers skip the costly half of the handshake. They
+/// live in memory only, and rotate. All workers and all configurations of a process use the same, so that a reload does not cost
+/// every browser a whole handshake.
+#[derive(Clone)]
+pub struct TicketKeys(Arc<dyn ProducesTickets>);
+
+impl TicketKeys {
+    /// Makes the keys of a process.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn generate() -> anyhow::Result<Self> {
+        let ticketer = rustls::crypto::ring::Ticketer::new();
+        ticketer
+            .map(Self)
+            .context("cannot make session ticket keys")
     }
 }
 
@@ -211,7 +245,12 @@ mod tests {
     fn a_key_of_another_certificate_is_refused() {
         let mut one = chain(&["one.test"]);
         one.key = chain(&["two.test"]).key;
-        assert!(Certificates::Tls(vec![one]).server_config().is_err());
+        let tickets = TicketKeys::generate().unwrap();
+        assert!(
+            Certificates::Tls(vec![one])
+                .server_config(&tickets)
+                .is_err()
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{CockpitConf, Edit};
 
-/// What was set is what Cockpit takes, and every other line stays.
+/// Cockpit takes the value that was set, and every other line stays.
 #[test]
 fn cockpit_conf() {
     jetway_fuzz_driver::run("cockpit_conf", |bytes| {

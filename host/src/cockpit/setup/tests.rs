@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cockpit::Layout;
+use crate::cockpit::{Elevation, Layout, POLKIT_RULE};
 
 const CONF: &str = "/etc/cockpit/cockpit.conf";
 const OPERATORS: &str =
@@ -22,6 +22,7 @@ fn deployment<'a>(layout: Layout, hosts: &'a [String]) -> Deployment<'a> {
         helper: Path::new("/usr/local/libexec/jetway-cockpit-session"),
         allow_root: false,
         other_hosts: false,
+        elevation: None,
     }
 }
 
@@ -282,6 +283,28 @@ fn logins_to_other_hosts_stay_possible_where_they_are_wanted() {
     };
     set_up(root.path(), &with).unwrap();
     assert!(text(root.path(), CONF).contains("\nLoginTo = true\n"));
+}
+
+#[test]
+fn the_rule_for_polkit_exists_where_it_is_needed() {
+    for (elevation, exists) in [
+        (None, false),
+        (Some(Elevation::Sudo), false),
+        (Some(Elevation::None), false),
+        (Some(Elevation::Polkit), true),
+    ] {
+        let root = root();
+        let before = everything(root.path());
+        let hosts = hosts();
+        let deployment = Deployment {
+            elevation,
+            ..deployment(Layout::DynamicGroup, &hosts)
+        };
+        set_up(root.path(), &deployment).unwrap();
+        assert_eq!(below(root.path(), POLKIT_RULE).exists(), exists);
+        undo(root.path(), || Ok(())).unwrap();
+        assert_eq!(everything(root.path()), before);
+    }
 }
 
 #[test]

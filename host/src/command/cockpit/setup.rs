@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 
-use super::trusted::Trusted;
-use crate::cockpit::{COCKPIT_CONF, CockpitConf, Deployment, FileChange, Layout, set_up, undo};
+use super::trusted::{Grants, Trusted};
+use crate::cockpit::{
+    COCKPIT_CONF, CockpitConf, Deployment, Elevation, FileChange, Layout, has_polkit, set_up, undo,
+};
 use crate::log;
 use helper::Helper;
 
@@ -40,6 +42,9 @@ pub(crate) struct SetupArgs {
     /// Without the file: let users log in to other hosts through this Cockpit.
     #[arg(long, requires = "host", conflicts_with_all = ["config", "undo"])]
     allow_other_hosts: bool,
+    /// Without the file: give administrative access to the users whom `administrators` of the route allows.
+    #[arg(long, requires = "host", conflicts_with_all = ["config", "undo"])]
+    administrators: bool,
     /// Only print what would be written.
     #[arg(long, conflicts_with = "undo")]
     print: bool,
@@ -68,7 +73,12 @@ pub(crate) fn run(args: &SetupArgs) -> anyhow::Result<()> {
     let trusted = match (&args.config, &args.keys) {
         (Some(file), _) => Trusted::by_file(file, &args.route)?,
         (None, Some(keys)) => {
-            Trusted::by_keys(&args.host, keys, args.allow_root, args.allow_other_hosts)?
+            let grants = Grants {
+                root: args.allow_root,
+                other_hosts: args.allow_other_hosts,
+                administrators: args.administrators,
+            };
+            Trusted::by_keys(&args.host, keys, grants)?
         }
         (None, None) => bail!("pass the configuration file with -c FILE, or --host and --keys"),
     };
@@ -83,8 +93,12 @@ fn install(args: &SetupArgs, trusted: &Trusted) -> anyhow::Result<()> {
         hosts: &trusted.hosts,
         keys: &trusted.keys,
         helper: helper.path(),
-        allow_root: trusted.allow_root,
-        other_hosts: trusted.other_hosts,
+        allow_root: trusted.grants.root,
+        other_hosts: trusted.grants.other_hosts,
+        elevation: trusted
+            .grants
+            .administrators
+            .then(|| Elevation::of(&args.root)),
     };
     if args.print {
         return crate::command::print(render_files(&deployment).as_bytes());
@@ -97,9 +111,23 @@ fn install(args: &SetupArgs, trusted: &Trusted) -> anyhow::Result<()> {
         text.push_str("everything is set up already: nothing was changed\n");
     }
     text.push_str(&trusted.notes);
+    text.push_str(elevation_note(deployment.elevation, &args.root));
     // This runs even if nothing was changed: an earlier setup may have written everything and then failed.
     text.push_str(&systemd::activate(layout, &args.root)?);
     crate::command::print(text.as_bytes())
+}
+
+/// Returns what the operator has to do, so that administrators become root in Cockpit.
+fn elevation_note(elevation: Option<Elevation>, root: &Path) -> &'static str {
+    match elevation {
+        Some(Elevation::Polkit) if !has_polkit(root) => {
+            "\nAdministrators become root by polkit, which is not installed: install the package `polkitd`.\n"
+        }
+        Some(Elevation::None) => {
+            "\nAdministrators cannot become root: sudo has no option `-A`, and only Cockpit 355 or newer can do without.\n"
+        }
+        Some(Elevation::Sudo | Elevation::Polkit) | None => "",
+    }
 }
 
 fn undo_setup(root: &Path) -> anyhow::Result<()> {
@@ -171,7 +199,7 @@ mod tests {
             "-c F",
             "-c F --print --route a --route b --helper P --root D",
             "--host H --keys K",
-            "--host H --host I --keys K --allow-root --allow-other-hosts --print --helper P",
+            "--host H --host I --keys K --allow-root --allow-other-hosts --administrators --print --helper P",
             "--undo --root D",
             "--undo -c F",
         ] {
@@ -186,6 +214,7 @@ mod tests {
             "-c F --keys K",
             "-c F --allow-root",
             "-c F --allow-other-hosts",
+            "-c F --administrators",
             "--host H --keys K --route R",
             "--undo --host H --keys K",
             "--undo --keys K",
@@ -208,12 +237,14 @@ mod tests {
             helper: Path::new("/h"),
             allow_root: false,
             other_hosts: false,
+            elevation: Some(Elevation::Polkit),
         });
         for part in [
             "# /etc/systemd/system/jetway-cockpit-session.socket\n",
             "# /etc/jetway/cockpit-session.jwks\n{\"keys\":[]}\n",
             "# in /etc/cockpit/cockpit.conf\n[WebService]\nProtocolHeader = X-Forwarded-Proto\n",
             "[OAuth]\nURL = /.pomerium/cockpit/token\n",
+            "# /etc/polkit-1/rules.d/50-jetway-cockpit.rules\n// Written by `jetway cockpit setup`",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

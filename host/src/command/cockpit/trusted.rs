@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use jetway_config_file::file;
-use jetway_core::config::{Config, Route};
+use jetway_core::config::{CockpitSettings, Config, Route};
+use jetway_core::http::request_line::is_host_name;
 use serde_json::Value;
 
 use crate::cockpit::{self, leads_here};
@@ -25,12 +26,21 @@ pub(super) struct Trusted {
     pub(super) hosts: Vec<String>,
     /// JSON Web Key Set (RFC 7517).
     pub(super) keys: String,
-    /// Whether assertions may name root.
-    pub(super) allow_root: bool,
-    /// Whether users may log in to other hosts through this Cockpit.
-    pub(super) other_hosts: bool,
+    /// What users may do beyond a login.
+    pub(super) grants: Grants,
     /// Notes for the operator, in lines.
     pub(super) notes: String,
+}
+
+/// What users of a Cockpit may do beyond logging in as an ordinary Unix user.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grants {
+    /// Whether assertions may name root.
+    pub(super) root: bool,
+    /// Whether users may log in to other hosts through this Cockpit.
+    pub(super) other_hosts: bool,
+    /// Whether the policy `administrators` of a route gives users administrative access.
+    pub(super) administrators: bool,
 }
 
 impl Trusted {
@@ -47,8 +57,11 @@ impl Trusted {
         Ok(Self {
             hosts: audiences(&routes)?,
             keys: require_es256(key.context(NO_KEY)?.key_set()).context(NO_KEY)?,
-            allow_root: settings().any(|cockpit| cockpit.allow_root),
-            other_hosts: settings().any(|cockpit| cockpit.allow_other_hosts),
+            grants: Grants {
+                root: settings().any(|cockpit| cockpit.allow_root),
+                other_hosts: settings().any(|cockpit| cockpit.allow_other_hosts),
+                administrators: settings().any(CockpitSettings::has_administrators),
+            },
             notes: derived_key_note(&loaded),
         })
     }
@@ -57,12 +70,7 @@ impl Trusted {
     ///
     /// # Errors
     /// An invalid host, or a file without a key that the helper can use.
-    pub(super) fn by_keys(
-        hosts: &[String],
-        keys: &Path,
-        allow_root: bool,
-        other_hosts: bool,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn by_keys(hosts: &[String], keys: &Path, grants: Grants) -> anyhow::Result<Self> {
         let text = String::from_utf8(file::read("key set", keys, MAX_KEYS)?).unwrap_or_default();
         let keys = require_es256(text).with_context(|| {
             format!(
@@ -71,24 +79,20 @@ impl Trusted {
             )
         })?;
         Ok(Self {
-            hosts: public_hosts(hosts)?,
+            hosts: read_public_hosts(hosts)?,
             keys,
-            allow_root,
-            other_hosts,
+            grants,
             notes: String::new(),
         })
     }
 }
 
-/// Returns the hosts in the form of an assertion's audience, each once.
-fn public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
+/// Returns the hosts in the form of an assertion's audience, which the helper accepts, each once.
+fn read_public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
     let mut hosts = Vec::new();
     for text in texts {
         let host = text.to_ascii_lowercase();
-        // The form that the helper accepts.
-        let plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
-        if host.is_empty() || !host.bytes().all(plain) {
+        if !is_host_name(&host) {
             bail!(
                 "`{text}` is not a valid host: write for example `cockpit.example.com`, without scheme and port"
             );

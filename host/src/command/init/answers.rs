@@ -1,4 +1,4 @@
-//! What a first configuration says.
+//! The contents of a first configuration.
 
 use std::path::{Path, PathBuf};
 

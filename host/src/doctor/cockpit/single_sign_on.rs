@@ -1,5 +1,6 @@
 //! Checks that Cockpit accepts logins by Jetway's assertions.
 
+mod administrators;
 mod machine;
 mod program;
 

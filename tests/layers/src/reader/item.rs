@@ -68,7 +68,7 @@ pub(super) fn skip_item(tokens: &[Token], at: usize) -> usize {
     tokens.len()
 }
 
-/// What ends an item beside a semicolon.
+/// The token that ends an item, beside a semicolon.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ItemEnd {
     /// Its closing brace, for functions, modules, types and implementations.

@@ -437,7 +437,7 @@ pub const GLOBAL: &[Key] = &[
         "page_name",
         Kind::String,
         SupportedBy::ALL,
-        "Jetway's own: the name of the site, shown at the top of Jetway's pages",
+        "Jetway's own: the name of the site, shown at the top of Jetway's pages; the default is the host of the request",
     ),
     Key::supported(
         "page_contact",

@@ -82,7 +82,7 @@ pub(super) fn read_provider(
         request_params,
         form_post: mode.unwrap_or(is_apple),
         email_trust,
-        access_token_audiences: crate::config::reader::program::read_audiences(file, findings),
+        access_token_audiences: crate::config::reader::api_client::read_audiences(file, findings),
     })
 }
 

@@ -52,7 +52,7 @@ pub(super) fn read_session(
         secret: read_secret(file, needed, findings),
         previous_secrets: read_previous(file, findings),
         lifetime,
-        program_hosts: super::program::read_hosts(file, findings),
+        api_client_hosts: super::api_client::read_hosts(file, findings),
         sign_in_host: read_sign_in_host(file, findings),
         idle: read_idle(file, lifetime, findings),
         signed_out_url: read_signed_out_url(file, findings),

@@ -126,20 +126,20 @@ impl Gate {
             return self.pages.refuse(request, Refusal::Internal);
         };
         let (place, host) = (host_and_port(&address), request.authority.to_string());
-        let title = format!("Let the program at {place} in as you?");
+        let title = format!("Let the API client at {place} use your account?");
         let text = format!(
             "It gets a session for {host}, and may do there what you may. Continue only if you have just started this \
-             program yourself."
+             API client yourself."
         );
         let origin = address.origin().ascii_serialization();
         let extras = Extras {
             account: Some(session.account()),
-            facts: &[("Program", place), ("Application", host)],
+            facts: &[("API client", place), ("Application", host)],
             form: Some(Form {
                 action: PROGRAMMATIC_LOGIN,
                 name: ANSWER,
                 value: &question,
-                button: "Let it in",
+                button: "Allow it",
             }),
             form_target: Some(&origin),
             note: Some(
@@ -171,16 +171,15 @@ impl Gate {
             }
         };
         let event = format!(
-            "session handed to an API client at={:?} account={:?}",
+            "session handed to an API client at={:?}",
             host_and_port(&address),
-            session.account()
         );
         let host = &request.authority.host;
         let Some(location) = self.api_clients.handover_url(address, host, &session, env) else {
             return self.pages.refuse(request, Refusal::Internal);
         };
         self.sessions.share_with_api_clients(&session, env);
-        Step::Reply(redirect(location, event))
+        Step::Reply(redirect(location, event)).for_account(Some(session.account()))
     }
 
     /// Returns which API client gets which session by the answer in a form.
@@ -228,7 +227,7 @@ impl Gate {
             .vault
             .open(Purpose::ApiClient, host, sealed);
         let session = opened
-            .filter(Session::is_programs)
+            .filter(Session::is_for_api_client)
             .ok_or("it is no session that was made for this host")?;
         if !session.is_live(env.now) {
             return Err("the session is over");

@@ -48,7 +48,7 @@ pub struct Binding {
     of_login: bool,
 }
 
-/// What becomes of a `Set-Cookie` value that Cockpit sends.
+/// The treatment of a `Set-Cookie` value that Cockpit sends.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::gate) enum ReleasedCookie {
     /// It is passed on unchanged.

@@ -1,13 +1,14 @@
 //! A session refresh that waits for the provider (OpenID Connect Core 1.0 section 12).
 
 use std::borrow::Cow;
+use std::fmt;
 use std::rc::Rc;
 
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::oidc::call::{ProviderCall, ProviderReply};
 use crate::oidc::token::{Grant, TokenEndpointProblem};
-use crate::oidc::token_flow::{FlowProblem, FlowStep, TokenFlow, VerifiedTokens};
+use crate::oidc::token_flow::{FlowFailure, FlowProblem, FlowStep, TokenFlow, VerifiedTokens};
 use crate::refusal::TokenProblem;
 use crate::session::Session;
 use crate::time::Timestamp;
@@ -35,6 +36,56 @@ pub enum Progress {
     Over(Cow<'static, str>),
 }
 
+/// Why a refresh has failed, for the log.
+#[derive(Debug)]
+pub(crate) struct RefreshFailure {
+    reason: &'static str,
+    /// What was expected and received, as for a failed sign-in: one line without secrets, empty when the reason says
+    /// everything.
+    cause: String,
+}
+
+impl fmt::Display for RefreshFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)?;
+        if !self.cause.is_empty() {
+            write!(f, ": {}", self.cause)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<&FlowFailure> for RefreshFailure {
+    fn from(failed: &FlowFailure) -> Self {
+        let cause = failed.cause.clone();
+        let reason = match failed.problem {
+            FlowProblem::Endpoint(TokenEndpointProblem::Refused) => {
+                "the provider refuses to refresh it"
+            }
+            FlowProblem::Endpoint(
+                TokenEndpointProblem::TokenType | TokenEndpointProblem::NoAnswer,
+            ) => "the provider gave no usable answer",
+            FlowProblem::Token(problem) if is_about_identity(problem) && cause.is_empty() => {
+                let cause = problem.word().to_owned();
+                let reason = IDENTITY_CHANGED;
+                return Self { reason, cause };
+            }
+            FlowProblem::Token(problem) if is_about_identity(problem) => IDENTITY_CHANGED,
+            FlowProblem::Token(problem) => problem.word(),
+            FlowProblem::UnknownProvider => UNKNOWN_PROVIDER,
+            FlowProblem::UserInfo => "UserInfo gave no usable answer",
+        };
+        Self { reason, cause }
+    }
+}
+
+impl From<&'static str> for RefreshFailure {
+    fn from(reason: &'static str) -> Self {
+        let cause = String::new();
+        Self { reason, cause }
+    }
+}
+
 /// The result of a refresh.
 #[derive(Debug)]
 pub(crate) enum RefreshEnd {
@@ -42,15 +93,15 @@ pub(crate) enum RefreshEnd {
     Refreshed(Box<Session>),
     /// The provider gave a new refresh token and nothing else that could be used, for this reason. The session stays as
     /// it is but for the refresh token.
-    Rotated(Box<Session>, &'static str),
+    Rotated(Box<Session>, RefreshFailure),
     /// The provider gave nothing, for this reason. The session stays as it is, and is refreshed after a pause.
-    Postponed(&'static str),
+    Postponed(RefreshFailure),
     /// The session has ended, for this reason.
-    Ended(&'static str),
+    Ended(RefreshFailure),
 }
 
-impl std::fmt::Debug for Refreshing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Refreshing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Refreshing(..)")
     }
 }
@@ -74,15 +125,13 @@ impl Refreshing {
     pub fn resume(self, gate: &Gate, reply: &ProviderReply<'_>, env: &mut Env<'_>) -> Progress {
         let Self { session, flow } = self;
         let end = match gate.claim_source() {
-            None => RefreshEnd::Postponed(UNKNOWN_PROVIDER),
+            None => RefreshEnd::Postponed(UNKNOWN_PROVIDER.into()),
             Some(source) => match flow.resume(reply, source, env) {
                 FlowStep::Call(call, flow) => {
                     return Progress::Call(call, Box::new(Self { session, flow }));
                 }
-                FlowStep::Done(verified) => finish(&session, &verified, gate, env),
-                FlowStep::Failed(failure) => {
-                    fail(&session, failure.problem, &failure.grant, env.now)
-                }
+                FlowStep::Done(verified) => finish(&session, verified, gate, env),
+                FlowStep::Failed(failure) => fail(&session, failure, env.now),
             },
         };
         Progress::Over(gate.sessions.conclude(&session, end, env))
@@ -92,18 +141,25 @@ impl Refreshing {
 /// Ends a refresh with a session of what the provider says now, or of what it said before when it says nothing.
 fn finish(
     session: &Session,
-    verified: &VerifiedTokens,
+    verified: VerifiedTokens,
     gate: &Gate,
     env: &mut Env<'_>,
 ) -> RefreshEnd {
-    let tokens = &verified.tokens;
-    let mut refreshed = match gate.apply_refresh(session, verified) {
+    let mut refreshed = match gate.apply_refresh(session, &verified) {
         Ok(refreshed) => refreshed,
-        Err(problem) => return fail(session, problem.into(), &tokens.grant, env.now),
+        Err(problem) => {
+            let failure = FlowFailure {
+                problem: problem.into(),
+                cause: gate.describe_refused_claims(problem, &verified),
+                grant: verified.tokens.grant,
+            };
+            return fail(session, failure, env.now);
+        }
     };
+    let tokens = &verified.tokens;
     let next = session.refresh.as_ref();
     let Some(Ok(next)) = next.map(|grant| grant.next(&tokens.grant, env)) else {
-        return rotate(session, &tokens.grant, "internal", env.now);
+        return rotate(session, &tokens.grant, "internal".into(), env.now);
     };
     refreshed.refresh = Some(next);
     if let Some(id_token) = &tokens.id_token {
@@ -114,35 +170,40 @@ fn finish(
 
 /// Ends a refresh that has failed. A token of another user or another issuer must never become this session's, and ends
 /// it. A token that is not valid for another reason changes nothing.
-fn fail(session: &Session, problem: FlowProblem, grant: &Grant, now: Timestamp) -> RefreshEnd {
-    match problem {
-        FlowProblem::Endpoint(TokenEndpointProblem::Refused) => {
-            RefreshEnd::Ended("the provider refuses to refresh it")
-        }
+fn fail(session: &Session, failed: FlowFailure, now: Timestamp) -> RefreshEnd {
+    let failure = RefreshFailure::from(&failed);
+    match failed.problem {
+        FlowProblem::Endpoint(TokenEndpointProblem::Refused) => RefreshEnd::Ended(failure),
+        FlowProblem::Token(problem) if is_about_identity(problem) => RefreshEnd::Ended(failure),
         FlowProblem::Endpoint(TokenEndpointProblem::TokenType | TokenEndpointProblem::NoAnswer) => {
-            RefreshEnd::Postponed("the provider gave no usable answer")
+            RefreshEnd::Postponed(failure)
         }
-        FlowProblem::Token(
-            TokenProblem::Issuer
-            | TokenProblem::Audience
-            | TokenProblem::Nonce
-            | TokenProblem::Subject
-            | TokenProblem::Tenant,
-        ) => RefreshEnd::Ended(IDENTITY_CHANGED),
-        FlowProblem::Token(problem) => rotate(session, grant, problem.word(), now),
-        FlowProblem::UnknownProvider => rotate(session, grant, UNKNOWN_PROVIDER, now),
-        FlowProblem::UserInfo => rotate(session, grant, "UserInfo gave no usable answer", now),
+        FlowProblem::Token(_) | FlowProblem::UnknownProvider | FlowProblem::UserInfo => {
+            rotate(session, &failed.grant, failure, now)
+        }
     }
 }
 
+/// Whether a token has this problem because it is not about the session's user.
+const fn is_about_identity(problem: TokenProblem) -> bool {
+    matches!(
+        problem,
+        TokenProblem::Issuer
+            | TokenProblem::Audience
+            | TokenProblem::Nonce
+            | TokenProblem::Subject
+            | TokenProblem::Tenant
+    )
+}
+
 /// Ends a refresh with nothing but a new refresh token, if there is one: the old one may not be valid any more.
-fn rotate(session: &Session, grant: &Grant, why: &'static str, now: Timestamp) -> RefreshEnd {
+fn rotate(session: &Session, grant: &Grant, failure: RefreshFailure, now: Timestamp) -> RefreshEnd {
     match &session.refresh {
         Some(known) if grant.refresh_token.is_some() => {
             let mut rotated = session.clone();
             rotated.refresh = Some(known.rotated_only(grant, now));
-            RefreshEnd::Rotated(Box::new(rotated), why)
+            RefreshEnd::Rotated(Box::new(rotated), failure)
         }
-        _ => RefreshEnd::Postponed(why),
+        _ => RefreshEnd::Postponed(failure),
     }
 }

@@ -335,7 +335,7 @@ fn n_11_forgeries_keep_no_known_token_out() {
 /// N-10: a client that names a new key and goes away before it is fetched does not keep it from others.
 #[test]
 fn n_10_keys_come_without_the_request_that_looked_for_them() {
-    for who in ["program", "provider", "browser"] {
+    for who in ["API client", "provider", "browser"] {
         let mut world = world("idp_identity_token");
         let mut jar = Jar::default();
         let query = world.depart("app.test", "/", &mut jar);
@@ -344,7 +344,7 @@ fn n_10_keys_come_without_the_request_that_looked_for_them() {
         world.fake = FakeProvider::with_key(2, "k2");
         let token = world.fake.sign(&claims(&world, &json!({})));
         let step = match who {
-            "program" => bearer(&mut world, &token),
+            "API client" => bearer(&mut world, &token),
             "provider" => send_claims(&mut world, &json!({})),
             _ => {
                 let Step::Call(_, waiting) = &redeeming else {

@@ -9,11 +9,11 @@ use crate::gate::*;
 use crate::http::client_certificate::ClientCertificate;
 use crate::time::Timestamp;
 
-const HOST: &str = "app.test";
-const ALICE: &str = "alice@corp.test";
-const BOB: &str = "bob@corp.test";
+pub(super) const HOST: &str = "app.test";
+pub(super) const ALICE: &str = "alice@corp.test";
+pub(super) const BOB: &str = "bob@corp.test";
 
-fn settings() -> Value {
+pub(super) fn settings() -> Value {
     json!({
         "users": {"alice@corp.test": "alice", "s-carl@corp.test": "carl"},
         "user_claim": "unix",
@@ -22,12 +22,12 @@ fn settings() -> Value {
     })
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     with(settings(), &json!({}))
 }
 
 /// Returns a world with Cockpit at `app.test`, for the users of two domains.
-fn with(settings: Value, keys: &Value) -> World {
+pub(super) fn with(settings: Value, keys: &Value) -> World {
     let mut route = json!({
         "from": "https://app.test", "to": "http://a", "cockpit": settings,
         "policy": {"allow": {"or": [{"domain": "corp.test"}, {"domain": "lab.test"}]}},
@@ -39,7 +39,7 @@ fn with(settings: Value, keys: &Value) -> World {
     World::with(&json!({"routes": [route, other]}))
 }
 
-fn sent(path: &str, jar: &Jar, extra: &[(&str, &[u8])]) -> Headers {
+pub(super) fn sent(path: &str, jar: &Jar, extra: &[(&str, &[u8])]) -> Headers {
     let cookie = jar.header();
     let mut all = vec![("cookie", cookie.as_bytes())];
     all.extend_from_slice(extra);
@@ -99,7 +99,7 @@ fn the_login_carries_an_assertion_for_itself_alone() {
         claims,
         json!({
             "iss": "https://app.test/", "aud": "app.test", "sub": "s-alice@corp.test", "email": ALICE, "user": "alice",
-            "iat": now, "nbf": now, "exp": now + 60, "jti": null, "sid": null,
+            "administrator": true, "iat": now, "nbf": now, "exp": now + 60, "jti": null, "sid": null,
             "session_exp": now + 14 * 3600, "rhost": "2001:db8::1",
         })
     );

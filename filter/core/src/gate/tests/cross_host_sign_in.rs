@@ -308,3 +308,32 @@ fn addresses_of_the_sign_in_host() {
         assert!(error.to_string().contains(problem), "{url}: {error}");
     }
 }
+
+#[test]
+fn the_wish_for_another_account_reaches_the_provider() {
+    let mut world = world();
+    for (path, prompt) in [
+        ("/.pomerium/sign_in?account=other", Some("login")),
+        ("/", None),
+    ] {
+        let cross_host_request = leave(&mut world, "app.test", path, &mut Jar::default());
+        let (_, to) = location(world.visit(AUTH, &target(&cross_host_request), &Jar::default()));
+        let mut query = to.query_pairs();
+        let sent = query
+            .find(|(name, _)| name == "prompt")
+            .map(|(_, value)| value);
+        assert_eq!(sent.as_deref(), prompt, "{to}");
+    }
+}
+
+/// The host of all sign-ins has no application to which the page after a sign-out could lead.
+#[test]
+fn the_page_after_a_sign_out_leads_nowhere_without_an_application() {
+    let mut world = world();
+    for (host, links) in [(AUTH, false), ("app.test", true)] {
+        let Step::Reply(page) = world.visit(host, "/.pomerium/signed_out", &Jar::default()) else {
+            panic!("a page")
+        };
+        assert_eq!(page.body.contains("Sign in again"), links, "{host}");
+    }
+}

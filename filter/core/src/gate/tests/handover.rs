@@ -233,12 +233,12 @@ fn n_03_only_our_own_page_answers() {
     }
     let good = [FORM, HERE];
     let waiting = ask(&mut world);
-    let (_, waiting) = waiting.split_once("program=").unwrap();
+    let (_, waiting) = waiting.split_once("api_client=").unwrap();
     for (what, jar, body) in [
         ("nothing", &jar, ""),
         ("rubbish", &jar, "handover=x"),
         (
-            "what the program has",
+            "what the API client has",
             &jar,
             &*format!("handover={waiting}"),
         ),
@@ -336,13 +336,13 @@ fn n_03_an_api_client_refreshes_the_session_of_a_closed_browser() {
     assert_eq!(world.fetch(&mut jar), 200);
     assert!(world.begun_refresh().is_none());
     let cookie = &jar.0["__Host-_pomerium"];
-    let as_program = request(
+    let with_cookie = request(
         "GET",
         "app.test",
         "/",
         &[("authorization", format!("Pomerium {cookie}").as_bytes())],
     );
-    assert_eq!(status(&world.begin(&as_program)), 401);
+    assert_eq!(status(&world.begin(&with_cookie)), 401);
     world.later(LIFE + 1);
     let _ = world.begin(&by_api_client(&session));
     let (token, refreshing) = world.begun_refresh().unwrap();

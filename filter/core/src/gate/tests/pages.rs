@@ -83,7 +83,7 @@ fn who_am_i_names_no_route_that_is_closed() {
     let jar = world.sign_in("app.test", "/", "m@evil.test");
     let reply = ask(&mut world, "/.pomerium/", &jar, &[HTML]);
     assert!(
-        reply.body.contains("let this account in nowhere"),
+        reply.body.contains("no policy allows this account"),
         "{}",
         reply.body
     );
@@ -251,4 +251,107 @@ fn the_operators_words_are_on_pages_and_their_paragraph_on_refusals() {
     assert_eq!((refused.status, unreadable.status), (403, 400));
     assert!(refused.body.contains("Ask &#60;Ada&#62;.") && unreadable.body.contains("Ask"));
     assert!(!out.body.contains("Ask"));
+}
+
+#[test]
+fn a_page_about_an_address_names_it_without_the_query_and_cuts_it() {
+    let mut world = World::new();
+    let nobody = Jar::default();
+    let address = |reply: &Reply| {
+        let (_, rest) = reply.body.split_once("<dt>Address</dt><dd>").unwrap();
+        rest.split_once("</dd>").unwrap().0.to_owned()
+    };
+    let reply = ask(
+        &mut world,
+        "/.pomerium/no%74hing?code=secret",
+        &nobody,
+        &[HTML],
+    );
+    assert_eq!(
+        (reply.status, &*address(&reply)),
+        (404, "https://app.test/.pomerium/nothing")
+    );
+    assert!(!reply.body.contains("secret"));
+    let evil = ask(&mut world, "/.pomerium/<b>'\"&amp;", &nobody, &[HTML]);
+    assert!(!evil.body.contains("<b>"), "{}", evil.body);
+    let long = format!("/.pomerium/{}", "x".repeat(5000));
+    let cut = address(&ask(&mut world, &long, &nobody, &[HTML]));
+    assert!(cut.ends_with("x…") && cut.len() < 310, "{cut}");
+    let other = world.reply(&request("GET", "Other.test:8443", "/a", &[HTML]));
+    assert_eq!(
+        (other.status, &*address(&other)),
+        (404, "https://other.test:8443/a")
+    );
+    assert!(other.body.contains("<p class=\"site\">other.test:8443</p>"));
+}
+
+#[test]
+fn a_page_names_the_host_only_when_it_is_a_host() {
+    let mut world = World::new();
+    let unreadable = world.reply(&request("GET", "app.test", "/a%00", &[HTML]));
+    assert!(
+        unreadable
+            .body
+            .contains("<title>Bad request – app.test</title>")
+    );
+    for host in ["<b>app.test", "app.test,evil.test", "app.test/evil"] {
+        let reply = world.reply(&request("GET", host, "/", &[HTML]));
+        assert_eq!(reply.status, 400, "{host}");
+        assert!(!reply.body.contains("class=\"site\""), "{}", reply.body);
+    }
+}
+
+#[test]
+fn a_refused_user_can_use_another_account_and_knows_whom_to_ask() {
+    let mut world = World::with(&json!({"page_contact": "help@lab.test"}));
+    let stranger = world.sign_in("app.test", "/", "m@evil.test");
+    let page = ask(&mut world, "/", &stranger, &[HTML]);
+    for part in [
+        "Signed in as <span class=\"account\">m@evil.test</span>",
+        "action=\"/.pomerium/sign_out\"><p><button type=\"submit\">Use another account</button>",
+        "<a href=\"mailto:help@lab.test\">help@lab.test</a>",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+}
+
+#[test]
+fn the_question_before_a_sign_out_names_the_account_and_leads_back() {
+    let mut world = World::with(&json!({"routes": [
+        {"from": "https://app.test", "to": "http://a", "prefix": "/wiki",
+         "policy": {"allow": {"or": [{"accept": true}]}}},
+    ]}));
+    let jar = world.sign_in("app.test", "/wiki", "al&ice@corp.test");
+    let page = ask(&mut world, "/.pomerium/sign_out", &jar, &[HTML]);
+    for part in [
+        "al&#38;ice@corp.test",
+        "your session for app.test",
+        "<a class=\"button\" href=\"/wiki\">Stay signed in</a>",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    let page = ask(&mut world, "/.pomerium/sign_out", &Jar::default(), &[HTML]);
+    assert!(page.body.contains(">Back</a>") && !page.body.contains("Signed in as"));
+}
+
+#[test]
+fn reasons_are_one_click_away_and_the_rest_is_for_users() {
+    let mut world = world_with_groups();
+    let jar = world.sign_in_with(
+        "app.test",
+        "/",
+        "alice@corp.test",
+        &json!({"groups": ["staff"]}),
+    );
+    let page = ask(&mut world, "/.pomerium/", &jar, &[HTML]).body;
+    let (shown, rest) = page.split_once("<details>").unwrap();
+    let (hidden, after) = rest.split_once("</details>").unwrap();
+    assert!(shown.contains("<h2>You may open</h2>") && shown.contains(">the wiki</a>"));
+    for word in ["domain-ok", "groups-ok", "s-alice@corp.test", "staff"] {
+        assert!(
+            hidden.contains(word) && !shown.contains(word) && !after.contains(word),
+            "{word}"
+        );
+    }
+    assert!(hidden.starts_with("<summary>"), "{hidden}");
 }

@@ -212,7 +212,7 @@ fn two_spellings() -> impl Strategy<Value = (String, String, usize)> {
     })
 }
 
-/// What distinguishes one path from all others.
+/// The properties that distinguish one path from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Difference {
     /// A route that allows no request.

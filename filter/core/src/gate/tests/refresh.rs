@@ -312,6 +312,35 @@ fn n_05_the_wait_for_an_unknown_provider_has_an_end() {
     assert_eq!(world.fetch(&mut jar), 200, "others do not wait once more");
 }
 
+/// N-05: the wait for the provider and the wait for the refresh have one deadline together.
+#[test]
+fn n_05_two_waits_have_one_deadline() {
+    let (mut world, jar) = renewable(&json!({}));
+    world.later(LIFE);
+    world.gate = Gate::new(config(&json!({})));
+    let cookies = jar.header();
+    let headers = request("GET", "app.test", "/", &[("cookie", cookies.as_bytes())]);
+    let since = world.fixture.now;
+    assert!(matches!(world.begin(&headers), Step::Hold { .. }));
+    world.later(REFRESH_WAIT - 1);
+    world.learn();
+    let held = Request::new(&headers).held_since(Some(since));
+    let step = world.gate.begin(&held, &mut world.fixture.env());
+    let deadline = since.plus(REFRESH_WAIT);
+    assert!(
+        matches!(step, Step::Hold { until } if until == deadline),
+        "{step:?}"
+    );
+    world.later(1);
+    let late = world.gate.begin(&held, &mut world.fixture.env());
+    assert_eq!(status(&late), 200, "it is not held once more");
+    let step = world.begin(&headers);
+    assert!(
+        matches!(step, Step::Hold { until } if until > deadline),
+        "another request waits for the refresh: {step:?}"
+    );
+}
+
 /// Policies are evaluated for the claims of a refresh with the next request, in every worker.
 #[test]
 fn refreshed_claims_are_judged_at_once() {
@@ -346,7 +375,8 @@ fn a_refused_refresh_ends_the_session_in_all_workers() {
     let event = world.finish(refreshing, &refused());
     assert_eq!(
         event,
-        "session ended: the provider refuses to refresh it account=\"alice@corp.test\""
+        "session ended: the provider refuses to refresh it: the token endpoint answered status=400 \
+         error=\"invalid_grant\" account=\"alice@corp.test\""
     );
     std::mem::swap(&mut world.gate, &mut other);
     assert_eq!(world.fetch(&mut jar.clone()), 401, "a script is told");
@@ -442,11 +472,31 @@ fn a_provider_that_stays_away_does_not_prolong_a_session() {
 /// J-56, and OpenID's `refresh-token-invalid-issuer` and `refresh-token-invalid-sub`.
 #[test]
 fn a_refresh_never_switches_the_identity() {
-    for (name, more) in [
-        ("sub", json!({"sub": "s-bob@corp.test"})),
-        ("iss", json!({"iss": "https://evil.test"})),
-        ("aud", json!({"aud": "other"})),
-        ("nonce", json!({"nonce": "another"})),
+    let issuer = crate::testing::ISSUER;
+    for (name, more, cause) in [
+        (
+            "sub",
+            json!({"sub": "s-bob@corp.test"}),
+            "token-subject".to_owned(),
+        ),
+        (
+            "iss",
+            json!({"iss": "https://evil.test"}),
+            format!(r#"iss expected="{issuer}" received="https://evil.test""#),
+        ),
+        (
+            "aud",
+            json!({"aud": "other"}),
+            format!(
+                r#"expected="{}" received aud="other" azp=none"#,
+                crate::testing::CLIENT
+            ),
+        ),
+        (
+            "nonce",
+            json!({"nonce": "another"}),
+            "token-nonce".to_owned(),
+        ),
     ] {
         let (mut world, mut jar) = renewable(&json!({}));
         world.later(DUE);
@@ -454,10 +504,58 @@ fn a_refresh_never_switches_the_identity() {
         let (_, refreshing) = world.begun_refresh().unwrap();
         let event = world.refresh(refreshing, "r1", &more);
         assert_eq!(
-            event, "session ended: identity_changed account=\"alice@corp.test\"",
+            event,
+            format!("session ended: identity_changed: {cause} account=\"alice@corp.test\""),
             "{name}"
         );
         assert_eq!(world.fetch(&mut jar), 401, "{name}");
+    }
+}
+
+/// The log has the provider's own words, as for a sign-in, and no token.
+#[test]
+fn the_log_says_why_a_refresh_has_failed() {
+    let refused = r#"{"error":"invalid_grant","error_description":"token r0 of 0123456789abcdef0123 expired"}"#;
+    let client = r#"{"error":"invalid_client"}"#;
+    for (reply, expected) in [
+        (
+            reply(400, refused),
+            r#"session ended: the provider refuses to refresh it: the token endpoint answered status=400 error="invalid_grant" description="token [hidden] of [hidden] expired""#,
+        ),
+        (
+            reply(401, client),
+            r#"session not refreshed: the provider gave no usable answer: the token endpoint answered status=401 error="invalid_client""#,
+        ),
+        (
+            ProviderReply::NONE,
+            "session not refreshed: the provider gave no usable answer: the token endpoint did not answer",
+        ),
+    ] {
+        let (mut world, mut jar) = renewable(&json!({}));
+        world.later(DUE);
+        assert_eq!(world.fetch(&mut jar), 200);
+        let (_, refreshing) = world.begun_refresh().unwrap();
+        let event = world.finish(refreshing, &reply);
+        assert_eq!(event, format!("{expected} account=\"alice@corp.test\""));
+    }
+}
+
+/// UserInfo that cannot be used is a cause of its own.
+#[test]
+fn the_log_says_what_userinfo_answered_in_a_refresh() {
+    for (reply, expected) in [
+        (
+            reply(500, r#"{"error":"server_error"}"#),
+            r#"session not refreshed: UserInfo gave no usable answer: UserInfo answered status=500 error="server_error""#,
+        ),
+        (
+            ok(r#"{"sub":"s-bob@corp.test"}"#),
+            "session ended: identity_changed: UserInfo is about another `sub`",
+        ),
+    ] {
+        let (mut world, mut jar) = renewable(&json!({}));
+        let event = world.refresh_by_userinfo(&mut jar, &reply);
+        assert_eq!(event, format!("{expected} account=\"alice@corp.test\""));
     }
 }
 

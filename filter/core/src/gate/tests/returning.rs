@@ -36,7 +36,7 @@ fn sign_in(world: &mut World, path: &str, jar: &mut Jar, fragment: Option<&str>)
     let to = url::Url::parse(&attribute(&page.body, "href")).unwrap();
     assert_eq!(to.host_str(), Some("op.test"));
     if let Some(fragment) = fragment {
-        // What the page's script does.
+        // The page's script does this.
         jar.0
             .insert(attribute(&page.body, "data-cookie"), fragment.to_owned());
     }

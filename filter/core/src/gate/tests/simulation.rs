@@ -52,7 +52,7 @@ struct Pending {
     flow: Flow,
 }
 
-/// What the model knows of a session cookie.
+/// The model's knowledge of a session cookie.
 #[derive(Clone, Debug)]
 struct Known {
     person: usize,
@@ -67,7 +67,7 @@ struct Simulation {
     gates: Vec<Gate>,
     /// The active cookie secrets, the newest first.
     secrets: Vec<u8>,
-    /// Who may use the application on `app.test`; the other is open to the whole domain.
+    /// The users who may use the application on `app.test`; the other is open to the whole domain.
     permitted: BTreeSet<usize>,
     keys: Vec<FakeProvider>,
     jars: BTreeMap<(usize, &'static str), Jar>,

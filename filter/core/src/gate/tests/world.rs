@@ -27,7 +27,7 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) struct Sight {
     pub(super) headers: Headers,
-    /// What the response to a request is edited by.
+    /// The values by which the response to a request is edited.
     pub(super) forwarded: Option<Forwarded>,
     /// The warning for the log.
     pub(super) warning: Option<String>,

@@ -119,6 +119,7 @@ fn no_value_becomes_markup() {
         text: EVIL,
         note: EVIL,
         lead: "",
+        host: EVIL,
         account: EVIL,
         reasons: EVIL,
         facts: &[(EVIL, EVIL.to_owned())],
@@ -127,7 +128,12 @@ fn no_value_becomes_markup() {
             text: EVIL,
             items: &items,
         }),
-        sign_out: true,
+        details: Some(Details {
+            summary: EVIL,
+            text: EVIL,
+            facts: &[(EVIL.to_owned(), EVIL.to_owned())],
+        }),
+        sign_out: EVIL,
         form: Some(Form {
             action: EVIL,
             name: EVIL,
@@ -136,13 +142,40 @@ fn no_value_becomes_markup() {
         }),
         clear_cookies: true,
         link: Some((EVIL, EVIL)),
+        script: Some(Script {
+            source: "void 0",
+            argument: EVIL,
+        }),
         request_id: EVIL,
     });
-    assert!(
-        !html.contains("<script") && !html.contains("\">\"") && !html.contains("'&"),
-        "{html}"
-    );
-    assert_eq!(html.matches("script").count(), 25, "{html}");
+    assert!(!html.contains("\">\"") && !html.contains("'&"), "{html}");
+    // The page's own script, with a value in its attribute.
+    assert_eq!(html.matches("<script").count(), 1, "{html}");
+    assert!(html.contains(">void 0</script>"), "{html}");
+    assert_eq!(html.matches("script").count(), 33, "{html}");
+}
+
+#[test]
+fn a_page_names_the_site_or_else_the_host() {
+    let page = Page {
+        title: "A title",
+        host: "app.test:8443",
+        ..Page::default()
+    };
+    let html = Theme::default().render(page);
+    for part in [
+        "<title>A title – app.test:8443</title>",
+        "<p class=\"site\">app.test:8443</p>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let named = Theme::new(&Branding {
+        name: Some("Lab".to_owned()),
+        ..Branding::default()
+    });
+    let html = named.render(page);
+    assert!(html.contains("<title>A title – Lab</title>"), "{html}");
+    assert!(!html.contains("app.test"), "{html}");
 }
 
 #[test]

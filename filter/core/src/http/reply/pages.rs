@@ -8,15 +8,19 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::http::page::{Form, List, Page, Theme};
+use crate::explain::ExplainedDecision;
+use crate::http::page::{Details, Form, List, Page, Script, Theme};
 use crate::http::reply::{Reply, SIGN_IN_LEFT_FOR};
-use crate::http::request::{Client, Parsed, Request};
+use crate::http::request::{Client, Parsed, Request, display_authority};
 use crate::policy::{Reason, Reasons};
 use crate::refusal::Refusal;
 
 /// The challenge that a reply with status 401 has to contain (RFC 9110 section 15.5.2). No browser knows the scheme, so that none
 /// prompts for a password.
 const CHALLENGE: &str = "Jetway realm=\"jetway\", sign_in=\"/.pomerium/sign_in\"";
+
+/// The header with the policy that limits what a page may load and run.
+const SECURITY_POLICY: &str = "content-security-policy";
 
 /// The client that a reply is for, kept while a sign-in waits for the provider.
 #[derive(Clone, Debug)]
@@ -25,18 +29,27 @@ pub(crate) struct Audience {
     /// Whether it accepts `application/json` and not `text/html`.
     json: bool,
     request_id: String,
+    /// `host[:port]` of the request; empty when it is not valid.
+    host: String,
     theme: Rc<Theme>,
 }
 
 impl Audience {
     /// Describes the client of a malformed request, as far as single headers tell.
     pub(crate) fn of_unreadable(request: &Request<'_>, theme: &Rc<Theme>) -> Self {
-        Self::new(&request.client(), request.id(), theme)
+        let host = request.first(":authority").and_then(display_authority);
+        Self {
+            host: host.unwrap_or_default(),
+            ..Self::new(&request.client(), request.id(), theme)
+        }
     }
 
     /// Describes the client of a request.
     pub(crate) fn of(request: &Parsed<'_>, theme: &Rc<Theme>) -> Self {
-        Self::new(&request.client, request.request_id, theme)
+        Self {
+            host: request.authority.to_string(),
+            ..Self::new(&request.client, request.request_id, theme)
+        }
     }
 
     fn new(client: &Client<'_>, request_id: Option<&str>, theme: &Rc<Theme>) -> Self {
@@ -45,6 +58,7 @@ impl Audience {
             html,
             json: !html && client.wants_json(),
             request_id: request_id.unwrap_or_default().to_owned(),
+            host: String::new(),
             theme: Rc::clone(theme),
         }
     }
@@ -60,15 +74,17 @@ impl Audience {
     }
 }
 
-/// What a page shows beside its title and first sentence.
+/// The parts of a page beside its title and first sentence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras<'a> {
     /// The account that is signed in.
     pub(crate) account: Option<&'a str>,
     /// Address and text of a link.
     pub(crate) link: Option<(&'a str, &'a str)>,
-    /// Whether there is a button to sign out.
-    pub(crate) sign_out: bool,
+    /// A script that changes what the link does.
+    pub(crate) script: Option<Script<'a>>,
+    /// The text of a button that signs out.
+    pub(crate) sign_out: Option<&'a str>,
     /// A form with a button.
     pub(crate) form: Option<Form<'a>>,
     /// Whether there is a button to delete the cookies of the site.
@@ -83,7 +99,12 @@ pub(crate) struct Extras<'a> {
     pub(crate) facts: &'a [(&'a str, String)],
     /// A list of links.
     pub(crate) list: Option<List<'a>>,
+    /// Names and values for engineers, after a click.
+    pub(crate) details: Option<Details<'a>>,
 }
+
+/// The text of the button on pages from which users sign out.
+pub(crate) const SIGN_OUT_BUTTON: &str = "Sign out";
 
 /// Renders a page with a title and a sentence; a client that asks for JSON by name gets the same as JSON.
 pub(crate) fn render_page(
@@ -98,7 +119,25 @@ pub(crate) fn render_page(
     }
     let theme = &audience.theme;
     let body = theme.render(describe(title, text, &extras, audience));
-    render_html(200, body, extras.form_target, theme)
+    let mut reply = render_html(200, body, extras.form_target, theme);
+    if let Some(script) = extras.script {
+        allow_script(&mut reply, script.source);
+    }
+    reply
+}
+
+/// Allows a script in a page, by its hash.
+fn allow_script(reply: &mut Reply, script: &str) {
+    let is_policy = |(name, _): &&mut (Cow<'static, str>, String)| name == SECURITY_POLICY;
+    if let Some((_, policy)) = reply.headers.iter_mut().find(is_policy) {
+        policy.push_str(&format!("; script-src {}", script_source(script)));
+    }
+}
+
+/// Returns the source that allows a script in a Content-Security-Policy.
+fn script_source(script: &str) -> String {
+    let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));
+    format!("'sha256-{hash}'")
 }
 
 /// Returns the content of a page, without the reasons of a policy.
@@ -112,13 +151,16 @@ fn describe<'a>(
         title,
         text,
         note: extras.note.unwrap_or_default(),
+        host: &audience.host,
         account: extras.account.unwrap_or_default(),
         facts: extras.facts,
         list: extras.list,
-        sign_out: extras.sign_out,
+        details: extras.details,
+        sign_out: extras.sign_out.unwrap_or_default(),
         form: extras.form,
         clear_cookies: extras.clear_cookies,
         link: extras.link,
+        script: extras.script,
         request_id: &audience.request_id,
         ..Page::default()
     }
@@ -137,6 +179,9 @@ fn render_html(status: u16, body: String, form_target: Option<&str>, theme: &The
         headers,
         body,
         event: Cow::Borrowed("page"),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -163,13 +208,13 @@ pub(crate) fn leave(location: &str, cookie: &str, theme: &Theme) -> Reply {
         cookie,
     };
     let mut headers = own_headers("text/html; charset=utf-8", "no-referrer");
-    let script = STANDARD.encode(Sha256::digest(LEAVE_SCRIPT.as_bytes()));
     headers.push((
-        "content-security-policy".into(),
+        SECURITY_POLICY.into(),
         format!(
-            "default-src 'none'; style-src {}; script-src 'sha256-{script}'; img-src data:; form-action 'none'; \
+            "default-src 'none'; style-src {}; script-src {}; img-src data:; form-action 'none'; \
              frame-ancestors 'none'; base-uri 'none'",
             theme.style_source(),
+            script_source(LEAVE_SCRIPT),
         ),
     ));
     headers.push(("x-frame-options".into(), "DENY".to_owned()));
@@ -178,6 +223,9 @@ pub(crate) fn leave(location: &str, cookie: &str, theme: &Theme) -> Reply {
         headers,
         body: page.render().unwrap_or_default(),
         event: Cow::Borrowed(SIGN_IN_LEFT_FOR),
+        decision: ExplainedDecision::Login,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -188,6 +236,7 @@ pub(crate) fn refuse(
     audience: &Audience,
     event: String,
 ) -> Reply {
+    let account = extras.account;
     let mut reply = if audience.html {
         let (theme, reasons) = (&audience.theme, extras.reasons);
         let reasons: Vec<&str> = reasons.iter().map(Reason::word).collect();
@@ -214,7 +263,11 @@ pub(crate) fn refuse(
         _ => {}
     }
     reply.event = Cow::Owned(event);
-    reply
+    reply.decision = match refusal {
+        Refusal::Unauthenticated => ExplainedDecision::Login,
+        _ => ExplainedDecision::Deny,
+    };
+    reply.because(refusal.word()).for_account(account)
 }
 
 fn render_json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
@@ -246,7 +299,8 @@ pub(crate) fn challenge(request: &Parsed<'_>, audience: &Audience) -> Reply {
     let mut reply = data(refusal.status(), &answer);
     reply.add("www-authenticate", CHALLENGE.to_owned());
     reply.event = Cow::Owned(format!("refused: {}", refusal.word()));
-    reply
+    reply.decision = ExplainedDecision::Login;
+    reply.because(refusal.word())
 }
 
 /// Returns a JSON reply that no cache keeps.
@@ -256,13 +310,18 @@ pub(crate) fn data(status: u16, answer: &Value) -> Reply {
         headers: own_headers("application/json", "no-referrer"),
         body: answer.to_string(),
         event: Cow::Borrowed("json"),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
 /// Returns an error in the form of OAuth 2.0 (RFC 6749 section 5.2).
 pub(crate) fn json_error(status: u16, error: &str, description: &str) -> Reply {
     let answer = serde_json::json!({"error": error, "error_description": description});
-    data(status, &answer)
+    let mut reply = data(status, &answer);
+    reply.decision = ExplainedDecision::Deny;
+    reply.because(error.to_owned())
 }
 
 /// Returns a redirect that a browser follows with `GET` after any method, so that no body reaches the target.
@@ -274,6 +333,9 @@ pub(crate) fn redirect(location: String, event: String) -> Reply {
         headers,
         body: String::new(),
         event: Cow::Owned(event),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -284,6 +346,9 @@ pub(crate) fn plain(status: u16, body: &str, event: impl Into<Cow<'static, str>>
         headers: own_headers("text/plain; charset=utf-8", "no-referrer"),
         body: body.to_owned(),
         event: event.into(),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -299,6 +364,9 @@ pub(crate) fn public(body: String, event: &'static str) -> Reply {
         ],
         body,
         event: Cow::Borrowed(event),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 

@@ -31,6 +31,28 @@ fn rsa_key(bytes: usize, exponent: &[u8]) -> Value {
 }
 
 #[test]
+fn the_accepted_algorithms_are_those_of_the_keys_that_are_read() {
+    for name in ALGORITHMS {
+        let keys = match name {
+            "ES256" => set(&[es256(None)]),
+            // The generator of the curve: any point is a key.
+            "ES384" => set(&[json!({"kty": "EC", "crv": "P-384",
+                "x": "qofKIr6LBTeOscce8yCtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3",
+                "y": "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f"})]),
+            "EdDSA" => set(&[json!({"kty": "OKP", "crv": "Ed25519",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})]),
+            name => set(&[with(rsa_key(256, &[1, 0, 1]), "alg", name.into())]),
+        };
+        let keys = keys.unwrap_or_else(|bad| panic!("{name}: {bad}"));
+        assert_eq!(keys.keys[0].algorithm(), name);
+        assert!(is_accepted_algorithm(name));
+    }
+    for name in ["none", "HS256", "ES256K", "ES512", "rs256", ""] {
+        assert!(!is_accepted_algorithm(name), "{name}");
+    }
+}
+
+#[test]
 fn useless_keys_are_skipped() {
     let good = es256(Some("good"));
     for bad in [

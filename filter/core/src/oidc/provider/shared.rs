@@ -1,4 +1,4 @@
-//! What the workers of a process share about the provider.
+//! The state about the provider that the workers of a process share.
 
 use serde::{Deserialize, Serialize};
 

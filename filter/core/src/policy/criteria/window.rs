@@ -1,4 +1,4 @@
-//! What the criteria about time have in common: a map with `after`, `before` and `timezone`.
+//! The common part of the criteria about time: a map with `after`, `before` and `timezone`.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! What holds of every policy.
+//! Properties of every policy.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -24,7 +24,7 @@ struct Authentication {
 }
 
 impl Authentication {
-    /// What a policy says, with its reasons.
+    /// The decision of a policy, with its reasons.
     fn judged_by(&self, policy: &Policy) -> (Outcome, String) {
         let now = Timestamp(self.now);
         let session = self.claims.as_ref().and_then(|claims| {
@@ -229,7 +229,7 @@ proptest! {
         prop_assert_eq!(visit.judged_by(&one), visit.judged_by(&other));
     }
 
-    /// What allows an anonymous visitor holds by itself: with every question about people taken out, it still does.
+    /// A policy that allows an anonymous client does so by its other criteria: it still does without all criteria about users.
     #[test]
     fn without_a_session_only_public_criteria_allow(allow in any_body(), deny in any_body(), visit in any_visit()) {
         let visit = Authentication { claims: None, ..visit };

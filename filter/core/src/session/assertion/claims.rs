@@ -23,7 +23,7 @@ pub(super) const BASE: [&str; 13] = [
 /// The base claims that are about the assertion, not about the user.
 pub(super) const OF_ITSELF: [&str; 6] = ["iss", "aud", "jti", "iat", "nbf", "exp"];
 
-/// What an assertion is made from.
+/// The parts from which an assertion is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AssertionSource<'a> {
     /// The user's session.

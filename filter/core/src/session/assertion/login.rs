@@ -26,6 +26,8 @@ pub(crate) struct Login<'a> {
     pub(crate) session: &'a Session,
     /// The Unix user of the Cockpit session.
     pub(crate) user: &'a UnixUser,
+    /// Whether the session gets administrative access.
+    pub(crate) administrator: bool,
     /// The client's address, when it is known.
     pub(crate) client: Option<IpAddr>,
 }
@@ -44,6 +46,7 @@ pub(crate) fn login_token(
         "aud": login.host,
         "sub": session.subject,
         "user": login.user.as_str(),
+        "administrator": login.administrator,
         "iat": now.0,
         "nbf": now.0,
         "exp": now.plus(LIFETIME).min(ends).0,

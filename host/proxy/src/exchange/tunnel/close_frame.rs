@@ -3,6 +3,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::frames::{Frames, MASKED};
+use super::last_message::LastMessage;
 
 /// The first byte of a close frame.
 const FINAL_CLOSE: u8 = 0x88;
@@ -31,9 +32,16 @@ impl CloseFrame {
         [&[FINAL_CLOSE, length], payload.as_slice()].concat()
     }
 
-    /// Sends the frame to the client, and waits until the client has closed its side.
-    pub(super) async fn send_to_client(self, client: impl AsyncRead + AsyncWrite, written: Frames) {
-        send(client, &self.encode_for_client(), written).await;
+    /// Sends the frame to the client, after a last message if there is one, and waits until the client has closed its side.
+    pub(super) async fn send_to_client(
+        self,
+        client: impl AsyncRead + AsyncWrite,
+        written: Frames,
+        message: Option<LastMessage>,
+    ) {
+        let message = message.and_then(|message| message.encode_after(written));
+        let frames = [message.unwrap_or_default(), self.encode_for_client()].concat();
+        send(client, &frames, written).await;
     }
 
     /// Sends a close frame to the upstream, and waits until the upstream has closed its side.
@@ -56,13 +64,13 @@ fn encode_for_upstream() -> Vec<u8> {
         .collect()
 }
 
-/// Sends a close frame, unless it would be within another frame or after a close frame. Then reads until the peer ends,
+/// Sends frames that end with a close frame, unless they would be within another frame or after a close frame. Then reads until the peer ends,
 /// because a connection that is closed with unread data is reset, and the frame could be lost.
-async fn send(connection: impl AsyncRead + AsyncWrite, frame: &[u8], written: Frames) {
+async fn send(connection: impl AsyncRead + AsyncWrite, frames: &[u8], written: Frames) {
     let (mut read, mut write) = tokio::io::split(connection);
     let sending = async {
         if written.is_between() && !written.is_closed() {
-            write.write_all(frame).await?;
+            write.write_all(frames).await?;
         }
         write.flush().await?;
         write.shutdown().await

@@ -5,6 +5,7 @@
 pub(super) struct Frames {
     position: FramePosition,
     is_closed: bool,
+    is_in_message: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,10 @@ enum FramePosition {
 
 /// The bits of the first byte that are the opcode.
 const OPCODE: u8 = 0x0F;
+/// The bit of the first byte that says that the frame is the last one of its message.
+pub(super) const FINAL: u8 = 0x80;
+/// The bit of the opcode of control frames, which may be sent between the frames of a message.
+const CONTROL: u8 = 0x08;
 /// The opcode of the frame that closes a WebSocket, after which its sender sends nothing more.
 const CLOSE: u8 = 0x08;
 /// The bit of the second byte that says that the frame is masked, as every frame of a client is.
@@ -42,6 +47,11 @@ impl Frames {
     /// Returns whether a close frame has begun.
     pub(super) fn is_closed(self) -> bool {
         self.is_closed
+    }
+
+    /// Returns whether a message has begun whose last frame has not. Of other frames, only control frames may be sent then.
+    pub(super) fn is_in_message(self) -> bool {
+        self.is_in_message
     }
 
     /// Advances by these bytes.
@@ -73,13 +83,13 @@ impl Frames {
         };
         // Usually both bytes of the header are there. This case is fast, because terminals send very many short frames.
         if let (FramePosition::Between, [_, second, ..]) = (self.position, bytes) {
-            self.is_closed |= byte & OPCODE == CLOSE;
+            self.begin_frame(byte);
             self.position = after_length(*second);
             return 2;
         }
         self.position = match self.position {
             FramePosition::Between => {
-                self.is_closed |= byte & OPCODE == CLOSE;
+                self.begin_frame(byte);
                 FramePosition::Length
             }
             FramePosition::Length => after_length(byte),
@@ -106,6 +116,14 @@ impl Frames {
             }
         };
         1
+    }
+
+    /// Notes the first byte of a frame.
+    fn begin_frame(&mut self, byte: u8) {
+        self.is_closed |= byte & OPCODE == CLOSE;
+        if byte & CONTROL == 0 {
+            self.is_in_message = byte & FINAL == 0;
+        }
     }
 }
 
@@ -225,6 +243,32 @@ pub(crate) mod tests {
         assert!(frames.is_closed() && !frames.is_between());
         frames.pass(&[0x00]);
         assert!(frames.is_closed() && frames.is_between());
+    }
+
+    #[test]
+    fn a_message_lasts_until_its_last_frame() {
+        let mut frames = Frames::default();
+        let unfinished = |opcode: u8| {
+            let mut frame = frame(opcode, b"part", false);
+            frame[0] &= !FINAL;
+            frame
+        };
+        for (sent, is_in_message) in [
+            (frame(1, b"whole", false), false),
+            (unfinished(1), true),
+            (frame(9, b"ping", false), true),
+            (unfinished(0), true),
+            (frame(0, b"end", false), false),
+            (unfinished(2), true),
+            (frame(0, b"", false), false),
+        ] {
+            let (mut whole, mut bytes) = (frames, frames);
+            whole.pass(&sent);
+            sent.iter().for_each(|byte| bytes.pass(&[*byte]));
+            assert_eq!(whole, bytes);
+            assert_eq!(whole.is_in_message(), is_in_message, "{sent:?}");
+            frames = whole;
+        }
     }
 
     #[test]

@@ -50,6 +50,26 @@ fn file_with_tls(routes: &[Value]) -> Value {
     file
 }
 
+/// Returns the configuration of a client that shows a certificate, and asks for a protocol.
+pub(super) fn client_config(shown: Option<&Issued>, protocol: &[u8]) -> ClientConfig {
+    let mut tls = UpstreamTls::default();
+    tls.skip_verify = true;
+    tls.client = shown.map(Issued::pair);
+    let config = Roots::default().upstream_config(&tls).unwrap();
+    let mut config: ClientConfig = Arc::unwrap_or_clone(config);
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config
+}
+
+pub(super) async fn connect_with(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("app.test").unwrap();
+    let connector = TlsConnector::from(Arc::clone(config));
+    connector.connect(name, stream).await
+}
+
 impl Rig {
     pub(super) async fn shake_hands(
         &self,
@@ -66,15 +86,7 @@ impl Rig {
         shown: Option<&Issued>,
         protocol: &[u8],
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut tls = UpstreamTls::default();
-        tls.skip_verify = true;
-        tls.client = shown.map(Issued::pair);
-        let config = Roots::default().upstream_config(&tls).unwrap();
-        let mut config: ClientConfig = Arc::unwrap_or_clone(config);
-        config.alpn_protocols = vec![protocol.to_vec()];
-        let name = ServerName::try_from("app.test").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        connector.connect(name, stream).await
+        connect_with(&Arc::new(client_config(shown, protocol)), stream).await
     }
 
     /// Returns the response to a request with these lines; `None` when the connection ends without one.

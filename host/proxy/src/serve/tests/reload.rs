@@ -2,9 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::HandshakeKind;
 use tokio::io::AsyncWrite;
 use tokio_rustls::client::TlsStream;
 
+use super::certificates::{client_config, connect_with};
 use super::*;
 use crate::tls::testing::{Authority, Issued};
 
@@ -22,6 +24,7 @@ fn settings(config: Config, word: &str) -> Settings {
         addresses: vec!["127.0.0.1:0".parse().unwrap()],
         workers: NonZeroUsize::MIN,
         module: plugin_with_shared_data(),
+        module_cache: None,
         provider_access: ProviderAccess::default(),
         open_files: OPEN_FILES,
     }
@@ -280,6 +283,43 @@ async fn certificates_change_and_connections_stay() {
     let mut after = rig.shake_hands(None, b"http/1.1").await.unwrap();
     assert_eq!(send_on(&mut after, &request).await, passed_with("beta"));
     assert_ne!(shown(&before), shown(&after));
+}
+
+/// A ticket is not accepted where clients show certificates, because a resumed session would keep the certificate.
+#[tokio::test]
+async fn sessions_are_resumed_by_every_worker_and_after_a_reload() {
+    let upstream = Upstream::start().await;
+    let server = Authority::new("server").issue(&["app.test"], 1);
+    let secured = |clients: Option<&Authority>| {
+        let mut file = file(&[json!({"to": upstream.url()})]);
+        file["insecure_server"] = false.into();
+        file["certificate"] = STANDARD.encode(&server.certificate).into();
+        file["certificate_key"] = STANDARD.encode(&server.key).into();
+        if let Some(clients) = clients {
+            file["downstream_mtls"] =
+                json!({"ca": STANDARD.encode(&clients.pem), "enforcement": "policy"});
+        }
+        read(&file)
+    };
+    let mut rig = rig(secured(None), "alpha");
+    let request = rig.request("GET", "/", 0, "connection: close\r\n");
+    let client = Arc::new(client_config(None, b"http/1.1"));
+    let shake_hands = async |rig: &Rig| {
+        let stream = rig.connect().await;
+        let mut stream = connect_with(&client, stream).await.unwrap();
+        send_on(&mut stream, &request).await;
+        stream.get_ref().1.handshake_kind().unwrap()
+    };
+    assert_eq!(shake_hands(&rig).await, HandshakeKind::Full);
+    for _ in 0..8 {
+        assert_eq!(shake_hands(&rig).await, HandshakeKind::Resumed);
+    }
+    rig.running.reload(settings(secured(None), "beta")).unwrap();
+    assert_eq!(shake_hands(&rig).await, HandshakeKind::Resumed);
+    let clients = Authority::new("clients");
+    let mutual = secured(Some(&clients));
+    rig.running.reload(settings(mutual, "gamma")).unwrap();
+    assert_eq!(shake_hands(&rig).await, HandshakeKind::Full);
 }
 
 #[tokio::test]

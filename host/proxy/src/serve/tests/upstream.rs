@@ -105,10 +105,11 @@ async fn serve(
                 let _ = stream.read_to_end(&mut told).await;
                 let _ = requests.send(hex(&told));
             }
-            "/websocket" => {
-                let _ = stream.write_all(SWITCHING).await;
-                let (mut read, mut write) = stream.split();
-                let _ = tokio::io::copy(&mut read, &mut write).await;
+            "/websocket" => echo(&mut stream, SWITCHING).await,
+            "/websocket/cockpit" => {
+                let lines = b"\r\nsec-websocket-protocol: cockpit1\r\n\r\n";
+                let head = SWITCHING.strip_suffix(b"\r\n\r\n").unwrap();
+                echo(&mut stream, &[head, lines].concat()).await;
             }
             _ => {
                 let answer = format!(
@@ -123,6 +124,13 @@ async fn serve(
         let _ = ends.send(path);
         return;
     }
+}
+
+/// Opens a WebSocket and sends back what it receives.
+async fn echo(stream: &mut TcpStream, head: &[u8]) {
+    let _ = stream.write_all(head).await;
+    let (mut read, mut write) = stream.split();
+    let _ = tokio::io::copy(&mut read, &mut write).await;
 }
 
 async fn read_head(stream: &mut TcpStream) -> Option<String> {

@@ -67,6 +67,22 @@ async fn a_websocket_that_the_plugin_ends_is_closed_in_order() {
     check_echo(&mut other).await;
 }
 
+/// The last message is in the protocol of Cockpit's pages: other WebSockets end without it, as the test above shows.
+#[tokio::test]
+async fn a_page_of_cockpit_learns_the_reason_before_the_close_frame() {
+    let (_upstream, rig) = rig().await;
+    let (mut stream, head) = open(&rig, "/websocket/cockpit", "x-test-end: yes\r\n").await;
+    assert!(head.contains("sec-websocket-protocol: cockpit1\r\n"));
+    check_echo(&mut stream).await;
+    let mut rest = Vec::new();
+    within("the end", stream.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    let message = b"\x81\x13\n{\"command\":\"init\"}";
+    let close = b"\x88\x0f\x03\xf0session ended";
+    assert_eq!(rest, [&message[..], close].concat());
+}
+
 #[tokio::test]
 async fn the_upstream_gets_a_close_frame_when_the_session_ends() {
     let (mut upstream, rig) = rig().await;

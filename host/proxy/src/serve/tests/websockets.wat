@@ -1,11 +1,12 @@
 ;; Permits every request: the client names the route. The upstream gets the number of calls at the end of a stream (`x-ended`:
 ;; log, done, delete). Each response gets a cookie, and a WebSocket that asks for it (`x-test-end`) is ended at the first tick
-;; after its client has sent something.
+;; after its client has sent something, with a last message.
 (module
   (import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_set_effective_context" (func $choose (param i32) (result i32)))
+  (import "env" "proxy_set_property" (func $set_property (param i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_close_stream" (func $close (param i32) (result i32)))
   (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))
   (memory (export "memory") 4)
@@ -27,6 +28,8 @@
   (data (i32.const 1120) "session=new; Secure")
   (data (i32.const 1152) "x-plugin")
   (data (i32.const 1168) "was here")
+  (data (i32.const 1184) "jetway.last_message")
+  (data (i32.const 1216) "\0a{\22command\22:\22init\22}")
 
   ;; The WebSocket that asks to be ended, and the one that has to end.
   (global $asks (mut i32) (i32.const 0))
@@ -41,6 +44,7 @@
     (if (global.get $victim) (then
       (if (call $choose (global.get $victim)) (then unreachable))
       (global.set $victim (i32.const 0))
+      (drop (call $set_property (i32.const 1184) (i32.const 19) (i32.const 1216) (i32.const 19)))
       (drop (call $close (i32.const 1))))))
 
   (func (export "proxy_on_request_headers") (param $id i32) (param i32 i32) (result i32)

@@ -79,7 +79,7 @@ fn hosts_and_keys_are_enough() {
     let trusted = |hosts: &[&str], keys: &str| {
         std::fs::write(&file, keys).unwrap();
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        Trusted::by_keys(&hosts, &file, false, false).map_err(|error| format!("{error:#}"))
+        Trusted::by_keys(&hosts, &file, Grants::default()).map_err(|error| format!("{error:#}"))
     };
     let twice = ["Cockpit.example.com", "cockpit.example.com"];
     let good = trusted(&twice, &format!("{KEYS}\n")).unwrap();

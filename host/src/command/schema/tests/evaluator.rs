@@ -13,7 +13,7 @@ impl<'s> Evaluator<'s> {
         Self { root }
     }
 
-    /// What the subschema at a JSON pointer has against an instance.
+    /// Returns the objections of the subschema at a JSON pointer to an instance.
     pub(super) fn faults(&self, pointer: &str, instance: &Value) -> Vec<String> {
         let mut faults = Vec::new();
         let schema = self.root.pointer(pointer).expect(pointer);

@@ -9,7 +9,7 @@ use jetway_config_file::file;
 use jetway_core::config::Route;
 use serde_json::Value;
 
-use super::{SEEN, program};
+use super::{SEEN, administrators, program};
 use crate::cockpit::{Layout, SESSION_CONF, SESSION_KEYS, SOCKET_UNIT, UNITS, is_systemd_running};
 use crate::doctor::Subject;
 use crate::doctor::finding::{Change, Finding};
@@ -26,6 +26,7 @@ pub(super) fn examine(probe: &UpstreamProbe<'_>, socket: &Path) -> Vec<Finding> 
     findings.extend(check_unit(layout));
     findings.extend(program::examine());
     findings.extend(check_helper(probe));
+    findings.extend(administrators::examine(probe.route));
     findings
 }
 

@@ -15,7 +15,7 @@ fn overlaid(file: &Value, changes: &Value) -> Value {
     file
 }
 
-/// What is wrong with a file at Microsoft's issuer of this tenant.
+/// Returns the problem of a file at Microsoft's issuer of this tenant.
 fn problem(tenant: &str, changes: &Value) -> Option<String> {
     let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
     let azure = json!({"idp_provider": "azure", "idp_provider_url": issuer});

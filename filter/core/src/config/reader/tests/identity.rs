@@ -1,4 +1,4 @@
-//! What upstreams are told, and the secrets behind it.
+//! The identity that upstreams get, and its secrets.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::pkcs8::{EncodePrivateKey as _, LineEnding};

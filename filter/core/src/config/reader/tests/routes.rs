@@ -1,4 +1,4 @@
-//! What a route matches and where it leads.
+//! The requests that a route matches, and its target.
 
 use serde_json::{Value, json};
 

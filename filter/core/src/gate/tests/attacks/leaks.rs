@@ -291,7 +291,7 @@ fn i_12_assertion_replay() {
         claims["exp"].as_u64().unwrap(),
     );
     assert!(expires - issued <= 300, "{claims}");
-    // What a client sends under this name never arrives.
+    // A client's value under this name never arrives.
     let sent = [
         HTML,
         ("cookie", cookies.as_bytes()),

@@ -23,7 +23,7 @@ on_both_proxies!(
 );
 
 /// The API client's address; no program listens there in these scenarios.
-const PROGRAM: &str = "http://localhost:8899/done";
+const API_CLIENT: &str = "http://localhost:8899/done";
 /// Lifetime of access tokens: the shortest time that is not rounded up.
 const LIFE: u64 = 10;
 
@@ -88,7 +88,7 @@ async fn n_03_a_refused_refresh_ends_the_api_clients_session(scene: &mut Scene) 
     everywhere(scene, &url, &headers, 200).await?;
     ensure!(scene.provider.count_grants("refresh_token").await? >= 1);
     scene.provider.end_sessions(ALICE, Told::Nothing).await?;
-    eventually("the program is refused", life * 3, async || {
+    eventually("the API client is refused", life * 3, async || {
         send(scene, &url, &headers).await?.expect(401).map(drop)
     })
     .await?;
@@ -243,7 +243,7 @@ async fn question(scene: &Scene, client: &mut UserAgent) -> Result<(Url, Respons
     let mut login = scene.url(APP, "/.pomerium/api/v1/login")?;
     login
         .query_pairs_mut()
-        .append_pair("pomerium_redirect_uri", PROGRAM);
+        .append_pair("pomerium_redirect_uri", API_CLIENT);
     let told = scene.user_agent().fetch(&login).await?.expect(200)?;
     let address = Url::parse(&told.text())?;
     let page = client.navigate(&address).await?.expect(200)?;
@@ -259,12 +259,19 @@ async fn hand_over(scene: &Scene, client: &mut UserAgent) -> Result<String> {
 
 fn session_in(answer: &Response) -> Result<String> {
     ensure!(answer.status == 303, "{answer:?}");
-    let to = Url::parse(answer.header("location").context("a way to the program")?)?;
-    ensure!(to.as_str().starts_with(PROGRAM), "{to}");
+    let to = Url::parse(
+        answer
+            .header("location")
+            .context("no redirect to the API client")?,
+    )?;
+    ensure!(to.as_str().starts_with(API_CLIENT), "{to}");
     let session = to
         .query_pairs()
         .find(|(name, _)| name == "pomerium_session");
-    Ok(session.context("the program's session")?.1.into_owned())
+    Ok(session
+        .context("no session for the API client")?
+        .1
+        .into_owned())
 }
 
 /// Posts a form with these `Origin` and `Sec-Fetch-Site` headers, as a page of another site does.
