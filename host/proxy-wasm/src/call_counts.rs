@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{Caller, Extern, Func, Linker};
+use wasmtime::{Caller, Func, Linker};
 
 use crate::Engine;
 use crate::engine::describe;
@@ -43,8 +43,7 @@ pub(crate) fn counting_linker(
         let (group, name) = (import.module().to_owned(), import.name().to_owned());
         let call = move |mut caller: Caller<'_, State>, given: &[_], returned: &mut [_]| {
             counts.note(&name);
-            let function = find_function(&engine, &mut caller, &group, &name);
-            let function = function.ok_or_else(|| wasmtime::Error::msg("no such function"))?;
+            let function = find_function(&engine, &mut caller, (&group, &name))?;
             function.call(&mut caller, given, returned)
         };
         linker
@@ -57,9 +56,9 @@ pub(crate) fn counting_linker(
 fn find_function(
     engine: &Engine,
     caller: &mut Caller<'_, State>,
-    group: &str,
-    name: &str,
-) -> Option<Func> {
-    let found = engine.imports().linker.get(&mut *caller, group, name);
-    found.and_then(Extern::into_func)
+    (group, name): (&str, &str),
+) -> wasmtime::Result<Func> {
+    let found = engine.imports().linker.get(&mut *caller, group, name)?;
+    let function = found.into_func();
+    function.ok_or_else(|| wasmtime::Error::msg("the import is not a function"))
 }
