@@ -71,6 +71,9 @@ const COMMANDS: &[(&str, How)] = &[
         How::Builds,
     ),
     ("make quick-module", How::Builds),
+    ("make instructions", How::Builds),
+    ("make instructions WRITE=1", How::Builds),
+    ("make profile", How::Builds),
     ("make bench", How::Builds),
     (
         "make bench ARGS=\"--only requests,tls --rounds 2\"",

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::contract::{CLIENT_CERTIFICATE_HEADER, TRANSFER_ENCODING_HEADER};
-use crate::http::cookie::{CookieNames, OwnCookies};
+use crate::http::cookie::{CookieLine, CookieNames, OwnCookies};
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
@@ -126,6 +127,15 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
+/// The names that are looked for in the headers of every request.
+#[derive(Debug)]
+pub(crate) struct KnownNames {
+    /// The headers that no client may send.
+    pub(crate) reserved: Rc<Reserved>,
+    /// The proxy's own cookies.
+    pub(crate) cookies: CookieNames,
+}
+
 /// Returns `host[:port]` as pages show it; `None` for a value of `Host` or `:authority` that is not valid.
 #[must_use]
 pub fn display_authority(value: &[u8]) -> Option<String> {
@@ -169,7 +179,7 @@ pub(crate) struct Parsed<'a> {
     pub(crate) pomerium_authorization: Option<&'a [u8]>,
     /// The whole HTTP body, once it was requested.
     pub(crate) body: Option<&'a [u8]>,
-    cookies: Vec<&'a [u8]>,
+    cookies: Vec<CookieLine<'a>>,
     /// Whether a header has to be removed because only proxies may write it.
     pub(crate) spoofed: bool,
 }
@@ -238,8 +248,8 @@ impl<'a> Parsed<'a> {
     ///
     /// # Errors
     /// The request has no single meaning, or its method is never forwarded.
-    pub(crate) fn read(request: &Request<'a>, reserved: &Reserved) -> Result<Self, Refusal> {
-        let scan = Scan::read(request.headers, reserved)?;
+    pub(crate) fn read(request: &Request<'a>, known: &KnownNames) -> Result<Self, Refusal> {
+        let scan = Scan::read(request.headers, known)?;
         let authority = scan.authority()?;
         let method = read_method(scan.method)?;
         // The content type says what the query is written in (RFC 10008). Envoy requires it, too.
@@ -303,14 +313,14 @@ impl<'a> Parsed<'a> {
     /// Reads the proxy's own cookies.
     pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
         let mut own = OwnCookies::default();
-        for header in &self.cookies {
-            names.read(header, &mut own);
+        for line in &self.cookies {
+            names.read(line, &mut own);
         }
         own
     }
 
-    /// Returns the values of all `Cookie` headers.
-    pub(crate) fn cookies(&self) -> &[&'a [u8]] {
+    /// Returns all `Cookie` headers.
+    pub(crate) fn cookies(&self) -> &[CookieLine<'a>] {
         &self.cookies
     }
 
@@ -355,17 +365,21 @@ struct Scan<'a> {
     certificate: Option<&'a [u8]>,
     authorization: Option<&'a [u8]>,
     pomerium_authorization: Option<&'a [u8]>,
-    cookies: Vec<&'a [u8]>,
+    cookies: Vec<CookieLine<'a>>,
     cors_method: bool,
     spoofed: bool,
 }
 
 impl<'a> Scan<'a> {
-    fn read(headers: &'a [(String, Vec<u8>)], reserved: &Reserved) -> Result<Self, Refusal> {
+    fn read(headers: &'a [(String, Vec<u8>)], known: &KnownNames) -> Result<Self, Refusal> {
         let mut scan = Self::default();
         for (name, value) in headers {
-            scan.spoofed |= reserved.covers(name);
-            scan.read_header(name, value)?;
+            scan.spoofed |= known.reserved.covers(name);
+            if name == "cookie" {
+                scan.cookies.push(known.cookies.scan(value));
+            } else {
+                scan.read_header(name, value)?;
+            }
         }
         Ok(scan)
     }
@@ -376,7 +390,6 @@ impl<'a> Scan<'a> {
             ":path" => self.target = Some(value),
             ":authority" => set_once(&mut self.authority, value, BadRequest::Host)?,
             "host" => set_once(&mut self.host, value, BadRequest::Host)?,
-            "cookie" => self.cookies.push(value),
             "upgrade" => set_once(&mut self.upgrade, value, BadRequest::Upgrade)?,
             "sec-websocket-version" => set_only(&mut self.websocket_version, value),
             "sec-websocket-key" => set_only(&mut self.websocket_key, value),
@@ -476,7 +489,13 @@ mod tests {
     }
 
     fn read(headers: &[(String, Vec<u8>)]) -> Result<Parsed<'_>, Refusal> {
-        Parsed::read(&Request::new(headers), &Reserved::new(std::iter::empty()))
+        Parsed::read(
+            &Request::new(headers),
+            &KnownNames {
+                reserved: Rc::new(Reserved::new(std::iter::empty())),
+                cookies: CookieNames::new("__Host-jetway"),
+            },
+        )
     }
 
     fn refusal(headers: &[(String, Vec<u8>)]) -> Option<Refusal> {
