@@ -139,7 +139,10 @@ impl Sessions {
         let refresh = session.refresh.as_ref();
         let can_begin = refresh
             .is_some_and(|refresh| refresh.is_due(env.now) && refresh.refresh_token.is_some());
-        let Some(state) = self.refresh_state(session, env).filter(|_| can_begin) else {
+        if !can_begin {
+            return Due::No;
+        }
+        let Some(state) = self.refresh_state(session, env) else {
             return Due::No;
         };
         if !state.turn.is_free(env.now) {

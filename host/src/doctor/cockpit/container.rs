@@ -16,7 +16,7 @@ const MACHINE: &str = "/host";
 
 /// How Cockpit is run, as far as it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum CockpitKind {
     /// It connects to hosts that users name.
     Bastion,
     /// It is not installed on this machine, and answers there.
@@ -42,25 +42,25 @@ fn judge(
     signs_on: bool,
 ) -> Option<Finding> {
     let kind = match (page.requires_host, local.is_container()) {
-        (true, _) => Kind::Bastion,
-        (false, true) => Kind::Container,
-        (false, false) => Kind::Usual,
+        (true, _) => CockpitKind::Bastion,
+        (false, true) => CockpitKind::Container,
+        (false, false) => CockpitKind::Usual,
     };
     let about = probe.about.as_str();
     match (kind, signs_on) {
-        (Kind::Usual, _) => None,
-        (Kind::Bastion, false) => Some(Finding::ok(
+        (CockpitKind::Usual, _) => None,
+        (CockpitKind::Bastion, false) => Some(Finding::ok(
             CHECK,
             about,
             "Cockpit requires a host (`RequireHost`), like the unprivileged container cockpit/ws: users log in to that host by SSH",
         )),
-        (Kind::Bastion, true) => Some(report_bastion(probe, local)),
-        (Kind::Container, false) => Some(Finding::ok(
+        (CockpitKind::Bastion, true) => Some(report_bastion(probe, local)),
+        (CockpitKind::Container, false) => Some(Finding::ok(
             CHECK,
             about,
             "Cockpit is not installed on this machine and answers there: it runs in a container, with a cockpit.conf of its own",
         )),
-        (Kind::Container, true) => check_socket(probe, local),
+        (CockpitKind::Container, true) => check_socket(probe, local),
     }
 }
 
