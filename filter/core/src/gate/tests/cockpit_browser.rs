@@ -95,7 +95,8 @@ fn a_sign_in_at_login_again_returns_to_cockpit_itself() {
     let mut jar = Jar::default();
     let query = world.depart(HOST, TOKEN, &mut jar);
     let step = world.callback(HOST, &query["state"], &jar);
-    let claims = world.claims(ALICE, &query["nonce"]);
+    let mut claims = world.claims(ALICE, &query["nonce"]);
+    claims["unix"] = json!("alice");
     let Step::Reply(reply) = world.answer(step, &claims) else {
         panic!("a reply ends a sign-in")
     };
